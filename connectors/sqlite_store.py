@@ -1,0 +1,225 @@
+"""The DecisionStore port on SQLite: one file, full-text search by FTS5. For the demo and for a single machine.
+
+A writer and readers of several processes may use the file at once (WAL). Within a process one connection is shared behind
+a lock, so the store may be called from any thread.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from connectors.cjk import highlight, phrases, spaced
+from connectors.documents import asked_instant, instant, milliseconds, month, refusal, storable
+from connectors.errors import StoreMismatch, StoreUnavailable
+from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
+
+BUSY_SECONDS = 10.0
+SCHEMA_VERSION = 1
+IDS_CHUNK = 5_000
+SCHEMA = """
+PRAGMA auto_vacuum = INCREMENTAL;
+CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
+                        month TEXT NOT NULL, document TEXT NOT NULL);
+CREATE INDEX decisions_by_app ON decisions (app, number);
+CREATE INDEX decisions_by_time ON decisions (at_ms);
+CREATE INDEX decisions_by_month ON decisions (month);
+CREATE TABLE labels (label TEXT NOT NULL, number INTEGER NOT NULL, head TEXT NOT NULL,
+                     PRIMARY KEY (label, number, head)) WITHOUT ROWID;
+CREATE INDEX labels_by_number ON labels (number);
+CREATE TABLE heads (app TEXT NOT NULL, position INTEGER NOT NULL, head TEXT NOT NULL, PRIMARY KEY (app, head));
+CREATE TABLE apps (app TEXT PRIMARY KEY);
+CREATE VIRTUAL TABLE words USING fts5 (body, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'");
+"""
+
+
+class SQLiteStore:
+    """One file; see the port for what each verb promises."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create. Raises StoreUnavailable where the file cannot be opened, StoreMismatch where it is no store."""
+        self._path = path
+        self._lock = threading.RLock()
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
+            )  # fmt: skip
+            self._open()
+        self._heads = self._load_heads()
+
+    def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
+        """See the port. Heads that an app had before stay known, so that older decisions remain valid."""
+        with self._transaction() as connection:
+            for app, names in heads.items():
+                connection.execute("INSERT OR IGNORE INTO apps VALUES (?)", (app,))
+                rows = [(app, position, head) for position, head in enumerate(names)]
+                connection.executemany("INSERT OR IGNORE INTO heads VALUES (?, ?, ?)", rows)
+        self._heads = self._load_heads()
+
+    def index(self, documents: Sequence[Document]) -> IndexReport:
+        """See the port. Durable: the file is synced before it returns."""
+        created, repeats, rejected = 0, 0, []
+        with self._transaction() as connection:
+            for given in documents:
+                document = storable(given)
+                if reason := refusal(document, self._heads):
+                    rejected.append((str(document.get("id")), reason))
+                elif self._insert(connection, document):
+                    created += 1
+                else:
+                    repeats += 1
+        return IndexReport(created, repeats, tuple(rejected))
+
+    def search(self, query: SearchQuery) -> SearchResult:
+        """See the port. Without text: newest first."""
+        wanted = phrases(query.text)
+        if query.text.strip() and not wanted:
+            return SearchResult(0, ())  # nothing in it that any text could hold as a word
+        where, values = _conditions(query, wanted)
+        source = "words JOIN decisions ON decisions.number = words.rowid" if wanted else "decisions"
+        score, order = ("-bm25(words)", "bm25(words), ") if wanted else ("0.0", "")
+        with self._translated(), self._lock:
+            total = self._connection.execute(f"SELECT count(*) FROM {source} {where}", values).fetchone()[0]
+            rows = self._connection.execute(
+                f"SELECT document, {score} FROM {source} {where} ORDER BY {order}at_ms DESC, number DESC LIMIT ?",
+                [*values, query.limit],
+            ).fetchall()
+        return SearchResult(total, tuple(_found(json.loads(text), score, wanted) for text, score in rows))
+
+    def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """See the port."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), IDS_CHUNK):
+            part = list(ids[start : start + IDS_CHUNK])
+            marks = ", ".join("?" for _ in part)
+            with self._translated(), self._lock:
+                rows = self._connection.execute(f"SELECT id, document FROM decisions WHERE id IN ({marks})", part).fetchall()
+            found |= {identity: json.loads(text) for identity, text in rows}
+        return found
+
+    def ids(self, app: str) -> Iterator[str]:
+        """See the port. Documents that arrive meanwhile may or may not be among them."""
+        last = -1
+        while True:
+            with self._translated(), self._lock:
+                rows = self._connection.execute(
+                    "SELECT number, id FROM decisions WHERE app = ? AND number > ? ORDER BY number LIMIT ?",
+                    (storable(app), last, IDS_CHUNK),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield from (identity for _, identity in rows)
+
+    def delete_before(self, month: str) -> int:
+        """See the port: returns how many documents went, and gives their room back."""
+        with self._transaction() as connection:
+            gone = "(SELECT number FROM decisions WHERE month < ?)"
+            connection.execute(f"DELETE FROM words WHERE rowid IN {gone}", (month,))
+            connection.execute(f"DELETE FROM labels WHERE number IN {gone}", (month,))
+            count = connection.execute("DELETE FROM decisions WHERE month < ?", (month,)).rowcount
+        with self._translated(), self._lock:
+            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        return count
+
+    def close(self) -> None:
+        """See the port."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> None:
+        run = self._connection.execute
+        run(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1_000)}")
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise StoreMismatch(
+                f"{self._path} was written by another version of Headrace (schema {version}, this one reads "
+                f"{SCHEMA_VERSION}); set HEADRACE_STORE to another file"
+            )
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose the last batches at a power cut
+        if version == 0:
+            self._create()
+
+    def _create(self) -> None:
+        """All at once or not at all, also where two processes open a new file together."""
+        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StoreMismatch(f"{self._path} is some other SQLite file; set HEADRACE_STORE to another path")
+        pragma, _, tables = SCHEMA.strip().partition("\n")
+        self._connection.execute(pragma)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in filter(str.strip, tables.split(";")):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        finally:
+            self._connection.execute("COMMIT")
+
+    def _load_heads(self) -> dict[str, list[str]]:
+        with self._translated(), self._lock:
+            apps = self._connection.execute("SELECT app FROM apps").fetchall()
+            rows = self._connection.execute("SELECT app, head FROM heads ORDER BY app, position").fetchall()
+        return {app: [head for owner, head in rows if owner == app] for (app,) in apps}
+
+    def _insert(self, connection: sqlite3.Connection, document: dict[str, Any]) -> bool:
+        row = (
+            document["id"], document["app"], milliseconds(instant(document["at"])), month(document),
+            json.dumps(document, ensure_ascii=False, separators=(",", ":")),
+        )  # fmt: skip
+        cursor = connection.execute(
+            "INSERT INTO decisions (id, app, at_ms, month, document) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", row
+        )
+        if cursor.rowcount == 0:
+            return False
+        number = cursor.lastrowid
+        connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (number, spaced(document["text"])))
+        labels = [(answer["label"], number, head) for head, answer in (document.get("labels") or {}).items()]
+        connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", labels)
+        return True
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._translated(), self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:  # locked, full, read-only, not to be opened
+            raise StoreUnavailable(f"{self._path} cannot be used: {error}; see HEADRACE_STORE") from error
+        except sqlite3.Error as error:
+            raise StoreMismatch(f"{self._path} is no store of decisions: {error}; set HEADRACE_STORE") from error
+
+
+def _conditions(query: SearchQuery, wanted: list[list[str]]) -> tuple[str, list[object]]:
+    conditions, values = [], list[object]()
+    if wanted:
+        conditions.append("words MATCH ?")
+        values.append(" AND ".join(f'"{" ".join(phrase)}"' for phrase in wanted))  # words hold no quotes
+    if query.app is not None:
+        conditions.append("app = ?")
+        values.append(storable(query.app))
+    if query.label is not None:
+        conditions.append("number IN (SELECT labels.number FROM labels WHERE label = ?)")
+        values.append(storable(query.label))
+    for name, text, comparison in (("--since", query.since, ">="), ("--until", query.until, "<")):
+        if (moment := asked_instant(name, text)) is not None:
+            conditions.append(f"at_ms {comparison} ?")
+            values.append(milliseconds(moment))
+    return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
+
+
+def _found(document: dict[str, Any], score: float, wanted: list[list[str]]) -> dict[str, Any]:
+    return {**document, "score": score, "highlight": highlight(document["text"], wanted)}

@@ -1,0 +1,1 @@
+"""The commands of the command line, each thin over a call of the library."""

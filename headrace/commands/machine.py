@@ -1,0 +1,80 @@
+"""services: real Kafka and Elasticsearch on this machine; doctor: is everything as it must be."""
+
+from typing import Annotated
+
+import typer
+
+from connectors import services as local_services
+from headrace.applications import SHIPPED, load_applications
+from headrace.doctor import examine
+from headrace.output import ERRORS, print_json
+from headrace.settings import load_settings
+from headrace.wiring import Wiring
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    services = typer.Typer(no_args_is_help=True, help="Real Kafka and Elasticsearch on this machine, without Docker (Java 17+, Maven).")
+    cli.add_typer(services, name="services")
+    JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+    @services.command(epilog="Example: headrace services start --no-elasticsearch")
+    def start(
+        kafka: Annotated[bool, typer.Option(help="start Kafka")] = True,
+        elasticsearch: Annotated[bool, typer.Option(help="start Elasticsearch")] = True,
+        brokers: Annotated[int, typer.Option(min=1, max=5, help="Kafka brokers")] = 1,
+        elasticsearch_major: Annotated[int, typer.Option(help="8 or 9 (9 needs Java 21+)")] = 8,
+        json: JsonFlag = False,
+    ) -> None:
+        """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the programs."""
+        settings = load_settings()
+        status = local_services.start(
+            settings.home_path / "services",
+            kafka=kafka,
+            elasticsearch=elasticsearch,
+            brokers=brokers,
+            elasticsearch_major=elasticsearch_major,
+            cache=settings.cache.expanduser() / "services",
+            progress=lambda line: ERRORS.print(line, style="dim"),
+        )
+        _show(status, json)
+
+    @services.command(epilog="Example: headrace services stop")
+    def stop(json: JsonFlag = False) -> None:
+        """Stop what `services start` started. Data stays."""
+        stopped = local_services.stop(load_settings().home_path / "services")
+        print_json({"stopped": stopped}) if json else print(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+
+    @services.command(epilog="Example: headrace services status --json")
+    def status(json: JsonFlag = False) -> None:
+        """What runs, and where."""
+        _show(local_services.status(load_settings().home_path / "services"), json)
+
+    @cli.command(epilog="Example: headrace doctor support")
+    def doctor(
+        apps: Annotated[list[str] | None, typer.Argument(metavar="[APP...]", help="applications to check; default: those that ship")] = None,
+        json: JsonFlag = False,
+    ) -> None:
+        """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something is wrong."""
+        findings = examine(Wiring(load_settings()), load_applications(apps or list(SHIPPED)))
+        if json:
+            print_json({"ok": all(each.ok for each in findings), "checks": [each.as_dict() for each in findings]})
+        else:
+            for each in findings:
+                print(f"{'ok  ' if each.ok else 'FAIL'} {each.what}: {each.detail}")
+        if not all(each.ok for each in findings):
+            raise typer.Exit(1)
+
+
+def _show(status: local_services.ServicesStatus, json: bool) -> None:
+    if json:
+        print_json({"kafka": status.kafka, "elasticsearch": status.elasticsearch})
+        return
+    print(f"kafka          {status.kafka or 'does not run'}")
+    print(f"elasticsearch  {status.elasticsearch or 'does not run'}")
+    if status.kafka or status.elasticsearch:
+        print("\nUse them:")
+        if status.kafka:
+            print(f"  export HEADRACE_BROKER=kafka://{status.kafka.removeprefix('kafka://')}")
+        if status.elasticsearch:
+            print(f"  export HEADRACE_STORE={status.elasticsearch}")

@@ -1,0 +1,96 @@
+"""The story's texts: what the first release may train on, what customers say, and what nobody has seen yet.
+
+Every corpus is cut in two by seed: one part trains the release, the other is what the stream draws from, so that no
+streamed text was trained on. What an agent corrects trains the next release, so it is never streamed again. A share of
+the new subject's texts is never corrected: on those the releases before and after are compared.
+"""
+
+import csv
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRAIN_SHARE = 0.6
+NEW_SUBJECT_SHARE = 0.35  # of the support stream, from the onset on
+HELD_OUT_SHARE = 0.4  # of the texts streamed after the onset, never corrected
+ONSET_SHARE = 0.3  # of the support stream
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """labels: head to label, what a person would say."""
+
+    text: str
+    labels: dict[str, str]
+    is_new: bool = False
+    is_held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """train: for the first release. known, new: what the stream draws from."""
+
+    train: tuple[LabelledText, ...]
+    known: tuple[LabelledText, ...]
+    new: tuple[LabelledText, ...] = ()
+
+
+def read_texts(path: Path, heads: Sequence[str], *, is_new: bool = False) -> list[LabelledText]:
+    """A shipped corpus."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [LabelledText(row["text"], {head: row[head] for head in heads}, is_new) for row in csv.DictReader(file)]
+
+
+def split_pools(texts: Sequence[LabelledText], new: Sequence[LabelledText], primary: str, rng: random.Random) -> Pools:
+    """Cut by label, so that every label trains and streams."""
+    by_label: dict[str, list[LabelledText]] = defaultdict(list)
+    for text in texts:
+        by_label[text.labels[primary]].append(text)
+    train: list[LabelledText] = []
+    known: list[LabelledText] = []
+    for label in sorted(by_label):
+        group = by_label[label]
+        rng.shuffle(group)
+        cut = round(len(group) * TRAIN_SHARE)
+        train += group[:cut]
+        known += group[cut:]
+    return Pools(tuple(train), tuple(_held_out(known, rng)), tuple(_held_out(new, rng)))
+
+
+def _held_out(texts: Sequence[LabelledText], rng: random.Random) -> list[LabelledText]:
+    shuffled = list(texts)
+    rng.shuffle(shuffled)
+    cut = round(len(shuffled) * HELD_OUT_SHARE)
+    return [LabelledText(t.text, t.labels, t.is_new, n < cut) for n, t in enumerate(shuffled)]
+
+
+class TextStream:
+    """Draws the stream's texts. Each pool is walked in shuffled rounds, so a text comes back as late as possible."""
+
+    def __init__(self, pools: Pools, rng: random.Random) -> None:
+        self.pools, self._rng = pools, rng
+        self._rounds: dict[bool, list[LabelledText]] = {False: [], True: []}
+        self.corrected: set[str] = set()
+        self.has_drifted = False
+
+    def next(self) -> LabelledText:
+        """The next text."""
+        is_new = self.has_drifted and self._rng.random() < NEW_SUBJECT_SHARE
+        while True:
+            if not self._rounds[is_new]:
+                pool = self.pools.new if is_new else self.pools.known
+                fresh = [text for text in pool if text.text not in self.corrected]
+                self._rng.shuffle(fresh)
+                self._rounds[is_new] = fresh
+            text = self._rounds[is_new].pop()
+            if text.text not in self.corrected:
+                return text
+
+    def held_out_after_onset(self) -> list[LabelledText]:
+        """What the releases before and after are compared on: never corrected, in the stream's own mixture."""
+        new = [text for text in self.pools.new if text.is_held_out]
+        known = [text for text in self.pools.known if text.is_held_out]
+        wanted = min(len(known), round(len(new) * (1 - NEW_SUBJECT_SHARE) / NEW_SUBJECT_SHARE))
+        return new + known[:wanted]

@@ -1,0 +1,94 @@
+"""Models as a process needs them: the encoder, the champion of an application, its announcement, its references."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from connectors.encoder_files import load_encoder, locate_encoder
+from connectors.ports import ReleaseRegistry
+from headrace.wiring import Wiring
+from models.bundle import read_reference
+from models.encoder import Encoder
+from models.errors import ConfigError, ConnectorError
+from retrain.quick import Progress, no_progress
+from streams.application import Application
+from streams.classify import wall_clock_ms
+from streams.records import Release, decode, format_time
+from streams.topics import RELEASES
+
+log = logging.getLogger(__name__)
+
+
+def default_encoder(wiring: Wiring) -> Encoder:
+    """The configured encoder, built once and cached."""
+    settings = wiring.settings
+    folder = Path(settings.encoder).expanduser()
+    cache = settings.cache.expanduser()
+    source = locate_encoder(folder.name, folder=folder, cache=cache) if folder.is_dir() else locate_encoder(settings.encoder, cache=cache)
+    return load_encoder(source, cache=cache, threads=settings.threads or None)
+
+
+def champion_or_first(wiring: Wiring, registry: ReleaseRegistry, app: Application, progress: Progress = no_progress) -> str:
+    """The version to serve; where there is none, one is trained from the application's own corpus."""
+    version = registry.champion(app.name)
+    if version is not None:
+        return version
+    if app.corpus is None or not app.corpus.is_file():
+        raise ConfigError(f"there is no model {app.name} and no corpus to train one: run `headrace train APP --data FILE --register`")
+    from headrace.training import TrainingOrder, train_and_register
+
+    log.info("no model %s in the registry yet: training one from %s", app.name, app.corpus.name)
+    report = train_and_register(wiring, registry, app, TrainingOrder(data=app.corpus), progress)
+    return str(report["version"])
+
+
+def announce(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str) -> Release:
+    """Tell everyone through `model.releases` that `version` serves; returns what was told."""
+    release = next_release(registry, model, version, known, by=by)
+    publisher = wiring.publisher()
+    try:
+        publisher.send(RELEASES, release.encode(), model.encode())
+        publisher.flush()
+    finally:
+        publisher.close()
+    return release
+
+
+def announce_if_up(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str) -> bool:
+    """Announce a promotion where a broker answers; without one the next start reads it from the registry."""
+    try:
+        reader = wiring.reader()
+    except ConnectorError:
+        return False
+    try:
+        known = None
+        for record in reader.read(RELEASES):
+            if record.key == model.encode() and record.value is not None:
+                known = decode(Release, record.value)
+        announce(wiring, registry, model, version, known, by="promote")
+        return True
+    except ConnectorError:
+        return False
+    finally:
+        reader.close()
+
+
+def next_release(registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str) -> Release:
+    """The whole state after `version` became champion."""
+    return Release(
+        model=model,
+        champion=version,
+        previous=known.champion if known is not None else None,
+        revision=known.revision + 1 if known is not None else 1,
+        manifest_sha256={version: hashlib.sha256(registry.manifest(model, version)).hexdigest()},
+        by=by,
+        at=format_time(wall_clock_ms()),
+    )
+
+
+def release_reference(registry: ReleaseRegistry, model: str, version: str) -> dict[str, NDArray[Any]]:
+    """The arrays that drift monitors compare with."""
+    return read_reference(registry.manifest(model, version), registry.blob)

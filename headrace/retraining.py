@@ -1,0 +1,152 @@
+"""The retrain job: corpus and corrections in, a better release or a verdict out.
+
+Collecting and releasing happen here; training runs in a child process (`headrace.retraining_child`), so that a worker in
+the same process keeps its cores' attention and a crash of the training cannot take the streams along.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.ports import DecisionStore, Record
+from headrace.models_home import next_release
+from headrace.wiring import Wiring
+from models.errors import ConnectorError, MessageError, ModelError
+from streams.application import Application
+from streams.records import Feedback, Release, RetrainRequest, decode
+from streams.retrainer import JobResult
+from streams.topics import FEEDBACK, RELEASES
+
+log = logging.getLogger(__name__)
+
+JOB_SECONDS = 3 * 3600.0
+FIND_TEXTS = 500
+
+
+def latest_feedback(records: Iterable[Record], source_topic: str) -> dict[tuple[str, str], Feedback]:
+    """(decision id, head) to the latest label of an application's decisions; a tombstone withdraws one.
+
+    Where several people labelled the same decision, the latest wins.
+    """
+    by_key: dict[bytes, Feedback] = {}
+    for record in records:
+        key = record.key or b""
+        if record.value is None:
+            by_key.pop(key, None)
+            continue
+        try:
+            feedback = decode(Feedback, record.value)
+        except MessageError as error:
+            log.warning("a label is skipped: %s", error)
+            continue
+        if feedback.decision_id.partition("@")[0] == source_topic:
+            by_key.pop(key, None)
+            by_key[key] = feedback
+    return {(each.decision_id, each.head): each for each in by_key.values()}
+
+
+class RetrainJob:
+    """Called with a request by the retrainer's engine."""
+
+    def __init__(self, wiring: Wiring, apps: Sequence[Application], *, seed: int = 0) -> None:
+        self._wiring, self._seed = wiring, seed
+        self._apps = {app.name: app for app in apps}
+
+    async def __call__(self, request: RetrainRequest) -> JobResult:
+        """Collect, train and compare in a child process, publish when the gate says so."""
+        app = self._apps.get(request.app)
+        if app is None:
+            return JobResult(None, f"no application {request.app} here")
+        registry = self._wiring.registry()
+        champion = registry.champion(app.name)
+        if champion is None or champion != request.evidence.get("version", champion):
+            return JobResult(None, f"the request is about version {request.evidence.get('version')}, {champion} serves now")
+        labelled = await asyncio.to_thread(self._collect, app)
+        if not labelled:
+            return JobResult(None, "no labelled decision was found")
+        verdict = await self._train(app, champion, labelled)
+        if verdict["version"] is None:
+            return JobResult(None, verdict["words"])
+        registry.promote(app.name, verdict["version"])
+        known = await asyncio.to_thread(self._known_release, app.name)
+        return JobResult(next_release(registry, app.name, verdict["version"], known, by="retrainer"), verdict["words"])
+
+    def _collect(self, app: Application) -> list[dict[str, Any]]:
+        """Labelled texts: id, text, labels. The text comes from the decision, as it was decided."""
+        reader, store = self._wiring.reader(), self._wiring.store()
+        try:
+            store.prepare({app.name: app.head_names})
+            feedback = latest_feedback(reader.read(FEEDBACK), app.topic)
+            texts = _texts(store, sorted({identity for identity, _ in feedback}))
+        finally:
+            reader.close()
+            store.close()
+        labels: dict[str, dict[str, str]] = {}
+        for (identity, head), each in feedback.items():
+            if identity in texts and head in app.head_names:
+                labels.setdefault(identity, {})[head] = each.label
+        return [{"id": identity, "text": texts[identity], "labels": found} for identity, found in labels.items()]
+
+    async def _train(self, app: Application, champion: str, labelled: list[dict[str, Any]]) -> dict[str, Any]:
+        settings = self._wiring.settings
+        order = {
+            "registry": settings.registry_url,
+            "model": app.name,
+            "champion": champion,
+            "labelled": labelled,
+            "seed": self._seed,
+            "threads": settings.threads or None,
+        }
+        with tempfile.TemporaryDirectory(prefix="headrace-retrain-") as folder:
+            file = Path(folder) / "order.json"
+            file.write_bytes(orjson.dumps(order))
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "headrace.retraining_child", str(file),
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            try:
+                out, err = await asyncio.wait_for(child.communicate(), JOB_SECONDS)
+            except BaseException:
+                if child.returncode is None:
+                    child.kill()
+                raise
+        if child.returncode != 0:
+            raise ModelError(f"the training process left with code {child.returncode}: {_last_line(err)}")
+        result: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+        return result
+
+    def _known_release(self, model: str) -> Release | None:
+        reader = self._wiring.reader()
+        try:
+            known = None
+            for record in reader.read(RELEASES):
+                if record.key == model.encode() and record.value is not None:
+                    known = decode(Release, record.value)
+            return known
+        finally:
+            reader.close()
+
+
+def _texts(store: DecisionStore, ids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), FIND_TEXTS):
+        documents = store.get(ids[start : start + FIND_TEXTS])
+        found |= {identity: document["text"] for identity, document in documents.items()}
+    missing = len(ids) - len(found)
+    if missing and not found:
+        raise ConnectorError(f"none of {len(ids)} labelled decisions is in the store; is the indexer running?")
+    if missing:
+        log.warning("%d of %d labelled decisions are not in the store (yet) and do not train", missing, len(ids))
+    return found
+
+
+def _last_line(err: bytes) -> str:
+    lines = err.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "no message"

@@ -1,0 +1,193 @@
+"""Builds the five roles from the wiring: each a Faust app with an engine behind it, ready for `headrace.runtime`."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+from streams.labelling import RetrainPolicy
+
+from connectors.ports import DecisionStore
+from headrace import start_positions
+from headrace.models_home import announce, champion_or_first, release_reference
+from headrace.recommending import recommend_handler
+from headrace.retraining import RetrainJob
+from headrace.wiring import INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP, WORKER_GROUP, Wiring
+from models.classifier import Classifier
+from models.errors import ConfigError, HeadraceError
+from streams import topics
+from streams.application import Application
+from streams.classify import ClassifyHandler, Outcome, wall_clock_ms
+from streams.faust_app import Producer, Role
+from streams.indexer import IndexerCounts, indexer_engine
+from streams.metrics import Metrics
+from streams.monitor import MonitorHandler, monitor_engine
+from streams.recommend import RecommendHandler
+from streams.records import Alert, Release, format_time
+from streams.releases import ReleaseFollower, Swapper, load_release
+from streams.retrainer import retrainer_engine
+from streams.serving import Serving
+from streams.worker import Handler, worker_engine
+
+log = logging.getLogger(__name__)
+
+RELEASES_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Built:
+    """Roles of one process and what goes with them."""
+
+    roles: list[Role] = field(default_factory=list)
+    servings: dict[str, Serving] = field(default_factory=dict)
+    recommenders: dict[str, RecommendHandler] = field(default_factory=dict)
+    followers: list[ReleaseFollower] = field(default_factory=list)
+    stores: list[DecisionStore] = field(default_factory=list)
+    indexed: IndexerCounts = field(default_factory=IndexerCounts)
+    monitor: MonitorHandler | None = None
+    on_outcomes: list[Callable[[Application, Sequence[Outcome]], None]] = field(default_factory=list)
+    on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Release what the roles used."""
+        for follower in self.followers:
+            follower.close()
+        for store in self.stores:
+            store.close()
+
+
+class RoleBuilder:
+    """Adds roles to a process, one kind at a time, for the same applications."""
+
+    def __init__(self, wiring: Wiring, apps: Sequence[Application], *, from_beginning: bool, metrics: Metrics) -> None:
+        self._wiring, self._apps, self._from_beginning, self._metrics = wiring, list(apps), from_beginning, metrics
+        self._registry = wiring.registry()
+        self._admin = wiring.admin()
+        self.built = Built()
+
+    def create_topics(self) -> list[str]:
+        """Create what is missing; returns the names."""
+        created = self._admin.ensure(topics.specs(self._apps, self._wiring.settings.replication))
+        if created:
+            log.info("created topics: %s", ", ".join(created))
+        return created
+
+    def add_workers(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
+        """A worker per application, with its champion loaded, proved and warm."""
+        epochs = {name: state.epoch for name, state in self._admin.describe([app.topic for app in self._apps]).items()}
+        classifying = [app for app in self._apps if app.kind == "classify"]
+        follower = self._start_follower(classifying)
+        for app in self._apps:
+            if app.kind == "recommend":
+                recommending = recommend_handler(self._wiring, app, epochs[app.topic], f"{WORKER_GROUP}-{app.name}")
+                self.built.recommenders[app.name] = recommending
+                handler: Handler = recommending
+            else:
+                self.built.servings[app.name] = self._serving(app, follower, progress)
+                handler = ClassifyHandler(app, self.built.servings[app.name], epochs[app.topic])
+            self._add_worker(app, handler)
+
+    def add_indexer(self) -> None:
+        """One indexer for all applications' decisions."""
+        store = self._wiring.store()
+        store.prepare({app.name: app.head_names for app in self._apps})
+        self.built.stores.append(store)
+        read = [app.decisions_topic for app in self._apps]
+        # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
+        start_positions.pin(self._admin, INDEXER_GROUP, read, from_beginning=True)
+        app = self._wiring.faust_app(INDEXER_GROUP)
+        send = Producer(app).send_all
+        counts = self.built.indexed
+        self._metrics.follow_index(counts)
+        self.built.roles.append(Role(app, read, lambda ack: indexer_engine(store, send, ack, counts)))
+
+    def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
+        """One monitor for all applications' signals and for feedback."""
+        read = [app.signals_topic for app in self._apps] + [topics.FEEDBACK]
+        start_positions.pin(self._admin, MONITOR_GROUP, read, from_beginning=self._from_beginning)
+
+        def reference(model: str, version: str) -> dict[str, NDArray[Any]]:
+            return release_reference(self._registry, model, version)
+
+        handler = MonitorHandler(self._apps, reference, policy or RetrainPolicy(), seed=seed)
+        app = self._wiring.faust_app(MONITOR_GROUP)
+        send = Producer(app).send_all
+        self.built.monitor = handler
+        self.built.roles.append(Role(app, read, lambda ack: monitor_engine(handler, send, ack)))
+
+    def add_retrainer(self, seed: int = 0) -> None:
+        """One retrainer; jobs run in a child process."""
+        start_positions.pin(self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS], from_beginning=self._from_beginning)
+        job = RetrainJob(self._wiring, [app for app in self._apps if app.kind == "classify"], seed=seed)
+        app = self._wiring.faust_app(RETRAINER_GROUP)
+        send = Producer(app).send_all
+        self.built.roles.append(
+            Role(app, [topics.RETRAIN_REQUESTS], lambda ack: retrainer_engine(job, send, ack), may_take_long=True)
+        )
+
+    def _start_follower(self, apps: Sequence[Application]) -> ReleaseFollower:
+        """Hears everything that stands in `model.releases`; swaps only after `_serving` has put a champion in place."""
+
+        def on_release(release: Release) -> None:
+            serving = self.built.servings.get(release.model)
+            if serving is not None:
+                Swapper(serving, self._load, self._swapped, self._refused)(release)
+
+        follower = ReleaseFollower(self._wiring.reader, {app.name: on_release for app in apps})
+        follower.start()
+        if not follower.wait_until_current(RELEASES_SECONDS):
+            raise ConfigError(f"{topics.RELEASES} could not be read to its end within {RELEASES_SECONDS:.0f} s; `headrace doctor` tells why")
+        self.built.followers.append(follower)
+        return follower
+
+    def _serving(self, app: Application, follower: ReleaseFollower, progress: Callable[[str, int, int], None]) -> Serving:
+        version = champion_or_first(self._wiring, self._registry, app, progress)
+        known = follower.known.get(app.name)
+        if known is None or known.champion != version:
+            follower.known[app.name] = announce(self._wiring, self._registry, app.name, version, known, by="start")
+        classifier = self._load(app.name, version, None)
+        self._check_heads(app, classifier)
+        self._metrics.release(app.name, version)
+        log.info("%s@%s serves", app.name, version)
+        return Serving(classifier)
+
+    def _check_heads(self, app: Application, classifier: Classifier) -> None:
+        unknown = [head for head in classifier.heads if head not in app.head_names]
+        if unknown:
+            raise ConfigError(f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it again")
+
+    def _load(self, model: str, version: str, manifest_sha256: str | None) -> Classifier:
+        return load_release(self._registry, model, version, manifest_sha256, threads=self._wiring.settings.threads)
+
+    def _swapped(self, release: Release, seconds: float) -> None:
+        self._metrics.release(release.model, release.champion)
+        for tell in self.built.on_swapped:
+            tell(release, seconds)
+
+    def _refused(self, release: Release, error: HeadraceError) -> None:
+        alert = Alert(
+            fingerprint=f"release-refused|{release.model}",
+            rule="release_refused",
+            severity="critical",
+            state="firing",
+            summary=f"release {release.model}@{release.champion} was refused, the champion goes on: {error}",
+            at=format_time(wall_clock_ms()),
+        )
+        publisher = self._wiring.publisher()
+        publisher.send(topics.ALERTS, alert.encode(), alert.fingerprint.encode())
+        publisher.flush()
+        publisher.close()
+
+    def _add_worker(self, app: Application, handler: Handler) -> None:
+        group = f"{WORKER_GROUP}-{app.name}"
+        start_positions.pin(self._admin, group, [app.topic], from_beginning=self._from_beginning)
+        faust_app = self._wiring.faust_app(group)
+        send = Producer(faust_app).send_all
+
+        def on_outcomes(outcomes: Sequence[Outcome]) -> None:
+            self._metrics.decided(app.name, outcomes)
+            for tell in self.built.on_outcomes:
+                tell(app, outcomes)
+
+        self.built.roles.append(Role(faust_app, [app.topic], lambda ack: worker_engine(app, handler, send, ack, on_outcomes)))

@@ -1,0 +1,104 @@
+"""Settings: headrace.toml, then HEADRACE_* variables, then flags. Nothing else in the code reads the environment."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_cache_path
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from models.errors import ConfigError
+
+PREFIX = "HEADRACE_"
+
+
+class Settings(BaseSettings):
+    """All settings. Each can stand in headrace.toml under its name, or in the environment as HEADRACE_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file="headrace.toml", frozen=True, extra="forbid")
+
+    broker: str = Field("kafka://127.0.0.1:9092", description="`embedded`, or `kafka://host:port,host:port`")
+    store: str = Field("", description="`sqlite:///path` or `http(s)://host:port`; empty: HEADRACE_HOME/decisions.db")
+    registry: str = Field("", description="folder or fsspec URL of the models; empty: HEADRACE_HOME/registry")
+    home: Path = Field(Path("~/.headrace"), description="where Headrace keeps its own files")
+    cache: Path = Field(user_cache_path("headrace"), description="what can be made again: encoder graphs, service files")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the encoder runs; auto takes a GPU where one is usable")
+    threads: int = Field(0, ge=0, description="threads of the encoder; 0: one per core")
+    encoder: str = Field("all-MiniLM-L6-v2", description="default encoder, or a folder with config.json, tokenizer.json, model.safetensors")
+    stop_seconds: float = Field(20.0, gt=0, description="hard limit of a stop, seconds; past it the process leaves with code 3")
+    instance: str = Field("", description="static member id of this process: a restart takes its partitions back at once")
+    retention_days: int = Field(0, ge=0, description="drop whole months of decisions older than this many days; 0: keep all")
+    replication: int = Field(1, ge=1, description="replicas of topics that Headrace creates")
+    metrics_port: int = Field(0, ge=0, le=65535, description="serve Prometheus metrics here; 0: off")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged to stderr")
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("", description="SASL mechanism of the broker; empty: none")
+    sasl_user: str = Field("", description="SASL user name")
+    sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
+    tls_ca_file: Path | None = Field(None, description="certificate authority of broker and store (PEM); switches TLS on for the broker")
+    tls_cert_file: Path | None = Field(None, description="client certificate (PEM)")
+    tls_key_file: Path | None = Field(None, description="client key (PEM)")
+    tls_broker: bool = Field(False, description="TLS for the broker with the system's certificate authorities")
+    store_api_key_file: Path | None = Field(None, description="file that holds Elasticsearch's API key")
+    store_user: str = Field("", description="Elasticsearch user name, where no API key is used")
+    store_password_file: Path | None = Field(None, description="file that holds that user's password")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before the environment before headrace.toml."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def home_path(self) -> Path:
+        """`home` with ~ resolved."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        """`store`, or the default beside the other files."""
+        return self.store or f"sqlite:///{self.home_path / 'decisions.db'}"
+
+    @property
+    def registry_url(self) -> str:
+        """`registry`, or the default beside the other files."""
+        return self.registry or str(self.home_path / "registry")
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings in force; a flag that is None does not count. Raises ConfigError with the way out in one line."""
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"setting {name} ({PREFIX}{name.upper()}): {first['msg']}, got {first['input']!r}") from error
+    except (ValueError, OSError) as error:  # TOML that does not parse
+        raise ConfigError(f"headrace.toml cannot be read: {error}") from error
+    _check_addresses(settings)
+    return settings
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings lets a mistyped variable pass; a setting that silently does nothing is worse than an error."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_"):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+            raise ConfigError(f"unknown setting {name}{hint}")
+
+
+def _check_addresses(settings: Settings) -> None:
+    if settings.broker != "embedded" and not settings.broker.startswith("kafka://"):
+        raise ConfigError(f"HEADRACE_BROKER must be `embedded` or `kafka://host:port`, got {settings.broker!r}")
+    if not settings.store_url.startswith(("sqlite:///", "http://", "https://")):
+        raise ConfigError(f"HEADRACE_STORE must be `sqlite:///path` or `http(s)://host:port`, got {settings.store!r}")

@@ -1,0 +1,140 @@
+"""The one place that builds real objects from settings. Everything else gets what it needs handed in."""
+
+import atexit
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.elasticsearch_store import ElasticsearchStore
+from connectors.embedded import EmbeddedBroker, EmbeddedPublisher, read_broker_file, write_broker_file
+from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.ports import DecisionStore, Publisher
+from connectors.registry import FolderRegistry
+from connectors.security import Security
+from connectors.sqlite_store import SQLiteStore
+from headrace.settings import Settings
+from streams.faust_app import make_app
+
+WORKER_GROUP, INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP = (
+    "headrace-worker", "headrace-indexer", "headrace-monitor", "headrace-retrainer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is. epoch: the embedded broker's own; None on real Kafka, where each topic has one."""
+
+    address: str
+    epoch: str | None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether this is the in-memory broker of this machine."""
+        return self.epoch is not None
+
+    @property
+    def faust_url(self) -> str:
+        """As Faust wants it."""
+        return ";".join(f"kafka://{server}" for server in self.address.split(","))
+
+
+class Wiring:
+    """Builds each part on request. `close` ends what it started itself (the embedded broker)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.security = _security(settings)
+        self._embedded: EmbeddedBroker | None = None
+        self._folder: Path | None = None
+
+    def broker(self) -> Broker:
+        """The configured broker; the embedded one must run already. Raises BrokerUnavailable with the way out."""
+        if self.settings.broker != "embedded":
+            return Broker(self.settings.broker.removeprefix("kafka://"), None)
+        if self._embedded is not None:
+            return Broker(self._embedded.address, self._embedded.epoch)
+        found = read_broker_file(self.settings.home_path)
+        return Broker(found.address, found.epoch)
+
+    def start_embedded_broker(self) -> Broker:
+        """Start the embedded broker in this process and leave word of it in HEADRACE_HOME/broker.json."""
+        self._embedded = EmbeddedBroker()
+        self._embedded.start()
+        self.settings.home_path.mkdir(parents=True, exist_ok=True)
+        write_broker_file(self.settings.home_path, self._embedded)
+        return self.broker()
+
+    def admin(self) -> KafkaAdmin:
+        """A connected admin client."""
+        broker = self.broker()
+        return KafkaAdmin(broker.address, self.security, broker.epoch)
+
+    def reader(self) -> KafkaReader:
+        """A reader outside any group."""
+        broker = self.broker()
+        return KafkaReader(broker.address, self.security, broker.epoch)
+
+    def publisher(self, consumer_groups: dict[str, str] | None = None) -> Publisher:
+        """A publisher. consumer_groups: topic to the group that reads it on, so that the embedded broker's limit can be
+        watched."""
+        broker = self.broker()
+        inner = KafkaPublisher(broker.address, self.security, broker.epoch)
+        if not broker.is_embedded:
+            return inner
+        admin = self.admin()
+        groups = consumer_groups or {}
+
+        def consumed(topic: str) -> dict[int, int]:
+            return admin.committed(groups[topic], topic) if topic in groups else {}
+
+        return EmbeddedPublisher(inner, consumed=consumed, standing=admin.offsets)
+
+    def store(self) -> DecisionStore:
+        """The decision store."""
+        url = self.settings.store_url
+        if url.startswith("sqlite:///"):
+            return SQLiteStore(Path(url.removeprefix("sqlite:///")).expanduser())
+        return ElasticsearchStore(url, self.security)
+
+    def registry(self) -> FolderRegistry:
+        """The model registry."""
+        return FolderRegistry(self.settings.registry_url)
+
+    def faust_app(self, group: str) -> Any:
+        """A Faust app whose consumer group is `group`."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="headrace-"))
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        return make_app(
+            group,
+            self.broker().faust_url,
+            folder=self._folder,
+            instance=self.settings.instance,
+            credentials=self.security.faust_credentials(),
+        )
+
+    def close(self) -> None:
+        """End what this object started."""
+        if self._embedded is not None:
+            from connectors.embedded import remove_broker_file
+
+            remove_broker_file(self.settings.home_path)
+            self._embedded.close()
+            self._embedded = None
+
+
+def _security(settings: Settings) -> Security:
+    return Security(
+        sasl_mechanism=settings.sasl_mechanism or None,
+        sasl_user=settings.sasl_user or None,
+        sasl_password_file=settings.sasl_password_file,
+        tls=settings.tls_broker,
+        tls_ca_file=settings.tls_ca_file,
+        tls_cert_file=settings.tls_cert_file,
+        tls_key_file=settings.tls_key_file,
+        elasticsearch_api_key_file=settings.store_api_key_file,
+        elasticsearch_user=settings.store_user or None,
+        elasticsearch_password_file=settings.store_password_file,
+    )

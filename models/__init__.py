@@ -1,0 +1,1 @@
+"""Turning text into decisions: encoder, heads, bundles. Values in, values out."""

@@ -1,0 +1,236 @@
+"""What a release consists of: a manifest (JSON) and content-addressed files. Bytes in, bytes out; never pickle.
+
+files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>` (safetensors)
+encoder     max_tokens, dimensions
+heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
+golden      texts with the logits they had when the release was made, and the tolerance within which they must return
+metrics, training, libraries, parent: what is known about how it was made
+
+Releases on one encoder share its file by its hash. The registry adds `version` when it publishes.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from models.classifier import Classifier
+from models.encoder import Encoder
+from models.errors import ModelError, ReleaseCorrupt
+from models.heads import Floats, Head
+from models.ngrams import HASHING, NgramVocabulary
+
+FORMAT: Final = 1
+GOLDEN_TOLERANCE: Final = 0.25  # of a logit; other processors round integers otherwise, a wrong file is off by whole units
+AWKWARD_TEXTS: Final = ("", " ", "\x00", "我要退款，还没到账", "ok", "🙂🙂", "word " * 400)
+_LIBRARIES: Final = ("numpy", "scipy", "onnx", "onnxruntime", "tokenizers", "safetensors", "scikit-learn")
+_WAY_OUT: Final = "publish the release again or roll back to another version"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What drift detection compares live texts with; all of it out of the training texts.
+
+    centroids: (labels, dimensions), of the primary head, in the order of its labels.
+    distances: (texts,), cosine distance to the nearest centroid of the folds that the text was not in.
+    confidence: (texts,), calibrated probability of the label decided by a head that was not trained on the text.
+    embeddings: (up to 1000, dimensions), a sample. label_shares: (labels,).
+    """
+
+    centroids: Floats
+    distances: Floats
+    confidence: Floats
+    embeddings: Floats
+    label_shares: Floats
+
+    def to_bytes(self) -> bytes:
+        """As safetensors, under the names that `read_reference` gives."""
+        return save(
+            {
+                "centroids": np.ascontiguousarray(self.centroids, dtype=np.float32),
+                "reference_distances": np.ascontiguousarray(self.distances, dtype=np.float32),
+                "reference_confidence": np.ascontiguousarray(self.confidence, dtype=np.float32),
+                "reference_embeddings": np.ascontiguousarray(self.embeddings, dtype=np.float16),
+                "label_shares": np.ascontiguousarray(self.label_shares, dtype=np.float32),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What a manifest says beyond the parts. All values are JSON.
+
+    parent: the version that this one was trained to replace. golden_texts: typical texts of the training data.
+    """
+
+    parent: str | None = None
+    strategy: str = "quick"
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    golden_texts: Sequence[str] = ()
+
+
+def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the files (sha256 to bytes) of a release, ready for `ReleaseRegistry.publish`."""
+    encoder = classifier.encoder
+    contents = {
+        "encoder": encoder.model_bytes(),
+        "tokenizer": encoder.tokenizer_json.encode("utf-8"),
+        "ngrams": classifier.vocabulary.to_bytes(),
+        "reference": reference.to_bytes(),
+        **{f"head:{name}": head.to_bytes() for name, head in classifier.heads.items()},
+    }
+    hashes = {role: hashlib.sha256(content).hexdigest() for role, content in contents.items()}
+    manifest = {
+        "format": FORMAT,
+        "model": classifier.model,
+        "parent": notes.parent,
+        "strategy": notes.strategy,
+        "hashing": HASHING,
+        "encoder": {"max_tokens": encoder.max_tokens, "dimensions": encoder.dimensions},
+        "heads": [head.describe() for head in classifier.heads.values()],
+        "metrics": dict(notes.metrics),
+        "training": dict(notes.training),
+        "libraries": {library: importlib.metadata.version(library) for library in _LIBRARIES},
+        "files": {role: {"sha256": hashes[role], "bytes": len(content)} for role, content in contents.items()},
+        "golden": _golden(classifier, [*notes.golden_texts, *AWKWARD_TEXTS]),
+    }
+    return manifest, {hashes[role]: content for role, content in contents.items()}
+
+
+def unpack(
+    manifest: bytes,
+    blob: Callable[[str], bytes],
+    *,
+    version: str | None = None,
+    threads: int | None = None,
+    encoder: Encoder | None = None,
+    device: str = "cpu",
+) -> Classifier:
+    """Load a release, with every hash verified and the golden texts replayed.
+
+    manifest: its exact bytes. blob: gives a file by its sha256. version: None takes the manifest's own.
+    encoder: one that is loaded already; used when its file is the release's. Raises ReleaseCorrupt, ModelError.
+    """
+    described = parse_manifest(manifest)
+    if described["hashing"] != HASHING:
+        raise ModelError(
+            f"release {_name(described)} hashes n-grams as {described['hashing']!r}, this Headrace as {HASHING!r}; train it again"
+        )
+    classifier = Classifier(
+        described["model"],
+        version or str(described.get("version", "unpublished")),
+        _load_encoder(described, blob, encoder, threads, device),
+        NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
+        [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]],
+    )
+    _check_sizes(described, classifier)
+    _replay(described, classifier)
+    return classifier
+
+
+def parse_manifest(manifest: bytes) -> dict[str, Any]:
+    """The manifest as a dictionary, with what every release has. Raises ReleaseCorrupt, ModelError."""
+    try:
+        described = json.loads(manifest)
+        missing = {"format", "model", "hashing", "encoder", "heads", "files", "golden"} - set(described)
+    except (ValueError, TypeError) as error:
+        raise ReleaseCorrupt(f"a manifest cannot be read ({error}); {_WAY_OUT}") from error
+    if missing or not isinstance(described, dict):
+        raise ReleaseCorrupt(f"a manifest lacks {', '.join(sorted(missing))}; {_WAY_OUT}")
+    if described["format"] != FORMAT:
+        raise ModelError(f"release {_name(described)} has format {described['format']}, this Headrace reads {FORMAT}; update it")
+    return described
+
+
+def read_reference(manifest: bytes, blob: Callable[[str], bytes]) -> dict[str, NDArray[Any]]:
+    """The release's reference statistics for drift: `centroids`, `reference_distances`, `reference_confidence`,
+    `reference_embeddings`, `label_shares` (see Reference). Raises ReleaseCorrupt."""
+    tensors: dict[str, NDArray[Any]] = load(_file(parse_manifest(manifest), blob, "reference"))
+    return tensors
+
+
+def _load_encoder(
+    described: Mapping[str, Any],
+    blob: Callable[[str], bytes],
+    loaded: Encoder | None,
+    threads: int | None,
+    device: str,
+) -> Encoder:
+    if loaded is not None and loaded.sha256 == described["files"]["encoder"]["sha256"]:
+        return loaded
+    return Encoder.from_bytes(
+        _file(described, blob, "encoder"),
+        _file(described, blob, "tokenizer").decode("utf-8"),
+        max_tokens=described["encoder"]["max_tokens"],
+        threads=threads,
+        device=device,
+    )
+
+
+def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str) -> bytes:
+    """A file of the release, its hash verified."""
+    entry = described["files"].get(role)
+    if entry is None:
+        raise ReleaseCorrupt(f"release {_name(described)} has no file {role!r}; {_WAY_OUT}")
+    content = blob(entry["sha256"])
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry["sha256"]:
+        raise ReleaseCorrupt(
+            f"file {role!r} of {_name(described)} has sha256 {found[:12]}, the manifest says {entry['sha256'][:12]}; {_WAY_OUT}"
+        )
+    return content
+
+
+def _check_sizes(described: Mapping[str, Any], classifier: Classifier) -> None:
+    expected = (classifier.encoder.dimensions, len(classifier.vocabulary))
+    for head in classifier.heads.values():
+        found = (head.dense.shape[0], head.ngrams.shape[0])
+        if found != expected:
+            raise ReleaseCorrupt(
+                f"head {head.name!r} of {_name(described)} is for {found} dimensions and n-grams, the release has {expected}; {_WAY_OUT}"
+            )
+
+
+def _golden(classifier: Classifier, texts: Sequence[str]) -> dict[str, Any]:
+    logits = _logits(classifier, texts)
+    return {
+        "tolerance": GOLDEN_TOLERANCE,
+        "texts": list(texts),
+        "logits": {name: np.round(rows.astype(np.float64), 4).tolist() for name, rows in logits.items()},
+        "labels": {name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)] for name, rows in logits.items()},
+    }
+
+
+def _replay(described: Mapping[str, Any], classifier: Classifier) -> None:
+    """Raises ReleaseCorrupt when a golden text's logits or label come out differently."""
+    golden = described["golden"]
+    tolerance = float(golden["tolerance"])
+    for name, rows in _logits(classifier, golden["texts"]).items():
+        expected = np.asarray(golden["logits"][name], dtype=np.float32)
+        off = np.abs(rows - expected).max(axis=1)
+        top = np.sort(expected, axis=1)
+        clear = top[:, -1] - top[:, -2] > 2 * tolerance  # closer ones may change places within the tolerance
+        found = [classifier.heads[name].labels[column] for column in rows.argmax(axis=1)]
+        for row, label in enumerate(golden["labels"][name]):
+            if not off[row] <= tolerance or (clear[row] and found[row] != label):
+                raise ReleaseCorrupt(
+                    f"golden text {row} of {_name(described)} gives {name}={found[row]!r} with logits off by {off[row]:.3g}, "
+                    f"expected {label!r} within {tolerance}; {_WAY_OUT}"
+                )
+
+
+def _logits(classifier: Classifier, texts: Sequence[str]) -> dict[str, Floats]:
+    prepared = classifier.tokenize(texts)
+    embeddings = classifier.encoder.embed_tokens(prepared.tokenized)
+    return {name: head.logits(embeddings, prepared.ngrams) for name, head in classifier.heads.items()}
+
+
+def _name(described: Mapping[str, Any]) -> str:
+    return f"{described.get('model')}@{described.get('version', '?')}"

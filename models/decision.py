@@ -1,0 +1,40 @@
+"""What a classifier says about one text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Path = Literal["fast", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDecision:
+    """One head's answer.
+
+    probability: calibrated, in [0, 1], of `label`, the most probable one.
+    oos_score: how far the text is from what the head knows, higher is farther; None for a head without a score.
+    rejected: the score passed the release's threshold: the label is a guess and must not act.
+    """
+
+    label: str
+    probability: float
+    oos_score: float | None = None
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """All heads' answers on one text.
+
+    embedding: shape (dimensions,), float32, unit length; None where the encoder did not run.
+    unknown_share: share of the text's tokens that the vocabulary does not know, in [0, 1].
+    """
+
+    heads: Mapping[str, HeadDecision]
+    path: Path
+    characters: int
+    unknown_share: float
+    embedding: NDArray[np.float32] | None = None

@@ -1,0 +1,176 @@
+"""Heads: small linear classifiers over [embedding ; weighted n-grams], one for each thing to decide about a text.
+
+A head gives calibrated probabilities and, where it was trained with one, an out-of-scope score with its threshold.
+Rows never meet: the dense product runs row by row (BLAS picks other kernels for other row counts, and the last bits
+change), the sparse one does so by itself. So a text's logits have the same bits alone and in any batch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+from scipy import sparse
+
+from models.decision import HeadDecision
+from models.errors import ReleaseCorrupt
+
+Floats = NDArray[np.float32]
+
+
+def multiply_rows(rows: Floats, matrix: Floats) -> Floats:
+    """rows (n, d) times matrix (d, m), each row by itself, so that its result has the same bits in any batch."""
+    product: Floats = (rows[:, None, :] @ matrix)[:, 0, :]
+    return product
+
+
+def label_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Turn logits into probabilities, row by row.
+
+    logits: shape (texts, labels), finite. temperature: above 0, divides the logits (calibration). Each row sums to 1.
+    Source: Guo et al., On Calibration of Modern Neural Networks (2017), temperature scaling.
+    """
+    scaled = logits / np.float32(temperature)
+    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probabilities: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def unit_centroids(embeddings: Floats, targets: NDArray[np.int64], labels: int) -> Floats:
+    """Each label's mean embedding scaled to unit length, shape (labels, dimensions); zero for a label without texts."""
+    sums = np.zeros((labels, embeddings.shape[1]), dtype=np.float64)
+    np.add.at(sums, targets, embeddings)
+    return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def centroid_distances(embeddings: Floats, centroids: Floats) -> Floats:
+    """Cosine distance of each embedding to the nearest label centroid, in [0, 2], shape (texts,)."""
+    distances: Floats = np.float32(1.0) - multiply_rows(embeddings, np.ascontiguousarray(centroids.T)).max(axis=1)
+    return distances
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfScope:
+    """How far a text is from what the head knows: low energy of the logits and distance from every label.
+
+    centroids: (labels, dimensions), unit length. The other numbers are mean and spread of each part on held-out
+    in-scope training texts, so that a score of 0 is an ordinary text. threshold: a higher score is rejected.
+    Source: Liu et al., Energy-based Out-of-distribution Detection (2020).
+    """
+
+    centroids: Floats
+    energy_mean: float
+    energy_spread: float
+    distance_mean: float
+    distance_spread: float
+    threshold: float
+
+    def scores(self, embeddings: Floats, logits: Floats) -> Floats:
+        """Shape (texts,), higher is farther."""
+        energy = logit_energy(logits)
+        distances = centroid_distances(embeddings, self.centroids)
+        return out_of_scope_scores(
+            (energy - self.energy_mean) / self.energy_spread, (distances - self.distance_mean) / self.distance_spread
+        )
+
+
+def logit_energy(logits: Floats) -> Floats:
+    """Minus the logarithm of the summed exponentials, shape (texts,): high where no label has a high logit."""
+    highest = logits.max(axis=1)
+    energy: Floats = -(highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)))
+    return energy
+
+
+def out_of_scope_scores(energy: Floats, distance: Floats) -> Floats:
+    """Both parts, standardised, in one score."""
+    return np.asarray((energy + distance) / 2, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One linear classifier.
+
+    dense: (dimensions, labels). ngrams: (kept n-grams, labels). bias: (labels,). temperature: of the calibration.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    dense: Floats
+    ngrams: Floats
+    bias: Floats
+    temperature: float
+    out_of_scope: OutOfScope | None = None
+
+    def logits(self, embeddings: Floats, ngrams: sparse.csr_array) -> Floats:
+        """Unnormalised, uncalibrated scores, shape (texts, labels)."""
+        logits: Floats = multiply_rows(embeddings, self.dense) + np.asarray(ngrams @ self.ngrams) + self.bias
+        return logits
+
+    def predict(self, embeddings: Floats, ngrams: sparse.csr_array) -> Floats:
+        """Calibrated probabilities, shape (texts, labels)."""
+        return label_probabilities(self.logits(embeddings, ngrams), self.temperature)
+
+    def decide(self, embeddings: Floats, ngrams: sparse.csr_array) -> list[HeadDecision]:
+        """The most probable label of every text, with its calibrated probability and out-of-scope score."""
+        logits = self.logits(embeddings, ngrams)
+        probabilities = label_probabilities(logits, self.temperature)
+        best = logits.argmax(axis=1)
+        scores = self.out_of_scope.scores(embeddings, logits) if self.out_of_scope else None
+        decisions = []
+        for row, column in enumerate(best):
+            probability = float(probabilities[row, column])
+            if self.out_of_scope is None or scores is None:
+                decisions.append(HeadDecision(self.labels[column], probability))
+            else:
+                score = float(scores[row])
+                rejected = score > self.out_of_scope.threshold
+                decisions.append(HeadDecision(self.labels[column], probability, score, rejected))
+        return decisions
+
+    def rounded(self) -> Self:
+        """The head as it comes back from `to_bytes`: weights in float16, which no measured accuracy shows."""
+        return type(self).from_parts(self.describe(), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The weights as safetensors; the rest is in `describe`."""
+        tensors = {
+            "dense": self.dense.astype(np.float16),
+            "ngrams": self.ngrams.astype(np.float16),
+            "bias": self.bias,
+        }
+        if self.out_of_scope:
+            tensors["centroids"] = self.out_of_scope.centroids.astype(np.float16)
+        return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the weights, for the manifest."""
+        description: dict[str, Any] = {"name": self.name, "labels": list(self.labels), "temperature": self.temperature}
+        if self.out_of_scope:
+            numbers = ("energy_mean", "energy_spread", "distance_mean", "distance_spread", "threshold")
+            description["out_of_scope"] = {name: getattr(self.out_of_scope, name) for name in numbers}
+        return description
+
+    @classmethod
+    def from_parts(cls, description: Mapping[str, Any], weights: bytes) -> Self:
+        """The reverse of `describe` and `to_bytes`. Raises ReleaseCorrupt when they do not fit together."""
+        try:
+            tensors = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in load(weights).items()}
+            numbers = description.get("out_of_scope")
+            head = cls(
+                name=description["name"],
+                labels=tuple(description["labels"]),
+                dense=tensors["dense"],
+                ngrams=tensors["ngrams"],
+                bias=tensors["bias"],
+                temperature=float(description["temperature"]),
+                out_of_scope=OutOfScope(tensors["centroids"], **numbers) if numbers else None,
+            )
+        except Exception as error:  # the parts come from outside: a release made elsewhere or altered
+            raise ReleaseCorrupt(f"a head cannot be read ({error!r}); publish the release again") from error
+        if {head.dense.shape[1], head.ngrams.shape[1], *head.bias.shape} != {len(head.labels)}:
+            raise ReleaseCorrupt(f"head {head.name!r} has weights for another number of labels; publish it again")
+        return head
+
+

@@ -1,0 +1,195 @@
+"""How good a classifier is on held-out texts, and how sure we are of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
+
+from models.classifier import Classifier
+from models.decision import HeadDecision
+from models.errors import TrainingDataError
+from retrain.data import Row
+from retrain.quick import Progress, no_progress
+
+_BATCH_TEXTS: Final = 256
+_Z95: Final = 1.959963984540054
+_LENGTHS: Final = ((40, "up to 40 characters"), (120, "41 to 120 characters"))
+_LONGER: Final = "over 120 characters"
+
+
+@dataclass(frozen=True, slots=True)
+class OosMetrics:
+    """How out-of-scope texts are told apart. auroc: of the score. recall: share of them that is rejected.
+
+    in_scope_accuracy: at the threshold, a rejected in-scope text counting as an error; before_rejection: without it.
+    rejected_in_scope: share of in-scope texts that is rejected. threshold: of the score.
+    """
+
+    auroc: float
+    recall: float
+    in_scope_accuracy: float
+    in_scope_accuracy_before_rejection: float
+    rejected_in_scope: float
+    threshold: float
+    in_scope_texts: int
+    texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMetrics:
+    """One head's figures on in-scope texts, before rejection. ci95: Wilson's interval. ece: expected calibration error.
+
+    right: for each scored text whether it was decided rightly (for paired tests). rows: which of the given texts those are.
+    """
+
+    head: str
+    texts: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    macro_f1: float
+    ece: float
+    per_label: Mapping[str, Mapping[str, float]]
+    per_slice: Mapping[str, Mapping[str, float]]
+    oos: OosMetrics | None
+    right: NDArray[np.bool_] = field(repr=False)
+    rows: NDArray[np.int64] = field(repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, rounded for people."""
+        oos = None if self.oos is None else {name: _round(getattr(self.oos, name)) for name in OosMetrics.__slots__}
+        return {
+            "texts": self.texts,
+            "accuracy": _round(self.accuracy),
+            "accuracy_ci95": [_round(bound) for bound in self.accuracy_ci95],
+            "macro_f1": _round(self.macro_f1),
+            "ece": _round(self.ece),
+            "per_label": {label: {k: _round(v) for k, v in values.items()} for label, values in self.per_label.items()},
+            "per_slice": {name: {k: _round(v) for k, v in values.items()} for name, values in self.per_slice.items()},
+            "oos": oos,
+        }
+
+
+def evaluate(
+    classifier: Classifier,
+    rows: Sequence[Row],
+    *,
+    oos_label: str | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, HeadMetrics]:
+    """Score every head that the rows have labels for. oos_label: of the primary head. Raises TrainingDataError."""
+    decisions: dict[str, list[HeadDecision]] = {name: [] for name in classifier.heads}
+    for start in range(0, len(rows), _BATCH_TEXTS):
+        batch = rows[start : start + _BATCH_TEXTS]
+        for found in classifier.classify_texts([row.text for row in batch]):
+            for name, decision in found.heads.items():
+                decisions[name].append(decision)
+        progress("scoring texts", start + len(batch), len(rows))
+    metrics = {}
+    for number, name in enumerate(classifier.heads):
+        scored = [index for index, row in enumerate(rows) if name in row.labels]
+        if scored:
+            strange = oos_label if number == 0 else None
+            metrics[name] = score_head(name, [rows[i] for i in scored], [decisions[name][i] for i in scored], scored, strange)
+    if not metrics:
+        raise TrainingDataError(f"no row has a label for any of the heads {', '.join(classifier.heads)}; check the columns")
+    return metrics
+
+
+def score_head(
+    name: str, rows: Sequence[Row], decisions: Sequence[HeadDecision], numbers: Sequence[int], oos_label: str | None
+) -> HeadMetrics:
+    """Figures of one head. rows, decisions: of the same texts. numbers: where those stand among all texts."""
+    wanted = np.array([row.labels[name] for row in rows], dtype=object)
+    in_scope = np.array([label != oos_label for label in wanted], dtype=bool)
+    if not in_scope.any():
+        raise TrainingDataError(f"all {len(rows)} texts for head {name!r} are out of scope; nothing to score")
+    given = np.array([decision.label for decision in decisions], dtype=object)
+    probabilities = np.array([decision.probability for decision in decisions])
+    right = (given == wanted)[in_scope]
+    y_true, y_given = wanted[in_scope].astype(str), given[in_scope].astype(str)
+    slices = [dict(rows[i].slices) | {"length": length_slice(rows[i].text)} for i in np.flatnonzero(in_scope)]
+    return HeadMetrics(
+        head=name,
+        texts=len(right),
+        accuracy=float(right.mean()),
+        accuracy_ci95=wilson_interval(int(right.sum()), len(right)),
+        macro_f1=float(f1_score(y_true, y_given, labels=np.unique(y_true), average="macro", zero_division=0)),
+        ece=expected_calibration_error(probabilities[in_scope], right),
+        per_label=_per_label(y_true, y_given),
+        per_slice=_per_slice(slices, right),
+        oos=_oos_metrics(decisions, in_scope, given == wanted) if not in_scope.all() else None,
+        right=right,
+        rows=np.asarray(numbers, dtype=np.int64)[in_scope],
+    )
+
+
+def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, float]:
+    """Wilson's score interval of a share. Source: Wilson (1927)."""
+    if total == 0:
+        return 0.0, 1.0
+    share = right / total
+    middle = share + z * z / (2 * total)
+    spread = z * float(np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)))
+    scale = 1 + z * z / total
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def expected_calibration_error(probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Mean distance between what was promised and what came true, over equally filled bins.
+
+    Source: Guo et al. (2017); equal filling after Nguyen and O'Connor (2015).
+    """
+    order = np.argsort(probabilities, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    gaps = [abs(probabilities[part].mean() - right[part].mean()) * len(part) for part in parts]
+    return float(sum(gaps) / len(order))
+
+
+def length_slice(text: str) -> str:
+    """Which length group a text belongs to."""
+    return next((name for limit, name in _LENGTHS if len(text) <= limit), _LONGER)
+
+
+def _oos_metrics(decisions: Sequence[HeadDecision], in_scope: NDArray[np.bool_], right: NDArray[np.bool_]) -> OosMetrics | None:
+    if any(decision.oos_score is None for decision in decisions):
+        return None
+    scores = np.array([decision.oos_score for decision in decisions], dtype=np.float64)
+    rejected = np.array([decision.rejected for decision in decisions])
+    highest_kept = scores[~rejected].max() if (~rejected).any() else float("-inf")
+    return OosMetrics(
+        auroc=float(roc_auc_score(~in_scope, scores)),
+        recall=float(rejected[~in_scope].mean()),
+        in_scope_accuracy=float((right & ~rejected)[in_scope].mean()),
+        in_scope_accuracy_before_rejection=float(right[in_scope].mean()),
+        rejected_in_scope=float(rejected[in_scope].mean()),
+        threshold=float(highest_kept),
+        in_scope_texts=int(in_scope.sum()),
+        texts=int((~in_scope).sum()),
+    )
+
+
+def _per_label(wanted: NDArray[np.str_], given: NDArray[np.str_]) -> dict[str, dict[str, float]]:
+    labels = np.unique(wanted)
+    precision, recall, f1, support = precision_recall_fscore_support(wanted, given, labels=labels, zero_division=0)
+    return {
+        str(label): {"precision": float(p), "recall": float(r), "f1": float(f), "texts": float(n)}
+        for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)
+    }
+
+
+def _per_slice(slices: Sequence[Mapping[str, str]], right: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
+    """Figures by "column=value"."""
+    members: dict[str, list[int]] = {}
+    for index, values in enumerate(slices):
+        for column, value in values.items():
+            members.setdefault(f"{column}={value}", []).append(index)
+    return {
+        name: {"texts": float(len(rows)), "accuracy": float(right[rows].mean())} for name, rows in sorted(members.items())
+    }
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4)

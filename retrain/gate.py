@@ -1,0 +1,135 @@
+"""The gate: is the challenger better than the champion, on the same held-out texts? Pure, answers in words.
+
+A challenger passes when it decides more of the texts rightly than the champion does, by more than chance would, and
+is not clearly worse on any group of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from models.errors import TrainingDataError
+from retrain.data import Row
+from retrain.evaluation import HeadMetrics, length_slice
+
+MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """significance: highest p-value at which a difference counts. slice_significance: the same for a group that got
+    worse, shared between the groups (Bonferroni)."""
+
+    significance: float = 0.05
+    slice_significance: float = 0.05
+    min_texts: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models on the same texts. only_champion, only_challenger: texts that just this one decided rightly."""
+
+    texts: int
+    champion_accuracy: float
+    challenger_accuracy: float
+    only_champion: int
+    only_challenger: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """passed: whether the challenger may be released. reason: in words. worse_slices: what speaks against it."""
+
+    passed: bool
+    reason: str
+    overall: Comparison
+    slices: Mapping[str, Comparison] = field(default_factory=dict)
+    worse_slices: tuple[str, ...] = ()
+
+
+def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> Comparison:
+    """Exact two-sided McNemar test. champion_right, challenger_right: by text, the same texts in the same order.
+
+    Source: McNemar (1947); exact binomial form, Fagerland, Lydersen and Laake (2013).
+    """
+    if champion_right.shape != challenger_right.shape:
+        raise TrainingDataError(f"compared {len(champion_right)} with {len(challenger_right)} texts; score both on the same ones")
+    only_champion = int((champion_right & ~challenger_right).sum())
+    only_challenger = int((challenger_right & ~champion_right).sum())
+    differing = only_champion + only_challenger
+    p_value = float(binomtest(only_challenger, differing, 0.5).pvalue) if differing else 1.0
+    texts = len(champion_right)
+    means = (float(right.mean()) if texts else 0.0 for right in (champion_right, challenger_right))
+    return Comparison(texts, *means, only_champion, only_challenger, p_value)
+
+
+def judge(
+    champion_right: NDArray[np.bool_],
+    challenger_right: NDArray[np.bool_],
+    slices: Mapping[str, NDArray[np.bool_]] | None = None,
+    policy: GatePolicy | None = None,
+) -> Verdict:
+    """Compare a challenger with the champion. slices: by name, which of the texts belong to it."""
+    policy = policy or GatePolicy()
+    overall = compare(champion_right, challenger_right)
+    members = {name: member for name, member in (slices or {}).items() if member.sum() >= MIN_SLICE_TEXTS}
+    by_slice = {name: compare(champion_right[member], challenger_right[member]) for name, member in members.items()}
+    worse = tuple(
+        name
+        for name, found in by_slice.items()
+        if found.only_champion > found.only_challenger and found.p_value < policy.slice_significance / len(by_slice)
+    )
+    passed, reason = _reason(overall, by_slice, worse, policy)
+    return Verdict(passed, reason, overall, by_slice, worse)
+
+
+def judge_heads(
+    champion: HeadMetrics,
+    challenger: HeadMetrics,
+    rows: Sequence[Row],
+    policy: GatePolicy | None = None,
+) -> Verdict:
+    """`judge` on the results of `evaluate` for one head. rows: those that both were scored on, the same list.
+
+    A label that the champion does not know counts as an error of its: that is what a new label is about.
+    """
+    if not np.array_equal(champion.rows, challenger.rows):
+        raise TrainingDataError("champion and challenger were scored on different texts; score both on the same ones")
+    scored = [rows[index] for index in challenger.rows]
+    return judge(champion.right, challenger.right, slices_of(scored, challenger.head), policy)
+
+
+def slices_of(rows: Sequence[Row], head: str) -> dict[str, NDArray[np.bool_]]:
+    """Groups of texts: by label, by length, and by the data's own slice columns."""
+    values = [{head: row.labels.get(head, ""), "length": length_slice(row.text), **row.slices} for row in rows]
+    names = sorted({f"{column}={value}" for row in values for column, value in row.items()})
+    return {
+        name: np.array([row.get(name.partition("=")[0]) == name.partition("=")[2] for row in values]) for name in names
+    }
+
+
+def _reason(
+    overall: Comparison, by_slice: Mapping[str, Comparison], worse: Sequence[str], policy: GatePolicy
+) -> tuple[bool, str]:
+    counted = (
+        f"{overall.challenger_accuracy:.1%} against {overall.champion_accuracy:.1%} on {overall.texts} texts "
+        f"({overall.only_challenger} better, {overall.only_champion} worse, p = {overall.p_value:.2g})"
+    )
+    if overall.texts < policy.min_texts:
+        return False, f"not released: only {overall.texts} held-out texts, {policy.min_texts} are needed to tell"
+    if overall.only_challenger <= overall.only_champion:
+        return False, f"not released: the challenger is not better, {counted}"
+    if overall.p_value > policy.significance:
+        return False, f"not released: the gain may be chance, {counted}"
+    if worse:
+        found = by_slice[worse[0]]
+        return False, (
+            f"not released: better overall, {counted}, but worse on {worse[0]}: "
+            f"{found.challenger_accuracy:.1%} against {found.champion_accuracy:.1%} on {found.texts} texts"
+        )
+    return True, f"better: {counted}"

@@ -1,0 +1,130 @@
+"""A training as one call: labelled data in, a release ready to publish out."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from models.bundle import Notes, pack
+from models.classifier import Classifier
+from models.encoder import Encoder
+from models.errors import TrainingDataError
+from retrain.data import Dataset
+from retrain.evaluation import HeadMetrics, evaluate
+from retrain.quick import Progress, Trained, no_progress, train_quick
+
+GOLDEN_TEXTS: Final = 24
+_SHARED_FILES: Final = ("encoder", "tokenizer")
+
+
+class Strategy(Protocol):
+    """A way to get from labelled data to heads on an encoder: `retrain.quick.train_quick`, or one that tunes the encoder."""
+
+    def __call__(
+        self,
+        encoder: Encoder,
+        dataset: Dataset,
+        heads: Sequence[str] | None = None,
+        *,
+        seed: int = 0,
+        oos_label: str | None = None,
+        progress: Progress = no_progress,
+    ) -> Trained:
+        """Train on the dataset's train and valid rows; never look at its test rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRelease:
+    """manifest, blobs: for `ReleaseRegistry.publish`. classifier: the release as it will serve, version "unpublished".
+
+    report: the fields that contract.md promises for `headrace train`. metrics: by head, on the test rows.
+    """
+
+    manifest: dict[str, Any]
+    blobs: dict[str, bytes]
+    report: dict[str, Any]
+    metrics: dict[str, HeadMetrics]
+    classifier: Classifier
+
+
+def train_release(
+    model: str,
+    dataset: Dataset,
+    encoder: Encoder,
+    *,
+    strategy: str = "quick",
+    trainer: Strategy = train_quick,
+    seed: int = 0,
+    oos_label: str | None = None,
+    parent: str | None = None,
+    progress: Progress = no_progress,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainedRelease:
+    """Train all heads of the dataset, score them once on its test rows, and pack the release.
+
+    strategy: its name, for manifest and report. trainer: the strategy itself. Raises TrainingDataError.
+    """
+    started = clock()
+    tested = dataset.part("test")
+    if not tested:
+        raise TrainingDataError("no row is left to test on; give the data a split column with test rows, or more texts")
+    trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
+    classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads)
+    metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
+    notes = Notes(
+        parent=parent,
+        strategy=strategy,
+        metrics={head: found.as_json() for head, found in metrics.items()},
+        training=_training(dataset, trained, seed, oos_label),
+        golden_texts=_golden_texts(dataset, seed),
+    )
+    manifest, blobs = pack(classifier, trained.reference, notes)
+    report = _report(manifest, dataset, metrics, clock() - started)
+    return TrainedRelease(manifest, blobs, report, metrics, classifier)
+
+
+def _training(dataset: Dataset, trained: Trained, seed: int, oos_label: str | None) -> dict[str, Any]:
+    return {
+        "fingerprint": dataset.fingerprint,
+        "train_rows": len(dataset.part("train")),
+        "valid_rows": len(dataset.part("valid")),
+        "test_rows": len(dataset.part("test")),
+        "rejected_rows": len(dataset.rejected),
+        "dropped_duplicates": dataset.dropped_duplicates,
+        "seed": seed,
+        "oos_label": oos_label,
+        "choices": trained.choices,
+    }
+
+
+def _golden_texts(dataset: Dataset, seed: int) -> list[str]:
+    texts = sorted({row.text for row in dataset.part("train") if len(row.text) <= 400})
+    chosen = np.random.default_rng(seed).permutation(len(texts))[:GOLDEN_TEXTS]
+    return [texts[index] for index in sorted(chosen)]
+
+
+def _report(
+    manifest: dict[str, Any], dataset: Dataset, metrics: dict[str, HeadMetrics], seconds: float
+) -> dict[str, Any]:
+    """The contract's object. `accuracy` and its neighbours are the primary head's; `model_bytes` is what the release
+    adds to a registry that holds the encoder already."""
+    primary = next(iter(metrics.values()))
+    oos = primary.oos
+    own = [file["bytes"] for role, file in manifest["files"].items() if role not in _SHARED_FILES]
+    return {
+        "model": manifest["model"],
+        "version": None,
+        "strategy": manifest["strategy"],
+        "train_rows": len(dataset.part("train")),
+        "test_rows": len(dataset.part("test")),
+        "accuracy": round(primary.accuracy, 4),
+        "macro_f1": round(primary.macro_f1, 4),
+        "accuracy_ci95": [round(bound, 4) for bound in primary.accuracy_ci95],
+        "seconds": round(seconds, 1),
+        "model_bytes": sum(own),
+        "fast_path": None,
+        "oos": None if oos is None else primary.as_json()["oos"],
+        "heads": {name: {"accuracy": round(found.accuracy, 4), "macro_f1": round(found.macro_f1, 4)} for name, found in metrics.items()},
+    }

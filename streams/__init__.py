@@ -1,0 +1,1 @@
+"""Records, topics and the Faust agents of every role."""

@@ -1,0 +1,218 @@
+"""How much one text speaks for drift: the increments that the drift monitor adds up.
+
+Three parts, in natural logarithms of odds, each of which averages at most one (before the logarithm) on a stream that is
+like the reference:
+
+- *distance*: the text's distance to the nearest label centroid, as a tail probability among the reference's;
+- *confidence*: how unsure the model is, as a tail probability among the reference's;
+- *direction*: the mean embedding of any mix of known labels lies in the span of the centroids. What is left of a text
+  outside that span has mean zero, whatever the mix; if new texts keep pointing where the unusual ones before them
+  pointed, a new subject has come. The direction is always chosen before the text is seen.
+
+The same arithmetic runs for one live stream and, to set thresholds, for many simulated ones side by side.
+
+Sources: mixture alternatives for p-values, Sellke, Bayarri, Berger (2001), The American Statistician 55; sequential tests
+by betting, Shekhar and Ramdas (2023), arXiv 2112.09162; e-detectors, Shin, Ramdas, Rinaldo (2024), arXiv 2203.03532.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+DETECTORS: Final = ("embeddings", "confidence", "both")
+EMBEDDINGS, CONFIDENCE, BOTH = range(3)
+_SHARE: Final = 0.4  # of unusual texts in the alternative that the tails are tested for
+_POWER: Final = 0.5  # their tail probabilities' density there: power * p ** (power - 1)
+_BET: Final = 0.35  # evidence per standard deviation of agreement with the direction
+_AGREEMENT: Final = (-2.5, 6.0)  # standard deviations, clipped: 1 - 0.35 * 2.5 stays above zero
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePolicy:
+    """direction_half_life: texts after which a text counts half in the direction.
+
+    The stream is never quite like the training texts. Its first `settle_events` correct the reference's location, the
+    reference counting as `reference_weight` of them; a text enters the correction only `lag_events` later, so that a
+    drift is not learnt as normal before it is seen. scale_limits: of the correction of tail probabilities.
+    """
+
+    direction_half_life: float = 60.0
+    reference_weight: float = 300.0
+    lag_events: int = 100
+    settle_events: int = 1_000
+    scale_limits: tuple[float, float] = (1.0, 1.5)
+
+
+class Reference:
+    """The release's reference, in the form that increments need.
+
+    basis: (dimensions, kept), maps an embedding to its part outside the span of the centroids; its mean squared length on
+    the reference is 1. spread: variance of that part along the direction of another reference text.
+    """
+
+    def __init__(self, centroids: Floats, distances: Floats, confidence: Floats, embeddings: Floats | None) -> None:
+        """See `from_arrays`."""
+        self.dimensions = centroids.shape[1]
+        self._directions = np.ascontiguousarray(centroids.T)
+        # References of distance and confidence are two views of the same texts where they have the same length.
+        pairs = min(len(distances), len(confidence))
+        self.size = pairs
+        self._distances, self._doubts = np.sort(distances), np.sort(-confidence)
+        self.pairs = np.stack([distances[:pairs], -confidence[:pairs]], axis=1).astype(np.float64)
+        sums = self._exponents(self.pairs[:, 0], self._distances) + self._exponents(self.pairs[:, 1], self._doubts)
+        self._sums = np.sort(sums)
+        self.basis, self.residuals, self.spread = _outside_span(centroids, embeddings)
+        self.sample_distances = self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """arrays: `centroids` (labels, dimensions), `reference_distances` (texts,), `reference_confidence` (texts,), of the
+        same texts in the same order, which none of their centroids and heads was fitted on; optionally
+        `reference_embeddings` (texts, dimensions), without which the direction is not tested.
+
+        Raises ModelError when one is missing, empty, not finite or of the wrong shape.
+        """
+        found: dict[str, Floats] = {}
+        for name, axes in (("centroids", 2), ("reference_distances", 1), ("reference_confidence", 1), ("reference_embeddings", 2)):
+            if name == "reference_embeddings" and name not in arrays:
+                continue
+            array = np.asarray(arrays.get(name, ()), dtype=np.float32)
+            if array.ndim != axes or not array.size or not np.isfinite(array).all():
+                raise ModelError(f"the release's {name} has shape {array.shape}; it must be finite, {axes}-dimensional, not empty")
+            found[name] = array
+        sample = found.get("reference_embeddings")
+        if sample is not None and sample.shape[1] != found["centroids"].shape[1]:
+            raise ModelError(f"reference embeddings of {sample.shape[1]} dimensions for centroids of {found['centroids'].shape[1]}")
+        return cls(found["centroids"], found["reference_distances"], found["reference_confidence"], sample)
+
+    def distances(self, embeddings: Floats) -> Floats:
+        """Cosine distance to the nearest centroid, (texts,)."""
+        nearest: Floats = 1.0 - (embeddings @ self._directions).max(axis=1)
+        return nearest
+
+    def exponents(self, distances: Doubles, doubts: Doubles) -> Doubles:
+        """Minus the logarithm of each detector's tail probability, (texts, 3): exponential with mean 1 on the reference."""
+        far, unsure = self._exponents(distances, self._distances), self._exponents(doubts, self._doubts)
+        return np.stack([far, unsure, self._exponents(far + unsure, self._sums)], axis=1)
+
+    @staticmethod
+    def _exponents(values: Doubles, ordered: NDArray[Any]) -> Doubles:
+        """The reference text itself counts, so that no probability is zero."""
+        above = len(ordered) - np.searchsorted(ordered, values, side="left")
+        exponents: Doubles = -np.log((above + 1.0) / (len(ordered) + 1.0))
+        return exponents
+
+
+class Evidence:
+    """Increments for `runs` streams at once; knows what each stream was like so far.
+
+    Not thread-safe. Memory per stream: `lag_events` texts and two vectors.
+    """
+
+    def __init__(self, policy: EvidencePolicy, runs: int, dimensions: int, spread: float) -> None:
+        """dimensions, spread: of the parts outside the span (`Reference.basis`, `Reference.spread`)."""
+        self._policy = policy
+        self._keep = np.float32(0.5 ** (1.0 / policy.direction_half_life))
+        self._direction = np.zeros((runs, dimensions), np.float32)
+        self._offset = np.zeros((runs, dimensions), np.float32)
+        self._spread = np.full(runs, spread)
+        self._means = np.ones((runs, len(DETECTORS)))
+        self._waiting: deque[tuple[Doubles, Floats | None]] = deque()
+        self._settled = np.zeros(len(DETECTORS))
+        self._texts = 0
+
+    def add(self, exponents: Doubles, outside: Floats | None) -> Doubles:
+        """One new text per stream: its increment for each detector, (runs, 3).
+
+        exponents: (runs, 3). outside: (runs, dimensions), or None where no embedding is known; then only the confidence
+        counts.
+        """
+        corrected = self._corrected(exponents)
+        increments = tail_evidence(corrected)
+        if outside is None:
+            increments[:, [EMBEDDINGS, BOTH]] = 0.0
+        elif outside.shape[1]:
+            agreement = self._agreement(outside - self._offset, unusual_share(corrected[:, EMBEDDINGS]))
+            increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
+        self._settle(exponents, outside)
+        return increments
+
+    def repeated(self, exponents: Doubles, has_embedding: bool) -> Doubles:
+        """The increment of a text seen before: its tails only, and nothing is learnt from it."""
+        increments = tail_evidence(self._corrected(exponents))
+        if not has_embedding:
+            increments[:, [EMBEDDINGS, BOTH]] = 0.0
+        return increments
+
+    def _corrected(self, exponents: Doubles) -> Doubles:
+        corrected: Doubles = exponents / np.clip(self._means, *self._policy.scale_limits)
+        return corrected
+
+    def _agreement(self, centred: Floats, weights: Doubles) -> Doubles:
+        """How far the texts point along the direction so far, in standard deviations; then they turn the direction."""
+        lengths = np.linalg.norm(self._direction, axis=1)
+        along = np.einsum("ij,ij->i", centred, self._direction) / np.maximum(lengths, 1e-12)
+        agreement: Doubles = np.clip(along / np.sqrt(self._spread), *_AGREEMENT)
+        if self._texts < 5:
+            agreement[:] = 0.0
+        else:  # a few texts far along must not widen what is usual: cut at three standard deviations
+            memory = min(100 + self._texts, 1_000)
+            self._spread += (np.minimum(along**2, 9 * self._spread) - self._spread) / memory
+        self._texts += 1
+        self._direction *= self._keep
+        self._direction += weights.astype(np.float32)[:, None] * centred
+        return agreement
+
+    def _settle(self, exponents: Doubles, outside: Floats | None) -> None:
+        """Move the location a little towards the text of `lag_events` ago, while the stream is young."""
+        if len(self._waiting) > self._policy.lag_events:
+            before, vectors = self._waiting.popleft()
+            known = np.array([vectors is not None, True, vectors is not None]) & (self._settled < self._policy.settle_events)
+            self._settled += known
+            steps = known / (self._policy.reference_weight + self._settled)
+            self._means += steps * (before - self._means)
+            if vectors is not None and known[EMBEDDINGS]:
+                self._offset += np.float32(steps[EMBEDDINGS]) * (vectors - self._offset)
+        if self._settled[CONFIDENCE] < self._policy.settle_events or self._settled[EMBEDDINGS] < self._policy.settle_events:
+            self._waiting.append((exponents, outside))
+
+
+def tail_evidence(exponents: Doubles) -> Doubles:
+    """Log of the likelihood ratio of a share of unusual texts against none; the ratio averages 1 on the reference."""
+    return np.log(1.0 - _SHARE + _SHARE * _POWER * np.exp((1.0 - _POWER) * exponents))
+
+
+def unusual_share(exponents: Doubles) -> Doubles:
+    """Probability that a text is one of the unusual ones, were the alternative true."""
+    unusual = _SHARE * _POWER * np.exp((1.0 - _POWER) * exponents)
+    share: Doubles = unusual / (1.0 - _SHARE + unusual)
+    return share
+
+
+def _outside_span(centroids: Floats, embeddings: Floats | None) -> tuple[Floats, Floats, float]:
+    """The basis of what lies outside the centroids' span, the reference in it, and its spread (see Reference).
+
+    With more labels than half the dimensions, only the strongest directions of the centroids are taken out.
+    """
+    if embeddings is None:
+        return np.zeros((centroids.shape[1], 0), np.float32), np.zeros((0, 0), np.float32), 1.0
+    _, strengths, axes = np.linalg.svd(centroids.astype(np.float64), full_matrices=True)
+    shares = np.cumsum(strengths**2) / np.sum(strengths**2)
+    taken = min(int(np.searchsorted(shares, 0.999)) + 1, centroids.shape[1] // 2)
+    outside = embeddings.astype(np.float64) @ axes[taken:].T
+    # Ordered by strength, so that a simulation may keep the first few.
+    variances, turn = np.linalg.eigh(outside.T @ outside / len(outside))
+    order = np.argsort(-variances)
+    scale = 1.0 / max(float(np.sqrt(variances.sum())), 1e-12)
+    basis = (axes[taken:].T @ turn[:, order]) * scale
+    spread = float(np.sum((variances * scale**2) ** 2))
+    return np.ascontiguousarray(basis, np.float32), (embeddings @ basis).astype(np.float32), max(spread, 1e-12)

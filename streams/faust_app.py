@@ -1,0 +1,156 @@
+"""A Faust app per role, set up so that nothing is acknowledged, committed or waited for behind our back."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import faust
+from aiokafka.errors import KafkaError
+
+from connectors.errors import BrokerUnavailable
+from streams.classify import OutRecord
+from streams.engine import Delivery, Engine
+
+log = logging.getLogger(__name__)
+
+SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
+HEARTBEAT_SECONDS = 2.0
+COMMIT_SECONDS = 1.0
+REVOKE_DRAIN_SECONDS = 5.0  # within the session timeout, so that the group does not expel us while we finish
+CONFIRM_SECONDS = 30.0
+REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
+
+
+def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", credentials: Any = None) -> faust.App:
+    """A Faust app without tables, web server or topic creation of its own. broker: `kafka://host:port;...`."""
+    return faust.App(
+        app_id,
+        broker=broker,
+        broker_credentials=credentials,
+        store="memory://",
+        datadir=str(folder),
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",  # first positions are pinned before joining: see headrace.start_positions
+        consumer_group_instance_id=f"{instance}-{app_id}" if instance else None,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=HEARTBEAT_SECONDS,
+        broker_commit_interval=COMMIT_SECONDS,
+        broker_request_timeout=30.0,
+        consumer_max_fetch_size=4_194_304,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        stream_buffer_maxsize=4_096,
+        producer_linger_ms=0,
+        producer_max_request_size=REQUEST_MAX_BYTES,
+        producer_acks=-1,
+    )
+
+
+class Producer:
+    """Sends and confirms through a Faust app's own producer."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    async def send_all(self, records: Sequence[OutRecord]) -> None:
+        """Send in order and wait until every record is confirmed. Raises BrokerUnavailable."""
+        producer = self._app.producer
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                confirmations = [
+                    await producer.send(r.topic, r.key, r.value, None, None, r.headers or None) for r in records
+                ]
+                await asyncio.gather(*confirmations)
+        except (TimeoutError, KafkaError, faust.exceptions.FaustError) as error:
+            raise BrokerUnavailable(f"the broker did not confirm {len(records)} records: {error!r}") from error
+
+
+class Role:
+    """A Faust app and the engine behind its agent. start, stop (drain, commit, leave).
+
+    may_take_long: one event may take minutes (training), so a long silence is no sign of trouble.
+    """
+
+    def __init__(
+        self,
+        app: faust.App,
+        topics: Sequence[str],
+        make_engine: Callable[[Callable[[Delivery], Awaitable[None]]], Engine],
+        *,
+        may_take_long: bool = False,
+    ) -> None:
+        self.app = app
+        self.may_take_long = may_take_long
+        self.name = str(app.conf.id)
+        self.engine = make_engine(self._acknowledge)
+        self._topics = topics
+        self._closing = False
+        self._register()
+
+    def _register(self) -> None:
+        topic = self.app.topic(*self._topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+        async def consume(stream: Any) -> None:
+            async for event in stream.noack().events():
+                if self._closing:
+                    return
+                message = event.message
+                await self.engine.submit(
+                    Delivery(
+                        message.topic, message.partition, message.offset, message.key, message.value,
+                        int(message.timestamp * 1000), event,
+                    )
+                )  # fmt: skip
+
+        self.app.agent(topic, name=f"{self.name}-agent")(consume)
+        self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        self.app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+
+    async def start(self) -> None:
+        """Join the group and begin. Raises BrokerUnavailable when the broker does not answer."""
+        self.engine.start()
+        await self.app.start()
+
+    async def stop(self, timeout_seconds: float) -> int:
+        """Finish what is in flight, commit, leave the group. Returns how many events stayed unfinished."""
+        self._closing = True
+        unfinished = await self.engine.drain(timeout_seconds)
+        await self._commit()
+        await self.engine.abort()
+        await self.app.stop()
+        return unfinished
+
+    def trouble(self) -> BaseException | None:
+        """Why this role can no longer work, if so."""
+        if self.engine.failure is not None:
+            return self.engine.failure
+        return self.app.crash_reason if self.app.crashed else None
+
+    async def _acknowledge(self, delivery: Delivery) -> None:
+        delivery.handle.message.ack(self.app.consumer)
+
+    async def _commit(self) -> None:
+        try:
+            if self.app.consumer.assignment():  # committing with nothing assigned crashes the consumer
+                await asyncio.wait_for(self.app.consumer.commit(), 5.0)
+        except Exception as error:
+            log.warning("%s: positions not committed, some events will be decided again: %r", self.name, error)
+
+    async def _on_assigned(self, _app: Any, *args: Any, **_: Any) -> None:
+        (assigned,) = args
+        self.engine.assign((tp.topic, tp.partition) for tp in assigned)
+        names = ", ".join(f"{tp.topic}[{tp.partition}]" for tp in sorted(assigned))
+        log.info("%s: reads %s", self.name, names or "nothing (more workers than partitions)")
+
+    async def _on_revoked(self, _app: Any, *args: Any, **_: Any) -> None:
+        (revoked,) = args
+        if not revoked or self._closing:
+            return
+        await self.engine.drain(REVOKE_DRAIN_SECONDS)
+        await self._commit()
+        self.engine.revoke((tp.topic, tp.partition) for tp in revoked)

@@ -1,0 +1,54 @@
+"""The indexer's engine: decisions in, documents in the store, then the position moves on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from connectors.ports import DecisionStore
+from models.errors import MessageError
+from streams.classify import OutRecord, dead_letter
+from streams.engine import Delivery, Engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class IndexerCounts:
+    """What an indexer did since it started."""
+
+    created: int = 0
+    repeats: int = 0
+    rejected: int = 0
+
+
+def indexer_engine(
+    store: DecisionStore,
+    send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
+    acknowledge: Callable[[Delivery], Awaitable[None]],
+    counts: IndexerCounts,
+) -> Engine:
+    """One stage: index a batch in a thread; what the store refuses for good becomes a dead letter."""
+
+    async def index(batch: Sequence[Delivery]) -> None:
+        by_id: dict[str, Delivery] = {}
+        documents, letters = [], []
+        for delivery in batch:
+            try:
+                document = orjson.loads(delivery.value or b"")
+                by_id.setdefault(str(document["id"]), delivery)
+                documents.append(document)
+            except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+                letters.append(dead_letter(delivery, MessageError("bad_record", f"no decision: {error!r}")))
+        report = await asyncio.to_thread(store.index, documents)
+        for identity, reason in report.rejected:
+            letters.append(dead_letter(by_id[identity], MessageError("not_indexed", reason)))
+        if letters:
+            await send_all([record for letter in letters for record in letter.records])
+        counts.created += report.created
+        counts.repeats += report.repeats
+        counts.rejected += len(letters)
+
+    return Engine("indexer", [index], acknowledge, batch_events=512)

@@ -1,0 +1,236 @@
+"""What travels in the topics: one schema each, JSON in UTF-8, validated where it enters.
+
+`parse_source` is the gate for other people's records: it gives a text or raises MessageError, never anything else.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+import orjson
+from jsonpointer import JsonPointer, JsonPointerException
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import MessageError
+from streams.application import Source
+
+TEXT_MAX_BYTES = 8_192  # text kept in a decision; the classifier has seen more
+EXTRA_MAX_BYTES = 65_536
+TIME_SPAN_MS = 10 * 366 * 24 * 3_600_000  # a source time farther than ten years from the record's is a mistake
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """A record as the classifier needs it. at_ms: the source record's own time, milliseconds since 1970, UTC."""
+
+    text: str
+    key: str | None
+    at_ms: int
+    symbols: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Wire(BaseModel):
+    """Base of our own records: unknown fields are kept, so that newer writers do not break older readers."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def encode(self) -> bytes:
+        """As it stands in the topic."""
+        return orjson.dumps(self.model_dump(exclude_none=True))
+
+
+W = TypeVar("W", bound=Wire)
+
+
+class Feedback(Wire):
+    """What a person (or a system that knows) says a decision should have been."""
+
+    decision_id: str
+    head: str
+    label: str
+    by: str
+    at: str
+
+    @property
+    def key(self) -> bytes:
+        """One opinion per decision, head and person."""
+        return f"{self.decision_id}|{self.head}|{self.by}".encode()
+
+
+class Alert(Wire):
+    """Something a person should know; the same fingerprint resolves what it fired."""
+
+    fingerprint: str
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    state: Literal["firing", "resolved"]
+    summary: str
+    values: dict[str, Any] = {}
+    evidence: list[Any] = []
+    at: str
+
+
+class RetrainRequest(Wire):
+    """The monitor's wish for a better model."""
+
+    id: str
+    app: str
+    reason: str
+    evidence: dict[str, Any] = {}
+    at: str
+
+
+class Release(Wire):
+    """The whole state of a model: which version serves. revision grows by one with every change."""
+
+    model: str
+    champion: str
+    previous: str | None = None
+    revision: int
+    manifest_sha256: dict[str, str]
+    by: str
+    at: str
+
+
+def decode(kind: type[W], value: bytes | None) -> W:
+    """One of our own records from its bytes. Raises MessageError."""
+    try:
+        return kind.model_validate(orjson.loads(value or b""))
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        raise MessageError("bad_record", f"no valid {kind.__name__}: {str(error).splitlines()[0]}") from error
+
+
+def decision_id(topic: str, epoch: str, partition: int, offset: int) -> str:
+    """Names the source event; epoch tells a topic from one of the same name made again."""
+    return f"{topic}@{epoch}-{partition}-{offset}"
+
+
+def format_time(at_ms: int) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clean_text(text: str) -> str:
+    """Lone surrogates, which no encoding can carry, become U+FFFD; NUL, which stores refuse, too."""
+    if text.isascii():
+        return text.replace("\0", "�")
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "�")
+
+
+def cut_text(text: str, limit_bytes: int = TEXT_MAX_BYTES) -> str:
+    """At most `limit_bytes` of UTF-8, never half a character."""
+    encoded = text.encode()
+    return text if len(encoded) <= limit_bytes else encoded[:limit_bytes].decode("utf-8", "ignore")
+
+
+def parse_source(value: bytes | None, key: bytes | None, timestamp_ms: int, source: Source) -> SourceText:
+    """Find text, key and time in a record's bytes. Raises MessageError with one of the reasons not_json, no_text,
+    empty_text, not_utf8, tombstone."""
+    if value is None:
+        raise MessageError("tombstone", "the record has no value")
+    own_key = key.decode("utf-8", "replace") if key is not None else None
+    if source.format == "text":
+        return SourceText(_plain_text(value), own_key, timestamp_ms)
+    body = _load_json(value)
+    text = _point(body, source.text)
+    if not isinstance(text, str):
+        raise MessageError("no_text", f"no text at {source.text or 'the top'}: {type(text).__name__}")
+    if not text.strip():
+        raise MessageError("empty_text", f"the text at {source.text} is empty")
+    named_key = _point(body, source.key) if source.key else None
+    at = _point(body, source.at) if source.at else None
+    return SourceText(
+        text=clean_text(text),
+        key=clean_text(str(named_key)) if named_key is not None else own_key,
+        at_ms=_milliseconds(at, timestamp_ms),
+        symbols=_symbols(_point(body, source.symbols)) if source.symbols else (),
+        fields=body if isinstance(body, dict) else {},
+    )
+
+
+def parse_event(value: bytes | None, key: bytes | None, timestamp_ms: int, source: Source) -> SourceText:
+    """A record that need not hold a text (user events). Raises MessageError (tombstone, not_json, not_object)."""
+    if value is None:
+        raise MessageError("tombstone", "the record has no value")
+    body = _load_json(value)
+    if not isinstance(body, dict):
+        raise MessageError("not_object", f"the record is a JSON {type(body).__name__}, not an object")
+    text = _point(body, source.text)
+    return SourceText(
+        text=clean_text(text) if isinstance(text, str) else "",
+        key=key.decode("utf-8", "replace") if key is not None else None,
+        at_ms=_milliseconds(_point(body, source.at) if source.at else None, timestamp_ms),
+        fields=body,
+    )
+
+
+def extra_fields(source: SourceText, taken: Source) -> dict[str, Any]:
+    """The record's other fields, as they came; dropped and marked where they are larger than EXTRA_MAX_BYTES."""
+    used = {pointer.split("/")[1] for pointer in (taken.text, taken.key, taken.at) if pointer and pointer.count("/") == 1}
+    extra = {name: value for name, value in source.fields.items() if name not in used}
+    if not extra:
+        return {}
+    try:
+        encoded = orjson.dumps(extra)
+    except (orjson.JSONEncodeError, RecursionError):
+        extra = json.loads(clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True)).encode(), parse_constant=lambda _: None)
+        encoded = orjson.dumps(extra, default=str)
+    return extra if len(encoded) <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": len(encoded)}
+
+
+def _plain_text(value: bytes) -> str:
+    try:
+        text = clean_text(value.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MessageError("not_utf8", f"the record is no UTF-8 text: {error}") from error
+    if not text.strip():
+        raise MessageError("empty_text", "the record's text is empty")
+    return text
+
+
+def _load_json(value: bytes) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        pass
+    try:  # the standard library's parser takes what orjson refuses and the world sends: lone surrogates, NaN
+        return json.loads(value.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MessageError("not_utf8", f"the record is no UTF-8: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise MessageError("not_json", f"the record is no JSON: {error}") from error
+
+
+def _point(body: Any, pointer: str) -> Any:
+    try:
+        return JsonPointer(pointer).resolve(body, None)
+    except (JsonPointerException, TypeError):
+        return None
+
+
+def _milliseconds(at: Any, fallback_ms: int) -> int:
+    """A time given as RFC 3339 or seconds or milliseconds since 1970; the record's own where that makes no sense."""
+    found: float | None = None
+    if isinstance(at, str):
+        try:
+            parsed = datetime.fromisoformat(at)
+            found = parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp() * 1000
+        except (ValueError, OverflowError):
+            found = None
+    elif isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
+        found = float(at) if abs(at) > 1e11 else float(at) * 1000
+    if found is None or abs(found - fallback_ms) > TIME_SPAN_MS:
+        return max(fallback_ms, 0)
+    return int(found)
+
+
+def _symbols(found: Any) -> tuple[str, ...]:
+    if isinstance(found, str):
+        found = found.split()
+    if not isinstance(found, list):
+        return ()
+    return tuple(clean_text(str(symbol))[:32] for symbol in found[:32])

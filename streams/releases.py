@@ -1,0 +1,139 @@
+"""Following `model.releases`: every worker hears of a release by itself, proves it, warms it up and swaps.
+
+The topic carries the whole state of each model, so the last record of a key is all one has to know. The follower reads
+from the beginning to the end before its worker joins the group, and on from there, in a thread of its own.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from connectors.ports import ReleaseRegistry, TopicReader
+from models.bundle import unpack
+from models.classifier import Classifier
+from models.errors import HeadraceError, MessageError, ReleaseCorrupt
+from streams.records import Release, decode
+from streams.serving import Serving
+from streams.topics import RELEASES
+
+log = logging.getLogger(__name__)
+
+WARM_UP_TEXTS = ("warm up", "the first batch of a session allocates its buffers, so it must not be a customer's " * 4)
+RECONNECT_SECONDS = 2.0
+
+
+def newer(known: Release | None, heard: Release) -> bool:
+    """Whether `heard` changes what is known: repeats and stragglers of a compacted topic do not."""
+    return known is None or heard.revision > known.revision
+
+
+def load_release(
+    registry: ReleaseRegistry, model: str, version: str, manifest_sha256: str | None = None, *, threads: int = 0
+) -> Classifier:
+    """A proved, warm classifier. Raises ReleaseCorrupt where a hash or a golden text disagrees, RegistryError."""
+    manifest = registry.manifest(model, version)
+    found = hashlib.sha256(manifest).hexdigest()
+    if manifest_sha256 is not None and found != manifest_sha256:
+        raise ReleaseCorrupt(
+            f"manifest of {model}@{version} has sha256 {found[:12]}, the release says {manifest_sha256[:12]}: "
+            f"the registry was altered; publish the release again"
+        )
+    classifier = unpack(manifest, registry.blob, version=version, threads=threads or None)
+    classifier.classify_texts(list(WARM_UP_TEXTS))
+    return classifier
+
+
+class ReleaseFollower:
+    """Tells `on_release` of every new state of the models it is asked about. start, wait_until_current, close."""
+
+    def __init__(self, open_reader: Callable[[], TopicReader], on_release: Mapping[str, Callable[[Release], None]]) -> None:
+        self._open_reader, self._on_release = open_reader, on_release
+        self.known: dict[str, Release] = {}
+        self._told: dict[str, int] = {}
+        self._current, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="release-follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def wait_until_current(self, timeout_seconds: float) -> bool:
+        """True once everything that stood in the topic has been heard."""
+        return self._current.wait(timeout_seconds)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._follow(self._open_reader())
+            except HeadraceError as error:
+                log.warning("releases cannot be read: %s; trying again", error)
+            except Exception:
+                log.exception("the release follower failed; starting it again")
+            self._closing.wait(RECONNECT_SECONDS)
+
+    def _follow(self, reader: TopicReader) -> None:
+        try:
+            for record in reader.follow(RELEASES):
+                if self._closing.is_set():
+                    return
+                if record is None:
+                    self._tell()
+                    self._current.set()
+                elif record.value is not None:
+                    self._hear(record.value)
+        finally:
+            reader.close()
+
+    def _hear(self, value: bytes) -> None:
+        try:
+            release = decode(Release, value)
+        except MessageError as error:
+            log.error("a record in %s is skipped: %s", RELEASES, error)
+            return
+        if newer(self.known.get(release.model), release):
+            self.known[release.model] = release
+
+    def _tell(self) -> None:
+        for model, release in list(self.known.items()):
+            if model in self._on_release and self._told.get(model) != release.revision:
+                self._told[model] = release.revision
+                self._on_release[model](release)
+
+
+class Swapper:
+    """Brings a release into service. On any failure the champion goes on, and `on_refused` says why."""
+
+    def __init__(
+        self,
+        serving: Serving,
+        load: Callable[[str, str, str | None], Classifier],
+        on_swapped: Callable[[Release, float], None] = lambda release, seconds: None,
+        on_refused: Callable[[Release, HeadraceError], None] = lambda release, error: None,
+    ) -> None:
+        self._serving, self._load = serving, load
+        self._on_swapped, self._on_refused = on_swapped, on_refused
+
+    def __call__(self, release: Release) -> None:
+        """Load, verify, warm up, switch."""
+        if release.champion == self._serving.current.version:
+            return
+        started = time.monotonic()
+        try:
+            classifier = self._load(release.model, release.champion, release.manifest_sha256.get(release.champion))
+        except HeadraceError as error:
+            log.error(
+                "release %s@%s refused, %s@%s goes on: %s",
+                release.model, release.champion, release.model, self._serving.current.version, error,
+            )  # fmt: skip
+            self._on_refused(release, error)
+            return
+        replaced = self._serving.swap(classifier)
+        seconds = time.monotonic() - started
+        log.info("%s@%s serves, %s@%s is replaced (%.1f s)", release.model, release.champion, release.model, replaced.version, seconds)
+        self._on_swapped(release, seconds)

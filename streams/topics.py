@@ -1,0 +1,31 @@
+"""The topics Headrace uses and how each must stand."""
+
+from collections.abc import Iterable
+
+from connectors.ports import TopicSpec
+from streams.application import Application
+
+FEEDBACK = "feedback.labels"
+ALERTS = "alerts"
+RETRAIN_REQUESTS = "retrain.requests"
+RELEASES = "model.releases"
+DEAD_LETTERS = "deadletters"
+
+SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
+DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
+
+
+def specs(apps: Iterable[Application], replication: int = 1) -> list[TopicSpec]:
+    """Every topic that the roles of these applications read or write."""
+    found = [
+        TopicSpec(FEEDBACK, 4, replication, "compact"),
+        TopicSpec(ALERTS, 1, replication),
+        TopicSpec(RETRAIN_REQUESTS, 1, replication),
+        TopicSpec(RELEASES, 1, replication, "compact"),
+        TopicSpec(DEAD_LETTERS, 4, replication, config={"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}),
+    ]
+    for app in apps:
+        found.append(TopicSpec(app.topic, app.partitions, replication))
+        found.append(TopicSpec(app.decisions_topic, app.partitions, replication))
+        found.append(TopicSpec(app.signals_topic, 1, replication))
+    return found

@@ -1,0 +1,132 @@
+"""Real services and the embedded broker for tests.
+
+A service comes from the environment (HEADRACE_TEST_KAFKA, HEADRACE_TEST_ELASTICSEARCH), else from Java and Maven in a folder
+of its own; programs are kept in ~/.cache/headrace-services or $HEADRACE_TEST_CACHE. Where neither is there the tests skip with
+the reason, except that with CI=true they fail.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from connectors import services
+from connectors.embedded import EmbeddedBroker
+from connectors.errors import ServiceUnavailable
+
+FOLDER_PREFIX = "headrace-test-services-"
+
+
+def services_cache() -> Path:
+    """Where the programs of the services are kept between runs."""
+    return Path(os.environ.get("HEADRACE_TEST_CACHE", "~/.cache/headrace-services")).expanduser()
+
+
+@pytest.fixture(scope="session")
+def services_folder() -> Iterator[Callable[[str], Path]]:
+    """Makes a folder for services by name, open to the user that Elasticsearch runs as; at the end all of it is stopped."""
+    _sweep_killed_runs()
+    root = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    root.chmod(0o755)
+
+    def folder(name: str) -> Path:
+        (root / name).mkdir(exist_ok=True)
+        return root / name
+
+    yield folder
+    _stop_below(root)
+
+
+@pytest.fixture(scope="session")
+def kafka_address(services_folder: Callable[[str], Path]) -> str:
+    """host:port of a real Kafka."""
+    if given := os.environ.get("HEADRACE_TEST_KAFKA"):
+        return given.removeprefix("kafka://")
+    started = start_or_skip(services_folder("kafka"), kafka=True, elasticsearch=False)
+    assert started.kafka is not None
+    return started.kafka
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(services_folder: Callable[[str], Path]) -> str:
+    """URL of a real Elasticsearch 8."""
+    if given := os.environ.get("HEADRACE_TEST_ELASTICSEARCH"):
+        return given
+    started = start_or_skip(services_folder("elasticsearch"), kafka=False, elasticsearch=True)
+    assert started.elasticsearch is not None
+    return started.elasticsearch
+
+
+@pytest.fixture
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    """A started embedded broker of this test's own."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses, for topics, indices and groups."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+def start_or_skip(
+    folder: Path,
+    *,
+    kafka: bool,
+    elasticsearch: bool,
+    elasticsearch_major: int = 8,
+    security: services.ElasticsearchSecurity | None = None,
+    cache: Path | None = None,
+) -> services.ServicesStatus:
+    """Start services, or skip the test with the reason (fail with CI=true)."""
+    try:
+        return services.start(
+            folder,
+            kafka=kafka,
+            elasticsearch=elasticsearch,
+            elasticsearch_major=elasticsearch_major,
+            security=security,
+            cache=cache or services_cache(),
+            progress=print,
+        )
+    except ServiceUnavailable as error:
+        skip_or_fail(error)
+
+
+def skip_or_fail(error: ServiceUnavailable) -> NoReturn:
+    """Without a service a test is skipped, except on CI: a skipped service there would be a check that never runs."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI needs the real services: {error}")
+    pytest.skip(f"no real service: {error}")
+
+
+def wait_until(true: Callable[[], object], seconds: float = 15.0, what: str = "it") -> None:
+    """Wait by deadline; fails naming what did not happen."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {seconds} s")
+        time.sleep(0.05)
+
+
+def _sweep_killed_runs() -> None:
+    """A test run that was killed leaves its servers behind: stop them by the ids it wrote down."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        pid = left.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            _stop_below(left)
+
+
+def _stop_below(root: Path) -> None:
+    for folder in root.iterdir():
+        with contextlib.suppress(ServiceUnavailable):
+            services.stop(folder)
+    shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,298 @@
+"""One suite for the DecisionStore port: SQLite, Elasticsearch 8, Elasticsearch 9."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.elasticsearch_store import ElasticsearchStore
+from connectors.errors import StoreMismatch
+from connectors.ports import DecisionStore, SearchQuery
+from connectors.sqlite_store import SQLiteStore
+from models.errors import ConfigError
+from tests.conftest import start_or_skip, wait_until
+
+HEADS = ("intent", "urgency")
+OpenStore = Callable[[], DecisionStore]
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_9_url(services_folder: Callable[[str], Path]) -> str:
+    started = start_or_skip(services_folder("elasticsearch-9"), kafka=False, elasticsearch=True, elasticsearch_major=9)
+    assert started.elasticsearch is not None
+    return started.elasticsearch
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("elasticsearch_8", marks=pytest.mark.elasticsearch),
+        pytest.param("elasticsearch_9", marks=[pytest.mark.elasticsearch, pytest.mark.slow]),
+    ]
+)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+    """Opens the same store anew at each call."""
+    if request.param == "sqlite":
+        return lambda: SQLiteStore(tmp_path / "decisions.db")
+    url = request.getfixturevalue("elasticsearch_url" if request.param == "elasticsearch_8" else "elasticsearch_9_url")
+    return lambda: ElasticsearchStore(url)
+
+
+@pytest.fixture
+def app(unique: str) -> str:
+    return unique
+
+
+@pytest.fixture
+def store(open_store: OpenStore, app: str) -> Iterator[DecisionStore]:
+    """A store prepared for this test's own app."""
+    opened = open_store()
+    opened.prepare({app: HEADS})
+    yield opened
+    opened.close()
+
+
+def decision(app: str, number: int, text: str = "Where is my card?", **fields: Any) -> dict[str, Any]:
+    document = {
+        "id": f"support.chats@0a1b2c3d-0-{number}",
+        "app": app,
+        "model": "support",
+        "version": "1",
+        "path": "full",
+        "at": "2026-11-24T10:00:00.000Z",
+        "decided_at": "2026-11-24T10:00:00.020Z",
+        "latency_ms": 20.0,
+        "labels": {"intent": {"label": "card_arrival", "probability": 0.91, "oos_score": 0.1, "rejected": False}},
+        "action": "queue:cards",
+        "text": text,
+        "extra": {"channel": "web", "nested": {"anything": [1, "two", None]}},
+    }
+    return {**document, **fields}
+
+
+def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[dict[str, Any], ...]:
+    """The documents once `total` of them are searchable (the port promises one second)."""
+    wait_until(lambda: store.search(query).total == total, 10.0, f"a total of {total} for {query}")
+    return store.search(query).documents
+
+
+def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
+    given = decision(app, 1, key="customer-7", items=[{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}])
+    report = store.index([given])
+    assert (report.created, report.repeats, report.rejected) == (1, 0, ())
+    (found,) = search_until(store, SearchQuery("card", app=app), 1)
+    assert {name: found[name] for name in given} == given
+    assert set(found) == {*given, "score", "highlight"}
+    assert found["score"] > 0
+    assert found["highlight"] == "Where is my <em>card</em>?"
+
+
+def test_the_first_decision_of_an_id_stays_and_repeats_are_counted(store: DecisionStore, app: str) -> None:
+    assert store.index([decision(app, 1, "first"), decision(app, 1, "second")]).repeats == 1
+    again = store.index([decision(app, 1, "third"), decision(app, 2)])
+    assert (again.created, again.repeats) == (1, 1)
+    documents = search_until(store, SearchQuery(app=app), 2)
+    assert sorted(each["text"] for each in documents) == ["Where is my card?", "first"]
+    assert sorted(store.ids(app)) == [f"support.chats@0a1b2c3d-0-{number}" for number in (1, 2)]
+
+
+def test_a_repeat_meets_its_document_in_another_process_and_later(open_store: OpenStore, store: DecisionStore, app: str) -> None:
+    store.index([decision(app, 1)])
+    other = open_store()
+    other.prepare({app: HEADS})
+    try:
+        report = other.index([decision(app, 1, decided_at="2027-01-02T00:00:00.000Z")])
+        assert (report.created, report.repeats) == (0, 1)
+    finally:
+        other.close()
+
+
+def test_nothing_to_index_is_fine(store: DecisionStore) -> None:
+    assert store.index([]).created == 0
+
+
+def test_words_are_found_in_every_script(store: DecisionStore, app: str) -> None:
+    texts = {
+        1: "你好,我要退款,订单还没到",
+        2: "注文をキャンセルしたい",
+        3: "My card has not arrived yet!",
+        4: "the Café at the corner",
+        5: "где моя ёлка",
+        6: "buy $AAPL, sell $MSFT",
+        7: "ขอคืนเงินค่ะ",
+    }
+    wanted: dict[str, set[int]] = {
+        "退款": {1}, "我要 退款": {1}, "款退": set(), "退 货": set(), "refund 退款": set(), "キャン": {2}, "注文をキャンセル": {2},
+        "card not arrived": {3}, "ARRIVED Card": {3}, "card missing": set(), "cafe": {4}, "CAFÉ": {4}, "Ёлка": {5}, "$AAPL": {6}, "เงิน": {7},
+    }  # fmt: skip
+    store.index([decision(app, number, text) for number, text in texts.items()])
+    search_until(store, SearchQuery(app=app), len(texts))
+
+    def find(question: str) -> set[int]:
+        return {int(each["id"].rpartition("-")[2]) for each in store.search(SearchQuery(question, app=app)).documents}
+
+    assert {question: find(question) for question in wanted} == wanted
+
+
+def test_no_question_breaks_the_search(store: DecisionStore, app: str) -> None:
+    hostile = ['"', "'", '"card', "card*", "*", "AND", "OR NOT", "card AND", "NEAR(card)", "words : card", "(", ")", "^card", "-card",
+               "card\0", "\0", "\ud800", "card \udfff", "{}", "a" * 20_000, "card " * 500, "text:card", "+", "\\", "%", "_all", "😀"]  # fmt: skip
+    store.index([decision(app, 1)])
+    search_until(store, SearchQuery(app=app), 1)
+    for question in hostile:
+        for query in (SearchQuery(question, app=app), SearchQuery(app=app, label=question), SearchQuery("card", app=question)):
+            assert store.search(query).total in (0, 1), query
+        assert list(store.ids(question)) == []
+
+
+def test_a_question_without_any_word_finds_nothing_and_an_empty_one_everything(store: DecisionStore, app: str) -> None:
+    store.index([decision(app, 1)])
+    search_until(store, SearchQuery(app=app), 1)
+    assert store.search(SearchQuery("?!", app=app)).total == 0
+    assert store.search(SearchQuery("  ", app=app)).total == 1
+
+
+def test_label_time_and_app_narrow_the_search(store: DecisionStore, app: str) -> None:
+    other = f"{app}-two"
+    store.prepare({other: ["topic"]})
+    urgent = {"intent": {"label": "lost", "probability": 0.6}, "urgency": {"label": "high", "probability": 0.8}}
+    store.index(
+        [
+            decision(app, 1, at="2026-10-31T23:59:59.999Z"),
+            decision(app, 2, at="2026-11-01T02:00:00+02:00", labels=urgent),
+            decision(app, 3, at="2026-11-02T00:00:00.000Z", labels={}),
+            decision(other, 4, labels={"topic": {"label": "lost", "probability": 0.5}}),
+        ]
+    )
+    search_until(store, SearchQuery(app=other), 1)
+    search_until(store, SearchQuery(app=app), 3)
+
+    def numbers(**query: Any) -> set[int]:
+        return {int(each["id"].rpartition("-")[2]) for each in store.search(SearchQuery(**query)).documents}
+
+    assert numbers(app=app, label="high") == {2}
+    assert numbers(app=app, label="lost") == {2}
+    assert numbers(app=other, label="lost") == {4}
+    assert numbers(app=app, since="2026-11-01") == {2, 3}
+    assert numbers(app=app, until="2026-11-01T00:00:00Z") == {1}
+    assert numbers(app=app, since="2026-11-01T00:00:00Z", until="2026-11-02T00:00:00Z") == {2}
+    assert numbers(app="never-seen") == set()
+    assert [store_id[-1] for store_id in store.ids(other)] == ["4"]
+
+
+def test_newest_first_without_text_and_limit_with_a_full_total(store: DecisionStore, app: str) -> None:
+    store.index([decision(app, number, at=f"2026-11-{number:02}T00:00:00.000Z") for number in range(1, 13)])
+    search_until(store, SearchQuery(app=app), 12)
+    result = store.search(SearchQuery(app=app, limit=3))
+    assert result.total == 12
+    assert [each["at"][8:10] for each in result.documents] == ["12", "11", "10"]
+
+
+def test_a_time_that_is_none_is_the_askers_mistake(store: DecisionStore) -> None:
+    with pytest.raises(ConfigError, match="--since 'yesterday'"):
+        store.search(SearchQuery(since="yesterday"))
+
+
+def test_what_does_not_fit_is_rejected_with_a_reason_and_the_rest_stands(store: DecisionStore, app: str) -> None:
+    wrong: dict[int, tuple[dict[str, Any], str]] = {
+        11: ({"surprise": 1}, "unknown field surprise"),
+        12: ({"labels": {"mood": {"label": "x"}}}, "unknown head mood"),
+        13: ({"labels": {"intent": {"label": "x", "why": "y"}}}, "labels.intent.why"),
+        14: ({"at": "24.11.2026"}, "RFC 3339"),
+        15: ({"at": "2026-13-01T00:00:00Z"}, "RFC 3339"),
+        16: ({"at": None}, "at is missing"),
+        17: ({"text": None}, "text is missing"),
+        18: ({"items": [{"item_id": "a", "rank": 1}]}, "items"),
+        19: ({"decided_at": "now"}, "decided_at"),
+    }
+    documents = [decision(app, number, **fields) for number, (fields, _) in wrong.items()]
+    report = store.index([decision(app, 1), *documents, decision(app, 2)])
+    assert (report.created, report.repeats) == (2, 0)
+    reasons = {int(identity.rpartition("-")[2]): reason for identity, reason in report.rejected}
+    assert sorted(reasons) == sorted(wrong)
+    assert all(expected in reasons[number] for number, (_, expected) in wrong.items()), reasons
+
+
+def test_hostile_texts_are_kept(store: DecisionStore, app: str) -> None:
+    texts = ["a\0b", "lone \ud800 surrogate", "x" * 60_000, "", "line\nbreak\ttab", "a" * 40_000 + " end"]
+    assert store.index([decision(app, number, text) for number, text in enumerate(texts)]).created == len(texts)
+    documents = search_until(store, SearchQuery(app=app), len(texts))
+    assert {each["text"] for each in documents} == {text.replace("\ud800", "�") for text in texts}
+    assert store.search(SearchQuery("surrogate", app=app)).total == 1
+
+
+def test_long_keys_and_labels_are_kept(store: DecisionStore, app: str) -> None:
+    long = "k" * 40_000
+    assert store.index([decision(app, 1, key=long, labels={"intent": {"label": long, "probability": 0.1}})]).created == 1
+    (found,) = search_until(store, SearchQuery(app=app), 1)
+    assert found["key"] == long
+
+
+def test_an_app_that_was_not_prepared_is_refused(store: DecisionStore) -> None:
+    with pytest.raises(StoreMismatch, match="not prepared"):
+        store.index([decision("stranger", 1)])
+
+
+def test_a_new_head_joins_and_older_ones_stay(open_store: OpenStore, store: DecisionStore, app: str) -> None:
+    store.index([decision(app, 1)])
+    other = open_store()
+    other.prepare({app: ["intent", "tone"]})
+    try:
+        labels = {"tone": {"label": "angry", "probability": 0.7}, "urgency": {"label": "high", "probability": 0.7}}
+        assert other.index([decision(app, 2, labels=labels)]).created == 1
+        search_until(other, SearchQuery(app=app, label="angry"), 1)
+    finally:
+        other.close()
+
+
+def test_old_months_go_and_newer_ones_stay(store: DecisionStore, app: str) -> None:
+    store.delete_before("2016-01")  # of earlier runs on the same server
+    store.index([decision(app, 1, at="2015-12-31T23:59:59.000Z"), decision(app, 2, at="2016-01-01T00:00:00.000Z")])
+    search_until(store, SearchQuery(app=app), 2)
+    assert store.delete_before("2016-01") == 1
+    wait_until(lambda: [each[-1] for each in store.ids(app)] == ["2"], 10.0, "the older month's end")
+    assert store.search(SearchQuery("card", app=app)).total == 1
+    assert store.index([decision(app, 1, at="2015-12-31T23:59:59.000Z")]).created == 1
+
+
+def test_ids_gives_every_document_across_pages(store: DecisionStore, app: str) -> None:
+    numbers = range(5_500)
+    for first in range(0, len(numbers), 500):
+        store.index([decision(app, number, "short") for number in numbers[first : first + 500]])
+    wait_until(lambda: len(set(store.ids(app))) == len(numbers), 15.0, "all ids")
+    assert len(list(store.ids(app))) == len(numbers)
+
+
+def test_threads_may_index_the_same_documents_at_once(store: DecisionStore, app: str) -> None:
+    documents = [decision(app, number) for number in range(200)]
+    together = threading.Barrier(4)
+
+    def index(_: int) -> int:
+        together.wait(10)
+        return sum(store.index(documents[first : first + 50]).created for first in range(0, 200, 50))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(index, range(4))) == 200
+    wait_until(lambda: len(list(store.ids(app))) == 200, 10.0, "200 ids")
+
+
+def test_what_is_indexed_is_searchable_within_a_second_or_so(store: DecisionStore, app: str) -> None:
+    store.index([decision(app, 1)])
+    started = time.monotonic()
+    search_until(store, SearchQuery(app=app), 1)
+    assert time.monotonic() - started < 5.0  # the promise is one second; the test machine is shared
+
+
+def test_get_gives_documents_by_id_and_leaves_out_what_is_not_there(store: DecisionStore, app: str) -> None:
+    documents = [decision(app, 1, "one"), decision(app, 2, "two")]
+    store.index(documents)
+    ids = [str(each["id"]) for each in documents]
+    wait_until(lambda: len(store.get(ids)) == 2, 10.0, "both documents")
+    found = store.get([*ids, "nowhere@00000000-0-0"])
+    assert {identity: each["text"] for identity, each in found.items()} == dict(zip(ids, ["one", "two"], strict=True))
+    assert "words" not in found[ids[0]]
+    assert store.get([]) == {}

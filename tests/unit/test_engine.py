@@ -1,0 +1,176 @@
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import HeadraceError
+from streams.engine import Delivery, Engine
+
+
+def delivery(offset: int, partition: int = 0, value: bytes = b"x") -> Delivery:
+    return Delivery("texts", partition, offset, None, value, 0, offset)
+
+
+class Away(HeadraceError):
+    retriable: ClassVar[bool] = True
+
+
+async def run(deliveries: Sequence[Delivery], stages: list, **bounds: int) -> tuple[Engine, list[tuple[int, int]]]:  # type: ignore[type-arg]
+    acknowledged: list[tuple[int, int]] = []
+
+    async def acknowledge(done: Delivery) -> None:
+        acknowledged.append((done.partition, done.offset))
+
+    engine = Engine("test", stages, acknowledge, **bounds)  # type: ignore[arg-type]
+    engine.start()
+    for each in deliveries:
+        await engine.submit(each)
+    await engine.drain(5.0)
+    await engine.abort()
+    return engine, acknowledged
+
+
+@given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 9), st.integers(1, 20), st.lists(st.floats(0, 0.001), min_size=1, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_every_delivery_is_acknowledged_once_and_in_order_per_partition(
+    partitions: list[int], batch: int, bound: int, delays: list[float]
+) -> None:
+    seen: list[int] = []
+
+    async def slow(deliveries: Sequence[Delivery]) -> None:
+        assert len(deliveries) <= batch
+        await asyncio.sleep(delays[len(seen) % len(delays)])
+
+    async def second(deliveries: Sequence[Delivery]) -> None:
+        seen.extend(each.offset for each in deliveries)
+
+    sent = [delivery(n, p) for n, p in enumerate(partitions)]
+    engine, acknowledged = asyncio.run(run(sent, [slow, second], batch_events=batch, max_events=bound))
+    assert seen == list(range(len(partitions)))
+    for partition in range(3):
+        assert [n for p, n in acknowledged if p == partition] == [n for n, p in enumerate(partitions) if p == partition]
+    assert engine.in_flight == 0
+
+
+def test_events_in_flight_stay_within_the_bound() -> None:
+    most = 0
+
+    async def scenario() -> None:
+        nonlocal most
+        gate = asyncio.Event()
+
+        async def held(_: Sequence[Delivery]) -> None:
+            await gate.wait()
+
+        async def acknowledge(_: Delivery) -> None:
+            pass
+
+        engine = Engine("test", [held], acknowledge, max_events=5)
+        engine.start()
+        submits = [asyncio.create_task(engine.submit(delivery(n))) for n in range(20)]
+        await asyncio.sleep(0.05)
+        most = engine.in_flight
+        gate.set()
+        await asyncio.gather(*submits)
+        assert await engine.drain(2.0) == 0
+        await engine.abort()
+
+    asyncio.run(scenario())
+    assert most == 5
+
+
+def test_bytes_in_flight_stay_within_the_bound_but_one_large_event_passes() -> None:
+    async def scenario() -> int:
+        gate = asyncio.Event()
+
+        async def held(_: Sequence[Delivery]) -> None:
+            await gate.wait()
+
+        async def acknowledge(_: Delivery) -> None:
+            pass
+
+        engine = Engine("test", [held], acknowledge, max_bytes=100)
+        engine.start()
+        submits = [asyncio.create_task(engine.submit(delivery(n, value=b"x" * 1000))) for n in range(3)]
+        await asyncio.sleep(0.05)
+        held_events = engine.in_flight
+        gate.set()
+        await asyncio.gather(*submits)
+        await engine.drain(2.0)
+        await engine.abort()
+        return held_events
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_a_stage_that_raises_fails_the_engine_and_every_waiter_and_acknowledges_nothing_later() -> None:
+    async def scenario() -> list[int]:
+        acknowledged: list[int] = []
+
+        async def broken(batch: Sequence[Delivery]) -> None:
+            if any(each.offset == 2 for each in batch):
+                raise ValueError("broken")
+
+        async def acknowledge(done: Delivery) -> None:
+            acknowledged.append(done.offset)
+
+        engine = Engine("test", [broken], acknowledge, batch_events=1, max_events=3)
+        engine.start()
+
+        async def feed() -> None:
+            for n in range(10):
+                await engine.submit(delivery(n))
+
+        with pytest.raises(ValueError, match="broken"):
+            await asyncio.wait_for(feed(), 2.0)
+        assert isinstance(engine.failure, ValueError)
+        await engine.abort()
+        return acknowledged
+
+    assert asyncio.run(scenario()) == [0, 1]
+
+
+def test_a_retriable_error_is_tried_again_and_loses_nothing() -> None:
+    calls = 0
+
+    async def flaky(_: Sequence[Delivery]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise Away("not now")
+
+    _, acknowledged = asyncio.run(run([delivery(0)], [flaky]))
+    assert calls == 2
+    assert acknowledged == [(0, 0)]
+
+
+def test_a_revoked_partition_is_not_acknowledged_and_leaves_the_bounds() -> None:
+    async def scenario() -> tuple[list[int], int]:
+        acknowledged: list[int] = []
+        gate = asyncio.Event()
+
+        async def held(_: Sequence[Delivery]) -> None:
+            await gate.wait()
+
+        async def acknowledge(done: Delivery) -> None:
+            acknowledged.append(done.partition)
+
+        engine = Engine("test", [held], acknowledge, batch_events=1)
+        engine.start()
+        engine.assign([("texts", 0), ("texts", 1)])
+        for n in range(3):
+            await engine.submit(delivery(n, 0))
+            await engine.submit(delivery(n, 1))
+        await asyncio.sleep(0.01)
+        engine.revoke([("texts", 0)])
+        gate.set()
+        left = await engine.drain(2.0)
+        await engine.abort()
+        return acknowledged, left
+
+    acknowledged, left = asyncio.run(scenario())
+    assert acknowledged == [1, 1, 1]
+    assert left == 0

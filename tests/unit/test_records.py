@@ -1,0 +1,119 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import MessageError
+from streams.application import Source
+from streams.records import clean_text, cut_text, decision_id, extra_fields, format_time, parse_event, parse_source
+
+SUPPORT = Source(key="/conversation_id")
+NOW = 1_764_000_000_000
+
+
+def parsed(body: object, source: Source = SUPPORT):  # type: ignore[no-untyped-def]
+    return parse_source(json.dumps(body).encode(), None, NOW, source)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        pytest.param(b"{not json", "not_json", id="broken JSON"),
+        pytest.param(b"", "not_json", id="empty value"),
+        pytest.param(b"\xff\xfe\x00", "not_utf8", id="no UTF-8"),
+        pytest.param(b"[" * 200_000, "not_json", id="nested too deeply"),
+        pytest.param(b'{"text": 7}', "no_text", id="text is a number"),
+        pytest.param(b'{"other": "x"}', "no_text", id="no text"),
+        pytest.param(b'["text"]', "no_text", id="a list"),
+        pytest.param(b'{"text": " \\n"}', "empty_text", id="white space only"),
+        pytest.param(None, "tombstone", id="no value"),
+    ],
+)
+def test_a_record_without_a_text_is_refused_with_its_reason(value: bytes | None, reason: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        parse_source(value, None, NOW, SUPPORT)
+    assert caught.value.reason == reason
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_text_or_a_message_error(value: bytes) -> None:
+    for source in (SUPPORT, Source(format="text")):
+        try:
+            assert parse_source(value, None, NOW, source).text.strip()
+        except MessageError as error:
+            assert error.reason
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+def test_any_json_gives_a_text_or_a_message_error(body: object) -> None:
+    for pointer in ("/text", "", "/0", "/a/b"):
+        try:
+            parsed(body, Source(text=pointer))
+        except MessageError as error:
+            assert error.reason in {"no_text", "empty_text"}
+
+
+def test_other_peoples_records_are_read_through_pointers() -> None:
+    source = Source(text="/payload/body", key="/payload/from/id", at="/ts")
+    found = parsed({"payload": {"body": "hello", "from": {"id": 7}}, "ts": 1_763_999_000}, source)
+    assert (found.text, found.key, found.at_ms) == ("hello", "7", 1_763_999_000_000)
+
+
+def test_lone_surrogates_and_nul_become_replacement_characters() -> None:
+    found = parse_source(b'{"text": "a\\ud800b\\u0000c"}', None, NOW, SUPPORT)
+    assert found.text.encode()
+    assert "\0" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        pytest.param("2025-11-24T16:00:00Z", 1_764_000_000_000, id="RFC 3339"),
+        pytest.param("2025-11-24T16:00:00", 1_764_000_000_000, id="without zone: UTC"),
+        pytest.param(1_763_999_999, 1_763_999_999_000, id="seconds"),
+        pytest.param(1_763_999_999_123, 1_763_999_999_123, id="milliseconds"),
+        pytest.param("yesterday", NOW, id="no time"),
+        pytest.param("9999-12-31T00:00:00Z", NOW, id="absurd year"),
+        pytest.param(True, NOW, id="a boolean"),
+    ],
+)
+def test_the_source_time_is_found_or_the_records_own_is_taken(at: object, expected: int) -> None:
+    assert parsed({"text": "x", "at": at}).at_ms == expected
+
+
+@given(st.text(), st.integers(1, 50))
+def test_a_cut_text_is_a_prefix_within_the_limit(text: str, limit: int) -> None:
+    text = clean_text(text)
+    cut = cut_text(text, limit)
+    assert text.startswith(cut)
+    assert len(cut.encode()) <= limit
+
+
+def test_unknown_fields_are_kept_as_extra_and_huge_ones_are_marked() -> None:
+    kept = extra_fields(parsed({"text": "x", "conversation_id": "c", "plan": {"tier": 2}}), SUPPORT)
+    assert kept == {"plan": {"tier": 2}}
+    dropped = extra_fields(parsed({"text": "x", "blob": "y" * 100_000}), SUPPORT)
+    assert dropped["headrace_dropped_bytes"] > 100_000
+
+
+def test_extra_with_lone_surrogates_can_be_written_again() -> None:
+    source = parse_source(b'{"text": "x", "note": "\\ud800"}', None, NOW, SUPPORT)
+    import orjson
+
+    assert orjson.dumps(extra_fields(source, SUPPORT))
+
+
+def test_ids_name_topic_epoch_partition_and_offset() -> None:
+    assert decision_id("support.chats", "0a1b2c3d", 3, 17) == "support.chats@0a1b2c3d-3-17"
+
+
+def test_times_are_written_in_utc_with_milliseconds() -> None:
+    assert format_time(1_764_000_000_123) == "2025-11-24T16:00:00.123Z"
+
+
+def test_a_user_event_needs_no_text_but_must_be_an_object() -> None:
+    assert parse_event(b'{"user_id": "u"}', None, NOW, SUPPORT).text == ""
+    with pytest.raises(MessageError) as caught:
+        parse_event(b"[1]", None, NOW, SUPPORT)
+    assert caught.value.reason == "not_object"

@@ -1,0 +1,41 @@
+import pytest
+
+from headrace.start_positions import pin, positions_to_pin
+from models.errors import ConfigError
+
+BOUNDS = {0: (5, 90), 1: (0, 10)}
+
+
+class Admin:
+    def __init__(self, committed: dict[int, int]) -> None:
+        self._committed = committed
+        self.commits: list[tuple[str, str, dict[int, int]]] = []
+
+    def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        return BOUNDS
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        return self._committed
+
+    def commit(self, group: str, topic: str, offsets: dict[int, int]) -> None:
+        self.commits.append((group, topic, offsets))
+
+
+def test_a_first_start_reads_from_the_end() -> None:
+    assert positions_to_pin(BOUNDS, {}, from_beginning=False) == {0: 90, 1: 10}
+
+
+def test_a_first_start_from_the_beginning_reads_what_the_log_still_holds() -> None:
+    assert positions_to_pin(BOUNDS, {}, from_beginning=True) == {0: 5, 1: 0}
+
+
+def test_committed_positions_are_never_moved_and_a_new_partition_is_read_whole() -> None:
+    assert positions_to_pin(BOUNDS, {0: 7}, from_beginning=False) == {1: 0}
+
+
+@pytest.mark.parametrize("offset", [pytest.param(4, id="below what retention left"), pytest.param(91, id="past the end")])
+def test_a_committed_position_outside_the_log_stops_with_a_choice(offset: int) -> None:
+    admin = Admin({0: offset})
+    with pytest.raises(ConfigError, match="--reset-position"):
+        pin(admin, "group", ["texts"], from_beginning=False)  # type: ignore[arg-type]
+    assert admin.commits == []
