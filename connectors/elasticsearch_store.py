@@ -8,7 +8,6 @@ indexes (connectors/cjk.py), split at spaces only. Headrace searches those, and 
 """
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,17 @@ from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError
 
 from connectors.cjk import highlight, phrases, spaced
-from connectors.documents import asked_instant, month, refusal, storable
+from connectors.documents import asked_instant, refusal, storable
+from connectors.elasticsearch_mapping import (
+    APP_NAME,
+    MONTH_INDEX,
+    SCHEMA_VERSION,
+    index_name,
+    is_before,
+    mappings_for,
+    missing_fields,
+    schema_of,
+)
 from connectors.errors import AccessDenied, StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
 from connectors.security import Security
@@ -32,11 +41,7 @@ BULK_DOCUMENTS = 1_000
 BULK_BYTES = 5 * 1024 * 1024  # far below http.max_content_length (100 MB); larger bulks were not faster
 IDS_PAGE = 5_000
 RESULT_WINDOW = 10_000  # index.max_result_window's default, and how far totals are exact
-SCHEMA_VERSION = 1
 BUSY_STATUS = frozenset((429, 500, 502, 503, 504))
-KEYWORD = {"type": "keyword", "ignore_above": 1024}  # a longer term is stored but not searchable; Lucene refuses 32 kB
-_APP_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
-_MONTH_INDEX = re.compile(r"decisions-(?P<app>.+)-(?P<month>\d{4}\.\d\d)")
 
 
 class ElasticsearchStore:
@@ -59,7 +64,7 @@ class ElasticsearchStore:
             if self._client.indices.exists(index="decisions") and "decisions" in self._client.indices.get(index="decisions"):
                 raise StoreMismatch(f"{self._url} has an index named decisions; Headrace needs that name for an alias")
             for app, names in heads.items():
-                if not _APP_NAME.fullmatch(app) or _MONTH_INDEX.fullmatch(f"decisions-{app}"):
+                if not APP_NAME.fullmatch(app) or MONTH_INDEX.fullmatch(f"decisions-{app}"):
                     raise StoreMismatch(f"app {app!r} cannot name an index: lower-case letters, digits, - _ and . only")
                 known = self._put_template(app, names)
                 for index in self._indices(app):
@@ -78,7 +83,7 @@ class ElasticsearchStore:
                 accepted.append(document)
         created = repeats = 0
         with self._translated():
-            for name in sorted({_index_name(document) for document in accepted}):
+            for name in sorted({index_name(document) for document in accepted}):
                 self._make_index(name)
             for chunk in _chunks(accepted):
                 report = self._bulk(chunk)
@@ -106,16 +111,20 @@ class ElasticsearchStore:
         hits = answer["hits"]
         return SearchResult(hits["total"]["value"], tuple(_found(hit, wanted) for hit in hits["hits"]))
 
-    def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port. By search, as an id alone does not tell its index: what was indexed a second ago is found."""
         found: dict[str, dict[str, Any]] = {}
         with self._translated():
             for start in range(0, len(ids), IDS_PAGE):
+                values = [storable(identity) for identity in ids[start : start + IDS_PAGE]]
+                filters: list[dict[str, Any]] = [{"ids": {"values": values}}]
+                if app is not None:
+                    filters.append({"term": {"app": storable(app)}})
                 answer = self._client.search(
                     index="decisions",
                     ignore_unavailable=True,
-                    query={"ids": {"values": list(ids[start : start + IDS_PAGE])}},
-                    size=IDS_PAGE,
+                    query={"bool": {"filter": filters}},
+                    size=RESULT_WINDOW,
                     source_excludes=["words"],
                 )
                 found |= {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
@@ -123,7 +132,7 @@ class ElasticsearchStore:
 
     def ids(self, app: str) -> Iterator[str]:
         """See the port: a view of the moment of the call (point in time)."""
-        if not _APP_NAME.fullmatch(app):
+        if not APP_NAME.fullmatch(app):
             return
         with self._translated():
             try:
@@ -156,7 +165,7 @@ class ElasticsearchStore:
         """See the port: returns how many indices went. Touches only indices that Headrace made."""
         with self._translated():
             mappings = self._client.indices.get_mapping(index="decisions-*", allow_no_indices=True)
-            old = [name for name, each in mappings.items() if _is_before(name, month) and _schema(each["mappings"]) is not None]
+            old = [name for name, each in mappings.items() if is_before(name, month) and schema_of(each["mappings"]) is not None]
             for name in old:
                 self._client.indices.delete(index=name, ignore_unavailable=True)
         self._checked.difference_update(old)
@@ -177,12 +186,12 @@ class ElasticsearchStore:
             old = found["index_template"]["template"]["mappings"]
         except (NotFoundError, KeyError):
             pass
-        if (_schema(old) or 0) > SCHEMA_VERSION:
+        if (schema_of(old) or 0) > SCHEMA_VERSION:
             raise StoreMismatch(
-                f"index template {name} was written by a newer Headrace (schema {_schema(old)}, this one: {SCHEMA_VERSION})"
+                f"index template {name} was written by a newer Headrace (schema {schema_of(old)}, this one: {SCHEMA_VERSION})"
             )
         heads = list(dict.fromkeys([*old.get("properties", {}).get("labels", {}).get("properties", {}), *names]))
-        mappings = _mappings(heads)
+        mappings = mappings_for(heads)
         if old != mappings:
             self._client.indices.put_index_template(
                 name=name,
@@ -201,7 +210,7 @@ class ElasticsearchStore:
 
     def _indices(self, app: str) -> list[str]:
         found = self._client.indices.get_mapping(index=f"decisions-{app}-*", allow_no_indices=True)
-        return [name for name in found if (match := _MONTH_INDEX.fullmatch(name)) and match["app"] == app]
+        return [name for name in found if (match := MONTH_INDEX.fullmatch(name)) and match["app"] == app]
 
     def _make_index(self, name: str) -> None:
         """Before the first document of a month: the index as the template says, whoever made it."""
@@ -213,19 +222,19 @@ class ElasticsearchStore:
             except ApiError as error:
                 if "resource_already_exists_exception" not in str(error):  # another indexer was faster
                     raise
-        match = _MONTH_INDEX.fullmatch(name)
+        match = MONTH_INDEX.fullmatch(name)
         self._check_index(name, self._heads[match["app"]] if match else [])
 
     def _check_index(self, name: str, heads: Sequence[str]) -> None:
         """Compare an index with what is needed; add new heads. Raises StoreMismatch naming the field and both kinds."""
-        expected = _mappings(heads)
+        expected = mappings_for(heads)
         there = self._client.indices.get_mapping(index=name)[name]["mappings"]
         if there.get("dynamic") != "strict":
             raise StoreMismatch(
                 f"index {name} takes any field (dynamic={there.get('dynamic', 'true')}), Headrace needs a strict mapping: "
                 "it was not made from Headrace's template; reindex it under another name and remove it"
             )
-        missing = _differences(name, there.get("properties", {}), expected["properties"])
+        missing = missing_fields(name, there.get("properties", {}), expected["properties"])
         if missing:
             self._client.indices.put_mapping(index=name, properties=expected["properties"])
         self._checked.add(name)
@@ -271,7 +280,7 @@ class ElasticsearchStore:
         """One request: each document's result, and why some must wait. A whole request refused as busy is so for all."""
         operations: list[dict[str, Any]] = []
         for document in documents:
-            operations.append({"create": {"_index": _index_name(document), "_id": document["id"]}})
+            operations.append({"create": {"_index": index_name(document), "_id": document["id"]}})
             operations.append({**document, "words": spaced(document["text"])})
         try:
             items = self._client.bulk(operations=operations)["items"]
@@ -340,63 +349,8 @@ def _reason(result: Mapping[str, Any]) -> str:
     return f"{error.get('type', result['status'])}: {str(error.get('reason', ''))[:200]}" + (f" ({inner[:200]})" if inner else "")
 
 
-def _mappings(heads: Sequence[str]) -> dict[str, Any]:
-    """The mapping of a month's index: strict but for `extra`, which is stored and not indexed."""
-    answer = {
-        "properties": {
-            "label": {**KEYWORD, "copy_to": ["any_label"]},
-            "probability": {"type": "float"},
-            "oos_score": {"type": "float"},
-            "rejected": {"type": "boolean"},
-        }
-    }
-    return {
-        "dynamic": "strict",
-        "_meta": {"headrace_schema": SCHEMA_VERSION},
-        "properties": {
-            **{name: KEYWORD for name in ("id", "app", "model", "version", "path", "action", "key", "any_label")},
-            "at": {"type": "date"},
-            "decided_at": {"type": "date"},
-            "latency_ms": {"type": "float"},
-            "text": {"type": "text"},
-            "words": {"type": "text", "analyzer": "whitespace"},
-            "labels": {"properties": {head: answer for head in heads}},
-            "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
-            "extra": {"type": "object", "enabled": False},
-        },
-    }
-
-
-def _differences(where: str, there: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
-    """Whether fields are missing. Raises StoreMismatch where one stands with another type."""
-    missing = False
-    for name, field in expected.items():
-        if name not in there:
-            missing = True
-            continue
-        kinds = [each.get("type", "object") for each in (there[name], field)]
-        if kinds[0] != kinds[1]:
-            raise StoreMismatch(f"{where}: field {name} is of type {kinds[0]}, Headrace needs {kinds[1]}; reindex it")
-        missing |= _differences(f"{where}.{name}", there[name].get("properties", {}), field.get("properties", {}))
-    return missing
-
-
-def _schema(mappings: Mapping[str, Any]) -> int | None:
-    version = (mappings.get("_meta") or {}).get("headrace_schema")
-    return version if isinstance(version, int) else None
-
-
 def _alias(app: str | None) -> str:
-    return f"decisions-{app}" if app is not None and _APP_NAME.fullmatch(app) else "decisions"
-
-
-def _index_name(document: Document) -> str:
-    return f"decisions-{document['app']}-{month(document).replace('-', '.')}"
-
-
-def _is_before(name: str, month: str) -> bool:
-    match = _MONTH_INDEX.fullmatch(name)
-    return match is not None and match["month"].replace(".", "-") < month
+    return f"decisions-{app}" if app is not None and APP_NAME.fullmatch(app) else "decisions"
 
 
 def _chunks(documents: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

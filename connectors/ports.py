@@ -37,7 +37,7 @@ class SearchResult:
 
 
 class DecisionStore(Protocol):
-    """Where decisions are kept and found. The first document of an id stays; a repeat is counted, never written."""
+    """Where decisions are kept and found. The first document of an app's id stays; a repeat is counted, never written."""
 
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
         """Create what is missing (tables; index template, aliases) for `{app: head names}`. Raises StoreMismatch."""
@@ -48,8 +48,9 @@ class DecisionStore(Protocol):
     def search(self, query: SearchQuery) -> SearchResult:
         """Documents that match, searchable at the latest one second after `index` returned."""
 
-    def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Documents by id; ids that are not there are left out."""
+    def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
+        """Documents by id; ids that are not there are left out. app: only this one's; where two apps read one topic, the same id
+        stands for a decision of each."""
 
     def ids(self, app: str) -> Iterator[str]:
         """Every document id of an app, once for each document that stands (a doubled id would come twice)."""

@@ -22,8 +22,8 @@ SCHEMA_VERSION = 1
 IDS_CHUNK = 5_000
 SCHEMA = """
 PRAGMA auto_vacuum = INCREMENTAL;
-CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
-                        month TEXT NOT NULL, document TEXT NOT NULL);
+CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
+                        month TEXT NOT NULL, document TEXT NOT NULL, UNIQUE (id, app));
 CREATE INDEX decisions_by_app ON decisions (app, number);
 CREATE INDEX decisions_by_time ON decisions (at_ms);
 CREATE INDEX decisions_by_month ON decisions (month);
@@ -90,14 +90,15 @@ class SQLiteStore:
             ).fetchall()
         return SearchResult(total, tuple(_found(json.loads(text), score, wanted) for text, score in rows))
 
-    def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port."""
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(ids), IDS_CHUNK):
-            part = list(ids[start : start + IDS_CHUNK])
+            part = [storable(identity) for identity in ids[start : start + IDS_CHUNK]]
             marks = ", ".join("?" for _ in part)
+            sql = f"SELECT id, document FROM decisions WHERE id IN ({marks})" + (" AND app = ?" if app is not None else "")
             with self._translated(), self._lock:
-                rows = self._connection.execute(f"SELECT id, document FROM decisions WHERE id IN ({marks})", part).fetchall()
+                rows = self._connection.execute(sql, part if app is None else [*part, storable(app)]).fetchall()
             found |= {identity: json.loads(text) for identity, text in rows}
         return found
 
@@ -172,7 +173,7 @@ class SQLiteStore:
             json.dumps(document, ensure_ascii=False, separators=(",", ":")),
         )  # fmt: skip
         cursor = connection.execute(
-            "INSERT INTO decisions (id, app, at_ms, month, document) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", row
+            "INSERT OR IGNORE INTO decisions (id, app, at_ms, month, document) VALUES (?, ?, ?, ?, ?)", row
         )
         if cursor.rowcount == 0:
             return False

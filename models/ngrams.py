@@ -3,10 +3,10 @@
 A text is normalised (NFKC, case-folded) and read as a row of code points. Three kinds of features come out of it:
 
 - words and pairs of neighbouring words, where a word is a run of letters, marks and digits, and every other visible
-  sign ("$", "?", an emoji) is a word of its own;
-- runs of 3 to 5 characters inside a word, its edges included, which survive typos and inflection;
-- in scripts written without spaces (Han, Kana, Hangul, Thai, Lao, Khmer, Burmese) runs of 1 to 3 characters, which
-  carry the decision there.
+  sign ("$", "?", an emoji) is a word of its own: without the signs, tweets about shares are read worse;
+- characters: runs of 3 to 5 inside a word, its edges included, which survive typos and inflection; and in scripts
+  written without spaces (Han, Kana, Hangul, Thai, Lao, Khmer, Burmese), which have no words here, runs of 1 to 3,
+  which carry the decision there.
 
 Everything is integer arithmetic modulo 2**64, so that a text gives the same features in every process and on every
 machine with the same Unicode tables. scikit-learn's HashingVectorizer gives features of the same quality at about a
@@ -29,8 +29,9 @@ from scipy import sparse
 
 from models.errors import ReleaseCorrupt
 
-BUCKET_BITS = 20  # at 100,000 distinct n-grams one in ten shares its bucket with another, which no accuracy here shows
-BUCKETS = 1 << BUCKET_BITS
+_KIND_BITS = 20  # 100,000 distinct n-grams of a kind: one in ten shares its bucket, which no accuracy here shows
+WORD_BUCKETS = 1 << _KIND_BITS  # words stand below, characters from here on
+BUCKETS = 2 * WORD_BUCKETS
 MAX_CHARACTERS = 8000  # of one text; a decision's text is cut at 8 kB as well
 HASHING = "headrace-ngrams-1"  # a release names the hashing it was trained with: another one must be refused
 
@@ -87,21 +88,29 @@ class NgramVocabulary:
     def __len__(self) -> int:
         return len(self.buckets)
 
+    @property
+    def words(self) -> int:
+        """How many of the kept n-grams are words; they come first."""
+        return int(np.searchsorted(self.buckets, WORD_BUCKETS))
+
     def weigh(self, counts: sparse.csr_array) -> sparse.csr_array:
-        """Turn the counts of `hash_ngrams` into weights: (1 + log count) * idf, each text to unit length.
+        """Turn the counts of `hash_ngrams` into weights: (1 + log count) * idf, and for each text its words to unit length
+        and its characters to unit length.
 
         counts: (texts, BUCKETS). Returns (texts, kept n-grams), float32; each row depends on its own text only.
         """
+        texts = counts.shape[0]
         if not len(self):
-            return sparse.csr_array((counts.shape[0], 0), dtype=np.float32)
+            return sparse.csr_array((texts, 0), dtype=np.float32)
         places = np.minimum(np.searchsorted(self.buckets, counts.indices), len(self) - 1)
         known = self.buckets[places] == counts.indices
         weights = (1.0 + np.log(counts.data.astype(np.float64))) * np.where(known, self.idf[places], self.unseen_idf)
-        rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-        lengths = np.sqrt(np.bincount(rows, weights=weights * weights, minlength=counts.shape[0]))
-        data = (weights[known] / lengths[rows[known]]).astype(np.float32)
-        starts = np.concatenate(([0], np.cumsum(np.bincount(rows[known], minlength=counts.shape[0]))))
-        return sparse.csr_array((data, places[known].astype(np.int32), starts), shape=(counts.shape[0], len(self)))
+        rows = np.repeat(np.arange(texts), np.diff(counts.indptr))
+        blocks = 2 * rows + (counts.indices >= WORD_BUCKETS)
+        lengths = np.sqrt(np.bincount(blocks, weights=weights * weights, minlength=2 * texts))
+        data = (weights[known] / lengths[blocks[known]]).astype(np.float32)
+        starts = np.concatenate(([0], np.cumsum(np.bincount(rows[known], minlength=texts))))
+        return sparse.csr_array((data, places[known].astype(np.int32), starts), shape=(texts, len(self)))
 
     def to_bytes(self) -> bytes:
         """As safetensors."""
@@ -121,11 +130,13 @@ class NgramVocabulary:
 def _hash_chunk(texts: Sequence[str]) -> sparse.csr_array:
     codes, rows = _code_points(texts)
     kinds = _kinds_table()[codes]
-    found = [*_words(codes, kinds, rows), *_inner_characters(codes, kinds, rows), *_dense_characters(codes, kinds, rows)]
+    words = list(_words(codes, kinds, rows))
+    characters = [*_inner_characters(codes, kinds, rows), *_dense_characters(codes, kinds, rows)]
     # One sorted key per (text, bucket): counting repeats is then one pass.
-    keys = np.concatenate([(rows_of << BUCKET_BITS) | _bucket(hashes) for rows_of, hashes in found])
-    unique, counts = np.unique(keys, return_counts=True)
-    starts = np.searchsorted(unique, np.arange(len(texts) + 1, dtype=np.int64) << BUCKET_BITS)
+    keys = [of_text * BUCKETS + _bucket(hashes) for of_text, hashes in words]
+    keys += [of_text * BUCKETS + WORD_BUCKETS + _bucket(hashes) for of_text, hashes in characters]
+    unique, counts = np.unique(np.concatenate(keys), return_counts=True)
+    starts = np.searchsorted(unique, np.arange(len(texts) + 1, dtype=np.int64) * BUCKETS)
     data = counts.astype(np.float32), (unique & (BUCKETS - 1)).astype(np.int32), starts.astype(np.int32)
     return sparse.csr_array(data, shape=(len(texts), BUCKETS))
 
@@ -158,11 +169,12 @@ def _words(
     codes: NDArray[np.uint32], kinds: NDArray[np.uint8], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
     """Words, and pairs of neighbouring words of one text."""
-    begins = (kinds != _SPACE) & ((kinds == _SIGN) | (kinds != np.concatenate(([_SPACE], kinds[:-1]))))
+    visible = (kinds == _WORD) | (kinds == _SIGN)
+    begins = visible & ((kinds == _SIGN) | (kinds != np.concatenate(([_SPACE], kinds[:-1]))))
     starts = np.flatnonzero(begins)
     if not starts.size:
         return
-    inside = np.flatnonzero(kinds != _SPACE)
+    inside = np.flatnonzero(visible)
     word_of = np.cumsum(begins)[inside] - 1
     powers = _powers(int(np.max(inside - starts[word_of])) + 1)
     values = _mix(codes[inside].astype(np.uint64)) * powers[inside - starts[word_of]]
@@ -221,4 +233,4 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _bucket(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return (_mix(hashes) >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
+    return (_mix(hashes) >> np.uint64(64 - _KIND_BITS)).astype(np.int64)

@@ -16,22 +16,25 @@ from models.heads import Floats
 
 @dataclass(frozen=True, slots=True)
 class LinearPolicy:
-    """How to fit. ngram_scale: weight of the n-gram block beside the unit-length embedding (0 leaves n-grams out).
+    """How to fit. embedding, words, characters: weights of the three blocks, each of unit length; 0 leaves one out.
 
-    decay: L2 penalty on the weights. learning_rate: the highest; it rises over the first tenth of the steps, then
-    falls to 0.
+    strength: inverse of the L2 penalty, which is 1 / (strength * texts). learning_rate: the highest; it rises over the
+    first tenth of the steps, then falls to 0. min_steps: few texts take more epochs.
     """
 
-    ngram_scale: float = 1.0
-    decay: float = 3e-6
-    epochs: int = 10
-    batch_texts: int = 256
-    learning_rate: float = 0.05
+    embedding: float = 1.0
+    words: float = 1.0
+    characters: float = 1.0
+    strength: float = 30.0
+    epochs: int = 8
+    min_steps: int = 400
+    max_batch_texts: int = 512
+    learning_rate: float = 0.07
 
 
 @dataclass(frozen=True, slots=True)
 class LinearWeights:
-    """dense: (dimensions, labels). ngrams: (kept n-grams, labels), scale included. bias: (labels,)."""
+    """dense: (dimensions, labels). ngrams: (kept n-grams, labels). bias: (labels,). The blocks' weights are in them."""
 
     dense: Floats
     ngrams: Floats
@@ -44,32 +47,56 @@ class LinearWeights:
 
 
 def fit_softmax(
-    embeddings: Floats, ngrams: sparse.csr_array, targets: NDArray[np.int64], labels: int, policy: LinearPolicy, *, seed: int
+    embeddings: Floats,
+    ngrams: sparse.csr_array,
+    targets: NDArray[np.int64],
+    labels: int,
+    policy: LinearPolicy,
+    *,
+    words: int,
+    seed: int,
 ) -> LinearWeights:
     """Minimise the mean cross-entropy plus L2 penalty.
 
-    embeddings: (texts, dimensions). ngrams: (texts, kept n-grams), rows of at most unit length. targets: (texts,),
-    in [0, labels). The same inputs and seed give the same weights on one machine.
+    embeddings: (texts, dimensions). ngrams: (texts, kept n-grams), of which the first `words` are words. targets:
+    (texts,), in [0, labels). The same inputs and seed give the same weights on one machine.
     Source: Kingma and Ba, Adam (2015).
     """
-    scaled = sparse.csr_array(ngrams * np.float32(policy.ngram_scale))
-    parameters = [
-        np.zeros((embeddings.shape[1], labels), dtype=np.float32),
-        np.zeros((ngrams.shape[1], labels), dtype=np.float32),
-        np.zeros((1, labels), dtype=np.float32),
-    ]
+    kept = slice(0 if policy.words else words, ngrams.shape[1] if policy.characters else words)
+    scale = np.full(ngrams.shape[1], policy.characters, dtype=np.float32)
+    scale[:words] = policy.words
+    hashed = _scaled(ngrams, scale)[:, kept]
+    dense = embeddings * np.float32(policy.embedding)
+    parameters = _descend(dense, hashed, targets, labels, policy, seed)
+    weights = np.zeros((ngrams.shape[1], labels), dtype=np.float32)
+    weights[kept] = parameters[1] * scale[kept, None]
+    return LinearWeights(parameters[0] * np.float32(policy.embedding), weights, parameters[2][0])
+
+
+def _scaled(matrix: sparse.csr_array, scale: Floats) -> sparse.csr_array:
+    """Each column times its scale."""
+    return sparse.csr_array((matrix.data * scale[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _descend(
+    dense: Floats, hashed: sparse.csr_array, targets: NDArray[np.int64], labels: int, policy: LinearPolicy, seed: int
+) -> list[Floats]:
+    shapes = (dense.shape[1], labels), (hashed.shape[1], labels), (1, labels)
+    parameters = [np.zeros(shape, dtype=np.float32) for shape in shapes]
     adam = _Adam(parameters)
     random = np.random.default_rng(seed)
-    batch = min(policy.batch_texts, max(len(targets) // 8, 8))
-    steps = policy.epochs * -(-len(targets) // batch)
-    for _ in range(policy.epochs):
+    batch = int(np.clip(len(targets) // 32, 16, policy.max_batch_texts))
+    per_epoch = -(-len(targets) // batch)
+    epochs = max(policy.epochs, -(-policy.min_steps // per_epoch))
+    decay = 1 / (policy.strength * len(targets))
+    for _ in range(epochs):
         order = random.permutation(len(targets))
-        dense, hashed, wanted = embeddings[order], scaled[order], targets[order]
+        mixed, mixed_hashed, wanted = dense[order], hashed[order], targets[order]
         for start in range(0, len(order), batch):
             rows = slice(start, start + batch)
-            gradients = _gradients(parameters, dense[rows], hashed[rows], wanted[rows], policy.decay)
-            adam.step(gradients, policy.learning_rate * _schedule(adam.steps / steps))
-    return LinearWeights(parameters[0], parameters[1] * np.float32(policy.ngram_scale), parameters[2][0])
+            gradients = _gradients(parameters, mixed[rows], mixed_hashed[rows], wanted[rows], decay)
+            adam.step(gradients, policy.learning_rate * _schedule(adam.steps / (epochs * per_epoch)))
+    return parameters
 
 
 def _gradients(

@@ -41,11 +41,12 @@ S = TypeVar("S")
 
 FOLDS: Final = 5
 POLICIES: Final = (
-    LinearPolicy(ngram_scale=0.5),
-    LinearPolicy(ngram_scale=1.0),
-    LinearPolicy(ngram_scale=2.0),
-    LinearPolicy(ngram_scale=1.0, decay=2e-5),
-    LinearPolicy(ngram_scale=2.0, decay=2e-5),
+    LinearPolicy(words=0.5, characters=0.5),
+    LinearPolicy(words=1.0, characters=0.0),
+    LinearPolicy(words=1.0, characters=1.0),
+    LinearPolicy(words=2.0, characters=1.0, strength=10.0),
+    LinearPolicy(words=1.0, characters=1.0, strength=4.0),
+    LinearPolicy(embedding=0.3, words=1.0, characters=2.0, strength=4.0),  # a script that the encoder cannot read
 )
 SEARCH_TEXTS: Final = 12_000  # more do not change which policy wins, only how long it takes
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
@@ -82,9 +83,10 @@ class Trained:
 class _Features:
     embeddings: Floats
     ngrams: sparse.csr_array
+    words: int
 
     def take(self, rows: Ints) -> "_Features":
-        return _Features(self.embeddings[rows], self.ngrams[rows])
+        return _Features(self.embeddings[rows], self.ngrams[rows], self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def train_quick(
     vocabulary = build_vocabulary(
         counts, [(task.rows, task.targets[task.rows], len(task.labels)) for task in tasks]
     )
-    features = _Features(embeddings, vocabulary.weigh(counts))
+    features = _Features(embeddings, vocabulary.weigh(counts), vocabulary.words)
     trained, choices, reference = [], {}, None
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         for number, task in enumerate(tasks):
@@ -201,7 +203,13 @@ def _train_head(
     # With tuning rows the head itself can be calibrated; without them, its siblings of the folds stand for it.
     tuned = _on_tuning(task, features, head) if len(task.tuning) >= 200 else held_out
     head = replace(head, temperature=fit_temperature(tuned.logits, tuned.targets))
-    chosen = {"ngram_scale": policy.ngram_scale, "decay": policy.decay, "held_out_accuracy": score}
+    chosen = {
+        "embedding": policy.embedding,
+        "words": policy.words,
+        "characters": policy.characters,
+        "strength": policy.strength,
+        "held_out_accuracy": round(score, 4),
+    }
     if primary:
         head = replace(head, out_of_scope=_out_of_scope(task, features, head, held_out, tuned))
     progress(f"fitting {task.name}", 1, 1)
@@ -290,7 +298,15 @@ def _reference(task: _Task, features: _Features, head: Head, held_out: _HeldOut,
 
 def _fit(task: _Task, features: _Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
     chosen = features.take(rows)
-    return fit_softmax(chosen.embeddings, chosen.ngrams, task.targets[rows], len(task.labels), policy, seed=seed)
+    return fit_softmax(
+        chosen.embeddings,
+        chosen.ngrams,
+        task.targets[rows],
+        len(task.labels),
+        policy,
+        words=features.words,
+        seed=seed,
+    )
 
 
 def _logits(weights: LinearWeights, features: _Features) -> Floats:

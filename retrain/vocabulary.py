@@ -11,7 +11,8 @@ from models.ngrams import NgramVocabulary
 
 MAX_WEIGHTS: Final = 1_300_000  # of all heads together, 2 bytes each: 2.6 MB
 MAX_NGRAMS: Final = 60_000
-MIN_TEXTS: Final = 2  # an n-gram of a single text teaches its label by heart
+MIN_TEXTS: Final = 2  # an n-gram of a single text teaches its label by heart; with few texts there is no choice
+FEW_TEXTS: Final = 1000
 
 
 def build_vocabulary(
@@ -25,7 +26,7 @@ def build_vocabulary(
     rows = np.unique(np.concatenate([training for training, _, _ in heads]))
     present = sparse.csr_array((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
     frequency = np.bincount(present[rows].indices, minlength=counts.shape[1])
-    candidates = np.flatnonzero(frequency >= min(MIN_TEXTS, len(rows)))
+    candidates = np.flatnonzero(frequency >= (MIN_TEXTS if len(rows) >= FEW_TEXTS else 1))
     limit = min(MAX_NGRAMS, max(MAX_WEIGHTS // sum(labels for _, _, labels in heads), 1000))
     if len(candidates) > limit:
         ranks = [_ranks(present[training][:, candidates], targets, labels) for training, targets, labels in heads]

@@ -38,7 +38,6 @@ class Watched:
     retrain: RetrainState
     episode: Episode | None = None
     events: int = 0
-    requested: bool = False
 
 
 @dataclass(slots=True)
@@ -126,10 +125,11 @@ class MonitorHandler:
         if app is None or watched is None or feedback.head != app.head_names[0]:
             return []
         watched.retrain.add(feedback.label)
-        if watched.requested or not self._policy.is_due(watched.retrain, has_episode=watched.episode is not None):
+        if not self._policy.is_due(watched.retrain, has_episode=watched.episode is not None):
             return []
-        watched.requested = True
-        return [self._retrain_request(app, watched)]
+        request = self._retrain_request(app, watched)
+        watched.retrain = RetrainState()  # a challenger that was refused gets another try with as many labels again
+        return [request]
 
     def _retrain_request(self, app: Application, watched: Watched) -> OutRecord:
         at = format_time(self._now_ms())

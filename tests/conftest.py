@@ -9,24 +9,18 @@ import contextlib
 import os
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+from real_services import start_or_skip
 
 from connectors import services
 from connectors.embedded import EmbeddedBroker
 from connectors.errors import ServiceUnavailable
 
 FOLDER_PREFIX = "headrace-test-services-"
-
-
-def services_cache() -> Path:
-    """Where the programs of the services are kept between runs."""
-    return Path(os.environ.get("HEADRACE_TEST_CACHE", "~/.cache/headrace-services")).expanduser()
 
 
 @pytest.fixture(scope="session")
@@ -75,46 +69,6 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
 def unique() -> str:
     """A name that no other test uses, for topics, indices and groups."""
     return f"t{uuid.uuid4().hex[:10]}"
-
-
-def start_or_skip(
-    folder: Path,
-    *,
-    kafka: bool,
-    elasticsearch: bool,
-    elasticsearch_major: int = 8,
-    security: services.ElasticsearchSecurity | None = None,
-    cache: Path | None = None,
-) -> services.ServicesStatus:
-    """Start services, or skip the test with the reason (fail with CI=true)."""
-    try:
-        return services.start(
-            folder,
-            kafka=kafka,
-            elasticsearch=elasticsearch,
-            elasticsearch_major=elasticsearch_major,
-            security=security,
-            cache=cache or services_cache(),
-            progress=print,
-        )
-    except ServiceUnavailable as error:
-        skip_or_fail(error)
-
-
-def skip_or_fail(error: ServiceUnavailable) -> NoReturn:
-    """Without a service a test is skipped, except on CI: a skipped service there would be a check that never runs."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"CI needs the real services: {error}")
-    pytest.skip(f"no real service: {error}")
-
-
-def wait_until(true: Callable[[], object], seconds: float = 15.0, what: str = "it") -> None:
-    """Wait by deadline; fails naming what did not happen."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {seconds} s")
-        time.sleep(0.05)
 
 
 def _sweep_killed_runs() -> None:

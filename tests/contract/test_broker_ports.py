@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from real_services import wait_until
 
 from connectors.errors import BrokerUnavailable, TopicMismatch
 from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import Record, TopicSpec
 from models.errors import MessageError
-from tests.conftest import wait_until
 
 
 @dataclass

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_services import start_or_skip, wait_until
 
 from connectors.elasticsearch_store import ElasticsearchStore
 from connectors.errors import StoreMismatch
 from connectors.ports import DecisionStore, SearchQuery
 from connectors.sqlite_store import SQLiteStore
 from models.errors import ConfigError
-from tests.conftest import start_or_skip, wait_until
 
 HEADS = ("intent", "urgency")
 OpenStore = Callable[[], DecisionStore]
@@ -98,6 +98,16 @@ def test_the_first_decision_of_an_id_stays_and_repeats_are_counted(store: Decisi
     documents = search_until(store, SearchQuery(app=app), 2)
     assert sorted(each["text"] for each in documents) == ["Where is my card?", "first"]
     assert sorted(store.ids(app)) == [f"support.chats@0a1b2c3d-0-{number}" for number in (1, 2)]
+
+
+def test_two_apps_on_one_topic_keep_a_decision_each(store: DecisionStore, app: str) -> None:
+    other = f"{app}-two"
+    store.prepare({other: ["topic"]})
+    assert store.index([decision(app, 1, "mine"), decision(other, 1, "theirs", labels={})]).created == 2
+    identity = str(decision(app, 1)["id"])
+    wait_until(lambda: len(list(store.ids(app))) == len(list(store.ids(other))) == 1, 10.0, "one document each")
+    wait_until(lambda: store.get([identity], other), 10.0, "the other app's document")
+    assert store.get([identity], other)[identity]["text"] == "theirs"
 
 
 def test_a_repeat_meets_its_document_in_another_process_and_later(open_store: OpenStore, store: DecisionStore, app: str) -> None:
@@ -291,8 +301,9 @@ def test_get_gives_documents_by_id_and_leaves_out_what_is_not_there(store: Decis
     documents = [decision(app, 1, "one"), decision(app, 2, "two")]
     store.index(documents)
     ids = [str(each["id"]) for each in documents]
-    wait_until(lambda: len(store.get(ids)) == 2, 10.0, "both documents")
-    found = store.get([*ids, "nowhere@00000000-0-0"])
+    wait_until(lambda: len(store.get(ids, app)) == 2, 10.0, "both documents")
+    found = store.get([*ids, "nowhere@00000000-0-0", "\ud800"], app)
     assert {identity: each["text"] for identity, each in found.items()} == dict(zip(ids, ["one", "two"], strict=True))
     assert "words" not in found[ids[0]]
+    assert set(store.get(ids)) == set(ids)
     assert store.get([]) == {}

@@ -57,6 +57,9 @@ class Headrace:
         return Running(process, log)
 
 
+MakeHome = Callable[..., Headrace]
+
+
 @dataclass
 class Running:
     """A process of `headrace up` or of one role."""

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_services import services_cache, skip_or_fail, start_or_skip, wait_until
 
-from connectors import services
 from connectors.elasticsearch_store import ElasticsearchStore
 from connectors.errors import AccessDenied, ServiceUnavailable
+from connectors.java import find_jdks
+from connectors.local_elasticsearch import ElasticsearchSecurity, install_elasticsearch
 from connectors.ports import SearchQuery
 from connectors.security import Security
-from connectors.services import ElasticsearchSecurity
-from tests.conftest import services_cache, skip_or_fail, start_or_skip, wait_until
 
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]  # half a minute for a server of its own
 
@@ -103,7 +103,7 @@ public class StandIn extends Plugin implements AnalysisPlugin {
 def with_key_store(folder: Path) -> Path:
     """A cache that holds Elasticsearch with the stand-in plugin: files are linked, not copied."""
     try:
-        program = services.install_elasticsearch(services_cache(), 8)
+        program = install_elasticsearch(services_cache(), 8)
     except ServiceUnavailable as error:
         skip_or_fail(error)
     copy = folder / "cache" / program.name
@@ -111,7 +111,7 @@ def with_key_store(folder: Path) -> Path:
     plugin = copy / "plugins" / "stand-in"
     plugin.mkdir()
     (plugin / "StandIn.java").write_text(ANALYZER_PLUGIN)
-    home = next(jdk.home for jdk in services.find_jdks() if jdk.major >= 17)
+    home = next(jdk.home for jdk in find_jdks() if jdk.major >= 17)
     if not (home / "bin" / "javac").exists():
         pytest.skip(f"{home} has no javac to build the stand-in plugin with")
     command = [home / "bin" / "javac", "--release", "17", "-cp", f"{copy}/lib/*", "-d", plugin, plugin / "StandIn.java"]

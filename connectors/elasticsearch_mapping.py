@@ -1,0 +1,69 @@
+"""How decisions lie in Elasticsearch: names of indices, the mapping, and what makes a standing index unfit."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.documents import month
+from connectors.errors import StoreMismatch
+from connectors.ports import Document
+
+SCHEMA_VERSION = 1
+KEYWORD = {"type": "keyword", "ignore_above": 1024}  # a longer term is stored but not searchable; Lucene refuses 32 kB
+APP_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+MONTH_INDEX = re.compile(r"decisions-(?P<app>.+)-(?P<month>\d{4}\.\d\d)")
+
+
+def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
+    """The mapping of a month's index: strict but for `extra`, which is stored and not indexed."""
+    answer = {
+        "properties": {
+            "label": {**KEYWORD, "copy_to": ["any_label"]},
+            "probability": {"type": "float"},
+            "oos_score": {"type": "float"},
+            "rejected": {"type": "boolean"},
+        }
+    }
+    return {
+        "dynamic": "strict",
+        "_meta": {"headrace_schema": SCHEMA_VERSION},
+        "properties": {
+            **{name: KEYWORD for name in ("id", "app", "model", "version", "path", "action", "key", "any_label")},
+            "at": {"type": "date"},
+            "decided_at": {"type": "date"},
+            "latency_ms": {"type": "float"},
+            "text": {"type": "text"},
+            "words": {"type": "text", "analyzer": "whitespace"},
+            "labels": {"properties": {head: answer for head in heads}},
+            "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
+            "extra": {"type": "object", "enabled": False},
+        },
+    }
+
+
+def missing_fields(where: str, there: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    """Whether fields are missing. Raises StoreMismatch where one stands with another type."""
+    missing = False
+    for name, field in expected.items():
+        if name not in there:
+            missing = True
+            continue
+        kinds = [each.get("type", "object") for each in (there[name], field)]
+        if kinds[0] != kinds[1]:
+            raise StoreMismatch(f"{where}: field {name} is of type {kinds[0]}, Headrace needs {kinds[1]}; reindex it")
+        missing |= missing_fields(f"{where}.{name}", there[name].get("properties", {}), field.get("properties", {}))
+    return missing
+
+
+def schema_of(mappings: Mapping[str, Any]) -> int | None:
+    version = (mappings.get("_meta") or {}).get("headrace_schema")
+    return version if isinstance(version, int) else None
+
+
+def index_name(document: Document) -> str:
+    return f"decisions-{document['app']}-{month(document).replace('-', '.')}"
+
+
+def is_before(name: str, month: str) -> bool:
+    match = MONTH_INDEX.fullmatch(name)
+    return match is not None and match["month"].replace(".", "-") < month

@@ -1,0 +1,122 @@
+"""Apache Kafka on this machine: one or several brokers in KRaft mode, each its own controller."""
+
+import base64
+import contextlib
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from connectors.errors import BrokerUnavailable
+from connectors.java import fetch, newest_jdk
+from connectors.kafka_admin import KafkaAdmin
+from connectors.local_service import Place, RunningService, save, wait_healthy
+from connectors.process import free_ports, is_free, process_birth, run, spawn
+
+KAFKA_VERSION = "4.1.0"
+LOG4J_VERSION = "2.25.1"
+SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"  # over what Maven brings, see connectors.java
+
+
+def start_kafka(place: Place, running: Sequence[RunningService], brokers: int) -> list[RunningService]:
+    jdk = newest_jdk(range(17, 26), f"Kafka {KAFKA_VERSION}")
+    libs = _fetch_kafka(place)
+    home = place.folder / f"kafka-{brokers}"
+    home.mkdir(parents=True, exist_ok=True)
+    layout = _kafka_layout(home, brokers)
+    services: list[RunningService] = []
+    for node, port in enumerate(layout.ports, start=1):
+        properties = _write_kafka_properties(home, layout, node)
+        classpath = f"{libs}/*"
+        if not (home / f"data-{node}" / "meta.properties").exists():
+            command = [jdk.java, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", layout.cluster_id]
+            run([*command, "-c", properties], f"formatting Kafka's storage in {home}", 60.0)
+        place.progress(f"starting Kafka {KAFKA_VERSION} broker {node} at 127.0.0.1:{port}")
+        command = [jdk.java, "-Xmx512m", "-cp", classpath, "kafka.Kafka", properties]
+        log = home / f"broker-{node}.log"
+        pid = spawn(command, log, cwd=home)
+        birth = process_birth(pid)
+        services.append(RunningService(f"kafka-{node}", KAFKA_VERSION, pid, birth, f"127.0.0.1:{port}", str(log)))
+        save(place, [*running, *services])
+    wait_healthy(services, _kafka_answers(services), f"Kafka {KAFKA_VERSION}")
+    return services
+
+
+@dataclass(frozen=True, slots=True)
+class _KafkaLayout:
+    """Broker n listens on ports[n-1], its controller on controllers[n-1]."""
+
+    cluster_id: str
+    ports: tuple[int, ...]
+    controllers: tuple[int, ...]
+
+
+def _kafka_layout(home: Path, brokers: int) -> _KafkaLayout:
+    """The ports of last time where they are free, else new ones; the cluster's id stays with its data."""
+    file = home / "layout.json"
+    old = json.loads(file.read_text()) if file.exists() else {}
+    cluster_id = old.get("cluster_id") or _kafka_cluster_id()
+    ports = [*old.get("ports", ()), *old.get("controllers", ())]
+    if len(ports) != 2 * brokers or not all(is_free(port) for port in ports):
+        ports = free_ports(2 * brokers)
+    layout = _KafkaLayout(cluster_id, tuple(ports[:brokers]), tuple(ports[brokers:]))
+    file.write_text(json.dumps(asdict(layout)))
+    return layout
+
+
+def _kafka_cluster_id() -> str:
+    """22 characters, base64 of 16 bytes, not beginning with "-" (the format tool would take it for an option)."""
+    return "h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+
+
+def _write_kafka_properties(home: Path, layout: _KafkaLayout, node: int) -> Path:
+    brokers = len(layout.ports)
+    voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(layout.controllers, start=1))
+    replicas = min(brokers, 3)
+    listen = f"PLAINTEXT://127.0.0.1:{layout.ports[node - 1]}"
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": node,
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"{listen},CONTROLLER://127.0.0.1:{layout.controllers[node - 1]}",
+        "advertised.listeners": listen,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": home / f"data-{node}",
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": min(brokers, 2),
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": min(brokers, 2),
+        "offsets.topic.num.partitions": 8,
+        "group.initial.rebalance.delay.ms": 0,
+        "auto.create.topics.enable": "false",
+    }
+    file = home / f"broker-{node}.properties"
+    file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    return file
+
+
+def _kafka_answers(services: Sequence[RunningService]) -> Callable[[], bool]:
+    address = ",".join(service.address for service in services)
+
+    def answers() -> bool:
+        with contextlib.suppress(BrokerUnavailable):
+            admin = KafkaAdmin(address, connect_seconds=2.0)
+            try:
+                return admin.brokers() == len(services)
+            finally:
+                admin.close()
+        return False
+
+    return answers
+
+
+def _fetch_kafka(place: Place) -> Path:
+    coordinates = [
+        f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}:jar",
+        f"org.apache.logging.log4j:log4j-core:{LOG4J_VERSION}:jar",
+        f"org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}:jar",
+    ]
+    return fetch(place.cache / f"kafka-{KAFKA_VERSION}", coordinates, SHA256, "43 MB", place.progress)

@@ -1,0 +1,91 @@
+"""What local services share: where they live, what of them runs (on disk), waiting for health, stopping."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from connectors.errors import ServiceUnavailable
+from connectors.java import Progress
+from connectors.process import end_process, is_running, last_lines
+
+HEALTH_SECONDS = 180.0  # a cold start took 8 s alone and 98 s on two cores that others kept busy; past this something is wrong
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """One process: `name` is kafka-1, kafka-2, ... or elasticsearch. `birth` tells a reused process id apart."""
+
+    name: str
+    version: str
+    pid: int
+    birth: str
+    address: str
+    log: str
+
+    def is_alive(self) -> bool:
+        """Whether this very process still runs."""
+        return is_running(self.pid, self.birth)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where things go: `folder` for state and data, `cache` for programs; `progress` hears what is being done."""
+
+    folder: Path
+    cache: Path
+    progress: Progress
+
+    @property
+    def state_file(self) -> Path:
+        return self.folder / "services.json"
+
+
+def load(place: Place) -> list[RunningService]:
+    try:
+        return [RunningService(**entry) for entry in json.loads(place.state_file.read_text())]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise ServiceUnavailable(f"{place.state_file} is not readable ({error}); remove it") from error
+
+
+def save(place: Place, services: Sequence[RunningService]) -> None:
+    written = place.state_file.with_suffix(".new")
+    written.write_text(json.dumps([asdict(service) for service in services], indent=1))
+    written.replace(place.state_file)
+
+
+def wait_healthy(services: Sequence[RunningService], answers: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + HEALTH_SECONDS
+    while True:
+        for service in services:
+            if not service.is_alive():
+                raise ServiceUnavailable(f"{what} ended while starting; {service.log} ends with: {_tail(service.log)}")
+        if answers():
+            return
+        if time.monotonic() > deadline:
+            log = services[0].log
+            raise ServiceUnavailable(f"{what} did not answer within {HEALTH_SECONDS:.0f} s; {log} ends with: {_tail(log)}")
+        time.sleep(0.2)
+
+
+def _tail(log: str) -> str:
+    with contextlib.suppress(OSError):
+        return last_lines(Path(log).read_text(errors="replace"))
+    return "(no log)"
+
+
+def stop_all(services: Sequence[RunningService]) -> None:
+    """Ask all at once, then wait for each, then kill what is left (with its children: they share its group)."""
+    for service in services:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(service.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for service in services:
+        end_process(service.pid, service.birth, max(0.1, deadline - time.monotonic()))

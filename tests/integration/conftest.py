@@ -1,0 +1,51 @@
+"""A trained model for all integration tests, made once: each test gets a home of its own with a copy of it."""
+
+import csv
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Headrace, MakeHome
+
+from apps import __file__ as apps_file
+
+CORPUS = Path(apps_file).parent / "corpora" / "support.csv"
+SMALL_INTENTS = 8  # training all 24 is not what these tests are about
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first eight intents of the shipped corpus, 40 texts each."""
+    folder = tmp_path_factory.mktemp("corpus")
+    taken: dict[str, int] = {}
+    path = folder / "small.csv"
+    with CORPUS.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.DictWriter(target, ["text", "intent", "urgency"])
+        writer.writeheader()
+        for row in csv.DictReader(source):
+            intent = row["intent"]
+            if (intent in taken or len(taken) < SMALL_INTENTS) and taken.get(intent, 0) < 40:
+                taken[intent] = taken.get(intent, 0) + 1
+                writer.writerow(row)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained_registry(tmp_path_factory: pytest.TempPathFactory, small_corpus: Path) -> Path:
+    """A registry with support@1."""
+    home = tmp_path_factory.mktemp("trained")
+    report = Headrace(home).json("train", "support", "--data", str(small_corpus), "--register", timeout=600)
+    assert report["version"] == "1"
+    return home / "registry"
+
+
+@pytest.fixture
+def make_home(tmp_path: Path, trained_registry: Path) -> Iterator[MakeHome]:
+    """Makes a Headrace with a copy of the trained registry."""
+
+    def make(broker: str = "embedded", store: str = "", **extra: str) -> Headrace:
+        shutil.copytree(trained_registry, tmp_path / "registry")
+        return Headrace(tmp_path, broker, store, extra)
+
+    yield make

@@ -1,0 +1,223 @@
+"""The whole way on real Kafka: load, decide, index, search; killed and restarted; bad input; a broker that dies."""
+
+import csv
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import Headrace, MakeHome, wait_for
+from real_services import start_or_skip
+
+from connectors import services
+from connectors.deadletters import read_origin
+from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+
+pytestmark = pytest.mark.kafka
+
+APP = """
+name = "{name}"
+topic = "{name}.chats"
+corpus = "small.csv"
+[source]
+text = "/text"
+key = "/conversation_id"
+[[heads]]
+name = "intent"
+column = "intent"
+[[heads]]
+name = "urgency"
+column = "urgency"
+"""
+
+
+@pytest.fixture
+def kafka(kafka_address: str) -> Iterator[str]:
+    yield f"kafka://{kafka_address}"
+
+
+@pytest.fixture
+def app(unique: str, make_home: MakeHome, kafka: str, small_corpus: Path) -> tuple[Headrace, str, str]:
+    """A home on real Kafka and an application with a topic of its own: (command, TOML file, name)."""
+    home = make_home(kafka)
+    model = home.home / "registry" / "models"
+    (model / "support").rename(model / unique)
+    manifest = next((model / unique).glob("*/manifest.json"))
+    manifest.write_text(manifest.read_text().replace('"model": "support"', f'"model": "{unique}"').replace('"model":"support"', f'"model":"{unique}"'))
+    (home.home / "small.csv").write_bytes(small_corpus.read_bytes())
+    toml = home.home / f"{unique}.toml"
+    toml.write_text(APP.format(name=unique))
+    return home, str(toml), unique
+
+
+def documents(home: Headrace) -> dict[str, dict[str, object]]:
+    """Everything in the SQLite store, by id; fails on a doubled id (the column is unique, so count as well)."""
+    connection = sqlite3.connect(home.home / "decisions.db")
+    try:
+        rows = connection.execute("SELECT id, document FROM decisions").fetchall()
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        connection.close()
+    return {identity: json.loads(document) for identity, document in rows}
+
+
+def texts_file(home: Headrace, corpus: Path, copies: int) -> Path:
+    path = home.home / "texts.csv"
+    with corpus.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
+        rows = list(csv.DictReader(source))
+        writer = csv.DictWriter(target, ["text", "number"])
+        writer.writeheader()
+        for number in range(copies * len(rows)):
+            writer.writerow({"text": f"{rows[number % len(rows)]['text']} ({number})", "number": number})
+    return path
+
+
+def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
+    app: tuple[Headrace, str, str], small_corpus: Path
+) -> None:
+    home, toml, name = app
+    up = home.start("up", toml)
+    up.wait_ready()
+    file = texts_file(home, small_corpus, 1)
+    sent = home.json("load", str(file), "--topic", f"{name}.chats")
+    assert sent["rejected"] == 0
+    wait_for(lambda: len(documents(home)) >= sent["sent"], 60, up.text)
+    assert up.stop() == 0
+    found = documents(home)
+    assert len(found) == sent["sent"]
+    with file.open(encoding="utf-8", newline="") as rows:
+        expected = [row["text"] for row in csv.DictReader(rows)]
+    assert sorted(str(each["text"]) for each in found.values()) == sorted(expected)
+    lines = home.run("classify", toml, stdin="\n".join(expected)).stdout.splitlines()
+    decided = {each["text"]: each["labels"] for each in map(json.loads, lines)}
+    labels = {str(each["text"]): {h: v["label"] for h, v in each["labels"].items()} for each in found.values()}  # type: ignore[attr-defined]
+    assert labels == {text: {head: value["label"] for head, value in each.items()} for text, each in decided.items()}
+    searched = home.run("search", expected[0].split()[0], "--app", name, "--json")
+    assert searched.returncode == 0 and searched.stdout.strip()
+
+
+def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_15_seconds(
+    app: tuple[Headrace, str, str], small_corpus: Path
+) -> None:
+    home, toml, name = app
+    up = home.start("up", toml)
+    up.wait_ready()
+    file = texts_file(home, small_corpus, 5)
+    sent: dict[str, int] = {}
+    loader = threading.Thread(target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "120")))
+    loader.start()
+    wait_for(lambda: len(documents(home)) > 150, 60, up.text)
+    up.kill()
+    before = set(documents(home))
+    again = home.start("up", toml)
+    again.wait_ready()
+    ready = time.monotonic()
+    wait_for(lambda: len(set(documents(home)) - before) > 0, 15, again.text)
+    seconds = time.monotonic() - ready
+    loader.join(120)
+    wait_for(lambda: len(documents(home)) >= sent["sent"], 90, again.text)
+    assert again.stop() == 0
+    numbers = [each["extra"]["number"] for each in documents(home).values()]  # type: ignore[index]
+    assert sorted(map(int, numbers)) == list(range(sent["sent"]))
+    print(f"first new decision {seconds:.1f} s after the restart was ready")
+
+
+HOSTILE: dict[str, bytes] = {
+    "not json": b"{broken",
+    "no text": b'{"other": 1}',
+    "empty text": b'{"text": "  "}',
+    "a number": b"17",
+    "invalid utf-8": b'{"text": "\xff\xfe"}',
+    "nul bytes": b'{"text": "where is \\u0000 my order"}',
+    "lone surrogate": b'{"text": "where is \\ud83d my order"}',
+    "unknown fields": b'{"text": "where is my order", "plan": {"deep": [1, null, {"x": "y"}]}}',
+    "one megabyte of text": json.dumps({"text": "where is my order " * 57_000}).encode(),
+    "dead letter that would not fit": b"x" * 1_048_000,
+    "nested deeply": b'{"text": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "every plane": json.dumps({"text": "order \U0001f600 \U00020000 \U000e0001 \u202e refund"}).encode(),
+}
+
+
+def test_every_hostile_record_is_decided_or_a_dead_letter_and_the_process_lives(
+    app: tuple[Headrace, str, str], kafka_address: str
+) -> None:
+    home, toml, name = app
+    up = home.start("up", toml)
+    up.wait_ready()
+    publisher = KafkaPublisher(kafka_address)
+    for value in HOSTILE.values():
+        publisher.send(f"{name}.chats", value)
+    publisher.send(f"{name}.chats", None, key=b"somebody")
+    places = {(partition, offset) for _, partition, offset in publisher.flush()}
+    publisher.send(f"{name}.chats", b'{"text": "and a last good one"}')
+    publisher.flush()
+    wait_for(lambda: any(each["text"] == "and a last good one" for each in documents(home).values()), 60, up.text)
+    time.sleep(1)
+    reader = KafkaReader(kafka_address)
+    letters = [read_origin(record.headers) for record in reader.read("deadletters")]
+    mine = {(each.partition, each.offset): each.reason for each in letters if each.topic == f"{name}.chats"}
+    reader.close()
+    publisher.close()
+    decided = {tuple(map(int, identity.split("-")[-2:])) for identity in documents(home)}
+    assert places <= decided | set(mine)
+    assert set(mine.values()) >= {"not_json", "no_text", "empty_text", "not_utf8", "tombstone"}
+    assert up.process.poll() is None
+    assert up.stop() == 0
+
+
+def test_sigterm_with_a_dead_broker_ends_within_the_stop_limit(
+    services_folder: Callable[[str], Path], make_home: MakeHome
+) -> None:
+    folder = services_folder("mortal-kafka")
+    started = start_or_skip(folder, kafka=True, elasticsearch=False)
+    home = make_home(f"kafka://{started.kafka}", HEADRACE_STOP_SECONDS="8")
+    up = home.start("up", "support")
+    up.wait_ready()
+    services.stop(folder)
+    time.sleep(2)
+    begun = time.monotonic()
+    up.stop(8 + 4)
+    assert time.monotonic() - begun < 8 + 2
+
+
+def test_sigterm_during_a_rebalance_ends_within_the_stop_limit(app: tuple[Headrace, str, str], kafka_address: str) -> None:
+    home, toml, _name = app
+    home.extra["HEADRACE_STOP_SECONDS"] = "8"
+    first = home.start("worker", toml, name="first")
+    first.wait_ready()
+    second = home.start("worker", toml, name="second")
+    wait_for(lambda: "serves" in second.text(), 60, second.text)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    second.stop(12)
+    first.stop(12)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_second_worker_shares_the_partitions_and_repeats_are_indexed_once(
+    app: tuple[Headrace, str, str], small_corpus: Path, kafka_address: str
+) -> None:
+    home, toml, name = app
+    up = home.start("up", toml)
+    up.wait_ready()
+    file = texts_file(home, small_corpus, 3)
+    sent: dict[str, int] = {}
+    loader = threading.Thread(target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "80")))
+    loader.start()
+    second = home.start("worker", toml, name="second")
+    second.wait_ready()
+    loader.join(120)
+    wait_for(lambda: len(documents(home)) >= sent["sent"], 60, lambda: up.text() + second.text())
+    admin = KafkaAdmin(kafka_address)
+    ends = {partition: end for partition, (_, end) in admin.offsets(f"{name}.chats").items()}
+    wait_for(lambda: admin.committed(f"headrace-worker-{name}", f"{name}.chats") == ends, 30)
+    repeats = sum(end for _, end in admin.offsets(f"decisions.{name}").values()) - sent["sent"]
+    admin.close()
+    assert second.stop() == 0
+    assert up.stop() == 0
+    assert len(documents(home)) == sent["sent"]
+    assert repeats == 0, "a clean scale-out repeats nothing: the drain commits before the partitions go"

@@ -1,0 +1,69 @@
+"""Words as both stores index them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.cjk import highlight, phrases, spaced, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Where's my card?", "where s my card"),
+        ("我要退款", "我 要 退 款"),
+        ("退款refund退款", "退 款 refund 退 款"),
+        ("キャンセル", "キ ャ ン セ ル"),
+        ("ｶｰﾄ ＡＢＣ", "カ ー ト abc"),
+        ("Café naïve Ünder Straße", "cafe naive under strasse"),
+        ("cafe\u0301", "cafe"),
+        ("Ёлка ёж", "ёлка ёж"),
+        ("हिन्दी में", "हिन्दी में"),
+        ("한국어 문장", "한국어 문장"),
+        ("เงิน", "เ ง ิ น"),
+        ("a\0b\ud800c\ufffdd", "a b c d"),
+        ("$AAPL +3.5% snake_case", "aapl 3 5 snake case"),
+        ("", ""),
+    ],
+)
+def test_words_of_a_text(text: str, expected: str) -> None:
+    assert spaced(text) == expected
+
+
+def test_a_question_asks_for_each_part_as_a_phrase() -> None:
+    assert phrases("card 退款 can't ?!") == [["card"], ["退", "款"], ["can", "t"]]
+    assert phrases(" ?! ") == []
+
+
+def test_every_found_phrase_is_marked_in_the_text_as_it_was_written() -> None:
+    assert highlight("我要退款,谢谢", phrases("退款")) == "我要<em>退款</em>,谢谢"
+    assert highlight("Card, CARD; cards", phrases("card")) == "<em>Card</em>, <em>CARD</em>; cards"
+    assert highlight("nothing here", []) == "nothing here"
+
+
+def test_a_long_text_is_shown_around_the_first_phrase() -> None:
+    shown = highlight("a " * 500 + "needle" + " b" * 500, phrases("needle"))
+    assert "<em>needle</em>" in shown
+    assert shown.startswith("…")
+    assert shown.endswith("…")
+    assert len(shown) < 300
+
+
+@given(st.text())
+def test_words_are_clean_for_any_query_language(text: str) -> None:
+    for word in words(text):
+        assert word.text == word.text.strip() != ""
+        assert not set(word.text) & set("\"'*():^-+\\\0 ")
+        word.text.encode("utf-8")
+
+
+@given(st.text())
+def test_words_of_words_are_the_same_words(text: str) -> None:
+    assert spaced(spaced(text)) == spaced(text)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_a_part_of_a_text_is_found_in_it(text: str) -> None:
+    for phrase in phrases(text):
+        marked = highlight(text, [phrase], before="\x01", after="\x02", around=len(text))
+        assert "\x01" in marked

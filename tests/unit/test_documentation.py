@@ -1,0 +1,38 @@
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from headrace.cli import app
+from headrace.settings import PREFIX, Settings
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[tuple[str, typer.core.TyperCommand]]:
+    found = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        for sub, inner in getattr(command, "commands", {"": command}).items():
+            found.append((f"{name} {sub}".strip(), inner))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_each_command_has_help_with_an_example(name: str, command: typer.core.TyperCommand) -> None:
+    assert command.help and command.help.strip()
+    assert command.epilog and f"headrace {name}" in command.epilog
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_each_command_stands_in_the_readme(name: str) -> None:
+    first, _, second = name.partition(" ")
+    assert re.search(rf"`headrace {first}\b|`{first}`", README), name
+    assert not second or f"`{second}`" in README or f"{first} {second}" in README, name
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_each_setting_stands_in_the_readme(name: str) -> None:
+    variable = PREFIX + name.upper()
+    assert f"`{variable}`" in README or f"`{variable.removeprefix('HEADRACE')}`" in README

@@ -1,0 +1,162 @@
+"""Local services without the real programs: what is found, what fails, and that nothing stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from real_services import wait_until
+
+from connectors import java, local_kafka, local_service, process, services
+from connectors.errors import ServiceUnavailable
+from connectors.process import free_ports, is_free, is_running, process_birth
+
+
+def fake_jdk(folder: Path, version: str, script: str = "exit 0") -> Path:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\nJAVA_VERSION_DATE="2026-01-01"\n')
+    program = folder / "bin" / "java"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def only_jdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of the one Java that is found; a test fills it by fake_jdk."""
+    home = tmp_path / "jdk"
+    monkeypatch.setattr(java, "find_jdks", lambda: [java.Jdk(home, 17)])
+    (tmp_path / "cache" / "kafka-4.1.0").mkdir(parents=True)
+    return home
+
+
+def test_the_newest_jdk_that_fits_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_jdk(tmp_path / "a", "1.8.0_402")
+    fake_jdk(tmp_path / "b", "17.0.15")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "a"))
+    monkeypatch.setenv("ES_JAVA_HOME", str(tmp_path / "b"))
+    found = {jdk.home: jdk.major for jdk in java.find_jdks()}
+    assert (found[tmp_path / "a"], found[tmp_path / "b"]) == (8, 17)
+    monkeypatch.setattr(java, "find_jdks", lambda: [java.Jdk(Path("/j25"), 25), java.Jdk(Path("/j21"), 21), java.Jdk(Path("/j17"), 17)])
+    assert java.newest_jdk(range(17, 25), "x").major == 21
+    with pytest.raises(ServiceUnavailable, match=r"x needs Java 26 to 30, found: 25, 21, 17; install a JDK"):
+        java.newest_jdk(range(26, 31), "x")
+
+
+def test_without_maven_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_jdk(tmp_path / "jdk", "17")
+    monkeypatch.setattr(java, "find_jdks", lambda: [java.Jdk(tmp_path / "jdk", 17)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServiceUnavailable, match="`mvn` is not installed; install Maven, or set HEADRACE_BROKER"):
+        services.start(tmp_path / "services", elasticsearch=False)
+    assert services.status(tmp_path / "services").services == ()
+
+
+def test_altered_programs_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maven = tmp_path / "mvn"
+    maven.write_text('#!/bin/sh\nfor a; do case "$a" in -DoutputDirectory=*) d="${a#*=}"; mkdir -p "$d"; echo bad > "$d/x.jar";; esac; done\n')
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ServiceUnavailable, match="is not what this Headrace was tested with"):
+        java.fetch(tmp_path / "cache" / "kafka-4.1.0", ["a:b:1:jar"], "0" * 64, "1 MB", lambda line: None)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_server_that_ends_while_starting_shows_the_end_of_its_log(tmp_path: Path, only_jdk: Path) -> None:
+    fake_jdk(only_jdk, "17", 'case "$*" in *StorageTool*) exit 0;; *) echo "the port is taken"; exit 3;; esac')
+    with pytest.raises(ServiceUnavailable, match="ended while starting; .* ends with: the port is taken"):
+        services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
+    assert services.status(tmp_path / "services").services == ()
+
+
+def test_a_failing_tool_shows_its_output(tmp_path: Path, only_jdk: Path) -> None:
+    fake_jdk(only_jdk, "17", "echo no space left; exit 1")
+    with pytest.raises(ServiceUnavailable, match=r"formatting Kafka's storage .* failed \(exit 1\): no space left"):
+        services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
+
+
+def test_a_server_that_does_not_answer_is_stopped_with_its_children(
+    tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_service, "HEALTH_SECONDS", 1.0)
+    monkeypatch.setattr(local_service, "STOP_SECONDS", 1.0)
+    pids = tmp_path / "pids"
+    deaf = f'case "$*" in *StorageTool*) exit 0;; *) trap "" TERM; sleep 300 & echo $$ $! > {pids}; echo still warming up; wait; wait;; esac'
+    fake_jdk(only_jdk, "17", deaf)
+    with pytest.raises(ServiceUnavailable, match="did not answer within 1 s; .* ends with: still warming up"):
+        services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
+    wait_until(lambda: all(process_birth(int(pid)) == "" for pid in pids.read_text().split()), 10.0, "the processes' end")
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids = tmp_path / "pids"
+    fake_jdk(only_jdk, "17", f'case "$*" in *StorageTool*) exit 0;; *) echo $$ > {pids}; sleep 300;; esac')
+
+    def interrupted(*_: object) -> None:
+        wait_until(lambda: pids.exists() and pids.read_text().strip(), what="the server's start")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local_kafka, "wait_healthy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
+    wait_until(lambda: process_birth(int(pids.read_text())) == "", 10.0, "the server's end")
+
+
+def test_stop_ends_only_what_start_started(tmp_path: Path) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    try:
+        entry = {"name": "kafka-1", "version": "4.1.0", "pid": stranger.pid, "birth": "another", "address": "127.0.0.1:1", "log": "-"}
+        (tmp_path / "services.json").write_text(json.dumps([entry]))
+        assert services.status(tmp_path).kafka is None
+        assert services.stop(tmp_path) == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait(20)
+
+
+def test_stop_where_nothing_was_started_is_fine(tmp_path: Path) -> None:
+    assert services.stop(tmp_path / "nowhere") == []
+    assert services.status(tmp_path / "nowhere").kafka is None
+
+
+def test_a_state_file_that_is_broken_is_named(tmp_path: Path) -> None:
+    (tmp_path / "services.json").write_text("{")
+    with pytest.raises(ServiceUnavailable, match="is not readable"):
+        services.status(tmp_path)
+
+
+def test_a_process_is_told_from_its_remains_and_from_a_later_one() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    birth = process_birth(child.pid)
+    assert birth
+    assert is_running(child.pid, birth)
+    assert not is_running(child.pid, birth + "1")
+    os.kill(child.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while is_running(child.pid, birth) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(child.pid, birth)
+    child.returncode = -9  # is_running has taken its remains up
+
+
+def test_free_ports_are_distinct_and_free() -> None:
+    ports = free_ports(10)
+    assert len(set(ports)) == 10
+    assert all(20_000 <= port < 32_000 and is_free(port) for port in ports)
+
+
+def test_closed_folders_have_a_stand_in_that_others_may_enter(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    stand_in = process.open_to_others(closed / "elasticsearch")
+    try:
+        assert stand_in == process.open_to_others(closed / "elasticsearch")
+        assert stand_in.parent == Path("/var/tmp")
+        assert stand_in.stat().st_mode & 0o005 == 0o005
+    finally:
+        stand_in.rmdir()
