@@ -6,6 +6,7 @@ katakana as one word.) Other scripts: letters, digits and their marks, lower cas
 The stores get words with a space between and split at spaces only, so they cannot disagree.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _NO_SPACES = (
     (0xF900, 0xFAFF),  # CJK compatibility
     (0x20000, 0x323AF),  # CJK extensions B to H
 )
+_ASCII_WORD = re.compile("[A-Za-z0-9]+")
 _SEPARATOR, _PART, _ALONE = range(3)
 
 
@@ -37,6 +39,10 @@ class Word:
 
 def words(text: str) -> Iterator[Word]:
     """The words of a text in order. Anything else (punctuation, NUL, lone surrogates, emoji) only separates."""
+    if text.isascii():  # most texts, ten times as fast
+        for found in _ASCII_WORD.finditer(text):
+            yield Word(found[0].lower(), found.start(), found.end())
+        return
     begin, letters = 0, ""
     for position, character in enumerate(text):
         kind, shape = _classify(character)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from connectors.errors import StoreMismatch
 from connectors.ports import Document
 from models.errors import ConfigError
@@ -34,7 +36,20 @@ def refusal(document: Document, heads: Heads) -> str | None:
     for name in ("at", "decided_at"):
         if name in document and not is_rfc3339(document[name]):
             return f"{name} {document[name]!r:.60} is no RFC 3339 time"
-    return _label_refusal(document, heads[document["app"]]) or _item_refusal(document)
+    return _label_refusal(document, heads[document["app"]]) or _item_refusal(document) or _json_refusal(document)
+
+
+def encoded(document: Document) -> bytes:
+    """The document as JSON. Raises TypeError for what JSON (or a store's 64-bit numbers) cannot hold."""
+    return orjson.dumps(document)
+
+
+def _json_refusal(document: Document) -> str | None:
+    try:
+        encoded(document)
+    except TypeError as error:
+        return f"cannot be written as JSON: {error}"
+    return None
 
 
 def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:

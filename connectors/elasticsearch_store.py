@@ -7,17 +7,17 @@ Beside `text` (Elasticsearch's standard analyzer, for Kibana) each document hold
 indexes (connectors/cjk.py), split at spaces only. Headrace searches those, and so finds the same in both stores.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError
 
 from connectors.cjk import highlight, phrases, spaced
-from connectors.documents import asked_instant, refusal, storable
+from connectors.documents import asked_instant, encoded, refusal, storable
 from connectors.elasticsearch_mapping import (
     APP_NAME,
     MONTH_INDEX,
@@ -42,6 +42,15 @@ BULK_BYTES = 5 * 1024 * 1024  # far below http.max_content_length (100 MB); larg
 IDS_PAGE = 5_000
 RESULT_WINDOW = 10_000  # index.max_result_window's default, and how far totals are exact
 BUSY_STATUS = frozenset((429, 500, 502, 503, 504))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A document ready for the wire: its id, the bulk action and the source, each one line of JSON."""
+
+    identity: str
+    action: bytes
+    source: bytes
 
 
 class ElasticsearchStore:
@@ -85,7 +94,7 @@ class ElasticsearchStore:
         with self._translated():
             for name in sorted({index_name(document) for document in accepted}):
                 self._make_index(name)
-            for chunk in _chunks(accepted):
+            for chunk in _chunks([_line(document) for document in accepted]):
                 report = self._bulk(chunk)
                 created, repeats = created + report.created, repeats + report.repeats
                 rejected += report.rejected
@@ -249,26 +258,26 @@ class ElasticsearchStore:
 
     # --- bulk
 
-    def _bulk(self, documents: Sequence[dict[str, Any]]) -> IndexReport:
+    def _bulk(self, lines: Sequence[_Line]) -> IndexReport:
         created, repeats = 0, 0
         rejected: list[tuple[str, str]] = []
-        waiting, wait = list(documents), BACK_OFF_SECONDS[0]
+        waiting, wait = list(lines), BACK_OFF_SECONDS[0]
         deadline = time.monotonic() + BULK_SECONDS
         while waiting:
             results, busy = self._send_bulk(waiting)
             again = []
-            for document, result in zip(waiting, results, strict=True):
+            for line, result in zip(waiting, results, strict=True):
                 verdict = _verdict(result, self._url)
                 created += verdict == "created"
                 repeats += verdict == "repeat"
                 if verdict == "busy":
-                    again.append(document)
+                    again.append(line)
                 elif verdict not in ("created", "repeat"):
-                    rejected.append((document["id"], verdict))
+                    rejected.append((line.identity, verdict))
             waiting = again
             if waiting and time.monotonic() + wait > deadline:
                 raise StoreUnavailable(
-                    f"Elasticsearch at {self._url} was too busy for {len(waiting)} of {len(documents)} documents for "
+                    f"Elasticsearch at {self._url} was too busy for {len(waiting)} of {len(lines)} documents for "
                     f"{BULK_SECONDS:.0f} s: {busy}"
                 )
             if waiting:
@@ -276,18 +285,15 @@ class ElasticsearchStore:
                 wait = min(2 * wait, BACK_OFF_SECONDS[1])
         return IndexReport(created, repeats, tuple(rejected))
 
-    def _send_bulk(self, documents: Sequence[dict[str, Any]]) -> tuple[list[Mapping[str, Any]], str]:
+    def _send_bulk(self, lines: Sequence[_Line]) -> tuple[list[Mapping[str, Any]], str]:
         """One request: each document's result, and why some must wait. A whole request refused as busy is so for all."""
-        operations: list[dict[str, Any]] = []
-        for document in documents:
-            operations.append({"create": {"_index": index_name(document), "_id": document["id"]}})
-            operations.append({**document, "words": spaced(document["text"])})
+        operations: list[Any] = [part for line in lines for part in (line.action, line.source)]  # bytes pass through as they are
         try:
             items = self._client.bulk(operations=operations)["items"]
         except ApiError as error:
             if error.meta.status not in BUSY_STATUS:
                 raise
-            return [{"status": error.meta.status}] * len(documents), str(error)
+            return [{"status": error.meta.status}] * len(lines), str(error)
         results = [item["create"] for item in items]
         reasons = [_reason(result) for result in results if result["status"] in BUSY_STATUS]
         return results, reasons[0] if reasons else ""
@@ -353,15 +359,20 @@ def _alias(app: str | None) -> str:
     return f"decisions-{app}" if app is not None and APP_NAME.fullmatch(app) else "decisions"
 
 
-def _chunks(documents: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
+def _line(document: Document) -> _Line:
+    action = {"create": {"_index": index_name(document), "_id": document["id"]}}
+    return _Line(document["id"], encoded(action), encoded({**document, "words": spaced(document["text"])}))
+
+
+def _chunks(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    chunk: list[_Line] = []
     size = 0
-    for document in documents:
-        length = 2 * len(json.dumps(document, ensure_ascii=False)) + 200
+    for line in lines:
+        length = len(line.action) + len(line.source) + 2
         if chunk and (len(chunk) >= BULK_DOCUMENTS or size + length > BULK_BYTES):
             yield chunk
             chunk, size = [], 0
-        chunk.append(document)
+        chunk.append(line)
         size += length
     if chunk:
         yield chunk

@@ -165,7 +165,7 @@ class EmbeddedPublisher:
         self._wait_seconds = wait_seconds
         self._kept: dict[str, dict[int, _Kept]] = {}
         self._pending: list[tuple[str, int]] = []
-        self._pending_bytes: dict[str, int] = {}
+        self._pending_sums: dict[str, tuple[int, int]] = {}  # per topic: records, bytes
         self._confirmed: list[tuple[str, int, int]] = []
         self._lock = threading.RLock()
 
@@ -184,7 +184,8 @@ class EmbeddedPublisher:
             self._make_room(topic, size)
             self._inner.send(topic, value, key, headers, timestamp_ms)
             self._pending.append((topic, size))
-            self._pending_bytes[topic] = self._pending_bytes.get(topic, 0) + size
+            records, total = self._pending_sums.get(topic, (0, 0))
+            self._pending_sums[topic] = (records + 1, total + size)
 
     def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
         """See the port."""
@@ -216,18 +217,14 @@ class EmbeddedPublisher:
             time.sleep(POLL_SECONDS)
 
     def _fits(self, topic: str, size: int) -> bool:
-        pending_bytes = self._pending_bytes.get(topic, 0)
-        pending_records = sum(1 for name, _ in self._pending if name == topic) if pending_bytes else 0
+        pending_records, pending_bytes = self._pending_sums.get(topic, (0, 0))
         kept = self._kept[topic].values()
         most_bytes = max((each.size_bytes for each in kept), default=0)
         most_records = max((len(each.records) for each in kept), default=0)
-        return (
-            most_bytes + pending_bytes + size <= PARTITION_BYTES
-            and most_records + pending_records < PARTITION_RECORDS
-        )  # fmt: skip
+        return most_bytes + pending_bytes + size <= PARTITION_BYTES and most_records + pending_records < PARTITION_RECORDS
 
     def _settle(self, timeout_seconds: float) -> None:
-        pending, self._pending, self._pending_bytes = self._pending, [], {}
+        pending, self._pending, self._pending_sums = self._pending, [], {}
         confirmed = self._inner.flush(timeout_seconds)
         for (topic, size), (_, partition, offset) in zip(pending, confirmed, strict=True):
             self._kept[topic].setdefault(partition, _Kept()).add(offset, size)

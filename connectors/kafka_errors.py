@@ -56,7 +56,7 @@ def translate(error: Exception, address: str) -> HeadraceError:
         if name in UNAVAILABLE:
             return BrokerUnavailable(f"Kafka at {address} did not answer as it should: {error}")
         if name in DENIED:
-            return AccessDenied(f"Kafka at {address} refused the credentials or rights: {error}; see HEADRACE_SECURITY")
+            return AccessDenied(f"Kafka at {address} refused the credentials or rights: {error}; see HEADRACE_SASL_* and HEADRACE_TLS_*")
         if name in TOPIC:
             return TopicMismatch(f"Kafka at {address}: {error}")
         if name in RECORD_REASONS:

@@ -56,6 +56,7 @@ def start(
     with _locked(place):
         before = load(place)
         running = [service for service in before if service.is_alive()]
+        _refuse_other_kind(running, brokers if kafka else None, elasticsearch_major if elasticsearch else None, security)
         started: list[RunningService] = []
         try:
             if kafka and not any(service.name.startswith("kafka") for service in running):
@@ -67,6 +68,22 @@ def start(
             save(place, running)
             raise
         return _as_status(running + started)
+
+
+def _refuse_other_kind(
+    running: Sequence[RunningService], brokers: int | None, major: int | None, security: ElasticsearchSecurity | None
+) -> None:
+    """Starting again is harmless, but not as something else: data folders differ, and who uses it now would lose it."""
+    kafka = [service for service in running if service.name.startswith("kafka")]
+    if kafka and brokers is not None and len(kafka) != brokers:
+        raise ServiceUnavailable(f"Kafka runs with {len(kafka)} broker(s), not {brokers}; `headrace services stop` first")
+    for service in running:
+        wanted = (ELASTICSEARCH_VERSIONS[major], "https" if security else "http") if major is not None else None
+        if service.name == "elasticsearch" and wanted not in (None, (service.version, service.address.partition(":")[0])):
+            raise ServiceUnavailable(
+                f"Elasticsearch {service.version} runs at {service.address}, not {' over '.join(wanted or ())}; "
+                "`headrace services stop` first"
+            )
 
 
 def stop(folder: Path) -> list[str]:

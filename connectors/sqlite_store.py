@@ -4,7 +4,6 @@ A writer and readers of several processes may use the file at once (WAL). Within
 a lock, so the store may be called from any thread.
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from connectors.cjk import highlight, phrases, spaced
-from connectors.documents import asked_instant, instant, milliseconds, month, refusal, storable
+from connectors.documents import asked_instant, encoded, instant, milliseconds, month, refusal, storable
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
 
@@ -88,7 +89,7 @@ class SQLiteStore:
                 f"SELECT document, {score} FROM {source} {where} ORDER BY {order}at_ms DESC, number DESC LIMIT ?",
                 [*values, query.limit],
             ).fetchall()
-        return SearchResult(total, tuple(_found(json.loads(text), score, wanted) for text, score in rows))
+        return SearchResult(total, tuple(_found(orjson.loads(text), score, wanted) for text, score in rows))
 
     def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port."""
@@ -99,7 +100,7 @@ class SQLiteStore:
             sql = f"SELECT id, document FROM decisions WHERE id IN ({marks})" + (" AND app = ?" if app is not None else "")
             with self._translated(), self._lock:
                 rows = self._connection.execute(sql, part if app is None else [*part, storable(app)]).fetchall()
-            found |= {identity: json.loads(text) for identity, text in rows}
+            found |= {identity: orjson.loads(text) for identity, text in rows}
         return found
 
     def ids(self, app: str) -> Iterator[str]:
@@ -170,7 +171,7 @@ class SQLiteStore:
     def _insert(self, connection: sqlite3.Connection, document: dict[str, Any]) -> bool:
         row = (
             document["id"], document["app"], milliseconds(instant(document["at"])), month(document),
-            json.dumps(document, ensure_ascii=False, separators=(",", ":")),
+            encoded(document).decode(),
         )  # fmt: skip
         cursor = connection.execute(
             "INSERT OR IGNORE INTO decisions (id, app, at_ms, month, document) VALUES (?, ?, ?, ?, ?)", row

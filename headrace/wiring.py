@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.elasticsearch_store import ElasticsearchStore
-from connectors.embedded import EmbeddedBroker, EmbeddedPublisher, read_broker_file, write_broker_file
+from connectors.embedded import (
+    EmbeddedBroker,
+    EmbeddedPublisher,
+    read_broker_file,
+    remove_broker_file,
+    write_broker_file,
+)
 from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import DecisionStore, Publisher
 from connectors.registry import FolderRegistry
 from connectors.security import Security
 from connectors.sqlite_store import SQLiteStore
 from headrace.settings import Settings
-from streams.faust_app import make_app
 
 WORKER_GROUP, INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP = (
     "headrace-worker", "headrace-indexer", "headrace-monitor", "headrace-retrainer",
@@ -96,6 +100,8 @@ class Wiring:
         url = self.settings.store_url
         if url.startswith("sqlite:///"):
             return SQLiteStore(Path(url.removeprefix("sqlite:///")).expanduser())
+        from connectors.elasticsearch_store import ElasticsearchStore  # its client takes a second to import
+
         return ElasticsearchStore(url, self.security)
 
     def registry(self) -> FolderRegistry:
@@ -104,6 +110,8 @@ class Wiring:
 
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""
+        from streams.faust_app import make_app
+
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="headrace-"))
             atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
@@ -118,8 +126,6 @@ class Wiring:
     def close(self) -> None:
         """End what this object started."""
         if self._embedded is not None:
-            from connectors.embedded import remove_broker_file
-
             remove_broker_file(self.settings.home_path)
             self._embedded.close()
             self._embedded = None

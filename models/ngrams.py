@@ -17,6 +17,7 @@ Karp and Rabin (1987); finaliser of SplitMix64, Steele, Lea and Flood (2014).
 """
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ MAX_CHARACTERS = 8000  # of one text; a decision's text is cut at 8 kB as well
 HASHING = "headrace-ngrams-1"  # a release names the hashing it was trained with: another one must be refused
 
 _CHUNK_TEXTS = 2048  # bounds the memory of one pass (about 60 bytes a character and feature kind)
+_ADDRESS = re.compile(r"https?://\S+")
 _SPACE, _WORD, _DENSE, _SIGN = 0, 1, 2, 3
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -57,8 +59,10 @@ _DENSE_SCRIPTS = (
 
 
 def normalise(text: str) -> str:
-    """The text as n-grams see it: NFKC, case-folded, at most MAX_CHARACTERS. Lone surrogates and NUL pass through."""
-    return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).casefold()[:MAX_CHARACTERS]
+    """The text as n-grams see it: NFKC, case-folded, web addresses (each unlike any other) as one word, at most
+    MAX_CHARACTERS. Lone surrogates and NUL pass through."""
+    folded = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).casefold()[:MAX_CHARACTERS]
+    return _ADDRESS.sub(" http ", folded) if "://" in folded else folded
 
 
 def hash_ngrams(texts: Sequence[str]) -> sparse.csr_array:

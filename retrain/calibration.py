@@ -12,14 +12,17 @@ def fit_temperature(logits: Floats, targets: NDArray[np.int64]) -> float:
 
     Source: Guo et al., On Calibration of Modern Neural Networks (2017).
     """
-    rows = np.arange(len(targets))
 
     def loss(log_temperature: float) -> float:
-        probabilities = label_probabilities(logits, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(probabilities[rows, targets], 1e-12)).mean())
+        return _cross_entropy(logits, targets, float(np.exp(log_temperature)))
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x))
+
+
+def calibrated_loss(logits: Floats, targets: NDArray[np.int64]) -> float:
+    """The cross-entropy that is left at the best temperature."""
+    return _cross_entropy(logits, targets, fit_temperature(logits, targets))
 
 
 def choose_threshold(scores: Floats, right: NDArray[np.bool_], *, max_lost: float) -> float:
@@ -30,3 +33,8 @@ def choose_threshold(scores: Floats, right: NDArray[np.bool_], *, max_lost: floa
     of_right = np.sort(scores[right])[::-1]
     allowed = int(max_lost * len(scores))
     return float(of_right[min(allowed, len(of_right) - 1)]) if len(of_right) else float("inf")
+
+
+def _cross_entropy(logits: Floats, targets: NDArray[np.int64], temperature: float) -> float:
+    probabilities = label_probabilities(logits, temperature)[np.arange(len(targets)), targets]
+    return float(-np.log(np.maximum(probabilities, 1e-12)).mean())

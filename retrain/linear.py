@@ -19,7 +19,7 @@ class LinearPolicy:
     """How to fit. embedding, words, characters: weights of the three blocks, each of unit length; 0 leaves one out.
 
     strength: inverse of the L2 penalty, which is 1 / (strength * texts). learning_rate: the highest; it rises over the
-    first tenth of the steps, then falls to 0. min_steps: few texts take more epochs.
+    first tenth of the steps, then falls to 0.
     """
 
     embedding: float = 1.0
@@ -27,7 +27,6 @@ class LinearPolicy:
     characters: float = 1.0
     strength: float = 30.0
     epochs: int = 8
-    min_steps: int = 400
     max_batch_texts: int = 512
     learning_rate: float = 0.07
 
@@ -85,17 +84,16 @@ def _descend(
     parameters = [np.zeros(shape, dtype=np.float32) for shape in shapes]
     adam = _Adam(parameters)
     random = np.random.default_rng(seed)
-    batch = int(np.clip(len(targets) // 32, 16, policy.max_batch_texts))
+    batch = int(np.clip(len(targets) // 32, 32, policy.max_batch_texts))
     per_epoch = -(-len(targets) // batch)
-    epochs = max(policy.epochs, -(-policy.min_steps // per_epoch))
     decay = 1 / (policy.strength * len(targets))
-    for _ in range(epochs):
+    for _ in range(policy.epochs):
         order = random.permutation(len(targets))
         mixed, mixed_hashed, wanted = dense[order], hashed[order], targets[order]
         for start in range(0, len(order), batch):
             rows = slice(start, start + batch)
             gradients = _gradients(parameters, mixed[rows], mixed_hashed[rows], wanted[rows], decay)
-            adam.step(gradients, policy.learning_rate * _schedule(adam.steps / (epochs * per_epoch)))
+            adam.step(gradients, policy.learning_rate * _schedule(adam.steps / (policy.epochs * per_epoch)))
     return parameters
 
 

@@ -30,10 +30,11 @@ from models.heads import (
     unit_centroids,
 )
 from models.ngrams import NgramVocabulary, hash_ngrams
-from retrain.calibration import choose_threshold, fit_temperature
+from retrain.calibration import calibrated_loss, choose_threshold, fit_temperature
 from retrain.data import Dataset, Row, text_key
+from retrain.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
 from retrain.linear import LinearPolicy, LinearWeights, fit_softmax
-from retrain.vocabulary import build_vocabulary
+from retrain.vocabulary import build_vocabulary, drop_unused_kind
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -46,9 +47,9 @@ POLICIES: Final = (
     LinearPolicy(words=1.0, characters=1.0),
     LinearPolicy(words=2.0, characters=1.0, strength=10.0),
     LinearPolicy(words=1.0, characters=1.0, strength=4.0),
-    LinearPolicy(embedding=0.3, words=1.0, characters=2.0, strength=4.0),  # a script that the encoder cannot read
+    LinearPolicy(embedding=0.2, words=0.3, characters=4.0, strength=0.5),  # a script that the encoder cannot read
 )
-SEARCH_TEXTS: Final = 12_000  # more do not change which policy wins, only how long it takes
+SEARCH_TEXTS: Final = 10_000  # more do not change which policy wins, only how long it takes
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
 REFERENCE_TEXTS: Final = 1000
 _EMBED_TEXTS: Final = 1024
@@ -81,12 +82,24 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Features:
+    """Of all texts. words: how many of the n-grams are words. kernels: where texts are few."""
+
     embeddings: Floats
     ngrams: sparse.csr_array
     words: int
+    kernels: Kernels | None
 
-    def take(self, rows: Ints) -> "_Features":
-        return _Features(self.embeddings[rows], self.ngrams[rows], self.words)
+    @classmethod
+    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int) -> "_Features":
+        few = len(embeddings) <= MAX_TEXTS
+        return cls(embeddings, ngrams, words, Kernels.of(embeddings, ngrams, words) if few else None)
+
+    def fit(self, rows: Ints, targets: Ints, labels: int, policy: LinearPolicy, seed: int) -> LinearWeights:
+        """The classifier of these rows. targets: of these rows."""
+        embeddings, ngrams = self.embeddings[rows], self.ngrams[rows]
+        if self.kernels is None:
+            return fit_softmax(embeddings, ngrams, targets, labels, policy, words=self.words, seed=seed)
+        return fit_kernel_softmax(self.kernels, rows, embeddings, ngrams, targets, labels, policy, words=self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +151,9 @@ def train_quick(
     tasks = [_task(name, rows, oos_label if name == names[0] else None, seed) for name in names]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
     counts = hash_ngrams([row.text for row in rows])
-    vocabulary = build_vocabulary(
-        counts, [(task.rows, task.targets[task.rows], len(task.labels)) for task in tasks]
-    )
-    features = _Features(embeddings, vocabulary.weigh(counts), vocabulary.words)
+    training = np.unique(np.concatenate([task.rows for task in tasks]))
+    vocabulary = build_vocabulary(counts, training, sum(len(task.labels) for task in tasks))
+    features = _Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     trained, choices, reference = [], {}, None
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         for number, task in enumerate(tasks):
@@ -150,7 +162,9 @@ def train_quick(
             choices[task.name] = chosen
             reference = reference or _reference(task, features, head, held_out, seed)
     assert reference is not None
-    return Trained(encoder, vocabulary, tuple(trained), reference, choices)
+    vocabulary, weights = drop_unused_kind(vocabulary, [head.ngrams for head in trained])
+    heads_kept = tuple(replace(head, ngrams=kept) for head, kept in zip(trained, weights, strict=True))
+    return Trained(encoder, vocabulary, heads_kept, reference, choices)
 
 
 def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_progress) -> Floats:
@@ -198,7 +212,7 @@ def _train_head(
     policy, score = _choose_policy(task, features, seed, progress)
     held_out = _out_of_fold(task, features, policy, seed, progress)
     progress(f"fitting {task.name}", 0, 1)
-    weights = _fit(task, features, task.rows, policy, seed)
+    weights = features.fit(task.rows, task.targets[task.rows], len(task.labels), policy, seed)
     head = Head(task.name, task.labels, weights.dense, weights.ngrams, weights.bias, temperature=1.0).rounded()
     # With tuning rows the head itself can be calibrated; without them, its siblings of the folds stand for it.
     tuned = _on_tuning(task, features, head) if len(task.tuning) >= 200 else held_out
@@ -217,53 +231,74 @@ def _train_head(
 
 
 def _choose_policy(task: _Task, features: _Features, seed: int, progress: Progress) -> tuple[LinearPolicy, float]:
-    """The policy with the best accuracy on texts it was not fitted on; the lower cross-entropy decides near ties."""
-    random = np.random.default_rng(seed)
-    kept = np.sort(random.permutation(len(task.rows))[:SEARCH_TEXTS])
+    """The policy that is best on texts it was not fitted on. All are tried on the first fold (few texts: on all folds),
+    the three best on another one as well."""
+    kept = np.sort(np.random.default_rng(seed).permutation(len(task.rows))[:SEARCH_TEXTS])
     rows, folds = task.rows[kept], task.folds[kept]
-    tried = range(FOLDS if len(rows) < 3000 else 2)
 
-    def score(policy: LinearPolicy) -> tuple[float, float]:
-        logits, targets = [], []
-        for fold in tried:
-            weights = _fit(task, features, rows[folds != fold], policy, seed)
-            judged = rows[folds == fold]
-            logits.append(_logits(weights, features.take(judged)))
-            targets.append(task.targets[judged])
-        together, wanted = np.concatenate(logits), np.concatenate(targets)
-        calibrated = label_probabilities(together, fit_temperature(together, wanted))
-        loss = -np.log(np.maximum(calibrated[np.arange(len(wanted)), wanted], 1e-9)).mean()
-        return float((together.argmax(axis=1) == wanted).mean()), float(loss)
+    def tried(policies: Sequence[LinearPolicy], judging: Sequence[int]) -> list[_HeldOut]:
+        stage = f"choosing for {task.name}"
+        pairs = [(policy, fold) for policy in policies for fold in judging]
+        found = _in_parallel(
+            lambda pair: _judge_fold(task, features, rows, folds, *pair, seed),
+            pairs,
+            lambda done: progress(stage, done, len(pairs)),
+        )
+        return [_joined(found[start : start + len(judging)]) for start in range(0, len(pairs), len(judging))]
 
-    scores = _in_parallel(score, POLICIES, lambda done: progress(f"choosing for {task.name}", done, len(POLICIES)))
-    best_accuracy = max(accuracy for accuracy, _ in scores)
-    noise = float(np.sqrt(best_accuracy * (1 - best_accuracy) / max(len(rows), 1))) / 2
-    near = [index for index, (accuracy, _) in enumerate(scores) if accuracy >= best_accuracy - noise]
-    best = min(near, key=lambda index: scores[index][1])
-    return POLICIES[best], scores[best][0]
+    few = len(rows) < 3000
+    results = dict(zip(POLICIES, tried(POLICIES, range(FOLDS) if few else (0,)), strict=True))
+    if not few:
+        finalists = sorted(POLICIES, key=lambda policy: -results[policy].right.mean())[:3]
+        more = tried(finalists, (1,))
+        results = {policy: _joined([results[policy], result]) for policy, result in zip(finalists, more, strict=True)}
+    accuracies = {policy: float(result.right.mean()) for policy, result in results.items()}
+    best = max(accuracies.values())
+    judged = len(next(iter(results.values())).targets)
+    # Within half a standard error accuracy says nothing; the calibrated cross-entropy says more.
+    near = [policy for policy in results if accuracies[policy] >= best - np.sqrt(best * (1 - best) / judged) / 2]
+    chosen = min(near, key=lambda policy: calibrated_loss(results[policy].logits, results[policy].targets))
+    return chosen, accuracies[chosen]
+
+
+def _judge_fold(
+    task: _Task, features: _Features, rows: Ints, folds: Ints, policy: LinearPolicy, fold: int, seed: int
+) -> _HeldOut:
+    """The texts of one fold, judged by a model fitted on the others."""
+    inside, judged = rows[folds != fold], rows[folds == fold]
+    weights = features.fit(inside, task.targets[inside], len(task.labels), policy, seed)
+    centroids = unit_centroids(features.embeddings[inside], task.targets[inside], len(task.labels))
+    return _HeldOut(
+        weights.logits(features.embeddings[judged], features.ngrams[judged]),
+        task.targets[judged],
+        centroid_distances(features.embeddings[judged], centroids),
+    )
+
+
+def _joined(parts: Sequence[_HeldOut]) -> _HeldOut:
+    return _HeldOut(
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.distances for part in parts]),
+    )
 
 
 def _out_of_fold(task: _Task, features: _Features, policy: LinearPolicy, seed: int, progress: Progress) -> _HeldOut:
-    """Every training text, judged by a model fitted on the other folds."""
-    logits = np.empty((len(task.rows), len(task.labels)), dtype=np.float32)
-    distances = np.empty(len(task.rows), dtype=np.float32)
-
-    def judge(fold: int) -> None:
-        inside, judged = task.rows[task.folds != fold], task.folds == fold
-        held = features.take(task.rows[judged])
-        logits[judged] = _logits(_fit(task, features, inside, policy, seed), held)
-        centroids = unit_centroids(features.embeddings[inside], task.targets[inside], len(task.labels))
-        distances[judged] = centroid_distances(held.embeddings, centroids)
-
-    _in_parallel(judge, range(FOLDS), lambda done: progress(f"cross-fitting {task.name}", done, FOLDS))
-    return _HeldOut(logits, task.targets[task.rows], distances)
+    """Every training text, judged by a model fitted on the other folds; fold after fold."""
+    return _joined(
+        _in_parallel(
+            lambda fold: _judge_fold(task, features, task.rows, task.folds, policy, fold, seed),
+            range(FOLDS),
+            lambda done: progress(f"cross-fitting {task.name}", done, FOLDS),
+        )
+    )
 
 
 def _on_tuning(task: _Task, features: _Features, head: Head) -> _HeldOut:
-    tuning = features.take(task.tuning)
+    embeddings = features.embeddings[task.tuning]
     centroids = unit_centroids(features.embeddings[task.rows], task.targets[task.rows], len(task.labels))
-    logits = head.logits(tuning.embeddings, tuning.ngrams)
-    return _HeldOut(logits, task.targets[task.tuning], centroid_distances(tuning.embeddings, centroids))
+    logits = head.logits(embeddings, features.ngrams[task.tuning])
+    return _HeldOut(logits, task.targets[task.tuning], centroid_distances(embeddings, centroids))
 
 
 def _out_of_scope(task: _Task, features: _Features, head: Head, held_out: _HeldOut, tuned: _HeldOut) -> OutOfScope:
@@ -294,23 +329,6 @@ def _reference(task: _Task, features: _Features, head: Head, held_out: _HeldOut,
         embeddings=features.embeddings[sample],
         label_shares=(np.bincount(held_out.targets, minlength=len(task.labels)) / len(held_out.targets)).astype(np.float32),
     )
-
-
-def _fit(task: _Task, features: _Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
-    chosen = features.take(rows)
-    return fit_softmax(
-        chosen.embeddings,
-        chosen.ngrams,
-        task.targets[rows],
-        len(task.labels),
-        policy,
-        words=features.words,
-        seed=seed,
-    )
-
-
-def _logits(weights: LinearWeights, features: _Features) -> Floats:
-    return weights.logits(features.embeddings, features.ngrams)
 
 
 def _in_parallel(work: Callable[[S], T], items: Iterable[S], on_done: Callable[[int], None]) -> list[T]:

@@ -1,7 +1,7 @@
 """The drift monitor: watches what comes in against what the release learnt, and tells one episode per cause.
 
 Three one-sided CUSUMs add up what each text says (streams/drift_evidence.py): embeddings, confidence, and both together.
-Each has a threshold that a stationary stream reaches once in three times `false_alarm_every` events
+Each has a threshold that a stationary stream reaches once in three times `false_alarm_every` events, with a margin
 (streams/drift_thresholds.py), so that together they give one false alarm in `false_alarm_every`.
 
 Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the last zero as the estimate of the onset,
@@ -24,6 +24,7 @@ from streams.drift_thresholds import SimulationPolicy, simulate_thresholds
 __all__ = ["Cusum", "DriftDetector", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
 _DIGITS: Final = re.compile(r"\d+")
+_MARGIN: Final = 2.0  # a threshold is set for so many times the expected run: the stream is not the reference (docs/drift.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class DriftMonitor:
         """
         policy = policy or DriftPolicy()
         known = Reference.from_arrays(reference)
-        expected_run = float(false_alarm_every) * len(DETECTORS)
+        expected_run = float(false_alarm_every) * len(DETECTORS) * _MARGIN
         thresholds = simulate_thresholds(
             known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation
         )

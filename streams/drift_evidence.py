@@ -40,16 +40,18 @@ _AGREEMENT: Final = (-2.5, 6.0)  # standard deviations, clipped: 1 - 0.35 * 2.5 
 class EvidencePolicy:
     """direction_half_life: texts after which a text counts half in the direction.
 
-    The stream is never quite like the training texts. Its first `settle_events` correct the reference's location, the
-    reference counting as `reference_weight` of them; a text enters the correction only `lag_events` later, so that a
-    drift is not learnt as normal before it is seen. scale_limits: of the correction of tail probabilities.
+    The stream is never quite like the training texts: mostly a little farther out. So exponents are divided by their
+    mean, which is taken for `expected_mean` at first and learnt from the first `settle_events`, the expectation counting
+    as `expected_weight` of them, within `mean_limits`. A text enters only `lag_events` later, so that a drift is not
+    learnt as normal before it is seen. The place of the parts outside the span is learnt in the same way.
     """
 
     direction_half_life: float = 60.0
-    reference_weight: float = 300.0
+    expected_mean: float = 1.1
+    expected_weight: float = 200.0
     lag_events: int = 100
-    settle_events: int = 1_000
-    scale_limits: tuple[float, float] = (1.0, 1.5)
+    settle_events: int = 3_000
+    mean_limits: tuple[float, float] = (1.0, 1.5)
 
 
 class Reference:
@@ -125,7 +127,7 @@ class Evidence:
         self._direction = np.zeros((runs, dimensions), np.float32)
         self._offset = np.zeros((runs, dimensions), np.float32)
         self._spread = np.full(runs, spread)
-        self._means = np.ones((runs, len(DETECTORS)))
+        self._means = np.full((runs, len(DETECTORS)), policy.expected_mean)
         self._waiting: deque[tuple[Doubles, Floats | None]] = deque()
         self._settled = np.zeros(len(DETECTORS))
         self._texts = 0
@@ -154,7 +156,7 @@ class Evidence:
         return increments
 
     def _corrected(self, exponents: Doubles) -> Doubles:
-        corrected: Doubles = exponents / np.clip(self._means, *self._policy.scale_limits)
+        corrected: Doubles = exponents / np.clip(self._means, *self._policy.mean_limits)
         return corrected
 
     def _agreement(self, centred: Floats, weights: Doubles) -> Doubles:
@@ -178,7 +180,7 @@ class Evidence:
             before, vectors = self._waiting.popleft()
             known = np.array([vectors is not None, True, vectors is not None]) & (self._settled < self._policy.settle_events)
             self._settled += known
-            steps = known / (self._policy.reference_weight + self._settled)
+            steps = known / (self._policy.expected_weight + self._settled)
             self._means += steps * (before - self._means)
             if vectors is not None and known[EMBEDDINGS]:
                 self._offset += np.float32(steps[EMBEDDINGS]) * (vectors - self._offset)

@@ -22,11 +22,17 @@ _CLIMBS: Final = 150  # the highest ones, which the slope is read off
 
 @dataclass(frozen=True, slots=True)
 class SimulationPolicy:
-    """runs: streams side by side. events: of each. dimensions: kept of the parts outside the span, the strongest."""
+    """runs: streams side by side. events: of each. dimensions: kept of the parts outside the span, the strongest.
+
+    A live stream is not the training texts; so each simulated one is moved. mean_range: its exponents are multiplied by a
+    factor from it. offset: length of a step in a random direction outside the span (a text's own part is about 1 long).
+    """
 
     runs: int = 384
     events: int = 2_500
     dimensions: int = 96
+    mean_range: tuple[float, float] = (1.0, 1.12)
+    offset: float = 0.03
 
 
 def simulate_thresholds(
@@ -38,15 +44,18 @@ def simulate_thresholds(
     """
     policy = policy or SimulationPolicy()
     random = np.random.default_rng(seed)
-    exponents, outside = _sample(reference, policy)
-    order = _streams(len(exponents), policy, random)
-    streams = Evidence(evidence, policy.runs, outside.shape[1], _spread(outside))
+    texts = _Texts.of(reference, policy)
+    order = _orders(len(texts.ranks), policy, random)
+    streams = Evidence(evidence, policy.runs, texts.outside.shape[1], texts.spread)
+    factors = random.uniform(*policy.mean_range, (policy.runs, 1))
+    steps = random.standard_normal((policy.runs, texts.outside.shape[1])).astype(np.float32)
+    steps *= policy.offset / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-12)
     sums = np.zeros((policy.runs, len(DETECTORS)))
     highest = np.zeros_like(sums)
-    climbs: list[list[NDArray[np.float64]]] = [[] for _ in DETECTORS]
-    for event in range(policy.events):
-        rows = order[:, event]
-        sums = np.maximum(sums + streams.add(exponents[rows], outside[rows]), 0.0)
+    climbs: list[list[Doubles]] = [[] for _ in DETECTORS]
+    for rows in order.T:
+        exponents = factors * texts.draw_exponents(rows, random)
+        sums = np.maximum(sums + streams.add(exponents, texts.outside[rows] + steps), 0.0)
         ended = (sums == 0.0) & (highest > 0.0)
         for detector in range(len(DETECTORS)):
             climbs[detector].append(highest[ended[:, detector], detector])
@@ -70,23 +79,40 @@ def threshold_from_climbs(climbs: Doubles, events: int, expected_run_events: flo
     return float(base + mean_excess * max(np.log(expected_run_events * count / events), 0.0))
 
 
-def _sample(reference: Reference, policy: SimulationPolicy) -> tuple[Doubles, Floats]:
-    """Texts to draw from: their exponents (texts, 3) and parts outside the span (texts, kept).
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What is drawn from. outside: (texts, kept), parts outside the span. ranks: (texts,), of the texts' distances.
 
     The embeddings come from texts that their centroids were fitted on, so their own distances are too short; each takes
-    the place of the reference text of the same rank in distance.
+    those of the reference's texts at the same place in the order of distances. exponents: (reference texts, 3), so ordered.
     """
-    pairs = reference.pairs
-    if len(reference.residuals):
+
+    outside: Floats
+    ranks: NDArray[np.int64]
+    exponents: Doubles
+    spread: float
+
+    @classmethod
+    def of(cls, reference: Reference, policy: SimulationPolicy) -> "_Texts":
+        """Without a sample of embeddings, each reference text stands for itself."""
+        pairs = reference.pairs[np.argsort(reference.pairs[:, 0], kind="stable")]
+        exponents = reference.exponents(pairs[:, 0], pairs[:, 1])
+        if not len(reference.residuals):
+            return cls(np.zeros((len(pairs), 0), np.float32), np.arange(len(pairs)), exponents, 1.0)
+        outside = np.ascontiguousarray(reference.residuals[:, : policy.dimensions])
         ranks = np.argsort(np.argsort(reference.sample_distances, kind="stable"), kind="stable")
-        places = (ranks + 0.5) / len(ranks) * len(pairs)
-        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")[places.astype(np.int64)]]
-    exponents = reference.exponents(pairs[:, 0], pairs[:, 1])
-    kept = np.ascontiguousarray(reference.residuals[:, : policy.dimensions])
-    return exponents, kept if len(kept) else np.zeros((len(exponents), 0), np.float32)
+        variances = np.linalg.eigvalsh(outside.T.astype(np.float64) @ outside / len(outside))
+        spread = float(np.sum(variances**2) / max(np.sum(variances), 1e-12))
+        return cls(outside, ranks, exponents, max(spread, 1e-12))
+
+    def draw_exponents(self, rows: NDArray[np.int64], random: np.random.Generator) -> Doubles:
+        """Exponents for these texts, (rows, 3)."""
+        places = (self.ranks[rows] + random.random(len(rows))) * (len(self.exponents) / len(self.ranks))
+        drawn: Doubles = self.exponents[places.astype(np.int64)]
+        return drawn
 
 
-def _streams(texts: int, policy: SimulationPolicy, random: np.random.Generator) -> NDArray[np.int64]:
+def _orders(texts: int, policy: SimulationPolicy, random: np.random.Generator) -> NDArray[np.int64]:
     """Row numbers (runs, events): per run a random half of the texts, in ever new order."""
     half = max(texts // 2, 1)
     own = random.random((policy.runs, texts)).argsort(axis=1)[:, :half]
@@ -94,11 +120,3 @@ def _streams(texts: int, policy: SimulationPolicy, random: np.random.Generator) 
         np.take_along_axis(own, random.random(own.shape).argsort(axis=1), axis=1) for _ in range(-(-policy.events // half))
     ]
     return np.concatenate(rounds, axis=1)[:, : policy.events]
-
-
-def _spread(outside: Floats) -> float:
-    """Variance of a text along the direction of another."""
-    if not outside.size:
-        return 1.0
-    variances = np.linalg.eigvalsh(outside.T.astype(np.float64) @ outside / len(outside))
-    return float(np.sum(variances**2) / max(np.sum(variances), 1e-12))

@@ -73,6 +73,7 @@ class Engine:
         self._batch_events, self._retry_seconds = batch_events, retry_seconds
         self._waiting: deque[Delivery] = deque()
         self._events = self._bytes = 0
+        self._releasing = False
         self._changed = asyncio.Condition()
         self._watermark: Watermark[Delivery] = Watermark()
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,10 +98,13 @@ class Engine:
     async def submit(self, delivery: Delivery) -> None:
         """Take a delivery, waiting while the bounds are reached. Raises what ended the engine."""
         async with self._changed:
-            while not self.failed.is_set() and self._is_full(delivery.size):
+            generation = self._watermark.generation
+            while not self.failed.is_set() and (self._releasing or self._is_full(delivery.size)):
                 await self._changed.wait()
             if self.failure is not None:
                 raise self.failure
+            if self._watermark.generation != generation:
+                return  # it was delivered before a rebalance; whoever owns its partition now gets it again
             if not self._events:
                 self.last_progress = time.monotonic()
             delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
@@ -113,15 +117,28 @@ class Engine:
         """A new assignment begins: acknowledgements of older deliveries no longer count."""
         self._watermark.assign(partitions)
 
-    def revoke(self, partitions: Iterable[Partition]) -> None:
-        """Partitions were taken away: drop what has not entered a stage, never acknowledge the rest."""
+    async def release(self, partitions: Iterable[Partition], timeout_seconds: float, commit: Callable[[], Awaitable[None]]) -> None:
+        """Partitions are being taken away: forget what has not entered a stage (the next owner decides it), finish and
+        acknowledge what has, `commit`, and never acknowledge anything of them afterwards."""
         lost = set(partitions)
-        self._watermark.revoke(lost)
-        kept = deque(d for d in self._waiting if (d.topic, d.partition) not in lost)
-        dropped = [d for d in self._waiting if (d.topic, d.partition) in lost]
-        self._waiting = kept
-        self._events -= len(dropped)
-        self._bytes -= sum(d.size for d in dropped)
+        self._releasing = True
+        try:
+            async with self._changed:
+                self._forget_waiting(lost)
+                self._changed.notify_all()
+            await self.drain(timeout_seconds)
+            await commit()
+            self._watermark.revoke(lost)
+        finally:
+            self._releasing = False
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _forget_waiting(self, lost: set[Partition]) -> None:
+        forgotten = [each for each in self._waiting if (each.topic, each.partition) in lost]
+        self._waiting = deque(each for each in self._waiting if (each.topic, each.partition) not in lost)
+        self._events -= len(forgotten)
+        self._bytes -= sum(each.size for each in forgotten)
 
     async def drain(self, timeout_seconds: float) -> int:
         """Wait until all that was taken is acknowledged. Returns how many events were unfinished at the deadline."""

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
 HEARTBEAT_SECONDS = 2.0
 COMMIT_SECONDS = 1.0
-REVOKE_DRAIN_SECONDS = 5.0  # within the session timeout, so that the group does not expel us while we finish
+REVOKE_DRAIN_SECONDS = 7.0  # within the session timeout, so that the group does not expel us while we finish
 CONFIRM_SECONDS = 30.0
 REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
 
@@ -151,6 +151,4 @@ class Role:
         (revoked,) = args
         if not revoked or self._closing:
             return
-        await self.engine.drain(REVOKE_DRAIN_SECONDS)
-        await self._commit()
-        self.engine.revoke((tp.topic, tp.partition) for tp in revoked)
+        await self.engine.release([(tp.topic, tp.partition) for tp in revoked], REVOKE_DRAIN_SECONDS, self._commit)

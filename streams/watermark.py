@@ -25,21 +25,25 @@ class Ticket(Generic[H]):
 
 
 class Watermark(Generic[H]):
-    """Per partition, the deliveries in flight in the order they came. Not thread-safe: one event loop owns it."""
+    """Per partition, the deliveries in flight in the order they came. Not thread-safe: one event loop owns it.
+
+    generation: grows with every change of what is assigned.
+    """
 
     def __init__(self) -> None:
-        self._generation = 0
+        self.generation = 0
         self._owned: dict[Partition, int] = {}
         self._in_flight: dict[Partition, deque[Ticket[H]]] = {}
 
     def assign(self, partitions: Iterable[Partition]) -> None:
         """A new assignment: these partitions start afresh."""
-        self._generation += 1
-        self._owned = dict.fromkeys(partitions, self._generation)
+        self.generation += 1
+        self._owned = dict.fromkeys(partitions, self.generation)
         self._in_flight = {partition: deque() for partition in self._owned}
 
     def revoke(self, partitions: Iterable[Partition]) -> None:
         """These are no longer ours: what is in flight will not be acknowledged."""
+        self.generation += 1
         for partition in partitions:
             self._owned.pop(partition, None)
             self._in_flight.pop(partition, None)
@@ -47,8 +51,8 @@ class Watermark(Generic[H]):
     def deliver(self, partition: Partition, handle: H) -> Ticket[H]:
         """Take the next delivery of a partition into the sequence."""
         if partition not in self._owned:  # Faust may deliver before its own signal: treat as assigned
-            self._generation += 1
-            self._owned[partition] = self._generation
+            self.generation += 1
+            self._owned[partition] = self.generation
             self._in_flight[partition] = deque()
         ticket = Ticket(partition, self._owned[partition], handle)
         self._in_flight[partition].append(ticket)

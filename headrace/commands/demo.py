@@ -3,17 +3,12 @@
 import logging
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.live import Live
 
-from headrace.demo.run import Demo, DemoOrder
-from headrace.demo.view import View, closing_words
-from headrace.output import print_json, set_up_logging, stage_bars
-from headrace.runtime import run_async
-from headrace.settings import load_settings
+if TYPE_CHECKING:
+    from headrace.demo.run import Demo
 
 DEFAULT_APPS = "support,finance,recommend"
 
@@ -31,6 +26,12 @@ def add_to(cli: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
         """The whole idea on this machine: three streams, a drift, corrections, a better model, nothing lost."""
+        from headrace.demo.run import Demo, DemoOrder
+        from headrace.demo.view import closing_words
+        from headrace.output import print_json, set_up_logging, stage_bars
+        from headrace.runtime import run_async
+        from headrace.settings import load_settings
+
         started = time.monotonic()
         settings = load_settings()
         is_live = not headless and not json and sys.stdout.isatty()
@@ -52,7 +53,13 @@ def add_to(cli: typer.Typer) -> None:
             print(closing_words(report, str(show.wiring.settings.home_path)))
 
 
-def _watch(show: Demo, seconds: float) -> int:
+def _watch(show: "Demo", seconds: float) -> int:
+    from rich.console import Console
+    from rich.live import Live
+
+    from headrace.demo.view import View
+    from headrace.runtime import run_async
+
     view = View(show.ledger, seconds)
     with Live(view, console=Console(), refresh_per_second=4):
         return run_async(show.run)

@@ -5,11 +5,8 @@ from typing import Annotated
 import typer
 
 from connectors import services as local_services
-from headrace.applications import SHIPPED, load_applications
-from headrace.doctor import examine
 from headrace.output import ERRORS, print_json
 from headrace.settings import load_settings
-from headrace.wiring import Wiring
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -56,6 +53,10 @@ def add_to(cli: typer.Typer) -> None:
         json: JsonFlag = False,
     ) -> None:
         """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something is wrong."""
+        from headrace.applications import SHIPPED, load_applications
+        from headrace.doctor import examine
+        from headrace.wiring import Wiring
+
         findings = examine(Wiring(load_settings()), load_applications(apps or list(SHIPPED)))
         if json:
             print_json({"ok": all(each.ok for each in findings), "checks": [each.as_dict() for each in findings]})

@@ -1,24 +1,23 @@
-"""up, worker, monitor, indexer, retrainer: roles in the foreground; load: a file into a topic."""
+"""up, worker, monitor, indexer, retrainer: roles in the foreground; load: a file into a topic.
+
+Imports stand where they are used: half a dozen libraries cost seconds, and `--help` must not pay for them.
+"""
 
 import asyncio
 import logging
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headrace import start_positions
-from headrace.applications import load_applications
-from headrace.loading import LoadOrder, load_file
-from headrace.output import print_json, set_up_logging, stage_bars
-from headrace.roles import RoleBuilder
-from headrace.runtime import Runtime, run_async
-from headrace.settings import load_settings
-from headrace.wiring import WORKER_GROUP, Wiring
 from models.errors import ConfigError
-from streams.metrics import Metrics
+
+if TYPE_CHECKING:
+    from headrace.roles import RoleBuilder
+    from headrace.wiring import Wiring
+    from streams.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +62,11 @@ def add_to(cli: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
         """Rows of a file into a topic. A row that cannot be sent is listed with its line and the reason."""
+        from headrace.loading import LoadOrder, load_file
+        from headrace.output import print_json, stage_bars
+        from headrace.settings import load_settings
+        from headrace.wiring import Wiring
+
         wiring = Wiring(load_settings())
         with stage_bars() as progress:
             report = load_file(wiring, LoadOrder(file, topic, rate, text_column, key_column, limit), progress)
@@ -77,6 +81,8 @@ def add_to(cli: typer.Typer) -> None:
 
 
 def _workers_refusal(apps: list[str]) -> str:
+    from headrace.settings import load_settings
+
     if load_settings().broker == "embedded":
         return "the embedded broker stalls with a second member in a group: use --workers 1, or real Kafka (`headrace services start`)"
     return f"one process holds one worker: start `headrace worker {' '.join(apps)}` once more for each further worker"
@@ -97,6 +103,13 @@ def _one_role(role: str) -> Any:
 def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, reset_position: str | None, seed: int) -> None:
     if reset_position not in (None, "beginning", "end"):
         raise typer.BadParameter("--reset-position takes beginning or end")
+    from headrace.applications import load_applications
+    from headrace.output import set_up_logging
+    from headrace.runtime import Runtime, run_async
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+    from streams.metrics import Metrics
+
     settings = load_settings()
     set_up_logging(settings.log_level)
     apps = load_applications(names)
@@ -131,8 +144,19 @@ def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, rese
 
 
 def _prepare(
-    wiring: Wiring, apps: Any, roles: tuple[str, ...], from_beginning: bool, reset_position: str | None, seed: int, metrics: Metrics
-) -> RoleBuilder:
+    wiring: "Wiring",
+    apps: Any,
+    roles: tuple[str, ...],
+    from_beginning: bool,
+    reset_position: str | None,
+    seed: int,
+    metrics: "Metrics",
+) -> "RoleBuilder":
+    from headrace import start_positions
+    from headrace.output import stage_bars
+    from headrace.roles import RoleBuilder
+    from headrace.wiring import WORKER_GROUP
+
     builder = RoleBuilder(wiring, apps, from_beginning=from_beginning, metrics=metrics)
     builder.create_topics()
     if reset_position is not None:

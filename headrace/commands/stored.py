@@ -3,13 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-
-from connectors.ports import SearchQuery
-from headrace.output import print_json
-from headrace.settings import load_settings
-from headrace.wiring import Wiring
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -25,6 +18,14 @@ def add_to(cli: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a decision")] = False,
     ) -> None:
         """Decisions whose text holds these words, best first."""
+        from rich.console import Console
+        from rich.table import Table
+
+        from connectors.ports import SearchQuery
+        from headrace.output import print_json
+        from headrace.settings import load_settings
+        from headrace.wiring import Wiring
+
         store = Wiring(load_settings()).store()
         try:
             result = store.search(SearchQuery(query, app, label, since, None, limit))

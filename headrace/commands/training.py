@@ -1,34 +1,20 @@
-"""train, evaluate, classify and models: from labelled text to releases, and what they say."""
+"""train, evaluate, classify and models: their options. What they do stands in `headrace.model_commands`."""
 
-import json as json_module
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from connectors.ports import ReleaseRegistry
-from headrace.applications import load_application
-from headrace.models_home import announce_if_up, champion_or_first
-from headrace.output import print_json, stage_bars
-from headrace.settings import load_settings
-from headrace.training import STRATEGIES, TrainingOrder, evaluation_rows, train, train_and_register, write_release
-from headrace.wiring import Wiring
-from models.classifier import Classifier
-from models.errors import ConfigError
-from retrain.evaluation import evaluate as score
-from streams.actions import action_for
-from streams.application import Application
-from streams.classify import head_record
-from streams.records import clean_text
-from streams.releases import load_release
-
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-CLASSIFY_TEXTS = 256
+JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")]
+TextColumn = Annotated[str, typer.Option(help="column of the texts")]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="column of the first head's labels; default: the heads' own columns, else label")
+]
+SplitColumn = Annotated[
+    str, typer.Option(help="train | val, valid | test; without it a seeded stratified 80/20 split is made")
+]
+OosLabel = Annotated[str | None, typer.Option(help="label of out-of-scope texts: they set the rejection threshold")]
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -44,99 +30,53 @@ def add_to(cli: typer.Typer) -> None:
     models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
 
 
-def split_name(name: str, registry: ReleaseRegistry) -> tuple[str, str]:
-    """`support@2`, or `support` for its champion. Raises ConfigError saying what there is."""
-    model, _, version = name.partition("@")
-    if model not in registry.models():
-        raise ConfigError(f"there is no model {model!r}; there are: {', '.join(registry.models()) or 'none yet (headrace train APP --register)'}")
-    found = version or registry.champion(model) or registry.versions(model)[-1]
-    if found not in registry.versions(model):
-        raise ConfigError(f"{model} has no version {found}; it has: {', '.join(registry.versions(model))}")
-    return model, found
-
-
 def _train(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
     data: Annotated[Path, typer.Option(help="labelled CSV, UTF-8")],
-    text_column: Annotated[str, typer.Option(help="column of the texts")] = "text",
-    label_column: Annotated[str | None, typer.Option(help="column of the first head's labels; default: the heads' own columns, else label")] = None,
-    split_column: Annotated[str, typer.Option(help="train | val, valid | test; without it a seeded stratified 80/20 split is made")] = "split",
-    oos_label: Annotated[str | None, typer.Option(help="label of out-of-scope texts: they set the rejection threshold")] = None,
-    strategy: Annotated[str, typer.Option(help=" | ".join(STRATEGIES) + "; full fine-tunes the encoder (extra `train`)")] = "quick",
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = "split",
+    oos_label: OosLabel = None,
+    strategy: Annotated[str, typer.Option(help="quick, or full: fine-tunes the encoder (extra `train`)")] = "quick",
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of --strategy full")] = None,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
-    register: Annotated[bool, typer.Option("--register", help="put it into the registry; the next start serves it")] = False,
-    json: Json = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="put it into the registry; the next start serves it")
+    ] = False,
+    json: JsonFlag = False,
 ) -> None:
-    """Train a release on labelled text, score it once on the test rows. Neither --output nor --register: only the figures."""
+    """Train a release on labelled text, score it once on the test rows. Neither --output nor --register: figures only."""
     if output is not None and register:
         raise typer.BadParameter("give --output or --register, not both")
-    application = _classifying(app)
-    wiring = Wiring(load_settings())
-    registry = wiring.registry()
+    from headrace.model_commands import run_train
+    from headrace.training import TrainingOrder
+
     order = TrainingOrder(data, text_column, label_column, split_column, oos_label, strategy, seed, epochs)
-    with stage_bars() as progress:
-        if register:
-            report = train_and_register(wiring, registry, application, order, progress)
-        else:
-            trained = train(wiring, registry, application, order, progress)
-            report = write_release(trained, output) if output is not None else trained.report
-    _tell_training(report, json, registered=register, output=output)
-
-
-def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, output: Path | None) -> None:
-    for rejected in report["rejected_rows"]:
-        print(f"line {rejected['line']}: {rejected['reason']}", file=sys.stderr)
-    if json:
-        return print_json(report)
-    low, high = report["accuracy_ci95"]
-    print(f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test_rows']} texts never trained on)")
-    print(f"macro F1  {report['macro_f1']:.4f}")
-    for head, figures in list(report["heads"].items())[1:]:
-        print(f"{head:<9} {figures['accuracy']:.4f}")
-    if report["oos"]:
-        oos = report["oos"]
-        print(f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after rejection {oos['in_scope_accuracy']:.4f}")
-    print(f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, {len(report['rejected_rows'])} rows rejected")
-    if registered:
-        print(f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it")
-    elif output is not None:
-        print(f"written to {output}")
-    return None
+    run_train(app, order, output=output, register=register, json=json)
 
 
 def _evaluate(
-    model: Annotated[str, typer.Argument(help="NAME or NAME@VERSION")],
+    model: ModelName,
     data: Annotated[Path, typer.Option(help="labelled CSV; its test rows are scored, or all rows without a split column")],
-    text_column: Annotated[str, typer.Option(help="column of the texts")] = "text",
-    label_column: Annotated[str | None, typer.Option(help="column of the first head's labels; default: the heads' names, else label")] = None,
-    split_column: Annotated[str, typer.Option(help="column of the splits")] = "split",
-    oos_label: Annotated[str | None, typer.Option(help="label of out-of-scope texts")] = None,
-    json: Json = False,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = "split",
+    oos_label: OosLabel = None,
+    json: JsonFlag = False,
 ) -> None:
     """Score a release: accuracy with its interval, per label and per slice."""
-    wiring = Wiring(load_settings())
-    registry = wiring.registry()
-    name, version = split_name(model, registry)
-    classifier = load_release(registry, name, version, threads=wiring.settings.threads)
-    rows = evaluation_rows(data, list(classifier.heads), text_column, label_column, split_column)
-    with stage_bars() as progress:
-        metrics = score(classifier, rows, oos_label=oos_label, progress=progress)
-    if json:
-        return print_json({"model": name, "version": version, "heads": {head: found.as_json() for head, found in metrics.items()}})
-    for head, found in metrics.items():
-        low, high = found.accuracy_ci95
-        print(f"{name}@{version} {head}: accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {found.macro_f1:.4f}, {found.texts} texts")
-        table = Table("label", "texts", "precision", "recall", "F1")
-        for label, values in sorted(found.per_label.items(), key=lambda each: each[1].get("f1", 0.0)):
-            table.add_row(label, *(_figure(values.get(name)) for name in ("support", "precision", "recall", "f1")))
-        Console().print(table)
-    return None
+    from headrace.model_commands import run_evaluate
 
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}" if value != int(value) or value <= 1 else f"{int(value)}"
+    run_evaluate(
+        model,
+        data,
+        text_column=text_column,
+        label_column=label_column,
+        split_column=split_column,
+        oos_label=oos_label,
+        json=json,
+    )
 
 
 def _classify(
@@ -145,109 +85,34 @@ def _classify(
     model: Annotated[str | None, typer.Option(help="NAME@VERSION; default: the application's champion")] = None,
 ) -> None:
     """Decisions for texts, as JSON lines. Without a model yet, one is trained from the application's corpus."""
-    application = _classifying(app)
-    wiring = Wiring(load_settings())
-    registry = wiring.registry()
-    if model is None:
-        with stage_bars() as progress:
-            model = f"{application.name}@{champion_or_first(wiring, registry, application, progress)}"
-    name, version = split_name(model, registry)
-    classifier = load_release(registry, name, version, threads=wiring.settings.threads)
-    for batch in _batches(texts if texts else (line.decode("utf-8", "replace").rstrip("\n") for line in sys.stdin.buffer)):
-        for decision in _decide(application, classifier, batch):
-            sys.stdout.buffer.write(orjson.dumps(decision) + b"\n")
-        sys.stdout.flush()
+    from headrace.model_commands import run_classify
+
+    run_classify(app, texts, model)
 
 
-def _decide(app: Application, classifier: Classifier, texts: list[str]) -> Iterator[dict[str, Any]]:
-    for text, found in zip(texts, classifier.classify_texts(texts), strict=True):
-        yield {
-            "app": app.name,
-            "model": classifier.model,
-            "version": classifier.version,
-            "path": found.path,
-            "labels": {name: head_record(head) for name, head in found.heads.items()},
-            "action": action_for(app, found),
-            "text": text,
-        }
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Lines typed by hand are answered one by one; a pipe is taken in batches."""
-    size = 1 if sys.stdin.isatty() else CLASSIFY_TEXTS
-    batch: list[str] = []
-    for text in texts:
-        if text.strip():
-            batch.append(clean_text(text))
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _list(json: Json = False) -> None:
+def _list(json: JsonFlag = False) -> None:
     """Models and versions; * serves."""
-    registry = Wiring(load_settings()).registry()
-    rows = []
-    for model in registry.models():
-        for version in registry.versions(model):
-            manifest = json_module.loads(registry.manifest(model, version))
-            first: dict[str, Any] = next(iter(manifest.get("metrics", {}).values()), {})
-            rows.append(
-                {
-                    "model": model,
-                    "version": version,
-                    "champion": registry.champion(model) == version,
-                    "strategy": manifest.get("strategy"),
-                    "parent": manifest.get("parent"),
-                    "accuracy": first.get("accuracy"),
-                    "train_rows": manifest.get("training", {}).get("train_rows"),
-                }
-            )
-    if json:
-        return print_json({"models": rows})
-    table = Table("model", "", "strategy", "parent", "accuracy", "trained on")
-    for row in rows:
-        mark = "*" if row["champion"] else ""
-        table.add_row(f"{row['model']}@{row['version']}", mark, str(row["strategy"]), str(row["parent"] or ""), f"{row['accuracy']}", f"{row['train_rows']} texts")
-    Console().print(table)
-    return None
+    from headrace.model_commands import list_models
+
+    list_models(json)
 
 
-def _show(model: Annotated[str, typer.Argument(help="NAME or NAME@VERSION")]) -> None:
+def _show(model: ModelName) -> None:
     """A release's manifest, without its golden texts."""
-    registry = Wiring(load_settings()).registry()
-    manifest = json_module.loads(registry.manifest(*split_name(model, registry)))
-    manifest.pop("golden", None)
-    print_json(manifest)
+    from headrace.model_commands import show_model
+
+    show_model(model)
 
 
-def _verify(model: Annotated[str, typer.Argument(help="NAME or NAME@VERSION")], json: Json = False) -> None:
+def _verify(model: ModelName, json: JsonFlag = False) -> None:
     """Every hash and every golden text of a release."""
-    wiring = Wiring(load_settings())
-    registry = wiring.registry()
-    name, version = split_name(model, registry)
-    load_release(registry, name, version, threads=wiring.settings.threads)
-    print_json({"model": name, "version": version, "ok": True}) if json else print(f"{name}@{version} is as it was published")
+    from headrace.model_commands import verify_model
+
+    verify_model(model, json)
 
 
-def _promote(model: Annotated[str, typer.Argument(help="NAME@VERSION")], json: Json = False) -> None:
+def _promote(model: ModelName, json: JsonFlag = False) -> None:
     """Serve this version from now on; running workers hear of it through model.releases."""
-    wiring = Wiring(load_settings())
-    registry = wiring.registry()
-    name, version = split_name(model, registry)
-    load_release(registry, name, version, threads=wiring.settings.threads)  # a release that does not load must not be announced
-    registry.promote(name, version)
-    told = announce_if_up(wiring, registry, name, version)
-    if json:
-        return print_json({"model": name, "version": version, "announced": told})
-    print(f"{name}@{version} is the champion" + ("; running workers have been told" if told else "; no broker answers, the next start serves it"))
-    return None
+    from headrace.model_commands import promote_model
 
-
-def _classifying(name: str) -> Application:
-    application = load_application(name)
-    if application.kind != "classify":
-        raise ConfigError(f"{application.name} ranks items and has no labels to train; its lists learn from clicks by themselves")
-    return application
+    promote_model(model, json)

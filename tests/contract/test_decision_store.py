@@ -218,6 +218,7 @@ def test_what_does_not_fit_is_rejected_with_a_reason_and_the_rest_stands(store: 
         17: ({"text": None}, "text is missing"),
         18: ({"items": [{"item_id": "a", "rank": 1}]}, "items"),
         19: ({"decided_at": "now"}, "decided_at"),
+        20: ({"extra": {"too large": 2**70}}, "JSON"),
     }
     documents = [decision(app, number, **fields) for number, (fields, _) in wrong.items()]
     report = store.index([decision(app, 1), *documents, decision(app, 2)])

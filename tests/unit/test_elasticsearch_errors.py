@@ -1,6 +1,7 @@
 """The Elasticsearch client's errors in Headrace's words, and what a bulk answer means for each document."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import elastic_transport
@@ -73,8 +74,8 @@ class FakeClient:
         self.script = list(script)
         self.sent: list[list[str]] = []
 
-    def bulk(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        self.sent.append([each["create"]["_id"] for each in operations[::2]])
+    def bulk(self, operations: Sequence[bytes]) -> dict[str, Any]:
+        self.sent.append([json.loads(each)["create"]["_id"] for each in operations[::2]])
         step = self.script.pop(0)
         if isinstance(step, Exception):
             raise step

@@ -20,7 +20,7 @@ from connectors.embedded import (
     write_broker_file,
 )
 from connectors.errors import BrokerUnavailable
-from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.process import process_birth
 from models.errors import ConnectorError
 
 
@@ -67,7 +67,7 @@ def test_a_reused_process_id_is_not_taken_for_the_broker(tmp_path: Path) -> None
 def test_two_brokers_do_not_share_a_home(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        content = {"address": "127.0.0.1:1", "pid": child.pid, "epoch": "0" * 8, "birth": embedded.process_birth(child.pid)}
+        content = {"address": "127.0.0.1:1", "pid": child.pid, "epoch": "0" * 8, "birth": process_birth(child.pid)}
         (tmp_path / "broker.json").write_text(json.dumps(content))
         with pytest.raises(BrokerUnavailable, match=f"process {child.pid} already runs"):
             write_broker_file(tmp_path, broker_at("127.0.0.1:2"))
@@ -160,22 +160,3 @@ def test_what_stood_before_counts() -> None:
     publisher = EmbeddedPublisher(MemoryPublisher(), standing=lambda topic: {0: (0, 4_000)}, wait_seconds=0.0)
     with pytest.raises(ConnectorError):
         fill(publisher, 10)
-
-
-def test_nothing_that_was_let_through_is_dropped_by_the_broker(embedded_broker: EmbeddedBroker) -> None:
-    """Against librdkafka itself: the guard's limit lies below the real one, for small and for large records."""
-    admin = KafkaAdmin(embedded_broker.address, None, embedded_broker.epoch)
-    inner = KafkaPublisher(embedded_broker.address, None, embedded_broker.epoch)
-    publisher = EmbeddedPublisher(inner, standing=admin.offsets, wait_seconds=0.0)
-    for topic, size in (("small", 1), ("middle", 700), ("large", 300_000)):
-        with pytest.raises(ConnectorError, match="embedded broker keeps about 5 MB"):
-            for _ in range(200_000):
-                publisher.send(topic, bytes(size), b"same partition")
-        sent = len([topic_name for topic_name, _, _ in publisher.flush() if topic_name == topic])
-        assert sent > 10
-        assert {first for first, _ in admin.offsets(topic).values()} == {0}
-        reader = KafkaReader(embedded_broker.address, None, embedded_broker.epoch)
-        assert sum(1 for _ in reader.read(topic)) == sent
-        reader.close()
-    inner.close()
-    admin.close()

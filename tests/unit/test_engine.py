@@ -147,8 +147,48 @@ def test_a_retriable_error_is_tried_again_and_loses_nothing() -> None:
     assert acknowledged == [(0, 0)]
 
 
-def test_a_revoked_partition_is_not_acknowledged_and_leaves_the_bounds() -> None:
-    async def scenario() -> tuple[list[int], int]:
+async def _nothing() -> None:
+    pass
+
+
+def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in_between() -> None:
+    async def scenario() -> tuple[list[int], list[str], int]:
+        acknowledged: list[int] = []
+        happened: list[str] = []
+        gate = asyncio.Event()
+
+        async def held(_: Sequence[Delivery]) -> None:
+            await gate.wait()
+
+        async def acknowledge(done: Delivery) -> None:
+            acknowledged.append(done.offset)
+            happened.append("acknowledged")
+
+        async def commit() -> None:
+            happened.append("committed")
+
+        engine = Engine("test", [held], acknowledge, batch_events=2)
+        engine.start()
+        engine.assign([("texts", 0)])
+        for n in range(8):
+            await engine.submit(delivery(n))
+        await asyncio.sleep(0.01)
+        releasing = asyncio.create_task(engine.release([("texts", 0)], 2.0, commit))
+        await asyncio.sleep(0.01)
+        gate.set()
+        await releasing
+        left = engine.in_flight
+        await engine.abort()
+        return acknowledged, happened, left
+
+    acknowledged, happened, left = asyncio.run(scenario())
+    assert acknowledged == list(range(len(acknowledged))) and 2 <= len(acknowledged) < 8
+    assert happened == ["acknowledged"] * len(acknowledged) + ["committed"]
+    assert left == 0
+
+
+def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
+    async def scenario() -> list[int]:
         acknowledged: list[int] = []
         gate = asyncio.Event()
 
@@ -156,21 +196,44 @@ def test_a_revoked_partition_is_not_acknowledged_and_leaves_the_bounds() -> None
             await gate.wait()
 
         async def acknowledge(done: Delivery) -> None:
-            acknowledged.append(done.partition)
+            acknowledged.append(done.offset)
 
-        engine = Engine("test", [held], acknowledge, batch_events=1)
+        engine = Engine("test", [held], acknowledge)
         engine.start()
-        engine.assign([("texts", 0), ("texts", 1)])
-        for n in range(3):
-            await engine.submit(delivery(n, 0))
-            await engine.submit(delivery(n, 1))
+        engine.assign([("texts", 0)])
+        await engine.submit(delivery(0))
         await asyncio.sleep(0.01)
-        engine.revoke([("texts", 0)])
+        await engine.release([("texts", 0)], 0.05, _nothing)
+        engine.assign([("texts", 0)])
         gate.set()
-        left = await engine.drain(2.0)
+        await engine.drain(1.0)
         await engine.abort()
-        return acknowledged, left
+        return acknowledged
 
-    acknowledged, left = asyncio.run(scenario())
-    assert acknowledged == [1, 1, 1]
-    assert left == 0
+    assert asyncio.run(scenario()) == []
+
+
+def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_owner_gets_it() -> None:
+    async def scenario() -> list[int]:
+        decided: list[int] = []
+
+        async def stage(batch: Sequence[Delivery]) -> None:
+            await asyncio.sleep(0.05)
+            decided.extend(each.offset for each in batch)
+
+        async def acknowledge(_: Delivery) -> None:
+            pass
+
+        engine = Engine("test", [stage], acknowledge, max_events=1)
+        engine.start()
+        engine.assign([("texts", 0)])
+        await engine.submit(delivery(0))
+        waiting = asyncio.create_task(engine.submit(delivery(1)))
+        await asyncio.sleep(0.01)
+        await engine.release([("texts", 0)], 1.0, _nothing)
+        await waiting
+        await engine.drain(1.0)
+        await engine.abort()
+        return decided
+
+    assert asyncio.run(scenario()) == [0]

@@ -55,7 +55,7 @@ def test_kafka_python_gets_all_of_it(everything: Security) -> None:
     }
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode == ssl.CERT_REQUIRED
-    assert [each["subject"] for each in context.get_ca_certs()][0] == ((("commonName", "test"),),)
+    assert next(each["subject"] for each in context.get_ca_certs()) == ((("commonName", "test"),),)
     for client in (KafkaProducer, KafkaConsumer, KafkaAdminClient, KafkaConnectionManager):
         assert set(arguments) | {"ssl_context"} <= set(client.DEFAULT_CONFIG)
 
@@ -67,7 +67,7 @@ def test_faust_and_aiokafka_get_all_of_it(tmp_path: Path, mechanism: str, tls: b
     security = Security(sasl_mechanism=mechanism, sasl_user="headrace", sasl_password_file=tmp_path / "sasl", tls=tls)
     credentials = security.faust_credentials()
     assert isinstance(credentials, SASLCredentials)
-    reached = credentials_to_aiokafka_auth(credentials)
+    reached = dict(credentials_to_aiokafka_auth(credentials))
     assert reached.pop("ssl_context", None) is (credentials.ssl_context if tls else None)
     assert {name: str(getattr(value, "value", value)) for name, value in reached.items()} == {
         "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
@@ -166,10 +166,10 @@ def test_combinations_that_cannot_work_are_refused(settings: dict[str, object], 
 
 def test_bad_files_are_named_and_their_content_is_not(tmp_path: Path) -> None:
     (tmp_path / "not-pem").write_text("sesame")
-    with pytest.raises(AccessDenied, match="tls_ca_file .*not-pem cannot be read") as refused:
+    with pytest.raises(AccessDenied, match=r"tls_ca_file .*not-pem cannot be read") as refused:
         Security(tls_ca_file=tmp_path / "not-pem").kafka_python()
     assert "sesame" not in str(refused.value)
-    with pytest.raises(AccessDenied, match="tls_ca_file .*nowhere cannot be read"):
+    with pytest.raises(AccessDenied, match=r"tls_ca_file .*nowhere cannot be read"):
         Security(tls_ca_file=tmp_path / "nowhere").elasticsearch("https://search:9200")
     with pytest.raises(AccessDenied, match=r"elasticsearch_api_key_file .*nowhere cannot be read: FileNotFoundError"):
         Security(elasticsearch_api_key_file=tmp_path / "nowhere").elasticsearch("http://search:9200")

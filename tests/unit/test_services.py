@@ -68,7 +68,7 @@ def test_altered_programs_are_not_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_server_that_ends_while_starting_shows_the_end_of_its_log(tmp_path: Path, only_jdk: Path) -> None:
     fake_jdk(only_jdk, "17", 'case "$*" in *StorageTool*) exit 0;; *) echo "the port is taken"; exit 3;; esac')
-    with pytest.raises(ServiceUnavailable, match="ended while starting; .* ends with: the port is taken"):
+    with pytest.raises(ServiceUnavailable, match=r"ended while starting; .* ends with: the port is taken"):
         services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
     assert services.status(tmp_path / "services").services == ()
 
@@ -87,7 +87,7 @@ def test_a_server_that_does_not_answer_is_stopped_with_its_children(
     pids = tmp_path / "pids"
     deaf = f'case "$*" in *StorageTool*) exit 0;; *) trap "" TERM; sleep 300 & echo $$ $! > {pids}; echo still warming up; wait; wait;; esac'
     fake_jdk(only_jdk, "17", deaf)
-    with pytest.raises(ServiceUnavailable, match="did not answer within 1 s; .* ends with: still warming up"):
+    with pytest.raises(ServiceUnavailable, match=r"did not answer within 1 s; .* ends with: still warming up"):
         services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
     wait_until(lambda: all(process_birth(int(pid)) == "" for pid in pids.read_text().split()), 10.0, "the processes' end")
 
@@ -117,6 +117,20 @@ def test_stop_ends_only_what_start_started(tmp_path: Path) -> None:
     finally:
         stranger.kill()
         stranger.wait(20)
+
+
+def test_what_runs_is_not_taken_for_another_kind(tmp_path: Path) -> None:
+    here = {"pid": os.getpid(), "birth": process_birth(os.getpid()), "log": "-"}
+    search = {"name": "elasticsearch", "version": "8.19.21", "address": "http://127.0.0.1:1", **here}
+    broker = {"name": "kafka-1", "version": "4.1.0", "address": "127.0.0.1:2", **here}
+    (tmp_path / "services.json").write_text(json.dumps([search, broker]))
+    again = services.start(tmp_path)
+    assert (again.kafka, again.elasticsearch) == ("127.0.0.1:2", "http://127.0.0.1:1")
+    with pytest.raises(ServiceUnavailable, match=r"runs with 1 broker\(s\), not 3"):
+        services.start(tmp_path, brokers=3)
+    with pytest.raises(ServiceUnavailable, match=r"Elasticsearch 8\.19\.21 runs at http://.* not 9\.2\.0 over http"):
+        services.start(tmp_path, elasticsearch_major=9)
+    assert services.status(tmp_path) == again
 
 
 def test_stop_where_nothing_was_started_is_fine(tmp_path: Path) -> None:
