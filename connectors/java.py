@@ -57,6 +57,7 @@ def _java_major(home: Path) -> int | None:
 
 
 def newest_jdk(wanted: range, what: str) -> Jdk:
+    """The newest installed Java of the wanted majors. Raises ServiceUnavailable naming those found."""
     jdks = find_jdks()
     for jdk in jdks:
         if jdk.major in wanted:

@@ -20,6 +20,7 @@ SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"  # o
 
 
 def start_kafka(place: Place, running: Sequence[RunningService], brokers: int) -> list[RunningService]:
+    """Start the brokers and wait until all are in the cluster; `services.json` holds each before the wait."""
     jdk = newest_jdk(range(17, 26), f"Kafka {KAFKA_VERSION}")
     libs = _fetch_kafka(place)
     home = place.folder / f"kafka-{brokers}"

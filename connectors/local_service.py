@@ -43,10 +43,12 @@ class Place:
 
     @property
     def state_file(self) -> Path:
+        """Where it is written down what runs."""
         return self.folder / "services.json"
 
 
 def load(place: Place) -> list[RunningService]:
+    """What was started here, alive or not. Raises ServiceUnavailable where the file is broken."""
     try:
         return [RunningService(**entry) for entry in json.loads(place.state_file.read_text())]
     except FileNotFoundError:
@@ -56,12 +58,14 @@ def load(place: Place) -> list[RunningService]:
 
 
 def save(place: Place, services: Sequence[RunningService]) -> None:
+    """Write down what runs, at once or not at all."""
     written = place.state_file.with_suffix(".new")
     written.write_text(json.dumps([asdict(service) for service in services], indent=1))
     written.replace(place.state_file)
 
 
 def wait_healthy(services: Sequence[RunningService], answers: Callable[[], bool], what: str) -> None:
+    """Wait by deadline. Raises ServiceUnavailable with the end of the log when one ends, or none answers in time."""
     deadline = time.monotonic() + HEALTH_SECONDS
     while True:
         for service in services:

@@ -108,11 +108,13 @@ class Publisher(Protocol):
         headers: Iterable[tuple[str, bytes]] = (),
         timestamp_ms: int | None = None,
     ) -> None:
-        """Queue one record, waiting where the buffer is full. Raises BrokerUnavailable."""
+        """Queue one record, waiting where the buffer is full. Raises BrokerUnavailable; MessageError (reason `too-large`) for a record
+        that the topic would refuse: the others are not concerned."""
 
     def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
         """Wait until all sent since the last flush is confirmed by all replicas: (topic, partition, offset) in send
-        order. Raises BrokerUnavailable when the deadline passes first, saying how many were confirmed."""
+        order. Raises BrokerUnavailable when the deadline passes first, saying how many were confirmed. After an error nothing is
+        known of the records since the last flush: send them again."""
 
     def close(self) -> None:
         """Flush and release connections."""
@@ -126,7 +128,8 @@ class TopicReader(Protocol):
         called), partitions interleaved, order kept within each."""
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
-        """Everything from the beginning, then what arrives; None once at each moment when nothing more is there."""
+        """Everything from the beginning, then what arrives; None at each poll that finds nothing, once all that stood at the call
+        has been given. Outlives a broker that goes away after that, and a topic that is made again (from its beginning)."""
 
     def close(self) -> None:
         """Release connections; a `follow` in another thread ends."""

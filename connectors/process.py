@@ -109,6 +109,7 @@ def open_to_others(folder: Path) -> Path:
 
 
 def nobody() -> tuple[int, int]:
+    """The user and group id of `nobody`. Raises ServiceUnavailable where there is none."""
     import pwd
 
     try:
@@ -121,6 +122,7 @@ def nobody() -> tuple[int, int]:
 
 
 def give_to_nobody(home: Path) -> None:
+    """As root: hand a folder and all in it to `nobody`; otherwise nothing."""
     if os.geteuid() != 0:
         return
     uid, gid = nobody()
@@ -140,6 +142,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int) -> bool:
+    """Whether 127.0.0.1:port can be listened on now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -150,4 +153,5 @@ def is_free(port: int) -> bool:
 
 
 def last_lines(text: str) -> str:
+    """The end of a log in one line."""
     return " | ".join(line.strip() for line in text.strip().splitlines()[-LOG_TAIL_LINES:])

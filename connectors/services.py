@@ -39,6 +39,7 @@ def start(
     brokers: int = 1,
     elasticsearch_major: int = 8,
     security: ElasticsearchSecurity | None = None,
+    short_start: bool = False,
     cache: Path | None = None,
     progress: Progress = lambda line: None,
 ) -> ServicesStatus:
@@ -46,6 +47,7 @@ def start(
 
     folder: state, data and logs (HEADRACE_HOME/services). cache: programs, default the folder itself. What was started
     by this call is stopped again when any of it fails. Data stays over a stop; addresses stay where their ports are free.
+    short_start: Elasticsearch starts with two thirds of the work and runs slower once warm; for tests.
     Raises ServiceUnavailable naming what is missing (Java, Maven, network) or the end of the log.
     """
     if brokers < 1 or elasticsearch_major not in ELASTICSEARCH_VERSIONS:
@@ -62,7 +64,7 @@ def start(
             if kafka and not any(service.name.startswith("kafka") for service in running):
                 started += start_kafka(place, running, brokers)
             if elasticsearch and not any(service.name == "elasticsearch" for service in running):
-                started.append(start_elasticsearch(place, running + started, elasticsearch_major, security))
+                started.append(start_elasticsearch(place, running + started, elasticsearch_major, security, short_start))
         except BaseException:
             stop_all([service for service in load(place) if service not in running])
             save(place, running)

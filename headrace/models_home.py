@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from connectors.encoder_files import load_encoder, locate_encoder
+from connectors.encoder_files import EncoderSource, load_encoder, locate_encoder
 from connectors.ports import ReleaseRegistry
 from headrace.wiring import Wiring
 from models.bundle import read_reference
@@ -25,10 +25,16 @@ log = logging.getLogger(__name__)
 def default_encoder(wiring: Wiring) -> Encoder:
     """The configured encoder, built once and cached."""
     settings = wiring.settings
-    folder = Path(settings.encoder).expanduser()
-    cache = settings.cache.expanduser()
-    source = locate_encoder(folder.name, folder=folder, cache=cache) if folder.is_dir() else locate_encoder(settings.encoder, cache=cache)
-    return load_encoder(source, cache=cache, threads=settings.threads or None)
+    return load_encoder(encoder_source(wiring), cache=settings.cache.expanduser(), threads=settings.threads or None)
+
+
+def encoder_source(wiring: Wiring) -> EncoderSource:
+    """The configured encoder's files: a folder's, or those of the package that carries the default one."""
+    folder = Path(wiring.settings.encoder).expanduser()
+    cache = wiring.settings.cache.expanduser()
+    if folder.is_dir():
+        return locate_encoder(folder.name, folder=folder, cache=cache)
+    return locate_encoder(wiring.settings.encoder, cache=cache)
 
 
 def champion_or_first(wiring: Wiring, registry: ReleaseRegistry, app: Application, progress: Progress = no_progress) -> str:

@@ -42,7 +42,8 @@ def unit_centroids(embeddings: Floats, targets: NDArray[np.int64], labels: int) 
     """Each label's mean embedding scaled to unit length, shape (labels, dimensions); zero for a label without texts."""
     sums = np.zeros((labels, embeddings.shape[1]), dtype=np.float64)
     np.add.at(sums, targets, embeddings)
-    return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return np.asarray(sums / lengths, dtype=np.float32)
 
 
 def centroid_distances(embeddings: Floats, centroids: Floats) -> Floats:

@@ -11,7 +11,7 @@ import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -103,9 +103,7 @@ def parse_labelled_csv(raw: bytes, columns: Columns, *, seed: int = 0, name: str
     has_split = columns.split in header
     rejected: list[RejectedRow] = []
     rows: list[Row] = []
-    for line, fields in _records(lines, first, delimiter, rejected):
-        if not fields:
-            continue  # a blank line, mostly the last one
+    for line, fields in _records(lines, first, delimiter, len(header), rejected):
         reason = _structural_fault(fields, len(header))
         found = reason or _to_row(dict(zip(header, fields, strict=True)), columns, line, has_split)
         if isinstance(found, Row):
@@ -133,7 +131,7 @@ def split_rows(
     """
     splits = {row.split for row in rows}
     if "test" not in splits and "valid" in splits:
-        rows = [_with_split(row, "test") if row.split == "valid" else row for row in rows]
+        rows = [replace(row, split="test") if row.split == "valid" else row for row in rows]
     elif "test" not in splits:
         rows = _stratified(rows, heads[0], seed)
     tested = {text_key(row.text) for row in rows if row.split == "test"}
@@ -170,17 +168,23 @@ def _header(lines: Sequence[str], columns: Columns, name: str) -> tuple[list[str
 
 
 def _records(
-    lines: Sequence[str], first: int, delimiter: str, rejected: list[RejectedRow]
+    lines: Sequence[str], first: int, delimiter: str, columns: int, rejected: list[RejectedRow]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Every record with its line number. After one that does not parse (an open quote swallows all that follows),
-    reading starts again on the next line."""
+    """Every record with its line number, blank ones left out.
+
+    A stray quote must not swallow what follows: where a record does not parse, or spans lines and does not fit the
+    header, its first line alone is rejected and reading starts again on the next one.
+    """
     start = first
     while start < len(lines):
-        reader = csv.reader(lines[start:], delimiter=delimiter, strict=True)
+        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
         read = 0
         try:
             for fields in reader:
-                yield start + read + 1, fields
+                if reader.line_num - read > 1 and len(fields) != columns:
+                    raise csv.Error("a quote that does not close where the field ends")
+                if fields:
+                    yield start + read + 1, fields
                 read = reader.line_num
             return
         except csv.Error as error:
@@ -231,11 +235,7 @@ def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
         count = max(round(len(keys) * TEST_SHARE), 1) if len(keys) > 1 else 0
         for chosen in random.permutation(len(keys))[:count]:
             tested.update(groups[keys[int(chosen)]])
-    return [_with_split(row, "test") if index in tested else row for index, row in enumerate(rows)]
-
-
-def _with_split(row: Row, split: Split) -> Row:
-    return Row(row.text, row.labels, split, row.line, row.slices)
+    return [replace(row, split="test") if index in tested else row for index, row in enumerate(rows)]
 
 
 def column_names(path: Path) -> list[str]:

@@ -12,7 +12,8 @@ from models.classifier import Classifier
 from models.decision import HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
-from retrain.quick import Progress, no_progress
+from retrain.crossfit import Progress
+from retrain.quick import no_progress
 
 _BATCH_TEXTS: Final = 256
 _Z95: Final = 1.959963984540054
@@ -25,7 +26,7 @@ class OosMetrics:
     """How out-of-scope texts are told apart. auroc: of the score. recall: share of them that is rejected.
 
     in_scope_accuracy: at the threshold, a rejected in-scope text counting as an error; before_rejection: without it.
-    rejected_in_scope: share of in-scope texts that is rejected. threshold: of the score.
+    rejected_in_scope: share of in-scope texts that is rejected. threshold: the highest score that was not rejected.
     """
 
     auroc: float
@@ -42,7 +43,8 @@ class OosMetrics:
 class HeadMetrics:
     """One head's figures on in-scope texts, before rejection. ci95: Wilson's interval. ece: expected calibration error.
 
-    right: for each scored text whether it was decided rightly (for paired tests). rows: which of the given texts those are.
+    right: for each scored text whether it was decided rightly. rows: which of the given texts those are. slices: by
+    "column=value", which of the scored texts belong to it. These three are for paired tests.
     """
 
     head: str
@@ -56,6 +58,7 @@ class HeadMetrics:
     oos: OosMetrics | None
     right: NDArray[np.bool_] = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
+    slices: Mapping[str, NDArray[np.bool_]] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded for people."""
@@ -110,7 +113,7 @@ def score_head(
     probabilities = np.array([decision.probability for decision in decisions])
     right = (given == wanted)[in_scope]
     y_true, y_given = wanted[in_scope].astype(str), given[in_scope].astype(str)
-    slices = [dict(rows[i].slices) | {"length": length_slice(rows[i].text)} for i in np.flatnonzero(in_scope)]
+    slices = slices_of([row for row, inside in zip(rows, in_scope, strict=True) if inside])
     return HeadMetrics(
         head=name,
         texts=len(right),
@@ -119,10 +122,14 @@ def score_head(
         macro_f1=float(f1_score(y_true, y_given, labels=np.unique(y_true), average="macro", zero_division=0)),
         ece=expected_calibration_error(probabilities[in_scope], right),
         per_label=_per_label(y_true, y_given),
-        per_slice=_per_slice(slices, right),
+        per_slice={
+            slice_name: {"texts": float(member.sum()), "accuracy": float(right[member].mean())}
+            for slice_name, member in slices.items()
+        },
         oos=_oos_metrics(decisions, in_scope, given == wanted) if not in_scope.all() else None,
         right=right,
         rows=np.asarray(numbers, dtype=np.int64)[in_scope],
+        slices=slices | {f"{name}={label}": y_true == label for label in np.unique(y_true)},
     )
 
 
@@ -148,24 +155,39 @@ def expected_calibration_error(probabilities: NDArray[np.float64], right: NDArra
     return float(sum(gaps) / len(order))
 
 
-def length_slice(text: str) -> str:
-    """Which length group a text belongs to."""
+def slices_of(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
+    """Groups of texts, by "column=value": the data's own slice columns, and length. Values: which texts belong to it."""
+    values = [{**row.slices, "length": _length_group(row.text)} for row in rows]
+    members: dict[str, list[int]] = {}
+    for index, columns in enumerate(values):
+        for column, value in columns.items():
+            members.setdefault(f"{column}={value}", []).append(index)
+    groups = {}
+    for name in sorted(members):
+        groups[name] = np.zeros(len(rows), dtype=bool)
+        groups[name][members[name]] = True
+    return groups
+
+
+def _length_group(text: str) -> str:
     return next((name for limit, name in _LENGTHS if len(text) <= limit), _LONGER)
 
 
-def _oos_metrics(decisions: Sequence[HeadDecision], in_scope: NDArray[np.bool_], right: NDArray[np.bool_]) -> OosMetrics | None:
+def _oos_metrics(
+    decisions: Sequence[HeadDecision], in_scope: NDArray[np.bool_], right: NDArray[np.bool_]
+) -> OosMetrics | None:
     if any(decision.oos_score is None for decision in decisions):
         return None
     scores = np.array([decision.oos_score for decision in decisions], dtype=np.float64)
     rejected = np.array([decision.rejected for decision in decisions])
-    highest_kept = scores[~rejected].max() if (~rejected).any() else float("-inf")
+    threshold = float(scores[~rejected].max()) if not rejected.all() else float("-inf")
     return OosMetrics(
         auroc=float(roc_auc_score(~in_scope, scores)),
         recall=float(rejected[~in_scope].mean()),
         in_scope_accuracy=float((right & ~rejected)[in_scope].mean()),
         in_scope_accuracy_before_rejection=float(right[in_scope].mean()),
         rejected_in_scope=float(rejected[in_scope].mean()),
-        threshold=float(highest_kept),
+        threshold=threshold,
         in_scope_texts=int(in_scope.sum()),
         texts=int((~in_scope).sum()),
     )
@@ -177,17 +199,6 @@ def _per_label(wanted: NDArray[np.str_], given: NDArray[np.str_]) -> dict[str, d
     return {
         str(label): {"precision": float(p), "recall": float(r), "f1": float(f), "texts": float(n)}
         for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)
-    }
-
-
-def _per_slice(slices: Sequence[Mapping[str, str]], right: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
-    """Figures by "column=value"."""
-    members: dict[str, list[int]] = {}
-    for index, values in enumerate(slices):
-        for column, value in values.items():
-            members.setdefault(f"{column}={value}", []).append(index)
-    return {
-        name: {"texts": float(len(rows)), "accuracy": float(right[rows].mean())} for name, rows in sorted(members.items())
     }
 
 

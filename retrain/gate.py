@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from models.errors import TrainingDataError
-from retrain.data import Row
-from retrain.evaluation import HeadMetrics, length_slice
+from retrain.evaluation import HeadMetrics
 
 MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
 
@@ -64,17 +63,28 @@ def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool
     differing = only_champion + only_challenger
     p_value = float(binomtest(only_challenger, differing, 0.5).pvalue) if differing else 1.0
     texts = len(champion_right)
-    means = (float(right.mean()) if texts else 0.0 for right in (champion_right, challenger_right))
-    return Comparison(texts, *means, only_champion, only_challenger, p_value)
+    shares = [float(right.mean()) if texts else 0.0 for right in (champion_right, challenger_right)]
+    return Comparison(texts, shares[0], shares[1], only_champion, only_challenger, p_value)
 
 
-def judge(
+def judge(champion: HeadMetrics, challenger: HeadMetrics, policy: GatePolicy | None = None) -> Verdict:
+    """The gate's word on two results of `evaluate`, on the same texts, for the same head.
+
+    A label that the champion does not know counts as an error of its: that is what a new label is about.
+    Raises TrainingDataError when the two were scored on different texts.
+    """
+    if not np.array_equal(champion.rows, challenger.rows):
+        raise TrainingDataError("champion and challenger were scored on different texts; score both on the same ones")
+    return judge_texts(champion.right, challenger.right, challenger.slices, policy)
+
+
+def judge_texts(
     champion_right: NDArray[np.bool_],
     challenger_right: NDArray[np.bool_],
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
     policy: GatePolicy | None = None,
 ) -> Verdict:
-    """Compare a challenger with the champion. slices: by name, which of the texts belong to it."""
+    """The same on bare results, by text. slices: by name, which of the texts belong to it."""
     policy = policy or GatePolicy()
     overall = compare(champion_right, challenger_right)
     members = {name: member for name, member in (slices or {}).items() if member.sum() >= MIN_SLICE_TEXTS}
@@ -86,31 +96,6 @@ def judge(
     )
     passed, reason = _reason(overall, by_slice, worse, policy)
     return Verdict(passed, reason, overall, by_slice, worse)
-
-
-def judge_heads(
-    champion: HeadMetrics,
-    challenger: HeadMetrics,
-    rows: Sequence[Row],
-    policy: GatePolicy | None = None,
-) -> Verdict:
-    """`judge` on the results of `evaluate` for one head. rows: those that both were scored on, the same list.
-
-    A label that the champion does not know counts as an error of its: that is what a new label is about.
-    """
-    if not np.array_equal(champion.rows, challenger.rows):
-        raise TrainingDataError("champion and challenger were scored on different texts; score both on the same ones")
-    scored = [rows[index] for index in challenger.rows]
-    return judge(champion.right, challenger.right, slices_of(scored, challenger.head), policy)
-
-
-def slices_of(rows: Sequence[Row], head: str) -> dict[str, NDArray[np.bool_]]:
-    """Groups of texts: by label, by length, and by the data's own slice columns."""
-    values = [{head: row.labels.get(head, ""), "length": length_slice(row.text), **row.slices} for row in rows]
-    names = sorted({f"{column}={value}" for row in values for column, value in row.items()})
-    return {
-        name: np.array([row.get(name.partition("=")[0]) == name.partition("=")[2] for row in values]) for name in names
-    }
 
 
 def _reason(

@@ -5,15 +5,11 @@ texts that the model in question has not seen: the file's tuning rows, or folds 
 never looked at here.
 """
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from models.bundle import Reference
@@ -27,39 +23,18 @@ from models.heads import (
     label_probabilities,
     logit_energy,
     out_of_scope_scores,
-    unit_centroids,
 )
 from models.ngrams import NgramVocabulary, hash_ngrams
-from retrain.calibration import calibrated_loss, choose_threshold, fit_temperature
-from retrain.data import Dataset, Row, text_key
-from retrain.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
-from retrain.linear import LinearPolicy, LinearWeights, fit_softmax
+from retrain.calibration import choose_threshold, fit_temperature
+from retrain.crossfit import CrossFit, Features, HeldOut, Progress, Task, assign_folds
+from retrain.data import Dataset, Row
+from retrain.linear import LinearPolicy
 from retrain.vocabulary import build_vocabulary, drop_unused_kind
 
-Ints = NDArray[np.int64]
-T = TypeVar("T")
-S = TypeVar("S")
-
-FOLDS: Final = 5
-POLICIES: Final = (
-    LinearPolicy(words=0.5, characters=0.5),
-    LinearPolicy(words=1.0, characters=0.0),
-    LinearPolicy(words=1.0, characters=1.0),
-    LinearPolicy(words=2.0, characters=1.0, strength=10.0),
-    LinearPolicy(words=1.0, characters=1.0, strength=4.0),
-    LinearPolicy(embedding=0.2, words=0.3, characters=4.0, strength=0.5),  # a script that the encoder cannot read
-)
-SEARCH_TEXTS: Final = 10_000  # more do not change which policy wins, only how long it takes
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
 REFERENCE_TEXTS: Final = 1000
+MIN_TUNING_TEXTS: Final = 200  # fewer cannot calibrate
 _EMBED_TEXTS: Final = 1024
-
-
-class Progress(Protocol):
-    """Told how far a training is."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """stage: a short name. done, total: in units of that stage."""
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
@@ -80,58 +55,6 @@ class Trained:
     choices: dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Features:
-    """Of all texts. words: how many of the n-grams are words. kernels: where texts are few."""
-
-    embeddings: Floats
-    ngrams: sparse.csr_array
-    words: int
-    kernels: Kernels | None
-
-    @classmethod
-    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int) -> "_Features":
-        few = len(embeddings) <= MAX_TEXTS
-        return cls(embeddings, ngrams, words, Kernels.of(embeddings, ngrams, words) if few else None)
-
-    def fit(self, rows: Ints, targets: Ints, labels: int, policy: LinearPolicy, seed: int) -> LinearWeights:
-        """The classifier of these rows. targets: of these rows."""
-        embeddings, ngrams = self.embeddings[rows], self.ngrams[rows]
-        if self.kernels is None:
-            return fit_softmax(embeddings, ngrams, targets, labels, policy, words=self.words, seed=seed)
-        return fit_kernel_softmax(self.kernels, rows, embeddings, ngrams, targets, labels, policy, words=self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One head's share of the data. rows: with a label in scope, that train. folds: of `rows`, group-wise.
-
-    tuning: rows that only tune (may be empty). strangers: out-of-scope rows, which only tune as well.
-    targets: label numbers by row (-1: none).
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    targets: Ints
-    rows: Ints
-    folds: Ints
-    tuning: Ints
-    strangers: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldOut:
-    """In-scope texts with the logits and centroid distances of a model that was not trained on them."""
-
-    logits: Floats
-    targets: Ints
-    distances: Floats
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        return self.logits.argmax(axis=1) == self.targets
-
-
 def train_quick(
     encoder: Encoder,
     dataset: Dataset,
@@ -143,7 +66,7 @@ def train_quick(
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
-    oos_label: a label of the primary head whose texts are out of scope: they train no class, but set the threshold.
+    oos_label: a label of the primary head whose texts are out of scope: no class learns them.
     Raises TrainingDataError when a head has fewer than two labels.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
@@ -153,18 +76,17 @@ def train_quick(
     counts = hash_ngrams([row.text for row in rows])
     training = np.unique(np.concatenate([task.rows for task in tasks]))
     vocabulary = build_vocabulary(counts, training, sum(len(task.labels) for task in tasks))
-    features = _Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
-    trained, choices, reference = [], {}, None
+    features = Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
-        for number, task in enumerate(tasks):
-            head, chosen, held_out = _train_head(task, features, seed, number == 0, progress)
-            trained.append(head)
-            choices[task.name] = chosen
-            reference = reference or _reference(task, features, head, held_out, seed)
-    assert reference is not None
-    vocabulary, weights = drop_unused_kind(vocabulary, [head.ngrams for head in trained])
-    heads_kept = tuple(replace(head, ngrams=kept) for head, kept in zip(trained, weights, strict=True))
-    return Trained(encoder, vocabulary, heads_kept, reference, choices)
+        fitted = [_train_head(task, features, seed, task is tasks[0], progress) for task in tasks]
+    vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
+    return Trained(
+        encoder,
+        vocabulary,
+        tuple(replace(one.head, ngrams=kept) for one, kept in zip(fitted, weights, strict=True)),
+        _reference(tasks[0], features, fitted[0], seed),
+        {one.head.name: one.choices for one in fitted},
+    )
 
 
 def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_progress) -> Floats:
@@ -177,7 +99,14 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_
     return np.concatenate(parts)
 
 
-def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> _Task:
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    head: Head
+    choices: dict[str, float]
+    held_out: HeldOut
+
+
+def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> Task:
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
     if oos_label is not None and not any(row.labels.get(name) == oos_label for row in rows):
         raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}")
@@ -187,158 +116,71 @@ def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> _
     number = {label: index for index, label in enumerate(labels)}
     targets = np.array([number.get(row.labels.get(name, ""), -1) for row in rows], dtype=np.int64)
     trains = np.array([row.split == "train" for row in rows])
-    strange = np.array([oos_label is not None and row.labels.get(name) == oos_label for row in rows])
     training = np.flatnonzero(trains & (targets >= 0))
-    folds = _folds([rows[row].text for row in training], targets[training], seed)
-    tuning = np.flatnonzero(~trains & (targets >= 0))
-    return _Task(name, labels, targets, training, folds, tuning, np.flatnonzero(strange))
+    folds = assign_folds([rows[int(row)].text for row in training], targets[training], seed)
+    return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)))
 
 
-def _folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
-    """A fold for each text: labels spread evenly, equal texts together."""
-    first: dict[str, int] = {}
-    group = np.array([first.setdefault(text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64)
-    leaders = np.flatnonzero(group == np.arange(len(texts)))
-    shuffled = np.random.default_rng(seed).permutation(leaders)
-    by_label = shuffled[np.argsort(targets[shuffled], kind="stable")]
-    fold = np.empty(len(texts), dtype=np.int64)
-    fold[by_label] = np.arange(len(by_label)) % FOLDS
-    return fold[group]
-
-
-def _train_head(
-    task: _Task, features: _Features, seed: int, primary: bool, progress: Progress
-) -> tuple[Head, dict[str, float], _HeldOut]:
-    policy, score = _choose_policy(task, features, seed, progress)
-    held_out = _out_of_fold(task, features, policy, seed, progress)
+def _train_head(task: Task, features: Features, seed: int, primary: bool, progress: Progress) -> _Fitted:
+    cross = CrossFit(task, features, seed, progress)
+    policy, accuracy = cross.choose()
+    held_out = cross.held_out(policy)
     progress(f"fitting {task.name}", 0, 1)
-    weights = features.fit(task.rows, task.targets[task.rows], len(task.labels), policy, seed)
+    weights = task.fit(features, task.rows, policy, seed)
     head = Head(task.name, task.labels, weights.dense, weights.ngrams, weights.bias, temperature=1.0).rounded()
-    # With tuning rows the head itself can be calibrated; without them, its siblings of the folds stand for it.
-    tuned = _on_tuning(task, features, head) if len(task.tuning) >= 200 else held_out
+    # With tuning rows the head itself is calibrated; without them, its siblings of the folds stand for it.
+    tuned = _on_tuning(task, features, head) if len(task.tuning) >= MIN_TUNING_TEXTS else held_out
     head = replace(head, temperature=fit_temperature(tuned.logits, tuned.targets))
-    chosen = {
-        "embedding": policy.embedding,
-        "words": policy.words,
-        "characters": policy.characters,
-        "strength": policy.strength,
-        "held_out_accuracy": round(score, 4),
-    }
     if primary:
-        head = replace(head, out_of_scope=_out_of_scope(task, features, head, held_out, tuned))
+        head = replace(head, out_of_scope=_out_of_scope(task, features, held_out, tuned))
     progress(f"fitting {task.name}", 1, 1)
-    return head.rounded(), chosen, held_out
+    return _Fitted(head.rounded(), _choices(policy, accuracy), held_out)
 
 
-def _choose_policy(task: _Task, features: _Features, seed: int, progress: Progress) -> tuple[LinearPolicy, float]:
-    """The policy that is best on texts it was not fitted on. All are tried on the first fold (few texts: on all folds),
-    the three best on another one as well."""
-    kept = np.sort(np.random.default_rng(seed).permutation(len(task.rows))[:SEARCH_TEXTS])
-    rows, folds = task.rows[kept], task.folds[kept]
-
-    def tried(policies: Sequence[LinearPolicy], judging: Sequence[int]) -> list[_HeldOut]:
-        stage = f"choosing for {task.name}"
-        pairs = [(policy, fold) for policy in policies for fold in judging]
-        found = _in_parallel(
-            lambda pair: _judge_fold(task, features, rows, folds, *pair, seed),
-            pairs,
-            lambda done: progress(stage, done, len(pairs)),
-        )
-        return [_joined(found[start : start + len(judging)]) for start in range(0, len(pairs), len(judging))]
-
-    few = len(rows) < 3000
-    results = dict(zip(POLICIES, tried(POLICIES, range(FOLDS) if few else (0,)), strict=True))
-    if not few:
-        finalists = sorted(POLICIES, key=lambda policy: -results[policy].right.mean())[:3]
-        more = tried(finalists, (1,))
-        results = {policy: _joined([results[policy], result]) for policy, result in zip(finalists, more, strict=True)}
-    accuracies = {policy: float(result.right.mean()) for policy, result in results.items()}
-    best = max(accuracies.values())
-    judged = len(next(iter(results.values())).targets)
-    # Within half a standard error accuracy says nothing; the calibrated cross-entropy says more.
-    near = [policy for policy in results if accuracies[policy] >= best - np.sqrt(best * (1 - best) / judged) / 2]
-    chosen = min(near, key=lambda policy: calibrated_loss(results[policy].logits, results[policy].targets))
-    return chosen, accuracies[chosen]
-
-
-def _judge_fold(
-    task: _Task, features: _Features, rows: Ints, folds: Ints, policy: LinearPolicy, fold: int, seed: int
-) -> _HeldOut:
-    """The texts of one fold, judged by a model fitted on the others."""
-    inside, judged = rows[folds != fold], rows[folds == fold]
-    weights = features.fit(inside, task.targets[inside], len(task.labels), policy, seed)
-    centroids = unit_centroids(features.embeddings[inside], task.targets[inside], len(task.labels))
-    return _HeldOut(
-        weights.logits(features.embeddings[judged], features.ngrams[judged]),
-        task.targets[judged],
-        centroid_distances(features.embeddings[judged], centroids),
-    )
-
-
-def _joined(parts: Sequence[_HeldOut]) -> _HeldOut:
-    return _HeldOut(
-        np.concatenate([part.logits for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.distances for part in parts]),
-    )
-
-
-def _out_of_fold(task: _Task, features: _Features, policy: LinearPolicy, seed: int, progress: Progress) -> _HeldOut:
-    """Every training text, judged by a model fitted on the other folds; fold after fold."""
-    return _joined(
-        _in_parallel(
-            lambda fold: _judge_fold(task, features, task.rows, task.folds, policy, fold, seed),
-            range(FOLDS),
-            lambda done: progress(f"cross-fitting {task.name}", done, FOLDS),
-        )
-    )
-
-
-def _on_tuning(task: _Task, features: _Features, head: Head) -> _HeldOut:
+def _on_tuning(task: Task, features: Features, head: Head) -> HeldOut:
     embeddings = features.embeddings[task.tuning]
-    centroids = unit_centroids(features.embeddings[task.rows], task.targets[task.rows], len(task.labels))
+    distances = centroid_distances(embeddings, task.centroids(features, task.rows))
     logits = head.logits(embeddings, features.ngrams[task.tuning])
-    return _HeldOut(logits, task.targets[task.tuning], centroid_distances(embeddings, centroids))
+    return HeldOut(logits, task.targets[task.tuning], distances)
 
 
-def _out_of_scope(task: _Task, features: _Features, head: Head, held_out: _HeldOut, tuned: _HeldOut) -> OutOfScope:
-    """The score's scale from held-out training texts, its threshold from those that tune."""
+def _out_of_scope(task: Task, features: Features, held_out: HeldOut, tuned: HeldOut) -> OutOfScope:
+    """The score's scale from held-out training texts, its threshold from those that tune.
+
+    Known out-of-scope texts are not needed for it: what a threshold costs is seen on the texts in scope alone, and
+    the out-of-scope texts to come will not be like those that somebody thought of.
+    """
     energy = logit_energy(held_out.logits)
     scorer = OutOfScope(
-        unit_centroids(features.embeddings[task.rows], task.targets[task.rows], len(task.labels)),
+        task.centroids(features, task.rows),
         energy_mean=float(energy.mean()),
         energy_spread=max(float(energy.std()), 1e-6),
         distance_mean=float(held_out.distances.mean()),
         distance_spread=max(float(held_out.distances.std()), 1e-6),
         threshold=float("inf"),
     )
-    in_scope = out_of_scope_scores(
+    scores = out_of_scope_scores(
         (logit_energy(tuned.logits) - scorer.energy_mean) / scorer.energy_spread,
         (tuned.distances - scorer.distance_mean) / scorer.distance_spread,
     )
-    return replace(scorer, threshold=choose_threshold(in_scope, tuned.right, max_lost=MAX_LOST_IN_SCOPE))
+    return replace(scorer, threshold=choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE))
 
 
-def _reference(task: _Task, features: _Features, head: Head, held_out: _HeldOut, seed: int) -> Reference:
+def _reference(task: Task, features: Features, fitted: _Fitted, seed: int) -> Reference:
     sample = np.sort(np.random.default_rng(seed).permutation(task.rows)[:REFERENCE_TEXTS])
-    assert head.out_of_scope is not None
+    shares = np.bincount(fitted.held_out.targets, minlength=len(task.labels)) / len(task.rows)
     return Reference(
-        centroids=head.out_of_scope.centroids,
-        distances=held_out.distances,
-        confidence=label_probabilities(held_out.logits, head.temperature).max(axis=1),
+        centroids=task.centroids(features, task.rows),
+        distances=fitted.held_out.distances,
+        confidence=label_probabilities(fitted.held_out.logits, fitted.head.temperature).max(axis=1),
         embeddings=features.embeddings[sample],
-        label_shares=(np.bincount(held_out.targets, minlength=len(task.labels)) / len(held_out.targets)).astype(np.float32),
+        label_shares=shares.astype(np.float32),
     )
 
 
-def _in_parallel(work: Callable[[S], T], items: Iterable[S], on_done: Callable[[int], None]) -> list[T]:
-    """Run `work` on every item on all cores (numpy leaves the interpreter free), results in order."""
-    results = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for done, result in enumerate(pool.map(work, items), start=1):
-            results.append(result)
-            on_done(done)
-    return results
+def _choices(policy: LinearPolicy, accuracy: float) -> dict[str, float]:
+    names = ("embedding", "words", "characters", "strength")
+    return {name: getattr(policy, name) for name in names} | {"held_out_accuracy": round(accuracy, 4)}
 
 
 def _some(labels: Iterable[str | None]) -> str:

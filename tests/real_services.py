@@ -34,6 +34,7 @@ def start_or_skip(
             elasticsearch=elasticsearch,
             elasticsearch_major=elasticsearch_major,
             security=security,
+            short_start=True,
             cache=cache or services_cache(),
             progress=print,
         )

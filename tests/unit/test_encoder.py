@@ -1,0 +1,126 @@
+"""The encoder that serves: any text in, one embedding out, whatever stands beside it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_encoder import CONFIG, TEXTS, VOCABULARY, tiny_tokenizer_json, tiny_weights
+
+from models.encoder import Encoder
+from models.encoder_graph import build_encoder_graph
+from models.errors import ModelError
+from models.length_batches import split_by_length
+from models.quantization import quantize_encoder
+
+INT8 = quantize_encoder(tiny_weights(), CONFIG, tiny_tokenizer_json(), TEXTS, max_tokens=32)
+ENCODER = Encoder.from_bytes(INT8, tiny_tokenizer_json(), max_tokens=32, threads=1)
+LANES = Encoder.from_bytes(INT8, tiny_tokenizer_json(), max_tokens=32, threads=1, lanes=2)
+
+some_texts = st.lists(
+    st.one_of(
+        st.lists(st.sampled_from(VOCABULARY[5:]), max_size=12).map(" ".join),
+        st.text(st.characters(exclude_categories=[]), max_size=30),  # surrogates and NUL included
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_texts)
+def test_embedding_does_not_depend_on_batch_neighbours(texts: list[str]) -> None:
+    together = ENCODER.embed(texts)
+    alone = np.concatenate([ENCODER.embed([text]) for text in texts])
+    assert np.abs(together - alone).max() <= 1e-5
+    assert np.array_equal(together.argmax(axis=1), alone.argmax(axis=1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(some_texts)
+def test_two_lanes_give_what_one_gives(texts: list[str]) -> None:
+    assert np.abs(LANES.embed(texts) - ENCODER.embed(texts)).max() <= 1e-5
+
+
+@given(st.lists(st.integers(2, 40), max_size=200), st.integers(1, 20))
+def test_batches_hold_equal_lengths_and_every_row_once(lengths: list[int], limit: int) -> None:
+    batches = split_by_length(lengths, limit=limit)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert all(len(batch) <= limit and len({lengths[row] for row in batch}) == 1 for batch in batches)
+
+
+def test_embeddings_have_unit_length_and_keep_the_order() -> None:
+    embeddings = ENCODER.embed([*TEXTS, *reversed(TEXTS)])
+    assert embeddings.shape == (2 * len(TEXTS), ENCODER.dimensions)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(embeddings[: len(TEXTS)], embeddings[len(TEXTS) :][::-1], atol=1e-5)
+
+
+def test_no_texts_give_no_rows() -> None:
+    assert ENCODER.embed([]).shape == (0, ENCODER.dimensions)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\x00", "my\x00 card", "\ud800", "card \udfff arrived", "\ud83d\ude00", "x" * 1_000_000, " " * 1_000_000, "退款"],
+    ids=["empty", "nul", "nul inside", "high surrogate", "low surrogate", "split pair", "one huge word", "spaces", "chinese"],
+)
+def test_awkward_text_gets_a_finite_embedding(text: str) -> None:
+    (tokenized,) = ENCODER.tokenize([text])
+    assert 2 <= len(tokenized.ids) <= ENCODER.max_tokens
+    assert tokenized.characters == len(text)
+    assert np.isfinite(ENCODER.embed([text])).all()
+
+
+def test_lone_surrogate_does_not_change_the_words_around_it() -> None:
+    with_surrogate, without = ENCODER.tokenize(["my card\ud800", "my card"])
+    assert with_surrogate.ids.tolist() == without.ids.tolist()
+
+
+def test_words_behind_a_megabyte_of_spaces_are_still_read() -> None:
+    hidden, plain = ENCODER.tokenize([" " * 1500 + "my card" + " " * 5000, "my card"])
+    assert hidden.ids.tolist() == plain.ids.tolist()
+
+
+def test_long_text_is_cut_to_max_tokens() -> None:
+    (tokenized,) = ENCODER.tokenize(["my card " * 100])
+    assert len(tokenized.ids) == 32
+
+
+def test_padding_and_limit_written_in_tokenizer_json_are_not_used() -> None:
+    short, long = ENCODER.tokenize(["my card", "my card has not arrived where is the money refund please"])
+    assert len(short.ids) == 4
+    assert len(long.ids) == 13
+
+
+def test_unknown_share_counts_words_outside_the_vocabulary() -> None:
+    known, half, none, empty = ENCODER.tokenize(["my card", "my kartoffel", "退 款", ""])
+    assert (known.unknown_share, half.unknown_share, none.unknown_share, empty.unknown_share) == (0.0, 0.5, 1.0, 0.0)
+
+
+def test_encoder_is_rebuilt_from_its_bytes() -> None:
+    again = Encoder.from_bytes(ENCODER.model_bytes(), ENCODER.tokenizer_json, max_tokens=ENCODER.max_tokens, threads=1)
+    assert again.sha256 == ENCODER.sha256
+    np.testing.assert_allclose(again.embed(TEXTS), ENCODER.embed(TEXTS), atol=1e-6)
+
+
+def test_altered_file_is_refused_with_a_clear_error() -> None:
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Encoder.from_bytes(INT8[: len(INT8) // 2], tiny_tokenizer_json())
+
+
+def test_broken_tokenizer_is_refused_with_a_clear_error() -> None:
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
+        Encoder.from_bytes(INT8, "{}")
+
+
+def test_missing_gpu_runtime_is_named() -> None:
+    with pytest.raises(ModelError, match="onnxruntime-gpu"):
+        Encoder.from_bytes(INT8, tiny_tokenizer_json(), device="cuda")
+
+
+def test_float_and_integer_graphs_agree() -> None:
+    content = build_encoder_graph(tiny_weights(), CONFIG).SerializeToString()
+    exact = Encoder.from_bytes(content, tiny_tokenizer_json(), max_tokens=32, threads=1)
+    cosines = (exact.embed(TEXTS) * ENCODER.embed(TEXTS)).sum(axis=1)
+    assert cosines.min() > 0.99
