@@ -27,7 +27,9 @@ from models.heads import Floats, Head
 from models.ngrams import HASHING, NgramVocabulary
 
 FORMAT: Final = 1
-GOLDEN_TOLERANCE: Final = 0.25  # of a logit; other processors round integers otherwise, a wrong file is off by whole units
+GOLDEN_TOLERANCE: Final = (
+    0.25  # of a logit; other processors round integers otherwise, a wrong file is off by whole units
+)
 AWKWARD_TEXTS: Final = ("", " ", "\x00", "我要退款，还没到账", "ok", "🙂🙂", "word " * 400)
 _LIBRARIES: Final = ("numpy", "scipy", "onnx", "onnxruntime", "tokenizers", "safetensors", "scikit-learn")
 _WAY_OUT: Final = "publish the release again or roll back to another version"
@@ -76,7 +78,9 @@ class Notes:
     golden_texts: Sequence[str] = ()
 
 
-def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[dict[str, Any], dict[str, bytes]]:
+def pack(
+    classifier: Classifier, reference: Reference, notes: Notes
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The manifest and the files (sha256 to bytes) of a release, ready for `ReleaseRegistry.publish`."""
     encoder = classifier.encoder
     contents = {
@@ -98,7 +102,9 @@ def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[di
         "metrics": dict(notes.metrics),
         "training": dict(notes.training),
         "libraries": {library: importlib.metadata.version(library) for library in _LIBRARIES},
-        "files": {role: {"sha256": hashes[role], "bytes": len(content)} for role, content in contents.items()},
+        "files": {
+            role: {"sha256": hashes[role], "bytes": len(content)} for role, content in contents.items()
+        },
         "golden": _golden(classifier, [*notes.golden_texts, *AWKWARD_TEXTS]),
     }
     return manifest, {hashes[role]: content for role, content in contents.items()}
@@ -128,7 +134,10 @@ def unpack(
         version or str(described.get("version", "unpublished")),
         _load_encoder(described, blob, encoder, threads, device),
         NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
-        [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]],
+        [
+            Head.from_parts(head, _file(described, blob, f"head:{head['name']}"))
+            for head in described["heads"]
+        ],
     )
     _check_sizes(described, classifier)
     _replay(described, classifier)
@@ -145,7 +154,9 @@ def parse_manifest(manifest: bytes) -> dict[str, Any]:
     if missing or not isinstance(described, dict):
         raise ReleaseCorrupt(f"a manifest lacks {', '.join(sorted(missing))}; {_WAY_OUT}")
     if described["format"] != FORMAT:
-        raise ModelError(f"release {_name(described)} has format {described['format']}, this Headrace reads {FORMAT}; update it")
+        raise ModelError(
+            f"release {_name(described)} has format {described['format']}, this Headrace reads {FORMAT}; update it"
+        )
     return described
 
 
@@ -204,7 +215,10 @@ def _golden(classifier: Classifier, texts: Sequence[str]) -> dict[str, Any]:
         "tolerance": GOLDEN_TOLERANCE,
         "texts": list(texts),
         "logits": {name: np.round(rows.astype(np.float64), 4).tolist() for name, rows in logits.items()},
-        "labels": {name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)] for name, rows in logits.items()},
+        "labels": {
+            name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)]
+            for name, rows in logits.items()
+        },
     }
 
 

@@ -48,7 +48,9 @@ def unit_centroids(embeddings: Floats, targets: NDArray[np.int64], labels: int) 
 
 def centroid_distances(embeddings: Floats, centroids: Floats) -> Floats:
     """Cosine distance of each embedding to the nearest label centroid, in [0, 2], shape (texts,)."""
-    distances: Floats = np.float32(1.0) - multiply_rows(embeddings, np.ascontiguousarray(centroids.T)).max(axis=1)
+    distances: Floats = np.float32(1.0) - multiply_rows(embeddings, np.ascontiguousarray(centroids.T)).max(
+        axis=1
+    )
     return distances
 
 
@@ -70,11 +72,13 @@ class OutOfScope:
 
     def scores(self, embeddings: Floats, logits: Floats) -> Floats:
         """Shape (texts,), higher is farther."""
-        energy = logit_energy(logits)
-        distances = centroid_distances(embeddings, self.centroids)
-        return out_of_scope_scores(
-            (energy - self.energy_mean) / self.energy_spread, (distances - self.distance_mean) / self.distance_spread
-        )
+        return self.combined(logit_energy(logits), centroid_distances(embeddings, self.centroids))
+
+    def combined(self, energy: Floats, distances: Floats) -> Floats:
+        """The score from both parts, each standardised. energy, distances: (texts,)."""
+        first = (energy - np.float32(self.energy_mean)) / np.float32(self.energy_spread)
+        second = (distances - np.float32(self.distance_mean)) / np.float32(self.distance_spread)
+        return np.asarray((first + second) / 2, dtype=np.float32)
 
 
 def logit_energy(logits: Floats) -> Floats:
@@ -82,11 +86,6 @@ def logit_energy(logits: Floats) -> Floats:
     highest = logits.max(axis=1)
     energy: Floats = -(highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)))
     return energy
-
-
-def out_of_scope_scores(energy: Floats, distance: Floats) -> Floats:
-    """Both parts, standardised, in one score."""
-    return np.asarray((energy + distance) / 2, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,11 @@ class Head:
 
     def describe(self) -> dict[str, Any]:
         """Everything but the weights, for the manifest."""
-        description: dict[str, Any] = {"name": self.name, "labels": list(self.labels), "temperature": self.temperature}
+        description: dict[str, Any] = {
+            "name": self.name,
+            "labels": list(self.labels),
+            "temperature": self.temperature,
+        }
         if self.out_of_scope:
             numbers = ("energy_mean", "energy_spread", "distance_mean", "distance_spread", "threshold")
             description["out_of_scope"] = {name: getattr(self.out_of_scope, name) for name in numbers}
@@ -157,7 +160,9 @@ class Head:
     def from_parts(cls, description: Mapping[str, Any], weights: bytes) -> Self:
         """The reverse of `describe` and `to_bytes`. Raises ReleaseCorrupt when they do not fit together."""
         try:
-            tensors = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in load(weights).items()}
+            tensors = {
+                name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in load(weights).items()
+            }
             numbers = description.get("out_of_scope")
             head = cls(
                 name=description["name"],
@@ -171,7 +176,7 @@ class Head:
         except Exception as error:  # the parts come from outside: a release made elsewhere or altered
             raise ReleaseCorrupt(f"a head cannot be read ({error!r}); publish the release again") from error
         if {head.dense.shape[1], head.ngrams.shape[1], *head.bias.shape} != {len(head.labels)}:
-            raise ReleaseCorrupt(f"head {head.name!r} has weights for another number of labels; publish it again")
+            raise ReleaseCorrupt(
+                f"head {head.name!r} has weights for another number of labels; publish it again"
+            )
         return head
-
-

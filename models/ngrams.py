@@ -30,7 +30,9 @@ from scipy import sparse
 
 from models.errors import ReleaseCorrupt
 
-_KIND_BITS = 20  # 100,000 distinct n-grams of a kind: one in ten shares its bucket, which no accuracy here shows
+_KIND_BITS = (
+    20  # 100,000 distinct n-grams of a kind: one in ten shares its bucket, which no accuracy here shows
+)
 WORD_BUCKETS = 1 << _KIND_BITS  # words stand below, characters from here on
 BUCKETS = 2 * WORD_BUCKETS
 MAX_CHARACTERS = 8000  # of one text; a decision's text is cut at 8 kB as well
@@ -71,7 +73,9 @@ def hash_ngrams(texts: Sequence[str]) -> sparse.csr_array:
     texts: any strings, empty ones too. Returns shape (texts, BUCKETS), float32 counts, column indices sorted; a row
     depends on its own text only.
     """
-    chunks = [_hash_chunk(texts[start : start + _CHUNK_TEXTS]) for start in range(0, len(texts), _CHUNK_TEXTS)]
+    chunks = [
+        _hash_chunk(texts[start : start + _CHUNK_TEXTS]) for start in range(0, len(texts), _CHUNK_TEXTS)
+    ]
     if not chunks:
         return sparse.csr_array((0, BUCKETS), dtype=np.float32)
     return chunks[0] if len(chunks) == 1 else sparse.csr_array(sparse.vstack(chunks, format="csr"))
@@ -108,7 +112,9 @@ class NgramVocabulary:
             return sparse.csr_array((texts, 0), dtype=np.float32)
         places = np.minimum(np.searchsorted(self.buckets, counts.indices), len(self) - 1)
         known = self.buckets[places] == counts.indices
-        weights = (1.0 + np.log(counts.data.astype(np.float64))) * np.where(known, self.idf[places], self.unseen_idf)
+        weights = (1.0 + np.log(counts.data.astype(np.float64))) * np.where(
+            known, self.idf[places], self.unseen_idf
+        )
         rows = np.repeat(np.arange(texts), np.diff(counts.indptr))
         blocks = 2 * rows + (counts.indices >= WORD_BUCKETS)
         lengths = np.sqrt(np.bincount(blocks, weights=weights * weights, minlength=2 * texts))
@@ -128,7 +134,9 @@ class NgramVocabulary:
             tensors = load(content)
             return cls(tensors["buckets"], tensors["idf"], float(tensors["unseen_idf"][0]))
         except Exception as error:  # the bytes come from outside
-            raise ReleaseCorrupt(f"the n-gram vocabulary cannot be read ({error!r}); publish the release again") from error
+            raise ReleaseCorrupt(
+                f"the n-gram vocabulary cannot be read ({error!r}); publish the release again"
+            ) from error
 
 
 def _hash_chunk(texts: Sequence[str]) -> sparse.csr_array:
@@ -225,7 +233,9 @@ def _dense_characters(
 
 
 def _powers(count: int) -> NDArray[np.uint64]:
-    return np.multiply.accumulate(np.concatenate(([np.uint64(1)], np.full(count - 1, _PRIME, dtype=np.uint64))))
+    return np.multiply.accumulate(
+        np.concatenate(([np.uint64(1)], np.full(count - 1, _PRIME, dtype=np.uint64)))
+    )
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

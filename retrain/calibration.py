@@ -16,7 +16,9 @@ def fit_temperature(logits: Floats, targets: NDArray[np.int64]) -> float:
     def loss(log_temperature: float) -> float:
         return _cross_entropy(logits, targets, float(np.exp(log_temperature)))
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3})
+    found = minimize_scalar(
+        loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3}
+    )
     return float(np.exp(found.x))
 
 

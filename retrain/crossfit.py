@@ -5,10 +5,10 @@ folds together stand for texts to come, without touching the test rows.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from retrain.calibration import calibrated_loss
 from retrain.data import text_key
 from retrain.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
 from retrain.linear import LinearPolicy, LinearWeights, fit_softmax
+from retrain.progress import Progress
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -27,21 +28,17 @@ S = TypeVar("S")
 FOLDS: Final = 5
 SEARCH_TEXTS: Final = 10_000  # more do not change which policy wins, only how long it takes
 FINALISTS: Final = 3
+MIN_TUNING_TEXTS: Final = 200
 POLICIES: Final = (
     LinearPolicy(words=0.5, characters=0.5),
     LinearPolicy(words=1.0, characters=0.0),
     LinearPolicy(words=1.0, characters=1.0),
     LinearPolicy(words=2.0, characters=1.0, strength=10.0),
     LinearPolicy(words=1.0, characters=1.0, strength=4.0),
-    LinearPolicy(embedding=0.2, words=0.3, characters=4.0, strength=0.5),  # a script that the encoder cannot read
+    LinearPolicy(
+        embedding=0.2, words=0.3, characters=4.0, strength=0.5
+    ),  # a script that the encoder cannot read
 )
-
-
-class Progress(Protocol):
-    """Told how far a training is."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """stage: a short name. done, total: in units of that stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +71,20 @@ class Task:
     folds: Ints
     tuning: Ints
 
+    @property
+    def is_tuned(self) -> bool:
+        """Whether there are tuning rows enough to choose and calibrate with."""
+        return len(self.tuning) >= MIN_TUNING_TEXTS
+
     def fit(self, features: Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
         """The classifier of these texts."""
         embeddings, ngrams, targets = features.embeddings[rows], features.ngrams[rows], self.targets[rows]
         words, labels = features.words, len(self.labels)
         if features.kernels is None:
             return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed)
-        return fit_kernel_softmax(features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words)
+        return fit_kernel_softmax(
+            features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words
+        )
 
     def centroids(self, features: Features, rows: Ints) -> Floats:
         """Unit-length centroid of each label over these texts."""
@@ -114,7 +118,9 @@ class HeldOut:
 def assign_folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
     """A fold for each text: labels spread evenly, equal texts together."""
     first: dict[str, int] = {}
-    group = np.array([first.setdefault(text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64)
+    group = np.array(
+        [first.setdefault(text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64
+    )
     leaders = np.flatnonzero(group == np.arange(len(texts)))
     shuffled = np.random.default_rng(seed).permutation(leaders)
     by_label = shuffled[np.argsort(targets[shuffled], kind="stable")]
@@ -124,41 +130,67 @@ def assign_folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
 
 
 class CrossFit:
-    """Judges policies for one head, fold by fold, and remembers what it has judged."""
+    """Judges policies for one head, and remembers what it has judged."""
 
     def __init__(self, task: Task, features: Features, seed: int, progress: Progress) -> None:
         """Nothing is fitted yet."""
         self._task, self._features, self._seed, self._progress = task, features, seed, progress
         self._judged: dict[tuple[LinearPolicy, int, bool], HeldOut] = {}
+        self._fitted: dict[LinearPolicy, LinearWeights] = {}
 
     def choose(self) -> tuple[LinearPolicy, float]:
         """The policy that is best on unseen texts, and its accuracy there.
 
-        All are tried on one fold (few texts: two), the best few of them on one more (few texts: on all).
+        Enough tuning rows decide by themselves. Otherwise all policies are tried on one fold of the training rows (few
+        texts: two), the best few of them on one more (few texts: on all).
         """
+        stage = f"choosing for {self._task.name}"
+        if self._task.is_tuned:
+            in_parallel(self.fit, POLICIES, lambda done: self._progress(stage, done, len(POLICIES)))
+            return self._best({policy: self.on_tuning(policy) for policy in POLICIES})
         few = self._features.kernels is not None
         first, second = (range(2), range(FOLDS)) if few else (range(1), range(2))
-        stage = f"choosing for {self._task.name}"
         results = self._judge(POLICIES, first, stage, sampled=True)
         finalists = sorted(POLICIES, key=lambda policy: -results[policy].right.mean())[:FINALISTS]
-        results = self._judge(finalists, second, stage, sampled=True)
-        accuracies = {policy: float(result.right.mean()) for policy, result in results.items()}
-        best = max(accuracies.values())
-        # Within half a standard error accuracy says nothing; the calibrated cross-entropy says more.
-        noise = np.sqrt(best * (1 - best) / len(results[finalists[0]].targets)) / 2
-        near = [policy for policy in finalists if accuracies[policy] >= best - noise]
-        chosen = min(near, key=lambda policy: calibrated_loss(results[policy].logits, results[policy].targets))
-        return chosen, accuracies[chosen]
+        return self._best(self._judge(finalists, second, stage, sampled=True))
+
+    def fit(self, policy: LinearPolicy) -> LinearWeights:
+        """The classifier of all training rows."""
+        if policy not in self._fitted:
+            self._fitted[policy] = self._task.fit(self._features, self._task.rows, policy, self._seed)
+        return self._fitted[policy]
+
+    def on_tuning(self, policy: LinearPolicy) -> HeldOut:
+        """The tuning rows, judged by the classifier of all training rows."""
+        task, features = self._task, self._features
+        return self._judged_by(self.fit(policy), task.centroids(features, task.rows), task.tuning)
 
     def held_out(self, policy: LinearPolicy) -> HeldOut:
-        """Every training text, judged by a model fitted on the other folds; fold after fold."""
+        """Every training row, judged by a model fitted on the other folds; fold after fold."""
         return self._judge([policy], range(FOLDS), f"cross-fitting {self._task.name}", sampled=False)[policy]
+
+    def _best(self, results: Mapping[LinearPolicy, HeldOut]) -> tuple[LinearPolicy, float]:
+        accuracies = {policy: float(result.right.mean()) for policy, result in results.items()}
+        best = max(accuracies.values())
+        judged = len(next(iter(results.values())).targets)
+        # Within half a standard error accuracy says nothing; the calibrated cross-entropy says more.
+        near = [
+            policy
+            for policy in results
+            if accuracies[policy] >= best - np.sqrt(best * (1 - best) / judged) / 2
+        ]
+        chosen = min(
+            near, key=lambda policy: calibrated_loss(results[policy].logits, results[policy].targets)
+        )
+        return chosen, accuracies[chosen]
 
     def _judge(
         self, policies: Sequence[LinearPolicy], folds: Sequence[int], stage: str, *, sampled: bool
     ) -> dict[LinearPolicy, HeldOut]:
         sampled = sampled and len(self._task.rows) > SEARCH_TEXTS
-        missing = [(p, fold, sampled) for p in policies for fold in folds if (p, fold, sampled) not in self._judged]
+        missing = [
+            (p, fold, sampled) for p in policies for fold in folds if (p, fold, sampled) not in self._judged
+        ]
         found = in_parallel(self._judge_fold, missing, lambda done: self._progress(stage, done, len(missing)))
         self._judged.update(zip(missing, found, strict=True))
         return {p: HeldOut.joined([self._judged[p, fold, sampled] for fold in folds]) for p in policies}
@@ -166,16 +198,18 @@ class CrossFit:
     def _judge_fold(self, what: tuple[LinearPolicy, int, bool]) -> HeldOut:
         """The texts of one fold, judged by a model fitted on the others."""
         policy, fold, sampled = what
-        task, features = self._task, self._features
-        rows, folds = task.rows, task.folds
+        rows, folds = self._task.rows, self._task.folds
         if sampled:
             kept = np.sort(np.random.default_rng(self._seed).permutation(len(rows))[:SEARCH_TEXTS])
             rows, folds = rows[kept], folds[kept]
-        inside, judged = rows[folds != fold], rows[folds == fold]
-        weights = task.fit(features, inside, policy, self._seed)
-        embeddings = features.embeddings[judged]
-        distances = centroid_distances(embeddings, task.centroids(features, inside))
-        return HeldOut(weights.logits(embeddings, features.ngrams[judged]), task.targets[judged], distances)
+        inside = rows[folds != fold]
+        weights = self._task.fit(self._features, inside, policy, self._seed)
+        return self._judged_by(weights, self._task.centroids(self._features, inside), rows[folds == fold])
+
+    def _judged_by(self, weights: LinearWeights, centroids: Floats, rows: Ints) -> HeldOut:
+        embeddings = self._features.embeddings[rows]
+        logits = weights.logits(embeddings, self._features.ngrams[rows])
+        return HeldOut(logits, self._task.targets[rows], centroid_distances(embeddings, centroids))
 
 
 def in_parallel(work: Callable[[S], T], items: Iterable[S], on_done: Callable[[int], None]) -> list[T]:

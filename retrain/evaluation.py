@@ -12,8 +12,7 @@ from models.classifier import Classifier
 from models.decision import HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
-from retrain.crossfit import Progress
-from retrain.quick import no_progress
+from retrain.progress import Progress, no_progress
 
 _BATCH_TEXTS: Final = 256
 _Z95: Final = 1.959963984540054
@@ -43,8 +42,7 @@ class OosMetrics:
 class HeadMetrics:
     """One head's figures on in-scope texts, before rejection. ci95: Wilson's interval. ece: expected calibration error.
 
-    right: for each scored text whether it was decided rightly. rows: which of the given texts those are. slices: by
-    "column=value", which of the scored texts belong to it. These three are for paired tests.
+    right: for each scored text whether it was decided rightly (for paired tests). rows: which of the given texts those are.
     """
 
     head: str
@@ -58,19 +56,26 @@ class HeadMetrics:
     oos: OosMetrics | None
     right: NDArray[np.bool_] = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
-    slices: Mapping[str, NDArray[np.bool_]] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded for people."""
-        oos = None if self.oos is None else {name: _round(getattr(self.oos, name)) for name in OosMetrics.__slots__}
+        oos = (
+            None
+            if self.oos is None
+            else {name: _round(getattr(self.oos, name)) for name in OosMetrics.__slots__}
+        )
         return {
             "texts": self.texts,
             "accuracy": _round(self.accuracy),
             "accuracy_ci95": [_round(bound) for bound in self.accuracy_ci95],
             "macro_f1": _round(self.macro_f1),
             "ece": _round(self.ece),
-            "per_label": {label: {k: _round(v) for k, v in values.items()} for label, values in self.per_label.items()},
-            "per_slice": {name: {k: _round(v) for k, v in values.items()} for name, values in self.per_slice.items()},
+            "per_label": {
+                label: {k: _round(v) for k, v in values.items()} for label, values in self.per_label.items()
+            },
+            "per_slice": {
+                name: {k: _round(v) for k, v in values.items()} for name, values in self.per_slice.items()
+            },
             "oos": oos,
         }
 
@@ -95,14 +100,22 @@ def evaluate(
         scored = [index for index, row in enumerate(rows) if name in row.labels]
         if scored:
             strange = oos_label if number == 0 else None
-            metrics[name] = score_head(name, [rows[i] for i in scored], [decisions[name][i] for i in scored], scored, strange)
+            metrics[name] = score_head(
+                name, [rows[i] for i in scored], [decisions[name][i] for i in scored], scored, strange
+            )
     if not metrics:
-        raise TrainingDataError(f"no row has a label for any of the heads {', '.join(classifier.heads)}; check the columns")
+        raise TrainingDataError(
+            f"no row has a label for any of the heads {', '.join(classifier.heads)}; check the columns"
+        )
     return metrics
 
 
 def score_head(
-    name: str, rows: Sequence[Row], decisions: Sequence[HeadDecision], numbers: Sequence[int], oos_label: str | None
+    name: str,
+    rows: Sequence[Row],
+    decisions: Sequence[HeadDecision],
+    numbers: Sequence[int],
+    oos_label: str | None,
 ) -> HeadMetrics:
     """Figures of one head. rows, decisions: of the same texts. numbers: where those stand among all texts."""
     wanted = np.array([row.labels[name] for row in rows], dtype=object)
@@ -129,7 +142,6 @@ def score_head(
         oos=_oos_metrics(decisions, in_scope, given == wanted) if not in_scope.all() else None,
         right=right,
         rows=np.asarray(numbers, dtype=np.int64)[in_scope],
-        slices=slices | {f"{name}={label}": y_true == label for label in np.unique(y_true)},
     )
 
 
@@ -144,7 +156,9 @@ def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, flo
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
-def expected_calibration_error(probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:
+def expected_calibration_error(
+    probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15
+) -> float:
     """Mean distance between what was promised and what came true, over equally filled bins.
 
     Source: Guo et al. (2017); equal filling after Nguyen and O'Connor (2015).
@@ -195,7 +209,9 @@ def _oos_metrics(
 
 def _per_label(wanted: NDArray[np.str_], given: NDArray[np.str_]) -> dict[str, dict[str, float]]:
     labels = np.unique(wanted)
-    precision, recall, f1, support = precision_recall_fscore_support(wanted, given, labels=labels, zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        wanted, given, labels=labels, zero_division=0
+    )
     return {
         str(label): {"precision": float(p), "recall": float(r), "f1": float(f), "texts": float(n)}
         for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)

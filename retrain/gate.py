@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from models.errors import TrainingDataError
-from retrain.evaluation import HeadMetrics
+from retrain.data import Row
+from retrain.evaluation import HeadMetrics, slices_of
 
 MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
 
@@ -57,7 +58,9 @@ def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool
     Source: McNemar (1947); exact binomial form, Fagerland, Lydersen and Laake (2013).
     """
     if champion_right.shape != challenger_right.shape:
-        raise TrainingDataError(f"compared {len(champion_right)} with {len(challenger_right)} texts; score both on the same ones")
+        raise TrainingDataError(
+            f"compared {len(champion_right)} with {len(challenger_right)} texts; score both on the same ones"
+        )
     only_champion = int((champion_right & ~challenger_right).sum())
     only_challenger = int((challenger_right & ~champion_right).sum())
     differing = only_champion + only_challenger
@@ -67,15 +70,24 @@ def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool
     return Comparison(texts, shares[0], shares[1], only_champion, only_challenger, p_value)
 
 
-def judge(champion: HeadMetrics, challenger: HeadMetrics, policy: GatePolicy | None = None) -> Verdict:
-    """The gate's word on two results of `evaluate`, on the same texts, for the same head.
+def judge_heads(
+    champion: HeadMetrics, challenger: HeadMetrics, rows: Sequence[Row], policy: GatePolicy | None = None
+) -> Verdict:
+    """The gate's word on two results of `evaluate` for one head. rows: those that both were given.
 
-    A label that the champion does not know counts as an error of its: that is what a new label is about.
-    Raises TrainingDataError when the two were scored on different texts.
+    Groups of texts are the labels, the lengths and the data's slice columns. A label that the champion does not know
+    counts as an error of its: that is what a new label is about. Raises TrainingDataError for different texts.
     """
     if not np.array_equal(champion.rows, challenger.rows):
-        raise TrainingDataError("champion and challenger were scored on different texts; score both on the same ones")
-    return judge_texts(champion.right, challenger.right, challenger.slices, policy)
+        raise TrainingDataError(
+            "champion and challenger were scored on different texts; score both on the same ones"
+        )
+    scored = [rows[index] for index in challenger.rows]
+    labels = np.array([row.labels.get(challenger.head, "") for row in scored])
+    slices = slices_of(scored) | {
+        f"{challenger.head}={label}": labels == label for label in np.unique(labels)
+    }
+    return judge_texts(champion.right, challenger.right, slices, policy)
 
 
 def judge_texts(
@@ -88,11 +100,14 @@ def judge_texts(
     policy = policy or GatePolicy()
     overall = compare(champion_right, challenger_right)
     members = {name: member for name, member in (slices or {}).items() if member.sum() >= MIN_SLICE_TEXTS}
-    by_slice = {name: compare(champion_right[member], challenger_right[member]) for name, member in members.items()}
+    by_slice = {
+        name: compare(champion_right[member], challenger_right[member]) for name, member in members.items()
+    }
     worse = tuple(
         name
         for name, found in by_slice.items()
-        if found.only_champion > found.only_challenger and found.p_value < policy.slice_significance / len(by_slice)
+        if found.only_champion > found.only_challenger
+        and found.p_value < policy.slice_significance / len(by_slice)
     )
     passed, reason = _reason(overall, by_slice, worse, policy)
     return Verdict(passed, reason, overall, by_slice, worse)
@@ -106,7 +121,10 @@ def _reason(
         f"({overall.only_challenger} better, {overall.only_champion} worse, p = {overall.p_value:.2g})"
     )
     if overall.texts < policy.min_texts:
-        return False, f"not released: only {overall.texts} held-out texts, {policy.min_texts} are needed to tell"
+        return (
+            False,
+            f"not released: only {overall.texts} held-out texts, {policy.min_texts} are needed to tell",
+        )
     if overall.only_challenger <= overall.only_champion:
         return False, f"not released: the challenger is not better, {counted}"
     if overall.p_value > policy.significance:

@@ -13,7 +13,8 @@ from models.encoder import Encoder
 from models.errors import TrainingDataError
 from retrain.data import Dataset
 from retrain.evaluation import HeadMetrics, evaluate
-from retrain.quick import Progress, Trained, no_progress, train_quick
+from retrain.progress import Progress, no_progress
+from retrain.quick import Trained, train_quick
 
 GOLDEN_TEXTS: Final = 24
 _SHARED_FILES: Final = ("encoder", "tokenizer")
@@ -69,7 +70,9 @@ def train_release(
     started = clock()
     tested = dataset.part("test")
     if not tested:
-        raise TrainingDataError("no row is left to test on; give the data a split column with test rows, or more texts")
+        raise TrainingDataError(
+            "no row is left to test on; give the data a split column with test rows, or more texts"
+        )
     trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
     classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
@@ -126,5 +129,8 @@ def _report(
         "model_bytes": sum(own),
         "fast_path": None,
         "oos": None if oos is None else primary.as_json()["oos"],
-        "heads": {name: {"accuracy": round(found.accuracy, 4), "macro_f1": round(found.macro_f1, 4)} for name, found in metrics.items()},
+        "heads": {
+            name: {"accuracy": round(found.accuracy, 4), "macro_f1": round(found.macro_f1, 4)}
+            for name, found in metrics.items()
+        },
     }

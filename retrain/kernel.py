@@ -75,7 +75,9 @@ def fit_kernel_softmax(
     return LinearWeights(dense, scale[:, None] * np.asarray(ngrams.T @ combination), bias)
 
 
-def _minimise(features: Floats, targets: NDArray[np.int64], labels: int, decay: float) -> tuple[Floats, Floats]:
+def _minimise(
+    features: Floats, targets: NDArray[np.int64], labels: int, decay: float
+) -> tuple[Floats, Floats]:
     """Softmax regression on dense features by L-BFGS: weights (features, labels) and bias (labels,)."""
     texts, size = features.shape
     rows = np.arange(texts)

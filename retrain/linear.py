@@ -74,11 +74,18 @@ def fit_softmax(
 
 def _scaled(matrix: sparse.csr_array, scale: Floats) -> sparse.csr_array:
     """Each column times its scale."""
-    return sparse.csr_array((matrix.data * scale[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape)
+    return sparse.csr_array(
+        (matrix.data * scale[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape
+    )
 
 
 def _descend(
-    dense: Floats, hashed: sparse.csr_array, targets: NDArray[np.int64], labels: int, policy: LinearPolicy, seed: int
+    dense: Floats,
+    hashed: sparse.csr_array,
+    targets: NDArray[np.int64],
+    labels: int,
+    policy: LinearPolicy,
+    seed: int,
 ) -> list[Floats]:
     shapes = (dense.shape[1], labels), (hashed.shape[1], labels), (1, labels)
     parameters = [np.zeros(shape, dtype=np.float32) for shape in shapes]
@@ -98,7 +105,11 @@ def _descend(
 
 
 def _gradients(
-    parameters: list[Floats], dense: Floats, hashed: sparse.csr_array, targets: NDArray[np.int64], decay: float
+    parameters: list[Floats],
+    dense: Floats,
+    hashed: sparse.csr_array,
+    targets: NDArray[np.int64],
+    decay: float,
 ) -> list[Floats]:
     errors = dense @ parameters[0] + np.asarray(hashed @ parameters[1]) + parameters[2]
     errors -= errors.max(axis=1, keepdims=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from models.bundle import Reference
 from models.encoder import Encoder
@@ -19,26 +19,22 @@ from models.heads import (
     Floats,
     Head,
     OutOfScope,
-    centroid_distances,
     label_probabilities,
     logit_energy,
-    out_of_scope_scores,
 )
 from models.ngrams import NgramVocabulary, hash_ngrams
 from retrain.calibration import choose_threshold, fit_temperature
-from retrain.crossfit import CrossFit, Features, HeldOut, Progress, Task, assign_folds
+from retrain.crossfit import CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
 from retrain.linear import LinearPolicy
+from retrain.progress import Progress, no_progress
 from retrain.vocabulary import build_vocabulary, drop_unused_kind
+
+__all__ = ["Progress", "Trained", "embed_texts", "no_progress", "train_quick"]
 
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
 REFERENCE_TEXTS: Final = 1000
-MIN_TUNING_TEXTS: Final = 200  # fewer cannot calibrate
 _EMBED_TEXTS: Final = 1024
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Progress that nobody looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +105,14 @@ class _Fitted:
 def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> Task:
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
     if oos_label is not None and not any(row.labels.get(name) == oos_label for row in rows):
-        raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}")
+        raise TrainingDataError(
+            f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}"
+        )
     labels = tuple(sorted(found - {oos_label}))
     if len(labels) < 2:
-        raise TrainingDataError(f"head {name!r} has {len(labels)} label(s) to train ({_some(labels)}); it needs two")
+        raise TrainingDataError(
+            f"head {name!r} has {len(labels)} label(s) to train ({_some(labels)}); it needs two"
+        )
     number = {label: index for index, label in enumerate(labels)}
     targets = np.array([number.get(row.labels.get(name, ""), -1) for row in rows], dtype=np.int64)
     trains = np.array([row.split == "train" for row in rows])
@@ -126,43 +126,38 @@ def _train_head(task: Task, features: Features, seed: int, primary: bool, progre
     policy, accuracy = cross.choose()
     held_out = cross.held_out(policy)
     progress(f"fitting {task.name}", 0, 1)
-    weights = task.fit(features, task.rows, policy, seed)
-    head = Head(task.name, task.labels, weights.dense, weights.ngrams, weights.bias, temperature=1.0).rounded()
+    weights = cross.fit(policy)
     # With tuning rows the head itself is calibrated; without them, its siblings of the folds stand for it.
-    tuned = _on_tuning(task, features, head) if len(task.tuning) >= MIN_TUNING_TEXTS else held_out
-    head = replace(head, temperature=fit_temperature(tuned.logits, tuned.targets))
-    if primary:
-        head = replace(head, out_of_scope=_out_of_scope(task, features, held_out, tuned))
+    tuned = cross.on_tuning(policy) if task.is_tuned else held_out
+    head = Head(
+        task.name,
+        task.labels,
+        weights.dense,
+        weights.ngrams,
+        weights.bias,
+        temperature=fit_temperature(tuned.logits, tuned.targets),
+        out_of_scope=_out_of_scope(task, features, tuned) if primary else None,
+    )
     progress(f"fitting {task.name}", 1, 1)
     return _Fitted(head.rounded(), _choices(policy, accuracy), held_out)
 
 
-def _on_tuning(task: Task, features: Features, head: Head) -> HeldOut:
-    embeddings = features.embeddings[task.tuning]
-    distances = centroid_distances(embeddings, task.centroids(features, task.rows))
-    logits = head.logits(embeddings, features.ngrams[task.tuning])
-    return HeldOut(logits, task.targets[task.tuning], distances)
-
-
-def _out_of_scope(task: Task, features: Features, held_out: HeldOut, tuned: HeldOut) -> OutOfScope:
-    """The score's scale from held-out training texts, its threshold from those that tune.
+def _out_of_scope(task: Task, features: Features, tuned: HeldOut) -> OutOfScope:
+    """The score's scale and threshold, from unseen texts in scope.
 
     Known out-of-scope texts are not needed for it: what a threshold costs is seen on the texts in scope alone, and
     the out-of-scope texts to come will not be like those that somebody thought of.
     """
-    energy = logit_energy(held_out.logits)
+    energy = logit_energy(tuned.logits)
     scorer = OutOfScope(
         task.centroids(features, task.rows),
         energy_mean=float(energy.mean()),
         energy_spread=max(float(energy.std()), 1e-6),
-        distance_mean=float(held_out.distances.mean()),
-        distance_spread=max(float(held_out.distances.std()), 1e-6),
+        distance_mean=float(tuned.distances.mean()),
+        distance_spread=max(float(tuned.distances.std()), 1e-6),
         threshold=float("inf"),
     )
-    scores = out_of_scope_scores(
-        (logit_energy(tuned.logits) - scorer.energy_mean) / scorer.energy_spread,
-        (tuned.distances - scorer.distance_mean) / scorer.distance_spread,
-    )
+    scores = scorer.combined(energy, tuned.distances)
     return replace(scorer, threshold=choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE))
 
 

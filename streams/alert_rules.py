@@ -1,7 +1,7 @@
 """Rules that turn what the monitor sees into alerts: one alert for one cause, resolved when it is over.
 
 A surge fires when a label's share in a full window reaches its limit *and* could hardly come from the group's own usual
-share; it resolves at four fifths of the limit, and then keeps still for one window. A group whose window holds mostly the
+share; it resolves well below the limit, and then keeps still for one window. A group whose window holds mostly the
 events of a surge that is already told (a symbol of a topic) joins that surge instead of telling it again.
 """
 
@@ -19,7 +19,7 @@ from streams.records import Alert
 from streams.windows import GroupedWindows, LabelWindow, WindowEntry
 
 ALL: Final = "all"
-_CALM: Final = 0.8  # of the limit: hysteresis
+_CALM: Final = 0.7  # of the limit: hysteresis, three standard deviations of a window of 40
 _CHANCE: Final = 1e-4  # a share that the usual one gives at least so often is no surge
 _USUAL_WINDOWS: Final = 10.0  # how many windows the usual share remembers
 _SAME_CAUSE: Final = 0.5  # share of a window's hits that belong to a surge already told
@@ -128,7 +128,7 @@ class AlertRules:
         name = fingerprint("surge", app, surge.head, surge.label, surge.by or ALL, group)
         joined = next((told for told in self._told.values() if _key(surge, group) in told.members), None)
         if joined is not None:
-            self._extend(joined, window, surge)
+            self._extend(joined, entry, surge)
             return self._calm(app, rule, group, window, joined, at)
         usual = _update_usual(rule, group, entry.label == surge.label)
         if not self._is_surge(rule, group, window, usual):
@@ -149,16 +149,18 @@ class AlertRules:
             return False
         return bool(binom.sf(window.counts[rule.surge.label] - 1, len(window.entries), usual) < _CHANCE)
 
-    def _extend(self, told: _Told, window: LabelWindow, surge: Surge) -> None:
-        if window.entries[-1].label == surge.label:
-            told.hits.add(window.entries[-1].number)
+    def _extend(self, told: _Told, entry: WindowEntry, surge: Surge) -> None:
+        if entry.label == surge.label:
+            told.hits.add(entry.number)
             if len(told.hits) > 10_000:
                 told.hits = set(sorted(told.hits)[-5_000:])
 
     def _calm(self, app: str, rule: _Rule, group: str, window: LabelWindow, told: _Told, at: str) -> Alert | None:
         """Leave the surge when this group is calm; the last member to leave resolves it."""
         surge = rule.surge
-        if window.share(surge.label) > _CALM * surge.share:
+        usual = rule.usual.get(group, 0.0)
+        calm = _CALM * surge.share  # a group for which even that is usual is calm half way to the limit
+        if window.share(surge.label) > (calm if usual < calm else (surge.share + usual) / 2):
             return None
         told.members.discard(_key(surge, group))
         rule.still[group] = surge.window
@@ -167,7 +169,7 @@ class AlertRules:
         name = next(name for name, other in self._told.items() if other is told)
         del self._told[name]
         resolved = surge.model_copy(update={"by": None if told.by == ALL else told.by})
-        return _surge_alert(app, resolved, told.group, window, rule.usual.get(group, 0.0), name, "resolved", at)
+        return _surge_alert(app, resolved, told.group, window, usual, name, "resolved", at)
 
 
 @dataclass(slots=True)

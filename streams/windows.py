@@ -31,7 +31,9 @@ class LabelWindow:
     newest_seconds: float = float("-inf")
 
     def add(self, entry: WindowEntry) -> None:
-        """Take the newest in and drop what is too many or too old. A late entry is kept where it is not too old itself."""
+        """Take the newest in and drop what is too many or too old. A late entry is left out where it is too old itself."""
+        if entry.at_seconds < self.newest_seconds - self.max_age_seconds:
+            return
         self.newest_seconds = max(self.newest_seconds, entry.at_seconds)
         self.entries.append(entry)
         self.counts[entry.label] += 1

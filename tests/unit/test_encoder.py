@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_encoder import CONFIG, TEXTS, VOCABULARY, tiny_tokenizer_json, tiny_weights
+from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
 
 from models.encoder import Encoder
 from models.encoder_graph import build_encoder_graph
@@ -12,9 +12,9 @@ from models.errors import ModelError
 from models.length_batches import split_by_length
 from models.quantization import quantize_encoder
 
-INT8 = quantize_encoder(tiny_weights(), CONFIG, tiny_tokenizer_json(), TEXTS, max_tokens=32)
-ENCODER = Encoder.from_bytes(INT8, tiny_tokenizer_json(), max_tokens=32, threads=1)
-LANES = Encoder.from_bytes(INT8, tiny_tokenizer_json(), max_tokens=32, threads=1, lanes=2)
+INT8 = quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32)
+ENCODER = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=1)
+LANES = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=1, lanes=2)
 
 some_texts = st.lists(
     st.one_of(
@@ -106,7 +106,7 @@ def test_encoder_is_rebuilt_from_its_bytes() -> None:
 
 def test_altered_file_is_refused_with_a_clear_error() -> None:
     with pytest.raises(ModelError, match="cannot be loaded"):
-        Encoder.from_bytes(INT8[: len(INT8) // 2], tiny_tokenizer_json())
+        Encoder.from_bytes(INT8[: len(INT8) // 2], small_tokenizer_json())
 
 
 def test_broken_tokenizer_is_refused_with_a_clear_error() -> None:
@@ -116,11 +116,11 @@ def test_broken_tokenizer_is_refused_with_a_clear_error() -> None:
 
 def test_missing_gpu_runtime_is_named() -> None:
     with pytest.raises(ModelError, match="onnxruntime-gpu"):
-        Encoder.from_bytes(INT8, tiny_tokenizer_json(), device="cuda")
+        Encoder.from_bytes(INT8, small_tokenizer_json(), device="cuda")
 
 
 def test_float_and_integer_graphs_agree() -> None:
-    content = build_encoder_graph(tiny_weights(), CONFIG).SerializeToString()
-    exact = Encoder.from_bytes(content, tiny_tokenizer_json(), max_tokens=32, threads=1)
+    content = build_encoder_graph(small_weights(), CONFIG).SerializeToString()
+    exact = Encoder.from_bytes(content, small_tokenizer_json(), max_tokens=32, threads=1)
     cosines = (exact.embed(TEXTS) * ENCODER.embed(TEXTS)).sum(axis=1)
     assert cosines.min() > 0.99

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
-from tiny_encoder import CONFIG, VOCABULARY, tiny_weights
+from small_bert import CONFIG, VOCABULARY, small_weights
 
 from models.encoder_graph import build_encoder_graph, linear_layers
 from models.errors import ModelError
@@ -23,7 +23,7 @@ def run(model: onnx.ModelProto, ids: NDArray[np.int32]) -> NDArray[np.float32]:
 
 def bert_in_numpy(ids: NDArray[np.int32]) -> NDArray[np.float64]:
     """The same encoder written from the paper (Devlin et al., 2019) in float64; ids (tokens,), result (hidden,)."""
-    tensors = {name: tensor.astype(np.float64) for name, tensor in tiny_weights().items()}
+    tensors = {name: tensor.astype(np.float64) for name, tensor in small_weights().items()}
 
     def linear(name: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
         return value @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
@@ -59,31 +59,31 @@ def bert_in_numpy(ids: NDArray[np.int32]) -> NDArray[np.float64]:
 
 def test_graph_computes_bert_with_mean_pooling_and_unit_length() -> None:
     expected = np.stack([bert_in_numpy(row) for row in IDS])
-    np.testing.assert_allclose(run(build_encoder_graph(tiny_weights(), CONFIG), IDS), expected, atol=1e-5)
+    np.testing.assert_allclose(run(build_encoder_graph(small_weights(), CONFIG), IDS), expected, atol=1e-5)
 
 
 def test_graph_passes_onnx_checks_and_names_its_ends() -> None:
-    model = build_encoder_graph(tiny_weights(), CONFIG)
+    model = build_encoder_graph(small_weights(), CONFIG)
     onnx.checker.check_model(model)
     assert [value.name for value in model.graph.input] == ["input_ids"]
     assert [value.name for value in model.graph.output] == ["embedding"]
 
 
 def test_same_weights_give_the_same_bytes() -> None:
-    first, second = (build_encoder_graph(tiny_weights(), CONFIG).SerializeToString() for _ in range(2))
+    first, second = (build_encoder_graph(small_weights(), CONFIG).SerializeToString() for _ in range(2))
     assert first == second
 
 
 def test_weights_of_a_task_model_are_read_with_their_prefix() -> None:
-    prefixed = {f"bert.{name}": tensor for name, tensor in tiny_weights().items()}
-    plain = run(build_encoder_graph(tiny_weights(), CONFIG), IDS)
+    prefixed = {f"bert.{name}": tensor for name, tensor in small_weights().items()}
+    plain = run(build_encoder_graph(small_weights(), CONFIG), IDS)
     np.testing.assert_array_equal(run(build_encoder_graph(prefixed, CONFIG), IDS), plain)
 
 
 def test_taps_give_out_every_linear_layers_input() -> None:
-    model = build_encoder_graph(tiny_weights(), CONFIG, taps=True)
+    model = build_encoder_graph(small_weights(), CONFIG, taps=True)
     names = {value.name for value in model.graph.output} - {"embedding"}
-    assert names == {f"{name}.input" for name in linear_layers(tiny_weights(), CONFIG)}
+    assert names == {f"{name}.input" for name in linear_layers(small_weights(), CONFIG)}
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_taps_give_out_every_linear_layers_input() -> None:
 )
 def test_what_the_builder_would_get_wrong_is_refused(key: str, value: str) -> None:
     with pytest.raises(ModelError, match=value):
-        build_encoder_graph(tiny_weights(), {**CONFIG, key: value})
+        build_encoder_graph(small_weights(), {**CONFIG, key: value})
 
 
 def test_missing_tensor_is_named() -> None:
-    weights = tiny_weights()
+    weights = small_weights()
     del weights["encoder.layer.1.output.dense.bias"]
     with pytest.raises(ModelError, match=r"encoder\.layer\.1\.output\.dense\.bias"):
         build_encoder_graph(weights, CONFIG)
@@ -106,4 +106,4 @@ def test_missing_tensor_is_named() -> None:
 def test_missing_size_in_the_config_is_named() -> None:
     config = {key: value for key, value in CONFIG.items() if key != "hidden_size"}
     with pytest.raises(ModelError, match="hidden_size"):
-        build_encoder_graph(tiny_weights(), config)
+        build_encoder_graph(small_weights(), config)

@@ -35,7 +35,7 @@ TEXTS = (
 )
 
 
-def tiny_weights(seed: int = 0) -> dict[str, NDArray[np.float32]]:
+def small_weights(seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """Tensors under the names of a BERT's model.safetensors; one channel of every LayerNorm is ten times the others."""
     random = np.random.default_rng(seed)
     hidden, intermediate = 32, 64
@@ -70,7 +70,7 @@ def tiny_weights(seed: int = 0) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
-def tiny_tokenizer_json() -> str:
+def small_tokenizer_json() -> str:
     """A tokenizer.json like BERT's, with the padding and truncation that published files carry."""
     return json.dumps(
         {

@@ -1,0 +1,1 @@
+"""Benchmarks: equal work, measured side by side in one run, JSON out."""
