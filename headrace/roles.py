@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
-from streams.labelling import RetrainPolicy
 
 from connectors.ports import DecisionStore
 from headrace import start_positions
@@ -21,6 +20,7 @@ from streams.application import Application
 from streams.classify import ClassifyHandler, Outcome, wall_clock_ms
 from streams.faust_app import Producer, Role
 from streams.indexer import IndexerCounts, indexer_engine
+from streams.labelling import RetrainPolicy
 from streams.metrics import Metrics
 from streams.monitor import MonitorHandler, monitor_engine
 from streams.recommend import RecommendHandler

@@ -127,20 +127,26 @@ def unpack(
     described = parse_manifest(manifest)
     if described["hashing"] != HASHING:
         raise ModelError(
-            f"release {_name(described)} hashes n-grams as {described['hashing']!r}, this Headrace as {HASHING!r}; train it again"
+            f"release {_name(described)} hashes n-grams as {described['hashing']!r}, "
+            f"this Headrace as {HASHING!r}; train it again"
         )
-    classifier = Classifier(
-        described["model"],
-        version or str(described.get("version", "unpublished")),
-        _load_encoder(described, blob, encoder, threads, device),
-        NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
-        [
-            Head.from_parts(head, _file(described, blob, f"head:{head['name']}"))
-            for head in described["heads"]
-        ],
-    )
-    _check_sizes(described, classifier)
-    _replay(described, classifier)
+    try:
+        classifier = Classifier(
+            described["model"],
+            version or str(described.get("version", "unpublished")),
+            _load_encoder(described, blob, encoder, threads, device),
+            NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
+            [
+                Head.from_parts(head, _file(described, blob, f"head:{head['name']}"))
+                for head in described["heads"]
+            ],
+        )
+        _check_sizes(described, classifier)
+        _replay(described, classifier)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ReleaseCorrupt(
+            f"the manifest of {_name(described)} cannot be read ({error!r}); {_WAY_OUT}"
+        ) from error
     return classifier
 
 

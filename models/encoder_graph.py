@@ -2,7 +2,7 @@
 
 Serving needs neither torch nor a graph optimiser: the operators are chosen here, fused ones (domain com.microsoft, part
 of every ONNX Runtime) where they measured faster on a CPU, plain ones where those did (docs/encoder.md has the figures).
-GELU is the exact one (BiasGelu; FastGelu approximates). Pooling and normalisation are in the graph, as
+GELU is the exact one, with erf (FastGelu approximates). Pooling and normalisation are in the graph, as
 sentence-transformers does them.
 
 One input, `input_ids` (texts, tokens), int32; one output, `embedding` (texts, hidden), float32, unit length. All texts
@@ -20,10 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.errors import ModelError
 
-GRAPH_VERSION: Final = (
-    2  # raise it whenever the same weights would give another graph: caches are keyed by it
-)
+GRAPH_VERSION: Final = 3  # raise it whenever the same weights would give another graph: caches are keyed by it
 _MICROSOFT: Final = "com.microsoft"
+INTEGER_OPERATOR: Final = "MatMulIntegerToFloat"  # in every INT8 graph, in no other
 _OPSET: Final = 17
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -60,9 +59,7 @@ class EncoderShape:
                 epsilon=float(str(config.get("layer_norm_eps", 1e-12))),
             )
         except KeyError as error:
-            raise ModelError(
-                f"encoder config lacks {error}; use the config.json that came with the weights"
-            ) from error
+            raise ModelError(f"encoder config lacks {error}; use the config.json that came with the weights") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +103,7 @@ def linear_layers(
     found = {}
     for layer in range(shape.layers):
         prefix = f"encoder.layer.{layer}"
-        query, key, value = (
-            tensors.linear(f"{prefix}.attention.self.{part}") for part in ("query", "key", "value")
-        )
+        query, key, value = (tensors.linear(f"{prefix}.attention.self.{part}") for part in ("query", "key", "value"))
         found[f"layer{layer}.qkv"] = (
             np.concatenate([query[0], key[0], value[0]], axis=1),
             np.concatenate([query[1], key[1], value[1]]),
@@ -134,9 +129,7 @@ def build_encoder_graph(
     Raises ModelError when a tensor is missing or the architecture is not a BERT.
     """
     shape = EncoderShape.from_config(config)
-    builder = _Builder(
-        shape, _Tensors(weights), linear_layers(weights, config), quantized or QuantizedParts(), taps
-    )
+    builder = _Builder(shape, _Tensors(weights), linear_layers(weights, config), quantized or QuantizedParts(), taps)
     return builder.build()
 
 
@@ -174,9 +167,7 @@ class _Builder:
             hidden = self.layer(layer, hidden)
         self.pool(hidden)
         ids = helper.make_tensor_value_info("input_ids", TensorProto.INT32, ["texts", "tokens"])
-        embedding = helper.make_tensor_value_info(
-            "embedding", TensorProto.FLOAT, ["texts", self.shape.hidden]
-        )
+        embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["texts", self.shape.hidden])
         graph = helper.make_graph(
             self.nodes, "encoder", [ids], [embedding, *self.tapped], list(self.constants.values())
         )
@@ -184,7 +175,7 @@ class _Builder:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="headrace")
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.setdefault(name, numpy_helper.from_array(value.copy(order="C"), name))
         return name
 
     def node(
@@ -195,9 +186,7 @@ class _Builder:
         domain: str = "",
         **attributes: Any,
     ) -> str:
-        self.nodes.append(
-            helper.make_node(operator, list(inputs), [output], output, domain=domain, **attributes)
-        )
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], output, domain=domain, **attributes))
         return output
 
     def embed(self) -> str:
@@ -216,12 +205,8 @@ class _Builder:
         if table is None:
             words = self.constant("embeddings.word", self.tensors.get("embeddings.word_embeddings.weight"))
             return self.node("Gather", [words, "input_ids"], "embeddings.words")
-        rows = self.node(
-            "Gather", [self.constant("embeddings.word", table.rows), "input_ids"], "embeddings.rows"
-        )
-        scale = self.node(
-            "Gather", [self.constant("embeddings.scale", table.scale), "input_ids"], "embeddings.scales"
-        )
+        rows = self.node("Gather", [self.constant("embeddings.word", table.rows), "input_ids"], "embeddings.rows")
+        scale = self.node("Gather", [self.constant("embeddings.scale", table.scale), "input_ids"], "embeddings.scales")
         integers = self.node("Cast", [rows], "embeddings.integers", to=TensorProto.FLOAT)
         return self.node("Mul", [integers, scale], "embeddings.words")
 
@@ -236,9 +221,8 @@ class _Builder:
         attended = self.attention(f"layer{layer}", hidden)
         projected = self.linear(f"layer{layer}.attention_output", attended)
         normed = self.add_and_norm(f"{prefix}.attention.output.LayerNorm", projected, hidden)
-        raised = self.linear(f"layer{layer}.up", normed, add_bias=False)
-        inputs = [raised, self.bias(f"layer{layer}.up")]
-        activated = self.node("BiasGelu", inputs, f"layer{layer}.gelu", domain=_MICROSOFT)
+        raised = self.linear(f"layer{layer}.up", normed)
+        activated = self.node("Gelu", [raised], f"layer{layer}.gelu", domain=_MICROSOFT)
         lowered = self.linear(f"layer{layer}.down", activated)
         return self.add_and_norm(f"{prefix}.output.LayerNorm", lowered, normed)
 
@@ -247,15 +231,11 @@ class _Builder:
             self.tap(f"{name}.qkv", hidden)
             weight = self.constant(f"{name}.qkv.weight", self.linears[f"{name}.qkv"][0])
             inputs = [hidden, weight, self.bias(f"{name}.qkv")]
-            return self.node(
-                "Attention", inputs, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads
-            )
+            return self.node("Attention", inputs, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads)
         mixed = self.linear(f"{name}.qkv", hidden)
         parts = [f"{name}.{part}" for part in ("query", "key", "value")]
         self.nodes.append(helper.make_node("Split", [mixed], parts, f"{name}.split", axis=-1))
-        return self.node(
-            "MultiHeadAttention", parts, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads
-        )
+        return self.node("MultiHeadAttention", parts, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads)
 
     def add_and_norm(self, name: str, value: str, skip: str) -> str:
         """Add and LayerNormalization, not the fused SkipLayerNormalization, whose CPU kernel takes five times as long."""
@@ -272,24 +252,19 @@ class _Builder:
             self.node("Identity", [value], f"{linear}.input")
             width = self.linears[linear][0].shape[0]
             self.tapped.append(
-                helper.make_tensor_value_info(
-                    f"{linear}.input", TensorProto.FLOAT, ["texts", "tokens", width]
-                )
+                helper.make_tensor_value_info(f"{linear}.input", TensorProto.FLOAT, ["texts", "tokens", width])
             )
 
-    def linear(self, name: str, value: str, *, add_bias: bool = True) -> str:
-        """A linear layer; without its bias where the operator after it adds it anyway."""
+    def linear(self, name: str, value: str) -> str:
         self.tap(name, value)
         planned = self.quantized.linears.get(name)
-        bias = [self.bias(name)] if add_bias else []
-        if planned is None:
-            product = self.node(
-                "MatMul", [value, self.constant(f"{name}.weight", self.linears[name][0])], f"{name}.product"
-            )
-            return self.node("Add", [product, *bias], f"{name}.output") if add_bias else product
-        return self.integer_linear(name, value, planned, bias)
+        if planned is not None:
+            return self.integer_linear(name, value, planned)
+        weight = self.constant(f"{name}.weight", self.linears[name][0])
+        product = self.node("MatMul", [value, weight], f"{name}.product")
+        return self.node("Add", [product, self.bias(name)], f"{name}.output")
 
-    def integer_linear(self, name: str, value: str, planned: QuantizedLinear, bias: Sequence[str]) -> str:
+    def integer_linear(self, name: str, value: str, planned: QuantizedLinear) -> str:
         if planned.multiplier is not None:
             multiplier = self.constant(f"{name}.multiplier", planned.multiplier)
             value = self.node("Mul", [value, multiplier], f"{name}.smoothed")
@@ -298,10 +273,8 @@ class _Builder:
         integers = self.node("QuantizeLinear", [value, scale, zero], f"{name}.integers")
         weight = self.constant(f"{name}.weight", planned.weight)
         weight_scale = self.constant(f"{name}.weight_scale", planned.weight_scale)
-        inputs = [integers, weight, scale, weight_scale, zero, "", *bias]
-        return self.node(
-            "MatMulIntegerToFloat", inputs if bias else inputs[:5], f"{name}.product", domain=_MICROSOFT
-        )
+        inputs = [integers, weight, scale, weight_scale, zero, "", self.bias(name)]
+        return self.node(INTEGER_OPERATOR, inputs, f"{name}.output", domain=_MICROSOFT)
 
     def pool(self, hidden: str) -> None:
         mean = self.node("ReduceMean", [hidden], "mean", axes=[1], keepdims=0)

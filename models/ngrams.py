@@ -145,7 +145,8 @@ def _hash_chunk(texts: Sequence[str]) -> sparse.csr_array:
     words = list(_words(codes, kinds, rows))
     characters = [*_inner_characters(codes, kinds, rows), *_dense_characters(codes, kinds, rows)]
     # One sorted key per (text, bucket): counting repeats is then one pass.
-    keys = [of_text * BUCKETS + _bucket(hashes) for of_text, hashes in words]
+    keys = [np.zeros(0, dtype=np.int64)]
+    keys += [of_text * BUCKETS + _bucket(hashes) for of_text, hashes in words]
     keys += [of_text * BUCKETS + WORD_BUCKETS + _bucket(hashes) for of_text, hashes in characters]
     unique, counts = np.unique(np.concatenate(keys), return_counts=True)
     starts = np.searchsorted(unique, np.arange(len(texts) + 1, dtype=np.int64) * BUCKETS)

@@ -25,7 +25,7 @@ from models.errors import ModelError
 from models.length_batches import split_by_length
 from models.tokenization import TextTokenizer
 
-QUANTIZATION_VERSION: Final = 2  # raise it whenever the same weights and texts would give other integers
+QUANTIZATION_VERSION: Final = 3  # raise it whenever the same weights and texts would give other integers
 
 _TAP: Final = ".input"
 _TINY: Final = 1e-12
@@ -40,11 +40,13 @@ class QuantizationPolicy:
     saturate with 8: all processors then compute the same integers.
     outlier_percentile: input channels that reach further than this share of the channels are scaled down to it (and
     their weights up), because a few channels of a BERT are ten times larger than the rest and would take the range.
-    Source of the idea: Xiao et al., SmoothQuant (2023), section 4, here on outlier channels only.
+    outlier_ratio: a layer none of whose channels reaches so many times further is left as it is: not worth a
+    multiplication. Source of the idea: Xiao et al., SmoothQuant (2023), section 4, here on outlier channels only.
     """
 
     weight_bits: int = 7
     outlier_percentile: float = 99.0
+    outlier_ratio: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,7 @@ def quantize_encoder(
     """
     tokenized = TextTokenizer(tokenizer_json, max_tokens=max_tokens).tokenize(calibration)
     if not tokenized:
-        raise ModelError(
-            "INT8 needs calibration texts and got none; give some hundred texts like those to come"
-        )
+        raise ModelError("INT8 needs calibration texts and got none; give some hundred texts like those to come")
     rows = split_by_length([len(text.ids) for text in tokenized], limit=_BATCH_TEXTS)
     batches = [np.stack([tokenized[row].ids for row in batch]) for batch in rows]
     parts = quantize_parts(weights, config, batches, policy or QuantizationPolicy())
@@ -90,9 +90,7 @@ def quantize_parts(
     layers = linear_layers(weights, config)
     linears = {name: _quantize_linear(*layers[name], ranges[name], policy) for name in layers}
     errors = tapped.mean_input_errors(batches, linears)
-    words = next(
-        tensor for name, tensor in weights.items() if name.endswith("embeddings.word_embeddings.weight")
-    )
+    words = next(tensor for name, tensor in weights.items() if name.endswith("embeddings.word_embeddings.weight"))
     return QuantizedParts(
         {name: _correct_bias(linears[name], *layers[name], errors[name]) for name in layers},
         _quantize_table(words),
@@ -111,14 +109,22 @@ def integer_inputs(values: NDArray[np.float32], linear: QuantizedLinear) -> NDAr
 def _quantize_linear(
     weight: NDArray[np.float32], bias: NDArray[np.float32], seen: InputRange, policy: QuantizationPolicy
 ) -> QuantizedLinear:
-    reach = np.maximum(np.abs(seen.low), np.abs(seen.high))
-    usual = max(float(np.percentile(reach, policy.outlier_percentile)), _TINY)
-    multiplier = (1.0 / np.maximum(1.0, reach / usual)).astype(np.float32)
-    low = min(float((seen.low * multiplier).min()), 0.0)
-    high = max(float((seen.high * multiplier).max()), 0.0)
+    multiplier = _outlier_multiplier(seen, policy)
+    scales = np.ones(len(seen.low), dtype=np.float32) if multiplier is None else multiplier
+    low = min(float((seen.low * scales).min()), 0.0)
+    high = max(float((seen.high * scales).max()), 0.0)
     input_scale = max(high - low, _TINY) / 255.0
-    integers, weight_scale = _round_columns(weight / multiplier[:, None], policy.weight_bits)
+    integers, weight_scale = _round_columns(weight / scales[:, None], policy.weight_bits)
     return QuantizedLinear(integers, weight_scale, bias, input_scale, round(-low / input_scale), multiplier)
+
+
+def _outlier_multiplier(seen: InputRange, policy: QuantizationPolicy) -> NDArray[np.float32] | None:
+    """Per input channel, what brings outliers down to the usual reach; None where there are none."""
+    reach = np.maximum(np.abs(seen.low), np.abs(seen.high))
+    usual = max(float(np.percentile(reach, policy.outlier_percentile, method="lower")), _TINY)
+    if float(reach.max()) < policy.outlier_ratio * usual:
+        return None
+    return np.asarray(1.0 / np.maximum(1.0, reach / usual), dtype=np.float32)
 
 
 def _round_columns(weight: NDArray[np.float32], bits: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -141,9 +147,7 @@ def _correct_bias(
     Source: Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction (2019), section 4.2.
     """
     exact = means.exact @ weight
-    rounded = ((means.integer - linear.input_zero) * linear.input_scale) @ (
-        linear.weight * linear.weight_scale
-    )
+    rounded = ((means.integer - linear.input_zero) * linear.input_scale) @ (linear.weight * linear.weight_scale)
     corrected = (bias + exact - rounded).astype(np.float32)
     return QuantizedLinear(
         linear.weight,
@@ -168,15 +172,15 @@ class _TappedEncoder:
 
     def __init__(self, weights: Weights, config: Mapping[str, object]) -> None:
         model = build_encoder_graph(weights, config, taps=True)
-        self._session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        options = ort.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # training may run beside serving
+        self._session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self._names = [out.name for out in self._session.get_outputs() if out.name.endswith(_TAP)]
 
     def each_input(self, batches: Batches, use: Callable[[str, NDArray[np.float32]], None]) -> None:
         """Call `use(linear, input (tokens, inputs))` for every linear layer and batch."""
         for batch in batches:
-            for name, values in zip(
-                self._names, self._session.run(self._names, {"input_ids": batch}), strict=True
-            ):
+            for name, values in zip(self._names, self._session.run(self._names, {"input_ids": batch}), strict=True):
                 use(name.removesuffix(_TAP), values.reshape(-1, values.shape[-1]))
 
     def input_ranges(self, batches: Batches) -> dict[str, InputRange]:
@@ -186,17 +190,13 @@ class _TappedEncoder:
             low, high = values.min(axis=0), values.max(axis=0)
             known = seen.get(name)
             seen[name] = (
-                InputRange(np.minimum(known.low, low), np.maximum(known.high, high))
-                if known
-                else InputRange(low, high)
+                InputRange(np.minimum(known.low, low), np.maximum(known.high, high)) if known else InputRange(low, high)
             )
 
         self.each_input(batches, widen)
         return seen
 
-    def mean_input_errors(
-        self, batches: Batches, linears: Mapping[str, QuantizedLinear]
-    ) -> dict[str, _InputMeans]:
+    def mean_input_errors(self, batches: Batches, linears: Mapping[str, QuantizedLinear]) -> dict[str, _InputMeans]:
         tokens = sum(batch.size for batch in batches)
         exact = {name: np.zeros(linear.weight.shape[0]) for name, linear in linears.items()}
         integer = {name: np.zeros(linear.weight.shape[0]) for name, linear in linears.items()}

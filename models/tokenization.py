@@ -11,9 +11,7 @@ from tokenizers import Tokenizer
 
 from models.errors import ModelError
 
-_CHARACTERS_PER_TOKEN: Final = (
-    32  # English has about 4; beyond this much text, the tokens left are cut anyway
-)
+_CHARACTERS_PER_TOKEN: Final = 32  # English has about 4; beyond this much text, the tokens left are cut anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,7 @@ class TextTokenizer:
             self._tokenizer = Tokenizer.from_str(tokenizer_json)
             model = json.loads(tokenizer_json)["model"]
         except Exception as error:  # the Rust side raises plain Exception
-            raise ModelError(
-                f"tokenizer.json cannot be read ({error}); use the encoder's own file"
-            ) from error
+            raise ModelError(f"tokenizer.json cannot be read ({error}); use the encoder's own file") from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
         self._special = self._tokenizer.num_special_tokens_to_add(False)

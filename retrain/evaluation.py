@@ -153,7 +153,8 @@ def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, flo
     middle = share + z * z / (2 * total)
     spread = z * float(np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)))
     scale = 1 + z * z / total
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return (low if right else 0.0), (high if right < total else 1.0)
 
 
 def expected_calibration_error(

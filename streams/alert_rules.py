@@ -1,8 +1,9 @@
 """Rules that turn what the monitor sees into alerts: one alert for one cause, resolved when it is over.
 
-A surge fires when a label's share in a full window reaches its limit *and* could hardly come from the group's own usual
-share; it resolves well below the limit, and then keeps still for one window. A group whose window holds mostly the
-events of a surge that is already told (a symbol of a topic) joins that surge instead of telling it again.
+A surge fires when a label's share in a full window reaches its limit *and* could hardly come from the group's
+own usual share; it resolves well below the limit, and then keeps still for one window. A group whose window
+holds mostly the events of a surge that is already told (a symbol of a topic) joins that surge instead of
+telling it again.
 """
 
 import hashlib
@@ -52,7 +53,9 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
             "share_before": episode.share_before,
             "share_after": episode.share_after,
         },
-        evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],
+        evidence=[
+            {"id": example.id, "label": example.label, "text": example.text} for example in episode.examples
+        ],
         at=at,
     )
 
@@ -72,7 +75,8 @@ def resolved_episode(app: str, version: str, reason: str, at: str) -> Alert:
 
 @dataclass(slots=True)
 class _Told:
-    """A surge that was told. group: where it fired. hits: event numbers that belong to it. members: groups that joined."""
+    """A surge that was told. group: where it fired. hits: event numbers that belong to it. members: groups
+    that joined."""
 
     group: str
     by: str
@@ -82,7 +86,8 @@ class _Told:
 
 @dataclass(slots=True)
 class _Rule:
-    """One [[surges]] entry with its windows. usual: each group's long-run share. still: events to keep still for."""
+    """One [[surges]] entry with its windows. usual: each group's long-run share. still: events to keep still
+    for."""
 
     surge: Surge
     windows: GroupedWindows
@@ -107,7 +112,8 @@ class AlertRules:
     def observe(self, app: str, signal: Mapping[str, Any], at: str) -> list[Alert]:
         """Take one decided event in; the alerts that fire or resolve with it.
 
-        signal: with `id`, `labels` {head: [label, probability]} and perhaps `symbols`. at: RFC 3339, the source's time.
+        signal: with `id`, `labels` {head: [label, probability]} and perhaps `symbols`. at: RFC 3339, the
+        source's time.
         """
         self._events += 1
         alerts = []
@@ -155,7 +161,9 @@ class AlertRules:
             if len(told.hits) > 10_000:
                 told.hits = set(sorted(told.hits)[-5_000:])
 
-    def _calm(self, app: str, rule: _Rule, group: str, window: LabelWindow, told: _Told, at: str) -> Alert | None:
+    def _calm(
+        self, app: str, rule: _Rule, group: str, window: LabelWindow, told: _Told, at: str
+    ) -> Alert | None:
         """Leave the surge when this group is calm; the last member to leave resolves it."""
         surge = rule.surge
         usual = rule.usual.get(group, 0.0)
@@ -174,7 +182,8 @@ class AlertRules:
 
 @dataclass(slots=True)
 class DeadLetterRule:
-    """An alert when too many of the last records could not be decided. share: of the last `window`. Resolves at half."""
+    """An alert when too many of the last records could not be decided. share: of the last `window`. Resolves
+    at half."""
 
     app: str
     share: float = 0.05
@@ -198,23 +207,36 @@ class DeadLetterRule:
         self.fires = not self.fires
         reasons = {name: count for name, count in self.flags.counts.most_common() if name}
         worst = next(iter(reasons), "none")
-        told = f"{dead:.0%} of the last {len(self.flags.entries)} records could not be decided, mostly {worst}"
+        told = (
+            f"{dead:.0%} of the last {len(self.flags.entries)} records could not be decided, mostly {worst}"
+        )
         return Alert(
             fingerprint=fingerprint("dead_letters", self.app),
             rule="dead_letters",
             severity="critical",
             state="firing" if self.fires else "resolved",
-            summary=f"{self.app}: {told}." if self.fires else f"{self.app}: dead letters are rare again ({dead:.1%}).",
+            summary=f"{self.app}: {told}."
+            if self.fires
+            else f"{self.app}: dead letters are rare again ({dead:.1%}).",
             values={"app": self.app, "share": round(dead, 4), "reasons": reasons},
             at=at,
         )
 
 
 def _surge_alert(
-    app: str, surge: Surge, group: str, window: LabelWindow, usual: float, name: str, state: Literal["firing", "resolved"], at: str
+    app: str,
+    surge: Surge,
+    group: str,
+    window: LabelWindow,
+    usual: float,
+    name: str,
+    state: Literal["firing", "resolved"],
+    at: str,
 ) -> Alert:
     share, where = window.share(surge.label), "" if surge.by is None else f" in {group}"
-    fires = f"{share:.0%} of the last {len(window.entries)} texts{where} are {surge.label}; usual is {usual:.0%}"
+    fires = (
+        f"{share:.0%} of the last {len(window.entries)} texts{where} are {surge.label}; usual is {usual:.0%}"
+    )
     calm = f"{surge.label} {surge.head}{where} is back to {share:.0%}"
     hits = [entry.id for entry in window.entries if entry.label == surge.label]
     return Alert(

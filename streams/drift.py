@@ -1,18 +1,19 @@
 """The drift monitor: watches what comes in against what the release learnt, and tells one episode per cause.
 
-Three one-sided CUSUMs add up what each text says (streams/drift_evidence.py): embeddings, confidence, and both together.
-Each has a threshold that a stationary stream reaches once in three times `false_alarm_every` events, with a margin
-(streams/drift_thresholds.py), so that together they give one false alarm in `false_alarm_every`.
+Three one-sided CUSUMs add up what each text says (streams/drift_evidence.py): embeddings, confidence, and
+both together. Each has a threshold that a stationary stream reaches once in three times `false_alarm_every`
+events, with a margin (streams/drift_thresholds.py), so that together they give one false alarm in
+`false_alarm_every`.
 
-Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the last zero as the estimate of the onset,
-Hinkley (1971), Biometrika 58.
+Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the last zero as the estimate of
+the onset, Hinkley (1971), Biometrika 58.
 """
 
 import re
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +22,18 @@ from streams.drift_episode import Episode, SeenText, describe_episode
 from streams.drift_evidence import BOTH, DETECTORS, Doubles, Evidence, EvidencePolicy, Floats, Reference
 from streams.drift_thresholds import SimulationPolicy, simulate_thresholds
 
-__all__ = ["Cusum", "DriftDetector", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
+__all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
 _DIGITS: Final = re.compile(r"\d+")
-_MARGIN: Final = 2.0  # a threshold is set for so many times the expected run: the stream is not the reference (docs/drift.md)
+_MARGIN: Final = 2.0  # times the expected run: a stream is never quite the reference (docs/drift.md)
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
     """What the monitor hears of one decided text.
 
-    event_number: counts this application's events, growing. confidence: calibrated probability of the label, in [0, 1].
-    embedding: (dimensions,), float32, unit length; None where the encoder did not run.
+    event_number: counts this application's events, growing. confidence: calibrated probability of the label,
+    in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run.
     """
 
     id: str
@@ -44,17 +45,6 @@ class Signal:
     embedding: NDArray[np.float32] | None = None
 
 
-class DriftDetector(Protocol):
-    """Our two words for a sequential detector, whoever wrote it."""
-
-    def update(self, value: float) -> None:
-        """Take the next value in."""
-
-    @property
-    def drift_detected(self) -> bool:
-        """Whether the values up to here speak for a change."""
-
-
 @dataclass(slots=True)
 class Cusum:
     """Sum of increments, never below zero. texts_since_zero: how many updates the sum has been above zero."""
@@ -64,7 +54,8 @@ class Cusum:
     texts_since_zero: int = 0
 
     def update(self, value: float) -> None:
-        """Add an increment. The sum stays at the threshold at most, so that it comes down when the cause is gone."""
+        """Add an increment. The sum stays at the threshold at most, so that it comes down when the cause is
+        gone."""
         self.value = min(max(self.value + value, 0.0), self.threshold)
         self.texts_since_zero = self.texts_since_zero + 1 if self.value > 0.0 else 0
 
@@ -81,9 +72,9 @@ class Cusum:
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
-    """history_texts: kept for the words, examples and the onset. copies_remembered: texts known by hash; the n-th copy
-    of a text counts as one n-th of a text. quiet_events: with all sums below half of their thresholds, after which an
-    episode is over without a new release."""
+    """history_texts: kept for the words, examples and the onset. copies_remembered: texts known by hash; the
+    n-th copy of a text counts as one n-th of a text. quiet_events: with all sums below half of their
+    thresholds, after which an episode is over without a new release."""
 
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
@@ -113,8 +104,8 @@ class _Copies:
 class DriftMonitor:
     """Watches one application while one release serves. Not thread-safe.
 
-    A new release brings its own reference: build a new monitor. Until then an episode stays the only one, unless the
-    stream goes back to what it was (`quiet_events`), which arms the monitor again.
+    A new release brings its own reference: build a new monitor. Until then an episode stays the only one,
+    unless the stream goes back to what it was (`quiet_events`), which arms the monitor again.
     """
 
     def __init__(self, reference: Reference, thresholds: Doubles, policy: DriftPolicy) -> None:
@@ -123,7 +114,9 @@ class DriftMonitor:
         self.episode: Episode | None = None
         self._reference = reference
         self._evidence = Evidence(policy.evidence, 1, reference.basis.shape[1], reference.spread)
-        self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
+        self._cusums = {
+            name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)
+        }
         self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
         self._copies = _Copies(policy.copies_remembered)
         self._quiet = 0
@@ -137,9 +130,11 @@ class DriftMonitor:
         seed: int,
         policy: DriftPolicy | None = None,
     ) -> Self:
-        """Set the thresholds for one false alarm in `false_alarm_every` events; takes about a second, the same for a seed.
+        """Set the thresholds for one false alarm in `false_alarm_every` events; takes about a second, the
+        same for a seed.
 
-        reference: the release's arrays (Reference.from_arrays says which). Raises ModelError when they do not fit.
+        reference: the release's arrays (Reference.from_arrays says which). Raises ModelError when they do not
+        fit.
         """
         policy = policy or DriftPolicy()
         known = Reference.from_arrays(reference)
@@ -162,8 +157,8 @@ class DriftMonitor:
     def update(self, signal: Signal) -> Episode | None:
         """Take one signal in. An Episode at the event at which drift is found, None at all others.
 
-        A signal whose numbers are not finite is left out. Raises ValueError for an embedding of other dimensions than
-        the reference has.
+        A signal whose numbers are not finite is left out. Raises ValueError for an embedding of other
+        dimensions than the reference has.
         """
         seen, increments = self._weigh(signal)
         if seen is None:
@@ -218,7 +213,8 @@ class DriftMonitor:
         return (signal.embedding / length).astype(np.float32)
 
     def _describe(self, fired: list[str]) -> Episode:
-        """The detector that is farthest up says where it began; others that are more than half up speak for it too."""
+        """The detector that is farthest up says where it began; others that are more than half up speak for
+        it too."""
         leader = max(fired, key=lambda name: (self._cusums[name].share, -self._cusums[name].texts_since_zero))
         since = min(self._cusums[leader].texts_since_zero, len(self._history))
         supporting = [name for name, cusum in self._cusums.items() if name not in fired and cusum.share > 0.5]

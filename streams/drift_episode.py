@@ -1,7 +1,8 @@
 """What changed, in words: the story of a drift episode from the texts before and after its onset.
 
-Source of the words: log-odds with an informative Dirichlet prior, Monroe, Colaresi, Quinn (2008), "Fightin' words",
-Political Analysis 16.
+Source of the words: log-likelihood ratio of two shares, Dunning (1993), "Accurate methods for the statistics
+of surprise and coincidence", Computational Linguistics 19. (Log-odds with a Dirichlet prior, Monroe et al.
+2008, lost the very words that are new: a word never seen before has the widest interval.)
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from streams.drift_evidence import Doubles, unusual_share
 
@@ -21,13 +23,17 @@ _WORDS: Final = 8
 _WORD: Final = re.compile(r"[^\W\d_]{2,}(?:'[a-z]+)?")
 _IDEOGRAPHS: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]+")
 _NEW_WORD_SHARE: Final = 0.04  # a word in more of the texts before is not new
-_NEW_AGREEMENT: Final = (2.5, 1.5)  # mean and spread, in standard deviations, of new texts along their common direction
+_SURPRISE: Final = 4.0  # chance alone passes it once in about 200 words
+_KNOWN_AGREEMENT: Final = (
+    1.3  # spread of known texts along a direction found in hindsight, in standard deviations
+)
+_NEW_AGREEMENT: Final = (3.0, 1.5)  # mean and spread of new texts along their common direction
 
 
 @dataclass(frozen=True, slots=True)
 class SeenText:
-    """A text as the monitor remembers it. exponent: minus the logarithm of its tail probability. copies: 1 for the first
-    of equal texts. outside: its embedding outside the centroids' span, float16, or None."""
+    """A text as the monitor remembers it. exponent: minus the logarithm of its tail probability. copies: 1
+    for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None."""
 
     id: str
     event_number: int
@@ -52,10 +58,11 @@ class Example:
 class Episode:
     """One cause of drift, told once.
 
-    onset_event: estimate of the first event of the change. detected_event: the one at which it was certain enough.
-    detectors: those that fired first, then those that support them. labels: what the model calls the unusual texts, with
-    the share of them, largest first. words: in the unusual texts, and hardly before. examples: up to ten texts, the most
-    telling first. share_before, share_after: estimated share of texts that the model never learnt.
+    onset_event: estimate of the first event of the change. detected_event: the one at which it was certain
+    enough. detectors: those that fired first, then those that support them. labels: what the model calls the
+    unusual texts, with the share of them, largest first. words: in the unusual texts, and hardly before.
+    examples: up to ten texts, the most telling first. share_before, share_after: estimated share of texts
+    that the model never learnt.
     """
 
     onset_event: int
@@ -69,8 +76,11 @@ class Episode:
     summary: str
 
 
-def describe_episode(history: Sequence[SeenText], since: int, detectors: tuple[str, ...], spread: float = 1.0) -> Episode:
-    """Tell the episode whose first text is the `since`-th from the end of `history` (which is in order of arrival).
+def describe_episode(
+    history: Sequence[SeenText], since: int, detectors: tuple[str, ...], spread: float = 1.0
+) -> Episode:
+    """Tell the episode whose first text is the `since`-th from the end of `history` (which is in order of
+    arrival).
 
     spread: variance of a reference text's part outside the span along a given direction.
     """
@@ -98,7 +108,8 @@ def describe_episode(history: Sequence[SeenText], since: int, detectors: tuple[s
 
 
 def share_of_new(log_odds: Doubles) -> float:
-    """Share of texts from the new source, by maximum likelihood, from each text's log-likelihood ratio new against known.
+    """Share of texts from the new source, by maximum likelihood, from each text's log-likelihood ratio new
+    against known.
 
     Source: mixing proportion by expectation-maximisation, Dempster, Laird, Rubin (1977), JRSS B 39.
     """
@@ -118,21 +129,29 @@ def _posterior(share: float, log_odds: Doubles) -> Doubles:
     return posterior
 
 
-def new_words(inside: Iterable[str | None], outside: Iterable[str | None], limit: int = _WORDS) -> tuple[str, ...]:
+def new_words(
+    inside: Iterable[str | None], outside: Iterable[str | None], limit: int = _WORDS
+) -> tuple[str, ...]:
     """Words that stand in more of the texts `inside` than those `outside` let expect, the surest first.
 
-    A word counts once per text; a word of one text only is none. Scripts without spaces give pairs of characters.
+    A word counts once per text; a word of one text only is none. Scripts without spaces give pairs of
+    characters.
     """
     texts, others = [words_of(text) for text in inside if text], [words_of(text) for text in outside if text]
-    counts, rest = Counter(word for text in texts for word in text), Counter(word for text in others for word in text)
-    prior_size, prior = 10.0, Counter(counts) + rest
-    total = sum(prior.values()) or 1
+    counts, rest = (
+        Counter(word for text in texts for word in text),
+        Counter(word for text in others for word in text),
+    )
     scores = {
-        word: _log_odds(count, len(texts), rest[word], len(others), prior_size * prior[word] / total)
+        word: _surprise(count, len(texts), rest[word], len(others))
         for word, count in counts.items()
-        if count >= 2 and rest[word] <= _NEW_WORD_SHARE * len(others)
+        if count >= 2
+        and rest[word] <= _NEW_WORD_SHARE * len(others)
+        and count * len(others) > rest[word] * len(texts)
     }
-    found = sorted((word for word, score in scores.items() if score > 2.0), key=lambda word: (-scores[word], word))
+    found = sorted(
+        (word for word, score in scores.items() if score > _SURPRISE), key=lambda word: (-scores[word], word)
+    )
     return tuple(found[:limit])
 
 
@@ -145,16 +164,24 @@ def words_of(text: str) -> set[str]:
     return words
 
 
-def _log_odds(count: int, texts: int, other_count: int, others: int, prior: float) -> float:
-    """Difference of the log-odds in standard deviations."""
-    inside, outside = count + prior, other_count + prior
-    odds = np.log(inside / max(texts + 10.0 - inside, 0.5)) - np.log(outside / max(others + 10.0 - outside, 0.5))
-    return float(odds / np.sqrt(1.0 / inside + 1.0 / outside))
+def _surprise(count: int, texts: int, other_count: int, others: int) -> float:
+    """Log-likelihood ratio of two shares against one for both, in natural logarithms."""
+
+    def likelihood(hits: int, trials: int, share: float) -> float:
+        return float(xlogy(hits, share) + xlogy(trials - hits, 1.0 - share))
+
+    together = (count + other_count) / (texts + others)
+    apart = likelihood(count, texts, count / texts) + likelihood(
+        other_count, others, other_count / max(others, 1)
+    )
+    return apart - likelihood(count, texts, together) - likelihood(other_count, others, together)
 
 
-def _log_odds_of_new(before: Sequence[SeenText], after: Sequence[SeenText], spread: float) -> tuple[Doubles, Doubles]:
-    """Log-likelihood ratio, new against known, of each text: by its tail, and by how it points where unusual texts `after`
-    the onset point (a text is not counted for its own direction)."""
+def _log_odds_of_new(
+    before: Sequence[SeenText], after: Sequence[SeenText], spread: float
+) -> tuple[Doubles, Doubles]:
+    """Log-likelihood ratio, new against known, of each text: by its tail, and by how it points where unusual
+    texts `after` the onset point (a text is not counted for its own direction)."""
     tails = [0.5 * np.array([seen.exponent for seen in texts]) + np.log(0.5) for texts in (before, after)]
     rows = [row for row, seen in enumerate(after) if seen.outside is not None and seen.copies == 1]
     if len(rows) < 5:
@@ -175,7 +202,8 @@ def _agreement_odds(vectors: Doubles, directions: Doubles, spread: float) -> Dou
     lengths = np.maximum(np.linalg.norm(directions, axis=1), 1e-12)
     agreement = np.einsum("ij,ij->i", vectors, directions) / (lengths * np.sqrt(spread))
     mean, width = _NEW_AGREEMENT
-    odds: Doubles = agreement**2 / 2 - ((agreement - mean) / width) ** 2 / 2 - np.log(width)
+    odds: Doubles = (agreement / _KNOWN_AGREEMENT) ** 2 / 2 - ((agreement - mean) / width) ** 2 / 2
+    odds -= np.log(width / _KNOWN_AGREEMENT)
     return np.where(agreement < 0.0, np.minimum(odds, 0.0), odds)
 
 
@@ -188,14 +216,20 @@ def _example(seen: SeenText) -> Example:
 
 
 def _summary(
-    onset: int, detected: int, shares: tuple[float, float], labels: tuple[tuple[str, float], ...], words: tuple[str, ...]
+    onset: int,
+    detected: int,
+    shares: tuple[float, float],
+    labels: tuple[tuple[str, float], ...],
+    words: tuple[str, ...],
 ) -> str:
     sentences = [
         f"Since about event {onset} (noticed at {detected}) some {shares[1]:.0%} of the texts are about something the model "
         f"never learnt; before it was {shares[0]:.0%}."
     ]
     named = [f"{label} ({share:.0%})" for label, share in labels]
-    sentences.append(f"The model calls them {' or '.join([', '.join(named[:-1]), named[-1]] if len(named) > 1 else named)}.")
+    sentences.append(
+        f"The model calls them {' or '.join([', '.join(named[:-1]), named[-1]] if len(named) > 1 else named)}."
+    )
     if words:
         sentences.append(f"New words: {', '.join(words)}.")
     return " ".join(sentences)

@@ -1,18 +1,19 @@
 """How much one text speaks for drift: the increments that the drift monitor adds up.
 
-Three parts, in natural logarithms of odds, each of which averages at most one (before the logarithm) on a stream that is
-like the reference:
+Three parts, in natural logarithms of odds, each of which averages at most one (before the logarithm) on a
+stream that is like the reference:
 
 - *distance*: the text's distance to the nearest label centroid, as a tail probability among the reference's;
 - *confidence*: how unsure the model is, as a tail probability among the reference's;
-- *direction*: the mean embedding of any mix of known labels lies in the span of the centroids. What is left of a text
-  outside that span has mean zero, whatever the mix; if new texts keep pointing where the unusual ones before them
-  pointed, a new subject has come. The direction is always chosen before the text is seen.
+- *direction*: the mean embedding of any mix of known labels lies in the span of the centroids. What is left
+  of a text outside that span has mean zero, whatever the mix; if new texts keep pointing where the unusual
+  ones before them pointed, a new subject has come. The direction is always chosen before the text is seen.
 
 The same arithmetic runs for one live stream and, to set thresholds, for many simulated ones side by side.
 
-Sources: mixture alternatives for p-values, Sellke, Bayarri, Berger (2001), The American Statistician 55; sequential tests
-by betting, Shekhar and Ramdas (2023), arXiv 2112.09162; e-detectors, Shin, Ramdas, Rinaldo (2024), arXiv 2203.03532.
+Sources: mixture alternatives for p-values, Sellke, Bayarri, Berger (2001), The American Statistician 55;
+sequential tests by betting, Shekhar and Ramdas (2023), arXiv 2112.09162; e-detectors, Shin, Ramdas, Rinaldo
+(2024), arXiv 2203.03532.
 """
 
 from collections import deque
@@ -40,10 +41,11 @@ _AGREEMENT: Final = (-2.5, 6.0)  # standard deviations, clipped: 1 - 0.35 * 2.5 
 class EvidencePolicy:
     """direction_half_life: texts after which a text counts half in the direction.
 
-    The stream is never quite like the training texts: mostly a little farther out. So exponents are divided by their
-    mean, which is taken for `expected_mean` at first and learnt from the first `settle_events`, the expectation counting
-    as `expected_weight` of them, within `mean_limits`. A text enters only `lag_events` later, so that a drift is not
-    learnt as normal before it is seen. The place of the parts outside the span is learnt in the same way.
+    The stream is never quite like the training texts: mostly a little farther out. So exponents are divided
+    by their mean, which is taken for `expected_mean` at first and learnt from the first `settle_events`, the
+    expectation counting as `expected_weight` of them, within `mean_limits`. A text enters only `lag_events`
+    later, so that a drift is not learnt as normal before it is seen. The place of the parts outside the span
+    is learnt in the same way.
     """
 
     direction_half_life: float = 60.0
@@ -57,11 +59,14 @@ class EvidencePolicy:
 class Reference:
     """The release's reference, in the form that increments need.
 
-    basis: (dimensions, kept), maps an embedding to its part outside the span of the centroids; its mean squared length on
-    the reference is 1. spread: variance of that part along the direction of another reference text.
+    basis: (dimensions, kept), maps an embedding to its part outside the span of the centroids; its mean
+    squared length on the reference is 1. spread: variance of that part along the direction of another
+    reference text.
     """
 
-    def __init__(self, centroids: Floats, distances: Floats, confidence: Floats, embeddings: Floats | None) -> None:
+    def __init__(
+        self, centroids: Floats, distances: Floats, confidence: Floats, embeddings: Floats | None
+    ) -> None:
         """See `from_arrays`."""
         self.dimensions = centroids.shape[1]
         self._directions = np.ascontiguousarray(centroids.T)
@@ -70,30 +75,43 @@ class Reference:
         self.size = pairs
         self._distances, self._doubts = np.sort(distances), np.sort(-confidence)
         self.pairs = np.stack([distances[:pairs], -confidence[:pairs]], axis=1).astype(np.float64)
-        sums = self._exponents(self.pairs[:, 0], self._distances) + self._exponents(self.pairs[:, 1], self._doubts)
+        sums = self._exponents(self.pairs[:, 0], self._distances) + self._exponents(
+            self.pairs[:, 1], self._doubts
+        )
         self._sums = np.sort(sums)
         self.basis, self.residuals, self.spread = _outside_span(centroids, embeddings)
-        self.sample_distances = self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
+        self.sample_distances = (
+            self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """arrays: `centroids` (labels, dimensions), `reference_distances` (texts,), `reference_confidence` (texts,), of the
-        same texts in the same order, which none of their centroids and heads was fitted on; optionally
-        `reference_embeddings` (texts, dimensions), without which the direction is not tested.
+        """arrays: `centroids` (labels, dimensions), `reference_distances` (texts,), `reference_confidence`
+        (texts,), of the same texts in the same order, which none of their centroids and heads was fitted on;
+        optionally `reference_embeddings` (texts, dimensions), without which the direction is not tested.
 
         Raises ModelError when one is missing, empty, not finite or of the wrong shape.
         """
         found: dict[str, Floats] = {}
-        for name, axes in (("centroids", 2), ("reference_distances", 1), ("reference_confidence", 1), ("reference_embeddings", 2)):
+        for name, axes in (
+            ("centroids", 2),
+            ("reference_distances", 1),
+            ("reference_confidence", 1),
+            ("reference_embeddings", 2),
+        ):
             if name == "reference_embeddings" and name not in arrays:
                 continue
             array = np.asarray(arrays.get(name, ()), dtype=np.float32)
             if array.ndim != axes or not array.size or not np.isfinite(array).all():
-                raise ModelError(f"the release's {name} has shape {array.shape}; it must be finite, {axes}-dimensional, not empty")
+                raise ModelError(
+                    f"the release's {name} has shape {array.shape}; it must be finite, {axes}-dimensional, not empty"
+                )
             found[name] = array
         sample = found.get("reference_embeddings")
         if sample is not None and sample.shape[1] != found["centroids"].shape[1]:
-            raise ModelError(f"reference embeddings of {sample.shape[1]} dimensions for centroids of {found['centroids'].shape[1]}")
+            raise ModelError(
+                f"reference embeddings of {sample.shape[1]} dimensions for centroids of {found['centroids'].shape[1]}"
+            )
         return cls(found["centroids"], found["reference_distances"], found["reference_confidence"], sample)
 
     def distances(self, embeddings: Floats) -> Floats:
@@ -102,7 +120,8 @@ class Reference:
         return nearest
 
     def exponents(self, distances: Doubles, doubts: Doubles) -> Doubles:
-        """Minus the logarithm of each detector's tail probability, (texts, 3): exponential with mean 1 on the reference."""
+        """Minus the logarithm of each detector's tail probability, (texts, 3): exponential with mean 1 on the
+        reference."""
         far, unsure = self._exponents(distances, self._distances), self._exponents(doubts, self._doubts)
         return np.stack([far, unsure, self._exponents(far + unsure, self._sums)], axis=1)
 
@@ -135,8 +154,8 @@ class Evidence:
     def add(self, exponents: Doubles, outside: Floats | None) -> Doubles:
         """One new text per stream: its increment for each detector, (runs, 3).
 
-        exponents: (runs, 3). outside: (runs, dimensions), or None where no embedding is known; then only the confidence
-        counts.
+        exponents: (runs, 3). outside: (runs, dimensions), or None where no embedding is known; then only the
+        confidence counts.
         """
         corrected = self._corrected(exponents)
         increments = tail_evidence(corrected)
@@ -160,7 +179,8 @@ class Evidence:
         return corrected
 
     def _agreement(self, centred: Floats, weights: Doubles) -> Doubles:
-        """How far the texts point along the direction so far, in standard deviations; then they turn the direction."""
+        """How far the texts point along the direction so far, in standard deviations; then they turn the
+        direction."""
         lengths = np.linalg.norm(self._direction, axis=1)
         along = np.einsum("ij,ij->i", centred, self._direction) / np.maximum(lengths, 1e-12)
         agreement: Doubles = np.clip(along / np.sqrt(self._spread), *_AGREEMENT)
@@ -178,18 +198,24 @@ class Evidence:
         """Move the location a little towards the text of `lag_events` ago, while the stream is young."""
         if len(self._waiting) > self._policy.lag_events:
             before, vectors = self._waiting.popleft()
-            known = np.array([vectors is not None, True, vectors is not None]) & (self._settled < self._policy.settle_events)
+            known = np.array([vectors is not None, True, vectors is not None]) & (
+                self._settled < self._policy.settle_events
+            )
             self._settled += known
             steps = known / (self._policy.expected_weight + self._settled)
             self._means += steps * (before - self._means)
             if vectors is not None and known[EMBEDDINGS]:
                 self._offset += np.float32(steps[EMBEDDINGS]) * (vectors - self._offset)
-        if self._settled[CONFIDENCE] < self._policy.settle_events or self._settled[EMBEDDINGS] < self._policy.settle_events:
+        if (
+            self._settled[CONFIDENCE] < self._policy.settle_events
+            or self._settled[EMBEDDINGS] < self._policy.settle_events
+        ):
             self._waiting.append((exponents, outside))
 
 
 def tail_evidence(exponents: Doubles) -> Doubles:
-    """Log of the likelihood ratio of a share of unusual texts against none; the ratio averages 1 on the reference."""
+    """Log of the likelihood ratio of a share of unusual texts against none; the ratio averages 1 on the
+    reference."""
     return np.log(1.0 - _SHARE + _SHARE * _POWER * np.exp((1.0 - _POWER) * exponents))
 
 
@@ -201,7 +227,8 @@ def unusual_share(exponents: Doubles) -> Doubles:
 
 
 def _outside_span(centroids: Floats, embeddings: Floats | None) -> tuple[Floats, Floats, float]:
-    """The basis of what lies outside the centroids' span, the reference in it, and its spread (see Reference).
+    """The basis of what lies outside the centroids' span, the reference in it, and its spread (see
+    Reference).
 
     With more labels than half the dimensions, only the strongest directions of the centroids are taken out.
     """
@@ -217,4 +244,8 @@ def _outside_span(centroids: Floats, embeddings: Floats | None) -> tuple[Floats,
     scale = 1.0 / max(float(np.sqrt(variances.sum())), 1e-12)
     basis = (axes[taken:].T @ turn[:, order]) * scale
     spread = float(np.sum((variances * scale**2) ** 2))
-    return np.ascontiguousarray(basis, np.float32), (embeddings @ basis).astype(np.float32), max(spread, 1e-12)
+    return (
+        np.ascontiguousarray(basis, np.float32),
+        (embeddings @ basis).astype(np.float32),
+        max(spread, 1e-12),
+    )

@@ -1,12 +1,13 @@
 """Thresholds of the drift monitor, by resampling the reference for a stated expected run.
 
-Each simulated stream draws from its own random half of the reference. Halves differ from the whole as much as the whole
-differs from the texts it was itself drawn from, so that a small reference gives a higher threshold by itself. How often
-the sum climbs to a height falls exponentially with the height; the slope is read off the highest climbs and carried on
-to the rare height that is asked for.
+Each simulated stream draws from its own random half of the reference. Halves differ from the whole as much as
+the whole differs from the texts it was itself drawn from, so that a small reference gives a higher threshold
+by itself. How often the sum climbs to a height falls exponentially with the height; the slope is read off the
+highest climbs and carried on to the rare height that is asked for.
 
-Sources: CUSUM, Page (1954), Biometrika 41; half-sampling, McCarthy (1969), Review of the International Statistical
-Institute 37; exponential tail of a CUSUM's excursions, Siegmund (1985), Sequential Analysis, chapter 2.
+Sources: CUSUM, Page (1954), Biometrika 41; half-sampling, McCarthy (1969), Review of the International
+Statistical Institute 37; exponential tail of a CUSUM's excursions, Siegmund (1985), Sequential Analysis,
+chapter 2.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ _CLIMBS: Final = 150  # the highest ones, which the slope is read off
 
 @dataclass(frozen=True, slots=True)
 class SimulationPolicy:
-    """runs: streams side by side. events: of each. dimensions: kept of the parts outside the span, the strongest.
+    """runs: streams side by side. events: of each. dimensions: kept of the parts outside the span, the
+    strongest.
 
-    A live stream is not the training texts; so each simulated one is moved. mean_range: its exponents are multiplied by a
-    factor from it. offset: length of a step in a random direction outside the span (a text's own part is about 1 long).
+    A live stream is not the training texts; so each simulated one is moved. mean_range: its exponents are
+    multiplied by a factor from it. offset: length of a step in a random direction outside the span (a text's
+    own part is about 1 long).
     """
 
     runs: int = 384
@@ -36,9 +39,15 @@ class SimulationPolicy:
 
 
 def simulate_thresholds(
-    reference: Reference, evidence: EvidencePolicy, *, expected_run_events: float, seed: int, policy: SimulationPolicy | None = None
+    reference: Reference,
+    evidence: EvidencePolicy,
+    *,
+    expected_run_events: float,
+    seed: int,
+    policy: SimulationPolicy | None = None,
 ) -> Doubles:
-    """The height for each detector, (3,), which a stationary stream reaches once in `expected_run_events` texts.
+    """The height for each detector, (3,), which a stationary stream reaches once in `expected_run_events`
+    texts.
 
     Deterministic for a seed. Takes about a second.
     """
@@ -69,22 +78,28 @@ def threshold_from_climbs(climbs: Doubles, events: int, expected_run_events: flo
     """The height that climbs reach once in `expected_run_events`, from those seen in `events`.
 
     The slope is taken one standard error flatter than it was seen: better a little late than a false alarm.
+    Where a reference is so small that hardly anything climbs, the bound stands that holds for any increments
+    whose ratio averages at most 1, the logarithm of the run; and in no case less than half of it.
     """
-    ordered = np.sort(climbs)[::-1]
+    bound = float(np.log(expected_run_events))
+    ordered = np.sort(climbs[climbs > 0.0])[::-1]
     count = min(_CLIMBS, len(ordered) // 2)
     if count < 10:
-        return float(np.log(expected_run_events))  # the bound that holds for any increments whose ratio averages 1
+        return bound
     base = ordered[count]
     mean_excess = float(np.mean(ordered[:count] - base)) * (1.0 + 1.0 / np.sqrt(count))
-    return float(base + mean_excess * max(np.log(expected_run_events * count / events), 0.0))
+    height = float(base + mean_excess * max(np.log(expected_run_events * count / events), 0.0))
+    return max(height, bound / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """What is drawn from. outside: (texts, kept), parts outside the span. ranks: (texts,), of the texts' distances.
+    """What is drawn from. outside: (texts, kept), parts outside the span. ranks: (texts,), of the texts'
+    distances.
 
-    The embeddings come from texts that their centroids were fitted on, so their own distances are too short; each takes
-    those of the reference's texts at the same place in the order of distances. exponents: (reference texts, 3), so ordered.
+    The embeddings come from texts that their centroids were fitted on, so their own distances are too short;
+    each takes those of the reference's texts at the same place in the order of distances. exponents:
+    (reference texts, 3), so ordered.
     """
 
     outside: Floats
@@ -117,6 +132,7 @@ def _orders(texts: int, policy: SimulationPolicy, random: np.random.Generator) -
     half = max(texts // 2, 1)
     own = random.random((policy.runs, texts)).argsort(axis=1)[:, :half]
     rounds = [
-        np.take_along_axis(own, random.random(own.shape).argsort(axis=1), axis=1) for _ in range(-(-policy.events // half))
+        np.take_along_axis(own, random.random(own.shape).argsort(axis=1), axis=1)
+        for _ in range(-(-policy.events // half))
     ]
     return np.concatenate(rounds, axis=1)[:, : policy.events]

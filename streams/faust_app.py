@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiokafka.errors import KafkaError
@@ -108,8 +108,8 @@ class Role:
                 )  # fmt: skip
 
         self.app.agent(topic, name=f"{self.name}-agent")(consume)
-        self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
-        self.app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        self.app.on_partitions_assigned.connect(cast(Any, self._on_assigned), weak=False)
+        self.app.on_partitions_revoked.connect(cast(Any, self._on_revoked), weak=False)
 
     async def start(self) -> None:
         """Join the group and begin. Raises BrokerUnavailable when the broker does not answer."""

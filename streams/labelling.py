@@ -1,8 +1,8 @@
 """Which texts are worth a person's time, and when there are labels enough to train again.
 
-Source of the choice: uncertainty weighted by distance to what is chosen already, Sener and Savarese (2018), "Active
-learning for convolutional neural networks: a core-set approach" (greedy k-centre), with the weights of Zhdanov (2019),
-"Diverse mini-batch active learning", arXiv 1901.05954.
+Source of the choice: uncertainty weighted by distance to what is chosen already, Sener and Savarese (2018),
+"Active learning for convolutional neural networks: a core-set approach" (greedy k-centre), with the weights
+of Zhdanov (2019), "Diverse mini-batch active learning", arXiv 1901.05954.
 """
 
 from collections import Counter
@@ -26,14 +26,20 @@ class Candidate:
     text: str | None = None
 
 
-def choose_for_labelling(candidates: Sequence[Candidate], limit: int, labelled: Sequence[str] = ()) -> list[Candidate]:
+def choose_for_labelling(
+    candidates: Sequence[Candidate], limit: int, labelled: Sequence[str] = ()
+) -> list[Candidate]:
     """Up to `limit` texts, the most useful first: the least sure ones, each unlike those before it.
 
-    labelled: ids that have a label already; they are not chosen again. Equal texts are chosen once. Without embeddings the
-    order is by uncertainty alone. The same candidates give the same choice.
+    labelled: ids that have a label already; they are not chosen again. Equal texts are chosen once. Without
+    embeddings the order is by uncertainty alone. The same candidates give the same choice.
     """
     known = set(labelled)
-    open_ones = list({candidate.text or candidate.id: candidate for candidate in candidates if candidate.id not in known}.values())
+    open_ones = list(
+        {
+            candidate.text or candidate.id: candidate for candidate in candidates if candidate.id not in known
+        }.values()
+    )
     if not open_ones or limit < 1:
         return []
     doubts = np.array([_LONELY + 1.0 - min(max(candidate.confidence, 0.0), 1.0) for candidate in open_ones])
@@ -69,8 +75,9 @@ class RetrainState:
 class RetrainPolicy:
     """When to ask for a better model.
 
-    after_episode: labels that are enough once drift was found. without_episode: labels that are enough by themselves.
-    per_label: how often a label must have come to count as learnable; after an episode, at least one must have.
+    after_episode: labels that are enough once drift was found. without_episode: labels that are enough by
+    themselves. per_label: how often a label must have come to count as learnable; after an episode, at least
+    one must have.
     """
 
     after_episode: int = 40
@@ -85,7 +92,8 @@ class RetrainPolicy:
         return has_episode and learnable and state.total >= self.after_episode
 
     def missing(self, state: RetrainState, *, has_episode: bool) -> Mapping[str, int]:
-        """What is still wanted, for people to see: `labels` in all, `of_one_label` of the most frequent one."""
+        """What is still wanted, for people to see: `labels` in all, `of_one_label` of the most frequent
+        one."""
         wanted = self.after_episode if has_episode else self.without_episode
         most = max(state.labels.values(), default=0)
         return {
@@ -100,4 +108,6 @@ def _vectors(candidates: Sequence[Candidate]) -> NDArray[np.float32] | None:
     if not size:
         return None
     zero = np.zeros(size, np.float32)
-    return np.stack([zero if candidate.embedding is None else candidate.embedding for candidate in candidates])
+    return np.stack(
+        [zero if candidate.embedding is None else candidate.embedding for candidate in candidates]
+    )

@@ -38,6 +38,7 @@ class Watched:
     retrain: RetrainState
     episode: Episode | None = None
     events: int = 0
+    next_total: int = 0  # labels before the next request: a challenger that was refused needs more, not the same again
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class MonitorHandler:
         if episode is not None:
             watched.episode = episode
             watched.retrain = RetrainState()  # what was corrected before says little about what is new
+            watched.next_total = 0
             self.counts.episodes.append((app.name, episode))
             records.append(self._alert(alert_for_episode(app.name, watched.version, episode, raw["at"])))
         return records
@@ -125,11 +127,10 @@ class MonitorHandler:
         if app is None or watched is None or feedback.head != app.head_names[0]:
             return []
         watched.retrain.add(feedback.label)
-        if not self._policy.is_due(watched.retrain, has_episode=watched.episode is not None):
+        if watched.retrain.total < watched.next_total or not self._policy.is_due(watched.retrain, has_episode=watched.episode is not None):
             return []
-        request = self._retrain_request(app, watched)
-        watched.retrain = RetrainState()  # a challenger that was refused gets another try with as many labels again
-        return [request]
+        watched.next_total = 2 * watched.retrain.total
+        return [self._retrain_request(app, watched)]
 
     def _retrain_request(self, app: Application, watched: Watched) -> OutRecord:
         at = format_time(self._now_ms())

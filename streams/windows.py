@@ -1,6 +1,7 @@
 """Sliding windows: what the last decisions of a topic, a symbol or the whole application were.
 
-A window forgets by number and by age. Time is that of the source records, handed in as seconds; nothing here has a clock.
+A window forgets by number and by age. Time is that of the source records, handed in as seconds; nothing here
+has a clock.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -31,13 +32,17 @@ class LabelWindow:
     newest_seconds: float = float("-inf")
 
     def add(self, entry: WindowEntry) -> None:
-        """Take the newest in and drop what is too many or too old. A late entry is left out where it is too old itself."""
+        """Take the newest in and drop what is too many or too old. A late entry is left out where it is too
+        old itself."""
         if entry.at_seconds < self.newest_seconds - self.max_age_seconds:
             return
         self.newest_seconds = max(self.newest_seconds, entry.at_seconds)
         self.entries.append(entry)
         self.counts[entry.label] += 1
-        while len(self.entries) > self.size or self.entries[0].at_seconds < self.newest_seconds - self.max_age_seconds:
+        while (
+            len(self.entries) > self.size
+            or self.entries[0].at_seconds < self.newest_seconds - self.max_age_seconds
+        ):
             self._drop_oldest()
 
     @property
@@ -66,7 +71,8 @@ class LabelWindow:
 
 @dataclass(slots=True)
 class GroupedWindows:
-    """A LabelWindow for each group (a topic, a symbol); the group not heard of for longest goes beyond `groups_max`."""
+    """A LabelWindow for each group (a topic, a symbol); the group not heard of for longest goes beyond
+    `groups_max`."""
 
     size: int
     max_age_seconds: float = DAY_SECONDS

@@ -5,10 +5,11 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-WORDS = (
-    "my card has not arrived where is the money refund please help transfer account fee why was i charged twice order late "
-    "parcel thanks hello ok shares fell rose after report profit warning ##s ##ed ##ing a b c x y z ##a ##b ##x ? ! . ,"
-).split()
+TEXT = """
+my card has not arrived where is the money refund please help transfer account fee why was i charged twice order late
+parcel thanks hello ok shares fell rose after report profit warning ##s ##ed ##ing a b c x y z ##a ##b ##x ? ! . ,
+"""
+WORDS = tuple(TEXT.split())
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = (*SPECIAL, *WORDS)
 CONFIG: dict[str, object] = {

@@ -13,7 +13,7 @@ def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     services = typer.Typer(no_args_is_help=True, help="Real Kafka and Elasticsearch on this machine, without Docker (Java 17+, Maven).")
     cli.add_typer(services, name="services")
-    JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+    json_flag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
     @services.command(epilog="Example: headrace services start --no-elasticsearch")
     def start(
@@ -21,7 +21,7 @@ def add_to(cli: typer.Typer) -> None:
         elasticsearch: Annotated[bool, typer.Option(help="start Elasticsearch")] = True,
         brokers: Annotated[int, typer.Option(min=1, max=5, help="Kafka brokers")] = 1,
         elasticsearch_major: Annotated[int, typer.Option(help="8 or 9 (9 needs Java 21+)")] = 8,
-        json: JsonFlag = False,
+        json: json_flag = False,
     ) -> None:
         """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the programs."""
         settings = load_settings()
@@ -37,20 +37,20 @@ def add_to(cli: typer.Typer) -> None:
         _show(status, json)
 
     @services.command(epilog="Example: headrace services stop")
-    def stop(json: JsonFlag = False) -> None:
+    def stop(json: json_flag = False) -> None:
         """Stop what `services start` started. Data stays."""
         stopped = local_services.stop(load_settings().home_path / "services")
         print_json({"stopped": stopped}) if json else print(f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
     @services.command(epilog="Example: headrace services status --json")
-    def status(json: JsonFlag = False) -> None:
+    def status(json: json_flag = False) -> None:
         """What runs, and where."""
         _show(local_services.status(load_settings().home_path / "services"), json)
 
     @cli.command(epilog="Example: headrace doctor support")
     def doctor(
         apps: Annotated[list[str] | None, typer.Argument(metavar="[APP...]", help="applications to check; default: those that ship")] = None,
-        json: JsonFlag = False,
+        json: json_flag = False,
     ) -> None:
         """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something is wrong."""
         from headrace.applications import SHIPPED, load_applications

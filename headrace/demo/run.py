@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.labelling import RetrainPolicy
-
 from connectors.ports import TopicReader
 from headrace.applications import load_application
 from headrace.demo.ledger import Ledger
@@ -26,6 +24,7 @@ from headrace.wiring import MONITOR_GROUP, WORKER_GROUP, Wiring
 from models.classifier import Classifier
 from streams import topics
 from streams.application import Application
+from streams.labelling import RetrainPolicy
 from streams.metrics import Metrics
 from streams.records import Release
 from streams.releases import load_release
@@ -74,7 +73,7 @@ class Demo:
         builder.create_topics()
         builder.add_workers(progress)
         builder.add_indexer()
-        builder.add_monitor(RetrainPolicy(), seed=self.order.seed)
+        builder.add_monitor(RetrainPolicy(after_episode=60), seed=self.order.seed)
         builder.add_retrainer(seed=self.order.seed)
         builder.built.on_swapped.append(self._on_swapped)
         self.builder, self._epoch = builder, broker.epoch or ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Headrace, MakeHome
+from harness import Headrace, MakeHome, end_all
 
 from apps import __file__ as apps_file
 
@@ -38,6 +38,13 @@ def trained_registry(tmp_path_factory: pytest.TempPathFactory, small_corpus: Pat
     report = Headrace(home).json("train", "support", "--data", str(small_corpus), "--register", timeout=600)
     assert report["version"] == "1"
     return home / "registry"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """A test that fails must not leave a worker behind that reads the next test's topics."""
+    yield
+    end_all()
 
 
 @pytest.fixture

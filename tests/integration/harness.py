@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 READY_SECONDS = 180.0
+STARTED: "list[subprocess.Popen[bytes]]" = []
 ENCODER_CACHE = Path(os.environ.get("HEADRACE_TEST_CACHE", "~/.cache/headrace-services")).expanduser() / "encoders"
 
 
@@ -54,6 +55,7 @@ class Headrace:
                 [sys.executable, "-m", "headrace.cli", *arguments],
                 env=self.environment(), cwd=self.home, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
+        STARTED.append(process)
         return Running(process, log)
 
 
@@ -96,3 +98,12 @@ def wait_for(true: Callable[[], object], seconds: float, tell: Callable[[], str]
         if time.monotonic() > deadline:
             pytest.fail(f"did not happen within {seconds:.0f} s: {tell()}")
         time.sleep(0.1)
+
+
+def end_all() -> None:
+    """Kill what a failed test left running."""
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.wait(30)
+    STARTED.clear()

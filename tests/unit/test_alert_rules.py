@@ -20,7 +20,9 @@ class Feed:
         self.rules, self.alerts, self.sent = AlertRules(surges), list[Alert](), 0
         self._random = np.random.default_rng(seed)
 
-    def send(self, events: int, *, negative: float, topic: str = "deals", symbols: tuple[str, ...] = ()) -> list[Alert]:
+    def send(
+        self, events: int, *, negative: float, topic: str = "deals", symbols: tuple[str, ...] = ()
+    ) -> list[Alert]:
         before = len(self.alerts)
         for _ in range(events):
             self.sent += 1
@@ -57,7 +59,11 @@ def test_surge_that_ends_is_resolved_with_the_same_fingerprint() -> None:
     feed.send(300, negative=0.3)
     (fired,) = feed.send(60, negative=0.95)
     (resolved,) = feed.send(100, negative=0.3)
-    assert (resolved.state, resolved.fingerprint, resolved.rule) == ("resolved", fired.fingerprint, fired.rule)
+    assert (resolved.state, resolved.fingerprint, resolved.rule) == (
+        "resolved",
+        fired.fingerprint,
+        fired.rule,
+    )
     assert feed.rules.firing == []
 
 
@@ -124,7 +130,9 @@ def test_dead_letters_alert_once_and_resolve() -> None:
     rule, alerts = DeadLetterRule("support", share=0.05, window=200), []
     at = "2026-11-24T00:00:00Z"
     for number in range(1_000):
-        alerts.append(rule.observe("not_json" if number > 400 and number % 5 == 0 and number < 700 else None, at))
+        alerts.append(
+            rule.observe("not_json" if number > 400 and number % 5 == 0 and number < 700 else None, at)
+        )
     told = [alert for alert in alerts if alert is not None]
     assert [alert.state for alert in told] == ["firing", "resolved"]
     assert "not_json" in told[0].summary and told[0].severity == "critical"
@@ -161,5 +169,10 @@ def test_episode_becomes_an_alert_with_its_evidence() -> None:
 
 def test_end_of_an_episode_carries_the_fingerprint_of_its_release() -> None:
     fired = alert_for_episode("support", "3", episode(), "2026-11-24T00:00:00Z")
-    assert resolved_episode("support", "3", "version 4 serves", "2026-11-24T00:10:00Z").fingerprint == fired.fingerprint
-    assert alert_for_episode("support", "4", episode(), "2026-11-24T00:00:00Z").fingerprint != fired.fingerprint
+    assert (
+        resolved_episode("support", "3", "version 4 serves", "2026-11-24T00:10:00Z").fingerprint
+        == fired.fingerprint
+    )
+    assert (
+        alert_for_episode("support", "4", episode(), "2026-11-24T00:00:00Z").fingerprint != fired.fingerprint
+    )

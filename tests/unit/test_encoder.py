@@ -1,5 +1,7 @@
 """The encoder that serves: any text in, one embedding out, whatever stands beside it."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from models.quantization import quantize_encoder
 
 INT8 = quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32)
 ENCODER = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=1)
-LANES = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=1, lanes=2)
+TWO_THREADS = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=2)
 
 some_texts = st.lists(
     st.one_of(
@@ -37,8 +39,8 @@ def test_embedding_does_not_depend_on_batch_neighbours(texts: list[str]) -> None
 
 @settings(max_examples=30, deadline=None)
 @given(some_texts)
-def test_two_lanes_give_what_one_gives(texts: list[str]) -> None:
-    assert np.abs(LANES.embed(texts) - ENCODER.embed(texts)).max() <= 1e-5
+def test_two_threads_give_what_one_gives(texts: list[str]) -> None:
+    assert np.abs(TWO_THREADS.embed(texts) - ENCODER.embed(texts)).max() <= 1e-5
 
 
 @given(st.lists(st.integers(2, 40), max_size=200), st.integers(1, 20))
@@ -62,8 +64,28 @@ def test_no_texts_give_no_rows() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\x00", "my\x00 card", "\ud800", "card \udfff arrived", "\ud83d\ude00", "x" * 1_000_000, " " * 1_000_000, "退款"],
-    ids=["empty", "nul", "nul inside", "high surrogate", "low surrogate", "split pair", "one huge word", "spaces", "chinese"],
+    [
+        "",
+        "\x00",
+        "my\x00 card",
+        "\ud800",
+        "card \udfff arrived",
+        "\ud83d\ude00",
+        "x" * 1_000_000,
+        " " * 1_000_000,
+        "退款",
+    ],
+    ids=[
+        "empty",
+        "nul",
+        "nul inside",
+        "high surrogate",
+        "low surrogate",
+        "split pair",
+        "one huge word",
+        "spaces",
+        "chinese",
+    ],
 )
 def test_awkward_text_gets_a_finite_embedding(text: str) -> None:
     (tokenized,) = ENCODER.tokenize([text])
@@ -107,6 +129,23 @@ def test_encoder_is_rebuilt_from_its_bytes() -> None:
 def test_altered_file_is_refused_with_a_clear_error() -> None:
     with pytest.raises(ModelError, match="cannot be loaded"):
         Encoder.from_bytes(INT8[: len(INT8) // 2], small_tokenizer_json())
+
+
+@pytest.mark.parametrize(("threads", "lanes", "expected"), [(4, None, 4), (4, 1, 1), (1, None, 1), (1, 2, 2)])
+def test_threads_are_divided_into_lanes(threads: int, lanes: int | None, expected: int) -> None:
+    encoder = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=threads, lanes=lanes)
+    assert encoder.lanes == expected
+    assert np.abs(encoder.embed(TEXTS) - ENCODER.embed(TEXTS)).max() <= 1e-5
+
+
+def test_closed_encoder_leaves_no_thread_behind() -> None:
+    encoder = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=3)
+    before = set(threading.enumerate())
+    encoder.embed(TEXTS)
+    started = set(threading.enumerate()) - before
+    encoder.close()
+    assert started
+    assert not started & set(threading.enumerate())
 
 
 def test_broken_tokenizer_is_refused_with_a_clear_error() -> None:

@@ -26,12 +26,12 @@ def bert_in_numpy(ids: NDArray[np.int32]) -> NDArray[np.float64]:
     tensors = {name: tensor.astype(np.float64) for name, tensor in small_weights().items()}
 
     def linear(name: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        return value @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+        return np.asarray(value @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"])
 
     def norm(name: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
         centred = value - value.mean(axis=-1, keepdims=True)
         scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-12)
-        return scaled * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+        return np.asarray(scaled * tensors[f"{name}.weight"] + tensors[f"{name}.bias"])
 
     def attention(prefix: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
         query, key, content = (
@@ -40,7 +40,7 @@ def bert_in_numpy(ids: NDArray[np.int32]) -> NDArray[np.float64]:
         )
         scores = np.exp(query @ key.transpose(0, 2, 1) / math.sqrt(8))
         scores /= scores.sum(axis=-1, keepdims=True)
-        return (scores @ content).transpose(1, 0, 2).reshape(len(ids), 32)
+        return np.asarray((scores @ content).transpose(1, 0, 2).reshape(len(ids), 32))
 
     erf = np.vectorize(math.erf)
     hidden = tensors["embeddings.word_embeddings.weight"][ids]

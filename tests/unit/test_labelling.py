@@ -34,7 +34,11 @@ def test_second_text_is_unlike_the_first_even_when_a_twin_is_less_sure() -> None
 
 
 def test_labelled_and_equal_texts_are_not_chosen_again() -> None:
-    candidates = [Candidate("1", 0.1, text="hi"), Candidate("2", 0.2, text="hi"), Candidate("3", 0.3, text="ho")]
+    candidates = [
+        Candidate("1", 0.1, text="hi"),
+        Candidate("2", 0.2, text="hi"),
+        Candidate("3", 0.3, text="ho"),
+    ]
     assert [each.text for each in choose_for_labelling(candidates, 5, labelled=["3"])] == ["hi"]
 
 

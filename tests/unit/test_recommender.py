@@ -109,7 +109,13 @@ def test_unknown_item_is_counted_and_changes_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"user_id": None, "item_id": None}, {"user_id": "", "item_id": ""}, {"item_id": 5, "action": 7}, {"user_id": ["x"]}],
+    [
+        {},
+        {"user_id": None, "item_id": None},
+        {"user_id": "", "item_id": ""},
+        {"item_id": 5, "action": 7},
+        {"user_id": ["x"]},
+    ],
     ids=["nothing", "nulls", "empty", "numbers", "a list"],
 )
 def test_missing_or_strange_fields_still_give_a_list(record: dict[str, object]) -> None:
@@ -138,7 +144,11 @@ def test_only_the_last_items_of_a_user_count() -> None:
 def test_replay_rebuilds_the_same_state() -> None:
     random = np.random.default_rng(1)
     events = [
-        event(f"u{random.integers(9)}", ITEMS[random.integers(60)], str(random.choice(["view", "click", "purchase"])))
+        event(
+            f"u{random.integers(9)}",
+            ITEMS[random.integers(60)],
+            str(random.choice(["view", "click", "purchase"])),
+        )
         for _ in range(300)
     ]
     first, second = Recommender(ITEMS, clusters()), Recommender(ITEMS, clusters())
@@ -151,7 +161,11 @@ def test_replay_rebuilds_the_same_state() -> None:
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([None, "x", *ITEMS[:8]]), st.sampled_from(["view", "click", "?"]))
+        st.tuples(
+            st.sampled_from([None, "a", "b", "c"]),
+            st.sampled_from([None, "x", *ITEMS[:8]]),
+            st.sampled_from(["view", "click", "?"]),
+        )
     )
 )
 def test_scores_stay_finite_and_lists_whole(steps: list[tuple[str | None, str | None, str]]) -> None:
@@ -163,7 +177,9 @@ def test_scores_stay_finite_and_lists_whole(steps: list[tuple[str | None, str | 
 
 
 @pytest.mark.parametrize(
-    ("ids", "rows"), [(("a", "a"), 2), (("a", "b"), 3), ((), 0)], ids=["id twice", "row without id", "empty catalogue"]
+    ("ids", "rows"),
+    [(("a", "a"), 2), (("a", "b"), 3), ((), 0)],
+    ids=["id twice", "row without id", "empty catalogue"],
 )
 def test_catalogue_that_does_not_fit_is_refused(ids: tuple[str, ...], rows: int) -> None:
     with pytest.raises(ModelError):
@@ -173,11 +189,14 @@ def test_catalogue_that_does_not_fit_is_refused(ids: tuple[str, ...], rows: int)
 def test_items_without_an_embedding_do_not_break_the_scores() -> None:
     embeddings = clusters()
     embeddings[7], embeddings[8] = 0.0, np.nan
-    assert all(np.isfinite(score) for _, score in Recommender(ITEMS, embeddings).observe(event("u", "i008")).items)
+    assert all(
+        np.isfinite(score) for _, score in Recommender(ITEMS, embeddings).observe(event("u", "i008")).items
+    )
 
 
 def test_shipped_behaviour_is_met_far_better_than_by_popularity() -> None:
-    """Own history, popularity and learning only: stand-in embeddings from tags, so that no encoder is needed."""
+    """Own history, popularity and learning only: stand-in embeddings from tags, so that no encoder is
+    needed."""
     with (CORPORA / "catalog.csv").open(encoding="utf-8") as file:
         catalogue = list(csv.DictReader(file))
     tags = sorted({tag for row in catalogue for tag in row["tags"].split()})

@@ -1,0 +1,126 @@
+"""A release's files: complete, checked at every load, and proved by golden texts."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+from small_release import manifest_bytes, small_encoder, small_release
+
+from models.bundle import parse_manifest, read_reference, unpack
+from models.errors import ModelError, ReleaseCorrupt
+
+RELEASE = small_release()
+Edit = Callable[[dict[str, Any]], None]
+
+
+def edited(edit: Edit) -> bytes:
+    manifest: dict[str, Any] = json.loads(manifest_bytes(RELEASE))
+    edit(manifest)
+    return json.dumps(manifest).encode()
+
+
+def test_unpacked_release_decides_like_the_one_that_was_trained() -> None:
+    texts = ["where is my parcel", "退款", "", "\x00", "\ud800"]
+    again = unpack(manifest_bytes(RELEASE), RELEASE.blobs.__getitem__, version="7", threads=1)
+    assert (again.model, again.version) == ("support", "7")
+    expected = RELEASE.classifier.classify_texts(texts)
+    for one, other in zip(again.classify_texts(texts), expected, strict=True):
+        assert one.heads == other.heads
+
+
+def test_every_file_is_named_by_its_hash_and_no_file_is_a_pickle() -> None:
+    files = RELEASE.manifest["files"]
+    assert set(files) == {"encoder", "tokenizer", "ngrams", "reference", "head:intent", "head:urgency"}
+    for role, file in files.items():
+        content = RELEASE.blobs[file["sha256"]]
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+        assert len(content) == file["bytes"]
+        assert not content.startswith(b"\x80"), role
+
+
+def test_manifest_says_how_the_release_was_made() -> None:
+    manifest = RELEASE.manifest
+    assert manifest["training"]["fingerprint"] and manifest["training"]["train_rows"] == 128
+    assert manifest["metrics"]["intent"]["accuracy_ci95"]
+    assert manifest["libraries"]["onnxruntime"]
+    assert manifest["golden"]["texts"] and set(manifest["golden"]["logits"]) == {"intent", "urgency"}
+    json.dumps(manifest, allow_nan=False)
+
+
+def test_reference_fits_the_training_texts_of_the_primary_head() -> None:
+    reference = read_reference(manifest_bytes(RELEASE), RELEASE.blobs.__getitem__)
+    assert reference["centroids"].shape == (4, 32)
+    assert reference["reference_distances"].shape == reference["reference_confidence"].shape == (128,)
+    assert reference["reference_embeddings"].dtype == np.float16
+    assert reference["label_shares"].sum() == pytest.approx(1)
+
+
+def test_loaded_encoder_is_shared_when_its_file_is_the_same() -> None:
+    encoder = small_encoder()
+    assert unpack(manifest_bytes(RELEASE), RELEASE.blobs.__getitem__, encoder=encoder).encoder is encoder
+
+
+@pytest.mark.parametrize("role", ["encoder", "tokenizer", "ngrams", "head:intent"])
+def test_altered_file_is_refused_by_name(role: str) -> None:
+    wanted = RELEASE.manifest["files"][role]["sha256"]
+
+    def blob(sha256: str) -> bytes:
+        content = RELEASE.blobs[sha256]
+        return content[:-1] + bytes([content[-1] ^ 1]) if sha256 == wanted else content
+
+    with pytest.raises(ReleaseCorrupt, match=f"'{role}'.*publish the release again or roll back"):
+        unpack(manifest_bytes(RELEASE), blob)
+
+
+def test_model_that_answers_differently_is_refused_though_its_hashes_fit() -> None:
+    """What hashes cannot see: another library or processor that computes something else."""
+    role = "head:intent"
+    tensors = load(RELEASE.blobs[RELEASE.manifest["files"][role]["sha256"]])
+    other = save(tensors | {"bias": np.ascontiguousarray(tensors["bias"][::-1] + np.float32(1))})
+    sha256 = hashlib.sha256(other).hexdigest()
+
+    def replace_head(manifest: dict[str, Any]) -> None:
+        manifest["files"][role] = {"sha256": sha256, "bytes": len(other)}
+
+    with pytest.raises(ReleaseCorrupt, match=r"golden text 0 of support@\? gives intent="):
+        unpack(edited(replace_head), (RELEASE.blobs | {sha256: other}).__getitem__)
+
+
+def test_logits_that_are_not_finite_are_refused() -> None:
+    def spoil(manifest: dict[str, Any]) -> None:
+        manifest["golden"]["logits"]["intent"][0][0] = float("nan")
+
+    with pytest.raises(ReleaseCorrupt, match="golden text 0"):
+        unpack(edited(spoil), RELEASE.blobs.__getitem__)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"3", b'{"format": 1}', b"\xff\xfe", b'{"format": 1, "model": "m", "files": {}}'],
+    ids=["empty", "cut", "list", "number", "no fields", "no UTF-8", "half"],
+)
+def test_broken_manifest_is_refused_in_one_line(content: bytes) -> None:
+    with pytest.raises(ReleaseCorrupt) as raised:
+        parse_manifest(content)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda manifest: manifest.update(format=99), "format 99"),
+        (lambda manifest: manifest.update(hashing="other"), "train it again"),
+        (lambda manifest: manifest["files"].pop("ngrams"), "no file 'ngrams'"),
+        (lambda manifest: manifest["encoder"].pop("max_tokens"), "cannot be read"),
+        (lambda manifest: manifest["golden"].pop("tolerance"), "cannot be read"),
+        (lambda manifest: manifest["heads"][0].update(labels=["a", "b"]), "number of labels"),
+    ],
+    ids=["newer format", "other hashing", "file left out", "encoder entry", "golden entry", "labels"],
+)
+def test_manifest_that_this_version_cannot_serve_is_refused(edit: Edit, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        unpack(edited(edit), RELEASE.blobs.__getitem__)

@@ -1,0 +1,208 @@
+"""The quick strategy: what it learns, chooses and promises."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import sparse
+from small_release import small_dataset, small_encoder, small_release
+
+from models.errors import TrainingDataError
+from models.heads import label_probabilities
+from retrain.calibration import choose_threshold, fit_temperature
+from retrain.crossfit import FOLDS, assign_folds
+from retrain.data import Dataset, Row, split_rows
+from retrain.job import train_release
+from retrain.kernel import Kernels, fit_kernel_softmax
+from retrain.linear import LinearPolicy, fit_softmax
+from retrain.quick import train_quick
+from retrain.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
+
+
+def test_report_has_the_fields_that_the_contract_promises() -> None:
+    report = small_release().report
+    promised = "model version strategy train_rows test_rows accuracy macro_f1 accuracy_ci95 seconds model_bytes fast_path oos"
+    assert set(promised.split()) <= set(report)
+    assert (report["model"], report["strategy"], report["train_rows"], report["test_rows"]) == (
+        "support",
+        "quick",
+        128,
+        32,
+    )
+    assert report["accuracy"] > 0.7
+    assert report["fast_path"] is None and report["oos"] is None
+    assert report["accuracy_ci95"][0] < report["accuracy"] <= report["accuracy_ci95"][1] <= 1
+    json.dumps(report, allow_nan=False)
+
+
+def test_same_seed_trains_the_same_release() -> None:
+    again = train_release("support", small_dataset(), small_encoder())
+    assert again.manifest["files"] == small_release().manifest["files"]
+
+
+def test_progress_tells_stages_that_come_to_an_end() -> None:
+    told: dict[str, tuple[int, int]] = {}
+    train_release(
+        "m",
+        small_dataset(),
+        small_encoder(),
+        progress=lambda stage, done, total: told.__setitem__(stage, (done, total)),
+    )
+    assert {"embedding texts", "choosing for intent", "fitting urgency", "scoring texts"} <= set(told)
+    assert all(done == total for done, total in told.values())
+
+
+def test_out_of_scope_label_is_no_class_and_is_scored_apart() -> None:
+    rows = list(small_dataset().rows)
+    strange = (
+        "shares fell",
+        "profit warning",
+        "the report",
+        "profit rose",
+        "shares rose after report",
+        "warning",
+        "x y z",
+        "b c b c",
+    )
+    rows += [
+        Row(text, {"intent": "oos"}, "test" if number % 2 else "train") for number, text in enumerate(strange)
+    ]
+    release = train_release("m", split_rows(rows, ("intent",)), small_encoder(), oos_label="oos")
+    assert "oos" not in release.classifier.heads["intent"].labels
+    oos = release.report["oos"]
+    assert {"auroc", "recall", "in_scope_accuracy"} <= set(oos)
+    assert oos["in_scope_accuracy"] <= oos["in_scope_accuracy_before_rejection"] == release.report["accuracy"]
+    assert oos["texts"] == 4
+
+
+def test_tuning_rows_choose_and_calibrate_but_do_not_train() -> None:
+    rows = [
+        Row(f"{row.text} {number}", row.labels, "valid")
+        for number in range(3)
+        for row in small_dataset().part("train")
+    ]
+    dataset = Dataset(("intent",), (*small_dataset().rows, *rows))
+    trained = train_quick(small_encoder(), dataset)
+    assert len(trained.reference.distances) == len(small_dataset().part("train"))
+    assert trained.heads[0].out_of_scope is not None
+
+
+@pytest.mark.parametrize(
+    ("rows", "oos_label", "says"),
+    [
+        (
+            [Row("a", {"intent": "x"}), Row("b", {"intent": "x"}), Row("c", {"intent": "x"}, "test")],
+            None,
+            "1 label.*it needs two",
+        ),
+        (
+            [Row("a", {"intent": "x"}), Row("b", {"intent": "y"}), Row("c", {"intent": "x"}, "test")],
+            "oos",
+            "no text has.*'oos'.*x, y",
+        ),
+    ],
+    ids=["one label", "unknown out-of-scope label"],
+)
+def test_data_that_cannot_train_is_refused(rows: list[Row], oos_label: str | None, says: str) -> None:
+    with pytest.raises(TrainingDataError, match=says):
+        train_release("m", Dataset(("intent",), tuple(rows)), small_encoder(), oos_label=oos_label)
+
+
+def test_a_handful_of_texts_is_enough_to_train() -> None:
+    rows = [
+        Row("refund", {"intent": "a"}),
+        Row("where is my parcel", {"intent": "b"}),
+        Row("refund please", {"intent": "a"}, "test"),
+    ]
+    release = train_release("m", Dataset(("intent",), tuple(rows)), small_encoder())
+    assert release.report["test_rows"] == 1
+
+
+def toy(texts: int, seed: int) -> tuple[np.ndarray, sparse.csr_array, np.ndarray]:
+    """Three labels, told apart half by the embedding, half by n-grams (first 10: words)."""
+    random = np.random.default_rng(seed)
+    targets = random.integers(0, 3, texts)
+    embeddings = random.normal(0, 0.5, (texts, 8)).astype(np.float32)
+    embeddings[np.arange(texts), targets] += 1
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    hashed = (random.random((texts, 30)) < 0.1).astype(np.float32)
+    hashed[np.arange(texts), targets * 7] += 0.5
+    return embeddings, sparse.csr_array(hashed), targets.astype(np.int64)
+
+
+def test_both_solvers_find_the_same_classifier() -> None:
+    embeddings, ngrams, targets = toy(400, seed=0)
+    policy = LinearPolicy(words=1.0, characters=0.5, strength=0.5, epochs=60)
+    by_batches = fit_softmax(embeddings, ngrams, targets, 3, policy, words=10, seed=0)
+    kernels = Kernels.of(embeddings, ngrams, 10)
+    exact = fit_kernel_softmax(kernels, np.arange(400), embeddings, ngrams, targets, 3, policy, words=10)
+    unseen, unseen_ngrams, _ = toy(300, seed=1)
+    one, other = by_batches.logits(unseen, unseen_ngrams), exact.logits(unseen, unseen_ngrams)
+    assert np.abs(label_probabilities(one) - label_probabilities(other)).max() < 0.02
+
+
+def test_block_of_weight_zero_is_left_out() -> None:
+    embeddings, ngrams, targets = toy(200, seed=0)
+    policy = LinearPolicy(words=1.0, characters=0.0)
+    for weights in (
+        fit_softmax(embeddings, ngrams, targets, 3, policy, words=10, seed=0),
+        fit_kernel_softmax(
+            Kernels.of(embeddings, ngrams, 10),
+            np.arange(200),
+            embeddings,
+            ngrams,
+            targets,
+            3,
+            policy,
+            words=10,
+        ),
+    ):
+        assert weights.ngrams[:10].any() and not weights.ngrams[10:].any()
+
+
+def test_folds_spread_labels_and_keep_equal_texts_together() -> None:
+    texts = [f"text {number // 2}" for number in range(200)]
+    targets = np.arange(200) // 2 % 4
+    folds = assign_folds(texts, targets, seed=0)
+    assert (folds[::2] == folds[1::2]).all()
+    for label in range(4):
+        assert (np.bincount(folds[targets == label], minlength=FOLDS) == 10).all()
+
+
+def test_temperature_makes_overconfident_logits_honest() -> None:
+    random = np.random.default_rng(0)
+    targets = random.integers(0, 2, 4000)
+    logits = np.zeros((4000, 2), dtype=np.float32)
+    logits[np.arange(4000), np.where(random.random(4000) < 0.8, targets, 1 - targets)] = 10
+    probability = label_probabilities(logits, fit_temperature(logits, targets)).max(axis=1).mean()
+    assert probability == pytest.approx(0.8, abs=0.02)
+
+
+def test_threshold_costs_at_most_what_was_allowed() -> None:
+    scores = np.arange(1000, dtype=np.float32)
+    right = scores % 2 == 0
+    threshold = choose_threshold(scores, right, max_lost=0.01)
+    assert (right & (scores > threshold)).sum() == 10
+    assert choose_threshold(scores, np.zeros(1000, dtype=bool), max_lost=0.01) == float("inf")
+
+
+def test_vocabulary_stays_within_its_budget_and_keeps_frequent_ngrams() -> None:
+    random = np.random.default_rng(0)
+    buckets = np.minimum(random.zipf(1.2, (1500, 40)), 2**21) - 1
+    rows = np.repeat(np.arange(1500), 40)
+    counts = sparse.csr_array(
+        (np.ones(60_000, dtype=np.float32), (rows, buckets.ravel())), shape=(1500, 2**21)
+    )
+    counts.sum_duplicates()
+    vocabulary = build_vocabulary(counts, np.arange(1500), 1000)
+    assert len(vocabulary) * 1000 <= MAX_WEIGHTS
+    assert 0 in vocabulary.buckets and (np.diff(vocabulary.buckets) > 0).all()
+    assert vocabulary.unseen_idf > vocabulary.idf.max()
+
+
+def test_kind_of_ngrams_that_no_head_uses_is_dropped() -> None:
+    vocabulary = small_release().classifier.vocabulary
+    weights = np.ones((len(vocabulary), 2), dtype=np.float32)
+    weights[vocabulary.words :] = 0
+    smaller, (kept,) = drop_unused_kind(vocabulary, [weights])
+    assert len(smaller) == smaller.words == vocabulary.words == len(kept)
