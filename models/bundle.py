@@ -10,7 +10,6 @@ Releases on one encoder share its file by its hash. The registry adds `version` 
 """
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ GOLDEN_TOLERANCE: Final = (
     0.25  # of a logit; other processors round integers otherwise, a wrong file is off by whole units
 )
 AWKWARD_TEXTS: Final = ("", " ", "\x00", "我要退款，还没到账", "ok", "🙂🙂", "word " * 400)
-_LIBRARIES: Final = ("numpy", "scipy", "onnx", "onnxruntime", "tokenizers", "safetensors", "scikit-learn")
 _WAY_OUT: Final = "publish the release again or roll back to another version"
 
 
@@ -69,6 +67,7 @@ class Notes:
     """What a manifest says beyond the parts. All values are JSON.
 
     parent: the version that this one was trained to replace. golden_texts: typical texts of the training data.
+    libraries: versions, by name, of what the release was made with.
     """
 
     parent: str | None = None
@@ -76,6 +75,7 @@ class Notes:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     golden_texts: Sequence[str] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
 
 def pack(
@@ -101,7 +101,7 @@ def pack(
         "heads": [head.describe() for head in classifier.heads.values()],
         "metrics": dict(notes.metrics),
         "training": dict(notes.training),
-        "libraries": {library: importlib.metadata.version(library) for library in _LIBRARIES},
+        "libraries": dict(notes.libraries),
         "files": {
             role: {"sha256": hashes[role], "bytes": len(content)} for role, content in contents.items()
         },

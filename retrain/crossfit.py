@@ -4,7 +4,6 @@ The training texts are dealt into folds. A model fitted on all folds but one is 
 folds together stand for texts to come, without touching the test rows.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from models.encoder import available_cores
 from models.heads import Floats, centroid_distances, unit_centroids
 from retrain.calibration import calibrated_loss
 from retrain.data import text_key
@@ -215,7 +215,7 @@ class CrossFit:
 def in_parallel(work: Callable[[S], T], items: Iterable[S], on_done: Callable[[int], None]) -> list[T]:
     """Run `work` on every item on all cores (numpy leaves the interpreter free), results in order."""
     results = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for done, result in enumerate(pool.map(work, items), start=1):
             results.append(result)
             on_done(done)

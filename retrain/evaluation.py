@@ -25,7 +25,7 @@ class OosMetrics:
     """How out-of-scope texts are told apart. auroc: of the score. recall: share of them that is rejected.
 
     in_scope_accuracy: at the threshold, a rejected in-scope text counting as an error; before_rejection: without it.
-    rejected_in_scope: share of in-scope texts that is rejected. threshold: the highest score that was not rejected.
+    rejected_in_scope: share of in-scope texts that is rejected. The threshold itself stands in the manifest.
     """
 
     auroc: float
@@ -33,7 +33,6 @@ class OosMetrics:
     in_scope_accuracy: float
     in_scope_accuracy_before_rejection: float
     rejected_in_scope: float
-    threshold: float
     in_scope_texts: int
     texts: int
 
@@ -195,14 +194,12 @@ def _oos_metrics(
         return None
     scores = np.array([decision.oos_score for decision in decisions], dtype=np.float64)
     rejected = np.array([decision.rejected for decision in decisions])
-    threshold = float(scores[~rejected].max()) if not rejected.all() else float("-inf")
     return OosMetrics(
         auroc=float(roc_auc_score(~in_scope, scores)),
         recall=float(rejected[~in_scope].mean()),
         in_scope_accuracy=float((right & ~rejected)[in_scope].mean()),
         in_scope_accuracy_before_rejection=float(right[in_scope].mean()),
         rejected_in_scope=float(rejected[in_scope].mean()),
-        threshold=threshold,
         in_scope_texts=int(in_scope.sum()),
         texts=int((~in_scope).sum()),
     )

@@ -1,5 +1,6 @@
 """A training as one call: labelled data in, a release ready to publish out."""
 
+import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, train_quick
 
 GOLDEN_TEXTS: Final = 24
+_LIBRARIES: Final = ("numpy", "scipy", "onnx", "onnxruntime", "tokenizers", "safetensors", "scikit-learn")
 _SHARED_FILES: Final = ("encoder", "tokenizer")
 
 
@@ -82,6 +84,7 @@ def train_release(
         metrics={head: found.as_json() for head, found in metrics.items()},
         training=_training(dataset, trained, seed, oos_label),
         golden_texts=_golden_texts(dataset, seed),
+        libraries={library: importlib.metadata.version(library) for library in _LIBRARIES},
     )
     manifest, blobs = pack(classifier, trained.reference, notes)
     report = _report(manifest, dataset, metrics, clock() - started)

@@ -1,4 +1,4 @@
-"""Fitting the same classifier as `retrain.linear` where texts are few: exact, and ten times as fast.
+"""Fitting the same classifier as `retrain.linear` where texts are few: exact, and three times as fast.
 
 With n texts the best weights are a combination of the n texts' features, so the search has n unknowns a label instead of
 one for each n-gram, and the products between texts are computed once for all folds and policies.

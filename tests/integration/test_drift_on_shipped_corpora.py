@@ -100,7 +100,7 @@ def test_new_support_subjects_are_found_and_named(support: Support) -> None:
     delays = sorted(episode.detected_event - 600 for episode in episodes)
     assert (
         delays[0] > 0 and delays[len(delays) // 2] <= 110
-    )  # measured: median 75 over 20 seeds, docs/drift.md
+    )  # medians of 75 and 90: docs/drift.md
     assert np.median([abs(episode.onset_event - 601) for episode in episodes]) <= 40
     words = {word for episode in episodes for word in episode.words}
     assert words & {"recall", "recalled", "battery", "scooter"} and words & {
