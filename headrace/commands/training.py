@@ -83,6 +83,7 @@ def _classify(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT...]", help="default: the lines of standard input")] = None,
     model: Annotated[str | None, typer.Option(help="NAME@VERSION; default: the application's champion")] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway")] = True,
 ) -> None:
     """Decisions for texts, as JSON lines. Without a model yet, one is trained from the application's corpus."""
     from headrace.model_commands import run_classify
