@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from numpy.typing import NDArray
@@ -93,6 +94,10 @@ class RoleBuilder:
         store = self._wiring.store()
         store.prepare({app.name: app.head_names for app in self._apps})
         self.built.stores.append(store)
+        if self._wiring.settings.retention_days:
+            kept_from = datetime.now(UTC) - timedelta(days=self._wiring.settings.retention_days)
+            dropped = store.delete_before(kept_from.strftime("%Y-%m"))
+            log.info("retention: %d dropped of before %s", dropped, kept_from.strftime("%Y-%m"))
         read = [app.decisions_topic for app in self._apps]
         # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
         start_positions.pin(self._admin, INDEXER_GROUP, read, from_beginning=True)
@@ -158,7 +163,10 @@ class RoleBuilder:
             raise ConfigError(f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it again")
 
     def _load(self, model: str, version: str, manifest_sha256: str | None) -> Classifier:
-        return load_release(self._registry, model, version, manifest_sha256, threads=self._wiring.settings.threads)
+        settings = self._wiring.settings
+        return load_release(
+            self._registry, model, version, manifest_sha256, threads=settings.threads, device=settings.device
+        )
 
     def _swapped(self, release: Release, seconds: float) -> None:
         self._metrics.release(release.model, release.champion)

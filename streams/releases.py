@@ -30,7 +30,7 @@ def newer(known: Release | None, heard: Release) -> bool:
 
 
 def load_release(
-    registry: ReleaseRegistry, model: str, version: str, manifest_sha256: str | None = None, *, threads: int = 0
+    registry: ReleaseRegistry, model: str, version: str, manifest_sha256: str | None = None, *, threads: int = 0, device: str = "cpu"
 ) -> Classifier:
     """A proved, warm classifier. Raises ReleaseCorrupt where a hash or a golden text disagrees, RegistryError."""
     manifest = registry.manifest(model, version)
@@ -40,7 +40,7 @@ def load_release(
             f"manifest of {model}@{version} has sha256 {found[:12]}, the release says {manifest_sha256[:12]}: "
             f"the registry was altered; publish the release again"
         )
-    classifier = unpack(manifest, registry.blob, version=version, threads=threads or None)
+    classifier = unpack(manifest, registry.blob, version=version, threads=threads or None, device=device)
     classifier.classify_texts(list(WARM_UP_TEXTS))
     return classifier
 
