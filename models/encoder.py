@@ -90,7 +90,7 @@ class Encoder:
         share = -(-len(tokenized) // self.lanes)
         batches = split_by_length([len(text.ids) for text in tokenized], limit=max(1, min(share, BATCH_TEXTS)))
         batches.reverse()  # the longest first, so that no lane is left alone with one at the end
-        compute = self._pool.map if self._pool else map
+        compute = self._pool.map if self._pool and len(batches) > 1 else map
         results = compute(self._run, [np.stack([tokenized[row].ids for row in batch]) for batch in batches])
         for batch, result in zip(batches, results, strict=True):
             embeddings[batch] = result
