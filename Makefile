@@ -12,7 +12,7 @@ COMPOSE_SCHEMA := docker-compose==1.29.2
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q,$(BIN)/python -m pip install -q --disable-pip-version-check)
 
-.PHONY: help setup setup-dev setup-train demo check test test-all accuracy throughput clean
+.PHONY: help setup setup-dev setup-train demo check test test-all accuracy clean
 
 help: ## these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -51,6 +51,14 @@ test: check ## unit, contract and integration tests, real Kafka and Elasticsearc
 
 test-all: check ## and the long ones
 	$(BIN)/pytest $(if $(findstring train,$(EXTRAS)),,-m "not train")
+
+# the folder of the public data sets, one <name>/<name>.csv each; they are not part of the project
+DATA ?= ../shared/data
+accuracy: setup ## the quick strategy on public data sets, a JSON line each; DATA=folder
+	@for set in banking77 tfn_sentiment tfn_topic; do \
+	  $(BIN)/headrace train support --data $(DATA)/$$set/$$set.csv --json || exit 1; done
+	@$(BIN)/headrace train support --data $(DATA)/clinc150/clinc150.csv --oos-label oos --json
+	@$(BIN)/headrace train support --data tests/data/support_zh.csv --json
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -18,6 +18,7 @@ from headrace.settings import load_settings
 from headrace.training import TrainingOrder, evaluation_rows, train, train_and_register, write_release
 from headrace.wiring import Wiring
 from models.classifier import Classifier
+from models.decision import Classification
 from models.errors import ConfigError
 from retrain.evaluation import evaluate as score
 from streams.actions import action_for
@@ -134,8 +135,16 @@ def _decide(app: Application, classifier: Classifier, texts: list[str]) -> Itera
             "path": found.path,
             "labels": {name: head_record(head) for name, head in found.heads.items()},
             "action": action_for(app, found),
+            **_answer(app, found),
             "text": text,
         }
+
+
+def _answer(app: Application, found: Classification) -> dict[str, str]:
+    """The application's ready answer to the primary label, where it has one and the label may act."""
+    primary = found.heads[app.head_names[0]]
+    answer = None if primary.rejected else app.answers.get(primary.label)
+    return {} if answer is None else {"answer": answer}
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

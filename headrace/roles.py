@@ -47,7 +47,6 @@ class Built:
     stores: list[DecisionStore] = field(default_factory=list)
     indexed: IndexerCounts = field(default_factory=IndexerCounts)
     monitor: MonitorHandler | None = None
-    on_outcomes: list[Callable[[Application, Sequence[Outcome]], None]] = field(default_factory=list)
     on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -195,7 +194,5 @@ class RoleBuilder:
 
         def on_outcomes(outcomes: Sequence[Outcome]) -> None:
             self._metrics.decided(app.name, outcomes)
-            for tell in self.built.on_outcomes:
-                tell(app, outcomes)
 
         self.built.roles.append(Role(faust_app, [app.topic], lambda ack: worker_engine(app, handler, send, ack, on_outcomes)))

@@ -58,6 +58,8 @@ class Runtime:
             self._stopped.set()
         if unfinished:
             log.warning("%d events were unfinished; they will be decided at the next start", unfinished)
+        elif not code:
+            log.info("stopped: everything that was taken is finished")
         return code
 
     def _code_of(self, tasks: Sequence[asyncio.Task[Any]]) -> int:

@@ -111,17 +111,21 @@ class Wiring:
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""
         from streams.faust_app import make_app
+        from streams.quick_fetch import fetch_often
 
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="headrace-"))
             atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
-        return make_app(
+        app = make_app(
             group,
             self.broker().faust_url,
             folder=self._folder,
             instance=self.settings.instance,
             credentials=self.security.faust_credentials(),
         )
+        if self.broker().is_embedded:
+            fetch_often(app)
+        return app
 
     def close(self) -> None:
         """End what this object started."""

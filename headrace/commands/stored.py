@@ -35,7 +35,7 @@ def add_to(cli: typer.Typer) -> None:
             for document in result.documents:
                 print_json(document)
             return
-        table = Table("at", "app", "labels", "text", title=f"{result.total} decisions")
+        table = Table("at", "app", "labels", "text", title=f"{result.total} {'decision' if result.total == 1 else 'decisions'}")
         for document in result.documents:
             labels = ", ".join(f"{head['label']} {head['probability']:.2f}" for head in document.get("labels", {}).values())
             table.add_row(str(document["at"])[:19], document["app"], labels, str(document["text"])[:120])
