@@ -48,6 +48,7 @@ class MonitorCounts:
     events: int = 0
     alerts: int = 0
     episodes: list[tuple[str, Episode]] = field(default_factory=list)
+    requests: list[RetrainRequest] = field(default_factory=list)
 
 
 class MonitorHandler:
@@ -142,6 +143,7 @@ class MonitorHandler:
             evidence={"version": watched.version, "labels": labels},
             at=at,
         )
+        self.counts.requests.append(request)
         log.info("%s@%s: asking for a retrained model, %d labels are in", app.name, watched.version, labels)
         return OutRecord(RETRAIN_REQUESTS, app.name.encode(), request.encode())
 

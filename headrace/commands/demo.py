@@ -41,7 +41,7 @@ def add_to(cli: typer.Typer) -> None:
         try:
             with stage_bars() as progress:
                 show.set_up(progress)
-            code = _watch(show, seconds) if is_live else run_async(show.run)
+            code = _watch(show) if is_live else run_async(show.run)
             report = show.report() | {"seconds": round(time.monotonic() - started, 1)} if code == 0 else {}
         finally:
             show.close()
@@ -53,13 +53,13 @@ def add_to(cli: typer.Typer) -> None:
             print(closing_words(report, str(show.wiring.settings.home_path)))
 
 
-def _watch(show: "Demo", seconds: float) -> int:
+def _watch(show: "Demo") -> int:
     from rich.console import Console
     from rich.live import Live
 
     from headrace.demo.view import View
     from headrace.runtime import run_async
 
-    view = View(show.ledger, seconds)
+    view = View(show.ledger)
     with Live(view, console=Console(), refresh_per_second=4):
         return run_async(show.run)

@@ -63,6 +63,7 @@ class Demo:
         self._streams: dict[str, TextStream] = {}
         self._closers: list[Callable[[], None]] = []
         self._released = threading.Event()
+        self._told_episodes = self._told_requests = 0
         self.apps = [self._prepare(load_application(name), random.Random(f"{order.seed}-{name}")) for name in order.apps]
         self.builder: RoleBuilder | None = None
 
@@ -189,6 +190,7 @@ class Demo:
         started, released_at = time.monotonic(), None
         while customers.is_alive():
             await asyncio.sleep(0.2)
+            self._tell_what_the_monitor_found()
             now = time.monotonic() - started
             if self._released.is_set() and released_at is None:
                 released_at = now
@@ -197,6 +199,16 @@ class Demo:
             patient = now < self.order.seconds + PATIENCE_SECONDS
             if now >= self.order.seconds and (not expects_release or settled or not patient):
                 return
+
+    def _tell_what_the_monitor_found(self) -> None:
+        assert self.builder is not None and self.builder.built.monitor is not None
+        counts = self.builder.built.monitor.counts
+        for app, episode in counts.episodes[self._told_episodes :]:
+            self.ledger.tell(f"drift in {app}: {episode.summary}")
+        for request in counts.requests[self._told_requests :]:
+            labels = request.evidence["labels"]
+            self.ledger.tell(f"{labels} corrections of {request.app} are in: a challenger is trained and compared with the champion")
+        self._told_episodes, self._told_requests = len(counts.episodes), len(counts.requests)
 
     async def _drain(self) -> None:
         assert self.builder is not None

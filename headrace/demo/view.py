@@ -16,8 +16,8 @@ STORY_LINES = 10
 class View:
     """Draws the ledger; rich's Live asks for it several times a second."""
 
-    def __init__(self, ledger: Ledger, seconds: float) -> None:
-        self._ledger, self._seconds = ledger, seconds
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._started = time.monotonic()
         self._before: dict[str, tuple[float, int, float]] = {}
 
@@ -29,7 +29,7 @@ class View:
             story = list(self._ledger.story)[-STORY_LINES:]
             corrections = self._ledger.corrections
         latency = self._ledger.latency()
-        footer = f"{elapsed:5.0f} s of about {self._seconds:.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     {corrections} corrections by agents"
+        footer = f"{elapsed:5.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     {corrections} corrections by agents"
         told = Text("\n".join(f"• {line}" for line in story) or "…")
         return Group(Panel(table, title="Headrace: text streams in, decisions out", subtitle=footer), Panel(told, title="what happens"))
 
