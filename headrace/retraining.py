@@ -53,14 +53,20 @@ def latest_feedback(records: Iterable[Record], source_topic: str) -> dict[tuple[
 
 
 class RetrainJob:
-    """Called with a request by the retrainer's engine."""
+    """Called with a request by the retrainer's engine. verdicts: (application, words), one for each request so far."""
 
     def __init__(self, wiring: Wiring, apps: Sequence[Application], *, seed: int = 0) -> None:
         self._wiring, self._seed = wiring, seed
         self._apps = {app.name: app for app in apps}
+        self.verdicts: list[tuple[str, str]] = []
 
     async def __call__(self, request: RetrainRequest) -> JobResult:
         """Collect, train and compare in a child process, publish when the gate says so."""
+        result = await self._run(request)
+        self.verdicts.append((request.app, result.verdict))
+        return result
+
+    async def _run(self, request: RetrainRequest) -> JobResult:
         app = self._apps.get(request.app)
         if app is None:
             return JobResult(None, f"no application {request.app} here")

@@ -47,6 +47,7 @@ class Built:
     stores: list[DecisionStore] = field(default_factory=list)
     indexed: IndexerCounts = field(default_factory=IndexerCounts)
     monitor: MonitorHandler | None = None
+    job: RetrainJob | None = None
     on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -124,6 +125,7 @@ class RoleBuilder:
         """One retrainer; jobs run in a child process."""
         start_positions.pin(self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS], from_beginning=self._from_beginning)
         job = RetrainJob(self._wiring, [app for app in self._apps if app.kind == "classify"], seed=seed)
+        self.built.job = job
         app = self._wiring.faust_app(RETRAINER_GROUP)
         send = Producer(app).send_all
         self.built.roles.append(

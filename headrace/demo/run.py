@@ -63,7 +63,7 @@ class Demo:
         self._streams: dict[str, TextStream] = {}
         self._closers: list[Callable[[], None]] = []
         self._released = threading.Event()
-        self._told_episodes = self._told_requests = 0
+        self._told_episodes = self._told_requests = self._told_verdicts = 0
         self.apps = [self._prepare(load_application(name), random.Random(f"{order.seed}-{name}")) for name in order.apps]
         self.builder: RoleBuilder | None = None
 
@@ -74,7 +74,7 @@ class Demo:
         builder.create_topics()
         builder.add_workers(progress)
         builder.add_indexer()
-        builder.add_monitor(RetrainPolicy(after_episode=60), seed=self.order.seed)
+        builder.add_monitor(RetrainPolicy(after_episode=100), seed=self.order.seed)
         builder.add_retrainer(seed=self.order.seed)
         builder.built.on_swapped.append(self._on_swapped)
         self.builder, self._epoch = builder, broker.epoch or ""
@@ -190,7 +190,7 @@ class Demo:
         started, released_at = time.monotonic(), None
         while customers.is_alive():
             await asyncio.sleep(0.2)
-            self._tell_what_the_monitor_found()
+            self._tell_what_the_roles_found()
             now = time.monotonic() - started
             if self._released.is_set() and released_at is None:
                 released_at = now
@@ -200,15 +200,20 @@ class Demo:
             if now >= self.order.seconds and (not expects_release or settled or not patient):
                 return
 
-    def _tell_what_the_monitor_found(self) -> None:
-        assert self.builder is not None and self.builder.built.monitor is not None
-        counts = self.builder.built.monitor.counts
+    def _tell_what_the_roles_found(self) -> None:
+        assert self.builder is not None
+        monitor, job = self.builder.built.monitor, self.builder.built.job
+        assert monitor is not None and job is not None
+        counts = monitor.counts
         for app, episode in counts.episodes[self._told_episodes :]:
             self.ledger.tell(f"drift in {app}: {episode.summary}")
         for request in counts.requests[self._told_requests :]:
             labels = request.evidence["labels"]
-            self.ledger.tell(f"{labels} corrections of {request.app} are in: a challenger is trained and compared with the champion")
+            self.ledger.tell(f"{labels} corrections of {request.app} are in: a challenger is asked for")
+        for app, verdict in job.verdicts[self._told_verdicts :]:
+            self.ledger.tell(f"challenger of {app}: {verdict}")
         self._told_episodes, self._told_requests = len(counts.episodes), len(counts.requests)
+        self._told_verdicts = len(job.verdicts)
 
     async def _drain(self) -> None:
         assert self.builder is not None
