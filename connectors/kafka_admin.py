@@ -25,6 +25,7 @@ from connectors.kafka_connection import CONNECT_SECONDS, REQUEST_SECONDS, Connec
 from connectors.kafka_errors import translated
 from connectors.ports import TopicSpec, TopicState
 from connectors.security import Security
+from models.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,17 @@ class KafkaAdmin:
             last = self._client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
         return {tp.partition: (first[tp].offset, last[tp].offset) for tp in sorted(partitions)}
 
+    def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
+        """Partition to the offset of its first record of `time_ms` (milliseconds since 1970) or later, by the records' own
+        times; partitions without one are left out. Raises TopicMismatch; ConfigError on the embedded broker, which
+        cannot look up by time."""
+        if self._epoch is not None:
+            raise ConfigError("the embedded broker cannot look up by time: give offsets instead")
+        partitions = [TopicPartition(topic, p) for p in self.offsets(topic)]
+        with translated(self._address):
+            found = self._client.list_partition_offsets(dict.fromkeys(partitions, time_ms))
+        return {tp.partition: place.offset for tp, place in sorted(found.items()) if place.offset >= 0}
+
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """See the port. A group that never was has none."""
         partitions = [TopicPartition(topic, p) for p in self.offsets(topic)]
@@ -125,6 +137,12 @@ class KafkaAdmin:
             except UnknownTopicOrPartitionError:
                 return DEFAULT_MAX_RECORD_BYTES
         return int(found[topic]["max.message.bytes"]["value"])
+
+    def cluster_id(self) -> str | None:
+        """The cluster's own id: another one means other topics and other positions, whatever their names."""
+        with translated(self._address):
+            found = self._client.describe_cluster().get("cluster_id")
+        return str(found) if found else None
 
     def brokers(self) -> int:
         """How many brokers the cluster has now."""
@@ -167,7 +185,7 @@ class KafkaAdmin:
             return {}
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         found = self._client.describe_configs(resources, config_filter="all")["topic"]
-        return {name: str(settings["cleanup.policy"]["value"]) for name, settings in found.items()}
+        return {name: str(settings["cleanup.policy"]["value"]) for name, settings in found.items() if "cleanup.policy" in settings}
 
 
 def _when_coordinated(call: Callable[[], Any]) -> Any:

@@ -16,32 +16,47 @@ from connectors.process import free_ports, is_free, process_birth, run, spawn
 
 KAFKA_VERSION = "4.1.0"
 LOG4J_VERSION = "2.25.1"
+SOLE_HEAP, SHARED_HEAP = "-Xmx512m", "-Xmx256m"  # of the only broker, and of each of several
 SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"  # over what Maven brings, see connectors.java
 
 
 def start_kafka(place: Place, running: Sequence[RunningService], brokers: int) -> list[RunningService]:
-    """Start the brokers and wait until all are in the cluster; `services.json` holds each before the wait."""
+    """Start the brokers that do not run and wait until all are in the cluster; `services.json` holds each before the wait.
+
+    A broker that ended while others of its cluster run comes back at its own address with its own data. Every broker is a
+    voter of the controllers as well, so three of them survive the end of any one.
+    """
     jdk = newest_jdk(range(17, 26), f"Kafka {KAFKA_VERSION}")
     libs = _fetch_kafka(place)
     home = place.folder / f"kafka-{brokers}"
     home.mkdir(parents=True, exist_ok=True)
-    layout = _kafka_layout(home, brokers)
+    alive = [service for service in running if service.name.startswith("kafka")]
+    layout = _kafka_layout(home, brokers, keep=bool(alive))
     services: list[RunningService] = []
     for node, port in enumerate(layout.ports, start=1):
+        if any(service.name == f"kafka-{node}" for service in alive):
+            continue
         properties = _write_kafka_properties(home, layout, node)
         classpath = f"{libs}/*"
         if not (home / f"data-{node}" / "meta.properties").exists():
             command = [jdk.java, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", layout.cluster_id]
             run([*command, "-c", properties], f"formatting Kafka's storage in {home}", 60.0)
         place.progress(f"starting Kafka {KAFKA_VERSION} broker {node} at 127.0.0.1:{port}")
-        command = [jdk.java, "-Xmx512m", "-cp", classpath, "kafka.Kafka", properties]
+        command = [jdk.java, SOLE_HEAP if brokers == 1 else SHARED_HEAP, "-cp", classpath, "kafka.Kafka", properties]
         log = home / f"broker-{node}.log"
         pid = spawn(command, log, cwd=home)
         birth = process_birth(pid)
         services.append(RunningService(f"kafka-{node}", KAFKA_VERSION, pid, birth, f"127.0.0.1:{port}", str(log)))
         save(place, [*running, *services])
-    wait_healthy(services, _kafka_answers(services), f"Kafka {KAFKA_VERSION}")
+    wait_healthy(services, _kafka_answers([*alive, *services]), f"Kafka {KAFKA_VERSION}")
     return services
+
+
+def cluster_size(alive: Sequence[RunningService]) -> int:
+    """With how many brokers the cluster of these was started; some may have ended since. Its folder's name says so."""
+    folder = Path(alive[0].log).parent.name
+    size = folder.removeprefix("kafka-")
+    return int(size) if size != folder and size.isdigit() else len(alive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +68,14 @@ class _KafkaLayout:
     controllers: tuple[int, ...]
 
 
-def _kafka_layout(home: Path, brokers: int) -> _KafkaLayout:
-    """The ports of last time where they are free, else new ones; the cluster's id stays with its data."""
+def _kafka_layout(home: Path, brokers: int, *, keep: bool) -> _KafkaLayout:
+    """The ports of last time where they are free, else new ones; the cluster's id stays with its data. keep: part of the
+    cluster runs, so its ports are in use and must stay."""
     file = home / "layout.json"
     old = json.loads(file.read_text()) if file.exists() else {}
     cluster_id = old.get("cluster_id") or _kafka_cluster_id()
     ports = [*old.get("ports", ()), *old.get("controllers", ())]
-    if len(ports) != 2 * brokers or not all(is_free(port) for port in ports):
+    if len(ports) != 2 * brokers or not (keep or all(is_free(port) for port in ports)):
         ports = free_ports(2 * brokers)
     layout = _KafkaLayout(cluster_id, tuple(ports[:brokers]), tuple(ports[brokers:]))
     file.write_text(json.dumps(asdict(layout)))
@@ -88,6 +104,7 @@ def _write_kafka_properties(home: Path, layout: _KafkaLayout, node: int) -> Path
         "offsets.topic.replication.factor": replicas,
         "transaction.state.log.replication.factor": replicas,
         "transaction.state.log.min.isr": min(brokers, 2),
+        "min.insync.replicas": 2 if brokers > 2 else 1,  # with two brokers one that ends would stop all writing
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": min(brokers, 2),
         "offsets.topic.num.partitions": 8,

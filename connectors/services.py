@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from connectors.errors import ServiceUnavailable
 from connectors.java import FETCH_SECONDS, Progress
 from connectors.local_elasticsearch import ELASTICSEARCH_VERSIONS, ElasticsearchSecurity, start_elasticsearch
-from connectors.local_kafka import start_kafka
+from connectors.local_kafka import cluster_size, start_kafka
 from connectors.local_service import Place, RunningService, load, save, stop_all
 
 __all__ = ["ElasticsearchSecurity", "RunningService", "ServicesStatus", "start", "status", "stop"]
@@ -43,7 +43,7 @@ def start(
     cache: Path | None = None,
     progress: Progress = lambda line: None,
 ) -> ServicesStatus:
-    """Start what is asked for and does not run yet, wait until it answers, and say where.
+    """Start what is asked for and does not run (any more), wait until it answers, and say where.
 
     folder: state, data and logs (HEADRACE_HOME/services). cache: programs, default the folder itself. What was started
     by this call is stopped again when any of it fails. Data stays over a stop; addresses stay where their ports are free.
@@ -61,7 +61,7 @@ def start(
         _refuse_other_kind(running, brokers if kafka else None, elasticsearch_major if elasticsearch else None, security)
         started: list[RunningService] = []
         try:
-            if kafka and not any(service.name.startswith("kafka") for service in running):
+            if kafka and sum(service.name.startswith("kafka") for service in running) < brokers:
                 started += start_kafka(place, running, brokers)
             if elasticsearch and not any(service.name == "elasticsearch" for service in running):
                 started.append(start_elasticsearch(place, running + started, elasticsearch_major, security, short_start))
@@ -77,8 +77,8 @@ def _refuse_other_kind(
 ) -> None:
     """Starting again is harmless, but not as something else: data folders differ, and who uses it now would lose it."""
     kafka = [service for service in running if service.name.startswith("kafka")]
-    if kafka and brokers is not None and len(kafka) != brokers:
-        raise ServiceUnavailable(f"Kafka runs with {len(kafka)} broker(s), not {brokers}; `headrace services stop` first")
+    if kafka and brokers is not None and (size := cluster_size(kafka)) != brokers:
+        raise ServiceUnavailable(f"Kafka runs with {size} broker(s), not {brokers}; `headrace services stop` first")
     for service in running:
         wanted = (ELASTICSEARCH_VERSIONS[major], "https" if security else "http") if major is not None else None
         if service.name == "elasticsearch" and wanted not in (None, (service.version, service.address.partition(":")[0])):

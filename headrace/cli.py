@@ -6,7 +6,7 @@ import sys
 import typer
 
 from headrace import __version__
-from headrace.commands import bench, demo, machine, running, stored, training
+from headrace.commands import bench, deadletters, demo, machine, replay, running, stored, training
 from headrace.output import set_up_logging
 from models.errors import HeadraceError
 
@@ -24,6 +24,8 @@ demo.add_to(app)
 running.add_to(app)
 training.add_to(app)
 stored.add_to(app)
+deadletters.add_to(app)
+replay.add_to(app)
 machine.add_to(app)
 bench.add_to(app)
 

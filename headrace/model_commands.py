@@ -12,19 +12,19 @@ from rich.table import Table
 
 from connectors.ports import ReleaseRegistry
 from headrace.applications import load_application
-from headrace.models_home import announce_if_up, champion_or_first
+from headrace.models_home import announce_if_up, champion_or_first, known_release, manifest_hashes, tell
 from headrace.output import print_json, stage_bars
 from headrace.settings import load_settings
 from headrace.training import TrainingOrder, evaluation_rows, train, train_and_register, write_release
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Classification
-from models.errors import ConfigError
+from models.errors import ConfigError, ConnectorError
 from retrain.evaluation import evaluate as score
 from streams.actions import action_for
 from streams.application import Application
-from streams.classify import head_record
-from streams.records import clean_text
+from streams.outcomes import head_record, wall_clock_ms
+from streams.records import Release, clean_text, format_time
 from streams.releases import load_release
 
 CLASSIFY_TEXTS = 256
@@ -68,6 +68,9 @@ def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, outp
     if report["oos"]:
         oos = report["oos"]
         print(f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after rejection {oos['in_scope_accuracy']:.4f}")
+    if report["fast_path"]:
+        fast = report["fast_path"]
+        print(f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without it {fast['accuracy_full']:.4f}")
     print(f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, {len(report['rejected_rows'])} rows rejected")
     if registered:
         print(f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it")
@@ -99,6 +102,9 @@ def run_evaluate(
     for head, found in metrics.items():
         low, high = found.accuracy_ci95
         print(f"{name}@{version} {head}: accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {found.macro_f1:.4f}, {found.texts} texts")
+        if found.fast_path is not None:
+            fast = found.fast_path
+            print(f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it {fast.accuracy_full:.4f}")
         table = Table("label", "texts", "precision", "recall", "F1")
         for label, values in sorted(found.per_label.items(), key=lambda each: each[1].get("f1", 0.0)):
             table.add_row(label, *(_figure(values.get(name)) for name in ("support", "precision", "recall", "f1")))
@@ -213,12 +219,85 @@ def promote_model(model: str, json: bool) -> None:
     registry = wiring.registry()
     name, version = split_name(model, registry)
     load_release(registry, name, version, threads=wiring.settings.threads)  # a release that does not load must not be announced
+    _make_champion(wiring, registry, name, version, json, by="promote")
+
+
+def rollback_model(name: str, json: bool) -> None:
+    """Serve again what served before the champion; where no broker tells, the version that was published before it."""
+    wiring = Wiring(load_settings())
+    registry = wiring.registry()
+    model, champion = split_name(name, registry)
+    version = _before(wiring, registry, model, champion)
+    load_release(registry, model, version, threads=wiring.settings.threads)
+    _make_champion(wiring, registry, model, version, json, by="rollback")
+
+
+def _before(wiring: Wiring, registry: ReleaseRegistry, model: str, champion: str) -> str:
+    try:
+        known = known_release(wiring, model)
+    except ConnectorError:
+        known = None
+    if known is not None and known.champion == champion and known.previous in registry.versions(model):
+        assert known.previous is not None
+        return known.previous
+    versions = registry.versions(model)
+    older = versions[: versions.index(champion)]
+    if not older:
+        raise ConfigError(f"{model}@{champion} is the first version; there is nothing to go back to (headrace models list)")
+    return older[-1]
+
+
+def _make_champion(wiring: Wiring, registry: ReleaseRegistry, name: str, version: str, json: bool, *, by: str) -> None:
     registry.promote(name, version)
-    told = announce_if_up(wiring, registry, name, version)
+    told = announce_if_up(wiring, registry, name, version, by=by)
     if json:
         return print_json({"model": name, "version": version, "announced": told})
     print(f"{name}@{version} is the champion" + ("; running workers have been told" if told else "; no broker answers, the next start serves it"))
     return None
+
+
+def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json: bool) -> None:
+    """Let a version decide beside the champion: marked, in `trials.<app>`, and never acting."""
+    if sum((canary is not None, shadow, end)) != 1:
+        raise ConfigError("say one of --canary SHARE, --shadow and --end")
+    wiring = Wiring(load_settings())
+    registry = wiring.registry()
+    model, version = split_name(name, registry)
+    known = known_release(wiring, model)
+    if known is None:
+        raise ConfigError(f"nothing of {model} was announced yet: start `headrace up {model}` (or a worker) first")
+    changes: dict[str, Any] = {"canary": None, "share": None, "shadow": None}
+    if not end:
+        load_release(registry, model, version, threads=wiring.settings.threads)
+        kept = {"canary": known.canary, "share": known.share, "shadow": known.shadow}
+        changes = kept | ({"shadow": version} if shadow else {"canary": version, "share": canary})
+    hashes = manifest_hashes(registry, model, {known.champion, changes["canary"], changes["shadow"]})
+    release = known.model_copy(
+        update={
+            **changes,
+            "manifest_sha256": hashes,
+            "revision": known.revision + 1,
+            "by": "try",
+            "at": format_time(wall_clock_ms()),
+        }
+    )
+    tell(wiring, release)
+    if json:
+        return print_json({"model": model, "champion": release.champion, "canary": release.canary, "share": release.share, "shadow": release.shadow})
+    print(_trials_in_words(release))
+    return None
+
+
+def _trials_in_words(release: Release) -> str:
+    looking_on = []
+    if release.canary is not None:
+        looking_on.append(f"{release.model}@{release.canary} on {release.share:.0%} of the keys")
+    if release.shadow is not None:
+        looking_on.append(f"{release.model}@{release.shadow} on every event")
+    said = " and ".join(looking_on)
+    if not said:
+        return f"{release.model}@{release.champion} decides alone"
+    return f"{release.model}@{release.champion} decides; {said} looks on: trials.{release.model} has what it says"
 
 
 def _classifying(name: str) -> Application:

@@ -2,11 +2,13 @@
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from connectors.errors import TopicMismatch
 from connectors.encoder_files import EncoderSource, load_encoder, locate_encoder
 from connectors.ports import ReleaseRegistry
 from headrace.wiring import Wiring
@@ -15,7 +17,7 @@ from models.encoder import Encoder
 from models.errors import ConfigError, ConnectorError
 from retrain.quick import Progress, no_progress
 from streams.application import Application
-from streams.classify import wall_clock_ms
+from streams.outcomes import wall_clock_ms
 from streams.records import Release, decode, format_time
 from streams.topics import RELEASES
 
@@ -53,46 +55,62 @@ def champion_or_first(wiring: Wiring, registry: ReleaseRegistry, app: Applicatio
 
 def announce(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str) -> Release:
     """Tell everyone through `model.releases` that `version` serves; returns what was told."""
-    release = next_release(registry, model, version, known, by=by)
+    return tell(wiring, next_release(registry, model, version, known, by=by))
+
+
+def tell(wiring: Wiring, release: Release) -> Release:
+    """Put a model's new state into `model.releases`."""
     publisher = wiring.publisher()
     try:
-        publisher.send(RELEASES, release.encode(), model.encode())
+        publisher.send(RELEASES, release.encode(), release.model.encode())
         publisher.flush()
     finally:
         publisher.close()
     return release
 
 
-def announce_if_up(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str) -> bool:
-    """Announce a promotion where a broker answers; without one the next start reads it from the registry."""
-    try:
-        reader = wiring.reader()
-    except ConnectorError:
-        return False
+def known_release(wiring: Wiring, model: str) -> Release | None:
+    """The state that stands in `model.releases`. Raises BrokerUnavailable; None where nothing was said of the model yet."""
+    reader = wiring.reader()
     try:
         known = None
         for record in reader.read(RELEASES):
             if record.key == model.encode() and record.value is not None:
                 known = decode(Release, record.value)
-        announce(wiring, registry, model, version, known, by="promote")
-        return True
-    except ConnectorError:
-        return False
+        return known
+    except TopicMismatch:
+        return None
     finally:
         reader.close()
 
 
+def announce_if_up(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, *, by: str = "promote") -> bool:
+    """Announce a promotion where a broker answers; without one the next start reads it from the registry."""
+    try:
+        announce(wiring, registry, model, version, known_release(wiring, model), by=by)
+    except ConnectorError:
+        return False
+    return True
+
+
 def next_release(registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str) -> Release:
-    """The whole state after `version` became champion."""
+    """The whole state after `version` became champion; trials end with it."""
     return Release(
         model=model,
         champion=version,
         previous=known.champion if known is not None else None,
         revision=known.revision + 1 if known is not None else 1,
-        manifest_sha256={version: hashlib.sha256(registry.manifest(model, version)).hexdigest()},
+        manifest_sha256=manifest_hashes(registry, model, [version]),
         by=by,
         at=format_time(wall_clock_ms()),
     )
+
+
+def manifest_hashes(registry: ReleaseRegistry, model: str, versions: Iterable[str | None]) -> dict[str, str]:
+    """What the manifests of these versions must hash to; None among them is left out."""
+    return {
+        version: hashlib.sha256(registry.manifest(model, version)).hexdigest() for version in versions if version is not None
+    }
 
 
 def release_reference(registry: ReleaseRegistry, model: str, version: str) -> dict[str, NDArray[Any]]:

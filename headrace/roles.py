@@ -10,20 +10,27 @@ from numpy.typing import NDArray
 
 from connectors.ports import DecisionStore
 from headrace import start_positions
+from headrace.health import Health
+from headrace.lookout import BrokerLook, Lookout
 from headrace.models_home import announce, champion_or_first, release_reference
 from headrace.recommending import recommend_handler
 from headrace.retraining import RetrainJob
+from headrace.watch import Watch, look_seconds
 from headrace.wiring import INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP, WORKER_GROUP, Wiring
 from models.classifier import Classifier
+from models.encoder import Encoder
 from models.errors import ConfigError, HeadraceError
 from streams import topics
 from streams.application import Application
-from streams.classify import ClassifyHandler, Outcome, wall_clock_ms
-from streams.faust_app import Producer, Role
+from streams.classify import ClassifyHandler
+from streams.dead_letter_limit import DeadLetterLimit
+from streams.faust_app import Role
 from streams.indexer import IndexerCounts, indexer_engine
 from streams.labelling import RetrainPolicy
 from streams.metrics import Metrics
 from streams.monitor import MonitorHandler, monitor_engine
+from streams.outcomes import Outcome, wall_clock_ms
+from streams.producer import Producer
 from streams.recommend import RecommendHandler
 from streams.records import Alert, Release, format_time
 from streams.releases import ReleaseFollower, Swapper, load_release
@@ -50,6 +57,10 @@ class Built:
     job: RetrainJob | None = None
     on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
 
+    def serves(self) -> dict[str, str]:
+        """Application to the version that decides."""
+        return {name: serving.current.version for name, serving in self.servings.items()}
+
     def close(self) -> None:
         """Release what the roles used."""
         for follower in self.followers:
@@ -65,6 +76,7 @@ class RoleBuilder:
         self._wiring, self._apps, self._from_beginning, self._metrics = wiring, list(apps), from_beginning, metrics
         self._registry = wiring.registry()
         self._admin = wiring.admin()
+        self._shared_encoder: Encoder | None = None  # of all applications that stand on the same one
         self.built = Built()
 
     def create_topics(self) -> list[str]:
@@ -74,9 +86,26 @@ class RoleBuilder:
             log.info("created topics: %s", ", ".join(created))
         return created
 
+    def watch(self, health: Health) -> Watch:
+        """What looks after the roles that were added: their positions, the broker's topics, the stores."""
+        settings = self._wiring.settings
+        read = sorted({topic for role in self.built.roles for topic in role.topics})
+        names = [spec.name for spec in topics.specs(self._apps)]
+        look = BrokerLook(self._wiring.admin, names, read)
+        lookout = Lookout(look, self.built.stores, look_seconds(settings.stuck_seconds))
+        return Watch(
+            settings.stuck_seconds,
+            lookout=lookout,
+            read=read,
+            metrics=self._metrics,
+            health=health,
+            serves=self.built.serves,
+        )
+
     def add_workers(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
         """A worker per application, with its champion loaded, proved and warm."""
-        epochs = {name: state.epoch for name, state in self._admin.describe([app.topic for app in self._apps]).items()}
+        sources = [topic for app in self._apps for topic in app.source_topics]
+        epochs = {name: state.epoch for name, state in self._admin.describe(sources).items()}
         classifying = [app for app in self._apps if app.kind == "classify"]
         follower = self._start_follower(classifying)
         for app in self._apps:
@@ -86,7 +115,7 @@ class RoleBuilder:
                 handler: Handler = recommending
             else:
                 self.built.servings[app.name] = self._serving(app, follower, progress)
-                handler = ClassifyHandler(app, self.built.servings[app.name], epochs[app.topic])
+                handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
             self._add_worker(app, handler)
 
     def add_indexer(self) -> None:
@@ -105,7 +134,7 @@ class RoleBuilder:
         send = Producer(app).send_all
         counts = self.built.indexed
         self._metrics.follow_index(counts)
-        self.built.roles.append(Role(app, read, lambda ack: indexer_engine(store, send, ack, counts)))
+        self.built.roles.append(Role(app, read, lambda ack: indexer_engine(store, send, ack, counts, self._metrics)))
 
     def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
         """One monitor for all applications' signals and for feedback."""
@@ -119,7 +148,8 @@ class RoleBuilder:
         app = self._wiring.faust_app(MONITOR_GROUP)
         send = Producer(app).send_all
         self.built.monitor = handler
-        self.built.roles.append(Role(app, read, lambda ack: monitor_engine(handler, send, ack)))
+        self._metrics.follow_monitor(handler.counts)
+        self.built.roles.append(Role(app, read, lambda ack: monitor_engine(handler, send, ack, self._metrics)))
 
     def add_retrainer(self, seed: int = 0) -> None:
         """One retrainer; jobs run in a child process."""
@@ -138,7 +168,7 @@ class RoleBuilder:
         def on_release(release: Release) -> None:
             serving = self.built.servings.get(release.model)
             if serving is not None:
-                Swapper(serving, self._load, self._swapped, self._refused)(release)
+                Swapper(serving, self._load, self._swapped, self._refused, self._metrics.serving)(release)
 
         follower = ReleaseFollower(self._wiring.reader, {app.name: on_release for app in apps})
         follower.start()
@@ -152,35 +182,45 @@ class RoleBuilder:
         known = follower.known.get(app.name)
         if known is None or known.champion != version:
             follower.known[app.name] = announce(self._wiring, self._registry, app.name, version, known, by="start")
-        classifier = self._load(app.name, version, None)
+        classifier = self._load(app.name, version, None, None)
         self._check_heads(app, classifier)
         self._metrics.release(app.name, version)
         log.info("%s@%s serves", app.name, version)
-        return Serving(classifier)
+        return Serving(classifier, app.cache_texts)
 
     def _check_heads(self, app: Application, classifier: Classifier) -> None:
         unknown = [head for head in classifier.heads if head not in app.head_names]
         if unknown:
             raise ConfigError(f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it again")
 
-    def _load(self, model: str, version: str, manifest_sha256: str | None) -> Classifier:
+    def _load(self, model: str, version: str, manifest_sha256: str | None, encoder: Encoder | None) -> Classifier:
         settings = self._wiring.settings
-        return load_release(
-            self._registry, model, version, manifest_sha256, threads=settings.threads, device=settings.device
+        shared = encoder or self._shared_encoder
+        classifier = load_release(
+            self._registry,
+            model,
+            version,
+            manifest_sha256,
+            threads=settings.threads,
+            device=settings.device,
+            encoder=shared,
         )
+        self._shared_encoder = classifier.encoder
+        return classifier
 
     def _swapped(self, release: Release, seconds: float) -> None:
-        self._metrics.release(release.model, release.champion)
+        self._metrics.swapped(release.model)
         for tell in self.built.on_swapped:
             tell(release, seconds)
 
-    def _refused(self, release: Release, error: HeadraceError) -> None:
+    def _refused(self, release: Release, version: str, error: HeadraceError) -> None:
+        self._metrics.refused(release.model)
         alert = Alert(
             fingerprint=f"release-refused|{release.model}",
             rule="release_refused",
             severity="critical",
             state="firing",
-            summary=f"release {release.model}@{release.champion} was refused, the champion goes on: {error}",
+            summary=f"release {release.model}@{version} was refused, the champion goes on: {error}",
             at=format_time(wall_clock_ms()),
         )
         publisher = self._wiring.publisher()
@@ -190,11 +230,21 @@ class RoleBuilder:
 
     def _add_worker(self, app: Application, handler: Handler) -> None:
         group = f"{WORKER_GROUP}-{app.name}"
-        start_positions.pin(self._admin, group, [app.topic], from_beginning=self._from_beginning)
+        start_positions.pin(self._admin, group, app.source_topics, from_beginning=self._from_beginning)
         faust_app = self._wiring.faust_app(group)
         send = Producer(faust_app).send_all
+        limit = DeadLetterLimit(app.max_dead_letter_share)
 
         def on_outcomes(outcomes: Sequence[Outcome]) -> None:
+            """Confirmed, and not acknowledged yet: what the limit refuses is decided again at the next start."""
             self._metrics.decided(app.name, outcomes)
+            limit.observe_outcomes(outcomes)
 
-        self.built.roles.append(Role(faust_app, [app.topic], lambda ack: worker_engine(app, handler, send, ack, on_outcomes)))
+        self.built.roles.append(
+            Role(
+                faust_app,
+                [app.topic],
+                lambda ack: worker_engine(app, handler, send, ack, on_outcomes, self._metrics),
+                urgent_topics=app.priority_topics,
+            )
+        )

@@ -1,6 +1,7 @@
 """Runs roles in one process: start together, watch, stop within the limit, leave with a code that tells the truth.
 
-Exit codes: 0 drained and left; 1 a role could no longer work; 3 the stop took longer than HEADRACE_STOP_SECONDS.
+Exit codes: 0 drained and left; 1 a role could no longer work; 3 the stop took longer than HEADRACE_STOP_SECONDS. Whatever
+is not 0 has its reason in one line on stderr.
 """
 
 import asyncio
@@ -13,12 +14,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from headrace.loop_watch import LoopWatch
+from headrace.watch import Watch
+from models.errors import HeadraceError
 from streams.faust_app import Role
+from streams.watchdog import BrokerGone, LogChanged
 
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.5
-STUCK_SECONDS = 120.0  # events in flight and none finished for so long: something hangs that raised nothing
+STUCK_SECONDS = 120.0  # where nobody says otherwise; HEADRACE_STUCK_SECONDS does
 DRAIN_SHARE = 0.5  # of the stop limit; the rest is for leaving the group and closing clients
 EXIT_TROUBLE, EXIT_STOP_TIMEOUT = 1, 3
 
@@ -26,16 +31,21 @@ EXIT_TROUBLE, EXIT_STOP_TIMEOUT = 1, 3
 class Runtime:
     """Owns the roles of this process from start to exit."""
 
-    def __init__(self, roles: Sequence[Role], *, stop_seconds: float) -> None:
+    def __init__(self, roles: Sequence[Role], *, stop_seconds: float, watch: Watch | None = None) -> None:
+        """watch: what looks after the roles; without one only roles that hang or failed are noticed."""
         self._roles = roles
         self._stop_seconds = stop_seconds
+        self._watch = watch or Watch(STUCK_SECONDS)
+        self._loop_watch = LoopWatch(self._watch.stuck_seconds, EXIT_TROUBLE)
         self._stop = asyncio.Event()
         self._stopped = threading.Event()
+        self._code = 0
 
     def request_stop(self) -> None:
         """Ask for a clean stop; the hard limit starts to run at the first request."""
         if not self._stop.is_set():
             threading.Thread(target=self._leave_at_the_limit, name="stop-limit", daemon=True).start()
+            self._loop_watch.close()
             self._stop.set()
 
     async def run(self, on_ready: Callable[[], Awaitable[None]] | None = None, alongside: Awaitable[Any] | None = None) -> int:
@@ -43,14 +53,20 @@ class Runtime:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
-        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._stop.wait()), asyncio.create_task(self._live(on_ready))]
+        self._watch.start()
+        self._loop_watch.start()
+        self._watch.health.follow_loop(lambda: self._loop_watch.silent_seconds)
+        works = (self._stop.wait(), self._live(on_ready), self._look_after())
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(work) for work in works]
         if alongside is not None:
             tasks.append(asyncio.ensure_future(alongside))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            code = self._code_of(tasks[1:])
+            self._code = code = self._code_of(tasks[1:])
         finally:
             self.request_stop()
+            self._watch.health.follow_loop(lambda: 0.0)
+            self._watch.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -65,7 +81,9 @@ class Runtime:
     def _code_of(self, tasks: Sequence[asyncio.Task[Any]]) -> int:
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                log.error("%s", error, exc_info=None if _is_known(error) else error)
+                log.error("%s", error, exc_info=None if isinstance(error, HeadraceError) else error)
+                if isinstance(error, LogChanged | BrokerGone):
+                    _leave_at_once()
                 return EXIT_TROUBLE
         return 0
 
@@ -73,18 +91,15 @@ class Runtime:
         await asyncio.gather(*(role.start() for role in self._roles))
         if on_ready is not None:
             await on_ready()
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            for role in self._roles:
-                self._check(role)
+        await asyncio.Event().wait()
 
-    def _check(self, role: Role) -> None:
-        error = role.trouble()
-        if error is not None:
-            raise error
-        still = time.monotonic() - role.engine.last_progress
-        if role.engine.in_flight and still > STUCK_SECONDS and not role.may_take_long:
-            raise RuntimeError(f"{role.name}: {role.engine.in_flight} events in flight and none finished for {still:.0f} s")
+    async def _look_after(self) -> None:
+        while True:
+            asked = time.monotonic()
+            await asyncio.sleep(WATCH_SECONDS)
+            now = time.monotonic()
+            self._loop_watch.tick()
+            self._watch.check(now, self._roles, max(now - asked - WATCH_SECONDS, 0.0))
 
     async def _stop_roles(self) -> int:
         budget = self._stop_seconds * DRAIN_SHARE
@@ -98,13 +113,14 @@ class Runtime:
         if not self._stopped.wait(self._stop_seconds):
             left = ", ".join(f"{role.name} ({role.engine.in_flight} events)" for role in self._roles)
             print(f"headrace: stop took longer than {self._stop_seconds:g} s, leaving; unfinished: {left}", file=sys.stderr, flush=True)
-            os._exit(EXIT_STOP_TIMEOUT)
+            os._exit(self._code or EXIT_STOP_TIMEOUT)
 
 
-def _is_known(error: BaseException) -> bool:
-    from models.errors import HeadraceError
-
-    return isinstance(error, HeadraceError)
+def _leave_at_once() -> None:
+    """Without the usual end, which commits: positions of the old log must not be written to the new one, and a broker that is
+    gone takes none."""
+    logging.shutdown()
+    os._exit(EXIT_TROUBLE)
 
 
 def run_async(main: Callable[[], Awaitable[int]]) -> int:

@@ -31,7 +31,14 @@ class Settings(BaseSettings):
     instance: str = Field("", description="static member id of this process: a restart takes its partitions back at once")
     retention_days: int = Field(0, ge=0, description="drop whole months of decisions older than this many days; 0: keep all")
     replication: int = Field(1, ge=1, description="replicas of topics that Headrace creates")
-    metrics_port: int = Field(0, ge=0, le=65535, description="serve Prometheus metrics here; 0: off")
+    metrics_port: int = Field(0, ge=0, le=65535, description="serve /metrics, /health/live and /health/ready here; 0: off")
+    metrics_host: str = Field("127.0.0.1", description="address to serve them at; 0.0.0.0 for all of this machine's")
+    stuck_seconds: float = Field(
+        90.0,
+        ge=5,
+        description="nothing moves though there is work, or no broker answers, for so many seconds: leave with code 1 and the reason; "
+        "above the 60 s for which a store or broker that is away is tried again",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged to stderr")
     sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("", description="SASL mechanism of the broker; empty: none")
     sasl_user: str = Field("", description="SASL user name")

@@ -111,6 +111,7 @@ class Wiring:
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""
         from streams.faust_app import make_app
+        from streams.held_transport import hold_positions
         from streams.quick_fetch import fetch_often
 
         if self._folder is None:
@@ -125,6 +126,8 @@ class Wiring:
         )
         if self.broker().is_embedded:
             fetch_often(app)
+        else:
+            hold_positions(app)
         return app
 
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """What a release consists of: a manifest (JSON) and content-addressed files. Bytes in, bytes out; never pickle.
 
-files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>` (safetensors)
+files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>` (safetensors),
+            `fast_path` (safetensors) where the release has one
 encoder     max_tokens, dimensions
 heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
+fast_path   heads with temperature and threshold, what was measured; null where no text can be decided by n-grams alone
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
 metrics, training, libraries, parent: what is known about how it was made
 
@@ -22,13 +24,15 @@ from safetensors.numpy import load, save
 from models.classifier import Classifier
 from models.encoder import Encoder
 from models.errors import ModelError, ReleaseCorrupt
+from models.fast_path import FastPath
 from models.heads import Floats, Head
-from models.ngrams import HASHING, NgramVocabulary
+from models.ngrams import HASHING, NgramVocabulary, find_ngrams
 
 FORMAT: Final = 1
 GOLDEN_TOLERANCE: Final = (
     0.25  # of a logit; other processors round integers otherwise, a wrong file is off by whole units
 )
+FAST_TOLERANCE: Final = 0.01  # no integers to round there: sums of the same floats
 AWKWARD_TEXTS: Final = ("", " ", "\x00", "我要退款，还没到账", "ok", "🙂🙂", "word " * 400)
 _WAY_OUT: Final = "publish the release again or roll back to another version"
 
@@ -90,6 +94,8 @@ def pack(
         "reference": reference.to_bytes(),
         **{f"head:{name}": head.to_bytes() for name, head in classifier.heads.items()},
     }
+    if classifier.fast_path is not None:
+        contents["fast_path"] = classifier.fast_path.to_bytes()
     hashes = {role: hashlib.sha256(content).hexdigest() for role, content in contents.items()}
     manifest = {
         "format": FORMAT,
@@ -99,6 +105,7 @@ def pack(
         "hashing": HASHING,
         "encoder": {"max_tokens": encoder.max_tokens, "dimensions": encoder.dimensions},
         "heads": [head.describe() for head in classifier.heads.values()],
+        "fast_path": None if classifier.fast_path is None else classifier.fast_path.describe(),
         "metrics": dict(notes.metrics),
         "training": dict(notes.training),
         "libraries": dict(notes.libraries),
@@ -140,6 +147,7 @@ def unpack(
                 Head.from_parts(head, _file(described, blob, f"head:{head['name']}"))
                 for head in described["heads"]
             ],
+            _load_fast_path(described, blob),
         )
         _check_sizes(described, classifier)
         _replay(described, classifier)
@@ -191,6 +199,13 @@ def _load_encoder(
     )
 
 
+def _load_fast_path(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> FastPath | None:
+    """None for releases without one, and for those made before there was any."""
+    if described.get("fast_path") is None:
+        return None
+    return FastPath.from_parts(described["fast_path"], _file(described, blob, "fast_path"))
+
+
 def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str) -> bytes:
     """A file of the release, its hash verified."""
     entry = described["files"].get(role)
@@ -213,6 +228,10 @@ def _check_sizes(described: Mapping[str, Any], classifier: Classifier) -> None:
             raise ReleaseCorrupt(
                 f"head {head.name!r} of {_name(described)} is for {found} dimensions and n-grams, the release has {expected}; {_WAY_OUT}"
             )
+    if classifier.fast_path is not None:
+        fast = [(head.name, head.labels) for head in classifier.fast_path.heads]
+        if fast != [(head.name, head.labels) for head in classifier.heads.values()]:
+            raise ReleaseCorrupt(f"the fast path of {_name(described)} has other heads or labels than the release; {_WAY_OUT}")
 
 
 def _golden(classifier: Classifier, texts: Sequence[str]) -> dict[str, Any]:
@@ -225,6 +244,7 @@ def _golden(classifier: Classifier, texts: Sequence[str]) -> dict[str, Any]:
             name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)]
             for name, rows in logits.items()
         },
+        "fast": None if classifier.fast_path is None else np.round(_fast_logits(classifier.fast_path, texts), 4).tolist(),
     }
 
 
@@ -244,12 +264,23 @@ def _replay(described: Mapping[str, Any], classifier: Classifier) -> None:
                     f"golden text {row} of {_name(described)} gives {name}={found[row]!r} with logits off by {off[row]:.3g}, "
                     f"expected {label!r} within {tolerance}; {_WAY_OUT}"
                 )
+    if classifier.fast_path is not None:
+        off = np.abs(_fast_logits(classifier.fast_path, golden["texts"]) - np.asarray(golden["fast"])).max(axis=1)
+        for row in np.flatnonzero(~(off <= FAST_TOLERANCE)).tolist():
+            raise ReleaseCorrupt(
+                f"golden text {row} of {_name(described)} gives logits on the fast path that are off by {off[row]:.3g}, "
+                f"{FAST_TOLERANCE} are allowed; {_WAY_OUT}"
+            )
 
 
 def _logits(classifier: Classifier, texts: Sequence[str]) -> dict[str, Floats]:
-    prepared = classifier.tokenize(texts)
+    prepared = classifier.tokenize(texts, fast=False)
     embeddings = classifier.encoder.embed_tokens(prepared.tokenized)
     return {name: head.logits(embeddings, prepared.ngrams) for name, head in classifier.heads.items()}
+
+
+def _fast_logits(fast_path: FastPath, texts: Sequence[str]) -> NDArray[np.float64]:
+    return fast_path.logits(find_ngrams(texts)).astype(np.float64)
 
 
 def _name(described: Mapping[str, Any]) -> str:

@@ -3,33 +3,49 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-from models.decision import Classification
+from models.decision import Classification, HeadDecision
 from models.encoder import Encoder, TokenizedText
+from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
-from models.ngrams import NgramVocabulary, hash_ngrams
+from models.ngrams import NgramVocabulary, find_ngrams
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What stage 1 hands to stage 2: token ids and weighted n-grams of the same texts, in order."""
+    """What stage 1 hands to stage 2.
 
+    characters: length of every text. fast: what the fast path says; None where it was not asked. for_encoder: numbers of
+    the texts that go on to the encoder, rising. tokenized, ngrams: token ids and weighted n-grams of those, in that order.
+    """
+
+    characters: Sequence[int]
+    fast: FastDecisions | None
+    for_encoder: NDArray[np.int64]
     tokenized: Sequence[TokenizedText]
     ngrams: sparse.csr_array
 
     def __len__(self) -> int:
-        return len(self.tokenized)
+        return len(self.characters)
 
 
 class Classifier:
     """An encoder with the heads that were trained on it. Thread-safe: nothing changes after the start.
 
-    model, version: of the release. heads: by name, the primary one first.
+    model, version: of the release. heads: by name, the primary one first. fast_path: None where the release has none.
     """
 
     def __init__(
-        self, model: str, version: str, encoder: Encoder, vocabulary: NgramVocabulary, heads: Sequence[Head]
+        self,
+        model: str,
+        version: str,
+        encoder: Encoder,
+        vocabulary: NgramVocabulary,
+        heads: Sequence[Head],
+        fast_path: FastPath | None = None,
     ) -> None:
         """Put the parts together; `models.bundle.unpack` does so from a release's files."""
         self.model = model
@@ -37,28 +53,83 @@ class Classifier:
         self.encoder = encoder
         self.vocabulary = vocabulary
         self.heads: Mapping[str, Head] = {head.name: head for head in heads}
+        self.fast_path = fast_path
 
-    def tokenize(self, texts: Sequence[str]) -> Prepared:
-        """Stage 1: token ids and n-grams. Any text will do: empty, huge, with NUL or lone surrogates."""
-        return Prepared(self.encoder.tokenize(texts), self.vocabulary.weigh(hash_ngrams(texts)))
+    def tokenize(
+        self,
+        texts: Sequence[str],
+        *,
+        fast: bool = True,
+        audited: Sequence[bool] | None = None,
+        raised_by: float = 0.0,
+    ) -> Prepared:
+        """Stage 1: the fast path, then token ids and n-grams of the texts that it leaves to the encoder.
+
+        texts: any will do: empty, huge, with NUL or lone surrogates. fast: False sends all to the encoder. audited: by text,
+        whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's thresholds;
+        1 or more leaves nothing to it.
+        """
+        found = find_ngrams(texts)
+        decided = self.fast_path.decide(found, raised_by=raised_by) if fast and self.fast_path is not None else None
+        for_encoder = np.arange(len(texts), dtype=np.int64)
+        chosen: Sequence[str] = texts
+        if decided is not None:
+            wanted = ~decided.sure if audited is None else ~decided.sure | np.asarray(audited, dtype=bool)
+            for_encoder = np.flatnonzero(wanted)
+            chosen = [texts[row] for row in for_encoder.tolist()]
+            found = found.of(for_encoder)
+        return Prepared(
+            characters=[len(text) for text in texts],
+            fast=decided,
+            for_encoder=for_encoder,
+            tokenized=self.encoder.tokenize(chosen) if chosen else [],
+            ngrams=self.vocabulary.weigh(found.counted()),
+        )
 
     def classify(self, prepared: Prepared) -> list[Classification]:
-        """Stage 2: encoder and heads. A text's answer does not depend on the others. Raises ModelError."""
-        if not len(prepared):
+        """Stage 2: encoder and heads for the texts that need them. A text's answer does not depend on the others, nor on
+        whether it is audited. Raises ModelError."""
+        full = self._by_encoder(prepared)
+        if prepared.fast is None or self.fast_path is None:
+            return full
+        answers: list[Classification | None] = [None] * len(prepared)
+        for row, answer in zip(prepared.for_encoder.tolist(), full, strict=True):
+            answers[row] = answer
+        sure = np.flatnonzero(prepared.fast.sure).tolist()
+        characters = prepared.characters
+        for row, heads in zip(sure, self.fast_path.answers(prepared.fast, sure), strict=True):
+            other = answers[row]
+            if other is None:
+                answers[row] = Classification(heads, "fast", characters[row], None)
+            else:
+                agrees = _agrees(heads, other.heads)
+                answers[row] = Classification(
+                    heads, "fast", characters[row], other.unknown_share, other.embedding, agrees
+                )
+        return [answer for answer in answers if answer is not None]
+
+    def classify_texts(self, texts: Sequence[str], *, fast: bool = True) -> list[Classification]:
+        """Both stages at once."""
+        return self.classify(self.tokenize(texts, fast=fast))
+
+    def _by_encoder(self, prepared: Prepared) -> list[Classification]:
+        if not len(prepared.tokenized):
             return []
         embeddings = self.encoder.embed_tokens(prepared.tokenized)
-        decided = {name: head.decide(embeddings, prepared.ngrams) for name, head in self.heads.items()}
+        by_head = [head.decide(embeddings, prepared.ngrams) for head in self.heads.values()]
+        names = list(self.heads)
         return [
             Classification(
-                heads={name: decisions[row] for name, decisions in decided.items()},
+                heads=dict(zip(names, decisions, strict=True)),
                 path="full",
                 characters=text.characters,
                 unknown_share=text.unknown_share,
-                embedding=embeddings[row],
+                embedding=embedding,
             )
-            for row, text in enumerate(prepared.tokenized)
+            for text, embedding, *decisions in zip(prepared.tokenized, embeddings, *by_head, strict=True)
         ]
 
-    def classify_texts(self, texts: Sequence[str]) -> list[Classification]:
-        """Both stages at once."""
-        return self.classify(self.tokenize(texts))
+
+def _agrees(fast: Mapping[str, HeadDecision], full: Mapping[str, HeadDecision]) -> bool:
+    """Whether the encoder's heads decided the same labels and rejected nothing."""
+    return all(not other.rejected and other.label == fast[name].label for name, other in full.items())

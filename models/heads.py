@@ -118,16 +118,12 @@ class Head:
         probabilities = label_probabilities(logits, self.temperature)
         best = logits.argmax(axis=1)
         scores = self.out_of_scope.scores(embeddings, logits) if self.out_of_scope else None
-        decisions = []
-        for row, column in enumerate(best):
-            probability = float(probabilities[row, column])
-            if self.out_of_scope is None or scores is None:
-                decisions.append(HeadDecision(self.labels[column], probability))
-            else:
-                score = float(scores[row])
-                rejected = score > self.out_of_scope.threshold
-                decisions.append(HeadDecision(self.labels[column], probability, score, rejected))
-        return decisions
+        labels = [self.labels[column] for column in best.tolist()]
+        given = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0].tolist()
+        if self.out_of_scope is None or scores is None:
+            return [HeadDecision(*each) for each in zip(labels, given, strict=True)]
+        rejected = (scores.astype(np.float64) > self.out_of_scope.threshold).tolist()
+        return [HeadDecision(*each) for each in zip(labels, given, scores.tolist(), rejected, strict=True)]
 
     def rounded(self) -> Self:
         """The head as it comes back from `to_bytes`: weights in float16, which no measured accuracy shows."""

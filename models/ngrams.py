@@ -19,7 +19,7 @@ Karp and Rabin (1987); finaliser of SplitMix64, Steele, Lea and Flood (2014).
 import functools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,6 +41,7 @@ HASHING = "headrace-ngrams-1"  # a release names the hashing it was trained with
 _CHUNK_TEXTS = 2048  # bounds the memory of one pass (about 60 bytes a character and feature kind)
 _ADDRESS = re.compile(r"https?://\S+")
 _SPACE, _WORD, _DENSE, _SIGN = 0, 1, 2, 3
+_FIRST_CHARACTERS = 2  # columns of a character's n-grams: word, pair, 3 to 5 in a word, 1 to 3 without spaces
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
 _DENSE_SCRIPTS = (
@@ -63,8 +64,51 @@ _DENSE_SCRIPTS = (
 def normalise(text: str) -> str:
     """The text as n-grams see it: NFKC, case-folded, web addresses (each unlike any other) as one word, at most
     MAX_CHARACTERS. Lone surrogates and NUL pass through."""
-    folded = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).casefold()[:MAX_CHARACTERS]
+    cut = text[:MAX_CHARACTERS]
+    # ASCII is normal as it is, and most of what comes.
+    folded = cut.lower() if cut.isascii() else unicodedata.normalize("NFKC", cut).casefold()[:MAX_CHARACTERS]
     return _ADDRESS.sub(" http ", folded) if "://" in folded else folded
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    """Every n-gram of every text, as often as it stands there, in the order of the texts and of their characters.
+
+    buckets: int32 (n-grams,), in [0, BUCKETS). starts: int64 (texts + 1,); text i's stand in starts[i]:starts[i + 1].
+    """
+
+    buckets: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def of(self, texts: NDArray[np.int64]) -> "Occurrences":
+        """Those of some of the texts. texts: their numbers, rising."""
+        sizes = np.diff(self.starts)
+        wanted = np.zeros(len(self), dtype=bool)
+        wanted[texts] = True
+        starts = np.concatenate(([0], np.cumsum(sizes[texts])))
+        return Occurrences(self.buckets[np.repeat(wanted, sizes)], starts)
+
+    def counted(self) -> sparse.csr_array:
+        """How often each n-gram stands in each text: (texts, BUCKETS), float32, column indices sorted."""
+        # One sorted key per (text, bucket): counting repeats is then one pass.
+        rows = np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.starts))
+        unique, counts = np.unique(rows * BUCKETS + self.buckets, return_counts=True)
+        starts = np.searchsorted(unique, np.arange(len(self) + 1, dtype=np.int64) * BUCKETS)
+        data = counts.astype(np.float32), (unique & (BUCKETS - 1)).astype(np.int32), starts.astype(np.int32)
+        return sparse.csr_array(data, shape=(len(self), BUCKETS))
+
+
+def find_ngrams(texts: Sequence[str]) -> Occurrences:
+    """The hashed n-grams of every text; any strings, empty ones too. A text's depend on that text only."""
+    parts = [_find_in_chunk(texts[start : start + _CHUNK_TEXTS]) for start in range(0, len(texts), _CHUNK_TEXTS)]
+    if len(parts) == 1:
+        return parts[0]
+    sizes = np.concatenate([[0], *(np.diff(part.starts) for part in parts)]).astype(np.int64)
+    buckets = np.concatenate([np.zeros(0, dtype=np.int32), *(part.buckets for part in parts)])
+    return Occurrences(buckets, np.cumsum(sizes))
 
 
 def hash_ngrams(texts: Sequence[str]) -> sparse.csr_array:
@@ -73,12 +117,7 @@ def hash_ngrams(texts: Sequence[str]) -> sparse.csr_array:
     texts: any strings, empty ones too. Returns shape (texts, BUCKETS), float32 counts, column indices sorted; a row
     depends on its own text only.
     """
-    chunks = [
-        _hash_chunk(texts[start : start + _CHUNK_TEXTS]) for start in range(0, len(texts), _CHUNK_TEXTS)
-    ]
-    if not chunks:
-        return sparse.csr_array((0, BUCKETS), dtype=np.float32)
-    return chunks[0] if len(chunks) == 1 else sparse.csr_array(sparse.vstack(chunks, format="csr"))
+    return find_ngrams(texts).counted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,26 +178,33 @@ class NgramVocabulary:
             ) from error
 
 
-def _hash_chunk(texts: Sequence[str]) -> sparse.csr_array:
-    codes, rows = _code_points(texts)
+def _find_in_chunk(texts: Sequence[str]) -> Occurrences:
+    codes, starts = _code_points(texts)
     kinds = _kinds_table()[codes]
-    words = list(_words(codes, kinds, rows))
-    characters = [*_inner_characters(codes, kinds, rows), *_dense_characters(codes, kinds, rows)]
-    # One sorted key per (text, bucket): counting repeats is then one pass.
-    keys = [np.zeros(0, dtype=np.int64)]
-    keys += [of_text * BUCKETS + _bucket(hashes) for of_text, hashes in words]
-    keys += [of_text * BUCKETS + WORD_BUCKETS + _bucket(hashes) for of_text, hashes in characters]
-    unique, counts = np.unique(np.concatenate(keys), return_counts=True)
-    starts = np.searchsorted(unique, np.arange(len(texts) + 1, dtype=np.int64) * BUCKETS)
-    data = counts.astype(np.float32), (unique & (BUCKETS - 1)).astype(np.int32), starts.astype(np.int32)
-    return sparse.csr_array(data, shape=(len(texts), BUCKETS))
+    # One row per character, one column per kind of n-gram that may begin there: read row by row, what is found stands
+    # in the order of the texts, so that nothing has to be sorted.
+    dense = bool((kinds == _DENSE).any())
+    hashes = np.zeros((len(codes), 8 if dense else 5), dtype=np.uint64)
+    there = np.zeros(hashes.shape, dtype=bool)
+    _words(codes, kinds, starts, hashes, there)
+    _inner_characters(codes, kinds, hashes, there)
+    if dense:
+        _dense_characters(codes, kinds, hashes, there)
+    found = np.flatnonzero(there)
+    columns = hashes.shape[1]
+    buckets = _bucket(hashes.ravel()[found])
+    buckets[found % columns >= _FIRST_CHARACTERS] += WORD_BUCKETS
+    return Occurrences(buckets, np.searchsorted(found, starts * columns))
 
 
 def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """All texts' code points in one row, a space before and after each text, and the text each one belongs to."""
-    padded = [f" {normalise(text)} " for text in texts]
-    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return codes, np.repeat(np.arange(len(texts), dtype=np.int64), [len(text) for text in padded])
+    """All texts' code points in one row, a space before and after each text, and where each text begins (and the end)."""
+    normalised = [normalise(text) for text in texts]
+    joined = f" {'  '.join(normalised)} " if normalised else ""
+    starts = np.cumsum([0, *map(len, normalised)]) + 2 * np.arange(len(texts) + 1)
+    if joined.isascii():
+        return np.frombuffer(joined.encode("ascii"), dtype=np.uint8).astype(np.uint32), starts
+    return np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4"), starts
 
 
 @functools.cache
@@ -179,58 +225,66 @@ def _kinds_table() -> NDArray[np.uint8]:
 
 
 def _words(
-    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], rows: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
-    """Words, and pairs of neighbouring words of one text."""
+    codes: NDArray[np.uint32],
+    kinds: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    there: NDArray[np.bool_],
+) -> None:
+    """Words, and pairs of neighbouring words of one text, where the (second) word begins."""
     visible = (kinds == _WORD) | (kinds == _SIGN)
     begins = visible & ((kinds == _SIGN) | (kinds != np.concatenate(([_SPACE], kinds[:-1]))))
-    starts = np.flatnonzero(begins)
-    if not starts.size:
+    first = np.flatnonzero(begins)
+    if not first.size:
         return
     inside = np.flatnonzero(visible)
     word_of = np.cumsum(begins)[inside] - 1
-    powers = _powers(int(np.max(inside - starts[word_of])) + 1)
-    values = _mix(codes[inside].astype(np.uint64)) * powers[inside - starts[word_of]]
-    words = np.add.reduceat(values, np.searchsorted(word_of, np.arange(starts.size)))
-    of_text = rows[starts]
-    yield of_text, words + np.uint64(1)
-    same = of_text[1:] == of_text[:-1]
-    yield of_text[1:][same], (_mix(words[:-1]) * _PAIR + _mix(words[1:]))[same] + np.uint64(2)
+    powers = _powers(int(np.max(inside - first[word_of])) + 1)
+    values = _mixed_codes(codes[inside]) * powers[inside - first[word_of]]
+    words = np.add.reduceat(values, np.searchsorted(inside, first))
+    hashes[first, 0] = words + np.uint64(1)
+    there[first, 0] = True
+    text_of = np.searchsorted(starts, first, side="right")
+    second = np.flatnonzero(text_of[1:] == text_of[:-1]) + 1
+    mixed = _mix(words)
+    hashes[first[second], 1] = mixed[second - 1] * _PAIR + mixed[second] + np.uint64(2)
+    there[first[second], 1] = True
 
 
 def _inner_characters(
-    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], rows: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], hashes: NDArray[np.uint64], there: NDArray[np.bool_]
+) -> None:
     """Runs of 3 to 5 characters whose inner ones belong to one word; beyond its edge stands a space."""
     is_word = kinds == _WORD
-    values = _mix(np.where(is_word, codes, 32).astype(np.uint64))
-    outside = np.concatenate(([0], np.cumsum(~is_word)))
-    rolling = values
+    rolling = values = _mixed_codes(np.where(is_word, codes, 32))
+    inner = np.ones(len(codes), dtype=bool)
     for length in range(2, 6):
         rolling = rolling[:-1] * _PRIME + values[length - 1 :]
-        if length < 3 or not rolling.size:
-            continue
-        last = rolling.size
-        inner = outside[length - 1 : length - 1 + last] == outside[1 : 1 + last]
-        yield rows[:last][inner], rolling[inner] + np.uint64(length << 8)
+        if not rolling.size:
+            return
+        if length > 2:
+            inner = inner[:-1] & is_word[length - 2 : -1]
+            column = _FIRST_CHARACTERS + length - 3
+            hashes[: rolling.size, column] = rolling + np.uint64(length << 8)
+            there[: rolling.size, column] = inner
+        else:
+            inner = inner[:-1]
 
 
 def _dense_characters(
-    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], rows: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], hashes: NDArray[np.uint64], there: NDArray[np.bool_]
+) -> None:
     """Runs of 1 to 3 characters of scripts without spaces."""
     is_dense = kinds == _DENSE
-    if not is_dense.any():
-        return
-    values = _mix(codes.astype(np.uint64))
-    outside = np.concatenate(([0], np.cumsum(~is_dense)))
-    rolling = values
+    rolling = values = _mixed_codes(codes)
+    inner = is_dense
     for length in range(1, 4):
         if length > 1:
             rolling = rolling[:-1] * _PRIME + values[length - 1 :]
-        last = rolling.size
-        inner = outside[length : length + last] == outside[:last]
-        yield rows[:last][inner], rolling[inner] + np.uint64(length << 16)
+            inner = inner[:-1] & is_dense[length - 1 :]
+        column = _FIRST_CHARACTERS + 2 + length
+        hashes[: rolling.size, column] = rolling + np.uint64(length << 16)
+        there[: rolling.size, column] = inner
 
 
 def _powers(count: int) -> NDArray[np.uint64]:
@@ -247,5 +301,18 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _bucket(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return (_mix(hashes) >> np.uint64(64 - _KIND_BITS)).astype(np.int64)
+def _mixed_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """`_mix` of code points, from a table for the common ones."""
+    common = _mixed_table()
+    if not codes.size or int(codes.max()) < len(common):
+        return common[codes]
+    return _mix(codes.astype(np.uint64))
+
+
+@functools.cache
+def _mixed_table() -> NDArray[np.uint64]:
+    return _mix(np.arange(0x800, dtype=np.uint64))
+
+
+def _bucket(hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+    return (_mix(hashes) >> np.uint64(64 - _KIND_BITS)).astype(np.int32)

@@ -226,7 +226,9 @@ class FullStrategy:
             max_tokens=encoder.max_tokens,
             threads=self.threads,
         )
-        trained = train_quick(served, dataset, heads, seed=seed, oos_label=oos_label, progress=progress)
+        trained = train_quick(
+            served, dataset, heads, seed=seed, oos_label=oos_label, progress=progress, encoder_knows_training=True
+        )
         choices = dict(trained.choices)
         choices[primary] = choices[primary] | {"epochs": float(self.plan.epochs), "best_epoch": float(tuned.best_epoch)}
         return replace(_with_unseen_reference(trained, [row.text for row in tuning]), choices=choices)

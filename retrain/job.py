@@ -76,7 +76,9 @@ def train_release(
             "no row is left to test on; give the data a split column with test rows, or more texts"
         )
     trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
-    classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads)
+    classifier = Classifier(
+        model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path
+    )
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
     notes = Notes(
         parent=parent,
@@ -130,7 +132,7 @@ def _report(
         "accuracy_ci95": [round(bound, 4) for bound in primary.accuracy_ci95],
         "seconds": round(seconds, 1),
         "model_bytes": sum(own),
-        "fast_path": None,
+        "fast_path": None if primary.fast_path is None else primary.as_json()["fast_path"],
         "oos": None if oos is None else primary.as_json()["oos"],
         "heads": {
             name: {"accuracy": round(found.accuracy, 4), "macro_f1": round(found.macro_f1, 4)}

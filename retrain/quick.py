@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from models.bundle import Reference
 from models.encoder import Encoder
 from models.errors import TrainingDataError
+from models.fast_path import FastPath
 from models.heads import (
     Floats,
     Head,
@@ -22,11 +24,12 @@ from models.heads import (
     label_probabilities,
     logit_energy,
 )
-from models.ngrams import NgramVocabulary, hash_ngrams
+from models.ngrams import NgramVocabulary, find_ngrams
 from retrain.calibration import choose_threshold, fit_temperature
-from retrain.crossfit import CrossFit, Features, HeldOut, Task, assign_folds
+from retrain.crossfit import FOLDS, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
-from retrain.linear import LinearPolicy
+from retrain.fast_path import FullPath, train_fast_path
+from retrain.linear import LinearPolicy, LinearWeights
 from retrain.progress import Progress, no_progress
 from retrain.vocabulary import build_vocabulary, drop_unused_kind
 
@@ -41,7 +44,8 @@ _EMBED_TEXTS: Final = 1024
 class Trained:
     """Parts of a release. encoder: the one that the heads were fitted on, and must serve with.
 
-    heads: the primary one first. choices: what was chosen for each head, for the manifest.
+    heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where n-grams
+    alone cannot decide enough texts.
     """
 
     encoder: Encoder
@@ -49,6 +53,7 @@ class Trained:
     heads: tuple[Head, ...]
     reference: Reference
     choices: dict[str, dict[str, float]]
+    fast_path: FastPath | None = None
 
 
 def train_quick(
@@ -59,22 +64,29 @@ def train_quick(
     seed: int = 0,
     oos_label: str | None = None,
     progress: Progress = no_progress,
+    encoder_knows_training: bool = False,
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
-    oos_label: a label of the primary head whose texts are out of scope: no class learns them.
+    oos_label: a label of the primary head whose texts are out of scope: no class learns them. encoder_knows_training: the
+    encoder was trained on the training rows, so that the full path can be judged on the tuning rows only.
     Raises TrainingDataError when a head has fewer than two labels.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
     tasks = [_task(name, rows, oos_label if name == names[0] else None, seed) for name in names]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
-    counts = hash_ngrams([row.text for row in rows])
+    found = find_ngrams([row.text for row in rows])
+    counts = found.counted()
     training = np.unique(np.concatenate([task.rows for task in tasks]))
     vocabulary = build_vocabulary(counts, training, sum(len(task.labels) for task in tasks))
     features = Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         fitted = [_train_head(task, features, seed, task is tasks[0], progress) for task in tasks]
+        strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
+        full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
+        judged = np.array([row.split == "valid" or not encoder_knows_training for row in rows])
+        fast_path = train_fast_path(found, full, judged, seed, progress)
     vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
     return Trained(
         encoder,
@@ -82,6 +94,7 @@ def train_quick(
         tuple(replace(one.head, ngrams=kept) for one, kept in zip(fitted, weights, strict=True)),
         _reference(tasks[0], features, fitted[0], seed),
         {one.head.name: one.choices for one in fitted},
+        fast_path,
     )
 
 
@@ -97,6 +110,7 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
+    task: Task
     head: Head
     choices: dict[str, float]
     held_out: HeldOut
@@ -139,7 +153,21 @@ def _train_head(task: Task, features: Features, seed: int, primary: bool, progre
         out_of_scope=_out_of_scope(task, features, tuned) if primary else None,
     )
     progress(f"fitting {task.name}", 1, 1)
-    return _Fitted(head.rounded(), _choices(policy, accuracy), held_out)
+    return _Fitted(task, head.rounded(), _choices(policy, accuracy), held_out)
+
+
+def _full_path(fitted: _Fitted, features: Features, strange: NDArray[np.bool_]) -> FullPath:
+    """What the head decides on every text: on a training text, its sibling that was fitted on the other folds."""
+    task, head, held_out = fitted.task, fitted.head, fitted.held_out
+    logits = LinearWeights(head.dense, head.ngrams, head.bias).logits(features.embeddings, features.ngrams)
+    columns, rejected = logits.argmax(axis=1), np.zeros(len(logits), dtype=bool)
+    held = np.concatenate([task.rows[task.folds == fold] for fold in range(FOLDS)])
+    columns[held] = held_out.logits.argmax(axis=1)
+    if head.out_of_scope is not None:
+        rejected = head.out_of_scope.scores(features.embeddings, logits) > head.out_of_scope.threshold
+        scores = head.out_of_scope.combined(logit_energy(held_out.logits), held_out.distances)
+        rejected[held] = scores > head.out_of_scope.threshold
+    return FullPath(task, columns, rejected, strange)
 
 
 def _out_of_scope(task: Task, features: Features, tuned: HeldOut) -> OutOfScope:

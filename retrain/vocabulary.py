@@ -22,7 +22,14 @@ MIN_TEXTS: Final = (
 FEW_TEXTS: Final = 1000
 
 
-def build_vocabulary(counts: sparse.csr_array, rows: NDArray[np.int64], labels: int) -> NgramVocabulary:
+def build_vocabulary(
+    counts: sparse.csr_array,
+    rows: NDArray[np.int64],
+    labels: int,
+    *,
+    max_weights: int = MAX_WEIGHTS,
+    max_ngrams: int = MAX_NGRAMS,
+) -> NgramVocabulary:
     """Keep the n-grams that stand in most of the training texts.
 
     counts: (texts, buckets) of `hash_ngrams`. rows: those that train. labels: of all heads together.
@@ -30,7 +37,7 @@ def build_vocabulary(counts: sparse.csr_array, rows: NDArray[np.int64], labels: 
     frequency = np.bincount(counts[rows].indices, minlength=counts.shape[1])
     candidates = np.flatnonzero(frequency >= (MIN_TEXTS if len(rows) >= FEW_TEXTS else 1))
     words, characters = candidates[candidates < WORD_BUCKETS], candidates[candidates >= WORD_BUCKETS]
-    limit = min(MAX_NGRAMS, max(MAX_WEIGHTS // labels, 1000))
+    limit = min(max_ngrams, max(max_weights // labels, 1000))
     word_limit = max(int(limit * WORD_SHARE), limit - len(characters))
     words = _most_frequent(words, frequency, word_limit)
     kept = np.concatenate([words, _most_frequent(characters, frequency, limit - len(words))])

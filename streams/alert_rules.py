@@ -180,49 +180,6 @@ class AlertRules:
         return _surge_alert(app, resolved, told.group, window, usual, name, "resolved", at)
 
 
-@dataclass(slots=True)
-class DeadLetterRule:
-    """An alert when too many of the last records could not be decided. share: of the last `window`. Resolves
-    at half."""
-
-    app: str
-    share: float = 0.05
-    window: int = 500
-    flags: LabelWindow = field(init=False)
-    fires: bool = False
-    events: int = 0
-
-    def __post_init__(self) -> None:
-        self.flags = LabelWindow(self.window)
-
-    def observe(self, reason: str | None, at: str) -> Alert | None:
-        """Take one record in; reason: why it became a dead letter, None for a decided one."""
-        self.events += 1
-        self.flags.add(WindowEntry(self.events, reason or "", _seconds(at)))
-        dead = 1.0 - self.flags.share("")
-        enough = len(self.flags.entries) >= min(self.window, 100)
-        changes = (enough and dead >= self.share) if not self.fires else dead <= self.share / 2
-        if not changes:
-            return None
-        self.fires = not self.fires
-        reasons = {name: count for name, count in self.flags.counts.most_common() if name}
-        worst = next(iter(reasons), "none")
-        told = (
-            f"{dead:.0%} of the last {len(self.flags.entries)} records could not be decided, mostly {worst}"
-        )
-        return Alert(
-            fingerprint=fingerprint("dead_letters", self.app),
-            rule="dead_letters",
-            severity="critical",
-            state="firing" if self.fires else "resolved",
-            summary=f"{self.app}: {told}."
-            if self.fires
-            else f"{self.app}: dead letters are rare again ({dead:.1%}).",
-            values={"app": self.app, "share": round(dead, 4), "reasons": reasons},
-            at=at,
-        )
-
-
 def _surge_alert(
     app: str,
     surge: Surge,

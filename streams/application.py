@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from models.errors import ConfigError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 Pointer = Annotated[str, StringConstraints(pattern=r"^(/.*)?$")]
 
 
@@ -52,13 +53,18 @@ class Surge(BaseModel):
 
 
 class Application(BaseModel):
-    """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue."""
+    """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue.
+
+    fast_path: whether n-grams may decide where the release says they are sure. cache_texts: answers remembered for texts
+    that come again. deadline_seconds: an event taken later than that after its record's time is decided by the n-grams
+    alone (when_late "fast", and the decision's extra says headrace_late) or becomes a dead letter with the reason "late".
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
     kind: Literal["classify", "recommend"] = "classify"
-    topic: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+    topic: Topic
     partitions: int = Field(default=4, ge=1)
     corpus: Path | None = None
     catalog: Path | None = None
@@ -69,6 +75,12 @@ class Application(BaseModel):
     surges: tuple[Surge, ...] = ()
     human_queue: str = "people"
     false_alarm_every: int = Field(default=100_000, ge=1_000)
+    priority_topics: tuple[Topic, ...] = ()  # read as well, and decided before what waits from `topic`
+    fast_path: Literal["on", "off"] = "on"
+    cache_texts: int = Field(default=10_000, ge=0)
+    deadline_seconds: float | None = Field(default=None, gt=0)
+    when_late: Literal["fast", "deadletter"] = "fast"
+    max_dead_letter_share: float = Field(default=0.5, gt=0, le=1)  # of the last 1,000 events; above it a worker stops; 1: never
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> "Application":
@@ -82,6 +94,16 @@ class Application(BaseModel):
     def head_names(self) -> tuple[str, ...]:
         """Names of all heads, the primary one first."""
         return tuple(head.name for head in self.heads)
+
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        """All topics that it reads."""
+        return (self.topic, *self.priority_topics)
+
+    @property
+    def trials_topic(self) -> str:
+        """Where canaries and shadows say what they would have decided."""
+        return f"trials.{self.name}"
 
     @property
     def decisions_topic(self) -> str:

@@ -1,184 +1,268 @@
 """From source records to decisions, signals and dead letters: what the classify agent does, without Kafka.
 
-Both steps run off the event loop, in threads; `Classifier` is thread-safe.
+Both steps run off the event loop, in threads; `Classifier` is thread-safe. A decision depends on the release and the text
+alone: who is audited, which release is tried out beside the champion and what stood in the cache change nothing in it.
+Only lateness does (the application's `deadline_seconds`), and then the decision says so.
 """
 
-import base64
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 
-from connectors.deadletters import build_dead_letter
 from models.classifier import Classifier, Prepared
 from models.decision import Classification
 from models.errors import MessageError, ModelError
 from streams.actions import action_for
 from streams.application import Application
 from streams.engine import Delivery
-from streams.records import SourceText, cut_text, decision_id, extra_fields, format_time, parse_source
-from streams.serving import Serving
-from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS
+from streams.outcomes import Outcome, OutRecord, dead_letter, head_record, wall_clock_ms
+from streams.records import SourceReader, SourceText, cut_text, decision_id, format_time
+from streams.retreat import Retreat
+from streams.sampling import AUDIT_SHARE, SignalSample, place_of
+from streams.serving import Plan, Served, Serving, Trial
+from streams.signals import signal_record
 
-SIGNAL_TEXT_BYTES = 240  # enough to say which words are new, small enough for one record a batch
+log = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class OutRecord:
-    """A record to send."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one delivery leads to: records to send, and what the monitor gets to know of it."""
-
-    records: list[OutRecord]
-    signal: dict[str, Any] | None = None
-    rejected_because: str | None = None
-    latency_seconds: float = 0.0
+ALWAYS_FAST = -1.0  # lowers every threshold of the fast path below any probability
 
 
 @dataclass(slots=True)
 class Pending:
-    """A text between the two steps."""
+    """A text between the two steps. place: between 0 and 1, by a hash of the id. late: past the application's deadline."""
 
     source: SourceText
+    identity: str
+    place: float
+    late: bool = False
+    found: Classification | None = None
+    path: str = "full"
 
 
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
+@dataclass(slots=True)
+class Share:
+    """The texts of a batch that one release decides. trial: None for the champion's."""
+
+    served: Served
+    deliveries: list[Delivery]
+    prepared: Prepared
+    trial: Trial | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """A batch between the two steps. champion: the one that decides it, whatever is swapped in meanwhile."""
+
+    champion: Served
+    shares: list[Share]
 
 
 class ClassifyHandler:
-    """Decides batches of one application's records."""
+    """Decides batches of one application's records. epochs: of each topic it reads."""
 
-    def __init__(self, app: Application, serving: Serving, epoch: str, now_ms: Callable[[], int] = wall_clock_ms) -> None:
-        self._app, self._serving, self._epoch, self._now_ms = app, serving, epoch, now_ms
-        self._prepared: dict[int, tuple[Classifier, Prepared | None]] = {}
+    def __init__(
+        self,
+        app: Application,
+        serving: Serving,
+        epochs: Mapping[str, str],
+        now_ms: Callable[[], int] = wall_clock_ms,
+        signal_sample: SignalSample | None = None,
+    ) -> None:
+        self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
+        self._reader = SourceReader(app.source)
+        self._signal_sample = signal_sample or SignalSample()
+        self._work: dict[int, Work] = {}
+        self.retreat = Retreat()
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
-        """Parse and tokenise. Records that hold no text become dead letters here."""
-        texts = []
-        for delivery in batch:
-            try:
-                source = parse_source(delivery.value, delivery.key, delivery.timestamp_ms, self._app.source)
-            except MessageError as error:
-                delivery.result = dead_letter(delivery, error)
-                continue
-            delivery.result = Pending(source)
-            texts.append(source.text)
-        classifier = self._serving.current
-        self._prepared[id(batch[0])] = (classifier, classifier.tokenize(texts) if texts else None)
+        """Parse, look the texts up, hash their n-grams, and tokenise those that the encoder must see. Records that hold no
+        text become dead letters here."""
+        plan = self._serving.plan
+        pending = self._parse(batch, plan.champion.classifier)
+        unknown = [each for each in pending if not _is_known(plan.champion, each.result)]
+        shares = [*self._champion_shares(plan.champion, unknown), *_trial_shares(plan, pending)]
+        self._work[id(batch[0])] = Work(plan.champion, shares)
 
     def decide(self, batch: Sequence[Delivery]) -> None:
         """Run the model and build the records to send."""
-        classifier, prepared = self._prepared.pop(id(batch[0]))
-        pending = [delivery for delivery in batch if isinstance(delivery.result, Pending)]
-        if prepared is None:
-            return
+        work = self._work.pop(id(batch[0]))
+        for share in work.shares:
+            if share.trial is None:
+                self._decide_share(share)
+        pending = [(each, each.result) for each in batch if isinstance(each.result, Pending)]
+        self._finish(batch, pending, work.champion.classifier)
+        sources = {id(delivery): each for delivery, each in pending}
+        for share in work.shares:
+            if share.trial is not None:
+                self._try_out(share, share.trial, sources)
+
+    def _parse(self, batch: Sequence[Delivery], champion: Classifier) -> list[Delivery]:
+        now_ms, deadline_ms = self._now_ms(), (self._app.deadline_seconds or 0) * 1000
+        can_be_fast = champion.fast_path is not None and self._app.when_late == "fast"
+        pending = []
+        for delivery in batch:
+            try:
+                source = self._reader.parse(delivery.value, delivery.key, delivery.timestamp_ms)
+                late = bool(deadline_ms) and now_ms - delivery.timestamp_ms > deadline_ms
+                if late and not can_be_fast:
+                    raise MessageError("late", f"taken {(now_ms - delivery.timestamp_ms) / 1000:.1f} s after it was written")
+            except MessageError as error:
+                delivery.result = dead_letter(delivery, error)
+                continue
+            identity = decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset)
+            delivery.result = Pending(source, identity, place_of(identity), late)
+            pending.append(delivery)
+        return pending
+
+    def _champion_shares(self, served: Served, deliveries: Sequence[Delivery]) -> list[Share]:
+        classifier = served.classifier
+        raised_by = self.retreat.raised_by(classifier)
+        fast = self._app.fast_path == "on" and classifier.fast_path is not None
+        shares = []
+        for late in (False, True):
+            chosen = [each for each in deliveries if each.result.late == late]
+            if chosen:
+                prepared = classifier.tokenize(
+                    [each.result.source.text for each in chosen],
+                    fast=fast or late,
+                    audited=None if late else [each.result.place < AUDIT_SHARE for each in chosen],
+                    raised_by=ALWAYS_FAST if late else raised_by,
+                )
+                shares.append(Share(served, chosen, prepared))
+        return shares
+
+    def _decide_share(self, share: Share) -> None:
+        classifier, cache = share.served.classifier, share.served.cache
         try:
-            found: list[Classification | ModelError] = list(classifier.classify(prepared))
+            found: list[Classification | ModelError] = list(classifier.classify(share.prepared))
         except Exception:
-            found = self._one_by_one(classifier, pending)
-        for delivery, classification in zip(pending, found, strict=True):
+            found = _one_by_one(classifier, share.deliveries)
+        self.retreat.observe(classifier, [each.agrees for each in found if isinstance(each, Classification)])
+        for delivery, classification in zip(share.deliveries, found, strict=True):
             if isinstance(classification, ModelError):
                 delivery.result = dead_letter(delivery, MessageError("model_error", str(classification)))
-            else:
-                delivery.result = self._outcome(delivery, delivery.result.source, classifier, classification)
+                continue
+            delivery.result.found, delivery.result.path = classification, classification.path
+            if cache is not None and not delivery.result.late:
+                cache.put(delivery.result.source.text, classification)
 
-    def _one_by_one(self, classifier: Classifier, pending: Sequence[Delivery]) -> list[Classification | ModelError]:
-        """A batch that failed, text by text: one bad text must not take its neighbours along. Raises ModelError when
-        every one fails: then it is the model, and a broken model must not drain a topic into the dead letters."""
-        found: list[Classification | ModelError] = []
-        for delivery in pending:
-            try:
-                found += classifier.classify_texts([delivery.result.source.text])
-            except Exception as error:
-                found.append(ModelError(f"{type(error).__name__}: {error}"))
-        if all(isinstance(one, ModelError) for one in found):
-            raise ModelError(f"{classifier.model}@{classifier.version} fails on every text: {found[0]}")
-        return found
-
-    def _outcome(self, delivery: Delivery, source: SourceText, classifier: Classifier, found: Classification) -> Outcome:
+    def _finish(self, batch: Sequence[Delivery], pending: Sequence[tuple[Delivery, Pending]], classifier: Classifier) -> None:
+        """Each pending delivery's result becomes its outcome."""
+        shown = self._signal_sample.share(len(batch))
         decided_ms = self._now_ms()
-        identity = decision_id(delivery.topic, self._epoch, delivery.partition, delivery.offset)
+        decided_at = format_time(decided_ms)
+        for delivery, each in pending:
+            if isinstance(delivery.result, Pending) and each.found is not None:
+                delivery.result = self._outcome(delivery, each, each.found, classifier, decided_ms, decided_at, shown)
+
+    def _outcome(
+        self,
+        delivery: Delivery,
+        pending: Pending,
+        found: Classification,
+        classifier: Classifier,
+        decided_ms: int,
+        decided_at: str,
+        shown: float,
+    ) -> Outcome:
+        source = pending.source
+        decision = self._decision(pending, found, classifier, decided_at)
+        decision["latency_ms"] = latency_ms = max(decided_ms - delivery.timestamp_ms, 0)
+        decision["action"] = action_for(self._app, found)
+        key = source.key.encode() if source.key is not None else delivery.key
+        signal = None
+        if pending.place < shown:
+            signal = signal_record(pending.identity, decision["at"], classifier.version, found, source)
+        return Outcome(
+            records=[OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))],
+            signal=signal,
+            latency_seconds=latency_ms / 1000,
+            path=pending.path,
+            agrees=found.agrees if pending.path == "fast" else None,
+        )
+
+    def _decision(self, pending: Pending, found: Classification, classifier: Classifier, decided_at: str) -> dict[str, Any]:
+        source = pending.source
         text = cut_text(source.text)
-        extra = extra_fields(source, self._app.source)
+        extra = self._reader.extra(source)
         if len(text) < len(source.text):
             extra["headrace_text_cut"] = True
-        labels = {name: head_record(head) for name, head in found.heads.items()}
-        latency_ms = max(decided_ms - delivery.timestamp_ms, 0)
-        decision = {
-            "id": identity,
+        if pending.late:
+            extra["headrace_late"] = True
+        return {
+            "id": pending.identity,
             "app": self._app.name,
             "model": classifier.model,
             "version": classifier.version,
             "path": found.path,
             "at": format_time(source.at_ms),
-            "decided_at": format_time(decided_ms),
-            "latency_ms": latency_ms,
-            "labels": labels,
-            "action": action_for(self._app, found),
+            "decided_at": decided_at,
+            "latency_ms": 0,
+            "labels": {name: head_record(head) for name, head in found.heads.items()},
+            "action": "none",
             "text": text,
             "key": source.key,
             "extra": extra,
         }
-        key = source.key.encode() if source.key is not None else delivery.key
-        return Outcome(
-            records=[OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))],
-            signal=signal_record(decision, found, source),
-            latency_seconds=latency_ms / 1000,
-        )
+
+    def _try_out(self, share: Share, trial: Trial, sources: Mapping[int, Pending]) -> None:
+        """What a release on trial says goes to a topic of its own, marked and without an action. Whatever goes wrong there
+        must not touch the champion's decisions."""
+        classifier = share.served.classifier
+        try:
+            found = classifier.classify(share.prepared)
+        except Exception:
+            log.exception("%s %s@%s fails; the champion goes on", trial.role, classifier.model, classifier.version)
+            return
+        decided_at = format_time(self._now_ms())
+        for delivery, classification in zip(share.deliveries, found, strict=True):
+            pending = sources.get(id(delivery))
+            if not isinstance(delivery.result, Outcome) or pending is None or pending.found is None:
+                continue
+            decision = self._decision(pending, classification, classifier, decided_at) | {"role": trial.role}
+            key = pending.source.key.encode() if pending.source.key is not None else delivery.key
+            delivery.result.records.append(OutRecord(self._app.trials_topic, key, orjson.dumps(decision)))
+            delivery.result.trial_agrees[trial.role] = _same_labels(classification, pending.found)
 
 
-def head_record(head: Any) -> dict[str, Any]:
-    """A head's answer as it stands in a decision."""
-    record = {"label": head.label, "probability": round(head.probability, 6)}
-    if head.oos_score is not None:
-        record |= {"oos_score": round(head.oos_score, 6), "rejected": head.rejected}
-    return record
+def _is_known(served: Served, pending: Pending) -> bool:
+    """Look the text up; what is found becomes the answer."""
+    if served.cache is None or pending.late:
+        return False
+    known = served.cache.get(pending.source.text)
+    if known is None:
+        return False
+    pending.found, pending.path = known, "cache"
+    return True
 
 
-def signal_record(decision: dict[str, Any], found: Classification, source: SourceText) -> dict[str, Any]:
-    """What the monitor needs of a decision."""
-    first = next(iter(found.heads.values()))
-    signal: dict[str, Any] = {
-        "id": decision["id"],
-        "at": decision["at"],
-        "path": found.path,
-        "version": decision["version"],
-        "labels": {name: [head.label, round(head.probability, 4)] for name, head in found.heads.items()},
-        "oos": first.oos_score,
-        "characters": found.characters,
-        "unknown_share": round(found.unknown_share, 4),
-        "text": cut_text(source.text, SIGNAL_TEXT_BYTES),
-    }
-    if source.symbols:
-        signal["symbols"] = source.symbols
-    if found.embedding is not None:
-        signal["embedding"] = base64.b64encode(found.embedding.astype(np.float16).tobytes()).decode()
-    return signal
+def _trial_shares(plan: Plan, pending: Sequence[Delivery]) -> list[Share]:
+    shares = []
+    for trial in plan.trials:
+        chosen = [each for each in pending if trial.takes(each.result.source.key or each.result.identity)]
+        if chosen:
+            prepared = trial.served.classifier.tokenize([each.result.source.text for each in chosen])
+            shares.append(Share(trial.served, chosen, prepared, trial))
+    return shares
 
 
-def dead_letter(delivery: Delivery, error: MessageError) -> Outcome:
-    """The record as it came, with where it came from and why it could not be decided."""
-    letter = build_dead_letter(
-        topic=delivery.topic,
-        partition=delivery.partition,
-        offset=delivery.offset,
-        key=delivery.key,
-        value=delivery.value,
-        reason=error.reason,
-        error=str(error),
-        max_bytes=DEAD_LETTER_MAX_BYTES,
-    )
-    return Outcome([OutRecord(DEAD_LETTERS, letter.key, letter.value, list(letter.headers))], rejected_because=error.reason)
+def _one_by_one(classifier: Classifier, deliveries: Sequence[Delivery]) -> list[Classification | ModelError]:
+    """A batch that failed, text by text: one bad text must not take its neighbours along. Raises ModelError when every one
+    fails: then it is the model, and a broken model must not drain a topic into the dead letters."""
+    found: list[Classification | ModelError] = []
+    for delivery in deliveries:
+        try:
+            found += classifier.classify_texts([delivery.result.source.text])
+        except Exception as error:
+            found.append(ModelError(f"{type(error).__name__}: {error}"))
+    if all(isinstance(one, ModelError) for one in found):
+        raise ModelError(f"{classifier.model}@{classifier.version} fails on every text: {found[0]}")
+    return found
+
+
+def _same_labels(one: Classification, other: Classification) -> bool:
+    """Whether two releases say the same; heads that only one of them has do not count."""
+    return all(head.label == other.heads[name].label for name, head in one.heads.items() if name in other.heads)

@@ -4,27 +4,31 @@
                                                      one batch between any two stages
 
 It batches continuously: the next batch is whatever arrived while stage 1 was busy, so one lone event is taken at once.
-A batch leaves a stage before the next one enters it, so results stay in the order of delivery. A stage that raises ends
-the engine: every waiter gets the error, nothing later is acknowledged, and the role stops with the reason.
+A batch leaves a stage before the next one enters it, so results stay in the order of delivery.
+
+When something fails, one of three things happens:
+- one event cannot be decided (MessageError): the stage turns it into a dead letter, and its position moves on;
+- a stage raises a retriable error (broker or store away): the batch is tried again for up to RETRY_SECONDS;
+- anything else ends the engine: every waiter gets the error, nothing later is acknowledged, the role stops with the
+  reason, and whoever owns the partitions next decides those events.
 """
 
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from models.errors import HeadraceError
+from streams.waiting import Bounds, Held, Waiting
 from streams.watermark import Partition, Ticket, Watermark
+
+__all__ = ["Acknowledge", "Bounds", "Delivery", "Engine", "EngineObserver", "Stage"]
 
 log = logging.getLogger(__name__)
 
-MAX_EVENTS = 4_096
-MAX_BYTES = 64 * 1024 * 1024
-BATCH_EVENTS = 256
 RETRY_SECONDS = 60.0  # a retriable error (store or broker away) is tried again for so long before the role stops
 
 
@@ -39,6 +43,8 @@ class Delivery:
     value: bytes | None
     timestamp_ms: int
     handle: Any
+    urgent: bool = False
+    headers: Sequence[tuple[str, bytes]] = ()
     result: Any = None
     ticket: Ticket["Delivery"] | None = field(default=None, repr=False)
 
@@ -48,8 +54,35 @@ class Delivery:
         return len(self.value or b"") + len(self.key or b"")
 
 
-Stage = Callable[[Sequence[Delivery]], Awaitable[None]]
-Acknowledge = Callable[[Delivery], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step over a batch. name: as it stands in the metrics (prepare, decide, publish, index, observe, retrain)."""
+
+    name: str
+    run: Callable[[Sequence[Delivery]], Awaitable[None]]
+
+
+Acknowledge = Callable[[Sequence[Delivery]], None]
+
+
+class EngineObserver(Protocol):
+    """Told how an engine works (metrics). Called on the event loop, so it must be quick."""
+
+    def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
+        """A batch was cut; its oldest event has waited so long."""
+
+    def stage_done(self, engine: str, stage: str, events: int, seconds: float) -> None:
+        """A stage has finished a batch."""
+
+
+class Unobserved:
+    """An EngineObserver that looks away."""
+
+    def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
+        """Nothing."""
+
+    def stage_done(self, engine: str, stage: str, events: int, seconds: float) -> None:
+        """Nothing."""
 
 
 class Engine:
@@ -61,24 +94,22 @@ class Engine:
         stages: Sequence[Stage],
         acknowledge: Acknowledge,
         *,
-        max_events: int = MAX_EVENTS,
-        max_bytes: int = MAX_BYTES,
-        batch_events: int = BATCH_EVENTS,
+        bounds: Bounds = Bounds(),
         retry_seconds: float = RETRY_SECONDS,
+        observer: EngineObserver | None = None,
     ) -> None:
         self.name = name
         self._stages = stages
         self._acknowledge = acknowledge
-        self._max_events, self._max_bytes = max_events, max_bytes
-        self._batch_events, self._retry_seconds = batch_events, retry_seconds
-        self._waiting: deque[Delivery] = deque()
-        self._events = self._bytes = 0
+        self._retry_seconds = retry_seconds
+        self._observer = observer or Unobserved()
+        self._waiting: Waiting[Delivery] = Waiting(bounds)
+        self._held = {urgent: Held(bounds) for urgent in (False, True)}
         self._releasing = False
-        self._changed = asyncio.Condition()
+        self._arrived, self._progressed = asyncio.Event(), asyncio.Event()
         self._watermark: Watermark[Delivery] = Watermark()
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
-        self.failed = asyncio.Event()
         self.finished_events = 0
         self.last_progress = time.monotonic()
 
@@ -93,25 +124,28 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Events taken and not finished."""
-        return self._events
+        return sum(held.events for held in self._held.values())
+
+    def is_full(self, urgent: bool = False) -> bool:
+        """Whether the next delivery would have to wait."""
+        return self._releasing or self._held[urgent].is_full(1)
 
     async def submit(self, delivery: Delivery) -> None:
         """Take a delivery, waiting while the bounds are reached. Raises what ended the engine."""
-        async with self._changed:
-            generation = self._watermark.generation
-            while not self.failed.is_set() and (self._releasing or self._is_full(delivery.size)):
-                await self._changed.wait()
-            if self.failure is not None:
-                raise self.failure
-            if self._watermark.generation != generation:
-                return  # it was delivered before a rebalance; whoever owns its partition now gets it again
-            if not self._events:
-                self.last_progress = time.monotonic()
-            delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
-            self._waiting.append(delivery)
-            self._events += 1
-            self._bytes += delivery.size
-            self._changed.notify_all()
+        held, size, generation = self._held[delivery.urgent], delivery.size, self._watermark.generation
+        while self.failure is None and (self._releasing or held.is_full(size)):
+            self._progressed.clear()
+            await self._progressed.wait()
+        if self.failure is not None:
+            raise self.failure
+        if self._watermark.generation != generation:
+            return  # it was delivered before a rebalance; whoever owns its partition now gets it again
+        if not held.events:
+            self.last_progress = time.monotonic()
+        delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
+        self._waiting.add(delivery, urgent=delivery.urgent)
+        held.add(1, size)
+        self._arrived.set()
 
     def assign(self, partitions: Iterable[Partition]) -> None:
         """A new assignment begins: acknowledgements of older deliveries no longer count."""
@@ -123,32 +157,24 @@ class Engine:
         lost = set(partitions)
         self._releasing = True
         try:
-            async with self._changed:
-                self._forget_waiting(lost)
-                self._changed.notify_all()
+            self._let_go(self._waiting.forget(lambda each: (each.topic, each.partition) in lost))
             await self.drain(timeout_seconds)
             await commit()
             self._watermark.revoke(lost)
         finally:
             self._releasing = False
-            async with self._changed:
-                self._changed.notify_all()
-
-    def _forget_waiting(self, lost: set[Partition]) -> None:
-        forgotten = [each for each in self._waiting if (each.topic, each.partition) in lost]
-        self._waiting = deque(each for each in self._waiting if (each.topic, each.partition) not in lost)
-        self._events -= len(forgotten)
-        self._bytes -= sum(each.size for each in forgotten)
+            self._progressed.set()
 
     async def drain(self, timeout_seconds: float) -> int:
         """Wait until all that was taken is acknowledged. Returns how many events were unfinished at the deadline."""
         try:
-            async with asyncio.timeout(timeout_seconds), self._changed:
-                while self._events and not self.failed.is_set():
-                    await self._changed.wait()
+            async with asyncio.timeout(timeout_seconds):
+                while self.in_flight and self.failure is None:
+                    self._progressed.clear()
+                    await self._progressed.wait()
         except TimeoutError:
-            log.warning("%s: %d events unfinished after %.1f s", self.name, self._events, timeout_seconds)
-        return self._events
+            log.warning("%s: %d events unfinished after %.1f s", self.name, self.in_flight, timeout_seconds)
+        return self.in_flight
 
     async def abort(self) -> None:
         """Stop the stages where they are."""
@@ -156,8 +182,10 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _is_full(self, size: int) -> bool:
-        return self._events >= self._max_events or (self._events > 0 and self._bytes + size > self._max_bytes)
+    def _let_go(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._held[delivery.urgent].add(-1, -delivery.size)
+        self._progressed.set()
 
     async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -169,29 +197,31 @@ class Engine:
                 self.failure = error
             if not isinstance(error, HeadraceError):
                 log.exception("%s: a stage failed", self.name)
-            async with self._changed:
-                self.failed.set()
-                self._changed.notify_all()
+            self._progressed.set()
 
     async def _take(self) -> list[Delivery]:
-        async with self._changed:
-            while not self._waiting:
-                await self._changed.wait()
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_events))]
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch, oldest_wait_seconds = self._waiting.take()
+        self._observer.batch_taken(self.name, len(batch), oldest_wait_seconds)
+        return batch
 
     async def _run_stage(
         self, stage: Stage, source: asyncio.Queue[list[Delivery]] | None, sink: asyncio.Queue[list[Delivery]]
     ) -> None:
         while True:
             batch = await self._take() if source is None else await source.get()
+            started = time.perf_counter()
             await self._with_retries(stage, batch)
+            self._observer.stage_done(self.name, stage.name, len(batch), time.perf_counter() - started)
             await sink.put(batch)
 
     async def _with_retries(self, stage: Stage, batch: list[Delivery]) -> None:
         deadline, pause = time.monotonic() + self._retry_seconds, 0.2
         while True:
             try:
-                return await stage(batch)
+                return await stage.run(batch)
             except HeadraceError as error:
                 if not error.retriable or time.monotonic() + pause > deadline:
                     raise
@@ -202,13 +232,7 @@ class Engine:
     async def _run_acknowledging(self, source: asyncio.Queue[list[Delivery]]) -> None:
         while True:
             batch = await source.get()
-            for delivery in batch:
-                assert delivery.ticket is not None
-                for free in self._watermark.complete(delivery.ticket):
-                    await self._acknowledge(free)
-            async with self._changed:
-                self._events -= len(batch)
-                self._bytes -= sum(delivery.size for delivery in batch)
-                self.finished_events += len(batch)
-                self.last_progress = time.monotonic()
-                self._changed.notify_all()
+            self.finished_events += len(batch)
+            self.last_progress = time.monotonic()
+            self._let_go(batch)  # first: who acknowledges looks at the room that is left
+            self._acknowledge(self._watermark.complete([each.ticket for each in batch if each.ticket is not None]))

@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import faust
-from aiokafka.errors import KafkaError
 
-from connectors.errors import BrokerUnavailable
-from streams.classify import OutRecord
-from streams.engine import Delivery, Engine
+from streams.engine import Acknowledge, Delivery, Engine
+from streams.gate import MAX_POLL_RECORDS, Gate
+from streams.faust_positions import cut_partitions, positions
+from streams.producer import BATCH_BYTES
+from streams.watchdog import RoleState
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,6 @@ SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partition
 HEARTBEAT_SECONDS = 2.0
 COMMIT_SECONDS = 1.0
 REVOKE_DRAIN_SECONDS = 7.0  # within the session timeout, so that the group does not expel us while we finish
-CONFIRM_SECONDS = 30.0
 REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
 
 
@@ -44,56 +44,50 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         consumer_max_fetch_size=4_194_304,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
-        stream_buffer_maxsize=4_096,
+        stream_buffer_maxsize=8 * MAX_POLL_RECORDS,  # never full: streams.gate bounds what is fetched
+        broker_max_poll_records=MAX_POLL_RECORDS,
         producer_linger_ms=0,
+        producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=REQUEST_MAX_BYTES,
         producer_acks=-1,
     )
 
 
-class Producer:
-    """Sends and confirms through a Faust app's own producer."""
-
-    def __init__(self, app: faust.App) -> None:
-        self._app = app
-
-    async def send_all(self, records: Sequence[OutRecord]) -> None:
-        """Send in order and wait until every record is confirmed. Raises BrokerUnavailable."""
-        producer = self._app.producer
-        try:
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                confirmations = [
-                    await producer.send(r.topic, r.key, r.value, None, None, r.headers or None) for r in records
-                ]
-                await asyncio.gather(*confirmations)
-        except (TimeoutError, KafkaError, faust.exceptions.FaustError) as error:
-            raise BrokerUnavailable(f"the broker did not confirm {len(records)} records: {error!r}") from error
-
-
 class Role:
-    """A Faust app and the engine behind its agent. start, stop (drain, commit, leave).
+    """A Faust app and the engine behind its agents. start, stop (drain, commit, leave).
 
-    may_take_long: one event may take minutes (training), so a long silence is no sign of trouble.
+    Where the engine's bounds are reached nothing more is fetched (streams.gate). urgent_topics: read by an agent of their
+    own, so that a backlog in `topics` does not stand before them. may_take_long: one event may take minutes (training), so a long silence is no sign
+    of trouble.
     """
 
     def __init__(
         self,
         app: faust.App,
         topics: Sequence[str],
-        make_engine: Callable[[Callable[[Delivery], Awaitable[None]]], Engine],
+        make_engine: Callable[[Acknowledge], Engine],
         *,
+        urgent_topics: Sequence[str] = (),
         may_take_long: bool = False,
     ) -> None:
         self.app = app
         self.may_take_long = may_take_long
         self.name = str(app.conf.id)
         self.engine = make_engine(self._acknowledge)
-        self._topics = topics
+        self.topics = (*topics, *urgent_topics)
+        self.gate = Gate()
+        cast(Any, app.transport).gate = self.gate
         self._closing = False
-        self._register()
+        self._add_agent(topics, urgent=False)
+        if urgent_topics:
+            self._add_agent(urgent_topics, urgent=True)
+        self.app.on_partitions_assigned.connect(cast(Any, self._on_assigned), weak=False)
+        self.app.on_partitions_revoked.connect(cast(Any, self._on_revoked), weak=False)
 
-    def _register(self) -> None:
-        topic = self.app.topic(*self._topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    def _add_agent(self, topics: Sequence[str], *, urgent: bool) -> None:
+        for each in topics:
+            self.gate.guard(each, lambda: not self.engine.is_full(urgent))
+        topic = self.app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
         async def consume(stream: Any) -> None:
             async for event in stream.noack().events():
@@ -103,13 +97,11 @@ class Role:
                 await self.engine.submit(
                     Delivery(
                         message.topic, message.partition, message.offset, message.key, message.value,
-                        int(message.timestamp * 1000), event,
+                        int(message.timestamp * 1000), event, urgent, _headers(message),
                     )
                 )  # fmt: skip
 
-        self.app.agent(topic, name=f"{self.name}-agent")(consume)
-        self.app.on_partitions_assigned.connect(cast(Any, self._on_assigned), weak=False)
-        self.app.on_partitions_revoked.connect(cast(Any, self._on_revoked), weak=False)
+        self.app.agent(topic, name=f"{self.name}-agent{'-urgent' if urgent else ''}")(consume)
 
     async def start(self) -> None:
         """Join the group and begin. Raises BrokerUnavailable when the broker does not answer."""
@@ -131,8 +123,11 @@ class Role:
             return self.engine.failure
         return self.app.crash_reason if self.app.crashed else None
 
-    async def _acknowledge(self, delivery: Delivery) -> None:
-        delivery.handle.message.ack(self.app.consumer)
+    def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        consumer = self.app.consumer
+        for delivery in deliveries:
+            delivery.handle.message.ack(consumer)
+        self.gate.open()
 
     async def _commit(self) -> None:
         try:
@@ -152,3 +147,19 @@ class Role:
         if not revoked or self._closing:
             return
         await self.engine.release([(tp.topic, tp.partition) for tp in revoked], REVOKE_DRAIN_SECONDS, self._commit)
+
+    def state(self) -> RoleState:
+        """What the watchdog is told. Call on the event loop."""
+        return RoleState(
+            self.name,
+            positions(self.app, self.gate),
+            self.engine.finished_events,
+            self.engine.in_flight,
+            may_take_long=self.may_take_long,
+            cut=cut_partitions(self.app),
+        )
+
+
+def _headers(message: Any) -> Sequence[tuple[str, bytes]]:
+    """A record's own headers; one without a value is given an empty one."""
+    return [(name, content or b"") for name, content in message.headers] if message.headers else ()

@@ -9,8 +9,8 @@ import orjson
 
 from connectors.ports import DecisionStore
 from models.errors import MessageError
-from streams.classify import OutRecord, dead_letter
-from streams.engine import Delivery, Engine
+from streams.outcomes import OutRecord, dead_letter
+from streams.engine import Acknowledge, Bounds, Delivery, Engine, EngineObserver, Stage
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,9 @@ class IndexerCounts:
 def indexer_engine(
     store: DecisionStore,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
-    acknowledge: Callable[[Delivery], Awaitable[None]],
+    acknowledge: Acknowledge,
     counts: IndexerCounts,
+    observer: EngineObserver | None = None,
 ) -> Engine:
     """One stage: index a batch in a thread; what the store refuses for good becomes a dead letter."""
 
@@ -51,4 +52,4 @@ def indexer_engine(
         counts.repeats += report.repeats
         counts.rejected += len(letters)
 
-    return Engine("indexer", [index], acknowledge, batch_events=512)
+    return Engine("indexer", [Stage("index", index)], acknowledge, bounds=Bounds(batch_events=512, batch_bytes=4_000_000), observer=observer)

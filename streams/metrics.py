@@ -1,47 +1,167 @@
-"""Every metric of Headrace, one line each. Labels come from small fixed sets; no id, no offset, no text."""
+"""Every metric of Headrace, one line each. Labels come from small fixed sets; no id, no offset, no text.
 
-from collections.abc import Sequence
+docs/operations.md explains them; a test holds it to this file.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from collections import Counter as Count
+from collections.abc import Iterable, Mapping, Sequence
 
-from streams.classify import Outcome
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    Metric,
+    ProcessCollector,
+)
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from streams.batch_histogram import BatchHistogram
 from streams.indexer import IndexerCounts
+from streams.monitor import MonitorCounts
+from streams.outcomes import Outcome
+from streams.watermark import Partition
 
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+BATCH_EVENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Metrics:
-    """One registry per process, so that tests and several runs in one process do not meet."""
+    """One registry per process, so that tests and several runs in one process do not meet. Also an EngineObserver.
+
+    Releases are told by their follower's thread, all else by the event loop; scrapes come from any thread.
+    """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._decisions = Counter("headrace_decisions", "Decisions confirmed by the broker", ["app"], registry=self.registry)
-        self._dead_letters = Counter("headrace_dead_letters", "Records that could not be decided", ["app", "reason"], registry=self.registry)
-        self._batch = Histogram("headrace_batch_events", "Events in a batch", ["app"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256), registry=self.registry)
-        self._latency = Histogram("headrace_decision_latency_seconds", "From the record's own time to the decision", ["app"], buckets=LATENCY_SECONDS, registry=self.registry)
-        self._model = Info("headrace_model", "The release that serves", ["app"], registry=self.registry)
-        self._indexed = Gauge("headrace_indexed_documents", "Documents the indexer created since it started", registry=self.registry)
-        self._repeats = Gauge("headrace_indexed_repeats", "Decisions that stood in the store already", registry=self.registry)
+        self.registry = registry = CollectorRegistry()
+        # what the worker decided
+        self._decisions = Counter("headrace_decisions", "Decisions confirmed by the broker, by the way they took: fast, full or cache", ["app", "path"], registry=registry)
+        self._dead_letters = Counter("headrace_dead_letters", "Records that could not be decided, by reason", ["app", "reason"], registry=registry)
+        self._audits = Counter("headrace_audits", "Fast decisions that the encoder made as well, by whether both agree", ["app", "agrees"], registry=registry)
+        self._trials = Counter("headrace_trials", "Decisions that a canary or shadow made as well, by whether it agrees with the champion", ["app", "role", "agrees"], registry=registry)
+        self._latency = BatchHistogram("headrace_decision_latency_seconds", "From the record's own time to the decision", "app", LATENCY_SECONDS)
+        registry.register(self._latency)
+        # how the engines work
+        self._batch = Histogram("headrace_batch_events", "Events in a batch", ["engine"], buckets=BATCH_EVENTS, registry=registry)
+        self._wait = Histogram("headrace_queue_wait_seconds", "How long a batch's oldest event waited for it", ["engine"], buckets=STAGE_SECONDS, registry=registry)
+        self._stage = Histogram("headrace_stage_seconds", "Time of a batch in a stage: prepare (parse, n-grams, tokenise), decide (inference), publish (produce and confirm), index, observe, retrain", ["engine", "stage"], buckets=STAGE_SECONDS, registry=registry)
+        self._stage_events = Counter("headrace_stage_events", "Events that a stage finished", ["engine", "stage"], registry=registry)
+        # where the consumers stand
+        self._lag = Gauge("headrace_lag_events", "Events between the committed position and the partition's end", ["role", "topic", "partition"], registry=registry)
+        self._partitions = Gauge("headrace_partitions", "Partitions that this process was given", ["role"], registry=registry)
+        self._paused = Gauge("headrace_paused_partitions", "Partitions paused by back-pressure", ["role"], registry=registry)
+        self._in_flight = Gauge("headrace_in_flight_events", "Events taken and not finished", ["role"], registry=registry)
+        # what serves
+        self._model = Info("headrace_model", "The releases that serve, by role: champion, canary, shadow", ["app", "role"], registry=registry)
+        self._swaps = Counter("headrace_release_swaps", "Releases that took over", ["app"], registry=registry)
+        self._refused = Counter("headrace_releases_refused", "Releases that were refused, so that the champion went on", ["app"], registry=registry)
+        # the process
+        self._loop_delay = Histogram("headrace_event_loop_delay_seconds", "How much later than asked the event loop woke a sleeper", buckets=STAGE_SECONDS, registry=registry)
+        self._silence = Gauge("headrace_broker_silence_seconds", "Since the broker last answered a look", registry=registry)
+        self._ready = Gauge("headrace_ready", "Whether /health/ready says yes: 1 or 0", registry=registry)
+        self._counted = _Counted()
+        registry.register(self._counted)
+        ProcessCollector(registry=registry)
+        self._known_lags: set[tuple[str, str, str]] = set()
+        self._known_roles: set[tuple[str, str]] = set()
 
     def decided(self, app: str, outcomes: Sequence[Outcome]) -> None:
         """Count a confirmed batch."""
-        self._batch.labels(app).observe(len(outcomes))
-        for outcome in outcomes:
-            if outcome.rejected_because is not None:
-                self._dead_letters.labels(app, outcome.rejected_because).inc()
-            else:
-                self._decisions.labels(app).inc()
-                self._latency.labels(app).observe(outcome.latency_seconds)
+        decided = [outcome for outcome in outcomes if outcome.rejected_because is None]
+        for path, events in Count(outcome.path for outcome in decided).items():
+            self._decisions.labels(app, path).inc(events)
+        if len(decided) < len(outcomes):
+            for reason, events in Count(outcome.rejected_because for outcome in outcomes).items():
+                if reason is not None:
+                    self._dead_letters.labels(app, reason).inc(events)
+        for agrees, events in Count(outcome.agrees for outcome in decided if outcome.agrees is not None).items():
+            self._audits.labels(app, _yes(agrees)).inc(events)
+        for (role, agrees), events in Count(pair for outcome in decided for pair in outcome.trial_agrees.items()).items():
+            self._trials.labels(app, role, _yes(agrees)).inc(events)
+        if decided:
+            self._latency.observe_all(app, [outcome.latency_seconds for outcome in decided])
 
-    def release(self, app: str, version: str) -> None:
-        """Say which version serves."""
-        self._model.labels(app).info({"version": version})
+    def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
+        """See EngineObserver."""
+        self._batch.labels(engine).observe(events)
+        self._wait.labels(engine).observe(oldest_wait_seconds)
+
+    def stage_done(self, engine: str, stage: str, events: int, seconds: float) -> None:
+        """See EngineObserver."""
+        self._stage.labels(engine, stage).observe(seconds)
+        self._stage_events.labels(engine, stage).inc(events)
+
+    def consumers(self, role: str, *, partitions: int, paused: int, in_flight: int, lags: Mapping[Partition, int]) -> None:
+        """Say where a role stands; partitions that went away are no longer told."""
+        self._partitions.labels(role).set(partitions)
+        self._paused.labels(role).set(paused)
+        self._in_flight.labels(role).set(in_flight)
+        told = {(role, topic, str(partition)) for topic, partition in lags}
+        for gone in [labels for labels in self._known_lags - told if labels[0] == role]:
+            self._lag.remove(*gone)
+            self._known_lags.discard(gone)
+        for (topic, partition), lag in lags.items():
+            self._lag.labels(role, topic, str(partition)).set(lag)
+        self._known_lags |= told
+
+    def process(self, *, loop_delay_seconds: float, broker_silence_seconds: float, ready: bool) -> None:
+        """Say how the process is."""
+        self._loop_delay.observe(loop_delay_seconds)
+        self._silence.set(broker_silence_seconds)
+        self._ready.set(ready)
+
+    def release(self, app: str, version: str, role: str = "champion") -> None:
+        """Say which version serves as what."""
+        self._model.labels(app, role).info({"version": version})
+        self._known_roles.add((app, role))
+
+    def serving(self, app: str, versions: Mapping[str, str]) -> None:
+        """Say all that serves of an application: role to version. Roles that are not named serve no longer."""
+        for known in [pair for pair in self._known_roles if pair[0] == app and pair[1] not in versions]:
+            self._model.remove(*known)
+            self._known_roles.discard(known)
+        for role, version in versions.items():
+            self.release(app, version, role)
+
+    def swapped(self, app: str) -> None:
+        """A release took over."""
+        self._swaps.labels(app).inc()
+
+    def refused(self, app: str) -> None:
+        """A release was refused."""
+        self._refused.labels(app).inc()
 
     def follow_index(self, counts: IndexerCounts) -> None:
         """Read the indexer's counts whenever Prometheus asks."""
-        self._indexed.set_function(lambda: counts.created)
-        self._repeats.set_function(lambda: counts.repeats)
+        self._counted.index = counts
 
-    def serve(self, port: int) -> None:
-        """Answer Prometheus on 127.0.0.1 and all other addresses of this machine at /metrics."""
-        start_http_server(port, registry=self.registry)
+    def follow_monitor(self, counts: MonitorCounts) -> None:
+        """Read the monitor's counts whenever Prometheus asks."""
+        self._counted.monitor = counts
+
+
+class _Counted(Collector):
+    """What roles count for themselves, in their own objects."""
+
+    def __init__(self) -> None:
+        self.index, self.monitor = IndexerCounts(), MonitorCounts()
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus."""
+        index, monitor = self.index, self.monitor
+        yield CounterMetricFamily("headrace_indexed_documents", "Documents that the indexer created", value=index.created)
+        yield CounterMetricFamily("headrace_indexed_repeats", "Decisions that stood in the store already", value=index.repeats)
+        yield CounterMetricFamily("headrace_index_dead_letters", "Decisions that the store refused for good", value=index.rejected)
+        yield CounterMetricFamily("headrace_alerts", "Alerts that the monitor sent, firing and resolved", value=monitor.alerts)
+        yield CounterMetricFamily("headrace_retrain_requests", "Retrained models that the monitor asked for", value=len(monitor.requests))
+        drift = CounterMetricFamily("headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"])
+        for (app, detector), episodes in Count((app, d) for app, episode in list(monitor.episodes) for d in episode.detectors).items():
+            drift.add_metric([app, detector], episodes)
+        yield drift
+
+
+def _yes(agrees: bool) -> str:
+    return "yes" if agrees else "no"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from models.errors import MessageError
 from streams.alert_rules import AlertRules, alert_for_episode
 from streams.application import Application
-from streams.classify import OutRecord, dead_letter, wall_clock_ms
+from streams.outcomes import OutRecord, dead_letter, wall_clock_ms
 from streams.drift import DriftMonitor, Episode, Signal
-from streams.engine import Delivery, Engine
+from streams.engine import Acknowledge, Delivery, Engine, EngineObserver, Stage
 from streams.labelling import RetrainPolicy, RetrainState
 from streams.records import Alert, Feedback, RetrainRequest, decode, format_time
 from streams.topics import ALERTS, FEEDBACK, RETRAIN_REQUESTS
@@ -64,7 +64,7 @@ class MonitorHandler:
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._by_signals = {app.signals_topic: app for app in apps}
-        self._by_source = {app.topic: app for app in apps}
+        self._by_source = {topic: app for app in apps for topic in app.source_topics}
         self._reference, self._policy, self._seed, self._now_ms = reference, policy, seed, now_ms
         self._watched: dict[str, Watched] = {}
         self._rules = {app.name: AlertRules(app.surges) for app in apps}
@@ -130,7 +130,7 @@ class MonitorHandler:
         watched.retrain.add(feedback.label)
         if watched.retrain.total < watched.next_total or not self._policy.is_due(watched.retrain, has_episode=watched.episode is not None):
             return []
-        watched.next_total = 2 * watched.retrain.total
+        watched.next_total = watched.retrain.total * 3 // 2
         return [self._retrain_request(app, watched)]
 
     def _retrain_request(self, app: Application, watched: Watched) -> OutRecord:
@@ -170,7 +170,8 @@ def _signal(raw: dict[str, Any], primary: str, number: int) -> Signal:
 def monitor_engine(
     handler: MonitorHandler,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
-    acknowledge: Callable[[Delivery], Awaitable[None]],
+    acknowledge: Acknowledge,
+    observer: EngineObserver | None = None,
 ) -> Engine:
     """Observe in a thread, send what follows, move on."""
 
@@ -179,4 +180,5 @@ def monitor_engine(
         if records:
             await send_all(records)
 
-    return Engine("monitor", [in_thread(handler.observe, "monitor"), publish], acknowledge)
+    stages = [Stage("observe", in_thread(handler.observe, "monitor")), Stage("publish", publish)]
+    return Engine("monitor", stages, acknowledge, observer=observer)

@@ -8,7 +8,9 @@ keeps Faust's own transport.
 from typing import Any
 
 import faust
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
+
+from streams.gate import GatedConsumer
 
 FETCH_WAIT_MS = 20
 
@@ -20,7 +22,7 @@ class _Thread(AIOKafkaConsumerThread):
         return consumer
 
 
-class _Consumer(Consumer):
+class _Consumer(GatedConsumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 

@@ -12,14 +12,16 @@ from connectors.ports import Record
 from models.errors import MessageError
 from models.recommender import Ranking, Recommender, UserEvent
 from streams.application import Application
-from streams.classify import Outcome, OutRecord, dead_letter, wall_clock_ms
 from streams.engine import Delivery
-from streams.records import clean_text, cut_text, decision_id, extra_fields, format_time, parse_event
+from streams.outcomes import Outcome, OutRecord, dead_letter, wall_clock_ms
+from streams.records import SourceReader, SourceText, clean_text, cut_text, decision_id, format_time
 
 
-def user_event(app: Application, value: bytes | None, key: bytes | None, timestamp_ms: int) -> tuple[UserEvent, Any]:
+def user_event(
+    app: Application, reader: SourceReader, value: bytes | None, key: bytes | None, timestamp_ms: int
+) -> tuple[UserEvent, SourceText]:
     """The event in a record and the record itself. Raises MessageError (not_json, no_user, no_item, ...)."""
-    source = parse_event(value, key, timestamp_ms, app.source)
+    source = reader.parse_event(value, key, timestamp_ms)
     found = {name: source.fields.get(getattr(app.source, name).lstrip("/")) for name in ("user", "item", "action")}
     event = UserEvent.from_record({"user_id": found["user"], "item_id": found["item"], "action": found["action"]})
     if event.user_id is None:
@@ -37,13 +39,14 @@ class RecommendHandler:
     ) -> None:
         self._app, self.recommender, self._version = app, recommender, version
         self._epoch, self._now_ms = epoch, now_ms
+        self._reader = SourceReader(app.source)
 
     def replay(self, records: Iterable[Record]) -> int:
         """Rebuild the state from events that were decided before; returns how many counted."""
         events = []
         for record in records:
             try:
-                events.append(user_event(self._app, record.value, record.key, record.timestamp_ms)[0])
+                events.append(user_event(self._app, self._reader, record.value, record.key, record.timestamp_ms)[0])
             except MessageError:
                 continue  # it is in the dead letters already
         self.recommender.replay(events)
@@ -53,7 +56,7 @@ class RecommendHandler:
         """Parse. Records without user or item become dead letters."""
         for delivery in batch:
             try:
-                delivery.result = user_event(self._app, delivery.value, delivery.key, delivery.timestamp_ms)
+                delivery.result = user_event(self._app, self._reader, delivery.value, delivery.key, delivery.timestamp_ms)
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
 
@@ -80,7 +83,7 @@ class RecommendHandler:
             "action": "recommend",
             "text": cut_text(clean_text(source.text)),
             "key": event.user_id,
-            "extra": extra_fields(source, self._app.source),
+            "extra": self._reader.extra(source),
         }
         if ranking.feedback is not None:
             decision["extra"]["previous_list"] = {"taken": ranking.feedback.item_id, "rank": ranking.feedback.rank}

@@ -1,18 +1,18 @@
 """What travels in the topics: one schema each, JSON in UTF-8, validated where it enters.
 
-`parse_source` is the gate for other people's records: it gives a text or raises MessageError, never anything else.
+`SourceReader` is the gate for other people's records: it gives a text or raises MessageError, never anything else.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import orjson
 from jsonpointer import JsonPointer, JsonPointerException
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import MessageError
 from streams.application import Source
@@ -85,11 +85,15 @@ class RetrainRequest(Wire):
 
 
 class Release(Wire):
-    """The whole state of a model: which version serves. revision grows by one with every change."""
+    """The whole state of a model: which version serves, which one it took over from, and which ones look on (see
+    streams.serving.Trial). share: of the keys that the canary decides as well. revision grows by one with every change."""
 
     model: str
     champion: str
     previous: str | None = None
+    canary: str | None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+    shadow: str | None = None
     revision: int
     manifest_sha256: dict[str, str]
     by: str
@@ -127,59 +131,84 @@ def cut_text(text: str, limit_bytes: int = TEXT_MAX_BYTES) -> str:
     return text if len(encoded) <= limit_bytes else encoded[:limit_bytes].decode("utf-8", "ignore")
 
 
-def parse_source(value: bytes | None, key: bytes | None, timestamp_ms: int, source: Source) -> SourceText:
-    """Find text, key and time in a record's bytes. Raises MessageError with one of the reasons not_json, no_text,
-    empty_text, not_utf8, tombstone."""
-    if value is None:
-        raise MessageError("tombstone", "the record has no value")
-    own_key = key.decode("utf-8", "replace") if key is not None else None
-    if source.format == "text":
-        return SourceText(_plain_text(value), own_key, timestamp_ms)
-    body = _load_json(value)
-    text = _point(body, source.text)
-    if not isinstance(text, str):
-        raise MessageError("no_text", f"no text at {source.text or 'the top'}: {type(text).__name__}")
-    if not text.strip():
-        raise MessageError("empty_text", f"the text at {source.text} is empty")
-    named_key = _point(body, source.key) if source.key else None
-    at = _point(body, source.at) if source.at else None
-    return SourceText(
-        text=clean_text(text),
-        key=clean_text(str(named_key)) if named_key is not None else own_key,
-        at_ms=_milliseconds(at, timestamp_ms),
-        symbols=_symbols(_point(body, source.symbols)) if source.symbols else (),
-        fields=body if isinstance(body, dict) else {},
-    )
+class SourceReader:
+    """Finds text, key and time in records of one shape, and what else stands in them."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._text = compile_pointer(source.text)
+        self._key = compile_pointer(source.key) if source.key else None
+        self._at = compile_pointer(source.at) if source.at else None
+        self._symbols = compile_pointer(source.symbols) if source.symbols else None
+        taken = (source.text, source.key, source.at)
+        self._used = {pointer.split("/")[1] for pointer in taken if pointer and pointer.count("/") == 1}
+
+    def parse(self, value: bytes | None, key: bytes | None, timestamp_ms: int) -> SourceText:
+        """A record's text with its key and time. Raises MessageError with one of the reasons not_json, no_text,
+        empty_text, not_utf8, tombstone."""
+        if value is None:
+            raise MessageError("tombstone", "the record has no value")
+        own_key = key.decode("utf-8", "replace") if key is not None else None
+        if self._source.format == "text":
+            return SourceText(_plain_text(value), own_key, timestamp_ms)
+        body = _load_json(value)
+        text = self._text(body)
+        if not isinstance(text, str):
+            raise MessageError("no_text", f"no text at {self._source.text or 'the top'}: {type(text).__name__}")
+        if not text.strip():
+            raise MessageError("empty_text", f"the text at {self._source.text} is empty")
+        named_key = self._key(body) if self._key else None
+        return SourceText(
+            text=clean_text(text),
+            key=clean_text(str(named_key)) if named_key is not None else own_key,
+            at_ms=_milliseconds(self._at(body), timestamp_ms) if self._at else timestamp_ms,
+            symbols=_symbols(self._symbols(body)) if self._symbols else (),
+            fields=body if isinstance(body, dict) else {},
+        )
+
+    def parse_event(self, value: bytes | None, key: bytes | None, timestamp_ms: int) -> SourceText:
+        """A record that need not hold a text (user events). Raises MessageError (tombstone, not_json, not_object)."""
+        if value is None:
+            raise MessageError("tombstone", "the record has no value")
+        body = _load_json(value)
+        if not isinstance(body, dict):
+            raise MessageError("not_object", f"the record is a JSON {type(body).__name__}, not an object")
+        text = self._text(body)
+        return SourceText(
+            text=clean_text(text) if isinstance(text, str) else "",
+            key=key.decode("utf-8", "replace") if key is not None else None,
+            at_ms=_milliseconds(self._at(body), timestamp_ms) if self._at else timestamp_ms,
+            fields=body,
+        )
+
+    def extra(self, source: SourceText) -> dict[str, Any]:
+        """The record's other fields, as they came; dropped and marked where they are larger than EXTRA_MAX_BYTES."""
+        extra = {name: value for name, value in source.fields.items() if name not in self._used}
+        if not extra:
+            return extra
+        try:
+            encoded = orjson.dumps(extra)
+        except (orjson.JSONEncodeError, RecursionError):
+            extra = json.loads(clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True)).encode(), parse_constant=lambda _: None)
+            encoded = orjson.dumps(extra, default=str)
+        return extra if len(encoded) <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": len(encoded)}
 
 
-def parse_event(value: bytes | None, key: bytes | None, timestamp_ms: int, source: Source) -> SourceText:
-    """A record that need not hold a text (user events). Raises MessageError (tombstone, not_json, not_object)."""
-    if value is None:
-        raise MessageError("tombstone", "the record has no value")
-    body = _load_json(value)
-    if not isinstance(body, dict):
-        raise MessageError("not_object", f"the record is a JSON {type(body).__name__}, not an object")
-    text = _point(body, source.text)
-    return SourceText(
-        text=clean_text(text) if isinstance(text, str) else "",
-        key=key.decode("utf-8", "replace") if key is not None else None,
-        at_ms=_milliseconds(_point(body, source.at) if source.at else None, timestamp_ms),
-        fields=body,
-    )
+def compile_pointer(pointer: str) -> Callable[[Any], Any]:
+    """A function that finds what a JSON pointer (RFC 6901) names, or None. Pointers to a field of the record itself, the
+    usual ones, are a look-up; the library walks the others."""
+    name = pointer[1:]
+    if pointer and "/" not in name and "~" not in name:
+        return lambda body: body.get(name) if isinstance(body, dict) else None
+    resolve = JsonPointer(pointer).resolve
 
+    def find(body: Any) -> Any:
+        try:
+            return resolve(body, None)
+        except (JsonPointerException, TypeError):
+            return None
 
-def extra_fields(source: SourceText, taken: Source) -> dict[str, Any]:
-    """The record's other fields, as they came; dropped and marked where they are larger than EXTRA_MAX_BYTES."""
-    used = {pointer.split("/")[1] for pointer in (taken.text, taken.key, taken.at) if pointer and pointer.count("/") == 1}
-    extra = {name: value for name, value in source.fields.items() if name not in used}
-    if not extra:
-        return {}
-    try:
-        encoded = orjson.dumps(extra)
-    except (orjson.JSONEncodeError, RecursionError):
-        extra = json.loads(clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True)).encode(), parse_constant=lambda _: None)
-        encoded = orjson.dumps(extra, default=str)
-    return extra if len(encoded) <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": len(encoded)}
+    return find
 
 
 def _plain_text(value: bytes) -> str:
@@ -203,13 +232,6 @@ def _load_json(value: bytes) -> Any:
         raise MessageError("not_utf8", f"the record is no UTF-8: {error}") from error
     except (ValueError, RecursionError) as error:
         raise MessageError("not_json", f"the record is no JSON: {error}") from error
-
-
-def _point(body: Any, pointer: str) -> Any:
-    try:
-        return JsonPointer(pointer).resolve(body, None)
-    except (JsonPointerException, TypeError):
-        return None
 
 
 def _milliseconds(at: Any, fallback_ms: int) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from models.errors import HeadraceError, MessageError
-from streams.classify import OutRecord, dead_letter
-from streams.engine import Delivery, Engine
+from streams.outcomes import OutRecord, dead_letter
+from streams.engine import Acknowledge, Bounds, Delivery, Engine, Stage
 from streams.records import Release, RetrainRequest, decode
 from streams.topics import RELEASES
 
@@ -30,7 +30,7 @@ Job = Callable[[RetrainRequest], Awaitable[JobResult]]
 def retrainer_engine(
     job: Job,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
-    acknowledge: Callable[[Delivery], Awaitable[None]],
+    acknowledge: Acknowledge,
 ) -> Engine:
     """One stage, one request at a time."""
 
@@ -52,4 +52,4 @@ def retrainer_engine(
             await send_all([OutRecord(RELEASES, result.release.model.encode(), result.release.encode())])
         return None
 
-    return Engine("retrainer", [retrain], acknowledge, batch_events=1)
+    return Engine("retrainer", [Stage("retrain", retrain)], acknowledge, bounds=Bounds(batch_events=1))

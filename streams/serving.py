@@ -1,15 +1,71 @@
-"""The release that serves now. Reading it is one attribute access, so a swap falls between two batches."""
+"""Which releases decide now. Reading the plan is one attribute access, so a swap falls between two batches."""
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from models.classifier import Classifier
+from models.text_cache import TextCache
+
+TrialRole = Literal["canary", "shadow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A release in service, with the answers to texts that it has seen lately."""
+
+    classifier: Classifier
+    cache: TextCache | None = None
+
+    @classmethod
+    def of(cls, classifier: Classifier, cache_texts: int) -> "Served":
+        """cache_texts: how many answers are remembered; 0: none."""
+        return cls(classifier, TextCache(cache_texts) if cache_texts else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A release that decides beside the champion, for comparison: what it says is marked and never acts.
+
+    A shadow decides every event; a canary those of a share of the keys, always the same ones.
+    """
+
+    role: TrialRole
+    served: Served
+    share: float = 1.0
+
+    def takes(self, key: str) -> bool:
+        """Whether an event with this key (its id, where it has none) is decided as well."""
+        return self.share >= 1.0 or zlib.crc32(b"canary|" + key.encode()) / 2**32 < self.share
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who decides: the champion acts, trials look on."""
+
+    champion: Served
+    trials: tuple[Trial, ...] = ()
 
 
 class Serving:
-    """Holds the champion of one application. Batches take `current` once and keep it to their end."""
+    """Holds the plan of one application. Batches take it once and keep it to their end, so that a replaced release goes
+    out of memory with its last batch."""
 
-    def __init__(self, classifier: Classifier) -> None:
-        self.current = classifier
+    def __init__(self, classifier: Classifier, cache_texts: int = 0) -> None:
+        self._cache_texts = cache_texts
+        self.plan = Plan(Served.of(classifier, cache_texts))
+
+    @property
+    def current(self) -> Classifier:
+        """The champion."""
+        return self.plan.champion.classifier
 
     def swap(self, classifier: Classifier) -> Classifier:
-        """Serve `classifier` from the next batch on; returns the one it replaces."""
-        replaced, self.current = self.current, classifier
+        """Let `classifier` decide from the next batch on; returns the one it replaces."""
+        replaced = self.current
+        self.plan = replace(self.plan, champion=Served.of(classifier, self._cache_texts))
         return replaced
+
+    def try_out(self, trials: tuple[Trial, ...]) -> None:
+        """From the next batch on these, and no others, look on."""
+        self.plan = replace(self.plan, trials=trials)

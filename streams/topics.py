@@ -10,6 +10,7 @@ ALERTS = "alerts"
 RETRAIN_REQUESTS = "retrain.requests"
 RELEASES = "model.releases"
 DEAD_LETTERS = "deadletters"
+RESENT = "deadletters.resent"  # which of them were sent again, by their place
 
 SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
@@ -22,10 +23,12 @@ def specs(apps: Iterable[Application], replication: int = 1) -> list[TopicSpec]:
         TopicSpec(ALERTS, 1, replication),
         TopicSpec(RETRAIN_REQUESTS, 1, replication),
         TopicSpec(RELEASES, 1, replication, "compact"),
+        TopicSpec(RESENT, 1, replication, "compact"),
         TopicSpec(DEAD_LETTERS, 4, replication, config={"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}),
     ]
     for app in apps:
-        found.append(TopicSpec(app.topic, app.partitions, replication))
+        found += [TopicSpec(topic, app.partitions, replication) for topic in app.source_topics]
+        found.append(TopicSpec(app.trials_topic, app.partitions, replication))
         found.append(TopicSpec(app.decisions_topic, app.partitions, replication))
         found.append(TopicSpec(app.signals_topic, 1, replication))
     return found

@@ -58,14 +58,19 @@ class Watermark(Generic[H]):
         self._in_flight[partition].append(ticket)
         return ticket
 
-    def complete(self, ticket: Ticket[H]) -> list[H]:
-        """This delivery is decided and confirmed. Returns the handles that may be acknowledged now, in order."""
-        ticket.done = True
-        if self._owned.get(ticket.partition) != ticket.generation:
-            return []
-        queue, free = self._in_flight[ticket.partition], []
-        while queue and queue[0].done:
-            free.append(queue.popleft().handle)
+    def complete(self, tickets: Iterable[Ticket[H]]) -> list[H]:
+        """These deliveries are decided and confirmed. Returns the handles that may be acknowledged now, each
+        partition's in its order."""
+        touched: dict[Partition, None] = {}
+        for ticket in tickets:
+            ticket.done = True
+            if self._owned.get(ticket.partition) == ticket.generation:
+                touched[ticket.partition] = None
+        free = []
+        for partition in touched:
+            queue = self._in_flight[partition]
+            while queue and queue[0].done:
+                free.append(queue.popleft().handle)
         return free
 
     def in_flight(self) -> int:

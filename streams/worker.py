@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from streams.application import Application
-from streams.classify import Outcome, OutRecord
-from streams.engine import Delivery, Engine, Stage
+from streams.engine import Acknowledge, Delivery, Engine, EngineObserver, Stage
+from streams.outcomes import Outcome, OutRecord
+
+SIGNALS_PER_RECORD = 256
 
 
 class Handler(Protocol):
@@ -22,22 +24,23 @@ class Handler(Protocol):
         """Second half: afterwards every delivery's `result` is an Outcome."""
 
 
-def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> Stage:
-    """A stage that runs `work` in a thread of its own, one batch at a time."""
+def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> Callable[[Sequence[Delivery]], Awaitable[None]]:
+    """A step that runs `work` in a thread of its own, one batch at a time."""
     pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    async def stage(batch: Sequence[Delivery]) -> None:
+    async def step(batch: Sequence[Delivery]) -> None:
         await asyncio.get_running_loop().run_in_executor(pool, work, batch)
 
-    return stage
+    return step
 
 
 def worker_engine(
     app: Application,
     handler: Handler,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
-    acknowledge: Callable[[Delivery], Awaitable[None]],
+    acknowledge: Acknowledge,
     on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _: None,
+    observer: EngineObserver | None = None,
 ) -> Engine:
     """The three stages of a worker. on_outcomes: told of each batch once it is confirmed (metrics)."""
 
@@ -45,10 +48,19 @@ def worker_engine(
         outcomes: list[Outcome] = [delivery.result for delivery in batch]
         records = [record for outcome in outcomes for record in outcome.records]
         signals = [outcome.signal for outcome in outcomes if outcome.signal is not None]
-        if signals:
-            records.append(OutRecord(app.signals_topic, None, orjson.dumps(signals)))
+        records += _signal_records(app.signals_topic, signals)
         await send_all(records)
         on_outcomes(outcomes)
 
-    stages = [in_thread(handler.prepare, f"{app.name}-prepare"), in_thread(handler.decide, f"{app.name}-decide"), publish]
-    return Engine(f"worker-{app.name}", stages, acknowledge)
+    stages = [
+        Stage("prepare", in_thread(handler.prepare, f"{app.name}-prepare")),
+        Stage("decide", in_thread(handler.decide, f"{app.name}-decide")),
+        Stage("publish", publish),
+    ]
+    return Engine(f"worker-{app.name}", stages, acknowledge, observer=observer)
+
+
+def _signal_records(topic: str, signals: Sequence[dict[str, Any]]) -> list[OutRecord]:
+    """Lists short enough for one record each: a signal takes up to 2 kB."""
+    starts = range(0, len(signals), SIGNALS_PER_RECORD)
+    return [OutRecord(topic, None, orjson.dumps(signals[start : start + SIGNALS_PER_RECORD])) for start in starts]

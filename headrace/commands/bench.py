@@ -5,36 +5,146 @@ from typing import Annotated
 
 import typer
 
+from headrace.commands.bench_faults import EXAMPLE, faults
+
+Data = Annotated[Path, typer.Option(help="CSV with a column text; its test rows where it has splits")]
+App = Annotated[str, typer.Option(help="application whose champion decides")]
+Seed = Annotated[int, typer.Option(help="of the order and of the numbers that make each text unique")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     bench = typer.Typer(no_args_is_help=True, help="Benchmarks: equal work, one run, JSON out.")
     cli.add_typer(bench, name="bench")
     bench.command("throughput", epilog="Example: headrace bench throughput --data texts.csv --json")(_throughput)
+    bench.command("latency", epilog="Example: headrace bench latency --data texts.csv --json")(_latency)
+    bench.command("scaling", epilog="Example: headrace bench scaling --data texts.csv --json")(_scaling)
+    bench.command("memory", epilog="Example: headrace bench memory --minutes 10 --json")(_memory)
+    bench.command("faults", epilog=EXAMPLE)(faults)
 
 
 def _throughput(
-    data: Annotated[Path, typer.Option(help="CSV with a column text; its test rows where it has splits")],
-    app: Annotated[str, typer.Option(help="application whose champion decides")] = "support",
-    seconds: Annotated[float, typer.Option(min=5, help="at least so long for each side")] = 60.0,
-    seed: Annotated[int, typer.Option(help="of the order and of the suffixes that make each text unique")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    data: Data,
+    app: App = "support",
+    seconds: Annotated[float, typer.Option(min=5, help="of each peer's round, at least")] = 60.0,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds; a figure is their median")] = 3,
+    peers: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
+    oos_label: Annotated[str | None, typer.Option(help="label of out-of-scope texts: accuracy is then told apart")] = None,
+    label_column: Annotated[str, typer.Option(help="column of the label that the first head decides")] = "label",
+    python: Annotated[
+        list[str] | None, typer.Option(help="interpreter of another environment, for peers whose libraries are not in this one")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
 ) -> None:
-    """Texts a second through a worker on real Kafka, against the bare ONNX Runtime session on the same texts."""
+    """Texts a second through a worker on real Kafka, against the bare session, a hand-written loop and other frameworks."""
     from bench import throughput
+    from bench.rounds import PEERS
     from headrace.applications import load_application
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
 
+    plan = throughput.Plan(
+        data,
+        tuple(name.strip() for name in peers.split(",")) if peers else PEERS,
+        rounds,
+        seconds,
+        seed,
+        label_column=label_column,
+        oos_label=oos_label,
+        pythons=tuple(python or ()),
+    )
     with stage_bars() as progress:
-        report = throughput.run(
-            Wiring(load_settings()), load_application(app), data, seconds=seconds, seed=seed, progress=progress
-        )
+        report = throughput.run(Wiring(load_settings()), load_application(app), plan, progress)
     if json:
-        print_json(report)
-        return
-    rates = report["texts_per_second"]
-    print(f"bare session   {rates['session']:8.1f} texts/s  {report['session']}")
-    print(f"headrace       {rates['headrace_full']:8.1f} events/s end to end on Kafka")
-    print(f"ratio          {report['ratios']['headrace_full/session']:8.3f}")
+        return print_json(report)
+    for peer, rate in report["texts_per_second"].items():
+        print(f"{peer:20} {rate:9.1f} texts/s" if rate is not None else f"{peer:20} left out: {report['left_out'].get(peer, 'not asked for')}")
+    for pair, ratio in report["ratios"].items():
+        print(f"{pair:40} {ratio:7.3f}")
+    for peer, share in report["accuracy"].items():
+        print(f"accuracy {peer:31} {share:7.4f}" if share is not None else f"accuracy {peer:31}       -")
+    return None
+
+
+def _latency(
+    data: Data,
+    app: App = "support",
+    rate: Annotated[float | None, typer.Option(min=1, help="the maximum rate, texts a second; default: it is measured first")] = None,
+    seconds: Annotated[float, typer.Option(min=5, help="at half of the maximum rate and at the maximum, each")] = 60.0,
+    lone_events: Annotated[int, typer.Option(min=5, help="events sent one every 300 ms")] = 200,
+    fast_path: Annotated[bool, typer.Option(help="as the release says, or the encoder for every text")] = True,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Milliseconds from producing a text to its decision being readable: alone, at half of the maximum rate, at the maximum."""
+    from bench import latency
+    from headrace.applications import load_application
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    plan = latency.Plan(data, rate, seconds, lone_events, seed, fast_path)
+    with stage_bars() as progress:
+        report = latency.run(Wiring(load_settings()), load_application(app), plan, progress)
+    if json:
+        return print_json(report)
+    print(f"{'':10} {'texts/s':>9} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} {'lost':>6}")
+    for phase in ("lone", "half", "maximum"):
+        found = report[phase]
+        speed = found.get("texts_per_second", 1 / found.get("every_seconds", 1))
+        print(f"{phase:10} {speed:9.1f} " + " ".join(f"{found['latency_ms'][name]:9.1f}" for name in ("p50", "p95", "p99")) + f" {found['lost']:6d}")
+    print(f"backlog at the maximum: {report['maximum']['backlog_largest']} at the most, gone after {report['maximum']['drained_seconds']} s")
+    return None
+
+
+def _scaling(
+    data: Data,
+    app: App = "support",
+    seconds: Annotated[float, typer.Option(min=5, help="measured with each number of workers")] = 40.0,
+    sleep_ms: Annotated[float | None, typer.Option(min=0.1, help="sleep for a text; default: what one core takes, measured first")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """One, two and four workers in one group on eight partitions; inference is replaced by a sleep, so that two cores suffice."""
+    from bench import scaling
+    from headrace.applications import load_application
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    plan = scaling.Plan(data, sleep_ms / 1000 if sleep_ms else None, seconds, seed)
+    with stage_bars() as progress:
+        report = scaling.run(Wiring(load_settings()), load_application(app), plan, progress)
+    if json:
+        return print_json(report)
+    print(f"inference is a sleep of {report['sleep_seconds_per_text'] * 1000:.2f} ms for a text")
+    for workers, rate in report["workers"].items():
+        print(f"{workers} workers {rate:9.1f} texts/s  x {report['ratios'].get(f'{workers}/1', 1.0):.2f}")
+    return None
+
+
+def _memory(
+    minutes: Annotated[float, typer.Option(min=0.5, help="how long it is watched at half load")] = 10.0,
+    rate: Annotated[float | None, typer.Option(min=1, help="events a second in all; default: half of the maximum, measured first")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Memory of one worker that holds the three applications, its slope, and the seconds from a start to the first decision."""
+    from bench import memory
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    with stage_bars() as progress:
+        report = memory.run(Wiring(load_settings()), memory.Plan(minutes, rate, seed), progress)
+    if json:
+        return print_json(report)
+    size, slope = report["rss_mb"], report["slope_mb_per_hour"]
+    print(f"memory          {size['median']:8.1f} MB in the middle, {size['largest']:.1f} MB at the most")
+    print(f"slope           {slope['slope']:8.1f} MB an hour ({slope['low']} to {slope['high']})")
+    print(f"first decision  {report['first_decision_seconds']:8.2f} s after the start")
+    print(f"load            {report['events_per_second']:8.1f} events/s, {report['lost']} lost")
+    return None

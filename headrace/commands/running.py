@@ -104,6 +104,7 @@ def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, rese
     if reset_position not in (None, "beginning", "end"):
         raise typer.BadParameter("--reset-position takes beginning or end")
     from headrace.applications import load_applications
+    from headrace.health import Health, serve
     from headrace.output import set_up_logging
     from headrace.runtime import Runtime, run_async
     from headrace.settings import load_settings
@@ -113,19 +114,19 @@ def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, rese
     settings = load_settings()
     set_up_logging(settings.log_level)
     apps = load_applications(names)
-    wiring, metrics = Wiring(settings), Metrics()
+    wiring, metrics, health = Wiring(settings), Metrics(), Health()
     if settings.broker == "embedded":
         if roles != ALL_ROLES:
             raise ConfigError("on the embedded broker all roles run in one process: `headrace up`")
         log.warning("embedded broker: everything in its topics is gone when this process ends")
         wiring.start_embedded_broker()
     if settings.metrics_port:
-        metrics.serve(settings.metrics_port)
+        serve(settings.metrics_host, settings.metrics_port, metrics.registry, health)
     started = time.monotonic()
 
     async def main() -> int:
         builder = await asyncio.to_thread(_prepare, wiring, apps, roles, from_beginning, reset_position, seed, metrics)
-        runtime = Runtime(builder.built.roles, stop_seconds=settings.stop_seconds)
+        runtime = Runtime(builder.built.roles, stop_seconds=settings.stop_seconds, watch=builder.watch(health))
 
         async def say_ready() -> None:
             log.info("ready after %.1f s: %s for %s", time.monotonic() - started, ", ".join(roles), ", ".join(app.name for app in apps))
@@ -162,7 +163,7 @@ def _prepare(
     if reset_position is not None:
         admin = wiring.admin()
         for app in apps:
-            start_positions.reset(admin, f"{WORKER_GROUP}-{app.name}", [app.topic], to_beginning=reset_position == "beginning")
+            start_positions.reset(admin, f"{WORKER_GROUP}-{app.name}", app.source_topics, to_beginning=reset_position == "beginning")
     with stage_bars() as progress:
         if "worker" in roles:
             builder.add_workers(progress)

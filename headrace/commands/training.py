@@ -22,12 +22,14 @@ def add_to(cli: typer.Typer) -> None:
     cli.command("train", epilog="Example: headrace train support --data tickets.csv --label-column topic --register")(_train)
     cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --json")(_evaluate)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
-    models = typer.Typer(no_args_is_help=True, help="The registry: list, show, promote, verify.")
+    models = typer.Typer(no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out.")
     cli.add_typer(models, name="models")
     models.command("list", epilog="Example: headrace models list --json")(_list)
     models.command("show", epilog="Example: headrace models show support@2")(_show)
     models.command("verify", epilog="Example: headrace models verify support")(_verify)
     models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
+    models.command("rollback", epilog="Example: headrace models rollback support")(_rollback)
+    models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
 
 
 def _train(
@@ -117,3 +119,25 @@ def _promote(model: ModelName, json: JsonFlag = False) -> None:
     from headrace.model_commands import promote_model
 
     promote_model(model, json)
+
+
+def _rollback(
+    model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False
+) -> None:
+    """Serve again what served before the champion; running workers hear of it through model.releases."""
+    from headrace.model_commands import rollback_model
+
+    rollback_model(model, json)
+
+
+def _try(
+    model: ModelName,
+    canary: Annotated[float | None, typer.Option(min=0.001, max=1, help="share of the keys that it decides as well")] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="decides every event as well")] = False,
+    end: Annotated[bool, typer.Option("--end", help="end all trials of this model")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Let a version decide beside the champion: marked, in trials.APP, and never acting."""
+    from headrace.model_commands import try_model
+
+    try_model(model, canary=canary, shadow=shadow, end=end, json=json)

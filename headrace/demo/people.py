@@ -12,7 +12,7 @@ from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
 from streams.application import Application
-from streams.classify import wall_clock_ms
+from streams.outcomes import wall_clock_ms
 from streams.records import Feedback, decision_id, format_time
 from streams.topics import FEEDBACK
 

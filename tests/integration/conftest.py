@@ -56,3 +56,38 @@ def make_home(tmp_path: Path, trained_registry: Path) -> Iterator[MakeHome]:
         return Headrace(tmp_path, broker, store, extra)
 
     yield make
+
+
+APP = """
+name = "{name}"
+topic = "{name}.chats"
+corpus = "small.csv"
+[source]
+text = "/text"
+key = "/conversation_id"
+[[heads]]
+name = "intent"
+column = "intent"
+[[heads]]
+name = "urgency"
+column = "urgency"
+"""
+
+
+@pytest.fixture
+def kafka(kafka_address: str) -> Iterator[str]:
+    yield f"kafka://{kafka_address}"
+
+
+@pytest.fixture
+def app(unique: str, make_home: MakeHome, kafka: str, small_corpus: Path) -> tuple[Headrace, str, str]:
+    """A home on real Kafka and an application with a topic of its own: (command, TOML file, name)."""
+    home = make_home(kafka)
+    model = home.home / "registry" / "models"
+    (model / "support").rename(model / unique)
+    manifest = next((model / unique).glob("*/manifest.json"))
+    manifest.write_text(manifest.read_text().replace('"model": "support"', f'"model": "{unique}"').replace('"model":"support"', f'"model":"{unique}"'))
+    (home.home / "small.csv").write_bytes(small_corpus.read_bytes())
+    toml = home.home / f"{unique}.toml"
+    toml.write_text(APP.format(name=unique))
+    return home, str(toml), unique

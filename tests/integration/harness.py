@@ -1,8 +1,10 @@
 """Runs the real command as a user would: processes, files, environment; nothing imported from the code under test."""
 
+import csv
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -107,3 +109,26 @@ def end_all() -> None:
             process.kill()
             process.wait(30)
     STARTED.clear()
+
+
+def documents(home: Headrace) -> dict[str, dict[str, object]]:
+    """Everything in the SQLite store, by id; fails on a doubled id (the column is unique, so count as well)."""
+    connection = sqlite3.connect(home.home / "decisions.db")
+    try:
+        rows = connection.execute("SELECT id, document FROM decisions").fetchall()
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        connection.close()
+    return {identity: json.loads(document) for identity, document in rows}
+
+
+def texts_file(home: Headrace, corpus: Path, copies: int) -> Path:
+    path = home.home / "texts.csv"
+    with corpus.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
+        rows = list(csv.DictReader(source))
+        writer = csv.DictWriter(target, ["text", "number"])
+        writer.writeheader()
+        for number in range(copies * len(rows)):
+            writer.writerow({"text": f"{rows[number % len(rows)]['text']} ({number})", "number": number})
+    return path

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Headrace, MakeHome, wait_for
+from harness import Headrace, documents, texts_file, wait_for
 from real_services import start_or_skip
 
 from connectors import services
@@ -17,64 +16,6 @@ from connectors.deadletters import read_origin
 from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
 
 pytestmark = pytest.mark.kafka
-
-APP = """
-name = "{name}"
-topic = "{name}.chats"
-corpus = "small.csv"
-[source]
-text = "/text"
-key = "/conversation_id"
-[[heads]]
-name = "intent"
-column = "intent"
-[[heads]]
-name = "urgency"
-column = "urgency"
-"""
-
-
-@pytest.fixture
-def kafka(kafka_address: str) -> Iterator[str]:
-    yield f"kafka://{kafka_address}"
-
-
-@pytest.fixture
-def app(unique: str, make_home: MakeHome, kafka: str, small_corpus: Path) -> tuple[Headrace, str, str]:
-    """A home on real Kafka and an application with a topic of its own: (command, TOML file, name)."""
-    home = make_home(kafka)
-    model = home.home / "registry" / "models"
-    (model / "support").rename(model / unique)
-    manifest = next((model / unique).glob("*/manifest.json"))
-    manifest.write_text(manifest.read_text().replace('"model": "support"', f'"model": "{unique}"').replace('"model":"support"', f'"model":"{unique}"'))
-    (home.home / "small.csv").write_bytes(small_corpus.read_bytes())
-    toml = home.home / f"{unique}.toml"
-    toml.write_text(APP.format(name=unique))
-    return home, str(toml), unique
-
-
-def documents(home: Headrace) -> dict[str, dict[str, object]]:
-    """Everything in the SQLite store, by id; fails on a doubled id (the column is unique, so count as well)."""
-    connection = sqlite3.connect(home.home / "decisions.db")
-    try:
-        rows = connection.execute("SELECT id, document FROM decisions").fetchall()
-    except sqlite3.OperationalError:
-        return {}
-    finally:
-        connection.close()
-    return {identity: json.loads(document) for identity, document in rows}
-
-
-def texts_file(home: Headrace, corpus: Path, copies: int) -> Path:
-    path = home.home / "texts.csv"
-    with corpus.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
-        rows = list(csv.DictReader(source))
-        writer = csv.DictWriter(target, ["text", "number"])
-        writer.writeheader()
-        for number in range(copies * len(rows)):
-            writer.writerow({"text": f"{rows[number % len(rows)]['text']} ({number})", "number": number})
-    return path
-
 
 def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
     app: tuple[Headrace, str, str], small_corpus: Path

@@ -1,9 +1,8 @@
 from typing import Any
 
 import numpy as np
-import pytest
 
-from streams.alert_rules import AlertRules, DeadLetterRule, alert_for_episode, resolved_episode
+from streams.alert_rules import AlertRules, alert_for_episode, resolved_episode
 from streams.application import Surge
 from streams.drift_episode import Episode, Example
 from streams.records import Alert
@@ -124,25 +123,6 @@ def test_same_cause_has_the_same_fingerprint_in_another_process() -> None:
         return feed.send(100, negative=1.0)[0].fingerprint
 
     assert fired(1) == fired(2)
-
-
-def test_dead_letters_alert_once_and_resolve() -> None:
-    rule, alerts = DeadLetterRule("support", share=0.05, window=200), []
-    at = "2026-11-24T00:00:00Z"
-    for number in range(1_000):
-        alerts.append(
-            rule.observe("not_json" if number > 400 and number % 5 == 0 and number < 700 else None, at)
-        )
-    told = [alert for alert in alerts if alert is not None]
-    assert [alert.state for alert in told] == ["firing", "resolved"]
-    assert "not_json" in told[0].summary and told[0].severity == "critical"
-    assert told[0].fingerprint == told[1].fingerprint
-
-
-@pytest.mark.parametrize("number", [1, 20, 99], ids=["the first record", "a few", "not enough"])
-def test_first_dead_letters_of_a_stream_are_no_share_yet(number: int) -> None:
-    rule = DeadLetterRule("support")
-    assert [rule.observe("no_text", "2026-11-24T00:00:00Z") for _ in range(number)] == [None] * number
 
 
 def episode() -> Episode:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import HeadraceError
-from streams.engine import Delivery, Engine
+from streams.engine import Bounds, Delivery, Engine, Stage
 
 
 def delivery(offset: int, partition: int = 0, value: bytes = b"x") -> Delivery:
@@ -21,10 +21,10 @@ class Away(HeadraceError):
 async def run(deliveries: Sequence[Delivery], stages: list, **bounds: int) -> tuple[Engine, list[tuple[int, int]]]:  # type: ignore[type-arg]
     acknowledged: list[tuple[int, int]] = []
 
-    async def acknowledge(done: Delivery) -> None:
-        acknowledged.append((done.partition, done.offset))
+    def acknowledge(done: Sequence[Delivery]) -> None:
+        acknowledged.extend((each.partition, each.offset) for each in done)
 
-    engine = Engine("test", stages, acknowledge, **bounds)  # type: ignore[arg-type]
+    engine = Engine("test", [Stage(f"stage-{n}", each) for n, each in enumerate(stages)], acknowledge, bounds=Bounds(**bounds))
     engine.start()
     for each in deliveries:
         await engine.submit(each)
@@ -65,10 +65,10 @@ def test_events_in_flight_stay_within_the_bound() -> None:
         async def held(_: Sequence[Delivery]) -> None:
             await gate.wait()
 
-        async def acknowledge(_: Delivery) -> None:
+        def acknowledge(_: Sequence[Delivery]) -> None:
             pass
 
-        engine = Engine("test", [held], acknowledge, max_events=5)
+        engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(max_events=5))
         engine.start()
         submits = [asyncio.create_task(engine.submit(delivery(n))) for n in range(20)]
         await asyncio.sleep(0.05)
@@ -89,10 +89,10 @@ def test_bytes_in_flight_stay_within_the_bound_but_one_large_event_passes() -> N
         async def held(_: Sequence[Delivery]) -> None:
             await gate.wait()
 
-        async def acknowledge(_: Delivery) -> None:
+        def acknowledge(_: Sequence[Delivery]) -> None:
             pass
 
-        engine = Engine("test", [held], acknowledge, max_bytes=100)
+        engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(max_bytes=100))
         engine.start()
         submits = [asyncio.create_task(engine.submit(delivery(n, value=b"x" * 1000))) for n in range(3)]
         await asyncio.sleep(0.05)
@@ -114,10 +114,10 @@ def test_a_stage_that_raises_fails_the_engine_and_every_waiter_and_acknowledges_
             if any(each.offset == 2 for each in batch):
                 raise ValueError("broken")
 
-        async def acknowledge(done: Delivery) -> None:
-            acknowledged.append(done.offset)
+        def acknowledge(done: Sequence[Delivery]) -> None:
+            acknowledged.extend(each.offset for each in done)
 
-        engine = Engine("test", [broken], acknowledge, batch_events=1, max_events=3)
+        engine = Engine("test", [Stage("only", broken)], acknowledge, bounds=Bounds(batch_events=1, max_events=3))
         engine.start()
 
         async def feed() -> None:
@@ -160,14 +160,14 @@ def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in
         async def held(_: Sequence[Delivery]) -> None:
             await gate.wait()
 
-        async def acknowledge(done: Delivery) -> None:
-            acknowledged.append(done.offset)
-            happened.append("acknowledged")
+        def acknowledge(done: Sequence[Delivery]) -> None:
+            acknowledged.extend(each.offset for each in done)
+            happened.extend(["acknowledged"] * len(done))
 
         async def commit() -> None:
             happened.append("committed")
 
-        engine = Engine("test", [held], acknowledge, batch_events=2)
+        engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(batch_events=2))
         engine.start()
         engine.assign([("texts", 0)])
         for n in range(8):
@@ -195,10 +195,10 @@ def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
         async def held(_: Sequence[Delivery]) -> None:
             await gate.wait()
 
-        async def acknowledge(done: Delivery) -> None:
-            acknowledged.append(done.offset)
+        def acknowledge(done: Sequence[Delivery]) -> None:
+            acknowledged.extend(each.offset for each in done)
 
-        engine = Engine("test", [held], acknowledge)
+        engine = Engine("test", [Stage("only", held)], acknowledge)
         engine.start()
         engine.assign([("texts", 0)])
         await engine.submit(delivery(0))
@@ -221,10 +221,10 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
             await asyncio.sleep(0.05)
             decided.extend(each.offset for each in batch)
 
-        async def acknowledge(_: Delivery) -> None:
+        def acknowledge(_: Sequence[Delivery]) -> None:
             pass
 
-        engine = Engine("test", [stage], acknowledge, max_events=1)
+        engine = Engine("test", [Stage("only", stage)], acknowledge, bounds=Bounds(max_events=1))
         engine.start()
         engine.assign([("texts", 0)])
         await engine.submit(delivery(0))

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from small_release import small_dataset, small_release
+from small_fast_path import classifier_with, small_fast_path, with_threshold
+from small_release import small_dataset, small_release, small_rows
 
 from models.decision import HeadDecision
 from models.errors import TrainingDataError
@@ -100,3 +101,30 @@ def test_rows_without_any_label_of_the_heads_are_an_error() -> None:
         evaluate(small_release().classifier, [Row("text", {"topic": "x"})])
     with pytest.raises(TrainingDataError, match="out of scope"):
         evaluate(small_release().classifier, rows("oos", "oos"), oos_label="oos")
+
+
+def test_release_with_a_fast_path_is_scored_as_served_and_both_ways_are_told() -> None:
+    texts, classifier = small_rows(), classifier_with(small_fast_path())
+    found = evaluate(classifier, texts)["intent"]
+    served = classifier.classify_texts([row.text for row in texts])
+    full = classifier.classify_texts([row.text for row in texts], fast=False)
+    assert found.fast_path is not None
+    assert found.fast_path.coverage == np.mean([each.path == "fast" for each in served])
+    assert 0 < found.fast_path.coverage < 1
+    wanted = [row.labels["intent"] for row in texts]
+    assert found.accuracy == found.fast_path.accuracy == np.mean(
+        [each.heads["intent"].label == label for each, label in zip(served, wanted, strict=True)]
+    )
+    assert found.fast_path.accuracy_full == np.mean(
+        [each.heads["intent"].label == label for each, label in zip(full, wanted, strict=True)]
+    )
+    assert found.as_json()["fast_path"]["oos_coverage"] is None
+    assert evaluate(classifier_with(None), texts)["intent"].fast_path is None
+
+
+def test_out_of_scope_text_that_the_fast_path_takes_counts_as_accepted() -> None:
+    """All texts taken: nothing is rejected, whatever the full path would have done."""
+    texts = small_rows()
+    found = evaluate(classifier_with(with_threshold(0.0)), texts, oos_label="fee")["intent"]
+    assert found.fast_path is not None and found.fast_path.oos_coverage == 1.0 and found.fast_path.coverage == 1.0
+    assert found.oos is None  # no text has a score: there is nothing to rank

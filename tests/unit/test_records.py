@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from models.errors import MessageError
 from streams.application import Source
-from streams.records import clean_text, cut_text, decision_id, extra_fields, format_time, parse_event, parse_source
+from streams.records import SourceReader, SourceText, clean_text, cut_text, decision_id, format_time
 
 SUPPORT = Source(key="/conversation_id")
 NOW = 1_764_000_000_000
 
 
 def parsed(body: object, source: Source = SUPPORT):  # type: ignore[no-untyped-def]
-    return parse_source(json.dumps(body).encode(), None, NOW, source)
+    return SourceReader(source).parse(json.dumps(body).encode(), None, NOW)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def parsed(body: object, source: Source = SUPPORT):  # type: ignore[no-untyped-d
 )
 def test_a_record_without_a_text_is_refused_with_its_reason(value: bytes | None, reason: str) -> None:
     with pytest.raises(MessageError) as caught:
-        parse_source(value, None, NOW, SUPPORT)
+        SourceReader(SUPPORT).parse(value, None, NOW)
     assert caught.value.reason == reason
 
 
@@ -40,7 +40,7 @@ def test_a_record_without_a_text_is_refused_with_its_reason(value: bytes | None,
 def test_any_bytes_give_a_text_or_a_message_error(value: bytes) -> None:
     for source in (SUPPORT, Source(format="text")):
         try:
-            assert parse_source(value, None, NOW, source).text.strip()
+            assert SourceReader(source).parse(value, None, NOW).text.strip()
         except MessageError as error:
             assert error.reason
 
@@ -61,7 +61,7 @@ def test_other_peoples_records_are_read_through_pointers() -> None:
 
 
 def test_lone_surrogates_and_nul_become_replacement_characters() -> None:
-    found = parse_source(b'{"text": "a\\ud800b\\u0000c"}', None, NOW, SUPPORT)
+    found = SourceReader(SUPPORT).parse(b'{"text": "a\\ud800b\\u0000c"}', None, NOW)
     assert found.text.encode()
     assert "\0" not in found.text
 
@@ -91,17 +91,17 @@ def test_a_cut_text_is_a_prefix_within_the_limit(text: str, limit: int) -> None:
 
 
 def test_unknown_fields_are_kept_as_extra_and_huge_ones_are_marked() -> None:
-    kept = extra_fields(parsed({"text": "x", "conversation_id": "c", "plan": {"tier": 2}}), SUPPORT)
+    kept = SourceReader(SUPPORT).extra(parsed({"text": "x", "conversation_id": "c", "plan": {"tier": 2}}))
     assert kept == {"plan": {"tier": 2}}
-    dropped = extra_fields(parsed({"text": "x", "blob": "y" * 100_000}), SUPPORT)
+    dropped = SourceReader(SUPPORT).extra(parsed({"text": "x", "blob": "y" * 100_000}))
     assert dropped["headrace_dropped_bytes"] > 100_000
 
 
 def test_extra_with_lone_surrogates_can_be_written_again() -> None:
-    source = parse_source(b'{"text": "x", "note": "\\ud800"}', None, NOW, SUPPORT)
+    source = SourceReader(SUPPORT).parse(b'{"text": "x", "note": "\\ud800"}', None, NOW)
     import orjson
 
-    assert orjson.dumps(extra_fields(source, SUPPORT))
+    assert orjson.dumps(SourceReader(SUPPORT).extra(source))
 
 
 def test_ids_name_topic_epoch_partition_and_offset() -> None:
@@ -113,7 +113,7 @@ def test_times_are_written_in_utc_with_milliseconds() -> None:
 
 
 def test_a_user_event_needs_no_text_but_must_be_an_object() -> None:
-    assert parse_event(b'{"user_id": "u"}', None, NOW, SUPPORT).text == ""
+    assert SourceReader(SUPPORT).parse_event(b'{"user_id": "u"}', None, NOW).text == ""
     with pytest.raises(MessageError) as caught:
-        parse_event(b"[1]", None, NOW, SUPPORT)
+        SourceReader(SUPPORT).parse_event(b"[1]", None, NOW)
     assert caught.value.reason == "not_object"

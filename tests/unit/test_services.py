@@ -133,6 +133,27 @@ def test_what_runs_is_not_taken_for_another_kind(tmp_path: Path) -> None:
     assert services.status(tmp_path) == again
 
 
+def test_a_broker_that_ended_comes_back_at_its_address_beside_those_that_run(
+    tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_kafka, "wait_healthy", lambda *_: None)
+    fake_jdk(only_jdk, "17", 'case "$*" in *StorageTool*) exit 0;; *) exec sleep 300;; esac')
+    folder = tmp_path / "services"
+    try:
+        before = services.start(folder, elasticsearch=False, brokers=3, cache=tmp_path / "cache")
+        victim = before.services[1]
+        os.killpg(victim.pid, signal.SIGKILL)
+        wait_until(lambda: not victim.is_alive(), what="the broker's end")
+        with pytest.raises(ServiceUnavailable, match=r"runs with 3 broker\(s\), not 2"):
+            services.start(folder, elasticsearch=False, brokers=2)
+        after = services.start(folder, elasticsearch=False, brokers=3, cache=tmp_path / "cache")
+        known = {service.name: service for service in before.services}
+        assert {service.name: service.address for service in after.services} == {name: each.address for name, each in known.items()}
+        assert [service.name for service in after.services if service.pid != known[service.name].pid] == [victim.name]
+    finally:
+        services.stop(folder)
+
+
 def test_stop_where_nothing_was_started_is_fine(tmp_path: Path) -> None:
     assert services.stop(tmp_path / "nowhere") == []
     assert services.status(tmp_path / "nowhere").kafka is None

@@ -10,9 +10,9 @@ def test_nothing_is_acknowledged_past_an_unfinished_delivery() -> None:
     mark: Watermark[int] = Watermark()
     mark.assign([PARTITION])
     first, second, third = (mark.deliver(PARTITION, n) for n in range(3))
-    assert mark.complete(second) == []
-    assert mark.complete(third) == []
-    assert mark.complete(first) == [0, 1, 2]
+    assert mark.complete([second]) == []
+    assert mark.complete([third]) == []
+    assert mark.complete([first]) == [0, 1, 2]
 
 
 def test_what_finishes_after_a_revoke_is_not_acknowledged() -> None:
@@ -20,7 +20,7 @@ def test_what_finishes_after_a_revoke_is_not_acknowledged() -> None:
     mark.assign([PARTITION])
     ticket = mark.deliver(PARTITION, 0)
     mark.revoke([PARTITION])
-    assert mark.complete(ticket) == []
+    assert mark.complete([ticket]) == []
 
 
 def test_what_was_delivered_before_a_reassignment_does_not_count_after_it() -> None:
@@ -29,8 +29,8 @@ def test_what_was_delivered_before_a_reassignment_does_not_count_after_it() -> N
     old = mark.deliver(PARTITION, 0)
     mark.assign([PARTITION])
     again = mark.deliver(PARTITION, 0)
-    assert mark.complete(old) == []
-    assert mark.complete(again) == [0]
+    assert mark.complete([old]) == []
+    assert mark.complete([again]) == [0]
 
 
 @given(st.permutations(range(12)), st.lists(st.integers(0, 2), min_size=12, max_size=12))
@@ -42,7 +42,7 @@ def test_each_partition_is_acknowledged_in_delivery_order_and_completely(order: 
     acknowledged: dict[int, list[int]] = {0: [], 1: [], 2: []}
     for n in order:
         done.add(n)
-        for handle in mark.complete(tickets[n]):
+        for handle in mark.complete([tickets[n]]):
             acknowledged[partitions[handle]].append(handle)
             assert all(earlier in done for earlier in range(handle + 1) if partitions[earlier] == partitions[handle])
     for partition, handles in acknowledged.items():

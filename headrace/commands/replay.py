@@ -1,0 +1,130 @@
+"""replay: re-decide a stretch of a topic."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from headrace.replay import Progress
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the command."""
+
+    @cli.command(
+        epilog="Example: headrace replay support.chats --app support --model support@2 --against support@1 "
+        "--labels feedback.labels --report out.html"
+    )
+    def replay(
+        topic: Annotated[str, typer.Argument(help="topic to read; nothing is committed or written")],
+        app: Annotated[str, typer.Option(help="support, finance, or the path of a TOML file: how records are read")],
+        model: Annotated[str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")] = None,
+        start: Annotated[
+            str | None, typer.Option("--from", metavar="T|OFFSET", help="first event: ISO time of the record, or an offset; default: the oldest")
+        ] = None,
+        end: Annotated[
+            str | None, typer.Option("--to", metavar="T|OFFSET", help="up to but without this one; default: the end when it starts")
+        ] = None,
+        labels: Annotated[
+            str | None, typer.Option(metavar="FILE|TOPIC", help="true labels: columns id,head,label or text,label, or feedback.labels")
+        ] = None,
+        against: Annotated[
+            str | None, typer.Option(metavar="NAME@VERSION", help="compare with this release, event by event: from it to --model")
+        ] = None,
+        report: Annotated[Path | None, typer.Option(metavar="out.html", help="write a page with pictures, one file")] = None,
+        decisions: Annotated[Path | None, typer.Option(metavar="out.jsonl", help="write --model's decisions, a line each")] = None,
+        json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    ) -> None:
+        """What would this release have decided? Live commits, topics and the store stay as they are."""
+        from streams.replay import WrongStretch, check_order, parse_place
+
+        try:
+            first, last = (None if place is None else parse_place(place) for place in (start, end))
+            check_order(first, last)
+        except WrongStretch as error:
+            raise typer.BadParameter(str(error)) from error
+        for file in (report, decisions):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise typer.BadParameter(f"there is no folder {file.parent} for {file.name}")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave at once, there is nothing to drain
+
+        from headrace.applications import load_application
+        from headrace.output import print_json
+        from headrace.replay import ReplayOrder
+        from headrace.replay import replay as run
+        from headrace.settings import load_settings
+        from headrace.wiring import Wiring
+
+        order = ReplayOrder(topic, load_application(app), model, against, first, last, labels, decisions)
+        try:
+            with _bar() as progress:
+                found, replayed = run(Wiring(load_settings()), order, progress)
+        except WrongStretch as error:
+            raise typer.BadParameter(str(error)) from error
+        if report is not None:
+            from headrace.replay_report import write_page
+
+            write_page(report, found, replayed)
+        if json:
+            print_json(found)
+        else:
+            _tell(found, report)
+
+
+@contextmanager
+def _bar() -> "Iterator[Progress]":
+    """Share of the stretch, events, rate, time left; nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from headrace.output import ERRORS
+
+    columns = (
+        TextColumn("replay"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[events]:,} events"),
+        TextColumn("{task.fields[rate]:,.0f}/s"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=ERRORS, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("replay", total=None, events=0, rate=0.0)
+
+        def show(events: int, done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, events=events)
+            elapsed = progress.tasks[0].elapsed or 0.0
+            progress.update(task, rate=events / elapsed if elapsed > 0 else 0.0)
+
+        yield show
+
+
+def _tell(found: dict[str, Any], page: Path | None) -> None:
+    print(f"{found['model']}: {found['events']} events of {found['topic']} in {found['seconds']:.1f} s, {found['events_per_second']:.0f}/s")
+    _tell_release(found["model"], found["metrics"])
+    if found["labels"] is not None:
+        labels = found["labels"]
+        print(f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by {labels['matched_by']}, {labels['events']} events")
+    compared = found["against"]
+    if compared is not None:
+        _tell_release(compared["from"], compared["metrics"])
+        print(f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events ({compared['changed_share']:.2%})")
+        for change in compared["heads"][next(iter(compared["heads"]))]["confusion"][:5]:
+            print(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
+        if compared["test"] is not None:
+            test = compared["test"]
+            print(f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = {test['p_value']:.2g} (exact McNemar)")
+    if page is not None:
+        print(f"page: {page}")
+
+
+def _tell_release(name: str, metrics: dict[str, Any]) -> None:
+    if metrics["accuracy"] is not None:
+        low, high = metrics["accuracy_ci95"]
+        print(
+            f"{name}: accuracy {metrics['accuracy']:.4f} (95 % between {low:.4f} and {high:.4f}), macro F1 {metrics['macro_f1']:.4f}, "
+            f"{metrics['labelled']} labelled events"
+        )
+    if metrics["mean_confidence"] is not None:
+        print(f"{name}: mean confidence {metrics['mean_confidence']:.3f}, out of scope {metrics['out_of_scope_share'] or 0:.2%}")
+    if metrics["dead_letters"]:
+        print(f"{name}: dead letters: " + ", ".join(f"{reason} {events}" for reason, events in metrics["dead_letters"].items()))

@@ -1,0 +1,45 @@
+"""Notices from outside that the event loop no longer turns: nothing inside it could."""
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+LOOK_SECONDS = 0.5
+
+
+class LoopWatch:
+    """A thread that ends the process, with every thread's stack on stderr, when nobody has called `tick` for `limit_seconds`.
+
+    It counts its own looks instead of reading a clock: a process that was suspended (a paused machine) did not stand still.
+    leave: ends the process with a code (a test hands in its own).
+    """
+
+    def __init__(self, limit_seconds: float, exit_code: int, leave: Callable[[int], None] = os._exit) -> None:
+        self._limit, self._exit_code, self._leave = limit_seconds, exit_code, leave
+        self.silent_seconds = 0.0
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Begin to watch; the loop must tick from now on."""
+        self.silent_seconds = 0.0
+        threading.Thread(target=self._run, name="loop-watch", daemon=True).start()
+
+    def tick(self) -> None:
+        """The loop turns."""
+        self.silent_seconds = 0.0
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            self.silent_seconds += LOOK_SECONDS
+            if self.silent_seconds <= self._limit:
+                continue
+            print(f"headrace: the event loop has stood still for {self.silent_seconds:.0f} s, leaving; the stacks:", file=sys.stderr, flush=True)
+            faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
+            self._leave(self._exit_code)
+            return

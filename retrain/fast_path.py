@@ -1,0 +1,193 @@
+"""Training the fast path: n-gram heads, and how sure they must be (docs/fast_path.md).
+
+Both the n-gram heads and the full path are judged on texts that they were not trained on: folds of the training texts and
+the tuning texts; where the encoder itself was trained on the training texts, the tuning texts alone. Each head's threshold
+is the lowest that keeps three promises, tested from the highest one down until the first that fails, so that the search
+itself costs nothing of the confidence (fixed-sequence testing; Angelopoulos et al., Learn then Test, 2021).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fast_path import MAX_NGRAMS, FastHead, FastPath, weigh_occurrences
+from models.heads import Floats, label_probabilities
+from models.ngrams import BUCKETS, NgramVocabulary, Occurrences
+from retrain.calibration import calibrated_loss, fit_temperature
+from retrain.crossfit import FOLDS, Features, Ints, Task, in_parallel
+from retrain.fast_thresholds import (
+    USEFUL_COVERAGE,
+    Pairs,
+    Promise,
+    accuracy_drop_bound,
+    choose_fast_threshold,
+    share_bound,
+)
+from retrain.linear import LinearPolicy, LinearWeights
+from retrain.progress import Progress
+from retrain.vocabulary import build_vocabulary
+
+MAX_WEIGHTS: Final = 2_400_000  # of all heads together, 2 bytes each: 4.8 MB
+POLICY: Final = LinearPolicy(embedding=0.0, words=1.0, characters=0.5)
+POLICIES_OF_FEW_TEXTS: Final = (  # where a fit takes no time, the script's own way to write is worth a look
+    POLICY,
+    LinearPolicy(embedding=0.0, words=1.0, characters=2.0, strength=4.0),
+    LinearPolicy(embedding=0.0, words=0.3, characters=4.0, strength=0.5),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FullPath:
+    """One head on the full path, of all texts that are not tested. columns: number of the label that it decides.
+
+    rejected: whether it rejects the text. Both by models that were not trained on the text. strange: texts that are known to
+    be out of scope (none of a head without such a label).
+    """
+
+    task: Task
+    columns: Ints
+    rejected: NDArray[np.bool_]
+    strange: NDArray[np.bool_]
+
+
+def train_fast_path(
+    found: Occurrences, heads: Sequence[FullPath], judged: NDArray[np.bool_], seed: int, progress: Progress
+) -> FastPath | None:
+    """The fast path beside these heads, or None where it would decide too few texts to be worth it.
+
+    found: of all texts that are not tested. heads: the release's, in order. judged: (texts,), which texts the full path may
+    be judged on. Call it with BLAS limited to one thread: the fits run side by side.
+    """
+    training = np.unique(np.concatenate([head.task.rows for head in heads]))
+    labels = sum(len(head.task.labels) for head in heads)
+    vocabulary = build_vocabulary(found.counted(), training, labels, max_weights=MAX_WEIGHTS, max_ngrams=MAX_NGRAMS)
+    features = _features(found, vocabulary)
+    fitted = [_fit(head, features, judged, seed, progress) for head in heads]
+    if any(each is None for each in fitted):
+        return None
+    chosen = [each for each in fitted if each is not None]
+    measured = _measure(chosen, heads, judged)
+    if measured["coverage"] < USEFUL_COVERAGE:
+        return None
+    return FastPath(
+        vocabulary,
+        np.concatenate([each.weights.ngrams for each in chosen], axis=1),
+        np.concatenate([each.weights.bias for each in chosen]),
+        tuple(each.head for each in chosen),
+        measured,
+    ).rounded()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """columns, sure: of all texts, by models that were not trained on them. promise: what the threshold was chosen by."""
+
+    head: FastHead
+    weights: LinearWeights
+    columns: Ints
+    sure: NDArray[np.bool_]
+    promise: Promise
+
+
+def _features(found: Occurrences, vocabulary: NgramVocabulary) -> Features:
+    places = np.full(BUCKETS, len(vocabulary), dtype=np.uint16)
+    places[vocabulary.buckets] = np.arange(len(vocabulary))
+    ngrams = weigh_occurrences(found, places, np.append(vocabulary.idf, np.float32(vocabulary.unseen_idf)))
+    ngrams.sum_duplicates()  # the same product, faster
+    return Features.of(np.zeros((len(found), 0), dtype=np.float32), ngrams, vocabulary.words)
+
+
+def _fit(
+    full: FullPath, features: Features, judged: NDArray[np.bool_], seed: int, progress: Progress
+) -> _Fitted | None:
+    """A head with its threshold; None where no threshold keeps the promises at a useful coverage."""
+    task = full.task
+    in_scope = judged & (task.targets >= 0)
+    policies = POLICIES_OF_FEW_TEXTS if features.kernels is not None else (POLICY,)
+    fits = [_cross_fit(task, features, policy, seed, progress) for policy in policies]
+    weights, logits = min(fits, key=lambda fit: calibrated_loss(fit[1][in_scope], task.targets[in_scope]))
+    temperature = fit_temperature(logits[in_scope], task.targets[in_scope])
+    probabilities = label_probabilities(logits, temperature)
+    columns, surest = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    strange = full.strange
+    pairs = Pairs(
+        surest[in_scope],
+        (columns == task.targets)[in_scope],
+        (full.columns == task.targets)[in_scope],
+        full.rejected[in_scope],
+        surest[strange],
+        full.rejected[strange],
+    )
+    promise = choose_fast_threshold(pairs)
+    if promise is None:
+        return None
+    head = FastHead(task.name, task.labels, temperature, promise.threshold)
+    return _Fitted(head, weights, columns, surest >= np.float32(promise.threshold), promise)
+
+
+def _cross_fit(
+    task: Task, features: Features, policy: LinearPolicy, seed: int, progress: Progress
+) -> tuple[LinearWeights, Floats]:
+    """The head of all training texts, and logits of all texts: of a training text by a head of the other folds."""
+    parts = [task.rows[task.folds != fold] for fold in range(FOLDS)] + [task.rows]
+
+    def fit(rows: Ints) -> LinearWeights:
+        return task.fit(features, rows, policy, seed)
+
+    stage = f"fitting the fast path of {task.name}"
+    *of_folds, weights = in_parallel(fit, parts, lambda done: progress(stage, done, len(parts)))
+    logits = weights.logits(features.embeddings, features.ngrams)
+    for fold, fitted in enumerate(of_folds):
+        outside = task.rows[task.folds == fold]
+        logits[outside] = fitted.logits(features.embeddings[outside], features.ngrams[outside])
+    return weights, logits
+
+
+def _measure(fitted: Sequence[_Fitted], heads: Sequence[FullPath], judged: NDArray[np.bool_]) -> dict[str, Any]:
+    """What all heads together do, on texts that none of them was trained on."""
+    sure = np.logical_and.reduce([each.sure for each in fitted])
+    agrees = np.logical_and.reduce(
+        [(each.columns == full.columns) & ~full.rejected for each, full in zip(fitted, heads, strict=True)]
+    )
+    primary, first = heads[0], fitted[0]
+    in_scope = judged & (primary.task.targets >= 0)
+    coverage = float(sure[in_scope].mean())
+    return {
+        "texts": int(in_scope.sum()),
+        "coverage": round(coverage, 4),
+        "agreement": round(float(agrees[in_scope & sure].mean()), 4) if coverage else 0.0,
+        "heads": {each.head.name: _promised(each, full, sure, judged) for each, full in zip(fitted, heads, strict=True)},
+        "out_of_scope": _out_of_scope(sure[primary.strange], primary.rejected[primary.strange]),
+        "chosen_by": first.promise.chosen_by,
+    }
+
+
+def _promised(fitted: _Fitted, full: FullPath, sure: NDArray[np.bool_], judged: NDArray[np.bool_]) -> dict[str, Any]:
+    in_scope = judged & (full.task.targets >= 0)
+    alone = (full.columns == full.task.targets)[in_scope]
+    together = np.where(sure[in_scope], (fitted.columns == full.task.targets)[in_scope], alone)
+    return {
+        "threshold": round(fitted.head.threshold, 4),
+        "chosen_by": fitted.promise.chosen_by,
+        "accuracy": round(float(together.mean()), 4),
+        "accuracy_full": round(float(alone.mean()), 4),
+        "accuracy_drop_bound95": round(accuracy_drop_bound(together, alone), 4),
+        "rejected_by_full_taken": round(float((full.rejected & sure)[in_scope].mean()), 4),
+        "texts": int(in_scope.sum()),
+    }
+
+
+def _out_of_scope(sure: NDArray[np.bool_], rejected: NDArray[np.bool_]) -> dict[str, Any] | None:
+    if not len(sure):
+        return None
+    lost = int((sure & rejected).sum())
+    return {
+        "texts": len(sure),
+        "coverage": round(float(sure.mean()), 4),
+        "recall_full": round(float(rejected.mean()), 4),
+        "recall_drop": round(lost / len(sure), 4),
+        "recall_drop_bound95": round(share_bound(lost, len(sure)), 4),
+    }

@@ -1,0 +1,46 @@
+"""What Faust and its client know of a group's positions, without a request to the broker.
+
+Both keep it in attributes of their own (no public call gives all of it without a round trip): this is the one place that
+reads them, so that an update of either library breaks here and in its test.
+"""
+
+from collections import Counter
+from typing import Any
+
+import faust
+
+from streams.gate import Gate
+from streams.watchdog import Position
+from streams.watermark import Partition
+
+
+def positions(app: faust.App, gate: Gate) -> dict[Partition, Position] | None:
+    """Of each partition that this member was given; None while it has no place in the group. Call on the app's loop."""
+    consumer: Any = app._consumer
+    subscription = _subscription(app)
+    if subscription is None or subscription.assignment is None or subscription._reassignment_in_progress:
+        return None
+    unfinished = Counter(message.tp for message in consumer.unacked if not message.acked)
+    found = {}
+    for tp in list(subscription.assignment.tps):
+        state = subscription.assignment.state_value(tp)
+        committed, delivered = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
+        read = state.position if state is not None and state.has_valid_position else None
+        outstanding = unfinished[tp] > 0 or (delivered is not None and delivered > (committed or 0))
+        found[tp.topic, tp.partition] = Position(committed, read, outstanding, not gate.is_open(tp.topic))
+    return found
+
+
+def cut_partitions(app: faust.App) -> set[Partition]:
+    """Where the next record is not in the log any more (see streams.held_transport)."""
+    return set(getattr(_thread(app), "cut", ()))
+
+
+def _subscription(app: faust.App) -> Any:
+    client = getattr(_thread(app), "_consumer", None)
+    return None if client is None else client._subscription.subscription
+
+
+def _thread(app: faust.App) -> Any:
+    """Not by `app.consumer`, which would make one."""
+    return getattr(app._consumer, "_thread", None)

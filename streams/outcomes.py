@@ -1,0 +1,68 @@
+"""What a delivery leads to: records to send, and the shapes that decisions and dead letters have in them."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.deadletters import build_dead_letter
+from models.decision import HeadDecision
+from models.errors import MessageError
+from streams.engine import Delivery
+from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS
+
+
+@dataclass(slots=True)
+class OutRecord:
+    """A record to send."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one delivery leads to: records to send, and what the monitor gets to know of it.
+
+    path: which way the text was decided: fast, full, or cache (decided before, either way). agrees: on an audited text,
+    whether the full path says the same. trial_agrees: for each canary or shadow that decided it as well.
+    """
+
+    records: list[OutRecord]
+    signal: dict[str, Any] | None = None
+    rejected_because: str | None = None
+    latency_seconds: float = 0.0
+    path: str = "full"
+    agrees: bool | None = None
+    trial_agrees: dict[str, bool] = field(default_factory=dict)
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def head_record(head: HeadDecision) -> dict[str, Any]:
+    """A head's answer as it stands in a decision."""
+    record: dict[str, Any] = {"label": head.label, "probability": round(head.probability, 6)}
+    if head.oos_score is not None:
+        record["oos_score"] = round(head.oos_score, 6)
+        record["rejected"] = head.rejected
+    return record
+
+
+def dead_letter(delivery: Delivery, error: MessageError) -> Outcome:
+    """The record as it came, with where it came from and why it could not be decided."""
+    letter = build_dead_letter(
+        topic=delivery.topic,
+        partition=delivery.partition,
+        offset=delivery.offset,
+        key=delivery.key,
+        value=delivery.value,
+        reason=error.reason,
+        error=str(error),
+        max_bytes=DEAD_LETTER_MAX_BYTES,
+        headers=delivery.headers,
+    )
+    return Outcome([OutRecord(DEAD_LETTERS, letter.key, letter.value, list(letter.headers))], rejected_because=error.reason)

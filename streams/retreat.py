@@ -1,0 +1,65 @@
+"""The fast path's retreat: audited texts show how often it still agrees with the encoder; where it no longer does, its
+thresholds rise, and in the end it is off.
+
+The audit is a fixed share of the fast texts, so what it finds holds for all of them. A window of audits is judged by the
+binomial probability of so few agreements if nothing had changed.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from scipy.stats import binom
+
+from models.classifier import Classifier
+
+log = logging.getLogger(__name__)
+
+WINDOW_AUDITS = 200
+USUAL_AGREEMENT = 0.97  # of a release that does not say its own
+FALSE_ALARM = 1e-4  # per window, while nothing has changed
+STEP = 0.04  # by which the thresholds rise; five steps put any of them above 1, where nothing is fast
+CALM_WINDOWS = 5  # windows without a finding before one step is taken back
+
+
+class Retreat:
+    """Follows one application's fast path. Belongs to the thread that decides; `raised_by` may be read by another."""
+
+    def __init__(self) -> None:
+        self._version, self._raised_by = "", 0.0
+        self._agreed = self._audited = self._calm = 0
+
+    def raised_by(self, classifier: Classifier) -> float:
+        """By how much this release's thresholds stand above those of its training."""
+        return self._raised_by if classifier.version == self._version else 0.0
+
+    def observe(self, classifier: Classifier, agrees: Iterable[bool | None]) -> None:
+        """Take the audits of a batch; None for texts that were not audited."""
+        if classifier.fast_path is None:
+            return
+        if classifier.version != self._version:
+            self._version, self._raised_by = classifier.version, 0.0
+            self._agreed = self._audited = self._calm = 0
+        for each in agrees:
+            if each is not None:
+                self._audited += 1
+                self._agreed += each
+                if self._audited == WINDOW_AUDITS:
+                    self._judge(classifier)
+
+    def _judge(self, classifier: Classifier) -> None:
+        assert classifier.fast_path is not None
+        expected = float(classifier.fast_path.measured.get("agreement", USUAL_AGREEMENT))
+        fell = bool(binom.cdf(self._agreed, self._audited, expected) < FALSE_ALARM)
+        name = f"{classifier.model}@{classifier.version}"
+        if fell:
+            self._raised_by, self._calm = self._raised_by + STEP, 0
+            log.warning(
+                "%s: the fast path agrees with the encoder on %d of %d audited texts (%.1f %% in training): thresholds raised by %.2f",
+                name, self._agreed, self._audited, 100 * expected, self._raised_by,
+            )  # fmt: skip
+        elif self._raised_by and (calm := self._calm + 1):
+            self._calm = calm % CALM_WINDOWS
+            if not self._calm:
+                self._raised_by = max(0.0, self._raised_by - STEP)
+                log.info("%s: the fast path agrees again: thresholds raised by %.2f", name, self._raised_by)
+        self._agreed = self._audited = 0

@@ -1,0 +1,179 @@
+"""The classify agent without Kafka: what a batch of records leads to."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from small_fast_path import classifier_with, small_fast_path
+from small_release import SUBJECTS, small_release
+
+from models.classifier import Classifier, Prepared
+from models.decision import Classification
+from models.errors import ModelError
+from streams.application import Application, HeadSpec
+from streams.classify import ClassifyHandler
+from streams.engine import Delivery
+from streams.outcomes import Outcome
+from streams.sampling import AUDIT_SHARE, place_of
+from streams.serving import Served, Serving, Trial
+
+NOW_MS = 1_750_000_000_000
+TEXTS = [f"{text} {number}" for number in range(20) for texts in SUBJECTS.values() for text in texts]
+
+
+def fast_classifier() -> Classifier:
+    return classifier_with(small_fast_path())
+
+
+def application(**fields: Any) -> Application:
+    return Application(
+        name="support",
+        topic="support.chats",
+        heads=(HeadSpec(name="intent", column="intent"), HeadSpec(name="urgency", column="urgency")),
+        **fields,
+    )
+
+
+def deliveries(texts: Sequence[str], written_ms: int = NOW_MS) -> list[Delivery]:
+    return [
+        Delivery("support.chats", 0, offset, f"k{offset}".encode(), orjson.dumps({"text": text}), written_ms, None)
+        for offset, text in enumerate(texts)
+    ]
+
+
+def decided(app: Application, serving: Serving, batch: list[Delivery]) -> list[Outcome]:
+    handler = ClassifyHandler(app, serving, {"support.chats": "e0"}, now_ms=lambda: NOW_MS)
+    handler.prepare(batch)
+    handler.decide(batch)
+    assert all(isinstance(each.result, Outcome) for each in batch)
+    return [each.result for each in batch]
+
+
+def decisions(outcomes: Sequence[Outcome], topic: str = "decisions.support") -> list[dict[str, Any]]:
+    return [orjson.loads(each.value or b"") for outcome in outcomes for each in outcome.records if each.topic == topic]
+
+
+def what_was_said(found: Sequence[dict[str, Any]]) -> list[Any]:
+    return [(each["id"], each["labels"], each["path"], each["action"]) for each in found]
+
+
+class Broken(Classifier):
+    """Fails on every batch that holds a certain text."""
+
+    def __init__(self, inner: Classifier, word: str) -> None:
+        super().__init__(inner.model, "broken", inner.encoder, inner.vocabulary, list(inner.heads.values()))
+        self._word, self._texts = word, {}  # type: ignore[var-annotated]
+
+    def tokenize(self, texts: Sequence[str], **choices: Any) -> Prepared:
+        prepared = super().tokenize(texts, **choices)
+        self._texts[id(prepared)] = list(texts)
+        return prepared
+
+    def classify(self, prepared: Prepared) -> list[Classification]:
+        if any(self._word in text for text in self._texts[id(prepared)]):
+            raise ValueError("broken")
+        return super().classify(prepared)
+
+
+def test_a_decision_says_all_that_its_reader_needs() -> None:
+    (found,) = decisions(decided(application(), Serving(small_release().classifier), deliveries(["refund please"])))
+    assert found["id"] == "support.chats@e0-0-0"
+    assert found["app"] == found["model"] == "support"
+    assert found["labels"]["intent"]["label"] == "refund"
+    assert (found["key"], found["text"], found["extra"], found["latency_ms"]) == ("k0", "refund please", {}, 0)
+
+
+def test_the_fast_path_decides_what_it_is_sure_of_and_the_decision_says_so() -> None:
+    found = decisions(decided(application(), Serving(fast_classifier()), deliveries(TEXTS)))
+    assert {each["path"] for each in found} == {"fast", "full"}
+
+
+def test_audit_cache_and_trials_change_nothing_in_a_decision() -> None:
+    champion = fast_classifier()
+    plain = what_was_said(decisions(decided(application(cache_texts=0), Serving(champion), deliveries(TEXTS))))
+    serving = Serving(champion, cache_texts=100)
+    serving.try_out((Trial("shadow", Served.of(small_release().classifier, 0)),))
+    first = decided(application(), serving, deliveries(TEXTS))
+    again = decided(application(), serving, deliveries(TEXTS))
+    assert what_was_said(decisions(first)) == plain
+    assert what_was_said(decisions(again)) == plain
+    assert "cache" in {each.path for each in again}
+    alone = [decided(application(cache_texts=0), Serving(champion), [each])[0] for each in deliveries(TEXTS[:30])]
+    assert what_was_said(decisions(alone)) == plain[:30]
+
+
+def test_the_audited_share_of_the_fast_texts_goes_through_the_encoder_too() -> None:
+    outcomes = decided(application(), Serving(fast_classifier()), deliveries(TEXTS))
+    chosen = [place_of(f"support.chats@e0-0-{n}") < AUDIT_SHARE for n in range(len(TEXTS))]
+    assert any(chosen)
+    for outcome, audited in zip(outcomes, chosen, strict=True):
+        assert (outcome.agrees is not None) == (audited and outcome.path == "fast")
+
+
+def test_switched_off_the_fast_path_decides_nothing() -> None:
+    outcomes = decided(application(fast_path="off"), Serving(fast_classifier()), deliveries(TEXTS))
+    assert {each.path for each in outcomes} == {"full"}
+
+
+def test_what_a_trial_decides_is_marked_never_acts_and_goes_to_a_topic_of_its_own() -> None:
+    app = application(queues={"refund": "money"})
+    serving = Serving(small_release().classifier)
+    serving.try_out((Trial("canary", Served.of(small_release().classifier, 0), share=0.3),))
+    outcomes = decided(app, serving, deliveries(TEXTS))
+    found = decisions(outcomes, "trials.support")
+    assert 0.1 * len(TEXTS) < len(found) < 0.5 * len(TEXTS)
+    assert {(each["role"], each["action"]) for each in found} == {("canary", "none")}
+    assert len(decisions(outcomes)) == len(TEXTS)
+    expected = {f"k{n}" for n in range(len(TEXTS)) if zlib.crc32(f"canary|k{n}".encode()) / 2**32 < 0.3}
+    assert {each["key"] for each in found} == expected
+    assert all(each.trial_agrees in ({}, {"canary": True}) for each in outcomes)
+
+
+def test_a_trial_that_fails_does_not_touch_the_champions_decisions() -> None:
+    serving = Serving(small_release().classifier)
+    serving.try_out((Trial("shadow", Served.of(Broken(small_release().classifier, "refund"), 0)),))
+    outcomes = decided(application(), serving, deliveries(TEXTS))
+    assert len(decisions(outcomes)) == len(TEXTS)
+    assert decisions(outcomes, "trials.support") == []
+
+
+def test_a_text_that_the_model_fails_on_becomes_a_dead_letter_and_its_neighbours_are_decided() -> None:
+    outcomes = decided(application(), Serving(Broken(small_release().classifier, "poison")), deliveries(["refund please", "poison", "late"]))
+    assert [each.rejected_because for each in outcomes] == [None, "model_error", None]
+
+
+def test_a_model_that_fails_on_every_text_stops_the_worker_instead_of_draining_the_topic() -> None:
+    with pytest.raises(ModelError, match="fails on every text"):
+        decided(application(), Serving(Broken(small_release().classifier, "a")), deliveries(["a", "aa"]))
+
+
+def test_past_the_deadline_the_fast_path_alone_decides_and_the_decision_says_so() -> None:
+    app = application(deadline_seconds=2.0)
+    batch = deliveries(TEXTS[:10], NOW_MS - 1_000) + deliveries(TEXTS[:10], NOW_MS - 3_000)
+    found = decisions(decided(app, Serving(fast_classifier()), batch))
+    assert [each["extra"].get("headrace_late", False) for each in found] == [False] * 10 + [True] * 10
+    assert {each["path"] for each in found[10:]} == {"fast"}
+
+
+@pytest.mark.parametrize(
+    ("classifier", "when_late"),
+    [(fast_classifier, "deadletter"), (lambda: classifier_with(None), "fast")],
+    ids=["as the application wants it", "because the release has no fast path"],
+)
+def test_past_the_deadline_an_event_may_become_a_dead_letter(classifier: Any, when_late: Any) -> None:
+    app = application(deadline_seconds=2.0, when_late=when_late)
+    model = classifier()
+    (outcome,) = decided(app, Serving(model), deliveries(["refund please"], NOW_MS - 3_000))
+    assert outcome.rejected_because == "late"
+
+
+def test_above_a_rate_the_monitor_is_shown_a_sample_that_no_text_decides_on() -> None:
+    handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"}, now_ms=lambda: NOW_MS)
+    handler._signal_sample.share = lambda events: 0.25  # type: ignore[method-assign]
+    batch = deliveries(TEXTS)
+    handler.prepare(batch)
+    handler.decide(batch)
+    shown = [each.result.signal is not None for each in batch]
+    assert shown == [place_of(f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]

@@ -1,0 +1,189 @@
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from headrace.health import LOOP_SILENT_SECONDS, Health, HealthState, serve
+from headrace.lookout import Lookout
+from headrace.loop_watch import LoopWatch
+from headrace.watch import Watch
+from models.errors import ConfigError
+from streams.metrics import Metrics
+from streams.watchdog import LogChanged, LogState, Position, RoleState, Stopped, TopicLog
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Health, str, int]]:
+    health = Health()
+    server = serve("127.0.0.1", 0, Metrics().registry, health)
+    yield health, f"http://127.0.0.1:{server.server_port}", server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def get(url: str) -> tuple[int, dict[str, object]]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_process_that_starts_is_live_and_not_ready(served: tuple[Health, str, int]) -> None:
+    _, url, _ = served
+    assert get(f"{url}/health/live")[0] == 200
+    assert get(f"{url}/health/ready") == (503, {"status": "unavailable", "reasons": ["starting"], "roles": {}, "serves": {}})
+
+
+def test_ready_when_nothing_is_missing_and_the_answer_says_what_serves(served: tuple[Health, str, int]) -> None:
+    health, url, _ = served
+    health.update(HealthState(serves={"support": "3"}))
+    status, answer = get(f"{url}/health/ready")
+    assert (status, answer["serves"]) == (200, {"support": "3"})
+
+
+def test_a_loop_that_stands_still_is_neither_live_nor_ready(served: tuple[Health, str, int]) -> None:
+    health, url, _ = served
+    health.update(HealthState())
+    health.follow_loop(lambda: LOOP_SILENT_SECONDS + 1)
+    for kind in ("live", "ready"):
+        status, answer = get(f"{url}/health/{kind}")
+        assert status == 503 and "stood still for 11 s" in str(answer["reasons"])
+
+
+def test_metrics_stand_beside_health_and_anything_else_is_not_found(served: tuple[Health, str, int]) -> None:
+    _, url, _ = served
+    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+        assert "headrace_ready" in answer.read().decode()
+    assert get(f"{url}/nothing")[0] == 404
+
+
+def test_an_address_that_is_taken_is_one_line_with_the_settings_name(served: tuple[Health, str, int]) -> None:
+    with pytest.raises(ConfigError, match="HEADRACE_METRICS_HOST and _PORT"):
+        serve("127.0.0.1", served[2], Metrics().registry, Health())
+
+
+class Role:
+    name = "worker"
+
+    def __init__(self) -> None:
+        self.committed, self.failure, self.positions_known = 5, None, True
+        self.failed_of: BaseException | None = None
+
+    def state(self) -> RoleState:
+        given = {("texts", 0): Position(self.committed, self.committed, False)} if self.positions_known else None
+        return RoleState(self.name, given, 0, 0)
+
+    def trouble(self) -> BaseException | None:
+        return self.failed_of
+
+
+class Seen(Lookout):
+    """A lookout that was told what it sees."""
+
+    def __init__(self, *seen: LogState | Exception) -> None:
+        super().__init__(lambda: LogState("c", {}), [], 1.0)
+        self._told = list(seen)
+
+    def take(self) -> list[LogState | Exception]:
+        told, self._told = self._told, []
+        return told
+
+
+LOG = LogState("c", {"texts": TopicLog("aaaaaaaa", {0: (0, 9)})})
+
+
+def checked(watch: Watch, roles: Sequence[Role]) -> dict[str, object]:
+    watch.check(time.monotonic(), roles, 0.0)
+    return watch.health.ready()
+
+
+def test_a_watched_role_without_a_place_is_not_ready_and_one_with_it_shows_its_lag() -> None:
+    role, metrics = Role(), Metrics()
+    watch = Watch(60, lookout=Seen(LOG), metrics=metrics)
+    role.positions_known = False
+    assert "no place in its consumer group" in str(checked(watch, [role])["reasons"])
+    role.positions_known = True
+    answer = checked(watch, [role])
+    assert answer["status"] == "ok"
+    labels = {"role": "worker", "topic": "texts", "partition": "0"}
+    assert metrics.registry.get_sample_value("headrace_lag_events", labels) == 4
+    assert metrics.registry.get_sample_value("headrace_ready") == 1
+
+
+def test_a_store_that_does_not_answer_is_a_reason_not_to_be_ready() -> None:
+    lookout = Seen(LOG)
+    lookout.store_trouble = "Elasticsearch does not answer"
+    assert checked(Watch(60, lookout=lookout), [Role()])["reasons"] == ["store: Elasticsearch does not answer"]
+
+
+def test_what_stops_a_process_is_not_live_and_is_raised() -> None:
+    watch = Watch(60, lookout=Seen(LOG, LogState("d", {})))
+    with pytest.raises(LogChanged):
+        checked(watch, [Role()])
+    assert "another Kafka cluster" in str(watch.health.live()["reasons"])
+
+
+def test_a_clients_own_error_becomes_one_line_and_a_fault_of_ours_keeps_its_stack() -> None:
+    from aiokafka.errors import KafkaConnectionError
+
+    role = Role()
+    role.failed_of = KafkaConnectionError("gone")
+    with pytest.raises(Stopped, match="worker: the Kafka client gave up: KafkaConnectionError"):
+        checked(Watch(60), [role])
+    role.failed_of = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        checked(Watch(60), [role])
+
+
+def test_a_machine_that_was_paused_did_not_stand_still() -> None:
+    role, watch, now = Role(), Watch(60, lookout=Seen(LOG)), time.monotonic()
+    watch.check(now, [role], 0.0)
+    watch.check(now + 3_600, [role], 0.0)
+    watch.check(now + 3_601, [role], 0.0)
+
+
+def test_a_loop_that_does_not_tick_ends_the_process_with_every_stack(capfd: pytest.CaptureFixture[str]) -> None:
+    left: list[int] = []
+    watch = LoopWatch(1.0, 1, left.append)
+    watch.start()
+    for _ in range(3):
+        time.sleep(0.5)
+        watch.tick()
+    assert not left
+    deadline = time.monotonic() + 10
+    while not left and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == [1]
+
+
+def test_a_closed_loop_watch_says_nothing() -> None:
+    left: list[int] = []
+    watch = LoopWatch(0.5, 1, left.append)
+    watch.start()
+    watch.close()
+    time.sleep(1.5)
+    assert not left
+
+
+def test_a_lookout_reports_failures_and_goes_on() -> None:
+    looks: Iterator[LogState | Exception] = iter([OSError("away"), LOG])
+
+    def look() -> LogState:
+        found = next(looks, LOG)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    lookout = Lookout(look, [], 0.05)
+    lookout.start()
+    seen: list[LogState | Exception] = []
+    deadline = time.monotonic() + 5
+    while len(seen) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        seen += lookout.take()
+    lookout.close()
+    assert isinstance(seen[0], OSError) and seen[1] == LOG

@@ -1,0 +1,128 @@
+"""The pipeline re-decides with the live handler: same labels alone or in any batch, nothing lost, bounded, errors told."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from small_release import manifest_bytes, small_release, small_rows
+
+from connectors.ports import Record
+from headrace import replay_pipeline
+from headrace.replay_pipeline import Ahead, decide_records, replay_handler
+from models.bundle import unpack
+from models.classifier import Classifier
+from models.errors import ModelError
+from streams.application import Application, HeadSpec, Source
+
+APP = Application(
+    name="support", topic="chats", source=Source(text="/text"), heads=(HeadSpec(name="intent", column="intent"), HeadSpec(name="urgency", column="urgency"))
+)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    release = small_release()
+    return unpack(manifest_bytes(release), release.blobs.__getitem__, version="1", threads=1)
+
+
+def records(count: int) -> list[Record]:
+    texts = [row.text for row in small_rows()]
+    made = [Record("chats", n % 3, n // 3, None, f'{{"text": "{texts[n % len(texts)]}"}}'.encode(), 1_000 + n) for n in range(count)]
+    return [*made, Record("chats", 0, count, None, b"{broken", 1), Record("chats", 0, count + 1, None, None, 1)]
+
+
+def labels(classifier: Classifier, read: list[Record]) -> dict[tuple[int, int], str | None]:
+    handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
+    found = [each for batch in decide_records(read, [handler], APP.decisions_topic) for each in batch]
+    assert [(each.record.partition, each.record.offset) for each in found] == [(each.partition, each.offset) for each in read]
+    return {
+        (each.record.partition, each.record.offset): None if each.decisions[0] is None else each.decisions[0]["labels"]["intent"]["label"]
+        for each in found
+    }
+
+
+def test_every_record_is_decided_or_a_dead_letter_in_the_order_of_reading(classifier: Classifier) -> None:
+    handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
+    found = [each for batch in decide_records(records(40), [handler], APP.decisions_topic) for each in batch]
+    assert [each.rejected_because[0] for each in found] == [None] * 40 + ["not_json", "tombstone"]
+    assert found[4].decisions[0] is not None and found[4].decisions[0]["id"] == "chats@0a1b2c3d-1-1"
+    assert found[40].raw == (None,)
+
+
+def test_labels_are_the_same_in_batches_of_any_size(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = labels(classifier, records(90))
+    for size in (1, 7, 64):
+        monkeypatch.setattr(replay_pipeline, "BATCH_EVENTS", size)
+        assert labels(classifier, records(90)) == whole
+
+
+def test_a_batch_is_bounded_by_bytes_as_well(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_pipeline, "BATCH_BYTES", 200)
+    handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
+    sizes = [len(batch) for batch in decide_records(records(40), [handler], APP.decisions_topic)]
+    assert sum(sizes) == 42 and max(sizes) < 10
+
+
+def test_two_releases_decide_each_record_without_touching_each_other(classifier: Classifier) -> None:
+    handlers = [replay_handler(APP, classifier, "chats", "0a1b2c3d") for _ in range(2)]
+    for batch in decide_records(records(20), handlers, APP.decisions_topic):
+        for each in batch:
+            first, second = each.decisions
+            assert (first and first["labels"]) == (second and second["labels"])
+
+
+def test_an_application_with_a_deadline_finds_no_old_event_late(classifier: Classifier) -> None:
+    hurried = APP.model_copy(update={"deadline_seconds": 0.001})
+    handler = replay_handler(hurried, classifier, "chats", "0a1b2c3d")
+    found = [each for batch in decide_records(records(10)[:10], [handler], APP.decisions_topic) for each in batch]
+    assert [each.rejected_because[0] for each in found] == [None] * 10
+
+
+def test_a_release_that_fails_on_every_text_ends_the_replay(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = replay_handler(APP, classifier, "chats", "0a1b2c3d")
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("broken head")
+
+    monkeypatch.setattr(Classifier, "classify", fail)
+    monkeypatch.setattr(Classifier, "classify_texts", fail)
+    with pytest.raises(ModelError, match="fails on every text"):
+        list(decide_records(records(5)[:5], [broken], APP.decisions_topic))
+
+
+def test_what_reading_raises_reaches_the_one_who_takes() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise ConnectionError("gone")
+
+    taken: list[int] = []
+    with Ahead(failing(), 2) as ahead, pytest.raises(ConnectionError, match="gone"):
+        taken.extend(iter(ahead))
+    assert taken == [1]
+    with Ahead(failing(), 2) as ahead:
+        assert next(iter(ahead)) == 1
+
+
+def test_no_more_is_read_ahead_than_the_bound_and_leaving_ends_the_thread() -> None:
+    made: list[int] = []
+
+    def endless() -> Iterator[int]:
+        while True:
+            made.append(len(made))
+            yield made[-1]
+
+    before = threading.active_count()
+    with Ahead(endless(), 2) as ahead:
+        assert next(iter(ahead)) == 0
+        time.sleep(0.1)
+        assert len(made) <= 4
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert threading.active_count() == before
+
+
+def test_nothing_to_read_ends_at_once(classifier: Classifier) -> None:
+    handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
+    assert list(decide_records([], [handler], APP.decisions_topic)) == []

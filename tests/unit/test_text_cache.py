@@ -1,0 +1,64 @@
+"""The cache of answers: bounded, counted, small, and safe to use from many threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from models.decision import Classification, HeadDecision
+from models.text_cache import TextCache
+
+
+def answer(label: str, embedding: bool = False) -> Classification:
+    vector = np.ones(4, dtype=np.float32) if embedding else None
+    return Classification({"intent": HeadDecision(label, 0.9)}, "full", 3, 0.0, vector, True if embedding else None)
+
+
+def test_text_is_answered_again_only_when_it_is_exactly_the_same() -> None:
+    cache = TextCache(10)
+    cache.put("card lost", answer("lost"))
+    found = cache.get("card lost")
+    assert found is not None and found.heads["intent"].label == "lost"
+    assert cache.get("Card lost") is None
+    assert (cache.hits, cache.misses) == (1, 1)
+
+
+def test_answer_that_was_not_asked_for_longest_makes_room() -> None:
+    cache = TextCache(2)
+    for text in ("a", "b"):
+        cache.put(text, answer(text))
+    cache.get("a")
+    cache.put("c", answer("c"))
+    assert [cache.get(text) is not None for text in ("a", "b", "c")] == [True, False, True]
+    assert len(cache) == 2
+
+
+def test_what_is_kept_has_no_embedding_and_is_no_audit() -> None:
+    cache = TextCache(2)
+    cache.put("a", answer("a", embedding=True))
+    found = cache.get("a")
+    assert found is not None and found.embedding is None and found.agrees is None
+
+
+def test_cache_for_no_texts_keeps_none() -> None:
+    cache = TextCache(0)
+    cache.put("a", answer("a"))
+    assert cache.get("a") is None and len(cache) == 0
+    with pytest.raises(ValueError, match="below 0"):
+        TextCache(-1)
+
+
+def test_threads_never_see_another_texts_answer_and_the_bound_holds() -> None:
+    cache = TextCache(50)
+
+    def work(seed: int) -> None:
+        for number in np.random.default_rng(seed).integers(0, 100, 2000).tolist():
+            found = cache.get(str(number))
+            assert found is None or found.heads["intent"].label == str(number)
+            if found is None:
+                cache.put(str(number), answer(str(number)))
+            assert len(cache) <= 51  # one may be on its way out
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert len(cache) == 50 and cache.hits + cache.misses == 8000
