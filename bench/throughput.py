@@ -1,182 +1,177 @@
-"""How many texts a second go through a worker on real Kafka, against the bare ONNX Runtime session on the same texts.
+"""How many texts a second: a Headrace worker on real Kafka against its peers, on the same texts, in one run.
 
-Equal work: the same unique texts, all answers computed; the worker's are also produced, confirmed and their positions
-committed. The topic is loaded before, the indexer is off. The session is the best of one session of two threads and two of
-one, with windows of 16 and of 256 arrivals (it groups equal lengths within a window), tokenising included.
+Equal work: every text is decided, the answer produced and confirmed by the broker, the position committed. The topic is loaded
+before, start-up is not timed, indexer and cache are off. Peers take turns, round by round; a figure is the median of the rounds.
+Each is measured from its first seconds on until the round's time is over, by the broker's own times of its answers: a slow
+peer gets through fewer of the texts, a fast one through more.
 """
 
-import csv
-import random
-import subprocess
-import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import orjson
-
-from connectors.ports import TopicSpec
-from headrace.models_home import announce
-from headrace.start_positions import pin
-from headrace.wiring import WORKER_GROUP, Wiring
-from models.encoder import Encoder
+from bench.bed import Bed, cpu_name, has_fast_path
+from bench.measuring import accuracy
+from bench.records import load_texts
+from bench.rounds import (
+    FULL,
+    HEADRACE,
+    LIBRARIES,
+    PEERS,
+    SESSION,
+    WARM_UP_SECONDS,
+    Progress,
+    Round,
+    Source,
+    interpreter_for,
+    kafka_round,
+    probe_session,
+    session_round,
+)
+from bench.texts import LabelledText, read_texts, unique_texts
+from headrace.wiring import Wiring
+from models.encoder import available_cores
 from models.errors import ConfigError
 from streams.application import Application
-from streams.releases import load_release
 
-PROBE_SECONDS = 8.0
-READY_SECONDS = 120.0
-Progress = Callable[[str, int, int], None]
+FIRST_TEXTS: Final = 20_000  # loaded before anything is known about speed
+FAST_FACTOR, FULL_FACTOR = 5.0, 1.5  # texts to load, as multiples of what the bare session computes in the time
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """One way to run the session."""
+class Plan:
+    """What to measure. seconds: of a round, at least. pythons: interpreters of other environments, for peers whose libraries
+    are not in this one."""
 
-    threads: int
-    lanes: int
-    window: int
-
-
-LANES = tuple(Lane(threads, lanes, window) for threads, lanes in ((2, 1), (1, 2)) for window in (16, 256))
-
-
-def unique_texts(path: Path, column: str, count: int, seed: int) -> list[str]:
-    """`count` texts, no two equal: the file's texts in shuffled rounds, each with a suffix."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or column not in rows[0]:
-        raise ConfigError(f"{path} has no column {column!r}")
-    texts = [row[column] for row in rows if row.get("split", "test") == "test"] or [row[column] for row in rows]
-    rng = random.Random(seed)
-    order: list[str] = []
-    while len(order) < count:
-        rng.shuffle(texts)
-        order += texts
-    return [f"{text} {rng.randrange(36**3):x}{number}" for number, text in enumerate(order[:count])]
+    data: Path
+    peers: Sequence[str] = PEERS
+    rounds: int = 3
+    seconds: float = 60.0
+    seed: int = 0
+    text_column: str = "text"
+    label_column: str = "label"
+    oos_label: str | None = None
+    pythons: Sequence[str] = ()
 
 
-def session_rate(encoder: Encoder, texts: Sequence[str], window: int, seconds: float) -> float:
-    """Texts a second, embedding window after window for at least `seconds`."""
-    started, done = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        start = done % max(1, len(texts) - window)
-        encoder.embed(texts[start : start + window])
-        done += window
-    return done / (time.perf_counter() - started)
+def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Load, probe, take turns; returns the report. Raises ConfigError, ConnectorError."""
+    unknown = [peer for peer in plan.peers if peer not in PEERS]
+    if unknown:
+        raise ConfigError(f"there is no peer {unknown[0]!r}; there are: {', '.join(PEERS)}")
+    texts = read_texts(plan.data, plan.text_column, plan.label_column)
+    pythons, left_out = _interpreters(plan, has_fast_path(wiring, app))
+    with Bed(wiring, app) as bed:
+        source, shapes = _prepare(bed, plan, texts, HEADRACE in pythons, progress)
+        rounds: dict[str, list[Round]] = {peer: [] for peer in pythons}
+        for number in range(plan.rounds):
+            order = list(pythons)
+            for peer in order[number % len(order) :] + order[: number % len(order)]:  # nobody is always the first
+                rounds[peer].append(_one_round(bed, source, plan, peer, pythons[peer], shapes[0]["shape"], number, progress))
+        labels = [each.label for each in unique_texts(texts, source.texts, plan.seed)]
+    return _report(plan, source, rounds, left_out, labels, shapes)
 
 
-def bare_session(onnx: bytes, tokenizer_json: str, max_tokens: int, texts: Sequence[str], seconds: float) -> tuple[float, Lane]:
-    """The best lane's rate over at least `seconds`."""
-    rates: dict[Lane, float] = {}
-    for lane in LANES:
-        encoder = Encoder.from_bytes(onnx, tokenizer_json, max_tokens=max_tokens, threads=lane.threads, lanes=lane.lanes)
-        encoder.embed(texts[:64])
-        rates[lane] = session_rate(encoder, texts, lane.window, PROBE_SECONDS)
-    best = max(rates, key=lambda lane: rates[lane])
-    encoder = Encoder.from_bytes(onnx, tokenizer_json, max_tokens=max_tokens, threads=best.threads, lanes=best.lanes)
-    return session_rate(encoder, texts, best.window, seconds), best
+def _interpreters(plan: Plan, fast: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Peer to interpreter, and the peers that are left out, with the reason."""
+    found: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for peer in plan.peers:
+        python = interpreter_for(peer, plan.pythons)
+        if peer == HEADRACE and not fast:
+            left_out[peer] = "the model has no fast path; train it again with this version"
+        elif python is None:
+            left_out[peer] = f"no {' or '.join(LIBRARIES[peer])} here; --python names an environment that has it (bench/README.md)"
+        else:
+            found[peer] = python
+    if not found:
+        raise ConfigError(f"no peer is left to measure: {left_out}")
+    return found, left_out
 
 
-def run(wiring: Wiring, app: Application, data: Path, *, seconds: float, seed: int, progress: Progress) -> dict[str, Any]:
-    """Both, one after the other, on the model that serves `app`."""
-    registry = wiring.registry()
-    version = registry.champion(app.name)
-    if version is None:
-        raise ConfigError(f"there is no model {app.name}: run `headrace train {app.name} --data FILE --register` first")
-    encoder = load_release(registry, app.name, version).encoder
-    warm = unique_texts(data, "text", 4_096, seed)
-    progress("bare session", 0, 1)
-    session, lane = bare_session(encoder.model_bytes(), encoder.tokenizer_json, encoder.max_tokens, warm, seconds)
-    progress("bare session", 1, 1)
-    texts = unique_texts(data, "text", int(session * seconds * 1.1), seed + 1)
-    rate, spent = _worker_rate(wiring, app, version, texts, progress)
-    return {
-        "texts": len(texts),
-        "seconds_per_round": round(spent, 1),
-        "rounds": 1,
-        "texts_per_second": {"headrace_full": round(rate, 1), "session": round(session, 1)},
-        "ratios": {"headrace_full/session": round(rate / session, 3)},
-        "session": {"threads": lane.threads, "lanes": lane.lanes, "window": lane.window},
-        "cpu": _cpu(),
-        "threads": wiring.settings.threads or 0,
-    }
+def _prepare(bed: Bed, plan: Plan, texts: Sequence[LabelledText], fast: bool, progress: Progress) -> tuple[Source, list[dict[str, Any]]]:
+    """The loaded topic, and the bare session's shapes with the best first."""
+    topic, partitions, threads = f"{bed.run}.texts", bed.app.partitions, bed.wiring.settings.threads or available_cores()
+    bed.create_topic(topic, partitions)
+    version, epoch = bed.copy_model(bed.run), bed.admin.describe([topic])[topic].epoch
+    progress("loading", 0, 2)
+    load_texts(bed.config, topic, [each.text for each in unique_texts(texts, FIRST_TEXTS, plan.seed)], partitions)
+    progress("loading", 1, 2)
+    progress("probing the session", 0, 1)
+    shapes = probe_session(bed, Source(topic, epoch, partitions, FIRST_TEXTS, version, threads))
+    progress("probing the session", 1, 1)
+    best = shapes[0]["texts"] / shapes[0]["seconds"]
+    count = max(FIRST_TEXTS, int(best * (plan.seconds + WARM_UP_SECONDS + 2) * (FAST_FACTOR if fast else FULL_FACTOR)))
+    rest = unique_texts(texts, count, plan.seed)[FIRST_TEXTS:]
+    load_texts(bed.config, topic, [each.text for each in rest], partitions, FIRST_TEXTS)
+    progress("loading", 2, 2)
+    return Source(topic, epoch, partitions, count, version, threads), shapes
 
 
-def _worker_rate(
-    wiring: Wiring, app: Application, version: str, texts: Sequence[str], progress: Progress
-) -> tuple[float, float]:
-    """Events a second from the first confirmed decision to the last; a topic of its own, loaded before the worker starts."""
-    topic = f"bench.{uuid.uuid4().hex[:8]}"
-    admin, publisher = wiring.admin(), wiring.publisher()
-    admin.ensure([TopicSpec(topic, app.partitions)])
-    toml = wiring.settings.home_path / f"{topic}.toml"
-    toml.write_text(_toml(app, topic))
-    group = f"{WORKER_GROUP}-{app.name}"
-    pin(admin, group, [topic], from_beginning=True)
-    announce(wiring, wiring.registry(), app.name, version, None, by="bench")
-    before = {p: end for p, (_, end) in _offsets(admin, app.decisions_topic).items()}
-    for number, text in enumerate(texts):
-        publisher.send(topic, orjson.dumps({"text": text}), str(number).encode())
-    publisher.flush()
-    worker = subprocess.Popen([sys.executable, "-m", "headrace.cli", "worker", str(toml)], stderr=subprocess.DEVNULL)
-    try:
-        stamps = _stamps(wiring, app.decisions_topic, before, len(texts), worker, progress)
-    finally:
-        worker.terminate()
-        worker.wait(60)
-        publisher.close()
-        admin.delete([topic])
-        admin.close()
-        toml.unlink()
-    spent = (stamps[-1] - stamps[0]) / 1000
-    return len(texts) / spent, spent
-
-
-def _stamps(
-    wiring: Wiring, topic: str, before: Mapping[int, int], count: int, worker: "subprocess.Popen[bytes]", progress: Progress
-) -> list[int]:
-    """The decisions' record times, sorted, once all are there."""
-    admin, reader = wiring.admin(), wiring.reader()
-    try:
-        for done in _decided(admin, topic, before, count):
-            progress("worker on Kafka", done, count)
-            if worker.poll() is not None:
-                raise ConfigError(f"the worker left with code {worker.returncode}; start it by hand to see why")
-            time.sleep(1.0)
-        return sorted(record.timestamp_ms for record in reader.read(topic, before))
-    finally:
-        reader.close()
-        admin.close()
-
-
-def _decided(admin: Any, topic: str, before: Mapping[int, int], count: int) -> Iterator[int]:
-    deadline, last = time.monotonic() + READY_SECONDS, 0
-    while last < count:
-        done = sum(end - before.get(p, 0) for p, (_, end) in _offsets(admin, topic).items())
-        if done > last:
-            deadline = time.monotonic() + READY_SECONDS
-        if time.monotonic() > deadline:
-            raise ConfigError(f"the worker decided {done} of {count} texts and then nothing for {READY_SECONDS:.0f} s")
-        last = done
-        yield done
-
-
-def _offsets(admin: Any, topic: str) -> dict[int, tuple[int, int]]:
-    found: dict[int, tuple[int, int]] = admin.offsets(topic) if topic in admin.describe([topic]) else {}
+def _one_round(
+    bed: Bed, source: Source, plan: Plan, peer: str, python: str, shape: dict[str, Any], number: int, progress: Progress
+) -> Round:
+    stage = f"{number + 1}/{plan.rounds} {peer}"
+    progress(stage, 0, source.texts)
+    if peer == SESSION:
+        found = session_round(bed, source, plan.seconds, shape)
+    else:
+        found = kafka_round(bed, source, peer, python, plan.seconds, lambda done: progress(stage, done, source.texts))
+    progress(stage, source.texts, source.texts)
     return found
 
 
-def _toml(app: Application, topic: str) -> str:
-    heads = "\n".join(f'[[heads]]\nname = "{head.name}"\ncolumn = "{head.column}"' for head in app.heads)
-    return f'name = "{app.name}"\ntopic = "{topic}"\n[source]\ntext = "/text"\n{heads}\n'
+def _report(
+    plan: Plan,
+    source: Source,
+    rounds: Mapping[str, Sequence[Round]],
+    left_out: Mapping[str, str],
+    labels: Sequence[str | None],
+    shapes: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    rates = {peer: statistics.median(each.rate.per_second for each in found) for peer, found in rounds.items()}
+    details = _accuracies(rounds, labels, plan.oos_label)
+    return {
+        "texts": source.texts,
+        "seconds_per_round": plan.seconds,
+        "rounds": plan.rounds,
+        "texts_per_second": {peer: round(rates[peer], 1) if peer in rates else None for peer in PEERS},
+        "ratios": ratios(rates),
+        "accuracy": {peer: details.get(peer, {}).get("in_scope_accuracy") for peer in (HEADRACE, FULL)},
+        "cpu": cpu_name(),
+        "threads": source.threads,
+        "accuracy_details": details,
+        "rounds_raw": {peer: [each.report() for each in found] for peer, found in rounds.items()},
+        "session": {"best": shapes[0]["shape"], "tried": {_shape_name(each["shape"]): round(each["texts"] / each["seconds"], 1) for each in shapes}},
+        "data": plan.data.name,
+        "seed": plan.seed,
+        "partitions": source.partitions,
+        "left_out": dict(left_out),
+    }
 
 
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"
+def ratios(rates: Mapping[str, float]) -> dict[str, float]:
+    """Headrace, with and without the fast path, against everyone else who was measured."""
+    own = [peer for peer in (HEADRACE, FULL) if peer in rates]
+    return {f"{mine}/{peer}": round(rates[mine] / rate, 3) for mine in own for peer, rate in rates.items() if peer != mine}
+
+
+def _accuracies(
+    rounds: Mapping[str, Sequence[Round]], labels: Sequence[str | None], oos_label: str | None
+) -> dict[str, dict[str, Any]]:
+    """Of every peer, on the texts that Headrace decided in all of its rounds, with and without the fast path: the same
+    texts for both. Peers that got through fewer are measured on those of their own."""
+    own = [{each.number for each in one.answers} for peer in (HEADRACE, FULL) for one in rounds.get(peer, ())]
+    common = set.intersection(*own) if own else None
+    found = {}
+    for peer, each in rounds.items():
+        answers = [answer for answer in (each[0].answers if each else ()) if common is None or answer.number in common]
+        if answers:
+            found[peer] = accuracy(answers, labels, oos_label)
+    return found
+
+
+def _shape_name(shape: Mapping[str, Any]) -> str:
+    return f"{shape['sessions']} x {shape['threads']} threads, batch {shape['batch']}, window {shape['window']}" + (", spinning" if shape["spinning"] else "")

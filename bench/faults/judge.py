@@ -1,0 +1,194 @@
+"""The verdict over a campaign: a pure function of what was seen."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.faults.ledger import Committed, Decided, Entry, FaultDone, Left, Sent, Source, Worked
+
+SHOWN = 20  # ids in a breach; a count says the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Below these a campaign proves nothing and fails. kinds: names of faults that must have been seen."""
+
+    events: int = 1
+    faults: int = 1
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Figures, and every breach in words; without a breach the campaign has passed."""
+
+    figures: Mapping[str, Any]
+    faults: Sequence[Mapping[str, Any]]
+    breaches: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything held."""
+        return not self.breaches
+
+    def as_json(self) -> dict[str, Any]:
+        """What `headrace bench faults --json` prints."""
+        return {**self.figures, "passed": self.passed, "breaches": list(self.breaches), "per_fault": list(self.faults)}
+
+
+def judge(
+    ledger: Sequence[Entry], store_ids: Iterable[Source], log_ends: Mapping[int, int], *, seed: int, least: Least
+) -> Verdict:
+    """ledger: in the order of arrival. store_ids: the source event of every document in the store, one for each document.
+    log_ends: partition of the application's topic to the offset after its last event; its offsets have no gaps.
+
+    An event that stands in the log counts, also where the producer never heard of its confirmation; one that was confirmed
+    and is not in the log is lost as well. Repeats in the decisions topic are allowed after a hard fault and counted.
+    """
+    sent = [entry for entry in ledger if isinstance(entry, Sent)]
+    decided = [entry for entry in ledger if isinstance(entry, Decided)]
+    done = [entry for entry in ledger if isinstance(entry, FaultDone)]
+    left = [entry for entry in ledger if isinstance(entry, Left)]
+    idle = [entry.name for entry in ledger if isinstance(entry, Worked) and not entry.finished]
+    events = {(p, offset) for p, end in log_ends.items() for offset in range(end)} | {entry.source for entry in sent}
+    documents = Counter(store_ids)
+    first, repeats = _first_and_repeats(decided)
+    lost = sorted(events - documents.keys())
+    doubled = sorted(source for source, count in documents.items() if count > 1)
+    seen = [each for each in done if each.seen]
+    disorder = _out_of_order(first)
+    breaches = [
+        *_breach("lost: no document in the store for", lost),
+        *_breach("doubled: more than one document for", doubled),
+        *_breach("documents for events that are not in the log:", sorted(documents.keys() - events)),
+        *_breach("no decision in the topic for", sorted(events - {entry.source for entry in first})),
+        *_breach("out of order within their key:", disorder),
+        *_breach("committed before its decision was written:", _committed_early(ledger)),
+        *_breach("alive and idle at the end:", idle),
+        *_slow(seen),
+        *_repeats_after_clean_faults(done, left, repeats),
+        *_too_little(least, len(events), seen),
+    ]
+    figures = {
+        "seed": seed,
+        "kills": sum(each.kill for each in seen),
+        "outages": sum(each.outage for each in seen),
+        "faults": len(seen),
+        "faults_not_seen": len(done) - len(seen),
+        "events": len(events),
+        "lost": len(lost),
+        "duplicated": sum(count - 1 for count in documents.values()),
+        "out_of_order": len(disorder),
+        "repeats_in_decisions": len(repeats),
+        "idle_workers": len(idle),
+        "left_by_themselves": len(left),
+        "longest_gap_seconds": _longest_gap(first),
+    }
+    rows = [_row(each, repeats) for each in done]
+    return Verdict(figures, rows, tuple(breaches))
+
+
+def _first_and_repeats(decided: Sequence[Decided]) -> tuple[list[Decided], list[Decided]]:
+    known: set[Source] = set()
+    first: list[Decided] = []
+    repeats: list[Decided] = []
+    for entry in decided:
+        (repeats if entry.source in known else first).append(entry)
+        known.add(entry.source)
+    return first, repeats
+
+
+def _out_of_order(first: Sequence[Decided]) -> list[Source]:
+    """First decisions that came after one of a later event with the same key."""
+    latest: dict[str, Source] = {}
+    late = []
+    for entry in first:
+        if entry.source < latest.get(entry.key, entry.source):
+            late.append(entry.source)
+        else:
+            latest[entry.key] = entry.source
+    return late
+
+
+def _committed_early(ledger: Sequence[Entry]) -> list[Source]:
+    """Events below a committed position that had no decision when the position was seen."""
+    pending: dict[int, set[int]] = {}  # decided out of turn, above the first undecided offset
+    reached: dict[int, int] = {}
+    early: set[Source] = set()
+    for entry in ledger:
+        if isinstance(entry, Decided):
+            partition, offset = entry.source
+            ahead = pending.setdefault(partition, set())
+            if offset >= reached.get(partition, 0):
+                ahead.add(offset)
+            while reached.get(partition, 0) in ahead:
+                ahead.discard(reached.get(partition, 0))
+                reached[partition] = reached.get(partition, 0) + 1
+        elif isinstance(entry, Committed):
+            missing = range(reached.get(entry.partition, 0), entry.offset)
+            early.update((entry.partition, n) for n in missing if n not in pending.get(entry.partition, ()))
+    return sorted(early)
+
+
+def _longest_gap(first: Sequence[Decided]) -> float:
+    """Seconds between two new decisions, whatever their partition."""
+    times = sorted(entry.at for entry in first)
+    return round(max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0), 2)
+
+
+def _slow(seen: Sequence[FaultDone]) -> list[str]:
+    found = []
+    for each in seen:
+        if each.limit is not None and (each.recovery is None or each.recovery > each.limit):
+            took = "never" if each.recovery is None else f"after {each.recovery:.1f} s"
+            found.append(f"{each.name} (fault {each.number}): new decisions {took}, promised within {each.limit:g} s")
+    return found
+
+
+def _repeats_after_clean_faults(done: Sequence[FaultDone], left: Sequence[Left], repeats: Sequence[Decided]) -> list[str]:
+    """Not where a process left by itself meanwhile: then something was broken off, though not by the fault."""
+    found = []
+    for each in done:
+        count = _repeats_of(each, repeats)
+        undisturbed = not any(each.injected <= one.at <= each.ended for one in left)
+        if each.guarantee == "once" and count and undisturbed:
+            found.append(f"{each.name} (fault {each.number}): {count} decisions repeated, though nothing was broken off")
+    return found
+
+
+def _repeats_of(fault: FaultDone, repeats: Sequence[Decided]) -> int:
+    return sum(fault.injected <= entry.at <= fault.ended for entry in repeats)
+
+
+def _too_little(least: Least, events: int, seen: Sequence[FaultDone]) -> list[str]:
+    found = []
+    if events < least.events:
+        found.append(f"too little traffic: {events} events, at least {least.events} are needed")
+    if len(seen) < least.faults:
+        found.append(f"too few faults were seen: {len(seen)}, at least {least.faults} are needed")
+    if missing := sorted(least.kinds - {each.name for each in seen}):
+        found.append(f"never seen: {', '.join(missing)}")
+    return found
+
+
+def _breach(words: str, found: Sequence[object]) -> list[str]:
+    if not found:
+        return []
+    shown = ", ".join(f"{each[0]}-{each[1]}" if isinstance(each, tuple) else str(each) for each in found[:SHOWN])
+    return [f"{words} {len(found)}: {shown}{' ...' if len(found) > SHOWN else ''}"]
+
+
+def _row(fault: FaultDone, repeats: Sequence[Decided]) -> dict[str, Any]:
+    return {
+        "number": fault.number,
+        "fault": fault.name,
+        "seen": fault.seen,
+        "recovery_seconds": None if fault.recovery is None else round(fault.recovery, 2),
+        "limit_seconds": fault.limit,
+        "guarantee": fault.guarantee,
+        "repeats": _repeats_of(fault, repeats),
+        "seconds": round(fault.ended - fault.injected, 1),
+        "detail": fault.detail,
+    }
