@@ -36,9 +36,10 @@ class Lookout:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                self._seen.append(self._look())
+                seen: LogState | Exception = self._look()
             except Exception as error:
-                self._seen.append(error)
+                seen = error
+            self._seen.append(seen)  # the list is looked up only now: `take` may have put another one there meanwhile
             self.store_trouble = self._ask_stores()
             self._closing.wait(self._seconds)
 

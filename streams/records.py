@@ -4,7 +4,6 @@
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -187,11 +186,30 @@ class SourceReader:
         if not extra:
             return extra
         try:
-            encoded = orjson.dumps(extra)
+            size = _encoded_bytes(extra)
         except (orjson.JSONEncodeError, RecursionError):
-            extra = json.loads(clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True)).encode(), parse_constant=lambda _: None)
-            encoded = orjson.dumps(extra, default=str)
-        return extra if len(encoded) <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": len(encoded)}
+            extra, size = _encodable(extra)
+        return extra if size <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": size}
+
+
+def _encoded_bytes(extra: dict[str, Any]) -> int:
+    """Its size as JSON, as deep as it will stand in a decision: orjson refuses what is nested deeper than 254 levels."""
+    return len(orjson.dumps([[[extra]]])) - 6
+
+
+def _encodable(extra: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """What the parser took and orjson does not write: lone surrogates and NaN replaced, huge integers as text; what is
+    nested too deeply is dropped, and the names are kept."""
+    try:
+        plain = clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True))
+        found = json.loads(plain, parse_constant=lambda _: None, parse_int=_integer)
+        return found, _encoded_bytes(found)
+    except (orjson.JSONEncodeError, RecursionError, ValueError):
+        return {"headrace_dropped_fields": [clean_text(name)[:100] for name in list(extra)[:50]]}, 0
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) < 20 and -(2**63) <= int(digits) < 2**64 else digits
 
 
 def compile_pointer(pointer: str) -> Callable[[Any], Any]:
@@ -243,7 +261,7 @@ def _milliseconds(at: Any, fallback_ms: int) -> int:
             found = parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp() * 1000
         except (ValueError, OverflowError):
             found = None
-    elif isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
+    elif isinstance(at, int | float) and not isinstance(at, bool) and abs(at) < 1e15:  # false of NaN as well
         found = float(at) if abs(at) > 1e11 else float(at) * 1000
     if found is None or abs(found - fallback_ms) > TIME_SPAN_MS:
         return max(fallback_ms, 0)

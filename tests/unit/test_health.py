@@ -1,4 +1,5 @@
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -187,3 +188,23 @@ def test_a_lookout_reports_failures_and_goes_on() -> None:
         seen += lookout.take()
     lookout.close()
     assert isinstance(seen[0], OSError) and seen[1] == LOG
+
+
+def test_a_look_that_ends_after_a_take_is_not_lost() -> None:
+    looking, go_on = threading.Event(), threading.Event()
+
+    def look() -> LogState:
+        looking.set()
+        go_on.wait(5)
+        return LogState("c1", {})
+
+    lookout = Lookout(look, [], 60)
+    lookout.start()
+    assert looking.wait(5)
+    assert lookout.take() == []
+    go_on.set()
+    deadline = time.monotonic() + 5
+    while not (seen := lookout.take()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    lookout.close()
+    assert seen == [LogState("c1", {})]

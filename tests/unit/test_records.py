@@ -1,12 +1,13 @@
 import json
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import MessageError
 from streams.application import Source
-from streams.records import SourceReader, SourceText, clean_text, cut_text, decision_id, format_time
+from streams.records import SourceReader, clean_text, cut_text, decision_id, format_time
 
 SUPPORT = Source(key="/conversation_id")
 NOW = 1_764_000_000_000
@@ -99,8 +100,6 @@ def test_unknown_fields_are_kept_as_extra_and_huge_ones_are_marked() -> None:
 
 def test_extra_with_lone_surrogates_can_be_written_again() -> None:
     source = SourceReader(SUPPORT).parse(b'{"text": "x", "note": "\\ud800"}', None, NOW)
-    import orjson
-
     assert orjson.dumps(SourceReader(SUPPORT).extra(source))
 
 
@@ -117,3 +116,19 @@ def test_a_user_event_needs_no_text_but_must_be_an_object() -> None:
     with pytest.raises(MessageError) as caught:
         SourceReader(SUPPORT).parse_event(b"[1]", None, NOW)
     assert caught.value.reason == "not_object"
+
+
+@pytest.mark.parametrize(
+    "note",
+    ['"\\ud800"', "1" + "0" * 400, "NaN", "[" * 251 + "]" * 251, "[" * 253 + "]" * 253, "1e999", "18446744073709551616"],
+    ids=["lone surrogate", "huge integer", "NaN", "nested at the limit", "nested past the limit", "infinity", "past 64 bits"],
+)
+def test_any_extra_field_that_can_be_parsed_can_be_written_within_a_decision(note: str) -> None:
+    reader = SourceReader(SUPPORT)
+    source = reader.parse(f'{{"text": "x", "note": {note}}}'.encode(), None, NOW)
+    assert orjson.loads(orjson.dumps({"extra": reader.extra(source)}))["extra"]
+
+
+@pytest.mark.parametrize("at", ["1" + "0" * 400, "-1e308", "NaN", "1e16", "true"])
+def test_a_time_that_makes_no_sense_gives_the_records_own(at: str) -> None:
+    assert SourceReader(SUPPORT).parse(f'{{"text": "x", "at": {at}}}'.encode(), None, NOW).at_ms == NOW
