@@ -7,7 +7,7 @@
     processes  the product's own commands as processes: start, stop, kill
     traffic    a paced producer, and readers of decisions and alerts
     releases   releases to promote, and broken ones
-    rows       the faults: prepare, inject, is_seen, heal, guarantee
+    fault      what a fault is: prepare, inject, is_seen, heal, guarantee; process_rows, service_rows: the faults; rows: all
     campaign   shuffles the rows and runs them one after the other, gated by progress
     hostile    records that nobody should send
 """

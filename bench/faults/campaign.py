@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.faults.fault import Fault
 from bench.faults.judge import Least, Verdict, judge
 from bench.faults.ledger import FaultDone, Left, Sent, Source, Worked
-from bench.faults.rows import ROWS, Fault
+from bench.faults.rows import ROWS
 from bench.faults.scene import NAME, PARTITIONS, Ground, Scene
 from bench.faults.traffic import source_of
 from bench.faults.waiting import TimedOut, wait_until
@@ -167,14 +168,15 @@ def _look_who_works(scene: Scene, before: Mapping[str, int]) -> None:
     """Each worker with what it finished since. One that has no partition has none to be had: there are more than workers."""
 
     def moved() -> bool:
-        return all(worker.finished() > before[worker.name] for worker in scene.workers)
+        return all(worker.finished() != before[worker.name] for worker in scene.workers)
 
     try:
         wait_until(moved, 10.0, lambda: "")
     except TimedOut:
         pass  # the judge says who
     for worker in scene.workers:
-        finished = worker.finished() - before[worker.name]
+        now = worker.finished()
+        finished = now - before[worker.name] if now >= before[worker.name] else now  # started again meanwhile: it counts from 0
         scene.ledger.append(Worked(worker.name, len(worker.partitions(scene.app.topic)), finished, time.monotonic()))
 
 
