@@ -110,6 +110,7 @@ class Engine:
         self._watermark: Watermark[Delivery] = Watermark()
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
+        self.positions: dict[Partition, int] = {}  # next offset to read, where something was acknowledged
         self.finished_events = 0
         self.last_progress = time.monotonic()
 
@@ -150,6 +151,7 @@ class Engine:
     def assign(self, partitions: Iterable[Partition]) -> None:
         """A new assignment begins: acknowledgements of older deliveries no longer count."""
         self._watermark.assign(partitions)
+        self.positions.clear()
 
     async def release(self, partitions: Iterable[Partition], timeout_seconds: float, commit: Callable[[], Awaitable[None]]) -> None:
         """Partitions are being taken away: forget what has not entered a stage (the next owner decides it), finish and
@@ -161,6 +163,8 @@ class Engine:
             await self.drain(timeout_seconds)
             await commit()
             self._watermark.revoke(lost)
+            for partition in lost:
+                self.positions.pop(partition, None)
         finally:
             self._releasing = False
             self._progressed.set()
@@ -235,4 +239,6 @@ class Engine:
             self.finished_events += len(batch)
             self.last_progress = time.monotonic()
             self._let_go(batch)  # first: who acknowledges looks at the room that is left
-            self._acknowledge(self._watermark.complete([each.ticket for each in batch if each.ticket is not None]))
+            free = self._watermark.complete([each.ticket for each in batch if each.ticket is not None])
+            self.positions.update(((each.topic, each.partition), each.offset + 1) for each in free)
+            self._acknowledge(free)

@@ -166,6 +166,7 @@ def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in
 
         async def commit() -> None:
             happened.append("committed")
+            assert engine.positions == {("texts", 0): len(acknowledged)}
 
         engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(batch_events=2))
         engine.start()
