@@ -95,7 +95,7 @@ def _prepared(
 
 
 def _delivery(record: Record) -> Delivery:
-    return Delivery(record.topic, record.partition, record.offset, record.key, record.value, record.timestamp_ms, None)
+    return Delivery(record.topic, record.partition, record.offset, record.key, record.value, record.timestamp_ms)
 
 
 def _outcome(delivery: Delivery) -> Outcome:

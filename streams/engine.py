@@ -34,7 +34,7 @@ RETRY_SECONDS = 60.0  # a retriable error (store or broker away) is tried again 
 
 @dataclass(slots=True)
 class Delivery:
-    """A record as it came in. handle: what acknowledges it (a Faust event). result: what the stages make of it."""
+    """A record as it came in. result: what the stages make of it."""
 
     topic: str
     partition: int
@@ -42,7 +42,6 @@ class Delivery:
     key: bytes | None
     value: bytes | None
     timestamp_ms: int
-    handle: Any
     urgent: bool = False
     headers: Sequence[tuple[str, bytes]] = ()
     result: Any = None
@@ -168,6 +167,10 @@ class Engine:
         finally:
             self._releasing = False
             self._progressed.set()
+
+    def is_outstanding(self, partition: Partition) -> bool:
+        """Whether something of a partition was taken and is not acknowledged."""
+        return self._watermark.is_in_flight(partition)
 
     async def drain(self, timeout_seconds: float) -> int:
         """Wait until all that was taken is acknowledged. Returns how many events were unfinished at the deadline."""

@@ -10,8 +10,8 @@ import faust
 from faust.types import TP
 
 from streams.engine import Acknowledge, Delivery, Engine
-from streams.gate import MAX_POLL_RECORDS, Gate
 from streams.faust_positions import cut_partitions, positions
+from streams.gate import MAX_POLL_RECORDS, Gate
 from streams.producer import BATCH_BYTES
 from streams.watchdog import RoleState
 
@@ -20,13 +20,14 @@ log = logging.getLogger(__name__)
 SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
 HEARTBEAT_SECONDS = 2.0
 COMMIT_SECONDS = 1.0
+COMMIT_LIMIT_SECONDS = 5.0
 REVOKE_DRAIN_SECONDS = 7.0  # within the session timeout, so that the group does not expel us while we finish
 REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
 
 
 def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", credentials: Any = None) -> faust.App:
     """A Faust app without tables, web server or topic creation of its own. broker: `kafka://host:port;...`."""
-    return faust.App(
+    app = faust.App(
         app_id,
         broker=broker,
         broker_credentials=credentials,
@@ -40,7 +41,7 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         consumer_group_instance_id=f"{instance}-{app_id}" if instance else None,
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
-        broker_commit_interval=COMMIT_SECONDS,
+        broker_commit_interval=3_600.0,  # nothing to commit there: see Role
         broker_request_timeout=30.0,
         consumer_max_fetch_size=4_194_304,
         stream_wait_empty=False,
@@ -52,6 +53,9 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         producer_max_request_size=REQUEST_MAX_BYTES,
         producer_acks=-1,
     )
+    for sensor in list(app.sensors):  # Faust's monitor: ours are streams.metrics
+        app.sensors.remove(sensor)
+    return app
 
 
 class Role:
@@ -74,11 +78,12 @@ class Role:
         self.app = app
         self.may_take_long = may_take_long
         self.name = str(app.conf.id)
-        self.engine = make_engine(self._acknowledge)
+        self.engine = make_engine(self._acknowledged)
         self.topics = (*topics, *urgent_topics)
         self.gate = Gate()
         cast(Any, app.transport).gate = self.gate
         self._closing = False
+        self._committing: asyncio.Task[None] | None = None
         self._add_agent(topics, urgent=False)
         if urgent_topics:
             self._add_agent(urgent_topics, urgent=True)
@@ -98,7 +103,7 @@ class Role:
                 await self.engine.submit(
                     Delivery(
                         message.topic, message.partition, message.offset, message.key, message.value,
-                        int(message.timestamp * 1000), event, urgent, _headers(message),
+                        int(message.timestamp * 1000), urgent, _headers(message),
                     )
                 )  # fmt: skip
 
@@ -108,10 +113,13 @@ class Role:
         """Join the group and begin. Raises BrokerUnavailable when the broker does not answer."""
         self.engine.start()
         await self.app.start()
+        self._committing = asyncio.create_task(self._commit_often(), name=f"{self.name}-commit")
 
     async def stop(self, timeout_seconds: float) -> int:
         """Finish what is in flight, commit, leave the group. Returns how many events stayed unfinished."""
         self._closing = True
+        if self._committing is not None:
+            self._committing.cancel()
         unfinished = await self.engine.drain(timeout_seconds)
         await self._commit()
         await self.engine.abort()
@@ -124,20 +132,27 @@ class Role:
             return self.engine.failure
         return self.app.crash_reason if self.app.crashed else None
 
-    def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        consumer = self.app.consumer
-        for delivery in deliveries:
-            delivery.handle.message.ack(consumer)
+    def _acknowledged(self, _: Sequence[Delivery]) -> None:
+        """The engine keeps the positions; here only the gate is told that there is room again."""
         self.gate.open()
 
+    async def _commit_often(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            await self._commit()
+
     async def _commit(self) -> None:
-        """Commit what the engine knows. Faust's own commit forgets, before it tells us of a revoke, what was acknowledged
-        since its last one, and does nothing while another is on its way: 4 to 30 events were decided again each time."""
+        """Commit the engine's positions. Nothing is acknowledged to Faust: its own commit goes past unfinished events, forgets
+        at a revoke what was acknowledged since its last one, and does nothing while another is on its way (4 to 30 events
+        were decided again at each rebalance)."""
         consumer: Any = self.app.consumer
+        committed = consumer._committed_offset
         offsets = {TP(*partition): offset for partition, offset in self.engine.positions.items()}
+        offsets = {tp: offset for tp, offset in offsets.items() if committed.get(tp) != offset}
         try:
             if offsets and consumer.assignment():  # committing with nothing assigned crashes the consumer
-                await asyncio.wait_for(consumer._commit(offsets), 5.0)
+                if await asyncio.wait_for(consumer._commit(offsets), COMMIT_LIMIT_SECONDS):
+                    committed.update(offsets)
         except Exception as error:
             log.warning("%s: positions not committed, some events will be decided again: %r", self.name, error)
 
@@ -157,7 +172,7 @@ class Role:
         """What the watchdog is told. Call on the event loop."""
         return RoleState(
             self.name,
-            positions(self.app, self.gate),
+            positions(self.app, self.gate, self.engine.is_outstanding),
             self.engine.finished_events,
             self.engine.in_flight,
             may_take_long=self.may_take_long,

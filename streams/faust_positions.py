@@ -4,7 +4,7 @@ Both keep it in attributes of their own (no public call gives all of it without 
 reads them, so that an update of either library breaks here and in its test.
 """
 
-from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -14,19 +14,21 @@ from streams.watchdog import Position
 from streams.watermark import Partition
 
 
-def positions(app: faust.App, gate: Gate) -> dict[Partition, Position] | None:
-    """Of each partition that this member was given; None while it has no place in the group. Call on the app's loop."""
+def positions(app: faust.App, gate: Gate, is_outstanding: Callable[[Partition], bool]) -> dict[Partition, Position] | None:
+    """Of each partition that this member was given; None while it has no place in the group. Call on the app's loop.
+
+    is_outstanding: whether the engine holds something of a partition that is not acknowledged.
+    """
     consumer: Any = app._consumer
     subscription = _subscription(app)
     if subscription is None or subscription.assignment is None or subscription._reassignment_in_progress:
         return None
-    unfinished = Counter(message.tp for message in consumer.unacked if not message.acked)
     found = {}
     for tp in list(subscription.assignment.tps):
         state = subscription.assignment.state_value(tp)
         committed, delivered = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
         read = state.position if state is not None and state.has_valid_position else None
-        outstanding = unfinished[tp] > 0 or (delivered is not None and delivered > (committed or 0))
+        outstanding = is_outstanding((tp.topic, tp.partition)) or (delivered is not None and delivered > (committed or 0))
         found[tp.topic, tp.partition] = Position(committed, read, outstanding, not gate.is_open(tp.topic))
     return found
 

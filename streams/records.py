@@ -3,6 +3,7 @@
 `SourceReader` is the gate for other people's records: it gives a text or raises MessageError, never anything else.
 """
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -114,7 +115,13 @@ def decision_id(topic: str, epoch: str, partition: int, offset: int) -> str:
 
 def format_time(at_ms: int) -> str:
     """RFC 3339, UTC, milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, millisecond = divmod(at_ms, 1000)
+    return f"{_format_second(second)}.{millisecond:03d}Z"
+
+
+@functools.lru_cache(4_096)  # the texts of a batch come from a few seconds
+def _format_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def clean_text(text: str) -> str:

@@ -73,6 +73,10 @@ class Watermark(Generic[H]):
                 free.append(queue.popleft().handle)
         return free
 
+    def is_in_flight(self, partition: Partition) -> bool:
+        """Whether a delivery of this partition is not acknowledged yet."""
+        return bool(self._in_flight.get(partition))
+
     def in_flight(self) -> int:
         """Deliveries of owned partitions that are not acknowledged yet."""
         return sum(len(queue) for queue in self._in_flight.values())

@@ -38,7 +38,7 @@ def application(**fields: Any) -> Application:
 
 def deliveries(texts: Sequence[str], written_ms: int = NOW_MS) -> list[Delivery]:
     return [
-        Delivery("support.chats", 0, offset, f"k{offset}".encode(), orjson.dumps({"text": text}), written_ms, None)
+        Delivery("support.chats", 0, offset, f"k{offset}".encode(), orjson.dumps({"text": text}), written_ms)
         for offset, text in enumerate(texts)
     ]
 

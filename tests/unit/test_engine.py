@@ -11,7 +11,7 @@ from streams.engine import Bounds, Delivery, Engine, Stage
 
 
 def delivery(offset: int, partition: int = 0, value: bytes = b"x") -> Delivery:
-    return Delivery("texts", partition, offset, None, value, 0, offset)
+    return Delivery("texts", partition, offset, None, value, 0)
 
 
 class Away(HeadraceError):
