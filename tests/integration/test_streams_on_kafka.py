@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Headrace, documents, texts_file, wait_for
+from harness import Headrace, MakeHome, documents, texts_file, wait_for
 from real_services import start_or_skip
 
 from connectors import services
