@@ -12,7 +12,7 @@ COMPOSE_SCHEMA := docker-compose==1.29.2
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q,$(BIN)/python -m pip install -q --disable-pip-version-check)
 
-.PHONY: help setup setup-dev setup-train demo check test test-all accuracy clean
+.PHONY: help setup setup-dev setup-train setup-gpu demo check test test-all accuracy clean
 
 help: ## these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -37,6 +37,13 @@ setup-dev: $(VENV)/.dev-$(EXTRAS) ## and what tests and checks need; EXTRAS=trai
 
 setup-train: setup ## and what fine-tuning needs: torch, transformers (5.5 GB)
 	@$(INSTALL) -c constraints.txt -e ".[train]"
+
+# the two runtimes overwrite each other's files: both go, and the GPU's comes back whole
+setup-gpu: setup ## and what an NVIDIA GPU needs, in place of the CPU's runtime: onnxruntime-gpu, CUDA, cuDNN (docs/gpu.md)
+	@$(INSTALL) -c constraints.txt -e ".[gpu]"
+	@$(BIN)/python -m pip uninstall -q -y onnxruntime onnxruntime-gpu
+	@$(INSTALL) "onnxruntime-gpu[cuda,cudnn]>=1.22,<2"
+	@echo "headrace: \`headrace doctor\` says whether a GPU is usable"
 
 demo: setup ## the whole idea on this machine, about two minutes
 	@$(BIN)/headrace demo

@@ -33,6 +33,7 @@ from bench.rounds import (
 from bench.texts import LabelledText, read_texts, unique_texts
 from headrace.wiring import Wiring
 from models.encoder import available_cores
+from models.encoder_device import cards_of_driver
 from models.errors import ConfigError
 from streams.application import Application
 
@@ -71,7 +72,7 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
             for peer in order[number % len(order) :] + order[: number % len(order)]:  # nobody is always the first
                 rounds[peer].append(_one_round(bed, source, plan, peer, pythons[peer], shapes[0]["shape"], number, progress))
         labels = [each.label for each in unique_texts(texts, source.texts, plan.seed)]
-    return _report(plan, source, rounds, left_out, labels, shapes)
+    return _report(plan, source, rounds, left_out, labels, shapes) | _device(wiring.settings.device)
 
 
 def _interpreters(plan: Plan, fast: bool) -> tuple[dict[str, str], dict[str, str]]:
@@ -121,6 +122,11 @@ def _one_round(
         found = kafka_round(bed, source, peer, python, plan.seconds, lambda done: progress(stage, done, source.texts))
     progress(stage, source.texts, source.texts)
     return found
+
+
+def _device(setting: str) -> dict[str, Any]:
+    """Where Headrace's encoder may run, for the report: the setting, and the cards that the driver names."""
+    return {"device": setting, "cards": [] if setting == "cpu" else [name for name, _ in cards_of_driver()]}
 
 
 def _report(

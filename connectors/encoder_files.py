@@ -29,14 +29,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from connectors.errors import EncoderUnavailable
-from models.encoder import Encoder, choose_device
+from models.encoder import Encoder
 from models.encoder_graph import GRAPH_VERSION, build_encoder_graph
+from models.encoder_precision import HALF_VERSION, build_half_graph
 from models.quantization import QUANTIZATION_VERSION, quantize_encoder
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_ENCODER: Final = "all-MiniLM-L6-v2"
-Precision = Literal["int8", "fp32"]
+Precision = Literal["int8", "fp32", "fp16"]
 
 _MODEL_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 _FETCH_SECONDS: Final = 300
@@ -107,7 +108,7 @@ def load_encoder(
     source: EncoderSource,
     *,
     cache: Path,
-    precision: Precision | None = None,
+    precision: Literal["int8", "fp32"] = "int8",
     threads: int | None = None,
     lanes: int | None = None,
     device: str = "cpu",
@@ -115,20 +116,29 @@ def load_encoder(
 ) -> Encoder:
     """The encoder that serves, built on first use and then read from `cache`.
 
-    precision: None takes int8 on a CPU and fp32 on a GPU. calibration: texts that fix the INT8 scales; None takes
-    Headrace's own, so that all applications share one encoder file. threads, lanes, device: see `Encoder.from_bytes`.
+    precision: of the file that serves on a CPU; a GPU computes FP16. calibration: texts that fix the INT8 scales; None
+    takes Headrace's own, so that all applications share one encoder file. threads, lanes, device: see `Encoder.from_bytes`.
     Raises EncoderUnavailable, ModelError.
     """
-    wanted = precision or ("fp32" if choose_device(device) == "cuda" else "int8")
     texts = default_calibration_texts() if calibration is None else list(calibration)
     return Encoder.from_bytes(
-        _built(source, cache, wanted, texts if wanted == "int8" else []),
+        _built(source, cache, precision, texts if precision == "int8" else []),
         source.tokenizer_json,
         max_tokens=source.max_tokens,
         threads=threads,
         lanes=lanes,
         device=device,
+        half=None if device == "cpu" else lambda: _built(source, cache, "fp16", []),  # a release packed on it would carry it
     )
+
+
+def half_graph_of(int8_sha256: str, source: EncoderSource, *, cache: Path) -> bytes | None:
+    """The FP16 graph of the encoder whose INT8 file has this hash: out of `source`, where it is that one, else None.
+
+    Both files are built on first use and then read from `cache`. Raises EncoderUnavailable, ModelError.
+    """
+    int8 = _built(source, cache, "int8", default_calibration_texts())
+    return _built(source, cache, "fp16", []) if hashlib.sha256(int8).hexdigest() == int8_sha256 else None
 
 
 def build_onnx(source: EncoderSource, precision: Precision, calibration: Sequence[str]) -> bytes:
@@ -138,6 +148,8 @@ def build_onnx(source: EncoderSource, precision: Precision, calibration: Sequenc
         return quantize_encoder(
             weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
         )
+    if precision == "fp16":
+        return build_half_graph(weights, source.config)
     content: bytes = build_encoder_graph(weights, source.config).SerializeToString()
     return content
 
@@ -252,6 +264,8 @@ def _cache_key(source: EncoderSource, precision: str, calibration: Sequence[str]
         "calibration": list(calibration),
         "max_tokens": source.max_tokens,
     }
+    if precision == "fp16":
+        parts["half_version"] = HALF_VERSION
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

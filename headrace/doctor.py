@@ -1,14 +1,18 @@
 """Checks every part that Headrace stands on: each finding is ok or says what to do."""
 
+import contextlib
 import importlib.metadata
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import onnxruntime as ort
 
 from connectors.ports import SearchQuery
 from headrace.models_home import default_encoder
 from headrace.wiring import Wiring
+from models.encoder_device import CUDA, cards_of_driver
 from models.errors import HeadraceError
 from streams import topics
 from streams.application import Application
@@ -32,13 +36,14 @@ class Finding:
 def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
     """All checks; one that fails does not keep the next from running."""
     findings: list[Finding] = []
-    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+    checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
         ("settings", lambda: _settings(wiring)),
         ("broker", lambda: _broker(wiring, apps)),
         ("store", lambda: _store(wiring)),
         ("registry", lambda: _registry(wiring, apps)),
         ("encoder", lambda: _encoder(wiring)),
-        ("onnxruntime", _runtimes),
+        ("onnxruntime", lambda: [runtimes_finding(installed_runtimes())]),
+        ("device", lambda: [device_finding(wiring.settings.device)]),
         ("disk", lambda: _disk(wiring)),
     ]
     for what, check in checks:
@@ -102,20 +107,42 @@ def _encoder(wiring: Wiring) -> Iterator[Finding]:
     yield Finding("encoder", True, f"{wiring.settings.encoder}, {encoder.dimensions} dimensions, INT8 sha256 {encoder.sha256[:12]}")
 
 
-def _runtimes() -> Iterator[Finding]:
-    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+def installed_runtimes() -> dict[str, str]:
+    """Version by name of each package that brings the module onnxruntime."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def runtimes_finding(installed: Mapping[str, str]) -> Finding:
+    """Two of them overwrite each other's files: which one runs is then chance."""
     if len(installed) > 1:
-        yield Finding("onnxruntime", False, "onnxruntime and onnxruntime-gpu overwrite each other: uninstall both, then install one")
-    else:
-        yield Finding("onnxruntime", True, f"{installed[0]} {importlib.metadata.version(installed[0])}")
+        return Finding(
+            "onnxruntime",
+            False,
+            "onnxruntime and onnxruntime-gpu overwrite each other: `pip uninstall -y onnxruntime onnxruntime-gpu`, then install "
+            "onnxruntime-gpu[cuda,cudnn] for a GPU, or onnxruntime for the CPU (docs/gpu.md)",
+        )
+    return Finding("onnxruntime", True, ", ".join(f"{name} {version}" for name, version in installed.items()) or "of another package")
 
 
-def _is_installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def device_finding(
+    device: str, providers: Sequence[str] | None = None, cards: Callable[[], Sequence[tuple[str, int]]] = cards_of_driver
+) -> Finding:
+    """Whether the encoder runs where HEADRACE_DEVICE says. providers: onnxruntime's, None asks it. cards: name and free bytes."""
+    has_cuda = CUDA in (ort.get_available_providers() if providers is None else providers)
+    if device == "cpu" or (device == "auto" and not has_cuda):
+        return Finding("device", True, f"{device}: INT8 on the CPU")
+    if not has_cuda:
+        return Finding("device", False, "cuda is set and this onnxruntime is for CPUs, so INT8 on the CPU serves: install the extra gpu (docs/gpu.md)")
+    found = cards()
+    if not found:
+        return Finding(
+            "device", device == "auto", f"{device}: no GPU answers (driver, nvidia-ml-py), INT8 on the CPU serves unless CUDA finds one (docs/gpu.md)"
+        )
+    return Finding("device", True, f"{device}: FP16 on " + ", ".join(f"{name} ({free / 1e9:.1f} GB free)" for name, free in found))
 
 
 def _disk(wiring: Wiring) -> Iterator[Finding]:

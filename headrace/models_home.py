@@ -8,13 +8,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from connectors.encoder_files import EncoderSource, half_graph_of, load_encoder, locate_encoder
 from connectors.errors import TopicMismatch
-from connectors.encoder_files import EncoderSource, load_encoder, locate_encoder
 from connectors.ports import ReleaseRegistry
 from headrace.wiring import Wiring
-from models.bundle import read_reference
+from models.bundle import HalfGraphs, read_reference
 from models.encoder import Encoder
-from models.errors import ConfigError, ConnectorError
+from models.errors import ConfigError, ConnectorError, ModelError
 from retrain.quick import Progress, no_progress
 from streams.application import Application
 from streams.outcomes import wall_clock_ms
@@ -37,6 +37,22 @@ def encoder_source(wiring: Wiring) -> EncoderSource:
     if folder.is_dir():
         return locate_encoder(folder.name, folder=folder, cache=cache)
     return locate_encoder(wiring.settings.encoder, cache=cache)
+
+
+def half_graphs(wiring: Wiring) -> HalfGraphs:
+    """Where a GPU gets the FP16 weights of a release that carries none: from the configured encoder, if it is that one.
+
+    Without its files a warning says so and the answer is None: the release then serves in INT8 on the CPU.
+    """
+
+    def find(int8_sha256: str) -> bytes | None:
+        try:
+            return half_graph_of(int8_sha256, encoder_source(wiring), cache=wiring.settings.cache.expanduser())
+        except (ConnectorError, ModelError) as error:
+            log.warning("no FP16 weights can be made: %s", error)
+            return None
+
+    return find
 
 
 def champion_or_first(wiring: Wiring, registry: ReleaseRegistry, app: Application, progress: Progress = no_progress) -> str:

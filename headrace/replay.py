@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.kafka import KafkaAdmin
 from headrace.model_commands import split_name
+from headrace.models_home import half_graphs
 from headrace.replay_collecting import Replayed, take
 from headrace.replay_labels import TrueLabels, is_file, labels_from_file, labels_from_topic
 from headrace.replay_metrics import comparison_figures, release_figures
@@ -116,7 +117,7 @@ def _classifiers(wiring: Wiring, order: ReplayOrder) -> list[Classifier]:
         if names[0] == names[1]:
             raise ConfigError(f"--model and --against are both {names[0][0]}@{names[0][1]}: give two releases")
     settings = wiring.settings
-    found = [load_release(registry, *name, threads=settings.threads, device=settings.device) for name in names]
+    found = [load_release(registry, *name, threads=settings.threads, device=settings.device, half=half_graphs(wiring)) for name in names]
     for classifier in found:
         if order.app.head_names[0] not in classifier.heads:
             raise ConfigError(

@@ -12,7 +12,7 @@ from connectors.ports import DecisionStore
 from headrace import start_positions
 from headrace.health import Health
 from headrace.lookout import BrokerLook, Lookout
-from headrace.models_home import announce, champion_or_first, release_reference
+from headrace.models_home import announce, champion_or_first, half_graphs, release_reference
 from headrace.recommending import recommend_handler
 from headrace.retraining import RetrainJob
 from headrace.watch import Watch, look_seconds
@@ -204,6 +204,7 @@ class RoleBuilder:
             threads=settings.threads,
             device=settings.device,
             encoder=shared,
+            half=half_graphs(self._wiring),
         )
         self._shared_encoder = classifier.encoder
         return classifier

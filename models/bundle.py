@@ -1,7 +1,8 @@
 """What a release consists of: a manifest (JSON) and content-addressed files. Bytes in, bytes out; never pickle.
 
 files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>` (safetensors),
-            `fast_path` (safetensors) where the release has one
+            `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
+            fine-tuned: the default one's is made from its own weights
 encoder     max_tokens, dimensions
 heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
 fast_path   heads with temperature and threshold, what was measured; null where no text can be decided by n-grams alone
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from models.card_proof import serve_with_card_if_proved
 from models.classifier import Classifier
 from models.encoder import Encoder
 from models.errors import ModelError, ReleaseCorrupt
@@ -28,7 +30,10 @@ from models.fast_path import FastPath
 from models.heads import Floats, Head
 from models.ngrams import HASHING, NgramVocabulary, find_ngrams
 
+HalfGraphs = Callable[[str], bytes | None]
+
 FORMAT: Final = 1
+HALF_ROLE: Final = "encoder-fp16"
 GOLDEN_TOLERANCE: Final = (
     0.25  # of a logit; other processors round integers otherwise, a wrong file is off by whole units
 )
@@ -45,6 +50,8 @@ class Reference:
     distances: (texts,), cosine distance to the nearest centroid of the folds that the text was not in.
     confidence: (texts,), calibrated probability of the label decided by a head that was not trained on the text.
     embeddings: (up to 1000, dimensions), a sample. label_shares: (labels,).
+    fast: bool (texts,), whether a fast path that was not trained on the text decides it; None without a fast path.
+    full_embeddings: (up to 1000, dimensions), a sample of the texts that it leaves to the encoder; None likewise.
     """
 
     centroids: Floats
@@ -52,18 +59,26 @@ class Reference:
     confidence: Floats
     embeddings: Floats
     label_shares: Floats
+    fast: NDArray[np.bool_] | None = None
+    full_embeddings: Floats | None = None
 
     def to_bytes(self) -> bytes:
         """As safetensors, under the names that `read_reference` gives."""
-        return save(
-            {
-                "centroids": np.ascontiguousarray(self.centroids, dtype=np.float32),
-                "reference_distances": np.ascontiguousarray(self.distances, dtype=np.float32),
-                "reference_confidence": np.ascontiguousarray(self.confidence, dtype=np.float32),
-                "reference_embeddings": np.ascontiguousarray(self.embeddings, dtype=np.float16),
-                "label_shares": np.ascontiguousarray(self.label_shares, dtype=np.float32),
-            }
-        )
+        return save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()})
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `read_reference` gives back."""
+        arrays: dict[str, NDArray[Any]] = {
+            "centroids": self.centroids.astype(np.float32),
+            "reference_distances": self.distances.astype(np.float32),
+            "reference_confidence": self.confidence.astype(np.float32),
+            "reference_embeddings": self.embeddings.astype(np.float16),
+            "label_shares": self.label_shares.astype(np.float32),
+        }
+        if self.fast is not None and self.full_embeddings is not None:
+            arrays["reference_fast"] = self.fast.astype(np.uint8)
+            arrays["reference_full_embeddings"] = self.full_embeddings.astype(np.float16)
+        return arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,9 @@ def pack(
     }
     if classifier.fast_path is not None:
         contents["fast_path"] = classifier.fast_path.to_bytes()
+    half = encoder.half_bytes()
+    if half is not None:
+        contents[HALF_ROLE] = half
     hashes = {role: hashlib.sha256(content).hexdigest() for role, content in contents.items()}
     manifest = {
         "format": FORMAT,
@@ -125,11 +143,13 @@ def unpack(
     threads: int | None = None,
     encoder: Encoder | None = None,
     device: str = "cpu",
+    half: HalfGraphs | None = None,
 ) -> Classifier:
     """Load a release, with every hash verified and the golden texts replayed.
 
     manifest: its exact bytes. blob: gives a file by its sha256. version: None takes the manifest's own.
-    encoder: one that is loaded already; used when its file is the release's. Raises ReleaseCorrupt, ModelError.
+    encoder: one that is loaded already; used when its file is the release's. half: gives an encoder's FP16
+    graph, for a GPU, by the sha256 of its INT8 file, where the release carries none. Raises ReleaseCorrupt, ModelError.
     """
     described = parse_manifest(manifest)
     if described["hashing"] != HASHING:
@@ -141,7 +161,7 @@ def unpack(
         classifier = Classifier(
             described["model"],
             version or str(described.get("version", "unpublished")),
-            _load_encoder(described, blob, encoder, threads, device),
+            _load_encoder(described, blob, encoder, threads, device, half),
             NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
             [
                 Head.from_parts(head, _file(described, blob, f"head:{head['name']}"))
@@ -155,7 +175,7 @@ def unpack(
         raise ReleaseCorrupt(
             f"the manifest of {_name(described)} cannot be read ({error!r}); {_WAY_OUT}"
         ) from error
-    return classifier
+    return serve_with_card_if_proved(classifier, described["golden"])
 
 
 def parse_manifest(manifest: bytes) -> dict[str, Any]:
@@ -176,7 +196,8 @@ def parse_manifest(manifest: bytes) -> dict[str, Any]:
 
 def read_reference(manifest: bytes, blob: Callable[[str], bytes]) -> dict[str, NDArray[Any]]:
     """The release's reference statistics for drift: `centroids`, `reference_distances`, `reference_confidence`,
-    `reference_embeddings`, `label_shares` (see Reference). Raises ReleaseCorrupt."""
+    `reference_embeddings`, `label_shares`; beside a fast path `reference_fast` and `reference_full_embeddings` as well (see
+    Reference). Raises ReleaseCorrupt."""
     tensors: dict[str, NDArray[Any]] = load(_file(parse_manifest(manifest), blob, "reference"))
     return tensors
 
@@ -187,15 +208,23 @@ def _load_encoder(
     loaded: Encoder | None,
     threads: int | None,
     device: str,
+    half: HalfGraphs | None,
 ) -> Encoder:
     if loaded is not None and loaded.sha256 == described["files"]["encoder"]["sha256"]:
         return loaded
+
+    def half_graph() -> bytes | None:
+        if HALF_ROLE in described["files"]:
+            return _file(described, blob, HALF_ROLE)
+        return half(described["files"]["encoder"]["sha256"]) if half is not None else None
+
     return Encoder.from_bytes(
         _file(described, blob, "encoder"),
         _file(described, blob, "tokenizer").decode("utf-8"),
         max_tokens=described["encoder"]["max_tokens"],
         threads=threads,
         device=device,
+        half=half_graph,
     )
 
 
@@ -275,7 +304,7 @@ def _replay(described: Mapping[str, Any], classifier: Classifier) -> None:
 
 def _logits(classifier: Classifier, texts: Sequence[str]) -> dict[str, Floats]:
     prepared = classifier.tokenize(texts, fast=False)
-    embeddings = classifier.encoder.embed_tokens(prepared.tokenized)
+    embeddings = classifier.encoder.embed_tokens_on_cpu(prepared.tokenized)  # the file that the release carries
     return {name: head.logits(embeddings, prepared.ngrams) for name, head in classifier.heads.items()}
 
 

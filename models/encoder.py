@@ -1,27 +1,34 @@
 """The encoder that serves: texts in, one unit-length embedding per text out, whatever the batch.
 
 Same text, same answer: texts are computed together only with texts of the same number of tokens, without padding, so
-that the arithmetic of one text never sees another (docs/encoder.md).
+that the arithmetic of one text never sees another (docs/encoder.md). That is the CPU's INT8. On a GPU the same weights
+compute in FP16, in padded batches, and the same text gives the same answer within a stated tolerance (docs/gpu.md).
 """
 
+import contextlib
 import hashlib
+import logging
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.encoder_graph import INTEGER_OPERATOR
+from models.encoder_device import Card, CardUnusable, Device, OpenSession, choose_device, open_card
+from models.encoder_precision import count_layers
 from models.errors import ModelError
 from models.length_batches import split_by_length
 from models.tokenization import TextTokenizer, TokenizedText
 
-__all__ = ["Encoder", "TokenizedText"]
+__all__ = ["Encoder", "TokenizedText", "choose_device"]
 
-Device = Literal["cpu", "cuda"]
+log = logging.getLogger(__name__)
+
+Half = Callable[[], bytes | None]
 
 DEFAULT_MAX_TOKENS: Final = 256
 BATCH_TEXTS: Final = 16
@@ -30,18 +37,27 @@ BATCH_TEXTS: Final = 16
 class Encoder:
     """An ONNX encoder with its tokenizer. Thread-safe.
 
-    dimensions: length of an embedding. sha256: of the ONNX file that serves. max_tokens: longer texts are cut.
-    lanes: batches that are computed at the same time.
+    dimensions: length of an embedding. sha256: of the ONNX file that a release carries, and a CPU serves with.
+    max_tokens: longer texts are cut. lanes: batches that a CPU computes at the same time. device: where texts are computed.
     """
 
     def __init__(
-        self, session: ort.InferenceSession, onnx_bytes: bytes, tokenizer_json: str, max_tokens: int, lanes: int
+        self,
+        session: ort.InferenceSession,
+        onnx_bytes: bytes,
+        tokenizer_json: str,
+        max_tokens: int,
+        lanes: int,
+        half: Half | None = None,
+        card: Card | None = None,
     ) -> None:
         """Use `from_bytes`."""
         self._session = session
+        self._half = half
+        self._card = card
         self._onnx_bytes = onnx_bytes
         self._tokenizer = TextTokenizer(tokenizer_json, max_tokens=max_tokens)
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="encoder") if lanes > 1 else None
+        self._pool = ThreadPoolExecutor(lanes - 1, thread_name_prefix="encoder") if lanes > 1 else None
         self.lanes = lanes
         self.tokenizer_json = tokenizer_json
         self.max_tokens = max_tokens
@@ -58,12 +74,18 @@ class Encoder:
         threads: int | None = None,
         lanes: int | None = None,
         device: str = "cpu",
+        half: Half | None = None,
+        providers: Sequence[str] | None = None,
+        open_session: OpenSession | None = None,
     ) -> "Encoder":
         """Load a graph that `build_encoder_graph` built.
 
         threads: in all, None takes one a core. lanes: into which they are divided; None makes each thread a lane that
         computes batches of its own, which measured faster than sharing them (docs/encoder.md). device: cpu, cuda, or
-        auto (cuda where this onnxruntime has it and the graph is not INT8). Raises ModelError.
+        auto (cuda where this onnxruntime has it). half: gives the FP16 graph of the same weights
+        (`models.encoder_precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why and
+        the CPU computes. It is asked on a GPU, and for a release packed on this encoder, which carries it.
+        providers, open_session: of onnxruntime; None takes its own. Raises ModelError.
         """
         threads = threads or available_cores()
         lanes = lanes or threads
@@ -73,12 +95,13 @@ class Encoder:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores as well
         # The graph is built fused; the optimiser would put the slow SkipLayerNormalization back in.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        providers = _providers(device, onnx_bytes)
         try:
-            session = ort.InferenceSession(onnx_bytes, options, providers=providers)
+            session = ort.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no public base
             raise ModelError(f"the encoder's ONNX file cannot be loaded: {error}") from error
-        return cls(session, onnx_bytes, tokenizer_json, max_tokens, lanes)
+        dimensions = int(session.get_outputs()[0].shape[-1])
+        card = _card(half, dimensions, max_tokens, open_session) if choose_device(device, providers) == "cuda" else None
+        return cls(session, onnx_bytes, tokenizer_json, max_tokens, lanes, half, card)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Token ids of every text, in order; any str will do (empty, huge, lone surrogates)."""
@@ -86,15 +109,33 @@ class Encoder:
 
     def embed_tokens(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Embeddings, float32 (texts, dimensions), unit length, rows in the given order."""
+        if self._card is not None:
+            return self._card.embed([text.ids for text in tokenized])
+        return self.embed_tokens_on_cpu(tokenized)
+
+    def embed_tokens_on_cpu(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
+        """`embed_tokens` with the file that releases carry, wherever this encoder serves: what a release is proved by."""
         embeddings = np.empty((len(tokenized), self.dimensions), dtype=np.float32)
         share = -(-len(tokenized) // self.lanes)
         batches = split_by_length([len(text.ids) for text in tokenized], limit=max(1, min(share, BATCH_TEXTS)))
         batches.reverse()  # the longest first, so that no lane is left alone with one at the end
-        compute = self._pool.map if self._pool and len(batches) > 1 else map
-        results = compute(self._run, [np.stack([tokenized[row].ids for row in batch]) for batch in batches])
-        for batch, result in zip(batches, results, strict=True):
-            embeddings[batch] = result
+        self._share_out(deque(batches), tokenized, embeddings)
         return embeddings
+
+    def _share_out(self, batches: deque[list[int]], tokenized: Sequence[TokenizedText], embeddings: NDArray[np.float32]) -> None:
+        """Compute the batches on all lanes, of which the calling thread is one; each takes the next one when it is free.
+        One task a lane, not one a batch: waking a thread costs as much as a short batch."""
+
+        def lane() -> None:
+            with contextlib.suppress(IndexError):
+                while True:
+                    rows = batches.popleft()
+                    embeddings[rows] = self._run(np.stack([tokenized[row].ids for row in rows]))
+
+        others = [self._pool.submit(lane) for _ in range(min(self.lanes, len(batches)) - 1)] if self._pool else []
+        lane()
+        for other in others:
+            other.result()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`tokenize`, then `embed_tokens`."""
@@ -104,10 +145,25 @@ class Encoder:
         """The ONNX file that serves; with `tokenizer_json` and `max_tokens` enough to build this encoder again."""
         return self._onnx_bytes
 
+    @property
+    def device(self) -> Device:
+        """`cuda` where the GPU computes, else `cpu`."""
+        return "cpu" if self._card is None else "cuda"
+
+    def half_bytes(self) -> bytes | None:
+        """The FP16 graph of the same weights, where there is one."""
+        return self._half() if self._half is not None else None
+
+    def without_card(self) -> "Encoder":
+        """The same encoder on the CPU; this one may go on to serve others."""
+        return Encoder(self._session, self._onnx_bytes, self.tokenizer_json, self.max_tokens, self.lanes, self._half)
+
     def close(self) -> None:
         """End the threads; the encoder cannot be used any more."""
         if self._pool:
             self._pool.shutdown()
+        if self._card:
+            self._card.close()
 
     def _run(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         (embedding,) = self._session.run(["embedding"], {"input_ids": ids})
@@ -119,25 +175,14 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose_device(device: str) -> Device:
-    """Where to run: `auto` is cuda where this onnxruntime has it, else cpu. Raises ModelError when cuda is not there."""
-    has_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
-    if device == "auto":
-        return "cuda" if has_cuda else "cpu"
-    if device == "cuda" and not has_cuda:
-        raise ModelError(
-            "device 'cuda' needs onnxruntime-gpu and this is onnxruntime for CPU; use device 'auto' or 'cpu'"
-        )
-    if device not in ("cpu", "cuda"):
-        raise ModelError(f"device {device!r} is unknown; use auto, cpu or cuda")
-    return "cuda" if device == "cuda" else "cpu"
-
-
-def _providers(device: str, onnx_bytes: bytes) -> list[str]:
-    if choose_device(device) == "cpu" or (device == "auto" and INTEGER_OPERATOR.encode() in onnx_bytes):
-        return ["CPUExecutionProvider"]
-    if INTEGER_OPERATOR.encode() in onnx_bytes:
-        raise ModelError(
-            "this encoder is INT8, for CPUs; use device 'auto' or 'cpu', or train the model again on the GPU"
-        )
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+def _card(half: Half | None, dimensions: int, max_tokens: int, open_session: OpenSession | None) -> Card | None:
+    """The GPU with the FP16 graph on it; None, with a warning, where it cannot serve."""
+    content = half() if half is not None else None
+    if content is None:
+        log.warning("a GPU is there, but no FP16 weights of this encoder (docs/gpu.md): it runs in INT8 on the CPU")
+        return None
+    try:
+        return open_card(content, dimensions=dimensions, layers=count_layers(content), max_tokens=max_tokens, open_session=open_session)
+    except CardUnusable as error:
+        log.warning("%s; the encoder runs in INT8 on the CPU", error)
+        return None

@@ -53,9 +53,17 @@ class FullPath:
     strange: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedFastPath:
+    """sure: of every text it was trained with, whether a fast path that was not trained on it would have decided it."""
+
+    path: FastPath
+    sure: NDArray[np.bool_]
+
+
 def train_fast_path(
     found: Occurrences, heads: Sequence[FullPath], judged: NDArray[np.bool_], seed: int, progress: Progress
-) -> FastPath | None:
+) -> TrainedFastPath | None:
     """The fast path beside these heads, or None where it would decide too few texts to be worth it.
 
     found: of all texts that are not tested. heads: the release's, in order. judged: (texts,), which texts the full path may
@@ -69,16 +77,18 @@ def train_fast_path(
     if any(each is None for each in fitted):
         return None
     chosen = [each for each in fitted if each is not None]
-    measured = _measure(chosen, heads, judged)
+    sure = np.logical_and.reduce([each.sure for each in chosen])
+    measured = _measure(chosen, heads, judged, sure)
     if measured["coverage"] < USEFUL_COVERAGE:
         return None
-    return FastPath(
+    path = FastPath(
         vocabulary,
         np.concatenate([each.weights.ngrams for each in chosen], axis=1),
         np.concatenate([each.weights.bias for each in chosen]),
         tuple(each.head for each in chosen),
         measured,
-    ).rounded()
+    )
+    return TrainedFastPath(path.rounded(), sure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +156,10 @@ def _cross_fit(
     return weights, logits
 
 
-def _measure(fitted: Sequence[_Fitted], heads: Sequence[FullPath], judged: NDArray[np.bool_]) -> dict[str, Any]:
-    """What all heads together do, on texts that none of them was trained on."""
-    sure = np.logical_and.reduce([each.sure for each in fitted])
+def _measure(
+    fitted: Sequence[_Fitted], heads: Sequence[FullPath], judged: NDArray[np.bool_], sure: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """What all heads together do, on texts that none of them was trained on. sure: (texts,), all heads at once."""
     agrees = np.logical_and.reduce(
         [(each.columns == full.columns) & ~full.rejected for each, full in zip(fitted, heads, strict=True)]
     )

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder import Encoder
+from models.encoder_precision import build_half_graph
 from models.errors import ConfigError, TrainingDataError
 from models.heads import centroid_distances, label_probabilities
-from models.ngrams import hash_ngrams
+from models.ngrams import find_ngrams, hash_ngrams
 from models.tokenization import TextTokenizer
 from retrain.data import Dataset, Row
 from retrain.quick import Progress, Trained, embed_texts, no_progress, train_quick
@@ -220,11 +221,13 @@ class FullStrategy:
             progress=progress,
         )
         calibration = [row.text for row in _evenly(training, CALIBRATION_TEXTS)]
+        half = build_half_graph(tuned.weights, self.config)  # nobody can make it later: only the INT8 file is kept
         served = Encoder.from_bytes(
             self.quantize(tuned.weights, calibration),
             encoder.tokenizer_json,
             max_tokens=encoder.max_tokens,
             threads=self.threads,
+            half=lambda: half,
         )
         trained = train_quick(
             served, dataset, heads, seed=seed, oos_label=oos_label, progress=progress, encoder_knows_training=True
@@ -257,7 +260,9 @@ def _with_unseen_reference(trained: Trained, texts: Sequence[str]) -> Trained:
     embeddings = embed_texts(trained.encoder, texts)
     confidence = label_probabilities(head.logits(embeddings, ngrams), head.temperature).max(axis=1)
     distances = centroid_distances(embeddings, trained.reference.centroids)
-    return replace(trained, reference=replace(trained.reference, distances=distances, confidence=confidence))
+    fast = None if trained.fast_path is None else trained.fast_path.decide(find_ngrams(texts)).sure
+    reference = replace(trained.reference, distances=distances, confidence=confidence, fast=fast)
+    return replace(trained, reference=reference)
 
 
 def _labelled(rows: Sequence[Row], head: str, oos_label: str | None) -> list[Row]:

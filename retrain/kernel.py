@@ -4,6 +4,7 @@ With n texts the best weights are a combination of the n texts' features, so the
 one for each n-gram, and the products between texts are computed once for all folds and policies.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -13,6 +14,7 @@ from scipy import sparse
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
+from models.errors import TrainingDataError
 from models.heads import Floats
 from retrain.linear import LinearPolicy, LinearWeights
 
@@ -65,14 +67,27 @@ def fit_kernel_softmax(
     Source: representer theorem, Schoelkopf, Herbrich and Smola (2001); L-BFGS, Liu and Nocedal (1989).
     """
     gram = kernels.weighted(rows, policy).astype(np.float64)
-    gram[np.diag_indices_from(gram)] += _JITTER * (1 + np.trace(gram) / len(gram))
-    root = np.linalg.cholesky(gram)
+    root = _cholesky(gram)
     found, bias = _minimise(root.astype(np.float32), targets, labels, 1 / (policy.strength * len(rows)))
     combination = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
     scale = np.full(ngrams.shape[1], policy.characters**2, dtype=np.float32)
     scale[:words] = policy.words**2
     dense = np.float32(policy.embedding**2) * (embeddings.T @ combination)
     return LinearWeights(dense, scale[:, None] * np.asarray(ngrams.T @ combination), bias)
+
+
+def _cholesky(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lower root. The products are of float32 vectors, so that near-copies may leave the matrix a little below
+    positive: the jitter then grows until it is not."""
+    step = _JITTER * (1 + np.trace(gram) / len(gram))
+    diagonal = np.diag_indices_from(gram)
+    added = 0.0
+    for jitter in (step, 10 * step, 100 * step, 1000 * step):
+        gram[diagonal] += jitter - added
+        added = jitter
+        with contextlib.suppress(np.linalg.LinAlgError):
+            return np.linalg.cholesky(gram)
+    raise TrainingDataError(f"{len(gram)} texts are too much alike to train on; leave out near-copies")
 
 
 def _minimise(

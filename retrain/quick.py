@@ -86,15 +86,15 @@ def train_quick(
         strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
         full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
         judged = np.array([row.split == "valid" or not encoder_knows_training for row in rows])
-        fast_path = train_fast_path(found, full, judged, seed, progress)
+        fast = train_fast_path(found, full, judged, seed, progress)
     vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
     return Trained(
         encoder,
         vocabulary,
         tuple(replace(one.head, ngrams=kept) for one, kept in zip(fitted, weights, strict=True)),
-        _reference(tasks[0], features, fitted[0], seed),
+        _reference(tasks[0], features, fitted[0], None if fast is None else fast.sure, seed),
         {one.head.name: one.choices for one in fitted},
-        fast_path,
+        None if fast is None else fast.path,
     )
 
 
@@ -189,8 +189,14 @@ def _out_of_scope(task: Task, features: Features, tuned: HeldOut) -> OutOfScope:
     return replace(scorer, threshold=choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE))
 
 
-def _reference(task: Task, features: Features, fitted: _Fitted, seed: int) -> Reference:
-    sample = np.sort(np.random.default_rng(seed).permutation(task.rows)[:REFERENCE_TEXTS])
+def _reference(
+    task: Task, features: Features, fitted: _Fitted, sure: NDArray[np.bool_] | None, seed: int
+) -> Reference:
+    """sure: of all texts, whether the fast path decides them; None without one."""
+    order = np.random.default_rng(seed).permutation(task.rows)
+    sample = np.sort(order[:REFERENCE_TEXTS])
+    held_out = np.concatenate([task.rows[task.folds == fold] for fold in range(FOLDS)])
+    full_sample = None if sure is None else np.sort(order[~sure[order]][:REFERENCE_TEXTS])
     shares = np.bincount(fitted.held_out.targets, minlength=len(task.labels)) / len(task.rows)
     return Reference(
         centroids=task.centroids(features, task.rows),
@@ -198,6 +204,8 @@ def _reference(task: Task, features: Features, fitted: _Fitted, seed: int) -> Re
         confidence=label_probabilities(fitted.held_out.logits, fitted.head.temperature).max(axis=1),
         embeddings=features.embeddings[sample],
         label_shares=shares.astype(np.float32),
+        fast=None if sure is None else sure[held_out],
+        full_embeddings=None if full_sample is None else features.embeddings[full_sample],
     )
 
 

@@ -33,7 +33,8 @@ class Signal:
     """What the monitor hears of one decided text.
 
     event_number: counts this application's events, growing. confidence: calibrated probability of the label,
-    in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run.
+    in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run. fast: whether the
+    fast path decided the text; then neither confidence nor embedding counts, so that an audited text is like any other.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Signal:
     confidence: float
     oos_score: float | None = None
     embedding: NDArray[np.float32] | None = None
+    fast: bool = False
 
 
 @dataclass(slots=True)
@@ -113,7 +115,14 @@ class DriftMonitor:
         self.policy = policy
         self.episode: Episode | None = None
         self._reference = reference
-        self._evidence = Evidence(policy.evidence, 1, reference.basis.shape[1], reference.spread)
+        self._evidence = Evidence(
+            policy.evidence,
+            1,
+            reference.basis.shape[1],
+            reference.spread,
+            place=reference.place,
+            full_share=reference.full_share,
+        )
         self._cusums = {
             name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)
         }
@@ -128,16 +137,17 @@ class DriftMonitor:
         *,
         false_alarm_every: int,
         seed: int,
+        fast_path: bool = True,
         policy: DriftPolicy | None = None,
     ) -> Self:
         """Set the thresholds for one false alarm in `false_alarm_every` events; takes about a second, the
         same for a seed.
 
-        reference: the release's arrays (Reference.from_arrays says which). Raises ModelError when they do not
-        fit.
+        reference: the release's arrays (Reference.from_arrays says which). fast_path: whether the application lets
+        the release's fast path decide. Raises ModelError when the arrays do not fit.
         """
         policy = policy or DriftPolicy()
-        known = Reference.from_arrays(reference)
+        known = Reference.from_arrays(reference, fast_path=fast_path)
         expected_run = float(false_alarm_every) * len(DETECTORS) * _MARGIN
         thresholds = simulate_thresholds(
             known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation
@@ -179,15 +189,19 @@ class DriftMonitor:
         embedding = self._embedding(signal)
         if not np.isfinite(signal.confidence):
             return None, []
-        rows = embedding[None] if embedding is not None else None
-        distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
-        exponents = self._reference.exponents(distances.astype(np.float64), np.array([-signal.confidence]))
+        rows = embedding[None] if embedding is not None and not signal.fast else None
+        if signal.fast:
+            exponents = np.zeros((1, len(DETECTORS)))
+        else:
+            distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
+            exponents = self._reference.exponents(distances.astype(np.float64), np.array([-signal.confidence]))
         outside = rows @ self._reference.basis if rows is not None else None
         copies = self._copies.count(signal.text)
         if copies == 1:
-            increments = self._evidence.add(exponents, outside)
+            increments = self._evidence.add(exponents, outside, np.array([signal.fast]))
         else:
-            increments = self._evidence.repeated(exponents, outside is not None) / copies
+            again = self._evidence.repeated(exponents, is_fast=signal.fast, has_embedding=outside is not None)
+            increments = again / copies
         exponent = exponents[0, BOTH if outside is not None else DETECTORS.index("confidence")]
         seen = SeenText(
             signal.id,

@@ -26,15 +26,15 @@ class SimulationPolicy:
     """runs: streams side by side. events: of each. dimensions: kept of the parts outside the span, the
     strongest.
 
-    A live stream is not the training texts; so each simulated one is moved. mean_range: its exponents are
-    multiplied by a factor from it. offset: length of a step in a random direction outside the span (a text's
+    A live stream is not the training texts; so each simulated one is moved. scale_range: its exponents are
+    multiplied by a factor from it (with a fast path, more of its texts get past that). offset: length of a step in a random direction outside the span (a text's
     own part is about 1 long).
     """
 
     runs: int = 384
     events: int = 2_500
     dimensions: int = 96
-    mean_range: tuple[float, float] = (1.0, 1.12)
+    scale_range: tuple[float, float] = (1.0, 1.12)
     offset: float = 0.03
 
 
@@ -55,16 +55,29 @@ def simulate_thresholds(
     random = np.random.default_rng(seed)
     texts = _Texts.of(reference, policy)
     order = _orders(len(texts.ranks), policy, random)
-    streams = Evidence(evidence, policy.runs, texts.outside.shape[1], texts.spread)
-    factors = random.uniform(*policy.mean_range, (policy.runs, 1))
+    streams = Evidence(
+        evidence,
+        policy.runs,
+        texts.outside.shape[1],
+        texts.spread,
+        place=texts.place,
+        full_share=reference.full_share,
+    )
+    factors = random.uniform(*policy.scale_range, (policy.runs, 1))
+    full_shares = _full_shares(reference, factors[:, 0], random)
+    hidden = -np.log(reference.full_share)
     steps = random.standard_normal((policy.runs, texts.outside.shape[1])).astype(np.float32)
     steps *= policy.offset / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-12)
     sums = np.zeros((policy.runs, len(DETECTORS)))
     highest = np.zeros_like(sums)
     climbs: list[list[Doubles]] = [[] for _ in DETECTORS]
     for rows in order.T:
-        exponents = factors * texts.draw_exponents(rows, random)
-        sums = np.maximum(sums + streams.add(exponents, texts.outside[rows] + steps), 0.0)
+        exponents = hidden + factors * (texts.draw_exponents(rows, random) - hidden)
+        fast = None
+        if full_shares is not None:
+            fast = random.random(policy.runs) >= full_shares
+            exponents[fast] = 0.0
+        sums = np.maximum(sums + streams.add(exponents, texts.outside[rows] + steps, fast), 0.0)
         ended = (sums == 0.0) & (highest > 0.0)
         for detector in range(len(DETECTORS)):
             climbs[detector].append(highest[ended[:, detector], detector])
@@ -72,6 +85,16 @@ def simulate_thresholds(
     events = policy.runs * policy.events
     heights = [np.concatenate([*found, highest[:, detector]]) for detector, found in enumerate(climbs)]
     return np.array([threshold_from_climbs(found, events, expected_run_events) for found in heights])
+
+
+def _full_shares(reference: Reference, factors: Doubles, random: np.random.Generator) -> Doubles | None:
+    """Each stream's share of texts that the encoder sees: as uncertain as the reference is small, and moved like its
+    exponents. None without a fast path."""
+    if reference.full_share == 1.0:
+        return None
+    shares = random.binomial(reference.size, reference.full_share, len(factors)) / reference.size
+    moved: Doubles = shares ** (1.0 / factors)
+    return moved
 
 
 def threshold_from_climbs(climbs: Doubles, events: int, expected_run_events: float) -> float:
@@ -94,8 +117,8 @@ def threshold_from_climbs(climbs: Doubles, events: int, expected_run_events: flo
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """What is drawn from. outside: (texts, kept), parts outside the span. ranks: (texts,), of the texts'
-    distances.
+    """What is drawn from, all of it texts that the encoder sees. outside: (texts, kept), parts outside the span; place:
+    (kept,), where they are expected. ranks: (texts,), of the texts' distances.
 
     The embeddings come from texts that their centroids were fitted on, so their own distances are too short;
     each takes those of the reference's texts at the same place in the order of distances. exponents:
@@ -106,19 +129,23 @@ class _Texts:
     ranks: NDArray[np.int64]
     exponents: Doubles
     spread: float
+    place: Floats
 
     @classmethod
     def of(cls, reference: Reference, policy: SimulationPolicy) -> "_Texts":
         """Without a sample of embeddings, each reference text stands for itself."""
-        pairs = reference.pairs[np.argsort(reference.pairs[:, 0], kind="stable")]
+        pairs = reference.pairs[np.isfinite(reference.pairs[:, 0])]
+        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
         exponents = reference.exponents(pairs[:, 0], pairs[:, 1])
         if not len(reference.residuals):
-            return cls(np.zeros((len(pairs), 0), np.float32), np.arange(len(pairs)), exponents, 1.0)
+            nothing = np.zeros((len(pairs), 0), np.float32)
+            return cls(nothing, np.arange(len(pairs)), exponents, 1.0, nothing.sum(axis=0))
         outside = np.ascontiguousarray(reference.residuals[:, : policy.dimensions])
         ranks = np.argsort(np.argsort(reference.sample_distances, kind="stable"), kind="stable")
         variances = np.linalg.eigvalsh(outside.T.astype(np.float64) @ outside / len(outside))
         spread = float(np.sum(variances**2) / max(np.sum(variances), 1e-12))
-        return cls(outside, ranks, exponents, max(spread, 1e-12))
+        place = reference.place[: policy.dimensions]
+        return cls(outside, ranks, exponents, max(spread, 1e-12), place)
 
     def draw_exponents(self, rows: NDArray[np.int64], random: np.random.Generator) -> Doubles:
         """Exponents for these texts, (rows, 3)."""

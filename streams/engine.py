@@ -93,7 +93,7 @@ class Engine:
         stages: Sequence[Stage],
         acknowledge: Acknowledge,
         *,
-        bounds: Bounds = Bounds(),
+        bounds: Bounds | None = None,
         retry_seconds: float = RETRY_SECONDS,
         observer: EngineObserver | None = None,
     ) -> None:
@@ -102,6 +102,7 @@ class Engine:
         self._acknowledge = acknowledge
         self._retry_seconds = retry_seconds
         self._observer = observer or Unobserved()
+        bounds = bounds or Bounds()
         self._waiting: Waiting[Delivery] = Waiting(bounds)
         self._held = {urgent: Held(bounds) for urgent in (False, True)}
         self._releasing = False

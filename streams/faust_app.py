@@ -43,7 +43,7 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_commit_interval=3_600.0,  # nothing to commit there: see Role
         broker_request_timeout=30.0,
-        consumer_max_fetch_size=4_194_304,
+        consumer_max_fetch_size=262_144,  # of one partition: a backlog in it keeps the others waiting no longer than this
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         stream_buffer_maxsize=8 * MAX_POLL_RECORDS,  # never full: streams.gate bounds what is fetched
@@ -150,9 +150,10 @@ class Role:
         offsets = {TP(*partition): offset for partition, offset in self.engine.positions.items()}
         offsets = {tp: offset for tp, offset in offsets.items() if committed.get(tp) != offset}
         try:
-            if offsets and consumer.assignment():  # committing with nothing assigned crashes the consumer
-                if await asyncio.wait_for(consumer._commit(offsets), COMMIT_LIMIT_SECONDS):
-                    committed.update(offsets)
+            if not (offsets and consumer.assignment()):  # committing with nothing assigned crashes the consumer
+                return
+            if await asyncio.wait_for(consumer._commit(offsets), COMMIT_LIMIT_SECONDS):
+                committed.update(offsets)
         except Exception as error:
             log.warning("%s: positions not committed, some events will be decided again: %r", self.name, error)
 

@@ -9,8 +9,8 @@ import orjson
 
 from connectors.ports import DecisionStore
 from models.errors import MessageError
-from streams.outcomes import OutRecord, dead_letter
 from streams.engine import Acknowledge, Bounds, Delivery, Engine, EngineObserver, Stage
+from streams.outcomes import OutRecord, dead_letter
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from models.errors import MessageError
 from streams.alert_rules import AlertRules, alert_for_episode
 from streams.application import Application
-from streams.outcomes import OutRecord, dead_letter, wall_clock_ms
 from streams.drift import DriftMonitor, Episode, Signal
 from streams.engine import Acknowledge, Delivery, Engine, EngineObserver, Stage
 from streams.labelling import RetrainPolicy, RetrainState
+from streams.outcomes import OutRecord, dead_letter, wall_clock_ms
 from streams.records import Alert, Feedback, RetrainRequest, decode, format_time
 from streams.topics import ALERTS, FEEDBACK, RETRAIN_REQUESTS
 from streams.worker import in_thread
@@ -114,7 +114,10 @@ class MonitorHandler:
         watched = self._watched.get(app.name)
         if watched is None or int(version) > int(watched.version):
             drift = DriftMonitor.from_reference(
-                self._reference(app.name, version), false_alarm_every=app.false_alarm_every, seed=self._seed
+                self._reference(app.name, version),
+                false_alarm_every=app.false_alarm_every,
+                seed=self._seed,
+                fast_path=app.fast_path == "on",
             )
             watched = self._watched[app.name] = Watched(version, drift, RetrainState())
         return watched if watched.version == version else None  # a straggler of the release before
@@ -164,6 +167,7 @@ def _signal(raw: dict[str, Any], primary: str, number: int) -> Signal:
         confidence=float(probability),
         oos_score=raw.get("oos"),
         embedding=np.frombuffer(base64.b64decode(embedding), np.float16).astype(np.float32) if embedding else None,
+        fast=raw.get("path") == "fast",
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from connectors.ports import ReleaseRegistry, TopicReader
-from models.bundle import unpack
+from models.bundle import HalfGraphs, unpack
 from models.classifier import Classifier
 from models.encoder import Encoder
 from models.errors import HeadraceError, MessageError, ReleaseCorrupt
@@ -48,10 +48,11 @@ def load_release(
     threads: int = 0,
     device: str = "cpu",
     encoder: Encoder | None = None,
+    half: HalfGraphs | None = None,
 ) -> Classifier:
     """A proved, warm classifier. encoder: one that is loaded already; releases on the same encoder share it, so that a swap
-    takes neither its time nor its memory twice. Raises ReleaseCorrupt where a hash or a golden text disagrees,
-    RegistryError."""
+    takes neither its time nor its memory twice. half: gives a GPU the FP16 weights (`models.bundle.unpack`).
+    Raises ReleaseCorrupt where a hash or a golden text disagrees, RegistryError."""
     manifest = registry.manifest(model, version)
     found = hashlib.sha256(manifest).hexdigest()
     if manifest_sha256 is not None and found != manifest_sha256:
@@ -59,7 +60,7 @@ def load_release(
             f"manifest of {model}@{version} has sha256 {found[:12]}, the release says {manifest_sha256[:12]}: "
             f"the registry was altered; publish the release again"
         )
-    classifier = unpack(manifest, registry.blob, version=version, threads=threads or None, device=device, encoder=encoder)
+    classifier = unpack(manifest, registry.blob, version=version, threads=threads or None, device=device, encoder=encoder, half=half)
     classifier.classify_texts(list(WARM_UP_TEXTS))
     return classifier
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from models.errors import HeadraceError, MessageError
-from streams.outcomes import OutRecord, dead_letter
 from streams.engine import Acknowledge, Bounds, Delivery, Engine, Stage
+from streams.outcomes import OutRecord, dead_letter
 from streams.records import Release, RetrainRequest, decode
 from streams.topics import RELEASES
 

@@ -35,6 +35,7 @@ def _throughput(
     python: Annotated[
         list[str] | None, typer.Option(help="interpreter of another environment, for peers whose libraries are not in this one")
     ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda: where Headrace's encoder runs; the peers' runs on the CPU")] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -57,7 +58,7 @@ def _throughput(
         pythons=tuple(python or ()),
     )
     with stage_bars() as progress:
-        report = throughput.run(Wiring(load_settings()), load_application(app), plan, progress)
+        report = throughput.run(Wiring(load_settings(device=device)), load_application(app), plan, progress)
     if json:
         return print_json(report)
     for peer, rate in report["texts_per_second"].items():

@@ -1,7 +1,7 @@
 """The drift monitor on what the project ships: the support corpus, and two subjects that it lacks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from connectors.encoder_files import load_encoder, locate_encoder
 from connectors.table_files import Reject, read_rows
-from models.ngrams import hash_ngrams
+from models.classifier import Classifier
 from retrain.data import Row, split_rows
 from retrain.quick import train_quick
 from streams.drift import DriftMonitor, Episode, Signal
@@ -33,6 +33,7 @@ class Support:
     reference: dict[str, NDArray[Any]]
     signals: list[Signal]
     known: int
+    fast_path: bool
 
     def stream(
         self, seed: int, events: int, new_from: int | None = None, share: float = 0.3
@@ -42,17 +43,18 @@ class Support:
         for event in range(1, events + 1):
             is_new = new_from is not None and event >= new_from and random.random() < share
             signal = self.signals[new.pop() if is_new else random.integers(self.known)]
-            yield Signal(
-                f"s@1-0-{event}", event, signal.text, signal.label, signal.confidence, None, signal.embedding
-            )
+            yield replace(signal, id=f"s@1-0-{event}", event_number=event)
 
     def first_episode(self, seed: int, stream: Iterator[Signal]) -> Episode | None:
-        watch = DriftMonitor.from_reference(self.reference, false_alarm_every=100_000, seed=seed)
+        watch = DriftMonitor.from_reference(
+            self.reference, false_alarm_every=100_000, seed=seed, fast_path=self.fast_path
+        )
         return next((found for signal in stream if (found := watch.update(signal)) is not None), None)
 
 
 @pytest.fixture(scope="module")
-def support(tmp_path_factory: pytest.TempPathFactory) -> Support:
+def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, dict[str, NDArray[Any]], list[str]]:
+    """The classifier, its reference, and the texts of the quarter that it was not trained on."""
     cache = tmp_path_factory.mktemp("encoder")
     encoder = load_encoder(locate_encoder(cache=cache), cache=cache)
     corpus = labelled("support.csv")
@@ -63,30 +65,32 @@ def support(tmp_path_factory: pytest.TempPathFactory) -> Support:
         if not out
     ]
     trained = train_quick(encoder, split_rows(rows, ("intent",), seed=0), ["intent"], seed=0)
-    texts = [text for (text, _), out in zip(corpus, held, strict=True) if out]
-    known = len(texts)
-    texts += [text for text, _ in labelled("support_new_subjects.csv")]
-    embeddings = encoder.embed(texts)
-    decided = trained.heads[0].decide(embeddings, trained.vocabulary.weigh(hash_ngrams(texts)))
+    assert trained.fast_path is not None
+    classifier = Classifier("support", "1", encoder, trained.vocabulary, trained.heads, trained.fast_path)
+    return classifier, trained.reference.arrays(), [text for (text, _), out in zip(corpus, held, strict=True) if out]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["all by the encoder", "with the fast path"])
+def support(
+    request: pytest.FixtureRequest, release: tuple[Classifier, dict[str, NDArray[Any]], list[str]]
+) -> Support:
+    classifier, reference, known = release
+    texts = known + [text for text, _ in labelled("support_new_subjects.csv")]
     signals = [
         Signal(
             "",
             0,
             text,
-            decision.label,
-            decision.probability,
+            found.heads["intent"].label,
+            found.heads["intent"].probability,
             None,
-            embedding.astype(np.float16).astype(np.float32),
+            found.embedding if found.embedding is None else found.embedding.astype(np.float16).astype(np.float32),
+            found.path == "fast",
         )
-        for text, decision, embedding in zip(texts, decided, embeddings, strict=True)
+        for text, found in zip(texts, classifier.classify_texts(texts, fast=request.param), strict=True)
     ]
-    reference: dict[str, NDArray[Any]] = {
-        "centroids": trained.reference.centroids,
-        "reference_distances": trained.reference.distances,
-        "reference_confidence": trained.reference.confidence,
-        "reference_embeddings": trained.reference.embeddings.astype(np.float16),
-    }
-    return Support(reference, signals, known)
+    assert any(signal.fast for signal in signals) == request.param
+    return Support(reference, signals, len(known), request.param)
 
 
 def test_support_stream_without_new_subjects_is_silent(support: Support) -> None:

@@ -27,10 +27,10 @@ STUCK_SECONDS = 8
 EXIT_SECONDS = 30.0  # stated: a look each second, two of them, and an end
 
 
-@pytest.fixture(scope="module")
-def own_kafka(services_folder: Callable[[str], Path]) -> Iterator[str]:
-    """A Kafka whose topics these tests may ruin."""
-    folder = services_folder("watchdog-kafka")
+@pytest.fixture
+def own_kafka(services_folder: Callable[[str], Path], unique: str) -> Iterator[str]:
+    """A Kafka of the test's own: it ruins topics and positions that the next one must not find."""
+    folder = services_folder(f"watchdog-{unique}")
     started = start_or_skip(folder, kafka=True, elasticsearch=False)
     assert started.kafka is not None
     yield started.kafka
@@ -188,7 +188,7 @@ def inject():
     def acknowledge(self, deliveries):
         time.sleep(3600)
 
-    Role._acknowledge = acknowledge
+    Role._acknowledged = acknowledge
 """
 DEAF_CONSUMER = """
 def inject():

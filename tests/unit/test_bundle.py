@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load, save
 from small_release import manifest_bytes, small_encoder, small_release
 
-from models.bundle import parse_manifest, read_reference, unpack
+from models.bundle import Reference, parse_manifest, read_reference, unpack
 from models.errors import ModelError, ReleaseCorrupt
 
 RELEASE = small_release()
@@ -57,6 +57,17 @@ def test_reference_fits_the_training_texts_of_the_primary_head() -> None:
     assert reference["reference_distances"].shape == reference["reference_confidence"].shape == (128,)
     assert reference["reference_embeddings"].dtype == np.float16
     assert reference["label_shares"].sum() == pytest.approx(1)
+
+
+def test_reference_beside_a_fast_path_says_which_texts_it_decides() -> None:
+    plain = {"reference_fast", "reference_full_embeddings"}
+    reference = read_reference(manifest_bytes(RELEASE), RELEASE.blobs.__getitem__)
+    assert not plain & set(reference) and RELEASE.classifier.fast_path is None
+    one = np.ones((3, 2), np.float32)
+    fast = np.array([True, False, True])
+    saved = load(Reference(one, one[:, 0], one[:, 0], one, one[:, 0], fast, one[:1]).to_bytes())
+    assert saved["reference_fast"].dtype == np.uint8 and saved["reference_fast"].tolist() == [1, 0, 1]
+    assert saved["reference_full_embeddings"].shape == (1, 2)
 
 
 def test_loaded_encoder_is_shared_when_its_file_is_the_same() -> None:

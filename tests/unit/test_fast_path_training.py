@@ -1,6 +1,7 @@
 """Training a fast path: judged on texts it has not seen, and left out where it would not be worth it."""
 
 import numpy as np
+import pytest
 from small_release import small_rows
 
 from models.ngrams import find_ngrams
@@ -28,9 +29,11 @@ ALL = np.ones(len(TEXTS), dtype=bool)
 
 
 def test_texts_that_words_give_away_are_decided_without_the_encoder() -> None:
-    path = train_fast_path(find_ngrams(TEXTS), [full_path()], ALL, 0, no_progress)
-    assert path is not None
+    trained = train_fast_path(find_ngrams(TEXTS), [full_path()], ALL, 0, no_progress)
+    assert trained is not None
+    path = trained.path
     assert path.measured["coverage"] > 0.5 and path.measured["agreement"] > 0.99
+    assert trained.sure.mean() == pytest.approx(path.measured["coverage"], abs=1e-4)
     figures = path.measured["heads"]["intent"]
     assert figures["accuracy"] >= figures["accuracy_full"] - 0.002
     decided = path.decide(find_ngrams(["refund please", "zebra"]))
@@ -44,10 +47,10 @@ def test_labels_that_words_do_not_give_away_get_no_fast_path() -> None:
 
 
 def test_agreement_counts_where_the_full_path_decides_otherwise() -> None:
-    path = train_fast_path(find_ngrams(TEXTS), [full_path(right=0.8)], ALL, 0, no_progress)
-    assert path is not None and 0.7 < path.measured["agreement"] < 0.9
+    trained = train_fast_path(find_ngrams(TEXTS), [full_path(right=0.8)], ALL, 0, no_progress)
+    assert trained is not None and 0.7 < trained.path.measured["agreement"] < 0.9
 
 
 def test_same_seed_trains_the_same_fast_path() -> None:
     one, other = (train_fast_path(find_ngrams(TEXTS), [full_path()], ALL, 0, no_progress) for _ in range(2))
-    assert one is not None and other is not None and one.to_bytes() == other.to_bytes()
+    assert one is not None and other is not None and one.path.to_bytes() == other.path.to_bytes()

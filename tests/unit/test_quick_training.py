@@ -8,14 +8,14 @@ from scipy import sparse
 from small_release import small_dataset, small_encoder, small_release
 
 from models.errors import TrainingDataError
-from models.heads import label_probabilities
+from models.heads import Head, label_probabilities
 from retrain.calibration import choose_threshold, fit_temperature
-from retrain.crossfit import FOLDS, assign_folds
+from retrain.crossfit import FOLDS, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row, split_rows
 from retrain.job import train_release
 from retrain.kernel import Kernels, fit_kernel_softmax
 from retrain.linear import LinearPolicy, fit_softmax
-from retrain.quick import train_quick
+from retrain.quick import _Fitted, _reference, train_quick
 from retrain.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 
 
@@ -85,6 +85,24 @@ def test_tuning_rows_choose_and_calibrate_but_do_not_train() -> None:
     trained = train_quick(small_encoder(), dataset)
     assert len(trained.reference.distances) == len(small_dataset().part("train"))
     assert trained.heads[0].out_of_scope is not None
+
+
+def test_reference_says_of_each_of_its_texts_whether_the_fast_path_decides_it() -> None:
+    texts, random = 60, np.random.default_rng(0)
+    rows = random.permutation(texts)[:50]
+    targets = np.where(np.isin(np.arange(texts), rows), np.arange(texts) % 2, -1)
+    task = Task("intent", ("a", "b"), targets, rows, random.integers(FOLDS, size=50), rows[:0])
+    held_out = np.concatenate([rows[task.folds == fold] for fold in range(FOLDS)])
+    features = Features(np.arange(texts * 2, dtype=np.float32).reshape(texts, 2), sparse.csr_array((texts, 0)), 0, None)
+    head = Head("intent", ("a", "b"), np.zeros((2, 2)), np.zeros((0, 2)), np.zeros(2), 1.0)
+    judged = HeldOut(np.zeros((50, 2), np.float32), targets[held_out], held_out.astype(np.float32))  # says which text it is
+    sure = random.random(texts) < 0.6
+    reference = _reference(task, features, _Fitted(task, head, {}, judged), sure, seed=0)
+    assert reference.fast is not None and reference.full_embeddings is not None
+    assert np.array_equal(reference.fast, sure[reference.distances.astype(int)])
+    assert np.array_equal(reference.full_embeddings[:, 0] / 2, np.sort(rows[~sure[rows]]))
+    without = _reference(task, features, _Fitted(task, head, {}, judged), None, seed=0)
+    assert without.fast is None and without.full_embeddings is None and set(without.arrays()) < set(reference.arrays())
 
 
 @pytest.mark.parametrize(

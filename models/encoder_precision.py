@@ -1,0 +1,101 @@
+"""The encoder in FP16, for GPUs: the FP32 graph of `models.encoder_graph`, rewritten for batches that are padded.
+
+Every matrix and table becomes FP16. Pooling and normalisation, where 256 tokens are summed, stay FP32, and so does what
+comes out. A second input says how many tokens each text has; what stands behind them counts neither in the attention nor
+in the mean.
+
+onnxruntime's own converter (onnxruntime.transformers.float16) is not used: it needs the types of all values, which shape
+inference cannot give for the fused operators, to keep the pooling in FP32.
+
+Inputs: `input_ids` int32 (texts, tokens), `lengths` int32 (texts,). Output: `embedding` float32 (texts, hidden), unit length.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from models.encoder_graph import Weights, build_encoder_graph
+from models.errors import ModelError
+
+HALF_VERSION: Final = 1  # raise it whenever the same FP32 graph would give another FP16 graph: caches are keyed by it
+_LARGEST: Final = float(np.finfo(np.float16).max)
+
+
+def build_half_graph(weights: Weights, config: Mapping[str, object]) -> bytes:
+    """The FP16 graph's file, from weights and config as `build_encoder_graph` takes them. Raises ModelError."""
+    content: bytes = half_graph(build_encoder_graph(weights, config)).SerializeToString()
+    return content
+
+
+def half_graph(exact: onnx.ModelProto) -> onnx.ModelProto:
+    """Rewrite an FP32 graph that `build_encoder_graph` built; `exact` is left as it is.
+
+    Raises ModelError for a weight that FP16 cannot hold, and for another graph than that one.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(exact)
+    graph = model.graph
+    if [node.op_type for node in graph.node][-2:] != ["ReduceMean", "LpNormalization"]:
+        raise ModelError("only an FP32 encoder graph that Headrace built can be made FP16; build it from the encoder's weights")
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            tensor.CopyFrom(_half(tensor))
+    for node in graph.node:
+        if node.op_type == "Attention":
+            node.input.append("lengths")  # its mask, in the form "so many tokens, from the left"
+    graph.input.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["texts"]))
+    hidden = graph.node[-2].input[0]
+    del graph.node[-2:]
+    graph.node.extend(_pooling(hidden))
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array(0, dtype=np.int32), "pool.zero"),
+            numpy_helper.from_array(np.array(1, dtype=np.int32), "pool.one"),
+            numpy_helper.from_array(np.array([0], dtype=np.int64), "pool.scalar"),
+            numpy_helper.from_array(np.array([1], dtype=np.int64), "pool.axis"),
+            numpy_helper.from_array(np.array([2], dtype=np.int64), "pool.last"),
+        ]
+    )
+    return model
+
+
+def count_layers(half: bytes) -> int:
+    """Layers of an FP16 graph. Raises ModelError when it is none."""
+    try:
+        graph = onnx.load_model_from_string(half).graph
+    except Exception as error:  # protobuf's own error, which onnx does not wrap
+        raise ModelError(f"the FP16 encoder cannot be read: {error}") from error
+    return sum(node.op_type == "Attention" for node in graph.node)
+
+
+def _half(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    values = numpy_helper.to_array(tensor)
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest <= _LARGEST:
+        raise ModelError(f"weight {tensor.name!r} reaches {largest:g} and FP16 ends at {_LARGEST:g}; use device 'cpu' for this encoder")
+    return numpy_helper.from_array(values.astype(np.float16), tensor.name)
+
+
+def _pooling(hidden: str) -> list[onnx.NodeProto]:
+    """The mean over a text's own tokens, in FP32, then unit length."""
+
+    def node(operator: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+        return helper.make_node(operator, inputs, [output], **attributes)
+
+    return [
+        node("Squeeze", ["embeddings.tokens", "pool.scalar"], "pool.tokens"),
+        node("Cast", ["pool.tokens"], "pool.tokens32", to=TensorProto.INT32),
+        node("Range", ["pool.zero", "pool.tokens32", "pool.one"], "pool.positions"),
+        node("Unsqueeze", ["lengths", "pool.axis"], "pool.lengths"),
+        node("Less", ["pool.positions", "pool.lengths"], "pool.own"),
+        node("Cast", ["pool.own"], "pool.weights", to=TensorProto.FLOAT),
+        node("Unsqueeze", ["pool.weights", "pool.last"], "pool.mask"),
+        node("Cast", [hidden], "pool.hidden", to=TensorProto.FLOAT),
+        node("Mul", ["pool.hidden", "pool.mask"], "pool.masked"),
+        node("ReduceSum", ["pool.masked", "pool.axis"], "pool.sum", keepdims=0),
+        # the sum points where the mean does, and only the direction is kept
+        node("LpNormalization", ["pool.sum"], "embedding", axis=-1, p=2),
+    ]
