@@ -86,7 +86,7 @@ def _cholesky(gram: NDArray[np.float64]) -> NDArray[np.float64]:
         gram[diagonal] += jitter - added
         added = jitter
         with contextlib.suppress(np.linalg.LinAlgError):
-            return np.linalg.cholesky(gram)
+            return np.asarray(np.linalg.cholesky(gram), dtype=np.float64)
     raise TrainingDataError(f"{len(gram)} texts are too much alike to train on; leave out near-copies")
 
 
