@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.fast_path import MAX_NGRAMS, FastHead, FastPath, weigh_occurrences
 from models.heads import Floats, label_probabilities
 from models.ngrams import BUCKETS, NgramVocabulary, Occurrences
-from retrain.calibration import calibrated_loss, fit_temperature
+from retrain.calibration import fit_temperature
 from retrain.crossfit import FOLDS, Features, Ints, Task, in_parallel
 from retrain.fast_thresholds import (
     USEFUL_COVERAGE,
@@ -32,7 +32,7 @@ from retrain.vocabulary import build_vocabulary
 
 MAX_WEIGHTS: Final = 2_400_000  # of all heads together, 2 bytes each: 4.8 MB
 POLICY: Final = LinearPolicy(embedding=0.0, words=1.0, characters=0.5)
-POLICIES_OF_FEW_TEXTS: Final = (  # where a fit takes no time, the script's own way to write is worth a look
+POLICIES_OF_FEW_TEXTS: Final = (  # in turn, until one keeps the promises: scripts without spaces need their characters
     POLICY,
     LinearPolicy(embedding=0.0, words=1.0, characters=2.0, strength=4.0),
     LinearPolicy(embedding=0.0, words=0.3, characters=4.0, strength=0.5),
@@ -114,11 +114,20 @@ def _fit(
     full: FullPath, features: Features, judged: NDArray[np.bool_], seed: int, progress: Progress
 ) -> _Fitted | None:
     """A head with its threshold; None where no threshold keeps the promises at a useful coverage."""
+    policies = POLICIES_OF_FEW_TEXTS if features.kernels is not None else (POLICY,)
+    for policy in policies:
+        fitted = _fit_policy(full, features, judged, policy, seed, progress)
+        if fitted is not None:
+            return fitted
+    return None
+
+
+def _fit_policy(
+    full: FullPath, features: Features, judged: NDArray[np.bool_], policy: LinearPolicy, seed: int, progress: Progress
+) -> _Fitted | None:
     task = full.task
     in_scope = judged & (task.targets >= 0)
-    policies = POLICIES_OF_FEW_TEXTS if features.kernels is not None else (POLICY,)
-    fits = [_cross_fit(task, features, policy, seed, progress) for policy in policies]
-    weights, logits = min(fits, key=lambda fit: calibrated_loss(fit[1][in_scope], task.targets[in_scope]))
+    weights, logits = _cross_fit(task, features, policy, seed, progress)
     temperature = fit_temperature(logits[in_scope], task.targets[in_scope])
     probabilities = label_probabilities(logits, temperature)
     columns, surest = probabilities.argmax(axis=1), probabilities.max(axis=1)

@@ -17,6 +17,9 @@ from streams.records import Feedback, decision_id, format_time
 from streams.topics import FEEDBACK
 
 CORRECTION_SHARE = 0.85  # of wrong decisions that somebody corrects
+# of right ones that somebody confirms by working on them; with corrections alone a challenger would learn from the champion's
+# errors only, and forget some of what it knew
+CONFIRMATION_SHARE = 0.3
 FLUSH_SECONDS = 0.1
 
 Source = Callable[[], tuple[dict[str, Any], str, LabelledText | None]]
@@ -94,7 +97,8 @@ class Customers(threading.Thread):
 
 
 class Agents(threading.Thread):
-    """Reads one application's decisions and corrects most of the wrong ones, but for texts held out to compare releases."""
+    """Reads one application's decisions; corrects most of the wrong ones and confirms some of the right ones, but for texts held
+    out to compare releases."""
 
     def __init__(
         self, app: Application, reader: TopicReader, publisher: Publisher, ledger: Ledger, stream: TextStream | None, rng: random.Random
@@ -125,15 +129,15 @@ class Agents(threading.Thread):
         wrong = [] if truth is None else [h for h, label in truth.labels.items() if decision["labels"][h]["label"] != label]
         primary = self._app.head_names[0] if self._app.heads else None
         self._ledger.decided(self._app.name, decision, None if truth is None else primary not in wrong)
-        if truth is not None and wrong and not truth.is_held_out and self._rng.random() < CORRECTION_SHARE:
-            self._correct(decision, truth)
+        if truth is not None and not truth.is_held_out and self._rng.random() < (CORRECTION_SHARE if wrong else CONFIRMATION_SHARE):
+            self._label(decision, truth)
+            self._ledger.corrections += bool(wrong)
         return True
 
-    def _correct(self, decision: dict[str, Any], truth: LabelledText) -> None:
+    def _label(self, decision: dict[str, Any], truth: LabelledText) -> None:
         assert self._stream is not None
         self._stream.corrected.add(truth.text)
         for head, label in truth.labels.items():
             feedback = Feedback(decision_id=decision["id"], head=head, label=label, by="agent", at=format_time(wall_clock_ms()))
             self._publisher.send(FEEDBACK, feedback.encode(), feedback.key)
         self._publisher.flush()
-        self._ledger.corrections += 1
