@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+log = logging.getLogger(__name__)
+
 ERRORS = Console(stderr=True)
+LINE_SECONDS = 20.0  # between two lines about the same long work
 
 
 def print_json(value: Any) -> None:
@@ -37,7 +41,7 @@ def set_up_logging(level: str) -> None:
 
 
 class StageBars:
-    """A bar for each stage of long work: how much, how fast, how long still. Shows nothing where stderr is no terminal."""
+    """A bar for each stage of long work on a terminal: how much, how fast, how long still."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -50,9 +54,32 @@ class StageBars:
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
 
+class StageLines:
+    """The same where nobody looks at a terminal: a line in the log now and then, and none about stages that are soon over."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: dict[str, float] = {}
+        self._told = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report that `done` of `total` steps of `stage` are finished."""
+        now = self._clock()
+        if stage not in self._begun:
+            self._begun[stage] = self._told = now
+        if now - self._told < LINE_SECONDS or not 0 < done <= total:
+            return
+        self._told = now
+        left = (now - self._begun[stage]) * (total - done) / done
+        log.info("%s: %d of %d, %s left", stage, done, total, f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s")
+
+
 @contextmanager
-def stage_bars() -> Iterator[StageBars]:
-    """Bars for the time of a `with` block."""
+def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows the progress of the work in a `with` block."""
+    if not sys.stderr.isatty():
+        yield StageLines()
+        return
     columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=ERRORS, disable=not sys.stderr.isatty(), transient=False) as progress:
+    with Progress(*columns, console=ERRORS, transient=False) as progress:
         yield StageBars(progress)

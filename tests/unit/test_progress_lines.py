@@ -1,0 +1,36 @@
+"""Progress of long work where stderr is no terminal."""
+
+import pytest
+
+from headrace.output import LINE_SECONDS, StageLines
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_long_work_writes_a_line_now_and_then_with_the_time_left(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    clock = Clock()
+    lines = StageLines(clock)
+    for step in range(101):
+        lines("fine-tuning", step, 100)
+        clock.now += 6.0
+    assert 100 * 6.0 / LINE_SECONDS * 0.7 < len(caplog.messages) <= 100 * 6.0 / LINE_SECONDS
+    assert caplog.messages[0] == "fine-tuning: 4 of 100, 10 min left"
+    assert caplog.messages[-1].endswith(" s left")
+
+
+def test_a_stage_that_is_soon_over_writes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    clock = Clock()
+    lines = StageLines(clock)
+    for stage in ("embedding", "heads"):
+        for step in range(11):
+            lines(stage, step, 10)
+            clock.now += LINE_SECONDS / 20
+    assert caplog.messages == []
