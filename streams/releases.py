@@ -191,8 +191,7 @@ class Swapper:
         try:
             return self._load(release.model, version, release.manifest_sha256.get(version), current.encoder)
         except HeadraceError as error:
-            log.error(
-                "release %s@%s refused, %s@%s goes on: %s", release.model, version, current.model, current.version, error
-            )
+            # as words: a handler that keeps records would keep the error's frames, and with them the champion, in memory
+            log.error("release %s@%s refused, %s@%s goes on: %s", release.model, version, current.model, current.version, str(error))
             self._on_refused(release, version, error)
             return None
