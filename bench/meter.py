@@ -19,6 +19,7 @@ from bench.bed import Bed
 from connectors.errors import BrokerUnavailable
 
 POLL_SECONDS = 0.05
+LINGER_MS = 2  # of the sender; clients wait 5 unless told otherwise, and a request for each text keeps the broker busy for nothing
 FLUSH_SECONDS = 30.0
 
 
@@ -27,7 +28,7 @@ class Meter:
 
     def __init__(self, bed: Bed, topic: str, output: str, partitions: int) -> None:
         self._topic, self._partitions = topic, partitions
-        self._producer = Producer({**bed.config, "linger.ms": 0, "acks": "all", "socket.nagle.disable": True})
+        self._producer = Producer({**bed.config, "linger.ms": LINGER_MS, "acks": "all", "socket.nagle.disable": True})
         self._consumer = Consumer(_prompt(bed.config))
         self._consumer.assign([TopicPartition(output, p, OFFSET_END) for p in range(partitions)])
         self._stop = threading.Event()

@@ -8,6 +8,9 @@ import dataclasses
 import sys
 import time
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.applications import load_application
 from headrace.output import set_up_logging
 from headrace.roles import RoleBuilder
@@ -26,11 +29,16 @@ class SleepingClassifier(Classifier):
     def __init__(self, real: Classifier, seconds_per_text: float) -> None:
         super().__init__(real.model, real.version, real.encoder, real.vocabulary, list(real.heads.values()))
         self._seconds = seconds_per_text
-        (self._answer,) = super().classify(super().tokenize(["Where is my order?"]))
+        prepared = super().tokenize(["Where is my order?"])
+        (self._answer,) = super().classify(prepared, super().embed(prepared))
 
-    def classify(self, prepared: Prepared) -> list[Classification]:
+    def embed(self, prepared: Prepared) -> NDArray[np.float32]:
         """Sleep for as long as these texts would take."""
         time.sleep(len(prepared) * self._seconds)
+        return np.zeros((len(prepared.tokenized), self.encoder.dimensions), dtype=np.float32)
+
+    def classify(self, prepared: Prepared, embeddings: NDArray[np.float32] | None = None) -> list[Classification]:
+        """The same for each."""
         return [dataclasses.replace(self._answer, characters=characters) for characters in prepared.characters]
 
 

@@ -1,4 +1,4 @@
-"""Re-deciding records with the code that decides live: read, prepare and compute run side by side, a batch apart.
+"""Re-deciding records with the code that decides live: read, prepare, encode and decide run side by side, a batch apart.
 
 What is in memory at any time is a few batches, whatever the topic's length; each is bounded by events and by bytes.
 """
@@ -18,7 +18,7 @@ from streams.classify import ClassifyHandler
 from streams.engine import Delivery
 from streams.outcomes import Outcome
 from streams.retreat import Retreat
-from streams.sampling import SignalSample
+from streams.sampling import Sample
 from streams.serving import Serving
 
 BATCH_EVENTS = 1_024
@@ -44,7 +44,7 @@ class Steadfast(Retreat):
 def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: str) -> ClassifyHandler:
     """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out beside it."""
     offline = app.model_copy(update={"deadline_seconds": None})
-    handler = ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=SignalSample(per_second=0.0))
+    handler = ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(per_second=0.0))
     handler.retreat = Steadfast()
     return handler
 
@@ -63,8 +63,12 @@ class Decided:
 def decide_records(records: Iterable[Record], handlers: list[ClassifyHandler], decisions_topic: str) -> Iterator[list[Decided]]:
     """Batch after batch, in the order of `records`. Raises what reading raises, and ModelError where a release fails on
     every text of a batch."""
-    with Ahead(_batches(records), depth=2) as batches, Ahead(_prepared(batches, handlers), depth=1) as prepared:
-        for batch, deliveries in prepared:
+    with (
+        Ahead(_batches(records), depth=2) as batches,
+        Ahead(_prepared(batches, handlers), depth=1) as prepared,
+        Ahead(_encoded(prepared, handlers), depth=1) as encoded,
+    ):
+        for batch, deliveries in encoded:
             for handler, own in zip(handlers, deliveries, strict=True):
                 handler.decide(own)
             outcomes = zip(*([_outcome(each) for each in own] for own in deliveries), strict=True)
@@ -91,6 +95,15 @@ def _prepared(
         deliveries = [[_delivery(record) for record in batch] for _ in handlers]
         for handler, own in zip(handlers, deliveries, strict=True):
             handler.prepare(own)
+        yield batch, deliveries
+
+
+def _encoded(
+    prepared: Iterable[tuple[list[Record], list[list[Delivery]]]], handlers: list[ClassifyHandler]
+) -> Iterator[tuple[list[Record], list[list[Delivery]]]]:
+    for batch, deliveries in prepared:
+        for handler, own in zip(handlers, deliveries, strict=True):
+            handler.encode(own)
         yield batch, deliveries
 
 

@@ -1,4 +1,4 @@
-"""A loaded release: text in, decisions of all its heads out, in two stages that may run in different threads."""
+"""A loaded release: text in, decisions of all its heads out, in three steps that may run in different threads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from models.ngrams import NgramVocabulary, find_ngrams
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What stage 1 hands to stage 2.
+    """What step 1 hands to the others.
 
     characters: length of every text. fast: what the fast path says; None where it was not asked. for_encoder: numbers of
     the texts that go on to the encoder, rising. tokenized, ngrams: token ids and weighted n-grams of those, in that order.
@@ -63,7 +63,7 @@ class Classifier:
         audited: Sequence[bool] | None = None,
         raised_by: float = 0.0,
     ) -> Prepared:
-        """Stage 1: the fast path, then token ids and n-grams of the texts that it leaves to the encoder.
+        """Step 1: the fast path, then token ids and n-grams of the texts that it leaves to the encoder.
 
         texts: any will do: empty, huge, with NUL or lone surrogates. fast: False sends all to the encoder. audited: by text,
         whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's thresholds;
@@ -86,10 +86,17 @@ class Classifier:
             ngrams=self.vocabulary.weigh(found.counted()),
         )
 
-    def classify(self, prepared: Prepared) -> list[Classification]:
-        """Stage 2: encoder and heads for the texts that need them. A text's answer does not depend on the others, nor on
-        whether it is audited. Raises ModelError."""
-        full = self._by_encoder(prepared)
+    def embed(self, prepared: Prepared) -> NDArray[np.float32]:
+        """Step 2: the encoder, nearly all of the work and hardly any of it in Python. float32 (texts for the encoder,
+        dimensions), in the order of `for_encoder`. Raises ModelError."""
+        if not len(prepared.tokenized):
+            return np.empty((0, self.encoder.dimensions), dtype=np.float32)
+        return self.encoder.embed_tokens(prepared.tokenized)
+
+    def classify(self, prepared: Prepared, embeddings: NDArray[np.float32] | None = None) -> list[Classification]:
+        """Step 3: the heads. embeddings: what `embed` returned; None computes them here. A text's answer does not depend on
+        the others, nor on whether it is audited. Raises ModelError."""
+        full = self._by_encoder(prepared, self.embed(prepared) if embeddings is None else embeddings)
         if prepared.fast is None or self.fast_path is None:
             return full
         answers: list[Classification | None] = [None] * len(prepared)
@@ -109,13 +116,12 @@ class Classifier:
         return [answer for answer in answers if answer is not None]
 
     def classify_texts(self, texts: Sequence[str], *, fast: bool = True) -> list[Classification]:
-        """Both stages at once."""
+        """All steps at once."""
         return self.classify(self.tokenize(texts, fast=fast))
 
-    def _by_encoder(self, prepared: Prepared) -> list[Classification]:
+    def _by_encoder(self, prepared: Prepared, embeddings: NDArray[np.float32]) -> list[Classification]:
         if not len(prepared.tokenized):
             return []
-        embeddings = self.encoder.embed_tokens(prepared.tokenized)
         by_head = [head.decide(embeddings, prepared.ngrams) for head in self.heads.values()]
         names = list(self.heads)
         return [

@@ -1,6 +1,6 @@
 """From source records to decisions, signals and dead letters: what the classify agent does, without Kafka.
 
-Both steps run off the event loop, in threads; `Classifier` is thread-safe. A decision depends on the release and the text
+Its steps run off the event loop, each in a thread of its own; `Classifier` is thread-safe. A decision depends on the release and the text
 alone: who is audited, which release is tried out beside the champion and what stood in the cache change nothing in it.
 Only lateness does (the application's `deadline_seconds`), and then the decision says so.
 """
@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from models.classifier import Classifier, Prepared
 from models.decision import Classification
 from models.errors import MessageError, ModelError
 from streams.actions import action_for
 from streams.application import Application
-from streams.engine import Delivery
+from streams.engine import Delivery, Step
 from streams.outcomes import Outcome, OutRecord, dead_letter, head_record, wall_clock_ms
 from streams.records import SourceReader, SourceText, cut_text, decision_id, format_time
 from streams.retreat import Retreat
-from streams.sampling import AUDIT_SHARE, SignalSample, place_of
+from streams.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, SIGNALS_PER_SECOND, Sample, place_of
 from streams.serving import Plan, Served, Serving, Trial
 from streams.signals import signal_record
 
@@ -32,7 +34,7 @@ ALWAYS_FAST = -1.0  # lowers every threshold of the fast path below any probabil
 
 @dataclass(slots=True)
 class Pending:
-    """A text between the two steps. place: between 0 and 1, by a hash of the id. late: past the application's deadline."""
+    """A text between the steps. place: between 0 and 1, by a hash of the id. late: past the application's deadline."""
 
     source: SourceText
     identity: str
@@ -44,17 +46,19 @@ class Pending:
 
 @dataclass(slots=True)
 class Share:
-    """The texts of a batch that one release decides. trial: None for the champion's."""
+    """The texts of a batch that one release decides. trial: None for the champion's. embeddings: None where the encoder has
+    not run, or failed."""
 
     served: Served
     deliveries: list[Delivery]
     prepared: Prepared
     trial: Trial | None = None
+    embeddings: NDArray[np.float32] | None = None
 
 
 @dataclass(slots=True)
 class Work:
-    """A batch between the two steps. champion: the one that decides it, whatever is swapped in meanwhile."""
+    """A batch between the steps. champion: the one that decides it, whatever is swapped in meanwhile."""
 
     champion: Served
     shares: list[Share]
@@ -69,13 +73,19 @@ class ClassifyHandler:
         serving: Serving,
         epochs: Mapping[str, str],
         now_ms: Callable[[], int] = wall_clock_ms,
-        signal_sample: SignalSample | None = None,
+        signal_sample: Sample | None = None,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._reader = SourceReader(app.source)
-        self._signal_sample = signal_sample or SignalSample()
+        self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
+        self._audit_sample = Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self._work: dict[int, Work] = {}
         self.retreat = Retreat()
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """In this order, each for one batch at a time; a batch may be in one while the next is in the one before."""
+        return (("prepare", self.prepare), ("encode", self.encode), ("decide", self.decide))
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
         """Parse, look the texts up, hash their n-grams, and tokenise those that the encoder must see. Records that hold no
@@ -86,8 +96,16 @@ class ClassifyHandler:
         shares = [*self._champion_shares(plan.champion, unknown), *_trial_shares(plan, pending)]
         self._work[id(batch[0])] = Work(plan.champion, shares)
 
+    def encode(self, batch: Sequence[Delivery]) -> None:
+        """Run the encoder. It computes without Python's lock, so the steps before and after it go on meanwhile."""
+        for share in self._work[id(batch[0])].shares:
+            try:
+                share.embeddings = share.served.classifier.embed(share.prepared)
+            except Exception:
+                log.warning("the encoder fails on a batch of %d texts; they are tried one by one", len(share.deliveries))
+
     def decide(self, batch: Sequence[Delivery]) -> None:
-        """Run the model and build the records to send."""
+        """Run the heads and build the records to send."""
         work = self._work.pop(id(batch[0]))
         for share in work.shares:
             if share.trial is None:
@@ -121,6 +139,7 @@ class ClassifyHandler:
         classifier = served.classifier
         raised_by = self.retreat.raised_by(classifier)
         fast = self._app.fast_path == "on" and classifier.fast_path is not None
+        audited_share = self._audit_sample.of(len(deliveries))
         shares = []
         for late in (False, True):
             chosen = [each for each in deliveries if each.result.late == late]
@@ -128,7 +147,7 @@ class ClassifyHandler:
                 prepared = classifier.tokenize(
                     [each.result.source.text for each in chosen],
                     fast=fast or late,
-                    audited=None if late else [each.result.place < AUDIT_SHARE for each in chosen],
+                    audited=None if late else [each.result.place < audited_share for each in chosen],
                     raised_by=ALWAYS_FAST if late else raised_by,
                 )
                 shares.append(Share(served, chosen, prepared))
@@ -137,7 +156,7 @@ class ClassifyHandler:
     def _decide_share(self, share: Share) -> None:
         classifier, cache = share.served.classifier, share.served.cache
         try:
-            found: list[Classification | ModelError] = list(classifier.classify(share.prepared))
+            found: list[Classification | ModelError] = list(classifier.classify(share.prepared, share.embeddings))
         except Exception:
             found = _one_by_one(classifier, share.deliveries)
         self.retreat.observe(classifier, [each.agrees for each in found if isinstance(each, Classification)])
@@ -151,7 +170,7 @@ class ClassifyHandler:
 
     def _finish(self, batch: Sequence[Delivery], pending: Sequence[tuple[Delivery, Pending]], classifier: Classifier) -> None:
         """Each pending delivery's result becomes its outcome."""
-        shown = self._signal_sample.share(len(batch))
+        shown = self._signal_sample.of(len(batch))
         decided_ms = self._now_ms()
         decided_at = format_time(decided_ms)
         for delivery, each in pending:
@@ -213,7 +232,7 @@ class ClassifyHandler:
         must not touch the champion's decisions."""
         classifier = share.served.classifier
         try:
-            found = classifier.classify(share.prepared)
+            found = classifier.classify(share.prepared, share.embeddings)
         except Exception:
             log.exception("%s %s@%s fails; the champion goes on", trial.role, classifier.model, classifier.version)
             return

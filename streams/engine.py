@@ -25,7 +25,7 @@ from models.errors import HeadraceError
 from streams.waiting import Bounds, Held, Waiting
 from streams.watermark import Partition, Ticket, Watermark
 
-__all__ = ["Acknowledge", "Bounds", "Delivery", "Engine", "EngineObserver", "Stage"]
+__all__ = ["Acknowledge", "Bounds", "Delivery", "Engine", "EngineObserver", "Stage", "Step"]
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step over a batch. name: as it stands in the metrics (prepare, decide, publish, index, observe, retrain)."""
+    """A step over a batch. name: as it stands in the metrics (prepare, encode, decide, publish, index, observe, retrain)."""
 
     name: str
     run: Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
+Step = tuple[str, Callable[[Sequence[Delivery]], None]]  # a stage's name and what it does, in a thread
 Acknowledge = Callable[[Sequence[Delivery]], None]
 
 

@@ -47,7 +47,7 @@ class Metrics:
         # how the engines work
         self._batch = Histogram("headrace_batch_events", "Events in a batch", ["engine"], buckets=BATCH_EVENTS, registry=registry)
         self._wait = Histogram("headrace_queue_wait_seconds", "How long a batch's oldest event waited for it", ["engine"], buckets=STAGE_SECONDS, registry=registry)
-        self._stage = Histogram("headrace_stage_seconds", "Time of a batch in a stage: prepare (parse, n-grams, tokenise), decide (inference), publish (produce and confirm), index, observe, retrain", ["engine", "stage"], buckets=STAGE_SECONDS, registry=registry)
+        self._stage = Histogram("headrace_stage_seconds", "Time of a batch in a stage: prepare (parse, n-grams, tokenise), encode (encoder), decide (heads, records), publish (produce and confirm), index, observe, retrain", ["engine", "stage"], buckets=STAGE_SECONDS, registry=registry)
         self._stage_events = Counter("headrace_stage_events", "Events that a stage finished", ["engine", "stage"], registry=registry)
         # where the consumers stand
         self._lag = Gauge("headrace_lag_events", "Events between the committed position and the partition's end", ["role", "topic", "partition"], registry=registry)

@@ -12,7 +12,7 @@ from connectors.ports import Record
 from models.errors import MessageError
 from models.recommender import Ranking, Recommender, UserEvent
 from streams.application import Application
-from streams.engine import Delivery
+from streams.engine import Delivery, Step
 from streams.outcomes import Outcome, OutRecord, dead_letter, wall_clock_ms
 from streams.records import SourceReader, SourceText, clean_text, cut_text, decision_id, format_time
 
@@ -51,6 +51,11 @@ class RecommendHandler:
                 continue  # it is in the dead letters already
         self.recommender.replay(events)
         return len(events)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """In this order, each for one batch at a time."""
+        return (("prepare", self.prepare), ("decide", self.decide))
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
         """Parse. Records without user or item become dead letters."""

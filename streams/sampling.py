@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 
 AUDIT_SHARE = 0.05  # of the texts that the fast path decides go through the encoder as well
+AUDITS_PER_SECOND = 40.0  # of one worker at the most: a window of them in five seconds says enough, and the encoder is dear
 SIGNALS_PER_SECOND = 200.0  # of one worker; a monitor follows some thousands a second
 RATE_SECONDS = 5.0  # over which the rate of events is averaged
 
@@ -17,18 +18,18 @@ def place_of(identity: str) -> float:
     return zlib.crc32(identity.encode()) / 2**32
 
 
-class SignalSample:
-    """Says what share of the events the monitor gets: all of them up to a rate, then so many that the rate is kept."""
+class Sample:
+    """Says what share of the events is chosen: `share` of them up to `per_second`, then so many that this rate is kept."""
 
-    def __init__(self, per_second: float = SIGNALS_PER_SECOND, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second, self._clock = per_second, clock
+    def __init__(self, per_second: float, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second, self._share, self._clock = per_second, share, clock
         self._last, self._rate = clock(), 0.0
 
-    def share(self, events: int) -> float:
-        """The share of a batch of `events` that is shown, in (0, 1]."""
+    def of(self, events: int) -> float:
+        """The share of a batch of `events` that is chosen, in [0, share]."""
         now = self._clock()
         elapsed = max(now - self._last, 1e-3)
         self._last = now
         weight = min(elapsed / RATE_SECONDS, 1.0)
         self._rate += weight * (events / elapsed - self._rate)
-        return min(1.0, self._per_second / max(self._rate, 1e-9))
+        return min(self._share, self._per_second / max(self._rate, 1e-9))

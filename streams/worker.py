@@ -1,4 +1,4 @@
-"""The worker's engine: parse and tokenise, decide, send and confirm; then the position moves on."""
+"""The worker's engine: a handler's steps, then send and confirm; then the position moves on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,20 +8,19 @@ from typing import Any, Protocol
 import orjson
 
 from streams.application import Application
-from streams.engine import Acknowledge, Delivery, Engine, EngineObserver, Stage
+from streams.engine import Acknowledge, Delivery, Engine, EngineObserver, Stage, Step
 from streams.outcomes import Outcome, OutRecord
 
 SIGNALS_PER_RECORD = 256
 
 
 class Handler(Protocol):
-    """Turns deliveries into outcomes, off the event loop: prepare runs for batch n+1 while decide runs for batch n."""
+    """Turns deliveries into outcomes, off the event loop, in steps of which each works on another batch."""
 
-    def prepare(self, batch: Sequence[Delivery]) -> None:
-        """First half; may set `result` to an Outcome already (dead letters)."""
-
-    def decide(self, batch: Sequence[Delivery]) -> None:
-        """Second half: afterwards every delivery's `result` is an Outcome."""
+    @property
+    def steps(self) -> Sequence[Step]:
+        """In their order. Any of them may set `result` to an Outcome (dead letters); after the last one every delivery's
+        `result` is one."""
 
 
 def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> Callable[[Sequence[Delivery]], Awaitable[None]]:
@@ -42,7 +41,7 @@ def worker_engine(
     on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _: None,
     observer: EngineObserver | None = None,
 ) -> Engine:
-    """The three stages of a worker. on_outcomes: told of each batch once it is confirmed (metrics)."""
+    """The stages of a worker. on_outcomes: told of each batch once it is confirmed (metrics)."""
 
     async def publish(batch: Sequence[Delivery]) -> None:
         outcomes: list[Outcome] = [delivery.result for delivery in batch]
@@ -52,11 +51,8 @@ def worker_engine(
         await send_all(records)
         on_outcomes(outcomes)
 
-    stages = [
-        Stage("prepare", in_thread(handler.prepare, f"{app.name}-prepare")),
-        Stage("decide", in_thread(handler.decide, f"{app.name}-decide")),
-        Stage("publish", publish),
-    ]
+    stages = [Stage(name, in_thread(work, f"{app.name}-{name}")) for name, work in handler.steps]
+    stages.append(Stage("publish", publish))
     return Engine(f"worker-{app.name}", stages, acknowledge, observer=observer)
 
 

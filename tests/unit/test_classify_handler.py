@@ -4,8 +4,10 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
+from numpy.typing import NDArray
 from small_fast_path import classifier_with, small_fast_path
 from small_release import SUBJECTS, small_release
 
@@ -45,8 +47,8 @@ def deliveries(texts: Sequence[str], written_ms: int = NOW_MS) -> list[Delivery]
 
 def decided(app: Application, serving: Serving, batch: list[Delivery]) -> list[Outcome]:
     handler = ClassifyHandler(app, serving, {"support.chats": "e0"}, now_ms=lambda: NOW_MS)
-    handler.prepare(batch)
-    handler.decide(batch)
+    for _, step in handler.steps:
+        step(batch)
     assert all(isinstance(each.result, Outcome) for each in batch)
     return [each.result for each in batch]
 
@@ -62,19 +64,28 @@ def what_was_said(found: Sequence[dict[str, Any]]) -> list[Any]:
 class Broken(Classifier):
     """Fails on every batch that holds a certain text."""
 
-    def __init__(self, inner: Classifier, word: str) -> None:
+    def __init__(self, inner: Classifier, word: str, step: str = "embed") -> None:
         super().__init__(inner.model, "broken", inner.encoder, inner.vocabulary, list(inner.heads.values()))
-        self._word, self._texts = word, {}  # type: ignore[var-annotated]
+        self._word, self._step, self._texts = word, step, {}  # type: ignore[var-annotated]
 
     def tokenize(self, texts: Sequence[str], **choices: Any) -> Prepared:
         prepared = super().tokenize(texts, **choices)
         self._texts[id(prepared)] = list(texts)
         return prepared
 
-    def classify(self, prepared: Prepared) -> list[Classification]:
+    def embed(self, prepared: Prepared) -> NDArray[np.float32]:
+        if self._step == "embed":
+            self._break(prepared)
+        return super().embed(prepared)
+
+    def classify(self, prepared: Prepared, embeddings: NDArray[np.float32] | None = None) -> list[Classification]:
+        if self._step == "classify":
+            self._break(prepared)
+        return super().classify(prepared, embeddings)
+
+    def _break(self, prepared: Prepared) -> None:
         if any(self._word in text for text in self._texts[id(prepared)]):
             raise ValueError("broken")
-        return super().classify(prepared)
 
 
 def test_a_decision_says_all_that_its_reader_needs() -> None:
@@ -139,14 +150,17 @@ def test_a_trial_that_fails_does_not_touch_the_champions_decisions() -> None:
     assert decisions(outcomes, "trials.support") == []
 
 
-def test_a_text_that_the_model_fails_on_becomes_a_dead_letter_and_its_neighbours_are_decided() -> None:
-    outcomes = decided(application(), Serving(Broken(small_release().classifier, "poison")), deliveries(["refund please", "poison", "late"]))
+@pytest.mark.parametrize("step", ["embed", "classify"])
+def test_a_text_that_the_model_fails_on_becomes_a_dead_letter_and_its_neighbours_are_decided(step: str) -> None:
+    broken = Broken(small_release().classifier, "poison", step)
+    outcomes = decided(application(), Serving(broken), deliveries(["refund please", "poison", "late"]))
     assert [each.rejected_because for each in outcomes] == [None, "model_error", None]
 
 
-def test_a_model_that_fails_on_every_text_stops_the_worker_instead_of_draining_the_topic() -> None:
+@pytest.mark.parametrize("step", ["embed", "classify"])
+def test_a_model_that_fails_on_every_text_stops_the_worker_instead_of_draining_the_topic(step: str) -> None:
     with pytest.raises(ModelError, match="fails on every text"):
-        decided(application(), Serving(Broken(small_release().classifier, "a")), deliveries(["a", "aa"]))
+        decided(application(), Serving(Broken(small_release().classifier, "a", step)), deliveries(["a", "aa"]))
 
 
 def test_past_the_deadline_the_fast_path_alone_decides_and_the_decision_says_so() -> None:
@@ -171,9 +185,9 @@ def test_past_the_deadline_an_event_may_become_a_dead_letter(classifier: Any, wh
 
 def test_above_a_rate_the_monitor_is_shown_a_sample_that_no_text_decides_on() -> None:
     handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"}, now_ms=lambda: NOW_MS)
-    handler._signal_sample.share = lambda events: 0.25  # type: ignore[method-assign]
+    handler._signal_sample.of = lambda events: 0.25  # type: ignore[method-assign]
     batch = deliveries(TEXTS)
-    handler.prepare(batch)
-    handler.decide(batch)
+    for _, step in handler.steps:
+        step(batch)
     shown = [each.result.signal is not None for each in batch]
     assert shown == [place_of(f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]

@@ -81,6 +81,7 @@ class SwapMachine(RuleBasedStateMachine):
     @rule()
     def decide(self) -> None:
         batch, champion, trials = self.waiting.pop(0)
+        self.handler.encode(batch)
         self.handler.decide(batch)
         for each in batch:
             assert isinstance(each.result, Outcome)
