@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Self
 
 from bench.records import TopicView, client_config
+from bench.successors import publish_successor
 from connectors.ports import TopicSpec
 from connectors.registry import FolderRegistry
 from headrace import start_positions
+from headrace.models_home import announce_if_up
 from headrace.wiring import WORKER_GROUP, Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.application import Application
@@ -80,6 +82,12 @@ class Bed:
         self._registry.promote(name, copied)
         self._models.append(name)
         return copied
+
+    def swap(self, name: str, *, own_encoder: bool) -> None:
+        """Put a release in the champion's place that decides exactly like it (`bench.successors`)."""
+        version = publish_successor(self._registry, name, own_encoder=own_encoder)
+        self._registry.promote(name, version)
+        announce_if_up(self.wiring, self._registry, name, version)
 
     def create_topic(self, name: str, partitions: int) -> None:
         """A topic whose record times are the broker's."""

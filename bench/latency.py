@@ -1,4 +1,5 @@
-"""From producing a text to its decision being readable by a consumer: alone, at half of the maximum rate, at the maximum.
+"""From producing a text to its decision being readable by a consumer: alone, at half of the maximum rate, there while releases
+are swapped, and at the maximum.
 
 The maximum is measured first, with a bounded number of texts in flight, unless it is given. Sender, worker, broker and reader
 share the machine.
@@ -31,12 +32,15 @@ WARM_UP_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 2.0
 DRAIN_SECONDS: Final = 60.0
 SAMPLE_SECONDS: Final = 0.5
+SWAPS: Final = {"shared encoder": False, "own encoder": True}
+SWAP_SECONDS: Final = 15.0  # before, and after each: loading, proving and warming up included
 TEXTS: Final = 400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """rate: the maximum, texts a second; None measures it. seconds: at half rate and at the maximum, each."""
+    """rate: the maximum, texts a second; None measures it. seconds: at half rate and at the maximum, each. swaps: whether
+    releases are swapped at half rate."""
 
     data: Path
     rate: float | None = None
@@ -44,10 +48,11 @@ class Plan:
     lone_events: int = LONE_EVENTS
     seed: int = 0
     fast_path: bool = True
+    swaps: bool = True
 
 
 def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """All three; returns the report. Raises ConfigError, ConnectorError."""
+    """All of them; returns the report. Raises ConfigError, ConnectorError."""
     texts = read_texts(plan.data, label_column=None)
     with Bed(wiring, app) as bed:
         topic, partitions = f"{bed.run}.texts", app.partitions
@@ -57,7 +62,7 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         bed.pin(bed.run, topic)
         worker = bed.start_worker(bed.application_file(bed.run, topic, partitions, fast_path=plan.fast_path))
         with Meter(bed, topic, output, partitions) as meter:
-            phases = _phases(meter, worker, plan, _endless(texts, plan.seed), progress)
+            phases = _phases(bed, meter, worker, plan, _endless(texts, plan.seed), progress)
         worker.check()
         worker.stop()
     return phases | {
@@ -77,7 +82,7 @@ def percentiles(milliseconds: Sequence[float] | np.ndarray[Any, np.dtype[np.floa
     return {name: round(float(value), 2) for name, value in zip(("p50", "p95", "p99", "max"), (p50, p95, p99, max(milliseconds)), strict=True)}
 
 
-def _phases(meter: Meter, worker: Running, plan: Plan, texts: Iterator[str], progress: Progress) -> dict[str, Any]:
+def _phases(bed: Bed, meter: Meter, worker: Running, plan: Plan, texts: Iterator[str], progress: Progress) -> dict[str, Any]:
     _wait_until_it_answers(meter, worker, texts)
     lone = _lone(meter, plan, texts, progress)
     maximum = plan.rate or _maximum_rate(meter, texts, progress)
@@ -87,7 +92,10 @@ def _phases(meter: Meter, worker: Running, plan: Plan, texts: Iterator[str], pro
     latency = percentiles(meter.latencies_ms(numbers))
     half = {"texts_per_second": round(maximum / 2, 1), "events": len(numbers), "lost": missing, "latency_ms": latency}
     progress("half rate", 1, 1)
-    return {"lone": lone, "half": half, "maximum": _at_maximum(meter, plan, texts, maximum, progress), "repeated": meter.repeated}
+    found: dict[str, Any] = {"lone": lone, "half": half}
+    if plan.swaps:
+        found["swap"] = _swaps(bed, meter, texts, maximum / 2, progress)
+    return found | {"maximum": _at_maximum(meter, plan, texts, maximum, progress), "repeated": meter.repeated}
 
 
 def _wait_until_it_answers(meter: Meter, worker: Running, texts: Iterator[str]) -> None:
@@ -123,6 +131,33 @@ def _maximum_rate(meter: Meter, texts: Iterator[str], progress: Progress) -> flo
     if len(arrivals) < 2:
         raise ConfigError(f"{len(arrivals)} decisions in {MAXIMUM_SECONDS:.0f} s: too few to tell a rate")
     return (len(arrivals) - 1) / (max(arrivals) - min(arrivals))
+
+
+def _swaps(bed: Bed, meter: Meter, texts: Iterator[str], rate: float, progress: Progress) -> dict[str, Any]:
+    """Releases that decide alike are swapped in while texts come at this rate; the longest wait after each stands beside the
+    usual p99, which is that of the time before the first."""
+    progress("swaps", 0, len(SWAPS))
+    usual = meter.paced(texts, rate, SWAP_SECONDS)
+    spans: dict[str, range] = {}
+    for done, (name, own_encoder) in enumerate(SWAPS.items(), 1):
+        swap = threading.Thread(target=bed.swap, args=(bed.run,), kwargs={"own_encoder": own_encoder})
+        swap.start()
+        spans[name] = meter.paced(texts, rate, SWAP_SECONDS)
+        swap.join()
+        progress("swaps", done, len(SWAPS))
+    everything = range(usual.start, max(span.stop for span in spans.values()))
+    lost = meter.wait_for(everything, DRAIN_SECONDS)
+    p99 = percentiles(meter.latencies_ms(usual))["p99"]
+    longest = {name: round(float(meter.latencies_ms(span).max()), 2) for name, span in spans.items()}
+    return {
+        "texts_per_second": round(rate, 1),
+        "events": len(everything),
+        "lost": lost,
+        "usual_p99_ms": p99,
+        "longest_ms": longest,
+        "of_usual_p99": {name: round(value / p99, 2) for name, value in longest.items()},
+        "served": sorted(meter.versions),
+    }
 
 
 def _at_maximum(meter: Meter, plan: Plan, texts: Iterator[str], rate: float, progress: Progress) -> dict[str, Any]:

@@ -21,10 +21,12 @@ from connectors.errors import BrokerUnavailable
 POLL_SECONDS = 0.05
 LINGER_MS = 2  # of the sender; clients wait 5 unless told otherwise, and a request for each text keeps the broker busy for nothing
 FLUSH_SECONDS = 30.0
+VERSION_EVERY = 50  # texts: reading each decision would take as long as receiving it
 
 
 class Meter:
-    """A context. sent, arrived: monotonic seconds by the text's number, the first arrival only. repeated: further ones."""
+    """A context. sent, arrived: monotonic seconds by the text's number, the first arrival only. repeated: further ones.
+    versions: of the releases that decided; looked at now and then."""
 
     def __init__(self, bed: Bed, topic: str, output: str, partitions: int) -> None:
         self._topic, self._partitions = topic, partitions
@@ -38,6 +40,7 @@ class Meter:
         self.sent: dict[int, float] = {}
         self.arrived: dict[int, float] = {}
         self.repeated = 0
+        self.versions: set[str] = set()
 
     def __enter__(self) -> Self:
         self._consumer.poll(1.0)  # positions are resolved before the first text is sent
@@ -112,6 +115,8 @@ class Meter:
                     self.repeated += 1
                 elif number in self.sent:
                     self.arrived[number] = now
+                    if number % VERSION_EVERY == 0:
+                        self.versions.add(str(orjson.loads(message.value() or b"{}").get("version")))
         except BaseException as error:
             self._failure = error
 

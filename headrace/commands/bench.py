@@ -97,6 +97,8 @@ def _latency(
         found = report[phase]
         speed = found.get("texts_per_second", 1 / found.get("every_seconds", 1))
         print(f"{phase:10} {speed:9.1f} " + " ".join(f"{found['latency_ms'][name]:9.1f}" for name in ("p50", "p95", "p99")) + f" {found['lost']:6d}")
+    swap = report["swap"]
+    print(f"swaps at half rate: p99 {swap['usual_p99_ms']:.1f} ms before, " + ", ".join(f"longest {ms:.1f} ms ({name})" for name, ms in swap["longest_ms"].items()))
     print(f"backlog at the maximum: {report['maximum']['backlog_largest']} at the most, gone after {report['maximum']['drained_seconds']} s")
     return None
 

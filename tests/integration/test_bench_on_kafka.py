@@ -41,7 +41,8 @@ def test_latency_loses_nothing_at_the_maximum_rate(make_home: MakeHome, kafka_ad
     found = home.json(
         "bench", "latency", "--data", str(small_corpus), "--lone-events", "10", "--seconds", "5", "--rate", "200", timeout=600
     )
-    assert [found[phase]["lost"] for phase in ("lone", "half", "maximum")] == [0, 0, 0]
+    assert [found[phase]["lost"] for phase in ("lone", "half", "swap", "maximum")] == [0, 0, 0, 0]
+    assert len(found["swap"]["served"]) == 3
     assert found["lone"]["events"] == 10
     assert 0 < found["lone"]["latency_ms"]["p50"] < 1_000
     assert found["maximum"]["events"] == 1_000
