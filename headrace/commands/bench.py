@@ -21,6 +21,7 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("latency", epilog="Example: headrace bench latency --data texts.csv --json")(_latency)
     bench.command("scaling", epilog="Example: headrace bench scaling --data texts.csv --json")(_scaling)
     bench.command("memory", epilog="Example: headrace bench memory --minutes 10 --json")(_memory)
+    bench.command("replay", epilog="Example: headrace bench replay --data texts.csv --json")(_replay)
     bench.command("faults", epilog=EXAMPLE)(faults)
 
 
@@ -150,4 +151,29 @@ def _memory(
     print(f"slope           {slope['slope']:8.1f} MB an hour ({slope['low']} to {slope['high']})")
     print(f"first decision  {report['first_decision_seconds']:8.2f} s after the start")
     print(f"load            {report['events_per_second']:8.1f} events/s, {report['lost']} lost")
+    return None
+
+
+def _replay(
+    data: Data,
+    app: App = "support",
+    events: Annotated[int, typer.Option(min=1_000, help="texts in the topic")] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, help="each of a live worker and a replay; a figure is their median")] = 3,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Events a second of a replay beside those of a live worker on the same topic, and whether both decide alike."""
+    from bench import replay
+    from headrace.applications import load_application
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    with stage_bars() as progress:
+        report = replay.run(Wiring(load_settings()), load_application(app), replay.Plan(data, events, rounds, seed), progress)
+    if json:
+        return print_json(report)
+    for name, rate in report["events_per_second"].items():
+        print(f"{name:8} {rate:9.1f} events/s")
+    print(f"ratio    {report['ratio']:9.3f}; {report['different_labels']} labels differ, {report['missing']} events missing")
     return None

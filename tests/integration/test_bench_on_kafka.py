@@ -36,6 +36,13 @@ def test_peers_do_equal_work_and_the_run_leaves_nothing_behind(
     assert not left
 
 
+def test_a_replay_decides_what_the_live_worker_decided(make_home: MakeHome, kafka_address: str, small_corpus: Path) -> None:
+    home = make_home(f"kafka://{kafka_address}")
+    found = home.json("bench", "replay", "--data", str(small_corpus), "--events", "12000", "--rounds", "1", timeout=600)
+    assert (found["different_labels"], found["missing"]) == (0, 0)
+    assert found["ratio"] > 0.3
+
+
 def test_latency_loses_nothing_at_the_maximum_rate(make_home: MakeHome, kafka_address: str, small_corpus: Path) -> None:
     home = make_home(f"kafka://{kafka_address}")
     found = home.json(

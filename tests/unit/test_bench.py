@@ -12,6 +12,7 @@ from bench.measuring import Answer, accuracy, equality, steady_rate
 from bench.memory import renamed, rss_bytes, summary
 from bench.peers.order import Order
 from bench.peers.session import Measured, Shape, search
+from bench.replay import count_different
 from bench.rounds import interpreter_for
 from bench.scaling import slope_per_second
 from bench.texts import LabelledText, normalised, read_texts, unique_texts
@@ -172,3 +173,11 @@ def test_a_shipped_application_can_be_run_under_another_name(name: str, tmp_path
     assert (app.name, app.topic) == ("bench-x", "bench-x.events")
     assert app.corpus is not None and app.corpus.is_file()
     assert app.catalog is None or app.catalog.is_file()
+
+
+def test_a_replay_that_labels_a_text_otherwise_or_misses_it_is_counted() -> None:
+    live = [Answer(0, 1, "a", False, "full"), Answer(1, 1, "b", True, "fast"), Answer(2, 1, "c", False, "full")]
+    assert count_different(live, {0: "a", 1: None, 2: "c"}) == 0
+    assert count_different(live, {0: "x", 1: "b", 2: "c"}) == 2
+    assert count_different(live, {0: "a", 1: None}) == 1
+    assert count_different(live, {0: "a", 1: None, 2: "c", 3: None}) == 1
