@@ -37,6 +37,7 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
+        table_standby_replicas=0,  # no tables; with standbys Faust's assignor would leave a worker that joins without a partition
         consumer_auto_offset_reset="earliest",  # first positions are pinned before joining: see headrace.start_positions
         consumer_group_instance_id=f"{instance}-{app_id}" if instance else None,
         broker_session_timeout=SESSION_SECONDS,
