@@ -42,6 +42,7 @@ class Decide(BatchingSink):  # type: ignore[misc,unused-ignore]
 def run(order: Order) -> None:
     """Until SIGTERM."""
     config = client_config(Wiring(load_settings()))
+    config.pop("log_level")  # no setting of a connection
     connection = ConnectionConfig.from_librdkafka_dict({"bootstrap.servers": config.pop("bootstrap.servers")} | config)
     app = Application(
         connection, consumer_group=order.group, auto_offset_reset="earliest", commit_every=BATCH_TEXTS, auto_create_topics=False, loglevel="WARNING"
