@@ -50,7 +50,8 @@ def words(text: str) -> Iterator[Word]:
             yield Word(letters, begin, position)
             letters = ""
         if kind == _ALONE:
-            yield Word(shape, position, position + 1)
+            for each in shape:  # a ligature (ำ) reads as the characters it stands for, which people type as well
+                yield Word(each, position, position + 1)
         elif kind == _PART:
             begin = begin if letters else position
             letters += shape
@@ -100,6 +101,8 @@ def _classify(character: str) -> tuple[int, str]:
         shape = "".join(letter for letter in plain if letter.isascii() and letter.isalnum())
     elif 0x0300 <= ord(character) <= 0x036F:  # an accent that stands apart from its Latin letter
         shape = ""
+    elif len(shape) > 1:  # what folding took apart is read as if it had been written so
+        shape = "".join(_classify(each)[1] for each in shape)
     code = ord(shape[0]) if shape else 0
     if any(low <= code <= high for low, high in _NO_SPACES):
         return _ALONE, shape

@@ -57,6 +57,11 @@ def test_words_are_clean_for_any_query_language(text: str) -> None:
         word.text.encode("utf-8")
 
 
+@pytest.mark.parametrize("character", [chr(code) for code in (0x390, 0xE33, 0xEB3, 0xEDC, 0x1F50, 0x1FB7, 0x309F, 0x30FF)])
+def test_a_character_that_stands_for_several_is_indexed_like_those(character: str) -> None:
+    assert spaced(spaced(character)) == spaced(character)
+
+
 @given(st.text())
 def test_words_of_words_are_the_same_words(text: str) -> None:
     assert spaced(spaced(text)) == spaced(text)
