@@ -9,6 +9,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,8 +40,7 @@ TEXTS: Final = 400_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """rate: the maximum, texts a second; None measures it. seconds: at half rate and at the maximum, each. swaps: whether
-    releases are swapped at half rate."""
+    """rate: the maximum, texts a second; None measures it. seconds: at half rate and at the maximum, each."""
 
     data: Path
     rate: float | None = None
@@ -48,7 +48,6 @@ class Plan:
     lone_events: int = LONE_EVENTS
     seed: int = 0
     fast_path: bool = True
-    swaps: bool = True
 
 
 def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -92,10 +91,9 @@ def _phases(bed: Bed, meter: Meter, worker: Running, plan: Plan, texts: Iterator
     latency = percentiles(meter.latencies_ms(numbers))
     half = {"texts_per_second": round(maximum / 2, 1), "events": len(numbers), "lost": missing, "latency_ms": latency}
     progress("half rate", 1, 1)
-    found: dict[str, Any] = {"lone": lone, "half": half}
-    if plan.swaps:
-        found["swap"] = _swaps(bed, meter, texts, maximum / 2, progress)
-    return found | {"maximum": _at_maximum(meter, plan, texts, maximum, progress), "repeated": meter.repeated}
+    swap = _swaps(bed, meter, texts, maximum / 2, progress)
+    at_maximum = _at_maximum(meter, plan, texts, maximum, progress)
+    return {"lone": lone, "half": half, "swap": swap, "maximum": at_maximum, "repeated": meter.repeated}
 
 
 def _wait_until_it_answers(meter: Meter, worker: Running, texts: Iterator[str]) -> None:
@@ -140,10 +138,10 @@ def _swaps(bed: Bed, meter: Meter, texts: Iterator[str], rate: float, progress: 
     usual = meter.paced(texts, rate, SWAP_SECONDS)
     spans: dict[str, range] = {}
     for done, (name, own_encoder) in enumerate(SWAPS.items(), 1):
-        swap = threading.Thread(target=bed.swap, args=(bed.run,), kwargs={"own_encoder": own_encoder})
-        swap.start()
-        spans[name] = meter.paced(texts, rate, SWAP_SECONDS)
-        swap.join()
+        with ThreadPoolExecutor(1) as pool:
+            swap = pool.submit(bed.swap, bed.run, own_encoder=own_encoder)
+            spans[name] = meter.paced(texts, rate, SWAP_SECONDS)
+            swap.result()  # raises what went wrong there
         progress("swaps", done, len(SWAPS))
     everything = range(usual.start, max(span.stop for span in spans.values()))
     lost = meter.wait_for(everything, DRAIN_SECONDS)
