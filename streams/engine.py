@@ -132,22 +132,18 @@ class Engine:
         """Whether the next delivery would have to wait."""
         return self._releasing or self._held[urgent].is_full(1)
 
-    async def submit(self, delivery: Delivery) -> None:
-        """Take a delivery, waiting while the bounds are reached. Raises what ended the engine."""
-        held, size, generation = self._held[delivery.urgent], delivery.size, self._watermark.generation
-        while self.failure is None and (self._releasing or held.is_full(size)):
-            self._progressed.clear()
-            await self._progressed.wait()
-        if self.failure is not None:
-            raise self.failure
-        if self._watermark.generation != generation:
-            return  # it was delivered before a rebalance; whoever owns its partition now gets it again
-        if not held.events:
-            self.last_progress = time.monotonic()
-        delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
-        self._waiting.add(delivery, urgent=delivery.urgent)
-        held.add(1, size)
-        self._arrived.set()
+    async def submit(self, run: Iterable[Delivery]) -> None:
+        """Take deliveries in their order, waiting while the bounds are reached. Raises what ended the engine."""
+        for delivery in run:
+            held, size = self._held[delivery.urgent], delivery.size
+            if not await self._wait_for_room(held, size):
+                return  # a rebalance came meanwhile; whoever owns the partition now gets these again
+            if not held.events:
+                self.last_progress = time.monotonic()
+            delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
+            self._waiting.add(delivery, urgent=delivery.urgent)
+            held.add(1, size)
+            self._arrived.set()
 
     def assign(self, partitions: Iterable[Partition]) -> None:
         """A new assignment begins: acknowledgements of older deliveries no longer count."""
@@ -190,6 +186,16 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _wait_for_room(self, held: Held, size: int) -> bool:
+        """Whether the assignment is still the one of the call when there is room. Raises what ended the engine."""
+        generation = self._watermark.generation
+        while self.failure is None and (self._releasing or held.is_full(size)):
+            self._progressed.clear()
+            await self._progressed.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self._watermark.generation == generation
 
     def _let_go(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:

@@ -100,13 +100,7 @@ class Role:
             async for event in stream.noack().events():
                 if self._closing:
                     return
-                message = event.message
-                await self.engine.submit(
-                    Delivery(
-                        message.topic, message.partition, message.offset, message.key, message.value,
-                        int(message.timestamp * 1000), urgent, _headers(message),
-                    )
-                )  # fmt: skip
+                await self.engine.submit([_delivery(record, urgent) for record in event.message.records])
 
         self.app.agent(topic, name=f"{self.name}-agent{'-urgent' if urgent else ''}")(consume)
 
@@ -182,6 +176,7 @@ class Role:
         )
 
 
-def _headers(message: Any) -> Sequence[tuple[str, bytes]]:
-    """A record's own headers; one without a value is given an empty one."""
-    return [(name, content or b"") for name, content in message.headers] if message.headers else ()
+def _delivery(record: Any, urgent: bool) -> Delivery:
+    """A record as the client fetched it. A header without a value is given an empty one."""
+    headers = [(name, content or b"") for name, content in record.headers]
+    return Delivery(record.topic, record.partition, record.offset, record.key, record.value, record.timestamp, urgent, headers)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faust.transport.drivers.aiokafka import Consumer
-from faust.types import TP
+from faust.types import TP, ConsumerMessage
 
 MAX_POLL_RECORDS = 1_024  # taken from the client at once; a bound on what stands between it and the engine
 WAIT_SECONDS = 0.5
 READ_SECONDS = 1.0
-YIELD_RECORDS = 100
+RUN_RECORDS = 100
 PAUSE_SECONDS = 0.005  # after a fetch: a busy stream comes in fewer, larger responses, which cost all sides less
 PARTIAL_WAIT_SECONDS = 0.05  # while other topics wait for room: they must not wait for these ones' records as well
 
@@ -49,11 +49,25 @@ class Gate:
             pass
 
 
+class RecordRun(ConsumerMessage):
+    """Up to RUN_RECORDS records of one partition in their order, which go to the agent as one Faust message.
+
+    records: as the client fetched them. The message itself has no key and no value. Faust's way from the consumer to an agent
+    takes as long for a run as for a record, and that was half of the event loop's time.
+    """
+
+    def __init__(self, tp: TP, records: Sequence[Any], generation: int) -> None:
+        super().__init__(
+            tp.topic, tp.partition, records[0].offset, records[0].timestamp / 1000, 0, None, None, b"", None, tp=tp, generation_id=generation
+        )
+        self.records = records
+
+
 class GatedConsumer(Consumer):
     """A Faust consumer behind the gate that its transport carries (`transport.gate`), if any."""
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Read until stopped, as Faust's own does, but hand each record on at once.
+        """Read until stopped, as Faust's own does, but hand on what was fetched at once.
 
         Faust's makes two tasks for every record, to give up on a stream that is full while a rebalance begins. Here a
         stream never fills up (the gate stands before it), and nothing between the checks below gives way to others.
@@ -75,18 +89,17 @@ class GatedConsumer(Consumer):
         if not self.flow_active:  # a rebalance began while these were fetched: their next owner reads them again
             await self.perform_seek()
             return
-        generation, callback, to_message, read = self.app.consumer_generation_id, self.callback, self._to_message, self._read_offset
+        generation, read = self.app.consumer_generation_id, self._read_offset
         for tp, found in records.items():
-            for number, record in enumerate(found):
-                if number % YIELD_RECORDS == 0:
-                    await asyncio.sleep(0)
+            before = read[tp] or 0
+            fresh = [record for record in found if record.offset >= before]
+            for start in range(0, len(fresh), RUN_RECORDS):
+                await asyncio.sleep(0)
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return
-                before = read[tp]
-                if before is not None and record.offset < before:
-                    continue
-                await callback(to_message(tp, record))
-                read[tp] = record.offset
+                run = RecordRun(tp, fresh[start : start + RUN_RECORDS], generation)
+                await self.callback(run)
+                read[tp] = run.records[-1].offset
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """As Faust's own, but for what is asked for. All that was fetched is handed on, whatever is full by then."""

@@ -1,7 +1,7 @@
 """Sends through a Faust app's own producer, in batches made here: one future for each, not one for each record."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import faust
@@ -36,21 +36,21 @@ class Producer:
         producer: Any = self._app.producer
         return producer._ensure_producer()
 
-    async def _by_partition(self, records: Iterable[OutRecord]) -> list[tuple[str, int, list[OutRecord]]]:
-        client = self._client
+    async def _by_partition(self, records: Collection[OutRecord]) -> list[tuple[str, int, list[OutRecord]]]:
+        choose = {topic: await self._partitioner(topic) for topic in {record.topic for record in records}}
+        any_partition = {topic: chosen(None) for topic, chosen in choose.items()}  # records without a key go to one partition together
         found: dict[tuple[str, int], list[OutRecord]] = {}
-        any_partition: dict[str, int] = {}  # records without a key go to one partition together, another one each time
-        for topic in {record.topic for record in records}:
-            await client.partitions_for(topic)  # so that its metadata is there
-            any_partition[topic] = client._partition(topic, None, None, None, None, None)
         for record in records:
-            place = (
-                any_partition[record.topic]
-                if record.key is None
-                else client._partition(record.topic, None, None, None, record.key, None)
-            )
+            place = any_partition[record.topic] if record.key is None else choose[record.topic](record.key)
             found.setdefault((record.topic, place), []).append(record)
         return [(topic, partition, kept) for (topic, partition), kept in found.items()]
+
+    async def _partitioner(self, topic: str) -> Callable[[bytes | None], int]:
+        """Where the client puts a key of this topic; one without a key goes to another partition each time."""
+        client = self._client
+        partitions = sorted(await client.partitions_for(topic))
+        available = list(client._metadata.available_partitions_for_topic(topic))
+        return lambda key: int(client._partitioner(key, partitions, available))
 
     async def _send_partition(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
         """One batch after the other, each confirmed before the next is sent: a failure leaves no gap in the order."""

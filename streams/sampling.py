@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 AUDIT_SHARE = 0.05  # of the texts that the fast path decides go through the encoder as well
-AUDITS_PER_SECOND = 40.0  # of one worker at the most: a window of them in five seconds says enough, and the encoder is dear
+AUDITS_PER_SECOND = 20.0  # of one worker at the most: a window of them in ten seconds says enough, and the encoder is dear
 SIGNALS_PER_SECOND = 200.0  # of one worker; a monitor follows some thousands a second
 RATE_SECONDS = 5.0  # over which the rate of events is averaged
 

@@ -27,7 +27,7 @@ async def run(deliveries: Sequence[Delivery], stages: list, **bounds: int) -> tu
     engine = Engine("test", [Stage(f"stage-{n}", each) for n, each in enumerate(stages)], acknowledge, bounds=Bounds(**bounds))
     engine.start()
     for each in deliveries:
-        await engine.submit(each)
+        await engine.submit([each])
     await engine.drain(5.0)
     await engine.abort()
     return engine, acknowledged
@@ -70,7 +70,7 @@ def test_events_in_flight_stay_within_the_bound() -> None:
 
         engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(max_events=5))
         engine.start()
-        submits = [asyncio.create_task(engine.submit(delivery(n))) for n in range(20)]
+        submits = [asyncio.create_task(engine.submit([delivery(n)])) for n in range(20)]
         await asyncio.sleep(0.05)
         most = engine.in_flight
         gate.set()
@@ -94,7 +94,7 @@ def test_bytes_in_flight_stay_within_the_bound_but_one_large_event_passes() -> N
 
         engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(max_bytes=100))
         engine.start()
-        submits = [asyncio.create_task(engine.submit(delivery(n, value=b"x" * 1000))) for n in range(3)]
+        submits = [asyncio.create_task(engine.submit([delivery(n, value=b"x" * 1000)])) for n in range(3)]
         await asyncio.sleep(0.05)
         held_events = engine.in_flight
         gate.set()
@@ -122,7 +122,7 @@ def test_a_stage_that_raises_fails_the_engine_and_every_waiter_and_acknowledges_
 
         async def feed() -> None:
             for n in range(10):
-                await engine.submit(delivery(n))
+                await engine.submit([delivery(n)])
 
         with pytest.raises(ValueError, match="broken"):
             await asyncio.wait_for(feed(), 2.0)
@@ -172,7 +172,7 @@ def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in
         engine.start()
         engine.assign([("texts", 0)])
         for n in range(8):
-            await engine.submit(delivery(n))
+            await engine.submit([delivery(n)])
         await asyncio.sleep(0.01)
         releasing = asyncio.create_task(engine.release([("texts", 0)], 2.0, commit))
         await asyncio.sleep(0.01)
@@ -202,7 +202,7 @@ def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
         engine = Engine("test", [Stage("only", held)], acknowledge)
         engine.start()
         engine.assign([("texts", 0)])
-        await engine.submit(delivery(0))
+        await engine.submit([delivery(0)])
         await asyncio.sleep(0.01)
         await engine.release([("texts", 0)], 0.05, _nothing)
         engine.assign([("texts", 0)])
@@ -228,8 +228,8 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
         engine = Engine("test", [Stage("only", stage)], acknowledge, bounds=Bounds(max_events=1))
         engine.start()
         engine.assign([("texts", 0)])
-        await engine.submit(delivery(0))
-        waiting = asyncio.create_task(engine.submit(delivery(1)))
+        await engine.submit([delivery(0)])
+        waiting = asyncio.create_task(engine.submit([delivery(1)]))
         await asyncio.sleep(0.01)
         await engine.release([("texts", 0)], 1.0, _nothing)
         await waiting
