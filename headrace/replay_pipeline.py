@@ -42,9 +42,9 @@ class Steadfast(Retreat):
 
 
 def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: str) -> ClassifyHandler:
-    """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out beside it."""
+    """The live handler without what depends on the moment: no event is late, nothing is remembered, tried out beside it or audited."""
     offline = app.model_copy(update={"deadline_seconds": None})
-    handler = ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(per_second=0.0))
+    handler = ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(0.0), audit_sample=Sample(0.0))
     handler.retreat = Steadfast()
     return handler
 

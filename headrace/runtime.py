@@ -93,7 +93,7 @@ class Runtime:
         await asyncio.gather(*(role.start() for role in self._roles))
         if on_ready is not None:
             await on_ready()
-        _spare_the_collector()
+        spare_the_collector()
         await asyncio.Event().wait()
 
     async def _look_after(self) -> None:
@@ -119,8 +119,8 @@ class Runtime:
             os._exit(self._code or EXIT_STOP_TIMEOUT)
 
 
-def _spare_the_collector() -> None:
-    """What stands now stands to the end: the garbage collector need not walk through it again and again. Events in flight made
+def spare_the_collector() -> None:
+    """Call once everything is loaded. What stands now stands to the end: the garbage collector need not walk through it again and again. Events in flight made
     it do so every few seconds, for tens of milliseconds each, with every thread standing still."""
     gc.collect()
     gc.freeze()

@@ -74,11 +74,12 @@ class ClassifyHandler:
         epochs: Mapping[str, str],
         now_ms: Callable[[], int] = wall_clock_ms,
         signal_sample: Sample | None = None,
+        audit_sample: Sample | None = None,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._reader = SourceReader(app.source)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
-        self._audit_sample = Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
+        self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self._work: dict[int, Work] = {}
         self.retreat = Retreat()
 
