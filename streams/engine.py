@@ -250,6 +250,9 @@ class Engine:
             self.finished_events += len(batch)
             self.last_progress = time.monotonic()
             self._let_go(batch)  # first: who acknowledges looks at the room that is left
-            free = self._watermark.complete([each.ticket for each in batch if each.ticket is not None])
+            tickets = [each.ticket for each in batch if each.ticket is not None]
+            for each in batch:
+                each.ticket = None  # it points back: such a ring waits for the garbage collector, hundreds of MB of them at a backlog
+            free = self._watermark.complete(tickets)
             self.positions.update(((each.topic, each.partition), each.offset + 1) for each in free)
             self._acknowledge(free)

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -238,3 +239,17 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
         return decided
 
     assert asyncio.run(scenario()) == [0]
+
+
+def test_what_is_acknowledged_leaves_memory_without_the_garbage_collector() -> None:
+    async def stage(_: Sequence[Delivery]) -> None:
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(run([delivery(n) for n in range(50)], [stage], batch_events=1))
+        left = [each for each in gc.get_objects() if isinstance(each, Delivery)]
+        assert len(left) <= 3  # what each loop had in hand when it was ended
+    finally:
+        gc.enable()
