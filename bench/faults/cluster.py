@@ -6,10 +6,12 @@ import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.faults.waiting import wait_until
 from connectors import services
 from connectors.local_service import RunningService
+from connectors.process import is_free
 
 BROKERS = 3
 GONE_SECONDS = 15.0
@@ -59,7 +61,9 @@ class Cluster:
 
     def restart_elasticsearch(self) -> None:
         """Start Elasticsearch where it stood before, and wait until it answers."""
-        before = self._url
+        before, port = self._url, urlsplit(self._url).port or 0
+        # the server is a child of the process that was started, and may outlive it by a moment, its port in hand
+        wait_until(lambda: is_free(port), GONE_SECONDS, lambda: f"port {port} is still taken")
         self._start(kafka=False, elasticsearch=True)
         assert self._url == before, f"Elasticsearch came back at {self._url}, not at {before}"
 
