@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kafka import KafkaAdmin
+from headrace.collector import spared_collector
 from headrace.model_commands import split_name
 from headrace.models_home import half_graphs
 from headrace.replay_collecting import Replayed, take
 from headrace.replay_labels import TrueLabels, is_file, labels_from_file, labels_from_topic
 from headrace.replay_metrics import comparison_figures, release_figures
 from headrace.replay_pipeline import MODEL_ERROR, Decided, decide_records, replay_handler
-from headrace.runtime import spare_the_collector
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.errors import ConfigError
@@ -68,7 +68,7 @@ def replay(wiring: Wiring, order: ReplayOrder, progress: Progress = lambda *_: N
         sink = stack.enter_context(order.decisions.open("wb")) if order.decisions else None
         reader = wiring.reader()
         stack.callback(reader.close)
-        spare_the_collector()
+        stack.enter_context(spared_collector())
         started = time.monotonic()
         records = reader.read(order.topic, stretch.starts, stretch.ends)
         for batch in _counted(decide_records(records, handlers, order.app.decisions_topic), stretch, progress):

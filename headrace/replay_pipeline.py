@@ -17,7 +17,6 @@ from streams.application import Application
 from streams.classify import ClassifyHandler
 from streams.engine import Delivery
 from streams.outcomes import Outcome
-from streams.retreat import Retreat
 from streams.sampling import Sample
 from streams.serving import Serving
 
@@ -29,24 +28,12 @@ MODEL_ERROR = "model_error"  # the reason of a text that a release failed on; ev
 T = TypeVar("T")
 
 
-class Steadfast(Retreat):
-    """A fast path that never retreats: live, agreement on earlier events may raise its threshold, and a replayed label must
-    not depend on where the replay began."""
-
-    def raised_by(self, classifier: Classifier) -> float:
-        """Never raised."""
-        return 0.0
-
-    def observe(self, classifier: Classifier, agrees: Iterable[bool | None]) -> None:
-        """Nothing follows."""
-
-
 def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: str) -> ClassifyHandler:
-    """The live handler without what depends on the moment: no event is late, nothing is remembered, tried out beside it or audited."""
+    """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out beside it, and
+    nothing is audited: live, audits may raise the fast path's thresholds, and a replayed label must not depend on where the replay
+    began."""
     offline = app.model_copy(update={"deadline_seconds": None})
-    handler = ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(0.0), audit_sample=Sample(0.0))
-    handler.retreat = Steadfast()
-    return handler
+    return ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(0.0), audit_sample=Sample(0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ is not 0 has its reason in one line on stderr.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from headrace.collector import spared_collector
 from headrace.loop_watch import LoopWatch
 from headrace.watch import Watch
 from models.errors import HeadraceError
@@ -27,7 +27,6 @@ WATCH_SECONDS = 0.5
 STUCK_SECONDS = 120.0  # where nobody says otherwise; HEADRACE_STUCK_SECONDS does
 DRAIN_SHARE = 0.5  # of the stop limit; the rest is for leaving the group and closing clients
 EXIT_TROUBLE, EXIT_STOP_TIMEOUT = 1, 3
-GC_OBJECTS = 10_000  # made and not freed between two looks of the collector at the youngest ones; Python: 700
 
 
 class Runtime:
@@ -93,8 +92,8 @@ class Runtime:
         await asyncio.gather(*(role.start() for role in self._roles))
         if on_ready is not None:
             await on_ready()
-        spare_the_collector()
-        await asyncio.Event().wait()
+        with spared_collector():
+            await asyncio.Event().wait()
 
     async def _look_after(self) -> None:
         while True:
@@ -117,14 +116,6 @@ class Runtime:
             left = ", ".join(f"{role.name} ({role.engine.in_flight} events)" for role in self._roles)
             print(f"headrace: stop took longer than {self._stop_seconds:g} s, leaving; unfinished: {left}", file=sys.stderr, flush=True)
             os._exit(self._code or EXIT_STOP_TIMEOUT)
-
-
-def spare_the_collector() -> None:
-    """Call once everything is loaded. What stands now stands to the end: the garbage collector need not walk through it again and again. Events in flight made
-    it do so every few seconds, for tens of milliseconds each, with every thread standing still."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _leave_at_once() -> None:
