@@ -1,6 +1,6 @@
 """The encoder that serves: texts in, one unit-length embedding per text out, whatever the batch.
 
-Same text, same answer: texts are computed together only with texts of the same number of tokens, without padding, so
+Same text, same answer: texts are computed together without padding, texts of each length in a slot of their own, so
 that the arithmetic of one text never sees another (docs/encoder.md). That is the CPU's INT8. On a GPU the same weights
 compute in FP16, in padded batches, and the same text gives the same answer within a stated tolerance (docs/gpu.md).
 """
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from models.encoder_device import Card, CardUnusable, Device, OpenSession, choose_device, open_card
 from models.encoder_precision import count_layers
+from models.encoder_slots import SLOTS, slot_inputs, with_slots
 from models.errors import ModelError
-from models.length_batches import split_by_length
+from models.length_batches import split_by_tokens
 from models.tokenization import TextTokenizer, TokenizedText
 
 __all__ = ["Encoder", "TokenizedText", "choose_device"]
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 Half = Callable[[], bytes | None]
 
 DEFAULT_MAX_TOKENS: Final = 256
-BATCH_TEXTS: Final = 16
+CALL_TOKENS: Final = 256  # of a call: from here on more would not make it cheaper (docs/encoder.md)
 
 
 class Encoder:
@@ -96,7 +97,9 @@ class Encoder:
         # The graph is built fused; the optimiser would put the slow SkipLayerNormalization back in.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
-            session = ort.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(with_slots(onnx_bytes), options, providers=["CPUExecutionProvider"])
+        except ModelError:
+            raise
         except Exception as error:  # onnxruntime's exceptions share no public base
             raise ModelError(f"the encoder's ONNX file cannot be loaded: {error}") from error
         dimensions = int(session.get_outputs()[0].shape[-1])
@@ -116,23 +119,27 @@ class Encoder:
     def embed_tokens_on_cpu(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """`embed_tokens` with the file that releases carry, wherever this encoder serves: what a release is proved by."""
         embeddings = np.empty((len(tokenized), self.dimensions), dtype=np.float32)
-        share = -(-len(tokenized) // self.lanes)
-        batches = split_by_length([len(text.ids) for text in tokenized], limit=max(1, min(share, BATCH_TEXTS)))
-        batches.reverse()  # the longest first, so that no lane is left alone with one at the end
-        self._share_out(deque(batches), tokenized, embeddings)
+        lengths = [len(text.ids) for text in tokenized]
+        rounds = max(1, round(sum(lengths) / (self.lanes * CALL_TOKENS)))  # whole ones, so that no lane waits for the other
+        enough = max(1, -(-sum(lengths) // (self.lanes * rounds)))
+        calls = split_by_tokens(lengths, enough=enough, max_lengths=SLOTS)
+        self._share_out(deque(calls), tokenized, embeddings)
         return embeddings
 
-    def _share_out(self, batches: deque[list[int]], tokenized: Sequence[TokenizedText], embeddings: NDArray[np.float32]) -> None:
-        """Compute the batches on all lanes, of which the calling thread is one; each takes the next one when it is free.
-        One task a lane, not one a batch: waking a thread costs as much as a short batch."""
+    def _share_out(
+        self, calls: deque[list[list[int]]], tokenized: Sequence[TokenizedText], embeddings: NDArray[np.float32]
+    ) -> None:
+        """Compute the calls on all lanes, of which the calling thread is one; each takes the next one when it is free.
+        One task a lane, not one a call: waking a thread costs as much as a short call."""
 
         def lane() -> None:
             with contextlib.suppress(IndexError):
                 while True:
-                    rows = batches.popleft()
-                    embeddings[rows] = self._run(np.stack([tokenized[row].ids for row in rows]))
+                    groups = calls.popleft()
+                    rows = [row for group in groups for row in group]
+                    embeddings[rows] = self._run([[tokenized[row].ids for row in group] for group in groups])
 
-        others = [self._pool.submit(lane) for _ in range(min(self.lanes, len(batches)) - 1)] if self._pool else []
+        others = [self._pool.submit(lane) for _ in range(min(self.lanes, len(calls)) - 1)] if self._pool else []
         lane()
         for other in others:
             other.result()
@@ -165,8 +172,8 @@ class Encoder:
         if self._card:
             self._card.close()
 
-    def _run(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        (embedding,) = self._session.run(["embedding"], {"input_ids": ids})
+    def _run(self, groups: Sequence[Sequence[NDArray[np.int32]]]) -> NDArray[np.float32]:
+        (embedding,) = self._session.run(["embedding"], slot_inputs(groups))
         return np.asarray(embedding, dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Which texts are computed together: only those of the same number of tokens, so that nothing is padded."""
+"""Which texts are computed together: of one length, or of a few lengths side by side, so that nothing is padded."""
 
 from collections.abc import Sequence
 
@@ -12,3 +12,30 @@ def split_by_length(lengths: Sequence[int], *, limit: int) -> list[list[int]]:
         else:
             batches.append([row])
     return batches
+
+
+def split_by_tokens(lengths: Sequence[int], *, enough: int, max_lengths: int) -> list[list[list[int]]]:
+    """Row numbers in calls, and within a call in groups of equal length, at most `max_lengths` of them.
+
+    A call ends with the row that makes it `enough` tokens, so that it is larger by less than that row. A length that has
+    so many rows gets calls of its own, and what is left of it goes with others. Those calls come first, then the mixed ones, each
+    kind with the longest first.
+    """
+    calls: list[list[list[int]]] = []
+    mixed: list[list[list[int]]] = []
+    tokens = enough
+    for group in reversed(split_by_length(lengths, limit=max(1, len(lengths)))):
+        length = lengths[group[0]]
+        rows = -(-enough // length)
+        alone = len(group) // rows * rows
+        calls.extend([group[start : start + rows]] for start in range(0, alone, rows))
+        rest = group[alone:]
+        while rest:
+            if tokens >= enough or len(mixed[-1]) == max_lengths:
+                mixed.append([])
+                tokens = 0
+            taken = -(-(enough - tokens) // length)
+            mixed[-1].append(rest[:taken])
+            tokens += length * len(rest[:taken])
+            rest = rest[taken:]
+    return calls + mixed

@@ -11,7 +11,7 @@ from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_we
 from models.encoder import Encoder
 from models.encoder_graph import build_encoder_graph
 from models.errors import ModelError
-from models.length_batches import split_by_length
+from models.length_batches import split_by_length, split_by_tokens
 from models.quantization import quantize_encoder
 
 INT8 = quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32)
@@ -48,6 +48,24 @@ def test_batches_hold_equal_lengths_and_every_row_once(lengths: list[int], limit
     batches = split_by_length(lengths, limit=limit)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(len(batch) <= limit and len({lengths[row] for row in batch}) == 1 for batch in batches)
+
+
+@given(st.lists(st.integers(2, 40), max_size=200), st.integers(1, 300), st.integers(1, 9))
+def test_calls_hold_every_row_once_and_few_lengths_and_end_with_the_row_that_makes_enough(
+    lengths: list[int], enough: int, max_lengths: int
+) -> None:
+    calls = split_by_tokens(lengths, enough=enough, max_lengths=max_lengths)
+    assert sorted(row for call in calls for group in call for row in group) == list(range(len(lengths)))
+    for call in calls:
+        assert 0 < len(call) <= max_lengths
+        assert all(len({lengths[row] for row in group}) == 1 for group in call)
+        tokens = [lengths[row] for group in call for row in group]
+        assert sum(tokens) - tokens[-1] < enough
+
+
+def test_texts_of_one_length_that_are_enough_are_not_mixed_with_others() -> None:
+    calls = split_by_tokens([5] * 3 + [4] * 20 + [3] * 3, enough=40, max_lengths=8)
+    assert [[len(group) for group in call] for call in calls] == [[10], [10], [3, 3]]
 
 
 def test_embeddings_have_unit_length_and_keep_the_order() -> None:

@@ -1,0 +1,151 @@
+"""The encoder's graph rewritten for serving on a CPU: one call computes texts of several lengths, without padding.
+
+Most of a small call's time goes into reading the weights, so ten texts of ten lengths cost much less in one call than in ten.
+Linear layers, normalisations and GELU see each token alone: they run over all tokens of a call, one row each. Attention and
+pooling see a whole text: each length has a slot there, in which the texts of that length stand as a batch of their own. What is
+computed for a text is to the bit what the released graph computes for it (docs/encoder.md).
+
+Inputs: `input_ids` int32 (tokens,), the texts one behind the other, grouped by length. `positions` int32 (tokens,), of each token
+in its text. `slots` int64 (SLOTS, 2), texts and tokens a text of each slot; unused ones come last and have no text. `alone`
+bool (), only the first slot is used. Output: `embedding` float32 (texts, hidden), unit length, in the order of the texts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from models.errors import ModelError
+
+SLOTS: Final = 8
+_COUNTS: Final = "slots.tokens"
+_ATTENTION: Final = ("Attention", "MultiHeadAttention")
+
+
+def slot_inputs(groups: Sequence[Sequence[NDArray[np.int32]]]) -> dict[str, NDArray[Any]]:
+    """What the rewritten graph takes. groups: at most SLOTS, each of token ids int32 (tokens,) of equal length."""
+    slots = np.zeros((SLOTS, 2), dtype=np.int64)
+    slots[:, 1] = 1
+    for row, group in enumerate(groups):
+        slots[row] = len(group), len(group[0])
+    return {
+        "input_ids": np.concatenate([ids for group in groups for ids in group]),
+        "positions": np.concatenate([np.tile(np.arange(len(group[0]), dtype=np.int32), len(group)) for group in groups]),
+        "slots": slots,
+        "alone": np.array(len(groups) == 1),
+    }
+
+
+def with_slots(released: bytes) -> bytes:
+    """Rewrite the file of a graph that `build_encoder_graph` built, INT8 or FP32. Raises ModelError for any other."""
+    model = onnx.load_model_from_string(released)
+    graph = model.graph
+    try:
+        rewriter = _Rewriter(hidden=graph.output[0].type.tensor_type.shape.dim[-1].dim_value)
+        rewriter.rewrite(graph.node)
+    except (LookupError, ValueError) as error:
+        raise ModelError("only an encoder graph that Headrace built can serve; build it from the encoder's weights") from error
+    del graph.node[:], graph.input[:]
+    graph.node.extend(rewriter.nodes)
+    graph.input.extend(
+        [
+            helper.make_tensor_value_info("input_ids", TensorProto.INT32, ["tokens"]),
+            helper.make_tensor_value_info("positions", TensorProto.INT32, ["tokens"]),
+            helper.make_tensor_value_info("slots", TensorProto.INT64, [SLOTS, 2]),
+            helper.make_tensor_value_info("alone", TensorProto.BOOL, []),
+        ]
+    )
+    for index in reversed([index for index, each in enumerate(graph.initializer) if each.name in rewriter.unused]):
+        del graph.initializer[index]  # or onnxruntime warns of it
+    graph.initializer.extend(rewriter.constants)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@dataclass(slots=True)
+class _Rewriter:
+    """hidden: the encoder's width. nodes, constants: the rewritten ones. widths: for which the slots' shapes are there. unused:
+    constants of the released graph that are not needed any more."""
+
+    hidden: int
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+    widths: set[int] = field(default_factory=set)
+    unused: set[str] = field(default_factory=set)
+
+    def rewrite(self, released: Sequence[NodeProto]) -> None:
+        """Raises LookupError where a part of the encoder is missing."""
+        operators = [node.op_type for node in released]
+        if not set(operators) & set(_ATTENTION):
+            raise LookupError("attention")
+        table = released[operators.index("Slice")].input[0]
+        self.nodes.append(helper.make_node("ReduceProd", ["slots"], [_COUNTS], axes=[1], keepdims=0))
+        for index, node in enumerate(released):
+            match node.op_type:
+                case "Shape":
+                    continue  # told how many positions to slice
+                case "Slice":
+                    self.unused.update(node.input[1:])
+                    self.nodes.append(helper.make_node("Gather", [table, "positions"], node.output))
+                case "Split":
+                    self.attend([node, released[index + 1]], 3 * self.hidden)
+                case "MultiHeadAttention":
+                    continue  # behind its Split
+                case "Attention":
+                    self.attend([node], self.hidden)
+                case "ReduceMean":
+                    self.nodes.extend(self.each_slot([node], self.hidden, range(SLOTS), flatten=False))
+                case _:
+                    self.nodes.append(node)
+
+    def attend(self, block: Sequence[NodeProto], width: int) -> None:
+        """Attention within each text. A call of one length, as they are where much waits, is spared the copies."""
+        output = block[-1].output[0]
+        branches = {}
+        for branch, slots in (("then", range(1)), ("else", range(SLOTS))):
+            nodes = self.each_slot(block, width, slots, flatten=True, suffix=f".{branch}")
+            value = helper.make_tensor_value_info(f"{output}.{branch}", TensorProto.FLOAT, None)
+            branches[f"{branch}_branch"] = helper.make_graph(nodes, f"{output}.{branch}", [], [value])
+        self.nodes.append(helper.make_node("If", ["alone"], [output], **branches))
+
+    def each_slot(
+        self, block: Sequence[NodeProto], width: int, slots: range, *, flatten: bool, suffix: str = ""
+    ) -> list[NodeProto]:
+        """The block once for each slot: rows (tokens, width) in, as texts (texts, tokens, width) through it, joined again.
+        flatten: it gives tokens, not texts."""
+        value, output = block[0].input[0], block[-1].output[0] + suffix
+        parts = [f"{output}.rows.{slot}" for slot in slots] if len(slots) > 1 else [value]
+        nodes = [helper.make_node("Split", [value, _COUNTS], parts, axis=0)] if len(slots) > 1 else []
+        results = [f"{output}.{slot}" for slot in slots] if len(slots) > 1 else [output]
+        for slot, part, result in zip(slots, parts, results, strict=True):
+            names = {value: f"{output}.texts.{slot}"}
+            nodes.append(helper.make_node("Reshape", [part, self.shape(slot, width)], [names[value]], allowzero=1))
+            for node in block:
+                names |= {name: f"{output}.{name}.{slot}" for name in node.output}
+                copy = NodeProto()
+                copy.CopyFrom(node)
+                copy.name = ""
+                copy.input[:] = [names.get(name, name) for name in node.input]
+                copy.output[:] = [names[name] for name in node.output]
+                nodes.append(copy)
+            if flatten:
+                nodes.append(helper.make_node("Flatten", [names[block[-1].output[0]]], [result], axis=2))
+            else:
+                nodes[-1].output[0] = result
+        return [*nodes, helper.make_node("Concat", results, [output], axis=0)] if len(slots) > 1 else nodes
+
+    def shape(self, slot: int, width: int) -> str:
+        """Name of a slot's shape (texts, tokens, width)."""
+        if width not in self.widths:
+            self.widths.add(width)
+            self.constants.append(numpy_helper.from_array(np.array([[width]] * SLOTS, dtype=np.int64), f"slots.width.{width}"))
+            self.nodes.append(helper.make_node("Concat", ["slots", f"slots.width.{width}"], [f"slots.shapes.{width}"], axis=1))
+            for each in range(SLOTS):
+                self.constants.append(numpy_helper.from_array(np.array(each, dtype=np.int64), f"slots.number.{width}.{each}"))
+                row = [f"slots.shapes.{width}", f"slots.number.{width}.{each}"]
+                self.nodes.append(helper.make_node("Gather", row, [f"slots.shape.{width}.{each}"], axis=0))
+        return f"slots.shape.{width}.{slot}"

@@ -1,0 +1,64 @@
+"""The graph that serves: texts of several lengths in one call, each computed as the released graph computes it."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
+
+from models.encoder_graph import build_encoder_graph
+from models.encoder_slots import SLOTS, slot_inputs, with_slots
+from models.errors import ModelError
+from models.quantization import quantize_encoder
+
+
+def session(content: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+FILES = {
+    "int8": quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32),
+    "fp32": build_encoder_graph(small_weights(), CONFIG).SerializeToString(),
+}
+RELEASED = {name: session(content) for name, content in FILES.items()}
+SERVING = {name: session(with_slots(content)) for name, content in FILES.items()}
+
+some_groups = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 20)), min_size=1, max_size=SLOTS, unique_by=lambda each: each[1])
+
+
+def token_ids(groups: list[tuple[int, int]], seed: int) -> list[NDArray[np.int32]]:
+    random = np.random.default_rng(seed)
+    return [random.integers(0, len(VOCABULARY), size, dtype=np.int32) for size in groups]
+
+
+@pytest.mark.parametrize("precision", list(FILES))
+@settings(max_examples=60, deadline=None)
+@given(groups=some_groups, seed=st.integers(0, 2**32 - 1))
+def test_each_text_is_computed_as_the_released_graph_computes_it(precision: str, groups: list[tuple[int, int]], seed: int) -> None:
+    ids = token_ids(groups, seed)
+    (together,) = SERVING[precision].run(["embedding"], slot_inputs([list(each) for each in ids]))
+    apart = [RELEASED[precision].run(["embedding"], {"input_ids": each})[0] for each in ids]
+    np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-6)
+
+
+def test_a_call_takes_as_many_lengths_as_there_are_slots() -> None:
+    with pytest.raises(IndexError):
+        slot_inputs([[np.zeros(length, dtype=np.int32)] for length in range(1, SLOTS + 2)])
+
+
+def test_a_released_file_is_left_as_it_is() -> None:
+    before = bytes(FILES["int8"])
+    with_slots(FILES["int8"])
+    assert FILES["int8"] == before
+
+
+def test_another_graph_is_refused_with_what_to_do() -> None:
+    model = build_encoder_graph(small_weights(), CONFIG)
+    for node in [node for node in model.graph.node if node.op_type == "Attention"]:
+        model.graph.node.remove(node)
+    with pytest.raises(ModelError, match="build it from the encoder's weights"):
+        with_slots(model.SerializeToString())
