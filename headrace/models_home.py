@@ -15,7 +15,7 @@ from headrace.wiring import Wiring
 from models.bundle import HalfGraphs, read_reference
 from models.encoder import Encoder
 from models.errors import ConfigError, ConnectorError, ModelError
-from retrain.quick import Progress, no_progress
+from retrain.progress import Progress, no_progress
 from streams.application import Application
 from streams.outcomes import wall_clock_ms
 from streams.records import Release, decode, format_time

@@ -12,7 +12,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError
 from retrain.data import Columns, Dataset, Row, column_names, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
-from retrain.quick import Progress, no_progress
+from retrain.progress import Progress, no_progress
 from retrain.training_data import attach
 from streams.application import Application
 

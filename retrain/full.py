@@ -22,7 +22,8 @@ from models.heads import centroid_distances, label_probabilities
 from models.ngrams import find_ngrams, hash_ngrams
 from models.tokenization import TextTokenizer
 from retrain.data import Dataset, Row
-from retrain.quick import Progress, Trained, embed_texts, no_progress, train_quick
+from retrain.progress import Progress, no_progress
+from retrain.quick import Trained, embed_texts, train_quick
 
 Weights = Mapping[str, NDArray[np.float32]]
 Quantize = Callable[[Weights, Sequence[str]], bytes]

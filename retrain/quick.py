@@ -33,8 +33,6 @@ from retrain.linear import LinearPolicy, LinearWeights
 from retrain.progress import Progress, no_progress
 from retrain.vocabulary import build_vocabulary, drop_unused_kind
 
-__all__ = ["Progress", "Trained", "embed_texts", "no_progress", "train_quick"]
-
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
 REFERENCE_TEXTS: Final = 1000
 _EMBED_TEXTS: Final = 1024

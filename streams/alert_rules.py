@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from scipy.stats import binom
+from scipy.special import bdtrc  # scipy.stats takes half a second to import, and a worker starts with this
 
 from streams.application import Surge
 from streams.drift_episode import Episode
@@ -153,7 +153,7 @@ class AlertRules:
             return False
         if not window.is_full or window.share(rule.surge.label) < rule.surge.share:
             return False
-        return bool(binom.sf(window.counts[rule.surge.label] - 1, len(window.entries), usual) < _CHANCE)
+        return bool(bdtrc(window.counts[rule.surge.label] - 1, len(window.entries), usual) < _CHANCE)
 
     def _extend(self, told: _Told, entry: WindowEntry, surge: Surge) -> None:
         if entry.label == surge.label:

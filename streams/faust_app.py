@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+from faust.tables import TableManager
 from faust.types import TP
 
 from streams.engine import Acknowledge, Delivery, Engine
@@ -25,6 +26,17 @@ REVOKE_DRAIN_SECONDS = 7.0  # within the session timeout, so that the group does
 REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
 
 
+class NoTables(TableManager):
+    """Faust's own waits a second for tables to be defined before the app subscribes; here there are none."""
+
+    logger = logging.getLogger("faust.no_tables")  # what Faust says stays Faust's
+
+    async def on_start(self) -> None:
+        """As Faust's own, at once."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", credentials: Any = None) -> faust.App:
     """A Faust app without tables, web server or topic creation of its own. broker: `kafka://host:port;...`."""
     app = faust.App(
@@ -32,6 +44,7 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         broker=broker,
         broker_credentials=credentials,
         store="memory://",
+        TableManager=NoTables,
         datadir=str(folder),
         autodiscover=False,
         web_enabled=False,

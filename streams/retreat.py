@@ -8,7 +8,7 @@ binomial probability of so few agreements if nothing had changed.
 import logging
 from collections.abc import Iterable
 
-from scipy.stats import binom
+from scipy.special import bdtr  # scipy.stats takes half a second to import, and a worker starts with this
 
 from models.classifier import Classifier
 
@@ -49,7 +49,7 @@ class Retreat:
     def _judge(self, classifier: Classifier) -> None:
         assert classifier.fast_path is not None
         expected = float(classifier.fast_path.measured.get("agreement", USUAL_AGREEMENT))
-        fell = bool(binom.cdf(self._agreed, self._audited, expected) < FALSE_ALARM)
+        fell = bool(bdtr(self._agreed, self._audited, expected) < FALSE_ALARM)
         name = f"{classifier.model}@{classifier.version}"
         if fell:
             self._raised_by, self._calm = self._raised_by + STEP, 0

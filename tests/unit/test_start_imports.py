@@ -1,0 +1,12 @@
+"""What a worker imports before its first decision: nothing that only training or statistics need, as a restart waits for it."""
+
+import subprocess
+import sys
+
+SLOW = ("scipy.stats", "scipy.optimize", "sklearn", "retrain.quick", "torch", "transformers")
+
+
+def test_a_worker_starts_without_what_only_training_needs() -> None:
+    code = f"import sys, headrace.cli, headrace.roles, headrace.runtime; print([name for name in {SLOW!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
