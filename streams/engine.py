@@ -226,7 +226,12 @@ class Engine:
         self, stage: Stage, source: asyncio.Queue[list[Delivery]] | None, sink: asyncio.Queue[list[Delivery]]
     ) -> None:
         while True:
-            batch = await self._take() if source is None else await source.get()
+            if source is None:
+                await sink.join()  # one batch is ready ahead of the next stage, not two: what comes meanwhile joins the next one
+                batch = await self._take()
+            else:
+                batch = await source.get()
+                source.task_done()
             started = time.perf_counter()
             await self._with_retries(stage, batch)
             self._observer.stage_done(self.name, stage.name, len(batch), time.perf_counter() - started)
@@ -247,6 +252,7 @@ class Engine:
     async def _run_acknowledging(self, source: asyncio.Queue[list[Delivery]]) -> None:
         while True:
             batch = await source.get()
+            source.task_done()
             self.finished_events += len(batch)
             self.last_progress = time.monotonic()
             self._let_go(batch)  # first: who acknowledges looks at the room that is left

@@ -241,6 +241,32 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
     assert asyncio.run(scenario()) == [0]
 
 
+def test_one_batch_is_made_ready_while_another_is_computed_and_what_comes_meanwhile_joins_the_next() -> None:
+    prepared: list[int] = []
+
+    async def scenario() -> None:
+        computing = asyncio.Event()
+
+        async def prepare(deliveries: Sequence[Delivery]) -> None:
+            prepared.append(len(deliveries))
+
+        async def compute(_: Sequence[Delivery]) -> None:
+            await computing.wait()
+
+        engine = Engine("test", [Stage("prepare", prepare), Stage("compute", compute)], lambda _: None)
+        engine.start()
+        for n in range(9):
+            await engine.submit([delivery(n)])
+            await asyncio.sleep(0.002)
+        assert prepared == [1, 1]
+        computing.set()
+        await engine.drain(1.0)
+        await engine.abort()
+
+    asyncio.run(scenario())
+    assert prepared == [1, 1, 7]
+
+
 def test_what_is_acknowledged_leaves_memory_without_the_garbage_collector() -> None:
     async def stage(_: Sequence[Delivery]) -> None:
         pass
