@@ -110,7 +110,7 @@ def _wait_until_it_answers(meter: Meter, worker: Running, texts: Iterator[str]) 
 
 def _lone(meter: Meter, plan: Plan, texts: Iterator[str], progress: Progress) -> dict[str, Any]:
     progress("lone events", 0, 1)
-    numbers = meter.paced(texts, 1 / LONE_SECONDS, plan.lone_events * LONE_SECONDS)
+    numbers = meter.paced(texts, 1 / LONE_SECONDS, plan.lone_events * LONE_SECONDS, each_at_once=True)
     missing = meter.wait_for(numbers, DRAIN_SECONDS)
     progress("lone events", 1, 1)
     found = {"events": len(numbers), "every_seconds": LONE_SECONDS, "lost": missing}

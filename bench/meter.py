@@ -19,7 +19,7 @@ from bench.bed import Bed
 from connectors.errors import BrokerUnavailable
 
 POLL_SECONDS = 0.05
-LINGER_MS = 2  # of the sender; clients wait 5 unless told otherwise, and a request for each text keeps the broker busy for nothing
+LINGER_MS = 5  # of the sender: what clients wait unless told otherwise; a request for each text keeps the broker busy for nothing
 FLUSH_SECONDS = 30.0
 VERSION_EVERY = 50  # texts: reading each decision would take as long as receiving it
 
@@ -68,14 +68,17 @@ class Meter:
         self._producer.poll(0)
         return number
 
-    def paced(self, texts: Iterable[str], per_second: float, seconds: float) -> range:
-        """Send evenly at this rate; returns the numbers. A sender that falls behind catches up at once."""
+    def paced(self, texts: Iterable[str], per_second: float, seconds: float, *, each_at_once: bool = False) -> range:
+        """Send evenly at this rate; returns the numbers. A sender that falls behind catches up at once. each_at_once: no text
+        waits for a batch, as one sends them that come alone."""
         first, started = len(self.sent), time.monotonic()
         for count, text in enumerate(itertools.islice(texts, int(per_second * seconds))):
             wait = started + count / per_second - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
             self.send(text)
+            if each_at_once:
+                self._producer.flush(FLUSH_SECONDS)  # which does not wait for a batch
         return range(first, len(self.sent))
 
     def closed_loop(self, texts: Iterable[str], in_flight: int, seconds: float) -> range:
