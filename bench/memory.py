@@ -147,7 +147,7 @@ def _first_start(bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], pr
     stamps = [message.timestamp()[1] for view in views for message in view.read()]
     progress("first start", 1, 1)
     # to the last one of all: until the first application is through, its events, the cheapest, would count for more than a third
-    return steady_rate(stamps, warm_up_ms=0, until_ms=max(stamps)).per_second
+    return steady_rate(stamps, warm_up_ms=0).per_second
 
 
 def _second_start(bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer) -> tuple[float, Running]:

@@ -19,7 +19,7 @@ from bench.bed import Bed
 from connectors.errors import BrokerUnavailable
 
 POLL_SECONDS = 0.05
-LINGER_MS = 5  # of the sender: what clients wait unless told otherwise; a request for each text keeps the broker busy for nothing
+LINGER_MS = 5  # of the sender: the default of librdkafka, and of the Java client from 4.0; a request for each text keeps the broker busy for nothing
 FLUSH_SECONDS = 30.0
 VERSION_EVERY = 50  # texts: reading each decision would take as long as receiving it
 

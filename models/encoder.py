@@ -5,7 +5,6 @@ that the arithmetic of one text never sees another (docs/encoder.md). That is th
 compute in FP16, in padded batches, and the same text gives the same answer within a stated tolerance (docs/gpu.md).
 """
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)
 Half = Callable[[], bytes | None]
 
 DEFAULT_MAX_TOKENS: Final = 256
-CALL_TOKENS: Final = 256  # of a call: from here on more would not make it cheaper (docs/encoder.md)
+CALL_TOKENS: Final = 256  # aimed at, of a call: more would not make it cheaper (docs/encoder.md)
 
 
 class Encoder:
@@ -133,11 +132,13 @@ class Encoder:
         One task a lane, not one a call: waking a thread costs as much as a short call."""
 
         def lane() -> None:
-            with contextlib.suppress(IndexError):
-                while True:
+            while True:
+                try:
                     groups = calls.popleft()
-                    rows = [row for group in groups for row in group]
-                    embeddings[rows] = self._run([[tokenized[row].ids for row in group] for group in groups])
+                except IndexError:
+                    return
+                rows = [row for group in groups for row in group]
+                embeddings[rows] = self._run([[tokenized[row].ids for row in group] for group in groups])
 
         others = [self._pool.submit(lane) for _ in range(min(self.lanes, len(calls)) - 1)] if self._pool else []
         lane()

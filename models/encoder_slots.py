@@ -2,8 +2,9 @@
 
 Most of a small call's time goes into reading the weights, so ten texts of ten lengths cost much less in one call than in ten.
 Linear layers, normalisations and GELU see each token alone: they run over all tokens of a call, one row each. Attention and
-pooling see a whole text: each length has a slot there, in which the texts of that length stand as a batch of their own. What is
-computed for a text is to the bit what the released graph computes for it (docs/encoder.md).
+pooling see a whole text: each length has a slot there, in which the texts of that length stand as a batch of their own. Texts that
+the released graph would compute as one batch get the same embeddings to the bit (docs/encoder.md). In FP32 the first linear layer is
+part of the attention, so it runs once for each slot: slower, and as exact.
 
 Inputs: `input_ids` int32 (tokens,), the texts one behind the other, grouped by length. `positions` int32 (tokens,), of each token
 in its text. `slots` int64 (SLOTS, 2), texts and tokens a text of each slot; unused ones come last and have no text. `alone`
@@ -12,6 +13,7 @@ bool (), only the first slot is used. Output: `embedding` float32 (texts, hidden
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +25,11 @@ from models.errors import ModelError
 
 SLOTS: Final = 8
 _COUNTS: Final = "slots.tokens"
-_ATTENTION: Final = ("Attention", "MultiHeadAttention")
+_ATTENTION: Final = {"Attention", "MultiHeadAttention"}
+_ONCE: Final = ("Shape", "Slice", "ReduceMean")
+_BY_TOKEN: Final = {
+    "Add", "Cast", "Gather", "Gelu", "LayerNormalization", "LpNormalization", "MatMul", "MatMulIntegerToFloat", "Mul", "QuantizeLinear",
+}  # fmt: skip
 
 
 def slot_inputs(groups: Sequence[Sequence[NDArray[np.int32]]]) -> dict[str, NDArray[Any]]:
@@ -41,14 +47,14 @@ def slot_inputs(groups: Sequence[Sequence[NDArray[np.int32]]]) -> dict[str, NDAr
 
 
 def with_slots(released: bytes) -> bytes:
-    """Rewrite the file of a graph that `build_encoder_graph` built, INT8 or FP32. Raises ModelError for any other."""
+    """Rewrite the file of a graph that `build_encoder_graph` built, INT8 or FP32. Raises ModelError for another graph (one with
+    other operators), protobuf's DecodeError for what is none."""
     model = onnx.load_model_from_string(released)
     graph = model.graph
-    try:
-        rewriter = _Rewriter(hidden=graph.output[0].type.tensor_type.shape.dim[-1].dim_value)
-        rewriter.rewrite(graph.node)
-    except (LookupError, ValueError) as error:
-        raise ModelError("only an encoder graph that Headrace built can serve; build it from the encoder's weights") from error
+    if not _is_ours([node.op_type for node in graph.node]):
+        raise ModelError("only an encoder graph that Headrace built can serve; build it from the encoder's weights")
+    rewriter = _Rewriter(hidden=graph.output[0].type.tensor_type.shape.dim[-1].dim_value)
+    rewriter.rewrite(graph.node)
     del graph.node[:], graph.input[:]
     graph.node.extend(rewriter.nodes)
     graph.input.extend(
@@ -66,6 +72,13 @@ def with_slots(released: bytes) -> bytes:
     return content
 
 
+def _is_ours(operators: Sequence[str]) -> bool:
+    followed = all(after == "MultiHeadAttention" for each, after in pairwise(operators) if each == "Split")
+    once = all(operators.count(each) == 1 for each in _ONCE)
+    known = set(operators) <= {*_BY_TOKEN, *_ATTENTION, *_ONCE, "Split"}
+    return known and once and followed and bool(set(operators) & _ATTENTION) and operators[-1] == "LpNormalization"
+
+
 @dataclass(slots=True)
 class _Rewriter:
     """hidden: the encoder's width. nodes, constants: the rewritten ones. widths: for which the slots' shapes are there. unused:
@@ -78,11 +91,6 @@ class _Rewriter:
     unused: set[str] = field(default_factory=set)
 
     def rewrite(self, released: Sequence[NodeProto]) -> None:
-        """Raises LookupError where a part of the encoder is missing."""
-        operators = [node.op_type for node in released]
-        if not set(operators) & set(_ATTENTION):
-            raise LookupError("attention")
-        table = released[operators.index("Slice")].input[0]
         self.nodes.append(helper.make_node("ReduceProd", ["slots"], [_COUNTS], axes=[1], keepdims=0))
         for index, node in enumerate(released):
             match node.op_type:
@@ -90,7 +98,7 @@ class _Rewriter:
                     continue  # told how many positions to slice
                 case "Slice":
                     self.unused.update(node.input[1:])
-                    self.nodes.append(helper.make_node("Gather", [table, "positions"], node.output))
+                    self.nodes.append(helper.make_node("Gather", [node.input[0], "positions"], node.output))
                 case "Split":
                     self.attend([node, released[index + 1]], 3 * self.hidden)
                 case "MultiHeadAttention":
@@ -103,7 +111,7 @@ class _Rewriter:
                     self.nodes.append(node)
 
     def attend(self, block: Sequence[NodeProto], width: int) -> None:
-        """Attention within each text. A call of one length, as they are where much waits, is spared the copies."""
+        """Attention within each text. A call of one length, as they are where much waits, is spared the copies that slots need."""
         output = block[-1].output[0]
         branches = {}
         for branch, slots in (("then", range(1)), ("else", range(SLOTS))):

@@ -26,7 +26,7 @@ def split_by_tokens(lengths: Sequence[int], *, enough: int, max_lengths: int) ->
     tokens = enough
     for group in reversed(split_by_length(lengths, limit=max(1, len(lengths)))):
         length = lengths[group[0]]
-        rows = -(-enough // length)
+        rows = -(-enough // max(length, 1))
         alone = len(group) // rows * rows
         calls.extend([group[start : start + rows]] for start in range(0, alone, rows))
         rest = group[alone:]
@@ -34,7 +34,7 @@ def split_by_tokens(lengths: Sequence[int], *, enough: int, max_lengths: int) ->
             if tokens >= enough or len(mixed[-1]) == max_lengths:
                 mixed.append([])
                 tokens = 0
-            taken = -(-(enough - tokens) // length)
+            taken = -(-(enough - tokens) // max(length, 1))
             mixed[-1].append(rest[:taken])
             tokens += length * len(rest[:taken])
             rest = rest[taken:]

@@ -3,7 +3,8 @@
     submit ──> waiting (bounded by events and bytes) ──> stage 1 ──> stage 2 ──> ... ──> acknowledge
                                                      one batch between any two stages
 
-It batches continuously: the next batch is whatever arrived while stage 1 was busy, so one lone event is taken at once.
+It batches continuously: the next batch is whatever arrived while stage 1 was busy or its last batch still waited for stage 2, so
+a lone event is taken at once and only one batch stands ready ahead of stage 2.
 A batch leaves a stage before the next one enters it, so results stay in the order of delivery.
 
 When something fails, one of three things happens:

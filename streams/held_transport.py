@@ -15,7 +15,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 
 from streams.gate import GatedConsumer
 
-log = logging.getLogger("faust.held_transport")  # what Faust says stays Faust's; it replaces a logger that it made itself
+log = logging.getLogger("faust.held_transport")  # what Faust says stays Faust's; a name of our own, as mode replaces an inherited logger that it made
 HELD_SECONDS = 0.5  # the client asks again and again for a partition without a position
 
 

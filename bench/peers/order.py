@@ -40,8 +40,8 @@ class Order:
 
 
 def load_classifier(order: Order) -> Classifier:
-    """The release as Headrace loads it, but with one session of all threads; it computes texts of equal length together,
-    16 at most, as Headrace's encoder does."""
+    """The release as Headrace loads it, but with one session of all threads; it computes texts without
+    padding, several lengths in one call, as Headrace's encoder does."""
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
     from streams.releases import load_release

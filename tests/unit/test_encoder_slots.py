@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import helper
 from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
 
 from models.encoder_graph import build_encoder_graph
@@ -56,9 +57,14 @@ def test_a_released_file_is_left_as_it_is() -> None:
     assert FILES["int8"] == before
 
 
-def test_another_graph_is_refused_with_what_to_do() -> None:
+@pytest.mark.parametrize(
+    ("operator", "number"), [("Attention", 0), ("ReduceMean", 0), ("ReduceMean", 2), ("Split", 1)], ids=["no attention", "no pooling", "two poolings", "a split alone"]
+)
+def test_another_graph_is_refused_with_what_to_do(operator: str, number: int) -> None:
     model = build_encoder_graph(small_weights(), CONFIG)
-    for node in [node for node in model.graph.node if node.op_type == "Attention"]:
-        model.graph.node.remove(node)
+    others = [node for node in model.graph.node if node.op_type != operator]
+    some = helper.make_node(operator, ["word"], ["other"])
+    del model.graph.node[:]
+    model.graph.node.extend([some] * number + others)
     with pytest.raises(ModelError, match="build it from the encoder's weights"):
         with_slots(model.SerializeToString())

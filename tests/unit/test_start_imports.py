@@ -1,4 +1,4 @@
-"""What a worker imports before its first decision: nothing that only training or statistics need, as a restart waits for it."""
+"""What a worker imports when it starts: nothing that only training or statistics need, as a restart waits for it."""
 
 import subprocess
 import sys
