@@ -93,6 +93,7 @@ class Encoder:
         options.intra_op_num_threads = max(1, threads // lanes)
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores as well
+        options.enable_mem_pattern = False  # a plan of the memory for each shape: calls have hundreds, 13 MB of plans
         # The graph is built fused; the optimiser would put the slow SkipLayerNormalization back in.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
