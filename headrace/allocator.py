@@ -1,4 +1,4 @@
-"""How the C library hands out memory in a process of many threads."""
+"""How the C library hands out memory in a process of many threads that loads large models."""
 
 import contextlib
 import ctypes
@@ -6,15 +6,20 @@ import sys
 from typing import Final
 
 ARENAS: Final = 2
-_M_ARENA_MAX: Final = -8  # mallopt's number for it, in glibc's malloc.h
+LARGE_BYTES: Final = 1 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # their numbers in glibc's malloc.h
 
 
-def share_arenas(arenas: int = ARENAS) -> None:
-    """At most so many arenas for all threads. glibc gives nearly each thread one of its own, and each keeps what its thread needed
-    once at its busiest: a worker with three applications held 75 MB more (bench/README.md). Call it before there are threads.
+def give_memory_back() -> None:
+    """Two arenas for all threads, and blocks of a megabyte and more straight from the system, to which they go back.
 
-    Only glibc has arenas; elsewhere nothing happens.
+    glibc gives nearly each thread an arena of its own, and each keeps what its thread needed once at its busiest. And once a large
+    block was freed, it takes later ones of that size from an arena, which loading models then leaves full of holes. Call it before
+    there are threads. Only glibc has these settings; elsewhere nothing happens.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, arenas)
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_M_ARENA_MAX, ARENAS)
+            mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+            mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES)

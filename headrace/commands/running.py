@@ -103,7 +103,7 @@ def _one_role(role: str) -> Any:
 def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, reset_position: str | None, seed: int) -> None:
     if reset_position not in (None, "beginning", "end"):
         raise typer.BadParameter("--reset-position takes beginning or end")
-    from headrace.allocator import share_arenas
+    from headrace.allocator import give_memory_back
     from headrace.applications import load_applications
     from headrace.health import Health, serve
     from headrace.output import set_up_logging
@@ -112,7 +112,7 @@ def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, rese
     from headrace.wiring import Wiring
     from streams.metrics import Metrics
 
-    share_arenas()
+    give_memory_back()
     settings = load_settings()
     set_up_logging(settings.log_level)
     apps = load_applications(names)

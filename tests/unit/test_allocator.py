@@ -9,9 +9,9 @@ import pytest
 # Each thread holds memory while it counts the arenas that malloc_info describes.
 COUNT = """
 import ctypes, threading, sys, tempfile
-from headrace.allocator import share_arenas
+from headrace.allocator import give_memory_back
 if sys.argv[1] == "shared":
-    share_arenas(2)
+    give_memory_back()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
 ready = threading.Barrier(9)
@@ -31,7 +31,7 @@ print(open(path).read().count("<heap nr="))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
-def test_threads_share_arenas() -> None:
+def test_threads_give_memory_back() -> None:
     found = {
         mode: int(subprocess.run([sys.executable, "-c", COUNT, mode], capture_output=True, text=True, check=True).stdout)
         for mode in ("own", "shared")
