@@ -1,6 +1,6 @@
 """The encoder's graph rewritten for serving on a CPU: one call computes texts of several lengths, without padding.
 
-Most of a small call's time goes into reading the weights, so ten texts of ten lengths cost much less in one call than in ten.
+Every call reads the weights, so texts of ten lengths cost less in one call than in ten (docs/encoder.md has the figures).
 Linear layers, normalisations and GELU see each token alone: they run over all tokens of a call, one row each. Attention and
 pooling see a whole text: each length has a slot there, in which the texts of that length stand as a batch of their own. Texts that
 the released graph would compute as one batch get the same embeddings to the bit (docs/encoder.md). In FP32 the first linear layer is
