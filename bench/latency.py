@@ -21,7 +21,7 @@ from bench.meter import Meter
 from bench.rounds import START_SECONDS, Progress
 from bench.texts import LabelledText, read_texts, unique_texts
 from headrace.wiring import Wiring
-from models.encoder import available_cores
+from models.encoder.encoder import available_cores
 from models.errors import ConfigError
 from streams.application import Application
 

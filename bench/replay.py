@@ -18,7 +18,7 @@ from bench.records import load_texts
 from bench.rounds import HEADRACE, Progress, Source, kafka_round
 from bench.texts import read_texts, unique_texts
 from headrace.wiring import Wiring
-from models.encoder import available_cores
+from models.encoder.encoder import available_cores
 from models.errors import ConfigError
 from streams.application import Application
 

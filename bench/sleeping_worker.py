@@ -19,7 +19,7 @@ from headrace.settings import load_settings
 from headrace.wiring import Wiring
 from models.classifier import Classifier, Prepared
 from models.decision import Classification
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from streams.metrics import Metrics
 
 

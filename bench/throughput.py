@@ -32,8 +32,8 @@ from bench.rounds import (
 )
 from bench.texts import LabelledText, read_texts, unique_texts
 from headrace.wiring import Wiring
-from models.encoder import available_cores
-from models.encoder_device import cards_of_driver
+from models.encoder.device import cards_of_driver
+from models.encoder.encoder import available_cores
 from models.errors import ConfigError
 from streams.application import Application
 

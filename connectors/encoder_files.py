@@ -29,10 +29,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from connectors.errors import EncoderUnavailable
-from models.encoder import Encoder
-from models.encoder_graph import GRAPH_VERSION, build_encoder_graph
-from models.encoder_precision import HALF_VERSION, build_half_graph
-from models.quantization import QUANTIZATION_VERSION, quantize_encoder
+from models.encoder.encoder import Encoder
+from models.encoder.graph import GRAPH_VERSION, build_encoder_graph
+from models.encoder.precision import HALF_VERSION, build_half_graph
+from models.encoder.quantization import QUANTIZATION_VERSION, quantize_encoder
 
 logger = logging.getLogger(__name__)
 

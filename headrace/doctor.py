@@ -12,7 +12,7 @@ import onnxruntime as ort
 from connectors.ports import SearchQuery
 from headrace.models_home import default_encoder
 from headrace.wiring import Wiring
-from models.encoder_device import CUDA, cards_of_driver
+from models.encoder.device import CUDA, cards_of_driver
 from models.errors import HeadraceError
 from streams import topics
 from streams.application import Application

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from headrace.models_home import encoder_source
 from headrace.wiring import Wiring
-from models.quantization import quantize_encoder
+from models.encoder.quantization import quantize_encoder
 from retrain.full import FineTuning, FullStrategy, Weights
 
 

@@ -13,7 +13,7 @@ from connectors.errors import TopicMismatch
 from connectors.ports import ReleaseRegistry
 from headrace.wiring import Wiring
 from models.bundle import HalfGraphs, read_reference
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import ConfigError, ConnectorError, ModelError
 from retrain.progress import Progress, no_progress
 from streams.application import Application

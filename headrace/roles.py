@@ -18,7 +18,7 @@ from headrace.retraining import RetrainJob
 from headrace.watch import Watch, look_seconds
 from headrace.wiring import INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP, WORKER_GROUP, Wiring
 from models.classifier import Classifier
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import ConfigError, HeadraceError
 from streams import topics
 from streams.application import Application

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from models.card_proof import serve_with_card_if_proved
 from models.classifier import Classifier
-from models.encoder import Encoder
+from models.encoder.card_proof import serve_with_card_if_proved
+from models.encoder.encoder import Encoder
 from models.errors import ModelError, ReleaseCorrupt
 from models.fast_path import FastPath
 from models.heads import Floats, Head

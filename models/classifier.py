@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from models.decision import Classification, HeadDecision
-from models.encoder import Encoder, TokenizedText
+from models.encoder.encoder import Encoder, TokenizedText
 from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
 from models.ngrams import NgramVocabulary, find_ngrams

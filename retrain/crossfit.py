@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.encoder import available_cores
+from models.encoder.encoder import available_cores
 from models.heads import Floats, centroid_distances, unit_centroids
 from retrain.calibration import calibrated_loss
 from retrain.data import text_key

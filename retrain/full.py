@@ -15,12 +15,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder import Encoder
-from models.encoder_precision import build_half_graph
+from models.encoder.encoder import Encoder
+from models.encoder.precision import build_half_graph
+from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, TrainingDataError
 from models.heads import centroid_distances, label_probabilities
 from models.ngrams import find_ngrams, hash_ngrams
-from models.tokenization import TextTokenizer
 from retrain.data import Dataset, Row
 from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, embed_texts, train_quick

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.bundle import Notes, pack
 from models.classifier import Classifier
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
 from retrain.data import Dataset
 from retrain.evaluation import HeadMetrics, evaluate

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from models.bundle import Reference
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
 from models.fast_path import FastPath
 from models.heads import (

@@ -14,7 +14,7 @@ from typing import Protocol
 from connectors.ports import ReleaseRegistry, TopicReader
 from models.bundle import HalfGraphs, unpack
 from models.classifier import Classifier
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import HeadraceError, MessageError, ReleaseCorrupt
 from streams.records import Release, decode
 from streams.serving import Served, Serving, Trial, TrialRole

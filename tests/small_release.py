@@ -5,8 +5,8 @@ import json
 
 from small_bert import CONFIG, TEXTS, small_tokenizer_json, small_weights
 
-from models.encoder import Encoder
-from models.quantization import quantize_encoder
+from models.encoder.encoder import Encoder
+from models.encoder.quantization import quantize_encoder
 from retrain.data import Dataset, Row, split_rows
 from retrain.job import TrainedRelease, train_release
 

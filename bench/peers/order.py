@@ -11,7 +11,7 @@ import orjson
 
 from models.classifier import Classifier
 from models.decision import Classification
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 
 BATCH_TEXTS = 256
 

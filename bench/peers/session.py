@@ -20,9 +20,9 @@ from bench.peers.order import Order
 from bench.records import TopicView, client_config
 from headrace.settings import load_settings
 from headrace.wiring import Wiring
-from models.encoder import Encoder
-from models.length_batches import split_by_length
-from models.tokenization import TextTokenizer
+from models.encoder.encoder import Encoder
+from models.encoder.length_batches import split_by_length
+from models.encoder.tokenization import TextTokenizer
 from streams.releases import load_release
 from streams.waiting import Bounds
 

@@ -11,9 +11,9 @@ from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_we
 
 from connectors.encoder_files import default_calibration_texts, load_encoder, locate_encoder
 from connectors.errors import EncoderUnavailable
-from models.encoder import Encoder
-from models.encoder_graph import build_encoder_graph
-from models.tokenization import TokenizedText
+from models.encoder.encoder import Encoder
+from models.encoder.graph import build_encoder_graph
+from models.encoder.tokenization import TokenizedText
 
 pytestmark = pytest.mark.train
 

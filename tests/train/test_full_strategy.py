@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny_encoder import tiny_tokenizer, tiny_weights
 
-from models.encoder import Encoder
-from models.encoder_graph import build_encoder_graph
+from models.encoder.encoder import Encoder
+from models.encoder.graph import build_encoder_graph
 from retrain.data import Dataset, Row, split_rows
 from retrain.full import FineTuning, FullStrategy, fine_tune
 from retrain.job import train_release

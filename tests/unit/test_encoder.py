@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
 
-from models.encoder import Encoder
-from models.encoder_graph import build_encoder_graph
+from models.encoder.encoder import Encoder
+from models.encoder.graph import build_encoder_graph
+from models.encoder.length_batches import split_by_length, split_by_tokens
+from models.encoder.quantization import quantize_encoder
 from models.errors import ModelError
-from models.length_batches import split_by_length, split_by_tokens
-from models.quantization import quantize_encoder
 
 INT8 = quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32)
 ENCODER = Encoder.from_bytes(INT8, small_tokenizer_json(), max_tokens=32, threads=1)

@@ -10,7 +10,7 @@ from platformdirs import user_cache_path
 
 from connectors.encoder_files import default_calibration_texts, load_encoder, locate_encoder
 from connectors.errors import EncoderUnavailable
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 
 TEXTS = default_calibration_texts()
 

@@ -20,11 +20,10 @@ from small_release import manifest_bytes, small_release
 
 from connectors.encoder_files import default_calibration_texts, half_graph_of, load_encoder, locate_encoder
 from headrace.doctor import device_finding, runtimes_finding
-from models import encoder_device
 from models.bundle import HALF_ROLE, unpack
 from models.classifier import Classifier
-from models.encoder import Encoder
-from models.encoder_device import (
+from models.encoder import device
+from models.encoder.device import (
     CUDA,
     MAX_PADDED_TOKENS,
     MIN_PADDED_TOKENS,
@@ -34,11 +33,12 @@ from models.encoder_device import (
     open_card,
     padded_tokens_for,
 )
-from models.encoder_graph import build_encoder_graph
-from models.encoder_precision import build_half_graph, count_layers, half_graph
+from models.encoder.encoder import Encoder
+from models.encoder.graph import build_encoder_graph
+from models.encoder.padded_batches import SHORT_TOKENS, split_by_padded_tokens
+from models.encoder.precision import build_half_graph, count_layers, half_graph
+from models.encoder.quantization import quantize_encoder
 from models.errors import ModelError
-from models.padded_batches import SHORT_TOKENS, split_by_padded_tokens
-from models.quantization import quantize_encoder
 
 INT8 = quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32)
 HALF = build_half_graph(small_weights(), CONFIG)
@@ -209,7 +209,7 @@ def test_buffers_are_pinned_once_and_given_back() -> None:
 
 
 def test_without_cuda_nothing_is_pinned_and_nothing_fails() -> None:
-    assert encoder_device.pin_memory(np.zeros(8)) is None or encoder_device.cards_of_driver()
+    assert device.pin_memory(np.zeros(8)) is None or device.cards_of_driver()
 
 
 def test_threads_share_a_card_without_mixing_their_texts() -> None:
@@ -293,9 +293,9 @@ def test_failing_card_is_an_error_that_names_the_batch() -> None:
 def cuda_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
     """This machine as one with a card; the function replaces how sessions are opened on it."""
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(WITH_CUDA))
-    monkeypatch.setattr(encoder_device, "free_card_bytes", lambda: FREE)
-    monkeypatch.setattr(encoder_device, "open_cuda_session", PassesForCuda)
-    yield lambda opened: monkeypatch.setattr(encoder_device, "open_cuda_session", opened)
+    monkeypatch.setattr(device, "free_card_bytes", lambda: FREE)
+    monkeypatch.setattr(device, "open_cuda_session", PassesForCuda)
+    yield lambda opened: monkeypatch.setattr(device, "open_cuda_session", opened)
 
 
 def loaded(half: bytes | None, device: str = "cuda") -> Classifier:

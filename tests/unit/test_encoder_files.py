@@ -13,7 +13,7 @@ from small_bert import CONFIG, TEXTS, small_tokenizer_json, small_weights
 from connectors import encoder_files
 from connectors.encoder_files import EncoderPackage, default_calibration_texts, load_encoder, locate_encoder
 from connectors.errors import EncoderUnavailable
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 
 PACKAGE = "headrace-test-encoder"
 

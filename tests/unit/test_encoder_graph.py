@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from small_bert import CONFIG, VOCABULARY, small_weights
 
-from models.encoder_graph import build_encoder_graph, linear_layers
+from models.encoder.graph import build_encoder_graph, linear_layers
 from models.errors import ModelError
 
 IDS = np.random.default_rng(3).integers(5, len(VOCABULARY), (3, 9)).astype(np.int32)

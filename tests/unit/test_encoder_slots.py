@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from onnx import helper
 from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
 
-from models.encoder_graph import build_encoder_graph
-from models.encoder_slots import SLOTS, slot_inputs, with_slots
+from models.encoder.graph import build_encoder_graph
+from models.encoder.quantization import quantize_encoder
+from models.encoder.slots import SLOTS, slot_inputs, with_slots
 from models.errors import ModelError
-from models.quantization import quantize_encoder
 
 
 def session(content: bytes) -> ort.InferenceSession:

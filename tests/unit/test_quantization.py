@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
 
-from models.encoder_graph import QuantizedParts, linear_layers
+from models.encoder.graph import QuantizedParts, linear_layers
+from models.encoder.quantization import QuantizationPolicy, integer_inputs, quantize_encoder, quantize_parts
 from models.errors import ModelError
-from models.quantization import QuantizationPolicy, integer_inputs, quantize_encoder, quantize_parts
 
 BATCHES = [np.random.default_rng(seed).integers(5, len(VOCABULARY), (4, 7)).astype(np.int32) for seed in range(6)]
 

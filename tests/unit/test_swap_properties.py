@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from small_release import small_release
 
 from models.classifier import Classifier
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import ReleaseCorrupt
 from streams.application import Application, HeadSpec
 from streams.classify import ClassifyHandler

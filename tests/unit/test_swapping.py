@@ -8,7 +8,7 @@ import pytest
 from small_release import small_release
 
 from models.classifier import Classifier
-from models.encoder import Encoder
+from models.encoder.encoder import Encoder
 from models.errors import HeadraceError, ReleaseCorrupt
 from streams.records import Release
 from streams.releases import Swapper

@@ -1,6 +1,6 @@
 """Where an encoder computes: the choice between CPU and GPU, and the batches of a GPU.
 
-A GPU runs the FP16 graph of `models.encoder_precision`. Whatever keeps it from doing so is a warning that says why, and the
+A GPU runs the FP16 graph of `models.encoder.precision`. Whatever keeps it from doing so is a warning that says why, and the
 INT8 graph on the CPU: a worker that is slower than hoped decides, one that does not start does not (docs/gpu.md).
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from models.encoder.padded_batches import split_by_padded_tokens
 from models.errors import ModelError
-from models.padded_batches import split_by_padded_tokens
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def open_card(
     free_bytes: Callable[[], int] | None = None,
     pin: Pin | None = None,
 ) -> Card:
-    """Load an FP16 graph (`models.encoder_precision`) on the GPU.
+    """Load an FP16 graph (`models.encoder.precision`) on the GPU.
 
     open_session, free_bytes, pin: None takes onnxruntime's CUDA provider, the driver's figure, CUDA's page locking.
     Raises CardUnusable.

@@ -17,12 +17,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.encoder_device import Card, CardUnusable, Device, OpenSession, choose_device, open_card
-from models.encoder_precision import count_layers
-from models.encoder_slots import SLOTS, slot_inputs, with_slots
+from models.encoder.device import Card, CardUnusable, Device, OpenSession, choose_device, open_card
+from models.encoder.length_batches import split_by_tokens
+from models.encoder.precision import count_layers
+from models.encoder.slots import SLOTS, slot_inputs, with_slots
+from models.encoder.tokenization import TextTokenizer, TokenizedText
 from models.errors import ModelError
-from models.length_batches import split_by_tokens
-from models.tokenization import TextTokenizer, TokenizedText
 
 __all__ = ["Encoder", "TokenizedText", "choose_device"]
 
@@ -83,7 +83,7 @@ class Encoder:
         threads: in all, None takes one a core. lanes: into which they are divided; None makes each thread a lane that
         computes batches of its own, which measured faster than sharing them (docs/encoder.md). device: cpu, cuda, or
         auto (cuda where this onnxruntime has it). half: gives the FP16 graph of the same weights
-        (`models.encoder_precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why and
+        (`models.encoder.precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why and
         the CPU computes. It is asked on a GPU, and for a release packed on this encoder, which carries it.
         providers, open_session: of onnxruntime; None takes its own. Raises ModelError.
         """

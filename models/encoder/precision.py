@@ -1,4 +1,4 @@
-"""The encoder in FP16, for GPUs: the FP32 graph of `models.encoder_graph`, rewritten for batches that are padded.
+"""The encoder in FP16, for GPUs: the FP32 graph of `models.encoder.graph`, rewritten for batches that are padded.
 
 Every matrix and table becomes FP16. Pooling and normalisation, where 256 tokens are summed, stay FP32, and so does what
 comes out. A second input says how many tokens each text has; what stands behind them counts neither in the attention nor
@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.encoder_graph import Weights, build_encoder_graph
+from models.encoder.graph import Weights, build_encoder_graph
 from models.errors import ModelError
 
 HALF_VERSION: Final = 1  # raise it whenever the same FP32 graph would give another FP16 graph: caches are keyed by it

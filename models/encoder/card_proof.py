@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.classifier import Classifier
-from models.encoder_device import open_on_cpu
+from models.encoder.device import open_on_cpu
 from models.errors import ModelError
 
 log = logging.getLogger(__name__)

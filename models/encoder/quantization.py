@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.encoder_graph import (
+from models.encoder.graph import (
     QuantizedLinear,
     QuantizedParts,
     QuantizedTable,
@@ -21,9 +21,9 @@ from models.encoder_graph import (
     build_encoder_graph,
     linear_layers,
 )
+from models.encoder.length_batches import split_by_length
+from models.encoder.tokenization import TextTokenizer
 from models.errors import ModelError
-from models.length_batches import split_by_length
-from models.tokenization import TextTokenizer
 
 QUANTIZATION_VERSION: Final = 3  # raise it whenever the same weights and texts would give other integers
 
