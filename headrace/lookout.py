@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from connectors.kafka import KafkaAdmin
+from connectors.kafka.client import KafkaAdmin
 from connectors.ports import DecisionStore
 from streams.watchdog import LogState, TopicLog
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.kafka import KafkaAdmin
+from connectors.kafka.client import KafkaAdmin
 from headrace.collector import spared_collector
 from headrace.model_commands import split_name
 from headrace.models_home import half_graphs

@@ -7,7 +7,7 @@ at the new end. So the first start commits a position for every partition, and a
 import logging
 from collections.abc import Mapping, Sequence
 
-from connectors.kafka import KafkaAdmin
+from connectors.kafka.client import KafkaAdmin
 from models.errors import ConfigError
 
 log = logging.getLogger(__name__)

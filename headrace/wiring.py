@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.embedded import (
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.kafka.embedded import (
     EmbeddedBroker,
     EmbeddedPublisher,
     read_broker_file,
     remove_broker_file,
     write_broker_file,
 )
-from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import DecisionStore, Publisher
 from connectors.registry import FolderRegistry
 from connectors.security import Security
@@ -100,7 +100,7 @@ class Wiring:
         url = self.settings.store_url
         if url.startswith("sqlite:///"):
             return SQLiteStore(Path(url.removeprefix("sqlite:///")).expanduser())
-        from connectors.elasticsearch_store import ElasticsearchStore  # its client takes a second to import
+        from connectors.elasticsearch.store import ElasticsearchStore
 
         return ElasticsearchStore(url, self.security)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from real_services import start_or_skip
 
-from connectors import services
-from connectors.embedded import EmbeddedBroker
 from connectors.errors import ServiceUnavailable
+from connectors.kafka.embedded import EmbeddedBroker
+from connectors.local_services import services
 
 FOLDER_PREFIX = "headrace-test-services-"
 

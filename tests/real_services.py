@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from connectors import services
 from connectors.errors import ServiceUnavailable
+from connectors.local_services import services
 
 
 def services_cache() -> Path:

@@ -12,7 +12,7 @@ from bench.faults.rows import ROWS
 from bench.faults.scene import NAME, PARTITIONS, Ground, Scene
 from bench.faults.traffic import source_of
 from bench.faults.waiting import TimedOut, wait_until
-from connectors.elasticsearch_store import ElasticsearchStore
+from connectors.elasticsearch.store import ElasticsearchStore
 from models.errors import HeadraceError
 
 BEFORE_EVENTS = 30  # new decisions between two faults: each strikes in mid-work

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.faults.waiting import wait_until
-from connectors import services
-from connectors.local_service import RunningService
-from connectors.process import is_free
+from connectors.local_services import services
+from connectors.local_services.process import is_free
+from connectors.local_services.service import RunningService
 
 BROKERS = 3
 GONE_SECONDS = 15.0

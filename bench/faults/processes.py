@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults.waiting import TimedOut, wait_until
-from connectors.process import free_ports
+from connectors.local_services.process import free_ports
 
 STOP_SECONDS = 40.0  # twice the product's own limit: what takes longer hangs
 READY_SECONDS = 120.0  # of a start on a machine that is busy

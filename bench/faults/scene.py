@@ -18,7 +18,7 @@ from bench.faults.proxy import StoreProxy
 from bench.faults.releases import ReleaseShelf
 from bench.faults.traffic import Loader, Positions, TopicFollower, decision_listener
 from bench.faults.waiting import wait_until
-from connectors.kafka import KafkaAdmin, KafkaPublisher
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from headrace.wiring import INDEXER_GROUP, WORKER_GROUP
 from streams.application import Application, HeadSpec
 from streams.topics import ALERTS

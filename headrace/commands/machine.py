@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from connectors import services as local_services
+from connectors.local_services import services as local_services
 from headrace.output import ERRORS, print_json
 from headrace.settings import load_settings
 

@@ -11,9 +11,9 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from real_services import wait_until
 
-from connectors import kafka as kafka_adapter
 from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
-from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.kafka import client as kafka_adapter
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import Record, TopicSpec
 from connectors.security import Security
 from models.errors import MessageError

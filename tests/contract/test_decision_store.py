@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from real_services import start_or_skip, wait_until
 
-from connectors.elasticsearch_store import ElasticsearchStore
+from connectors.elasticsearch.store import ElasticsearchStore
 from connectors.errors import StoreMismatch
 from connectors.ports import DecisionStore, SearchQuery
 from connectors.sqlite_store import SQLiteStore

@@ -2,8 +2,8 @@
 
 import pytest
 
-from connectors.embedded import EmbeddedBroker, EmbeddedPublisher
-from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.kafka.embedded import EmbeddedBroker, EmbeddedPublisher
 from models.errors import ConnectorError
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from connectors.embedded import EmbeddedBroker
-from connectors.kafka import KafkaAdmin, KafkaPublisher
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher
+from connectors.kafka.embedded import EmbeddedBroker
 from connectors.ports import TopicSpec
 from headrace.lookout import BrokerLook
 

@@ -20,7 +20,7 @@ from bench.faults.scene import Ground
 from bench.faults.traffic import Positions, TopicFollower, source_of
 from bench.faults.waiting import wait_until
 from connectors.deadletters import read_origin
-from connectors.kafka import KafkaAdmin
+from connectors.kafka.client import KafkaAdmin
 from connectors.ports import TopicSpec
 from headrace.wiring import WORKER_GROUP
 from streams.application import Application

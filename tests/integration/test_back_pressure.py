@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.kafka import KafkaAdmin, KafkaPublisher
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from connectors.ports import TopicSpec
 from streams.engine import Acknowledge, Bounds, Delivery, Engine, Stage
 from streams.faust_app import Role, make_app

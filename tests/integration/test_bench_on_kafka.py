@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from harness import MakeHome
 
-from connectors.kafka import KafkaAdmin
+from connectors.kafka.client import KafkaAdmin
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 

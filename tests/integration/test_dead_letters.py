@@ -3,7 +3,7 @@
 import pytest
 from harness import Headrace, documents, wait_for
 
-from connectors.kafka import KafkaPublisher
+from connectors.kafka.client import KafkaPublisher
 
 pytestmark = pytest.mark.kafka
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from real_services import services_cache, skip_or_fail, start_or_skip, wait_until
 
-from connectors.elasticsearch_store import ElasticsearchStore
+from connectors.elasticsearch.store import ElasticsearchStore
 from connectors.errors import AccessDenied, ServiceUnavailable
-from connectors.java import find_jdks
-from connectors.local_elasticsearch import ElasticsearchSecurity, install_elasticsearch
+from connectors.local_services.elasticsearch import ElasticsearchSecurity, install_elasticsearch
+from connectors.local_services.java import find_jdks
 from connectors.ports import SearchQuery
 from connectors.security import Security
 

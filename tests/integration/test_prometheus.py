@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from harness import wait_for
 
-from connectors.process import free_ports
+from connectors.local_services.process import free_ports
 from headrace.health import Health, HealthState, serve
 from streams.metrics import Metrics
 from streams.outcomes import Outcome

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from harness import Headrace, wait_for
 
-from connectors.elasticsearch_store import ElasticsearchStore
-from connectors.kafka import KafkaAdmin
+from connectors.elasticsearch.store import ElasticsearchStore
+from connectors.kafka.client import KafkaAdmin
 from streams.records import format_time
 
 pytestmark = [pytest.mark.kafka, pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -13,7 +13,7 @@ import pytest
 from harness import Headrace, wait_for
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import TopicSpec
 from streams.records import Feedback, format_time
 from streams.topics import FEEDBACK

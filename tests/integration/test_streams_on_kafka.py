@@ -11,9 +11,9 @@ import pytest
 from harness import Headrace, MakeHome, documents, texts_file, wait_for
 from real_services import start_or_skip
 
-from connectors import services
 from connectors.deadletters import read_origin
-from connectors.kafka import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.local_services import services
 
 pytestmark = pytest.mark.kafka
 

@@ -15,10 +15,10 @@ from harness import MakeHome, Running, wait_for
 from kafka import KafkaAdminClient, TopicPartition
 from real_services import start_or_skip
 
-from connectors import services
-from connectors.kafka import KafkaAdmin, KafkaPublisher
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher
+from connectors.local_services import services
+from connectors.local_services.process import free_ports
 from connectors.ports import TopicSpec
-from connectors.process import free_ports
 
 pytestmark = pytest.mark.kafka
 

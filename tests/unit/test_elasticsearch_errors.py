@@ -9,8 +9,8 @@ import elasticsearch
 import pytest
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 
-from connectors import elasticsearch_store
-from connectors.elasticsearch_store import ElasticsearchStore, translate
+from connectors.elasticsearch import store as elasticsearch_store
+from connectors.elasticsearch.store import ElasticsearchStore, translate
 from connectors.errors import AccessDenied, StoreMismatch, StoreUnavailable
 from models.errors import ConfigError
 

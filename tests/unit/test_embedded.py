@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from connectors import embedded
-from connectors.embedded import (
+from connectors.errors import BrokerUnavailable
+from connectors.kafka import embedded
+from connectors.kafka.embedded import (
     EmbeddedBroker,
     EmbeddedPublisher,
     read_broker_file,
     remove_broker_file,
     write_broker_file,
 )
-from connectors.errors import BrokerUnavailable
-from connectors.process import process_birth
+from connectors.local_services.process import process_birth
 from models.errors import ConnectorError
 
 

@@ -3,17 +3,17 @@
 import kafka.errors as client
 import pytest
 
-from connectors import kafka_errors
 from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
-from connectors.kafka_errors import translate, translated
+from connectors.kafka import errors
+from connectors.kafka.errors import translate, translated
 from models.errors import ConnectorError, MessageError
 
 GROUPS = (
-    kafka_errors.UNAVAILABLE,
-    kafka_errors.DENIED,
-    kafka_errors.TOPIC,
-    frozenset(kafka_errors.RECORD_REASONS),
-    kafka_errors.REFUSED,
+    errors.UNAVAILABLE,
+    errors.DENIED,
+    errors.TOPIC,
+    frozenset(errors.RECORD_REASONS),
+    errors.REFUSED,
 )
 
 
@@ -57,7 +57,7 @@ def test_what_is_retriable_there_is_retriable_here() -> None:
     wrong = [
         name
         for name, kind in client_errors().items()
-        if kind.retriable and name not in kafka_errors.UNAVAILABLE | kafka_errors.TOPIC  # type: ignore[attr-defined]  # untyped client
+        if kind.retriable and name not in errors.UNAVAILABLE | errors.TOPIC  # type: ignore[attr-defined]  # untyped client
     ]
     assert wrong == []
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from real_services import wait_until
 
-from connectors import java, local_kafka, local_service, process, services
 from connectors.errors import ServiceUnavailable
-from connectors.process import free_ports, is_free, is_running, process_birth
+from connectors.local_services import java, kafka, process, service, services
+from connectors.local_services.process import free_ports, is_free, is_running, process_birth
 
 
 def fake_jdk(folder: Path, version: str, script: str = "exit 0") -> Path:
@@ -82,8 +82,8 @@ def test_a_failing_tool_shows_its_output(tmp_path: Path, only_jdk: Path) -> None
 def test_a_server_that_does_not_answer_is_stopped_with_its_children(
     tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_service, "HEALTH_SECONDS", 1.0)
-    monkeypatch.setattr(local_service, "STOP_SECONDS", 1.0)
+    monkeypatch.setattr(service, "HEALTH_SECONDS", 1.0)
+    monkeypatch.setattr(service, "STOP_SECONDS", 1.0)
     pids = tmp_path / "pids"
     deaf = f'case "$*" in *StorageTool*) exit 0;; *) trap "" TERM; sleep 300 & echo $$ $! > {pids}; echo still warming up; wait; wait;; esac'
     fake_jdk(only_jdk, "17", deaf)
@@ -100,7 +100,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, only_jdk: Path, monk
         wait_until(lambda: pids.exists() and pids.read_text().strip(), what="the server's start")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(local_kafka, "wait_healthy", interrupted)
+    monkeypatch.setattr(kafka, "wait_healthy", interrupted)
     with pytest.raises(KeyboardInterrupt):
         services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
     wait_until(lambda: process_birth(int(pids.read_text())) == "", 10.0, "the server's end")
@@ -136,7 +136,7 @@ def test_what_runs_is_not_taken_for_another_kind(tmp_path: Path) -> None:
 def test_a_broker_that_ended_comes_back_at_its_address_beside_those_that_run(
     tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_kafka, "wait_healthy", lambda *_: None)
+    monkeypatch.setattr(kafka, "wait_healthy", lambda *_: None)
     fake_jdk(only_jdk, "17", 'case "$*" in *StorageTool*) exit 0;; *) exec sleep 300;; esac')
     folder = tmp_path / "services"
     try:

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from connectors.errors import BrokerUnavailable
-from connectors.java import fetch, newest_jdk
-from connectors.kafka_admin import KafkaAdmin
-from connectors.local_service import Place, RunningService, save, wait_healthy
-from connectors.process import free_ports, is_free, process_birth, run, spawn
+from connectors.kafka.admin import KafkaAdmin
+from connectors.local_services.java import fetch, newest_jdk
+from connectors.local_services.process import free_ports, is_free, process_birth, run, spawn
+from connectors.local_services.service import Place, RunningService, save, wait_healthy
 
 KAFKA_VERSION = "4.1.0"
 LOG4J_VERSION = "2.25.1"
 SOLE_HEAP, SHARED_HEAP = "-Xmx512m", "-Xmx256m"  # of the only broker, and of each of several
-SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"  # over what Maven brings, see connectors.java
+SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"  # over what Maven brings, see connectors.local_services.java
 
 
 def start_kafka(place: Place, running: Sequence[RunningService], brokers: int) -> list[RunningService]:

@@ -16,13 +16,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.java import Progress, fetch, newest_jdk
-from connectors.local_service import Place, RunningService, save, wait_healthy
-from connectors.process import free_ports, give_to_nobody, is_free, open_to_others, process_birth, run, spawn
+from connectors.local_services.java import Progress, fetch, newest_jdk
+from connectors.local_services.process import (
+    free_ports,
+    give_to_nobody,
+    is_free,
+    open_to_others,
+    process_birth,
+    run,
+    spawn,
+)
+from connectors.local_services.service import Place, RunningService, save, wait_healthy
 
 # 8 is what most run today, 9 what they move to; the client and the contract tests cover both.
 ELASTICSEARCH_VERSIONS = {8: "8.19.21", 9: "9.2.0"}
-SHA256 = {  # over what Maven brings, see connectors.java
+SHA256 = {  # over what Maven brings, see connectors.local_services.java
     8: "a300714f18bb15c1b9e8bdc579496b7341e02e557c5f062e9081f60457dde7f3",
     9: "2becafffb0abd88eda67a718bf658fc02acef746efd7b28d0bc13e0a8c9ea1e3",
 }

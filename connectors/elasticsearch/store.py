@@ -18,7 +18,7 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError
 
 from connectors.cjk import highlight, phrases, spaced
 from connectors.documents import asked_instant, encoded, refusal, storable
-from connectors.elasticsearch_mapping import (
+from connectors.elasticsearch.mapping import (
     APP_NAME,
     MONTH_INDEX,
     SCHEMA_VERSION,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.errors import ServiceUnavailable
-from connectors.process import run
+from connectors.local_services.process import run
 
 FETCH_SECONDS = 900.0  # 107 MB on a slow line
 

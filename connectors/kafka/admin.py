@@ -21,8 +21,8 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from connectors.errors import TopicMismatch
-from connectors.kafka_connection import CONNECT_SECONDS, REQUEST_SECONDS, Connection
-from connectors.kafka_errors import translated
+from connectors.kafka.connection import CONNECT_SECONDS, REQUEST_SECONDS, Connection
+from connectors.kafka.errors import translated
 from connectors.ports import TopicSpec, TopicState
 from connectors.security import Security
 from models.errors import ConfigError

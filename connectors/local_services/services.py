@@ -14,10 +14,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from connectors.errors import ServiceUnavailable
-from connectors.java import FETCH_SECONDS, Progress
-from connectors.local_elasticsearch import ELASTICSEARCH_VERSIONS, ElasticsearchSecurity, start_elasticsearch
-from connectors.local_kafka import cluster_size, start_kafka
-from connectors.local_service import Place, RunningService, load, save, stop_all
+from connectors.local_services.elasticsearch import ELASTICSEARCH_VERSIONS, ElasticsearchSecurity, start_elasticsearch
+from connectors.local_services.java import FETCH_SECONDS, Progress
+from connectors.local_services.kafka import cluster_size, start_kafka
+from connectors.local_services.service import Place, RunningService, load, save, stop_all
 
 __all__ = ["ElasticsearchSecurity", "RunningService", "ServicesStatus", "start", "status", "stop"]
 

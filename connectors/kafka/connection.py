@@ -13,7 +13,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from connectors.errors import AccessDenied, BrokerUnavailable
-from connectors.kafka_errors import no_broker, translate
+from connectors.kafka.errors import no_broker, translate
 from connectors.security import Security
 from models.errors import HeadraceError
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import BrokerUnavailable
+from connectors.local_services.process import is_running, process_birth
 from connectors.ports import Publisher
-from connectors.process import is_running, process_birth
 from models.errors import ConnectorError
 
 # librdkafka: rdkafka_mock.c, `max_size` 5 MiB and `max_cnt` 100,000 of a partition. We stay below: a batch's own frame

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from connectors.errors import ServiceUnavailable
-from connectors.java import Progress
-from connectors.process import end_process, is_running, last_lines
+from connectors.local_services.java import Progress
+from connectors.local_services.process import end_process, is_running, last_lines
 
 HEALTH_SECONDS = 180.0  # a cold start took 8 s alone and 98 s on two cores that others kept busy; past this something is wrong
 STOP_SECONDS = 20.0

@@ -15,9 +15,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
-from connectors.kafka_admin import DEFAULT_MAX_RECORD_BYTES, KafkaAdmin
-from connectors.kafka_connection import CONNECT_SECONDS, Connection
-from connectors.kafka_errors import translate, translated
+from connectors.kafka.admin import DEFAULT_MAX_RECORD_BYTES, KafkaAdmin
+from connectors.kafka.connection import CONNECT_SECONDS, Connection
+from connectors.kafka.errors import translate, translated
 from connectors.ports import Record
 from connectors.security import Security
 from models.errors import MessageError

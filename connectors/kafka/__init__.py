@@ -1,0 +1,1 @@
+"""Apache Kafka and the embedded broker behind the ports."""

@@ -1,0 +1,1 @@
+"""Real Kafka and Elasticsearch on this machine, by Java and Maven."""
