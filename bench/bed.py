@@ -19,8 +19,8 @@ from bench.records import TopicView, client_config
 from bench.successors import publish_successor
 from connectors.ports import TopicSpec
 from connectors.registry import FolderRegistry
-from headrace import start_positions
-from headrace.models_home import announce_if_up
+from headrace.process import start_offsets
+from headrace.releases.release_log import announce_if_up
 from headrace.wiring import WORKER_GROUP, Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.application import Application
@@ -105,7 +105,7 @@ class Bed:
         """Have the worker group of the application `name` begin at the beginning; returns the group."""
         group = f"{WORKER_GROUP}-{name}"
         self.admin.ensure([spec for spec in specs([self.app]) if spec.name == RELEASES])
-        start_positions.pin(self.admin, group, [topic], from_beginning=True)
+        start_offsets.pin(self.admin, group, [topic], from_beginning=True)
         return group
 
     def application_file(self, name: str, topic: str, partitions: int, *, fast_path: bool) -> Path:

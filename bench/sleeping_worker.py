@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from headrace.applications import load_application
 from headrace.output import set_up_logging
-from headrace.roles import RoleBuilder
-from headrace.runtime import Runtime, run_async
+from headrace.process.builder import RoleBuilder
+from headrace.process.runtime import Runtime, run_async
 from headrace.settings import load_settings
 from headrace.wiring import Wiring
 from models.classifier import Classifier, Prepared

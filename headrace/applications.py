@@ -34,3 +34,11 @@ def load_applications(names: list[str]) -> list[Application]:
         if twice:
             raise ConfigError(f"two applications have the same {what} {twice.pop()!r}; start them in processes of their own")
     return apps
+
+
+def load_classifying_application(name_or_path: str) -> Application:
+    """An application with labels. Raises ConfigError for one that ranks items."""
+    application = load_application(name_or_path)
+    if application.kind != "classify":
+        raise ConfigError(f"{application.name} ranks items and has no labels to train; its lists learn from clicks by themselves")
+    return application

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from headrace import __version__
-from headrace.commands import bench, deadletters, demo, machine, replay, running, stored, training
+from headrace.commands import bench, dead_letters, demo, machine, models, replay, roles, store, training
 from headrace.output import set_up_logging
 from models.errors import HeadraceError
 
@@ -21,10 +21,11 @@ app = typer.Typer(
 )
 
 demo.add_to(app)
-running.add_to(app)
+roles.add_to(app)
 training.add_to(app)
-stored.add_to(app)
-deadletters.add_to(app)
+models.add_to(app)
+store.add_to(app)
+dead_letters.add_to(app)
 replay.add_to(app)
 machine.add_to(app)
 bench.add_to(app)

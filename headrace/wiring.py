@@ -110,9 +110,9 @@ class Wiring:
 
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""
-        from streams.faust_app import make_app
-        from streams.held_transport import hold_positions
-        from streams.quick_fetch import fetch_often
+        from streams.faust_runtime.app import make_app
+        from streams.faust_runtime.embedded_transport import fetch_often
+        from streams.faust_runtime.no_reset_transport import hold_positions
 
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="headrace-"))

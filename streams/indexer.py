@@ -9,8 +9,10 @@ import orjson
 
 from connectors.ports import DecisionStore
 from models.errors import MessageError
-from streams.engine import Acknowledge, Bounds, Delivery, Engine, EngineObserver, Stage
-from streams.outcomes import OutRecord, dead_letter
+from streams.engine.buffer import Bounds
+from streams.engine.delivery import Acknowledge, Delivery, OutRecord
+from streams.engine.pipeline import Engine, EngineObserver, Stage
+from streams.wire.outcomes import dead_letter
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from streams.batch_histogram import BatchHistogram
+from streams.engine.delivery import Outcome
+from streams.engine.offset_tracker import Partition
 from streams.indexer import IndexerCounts
-from streams.monitor import MonitorCounts
-from streams.outcomes import Outcome
-from streams.watermark import Partition
+from streams.monitor.handler import MonitorCounts
 
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)

@@ -12,9 +12,10 @@ from connectors.ports import Record
 from models.errors import MessageError
 from models.recommender import Ranking, Recommender, UserEvent
 from streams.application import Application
-from streams.engine import Delivery, Step
-from streams.outcomes import Outcome, OutRecord, dead_letter, wall_clock_ms
-from streams.records import SourceReader, SourceText, clean_text, cut_text, decision_id, format_time
+from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
+from streams.wire.outcomes import dead_letter, wall_clock_ms
+from streams.wire.records import decision_id, format_time
+from streams.wire.source_records import SourceReader, SourceText, clean_text, cut_text
 
 
 def user_event(

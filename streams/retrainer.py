@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from models.errors import HeadraceError, MessageError
-from streams.engine import Acknowledge, Bounds, Delivery, Engine, Stage
-from streams.outcomes import OutRecord, dead_letter
-from streams.records import Release, RetrainRequest, decode
+from streams.engine.buffer import Bounds
+from streams.engine.delivery import Acknowledge, Delivery, OutRecord
+from streams.engine.pipeline import Engine, Stage
 from streams.topics import RELEASES
+from streams.wire.outcomes import dead_letter
+from streams.wire.records import Release, RetrainRequest, decode
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.faults.scene import Ground
 from bench.texts import read_texts
-from headrace.training import TrainingOrder, train
+from headrace.training.from_file import TrainingOrder, train
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application

@@ -10,9 +10,9 @@ from safetensors.numpy import load, save
 
 from connectors.ports import Publisher
 from connectors.registry import FolderRegistry
-from streams.outcomes import wall_clock_ms
-from streams.records import Release, format_time
 from streams.topics import RELEASES
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Release, format_time
 
 BROKEN: Final = ("altered manifest", "truncated file", "golden texts that disagree")
 

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from bench.peers.order import Order, answer, load_classifier
-from headrace.models_home import encoder_source
+from headrace.releases.encoders import encoder_source
 from headrace.settings import load_settings
 from headrace.wiring import Wiring
 from models.classifier import Classifier

@@ -23,8 +23,8 @@ from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
 from models.encoder.length_batches import split_by_length
 from models.encoder.tokenization import TextTokenizer
-from streams.releases import load_release
-from streams.waiting import Bounds
+from streams.classify.release_swapper import load_release
+from streams.engine.buffer import Bounds
 
 BATCHES = (1, 16, 32)
 WINDOW, OTHER_WINDOWS = 1_024, (256, Bounds().max_events)  # the last: what the engine holds at once

@@ -29,7 +29,7 @@ def add_to(cli: typer.Typer) -> None:
         from headrace.demo.run import Demo, DemoOrder
         from headrace.demo.view import closing_words
         from headrace.output import print_json, set_up_logging, stage_bars
-        from headrace.runtime import run_async
+        from headrace.process.runtime import run_async
         from headrace.settings import load_settings
 
         started = time.monotonic()
@@ -58,7 +58,7 @@ def _watch(show: "Demo") -> int:
     from rich.live import Live
 
     from headrace.demo.view import View
-    from headrace.runtime import run_async
+    from headrace.process.runtime import run_async
 
     view = View(show.ledger)
     with Live(view, console=Console(), refresh_per_second=4):

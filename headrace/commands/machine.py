@@ -54,7 +54,7 @@ def add_to(cli: typer.Typer) -> None:
     ) -> None:
         """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something is wrong."""
         from headrace.applications import SHIPPED, load_applications
-        from headrace.doctor import examine
+        from headrace.tools.doctor import examine
         from headrace.wiring import Wiring
 
         findings = examine(Wiring(load_settings()), load_applications(apps or list(SHIPPED)))

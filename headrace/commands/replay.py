@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from headrace.replay import Progress
+    from headrace.replay.run import Progress
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def add_to(cli: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
         """What would this release have decided? Live commits, topics and the store stay as they are."""
-        from streams.replay import WrongStretch, check_order, parse_place
+        from streams.replay.stretch import WrongStretch, check_order, parse_place
 
         try:
             first, last = (None if place is None else parse_place(place) for place in (start, end))
@@ -55,8 +55,8 @@ def add_to(cli: typer.Typer) -> None:
 
         from headrace.applications import load_application
         from headrace.output import print_json
-        from headrace.replay import ReplayOrder
-        from headrace.replay import replay as run
+        from headrace.replay.run import ReplayOrder
+        from headrace.replay.run import replay as run
         from headrace.settings import load_settings
         from headrace.wiring import Wiring
 
@@ -67,7 +67,7 @@ def add_to(cli: typer.Typer) -> None:
         except WrongStretch as error:
             raise typer.BadParameter(str(error)) from error
         if report is not None:
-            from headrace.replay_report import write_page
+            from headrace.replay.report import write_page
 
             write_page(report, found, replayed)
         if json:

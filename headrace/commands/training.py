@@ -1,4 +1,4 @@
-"""train, evaluate, classify and models: their options. What they do stands in `headrace.model_commands`."""
+"""train, evaluate and classify: their options. What they do stands in `headrace.tools`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,14 +22,6 @@ def add_to(cli: typer.Typer) -> None:
     cli.command("train", epilog="Example: headrace train support --data tickets.csv --label-column topic --register")(_train)
     cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --json")(_evaluate)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
-    models = typer.Typer(no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out.")
-    cli.add_typer(models, name="models")
-    models.command("list", epilog="Example: headrace models list --json")(_list)
-    models.command("show", epilog="Example: headrace models show support@2")(_show)
-    models.command("verify", epilog="Example: headrace models verify support")(_verify)
-    models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
-    models.command("rollback", epilog="Example: headrace models rollback support")(_rollback)
-    models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
 
 
 def _train(
@@ -51,8 +43,8 @@ def _train(
     """Train a release on labelled text, score it once on the test rows. Neither --output nor --register: figures only."""
     if output is not None and register:
         raise typer.BadParameter("give --output or --register, not both")
-    from headrace.model_commands import run_train
-    from headrace.training import TrainingOrder
+    from headrace.tools.training import run_train
+    from headrace.training.from_file import TrainingOrder
 
     order = TrainingOrder(data, text_column, label_column, split_column, oos_label, strategy, seed, epochs)
     run_train(app, order, output=output, register=register, json=json)
@@ -68,7 +60,7 @@ def _evaluate(
     json: JsonFlag = False,
 ) -> None:
     """Score a release: accuracy with its interval, per label and per slice."""
-    from headrace.model_commands import run_evaluate
+    from headrace.tools.training import run_evaluate
 
     run_evaluate(
         model,
@@ -88,56 +80,6 @@ def _classify(
     json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway")] = True,
 ) -> None:
     """Decisions for texts, as JSON lines. Without a model yet, one is trained from the application's corpus."""
-    from headrace.model_commands import run_classify
+    from headrace.tools.classifying import run_classify
 
     run_classify(app, texts, model)
-
-
-def _list(json: JsonFlag = False) -> None:
-    """Models and versions; * serves."""
-    from headrace.model_commands import list_models
-
-    list_models(json)
-
-
-def _show(model: ModelName) -> None:
-    """A release's manifest, without its golden texts."""
-    from headrace.model_commands import show_model
-
-    show_model(model)
-
-
-def _verify(model: ModelName, json: JsonFlag = False) -> None:
-    """Every hash and every golden text of a release."""
-    from headrace.model_commands import verify_model
-
-    verify_model(model, json)
-
-
-def _promote(model: ModelName, json: JsonFlag = False) -> None:
-    """Serve this version from now on; running workers hear of it through model.releases."""
-    from headrace.model_commands import promote_model
-
-    promote_model(model, json)
-
-
-def _rollback(
-    model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False
-) -> None:
-    """Serve again what served before the champion; running workers hear of it through model.releases."""
-    from headrace.model_commands import rollback_model
-
-    rollback_model(model, json)
-
-
-def _try(
-    model: ModelName,
-    canary: Annotated[float | None, typer.Option(min=0.001, max=1, help="share of the keys that it decides as well")] = None,
-    shadow: Annotated[bool, typer.Option("--shadow", help="decides every event as well")] = False,
-    end: Annotated[bool, typer.Option("--end", help="end all trials of this model")] = False,
-    json: JsonFlag = False,
-) -> None:
-    """Let a version decide beside the champion: marked, in trials.APP, and never acting."""
-    from headrace.model_commands import try_model
-
-    try_model(model, canary=canary, shadow=shadow, end=end, json=json)

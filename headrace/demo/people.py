@@ -12,9 +12,9 @@ from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
 from streams.application import Application
-from streams.outcomes import wall_clock_ms
-from streams.records import Feedback, decision_id, format_time
 from streams.topics import FEEDBACK
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Feedback, decision_id, format_time
 
 CORRECTION_SHARE = 0.85  # of wrong decisions that somebody corrects
 # of right ones that somebody confirms by working on them; with corrections alone a challenger would learn from the champion's

@@ -17,17 +17,17 @@ from headrace.applications import load_application
 from headrace.demo.ledger import Ledger
 from headrace.demo.people import Agents, Customers, Source, event_source, text_source
 from headrace.demo.scenario import ONSET_SHARE, LabelledText, Pools, TextStream, read_texts, split_pools
-from headrace.roles import RoleBuilder
-from headrace.runtime import Runtime
+from headrace.process.builder import RoleBuilder
+from headrace.process.runtime import Runtime
 from headrace.settings import Settings
 from headrace.wiring import MONITOR_GROUP, WORKER_GROUP, Wiring
 from models.classifier import Classifier
 from streams import topics
 from streams.application import Application
-from streams.labelling import RetrainPolicy
+from streams.classify.release_swapper import load_release
 from streams.metrics import Metrics
-from streams.records import Release
-from streams.releases import load_release
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.wire.records import Release
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +285,7 @@ def _accuracy(classifier: Classifier, texts: Sequence[LabelledText], head: str) 
 
 def _dead_letter_ids(reader: TopicReader, epoch: str) -> set[str]:
     from connectors.deadletters import read_origin
-    from streams.records import decision_id
+    from streams.wire.records import decision_id
 
     found: Iterable[Any] = (read_origin(record.headers) for record in reader.read(topics.DEAD_LETTERS))
     return {decision_id(origin.topic, epoch, origin.partition, origin.offset) for origin in found}

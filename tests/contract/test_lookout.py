@@ -7,7 +7,7 @@ import pytest
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from connectors.kafka.embedded import EmbeddedBroker
 from connectors.ports import TopicSpec
-from headrace.lookout import BrokerLook
+from headrace.process.broker_probe import BrokerLook
 
 
 def look_twice(address: str, epoch: str | None, topic: str) -> None:

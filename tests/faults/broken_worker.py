@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from headrace import roles
 from headrace.cli import main
-from streams.outcomes import OutRecord
-from streams.producer import Producer
+from headrace.process import builder
+from streams.engine.delivery import OutRecord
+from streams.faust_runtime.producer import Producer
 
 LATE_SECONDS = 4.0  # well above the commit interval of a second
 
@@ -33,7 +33,7 @@ class LateProducer(Producer):
         await super().send_all(records)
 
 
-setattr(roles, "Producer", LateProducer)  # noqa: B010  # the worker is built from there
+setattr(builder, "Producer", LateProducer)  # noqa: B010  # the worker is built from there
 
 if __name__ == "__main__":
     main()

@@ -8,10 +8,13 @@ import pytest
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from connectors.ports import TopicSpec
-from streams.engine import Acknowledge, Bounds, Delivery, Engine, Stage
-from streams.faust_app import Role, make_app
-from streams.gate import MAX_POLL_RECORDS
-from streams.held_transport import hold_positions
+from streams.engine.buffer import Bounds
+from streams.engine.delivery import Acknowledge, Delivery
+from streams.engine.pipeline import Engine, Stage
+from streams.faust_runtime.app import make_app
+from streams.faust_runtime.backpressure import MAX_POLL_RECORDS
+from streams.faust_runtime.no_reset_transport import hold_positions
+from streams.faust_runtime.role import Role
 
 pytestmark = pytest.mark.kafka
 

@@ -14,7 +14,7 @@ from connectors.table_files import Reject, read_rows
 from models.classifier import Classifier
 from retrain.data import Row, split_rows
 from retrain.quick import train_quick
-from streams.drift import DriftMonitor, Episode, Signal
+from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
 
 pytestmark = pytest.mark.slow
 CORPORA = Path(__file__).parents[2] / "apps" / "corpora"

@@ -13,9 +13,9 @@ import pytest
 from harness import wait_for
 
 from connectors.local_services.process import free_ports
-from headrace.health import Health, HealthState, serve
+from headrace.process.health import Health, HealthState, serve
+from streams.engine.delivery import Outcome
 from streams.metrics import Metrics
-from streams.outcomes import Outcome
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules.yml"
 

@@ -12,7 +12,7 @@ from harness import Headrace, wait_for
 
 from connectors.elasticsearch.store import ElasticsearchStore
 from connectors.kafka.client import KafkaAdmin
-from streams.records import format_time
+from streams.wire.records import format_time
 
 pytestmark = [pytest.mark.kafka, pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.timeout(1800)]
 DATA = Path(os.environ.get("HEADRACE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))

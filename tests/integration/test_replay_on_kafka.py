@@ -15,8 +15,8 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import TopicSpec
-from streams.records import Feedback, format_time
 from streams.topics import FEEDBACK
+from streams.wire.records import Feedback, format_time
 
 pytestmark = pytest.mark.kafka
 

@@ -172,7 +172,7 @@ import importlib.abc, importlib.util, sys
 
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "headrace.runtime":
+        if name != "headrace.process.runtime":
             return None
         sys.meta_path.remove(self)
         inject()
@@ -183,7 +183,7 @@ sys.meta_path.insert(0, Finder())
 BLOCKED_LOOP = """
 def inject():
     import time
-    from streams.faust_app import Role
+    from streams.faust_runtime.role import Role
 
     def acknowledge(self, deliveries):
         time.sleep(3600)

@@ -2,10 +2,10 @@ from typing import Any
 
 import numpy as np
 
-from streams.alert_rules import AlertRules, alert_for_episode, resolved_episode
 from streams.application import Surge
-from streams.drift_episode import Episode, Example
-from streams.records import Alert
+from streams.monitor.drift.episode import Episode, Example
+from streams.monitor.surges.rules import AlertRules, alert_for_episode, resolved_episode
+from streams.wire.records import Alert
 
 BY_TOPIC = Surge(head="sentiment", label="negative", share=0.75, window=40, by="topic")
 BY_SYMBOL = Surge(head="sentiment", label="negative", share=0.8, window=20, by="symbols")

@@ -10,7 +10,7 @@ import pytest
 # Every thread takes memory, then the arenas that malloc_info describes are counted. argv: shared or own, a file for the description.
 COUNT = """
 import ctypes, threading, sys
-from headrace.allocator import give_memory_back
+from headrace.process.memory import give_memory_back
 if sys.argv[1] == "shared":
     give_memory_back()
 libc = ctypes.CDLL(None)

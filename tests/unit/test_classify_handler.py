@@ -15,11 +15,10 @@ from models.classifier import Classifier, Prepared
 from models.decision import Classification
 from models.errors import ModelError
 from streams.application import Application, HeadSpec
-from streams.classify import ClassifyHandler
-from streams.engine import Delivery
-from streams.outcomes import Outcome
-from streams.sampling import AUDIT_SHARE, place_of
-from streams.serving import Served, Serving, Trial
+from streams.classify.handler import ClassifyHandler
+from streams.classify.sampling import AUDIT_SHARE, place_of
+from streams.classify.serving import Served, Serving, Trial
+from streams.engine.delivery import Delivery, Outcome
 
 NOW_MS = 1_750_000_000_000
 TEXTS = [f"{text} {number}" for number in range(20) for texts in SUBJECTS.values() for text in texts]

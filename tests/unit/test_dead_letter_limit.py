@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
-from streams.outcomes import Outcome
+from streams.engine.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
+from streams.engine.delivery import Outcome
 
 
 def test_a_batch_that_crosses_the_limit_is_refused_with_the_numbers_and_the_way_out() -> None:

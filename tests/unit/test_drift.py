@@ -12,17 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from streams.drift import Cusum, DriftMonitor, DriftPolicy, Episode, Signal
-from streams.drift_episode import SeenText, describe_episode, new_words, share_of_new, words_of
-from streams.drift_evidence import (
-    DETECTORS,
-    Evidence,
-    EvidencePolicy,
-    Reference,
-    tail_evidence,
-    unusual_share,
-)
-from streams.drift_thresholds import SimulationPolicy, simulate_thresholds, threshold_from_climbs
+from streams.monitor.drift.detector import Cusum, DriftMonitor, DriftPolicy, Episode, Signal
+from streams.monitor.drift.episode import SeenText, describe_episode, new_words, share_of_new, words_of
+from streams.monitor.drift.evidence import DETECTORS, Evidence, EvidencePolicy, Reference, tail_evidence, unusual_share
+from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds, threshold_from_climbs
 
 DIMENSIONS, LABELS = 48, 8
 QUICK = DriftPolicy(simulation=SimulationPolicy(runs=64, events=1_000), quiet_events=300)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from streams.drift import DriftMonitor, DriftPolicy, Episode, Signal
-from streams.drift_evidence import (
+from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Episode, Signal
+from streams.monitor.drift.evidence import (
     DETECTORS,
     Doubles,
     Evidence,
@@ -22,7 +22,7 @@ from streams.drift_evidence import (
     mean_exponent,
     tail_evidence,
 )
-from streams.drift_thresholds import SimulationPolicy
+from streams.monitor.drift.thresholds import SimulationPolicy
 
 DIMENSIONS, LABELS = 48, 8
 QUICK = DriftPolicy(simulation=SimulationPolicy(runs=64, events=1_000))

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import HeadraceError
-from streams.engine import Bounds, Delivery, Engine, Stage
+from streams.engine.buffer import Bounds
+from streams.engine.delivery import Delivery
+from streams.engine.pipeline import Engine, Stage
 
 
 def delivery(offset: int, partition: int = 0, value: bytes = b"x") -> Delivery:

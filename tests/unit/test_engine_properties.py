@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import HeadraceError
-from streams.engine import Bounds, Delivery, Engine, Stage
-from streams.watermark import Partition
+from streams.engine.buffer import Bounds
+from streams.engine.delivery import Delivery
+from streams.engine.offset_tracker import Partition
+from streams.engine.pipeline import Engine, Stage
 
 PARTITIONS: list[Partition] = [("texts", 0), ("texts", 1), ("vip", 0)]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from headrace.health import LOOP_SILENT_SECONDS, Health, HealthState, serve
-from headrace.lookout import Lookout
-from headrace.loop_watch import LoopWatch
-from headrace.watch import Watch
+from headrace.process.broker_probe import Lookout
+from headrace.process.event_loop_watchdog import LoopWatch
+from headrace.process.health import LOOP_SILENT_SECONDS, Health, HealthState, serve
+from headrace.process.watch import Watch
 from models.errors import ConfigError
+from streams.engine.watchdog import LogChanged, LogState, Position, RoleState, Stopped, TopicLog
 from streams.metrics import Metrics
-from streams.watchdog import LogChanged, LogState, Position, RoleState, Stopped, TopicLog
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streams.labelling import Candidate, RetrainPolicy, RetrainState, choose_for_labelling
+from streams.monitor.labelling_queue import Candidate, choose_for_labelling
+from streams.monitor.retrain_policy import RetrainPolicy, RetrainState
 
 
 def unit(*values: float) -> NDArray[np.float32]:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
 from streams.batch_histogram import BatchHistogram
+from streams.engine.delivery import Outcome
 from streams.indexer import IndexerCounts
 from streams.metrics import Metrics
-from streams.outcomes import Outcome
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 

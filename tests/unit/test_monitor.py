@@ -11,12 +11,12 @@ from small_release import small_dataset
 
 from models.heads import centroid_distances
 from streams.application import Application, HeadSpec
-from streams.drift import DriftMonitor, Signal
-from streams.engine import Delivery
-from streams.labelling import RetrainPolicy
-from streams.monitor import MonitorHandler
-from streams.records import SourceText
-from streams.signals import signal_record
+from streams.engine.delivery import Delivery
+from streams.monitor.drift.detector import DriftMonitor, Signal
+from streams.monitor.handler import MonitorHandler
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.wire.signals import signal_record
+from streams.wire.source_records import SourceText
 
 TEXTS = [f"{row.text} {number}" for number in range(2) for row in small_dataset().part("train")]
 CLASSIFIER = classifier_with(small_fast_path())

@@ -8,7 +8,7 @@ from faust.assignor.copartitioned_assignor import CopartitionedAssignor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.faust_app import make_app
+from streams.faust_runtime.app import make_app
 
 
 @pytest.fixture(scope="module")

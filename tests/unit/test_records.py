@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from models.errors import MessageError
 from streams.application import Source
-from streams.records import SourceReader, clean_text, cut_text, decision_id, format_time
+from streams.wire.records import decision_id, format_time
+from streams.wire.source_records import SourceReader, clean_text, cut_text
 
 SUPPORT = Source(key="/conversation_id")
 NOW = 1_764_000_000_000

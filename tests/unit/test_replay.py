@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from headrace.cli import app as cli
-from headrace.replay_metrics import comparison_figures, release_figures
+from headrace.replay.figures import comparison_figures, release_figures
 from retrain.evaluation import wilson_interval
-from streams.replay import Place, WrongStretch, check_order, choose_stretch, parse_place
-from streams.replay_answers import Answer, Answers, changes
+from streams.replay.answers import Answer, Answers, changes
+from streams.replay.stretch import Place, WrongStretch, check_order, choose_stretch, parse_place
 
 BOUNDS = {0: (0, 10), 1: (4, 9), 2: (7, 7), 3: (0, 0)}
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from connectors.ports import Record
-from headrace.replay_labels import TrueLabels, is_file, labels_from_file, labels_from_topic
+from headrace.replay.labels import TrueLabels, is_file, labels_from_file, labels_from_topic
 from models.errors import ConfigError
 from streams.application import HeadSpec
-from streams.records import Feedback
+from streams.wire.records import Feedback
 
 HEADS = (HeadSpec(name="intent", column="topic"), HeadSpec(name="urgency", column="urgency"))
 PREFIX = "chats@0a1b2c3d-"

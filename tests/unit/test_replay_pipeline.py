@@ -8,8 +8,8 @@ import pytest
 from small_release import manifest_bytes, small_release, small_rows
 
 from connectors.ports import Record
-from headrace import replay_pipeline
-from headrace.replay_pipeline import Ahead, decide_records, replay_handler
+from headrace.replay import pipeline
+from headrace.replay.pipeline import Ahead, decide_records, replay_handler
 from models.bundle import unpack
 from models.classifier import Classifier
 from models.errors import ModelError
@@ -53,12 +53,12 @@ def test_every_record_is_decided_or_a_dead_letter_in_the_order_of_reading(classi
 def test_labels_are_the_same_in_batches_of_any_size(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = labels(classifier, records(90))
     for size in (1, 7, 64):
-        monkeypatch.setattr(replay_pipeline, "BATCH_EVENTS", size)
+        monkeypatch.setattr(pipeline, "BATCH_EVENTS", size)
         assert labels(classifier, records(90)) == whole
 
 
 def test_a_batch_is_bounded_by_bytes_as_well(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_pipeline, "BATCH_BYTES", 200)
+    monkeypatch.setattr(pipeline, "BATCH_BYTES", 200)
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
     sizes = [len(batch) for batch in decide_records(records(40), [handler], APP.decisions_topic)]
     assert sum(sizes) == 42 and max(sizes) < 10

@@ -5,17 +5,17 @@ from html.parser import HTMLParser
 
 import pytest
 
-from headrace.replay_collecting import Replayed, example_kind
-from headrace.replay_metrics import comparison_figures, release_figures
-from headrace.replay_report import render_page
-from headrace.replay_report.charts import (
+from headrace.replay.collecting import Replayed, example_kind
+from headrace.replay.figures import comparison_figures, release_figures
+from headrace.replay.report import render_page
+from headrace.replay.report.charts import (
     MATRIX_LABELS,
     change_matrix,
     confidence_bins,
     decisions_over_time,
     interval_rows,
 )
-from streams.replay_answers import Answer, Answers
+from streams.replay.answers import Answer, Answers
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>&amp;\u202e\x00\x1b[31m"
 VOID = {"meta", "rect", "br", "link", "img", "input"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, RATE_SECONDS, Sample
+from streams.classify.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, RATE_SECONDS, Sample
 
 
 class Clock:

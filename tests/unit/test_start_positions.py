@@ -1,6 +1,6 @@
 import pytest
 
-from headrace.start_positions import pin, positions_to_pin
+from headrace.process.start_offsets import pin, positions_to_pin
 from models.errors import ConfigError
 
 BOUNDS = {0: (5, 90), 1: (0, 10)}

@@ -13,12 +13,11 @@ from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import ReleaseCorrupt
 from streams.application import Application, HeadSpec
-from streams.classify import ClassifyHandler
-from streams.engine import Delivery
-from streams.outcomes import Outcome
-from streams.records import Release
-from streams.releases import Swapper
-from streams.serving import Serving
+from streams.classify.handler import ClassifyHandler
+from streams.classify.release_swapper import Swapper
+from streams.classify.serving import Serving
+from streams.engine.delivery import Delivery, Outcome
+from streams.wire.records import Release
 
 APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
 VERSIONS = st.sampled_from(["1", "2", "3", "4", "bad"])

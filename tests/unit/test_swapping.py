@@ -10,9 +10,9 @@ from small_release import small_release
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import HeadraceError, ReleaseCorrupt
-from streams.records import Release
-from streams.releases import Swapper
-from streams.serving import Serving
+from streams.classify.release_swapper import Swapper
+from streams.classify.serving import Serving
+from streams.wire.records import Release
 
 KEYS = [f"customer-{number}" for number in range(2_000)]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.watchdog import (
+from streams.engine.watchdog import (
     BrokerGone,
     LogChanged,
     LogState,

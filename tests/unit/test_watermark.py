@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.watermark import Ticket, Watermark
+from streams.engine.offset_tracker import Ticket, Watermark
 
 PARTITION = ("texts", 0)
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.windows import GroupedWindows, LabelWindow, WindowEntry
+from streams.monitor.surges.windows import GroupedWindows, LabelWindow, WindowEntry
 
 
 def fill(window: LabelWindow, labels: str, start: int = 0, every_seconds: float = 1.0) -> None:

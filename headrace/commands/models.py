@@ -1,0 +1,70 @@
+"""`headrace models`: its options. What it does stands in `headrace.tools.models`."""
+
+from typing import Annotated
+
+import typer
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")]
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    models = typer.Typer(no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out.")
+    cli.add_typer(models, name="models")
+    models.command("list", epilog="Example: headrace models list --json")(_list)
+    models.command("show", epilog="Example: headrace models show support@2")(_show)
+    models.command("verify", epilog="Example: headrace models verify support")(_verify)
+    models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
+    models.command("rollback", epilog="Example: headrace models rollback support")(_rollback)
+    models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
+
+
+def _list(json: JsonFlag = False) -> None:
+    """Models and versions; * serves."""
+    from headrace.tools.models import list_models
+
+    list_models(json)
+
+
+def _show(model: ModelName) -> None:
+    """A release's manifest, without its golden texts."""
+    from headrace.tools.models import show_model
+
+    show_model(model)
+
+
+def _verify(model: ModelName, json: JsonFlag = False) -> None:
+    """Every hash and every golden text of a release."""
+    from headrace.tools.models import verify_model
+
+    verify_model(model, json)
+
+
+def _promote(model: ModelName, json: JsonFlag = False) -> None:
+    """Serve this version from now on; running workers hear of it through model.releases."""
+    from headrace.tools.models import promote_model
+
+    promote_model(model, json)
+
+
+def _rollback(
+    model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False
+) -> None:
+    """Serve again what served before the champion; running workers hear of it through model.releases."""
+    from headrace.tools.models import rollback_model
+
+    rollback_model(model, json)
+
+
+def _try(
+    model: ModelName,
+    canary: Annotated[float | None, typer.Option(min=0.001, max=1, help="share of the keys that it decides as well")] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="decides every event as well")] = False,
+    end: Annotated[bool, typer.Option("--end", help="end all trials of this model")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Let a version decide beside the champion: marked, in trials.APP, and never acting."""
+    from headrace.tools.models import try_model
+
+    try_model(model, canary=canary, shadow=shadow, end=end, json=json)

@@ -1,0 +1,1 @@
+"""A running process: its roles, their start, what watches over them."""

@@ -1,0 +1,256 @@
+"""Builds the five roles from the wiring: each a Faust app with an engine behind it, ready for `headrace.process.runtime`."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from numpy.typing import NDArray
+
+from connectors.ports import DecisionStore
+from headrace.process import start_offsets
+from headrace.process.broker_probe import BrokerLook, Lookout
+from headrace.process.health import Health
+from headrace.process.recommender import recommend_handler
+from headrace.process.watch import Watch, look_seconds
+from headrace.releases.encoders import half_graphs
+from headrace.releases.references import release_reference
+from headrace.releases.release_log import announce
+from headrace.training.first_release import champion_or_first
+from headrace.training.retrain_job import RetrainJob
+from headrace.wiring import INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP, WORKER_GROUP, Wiring
+from models.classifier import Classifier
+from models.encoder.encoder import Encoder
+from models.errors import ConfigError, HeadraceError
+from streams import topics
+from streams.application import Application
+from streams.classify.handler import ClassifyHandler
+from streams.classify.release_swapper import Swapper, load_release
+from streams.classify.serving import Serving
+from streams.classify.worker import Handler, worker_engine
+from streams.engine.dead_letter_limit import DeadLetterLimit
+from streams.engine.delivery import Outcome
+from streams.faust_runtime.producer import Producer
+from streams.faust_runtime.role import Role
+from streams.indexer import IndexerCounts, indexer_engine
+from streams.metrics import Metrics
+from streams.monitor.handler import MonitorHandler, monitor_engine
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.recommend import RecommendHandler
+from streams.retrainer import retrainer_engine
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Alert, Release, format_time
+from streams.wire.release_follower import ReleaseFollower
+
+log = logging.getLogger(__name__)
+
+RELEASES_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Built:
+    """Roles of one process and what goes with them."""
+
+    roles: list[Role] = field(default_factory=list)
+    servings: dict[str, Serving] = field(default_factory=dict)
+    recommenders: dict[str, RecommendHandler] = field(default_factory=dict)
+    followers: list[ReleaseFollower] = field(default_factory=list)
+    stores: list[DecisionStore] = field(default_factory=list)
+    indexed: IndexerCounts = field(default_factory=IndexerCounts)
+    monitor: MonitorHandler | None = None
+    job: RetrainJob | None = None
+    on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
+
+    def serves(self) -> dict[str, str]:
+        """Application to the version that decides."""
+        return {name: serving.current.version for name, serving in self.servings.items()}
+
+    def close(self) -> None:
+        """Release what the roles used."""
+        for follower in self.followers:
+            follower.close()
+        for store in self.stores:
+            store.close()
+
+
+class RoleBuilder:
+    """Adds roles to a process, one kind at a time, for the same applications."""
+
+    def __init__(self, wiring: Wiring, apps: Sequence[Application], *, from_beginning: bool, metrics: Metrics) -> None:
+        self._wiring, self._apps, self._from_beginning, self._metrics = wiring, list(apps), from_beginning, metrics
+        self._registry = wiring.registry()
+        self._admin = wiring.admin()
+        self._shared_encoder: Encoder | None = None  # of all applications that stand on the same one
+        self.built = Built()
+
+    def create_topics(self) -> list[str]:
+        """Create what is missing; returns the names."""
+        created = self._admin.ensure(topics.specs(self._apps, self._wiring.settings.replication))
+        if created:
+            log.info("created topics: %s", ", ".join(created))
+        return created
+
+    def watch(self, health: Health) -> Watch:
+        """What looks after the roles that were added: their positions, the broker's topics, the stores."""
+        settings = self._wiring.settings
+        read = sorted({topic for role in self.built.roles for topic in role.topics})
+        names = [spec.name for spec in topics.specs(self._apps)]
+        look = BrokerLook(self._wiring.admin, names, read)
+        lookout = Lookout(look, self.built.stores, look_seconds(settings.stuck_seconds))
+        return Watch(
+            settings.stuck_seconds,
+            lookout=lookout,
+            read=read,
+            metrics=self._metrics,
+            health=health,
+            serves=self.built.serves,
+        )
+
+    def add_workers(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
+        """A worker per application, with its champion loaded, proved and warm."""
+        sources = [topic for app in self._apps for topic in app.source_topics]
+        epochs = {name: state.epoch for name, state in self._admin.describe(sources).items()}
+        classifying = [app for app in self._apps if app.kind == "classify"]
+        follower = self._start_follower(classifying)
+        for app in self._apps:
+            if app.kind == "recommend":
+                recommending = recommend_handler(self._wiring, app, epochs[app.topic], f"{WORKER_GROUP}-{app.name}")
+                self.built.recommenders[app.name] = recommending
+                handler: Handler = recommending
+            else:
+                self.built.servings[app.name] = self._serving(app, follower, progress)
+                handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
+            self._add_worker(app, handler)
+
+    def add_indexer(self) -> None:
+        """One indexer for all applications' decisions."""
+        store = self._wiring.store()
+        store.prepare({app.name: app.head_names for app in self._apps})
+        self.built.stores.append(store)
+        if self._wiring.settings.retention_days:
+            kept_from = datetime.now(UTC) - timedelta(days=self._wiring.settings.retention_days)
+            dropped = store.delete_before(kept_from.strftime("%Y-%m"))
+            log.info("retention: %d dropped of before %s", dropped, kept_from.strftime("%Y-%m"))
+        read = [app.decisions_topic for app in self._apps]
+        # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
+        start_offsets.pin(self._admin, INDEXER_GROUP, read, from_beginning=True)
+        app = self._wiring.faust_app(INDEXER_GROUP)
+        send = Producer(app).send_all
+        counts = self.built.indexed
+        self._metrics.follow_index(counts)
+        self.built.roles.append(Role(app, read, lambda ack: indexer_engine(store, send, ack, counts, self._metrics)))
+
+    def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
+        """One monitor for all applications' signals and for feedback."""
+        read = [app.signals_topic for app in self._apps] + [topics.FEEDBACK]
+        start_offsets.pin(self._admin, MONITOR_GROUP, read, from_beginning=self._from_beginning)
+
+        def reference(model: str, version: str) -> dict[str, NDArray[Any]]:
+            return release_reference(self._registry, model, version)
+
+        handler = MonitorHandler(self._apps, reference, policy or RetrainPolicy(), seed=seed)
+        app = self._wiring.faust_app(MONITOR_GROUP)
+        send = Producer(app).send_all
+        self.built.monitor = handler
+        self._metrics.follow_monitor(handler.counts)
+        self.built.roles.append(Role(app, read, lambda ack: monitor_engine(handler, send, ack, self._metrics)))
+
+    def add_retrainer(self, seed: int = 0) -> None:
+        """One retrainer; jobs run in a child process."""
+        start_offsets.pin(self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS], from_beginning=self._from_beginning)
+        job = RetrainJob(self._wiring, [app for app in self._apps if app.kind == "classify"], seed=seed)
+        self.built.job = job
+        app = self._wiring.faust_app(RETRAINER_GROUP)
+        send = Producer(app).send_all
+        self.built.roles.append(
+            Role(app, [topics.RETRAIN_REQUESTS], lambda ack: retrainer_engine(job, send, ack), may_take_long=True)
+        )
+
+    def _start_follower(self, apps: Sequence[Application]) -> ReleaseFollower:
+        """Hears everything that stands in `model.releases`; swaps only after `_serving` has put a champion in place."""
+
+        def on_release(release: Release) -> None:
+            serving = self.built.servings.get(release.model)
+            if serving is not None:
+                Swapper(serving, self._load, self._swapped, self._refused, self._metrics.serving)(release)
+
+        follower = ReleaseFollower(self._wiring.reader, {app.name: on_release for app in apps})
+        follower.start()
+        if not follower.wait_until_current(RELEASES_SECONDS):
+            raise ConfigError(f"{topics.RELEASES} could not be read to its end within {RELEASES_SECONDS:.0f} s; `headrace doctor` tells why")
+        self.built.followers.append(follower)
+        return follower
+
+    def _serving(self, app: Application, follower: ReleaseFollower, progress: Callable[[str, int, int], None]) -> Serving:
+        version = champion_or_first(self._wiring, self._registry, app, progress)
+        known = follower.known.get(app.name)
+        if known is None or known.champion != version:
+            follower.known[app.name] = announce(self._wiring, self._registry, app.name, version, known, by="start")
+        classifier = self._load(app.name, version, None, None)
+        self._check_heads(app, classifier)
+        self._metrics.release(app.name, version)
+        log.info("%s@%s serves", app.name, version)
+        return Serving(classifier, app.cache_texts)
+
+    def _check_heads(self, app: Application, classifier: Classifier) -> None:
+        unknown = [head for head in classifier.heads if head not in app.head_names]
+        if unknown:
+            raise ConfigError(f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it again")
+
+    def _load(self, model: str, version: str, manifest_sha256: str | None, encoder: Encoder | None) -> Classifier:
+        settings = self._wiring.settings
+        shared = encoder or self._shared_encoder
+        classifier = load_release(
+            self._registry,
+            model,
+            version,
+            manifest_sha256,
+            threads=settings.threads,
+            device=settings.device,
+            encoder=shared,
+            half=half_graphs(self._wiring),
+        )
+        self._shared_encoder = classifier.encoder
+        return classifier
+
+    def _swapped(self, release: Release, seconds: float) -> None:
+        self._metrics.swapped(release.model)
+        for tell in self.built.on_swapped:
+            tell(release, seconds)
+
+    def _refused(self, release: Release, version: str, error: HeadraceError) -> None:
+        self._metrics.refused(release.model)
+        alert = Alert(
+            fingerprint=f"release-refused|{release.model}",
+            rule="release_refused",
+            severity="critical",
+            state="firing",
+            summary=f"release {release.model}@{version} was refused, the champion goes on: {error}",
+            at=format_time(wall_clock_ms()),
+        )
+        publisher = self._wiring.publisher()
+        publisher.send(topics.ALERTS, alert.encode(), alert.fingerprint.encode())
+        publisher.flush()
+        publisher.close()
+
+    def _add_worker(self, app: Application, handler: Handler) -> None:
+        group = f"{WORKER_GROUP}-{app.name}"
+        start_offsets.pin(self._admin, group, app.source_topics, from_beginning=self._from_beginning)
+        faust_app = self._wiring.faust_app(group)
+        send = Producer(faust_app).send_all
+        limit = DeadLetterLimit(app.max_dead_letter_share)
+
+        def on_outcomes(outcomes: Sequence[Outcome]) -> None:
+            """Confirmed, and not acknowledged yet: what the limit refuses is decided again at the next start."""
+            self._metrics.decided(app.name, outcomes)
+            limit.observe_outcomes(outcomes)
+
+        self.built.roles.append(
+            Role(
+                faust_app,
+                [app.topic],
+                lambda ack: worker_engine(app, handler, send, ack, on_outcomes, self._metrics),
+                urgent_topics=app.priority_topics,
+            )
+        )

@@ -1,0 +1,43 @@
+"""The configured encoder: its files, built once and cached, and its FP16 weights for a GPU."""
+
+import logging
+from pathlib import Path
+
+from connectors.encoder_files import EncoderSource, half_graph_of, load_encoder, locate_encoder
+from headrace.wiring import Wiring
+from models.bundle import HalfGraphs
+from models.encoder.encoder import Encoder
+from models.errors import ConnectorError, ModelError
+
+log = logging.getLogger(__name__)
+
+
+def default_encoder(wiring: Wiring) -> Encoder:
+    """The configured encoder, built once and cached."""
+    settings = wiring.settings
+    return load_encoder(encoder_source(wiring), cache=settings.cache.expanduser(), threads=settings.threads or None)
+
+
+def encoder_source(wiring: Wiring) -> EncoderSource:
+    """The configured encoder's files: a folder's, or those of the package that carries the default one."""
+    folder = Path(wiring.settings.encoder).expanduser()
+    cache = wiring.settings.cache.expanduser()
+    if folder.is_dir():
+        return locate_encoder(folder.name, folder=folder, cache=cache)
+    return locate_encoder(wiring.settings.encoder, cache=cache)
+
+
+def half_graphs(wiring: Wiring) -> HalfGraphs:
+    """Where a GPU gets the FP16 weights of a release that carries none: from the configured encoder, if it is that one.
+
+    Without its files a warning says so and the answer is None: the release then serves in INT8 on the CPU.
+    """
+
+    def find(int8_sha256: str) -> bytes | None:
+        try:
+            return half_graph_of(int8_sha256, encoder_source(wiring), cache=wiring.settings.cache.expanduser())
+        except (ConnectorError, ModelError) as error:
+            log.warning("no FP16 weights can be made: %s", error)
+            return None
+
+    return find

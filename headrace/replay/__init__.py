@@ -1,0 +1,1 @@
+"""A stretch of a topic decided again, compared and shown."""

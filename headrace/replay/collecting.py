@@ -1,0 +1,106 @@
+"""Taking in what releases decided, batch by batch: columns of answers, counts, and a few examples; texts are not kept."""
+
+import heapq
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from headrace.replay.labels import TrueLabels
+from headrace.replay.pipeline import MODEL_ERROR, Decided
+from streams.application import Application
+from streams.replay.answers import Answer, Answers
+
+EXAMPLES = 10
+EXAMPLE_CHARACTERS = 300
+
+
+@dataclass(slots=True)
+class Examples:
+    """The ten events with the lowest hash of their id: the same ones at every replay, in whatever order they come."""
+
+    kept: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+
+    def offer(self, identity: str, make: Callable[[], dict[str, Any]]) -> None:
+        """Keep the event where its hash is among the lowest."""
+        rank = -zlib.crc32(identity.encode())
+        if len(self.kept) < EXAMPLES:
+            heapq.heappush(self.kept, (rank, identity, make()))
+        elif rank > self.kept[0][0]:
+            heapq.heapreplace(self.kept, (rank, identity, make()))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """By id."""
+        return [example for _, _, example in sorted(self.kept, key=lambda each: each[1])]
+
+
+@dataclass(slots=True)
+class Replayed:
+    """Everything a replay found. dead_letters: events by reason, those that no release could be asked about."""
+
+    releases: tuple[str, ...]
+    answers: Answers
+    events: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, int] = field(default_factory=dict)
+    paths: dict[str, Counter[str]] = field(default_factory=dict)
+    examples: dict[str, Examples] = field(default_factory=dict)
+
+
+def take(
+    batch: Sequence[Decided], replayed: Replayed, app: Application, labels: TrueLabels | None, sink: BinaryIO | None
+) -> None:
+    """Add a batch. sink: gets the first release's decisions, a line each."""
+    for each in batch:
+        replayed.events += 1
+        if sink is not None and each.raw[0] is not None:
+            sink.write(each.raw[0] + b"\n")
+        reason = each.rejected_because[0]
+        if reason is not None and reason != MODEL_ERROR:
+            replayed.dead_letters[reason] += 1
+            continue
+        _take_decided(each, replayed, app, labels)
+
+
+def _take_decided(each: Decided, replayed: Replayed, app: Application, labels: TrueLabels | None) -> None:
+    for release, decision in zip(replayed.releases, each.decisions, strict=True):
+        if decision is None:
+            replayed.failed[release] = replayed.failed.get(release, 0) + 1
+        else:
+            replayed.paths.setdefault(release, Counter())[decision["path"]] += 1
+    decided = next((decision for decision in each.decisions if decision is not None), None)
+    record = each.record
+    identity, text = ("", "") if decided is None else (decided["id"], decided["text"])
+    truth = labels.of(identity, text) if labels is not None and decided is not None else None
+    answers = [None if decision is None else _answers(decision["labels"]) for decision in each.decisions]
+    replayed.answers.add(record.partition, record.offset, record.timestamp_ms, answers, truth)
+    kind = example_kind(app.head_names[0], answers, truth)
+    if kind is not None and decided is not None:
+        known = truth.get(app.head_names[0]) if truth else None
+        replayed.examples.setdefault(kind, Examples()).offer(
+            identity, lambda: _example(identity, text, known, app.head_names[0], answers)
+        )
+
+
+def _answers(labels: Mapping[str, Any]) -> dict[str, Answer]:
+    return {head: Answer(found["label"], found["probability"], found.get("rejected")) for head, found in labels.items()}
+
+
+def example_kind(head: str, answers: Sequence[Mapping[str, Answer] | None], truth: Mapping[str, str] | None) -> str | None:
+    """better, worse, changed (one label is as wrong as the other, or the true one is unknown); wrong, of a single release."""
+    said = [None if answer is None or head not in answer else answer[head].label for answer in answers]
+    known = truth.get(head) if truth else None
+    if len(said) == 1:
+        return "wrong" if known is not None and said[0] != known else None
+    if said[0] == said[1]:
+        return None
+    if known is not None and known in said:
+        return "better" if said[0] == known else "worse"
+    return "changed"
+
+
+def _example(identity: str, text: str, known: str | None, head: str, answers: Sequence[Mapping[str, Answer] | None]) -> dict[str, Any]:
+    told = [None if each is None or head not in each else {"label": each[head].label, "probability": round(each[head].probability, 4)} for each in answers]
+    shown = text if len(text) <= EXAMPLE_CHARACTERS else text[:EXAMPLE_CHARACTERS] + "…"
+    return {"id": identity, "text": shown, "label": known, "to": told[0]} | ({"from": told[1]} if len(told) > 1 else {})

@@ -1,0 +1,170 @@
+"""True labels for a replay, from a file or from `feedback.labels`, found again by a decision's id or by its text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from connectors.ports import Record, TopicReader
+from connectors.table_files import Reject, Row, read_rows
+from models.errors import ConfigError, MessageError
+from streams.application import HeadSpec
+from streams.wire.records import Feedback, decode
+from streams.wire.source_records import clean_text, cut_text
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+
+@dataclass(slots=True)
+class TrueLabels:
+    """Labels by decision id or by text, and then by head.
+
+    given: labels that could be read. unusable: rows or records that hold none, with where and why (the first ten are kept).
+    foreign: ids of another topic, or of one of the same name that was made again. disagreeing: labels that a later one for
+    the same event and head replaced by another. matched: labels that an event took; `of` counts them.
+    """
+
+    source: str
+    matched_by: Literal["id", "text"]
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    given: int = 0
+    foreign: int = 0
+    disagreeing: int = 0
+    unusable: int = 0
+    reasons: list[str] = field(default_factory=list)
+    matched: set[str] = field(default_factory=set)
+    events: int = 0
+
+    def add(self, name: str, head: str, label: str) -> None:
+        """Keep a label; the last one of an event and head counts."""
+        known = self.labels.setdefault(name, {})
+        self.given += 1
+        self.disagreeing += head in known and known[head] != label
+        known[head] = label
+
+    def refuse(self, reason: str) -> None:
+        """Count what holds no label."""
+        self.unusable += 1
+        if len(self.reasons) < 10:
+            self.reasons.append(reason)
+
+    def of(self, identity: str, text: str) -> Mapping[str, str] | None:
+        """An event's labels by head, None where there are none. text: as it stands in the decision."""
+        name = identity if self.matched_by == "id" else text
+        found = self.labels.get(name)
+        if found is not None:
+            self.matched.add(name)
+            self.events += 1
+        return found
+
+    def report(self) -> dict[str, Any]:
+        """What was matched, for the JSON."""
+        used = sum(len(self.labels[name]) for name in self.matched)
+        return {
+            "source": self.source,
+            "matched_by": self.matched_by,
+            "given": self.given,
+            "matched": used,
+            "events": self.events,
+            "foreign": self.foreign,
+            "disagreeing": self.disagreeing,
+            "unusable": self.unusable,
+        } | ({"unusable_because": self.reasons} if self.reasons else {})
+
+
+def is_file(source: str) -> bool:
+    """Whether `--labels` names a file; else it is a topic."""
+    return Path(source).suffix.lower() in TABLE_SUFFIXES or Path(source).exists()
+
+
+def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> TrueLabels:
+    """Columns `id` or `text`; `label`, with `head` where it is not of the primary one, or the heads' own columns.
+
+    prefix: what ids of this topic begin with. Raises ConfigError for a file without those columns.
+    """
+    found: TrueLabels | None = None
+    names = {head.name for head in heads}
+    for row in read_rows(path):
+        if found is None:
+            found = _start(path, row, heads)
+        if isinstance(row, Reject):
+            found.refuse(f"line {row.line}: {row.reason}")
+            continue
+        name = _text(row, found.matched_by)
+        labels = _labels(row, heads)
+        if not name or not labels or not names.issuperset(labels):
+            found.refuse(f"line {row.line}: {_reason(name, labels, found.matched_by, heads)}")
+        elif found.matched_by == "id" and not name.startswith(prefix):
+            found.foreign += 1
+        else:
+            for head, label in labels.items():
+                found.add(cut_text(clean_text(name)) if found.matched_by == "text" else name, head, label)
+    if found is None:
+        raise ConfigError(f"{path.name} holds no labels")
+    return found
+
+
+def _start(path: Path, row: Row | Reject, heads: Sequence[HeadSpec]) -> TrueLabels:
+    columns = row.fields if isinstance(row, Row) else {}
+    matched_by = next((name for name in ("id", "text") if name in columns), None)
+    if matched_by is None or not {"label", *(head.column for head in heads)} & set(columns):
+        raise ConfigError(
+            f"{path.name} must have the columns id,head,label or text,label (or a head's own column: "
+            f"{', '.join(head.column for head in heads)}); it has: {', '.join(columns) or 'nothing that can be read'}"
+        )
+    return TrueLabels(path.name, "id" if matched_by == "id" else "text")
+
+
+def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:
+    if label := _text(row, "label"):
+        return {_text(row, "head") or heads[0].name: label}
+    return {head.name: label for head in heads if (label := _text(row, head.column))}
+
+
+def _text(row: Row, column: str) -> str:
+    value = row.fields.get(column)
+    if value is None:
+        return ""
+    return (value if column == "text" else value.strip()) if isinstance(value, str) else str(value)
+
+
+def _reason(name: str, labels: Mapping[str, str], matched_by: str, heads: Sequence[HeadSpec]) -> str:
+    if not name:
+        return f"no {matched_by}"
+    if not labels:
+        return "no label"
+    return f"no head {', '.join(labels)}; there are {', '.join(head.name for head in heads)}"
+
+
+def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], prefix: str) -> TrueLabels:
+    """The last opinion on each decision and head; a tombstone withdraws one person's, and the next to last counts again.
+
+    prefix: what ids of the replayed topic begin with. Raises BrokerUnavailable, TopicMismatch.
+    """
+    found = TrueLabels(topic, "id")
+    for feedback in sorted(_standing(reader.read(topic), found, prefix), key=lambda each: each[0]):
+        _, opinion = feedback
+        if opinion.head in heads:
+            found.add(opinion.decision_id, opinion.head, opinion.label)
+        else:
+            found.refuse(f"no head {opinion.head}; there are {', '.join(heads)}")
+    return found
+
+
+def _standing(records: Iterable[Record], found: TrueLabels, prefix: str) -> Iterable[tuple[int, Feedback]]:
+    """Time and value of the last record of each key, withdrawn ones left out. A key's records are in one partition."""
+    last: dict[bytes, tuple[int, Feedback]] = {}
+    for record in records:
+        key = record.key or b""
+        if not key.startswith(prefix.encode()):
+            found.foreign += record.value is not None
+        elif record.value is None:
+            last.pop(key, None)
+        else:
+            try:
+                last[key] = (record.timestamp_ms, decode(Feedback, record.value))
+            except (MessageError, orjson.JSONDecodeError) as error:
+                found.refuse(f"{record.topic}[{record.partition}] offset {record.offset}: {error}")
+    return last.values()

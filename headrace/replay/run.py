@@ -1,0 +1,193 @@
+"""`headrace replay`: what would these releases have decided on a stretch of a topic? Nothing live is touched: the reader is in
+no group, nothing is written to Kafka or to the store."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.kafka.client import KafkaAdmin
+from headrace.process.garbage import spared_collector
+from headrace.releases.encoders import half_graphs
+from headrace.releases.names import split_name
+from headrace.replay.collecting import Replayed, take
+from headrace.replay.figures import comparison_figures, release_figures
+from headrace.replay.labels import TrueLabels, is_file, labels_from_file, labels_from_topic
+from headrace.replay.pipeline import MODEL_ERROR, Decided, decide_records, replay_handler
+from headrace.wiring import Wiring
+from models.classifier import Classifier
+from models.errors import ConfigError
+from streams.application import Application
+from streams.classify.release_swapper import load_release
+from streams.replay.answers import Answers
+from streams.replay.stretch import Place, Stretch, choose_stretch
+from streams.wire.records import decision_id
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, int], None]  # events, offsets done, offsets in all
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOrder:
+    """What to replay. model, against: NAME@VERSION; changes are told from `against` to `model`. start, end: None: from the
+    oldest record, to the end as it stands at the start. labels: a file or a topic. decisions: write them to this file."""
+
+    topic: str
+    app: Application
+    model: str | None = None
+    against: str | None = None
+    start: Place | None = None
+    end: Place | None = None
+    labels: str | None = None
+    decisions: Path | None = None
+
+
+def replay(wiring: Wiring, order: ReplayOrder, progress: Progress = lambda *_: None) -> tuple[dict[str, Any], Replayed]:
+    """The report (docs/replay.md) and what it was made of.
+
+    Raises ConfigError for a topic, release or label file that is not there, WrongStretch, ConnectorError, ModelError.
+    """
+    if order.app.kind != "classify":
+        raise ConfigError(f"{order.app.name} ranks items; only decisions with labels can be replayed")
+    with ExitStack() as stack:
+        admin = wiring.admin()
+        stack.callback(admin.close)
+        epoch = _epoch(admin, order.topic)
+        stretch = _stretch(admin, order)
+        _tell_gone(order.topic, stretch)
+        classifiers = _classifiers(wiring, order)
+        releases = tuple(f"{each.model}@{each.version}" for each in classifiers)
+        labels = _labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
+        handlers = [replay_handler(order.app, each, order.topic, epoch) for each in classifiers]
+        heads = [head for head in order.app.head_names if all(head in each.heads for each in classifiers)]
+        replayed = Replayed(releases, Answers(heads, releases))
+        sink = stack.enter_context(order.decisions.open("wb")) if order.decisions else None
+        reader = wiring.reader()
+        stack.callback(reader.close)
+        stack.enter_context(spared_collector())
+        started = time.monotonic()
+        records = reader.read(order.topic, stretch.starts, stretch.ends)
+        for batch in _counted(decide_records(records, handlers, order.app.decisions_topic), stretch, progress):
+            take(batch, replayed, order.app, labels, sink)
+        seconds = time.monotonic() - started
+        left = admin.offsets(order.topic)
+    cut = {p: first for p, (first, _) in left.items() if p in stretch.starts and first > stretch.starts[p] and p not in stretch.gone}
+    for partition, first in cut.items():
+        log.warning("%s[%d]: the oldest messages went while it was replayed; it begins at offset %d now", order.topic, partition, first)
+    return _report(order, stretch, labels, replayed, seconds, cut), replayed
+
+
+def _epoch(admin: KafkaAdmin, topic: str) -> str:
+    state = admin.describe([topic]).get(topic)
+    if state is None:
+        raise ConfigError(f"there is no topic {topic}; `headrace doctor` lists what an application needs")
+    return state.epoch
+
+
+def _stretch(admin: KafkaAdmin, order: ReplayOrder) -> Stretch:
+    bounds = admin.offsets(order.topic)
+    starts, ends = (_offsets(admin, order, place, bounds) for place in (order.start, order.end))
+    return choose_stretch(bounds, starts, ends, by_time=order.start is not None and order.start.time_ms is not None)
+
+
+def _offsets(admin: KafkaAdmin, order: ReplayOrder, place: Place | None, bounds: Mapping[int, tuple[int, int]]) -> dict[int, int] | None:
+    if place is None:
+        return None
+    if place.offset is not None:
+        return dict.fromkeys(bounds, place.offset)
+    assert place.time_ms is not None
+    return admin.offsets_at(order.topic, place.time_ms)
+
+
+def _tell_gone(topic: str, stretch: Stretch) -> None:
+    if stretch.gone:
+        where = ", ".join(f"[{partition}] begins at offset {first}" for partition, first in sorted(stretch.gone.items()))
+        log.warning("the oldest messages of %s are gone (retention): %s; what is left is replayed", topic, where)
+    if not stretch.offsets:
+        log.warning("nothing stands in this stretch of %s", topic)
+
+
+def _classifiers(wiring: Wiring, order: ReplayOrder) -> list[Classifier]:
+    registry = wiring.registry()
+    names = [split_name(order.model or order.app.name, registry)]
+    if order.against is not None:
+        names.append(split_name(order.against, registry))
+        if names[0] == names[1]:
+            raise ConfigError(f"--model and --against are both {names[0][0]}@{names[0][1]}: give two releases")
+    settings = wiring.settings
+    found = [load_release(registry, *name, threads=settings.threads, device=settings.device, half=half_graphs(wiring)) for name in names]
+    for classifier in found:
+        if order.app.head_names[0] not in classifier.heads:
+            raise ConfigError(
+                f"{classifier.model}@{classifier.version} has no head {order.app.head_names[0]!r}, which {order.app.name} asks for; "
+                f"it has: {', '.join(classifier.heads)}"
+            )
+    return found
+
+
+def _labels(wiring: Wiring, order: ReplayOrder, prefix: str) -> TrueLabels | None:
+    if order.labels is None:
+        return None
+    if is_file(order.labels):
+        return labels_from_file(Path(order.labels), order.app.heads, prefix)
+    reader = wiring.reader()
+    try:
+        return labels_from_topic(reader, order.labels, order.app.head_names, prefix)
+    finally:
+        reader.close()
+
+
+def _counted(batches: Iterable[list[Decided]], stretch: Stretch, progress: Progress) -> Iterator[list[Decided]]:
+    """Tells how far it is: by offsets, because a compacted topic has fewer records than those."""
+    reached, events = dict(stretch.starts), 0
+    progress(0, 0, stretch.offsets)
+    for batch in batches:
+        yield batch
+        events += len(batch)
+        for each in batch:
+            reached[each.record.partition] = each.record.offset + 1
+        done = sum(offset - stretch.starts[partition] for partition, offset in reached.items())
+        progress(events, done, stretch.offsets)
+    progress(events, stretch.offsets, stretch.offsets)
+
+
+def _report(
+    order: ReplayOrder, stretch: Stretch, labels: TrueLabels | None, replayed: Replayed, seconds: float, cut: Mapping[int, int]
+) -> dict[str, Any]:
+    answers, releases = replayed.answers, replayed.releases
+    model = releases[0]
+    report: dict[str, Any] = {
+        "topic": order.topic,
+        "app": order.app.name,
+        "model": model,
+        "events": replayed.events,
+        "changed": None,
+        "metrics": _metrics(replayed, model),
+        "against": None,
+        "labels": labels.report() if labels is not None else None,
+        "stretch": {str(p): [start, stretch.ends[p]] for p, start in sorted(stretch.starts.items())},
+        "offsets_without_event": stretch.offsets - replayed.events,
+        "gone": [{"partition": p, "first_offset": first} for p, first in sorted((dict(stretch.gone) | dict(cut)).items())],
+        "examples": {kind: found.listed() for kind, found in sorted(replayed.examples.items())},
+        "seconds": round(seconds, 3),
+        "events_per_second": round(replayed.events / seconds, 1) if seconds > 0 else 0.0,
+    }
+    if len(releases) > 1:
+        compared = comparison_figures(answers, releases[1], model)
+        report["changed"] = compared["changed"]
+        report["against"] = compared | {"metrics": _metrics(replayed, releases[1])}
+    return report
+
+
+def _metrics(replayed: Replayed, release: str) -> dict[str, Any]:
+    failed = replayed.failed.get(release, 0)
+    return release_figures(replayed.answers, release) | {
+        "decided": len(replayed.answers) - failed,
+        "dead_letters": dict(replayed.dead_letters.most_common()) | ({MODEL_ERROR: failed} if failed else {}),
+        "paths": dict(replayed.paths.get(release, {})),
+        "labels_sha256": replayed.answers.fingerprint(release),
+    }

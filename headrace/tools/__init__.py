@@ -1,0 +1,1 @@
+"""What commands call: no command line in it."""

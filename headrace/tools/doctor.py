@@ -1,0 +1,153 @@
+"""Checks every part that Headrace stands on: each finding is ok or says what to do."""
+
+import contextlib
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import onnxruntime as ort
+
+from connectors.ports import SearchQuery
+from headrace.releases.encoders import default_encoder
+from headrace.wiring import Wiring
+from models.encoder.device import CUDA, cards_of_driver
+from models.errors import HeadraceError
+from streams import topics
+from streams.application import Application
+
+FREE_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    ok: bool
+    detail: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
+    """All checks; one that fails does not keep the next from running."""
+    findings: list[Finding] = []
+    checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
+        ("settings", lambda: _settings(wiring)),
+        ("broker", lambda: _broker(wiring, apps)),
+        ("store", lambda: _store(wiring)),
+        ("registry", lambda: _registry(wiring, apps)),
+        ("encoder", lambda: _encoder(wiring)),
+        ("onnxruntime", lambda: [runtimes_finding(installed_runtimes())]),
+        ("device", lambda: [device_finding(wiring.settings.device)]),
+        ("disk", lambda: _disk(wiring)),
+    ]
+    for what, check in checks:
+        try:
+            findings += check()
+        except HeadraceError as error:
+            findings.append(Finding(what, False, str(error)))
+    return findings
+
+
+def _settings(wiring: Wiring) -> Iterator[Finding]:
+    settings = wiring.settings
+    yield Finding("settings", True, f"broker {settings.broker}, store {_without_password(settings.store_url)}, home {settings.home_path}")
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+def _broker(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
+    admin = wiring.admin()
+    try:
+        specs = topics.specs(apps, wiring.settings.replication)
+        standing = admin.describe([spec.name for spec in specs])
+        yield Finding("broker", True, f"{wiring.broker().address} answers, {admin.brokers()} broker(s)")
+        for spec in specs:
+            state = standing.get(spec.name)
+            if state is None:
+                yield Finding(f"topic {spec.name}", True, "not there yet; `headrace up` creates it")
+            elif not wiring.broker().is_embedded and state.cleanup != spec.cleanup:
+                yield Finding(f"topic {spec.name}", False, f"cleanup.policy is {state.cleanup}, must be {spec.cleanup}: kafka-configs.sh --alter")
+            elif spec.partitions == 1 and state.partitions != 1 and not wiring.broker().is_embedded:
+                yield Finding(f"topic {spec.name}", False, f"{state.partitions} partitions, must be 1: remove the topic and run `headrace up`")
+            else:
+                yield Finding(f"topic {spec.name}", True, f"{state.partitions} partitions, {state.replication} replicas, {state.cleanup}, epoch {state.epoch}")
+    finally:
+        admin.close()
+
+
+def _store(wiring: Wiring) -> Iterator[Finding]:
+    store = wiring.store()
+    try:
+        total = store.search(SearchQuery(limit=1)).total
+        yield Finding("store", True, f"{_without_password(wiring.settings.store_url)} answers, {total} decisions")
+    finally:
+        store.close()
+
+
+def _registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
+    registry = wiring.registry()
+    for app in apps:
+        if app.kind == "classify":
+            version = registry.champion(app.name)
+            detail = f"champion {version} of {len(registry.versions(app.name))}" if version else "no model yet; `headrace up` trains one from the corpus"
+            yield Finding(f"model {app.name}", True, detail)
+
+
+def _encoder(wiring: Wiring) -> Iterator[Finding]:
+    encoder = default_encoder(wiring)
+    yield Finding("encoder", True, f"{wiring.settings.encoder}, {encoder.dimensions} dimensions, INT8 sha256 {encoder.sha256[:12]}")
+
+
+def installed_runtimes() -> dict[str, str]:
+    """Version by name of each package that brings the module onnxruntime."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def runtimes_finding(installed: Mapping[str, str]) -> Finding:
+    """Two of them overwrite each other's files: which one runs is then chance."""
+    if len(installed) > 1:
+        return Finding(
+            "onnxruntime",
+            False,
+            "onnxruntime and onnxruntime-gpu overwrite each other: `pip uninstall -y onnxruntime onnxruntime-gpu`, then install "
+            "onnxruntime-gpu[cuda,cudnn] for a GPU, or onnxruntime for the CPU (docs/gpu.md)",
+        )
+    return Finding("onnxruntime", True, ", ".join(f"{name} {version}" for name, version in installed.items()) or "of another package")
+
+
+def device_finding(
+    device: str, providers: Sequence[str] | None = None, cards: Callable[[], Sequence[tuple[str, int]]] = cards_of_driver
+) -> Finding:
+    """Whether the encoder runs where HEADRACE_DEVICE says. providers: onnxruntime's, None asks it. cards: name and free bytes."""
+    has_cuda = CUDA in (ort.get_available_providers() if providers is None else providers)
+    if device == "cpu" or (device == "auto" and not has_cuda):
+        return Finding("device", True, f"{device}: INT8 on the CPU")
+    if not has_cuda:
+        return Finding("device", False, "cuda is set and this onnxruntime is for CPUs, so INT8 on the CPU serves: install the extra gpu (docs/gpu.md)")
+    found = cards()
+    if not found:
+        return Finding(
+            "device", device == "auto", f"{device}: no GPU answers (driver, nvidia-ml-py), INT8 on the CPU serves unless CUDA finds one (docs/gpu.md)"
+        )
+    return Finding("device", True, f"{device}: FP16 on " + ", ".join(f"{name} ({free / 1e9:.1f} GB free)" for name, free in found))
+
+
+def _disk(wiring: Wiring) -> Iterator[Finding]:
+    place = wiring.settings.home_path
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    yield Finding("disk", free > FREE_BYTES, f"{free / 1e9:.1f} GB free at {place}" + ("" if free > FREE_BYTES else ": free 2 GB or move HEADRACE_HOME"))

@@ -1,0 +1,20 @@
+"""The full strategy with its real encoder files and its real quantisation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from headrace.releases.encoders import encoder_source
+from headrace.wiring import Wiring
+from models.encoder.quantization import quantize_encoder
+from retrain.full import FineTuning, FullStrategy, Weights
+
+
+def full_trainer(wiring: Wiring, epochs: int | None) -> FullStrategy:
+    """The strategy that starts from the configured encoder."""
+    source = encoder_source(wiring)
+    plan = FineTuning() if epochs is None else replace(FineTuning(), epochs=epochs)
+
+    def quantize(weights: Weights, calibration: Sequence[str]) -> bytes:
+        return quantize_encoder(weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens)
+
+    return FullStrategy(source.read_weights(), source.config, quantize, plan, wiring.settings.threads or None)

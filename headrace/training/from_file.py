@@ -1,0 +1,106 @@
+"""From a labelled file to a release in the registry: what `headrace train` and a first start do."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.ports import ReleaseRegistry
+from headrace.releases.encoders import default_encoder
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+from retrain.data import Columns, Dataset, Row, column_names, read_labelled_csv
+from retrain.job import TrainedRelease, train_release
+from retrain.progress import Progress, no_progress
+from retrain.training_data import attach
+from streams.application import Application
+
+STRATEGIES = ("quick", "full")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """What to train. label_column None: the columns of the application's heads, else `label` for its first head."""
+
+    data: Path
+    text_column: str = "text"
+    label_column: str | None = None
+    split_column: str = "split"
+    oos_label: str | None = None
+    strategy: str = "quick"
+    seed: int = 0
+    epochs: int | None = None
+
+
+def read_dataset(app: Application, order: TrainingOrder) -> Dataset:
+    """The labelled rows for an application's heads."""
+    return read_labelled_csv(order.data, Columns(_label_columns(app, order), order.text_column, order.split_column), seed=order.seed)
+
+
+def train(wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingOrder, progress: Progress) -> TrainedRelease:
+    """A packed release, not published yet."""
+    if order.strategy not in STRATEGIES:
+        raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
+    dataset = read_dataset(app, order)
+    options: dict[str, Any] = {}
+    if order.strategy == "full":
+        from headrace.training.fine_tuning import full_trainer
+
+        options["trainer"] = full_trainer(wiring, order.epochs)
+    trained = train_release(
+        app.name,
+        dataset,
+        default_encoder(wiring),
+        strategy=order.strategy,
+        seed=order.seed,
+        oos_label=order.oos_label,
+        parent=registry.champion(app.name),
+        progress=progress,
+        **options,
+    )
+    trained.report["rejected_rows"] = [{"line": each.line, "reason": each.reason} for each in dataset.rejected]
+    attach(trained.manifest, trained.blobs, dataset)
+    return trained
+
+
+def train_and_register(
+    wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingOrder, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Train, publish and make it the version that the next start serves. Returns the report."""
+    trained = train(wiring, registry, app, order, progress)
+    version = registry.publish(app.name, trained.manifest, trained.blobs)
+    registry.promote(app.name, version)
+    return trained.report | {"version": version}
+
+
+def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:
+    """A release as a folder of files, outside any registry."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty; give --output a new folder")
+    (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    for digest, content in trained.blobs.items():
+        (folder / "blobs" / digest).write_bytes(content)
+    (folder / "manifest.json").write_text(json.dumps(trained.manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    return trained.report
+
+
+def evaluation_rows(
+    data: Path, heads: Sequence[str], text_column: str, label_column: str | None, split_column: str
+) -> tuple[Row, ...]:
+    """The rows to score: those of the file's test split, or all of a file that has no split column."""
+    there = column_names(data)
+    columns = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
+    dataset = read_labelled_csv(data, Columns(columns or {heads[0]: "label"}, text_column, split_column))
+    return dataset.part("test") if split_column in there else dataset.rows
+
+
+def _label_columns(app: Application, order: TrainingOrder) -> dict[str, str]:
+    """Head to column, the primary head first."""
+    if order.label_column is not None:
+        return {app.head_names[0]: order.label_column}
+    there = column_names(order.data)
+    own = {head.name: head.column for head in app.heads if head.column in there}
+    if app.head_names[0] in own:
+        return own
+    return {app.head_names[0]: "label"}

@@ -1,0 +1,1 @@
+"""The worker: texts in, decisions out."""

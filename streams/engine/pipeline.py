@@ -1,0 +1,254 @@
+"""The engine every role runs on: take what has arrived, pass it through stages, acknowledge in delivery order.
+
+    submit ──> waiting (bounded by events and bytes) ──> stage 1 ──> stage 2 ──> ... ──> acknowledge
+                                                     one batch between any two stages
+
+It batches continuously: the next batch is whatever arrived while stage 1 was busy or its last batch still waited for stage 2, so
+a lone event is taken at once and only one batch stands ready ahead of stage 2.
+A batch leaves a stage before the next one enters it, so results stay in the order of delivery.
+
+When something fails, one of three things happens:
+- one event cannot be decided (MessageError): the stage turns it into a dead letter, and its position moves on;
+- a stage raises a retriable error (broker or store away): the batch is tried again for up to RETRY_SECONDS;
+- anything else ends the engine: every waiter gets the error, nothing later is acknowledged, the role stops with the
+  reason, and whoever owns the partitions next decides those events.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from models.errors import HeadraceError
+from streams.engine.buffer import Bounds, Held, Waiting
+from streams.engine.delivery import Acknowledge, Delivery
+from streams.engine.offset_tracker import Partition, Watermark
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 60.0  # a retriable error (store or broker away) is tried again for so long before the role stops
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step over a batch. name: as it stands in the metrics (prepare, encode, decide, publish, index, observe, retrain)."""
+
+    name: str
+    run: Callable[[Sequence[Delivery]], Awaitable[None]]
+
+
+
+
+class EngineObserver(Protocol):
+    """Told how an engine works (metrics). Called on the event loop, so it must be quick."""
+
+    def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
+        """A batch was cut; its oldest event has waited so long."""
+
+    def stage_done(self, engine: str, stage: str, events: int, seconds: float) -> None:
+        """A stage has finished a batch."""
+
+
+class Unobserved:
+    """An EngineObserver that looks away."""
+
+    def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
+        """Nothing."""
+
+    def stage_done(self, engine: str, stage: str, events: int, seconds: float) -> None:
+        """Nothing."""
+
+
+class Engine:
+    """Runs stages over deliveries. start, submit, drain (finish what is in flight), abort (drop it)."""
+
+    def __init__(
+        self,
+        name: str,
+        stages: Sequence[Stage],
+        acknowledge: Acknowledge,
+        *,
+        bounds: Bounds | None = None,
+        retry_seconds: float = RETRY_SECONDS,
+        observer: EngineObserver | None = None,
+    ) -> None:
+        self.name = name
+        self._stages = stages
+        self._acknowledge = acknowledge
+        self._retry_seconds = retry_seconds
+        self._observer = observer or Unobserved()
+        bounds = bounds or Bounds()
+        self._waiting: Waiting[Delivery] = Waiting(bounds)
+        self._held = {urgent: Held(bounds) for urgent in (False, True)}
+        self._releasing = False
+        self._arrived, self._progressed = asyncio.Event(), asyncio.Event()
+        self._watermark: Watermark[Delivery] = Watermark()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failure: BaseException | None = None
+        self.positions: dict[Partition, int] = {}  # next offset to read, where something was acknowledged
+        self.finished_events = 0
+        self.last_progress = time.monotonic()
+
+    def start(self) -> None:
+        """Start one task a stage."""
+        queues: list[asyncio.Queue[list[Delivery]]] = [asyncio.Queue(maxsize=1) for _ in self._stages]
+        sources = [None, *queues[:-1]]
+        loops = [partial(self._run_stage, *each) for each in zip(self._stages, sources, queues, strict=True)]
+        loops.append(partial(self._run_acknowledging, queues[-1]))
+        self._tasks = [asyncio.create_task(self._guard(loop), name=f"{self.name}-{n}") for n, loop in enumerate(loops)]
+
+    @property
+    def in_flight(self) -> int:
+        """Events taken and not finished."""
+        return sum(held.events for held in self._held.values())
+
+    def is_full(self, urgent: bool = False) -> bool:
+        """Whether the next delivery would have to wait."""
+        return self._releasing or self._held[urgent].is_full(1)
+
+    async def submit(self, run: Iterable[Delivery]) -> None:
+        """Take deliveries in their order, waiting while the bounds are reached. Raises what ended the engine."""
+        for delivery in run:
+            held, size = self._held[delivery.urgent], delivery.size
+            if not await self._wait_for_room(held, size):
+                return  # a rebalance came meanwhile; whoever owns the partition now gets these again
+            if not held.events:
+                self.last_progress = time.monotonic()
+            delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
+            self._waiting.add(delivery, urgent=delivery.urgent)
+            held.add(1, size)
+            self._arrived.set()
+
+    def assign(self, partitions: Iterable[Partition]) -> None:
+        """A new assignment begins: acknowledgements of older deliveries no longer count."""
+        self._watermark.assign(partitions)
+        self.positions.clear()
+
+    async def release(self, partitions: Iterable[Partition], timeout_seconds: float, commit: Callable[[], Awaitable[None]]) -> None:
+        """Partitions are being taken away: forget what has not entered a stage (the next owner decides it), finish and
+        acknowledge what has, `commit`, and never acknowledge anything of them afterwards."""
+        lost = set(partitions)
+        self._releasing = True
+        try:
+            self._let_go(self._waiting.forget(lambda each: (each.topic, each.partition) in lost))
+            await self.drain(timeout_seconds)
+            await commit()
+            self._watermark.revoke(lost)
+            for partition in lost:
+                self.positions.pop(partition, None)
+        finally:
+            self._releasing = False
+            self._progressed.set()
+
+    def is_outstanding(self, partition: Partition) -> bool:
+        """Whether something of a partition was taken and is not acknowledged."""
+        return self._watermark.is_in_flight(partition)
+
+    async def drain(self, timeout_seconds: float) -> int:
+        """Wait until all that was taken is acknowledged. Returns how many events were unfinished at the deadline."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while self.in_flight and self.failure is None:
+                    self._progressed.clear()
+                    await self._progressed.wait()
+        except TimeoutError:
+            log.warning("%s: %d events unfinished after %.1f s", self.name, self.in_flight, timeout_seconds)
+        return self.in_flight
+
+    async def abort(self) -> None:
+        """Stop the stages where they are."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _wait_for_room(self, held: Held, size: int) -> bool:
+        """Whether the assignment is still the one of the call when there is room. Raises what ended the engine."""
+        generation = self._watermark.generation
+        while self.failure is None and (self._releasing or held.is_full(size)):
+            self._progressed.clear()
+            await self._progressed.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self._watermark.generation == generation
+
+    def _let_go(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._held[delivery.urgent].add(-1, -delivery.size)
+        self._progressed.set()
+
+    async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await loop()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            if self.failure is None:
+                self.failure = error
+            if not isinstance(error, HeadraceError):
+                log.exception("%s: a stage failed", self.name)
+            self._progressed.set()
+
+    async def _take(self) -> list[Delivery]:
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch, oldest_wait_seconds = self._waiting.take()
+        self._observer.batch_taken(self.name, len(batch), oldest_wait_seconds)
+        return batch
+
+    async def _run_stage(
+        self, stage: Stage, source: asyncio.Queue[list[Delivery]] | None, sink: asyncio.Queue[list[Delivery]]
+    ) -> None:
+        while True:
+            if source is None:
+                await sink.join()  # one batch is ready ahead of the next stage, not two: what comes meanwhile joins the next one
+                batch = await self._take()
+            else:
+                batch = await source.get()
+                source.task_done()
+            started = time.perf_counter()
+            await self._with_retries(stage, batch)
+            self._observer.stage_done(self.name, stage.name, len(batch), time.perf_counter() - started)
+            await sink.put(batch)
+
+    async def _with_retries(self, stage: Stage, batch: list[Delivery]) -> None:
+        deadline, pause = time.monotonic() + self._retry_seconds, 0.2
+        while True:
+            try:
+                return await stage.run(batch)
+            except HeadraceError as error:
+                if not error.retriable or time.monotonic() + pause > deadline:
+                    raise
+                log.warning("%s: %s; trying again in %.1f s", self.name, error, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _run_acknowledging(self, source: asyncio.Queue[list[Delivery]]) -> None:
+        while True:
+            batch = await source.get()
+            source.task_done()
+            self.finished_events += len(batch)
+            self.last_progress = time.monotonic()
+            self._let_go(batch)  # first: who acknowledges looks at the room that is left
+            tickets = [each.ticket for each in batch if each.ticket is not None]
+            for each in batch:
+                each.ticket = None  # it points back: such a ring waits for the garbage collector, hundreds of MB of them at a backlog
+            free = self._watermark.complete(tickets)
+            self.positions.update(((each.topic, each.partition), each.offset + 1) for each in free)
+            self._acknowledge(free)
+
+
+def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> Callable[[Sequence[Delivery]], Awaitable[None]]:
+    """A step that runs `work` in a thread of its own, one batch at a time."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def step(batch: Sequence[Delivery]) -> None:
+        await asyncio.get_running_loop().run_in_executor(pool, work, batch)
+
+    return step

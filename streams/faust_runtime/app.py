@@ -1,0 +1,65 @@
+"""Builds a Faust app that commits, declares and waits for nothing by itself."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.tables import TableManager
+
+from streams.faust_runtime.backpressure import MAX_POLL_RECORDS
+from streams.faust_runtime.producer import BATCH_BYTES
+
+SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
+
+
+HEARTBEAT_SECONDS = 2.0
+
+
+REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
+
+
+class NoTables(TableManager):
+    """Faust's own waits a second for tables to be defined before the app subscribes; here there are none."""
+
+    logger = logging.getLogger("faust.no_tables")  # what Faust says stays Faust's
+
+    async def on_start(self) -> None:
+        """As Faust's own, at once."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", credentials: Any = None) -> faust.App:
+    """A Faust app without tables, web server or topic creation of its own. broker: `kafka://host:port;...`."""
+    app = faust.App(
+        app_id,
+        broker=broker,
+        broker_credentials=credentials,
+        store="memory://",
+        TableManager=NoTables,
+        datadir=str(folder),
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,  # no tables; with standbys Faust's assignor would leave a worker that joins without a partition
+        consumer_auto_offset_reset="earliest",  # first positions are pinned before joining: see headrace.process.start_offsets
+        consumer_group_instance_id=f"{instance}-{app_id}" if instance else None,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=HEARTBEAT_SECONDS,
+        broker_commit_interval=3_600.0,  # nothing to commit there: see Role
+        broker_request_timeout=30.0,
+        consumer_max_fetch_size=262_144,  # of one partition: a backlog in it keeps the others waiting no longer than this
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        stream_buffer_maxsize=8 * MAX_POLL_RECORDS,  # never full: streams.faust_runtime.backpressure bounds what is fetched
+        broker_max_poll_records=MAX_POLL_RECORDS,
+        producer_linger_ms=0,
+        producer_max_batch_size=BATCH_BYTES,
+        producer_max_request_size=REQUEST_MAX_BYTES,
+        producer_acks=-1,
+    )
+    for sensor in list(app.sensors):  # Faust's monitor: ours are streams.metrics
+        app.sensors.remove(sensor)
+    return app

@@ -1,0 +1,1 @@
+"""The monitor: signals and labels in; alerts, episodes and retrain requests out."""

@@ -1,0 +1,1 @@
+"""Whether the texts are still those that the model learnt."""

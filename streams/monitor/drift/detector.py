@@ -1,0 +1,242 @@
+"""The drift monitor: watches what comes in against what the release learnt, and tells one episode per cause.
+
+Three one-sided CUSUMs add up what each text says (streams/monitor/drift/evidence.py): embeddings, confidence, and
+both together. Each has a threshold that a stationary stream reaches once in three times `false_alarm_every`
+events, with a margin (streams/monitor/drift/thresholds.py), so that together they give one false alarm in
+`false_alarm_every`.
+
+Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the last zero as the estimate of
+the onset, Hinkley (1971), Biometrika 58.
+"""
+
+import re
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.monitor.drift.episode import Episode, SeenText, describe_episode
+from streams.monitor.drift.evidence import BOTH, DETECTORS, Doubles, Evidence, EvidencePolicy, Floats, Reference
+from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
+
+__all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
+
+_DIGITS: Final = re.compile(r"\d+")
+_MARGIN: Final = 2.0  # times the expected run: a stream is never quite the reference (docs/drift.md)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the monitor hears of one decided text.
+
+    event_number: counts this application's events, growing. confidence: calibrated probability of the label,
+    in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run. fast: whether the
+    fast path decided the text; then neither confidence nor embedding counts, so that an audited text is like any other.
+    """
+
+    id: str
+    event_number: int
+    text: str | None
+    label: str
+    confidence: float
+    oos_score: float | None = None
+    embedding: NDArray[np.float32] | None = None
+    fast: bool = False
+
+
+@dataclass(slots=True)
+class Cusum:
+    """Sum of increments, never below zero. texts_since_zero: how many updates the sum has been above zero."""
+
+    threshold: float
+    value: float = 0.0
+    texts_since_zero: int = 0
+
+    def update(self, value: float) -> None:
+        """Add an increment. The sum stays at the threshold at most, so that it comes down when the cause is
+        gone."""
+        self.value = min(max(self.value + value, 0.0), self.threshold)
+        self.texts_since_zero = self.texts_since_zero + 1 if self.value > 0.0 else 0
+
+    @property
+    def drift_detected(self) -> bool:
+        """Whether the threshold is reached."""
+        return self.value >= self.threshold
+
+    @property
+    def share(self) -> float:
+        """The sum as a share of the threshold."""
+        return self.value / self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """history_texts: kept for the words, examples and the onset. copies_remembered: texts known by hash; the
+    n-th copy of a text counts as one n-th of a text. quiet_events: with all sums below half of their
+    thresholds, after which an episode is over without a new release."""
+
+    evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
+    simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
+    history_texts: int = 2_000
+    copies_remembered: int = 5_000
+    quiet_events: int = 1_000
+
+
+@dataclass(slots=True)
+class _Copies:
+    """How often each of the last texts was seen; forgets the one not seen for longest."""
+
+    limit: int
+    counts: OrderedDict[int, int] = field(default_factory=OrderedDict)
+
+    def count(self, text: str | None) -> int:
+        """1 for a new text; a text unknown to us (None) is always new."""
+        if text is None:
+            return 1
+        key = hash(_DIGITS.sub("0", " ".join(text.lower().split())))
+        self.counts[key] = self.counts.pop(key, 0) + 1
+        if len(self.counts) > self.limit:
+            self.counts.popitem(last=False)
+        return self.counts[key]
+
+
+class DriftMonitor:
+    """Watches one application while one release serves. Not thread-safe.
+
+    A new release brings its own reference: build a new monitor. Until then an episode stays the only one,
+    unless the stream goes back to what it was (`quiet_events`), which arms the monitor again.
+    """
+
+    def __init__(self, reference: Reference, thresholds: Doubles, policy: DriftPolicy) -> None:
+        """thresholds: one per detector, in the order of DETECTORS. `from_reference` sets them."""
+        self.policy = policy
+        self.episode: Episode | None = None
+        self._reference = reference
+        self._evidence = Evidence(
+            policy.evidence,
+            1,
+            reference.basis.shape[1],
+            reference.spread,
+            place=reference.place,
+            full_share=reference.full_share,
+        )
+        self._cusums = {
+            name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)
+        }
+        self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
+        self._copies = _Copies(policy.copies_remembered)
+        self._quiet = 0
+
+    @classmethod
+    def from_reference(
+        cls,
+        reference: Mapping[str, NDArray[Any]],
+        *,
+        false_alarm_every: int,
+        seed: int,
+        fast_path: bool = True,
+        policy: DriftPolicy | None = None,
+    ) -> Self:
+        """Set the thresholds for one false alarm in `false_alarm_every` events; takes about a second, the
+        same for a seed.
+
+        reference: the release's arrays (Reference.from_arrays says which). fast_path: whether the application lets
+        the release's fast path decide. Raises ModelError when the arrays do not fit.
+        """
+        policy = policy or DriftPolicy()
+        known = Reference.from_arrays(reference, fast_path=fast_path)
+        expected_run = float(false_alarm_every) * len(DETECTORS) * _MARGIN
+        thresholds = simulate_thresholds(
+            known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation
+        )
+        return cls(known, thresholds, policy)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Height at which each detector fires."""
+        return {name: cusum.threshold for name, cusum in self._cusums.items()}
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """Each detector's sum as a share of its threshold: 0 nothing, 1 fires."""
+        return {name: cusum.share for name, cusum in self._cusums.items()}
+
+    def update(self, signal: Signal) -> Episode | None:
+        """Take one signal in. An Episode at the event at which drift is found, None at all others.
+
+        A signal whose numbers are not finite is left out. Raises ValueError for an embedding of other
+        dimensions than the reference has.
+        """
+        seen, increments = self._weigh(signal)
+        if seen is None:
+            return None
+        self._history.append(seen)
+        for cusum, increment in zip(self._cusums.values(), increments, strict=True):
+            cusum.update(increment)
+        if self.episode is not None:
+            self._watch_for_quiet()
+            return None
+        fired = [name for name, cusum in self._cusums.items() if cusum.drift_detected]
+        if not fired:
+            return None
+        self.episode = self._describe(fired)
+        return self.episode
+
+    def _weigh(self, signal: Signal) -> tuple[SeenText | None, list[float]]:
+        embedding = self._embedding(signal)
+        if not np.isfinite(signal.confidence):
+            return None, []
+        rows = embedding[None] if embedding is not None and not signal.fast else None
+        if signal.fast:
+            exponents = np.zeros((1, len(DETECTORS)))
+        else:
+            distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
+            exponents = self._reference.exponents(distances.astype(np.float64), np.array([-signal.confidence]))
+        outside = rows @ self._reference.basis if rows is not None else None
+        copies = self._copies.count(signal.text)
+        if copies == 1:
+            increments = self._evidence.add(exponents, outside, np.array([signal.fast]))
+        else:
+            again = self._evidence.repeated(exponents, is_fast=signal.fast, has_embedding=outside is not None)
+            increments = again / copies
+        exponent = exponents[0, BOTH if outside is not None else DETECTORS.index("confidence")]
+        seen = SeenText(
+            signal.id,
+            signal.event_number,
+            signal.text,
+            signal.label,
+            float(exponent),
+            copies,
+            outside[0].astype(np.float16) if outside is not None else None,
+        )
+        return seen, increments[0].tolist()
+
+    def _embedding(self, signal: Signal) -> Floats | None:
+        if signal.embedding is None:
+            return None
+        if signal.embedding.shape != (self._reference.dimensions,):
+            raise ValueError(
+                f"embedding of shape {signal.embedding.shape} for a reference of {self._reference.dimensions} dimensions"
+            )
+        length = float(np.linalg.norm(signal.embedding))
+        if not np.isfinite(length) or length == 0.0:
+            return None
+        return (signal.embedding / length).astype(np.float32)
+
+    def _describe(self, fired: list[str]) -> Episode:
+        """The detector that is farthest up says where it began; others that are more than half up speak for
+        it too."""
+        leader = max(fired, key=lambda name: (self._cusums[name].share, -self._cusums[name].texts_since_zero))
+        since = min(self._cusums[leader].texts_since_zero, len(self._history))
+        supporting = [name for name, cusum in self._cusums.items() if name not in fired and cusum.share > 0.5]
+        return describe_episode(list(self._history), since, tuple(fired + supporting), self._reference.spread)
+
+    def _watch_for_quiet(self) -> None:
+        self._quiet = self._quiet + 1 if all(share < 0.5 for share in self.levels.values()) else 0
+        if self._quiet >= self.policy.quiet_events:
+            self.episode, self._quiet = None, 0
+            for cusum in self._cusums.values():
+                cusum.value, cusum.texts_since_zero = 0.0, 0

@@ -1,0 +1,1 @@
+"""Alerts on labels that come more often than usual."""

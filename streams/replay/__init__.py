@@ -1,0 +1,1 @@
+"""Which stretch of a topic to decide again, and how two answers compare."""

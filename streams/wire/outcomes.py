@@ -1,0 +1,40 @@
+"""What a delivery leads to: records to send, and the shapes that decisions and dead letters have in them."""
+
+import time
+from typing import Any
+
+from connectors.deadletters import build_dead_letter
+from models.decision import HeadDecision
+from models.errors import MessageError
+from streams.engine.delivery import Delivery, Outcome, OutRecord
+from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def head_record(head: HeadDecision) -> dict[str, Any]:
+    """A head's answer as it stands in a decision."""
+    record: dict[str, Any] = {"label": head.label, "probability": round(head.probability, 6)}
+    if head.oos_score is not None:
+        record["oos_score"] = round(head.oos_score, 6)
+        record["rejected"] = head.rejected
+    return record
+
+
+def dead_letter(delivery: Delivery, error: MessageError) -> Outcome:
+    """The record as it came, with where it came from and why it could not be decided."""
+    letter = build_dead_letter(
+        topic=delivery.topic,
+        partition=delivery.partition,
+        offset=delivery.offset,
+        key=delivery.key,
+        value=delivery.value,
+        reason=error.reason,
+        error=str(error),
+        max_bytes=DEAD_LETTER_MAX_BYTES,
+        headers=delivery.headers,
+    )
+    return Outcome([OutRecord(DEAD_LETTERS, letter.key, letter.value, list(letter.headers))], rejected_because=error.reason)
