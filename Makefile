@@ -48,7 +48,8 @@ setup-gpu: setup ## and what an NVIDIA GPU needs, in place of the CPU's runtime:
 demo: setup ## the whole idea on this machine, about two minutes
 	@$(BIN)/headrace demo
 
-check: setup-dev ## ruff, mypy --strict, the rooms' import rules
+check: setup-dev ## ruff (format and rules), mypy --strict, the rooms' import rules
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -1,7 +1,7 @@
 """What a benchmark stands on: topics, a home and a copy of the model, all under names of this run alone.
 
-Nothing of the running system is touched: the model is published under a new name in a registry of the run's own, so that
-consumer groups and topics, which carry that name, are its own as well. `close` removes all of it.
+Nothing of the running system is touched: the model is published under a new name in a registry of the run's own, so
+that consumer groups and topics, which carry that name, are its own as well. `close` removes all of it.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from headrace.releases.release_log import announce_if_up
 from headrace.wiring import WORKER_GROUP, Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.application import Application
-from streams.topics import RELEASES, specs
+from streams.topics import RELEASES_TOPIC, specs
 
 STOP_SECONDS = 60.0
 LOG_TAIL = 600
@@ -35,7 +35,9 @@ class Bed:
 
     def __init__(self, wiring: Wiring, app: Application) -> None:
         if wiring.settings.broker == "embedded":
-            raise ConfigError("a benchmark needs real Kafka: `headrace services start` gives one, then set HEADRACE_BROKER")
+            raise ConfigError(
+                "a benchmark needs real Kafka: `headrace services start` gives one, then set HEADRACE_BROKER"
+            )
         self.wiring, self.app = wiring, app
         self.config = client_config(wiring)
         self.run = f"bench-{uuid.uuid4().hex[:6]}"
@@ -104,7 +106,7 @@ class Bed:
     def pin(self, name: str, topic: str) -> str:
         """Have the worker group of the application `name` begin at the beginning; returns the group."""
         group = f"{WORKER_GROUP}-{name}"
-        self.admin.ensure([spec for spec in specs([self.app]) if spec.name == RELEASES])
+        self.admin.ensure([spec for spec in specs([self.app]) if spec.name == RELEASES_TOPIC])
         start_offsets.pin(self.admin, group, [topic], from_beginning=True)
         return group
 
@@ -167,7 +169,7 @@ class Bed:
         """Tombstones in `model.releases` for the names of this run."""
         publisher = self.wiring.publisher()
         for model in self._models:
-            publisher.send(RELEASES, None, model.encode())
+            publisher.send(RELEASES_TOPIC, None, model.encode())
         publisher.flush()
         publisher.close()
 
@@ -218,4 +220,3 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return "unknown"
-

@@ -1,8 +1,8 @@
-"""From producing a text to its decision being readable by a consumer: alone, at half of the maximum rate, there while releases
-are swapped, and at the maximum.
+"""From producing a text to its decision being readable by a consumer: alone, at half of the maximum rate, there while
+releases are swapped, and at the maximum.
 
-The maximum is measured first, with a bounded number of texts in flight, unless it is given. Sender, worker, broker and reader
-share the machine.
+The maximum is measured first, with a bounded number of texts in flight, unless it is given. Sender, worker, broker and
+reader share the machine.
 """
 
 import itertools
@@ -78,10 +78,15 @@ def percentiles(milliseconds: Sequence[float] | np.ndarray[Any, np.dtype[np.floa
     if not len(milliseconds):
         raise ConfigError("no text was decided, so there is no latency; `headrace doctor` tells what is wrong")
     p50, p95, p99 = np.percentile(milliseconds, [50, 95, 99])
-    return {name: round(float(value), 2) for name, value in zip(("p50", "p95", "p99", "max"), (p50, p95, p99, max(milliseconds)), strict=True)}
+    return {
+        name: round(float(value), 2)
+        for name, value in zip(("p50", "p95", "p99", "max"), (p50, p95, p99, max(milliseconds)), strict=True)
+    }
 
 
-def _phases(bed: Bed, meter: Meter, worker: Running, plan: Plan, texts: Iterator[str], progress: Progress) -> dict[str, Any]:
+def _phases(
+    bed: Bed, meter: Meter, worker: Running, plan: Plan, texts: Iterator[str], progress: Progress
+) -> dict[str, Any]:
     _wait_until_it_answers(meter, worker, texts)
     lone = _lone(meter, plan, texts, progress)
     maximum = plan.rate or _maximum_rate(meter, texts, progress)
@@ -132,8 +137,8 @@ def _maximum_rate(meter: Meter, texts: Iterator[str], progress: Progress) -> flo
 
 
 def _swaps(bed: Bed, meter: Meter, texts: Iterator[str], rate: float, progress: Progress) -> dict[str, Any]:
-    """Releases that decide alike are swapped in while texts come at this rate; the longest wait after each stands beside the
-    usual p99, which is that of the time before the first."""
+    """Releases that decide alike are swapped in while texts come at this rate; the longest wait after each stands
+    beside the usual p99, which is that of the time before the first."""
     progress("swaps", 0, len(SWAPS))
     usual = meter.paced(texts, rate, SWAP_SECONDS)
     spans: dict[str, range] = {}
@@ -159,7 +164,8 @@ def _swaps(bed: Bed, meter: Meter, texts: Iterator[str], rate: float, progress: 
 
 
 def _at_maximum(meter: Meter, plan: Plan, texts: Iterator[str], rate: float, progress: Progress) -> dict[str, Any]:
-    """Offered at the maximum rate whatever the worker does: how long the backlog gets, and whether anything is missing."""
+    """Offered at the maximum rate whatever the worker does: how long the backlog gets, and whether anything is
+    missing."""
     progress("at the maximum", 0, 1)
     backlog: list[int] = []
     over = threading.Event()

@@ -1,7 +1,7 @@
 """From what stands in an output topic to figures: rates, losses, accuracy. Values in, values out.
 
-Times are the broker's (LogAppendTime, milliseconds), so that all peers are measured with one clock. The texts of a run have
-the numbers 0, 1, 2, ...; number n stands in partition n mod partitions at offset n div partitions.
+Times are the broker's (LogAppendTime, milliseconds), so that all peers are measured with one clock. The texts of a run
+have the numbers 0, 1, 2, ...; number n stands in partition n mod partitions at offset n div partitions.
 """
 
 from collections import Counter
@@ -37,8 +37,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Equality:
-    """Whether the work was done. lost: texts whose position is committed and that have no answer. repeated: answers beyond
-    the first of a text. uncommitted: answered texts whose position was not committed when the peer had left."""
+    """Whether the work was done. lost: texts whose position is committed and that have no answer. repeated: answers
+    beyond the first of a text. uncommitted: answered texts whose position was not committed when the peer had
+    left."""
 
     lost: int
     repeated: int
@@ -48,8 +49,8 @@ class Equality:
 def steady_rate(appended_ms: Sequence[int], *, warm_up_ms: int, until_ms: int | None = None) -> Rate:
     """Answers after the warm-up over the time they took.
 
-    Counted from the last answer within `warm_up_ms` of the first to the last one until `until_ms`; the answers that carry
-    the first of these two times are not counted, their work fell before it. Raises ValueError where less than two
+    Counted from the last answer within `warm_up_ms` of the first to the last one until `until_ms`; the answers that
+    carry the first of these two times are not counted, their work fell before it. Raises ValueError where less than two
     different times are left.
     """
     stamps = np.sort(np.asarray(appended_ms, dtype=np.int64))
@@ -75,11 +76,13 @@ def equality(numbers: Sequence[int], committed: Mapping[int, int], partitions: i
     )
 
 
-def accuracy(answers: Sequence[Answer], labels: Sequence[str | None], oos_label: str | None) -> dict[str, float | int | None]:
+def accuracy(
+    answers: Sequence[Answer], labels: Sequence[str | None], oos_label: str | None
+) -> dict[str, float | int | None]:
     """Against the labels, by the texts' numbers; a text that was answered twice counts once, with its first answer.
 
-    in_scope_accuracy: share of in-scope texts with the right label, rejected or not. oos_recall: share of out-of-scope texts
-    that were rejected. rejected_in_scope, fast_share: shares.
+    in_scope_accuracy: share of in-scope texts with the right label, rejected or not. oos_recall: share of out-of-scope
+    texts that were rejected. rejected_in_scope, fast_share: shares.
     """
     first: dict[int, Answer] = {}
     for answer in answers:

@@ -1,7 +1,7 @@
 """Memory of one worker process that holds three applications, at half load, and how soon it decides after a start.
 
-The first start trains what has no model yet, fills the caches and measures the maximum rate on a loaded backlog; the second is
-timed and watched.
+The first start trains what has no model yet, fills the caches and measures the maximum rate on a loaded backlog; the
+second is timed and watched.
 """
 
 import csv
@@ -62,7 +62,9 @@ class Load:
 
     def send(self, producer: Producer) -> None:
         """The next event."""
-        producer.produce(self.topic, orjson.dumps(next(self._events)), str(self.sent).encode(), self.sent % self.partitions)
+        producer.produce(
+            self.topic, orjson.dumps(next(self._events)), str(self.sent).encode(), self.sent % self.partitions
+        )
         producer.poll(0)
         self.sent += 1
 
@@ -110,7 +112,11 @@ def summary(samples: Sequence[tuple[float, int]]) -> dict[str, Any]:
             "largest": round(size.max() / MEGABYTE, 1),
             "end": round(size[-1] / MEGABYTE, 1),
         },
-        "slope_mb_per_hour": {"slope": round(float(slope), 2), "low": round(float(low), 2), "high": round(float(high), 2)},
+        "slope_mb_per_hour": {
+            "slope": round(float(slope), 2),
+            "low": round(float(low), 2),
+            "high": round(float(high), 2),
+        },
     }
 
 
@@ -120,7 +126,9 @@ def renamed(name: str, new_name: str, topic: str) -> str:
     text = (folder / f"{name}.toml").read_text(encoding="utf-8")
     text = re.sub(r'^name = ".*"$', f'name = "{new_name}"', text, count=1, flags=re.MULTILINE)
     text = re.sub(r'^topic = ".*"$', f'topic = "{topic}"', text, count=1, flags=re.MULTILINE)
-    return re.sub(r'^(corpus|catalog) = "(.*)"$', lambda found: f'{found[1]} = "{folder / found[2]}"', text, flags=re.MULTILINE)
+    return re.sub(
+        r'^(corpus|catalog) = "(.*)"$', lambda found: f'{found[1]} = "{folder / found[2]}"', text, flags=re.MULTILINE
+    )
 
 
 def rss_bytes(pid: int) -> int:
@@ -134,7 +142,9 @@ def rss_bytes(pid: int) -> int:
     raise ConfigError(f"process {pid} has no memory any more: it has ended")
 
 
-def _first_start(bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer, progress: Progress) -> float:
+def _first_start(
+    bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer, progress: Progress
+) -> float:
     """The maximum rate on all three together, and warm caches."""
     progress("first start", 0, 1)
     for load in loads:
@@ -146,11 +156,14 @@ def _first_start(bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], pr
     running.stop()
     stamps = [message.timestamp()[1] for view in views for message in view.read()]
     progress("first start", 1, 1)
-    # to the last one of all: until the first application is through, its events, the cheapest, would count for more than a third
+    # to the last one of all: until the first application is through, its events, the cheapest, would count for more
+    # than a third
     return steady_rate(stamps, warm_up_ms=0).per_second
 
 
-def _second_start(bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer) -> tuple[float, Running]:
+def _second_start(
+    bed: Bed, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer
+) -> tuple[float, Running]:
     """Seconds from the start of the process until each application has decided an event that was waiting for it."""
     before = [sum(view.ends().values()) for view in views]
     for load in loads:
@@ -187,7 +200,9 @@ def _watch(
     return samples
 
 
-def _wait_until_decided(running: Running, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer) -> None:
+def _wait_until_decided(
+    running: Running, loads: Sequence[Load], views: Sequence[TopicView], producer: Producer
+) -> None:
     """Raises ConfigError where nothing moves any more."""
     producer.flush(SILENCE_SECONDS)
     total, last, moved, patience = sum(load.sent for load in loads), -1, time.monotonic(), START_SECONDS * 2

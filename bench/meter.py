@@ -1,7 +1,7 @@
 """Sends texts and notes when their decisions can be read: both in this process, by one monotonic clock.
 
-The consumer asks for single records at once (fetch.wait.max.ms is small, nothing is held back for a batch), so that it adds next
-to nothing to what it measures; it does take its share of the processor.
+The consumer asks for single records at once (fetch.wait.max.ms is small, nothing is held back for a batch), so that it
+adds next to nothing to what it measures; it does take its share of the processor.
 """
 
 import itertools
@@ -19,7 +19,9 @@ from bench.bed import Bed
 from connectors.errors import BrokerUnavailable
 
 POLL_SECONDS = 0.05
-LINGER_MS = 5  # of the sender: the default of librdkafka, and of the Java client from 4.0; a request for each text keeps the broker busy for nothing
+# of the sender: the default of librdkafka, and of the Java client from 4.0; a request for each text keeps the broker
+# busy for nothing
+LINGER_MS = 5
 FLUSH_SECONDS = 30.0
 VERSION_EVERY = 50  # texts: reading each decision would take as long as receiving it
 
@@ -69,8 +71,8 @@ class Meter:
         return number
 
     def paced(self, texts: Iterable[str], per_second: float, seconds: float, *, each_at_once: bool = False) -> range:
-        """Send evenly at this rate; returns the numbers. A sender that falls behind catches up at once. each_at_once: no text
-        waits for a batch, as one sends them that come alone."""
+        """Send evenly at this rate; returns the numbers. A sender that falls behind catches up at once. each_at_once:
+        no text waits for a batch, as one sends them that come alone."""
         first, started = len(self.sent), time.monotonic()
         for count, text in enumerate(itertools.islice(texts, int(per_second * seconds))):
             wait = started + count / per_second - time.monotonic()

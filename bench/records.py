@@ -21,8 +21,11 @@ def client_config(wiring: Wiring) -> dict[str, Any]:
     return {"bootstrap.servers": wiring.broker().address, "log_level": 3} | _security(wiring.security)
 
 
-def load_texts(config: Mapping[str, Any], topic: str, texts: Sequence[str], partitions: int, first_number: int = 0) -> None:
-    """Text n as `{"text": ...}` under the key "n" into partition n mod partitions. Raises BrokerUnavailable where one is not confirmed."""
+def load_texts(
+    config: Mapping[str, Any], topic: str, texts: Sequence[str], partitions: int, first_number: int = 0
+) -> None:
+    """Text n as `{"text": ...}` under the key "n" into partition n mod partitions. Raises BrokerUnavailable where one
+    is not confirmed."""
     failed: list[KafkaError] = []
 
     def delivered(error: KafkaError | None, _message: Message) -> None:
@@ -31,12 +34,16 @@ def load_texts(config: Mapping[str, Any], topic: str, texts: Sequence[str], part
 
     producer = Producer({**config, "linger.ms": 20, "acks": "all", "queue.buffering.max.messages": 1_000_000})
     for number, text in enumerate(texts, first_number):
-        producer.produce(topic, orjson.dumps({"text": text}), str(number).encode(), number % partitions, on_delivery=delivered)
+        producer.produce(
+            topic, orjson.dumps({"text": text}), str(number).encode(), number % partitions, on_delivery=delivered
+        )
         if number % 1_000 == 0:
             producer.poll(0)
     left = producer.flush(SILENCE_SECONDS * 4)
     if failed or left:
-        raise BrokerUnavailable(f"{len(failed) + left} of {len(texts)} texts were not confirmed in {topic}: {failed[:1] or 'time ran out'}")
+        raise BrokerUnavailable(
+            f"{len(failed) + left} of {len(texts)} texts were not confirmed in {topic}: {failed[:1] or 'time ran out'}"
+        )
 
 
 class TopicView:
@@ -44,21 +51,29 @@ class TopicView:
 
     def __init__(self, config: Mapping[str, Any], topic: str, partitions: int) -> None:
         self._topic, self._partitions = topic, partitions
-        self._config = {**config, "group.id": "bench-view", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+        self._config = {
+            **config,
+            "group.id": "bench-view",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
         self._consumer = Consumer(self._config)
 
     def ends(self) -> dict[int, int]:
         """Partition to the offset after its last record. Raises BrokerUnavailable."""
         try:
             return {
-                p: self._consumer.get_watermark_offsets(TopicPartition(self._topic, p), SILENCE_SECONDS, cached=False)[1]
+                p: self._consumer.get_watermark_offsets(TopicPartition(self._topic, p), SILENCE_SECONDS, cached=False)[
+                    1
+                ]
                 for p in range(self._partitions)
             }
         except KafkaException as error:
             raise BrokerUnavailable(f"{self._topic} cannot be looked at: {error}") from error
 
     def read(self, limit: int | None = None) -> Iterator[Message]:
-        """Every record that stood at the call, or about `limit` of them from all partitions. Raises BrokerUnavailable."""
+        """Every record that stood at the call, or about `limit` of them from all partitions. Raises
+        BrokerUnavailable."""
         ends = {p: end for p, end in self.ends().items() if end}
         if limit is not None:
             ends = {p: min(end, -(-limit // len(ends))) for p, end in ends.items()}

@@ -1,7 +1,7 @@
 """How fast a replay goes beside a live worker on the same texts, and whether both decide alike.
 
-They take turns on one loaded topic. Live is measured as in `bench throughput`; a replay by what it says of itself: all events over the
-time from the first read to the last decision, start-up not counted.
+They take turns on one loaded topic. Live is measured as in `bench throughput`; a replay by what it says of itself: all
+events over the time from the first read to the last decision, start-up not counted.
 """
 
 import statistics
@@ -97,7 +97,15 @@ def _replay(bed: Bed, source: Source) -> Replayed:
     toml = bed.application_file(bed.run, source.topic, source.partitions, fast_path=True)
     decisions = toml.with_suffix(".jsonl")
     running = bed.start(
-        "headrace.cli", "replay", source.topic, "--app", str(toml), "--decisions", str(decisions), "--json", name="replay"
+        "headrace.cli",
+        "replay",
+        source.topic,
+        "--app",
+        str(toml),
+        "--decisions",
+        str(decisions),
+        "--json",
+        name="replay",
     )
     running.process.wait(LIMIT_SECONDS)
     if running.process.returncode:

@@ -74,7 +74,9 @@ def interpreter_for(peer: str, pythons: Sequence[str]) -> str | None:
             if subprocess.run([python, "-c", code], capture_output=True, timeout=60).returncode == 0:
                 return python
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConfigError(f"{python} cannot be run: {error}; give --python the path of a Python interpreter") from error
+            raise ConfigError(
+                f"{python} cannot be run: {error}; give --python the path of a Python interpreter"
+            ) from error
     return None
 
 
@@ -98,7 +100,9 @@ def _session(bed: Bed, source: Source, seconds: float, shape: dict[str, Any] | N
     try:
         running.process.wait(limit)
     except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"the bare session was not measured within {limit:.0f} s: this machine is too busy for a benchmark") from error
+        raise ConfigError(
+            f"the bare session was not measured within {limit:.0f} s: this machine is too busy for a benchmark"
+        ) from error
     if running.process.returncode:
         running.check()
     found: list[dict[str, Any]] = orjson.loads(running.log.read_text("utf-8").splitlines()[-1])
@@ -115,7 +119,9 @@ def kafka_round(bed: Bed, source: Source, peer: str, python: str, seconds: float
         toml = bed.application_file(name, source.topic, source.partitions, fast_path=peer == HEADRACE)
         running = bed.start_worker(toml, name=peer)
     else:
-        order = Order(bed.run, source.version, source.topic, source.epoch, output, group, source.threads, source.partitions)
+        order = Order(
+            bed.run, source.version, source.topic, source.epoch, output, group, source.threads, source.partitions
+        )
         running = bed.start(f"bench.peers.{peer}", order.encode(), python=python, name=peer)
     view = bed.view(output, source.partitions)
     try:
@@ -128,11 +134,15 @@ def kafka_round(bed: Bed, source: Source, peer: str, python: str, seconds: float
     finally:
         view.close()
     committed = bed.admin.committed(group, source.topic)
-    rate = steady_rate([each.appended_ms for each in answers], warm_up_ms=int(WARM_UP_SECONDS * 1000), until_ms=until_ms)
+    rate = steady_rate(
+        [each.appended_ms for each in answers], warm_up_ms=int(WARM_UP_SECONDS * 1000), until_ms=until_ms
+    )
     equal = equality([each.number for each in answers], committed, source.partitions)
     bed.drop(output, f"signals.{name}")
     if equal.lost:
-        raise ConfigError(f"{peer} committed {equal.lost} texts without an answer: its rate means nothing; log: {running.tail()}")
+        raise ConfigError(
+            f"{peer} committed {equal.lost} texts without an answer: its rate means nothing; log: {running.tail()}"
+        )
     return Round(rate, equal, answers, whole)
 
 
@@ -153,7 +163,10 @@ def _watch(running: Running, done: Callable[[], int], total: int, seconds: float
         if started is not None and now - started >= seconds + WARM_UP_SECONDS + 1:
             return False
         if now - moved > patience:
-            raise ConfigError(f"{running.name} gave {count} of {total} answers and then nothing for {patience:.0f} s: {running.tail()}")
+            raise ConfigError(
+                f"{running.name} gave {count} of {total} answers and then nothing for {patience:.0f} s: "
+                f"{running.tail()}"
+            )
 
 
 def _wait_for_commits(committed: Callable[[], int], total: int) -> None:

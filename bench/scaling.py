@@ -1,7 +1,8 @@
 """One, two and four workers in one group on a topic of eight partitions, with inference replaced by a sleep.
 
-Two cores cannot compute for four workers, so each sleeps for the seconds that one core takes for a text (measured, or given).
-What is shown is that nothing but inference holds a worker up: groups, engine, broker and records are the real ones.
+Two cores cannot compute for four workers, so each sleeps for the seconds that one core takes for a text (measured, or
+given). What is shown is that nothing but inference holds a worker up: groups, engine, broker and records are the real
+ones.
 """
 
 import time
@@ -53,10 +54,24 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         sleep = plan.sleep_seconds
         if sleep is None:
             source = Source(topic, epoch, PARTITIONS, len(first), version, 1)
-            sleep = 1 / session_round(bed, source, MEASURED_SECONDS, {"threads": 1, "sessions": 1, "batch": 16, "window": 256, "spinning": False}).rate.per_second
+            sleep = (
+                1
+                / session_round(
+                    bed,
+                    source,
+                    MEASURED_SECONDS,
+                    {"threads": 1, "sessions": 1, "batch": 16, "window": 256, "spinning": False},
+                ).rate.per_second
+            )
         # a group that is not settled yet works as well: enough for its start and for the time
         count = int(max(WORKERS) / sleep * (plan.seconds + 30) * LOADED_SHARE)
-        load_texts(bed.config, topic, [each.text for each in unique_texts(texts, count, plan.seed)[len(first) :]], PARTITIONS, len(first))
+        load_texts(
+            bed.config,
+            topic,
+            [each.text for each in unique_texts(texts, count, plan.seed)[len(first) :]],
+            PARTITIONS,
+            len(first),
+        )
         rates = {}
         for number, workers in enumerate(WORKERS):
             progress("workers", number, len(WORKERS))
@@ -77,8 +92,8 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
 def slope_per_second(stamps_ms: Sequence[int], start_ms: int, end_ms: int) -> float:
     """Answers a second as the slope of a straight line through their cumulative count, least squares on an even grid.
 
-    Workers answer in batches that take seconds each; the slope of such a staircase is off by the square of the step's share
-    of the time only, where counting between two moments is off by the share itself.
+    Workers answer in batches that take seconds each; the slope of such a staircase is off by the square of the step's
+    share of the time only, where counting between two moments is off by the share itself.
     """
     stamps = np.sort(np.asarray(stamps_ms, dtype=np.int64))
     grid = np.arange(start_ms, end_ms, GRID_SECONDS * 1000)
@@ -125,4 +140,7 @@ def _wait_for_group(admin: AdminClient, group: str, running: Sequence[Running]) 
         if found.state == ConsumerGroupState.STABLE and owned == [share] * len(running):
             return
         time.sleep(0.5)
-    raise ConfigError(f"{len(running)} workers did not share {PARTITIONS} partitions within {START_SECONDS:.0f} s: {running[0].tail()}")
+    raise ConfigError(
+        f"{len(running)} workers did not share {PARTITIONS} partitions within {START_SECONDS:.0f} s: "
+        f"{running[0].tail()}"
+    )

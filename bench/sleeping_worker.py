@@ -1,4 +1,5 @@
-"""A worker whose inference is a sleep, for `headrace bench scaling` alone: `python -m bench.sleeping_worker TOML SECONDS`.
+"""A worker whose inference is a sleep, for `headrace bench scaling` alone: `python -m bench.sleeping_worker TOML
+SECONDS`.
 
 Everything else is the real thing: roles, engine, consumer group, tokenising, records. No production setting leads here.
 """

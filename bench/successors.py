@@ -13,8 +13,8 @@ from connectors.ports import ReleaseRegistry
 def publish_successor(registry: ReleaseRegistry, model: str, *, own_encoder: bool) -> str:
     """Publish the champion's files again; returns the new version.
 
-    own_encoder: under another hash, as after a fine-tuning: a worker cannot share the encoder that it has loaded, and must
-    load and warm up the new one beside it.
+    own_encoder: under another hash, as after a fine-tuning: a worker cannot share the encoder that it has loaded, and
+    must load and warm up the new one beside it.
     """
     champion = registry.champion(model)
     assert champion is not None

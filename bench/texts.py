@@ -1,8 +1,9 @@
 """Texts for a benchmark: the file's test texts over and over, each made unique by a number, with their labels.
 
-The number is one short token or two, appended after a space and drawn from a fixed seed: every peer reads the same texts,
-a cache can answer none of them, and no label changes (accuracy is measured on the texts with their numbers). Texts that stand
-together have different numbers: one that disturbs a model would otherwise disturb a whole pass, and the fast path would retreat from it.
+The number is one short token or two, appended after a space and drawn from a fixed seed: every peer reads the same
+texts, a cache can answer none of them, and no label changes (accuracy is measured on the texts with their numbers).
+Texts that stand together have different numbers: one that disturbs a model would otherwise disturb a whole pass, and
+the fast path would retreat from it.
 """
 
 import csv
@@ -57,14 +58,16 @@ def read_texts(path: Path, text_column: str = "text", label_column: str | None =
 
 
 def unique_texts(texts: Sequence[LabelledText], count: int, seed: int) -> list[LabelledText]:
-    """`count` texts, no two the same after normalising. A longer list of the same seed begins with the shorter one, up to
-    SMALL_NUMBERS passes through the file."""
+    """`count` texts, no two the same after normalising. A longer list of the same seed begins with the shorter one,
+    up to SMALL_NUMBERS passes through the file."""
     passes = -(-count // len(texts))
     rng = random.Random(seed)
     numbers = list(range(FIRST_NUMBER, FIRST_NUMBER + SMALL_NUMBERS))
     rng.shuffle(numbers)
     numbers += range(FIRST_NUMBER + SMALL_NUMBERS, FIRST_NUMBER + max(passes, SMALL_NUMBERS))
-    order = [(each, rng.randrange(SMALL_NUMBERS)) for each in texts]  # each text has its own place to begin among the numbers
+    order = [
+        (each, rng.randrange(SMALL_NUMBERS)) for each in texts
+    ]  # each text has its own place to begin among the numbers
     found: list[LabelledText] = []
     for done in range(passes):
         rng.shuffle(order)

@@ -1,9 +1,9 @@
 """How many texts a second: a Headrace worker on real Kafka against its peers, on the same texts, in one run.
 
-Equal work: every text is decided, the answer produced and confirmed by the broker, the position committed. The topic is loaded
-before, start-up is not timed, indexer and cache are off. Peers take turns, round by round; a figure is the median of the rounds.
-Each is measured from its first seconds on until the round's time is over, by the broker's own times of its answers: a slow
-peer gets through fewer of the texts, a fast one through more.
+Equal work: every text is decided, the answer produced and confirmed by the broker, the position committed. The topic is
+loaded before, start-up is not timed, indexer and cache are off. Peers take turns, round by round; a figure is the
+median of the rounds. Each is measured from its first seconds on until the round's time is over, by the broker's own
+times of its answers: a slow peer gets through fewer of the texts, a fast one through more.
 """
 
 import statistics
@@ -43,8 +43,8 @@ FAST_FACTOR, FULL_FACTOR = 5.0, 1.5  # texts to load, as multiples of what the b
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. seconds: of a round, at least. pythons: interpreters of other environments, for peers whose libraries
-    are not in this one."""
+    """What to measure. seconds: of a round, at least. pythons: interpreters of other environments, for peers whose
+    libraries are not in this one."""
 
     data: Path
     peers: Sequence[str] = PEERS
@@ -70,7 +70,9 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         for number in range(plan.rounds):
             order = list(pythons)
             for peer in order[number % len(order) :] + order[: number % len(order)]:  # nobody is always the first
-                rounds[peer].append(_one_round(bed, source, plan, peer, pythons[peer], shapes[0]["shape"], number, progress))
+                rounds[peer].append(
+                    _one_round(bed, source, plan, peer, pythons[peer], shapes[0]["shape"], number, progress)
+                )
         labels = [each.label for each in unique_texts(texts, source.texts, plan.seed)]
     return _report(plan, source, rounds, left_out, labels, shapes) | _device(wiring.settings.device)
 
@@ -84,7 +86,9 @@ def _interpreters(plan: Plan, fast: bool) -> tuple[dict[str, str], dict[str, str
         if peer == HEADRACE and not fast:
             left_out[peer] = "the model has no fast path; train it again with this version"
         elif python is None:
-            left_out[peer] = f"no {' or '.join(LIBRARIES[peer])} here; --python names an environment that has it (bench/README.md)"
+            left_out[peer] = (
+                f"no {' or '.join(LIBRARIES[peer])} here; --python names an environment that has it (bench/README.md)"
+            )
         else:
             found[peer] = python
     if not found:
@@ -92,9 +96,15 @@ def _interpreters(plan: Plan, fast: bool) -> tuple[dict[str, str], dict[str, str
     return found, left_out
 
 
-def _prepare(bed: Bed, plan: Plan, texts: Sequence[LabelledText], fast: bool, progress: Progress) -> tuple[Source, list[dict[str, Any]]]:
+def _prepare(
+    bed: Bed, plan: Plan, texts: Sequence[LabelledText], fast: bool, progress: Progress
+) -> tuple[Source, list[dict[str, Any]]]:
     """The loaded topic, and the bare session's shapes with the best first."""
-    topic, partitions, threads = f"{bed.run}.texts", bed.app.partitions, bed.wiring.settings.threads or available_cores()
+    topic, partitions, threads = (
+        f"{bed.run}.texts",
+        bed.app.partitions,
+        bed.wiring.settings.threads or available_cores(),
+    )
     bed.create_topic(topic, partitions)
     version, epoch = bed.copy_model(bed.run), bed.admin.describe([topic])[topic].epoch
     progress("loading", 0, 2)
@@ -150,7 +160,10 @@ def _report(
         "threads": source.threads,
         "accuracy_details": details,
         "rounds_raw": {peer: [each.report() for each in found] for peer, found in rounds.items()},
-        "session": {"best": shapes[0]["shape"], "tried": {_shape_name(each["shape"]): round(each["texts"] / each["seconds"], 1) for each in shapes}},
+        "session": {
+            "best": shapes[0]["shape"],
+            "tried": {_shape_name(each["shape"]): round(each["texts"] / each["seconds"], 1) for each in shapes},
+        },
         "data": plan.data.name,
         "seed": plan.seed,
         "partitions": source.partitions,
@@ -161,7 +174,9 @@ def _report(
 def ratios(rates: Mapping[str, float]) -> dict[str, float]:
     """Headrace, with and without the fast path, against everyone else who was measured."""
     own = [peer for peer in (HEADRACE, FULL) if peer in rates]
-    return {f"{mine}/{peer}": round(rates[mine] / rate, 3) for mine in own for peer, rate in rates.items() if peer != mine}
+    return {
+        f"{mine}/{peer}": round(rates[mine] / rate, 3) for mine in own for peer, rate in rates.items() if peer != mine
+    }
 
 
 def _accuracies(
@@ -180,4 +195,6 @@ def _accuracies(
 
 
 def _shape_name(shape: Mapping[str, Any]) -> str:
-    return f"{shape['sessions']} x {shape['threads']} threads, batch {shape['batch']}, window {shape['window']}" + (", spinning" if shape["spinning"] else "")
+    return f"{shape['sessions']} x {shape['threads']} threads, batch {shape['batch']}, window {shape['window']}" + (
+        ", spinning" if shape["spinning"] else ""
+    )

@@ -1,9 +1,9 @@
 """Words of a text, as both stores index them and as both are asked.
 
 Chinese, Japanese and other scripts without spaces give a word per character; a question of several such characters is
-asked as a phrase. (SQLite's trigram tokenizer finds no two-character word: `退款` had 0 hits; Elasticsearch keeps a run of
-katakana as one word.) Other scripts: letters, digits and their marks, lower case, Latin letters without accents.
-The stores get words with a space between and split at spaces only, so they cannot disagree.
+asked as a phrase. (SQLite's trigram tokenizer finds no two-character word: `退款` had 0 hits; Elasticsearch keeps a run
+of katakana as one word.) Other scripts: letters, digits and their marks, lower case, Latin letters without accents. The
+stores get words with a space between and split at spaces only, so they cannot disagree.
 """
 
 import re

@@ -13,8 +13,23 @@ from models.errors import ConfigError
 
 REQUIRED = ("id", "app", "at", "text")
 FIELDS = frozenset(
-    ["id", "app", "model", "version", "path", "at", "decided_at", "latency_ms", "labels", "items", "action", "text", "key", "extra"]
-)  # fmt: skip
+    [
+        "id",
+        "app",
+        "model",
+        "version",
+        "path",
+        "at",
+        "decided_at",
+        "latency_ms",
+        "labels",
+        "items",
+        "action",
+        "text",
+        "key",
+        "extra",
+    ]
+)
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
 ITEM_FIELDS = frozenset(["item_id", "score"])
 
@@ -30,7 +45,9 @@ def refusal(document: Document, heads: Heads) -> str | None:
             return f"field {name} is missing or no text"
     if document["app"] not in heads:
         known = ", ".join(sorted(heads)) or "none"
-        raise StoreMismatch(f"the store was not prepared for app {document['app']!r} (known: {known}); start its indexer")
+        raise StoreMismatch(
+            f"the store was not prepared for app {document['app']!r} (known: {known}); start its indexer"
+        )
     if unknown := sorted(set(document) - FIELDS):
         return f"unknown field {', '.join(unknown)}"
     for name in ("at", "decided_at"):
@@ -105,7 +122,9 @@ def asked_instant(setting: str, text: str | None) -> datetime | None:
     try:
         return instant(text)
     except ValueError as error:
-        raise ConfigError(f"{setting} {text!r} is no RFC 3339 time, such as 2026-11-24 or 2026-11-24T17:00:00Z") from error
+        raise ConfigError(
+            f"{setting} {text!r} is no RFC 3339 time, such as 2026-11-24 or 2026-11-24T17:00:00Z"
+        ) from error
 
 
 def month(document: Document) -> str:

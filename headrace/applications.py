@@ -18,7 +18,9 @@ def load_application(name_or_path: str) -> Application:
     elif not path.is_file():
         near = difflib.get_close_matches(name_or_path, SHIPPED, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"no application {name_or_path!r}: give one of {', '.join(SHIPPED)} or the path of a TOML file{hint}")
+        raise ConfigError(
+            f"no application {name_or_path!r}: give one of {', '.join(SHIPPED)} or the path of a TOML file{hint}"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -32,7 +34,9 @@ def load_applications(names: list[str]) -> list[Application]:
     for what, values in (("name", [app.name for app in apps]), ("topic", [app.topic for app in apps])):
         twice = {value for value in values if values.count(value) > 1}
         if twice:
-            raise ConfigError(f"two applications have the same {what} {twice.pop()!r}; start them in processes of their own")
+            raise ConfigError(
+                f"two applications have the same {what} {twice.pop()!r}; start them in processes of their own"
+            )
     return apps
 
 
@@ -40,5 +44,7 @@ def load_classifying_application(name_or_path: str) -> Application:
     """An application with labels. Raises ConfigError for one that ranks items."""
     application = load_application(name_or_path)
     if application.kind != "classify":
-        raise ConfigError(f"{application.name} ranks items and has no labels to train; its lists learn from clicks by themselves")
+        raise ConfigError(
+            f"{application.name} ranks items and has no labels to train; its lists learn from clicks by themselves"
+        )
     return application

@@ -16,7 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="rich",
-    help="Text streams in, decisions out: transformer classifiers over Kafka topics, drift detection, proved releases.\n\n"
+    help="Text streams in, decisions out: transformer classifiers over Kafka topics, drift detection, proved "
+    "releases.\n\n"
     "Start with: headrace demo",
 )
 
@@ -39,7 +40,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="print the version and leave"),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="print the version and leave"
+    ),
 ) -> None:
     """Options of every command."""
 

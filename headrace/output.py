@@ -33,7 +33,9 @@ def print_json(value: Any) -> None:
 
 def set_up_logging(level: str) -> None:
     """Our own messages at `level`; libraries only where something is wrong."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
     for room in ("headrace", "streams", "models", "connectors", "retrain"):
         logging.getLogger(room).setLevel(level)
     for noisy in ("kafka", "aiokafka", "faust", "mode", "elastic_transport"):
@@ -55,7 +57,8 @@ class StageBars:
 
 
 class StageLines:
-    """The same where nobody looks at a terminal: a line in the log now and then, and none about stages that are soon over."""
+    """The same where nobody looks at a terminal: a line in the log now and then, and none about stages that are soon
+    over."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -80,6 +83,12 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
     if not sys.stderr.isatty():
         yield StageLines()
         return
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=ERRORS, transient=False) as progress:
         yield StageBars(progress)

@@ -23,27 +23,47 @@ class Settings(BaseSettings):
     store: str = Field("", description="`sqlite:///path` or `http(s)://host:port`; empty: HEADRACE_HOME/decisions.db")
     registry: str = Field("", description="folder or fsspec URL of the models; empty: HEADRACE_HOME/registry")
     home: Path = Field(Path("~/.headrace"), description="where Headrace keeps its own files")
-    cache: Path = Field(user_cache_path("headrace"), description="what can be made again: encoder graphs, service files")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the encoder runs; auto takes a GPU where one is usable")
+    cache: Path = Field(
+        user_cache_path("headrace"), description="what can be made again: encoder graphs, service files"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the encoder runs; auto takes a GPU where one is usable"
+    )
     threads: int = Field(0, ge=0, description="threads of the encoder; 0: one per core")
-    encoder: str = Field("all-MiniLM-L6-v2", description="default encoder, or a folder with config.json, tokenizer.json, model.safetensors")
-    stop_seconds: float = Field(20.0, gt=0, description="hard limit of a stop, seconds; past it the process leaves with code 3")
-    instance: str = Field("", description="static member id of this process: a restart takes its partitions back at once")
-    retention_days: int = Field(0, ge=0, description="drop whole months of decisions older than this many days; 0: keep all")
+    encoder: str = Field(
+        "all-MiniLM-L6-v2",
+        description="default encoder, or a folder with config.json, tokenizer.json, model.safetensors",
+    )
+    stop_seconds: float = Field(
+        20.0, gt=0, description="hard limit of a stop, seconds; past it the process leaves with code 3"
+    )
+    instance: str = Field(
+        "", description="static member id of this process: a restart takes its partitions back at once"
+    )
+    retention_days: int = Field(
+        0, ge=0, description="drop whole months of decisions older than this many days; 0: keep all"
+    )
     replication: int = Field(1, ge=1, description="replicas of topics that Headrace creates")
-    metrics_port: int = Field(0, ge=0, le=65535, description="serve /metrics, /health/live and /health/ready here; 0: off")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="serve /metrics, /health/live and /health/ready here; 0: off"
+    )
     metrics_host: str = Field("127.0.0.1", description="address to serve them at; 0.0.0.0 for all of this machine's")
     stuck_seconds: float = Field(
         90.0,
         ge=5,
-        description="nothing moves though there is work, or no broker answers, for so many seconds: leave with code 1 and the reason; "
+        description="nothing moves though there is work, or no broker answers, for so many seconds: leave with "
+        "code 1 and the reason; "
         "above the 60 s for which a store or broker that is away is tried again",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged to stderr")
-    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("", description="SASL mechanism of the broker; empty: none")
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "", description="SASL mechanism of the broker; empty: none"
+    )
     sasl_user: str = Field("", description="SASL user name")
     sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
-    tls_ca_file: Path | None = Field(None, description="certificate authority of broker and store (PEM); switches TLS on for the broker")
+    tls_ca_file: Path | None = Field(
+        None, description="certificate authority of broker and store (PEM); switches TLS on for the broker"
+    )
     tls_cert_file: Path | None = Field(None, description="client certificate (PEM)")
     tls_key_file: Path | None = Field(None, description="client key (PEM)")
     tls_broker: bool = Field(False, description="TLS for the broker with the system's certificate authorities")

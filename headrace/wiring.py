@@ -22,8 +22,11 @@ from connectors.sqlite_store import SQLiteStore
 from headrace.settings import Settings
 
 WORKER_GROUP, INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP = (
-    "headrace-worker", "headrace-indexer", "headrace-monitor", "headrace-retrainer",
-)  # fmt: skip
+    "headrace-worker",
+    "headrace-indexer",
+    "headrace-monitor",
+    "headrace-retrainer",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ class Wiring:
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""
         from streams.faust_runtime.app import make_app
-        from streams.faust_runtime.embedded_transport import fetch_often
-        from streams.faust_runtime.no_reset_transport import hold_positions
+        from streams.faust_runtime.embedded_transport import use_short_fetch_wait
+        from streams.faust_runtime.no_reset_transport import refuse_offset_reset
 
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="headrace-"))
@@ -125,9 +128,9 @@ class Wiring:
             credentials=self.security.faust_credentials(),
         )
         if self.broker().is_embedded:
-            fetch_often(app)
+            use_short_fetch_wait(app)
         else:
-            hold_positions(app)
+            refuse_offset_reset(app)
         return app
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """What a release consists of: a manifest (JSON) and content-addressed files. Bytes in, bytes out; never pickle.
 
-files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>` (safetensors),
+files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>`
+(safetensors),
             `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
             fine-tuned: the default one's is made from its own weights
 encoder     max_tokens, dimensions
@@ -97,9 +98,7 @@ class Notes:
     libraries: Mapping[str, str] = field(default_factory=dict)
 
 
-def pack(
-    classifier: Classifier, reference: Reference, notes: Notes
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The manifest and the files (sha256 to bytes) of a release, ready for `ReleaseRegistry.publish`."""
     encoder = classifier.encoder
     contents = {
@@ -127,9 +126,7 @@ def pack(
         "metrics": dict(notes.metrics),
         "training": dict(notes.training),
         "libraries": dict(notes.libraries),
-        "files": {
-            role: {"sha256": hashes[role], "bytes": len(content)} for role, content in contents.items()
-        },
+        "files": {role: {"sha256": hashes[role], "bytes": len(content)} for role, content in contents.items()},
         "golden": _golden(classifier, [*notes.golden_texts, *AWKWARD_TEXTS]),
     }
     return manifest, {hashes[role]: content for role, content in contents.items()}
@@ -163,18 +160,13 @@ def unpack(
             version or str(described.get("version", "unpublished")),
             _load_encoder(described, blob, encoder, threads, device, half),
             NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
-            [
-                Head.from_parts(head, _file(described, blob, f"head:{head['name']}"))
-                for head in described["heads"]
-            ],
+            [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]],
             _load_fast_path(described, blob),
         )
         _check_sizes(described, classifier)
         _replay(described, classifier)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise ReleaseCorrupt(
-            f"the manifest of {_name(described)} cannot be read ({error!r}); {_WAY_OUT}"
-        ) from error
+        raise ReleaseCorrupt(f"the manifest of {_name(described)} cannot be read ({error!r}); {_WAY_OUT}") from error
     return serve_with_card_if_proved(classifier, described["golden"])
 
 
@@ -196,8 +188,8 @@ def parse_manifest(manifest: bytes) -> dict[str, Any]:
 
 def read_reference(manifest: bytes, blob: Callable[[str], bytes]) -> dict[str, NDArray[Any]]:
     """The release's reference statistics for drift: `centroids`, `reference_distances`, `reference_confidence`,
-    `reference_embeddings`, `label_shares`; beside a fast path `reference_fast` and `reference_full_embeddings` as well (see
-    Reference). Raises ReleaseCorrupt."""
+    `reference_embeddings`, `label_shares`; beside a fast path `reference_fast` and `reference_full_embeddings` as
+    well (see Reference). Raises ReleaseCorrupt."""
     tensors: dict[str, NDArray[Any]] = load(_file(parse_manifest(manifest), blob, "reference"))
     return tensors
 
@@ -244,7 +236,8 @@ def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str)
     found = hashlib.sha256(content).hexdigest()
     if found != entry["sha256"]:
         raise ReleaseCorrupt(
-            f"file {role!r} of {_name(described)} has sha256 {found[:12]}, the manifest says {entry['sha256'][:12]}; {_WAY_OUT}"
+            f"file {role!r} of {_name(described)} has sha256 {found[:12]}, the manifest says "
+            f"{entry['sha256'][:12]}; {_WAY_OUT}"
         )
     return content
 
@@ -255,12 +248,15 @@ def _check_sizes(described: Mapping[str, Any], classifier: Classifier) -> None:
         found = (head.dense.shape[0], head.ngrams.shape[0])
         if found != expected:
             raise ReleaseCorrupt(
-                f"head {head.name!r} of {_name(described)} is for {found} dimensions and n-grams, the release has {expected}; {_WAY_OUT}"
+                f"head {head.name!r} of {_name(described)} is for {found} dimensions and n-grams, the release has "
+                f"{expected}; {_WAY_OUT}"
             )
     if classifier.fast_path is not None:
         fast = [(head.name, head.labels) for head in classifier.fast_path.heads]
         if fast != [(head.name, head.labels) for head in classifier.heads.values()]:
-            raise ReleaseCorrupt(f"the fast path of {_name(described)} has other heads or labels than the release; {_WAY_OUT}")
+            raise ReleaseCorrupt(
+                f"the fast path of {_name(described)} has other heads or labels than the release; {_WAY_OUT}"
+            )
 
 
 def _golden(classifier: Classifier, texts: Sequence[str]) -> dict[str, Any]:
@@ -270,10 +266,11 @@ def _golden(classifier: Classifier, texts: Sequence[str]) -> dict[str, Any]:
         "texts": list(texts),
         "logits": {name: np.round(rows.astype(np.float64), 4).tolist() for name, rows in logits.items()},
         "labels": {
-            name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)]
-            for name, rows in logits.items()
+            name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)] for name, rows in logits.items()
         },
-        "fast": None if classifier.fast_path is None else np.round(_fast_logits(classifier.fast_path, texts), 4).tolist(),
+        "fast": None
+        if classifier.fast_path is None
+        else np.round(_fast_logits(classifier.fast_path, texts), 4).tolist(),
     }
 
 
@@ -290,14 +287,16 @@ def _replay(described: Mapping[str, Any], classifier: Classifier) -> None:
         for row, label in enumerate(golden["labels"][name]):
             if not off[row] <= tolerance or (clear[row] and found[row] != label):
                 raise ReleaseCorrupt(
-                    f"golden text {row} of {_name(described)} gives {name}={found[row]!r} with logits off by {off[row]:.3g}, "
+                    f"golden text {row} of {_name(described)} gives {name}={found[row]!r} with logits off by "
+                    f"{off[row]:.3g}, "
                     f"expected {label!r} within {tolerance}; {_WAY_OUT}"
                 )
     if classifier.fast_path is not None:
         off = np.abs(_fast_logits(classifier.fast_path, golden["texts"]) - np.asarray(golden["fast"])).max(axis=1)
         for row in np.flatnonzero(~(off <= FAST_TOLERANCE)).tolist():
             raise ReleaseCorrupt(
-                f"golden text {row} of {_name(described)} gives logits on the fast path that are off by {off[row]:.3g}, "
+                f"golden text {row} of {_name(described)} gives logits on the fast path that are off by "
+                f"{off[row]:.3g}, "
                 f"{FAST_TOLERANCE} are allowed; {_WAY_OUT}"
             )
 

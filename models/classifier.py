@@ -18,8 +18,9 @@ from models.ngrams import NgramVocabulary, find_ngrams
 class Prepared:
     """What step 1 hands to the others.
 
-    characters: length of every text. fast: what the fast path says; None where it was not asked. for_encoder: numbers of
-    the texts that go on to the encoder, rising. tokenized, ngrams: token ids and weighted n-grams of those, in that order.
+    characters: length of every text. fast: what the fast path says; None where it was not asked. for_encoder: numbers
+    of the texts that go on to the encoder, rising. tokenized, ngrams: token ids and weighted n-grams of those, in that
+    order.
     """
 
     characters: Sequence[int]
@@ -61,16 +62,20 @@ class Classifier:
         *,
         fast: bool = True,
         audited: Sequence[bool] | None = None,
-        raised_by: float = 0.0,
+        threshold_increase: float = 0.0,
     ) -> Prepared:
         """Step 1: the fast path, then token ids and n-grams of the texts that it leaves to the encoder.
 
-        texts: any will do: empty, huge, with NUL or lone surrogates. fast: False sends all to the encoder. audited: by text,
-        whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's thresholds;
-        1 or more leaves nothing to it.
+        texts: any will do: empty, huge, with NUL or lone surrogates. fast: False sends all to the encoder. audited: by
+        text, whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's
+        thresholds; 1 or more leaves nothing to it.
         """
         found = find_ngrams(texts)
-        decided = self.fast_path.decide(found, raised_by=raised_by) if fast and self.fast_path is not None else None
+        decided = (
+            self.fast_path.decide(found, threshold_increase=threshold_increase)
+            if fast and self.fast_path is not None
+            else None
+        )
         for_encoder = np.arange(len(texts), dtype=np.int64)
         chosen: Sequence[str] = texts
         if decided is not None:
@@ -94,8 +99,8 @@ class Classifier:
         return self.encoder.embed_tokens(prepared.tokenized)
 
     def classify(self, prepared: Prepared, embeddings: NDArray[np.float32] | None = None) -> list[Classification]:
-        """Step 3: the heads. embeddings: what `embed` returned; None computes them here. A text's answer does not depend on
-        the others, nor on whether it is audited. Raises ModelError."""
+        """Step 3: the heads. embeddings: what `embed` returned; None computes them here. A text's answer does not
+        depend on the others, nor on whether it is audited. Raises ModelError."""
         full = self._by_encoder(prepared, self.embed(prepared) if embeddings is None else embeddings)
         if prepared.fast is None or self.fast_path is None:
             return full

@@ -29,10 +29,10 @@ class HeadDecision:
 class Classification:
     """All heads' answers on one text.
 
-    path: "fast" where n-grams alone decided. embedding: shape (dimensions,), float32, unit length; None where the encoder
-    did not run. unknown_share: share of the text's tokens that the vocabulary does not know, in [0, 1]; None where it was
-    not tokenised. agrees: of a fast answer that the encoder looked at too, whether the full path decides the same label
-    on every head and rejects nothing; None of all others. The answer is the fast one either way.
+    path: "fast" where n-grams alone decided. embedding: shape (dimensions,), float32, unit length; None where the
+    encoder did not run. unknown_share: share of the text's tokens that the vocabulary does not know, in [0, 1]; None
+    where it was not tokenised. agrees: of a fast answer that the encoder looked at too, whether the full path decides
+    the same label on every head and rejects nothing; None of all others. The answer is the fast one either way.
     """
 
     heads: Mapping[str, HeadDecision]

@@ -42,7 +42,8 @@ class FastHead:
 class FastDecisions:
     """What the fast path makes of some texts. sure: (texts,), whether every head is sure.
 
-    columns: number of the most probable label, int64 (texts,), by head. probabilities: float32 (texts,), of it, by head.
+    columns: number of the most probable label, int64 (texts,), by head. probabilities: float32 (texts,), of it, by
+    head.
     """
 
     sure: NDArray[np.bool_]
@@ -82,7 +83,8 @@ class FastPath:
         object.__setattr__(self, "_idf", idf)
 
     def weigh(self, found: Occurrences) -> sparse.csr_array:
-        """The weights of the kept n-grams of every text: (texts, kept n-grams), float32, one entry for each occurrence."""
+        """The weights of the kept n-grams of every text: (texts, kept n-grams), float32, one entry for each
+        occurrence."""
         return weigh_occurrences(found, self._places, self._idf)
 
     def logits(self, found: Occurrences) -> Floats:
@@ -95,14 +97,15 @@ class FastPath:
         logits = self.logits(found)
         return [label_probabilities(logits[:, columns], head.temperature) for head, columns in self._columns()]
 
-    def decide(self, found: Occurrences, *, raised_by: float = 0.0) -> FastDecisions:
-        """Labels and whether all heads are sure. raised_by: above the thresholds, at or above 0; from 1 on none is sure."""
-        sure = np.full(len(found), raised_by < 1)
+    def decide(self, found: Occurrences, *, threshold_increase: float = 0.0) -> FastDecisions:
+        """Labels and whether all heads are sure. raised_by: above the thresholds, at or above 0; from 1 on none is
+        sure."""
+        sure = np.full(len(found), threshold_increase < 1)
         columns, highest = [], []
         for head, each in zip(self.heads, self.probabilities(found), strict=True):
             columns.append(each.argmax(axis=1))
             highest.append(each.max(axis=1, initial=0.0))
-            sure &= highest[-1] >= head.threshold + raised_by
+            sure &= highest[-1] >= head.threshold + threshold_increase
         return FastDecisions(sure, tuple(columns), tuple(highest))
 
     def answers(self, decided: FastDecisions, texts: Sequence[int]) -> list[dict[str, HeadDecision]]:
@@ -133,7 +136,12 @@ class FastPath:
     def describe(self) -> dict[str, Any]:
         """Everything but vocabulary and weights, for the manifest."""
         heads = [
-            {"name": head.name, "labels": list(head.labels), "temperature": head.temperature, "threshold": head.threshold}
+            {
+                "name": head.name,
+                "labels": list(head.labels),
+                "temperature": head.temperature,
+                "threshold": head.threshold,
+            }
             for head in self.heads
         ]
         return {"heads": heads, "measured": dict(self.measured)}
@@ -165,10 +173,12 @@ class FastPath:
 
 
 def weigh_occurrences(found: Occurrences, places: NDArray[np.uint16], idf: Floats) -> sparse.csr_array:
-    """Weights of the n-grams as they occur: idf, for each text its words to unit length and its characters to unit length.
+    """Weights of the n-grams as they occur: idf, for each text its words to unit length and its characters to unit
+    length.
 
-    places: (BUCKETS,), column of each bucket; of n-grams outside the vocabulary, the number of columns. idf: (columns + 1,),
-    the last of those outside: they have no column, but make the known ones count less. Returns (texts, columns), float32.
+    places: (BUCKETS,), column of each bucket; of n-grams outside the vocabulary, the number of columns. idf: (columns +
+    1,), the last of those outside: they have no column, but make the known ones count less. Returns (texts, columns),
+    float32.
     """
     texts, columns = len(found), len(idf) - 1
     at = places[found.buckets]

@@ -48,9 +48,7 @@ def unit_centroids(embeddings: Floats, targets: NDArray[np.int64], labels: int) 
 
 def centroid_distances(embeddings: Floats, centroids: Floats) -> Floats:
     """Cosine distance of each embedding to the nearest label centroid, in [0, 2], shape (texts,)."""
-    distances: Floats = np.float32(1.0) - multiply_rows(embeddings, np.ascontiguousarray(centroids.T)).max(
-        axis=1
-    )
+    distances: Floats = np.float32(1.0) - multiply_rows(embeddings, np.ascontiguousarray(centroids.T)).max(axis=1)
     return distances
 
 
@@ -156,9 +154,7 @@ class Head:
     def from_parts(cls, description: Mapping[str, Any], weights: bytes) -> Self:
         """The reverse of `describe` and `to_bytes`. Raises ReleaseCorrupt when they do not fit together."""
         try:
-            tensors = {
-                name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in load(weights).items()
-            }
+            tensors = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in load(weights).items()}
             numbers = description.get("out_of_scope")
             head = cls(
                 name=description["name"],
@@ -172,7 +168,5 @@ class Head:
         except Exception as error:  # the parts come from outside: a release made elsewhere or altered
             raise ReleaseCorrupt(f"a head cannot be read ({error!r}); publish the release again") from error
         if {head.dense.shape[1], head.ngrams.shape[1], *head.bias.shape} != {len(head.labels)}:
-            raise ReleaseCorrupt(
-                f"head {head.name!r} has weights for another number of labels; publish it again"
-            )
+            raise ReleaseCorrupt(f"head {head.name!r} has weights for another number of labels; publish it again")
         return head

@@ -30,9 +30,7 @@ from scipy import sparse
 
 from models.errors import ReleaseCorrupt
 
-_KIND_BITS = (
-    20  # 100,000 distinct n-grams of a kind: one in ten shares its bucket, which no accuracy here shows
-)
+_KIND_BITS = 20  # 100,000 distinct n-grams of a kind: one in ten shares its bucket, which no accuracy here shows
 WORD_BUCKETS = 1 << _KIND_BITS  # words stand below, characters from here on
 BUCKETS = 2 * WORD_BUCKETS
 MAX_CHARACTERS = 8000  # of one text; a decision's text is cut at 8 kB as well
@@ -141,8 +139,8 @@ class NgramVocabulary:
         return int(np.searchsorted(self.buckets, WORD_BUCKETS))
 
     def weigh(self, counts: sparse.csr_array) -> sparse.csr_array:
-        """Turn the counts of `hash_ngrams` into weights: (1 + log count) * idf, and for each text its words to unit length
-        and its characters to unit length.
+        """Turn the counts of `hash_ngrams` into weights: (1 + log count) * idf, and for each text its words to unit
+        length and its characters to unit length.
 
         counts: (texts, BUCKETS). Returns (texts, kept n-grams), float32; each row depends on its own text only.
         """
@@ -151,9 +149,7 @@ class NgramVocabulary:
             return sparse.csr_array((texts, 0), dtype=np.float32)
         places = np.minimum(np.searchsorted(self.buckets, counts.indices), len(self) - 1)
         known = self.buckets[places] == counts.indices
-        weights = (1.0 + np.log(counts.data.astype(np.float64))) * np.where(
-            known, self.idf[places], self.unseen_idf
-        )
+        weights = (1.0 + np.log(counts.data.astype(np.float64))) * np.where(known, self.idf[places], self.unseen_idf)
         rows = np.repeat(np.arange(texts), np.diff(counts.indptr))
         blocks = 2 * rows + (counts.indices >= WORD_BUCKETS)
         lengths = np.sqrt(np.bincount(blocks, weights=weights * weights, minlength=2 * texts))
@@ -198,7 +194,8 @@ def _find_in_chunk(texts: Sequence[str]) -> Occurrences:
 
 
 def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """All texts' code points in one row, a space before and after each text, and where each text begins (and the end)."""
+    """All texts' code points in one row, a space before and after each text, and where each text begins (and the
+    end)."""
     normalised = [normalise(text) for text in texts]
     joined = f" {'  '.join(normalised)} " if normalised else ""
     starts = np.cumsum([0, *map(len, normalised)]) + 2 * np.arange(len(texts) + 1)
@@ -288,9 +285,7 @@ def _dense_characters(
 
 
 def _powers(count: int) -> NDArray[np.uint64]:
-    return np.multiply.accumulate(
-        np.concatenate(([np.uint64(1)], np.full(count - 1, _PRIME, dtype=np.uint64)))
-    )
+    return np.multiply.accumulate(np.concatenate(([np.uint64(1)], np.full(count - 1, _PRIME, dtype=np.uint64))))
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -46,8 +46,7 @@ class UserEvent:
     def from_record(cls, record: Mapping[str, Any]) -> "UserEvent":
         """From a record of `user.events`; missing and empty fields become None, never an error."""
         user, item = (
-            str(record[name]) if record.get(name) not in (None, "") else None
-            for name in ("user_id", "item_id")
+            str(record[name]) if record.get(name) not in (None, "") else None for name in ("user_id", "item_id")
         )
         return cls(user, item, str(record.get("action") or "other").lower())
 
@@ -289,9 +288,7 @@ class _Weights:
         """Every weight by name."""
         named = dict(zip(("like_recent", "like_last", "popular"), self._dense.tolist(), strict=True))
         named |= {f"own_{action}": weight for action, weight in zip(ACTIONS, self._own.tolist(), strict=True)}
-        return named | {
-            f"last_{action}": weight for action, weight in zip(ACTIONS, self._last.tolist(), strict=True)
-        }
+        return named | {f"last_{action}": weight for action, weight in zip(ACTIONS, self._last.tolist(), strict=True)}
 
 
 def _centred(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

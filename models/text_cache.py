@@ -41,8 +41,8 @@ class TextCache:
             return found
 
     def put(self, text: str, found: Classification) -> None:
-        """Keep an answer, without embedding and audit (a cached answer is not a sample of anything); the one that was not
-        asked for longest makes room."""
+        """Keep an answer, without embedding and audit (a cached answer is not a sample of anything); the one that was
+        not asked for longest makes room."""
         if not self.max_texts:
             return
         if found.embedding is not None or found.agrees is not None:

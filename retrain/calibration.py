@@ -16,9 +16,7 @@ def fit_temperature(logits: Floats, targets: NDArray[np.int64]) -> float:
     def loss(log_temperature: float) -> float:
         return _cross_entropy(logits, targets, float(np.exp(log_temperature)))
 
-    found = minimize_scalar(
-        loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3}
-    )
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x))
 
 
@@ -28,7 +26,8 @@ def calibrated_loss(logits: Floats, targets: NDArray[np.int64]) -> float:
 
 
 def choose_threshold(scores: Floats, right: NDArray[np.bool_], *, max_lost: float) -> float:
-    """The lowest out-of-scope threshold that rejects at most `max_lost` of the in-scope texts that were decided rightly.
+    """The lowest out-of-scope threshold that rejects at most `max_lost` of the in-scope texts that were decided
+    rightly.
 
     scores: of in-scope texts. right: whether each was decided rightly. max_lost: a share of all in-scope texts.
     """

@@ -35,9 +35,7 @@ POLICIES: Final = (
     LinearPolicy(words=1.0, characters=1.0),
     LinearPolicy(words=2.0, characters=1.0, strength=10.0),
     LinearPolicy(words=1.0, characters=1.0, strength=4.0),
-    LinearPolicy(
-        embedding=0.2, words=0.3, characters=4.0, strength=0.5
-    ),  # a script that the encoder cannot read
+    LinearPolicy(embedding=0.2, words=0.3, characters=4.0, strength=0.5),  # a script that the encoder cannot read
 )
 
 
@@ -82,9 +80,7 @@ class Task:
         words, labels = features.words, len(self.labels)
         if features.kernels is None:
             return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed)
-        return fit_kernel_softmax(
-            features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words
-        )
+        return fit_kernel_softmax(features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words)
 
     def centroids(self, features: Features, rows: Ints) -> Floats:
         """Unit-length centroid of each label over these texts."""
@@ -118,9 +114,7 @@ class HeldOut:
 def assign_folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
     """A fold for each text: labels spread evenly, equal texts together."""
     first: dict[str, int] = {}
-    group = np.array(
-        [first.setdefault(text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64
-    )
+    group = np.array([first.setdefault(text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64)
     leaders = np.flatnonzero(group == np.arange(len(texts)))
     shuffled = np.random.default_rng(seed).permutation(leaders)
     by_label = shuffled[np.argsort(targets[shuffled], kind="stable")]
@@ -174,23 +168,15 @@ class CrossFit:
         best = max(accuracies.values())
         judged = len(next(iter(results.values())).targets)
         # Within half a standard error accuracy says nothing; the calibrated cross-entropy says more.
-        near = [
-            policy
-            for policy in results
-            if accuracies[policy] >= best - np.sqrt(best * (1 - best) / judged) / 2
-        ]
-        chosen = min(
-            near, key=lambda policy: calibrated_loss(results[policy].logits, results[policy].targets)
-        )
+        near = [policy for policy in results if accuracies[policy] >= best - np.sqrt(best * (1 - best) / judged) / 2]
+        chosen = min(near, key=lambda policy: calibrated_loss(results[policy].logits, results[policy].targets))
         return chosen, accuracies[chosen]
 
     def _judge(
         self, policies: Sequence[LinearPolicy], folds: Sequence[int], stage: str, *, sampled: bool
     ) -> dict[LinearPolicy, HeldOut]:
         sampled = sampled and len(self._task.rows) > SEARCH_TEXTS
-        missing = [
-            (p, fold, sampled) for p in policies for fold in folds if (p, fold, sampled) not in self._judged
-        ]
+        missing = [(p, fold, sampled) for p in policies for fold in folds if (p, fold, sampled) not in self._judged]
         found = in_parallel(self._judge_fold, missing, lambda done: self._progress(stage, done, len(missing)))
         self._judged.update(zip(missing, found, strict=True))
         return {p: HeldOut.joined([self._judged[p, fold, sampled] for fold in folds]) for p in policies}

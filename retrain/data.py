@@ -21,10 +21,14 @@ from models.errors import TrainingDataError
 
 Split = Literal["train", "valid", "test"]
 _SPLITS: Final[Mapping[str, Split]] = {
-    "train": "train", "training": "train",
-    "val": "valid", "valid": "valid", "validation": "valid", "dev": "valid",
+    "train": "train",
+    "training": "train",
+    "val": "valid",
+    "valid": "valid",
+    "validation": "valid",
+    "dev": "valid",
     "test": "test",
-}  # fmt: skip
+}
 TEST_SHARE: Final = 0.2
 DEFAULT_SPLIT_COLUMN: Final = "split"
 
@@ -83,13 +87,12 @@ class Columns:
 
 
 def read_labelled_csv(path: Path, columns: Columns, *, seed: int = 0) -> Dataset:
-    """Read and split a labelled CSV file. Raises TrainingDataError when it cannot be read or nothing is left to train."""
+    """Read and split a labelled CSV file. Raises TrainingDataError when it cannot be read or nothing is left to
+    train."""
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise TrainingDataError(
-            f"cannot read {path}: {error.strerror}; give --data an existing CSV file"
-        ) from error
+        raise TrainingDataError(f"cannot read {path}: {error.strerror}; give --data an existing CSV file") from error
     return parse_labelled_csv(raw, columns, seed=seed, name=str(path))
 
 
@@ -100,9 +103,7 @@ def parse_labelled_csv(raw: bytes, columns: Columns, *, seed: int = 0, name: str
     is rejected. Rows of a file without split column are split 80/20, seeded and stratified by the primary label.
     Raises TrainingDataError when a column is missing (naming those there are) or nothing is left to train.
     """
-    lines = io.StringIO(
-        raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), newline=""
-    ).readlines()
+    lines = io.StringIO(raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), newline="").readlines()
     header, delimiter, first = _header(lines, columns, name)
     has_split = columns.split in header
     rejected: list[RejectedRow] = []
@@ -115,9 +116,7 @@ def parse_labelled_csv(raw: bytes, columns: Columns, *, seed: int = 0, name: str
         else:
             rejected.append(RejectedRow(line, found))
     if not rows:
-        raise TrainingDataError(
-            f"{name} has no usable row ({len(rejected)} rejected); check text and label columns"
-        )
+        raise TrainingDataError(f"{name} has no usable row ({len(rejected)} rejected); check text and label columns")
     heads = tuple(columns.labels)
     return split_rows(rows, heads, rejected=sorted(rejected, key=lambda row: row.line), seed=seed, name=name)
 
@@ -158,9 +157,7 @@ def _header(lines: Sequence[str], columns: Columns, name: str) -> tuple[list[str
     for delimiter in (",", ";", "\t"):
         reader = csv.reader(iter(lines), delimiter=delimiter)
         tried[delimiter] = [field.strip() for field in next(reader, [])], reader.line_num
-    delimiter = max(
-        tried, key=lambda delimiter: (columns.text in tried[delimiter][0], len(tried[delimiter][0]))
-    )
+    delimiter = max(tried, key=lambda delimiter: (columns.text in tried[delimiter][0], len(tried[delimiter][0])))
     header, first = tried[delimiter]
     wanted = [columns.text, *columns.labels.values(), *columns.slices]
     if columns.split != DEFAULT_SPLIT_COLUMN:
@@ -185,9 +182,7 @@ def _records(
     """
     start = first
     while start < len(lines):
-        reader = csv.reader(
-            map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True
-        )
+        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
         read = 0
         try:
             for fields in reader:
@@ -216,9 +211,7 @@ def _to_row(record: Mapping[str, str], columns: Columns, line: int, has_split: b
     """The row, or why it is rejected."""
     if not record[columns.text].strip():
         return "empty text"
-    labels = {
-        head: record[column].strip() for head, column in columns.labels.items() if record[column].strip()
-    }
+    labels = {head: record[column].strip() for head, column in columns.labels.items() if record[column].strip()}
     if not labels:
         return "empty label"
     split: Split = "train"

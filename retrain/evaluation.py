@@ -39,9 +39,9 @@ class OosMetrics:
 
 @dataclass(frozen=True, slots=True)
 class FastPathMetrics:
-    """What the fast path does to one head. coverage: share of the in-scope texts that it decides. accuracy: with it, before
-    rejection. accuracy_full: without it. agreement: share of the texts it decides where the full path decides the same
-    label and does not reject. oos_coverage, oos_recall_full: of out-of-scope texts; None where there are none.
+    """What the fast path does to one head. coverage: share of the in-scope texts that it decides. accuracy: with it,
+    before rejection. accuracy_full: without it. agreement: share of the texts it decides where the full path decides
+    the same label and does not reject. oos_coverage, oos_recall_full: of out-of-scope texts; None where there are none.
     """
 
     coverage: float
@@ -56,8 +56,8 @@ class FastPathMetrics:
 class HeadMetrics:
     """One head's figures on in-scope texts, before rejection, as served: with the fast path where the release has one.
 
-    ci95: Wilson's interval. ece: expected calibration error. fast_path: both ways compared. right: for each scored text whether it was decided rightly (for
-    paired tests). rows: which of the given texts those are.
+    ci95: Wilson's interval. ece: expected calibration error. fast_path: both ways compared. right: for each scored text
+    whether it was decided rightly (for paired tests). rows: which of the given texts those are.
     """
 
     head: str
@@ -75,23 +75,15 @@ class HeadMetrics:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded for people."""
-        oos = (
-            None
-            if self.oos is None
-            else {name: _round(getattr(self.oos, name)) for name in OosMetrics.__slots__}
-        )
+        oos = None if self.oos is None else {name: _round(getattr(self.oos, name)) for name in OosMetrics.__slots__}
         return {
             "texts": self.texts,
             "accuracy": _round(self.accuracy),
             "accuracy_ci95": [_round(bound) for bound in self.accuracy_ci95],
             "macro_f1": _round(self.macro_f1),
             "ece": _round(self.ece),
-            "per_label": {
-                label: {k: _round(v) for k, v in values.items()} for label, values in self.per_label.items()
-            },
-            "per_slice": {
-                name: {k: _round(v) for k, v in values.items()} for name, values in self.per_slice.items()
-            },
+            "per_label": {label: {k: _round(v) for k, v in values.items()} for label, values in self.per_label.items()},
+            "per_slice": {name: {k: _round(v) for k, v in values.items()} for name, values in self.per_slice.items()},
             "oos": oos,
             "fast_path": None if self.fast_path is None else _rounded(self.fast_path),
         }
@@ -128,7 +120,11 @@ def evaluate(
                 found = replace(
                     found,
                     fast_path=_fast_path_metrics(
-                        [rows[i].labels[name] for i in scored], fast, given, [full[i].heads[name] for i in scored], strange
+                        [rows[i].labels[name] for i in scored],
+                        fast,
+                        given,
+                        [full[i].heads[name] for i in scored],
+                        strange,
                     ),
                 )
             metrics[name] = found
@@ -210,9 +206,7 @@ def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, flo
     return (low if right else 0.0), (high if right < total else 1.0)
 
 
-def expected_calibration_error(
-    probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15
-) -> float:
+def expected_calibration_error(probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:
     """Mean distance between what was promised and what came true, over equally filled bins.
 
     Source: Guo et al. (2017); equal filling after Nguyen and O'Connor (2015).
@@ -224,7 +218,8 @@ def expected_calibration_error(
 
 
 def slices_of(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """Groups of texts, by "column=value": the data's own slice columns, and length. Values: which texts belong to it."""
+    """Groups of texts, by "column=value": the data's own slice columns, and length. Values: which texts belong to
+    it."""
     values = [{**row.slices, "length": _length_group(row.text)} for row in rows]
     members: dict[str, list[int]] = {}
     for index, columns in enumerate(values):
@@ -264,9 +259,7 @@ def _oos_metrics(
 
 def _per_label(wanted: NDArray[np.str_], given: NDArray[np.str_]) -> dict[str, dict[str, float]]:
     labels = np.unique(wanted)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        wanted, given, labels=labels, zero_division=0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(wanted, given, labels=labels, zero_division=0)
     return {
         str(label): {"precision": float(p), "recall": float(r), "f1": float(f), "texts": float(n)}
         for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)

@@ -1,9 +1,9 @@
 """Training the fast path: n-gram heads, and how sure they must be (docs/fast_path.md).
 
-Both the n-gram heads and the full path are judged on texts that they were not trained on: folds of the training texts and
-the tuning texts; where the encoder itself was trained on the training texts, the tuning texts alone. Each head's threshold
-is the lowest that keeps three promises, tested from the highest one down until the first that fails, so that the search
-itself costs nothing of the confidence (fixed-sequence testing; Angelopoulos et al., Learn then Test, 2021).
+Both the n-gram heads and the full path are judged on texts that they were not trained on: folds of the training texts
+and the tuning texts; where the encoder itself was trained on the training texts, the tuning texts alone. Each head's
+threshold is the lowest that keeps three promises, tested from the highest one down until the first that fails, so that
+the search itself costs nothing of the confidence (fixed-sequence testing; Angelopoulos et al., Learn then Test, 2021).
 """
 
 from collections.abc import Sequence
@@ -43,8 +43,8 @@ POLICIES_OF_FEW_TEXTS: Final = (  # in turn, until one keeps the promises: scrip
 class FullPath:
     """One head on the full path, of all texts that are not tested. columns: number of the label that it decides.
 
-    rejected: whether it rejects the text. Both by models that were not trained on the text. strange: texts that are known to
-    be out of scope (none of a head without such a label).
+    rejected: whether it rejects the text. Both by models that were not trained on the text. strange: texts that are
+    known to be out of scope (none of a head without such a label).
     """
 
     task: Task
@@ -66,8 +66,8 @@ def train_fast_path(
 ) -> TrainedFastPath | None:
     """The fast path beside these heads, or None where it would decide too few texts to be worth it.
 
-    found: of all texts that are not tested. heads: the release's, in order. judged: (texts,), which texts the full path may
-    be judged on. Call it with BLAS limited to one thread: the fits run side by side.
+    found: of all texts that are not tested. heads: the release's, in order. judged: (texts,), which texts the full path
+    may be judged on. Call it with BLAS limited to one thread: the fits run side by side.
     """
     training = np.unique(np.concatenate([head.task.rows for head in heads]))
     labels = sum(len(head.task.labels) for head in heads)
@@ -93,7 +93,8 @@ def train_fast_path(
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """columns, sure: of all texts, by models that were not trained on them. promise: what the threshold was chosen by."""
+    """columns, sure: of all texts, by models that were not trained on them. promise: what the threshold was chosen
+    by."""
 
     head: FastHead
     weights: LinearWeights
@@ -179,7 +180,9 @@ def _measure(
         "texts": int(in_scope.sum()),
         "coverage": round(coverage, 4),
         "agreement": round(float(agrees[in_scope & sure].mean()), 4) if coverage else 0.0,
-        "heads": {each.head.name: _promised(each, full, sure, judged) for each, full in zip(fitted, heads, strict=True)},
+        "heads": {
+            each.head.name: _promised(each, full, sure, judged) for each, full in zip(fitted, heads, strict=True)
+        },
         "out_of_scope": _out_of_scope(sure[primary.strange], primary.rejected[primary.strange]),
         "chosen_by": first.promise.chosen_by,
     }

@@ -21,8 +21,9 @@ _Z95_ONE_SIDED: Final = 1.6448536269514722
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Both paths on the same texts. In scope: surest: highest probability by n-grams. fast_right, full_right: whether each
-    path decides rightly. rejected: whether the full path rejects. strange_*: the same of out-of-scope texts (may be none).
+    """Both paths on the same texts. In scope: surest: highest probability by n-grams. fast_right, full_right: whether
+    each path decides rightly. rejected: whether the full path rejects. strange_*: the same of out-of-scope texts (may
+    be none).
     """
 
     surest: Floats
@@ -41,8 +42,9 @@ class Pairs:
         return float(self.full_right.mean() - together.mean())
 
     def keeps_rejections(self, threshold: float) -> bool:
-        """Whether the full path's rejections survive: it loses at most MAX_RECALL_DROP of the out-of-scope texts; where there
-        are too few of those to say so, at most MAX_REJECTED_TAKEN of the texts in scope are taken from its rejections.
+        """Whether the full path's rejections survive: it loses at most MAX_RECALL_DROP of the out-of-scope texts; where
+        there are too few of those to say so, at most MAX_REJECTED_TAKEN of the texts in scope are taken from its
+        rejections.
 
         An estimate: its confidence bound could hold with 300 out-of-scope texts or more only; the release reports it.
         """
@@ -62,8 +64,8 @@ class Promise:
 
 
 def choose_fast_threshold(pairs: Pairs) -> Promise | None:
-    """The lowest threshold with the promises kept, by the bound where it leaves a useful coverage, else by the estimate.
-    None where neither does."""
+    """The lowest threshold with the promises kept, by the bound where it leaves a useful coverage, else by the
+    estimate. None where neither does."""
     if not len(pairs.surest):
         return None
     highest_first = np.sort(pairs.surest)[::-1]
@@ -90,7 +92,8 @@ def accuracy_drop_bound(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> 
     """Upper 95 % bound, one-sided, of how much less accurate `right` is than `before`, of the same texts.
 
     Source: score interval for paired shares, Tango, Equivalence test and confidence interval for the difference in
-    proportions for the paired-sample design (1998). The adjusted Wald interval held 92.6 times in 100 where it should 95.
+    proportions for the paired-sample design (1998). The adjusted Wald interval held 92.6 times in 100 where it should
+    95.
     """
     texts, lost, won = len(before), int((before & ~right).sum()), int((right & ~before).sum())
     if lost == texts or not texts:

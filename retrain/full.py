@@ -1,11 +1,11 @@
 """Strategy "full": encoder and head are trained together, then the fine-tuned weights serve like any others.
 
 A plain loop (AdamW, linear warm-up and decay, mean pooling, label smoothing) with torch and transformers, the `train`
-extra. The weights go back through the same graph builder and quantisation as the default encoder's; the heads that serve
-are then fitted on the embeddings of that very INT8 graph, as with the quick strategy.
+extra. The weights go back through the same graph builder and quantisation as the default encoder's; the heads that
+serve are then fitted on the embeddings of that very INT8 graph, as with the quick strategy.
 
-Texts that tune take no part in the fine-tuning: an encoder knows its training texts by heart, and temperature, rejection
-threshold and drift reference must come from texts that it does not know.
+Texts that tune take no part in the fine-tuning: an encoder knows its training texts by heart, and temperature,
+rejection threshold and drift reference must come from texts that it does not know.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -104,16 +104,27 @@ class _Model:
     """A BERT encoder with mean pooling and a linear head, in torch."""
 
     def __init__(
-        self, torch: Any, transformers: Any, weights: Weights, config: Mapping[str, Any], labels: int, plan: FineTuning, device: str
+        self,
+        torch: Any,
+        transformers: Any,
+        weights: Weights,
+        config: Mapping[str, Any],
+        labels: int,
+        plan: FineTuning,
+        device: str,
     ) -> None:
         self._torch, self._plan, self._device = torch, plan, device
         self._encoder = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
         state = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in weights.items()}
         missing, _ = self._encoder.load_state_dict(state, strict=False)
         if missing:
-            raise ConfigError(f"the encoder's weights lack {missing[0]} and {len(missing) - 1} others: is it a BERT encoder?")
+            raise ConfigError(
+                f"the encoder's weights lack {missing[0]} and {len(missing) - 1} others: is it a BERT encoder?"
+            )
         self._names = [name for name in state if name in self._encoder.state_dict()]
-        self._head = torch.nn.Sequential(torch.nn.Dropout(plan.dropout), torch.nn.Linear(int(config["hidden_size"]), labels))
+        self._head = torch.nn.Sequential(
+            torch.nn.Dropout(plan.dropout), torch.nn.Linear(int(config["hidden_size"]), labels)
+        )
         self._encoder.to(device)
         self._head.to(device)
         self._loss = torch.nn.CrossEntropyLoss(label_smoothing=plan.label_smoothing)
@@ -275,7 +286,8 @@ def _evenly(rows: Sequence[Row], count: int) -> Sequence[Row]:
 
 
 def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Shuffled batches of texts of like length: shuffled first, sorted by length in windows of 50 batches, shuffled again."""
+    """Shuffled batches of texts of like length: shuffled first, sorted by length in windows of 50 batches, shuffled
+    again."""
     order = rng.permutation(len(lengths))
     window = size * 50
     parts = [order[start : start + window] for start in range(0, len(order), window)]

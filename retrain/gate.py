@@ -79,14 +79,10 @@ def judge_heads(
     counts as an error of its: that is what a new label is about. Raises TrainingDataError for different texts.
     """
     if not np.array_equal(champion.rows, challenger.rows):
-        raise TrainingDataError(
-            "champion and challenger were scored on different texts; score both on the same ones"
-        )
+        raise TrainingDataError("champion and challenger were scored on different texts; score both on the same ones")
     scored = [rows[index] for index in challenger.rows]
     labels = np.array([row.labels.get(challenger.head, "") for row in scored])
-    slices = slices_of(scored) | {
-        f"{challenger.head}={label}": labels == label for label in np.unique(labels)
-    }
+    slices = slices_of(scored) | {f"{challenger.head}={label}": labels == label for label in np.unique(labels)}
     return judge_texts(champion.right, challenger.right, slices, policy)
 
 
@@ -100,14 +96,11 @@ def judge_texts(
     policy = policy or GatePolicy()
     overall = compare(champion_right, challenger_right)
     members = {name: member for name, member in (slices or {}).items() if member.sum() >= MIN_SLICE_TEXTS}
-    by_slice = {
-        name: compare(champion_right[member], challenger_right[member]) for name, member in members.items()
-    }
+    by_slice = {name: compare(champion_right[member], challenger_right[member]) for name, member in members.items()}
     worse = tuple(
         name
         for name, found in by_slice.items()
-        if found.only_champion > found.only_challenger
-        and found.p_value < policy.slice_significance / len(by_slice)
+        if found.only_champion > found.only_challenger and found.p_value < policy.slice_significance / len(by_slice)
     )
     passed, reason = _reason(overall, by_slice, worse, policy)
     return Verdict(passed, reason, overall, by_slice, worse)

@@ -23,7 +23,8 @@ _SHARED_FILES: Final = ("encoder", "tokenizer")
 
 
 class Strategy(Protocol):
-    """A way to get from labelled data to heads on an encoder: `retrain.quick.train_quick`, or one that tunes the encoder."""
+    """A way to get from labelled data to heads on an encoder: `retrain.quick.train_quick`, or one that tunes the
+    encoder."""
 
     def __call__(
         self,
@@ -72,13 +73,9 @@ def train_release(
     started = clock()
     tested = dataset.part("test")
     if not tested:
-        raise TrainingDataError(
-            "no row is left to test on; give the data a split column with test rows, or more texts"
-        )
+        raise TrainingDataError("no row is left to test on; give the data a split column with test rows, or more texts")
     trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
-    classifier = Classifier(
-        model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path
-    )
+    classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
     notes = Notes(
         parent=parent,

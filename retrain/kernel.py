@@ -1,7 +1,7 @@
 """Fitting the same classifier as `retrain.linear` where texts are few: exact, and three times as fast.
 
-With n texts the best weights are a combination of the n texts' features, so the search has n unknowns a label instead of
-one for each n-gram, and the products between texts are computed once for all folds and policies.
+With n texts the best weights are a combination of the n texts' features, so the search has n unknowns a label instead
+of one for each n-gram, and the products between texts are computed once for all folds and policies.
 """
 
 import contextlib
@@ -90,9 +90,7 @@ def _cholesky(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     raise TrainingDataError(f"{len(gram)} texts are too much alike to train on; leave out near-copies")
 
 
-def _minimise(
-    features: Floats, targets: NDArray[np.int64], labels: int, decay: float
-) -> tuple[Floats, Floats]:
+def _minimise(features: Floats, targets: NDArray[np.int64], labels: int, decay: float) -> tuple[Floats, Floats]:
     """Softmax regression on dense features by L-BFGS: weights (features, labels) and bias (labels,)."""
     texts, size = features.shape
     rows = np.arange(texts)

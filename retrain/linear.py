@@ -73,9 +73,7 @@ def fit_softmax(
 
 def _scaled(matrix: sparse.csr_array, scale: Floats) -> sparse.csr_array:
     """Each column times its scale."""
-    return sparse.csr_array(
-        (matrix.data * scale[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape
-    )
+    return sparse.csr_array((matrix.data * scale[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _descend(

@@ -42,8 +42,8 @@ _EMBED_TEXTS: Final = 1024
 class Trained:
     """Parts of a release. encoder: the one that the heads were fitted on, and must serve with.
 
-    heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where n-grams
-    alone cannot decide enough texts.
+    heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where
+    n-grams alone cannot decide enough texts.
     """
 
     encoder: Encoder
@@ -66,9 +66,9 @@ def train_quick(
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
-    oos_label: a label of the primary head whose texts are out of scope: no class learns them. encoder_knows_training: the
-    encoder was trained on the training rows, so that the full path can be judged on the tuning rows only.
-    Raises TrainingDataError when a head has fewer than two labels.
+    oos_label: a label of the primary head whose texts are out of scope: no class learns them. encoder_knows_training:
+    the encoder was trained on the training rows, so that the full path can be judged on the tuning rows only. Raises
+    TrainingDataError when a head has fewer than two labels.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
@@ -117,14 +117,10 @@ class _Fitted:
 def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> Task:
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
     if oos_label is not None and not any(row.labels.get(name) == oos_label for row in rows):
-        raise TrainingDataError(
-            f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}"
-        )
+        raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}")
     labels = tuple(sorted(found - {oos_label}))
     if len(labels) < 2:
-        raise TrainingDataError(
-            f"head {name!r} has {len(labels)} label(s) to train ({_some(labels)}); it needs two"
-        )
+        raise TrainingDataError(f"head {name!r} has {len(labels)} label(s) to train ({_some(labels)}); it needs two")
     number = {label: index for index, label in enumerate(labels)}
     targets = np.array([number.get(row.labels.get(name, ""), -1) for row in rows], dtype=np.int64)
     trains = np.array([row.split == "train" for row in rows])
@@ -187,9 +183,7 @@ def _out_of_scope(task: Task, features: Features, tuned: HeldOut) -> OutOfScope:
     return replace(scorer, threshold=choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE))
 
 
-def _reference(
-    task: Task, features: Features, fitted: _Fitted, sure: NDArray[np.bool_] | None, seed: int
-) -> Reference:
+def _reference(task: Task, features: Features, fitted: _Fitted, sure: NDArray[np.bool_] | None, seed: int) -> Reference:
     """sure: of all texts, whether the fast path decides them; None without one."""
     order = np.random.default_rng(seed).permutation(task.rows)
     sample = np.sort(order[:REFERENCE_TEXTS])

@@ -14,7 +14,10 @@ ROLE = "training_data"
 def to_bytes(dataset: Dataset) -> bytes:
     """JSON lines, compressed: heads first, then a row each. The same dataset gives the same bytes."""
     lines = [json.dumps({"heads": dataset.heads})]
-    lines += [json.dumps({"text": row.text, "labels": dict(row.labels), "split": row.split}, ensure_ascii=False) for row in dataset.rows]
+    lines += [
+        json.dumps({"text": row.text, "labels": dict(row.labels), "split": row.split}, ensure_ascii=False)
+        for row in dataset.rows
+    ]
     return gzip.compress("\n".join(lines).encode(), mtime=0)
 
 
@@ -23,9 +26,13 @@ def from_bytes(content: bytes) -> Dataset:
     try:
         first, *rows = gzip.decompress(content).decode().split("\n")
         found = [json.loads(line) for line in rows]
-        return Dataset(tuple(json.loads(first)["heads"]), tuple(Row(each["text"], each["labels"], each["split"]) for each in found))
+        return Dataset(
+            tuple(json.loads(first)["heads"]), tuple(Row(each["text"], each["labels"], each["split"]) for each in found)
+        )
     except (ValueError, KeyError, OSError) as error:
-        raise ReleaseCorrupt(f"the release's training data cannot be read: {error}; train it again from a file") from error
+        raise ReleaseCorrupt(
+            f"the release's training data cannot be read: {error}; train it again from a file"
+        ) from error
 
 
 def attach(manifest: dict[str, Any], blobs: dict[str, bytes], dataset: Dataset) -> None:

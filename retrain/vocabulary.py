@@ -16,9 +16,7 @@ from models.ngrams import WORD_BUCKETS, NgramVocabulary
 MAX_WEIGHTS: Final = 1_300_000  # of all heads together, 2 bytes each: 2.6 MB
 MAX_NGRAMS: Final = 60_000
 WORD_SHARE: Final = 0.6  # of the kept n-grams, where there are too many of both kinds
-MIN_TEXTS: Final = (
-    2  # an n-gram of a single text teaches its label by heart; with few texts there is no choice
-)
+MIN_TEXTS: Final = 2  # an n-gram of a single text teaches its label by heart; with few texts there is no choice
 FEW_TEXTS: Final = 1000
 
 
@@ -45,9 +43,7 @@ def build_vocabulary(
     return NgramVocabulary(kept.astype(np.int32), idf.astype(np.float32), float(np.log(1 + len(rows)) + 1))
 
 
-def drop_unused_kind(
-    vocabulary: NgramVocabulary, weights: list[Floats]
-) -> tuple[NgramVocabulary, list[Floats]]:
+def drop_unused_kind(vocabulary: NgramVocabulary, weights: list[Floats]) -> tuple[NgramVocabulary, list[Floats]]:
     """Without words, or without characters, where no head gives that kind any weight. weights: (kept n-grams, labels)
     of every head. The texts' weights of the other kind stay as they are, as each kind is scaled by itself."""
     used = np.zeros(len(vocabulary), dtype=bool)

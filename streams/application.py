@@ -41,7 +41,8 @@ class HeadSpec(BaseModel):
 
 
 class Surge(BaseModel):
-    """An alert when a label takes too large a share: of `head`, `label` at or above `share` of the last `window` texts."""
+    """An alert when a label takes too large a share: of `head`, `label` at or above `share` of the last `window`
+    texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,9 +56,10 @@ class Surge(BaseModel):
 class Application(BaseModel):
     """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue.
 
-    fast_path: whether n-grams may decide where the release says they are sure. cache_texts: answers remembered for texts
-    that come again. deadline_seconds: an event taken later than that after its record's time is decided by the n-grams
-    alone (when_late "fast", and the decision's extra says headrace_late) or becomes a dead letter with the reason "late".
+    fast_path: whether n-grams may decide where the release says they are sure. cache_texts: answers remembered for
+    texts that come again. deadline_seconds: an event taken later than that after its record's time is decided by the
+    n-grams alone (when_late "fast", and the decision's extra says headrace_late) or becomes a dead letter with the
+    reason "late".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,7 +82,9 @@ class Application(BaseModel):
     cache_texts: int = Field(default=10_000, ge=0)
     deadline_seconds: float | None = Field(default=None, gt=0)
     when_late: Literal["fast", "deadletter"] = "fast"
-    max_dead_letter_share: float = Field(default=0.5, gt=0, le=1)  # of the last 1,000 events; above it a worker stops; 1: never
+    max_dead_letter_share: float = Field(
+        default=0.5, gt=0, le=1
+    )  # of the last 1,000 events; above it a worker stops; 1: never
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> "Application":

@@ -1,4 +1,5 @@
-"""A Prometheus histogram that takes a whole batch of values at once: one `observe` an event costs as much as deciding it."""
+"""A Prometheus histogram that takes a whole batch of values at once: one `observe` an event costs as much as deciding
+it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,8 +11,8 @@ from prometheus_client.registry import Collector
 
 
 class BatchHistogram(Collector):
-    """Counts per label value. buckets: upper bounds, ascending, without the infinite one. Written by one thread; read by
-    any: a scrape may see a batch's count before its sum."""
+    """Counts per label value. buckets: upper bounds, ascending, without the infinite one. Written by one thread; read
+    by any: a scrape may see a batch's count before its sum."""
 
     def __init__(self, name: str, documentation: str, label: str, buckets: Sequence[float]) -> None:
         self._name, self._documentation, self._label = name, documentation, label
@@ -23,7 +24,9 @@ class BatchHistogram(Collector):
     def observe_all(self, label: str, values: Sequence[float]) -> None:
         """Take these values in."""
         array = np.asarray(values, dtype=np.float64)
-        places = np.searchsorted(self._bounds, array, side="left")  # a value on a bound belongs below it, as Prometheus has it
+        places = np.searchsorted(
+            self._bounds, array, side="left"
+        )  # a value on a bound belongs below it, as Prometheus has it
         added = np.bincount(places, minlength=len(self._names)).astype(np.int64)
         known = self._counts.get(label)
         self._counts[label] = added if known is None else known + added

@@ -9,9 +9,9 @@ import orjson
 
 from connectors.ports import DecisionStore
 from models.errors import MessageError
-from streams.engine.buffer import Bounds
+from streams.engine.buffer import Limits
 from streams.engine.delivery import Acknowledge, Delivery, OutRecord
-from streams.engine.pipeline import Engine, EngineObserver, Stage
+from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage
 from streams.wire.outcomes import dead_letter
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ class IndexerCounts:
     rejected: int = 0
 
 
-def indexer_engine(
+def indexer_pipeline(
     store: DecisionStore,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
     acknowledge: Acknowledge,
     counts: IndexerCounts,
-    observer: EngineObserver | None = None,
-) -> Engine:
+    observer: PipelineObserver | None = None,
+) -> BatchPipeline:
     """One stage: index a batch in a thread; what the store refuses for good becomes a dead letter."""
 
     async def index(batch: Sequence[Delivery]) -> None:
@@ -54,4 +54,10 @@ def indexer_engine(
         counts.repeats += report.repeats
         counts.rejected += len(letters)
 
-    return Engine("indexer", [Stage("index", index)], acknowledge, bounds=Bounds(batch_events=512, batch_bytes=4_000_000), observer=observer)
+    return BatchPipeline(
+        "indexer",
+        [Stage("index", index)],
+        acknowledge,
+        bounds=Limits(batch_events=512, batch_bytes=4_000_000),
+        observer=observer,
+    )

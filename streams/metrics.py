@@ -22,7 +22,7 @@ from streams.batch_histogram import BatchHistogram
 from streams.engine.delivery import Outcome
 from streams.engine.offset_tracker import Partition
 from streams.indexer import IndexerCounts
-from streams.monitor.handler import MonitorCounts
+from streams.monitor.handler import MonitorTotals
 
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -38,29 +38,96 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         # what the worker decided
-        self._decisions = Counter("headrace_decisions", "Decisions confirmed by the broker, by the way they took: fast, full or cache", ["app", "path"], registry=registry)
-        self._dead_letters = Counter("headrace_dead_letters", "Records that could not be decided, by reason", ["app", "reason"], registry=registry)
-        self._audits = Counter("headrace_audits", "Fast decisions that the encoder made as well, by whether both agree", ["app", "agrees"], registry=registry)
-        self._trials = Counter("headrace_trials", "Decisions that a canary or shadow made as well, by whether it agrees with the champion", ["app", "role", "agrees"], registry=registry)
-        self._latency = BatchHistogram("headrace_decision_latency_seconds", "From the record's own time to the decision", "app", LATENCY_SECONDS)
+        self._decisions = Counter(
+            "headrace_decisions",
+            "Decisions confirmed by the broker, by the way they took: fast, full or cache",
+            ["app", "path"],
+            registry=registry,
+        )
+        self._dead_letters = Counter(
+            "headrace_dead_letters",
+            "Records that could not be decided, by reason",
+            ["app", "reason"],
+            registry=registry,
+        )
+        self._audits = Counter(
+            "headrace_audits",
+            "Fast decisions that the encoder made as well, by whether both agree",
+            ["app", "agrees"],
+            registry=registry,
+        )
+        self._trials = Counter(
+            "headrace_trials",
+            "Decisions that a canary or shadow made as well, by whether it agrees with the champion",
+            ["app", "role", "agrees"],
+            registry=registry,
+        )
+        self._latency = BatchHistogram(
+            "headrace_decision_latency_seconds", "From the record's own time to the decision", "app", LATENCY_SECONDS
+        )
         registry.register(self._latency)
         # how the engines work
-        self._batch = Histogram("headrace_batch_events", "Events in a batch", ["engine"], buckets=BATCH_EVENTS, registry=registry)
-        self._wait = Histogram("headrace_queue_wait_seconds", "How long a batch's oldest event waited for it", ["engine"], buckets=STAGE_SECONDS, registry=registry)
-        self._stage = Histogram("headrace_stage_seconds", "Time of a batch in a stage: prepare (parse, n-grams, tokenise), encode (encoder), decide (heads, records), publish (produce and confirm), index, observe, retrain", ["engine", "stage"], buckets=STAGE_SECONDS, registry=registry)
-        self._stage_events = Counter("headrace_stage_events", "Events that a stage finished", ["engine", "stage"], registry=registry)
+        self._batch = Histogram(
+            "headrace_batch_events", "Events in a batch", ["engine"], buckets=BATCH_EVENTS, registry=registry
+        )
+        self._wait = Histogram(
+            "headrace_queue_wait_seconds",
+            "How long a batch's oldest event waited for it",
+            ["engine"],
+            buckets=STAGE_SECONDS,
+            registry=registry,
+        )
+        self._stage = Histogram(
+            "headrace_stage_seconds",
+            "Time of a batch in a stage: prepare (parse, n-grams, tokenise), encode (encoder), decide (heads, "
+            "records), publish (produce and confirm), index, observe, retrain",
+            ["engine", "stage"],
+            buckets=STAGE_SECONDS,
+            registry=registry,
+        )
+        self._stage_events = Counter(
+            "headrace_stage_events", "Events that a stage finished", ["engine", "stage"], registry=registry
+        )
         # where the consumers stand
-        self._lag = Gauge("headrace_lag_events", "Events between the committed position and the partition's end", ["role", "topic", "partition"], registry=registry)
-        self._partitions = Gauge("headrace_partitions", "Partitions that this process was given", ["role"], registry=registry)
-        self._paused = Gauge("headrace_paused_partitions", "Partitions paused by back-pressure", ["role"], registry=registry)
-        self._in_flight = Gauge("headrace_in_flight_events", "Events taken and not finished", ["role"], registry=registry)
+        self._lag = Gauge(
+            "headrace_lag_events",
+            "Events between the committed position and the partition's end",
+            ["role", "topic", "partition"],
+            registry=registry,
+        )
+        self._partitions = Gauge(
+            "headrace_partitions", "Partitions that this process was given", ["role"], registry=registry
+        )
+        self._paused = Gauge(
+            "headrace_paused_partitions", "Partitions paused by back-pressure", ["role"], registry=registry
+        )
+        self._in_flight = Gauge(
+            "headrace_in_flight_events", "Events taken and not finished", ["role"], registry=registry
+        )
         # what serves
-        self._model = Info("headrace_model", "The releases that serve, by role: champion, canary, shadow", ["app", "role"], registry=registry)
+        self._model = Info(
+            "headrace_model",
+            "The releases that serve, by role: champion, canary, shadow",
+            ["app", "role"],
+            registry=registry,
+        )
         self._swaps = Counter("headrace_release_swaps", "Releases that took over", ["app"], registry=registry)
-        self._refused = Counter("headrace_releases_refused", "Releases that were refused, so that the champion went on", ["app"], registry=registry)
+        self._refused = Counter(
+            "headrace_releases_refused",
+            "Releases that were refused, so that the champion went on",
+            ["app"],
+            registry=registry,
+        )
         # the process
-        self._loop_delay = Histogram("headrace_event_loop_delay_seconds", "How much later than asked the event loop woke a sleeper", buckets=STAGE_SECONDS, registry=registry)
-        self._silence = Gauge("headrace_broker_silence_seconds", "Since the broker last answered a look", registry=registry)
+        self._loop_delay = Histogram(
+            "headrace_event_loop_delay_seconds",
+            "How much later than asked the event loop woke a sleeper",
+            buckets=STAGE_SECONDS,
+            registry=registry,
+        )
+        self._silence = Gauge(
+            "headrace_broker_silence_seconds", "Since the broker last answered a look", registry=registry
+        )
         self._ready = Gauge("headrace_ready", "Whether /health/ready says yes: 1 or 0", registry=registry)
         self._counted = _Counted()
         registry.register(self._counted)
@@ -79,7 +146,9 @@ class Metrics:
                     self._dead_letters.labels(app, reason).inc(events)
         for agrees, events in Count(outcome.agrees for outcome in decided if outcome.agrees is not None).items():
             self._audits.labels(app, _yes(agrees)).inc(events)
-        for (role, agrees), events in Count(pair for outcome in decided for pair in outcome.trial_agrees.items()).items():
+        for (role, agrees), events in Count(
+            pair for outcome in decided for pair in outcome.trial_agrees.items()
+        ).items():
             self._trials.labels(app, role, _yes(agrees)).inc(events)
         if decided:
             self._latency.observe_all(app, [outcome.latency_seconds for outcome in decided])
@@ -94,7 +163,9 @@ class Metrics:
         self._stage.labels(engine, stage).observe(seconds)
         self._stage_events.labels(engine, stage).inc(events)
 
-    def consumers(self, role: str, *, partitions: int, paused: int, in_flight: int, lags: Mapping[Partition, int]) -> None:
+    def consumers(
+        self, role: str, *, partitions: int, paused: int, in_flight: int, lags: Mapping[Partition, int]
+    ) -> None:
         """Say where a role stands; partitions that went away are no longer told."""
         self._partitions.labels(role).set(partitions)
         self._paused.labels(role).set(paused)
@@ -138,7 +209,7 @@ class Metrics:
         """Read the indexer's counts whenever Prometheus asks."""
         self._counted.index = counts
 
-    def follow_monitor(self, counts: MonitorCounts) -> None:
+    def follow_monitor(self, counts: MonitorTotals) -> None:
         """Read the monitor's counts whenever Prometheus asks."""
         self._counted.monitor = counts
 
@@ -147,18 +218,32 @@ class _Counted(Collector):
     """What roles count for themselves, in their own objects."""
 
     def __init__(self) -> None:
-        self.index, self.monitor = IndexerCounts(), MonitorCounts()
+        self.index, self.monitor = IndexerCounts(), MonitorTotals()
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
         index, monitor = self.index, self.monitor
-        yield CounterMetricFamily("headrace_indexed_documents", "Documents that the indexer created", value=index.created)
-        yield CounterMetricFamily("headrace_indexed_repeats", "Decisions that stood in the store already", value=index.repeats)
-        yield CounterMetricFamily("headrace_index_dead_letters", "Decisions that the store refused for good", value=index.rejected)
-        yield CounterMetricFamily("headrace_alerts", "Alerts that the monitor sent, firing and resolved", value=monitor.alerts)
-        yield CounterMetricFamily("headrace_retrain_requests", "Retrained models that the monitor asked for", value=len(monitor.requests))
-        drift = CounterMetricFamily("headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"])
-        for (app, detector), episodes in Count((app, d) for app, episode in list(monitor.episodes) for d in episode.detectors).items():
+        yield CounterMetricFamily(
+            "headrace_indexed_documents", "Documents that the indexer created", value=index.created
+        )
+        yield CounterMetricFamily(
+            "headrace_indexed_repeats", "Decisions that stood in the store already", value=index.repeats
+        )
+        yield CounterMetricFamily(
+            "headrace_index_dead_letters", "Decisions that the store refused for good", value=index.rejected
+        )
+        yield CounterMetricFamily(
+            "headrace_alerts", "Alerts that the monitor sent, firing and resolved", value=monitor.alerts
+        )
+        yield CounterMetricFamily(
+            "headrace_retrain_requests", "Retrained models that the monitor asked for", value=len(monitor.requests)
+        )
+        drift = CounterMetricFamily(
+            "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
+        )
+        for (app, detector), episodes in Count(
+            (app, d) for app, episode in list(monitor.episodes) for d in episode.detectors
+        ).items():
             drift.add_metric([app, detector], episodes)
         yield drift
 

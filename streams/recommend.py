@@ -36,7 +36,12 @@ class RecommendHandler:
     """Ranks for batches of user events, in delivery order."""
 
     def __init__(
-        self, app: Application, recommender: Recommender, version: str, epoch: str, now_ms: Callable[[], int] = wall_clock_ms
+        self,
+        app: Application,
+        recommender: Recommender,
+        version: str,
+        epoch: str,
+        now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._app, self.recommender, self._version = app, recommender, version
         self._epoch, self._now_ms = epoch, now_ms
@@ -62,7 +67,9 @@ class RecommendHandler:
         """Parse. Records without user or item become dead letters."""
         for delivery in batch:
             try:
-                delivery.result = user_event(self._app, self._reader, delivery.value, delivery.key, delivery.timestamp_ms)
+                delivery.result = user_event(
+                    self._app, self._reader, delivery.value, delivery.key, delivery.timestamp_ms
+                )
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
 
@@ -94,4 +101,7 @@ class RecommendHandler:
         if ranking.feedback is not None:
             decision["extra"]["previous_list"] = {"taken": ranking.feedback.item_id, "rank": ranking.feedback.rank}
         key = (event.user_id or "").encode()
-        return Outcome([OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))], latency_seconds=decision["latency_ms"] / 1000)
+        return Outcome(
+            [OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))],
+            latency_seconds=decision["latency_ms"] / 1000,
+        )

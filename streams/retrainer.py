@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from models.errors import HeadraceError, MessageError
-from streams.engine.buffer import Bounds
+from streams.engine.buffer import Limits
 from streams.engine.delivery import Acknowledge, Delivery, OutRecord
-from streams.engine.pipeline import Engine, Stage
-from streams.topics import RELEASES
+from streams.engine.pipeline import BatchPipeline, Stage
+from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import dead_letter
 from streams.wire.records import Release, RetrainRequest, decode
 
@@ -29,11 +29,11 @@ class JobResult:
 Job = Callable[[RetrainRequest], Awaitable[JobResult]]
 
 
-def retrainer_engine(
+def retrainer_pipeline(
     job: Job,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
     acknowledge: Acknowledge,
-) -> Engine:
+) -> BatchPipeline:
     """One stage, one request at a time."""
 
     async def retrain(batch: Sequence[Delivery]) -> None:
@@ -51,7 +51,7 @@ def retrainer_engine(
             return None
         log.info("retraining %s: %s", request.app, result.verdict)
         if result.release is not None:
-            await send_all([OutRecord(RELEASES, result.release.model.encode(), result.release.encode())])
+            await send_all([OutRecord(RELEASES_TOPIC, result.release.model.encode(), result.release.encode())])
         return None
 
-    return Engine("retrainer", [Stage("retrain", retrain)], acknowledge, bounds=Bounds(batch_events=1))
+    return BatchPipeline("retrainer", [Stage("retrain", retrain)], acknowledge, bounds=Limits(batch_events=1))

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from connectors.ports import TopicSpec
 from streams.application import Application
 
-FEEDBACK = "feedback.labels"
-ALERTS = "alerts"
-RETRAIN_REQUESTS = "retrain.requests"
-RELEASES = "model.releases"
-DEAD_LETTERS = "deadletters"
-RESENT = "deadletters.resent"  # which of them were sent again, by their place
+FEEDBACK_TOPIC = "feedback.labels"
+ALERTS_TOPIC = "alerts"
+RETRAIN_REQUESTS_TOPIC = "retrain.requests"
+RELEASES_TOPIC = "model.releases"
+DEAD_LETTERS_TOPIC = "deadletters"
+RESENT_TOPIC = "deadletters.resent"  # which of them were sent again, by their place
 
 SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
@@ -19,12 +19,12 @@ DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter w
 def specs(apps: Iterable[Application], replication: int = 1) -> list[TopicSpec]:
     """Every topic that the roles of these applications read or write."""
     found = [
-        TopicSpec(FEEDBACK, 4, replication, "compact"),
-        TopicSpec(ALERTS, 1, replication),
-        TopicSpec(RETRAIN_REQUESTS, 1, replication),
-        TopicSpec(RELEASES, 1, replication, "compact"),
-        TopicSpec(RESENT, 1, replication, "compact"),
-        TopicSpec(DEAD_LETTERS, 4, replication, config={"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}),
+        TopicSpec(FEEDBACK_TOPIC, 4, replication, "compact"),
+        TopicSpec(ALERTS_TOPIC, 1, replication),
+        TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
+        TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
+        TopicSpec(RESENT_TOPIC, 1, replication, "compact"),
+        TopicSpec(DEAD_LETTERS_TOPIC, 4, replication, config={"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}),
     ]
     for app in apps:
         found += [TopicSpec(topic, app.partitions, replication) for topic in app.source_topics]

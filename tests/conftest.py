@@ -1,8 +1,8 @@
 """Real services and the embedded broker for tests.
 
-A service comes from the environment (HEADRACE_TEST_KAFKA, HEADRACE_TEST_ELASTICSEARCH), else from Java and Maven in a folder
-of its own; programs are kept in ~/.cache/headrace-services or $HEADRACE_TEST_CACHE. Where neither is there the tests skip with
-the reason, except that with CI=true they fail.
+A service comes from the environment (HEADRACE_TEST_KAFKA, HEADRACE_TEST_ELASTICSEARCH), else from Java and Maven in a
+folder of its own; programs are kept in ~/.cache/headrace-services or $HEADRACE_TEST_CACHE. Where neither is there the
+tests skip with the reason, except that with CI=true they fail.
 """
 
 import contextlib
@@ -25,7 +25,8 @@ FOLDER_PREFIX = "headrace-test-services-"
 
 @pytest.fixture(scope="session")
 def services_folder() -> Iterator[Callable[[str], Path]]:
-    """Makes a folder for services by name, open to the user that Elasticsearch runs as; at the end all of it is stopped."""
+    """Makes a folder for services by name, open to the user that Elasticsearch runs as; at the end all of it is
+    stopped."""
     _sweep_killed_runs()
     root = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
     root.chmod(0o755)

@@ -56,7 +56,11 @@ def run(ground: Ground, plan: Plan, progress: Callable[[str, int, int], None], s
         stopped = _strike(scene, plan, progress)
         ends, ids = _end(scene, stopped)
         verdict = judge(scene.ledger.entries(), ids, ends, seed=plan.seed, least=plan.least)
-        left = [{"process": each.name, "code": each.code, "reason": each.reason} for each in scene.ledger.entries() if isinstance(each, Left)]
+        left = [
+            {"process": each.name, "code": each.code, "reason": each.reason}
+            for each in scene.ledger.entries()
+            if isinstance(each, Left)
+        ]
     return Verdict({**verdict.figures, "left": left}, verdict.faults, (*stopped, *verdict.breaches))
 
 
@@ -71,7 +75,10 @@ def _strike(scene: Scene, plan: Plan, progress: Callable[[str, int, int], None])
             scene.say(f"fault {number}, {row.name}: {error}")
             return [f"stopped at fault {number}, {row.name} ({fault.detail}): {error}"]
         recovery = "none" if done.recovery is None else f"{done.recovery:.1f} s"
-        scene.say(f"fault {number} of {plan.faults}: {done.name} ({done.detail}), {'seen' if done.seen else 'NOT SEEN'}, recovery {recovery}")
+        scene.say(
+            f"fault {number} of {plan.faults}: {done.name} ({done.detail}), {'seen' if done.seen else 'NOT SEEN'}, "
+            f"recovery {recovery}"
+        )
     progress("faults", plan.faults, plan.faults)
     return []
 
@@ -95,7 +102,17 @@ def strike(scene: Scene, fault: Fault, number: int) -> FaultDone:
     ended = time.monotonic()
     recovery = ended - healed if fault.by_index else recovery_seconds(scene, fault.concerned, injected)
     done = FaultDone(
-        fault.name, number, injected, ended, seen, fault.guarantee, fault.kill, fault.outage, recovery, fault.limit, fault.detail
+        fault.name,
+        number,
+        injected,
+        ended,
+        seen,
+        fault.guarantee,
+        fault.kill,
+        fault.outage,
+        recovery,
+        fault.limit,
+        fault.detail,
     )
     scene.ledger.append(done)
     return done
@@ -123,7 +140,8 @@ def _wait_for_new(scene: Scene, events: int) -> None:
 
 
 def _wait_recovered(scene: Scene, fault: Fault) -> None:
-    """New decisions and commits in every partition, documents of what was decided by now, and what the fault asks for."""
+    """New decisions and commits in every partition, documents of what was decided by now, and what the fault asks
+    for."""
     deadline = time.monotonic() + RECOVERED_SECONDS
     source, decided = scene.confirmed(), scene.positions.ends(scene.app.decisions_topic, PARTITIONS)
     seen: dict[str, Mapping[int, int]] = {}
@@ -136,8 +154,18 @@ def _wait_recovered(scene: Scene, fault: Fault) -> None:
     def left() -> float:
         return max(deadline - time.monotonic(), 1.0)
 
-    wait_until(moved_on, left(), lambda: f"positions {seen} do not pass {source} and {decided}; {scene.owners()}; {scene.tails()}", poll_seconds=LOOK_SECONDS)
-    wait_until(fault.is_recovered, left(), lambda: f"{fault.name} is not over: {scene.owners()}; {scene.tails()}", poll_seconds=LOOK_SECONDS)
+    wait_until(
+        moved_on,
+        left(),
+        lambda: f"positions {seen} do not pass {source} and {decided}; {scene.owners()}; {scene.tails()}",
+        poll_seconds=LOOK_SECONDS,
+    )
+    wait_until(
+        fault.is_recovered,
+        left(),
+        lambda: f"{fault.name} is not over: {scene.owners()}; {scene.tails()}",
+        poll_seconds=LOOK_SECONDS,
+    )
 
 
 def _end(scene: Scene, stopped: list[str]) -> tuple[dict[int, int], list[Source]]:
@@ -165,7 +193,8 @@ def _end(scene: Scene, stopped: list[str]) -> tuple[dict[int, int], list[Source]
 
 
 def _look_who_works(scene: Scene, before: Mapping[str, int]) -> None:
-    """Each worker with what it finished since. One that has no partition has none to be had: there are more than workers."""
+    """Each worker with what it finished since. One that has no partition has none to be had: there are more than
+    workers."""
 
     def moved() -> bool:
         return all(worker.finished() != before[worker.name] for worker in scene.workers)
@@ -176,7 +205,9 @@ def _look_who_works(scene: Scene, before: Mapping[str, int]) -> None:
         pass  # the judge says who
     for worker in scene.workers:
         now = worker.finished()
-        finished = now - before[worker.name] if now >= before[worker.name] else now  # started again meanwhile: it counts from 0
+        finished = (
+            now - before[worker.name] if now >= before[worker.name] else now
+        )  # started again meanwhile: it counts from 0
         scene.ledger.append(Worked(worker.name, len(worker.partitions(scene.app.topic)), finished, time.monotonic()))
 
 
@@ -192,4 +223,9 @@ def _drain(scene: Scene) -> None:
         indexed = scene.indexed()
         return all(indexed.get(p, 0) >= end for p, end in decided.items())
 
-    wait_until(is_drained, DRAIN_SECONDS, lambda: f"positions {scene.look_at_commits()}; {scene.owners()}; {scene.tails()}", poll_seconds=LOOK_SECONDS)
+    wait_until(
+        is_drained,
+        DRAIN_SECONDS,
+        lambda: f"positions {scene.look_at_commits()}; {scene.owners()}; {scene.tails()}",
+        poll_seconds=LOOK_SECONDS,
+    )

@@ -23,7 +23,8 @@ class Cluster:
     """Real services in a folder of their own. start, kill, restart, close."""
 
     def __init__(self, cache: Path, progress: Progress, *, folder: Path | None = None) -> None:
-        """cache: where the programs are kept. folder: for state, data and logs; by default one that is removed by `close`."""
+        """cache: where the programs are kept. folder: for state, data and logs; by default one that is removed by
+        `close`."""
         self._cache, self._progress = cache, progress
         self._temporary = tempfile.TemporaryDirectory(prefix="headrace-faults-", ignore_cleanup_errors=True)
         self.folder = folder or Path(self._temporary.name)
@@ -74,8 +75,14 @@ class Cluster:
 
     def _start(self, *, kafka: bool, elasticsearch: bool) -> None:
         status = services.start(
-            self.folder, kafka=kafka, elasticsearch=elasticsearch, brokers=BROKERS, short_start=True, cache=self._cache, progress=self._progress
-        )  # fmt: skip
+            self.folder,
+            kafka=kafka,
+            elasticsearch=elasticsearch,
+            brokers=BROKERS,
+            short_start=True,
+            cache=self._cache,
+            progress=self._progress,
+        )
         if status.kafka is not None and len(status.kafka.split(",")) == BROKERS:
             self._addresses = sorted(status.kafka.split(","))
         if status.elasticsearch is not None:

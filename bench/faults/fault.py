@@ -1,11 +1,11 @@
 """What a fault is. Each strikes in mid-work and is only counted once somebody has seen it.
 
-    prepare       bring about what the fault needs; no part of it
-    inject        do the harm
-    is_seen       whether a client, or the group, has noticed
-    heal          undo it, where that is somebody's work
-    is_recovered  what must be true afterwards, beside new decisions and commits in every partition
-    guarantee     "once": nothing was broken off, so no decision may be written twice; "at least once": repeats are allowed
+prepare       bring about what the fault needs; no part of it
+inject        do the harm
+is_seen       whether a client, or the group, has noticed
+heal          undo it, where that is somebody's work
+is_recovered  what must be true afterwards, beside new decisions and commits in every partition
+guarantee     "once": nothing was broken off, so no decision may be written twice; "at least once": repeats are allowed
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,17 @@ from bench.faults.scene import PARTITIONS, Scene
 
 
 class Fault:
-    """A row. concerned: partitions whose new decisions are waited for; found out by `prepare`. detail: for the report."""
+    """A row. concerned: partitions whose new decisions are waited for; found out by `prepare`. detail: for the
+    report."""
 
     name: ClassVar[str]
     guarantee: ClassVar[Guarantee] = "at least once"
     kill: ClassVar[bool] = False
     outage: ClassVar[bool] = False
     limit: ClassVar[float | None] = None
-    by_index: ClassVar[bool] = False  # recovery is measured from healing to documents, not from the injection to decisions
+    by_index: ClassVar[bool] = (
+        False  # recovery is measured from healing to documents, not from the injection to decisions
+    )
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

@@ -7,17 +7,23 @@ from typing import Any
 
 from bench.faults.scene import Ground
 from bench.texts import read_texts
-from headrace.training.from_file import TrainingOrder, train
+from headrace.training.from_file import TrainingRequest, train
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
 
 
 def ground_for(
-    wiring: Wiring, app: Application, data: Path | None, folder: Path, *, events_per_second: float, progress: Callable[[str, int, int], None]
+    wiring: Wiring,
+    app: Application,
+    data: Path | None,
+    folder: Path,
+    *,
+    events_per_second: float,
+    progress: Callable[[str, int, int], None],
 ) -> Ground:
-    """app: its champion decides; where it has none, one is trained from its corpus, for the campaign alone. data: a CSV file
-    with a column text; None takes the corpus. Raises ConfigError where there is neither."""
+    """app: its champion decides; where it has none, one is trained from its corpus, for the campaign alone. data: a
+    CSV file with a column text; None takes the corpus. Raises ConfigError where there is neither."""
     source = data or app.corpus
     if source is None:
         raise ConfigError(f"{app.name} has no corpus to take texts from: give --data a CSV file with a column text")
@@ -27,7 +33,9 @@ def ground_for(
     return Ground(app.heads, texts, manifest, blobs, folder, cache, cache / "services", events_per_second)
 
 
-def _release(wiring: Wiring, app: Application, progress: Callable[[str, int, int], None]) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
+def _release(
+    wiring: Wiring, app: Application, progress: Callable[[str, int, int], None]
+) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
     registry = wiring.registry()
     version = registry.champion(app.name)
     if version is not None:
@@ -35,5 +43,5 @@ def _release(wiring: Wiring, app: Application, progress: Callable[[str, int, int
         return manifest, {file["sha256"]: registry.blob(file["sha256"]) for file in manifest["files"].values()}
     if app.corpus is None:
         raise ConfigError(f"there is no model {app.name}: run `headrace train {app.name} --data FILE --register` first")
-    trained = train(wiring, registry, app, TrainingOrder(data=app.corpus), progress)
+    trained = train(wiring, registry, app, TrainingRequest(data=app.corpus), progress)
     return trained.manifest, trained.blobs

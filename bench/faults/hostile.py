@@ -8,7 +8,13 @@ from typing import Final
 SOURCE_MAX_BYTES: Final = 1_000_000  # below the topic's limit of 1,048,588 with the record's frame
 HUGE_EVERY: Final = 250  # of a kind that is huge: 100,000 records would be gigabytes otherwise
 PLANES: Final = tuple(range(17))
-DEEP: Final[tuple[int, ...]] = (*range(246, 258), 500, 1_100, 5_000, 50_000)  # some parsers and writers of JSON end at 254, others at 1,024
+DEEP: Final[tuple[int, ...]] = (
+    *range(246, 258),
+    500,
+    1_100,
+    5_000,
+    50_000,
+)  # some parsers and writers of JSON end at 254, others at 1,024
 WORDS: Final = ("where is my order", "refund please", "card declined", "why was i charged twice", "cancel it")
 OVERLONG: Final = (b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf")
 SURROGATES: Final = (b"\xed\xa0\x80", b"\xed\xbf\xbf")
@@ -17,7 +23,8 @@ Make = Callable[[random.Random, int], bytes | None]
 
 
 def hostile_records(count: int, seed: int) -> Iterator[tuple[str, bytes | None]]:
-    """`count` records as (kind, value), all kinds in turn; the same for the same seed. None: a record without a value."""
+    """`count` records as (kind, value), all kinds in turn; the same for the same seed. None: a record without a
+    value."""
     rng = random.Random(seed)
     kinds = list(KINDS.items())
     for number in range(count):
@@ -40,7 +47,14 @@ def _good(rng: random.Random, _: int) -> bytes:
 def _broken_json(rng: random.Random, _: int) -> bytes:
     whole = _good(rng, 0)
     at = rng.randrange(1, len(whole))
-    return rng.choice((whole[:at], whole[:at] + rng.choice(b'{}[]",:').to_bytes(1, "big") + whole[at:], whole + whole, whole.replace(b'"', b"'")))
+    return rng.choice(
+        (
+            whole[:at],
+            whole[:at] + rng.choice(b'{}[]",:').to_bytes(1, "big") + whole[at:],
+            whole + whole,
+            whole.replace(b'"', b"'"),
+        )
+    )
 
 
 def _noise(rng: random.Random, _: int) -> bytes:
@@ -53,11 +67,14 @@ def _invalid_utf8(rng: random.Random, _: int) -> bytes:
 
 
 def _other_encoding(rng: random.Random, _: int) -> bytes:
-    return json.dumps({"text": f"{_text(rng)} größer 退款"}, ensure_ascii=False).encode(rng.choice(("utf-16", "utf-32", "utf-8-sig", "gb18030")))
+    return json.dumps({"text": f"{_text(rng)} größer 退款"}, ensure_ascii=False).encode(
+        rng.choice(("utf-16", "utf-32", "utf-8-sig", "gb18030"))
+    )
 
 
 def _huge(rng: random.Random, number: int) -> bytes:
-    """Now and then up to the limit of the topic, else some kilobytes; in words, in one word, or as a field beside the text."""
+    """Now and then up to the limit of the topic, else some kilobytes; in words, in one word, or as a field beside the
+    text."""
     size = SOURCE_MAX_BYTES if number % HUGE_EVERY == 0 else rng.randrange(2_000, 20_000)
     how = rng.randrange(4)
     if how == 0:
@@ -71,7 +88,9 @@ def _deep(rng: random.Random, number: int) -> bytes:
     depth = rng.choice(DEEP[:-1]) if number % HUGE_EVERY else DEEP[-1]
     opening, closing = rng.choice(((b"[", b"]"), (b'{"a":', b"}")))
     inner = opening * depth + b"1" + closing * depth
-    return rng.choice((inner, b'{"text": ' + inner + b"}", b'{"text": "' + _text(rng).encode() + b'", "deep": ' + inner + b"}"))
+    return rng.choice(
+        (inner, b'{"text": ' + inner + b"}", b'{"text": "' + _text(rng).encode() + b'", "deep": ' + inner + b"}")
+    )
 
 
 def _controls(rng: random.Random, _: int) -> bytes:
@@ -83,14 +102,22 @@ def _controls(rng: random.Random, _: int) -> bytes:
 
 def _nul(rng: random.Random, _: int) -> bytes:
     return rng.choice(
-        (_dumps({"text": f"{_text(rng)}\0 end"}), b'{"text": "a\0b"}', b"\0" * 40, _dumps({"text": "\0"}), _dumps({"te\0xt": 1, "text": _text(rng), "x\0": "\0"}))
+        (
+            _dumps({"text": f"{_text(rng)}\0 end"}),
+            b'{"text": "a\0b"}',
+            b"\0" * 40,
+            _dumps({"text": "\0"}),
+            _dumps({"te\0xt": 1, "text": _text(rng), "x\0": "\0"}),
+        )
     )
 
 
 def _planes(rng: random.Random, _: int) -> bytes:
     """Characters of all seventeen planes, noncharacters and unassigned ones with them."""
     low = [rng.randrange(0x20, 0xFFFE) for _ in PLANES]
-    text = "".join(chr(plane * 0x10000 + at) for plane, at in zip(PLANES, low, strict=True) if plane or not 0xD800 <= at <= 0xDFFF)
+    text = "".join(
+        chr(plane * 0x10000 + at) for plane, at in zip(PLANES, low, strict=True) if plane or not 0xD800 <= at <= 0xDFFF
+    )
     return json.dumps({"text": f"{_text(rng)} {text}"}, ensure_ascii=rng.random() < 0.5).encode()
 
 
@@ -101,7 +128,14 @@ def _lone_surrogate(rng: random.Random, _: int) -> bytes:
 
 def _wrong_types(rng: random.Random, _: int) -> bytes:
     wrong: object = rng.choice((None, True, 17, -0.0, 1e308, 2**70, [], {}, ["text"], {"text": "x"}, [[]]))
-    return rng.choice((_dumps({"text": wrong}), _dumps(wrong), _dumps([{"text": _text(rng)}]), _dumps({"text": _text(rng), "at": wrong, "conversation_id": wrong})))
+    return rng.choice(
+        (
+            _dumps({"text": wrong}),
+            _dumps(wrong),
+            _dumps([{"text": _text(rng)}]),
+            _dumps({"text": _text(rng), "at": wrong, "conversation_id": wrong}),
+        )
+    )
 
 
 def _odd_numbers(rng: random.Random, _: int) -> bytes:
@@ -110,12 +144,33 @@ def _odd_numbers(rng: random.Random, _: int) -> bytes:
 
 
 def _odd_times(rng: random.Random, _: int) -> bytes:
-    times = ("0000-00-00", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z", "yesterday", "", "1e400", "+1000000-01-01", "2026-11-24T25:61:61Z")
+    times = (
+        "0000-00-00",
+        "9999-12-31T23:59:59Z",
+        "2026-02-30T00:00:00Z",
+        "yesterday",
+        "",
+        "1e400",
+        "+1000000-01-01",
+        "2026-11-24T25:61:61Z",
+    )
     return _dumps({"text": _text(rng), "at": rng.choice((*times, -1, 1e18, -1e18, 253402300800000))})
 
 
 def _empty(rng: random.Random, _: int) -> bytes:
-    return rng.choice((b"", b" ", b"{}", b"[]", b"null", b'""', b'{"text": ""}', b'{"text": " \\n\\t "}', '{"text": "\u200b\u2060"}'.encode()))
+    return rng.choice(
+        (
+            b"",
+            b" ",
+            b"{}",
+            b"[]",
+            b"null",
+            b'""',
+            b'{"text": ""}',
+            b'{"text": " \\n\\t "}',
+            '{"text": "\u200b\u2060"}'.encode(),
+        )
+    )
 
 
 def _no_value(_rng: random.Random, _: int) -> None:
@@ -123,11 +178,22 @@ def _no_value(_rng: random.Random, _: int) -> None:
 
 
 def _doubled_fields(rng: random.Random, _: int) -> bytes:
-    return f'{{"text": 1, "text": "{_text(rng)}", "id": "x", "labels": {{"intent": 3}}, "extra": {{"extra": []}}, "__proto__": {{}}}}'.encode()
+    twice = f'"text": 1, "text": "{_text(rng)}"'
+    ours = '"id": "x", "labels": {"intent": 3}, "extra": {"extra": []}, "__proto__": {}'
+    return f"{{{twice}, {ours}}}".encode()
 
 
 def _markup(rng: random.Random, _: int) -> bytes:
-    texts = ("<script>alert(1)</script>", "'; DROP TABLE decisions; --", "${jndi:ldap://x}", "%s%n%x", "../../etc/passwd", "\u202egnp.exe", "{{7*7}}", "\ufeff\ufffe")
+    texts = (
+        "<script>alert(1)</script>",
+        "'; DROP TABLE decisions; --",
+        "${jndi:ldap://x}",
+        "%s%n%x",
+        "../../etc/passwd",
+        "\u202egnp.exe",
+        "{{7*7}}",
+        "\ufeff\ufffe",
+    )
     return _dumps({"text": f"{rng.choice(texts)} {_text(rng)}", rng.choice(texts): rng.choice(texts)})
 
 

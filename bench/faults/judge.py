@@ -41,11 +41,13 @@ class Verdict:
 def judge(
     ledger: Sequence[Entry], store_ids: Iterable[Source], log_ends: Mapping[int, int], *, seed: int, least: Least
 ) -> Verdict:
-    """ledger: in the order of arrival. store_ids: the source event of every document in the store, one for each document.
-    log_ends: partition of the application's topic to the offset after its last event; its offsets have no gaps.
+    """ledger: in the order of arrival. store_ids: the source event of every document in the store, one for each
+    document. log_ends: partition of the application's topic to the offset after its last event; its offsets have no
+    gaps.
 
-    An event that stands in the log counts, also where the producer never heard of its confirmation; one that was confirmed
-    and is not in the log is lost as well. Repeats in the decisions topic are allowed after a hard fault and counted.
+    An event that stands in the log counts, also where the producer never heard of its confirmation; one that was
+    confirmed and is not in the log is lost as well. Repeats in the decisions topic are allowed after a hard fault and
+    counted.
     """
     sent = [entry for entry in ledger if isinstance(entry, Sent)]
     decided = [entry for entry in ledger if isinstance(entry, Decided)]
@@ -147,14 +149,18 @@ def _slow(seen: Sequence[FaultDone]) -> list[str]:
     return found
 
 
-def _repeats_after_clean_faults(done: Sequence[FaultDone], left: Sequence[Left], repeats: Sequence[Decided]) -> list[str]:
+def _repeats_after_clean_faults(
+    done: Sequence[FaultDone], left: Sequence[Left], repeats: Sequence[Decided]
+) -> list[str]:
     """Not where a process left by itself meanwhile: then something was broken off, though not by the fault."""
     found = []
     for each in done:
         count = _repeats_of(each, repeats)
         undisturbed = not any(each.injected <= one.at <= each.ended for one in left)
         if each.guarantee == "once" and count and undisturbed:
-            found.append(f"{each.name} (fault {each.number}): {count} decisions repeated, though nothing was broken off")
+            found.append(
+                f"{each.name} (fault {each.number}): {count} decisions repeated, though nothing was broken off"
+            )
     return found
 
 

@@ -46,9 +46,9 @@ class Committed:
 class FaultDone:
     """A fault from its injection to its end.
 
-    name: of its row. injected, ended: times. kill, outage: whether a process of ours, or a service, was ended. recovery:
-    seconds from the injection to a new decision in each of the partitions concerned; None where none came. limit: what
-    recovery may be at most; None where nothing is promised.
+    name: of its row. injected, ended: times. kill, outage: whether a process of ours, or a service, was ended.
+    recovery: seconds from the injection to a new decision in each of the partitions concerned; None where none came.
+    limit: what recovery may be at most; None where nothing is promised.
     """
 
     kind: ClassVar[str] = "fault"

@@ -8,7 +8,8 @@ LEAST_WORKERS, MOST_WORKERS = 2, 4
 
 
 class WorkerKilled(Fault):
-    """kill -9; the group must notice by itself and hand the partitions to those who live. Only then a new one starts."""
+    """kill -9; the group must notice by itself and hand the partitions to those who live. Only then a new one
+    starts."""
 
     name = "worker killed"
     kill = True

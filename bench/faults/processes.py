@@ -30,8 +30,15 @@ class HeadraceProcess:
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, instance: str = "", command: Sequence[str] = COMMAND
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        instance: str = "",
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         self.name, self.instance = name, instance
         self._folder = folder
         self._command = [*command, *arguments]
@@ -49,8 +56,11 @@ class HeadraceProcess:
             self._process = subprocess.Popen(
                 self._command,
                 env={**self._environment, "HEADRACE_METRICS_PORT": str(self._port)},
-                cwd=self._folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         self.is_wanted = True
 
     @property
@@ -92,7 +102,11 @@ class HeadraceProcess:
     def wait_ready(self) -> float:
         """Wait until it says that it is ready; returns the seconds. Raises TimedOut."""
         started = time.monotonic()
-        wait_until(lambda: self.is_ready() or not self.is_alive, READY_SECONDS, lambda: f"{self.name} is not ready: {self.tail()}")
+        wait_until(
+            lambda: self.is_ready() or not self.is_alive,
+            READY_SECONDS,
+            lambda: f"{self.name} is not ready: {self.tail()}",
+        )
         if not self.is_alive:
             raise TimedOut(f"{self.name} left with code {self.code} while starting: {self.tail()}")
         return time.monotonic() - started

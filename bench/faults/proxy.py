@@ -15,8 +15,8 @@ HOP_BY_HOP = ("connection", "transfer-encoding", "content-length", "content-enco
 
 
 class StoreProxy:
-    """Listens at `url`, passes on to `target`. In mode "partial" every second document of a bulk is refused with 429; in
-    mode "gone" no request is answered.
+    """Listens at `url`, passes on to `target`. In mode "partial" every second document of a bulk is refused with 429;
+    in mode "gone" no request is answered.
 
     refused: requests refused so far, as a whole or in part. broken: requests that found nobody at the target.
     """
@@ -34,7 +34,9 @@ class StoreProxy:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def forward(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         """The target's answer: status, headers, body. Raises OSError where nobody answers."""
         place = urlsplit(self.target)
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=REQUEST_SECONDS)
@@ -69,7 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         # plain bodies only: the proxy reads and rewrites them
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "accept-encoding")}
+        headers = {
+            name: value for name, value in self.headers.items() if name.lower() not in ("host", "accept-encoding")
+        }
         is_bulk = urlsplit(self.path).path.endswith("/_bulk")
         mode = self.proxy.mode if is_bulk or self.proxy.mode == "gone" else "pass"
         try:
@@ -77,7 +81,11 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ConnectionAbortedError("the store is gone")
             if mode in ("429", "503"):
                 self.proxy.refused += 1
-                self._answer(int(mode), [("Content-Type", "application/json")], json.dumps({"error": REFUSAL, "status": int(mode)}).encode())
+                self._answer(
+                    int(mode),
+                    [("Content-Type", "application/json")],
+                    json.dumps({"error": REFUSAL, "status": int(mode)}).encode(),
+                )
             elif mode == "partial":
                 self._answer(*self._partly(headers, body))
             else:

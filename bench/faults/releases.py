@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 
 from connectors.ports import Publisher
 from connectors.registry import FolderRegistry
-from streams.topics import RELEASES
+from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, format_time
 
@@ -64,7 +64,7 @@ class ReleaseShelf:
             by="faults",
             at=format_time(now_ms),
         )
-        publisher.send(RELEASES, release.encode(), self._model.encode())
+        publisher.send(RELEASES_TOPIC, release.encode(), self._model.encode())
         publisher.flush()
 
     def _give_it_a_file_of_its_own(self, manifest: dict[str, Any], blobs: dict[str, bytes]) -> None:

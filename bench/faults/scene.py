@@ -21,7 +21,7 @@ from bench.faults.waiting import wait_until
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from headrace.wiring import INDEXER_GROUP, WORKER_GROUP
 from streams.application import Application, HeadSpec
-from streams.topics import ALERTS
+from streams.topics import ALERTS_TOPIC
 
 NAME = "faults"  # of the application, and so of its model, topics and groups: the cluster is the campaign's own
 PARTITIONS = 6
@@ -32,9 +32,9 @@ SUPERVISE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a campaign is run with. texts: any number of texts, sent over and over with a number. manifest, blobs: a release
-    that answers them, as `models.bundle.pack` gives it. command: how the product's command line is called. cache: of the
-    product's encoder graphs; services_cache: of the services' programs."""
+    """What a campaign is run with. texts: any number of texts, sent over and over with a number. manifest, blobs: a
+    release that answers them, as `models.bundle.pack` gives it. command: how the product's command line is called.
+    cache: of the product's encoder graphs; services_cache: of the services' programs."""
 
     heads: Sequence[HeadSpec]
     texts: Sequence[str]
@@ -119,7 +119,12 @@ class Scene:
 
     def wait_all_owned(self) -> None:
         """Wait until the group has settled. Raises TimedOut."""
-        wait_until(self.all_owned, SETTLE_SECONDS, lambda: f"partitions are not shared out: {self.owners()}; {self.tails()}", poll_seconds=0.3)
+        wait_until(
+            self.all_owned,
+            SETTLE_SECONDS,
+            lambda: f"partitions are not shared out: {self.owners()}; {self.tails()}",
+            poll_seconds=0.3,
+        )
 
     def confirmed(self) -> dict[int, int]:
         """Partition to the offset after the last event known to be in the log."""
@@ -135,10 +140,13 @@ class Scene:
         return [entry for entry in self.ledger.entries(start) if isinstance(entry, Decided)]
 
     def look_at_commits(self) -> dict[int, int]:
-        """The workers' positions, and into the ledger with them, once all decisions that stood there by then are read."""
+        """The workers' positions, and into the ledger with them, once all decisions that stood there by then are
+        read."""
         found = self.positions.committed(self.worker_group, self.app.topic, PARTITIONS)
         ends = self.positions.ends(self.app.decisions_topic, PARTITIONS)
-        wait_until(lambda: self.decisions.has_read(ends), SETTLE_SECONDS, lambda: f"decisions up to {ends} were not read")
+        wait_until(
+            lambda: self.decisions.has_read(ends), SETTLE_SECONDS, lambda: f"decisions up to {ends} were not read"
+        )
         now = time.monotonic()
         for partition, offset in found.items():
             self.ledger.append(Committed(partition, offset, now))
@@ -151,8 +159,13 @@ class Scene:
     def tell(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the product to its end."""
         return subprocess.run(
-            [*COMMAND, *arguments], env=self._environment(), cwd=self.ground.folder, capture_output=True, text=True, timeout=SETTLE_SECONDS
-        )  # fmt: skip
+            [*COMMAND, *arguments],
+            env=self._environment(),
+            cwd=self.ground.folder,
+            capture_output=True,
+            text=True,
+            timeout=SETTLE_SECONDS,
+        )
 
     def tails(self) -> str:
         """The ends of all logs."""
@@ -200,9 +213,17 @@ class Scene:
         self._closing.callback(self.publisher.close)
         hear = decision_listener(self.ledger, self.epoch)
         self.decisions = TopicFollower(config, self.app.decisions_topic, PARTITIONS, hear)
-        self.alerts = TopicFollower(config, ALERTS, 1, lambda message: self.heard_alerts.append(message.value() or b""))
+        self.alerts = TopicFollower(
+            config, ALERTS_TOPIC, 1, lambda message: self.heard_alerts.append(message.value() or b"")
+        )
         self.loader = Loader(
-            config, self.app.topic, self.ground.texts, self.ledger, keys=KEYS, per_second=self.ground.events_per_second, seed=self.seed
+            config,
+            self.app.topic,
+            self.ground.texts,
+            self.ledger,
+            keys=KEYS,
+            per_second=self.ground.events_per_second,
+            seed=self.seed,
         )
         for part in (self.decisions, self.alerts):
             part.start()
@@ -216,7 +237,9 @@ class Scene:
             for process in [*self.workers, self.indexer]:
                 if process.is_wanted and not process.is_alive and not self._ending.is_set():
                     self.ledger.append(Left(process.name, process.code or 0, process.tail()[-400:], time.monotonic()))
-                    self.say(f"{process.name} left with code {process.code}, starting it again: {process.tail()[-300:]}")
+                    self.say(
+                        f"{process.name} left with code {process.code}, starting it again: {process.tail()[-300:]}"
+                    )
                     process.start()
 
     def _end_processes(self) -> None:
@@ -228,7 +251,9 @@ class Scene:
     def _process(self, name: str, role: str, *, instance: str = "") -> HeadraceProcess:
         arguments = [role, str(self._toml()), "--from-beginning"]
         command = self.ground.command if role == "worker" else COMMAND
-        return HeadraceProcess(name, arguments, self._environment(), self.ground.folder, instance=instance, command=command)
+        return HeadraceProcess(
+            name, arguments, self._environment(), self.ground.folder, instance=instance, command=command
+        )
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
@@ -250,5 +275,7 @@ class Scene:
         app = self.app
         heads = "".join(f'[[heads]]\nname = "{head.name}"\ncolumn = "{head.column}"\n' for head in app.heads)
         self._toml().write_text(
-            f'name = "{app.name}"\ntopic = "{app.topic}"\npartitions = {app.partitions}\n[source]\ntext = "/text"\n{heads}', encoding="utf-8"
+            f'name = "{app.name}"\ntopic = "{app.topic}"\npartitions = {app.partitions}\n[source]\ntext = '
+            f'"/text"\n{heads}',
+            encoding="utf-8",
         )

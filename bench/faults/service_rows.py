@@ -44,8 +44,8 @@ class BrokerKilled(Fault):
 
 
 class StoreDown(Fault):
-    """Elasticsearch is killed, and nobody meets it for 20 s. It starts again within that time, as its start takes long; until
-    the time is over the proxy, which everybody goes through, is as gone as it was."""
+    """Elasticsearch is killed, and nobody meets it for 20 s. It starts again within that time, as its start takes
+    long; until the time is over the proxy, which everybody goes through, is as gone as it was."""
 
     name = "store down"
     outage = True
@@ -108,7 +108,9 @@ class ReleasePromoted(Fault):
         self.detail = f"{shelf.champion} to {self._version}"
         done = self.scene.tell("models", "promote", f"{NAME}@{self._version}", "--json")
         if done.returncode or not orjson.loads(done.stdout)["announced"]:
-            raise HeadraceError(f"models promote {NAME}@{self._version} failed ({done.returncode}): {done.stdout} {done.stderr[-300:]}")
+            raise HeadraceError(
+                f"models promote {NAME}@{self._version} failed ({done.returncode}): {done.stdout} {done.stderr[-300:]}"
+            )
 
     def is_seen(self) -> bool:
         """Whether all workers serve it, and every partition has decisions of it."""
@@ -135,7 +137,9 @@ class BrokenReleaseAnnounced(Fault):
     def is_seen(self) -> bool:
         """Whether an alert names it."""
         alerts = [orjson.loads(value) for value in self.scene.heard_alerts[self._alerts :]]
-        return any(alert["rule"] == "release_refused" and f"{NAME}@{self._version}" in alert["summary"] for alert in alerts)
+        return any(
+            alert["rule"] == "release_refused" and f"{NAME}@{self._version}" in alert["summary"] for alert in alerts
+        )
 
     def heal(self) -> None:
         """Announce the champion, as an operator would."""

@@ -23,11 +23,24 @@ T = TypeVar("T")
 
 
 class Loader:
-    """Sends texts with keys at a steady rate, from a thread of its own. Only what the broker confirms goes to the ledger."""
+    """Sends texts with keys at a steady rate, from a thread of its own. Only what the broker confirms goes to the
+    ledger."""
 
-    def __init__(self, config: Config, topic: str, texts: Sequence[str], ledger: Ledger, *, keys: int, per_second: float, seed: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        topic: str,
+        texts: Sequence[str],
+        ledger: Ledger,
+        *,
+        keys: int,
+        per_second: float,
+        seed: int,
+    ) -> None:
         # idempotent: a retry neither doubles nor reorders, so the log's order is the order of sending
-        self._producer = Producer({**config, "enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": int(CONFIRM_SECONDS * 1000)})
+        self._producer = Producer(
+            {**config, "enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": int(CONFIRM_SECONDS * 1000)}
+        )
         self._topic, self._texts, self._ledger = topic, texts, ledger
         self._keys = [f"customer-{number}" for number in range(keys)]
         self._pause = 1.0 / per_second
@@ -59,7 +72,9 @@ class Loader:
         due = time.monotonic()
         while not self._stopping.is_set():
             self._send(self._rng.choice(self._keys))
-            due = max(due + self._pause, time.monotonic() - 1.0)  # what a slow second lost is caught up, a slow minute is not
+            due = max(
+                due + self._pause, time.monotonic() - 1.0
+            )  # what a slow second lost is caught up, a slow minute is not
             while (left := due - time.monotonic()) > 0 and not self._stopping.is_set():
                 self._producer.poll(left)
             self._producer.poll(0)
@@ -134,7 +149,8 @@ def decision_listener(ledger: Ledger, epoch: str) -> Callable[[Message], None]:
 
 
 def source_of(identity: str, epoch: str) -> Source:
-    """Partition and offset in a decision's id, `topic@epoch-partition-offset`; an id of another epoch gives (-1, -1)."""
+    """Partition and offset in a decision's id, `topic@epoch-partition-offset`; an id of another epoch gives (-1,
+    -1)."""
     place, partition, offset = identity.rsplit("-", 2)
     return (int(partition), int(offset)) if place.endswith(f"@{epoch}") else (-1, -1)
 
@@ -185,7 +201,15 @@ class Positions:
 
 
 def _reader(config: Config, group: str = "headrace-faults-look") -> Consumer:
-    return Consumer({**config, "group.id": group, "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50})
+    return Consumer(
+        {
+            **config,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+        }
+    )
 
 
 def _patiently(ask: Callable[[], T], what: str) -> T:

@@ -13,7 +13,9 @@ from models.errors import ConnectorError
 def run(order: Order) -> None:
     """Until SIGTERM."""
     stop, classifier, config = stop_requested(), load_classifier(order), client_config(Wiring(load_settings()))
-    consumer = Consumer(config | {"group.id": order.group, "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+    consumer = Consumer(
+        config | {"group.id": order.group, "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+    )
     producer = Producer(config | {"acks": "all", "linger.ms": 5})
     failed: list[KafkaError] = []
 
@@ -29,9 +31,14 @@ def run(order: Order) -> None:
         texts = [str(orjson.loads(message.value() or b"{}")["text"]) for message in messages]
         for message, text, found in zip(messages, texts, classifier.classify_texts(texts), strict=True):
             value = answer(
-                order, found, text=text, key=message.key(), partition=message.partition() or 0,
-                offset=message.offset() or 0, at_ms=message.timestamp()[1],
-            )  # fmt: skip
+                order,
+                found,
+                text=text,
+                key=message.key(),
+                partition=message.partition() or 0,
+                offset=message.offset() or 0,
+                at_ms=message.timestamp()[1],
+            )
             producer.produce(order.output, value, message.key(), on_delivery=delivered)
         if producer.flush(30.0) or failed:
             raise ConnectorError(f"answers were not confirmed: {failed[:1]}")

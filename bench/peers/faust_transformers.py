@@ -67,9 +67,14 @@ def run(order: Order) -> None:
             text = str(orjson.loads(event.value)["text"])
             message = event.message
             value = answer(
-                order, decide(text), text=text, key=message.key, partition=message.partition,
-                offset=message.offset, at_ms=int(message.timestamp * 1000),
-            )  # fmt: skip
+                order,
+                decide(text),
+                text=text,
+                key=message.key,
+                partition=message.partition,
+                offset=message.offset,
+                at_ms=int(message.timestamp * 1000),
+            )
             await decisions.send(key=message.key, value=value)
 
     app.agent(texts)(classify)

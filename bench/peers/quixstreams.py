@@ -1,7 +1,7 @@
 """Quix Streams with the same session: its batching sink, whose batches end with each checkpoint, here every 256 texts.
 
-The sink is the one place where Quix Streams hands over more than one message without keeping state for each key; answers
-are produced from there and confirmed before the checkpoint commits.
+The sink is the one place where Quix Streams hands over more than one message without keeping state for each key;
+answers are produced from there and confirmed before the checkpoint commits.
 """
 
 from typing import Any
@@ -32,7 +32,13 @@ class Decide(BatchingSink):  # type: ignore[misc,unused-ignore]
             texts = [str(orjson.loads(item.value)["text"]) for item in items]
             for item, text, found in zip(items, texts, self._classifier.classify_texts(texts), strict=True):
                 value = answer(
-                    self._order, found, text=text, key=item.key, partition=batch.partition, offset=item.offset, at_ms=item.timestamp
+                    self._order,
+                    found,
+                    text=text,
+                    key=item.key,
+                    partition=batch.partition,
+                    offset=item.offset,
+                    at_ms=item.timestamp,
                 )
                 self._producer.produce(topic=self._order.output, key=item.key, value=value)
         if self._producer.flush(30.0):
@@ -45,7 +51,12 @@ def run(order: Order) -> None:
     config.pop("log_level")  # no setting of a connection
     connection = ConnectionConfig.from_librdkafka_dict({"bootstrap.servers": config.pop("bootstrap.servers")} | config)
     app = Application(
-        connection, consumer_group=order.group, auto_offset_reset="earliest", commit_every=BATCH_TEXTS, auto_create_topics=False, loglevel="WARNING"
+        connection,
+        consumer_group=order.group,
+        auto_offset_reset="earliest",
+        commit_every=BATCH_TEXTS,
+        auto_create_topics=False,
+        loglevel="WARNING",
     )
     topic = app.topic(order.topic, value_deserializer="bytes", key_deserializer="bytes")
     with app.get_producer() as producer:

@@ -1,8 +1,8 @@
 """The bare ONNX Runtime session in memory: no Kafka, no heads, no answers; tokenising included.
 
-The best of {one session of all threads, a session of one thread for each} x batches of {1, 16, 32} within windows of 1,024
-arrivals, of which texts of equal length are computed together; the two best are tried with the other windows too, up to what the
-engine holds at once, and the best with spinning threads as well.
+The best of {one session of all threads, a session of one thread for each} x batches of {1, 16, 32} within windows of
+1,024 arrivals, of which texts of equal length are computed together; the two best are tried with the other windows too,
+up to what the engine holds at once, and the best with spinning threads as well.
 """
 
 import itertools
@@ -24,10 +24,10 @@ from models.encoder.encoder import Encoder
 from models.encoder.length_batches import split_by_length
 from models.encoder.tokenization import TextTokenizer
 from streams.classify.release_swapper import load_release
-from streams.engine.buffer import Bounds
+from streams.engine.buffer import Limits
 
 BATCHES = (1, 16, 32)
-WINDOW, OTHER_WINDOWS = 1_024, (256, Bounds().max_events)  # the last: what the engine holds at once
+WINDOW, OTHER_WINDOWS = 1_024, (256, Limits().max_events)  # the last: what the engine holds at once
 REFINED = 2
 MAX_TEXTS = 40_000
 
@@ -62,9 +62,13 @@ class Session:
         options.intra_op_num_threads = shape.threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if shape.spinning else "0")
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # as the encoder: it is built fused
+        options.graph_optimization_level = (
+            ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        )  # as the encoder: it is built fused
         content = encoder.model_bytes()
-        self._sessions = [ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]) for _ in range(shape.sessions)]
+        self._sessions = [
+            ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]) for _ in range(shape.sessions)
+        ]
         self._pool = ThreadPoolExecutor(shape.sessions)
         self._tokenizer = TextTokenizer(encoder.tokenizer_json, max_tokens=encoder.max_tokens)
 
@@ -105,7 +109,9 @@ def shapes(threads: int) -> list[Shape]:
 def refined(found: Sequence[Measured]) -> list[Shape]:
     """The best of these with the other windows, and the very best with spinning threads."""
     best = sorted(found, key=lambda each: each.seconds / each.texts)[:REFINED]
-    return [replace(best[0].shape, spinning=True)] + [replace(each.shape, window=window) for each in best for window in OTHER_WINDOWS]
+    return [replace(best[0].shape, spinning=True)] + [
+        replace(each.shape, window=window) for each in best for window in OTHER_WINDOWS
+    ]
 
 
 def search(measure: Callable[[Shape], Measured], threads: int) -> list[Measured]:

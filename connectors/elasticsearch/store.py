@@ -1,8 +1,8 @@
 """The DecisionStore port on Elasticsearch 8.19 and later.
 
-    headrace-decisions-<app>      index template: strict mapping from the app's heads
-    decisions-<app>-YYYY.MM       an index per month of the source records' own time, so that a repeat meets its document
-    decisions-<app>, decisions    aliases for reading; writing through them is refused
+    headrace-decisions-<app>      index template: strict mapping from the app's heads decisions-<app>-YYYY.MM       an
+    index per month of the source records' own time, so that a repeat meets its document decisions-<app>, decisions
+    aliases for reading; writing through them is refused
 Beside `text` (Elasticsearch's standard analyzer, for Kibana) each document holds `words`: the same words that SQLite
 indexes (connectors/cjk.py), split at spaces only. Headrace searches those, and so finds the same in both stores.
 """
@@ -70,7 +70,9 @@ class ElasticsearchStore:
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
         """See the port. Heads of an older template stay. Raises StoreMismatch where what stands differs in kind."""
         with self._translated():
-            if self._client.indices.exists(index="decisions") and "decisions" in self._client.indices.get(index="decisions"):
+            if self._client.indices.exists(index="decisions") and "decisions" in self._client.indices.get(
+                index="decisions"
+            ):
                 raise StoreMismatch(f"{self._url} has an index named decisions; Headrace needs that name for an alias")
             for app, names in heads.items():
                 if not APP_NAME.fullmatch(app) or MONTH_INDEX.fullmatch(f"decisions-{app}"):
@@ -174,7 +176,11 @@ class ElasticsearchStore:
         """See the port: returns how many indices went. Touches only indices that Headrace made."""
         with self._translated():
             mappings = self._client.indices.get_mapping(index="decisions-*", allow_no_indices=True)
-            old = [name for name, each in mappings.items() if is_before(name, month) and schema_of(each["mappings"]) is not None]
+            old = [
+                name
+                for name, each in mappings.items()
+                if is_before(name, month) and schema_of(each["mappings"]) is not None
+            ]
             for name in old:
                 self._client.indices.delete(index=name, ignore_unavailable=True)
         self._checked.difference_update(old)
@@ -197,7 +203,8 @@ class ElasticsearchStore:
             pass
         if (schema_of(old) or 0) > SCHEMA_VERSION:
             raise StoreMismatch(
-                f"index template {name} was written by a newer Headrace (schema {schema_of(old)}, this one: {SCHEMA_VERSION})"
+                f"index template {name} was written by a newer Headrace (schema {schema_of(old)}, this one: "
+                f"{SCHEMA_VERSION})"
             )
         heads = list(dict.fromkeys([*old.get("properties", {}).get("labels", {}).get("properties", {}), *names]))
         mappings = mappings_for(heads)
@@ -205,7 +212,8 @@ class ElasticsearchStore:
             self._client.indices.put_index_template(
                 name=name,
                 index_patterns=[f"decisions-{app}-*"],
-                # Templates must not tie, and `decisions-a-*` also meets the indices of an app named a-b: the longer name wins.
+                # Templates must not tie, and `decisions-a-*` also meets the indices of an app named a-b: the longer
+                # name wins.
                 priority=500 + len(app),
                 template={
                     "settings": {
@@ -240,7 +248,8 @@ class ElasticsearchStore:
         there = self._client.indices.get_mapping(index=name)[name]["mappings"]
         if there.get("dynamic") != "strict":
             raise StoreMismatch(
-                f"index {name} takes any field (dynamic={there.get('dynamic', 'true')}), Headrace needs a strict mapping: "
+                f"index {name} takes any field (dynamic={there.get('dynamic', 'true')}), Headrace needs a strict "
+                f"mapping: "
                 "it was not made from Headrace's template; reindex it under another name and remove it"
             )
         missing = missing_fields(name, there.get("properties", {}), expected["properties"])
@@ -286,8 +295,11 @@ class ElasticsearchStore:
         return IndexReport(created, repeats, tuple(rejected))
 
     def _send_bulk(self, lines: Sequence[_Line]) -> tuple[list[Mapping[str, Any]], str]:
-        """One request: each document's result, and why some must wait. A whole request refused as busy is so for all."""
-        operations: list[Any] = [part for line in lines for part in (line.action, line.source)]  # bytes pass through as they are
+        """One request: each document's result, and why some must wait. A whole request refused as busy is so for
+        all."""
+        operations: list[Any] = [
+            part for line in lines for part in (line.action, line.source)
+        ]  # bytes pass through as they are
         try:
             items = self._client.bulk(operations=operations)["items"]
         except ApiError as error:
@@ -329,7 +341,9 @@ def _cause(error: ApiError) -> str:
     with_cause = error.body.get("error") if isinstance(error.body, Mapping) else None
     if isinstance(with_cause, Mapping):
         return f"{with_cause.get('type')}: {str(with_cause.get('reason'))[:300]}"
-    return "no reason given" if error.message == "None" else str(error.message)[:300]  # a HEAD request's answer has no body
+    return (
+        "no reason given" if error.message == "None" else str(error.message)[:300]
+    )  # a HEAD request's answer has no body
 
 
 def _verdict(result: Mapping[str, Any], url: str) -> str:
@@ -352,7 +366,9 @@ def _verdict(result: Mapping[str, Any], url: str) -> str:
 def _reason(result: Mapping[str, Any]) -> str:
     error = result.get("error") or {}
     inner = (error.get("caused_by") or {}).get("reason")
-    return f"{error.get('type', result['status'])}: {str(error.get('reason', ''))[:200]}" + (f" ({inner[:200]})" if inner else "")
+    return f"{error.get('type', result['status'])}: {str(error.get('reason', ''))[:200]}" + (
+        f" ({inner[:200]})" if inner else ""
+    )
 
 
 def _alias(app: str | None) -> str:

@@ -99,9 +99,9 @@ class KafkaAdmin:
         return {tp.partition: (first[tp].offset, last[tp].offset) for tp in sorted(partitions)}
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
-        """Partition to the offset of its first record of `time_ms` (milliseconds since 1970) or later, by the records' own
-        times; partitions without one are left out. Raises TopicMismatch; ConfigError on the embedded broker, which
-        cannot look up by time."""
+        """Partition to the offset of its first record of `time_ms` (milliseconds since 1970) or later, by the
+        records' own times; partitions without one are left out. Raises TopicMismatch; ConfigError on the embedded
+        broker, which cannot look up by time."""
         if self._epoch is not None:
             raise ConfigError("the embedded broker cannot look up by time: give offsets instead")
         partitions = [TopicPartition(topic, p) for p in self.offsets(topic)]
@@ -185,7 +185,11 @@ class KafkaAdmin:
             return {}
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         found = self._client.describe_configs(resources, config_filter="all")["topic"]
-        return {name: str(settings["cleanup.policy"]["value"]) for name, settings in found.items() if "cleanup.policy" in settings}
+        return {
+            name: str(settings["cleanup.policy"]["value"])
+            for name, settings in found.items()
+            if "cleanup.policy" in settings
+        }
 
 
 def _when_coordinated(call: Callable[[], Any]) -> Any:

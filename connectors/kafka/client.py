@@ -85,7 +85,8 @@ class KafkaPublisher:
         except KafkaTimeoutError as error:
             confirmed = sum(1 for future in pending if future.succeeded())
             raise BrokerUnavailable(
-                f"Kafka at {self._address} confirmed {confirmed} of {len(pending)} records within {timeout_seconds:.0f} s"
+                f"Kafka at {self._address} confirmed {confirmed} of {len(pending)} records within "
+                f"{timeout_seconds:.0f} s"
             ) from error
         failures = [future.exception for future in pending if future.failed()]
         if failures:
@@ -122,7 +123,9 @@ class KafkaPublisher:
             self._limits[topic] = self._topic_limit(topic)
         if size > self._limits[topic]:
             raise MessageError(
-                "too-large", f"record of {size} bytes exceeds {topic}'s max.message.bytes={self._limits[topic]}; raise it or cut the text"
+                "too-large",
+                f"record of {size} bytes exceeds {topic}'s max.message.bytes={self._limits[topic]}; raise it or "
+                f"cut the text",
             )
 
     def _topic_limit(self, topic: str) -> int:
@@ -234,7 +237,9 @@ class KafkaReader:
                 consumer.seek(tp, starts[tp.partition])
             yield consumer
         finally:
-            with contextlib.suppress(Exception):  # the work is done; a broker that is gone must not turn it into an error
+            with contextlib.suppress(
+                Exception
+            ):  # the work is done; a broker that is gone must not turn it into an error
                 consumer.close(autocommit=False, timeout_ms=2_000)
 
     def _poll(self, consumer: Any, seconds: float) -> Iterator[Record]:
@@ -261,7 +266,9 @@ class KafkaReader:
             log.warning("following %s: %s; waiting for it", topic, error)
             return True
         if now != epoch:
-            log.warning("topic %s was made again (epoch %s, before %s): following it from its beginning", topic, now, epoch)
+            log.warning(
+                "topic %s was made again (epoch %s, before %s): following it from its beginning", topic, now, epoch
+            )
             return False
         known = consumer.assignment()
         new = [tp for p in bounds if (tp := TopicPartition(topic, p)) not in known]

@@ -25,7 +25,8 @@ Client = TypeVar("Client")
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python is untyped
-    """kafka-python's manager that remembers why a connection failed: its bootstrap only logs that, and ends in a time-out."""
+    """kafka-python's manager that remembers why a connection failed: its bootstrap only logs that, and ends in a
+    time-out."""
 
     last_failure: Exception | None = None
     is_starting = True
@@ -92,16 +93,20 @@ class Connection:
         if isinstance(refusal, AccessDenied):
             return refusal
         return BrokerUnavailable(
-            f"something answers at {self.address}, but not as Kafka with {self.security.security_protocol} ({failures[-1]}); "
+            f"something answers at {self.address}, but not as Kafka with {self.security.security_protocol} "
+            f"({failures[-1]}); "
             "check HEADRACE_BROKER and the TLS and SASL settings"
         )
 
     def _probe(self, deadline: float) -> None:
-        """Fail at once where no address takes a connection, or TLS: the clients would try, and log, for the whole time."""
+        """Fail at once where no address takes a connection, or TLS: the clients would try, and log, for the whole
+        time."""
         for server in self.address.split(","):
             host, _, port = server.rpartition(":")
             if not host or not port.isdigit():
-                raise BrokerUnavailable(f"{server!r} is no broker address; HEADRACE_BROKER is kafka://host:port,host:port")
+                raise BrokerUnavailable(
+                    f"{server!r} is no broker address; HEADRACE_BROKER is kafka://host:port,host:port"
+                )
             left = max(0.1, deadline - time.monotonic())
             try:
                 with socket.create_connection((host.strip("[]"), int(port)), left) as connection:
@@ -110,7 +115,8 @@ class Connection:
                     return
             except ssl.SSLEOFError:
                 raise BrokerUnavailable(
-                    f"{server} closed the connection in the TLS handshake; is that its TLS port? see HEADRACE_TLS_CA_FILE, HEADRACE_TLS_BROKER"
+                    f"{server} closed the connection in the TLS handshake; is that its TLS port? see "
+                    f"HEADRACE_TLS_CA_FILE, HEADRACE_TLS_BROKER"
                 ) from None
             except ssl.SSLError as error:
                 raise AccessDenied(f"TLS with Kafka at {server} failed: {error}; see HEADRACE_TLS_CA_FILE") from error

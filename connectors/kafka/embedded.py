@@ -1,8 +1,8 @@
 """The embedded broker: librdkafka's mock cluster, inside the confluent-kafka wheel. In memory, gone at exit.
 
 It speaks Kafka's protocol over TCP to any process of the machine. A partition keeps about 5 MB or 100,000 records and
-drops the oldest without a word, so whoever loads it goes through `EmbeddedPublisher`, which refuses what would pass that.
-`HEADRACE_HOME/broker.json` tells other commands where it is.
+drops the oldest without a word, so whoever loads it goes through `EmbeddedPublisher`, which refuses what would pass
+that. `HEADRACE_HOME/broker.json` tells other commands where it is.
 """
 
 import contextlib
@@ -34,7 +34,8 @@ START_SECONDS = 10.0
 
 
 class EmbeddedBroker:
-    """One broker on 127.0.0.1, from `start` to `close`. epoch: 8 random hex digits for the ids of this run's records."""
+    """One broker on 127.0.0.1, from `start` to `close`. epoch: 8 random hex digits for the ids of this run's
+    records."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -95,7 +96,8 @@ def write_broker_file(home: Path, broker: EmbeddedBroker) -> None:
 
 
 def read_broker_file(home: Path) -> BrokerFile:
-    """Where the embedded broker runs. Raises BrokerUnavailable where none does (a file left by a dead one counts as none)."""
+    """Where the embedded broker runs. Raises BrokerUnavailable where none does (a file left by a dead one counts as
+    none)."""
     standing = _load_broker_file(home)
     if standing is None:
         raise BrokerUnavailable(
@@ -221,7 +223,9 @@ class EmbeddedPublisher:
         kept = self._kept[topic].values()
         most_bytes = max((each.size_bytes for each in kept), default=0)
         most_records = max((len(each.records) for each in kept), default=0)
-        return most_bytes + pending_bytes + size <= PARTITION_BYTES and most_records + pending_records < PARTITION_RECORDS
+        return (
+            most_bytes + pending_bytes + size <= PARTITION_BYTES and most_records + pending_records < PARTITION_RECORDS
+        )
 
     def _settle(self, timeout_seconds: float) -> None:
         pending, self._pending, self._pending_sums = self._pending, [], {}

@@ -10,15 +10,99 @@ from models.errors import ConnectorError, HeadraceError, MessageError
 
 # The broker is not there, is busy with itself, or did not answer in time: the same call may succeed a moment later.
 UNAVAILABLE = frozenset(
-    ["RetriableError", "InvalidMetadataError", "Cancelled", "KafkaConnectionError", "CorrelationIdError", "KafkaTimeoutError", "MetadataEmptyBrokerList", "NodeNotReadyError", "StaleMetadata", "TooManyInFlightRequests", "LeaderNotAvailableError", "NotLeaderForPartitionError", "RequestTimedOutError", "BrokerNotAvailableError", "ReplicaNotAvailableError", "StaleControllerEpochError", "NetworkExceptionError", "CoordinatorLoadInProgressError", "CoordinatorNotAvailableError", "NotCoordinatorError", "NotEnoughReplicasError", "NotEnoughReplicasAfterAppendError", "NotControllerError", "KafkaStorageError", "FetchSessionIdNotFoundError", "InvalidFetchSessionEpochError", "ListenerNotFoundError", "FencedLeaderEpochError", "UnknownLeaderEpochError", "StaleBrokerEpochError", "OffsetNotAvailableError", "PreferredLeaderNotAvailableError", "EligibleLeadersNotAvailableError", "ElectionNotNeededError", "UnstableOffsetCommitError", "ThrottlingQuotaExceededError", "QuotaViolationError", "ConcurrentTransactionsError", "FetchSessionTopicIdError", "ShareSessionNotFoundError", "InvalidShareSessionEpochError", "RebalanceInProgressError", "UnknownBrokerIdError", "NewLeaderElectedError", "BrokerIdNotRegisteredError", "UnknownProducerIdError", "OperationNotAttemptedError"]
+    [
+        "RetriableError",
+        "InvalidMetadataError",
+        "Cancelled",
+        "KafkaConnectionError",
+        "CorrelationIdError",
+        "KafkaTimeoutError",
+        "MetadataEmptyBrokerList",
+        "NodeNotReadyError",
+        "StaleMetadata",
+        "TooManyInFlightRequests",
+        "LeaderNotAvailableError",
+        "NotLeaderForPartitionError",
+        "RequestTimedOutError",
+        "BrokerNotAvailableError",
+        "ReplicaNotAvailableError",
+        "StaleControllerEpochError",
+        "NetworkExceptionError",
+        "CoordinatorLoadInProgressError",
+        "CoordinatorNotAvailableError",
+        "NotCoordinatorError",
+        "NotEnoughReplicasError",
+        "NotEnoughReplicasAfterAppendError",
+        "NotControllerError",
+        "KafkaStorageError",
+        "FetchSessionIdNotFoundError",
+        "InvalidFetchSessionEpochError",
+        "ListenerNotFoundError",
+        "FencedLeaderEpochError",
+        "UnknownLeaderEpochError",
+        "StaleBrokerEpochError",
+        "OffsetNotAvailableError",
+        "PreferredLeaderNotAvailableError",
+        "EligibleLeadersNotAvailableError",
+        "ElectionNotNeededError",
+        "UnstableOffsetCommitError",
+        "ThrottlingQuotaExceededError",
+        "QuotaViolationError",
+        "ConcurrentTransactionsError",
+        "FetchSessionTopicIdError",
+        "ShareSessionNotFoundError",
+        "InvalidShareSessionEpochError",
+        "RebalanceInProgressError",
+        "UnknownBrokerIdError",
+        "NewLeaderElectedError",
+        "BrokerIdNotRegisteredError",
+        "UnknownProducerIdError",
+        "OperationNotAttemptedError",
+    ]
 )
 # User, password, certificate or rights.
 DENIED = frozenset(
-    ["AuthorizationError", "TopicAuthorizationFailedError", "GroupAuthorizationFailedError", "ClusterAuthorizationFailedError", "UnsupportedSaslMechanismError", "IllegalSaslStateError", "SaslAuthenticationFailedError", "TransactionalIdAuthorizationFailedError", "SecurityDisabledError", "DelegationTokenAuthDisabledError", "DelegationTokenNotFoundError", "DelegationTokenOwnerMismatchError", "DelegationTokenRequestNotAllowedError", "DelegationTokenAuthorizationFailedError", "DelegationTokenExpiredError", "InvalidPrincipalTypeError", "UnacceptableCredentialError", "PrincipalDeserializationFailureError"]
+    [
+        "AuthorizationError",
+        "TopicAuthorizationFailedError",
+        "GroupAuthorizationFailedError",
+        "ClusterAuthorizationFailedError",
+        "UnsupportedSaslMechanismError",
+        "IllegalSaslStateError",
+        "SaslAuthenticationFailedError",
+        "TransactionalIdAuthorizationFailedError",
+        "SecurityDisabledError",
+        "DelegationTokenAuthDisabledError",
+        "DelegationTokenNotFoundError",
+        "DelegationTokenOwnerMismatchError",
+        "DelegationTokenRequestNotAllowedError",
+        "DelegationTokenAuthorizationFailedError",
+        "DelegationTokenExpiredError",
+        "InvalidPrincipalTypeError",
+        "UnacceptableCredentialError",
+        "PrincipalDeserializationFailureError",
+    ]
 )
 # The topic is not there, is another than before, or may not stand as asked.
 TOPIC = frozenset(
-    ["UnknownTopicOrPartitionError", "UnknownTopicIdError", "InconsistentTopicIdError", "InvalidTopicError", "TopicAlreadyExistsError", "InvalidPartitionsError", "InvalidReplicationFactorError", "InvalidReplicationAssignmentError", "InvalidConfigurationError", "PolicyViolationError", "TopicDeletionDisabledError", "NoOffsetForPartitionError", "OffsetOutOfRangeError", "LogTruncationError", "PositionOutOfRangeError", "OffsetMovedToTieredStorageError"]
+    [
+        "UnknownTopicOrPartitionError",
+        "UnknownTopicIdError",
+        "InconsistentTopicIdError",
+        "InvalidTopicError",
+        "TopicAlreadyExistsError",
+        "InvalidPartitionsError",
+        "InvalidReplicationFactorError",
+        "InvalidReplicationAssignmentError",
+        "InvalidConfigurationError",
+        "PolicyViolationError",
+        "TopicDeletionDisabledError",
+        "NoOffsetForPartitionError",
+        "OffsetOutOfRangeError",
+        "LogTruncationError",
+        "PositionOutOfRangeError",
+        "OffsetMovedToTieredStorageError",
+    ]
 )
 # One record is not what the broker takes; the others are fine.
 RECORD_REASONS = {
@@ -30,7 +114,78 @@ RECORD_REASONS = {
 }
 # Refused for good: a wrong call, a version or feature that one side lacks, or a state that no retry mends.
 REFUSED = frozenset(
-    ["KafkaError", "CommitFailedError", "IllegalArgumentError", "IllegalStateError", "KafkaConfigurationError", "KafkaProtocolError", "InvalidReceiveError", "UnrecognizedBrokerVersion", "UnsupportedCodecError", "TransactionAbortedError", "BrokerResponseError", "NoError", "UnknownError", "InvalidFetchRequestError", "OffsetMetadataTooLargeError", "InvalidRequiredAcksError", "IllegalGenerationError", "InconsistentGroupProtocolError", "InvalidGroupIdError", "UnknownMemberIdError", "InvalidSessionTimeoutError", "InvalidCommitOffsetSizeError", "UnsupportedVersionError", "IncompatibleBrokerVersion", "InvalidRequestError", "UnsupportedForMessageFormatError", "OutOfOrderSequenceNumberError", "DuplicateSequenceNumberError", "InvalidProducerEpochError", "InvalidTxnStateError", "InvalidProducerIdMappingError", "InvalidTransactionTimeoutError", "TransactionCoordinatorFencedError", "LogDirNotFoundError", "ReassignmentInProgressError", "NonEmptyGroupError", "GroupIdNotFoundError", "UnsupportedCompressionTypeError", "MemberIdRequiredError", "GroupMaxSizeReachedError", "FencedInstanceIdError", "NoReassignmentInProgressError", "GroupSubscribedToTopicError", "ProducerFencedError", "ResourceNotFoundError", "DuplicateResourceError", "InconsistentVoterSetError", "InvalidUpdateVersionError", "FeatureUpdateFailedError", "SnapshotNotFoundError", "DuplicateBrokerRegistrationError", "InconsistentClusterIdError", "TransactionalIdNotFoundError", "IneligibleReplicaError", "FencedMemberEpochError", "UnreleasedInstanceIdError", "UnsupportedAssignorError", "StaleMemberEpochError", "MismatchedEndpointTypeError", "UnsupportedEndpointTypeError", "UnknownControllerIdError", "UnknownSubscriptionIdError", "TelemetryTooLargeError", "InvalidRegistrationError", "TransactionAbortableError", "InvalidRecordStateError", "FencedStateEpochError", "InvalidVoterKeyError", "DuplicateVoterError", "VoterNotFoundError"]
+    [
+        "KafkaError",
+        "CommitFailedError",
+        "IllegalArgumentError",
+        "IllegalStateError",
+        "KafkaConfigurationError",
+        "KafkaProtocolError",
+        "InvalidReceiveError",
+        "UnrecognizedBrokerVersion",
+        "UnsupportedCodecError",
+        "TransactionAbortedError",
+        "BrokerResponseError",
+        "NoError",
+        "UnknownError",
+        "InvalidFetchRequestError",
+        "OffsetMetadataTooLargeError",
+        "InvalidRequiredAcksError",
+        "IllegalGenerationError",
+        "InconsistentGroupProtocolError",
+        "InvalidGroupIdError",
+        "UnknownMemberIdError",
+        "InvalidSessionTimeoutError",
+        "InvalidCommitOffsetSizeError",
+        "UnsupportedVersionError",
+        "IncompatibleBrokerVersion",
+        "InvalidRequestError",
+        "UnsupportedForMessageFormatError",
+        "OutOfOrderSequenceNumberError",
+        "DuplicateSequenceNumberError",
+        "InvalidProducerEpochError",
+        "InvalidTxnStateError",
+        "InvalidProducerIdMappingError",
+        "InvalidTransactionTimeoutError",
+        "TransactionCoordinatorFencedError",
+        "LogDirNotFoundError",
+        "ReassignmentInProgressError",
+        "NonEmptyGroupError",
+        "GroupIdNotFoundError",
+        "UnsupportedCompressionTypeError",
+        "MemberIdRequiredError",
+        "GroupMaxSizeReachedError",
+        "FencedInstanceIdError",
+        "NoReassignmentInProgressError",
+        "GroupSubscribedToTopicError",
+        "ProducerFencedError",
+        "ResourceNotFoundError",
+        "DuplicateResourceError",
+        "InconsistentVoterSetError",
+        "InvalidUpdateVersionError",
+        "FeatureUpdateFailedError",
+        "SnapshotNotFoundError",
+        "DuplicateBrokerRegistrationError",
+        "InconsistentClusterIdError",
+        "TransactionalIdNotFoundError",
+        "IneligibleReplicaError",
+        "FencedMemberEpochError",
+        "UnreleasedInstanceIdError",
+        "UnsupportedAssignorError",
+        "StaleMemberEpochError",
+        "MismatchedEndpointTypeError",
+        "UnsupportedEndpointTypeError",
+        "UnknownControllerIdError",
+        "UnknownSubscriptionIdError",
+        "TelemetryTooLargeError",
+        "InvalidRegistrationError",
+        "TransactionAbortableError",
+        "InvalidRecordStateError",
+        "FencedStateEpochError",
+        "InvalidVoterKeyError",
+        "DuplicateVoterError",
+        "VoterNotFoundError",
+    ]
 )
 
 
@@ -56,7 +211,9 @@ def translate(error: Exception, address: str) -> HeadraceError:
         if name in UNAVAILABLE:
             return BrokerUnavailable(f"Kafka at {address} did not answer as it should: {error}")
         if name in DENIED:
-            return AccessDenied(f"Kafka at {address} refused the credentials or rights: {error}; see HEADRACE_SASL_* and HEADRACE_TLS_*")
+            return AccessDenied(
+                f"Kafka at {address} refused the credentials or rights: {error}; see HEADRACE_SASL_* and HEADRACE_TLS_*"
+            )
         if name in TOPIC:
             return TopicMismatch(f"Kafka at {address}: {error}")
         if name in RECORD_REASONS:

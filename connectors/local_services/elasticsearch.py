@@ -1,7 +1,7 @@
 """Elasticsearch on this machine, with or without TLS and passwords.
 
-It refuses root. Started by root it runs as `nobody`, and whatever it must read or write lies where `nobody` may go: under
-/var/tmp where the given folder is closed to others.
+It refuses root. Started by root it runs as `nobody`, and whatever it must read or write lies where `nobody` may go:
+under /var/tmp where the given folder is closed to others.
 """
 
 import base64
@@ -50,7 +50,11 @@ class ElasticsearchSecurity:
 
 
 def start_elasticsearch(
-    place: Place, running: Sequence[RunningService], major: int, security: ElasticsearchSecurity | None, short_start: bool = False
+    place: Place,
+    running: Sequence[RunningService],
+    major: int,
+    security: ElasticsearchSecurity | None,
+    short_start: bool = False,
 ) -> RunningService:
     """Start one node and wait until it answers; `services.json` holds it before the wait."""
     version = ELASTICSEARCH_VERSIONS[major]

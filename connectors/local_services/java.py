@@ -76,7 +76,8 @@ def fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, prog
     maven = shutil.which("mvn")
     if maven is None:
         raise ServiceUnavailable(
-            f"{target.name} comes by Maven and `mvn` is not installed; install Maven, or set HEADRACE_BROKER and HEADRACE_STORE "
+            f"{target.name} comes by Maven and `mvn` is not installed; install Maven, or set HEADRACE_BROKER and "
+            f"HEADRACE_STORE "
             "to services that run elsewhere"
         )
     progress(f"fetching {target.name} ({size}, once)")

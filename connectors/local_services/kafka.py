@@ -17,14 +17,16 @@ from connectors.local_services.service import Place, RunningService, save, wait_
 KAFKA_VERSION = "4.1.0"
 LOG4J_VERSION = "2.25.1"
 SOLE_HEAP, SHARED_HEAP = "-Xmx512m", "-Xmx256m"  # of the only broker, and of each of several
-SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"  # over what Maven brings, see connectors.local_services.java
+# over what Maven brings, see connectors.local_services.java
+SHA256 = "bcb0182243966311bcc6803e473fcaf008041f3aa03c569629e960e5ce37ded5"
 
 
 def start_kafka(place: Place, running: Sequence[RunningService], brokers: int) -> list[RunningService]:
-    """Start the brokers that do not run and wait until all are in the cluster; `services.json` holds each before the wait.
+    """Start the brokers that do not run and wait until all are in the cluster; `services.json` holds each before the
+    wait.
 
-    A broker that ended while others of its cluster run comes back at its own address with its own data. Every broker is a
-    voter of the controllers as well, so three of them survive the end of any one.
+    A broker that ended while others of its cluster run comes back at its own address with its own data. Every broker is
+    a voter of the controllers as well, so three of them survive the end of any one.
     """
     jdk = newest_jdk(range(17, 26), f"Kafka {KAFKA_VERSION}")
     libs = _fetch_kafka(place)
@@ -69,8 +71,8 @@ class _KafkaLayout:
 
 
 def _kafka_layout(home: Path, brokers: int, *, keep: bool) -> _KafkaLayout:
-    """The ports of last time where they are free, else new ones; the cluster's id stays with its data. keep: part of the
-    cluster runs, so its ports are in use and must stay."""
+    """The ports of last time where they are free, else new ones; the cluster's id stays with its data. keep: part of
+    the cluster runs, so its ports are in use and must stay."""
     file = home / "layout.json"
     old = json.loads(file.read_text()) if file.exists() else {}
     cluster_id = old.get("cluster_id") or _kafka_cluster_id()

@@ -1,4 +1,5 @@
-"""Processes of this machine: told apart by when they began, started as servers, run to their end; free ports for them."""
+"""Processes of this machine: told apart by when they began, started as servers, run to their end; free ports for
+them."""
 
 import contextlib
 import hashlib
@@ -65,9 +66,17 @@ def run(
     user, group = nobody() if as_nobody and os.geteuid() == 0 else (None, None)
     try:
         done = subprocess.run(
-            [str(part) for part in command], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=seconds, env=env, user=user, group=group, stdin=None if stdin is not None else subprocess.DEVNULL,
-        )  # fmt: skip
+            [str(part) for part in command],
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            env=env,
+            user=user,
+            group=group,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
         raise ServiceUnavailable(f"{what} took longer than {seconds:.0f} s") from None
     except OSError as error:
@@ -84,10 +93,17 @@ def spawn(
     with log.open("wb") as output:
         try:
             child = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=cwd, env=env, start_new_session=True, user=user, group=group,
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+                user=user,
+                group=group,
                 extra_groups=[] if user is not None else None,
-            )  # fmt: skip
+            )
         except OSError as error:
             raise ServiceUnavailable(f"{command[0]} cannot be started: {error}") from error
     child.returncode = 0  # we look after it by process id: no "still running" warning when this object goes
@@ -104,7 +120,9 @@ def open_to_others(folder: Path) -> Path:
     stand_in = Path("/var/tmp") / f"headrace-{digest}"
     stand_in.mkdir(mode=0o755, exist_ok=True)
     if stand_in.is_symlink() or stand_in.stat().st_uid not in (0, nobody()[0]):
-        raise ServiceUnavailable(f"{stand_in} belongs to someone else; remove it or set HEADRACE_HOME to an open folder")
+        raise ServiceUnavailable(
+            f"{stand_in} belongs to someone else; remove it or set HEADRACE_HOME to an open folder"
+        )
     return stand_in
 
 

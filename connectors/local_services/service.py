@@ -13,7 +13,9 @@ from connectors.errors import ServiceUnavailable
 from connectors.local_services.java import Progress
 from connectors.local_services.process import end_process, is_running, last_lines
 
-HEALTH_SECONDS = 180.0  # a cold start took 8 s alone and 98 s on two cores that others kept busy; past this something is wrong
+HEALTH_SECONDS = (
+    180.0  # a cold start took 8 s alone and 98 s on two cores that others kept busy; past this something is wrong
+)
 STOP_SECONDS = 20.0
 
 
@@ -75,7 +77,9 @@ def wait_healthy(services: Sequence[RunningService], answers: Callable[[], bool]
             return
         if time.monotonic() > deadline:
             log = services[0].log
-            raise ServiceUnavailable(f"{what} did not answer within {HEALTH_SECONDS:.0f} s; {log} ends with: {_tail(log)}")
+            raise ServiceUnavailable(
+                f"{what} did not answer within {HEALTH_SECONDS:.0f} s; {log} ends with: {_tail(log)}"
+            )
         time.sleep(0.2)
 
 

@@ -1,9 +1,9 @@
 """Real Kafka and Elasticsearch on this machine, from Maven and an installed Java, without Docker.
 
-    folder/services.json              what runs: names, process ids, addresses (written before the wait for health)
-    folder/kafka-<brokers>/           the brokers' settings, data and logs; stays over a stop
-    folder/elasticsearch-<major>/     the same for Elasticsearch
-    cache/kafka-4.1.0/, cache/elasticsearch-8.19.21/    the programs, fetched once
+folder/services.json              what runs: names, process ids, addresses (written before the wait for health)
+folder/kafka-<brokers>/           the brokers' settings, data and logs; stays over a stop
+folder/elasticsearch-<major>/     the same for Elasticsearch
+cache/kafka-4.1.0/, cache/elasticsearch-8.19.21/    the programs, fetched once
 """
 
 import contextlib
@@ -46,9 +46,9 @@ def start(
     """Start what is asked for and does not run (any more), wait until it answers, and say where.
 
     folder: state, data and logs (HEADRACE_HOME/services). cache: programs, default the folder itself. What was started
-    by this call is stopped again when any of it fails. Data stays over a stop; addresses stay where their ports are free.
-    short_start: Elasticsearch starts with two thirds of the work and runs slower once warm; for tests.
-    Raises ServiceUnavailable naming what is missing (Java, Maven, network) or the end of the log.
+    by this call is stopped again when any of it fails. Data stays over a stop; addresses stay where their ports are
+    free. short_start: Elasticsearch starts with two thirds of the work and runs slower once warm; for tests. Raises
+    ServiceUnavailable naming what is missing (Java, Maven, network) or the end of the log.
     """
     if brokers < 1 or elasticsearch_major not in ELASTICSEARCH_VERSIONS:
         raise ServiceUnavailable(
@@ -58,13 +58,17 @@ def start(
     with _locked(place):
         before = load(place)
         running = [service for service in before if service.is_alive()]
-        _refuse_other_kind(running, brokers if kafka else None, elasticsearch_major if elasticsearch else None, security)
+        _refuse_other_kind(
+            running, brokers if kafka else None, elasticsearch_major if elasticsearch else None, security
+        )
         started: list[RunningService] = []
         try:
             if kafka and sum(service.name.startswith("kafka") for service in running) < brokers:
                 started += start_kafka(place, running, brokers)
             if elasticsearch and not any(service.name == "elasticsearch" for service in running):
-                started.append(start_elasticsearch(place, running + started, elasticsearch_major, security, short_start))
+                started.append(
+                    start_elasticsearch(place, running + started, elasticsearch_major, security, short_start)
+                )
         except BaseException:
             stop_all([service for service in load(place) if service not in running])
             save(place, running)
@@ -81,7 +85,10 @@ def _refuse_other_kind(
         raise ServiceUnavailable(f"Kafka runs with {size} broker(s), not {brokers}; `headrace services stop` first")
     for service in running:
         wanted = (ELASTICSEARCH_VERSIONS[major], "https" if security else "http") if major is not None else None
-        if service.name == "elasticsearch" and wanted not in (None, (service.version, service.address.partition(":")[0])):
+        if service.name == "elasticsearch" and wanted not in (
+            None,
+            (service.version, service.address.partition(":")[0]),
+        ):
             raise ServiceUnavailable(
                 f"Elasticsearch {service.version} runs at {service.address}, not {' over '.join(wanted or ())}; "
                 "`headrace services stop` first"

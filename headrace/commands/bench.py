@@ -31,16 +31,22 @@ def _throughput(
     seconds: Annotated[float, typer.Option(min=5, help="of each peer's round, at least")] = 60.0,
     rounds: Annotated[int, typer.Option(min=1, help="rounds; a figure is their median")] = 3,
     peers: Annotated[str, typer.Option(help="comma-separated; empty: all")] = "",
-    oos_label: Annotated[str | None, typer.Option(help="label of out-of-scope texts: accuracy is then told apart")] = None,
+    oos_label: Annotated[
+        str | None, typer.Option(help="label of out-of-scope texts: accuracy is then told apart")
+    ] = None,
     label_column: Annotated[str, typer.Option(help="column of the label that the first head decides")] = "label",
     python: Annotated[
-        list[str] | None, typer.Option(help="interpreter of another environment, for peers whose libraries are not in this one")
+        list[str] | None,
+        typer.Option(help="interpreter of another environment, for peers whose libraries are not in this one"),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda: where Headrace's encoder runs; the peers' runs on the CPU")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu or cuda: where Headrace's encoder runs; the peers' runs on the CPU")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Texts a second through a worker on real Kafka, against the bare session, a hand-written loop and other frameworks."""
+    """Texts a second through a worker on real Kafka, against the bare session, a hand-written loop and other
+    frameworks."""
     from bench import throughput
     from bench.rounds import PEERS
     from headrace.applications import load_application
@@ -63,7 +69,11 @@ def _throughput(
     if json:
         return print_json(report)
     for peer, rate in report["texts_per_second"].items():
-        print(f"{peer:20} {rate:9.1f} texts/s" if rate is not None else f"{peer:20} left out: {report['left_out'].get(peer, 'not asked for')}")
+        print(
+            f"{peer:20} {rate:9.1f} texts/s"
+            if rate is not None
+            else f"{peer:20} left out: {report['left_out'].get(peer, 'not asked for')}"
+        )
     for pair, ratio in report["ratios"].items():
         print(f"{pair:40} {ratio:7.3f}")
     for peer, share in report["accuracy"].items():
@@ -74,14 +84,17 @@ def _throughput(
 def _latency(
     data: Data,
     app: App = "support",
-    rate: Annotated[float | None, typer.Option(min=1, help="the maximum rate, texts a second; default: it is measured first")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="the maximum rate, texts a second; default: it is measured first")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=5, help="at half of the maximum rate and at the maximum, each")] = 60.0,
     lone_events: Annotated[int, typer.Option(min=5, help="events sent one every 300 ms")] = 200,
     fast_path: Annotated[bool, typer.Option(help="as the release says, or the encoder for every text")] = True,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Milliseconds from producing a text to its decision being readable: alone, at half of the maximum rate, at the maximum."""
+    """Milliseconds from producing a text to its decision being readable: alone, at half of the maximum rate, at the
+    maximum."""
     from bench import latency
     from headrace.applications import load_application
     from headrace.output import print_json, stage_bars
@@ -97,10 +110,20 @@ def _latency(
     for phase in ("lone", "half", "maximum"):
         found = report[phase]
         speed = found.get("texts_per_second", 1 / found.get("every_seconds", 1))
-        print(f"{phase:10} {speed:9.1f} " + " ".join(f"{found['latency_ms'][name]:9.1f}" for name in ("p50", "p95", "p99")) + f" {found['lost']:6d}")
+        print(
+            f"{phase:10} {speed:9.1f} "
+            + " ".join(f"{found['latency_ms'][name]:9.1f}" for name in ("p50", "p95", "p99"))
+            + f" {found['lost']:6d}"
+        )
     swap = report["swap"]
-    print(f"swaps at half rate: p99 {swap['usual_p99_ms']:.1f} ms before, " + ", ".join(f"longest {ms:.1f} ms ({name})" for name, ms in swap["longest_ms"].items()))
-    print(f"backlog at the maximum: {report['maximum']['backlog_largest']} at the most, gone after {report['maximum']['drained_seconds']} s")
+    print(
+        f"swaps at half rate: p99 {swap['usual_p99_ms']:.1f} ms before, "
+        + ", ".join(f"longest {ms:.1f} ms ({name})" for name, ms in swap["longest_ms"].items())
+    )
+    print(
+        f"backlog at the maximum: {report['maximum']['backlog_largest']} at the most, gone after "
+        f"{report['maximum']['drained_seconds']} s"
+    )
     return None
 
 
@@ -108,11 +131,14 @@ def _scaling(
     data: Data,
     app: App = "support",
     seconds: Annotated[float, typer.Option(min=5, help="measured with each number of workers")] = 40.0,
-    sleep_ms: Annotated[float | None, typer.Option(min=0.1, help="sleep for a text; default: what one core takes, measured first")] = None,
+    sleep_ms: Annotated[
+        float | None, typer.Option(min=0.1, help="sleep for a text; default: what one core takes, measured first")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """One, two and four workers in one group on eight partitions; inference is replaced by a sleep, so that two cores suffice."""
+    """One, two and four workers in one group on eight partitions; inference is replaced by a sleep, so that two cores
+    suffice."""
     from bench import scaling
     from headrace.applications import load_application
     from headrace.output import print_json, stage_bars
@@ -132,11 +158,14 @@ def _scaling(
 
 def _memory(
     minutes: Annotated[float, typer.Option(min=0.5, help="how long it is watched at half load")] = 10.0,
-    rate: Annotated[float | None, typer.Option(min=1, help="events a second in all; default: half of the maximum, measured first")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="events a second in all; default: half of the maximum, measured first")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Memory of one worker that holds the three applications, its slope, and the seconds from a start to the first decision."""
+    """Memory of one worker that holds the three applications, its slope, and the seconds from a start to the first
+    decision."""
     from bench import memory
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
@@ -158,7 +187,9 @@ def _replay(
     data: Data,
     app: App = "support",
     events: Annotated[int, typer.Option(min=1_000, help="texts in the topic")] = 50_000,
-    rounds: Annotated[int, typer.Option(min=1, help="each of a live worker and a replay; a figure is their median")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="each of a live worker and a replay; a figure is their median")
+    ] = 3,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -170,10 +201,15 @@ def _replay(
     from headrace.wiring import Wiring
 
     with stage_bars() as progress:
-        report = replay.run(Wiring(load_settings()), load_application(app), replay.Plan(data, events, rounds, seed), progress)
+        report = replay.run(
+            Wiring(load_settings()), load_application(app), replay.Plan(data, events, rounds, seed), progress
+        )
     if json:
         return print_json(report)
     for name, rate in report["events_per_second"].items():
         print(f"{name:8} {rate:9.1f} events/s")
-    print(f"ratio    {report['ratio']:9.3f}; {report['different_labels']} labels differ, {report['missing']} events missing")
+    print(
+        f"ratio    {report['ratio']:9.3f}; {report['different_labels']} labels differ, {report['missing']} events "
+        f"missing"
+    )
     return None

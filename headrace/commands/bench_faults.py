@@ -18,14 +18,21 @@ FULL_CAMPAIGN = 60
 
 def faults(
     faults: Annotated[int, typer.Option(min=1, help="how many; 11 are one of each kind")] = FULL_CAMPAIGN,
-    seed: Annotated[int | None, typer.Option(help="of the order, the victims and the traffic; none: one is drawn, and printed")] = None,
-    app: Annotated[str, typer.Option(help="application whose champion decides; without one, it is trained from the corpus")] = "support",
+    seed: Annotated[
+        int | None, typer.Option(help="of the order, the victims and the traffic; none: one is drawn, and printed")
+    ] = None,
+    app: Annotated[
+        str, typer.Option(help="application whose champion decides; without one, it is trained from the corpus")
+    ] = "support",
     data: Annotated[Path | None, typer.Option(help="CSV with a column text; default: the application's corpus")] = None,
     rate: Annotated[float, typer.Option(min=1, help="events a second")] = 40.0,
-    keep: Annotated[Path | None, typer.Option(help="folder for ledger and logs; default: a temporary one, kept where it fails")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="folder for ledger and logs; default: a temporary one, kept where it fails")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Kill, stop, add and starve processes and services of a cluster made for it, and judge what is left. Exit 1 when it fails."""
+    """Kill, stop, add and starve processes and services of a cluster made for it, and judge what is left. Exit 1 when
+    it fails."""
     from bench.faults.campaign import Plan, run
     from bench.faults.ground import ground_for
     from headrace.applications import load_application
@@ -36,7 +43,9 @@ def faults(
     seed = secrets.randbelow(10**6) if seed is None else seed
     folder = keep or Path(tempfile.mkdtemp(prefix="headrace-bench-faults-"))
     with stage_bars() as progress:
-        ground = ground_for(Wiring(load_settings()), load_application(app), data, folder, events_per_second=rate, progress=progress)
+        ground = ground_for(
+            Wiring(load_settings()), load_application(app), data, folder, events_per_second=rate, progress=progress
+        )
         verdict = run(ground, Plan(faults, seed), progress, lambda line: print(line, file=sys.stderr, flush=True))
     if json:
         print_json(verdict.as_json())
@@ -53,7 +62,10 @@ def _show(verdict: "Verdict") -> None:
     for fault in verdict.faults:
         recovery = fault["recovery_seconds"]
         shown = "-" if recovery is None else f"{recovery:.1f} s"
-        print(f"{fault['number']:>3} {fault['fault']:<26} {fault['detail']:<32} {shown:>8}  repeats {fault['repeats']}{'' if fault['seen'] else '  NOT SEEN'}")
+        print(
+            f"{fault['number']:>3} {fault['fault']:<26} {fault['detail']:<32} {shown:>8}  repeats "
+            f"{fault['repeats']}{'' if fault['seen'] else '  NOT SEEN'}"
+        )
     for name, value in verdict.figures.items():
         if not isinstance(value, list):
             print(f"{name:<24} {value}")

@@ -19,10 +19,14 @@ def add_to(cli: typer.Typer) -> None:
     @cli.command(epilog="Example: headrace demo --seconds 60")
     def demo(
         headless: Annotated[bool, typer.Option("--headless", help="no live view")] = False,
-        seconds: Annotated[float, typer.Option(min=10, help="how long customers write; the number of events stays the same")] = 75.0,
+        seconds: Annotated[
+            float, typer.Option(min=10, help="how long customers write; the number of events stays the same")
+        ] = 75.0,
         apps: Annotated[str, typer.Option(help="applications, with commas between")] = DEFAULT_APPS,
         seed: Annotated[int, typer.Option(help="which texts come, and when")] = 0,
-        drift: Annotated[bool, typer.Option("--drift/--no-drift", help="whether customers start to ask about something new")] = True,
+        drift: Annotated[
+            bool, typer.Option("--drift/--no-drift", help="whether customers start to ask about something new")
+        ] = True,
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
         """The whole idea on this machine: three streams, a drift, corrections, a better model, nothing lost."""

@@ -11,7 +11,9 @@ from headrace.settings import load_settings
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    services = typer.Typer(no_args_is_help=True, help="Real Kafka and Elasticsearch on this machine, without Docker (Java 17+, Maven).")
+    services = typer.Typer(
+        no_args_is_help=True, help="Real Kafka and Elasticsearch on this machine, without Docker (Java 17+, Maven)."
+    )
     cli.add_typer(services, name="services")
     json_flag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
@@ -23,7 +25,8 @@ def add_to(cli: typer.Typer) -> None:
         elasticsearch_major: Annotated[int, typer.Option(help="8 or 9 (9 needs Java 21+)")] = 8,
         json: json_flag = False,
     ) -> None:
-        """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the programs."""
+        """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the
+        programs."""
         settings = load_settings()
         status = local_services.start(
             settings.home_path / "services",
@@ -49,10 +52,13 @@ def add_to(cli: typer.Typer) -> None:
 
     @cli.command(epilog="Example: headrace doctor support")
     def doctor(
-        apps: Annotated[list[str] | None, typer.Argument(metavar="[APP...]", help="applications to check; default: those that ship")] = None,
+        apps: Annotated[
+            list[str] | None, typer.Argument(metavar="[APP...]", help="applications to check; default: those that ship")
+        ] = None,
         json: json_flag = False,
     ) -> None:
-        """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something is wrong."""
+        """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something
+        is wrong."""
         from headrace.applications import SHIPPED, load_applications
         from headrace.tools.doctor import examine
         from headrace.wiring import Wiring

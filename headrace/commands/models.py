@@ -48,9 +48,7 @@ def _promote(model: ModelName, json: JsonFlag = False) -> None:
     promote_model(model, json)
 
 
-def _rollback(
-    model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False
-) -> None:
+def _rollback(model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False) -> None:
     """Serve again what served before the champion; running workers hear of it through model.releases."""
     from headrace.tools.models import rollback_model
 
@@ -59,7 +57,9 @@ def _rollback(
 
 def _try(
     model: ModelName,
-    canary: Annotated[float | None, typer.Option(min=0.001, max=1, help="share of the keys that it decides as well")] = None,
+    canary: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="share of the keys that it decides as well")
+    ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="decides every event as well")] = False,
     end: Annotated[bool, typer.Option("--end", help="end all trials of this model")] = False,
     json: JsonFlag = False,

@@ -23,21 +23,39 @@ def add_to(cli: typer.Typer) -> None:
     def replay(
         topic: Annotated[str, typer.Argument(help="topic to read; nothing is committed or written")],
         app: Annotated[str, typer.Option(help="support, finance, or the path of a TOML file: how records are read")],
-        model: Annotated[str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")] = None,
+        model: Annotated[
+            str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")
+        ] = None,
         start: Annotated[
-            str | None, typer.Option("--from", metavar="T|OFFSET", help="first event: ISO time of the record, or an offset; default: the oldest")
+            str | None,
+            typer.Option(
+                "--from",
+                metavar="T|OFFSET",
+                help="first event: ISO time of the record, or an offset; default: the oldest",
+            ),
         ] = None,
         end: Annotated[
-            str | None, typer.Option("--to", metavar="T|OFFSET", help="up to but without this one; default: the end when it starts")
+            str | None,
+            typer.Option(
+                "--to", metavar="T|OFFSET", help="up to but without this one; default: the end when it starts"
+            ),
         ] = None,
         labels: Annotated[
-            str | None, typer.Option(metavar="FILE|TOPIC", help="true labels: columns id,head,label or text,label, or feedback.labels")
+            str | None,
+            typer.Option(
+                metavar="FILE|TOPIC", help="true labels: columns id,head,label or text,label, or feedback.labels"
+            ),
         ] = None,
         against: Annotated[
-            str | None, typer.Option(metavar="NAME@VERSION", help="compare with this release, event by event: from it to --model")
+            str | None,
+            typer.Option(metavar="NAME@VERSION", help="compare with this release, event by event: from it to --model"),
         ] = None,
-        report: Annotated[Path | None, typer.Option(metavar="out.html", help="write a page with pictures, one file")] = None,
-        decisions: Annotated[Path | None, typer.Option(metavar="out.jsonl", help="write --model's decisions, a line each")] = None,
+        report: Annotated[
+            Path | None, typer.Option(metavar="out.html", help="write a page with pictures, one file")
+        ] = None,
+        decisions: Annotated[
+            Path | None, typer.Option(metavar="out.jsonl", help="write --model's decisions, a line each")
+        ] = None,
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
         """What would this release have decided? Live commits, topics and the store stay as they are."""
@@ -55,12 +73,12 @@ def add_to(cli: typer.Typer) -> None:
 
         from headrace.applications import load_application
         from headrace.output import print_json
-        from headrace.replay.run import ReplayOrder
+        from headrace.replay.run import ReplayRequest
         from headrace.replay.run import replay as run
         from headrace.settings import load_settings
         from headrace.wiring import Wiring
 
-        order = ReplayOrder(topic, load_application(app), model, against, first, last, labels, decisions)
+        order = ReplayRequest(topic, load_application(app), model, against, first, last, labels, decisions)
         try:
             with _bar() as progress:
                 found, replayed = run(Wiring(load_settings()), order, progress)
@@ -84,9 +102,13 @@ def _bar() -> "Iterator[Progress]":
     from headrace.output import ERRORS
 
     columns = (
-        TextColumn("replay"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[events]:,} events"),
-        TextColumn("{task.fields[rate]:,.0f}/s"), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("replay"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[events]:,} events"),
+        TextColumn("{task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=ERRORS, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("replay", total=None, events=0, rate=0.0)
 
@@ -99,20 +121,32 @@ def _bar() -> "Iterator[Progress]":
 
 
 def _tell(found: dict[str, Any], page: Path | None) -> None:
-    print(f"{found['model']}: {found['events']} events of {found['topic']} in {found['seconds']:.1f} s, {found['events_per_second']:.0f}/s")
+    print(
+        f"{found['model']}: {found['events']} events of {found['topic']} in {found['seconds']:.1f} s, "
+        f"{found['events_per_second']:.0f}/s"
+    )
     _tell_release(found["model"], found["metrics"])
     if found["labels"] is not None:
         labels = found["labels"]
-        print(f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by {labels['matched_by']}, {labels['events']} events")
+        print(
+            f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by "
+            f"{labels['matched_by']}, {labels['events']} events"
+        )
     compared = found["against"]
     if compared is not None:
         _tell_release(compared["from"], compared["metrics"])
-        print(f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events ({compared['changed_share']:.2%})")
+        print(
+            f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events "
+            f"({compared['changed_share']:.2%})"
+        )
         for change in compared["heads"][next(iter(compared["heads"]))]["confusion"][:5]:
             print(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
         if compared["test"] is not None:
             test = compared["test"]
-            print(f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = {test['p_value']:.2g} (exact McNemar)")
+            print(
+                f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = "
+                f"{test['p_value']:.2g} (exact McNemar)"
+            )
     if page is not None:
         print(f"page: {page}")
 
@@ -121,10 +155,17 @@ def _tell_release(name: str, metrics: dict[str, Any]) -> None:
     if metrics["accuracy"] is not None:
         low, high = metrics["accuracy_ci95"]
         print(
-            f"{name}: accuracy {metrics['accuracy']:.4f} (95 % between {low:.4f} and {high:.4f}), macro F1 {metrics['macro_f1']:.4f}, "
+            f"{name}: accuracy {metrics['accuracy']:.4f} (95 % between {low:.4f} and {high:.4f}), macro F1 "
+            f"{metrics['macro_f1']:.4f}, "
             f"{metrics['labelled']} labelled events"
         )
     if metrics["mean_confidence"] is not None:
-        print(f"{name}: mean confidence {metrics['mean_confidence']:.3f}, out of scope {metrics['out_of_scope_share'] or 0:.2%}")
+        print(
+            f"{name}: mean confidence {metrics['mean_confidence']:.3f}, out of scope "
+            f"{metrics['out_of_scope_share'] or 0:.2%}"
+        )
     if metrics["dead_letters"]:
-        print(f"{name}: dead letters: " + ", ".join(f"{reason} {events}" for reason, events in metrics["dead_letters"].items()))
+        print(
+            f"{name}: dead letters: "
+            + ", ".join(f"{reason} {events}" for reason, events in metrics["dead_letters"].items())
+        )

@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Apps = Annotated[list[str], typer.Argument(metavar="APP...", help="support, finance, recommend, or the path of a TOML file")]
-FromBeginning = Annotated[bool, typer.Option("--from-beginning", help="a first start reads what stands in the topics already")]
-Reset = Annotated[str | None, typer.Option("--reset-position", metavar="beginning|end", help="move the worker's position first; nothing may run in its group")]
+Apps = Annotated[
+    list[str], typer.Argument(metavar="APP...", help="support, finance, recommend, or the path of a TOML file")
+]
+FromBeginning = Annotated[
+    bool, typer.Option("--from-beginning", help="a first start reads what stands in the topics already")
+]
+Reset = Annotated[
+    str | None,
+    typer.Option(
+        "--reset-position",
+        metavar="beginning|end",
+        help="move the worker's position first; nothing may run in its group",
+    ),
+]
 ALL_ROLES = ("worker", "indexer", "monitor", "retrainer")
 
 
@@ -33,7 +44,9 @@ def add_to(cli: typer.Typer) -> None:
     @cli.command(epilog="Example: headrace up support finance --from-beginning")
     def up(
         apps: Apps,
-        workers: Annotated[int, typer.Option(min=1, help="worker processes; above 1 start `headrace worker` again instead")] = 1,
+        workers: Annotated[
+            int, typer.Option(min=1, help="worker processes; above 1 start `headrace worker` again instead")
+        ] = 1,
         from_beginning: FromBeginning = False,
         reset_position: Reset = None,
         seed: Annotated[int, typer.Option(help="seed of drift thresholds and retraining")] = 0,
@@ -49,14 +62,20 @@ def add_to(cli: typer.Typer) -> None:
         ("indexer", "Put decisions into the store."),
         ("retrainer", "Train a challenger when asked, release it when it is better."),
     ):
-        cli.command(role, help=f"One role in a process of its own. {text}", epilog=f"Example: headrace {role} support")(_one_role(role))
+        cli.command(role, help=f"One role in a process of its own. {text}", epilog=f"Example: headrace {role} support")(
+            _one_role(role)
+        )
 
     @cli.command(epilog="Example: headrace load chats.csv --topic support.chats --text-column text")
     def load(
         file: Annotated[Path, typer.Argument(help="CSV, TSV or JSON lines, UTF-8")],
         topic: Annotated[str, typer.Option(help="topic to write to")],
-        rate: Annotated[float | None, typer.Option(min=0.001, help="records a second; default: as fast as it goes")] = None,
-        text_column: Annotated[str | None, typer.Option(help="column that holds the text: sent as `text`, rows without one rejected")] = None,
+        rate: Annotated[
+            float | None, typer.Option(min=0.001, help="records a second; default: as fast as it goes")
+        ] = None,
+        text_column: Annotated[
+            str | None, typer.Option(help="column that holds the text: sent as `text`, rows without one rejected")
+        ] = None,
         key_column: Annotated[str | None, typer.Option(help="column whose value becomes the record's key")] = None,
         limit: Annotated[int | None, typer.Option(min=1, help="stop after so many rows")] = None,
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -64,12 +83,12 @@ def add_to(cli: typer.Typer) -> None:
         """Rows of a file into a topic. A row that cannot be sent is listed with its line and the reason."""
         from headrace.output import print_json, stage_bars
         from headrace.settings import load_settings
-        from headrace.tools.loading import LoadOrder, load_file
+        from headrace.tools.loading import LoadRequest, load_file
         from headrace.wiring import Wiring
 
         wiring = Wiring(load_settings())
         with stage_bars() as progress:
-            report = load_file(wiring, LoadOrder(file, topic, rate, text_column, key_column, limit), progress)
+            report = load_file(wiring, LoadRequest(file, topic, rate, text_column, key_column, limit), progress)
         for rejected in report.rejected:
             print(f"line {rejected.line}: {rejected.reason}", file=sys.stderr)
         summary = {"sent": report.sent, "rejected": len(report.rejected), "seconds": round(report.seconds, 3)}
@@ -77,14 +96,19 @@ def add_to(cli: typer.Typer) -> None:
             rejects = [{"line": each.line, "reason": each.reason} for each in report.rejected]
             print_json(summary | ({"rejected_rows": rejects} if rejects else {}))
         else:
-            print(f"{report.sent} records sent to {topic}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s")
+            print(
+                f"{report.sent} records sent to {topic}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s"
+            )
 
 
 def _workers_refusal(apps: list[str]) -> str:
     from headrace.settings import load_settings
 
     if load_settings().broker == "embedded":
-        return "the embedded broker stalls with a second member in a group: use --workers 1, or real Kafka (`headrace services start`)"
+        return (
+            "the embedded broker stalls with a second member in a group: use --workers 1, or real Kafka "
+            "(`headrace services start`)"
+        )
     return f"one process holds one worker: start `headrace worker {' '.join(apps)}` once more for each further worker"
 
 
@@ -100,7 +124,9 @@ def _one_role(role: str) -> Any:
     return command
 
 
-def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, reset_position: str | None, seed: int) -> None:
+def _run(
+    names: list[str], roles: tuple[str, ...], *, from_beginning: bool, reset_position: str | None, seed: int
+) -> None:
     if reset_position not in (None, "beginning", "end"):
         raise typer.BadParameter("--reset-position takes beginning or end")
     from headrace.applications import load_applications
@@ -131,7 +157,12 @@ def _run(names: list[str], roles: tuple[str, ...], *, from_beginning: bool, rese
         runtime = Runtime(builder.built.roles, stop_seconds=settings.stop_seconds, watch=builder.watch(health))
 
         async def say_ready() -> None:
-            log.info("ready after %.1f s: %s for %s", time.monotonic() - started, ", ".join(roles), ", ".join(app.name for app in apps))
+            log.info(
+                "ready after %.1f s: %s for %s",
+                time.monotonic() - started,
+                ", ".join(roles),
+                ", ".join(app.name for app in apps),
+            )
 
         try:
             return await runtime.run(say_ready)
@@ -165,7 +196,9 @@ def _prepare(
     if reset_position is not None:
         admin = wiring.admin()
         for app in apps:
-            start_offsets.reset(admin, f"{WORKER_GROUP}-{app.name}", app.source_topics, to_beginning=reset_position == "beginning")
+            start_offsets.reset(
+                admin, f"{WORKER_GROUP}-{app.name}", app.source_topics, to_beginning=reset_position == "beginning"
+            )
     with stage_bars() as progress:
         if "worker" in roles:
             builder.add_workers(progress)

@@ -19,7 +19,9 @@ OosLabel = Annotated[str | None, typer.Option(help="label of out-of-scope texts:
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    cli.command("train", epilog="Example: headrace train support --data tickets.csv --label-column topic --register")(_train)
+    cli.command("train", epilog="Example: headrace train support --data tickets.csv --label-column topic --register")(
+        _train
+    )
     cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --json")(_evaluate)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
 
@@ -40,19 +42,22 @@ def _train(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Train a release on labelled text, score it once on the test rows. Neither --output nor --register: figures only."""
+    """Train a release on labelled text, score it once on the test rows. Neither --output nor --register: figures
+    only."""
     if output is not None and register:
         raise typer.BadParameter("give --output or --register, not both")
     from headrace.tools.training import run_train
-    from headrace.training.from_file import TrainingOrder
+    from headrace.training.from_file import TrainingRequest
 
-    order = TrainingOrder(data, text_column, label_column, split_column, oos_label, strategy, seed, epochs)
+    order = TrainingRequest(data, text_column, label_column, split_column, oos_label, strategy, seed, epochs)
     run_train(app, order, output=output, register=register, json=json)
 
 
 def _evaluate(
     model: ModelName,
-    data: Annotated[Path, typer.Option(help="labelled CSV; its test rows are scored, or all rows without a split column")],
+    data: Annotated[
+        Path, typer.Option(help="labelled CSV; its test rows are scored, or all rows without a split column")
+    ],
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
@@ -75,7 +80,9 @@ def _evaluate(
 
 def _classify(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT...]", help="default: the lines of standard input")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT...]", help="default: the lines of standard input")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="NAME@VERSION; default: the application's champion")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway")] = True,
 ) -> None:

@@ -12,13 +12,13 @@ from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
 from streams.application import Application
-from streams.topics import FEEDBACK
+from streams.topics import FEEDBACK_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, decision_id, format_time
 
 CORRECTION_SHARE = 0.85  # of wrong decisions that somebody corrects
-# of right ones that somebody confirms by working on them; with corrections alone a challenger would learn from the champion's
-# errors only, and forget some of what it knew
+# of right ones that somebody confirms by working on them; with corrections alone a challenger would learn from the
+# champion's errors only, and forget some of what it knew
 CONFIRMATION_SHARE = 0.3
 FLUSH_SECONDS = 0.1
 
@@ -97,11 +97,17 @@ class Customers(threading.Thread):
 
 
 class Agents(threading.Thread):
-    """Reads one application's decisions; corrects most of the wrong ones and confirms some of the right ones, but for texts held
-    out to compare releases."""
+    """Reads one application's decisions; corrects most of the wrong ones and confirms some of the right ones, but for
+    texts held out to compare releases."""
 
     def __init__(
-        self, app: Application, reader: TopicReader, publisher: Publisher, ledger: Ledger, stream: TextStream | None, rng: random.Random
+        self,
+        app: Application,
+        reader: TopicReader,
+        publisher: Publisher,
+        ledger: Ledger,
+        stream: TextStream | None,
+        rng: random.Random,
     ) -> None:
         super().__init__(name=f"agents-{app.name}", daemon=True)
         self._app, self._reader, self._publisher = app, reader, publisher
@@ -126,10 +132,16 @@ class Agents(threading.Thread):
             if decision["id"] not in truths:
                 return False
             truth = truths[decision["id"]]
-        wrong = [] if truth is None else [h for h, label in truth.labels.items() if decision["labels"][h]["label"] != label]
+        wrong = (
+            [] if truth is None else [h for h, label in truth.labels.items() if decision["labels"][h]["label"] != label]
+        )
         primary = self._app.head_names[0] if self._app.heads else None
         self._ledger.decided(self._app.name, decision, None if truth is None else primary not in wrong)
-        if truth is not None and not truth.is_held_out and self._rng.random() < (CORRECTION_SHARE if wrong else CONFIRMATION_SHARE):
+        if (
+            truth is not None
+            and not truth.is_held_out
+            and self._rng.random() < (CORRECTION_SHARE if wrong else CONFIRMATION_SHARE)
+        ):
             self._label(decision, truth)
             self._ledger.corrections += bool(wrong)
         return True
@@ -138,6 +150,8 @@ class Agents(threading.Thread):
         assert self._stream is not None
         self._stream.corrected.add(truth.text)
         for head, label in truth.labels.items():
-            feedback = Feedback(decision_id=decision["id"], head=head, label=label, by="agent", at=format_time(wall_clock_ms()))
-            self._publisher.send(FEEDBACK, feedback.encode(), feedback.key)
+            feedback = Feedback(
+                decision_id=decision["id"], head=head, label=label, by="agent", at=format_time(wall_clock_ms())
+            )
+            self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
         self._publisher.flush()

@@ -56,7 +56,14 @@ class Demo:
         shutil.rmtree(self._home, ignore_errors=True)
         self._home.mkdir(parents=True)
         self._settings = settings.model_copy(
-            update={"broker": "embedded", "home": self._home, "store": "", "registry": "", "instance": "", "retention_days": 0}
+            update={
+                "broker": "embedded",
+                "home": self._home,
+                "store": "",
+                "registry": "",
+                "instance": "",
+                "retention_days": 0,
+            }
         )
         self.wiring = Wiring(self._settings)
         self.ledger = Ledger(order.apps)
@@ -64,7 +71,9 @@ class Demo:
         self._closers: list[Callable[[], None]] = []
         self._released = threading.Event()
         self._told_episodes = self._told_requests = self._told_verdicts = 0
-        self.apps = [self._prepare(load_application(name), random.Random(f"{order.seed}-{name}")) for name in order.apps]
+        self.apps = [
+            self._prepare(load_application(name), random.Random(f"{order.seed}-{name}")) for name in order.apps
+        ]
         self.builder: RoleBuilder | None = None
 
     def set_up(self, progress: Callable[[str, int, int], None]) -> None:
@@ -111,7 +120,8 @@ class Demo:
             "decisions": sum(len(stream.decided) for stream in self.ledger.streams.values()),
             "indexed": indexed,
             "deadletters": letters,
-            "accuracy": {app: round(s.accuracy, 4) for app, s in self.ledger.streams.items() if s.accuracy is not None} | self._hit_rates(),
+            "accuracy": {app: round(s.accuracy, 4) for app, s in self.ledger.streams.items() if s.accuracy is not None}
+            | self._hit_rates(),
             "latency_ms": self.ledger.latency(),
             "drift": [self._episode(app, episode) for app, episode in monitor.counts.episodes],
             "releases": self.ledger.swaps,
@@ -144,7 +154,9 @@ class Demo:
         agents = [self._agents(app) for app in self.apps]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
-        self.ledger.tell(f"{len(self.apps)} streams are open; the first models were trained on texts that no customer will send")
+        self.ledger.tell(
+            f"{len(self.apps)} streams are open; the first models were trained on texts that no customer will send"
+        )
         customers.start()
         try:
             await self._wait_for_the_end(customers)
@@ -157,7 +169,7 @@ class Demo:
             each.close()
 
     def _agents(self, app: Application) -> Agents:
-        publisher = self.wiring.publisher({topics.FEEDBACK: MONITOR_GROUP})
+        publisher = self.wiring.publisher({topics.FEEDBACK_TOPIC: MONITOR_GROUP})
         rng = random.Random(f"{self.order.seed}-{app.name}-agents")
         agents = Agents(app, self.wiring.reader(), publisher, self.ledger, self._streams.get(app.name), rng)
         self._closers.append(publisher.close)
@@ -225,7 +237,10 @@ class Demo:
             await asyncio.sleep(0.2)
 
     def _on_swapped(self, release: Release, seconds: float) -> None:
-        self.ledger.tell(f"{release.model}@{release.champion} serves since a moment ({seconds:.1f} s to load, prove and warm up); nothing stopped")
+        self.ledger.tell(
+            f"{release.model}@{release.champion} serves since a moment ({seconds:.1f} s to load, prove and warm "
+            f"up); nothing stopped"
+        )
         self.ledger.swaps.append({"app": release.model, "from": release.previous, "to": release.champion})
         self._released.set()
 
@@ -287,5 +302,5 @@ def _dead_letter_ids(reader: TopicReader, epoch: str) -> set[str]:
     from connectors.deadletters import read_origin
     from streams.wire.records import decision_id
 
-    found: Iterable[Any] = (read_origin(record.headers) for record in reader.read(topics.DEAD_LETTERS))
+    found: Iterable[Any] = (read_origin(record.headers) for record in reader.read(topics.DEAD_LETTERS_TOPIC))
     return {decision_id(origin.topic, epoch, origin.partition, origin.offset) for origin in found}

@@ -29,9 +29,15 @@ class View:
             story = list(self._ledger.story)[-STORY_LINES:]
             corrections = self._ledger.corrections
         latency = self._ledger.latency()
-        footer = f"{elapsed:5.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     {corrections} corrections by agents"
+        footer = (
+            f"{elapsed:5.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     "
+            f"{corrections} corrections by agents"
+        )
         told = Text("\n".join(f"• {line}" for line in story) or "…")
-        return Group(Panel(table, title="Headrace: text streams in, decisions out", subtitle=footer), Panel(told, title="what happens"))
+        return Group(
+            Panel(table, title="Headrace: text streams in, decisions out", subtitle=footer),
+            Panel(told, title="what happens"),
+        )
 
     def _streams(self) -> Table:
         table = Table(box=None, expand=True)
@@ -65,16 +71,25 @@ def _percent(share: float | None) -> str:
 def closing_words(report: dict[str, Any], home: str) -> str:
     """What happened, and three commands to go on with."""
     lines = [
-        f"{report['events']} events came in, {report['decisions']} decisions went out, {report['indexed']} stand in the store: "
+        f"{report['events']} events came in, {report['decisions']} decisions went out, {report['indexed']} stand "
+        f"in the store: "
         f"{report['lost']} lost, {report['duplicated']} doubled.",
-        f"From a record to its decision: p50 {report['latency_ms']['p50']:.0f} ms, p99 {report['latency_ms']['p99']:.0f} ms.",
+        f"From a record to its decision: p50 {report['latency_ms']['p50']:.0f} ms, p99 "
+        f"{report['latency_ms']['p99']:.0f} ms.",
     ]
     for episode in report["drift"]:
-        after = "" if episode["onset_event"] is None else f" ({episode['detected_event'] - episode['onset_event']} events after it began)"
-        lines.append(f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}: {episode['summary']}")
+        after = (
+            ""
+            if episode["onset_event"] is None
+            else f" ({episode['detected_event'] - episode['onset_event']} events after it began)"
+        )
+        lines.append(
+            f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}: {episode['summary']}"
+        )
     for release in report["releases"]:
         lines.append(
-            f"{release['app']}@{release['to']} replaced {release['app']}@{release['from']}: on {release['held_out_texts']} held-out texts from after "
+            f"{release['app']}@{release['to']} replaced {release['app']}@{release['from']}: on "
+            f"{release['held_out_texts']} held-out texts from after "
             f"the onset accuracy went from {release['accuracy_before']:.1%} to {release['accuracy_after']:.1%}."
         )
     if not report["drift"]:
@@ -82,8 +97,9 @@ def closing_words(report: dict[str, Any], home: str) -> str:
     lines += [
         "",
         "The broker was embedded: its topics are gone. Go on with:",
-        f"  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search \"battery\"     # what was decided",
-        "  headrace classify support \"my parcel never came and I want my money back\"",
-        "  headrace services start                                            # real Kafka and Elasticsearch, then: headrace up support",
+        f'  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search "battery"     # what was decided',
+        '  headrace classify support "my parcel never came and I want my money back"',
+        "  headrace services start                                            # real Kafka and Elasticsearch, "
+        "then: headrace up support",
     ]
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""Asks the broker and the store from a thread of its own, at intervals, how they are: the event loop never waits for them."""
+"""Asks the broker and the store from a thread of its own, at intervals, how they are: the event loop never waits for
+them."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,14 +8,14 @@ from connectors.kafka.client import KafkaAdmin
 from connectors.ports import DecisionStore
 from streams.engine.watchdog import LogState, TopicLog
 
-Look = Callable[[], LogState]
+TakeSnapshot = Callable[[], LogState]
 STORE_PROBE_ID = "headrace-is-the-store-there"
 
 
-class Lookout:
+class BrokerProbe:
     """Looks every `seconds`; `take` gives what was seen since the last call. Ends with `close`, or with the process."""
 
-    def __init__(self, look: Look, stores: Sequence[DecisionStore], seconds: float) -> None:
+    def __init__(self, look: TakeSnapshot, stores: Sequence[DecisionStore], seconds: float) -> None:
         self._look, self._stores, self._seconds = look, stores, seconds
         self._seen: list[LogState | Exception] = []
         self._closing = threading.Event()
@@ -52,8 +53,9 @@ class Lookout:
         return None
 
 
-class BrokerLook:
-    """Makes a `Look` of an admin client, which is made anew after a failure: a client may not survive its broker."""
+class ClusterProbe:
+    """Makes a `TakeSnapshot` of an admin client, which is made anew after a failure: a client may not survive its
+    broker."""
 
     def __init__(self, make_admin: Callable[[], KafkaAdmin], topics: Sequence[str], read: Sequence[str]) -> None:
         """topics: must stand. read: of these the offsets are asked as well."""
@@ -71,4 +73,6 @@ class BrokerLook:
             self._admin = None
             admin.close()
             raise
-        return LogState(cluster_id, {name: TopicLog(state.epoch, bounds.get(name, {})) for name, state in standing.items()})
+        return LogState(
+            cluster_id, {name: TopicLog(state.epoch, bounds.get(name, {})) for name, state in standing.items()}
+        )

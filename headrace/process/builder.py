@@ -1,4 +1,5 @@
-"""Builds the five roles from the wiring: each a Faust app with an engine behind it, ready for `headrace.process.runtime`."""
+"""Builds the five roles from the wiring: each a Faust app with an engine behind it, ready for
+`headrace.process.runtime`."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
-from headrace.process.broker_probe import BrokerLook, Lookout
+from headrace.process.broker_probe import BrokerProbe, ClusterProbe
 from headrace.process.health import Health
 from headrace.process.recommender import recommend_handler
 from headrace.process.watch import Watch, look_seconds
@@ -28,17 +29,17 @@ from streams.application import Application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.release_swapper import Swapper, load_release
 from streams.classify.serving import Serving
-from streams.classify.worker import Handler, worker_engine
+from streams.classify.worker import Handler, worker_pipeline
 from streams.engine.dead_letter_limit import DeadLetterLimit
 from streams.engine.delivery import Outcome
 from streams.faust_runtime.producer import Producer
 from streams.faust_runtime.role import Role
-from streams.indexer import IndexerCounts, indexer_engine
+from streams.indexer import IndexerCounts, indexer_pipeline
 from streams.metrics import Metrics
-from streams.monitor.handler import MonitorHandler, monitor_engine
+from streams.monitor.handler import MonitorHandler, monitor_pipeline
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.recommend import RecommendHandler
-from streams.retrainer import retrainer_engine
+from streams.retrainer import retrainer_pipeline
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, Release, format_time
 from streams.wire.release_follower import ReleaseFollower
@@ -49,7 +50,7 @@ RELEASES_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Built:
+class ProcessRoles:
     """Roles of one process and what goes with them."""
 
     roles: list[Role] = field(default_factory=list)
@@ -82,7 +83,7 @@ class RoleBuilder:
         self._registry = wiring.registry()
         self._admin = wiring.admin()
         self._shared_encoder: Encoder | None = None  # of all applications that stand on the same one
-        self.built = Built()
+        self.built = ProcessRoles()
 
     def create_topics(self) -> list[str]:
         """Create what is missing; returns the names."""
@@ -96,8 +97,8 @@ class RoleBuilder:
         settings = self._wiring.settings
         read = sorted({topic for role in self.built.roles for topic in role.topics})
         names = [spec.name for spec in topics.specs(self._apps)]
-        look = BrokerLook(self._wiring.admin, names, read)
-        lookout = Lookout(look, self.built.stores, look_seconds(settings.stuck_seconds))
+        look = ClusterProbe(self._wiring.admin, names, read)
+        lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds))
         return Watch(
             settings.stuck_seconds,
             lookout=lookout,
@@ -139,11 +140,11 @@ class RoleBuilder:
         send = Producer(app).send_all
         counts = self.built.indexed
         self._metrics.follow_index(counts)
-        self.built.roles.append(Role(app, read, lambda ack: indexer_engine(store, send, ack, counts, self._metrics)))
+        self.built.roles.append(Role(app, read, lambda ack: indexer_pipeline(store, send, ack, counts, self._metrics)))
 
     def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
         """One monitor for all applications' signals and for feedback."""
-        read = [app.signals_topic for app in self._apps] + [topics.FEEDBACK]
+        read = [app.signals_topic for app in self._apps] + [topics.FEEDBACK_TOPIC]
         start_offsets.pin(self._admin, MONITOR_GROUP, read, from_beginning=self._from_beginning)
 
         def reference(model: str, version: str) -> dict[str, NDArray[Any]]:
@@ -154,17 +155,21 @@ class RoleBuilder:
         send = Producer(app).send_all
         self.built.monitor = handler
         self._metrics.follow_monitor(handler.counts)
-        self.built.roles.append(Role(app, read, lambda ack: monitor_engine(handler, send, ack, self._metrics)))
+        self.built.roles.append(Role(app, read, lambda ack: monitor_pipeline(handler, send, ack, self._metrics)))
 
     def add_retrainer(self, seed: int = 0) -> None:
         """One retrainer; jobs run in a child process."""
-        start_offsets.pin(self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS], from_beginning=self._from_beginning)
+        start_offsets.pin(
+            self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS_TOPIC], from_beginning=self._from_beginning
+        )
         job = RetrainJob(self._wiring, [app for app in self._apps if app.kind == "classify"], seed=seed)
         self.built.job = job
         app = self._wiring.faust_app(RETRAINER_GROUP)
         send = Producer(app).send_all
         self.built.roles.append(
-            Role(app, [topics.RETRAIN_REQUESTS], lambda ack: retrainer_engine(job, send, ack), may_take_long=True)
+            Role(
+                app, [topics.RETRAIN_REQUESTS_TOPIC], lambda ack: retrainer_pipeline(job, send, ack), may_take_long=True
+            )
         )
 
     def _start_follower(self, apps: Sequence[Application]) -> ReleaseFollower:
@@ -178,11 +183,16 @@ class RoleBuilder:
         follower = ReleaseFollower(self._wiring.reader, {app.name: on_release for app in apps})
         follower.start()
         if not follower.wait_until_current(RELEASES_SECONDS):
-            raise ConfigError(f"{topics.RELEASES} could not be read to its end within {RELEASES_SECONDS:.0f} s; `headrace doctor` tells why")
+            raise ConfigError(
+                f"{topics.RELEASES_TOPIC} could not be read to its end within {RELEASES_SECONDS:.0f} s; `headrace "
+                f"doctor` tells why"
+            )
         self.built.followers.append(follower)
         return follower
 
-    def _serving(self, app: Application, follower: ReleaseFollower, progress: Callable[[str, int, int], None]) -> Serving:
+    def _serving(
+        self, app: Application, follower: ReleaseFollower, progress: Callable[[str, int, int], None]
+    ) -> Serving:
         version = champion_or_first(self._wiring, self._registry, app, progress)
         known = follower.known.get(app.name)
         if known is None or known.champion != version:
@@ -196,7 +206,10 @@ class RoleBuilder:
     def _check_heads(self, app: Application, classifier: Classifier) -> None:
         unknown = [head for head in classifier.heads if head not in app.head_names]
         if unknown:
-            raise ConfigError(f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it again")
+            raise ConfigError(
+                f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it "
+                f"again"
+            )
 
     def _load(self, model: str, version: str, manifest_sha256: str | None, encoder: Encoder | None) -> Classifier:
         settings = self._wiring.settings
@@ -230,7 +243,7 @@ class RoleBuilder:
             at=format_time(wall_clock_ms()),
         )
         publisher = self._wiring.publisher()
-        publisher.send(topics.ALERTS, alert.encode(), alert.fingerprint.encode())
+        publisher.send(topics.ALERTS_TOPIC, alert.encode(), alert.fingerprint.encode())
         publisher.flush()
         publisher.close()
 
@@ -250,7 +263,7 @@ class RoleBuilder:
             Role(
                 faust_app,
                 [app.topic],
-                lambda ack: worker_engine(app, handler, send, ack, on_outcomes, self._metrics),
+                lambda ack: worker_pipeline(app, handler, send, ack, on_outcomes, self._metrics),
                 urgent_topics=app.priority_topics,
             )
         )

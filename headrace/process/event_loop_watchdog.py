@@ -9,11 +9,12 @@ from collections.abc import Callable
 LOOK_SECONDS = 0.5
 
 
-class LoopWatch:
-    """A thread that ends the process, with every thread's stack on stderr, when nobody has called `tick` for `limit_seconds`.
+class EventLoopWatchdog:
+    """A thread that ends the process, with every thread's stack on stderr, when nobody has called `tick` for
+    `limit_seconds`.
 
-    It counts its own looks instead of reading a clock: a process that was suspended (a paused machine) did not stand still.
-    leave: ends the process with a code (a test hands in its own).
+    It counts its own looks instead of reading a clock: a process that was suspended (a paused machine) did not stand
+    still. leave: ends the process with a code (a test hands in its own).
     """
 
     def __init__(self, limit_seconds: float, exit_code: int, leave: Callable[[int], None] = os._exit) -> None:
@@ -39,7 +40,11 @@ class LoopWatch:
             self.silent_seconds += LOOK_SECONDS
             if self.silent_seconds <= self._limit:
                 continue
-            print(f"headrace: the event loop has stood still for {self.silent_seconds:.0f} s, leaving; the stacks:", file=sys.stderr, flush=True)
+            print(
+                f"headrace: the event loop has stood still for {self.silent_seconds:.0f} s, leaving; the stacks:",
+                file=sys.stderr,
+                flush=True,
+            )
             faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
             self._leave(self._exit_code)
             return

@@ -10,8 +10,8 @@ NEW_OBJECTS: Final = 10_000  # made and not freed between two looks of the colle
 
 @contextmanager
 def spared_collector() -> Iterator[None]:
-    """What stands at the beginning stands to the end: the collector need not walk through it again and again. Events in flight
-    made it do so every few seconds, for tens of milliseconds each, with every thread standing still."""
+    """What stands at the beginning stands to the end: the collector need not walk through it again and again. Events
+    in flight made it do so every few seconds, for tens of milliseconds each, with every thread standing still."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()

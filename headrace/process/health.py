@@ -1,4 +1,5 @@
-"""One small HTTP server: /metrics for Prometheus, /health/live and /health/ready for whoever starts and stops processes.
+"""One small HTTP server: /metrics for Prometheus, /health/live and /health/ready for whoever starts and stops
+processes.
 
 It answers from threads of its own, so it answers while the event loop stands still, and says so.
 
@@ -20,7 +21,9 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from models.errors import ConfigError
 
-LOOP_SILENT_SECONDS = 10.0  # a loop that has stood still for so long is not live, long before the watchdog ends the process
+LOOP_SILENT_SECONDS = (
+    10.0  # a loop that has stood still for so long is not live, long before the watchdog ends the process
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,16 @@ class Health:
 
 
 def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> WSGIServer:
-    """Answer at host:port from a daemon thread; port 0 takes a free one (see the server's `server_port`). Raises ConfigError
-    where the address is not to be had."""
+    """Answer at host:port from a daemon thread; port 0 takes a free one (see the server's `server_port`). Raises
+    ConfigError where the address is not to be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         server_class = type("HealthServer", (ThreadingWSGIServer,), {"address_family": family})
         server: WSGIServer = make_server(host, port, health_app(registry, health), server_class, handler_class=_Quiet)
     except OSError as error:
-        raise ConfigError(f"metrics and health cannot be served at {host}:{port}: {error}; see HEADRACE_METRICS_HOST and _PORT") from error
+        raise ConfigError(
+            f"metrics and health cannot be served at {host}:{port}: {error}; see HEADRACE_METRICS_HOST and _PORT"
+        ) from error
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
 
@@ -101,4 +106,9 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _answer(reasons: Sequence[str], state: HealthState) -> dict[str, Any]:
-    return {"status": "unavailable" if reasons else "ok", "reasons": list(reasons), "roles": state.roles, "serves": state.serves}
+    return {
+        "status": "unavailable" if reasons else "ok",
+        "reasons": list(reasons),
+        "roles": state.roles,
+        "serves": state.serves,
+    }

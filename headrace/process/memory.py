@@ -13,9 +13,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # their numbers
 def give_memory_back() -> None:
     """Two arenas for all threads, and blocks of a megabyte and more straight from the system, to which they go back.
 
-    glibc gives nearly each thread an arena of its own, and each keeps what its thread needed once at its busiest. And once a large
-    block was freed, it takes later ones of that size from an arena, which loading models then leaves full of holes. Call it before
-    there are threads. Only glibc has these settings; elsewhere nothing happens.
+    glibc gives nearly each thread an arena of its own, and each keeps what its thread needed once at its busiest. And
+    once a large block was freed, it takes later ones of that size from an arena, which loading models then leaves full
+    of holes. Call it before there are threads. Only glibc has these settings; elsewhere nothing happens.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library

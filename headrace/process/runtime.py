@@ -1,7 +1,7 @@
 """Runs roles in one process: start together, watch, stop within the limit, leave with a code that tells the truth.
 
-Exit codes: 0 drained and left; 1 a role could no longer work; 3 the stop took longer than HEADRACE_STOP_SECONDS. Whatever
-is not 0 has its reason in one line on stderr.
+Exit codes: 0 drained and left; 1 a role could no longer work; 3 the stop took longer than HEADRACE_STOP_SECONDS.
+Whatever is not 0 has its reason in one line on stderr.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from headrace.process.event_loop_watchdog import LoopWatch
+from headrace.process.event_loop_watchdog import EventLoopWatchdog
 from headrace.process.garbage import spared_collector
 from headrace.process.watch import Watch
 from models.errors import HeadraceError
@@ -37,7 +37,7 @@ class Runtime:
         self._roles = roles
         self._stop_seconds = stop_seconds
         self._watch = watch or Watch(STUCK_SECONDS)
-        self._loop_watch = LoopWatch(self._watch.stuck_seconds, EXIT_TROUBLE)
+        self._loop_watch = EventLoopWatchdog(self._watch.stuck_seconds, EXIT_TROUBLE)
         self._stop = asyncio.Event()
         self._stopped = threading.Event()
         self._code = 0
@@ -49,7 +49,9 @@ class Runtime:
             self._loop_watch.close()
             self._stop.set()
 
-    async def run(self, on_ready: Callable[[], Awaitable[None]] | None = None, alongside: Awaitable[Any] | None = None) -> int:
+    async def run(
+        self, on_ready: Callable[[], Awaitable[None]] | None = None, alongside: Awaitable[Any] | None = None
+    ) -> int:
         """Until a stop is requested, `alongside` returns, or a role fails. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -114,13 +116,17 @@ class Runtime:
     def _leave_at_the_limit(self) -> None:
         if not self._stopped.wait(self._stop_seconds):
             left = ", ".join(f"{role.name} ({role.engine.in_flight} events)" for role in self._roles)
-            print(f"headrace: stop took longer than {self._stop_seconds:g} s, leaving; unfinished: {left}", file=sys.stderr, flush=True)
+            print(
+                f"headrace: stop took longer than {self._stop_seconds:g} s, leaving; unfinished: {left}",
+                file=sys.stderr,
+                flush=True,
+            )
             os._exit(self._code or EXIT_STOP_TIMEOUT)
 
 
 def _leave_at_once() -> None:
-    """Without the usual end, which commits: positions of the old log must not be written to the new one, and a broker that is
-    gone takes none."""
+    """Without the usual end, which commits: positions of the old log must not be written to the new one, and a broker
+    that is gone takes none."""
     logging.shutdown()
     os._exit(EXIT_TROUBLE)
 

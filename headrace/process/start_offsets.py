@@ -37,7 +37,11 @@ def pin(admin: KafkaAdmin, group: str, topics: Sequence[str], *, from_beginning:
         pinned = positions_to_pin(bounds, committed, from_beginning=from_beginning)
         if pinned:
             admin.commit(group, topic, pinned)
-            where = "the beginning" if from_beginning or committed else "the end (what stood there before is not read; --from-beginning does)"
+            where = (
+                "the beginning"
+                if from_beginning or committed
+                else "the end (what stood there before is not read; --from-beginning does)"
+            )
             log.info("%s reads %s from %s", group, topic, where)
 
 

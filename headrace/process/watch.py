@@ -1,12 +1,12 @@
-"""Puts the watchdog together: roles, broker, stores and event loop are looked at once a second, and what is found goes to
-health, to metrics, and as an error to whoever runs the roles."""
+"""Puts the watchdog together: roles, broker, stores and event loop are looked at once a second, and what is found
+goes to health, to metrics, and as an error to whoever runs the roles."""
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from headrace.process.broker_probe import Lookout
+from headrace.process.broker_probe import BrokerProbe
 from headrace.process.health import Health, HealthState
 from models.errors import HeadraceError
 from streams.engine.watchdog import LogState, LogWatch, RoleState, RoleWatch, Stopped, lags
@@ -38,14 +38,15 @@ def look_seconds(stuck_seconds: float) -> float:
 class Watch:
     """One for a process. Without a lookout it knows nothing of the log: only of roles that hang or have failed.
 
-    A start that has no model raises before there is a watch, so from here on every worker has its champion; serves says which.
+    A start that has no model raises before there is a watch, so from here on every worker has its champion; serves says
+    which.
     """
 
     def __init__(
         self,
         stuck_seconds: float,
         *,
-        lookout: Lookout | None = None,
+        lookout: BrokerProbe | None = None,
         read: Sequence[str] = (),
         metrics: Metrics | None = None,
         health: Health | None = None,
@@ -89,7 +90,8 @@ class Watch:
         self._tell(now, states, loop_delay_seconds)
 
     def _advance(self, now: float) -> float:
-        """A clock that leaves out the time in which this process did not run (a paused machine): nobody was stuck then."""
+        """A clock that leaves out the time in which this process did not run (a paused machine): nobody was stuck
+        then."""
         self._clock += min(max(now - self._checked_at, 0.0), STEP_MAX_SECONDS)
         self._checked_at = now
         return self._clock
@@ -124,13 +126,17 @@ class Watch:
                 not_ready.append(f"the broker has not answered for {silence:.0f} s")
         told = {state.name: self._tell_role(state) for state in states}
         self.health.update(HealthState(not_ready=not_ready, roles=told, serves=self._serves()))
-        self._metrics.process(loop_delay_seconds=loop_delay_seconds, broker_silence_seconds=silence, ready=not not_ready)
+        self._metrics.process(
+            loop_delay_seconds=loop_delay_seconds, broker_silence_seconds=silence, ready=not not_ready
+        )
 
     def _tell_role(self, state: RoleState) -> dict[str, Any]:
         positions = state.positions or {}
         behind = lags(positions, self._log.latest) if self._log.latest is not None else {}
         paused = sum(position.paused for position in positions.values())
-        self._metrics.consumers(state.name, partitions=len(positions), paused=paused, in_flight=state.in_flight, lags=behind)
+        self._metrics.consumers(
+            state.name, partitions=len(positions), paused=paused, in_flight=state.in_flight, lags=behind
+        )
         partitions = {
             f"{topic}[{partition}]": {
                 "committed": position.committed,

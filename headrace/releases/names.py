@@ -8,7 +8,10 @@ def split_name(name: str, registry: ReleaseRegistry) -> tuple[str, str]:
     """`support@2`, or `support` for its champion. Raises ConfigError saying what there is."""
     model, _, version = name.partition("@")
     if model not in registry.models():
-        raise ConfigError(f"there is no model {model!r}; there are: {', '.join(registry.models()) or 'none yet (headrace train APP --register)'}")
+        raise ConfigError(
+            f"there is no model {model!r}; there are: "
+            f"{', '.join(registry.models()) or 'none yet (headrace train APP --register)'}"
+        )
     found = version or registry.champion(model) or registry.versions(model)[-1]
     if found not in registry.versions(model):
         raise ConfigError(f"{model} has no version {found}; it has: {', '.join(registry.versions(model))}")

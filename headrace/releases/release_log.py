@@ -8,22 +8,16 @@ from connectors.errors import TopicMismatch
 from connectors.ports import ReleaseRegistry
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
-from streams.topics import RELEASES
+from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, decode, format_time
 
 log = logging.getLogger(__name__)
 
 
-
-
-
-
-
-
-
-
-def announce(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str) -> Release:
+def announce(
+    wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str
+) -> Release:
     """Tell everyone through `model.releases` that `version` serves; returns what was told."""
     return tell(wiring, next_release(registry, model, version, known, by=by))
 
@@ -32,7 +26,7 @@ def tell(wiring: Wiring, release: Release) -> Release:
     """Put a model's new state into `model.releases`."""
     publisher = wiring.publisher()
     try:
-        publisher.send(RELEASES, release.encode(), release.model.encode())
+        publisher.send(RELEASES_TOPIC, release.encode(), release.model.encode())
         publisher.flush()
     finally:
         publisher.close()
@@ -40,11 +34,12 @@ def tell(wiring: Wiring, release: Release) -> Release:
 
 
 def known_release(wiring: Wiring, model: str) -> Release | None:
-    """The state that stands in `model.releases`. Raises BrokerUnavailable; None where nothing was said of the model yet."""
+    """The state that stands in `model.releases`. Raises BrokerUnavailable; None where nothing was said of the model
+    yet."""
     reader = wiring.reader()
     try:
         known = None
-        for record in reader.read(RELEASES):
+        for record in reader.read(RELEASES_TOPIC):
             if record.key == model.encode() and record.value is not None:
                 known = decode(Release, record.value)
         return known
@@ -79,7 +74,7 @@ def next_release(registry: ReleaseRegistry, model: str, version: str, known: Rel
 def manifest_hashes(registry: ReleaseRegistry, model: str, versions: Iterable[str | None]) -> dict[str, str]:
     """What the manifests of these versions must hash to; None among them is left out."""
     return {
-        version: hashlib.sha256(registry.manifest(model, version)).hexdigest() for version in versions if version is not None
+        version: hashlib.sha256(registry.manifest(model, version)).hexdigest()
+        for version in versions
+        if version is not None
     }
-
-

@@ -1,4 +1,5 @@
-"""Taking in what releases decided, batch by batch: columns of answers, counts, and a few examples; texts are not kept."""
+"""Taking in what releases decided, batch by batch: columns of answers, counts, and a few examples; texts are not
+kept."""
 
 import heapq
 import zlib
@@ -87,8 +88,11 @@ def _answers(labels: Mapping[str, Any]) -> dict[str, Answer]:
     return {head: Answer(found["label"], found["probability"], found.get("rejected")) for head, found in labels.items()}
 
 
-def example_kind(head: str, answers: Sequence[Mapping[str, Answer] | None], truth: Mapping[str, str] | None) -> str | None:
-    """better, worse, changed (one label is as wrong as the other, or the true one is unknown); wrong, of a single release."""
+def example_kind(
+    head: str, answers: Sequence[Mapping[str, Answer] | None], truth: Mapping[str, str] | None
+) -> str | None:
+    """better, worse, changed (one label is as wrong as the other, or the true one is unknown); wrong, of a single
+    release."""
     said = [None if answer is None or head not in answer else answer[head].label for answer in answers]
     known = truth.get(head) if truth else None
     if len(said) == 1:
@@ -100,7 +104,14 @@ def example_kind(head: str, answers: Sequence[Mapping[str, Answer] | None], trut
     return "changed"
 
 
-def _example(identity: str, text: str, known: str | None, head: str, answers: Sequence[Mapping[str, Answer] | None]) -> dict[str, Any]:
-    told = [None if each is None or head not in each else {"label": each[head].label, "probability": round(each[head].probability, 4)} for each in answers]
+def _example(
+    identity: str, text: str, known: str | None, head: str, answers: Sequence[Mapping[str, Answer] | None]
+) -> dict[str, Any]:
+    told = [
+        None
+        if each is None or head not in each
+        else {"label": each[head].label, "probability": round(each[head].probability, 4)}
+        for each in answers
+    ]
     shown = text if len(text) <= EXAMPLE_CHARACTERS else text[:EXAMPLE_CHARACTERS] + "…"
     return {"id": identity, "text": shown, "label": known, "to": told[0]} | ({"from": told[1]} if len(told) > 1 else {})

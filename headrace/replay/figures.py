@@ -71,8 +71,8 @@ def comparison_figures(answers: Answers, before: str, after: str) -> dict[str, A
 
 
 def head_comparison(answers: Answers, before: str, after: str, head: str) -> dict[str, Any]:
-    """One head of two releases, event by event: the confusion of changes, and on labelled events the exact McNemar test,
-    the gate's verdict and each label's own comparison."""
+    """One head of two releases, event by event: the confusion of changes, and on labelled events the exact McNemar
+    test, the gate's verdict and each label's own comparison."""
     old, new = answers.of(before, head), answers.of(after, head)
     truth, names = answers.truth(head), answers.labels(head)
     found = changes(old.codes, new.codes, names)
@@ -80,7 +80,9 @@ def head_comparison(answers: Answers, before: str, after: str, head: str) -> dic
     report: dict[str, Any] = {
         "changed": changed,
         "changed_share": rounded(changed / len(answers)) if len(answers) else 0.0,
-        "confusion": [{"from": each.before, "to": each.after, "events": each.events} for each in found[:CONFUSIONS_KEPT]],
+        "confusion": [
+            {"from": each.before, "to": each.after, "events": each.events} for each in found[:CONFUSIONS_KEPT]
+        ],
         "rejection_changed": int((old.rejected != new.rejected).sum()),
         "test": None,
         "gate": None,

@@ -21,9 +21,9 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 class TrueLabels:
     """Labels by decision id or by text, and then by head.
 
-    given: labels that could be read. unusable: rows or records that hold none, with where and why (the first ten are kept).
-    foreign: ids of another topic, or of one of the same name that was made again. disagreeing: labels that a later one for
-    the same event and head replaced by another. matched: labels that an event took; `of` counts them.
+    given: labels that could be read. unusable: rows or records that hold none, with where and why (the first ten are
+    kept). foreign: ids of another topic, or of one of the same name that was made again. disagreeing: labels that a
+    later one for the same event and head replaced by another. matched: labels that an event took; `of` counts them.
     """
 
     source: str
@@ -139,7 +139,8 @@ def _reason(name: str, labels: Mapping[str, str], matched_by: str, heads: Sequen
 
 
 def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], prefix: str) -> TrueLabels:
-    """The last opinion on each decision and head; a tombstone withdraws one person's, and the next to last counts again.
+    """The last opinion on each decision and head; a tombstone withdraws one person's, and the next to last counts
+    again.
 
     prefix: what ids of the replayed topic begin with. Raises BrokerUnavailable, TopicMismatch.
     """

@@ -1,4 +1,5 @@
-"""Re-deciding records with the code that decides live: read, prepare, encode and decide run side by side, a batch apart.
+"""Re-deciding records with the code that decides live: read, prepare, encode and decide run side by side, a batch
+apart.
 
 What is in memory at any time is a few batches, whatever the topic's length; each is bounded by events and by bytes.
 """
@@ -22,17 +23,21 @@ from streams.engine.delivery import Delivery, Outcome
 BATCH_EVENTS = 1_024
 BATCH_BYTES = 8 * 1024 * 1024
 LOOK_AGAIN_SECONDS = 0.2
-MODEL_ERROR = "model_error"  # the reason of a text that a release failed on; every other one stands before any model runs
+MODEL_ERROR = (
+    "model_error"  # the reason of a text that a release failed on; every other one stands before any model runs
+)
 
 T = TypeVar("T")
 
 
 def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: str) -> ClassifyHandler:
-    """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out beside it, and
-    nothing is audited: live, audits may raise the fast path's thresholds, and a replayed label must not depend on where the replay
-    began."""
+    """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out
+    beside it, and nothing is audited: live, audits may raise the fast path's thresholds, and a replayed label must
+    not depend on where the replay began."""
     offline = app.model_copy(update={"deadline_seconds": None})
-    return ClassifyHandler(offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(0.0), audit_sample=Sample(0.0))
+    return ClassifyHandler(
+        offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(0.0), audit_sample=Sample(0.0)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +51,15 @@ class Decided:
     rejected_because: tuple[str | None, ...]
 
 
-def decide_records(records: Iterable[Record], handlers: list[ClassifyHandler], decisions_topic: str) -> Iterator[list[Decided]]:
+def decide_records(
+    records: Iterable[Record], handlers: list[ClassifyHandler], decisions_topic: str
+) -> Iterator[list[Decided]]:
     """Batch after batch, in the order of `records`. Raises what reading raises, and ModelError where a release fails on
     every text of a batch."""
     with (
-        Ahead(_batches(records), depth=2) as batches,
-        Ahead(_prepared(batches, handlers), depth=1) as prepared,
-        Ahead(_encoded(prepared, handlers), depth=1) as encoded,
+        Prefetcher(_batches(records), depth=2) as batches,
+        Prefetcher(_prepared(batches, handlers), depth=1) as prepared,
+        Prefetcher(_encoded(prepared, handlers), depth=1) as encoded,
     ):
         for batch, deliveries in encoded:
             for handler, own in zip(handlers, deliveries, strict=True):
@@ -114,9 +121,9 @@ def _raw(outcome: Outcome, decisions_topic: str) -> bytes | None:
     return next(record.value for record in outcome.records if record.topic == decisions_topic)
 
 
-class Ahead(Generic[T]):
-    """Computes an iterable in a thread of its own, at most `depth` items ahead of who takes them; what it raises is raised
-    there. Leaving the `with` block ends it."""
+class Prefetcher(Generic[T]):
+    """Computes an iterable in a thread of its own, at most `depth` items ahead of who takes them; what it raises is
+    raised there. Leaving the `with` block ends it."""
 
     def __init__(self, items: Iterable[T], depth: int) -> None:
         self._items = items
@@ -124,7 +131,7 @@ class Ahead(Generic[T]):
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replay-ahead", daemon=True)
 
-    def __enter__(self) -> "Ahead[T]":
+    def __enter__(self) -> "Prefetcher[T]":
         self._thread.start()
         return self
 

@@ -1,5 +1,5 @@
-"""`headrace replay`: what would these releases have decided on a stretch of a topic? Nothing live is touched: the reader is in
-no group, nothing is written to Kafka or to the store."""
+"""`headrace replay`: what would these releases have decided on a stretch of a topic? Nothing live is touched: the
+reader is in no group, nothing is written to Kafka or to the store."""
 
 import logging
 import time
@@ -32,9 +32,10 @@ Progress = Callable[[int, int, int], None]  # events, offsets done, offsets in a
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayOrder:
-    """What to replay. model, against: NAME@VERSION; changes are told from `against` to `model`. start, end: None: from the
-    oldest record, to the end as it stands at the start. labels: a file or a topic. decisions: write them to this file."""
+class ReplayRequest:
+    """What to replay. model, against: NAME@VERSION; changes are told from `against` to `model`. start, end: None:
+    from the oldest record, to the end as it stands at the start. labels: a file or a topic. decisions: write them to
+    this file."""
 
     topic: str
     app: Application
@@ -46,7 +47,9 @@ class ReplayOrder:
     decisions: Path | None = None
 
 
-def replay(wiring: Wiring, order: ReplayOrder, progress: Progress = lambda *_: None) -> tuple[dict[str, Any], Replayed]:
+def replay(
+    wiring: Wiring, order: ReplayRequest, progress: Progress = lambda *_: None
+) -> tuple[dict[str, Any], Replayed]:
     """The report (docs/replay.md) and what it was made of.
 
     Raises ConfigError for a topic, release or label file that is not there, WrongStretch, ConnectorError, ModelError.
@@ -75,9 +78,18 @@ def replay(wiring: Wiring, order: ReplayOrder, progress: Progress = lambda *_: N
             take(batch, replayed, order.app, labels, sink)
         seconds = time.monotonic() - started
         left = admin.offsets(order.topic)
-    cut = {p: first for p, (first, _) in left.items() if p in stretch.starts and first > stretch.starts[p] and p not in stretch.gone}
+    cut = {
+        p: first
+        for p, (first, _) in left.items()
+        if p in stretch.starts and first > stretch.starts[p] and p not in stretch.gone
+    }
     for partition, first in cut.items():
-        log.warning("%s[%d]: the oldest messages went while it was replayed; it begins at offset %d now", order.topic, partition, first)
+        log.warning(
+            "%s[%d]: the oldest messages went while it was replayed; it begins at offset %d now",
+            order.topic,
+            partition,
+            first,
+        )
     return _report(order, stretch, labels, replayed, seconds, cut), replayed
 
 
@@ -88,13 +100,15 @@ def _epoch(admin: KafkaAdmin, topic: str) -> str:
     return state.epoch
 
 
-def _stretch(admin: KafkaAdmin, order: ReplayOrder) -> Stretch:
+def _stretch(admin: KafkaAdmin, order: ReplayRequest) -> Stretch:
     bounds = admin.offsets(order.topic)
     starts, ends = (_offsets(admin, order, place, bounds) for place in (order.start, order.end))
     return choose_stretch(bounds, starts, ends, by_time=order.start is not None and order.start.time_ms is not None)
 
 
-def _offsets(admin: KafkaAdmin, order: ReplayOrder, place: Place | None, bounds: Mapping[int, tuple[int, int]]) -> dict[int, int] | None:
+def _offsets(
+    admin: KafkaAdmin, order: ReplayRequest, place: Place | None, bounds: Mapping[int, tuple[int, int]]
+) -> dict[int, int] | None:
     if place is None:
         return None
     if place.offset is not None:
@@ -105,13 +119,15 @@ def _offsets(admin: KafkaAdmin, order: ReplayOrder, place: Place | None, bounds:
 
 def _tell_gone(topic: str, stretch: Stretch) -> None:
     if stretch.gone:
-        where = ", ".join(f"[{partition}] begins at offset {first}" for partition, first in sorted(stretch.gone.items()))
+        where = ", ".join(
+            f"[{partition}] begins at offset {first}" for partition, first in sorted(stretch.gone.items())
+        )
         log.warning("the oldest messages of %s are gone (retention): %s; what is left is replayed", topic, where)
     if not stretch.offsets:
         log.warning("nothing stands in this stretch of %s", topic)
 
 
-def _classifiers(wiring: Wiring, order: ReplayOrder) -> list[Classifier]:
+def _classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
     registry = wiring.registry()
     names = [split_name(order.model or order.app.name, registry)]
     if order.against is not None:
@@ -119,17 +135,21 @@ def _classifiers(wiring: Wiring, order: ReplayOrder) -> list[Classifier]:
         if names[0] == names[1]:
             raise ConfigError(f"--model and --against are both {names[0][0]}@{names[0][1]}: give two releases")
     settings = wiring.settings
-    found = [load_release(registry, *name, threads=settings.threads, device=settings.device, half=half_graphs(wiring)) for name in names]
+    found = [
+        load_release(registry, *name, threads=settings.threads, device=settings.device, half=half_graphs(wiring))
+        for name in names
+    ]
     for classifier in found:
         if order.app.head_names[0] not in classifier.heads:
             raise ConfigError(
-                f"{classifier.model}@{classifier.version} has no head {order.app.head_names[0]!r}, which {order.app.name} asks for; "
+                f"{classifier.model}@{classifier.version} has no head {order.app.head_names[0]!r}, which "
+                f"{order.app.name} asks for; "
                 f"it has: {', '.join(classifier.heads)}"
             )
     return found
 
 
-def _labels(wiring: Wiring, order: ReplayOrder, prefix: str) -> TrueLabels | None:
+def _labels(wiring: Wiring, order: ReplayRequest, prefix: str) -> TrueLabels | None:
     if order.labels is None:
         return None
     if is_file(order.labels):
@@ -156,7 +176,12 @@ def _counted(batches: Iterable[list[Decided]], stretch: Stretch, progress: Progr
 
 
 def _report(
-    order: ReplayOrder, stretch: Stretch, labels: TrueLabels | None, replayed: Replayed, seconds: float, cut: Mapping[int, int]
+    order: ReplayRequest,
+    stretch: Stretch,
+    labels: TrueLabels | None,
+    replayed: Replayed,
+    seconds: float,
+    cut: Mapping[int, int],
 ) -> dict[str, Any]:
     answers, releases = replayed.answers, replayed.releases
     model = releases[0]
@@ -171,7 +196,9 @@ def _report(
         "labels": labels.report() if labels is not None else None,
         "stretch": {str(p): [start, stretch.ends[p]] for p, start in sorted(stretch.starts.items())},
         "offsets_without_event": stretch.offsets - replayed.events,
-        "gone": [{"partition": p, "first_offset": first} for p, first in sorted((dict(stretch.gone) | dict(cut)).items())],
+        "gone": [
+            {"partition": p, "first_offset": first} for p, first in sorted((dict(stretch.gone) | dict(cut)).items())
+        ],
         "examples": {kind: found.listed() for kind, found in sorted(replayed.examples.items())},
         "seconds": round(seconds, 3),
         "events_per_second": round(replayed.events / seconds, 1) if seconds > 0 else 0.0,

@@ -33,7 +33,9 @@ def run_classify(app: str, texts: list[str] | None, model: str | None) -> None:
             model = f"{application.name}@{champion_or_first(wiring, registry, application, progress)}"
     name, version = split_name(model, registry)
     classifier = load_release(registry, name, version, threads=wiring.settings.threads)
-    for batch in _batches(texts if texts else (line.decode("utf-8", "replace").rstrip("\n") for line in sys.stdin.buffer)):
+    for batch in _batches(
+        texts if texts else (line.decode("utf-8", "replace").rstrip("\n") for line in sys.stdin.buffer)
+    ):
         for decision in _decide(application, classifier, batch):
             sys.stdout.buffer.write(orjson.dumps(decision) + b"\n")
         sys.stdout.flush()

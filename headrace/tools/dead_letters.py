@@ -1,7 +1,7 @@
 """What could not be decided: looked at, repaired, and sent again into the topic it came from.
 
-A dead letter is named by its place in `deadletters`, "partition-offset". What was sent again is remembered in the compacted
-topic `deadletters.resent`, under that name, so that nothing is sent twice by mistake.
+A dead letter is named by its place in `deadletters`, "partition-offset". What was sent again is remembered in the
+compacted topic `deadletters.resent`, under that name, so that nothing is sent twice by mistake.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from connectors.errors import TopicMismatch
 from connectors.ports import Record
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from streams.topics import DEAD_LETTERS, RESENT
+from streams.topics import DEAD_LETTERS_TOPIC, RESENT_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 
@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class QueuedLetter:
     """A dead letter and where it came from. resent_at: RFC 3339, None where it was not sent again."""
 
     record: Record
@@ -41,7 +41,9 @@ class Letter:
     @property
     def is_whole(self) -> bool:
         """Whether nothing was cut, so that the original bytes can be sent."""
-        return self.origin.truncated_bytes is None and not any(name == PREFIX + "key-truncated" for name, _ in self.record.headers)
+        return self.origin.truncated_bytes is None and not any(
+            name == PREFIX + "key-truncated" for name, _ in self.record.headers
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Without the value."""
@@ -59,7 +61,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeadLetterFilter:
     """Which dead letters: all that fit every filter. names: of these places only; empty: of any."""
 
     names: tuple[str, ...] = ()
@@ -67,7 +69,7 @@ class Wanted:
     topic: str | None = None
     since_ms: int = 0
 
-    def fits(self, letter: Letter) -> bool:
+    def matches(self, letter: QueuedLetter) -> bool:
         """Whether a dead letter is wanted."""
         return (
             (not self.names or letter.name in self.names)
@@ -77,45 +79,49 @@ class Wanted:
         )
 
 
-class DeadLetterOffice:
+class DeadLetterQueue:
     """Reads `deadletters` and sends letters again."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._reader = wiring.reader()
 
-    def letters(self, wanted: Wanted, progress: Progress = lambda *_: None) -> Iterator[Letter]:
+    def letters(self, wanted: DeadLetterFilter, progress: Progress = lambda *_: None) -> Iterator[QueuedLetter]:
         """Those that are wanted, as they stand in the topic. A record there that is no dead letter is left out."""
         resent = self._resent()
         try:
-            for number, record in enumerate(self._reader.read(DEAD_LETTERS), 1):
+            for number, record in enumerate(self._reader.read(DEAD_LETTERS_TOPIC), 1):
                 progress("reading", number, number)
                 try:
                     origin = read_origin(record.headers)
                 except ValueError:
                     continue
-                letter = Letter(record, origin, resent.get(f"{record.partition}-{record.offset}"))
-                if wanted.fits(letter):
+                letter = QueuedLetter(record, origin, resent.get(f"{record.partition}-{record.offset}"))
+                if wanted.matches(letter):
                     yield letter
         except TopicMismatch:
             return
 
-    def find(self, name: str) -> Letter:
+    def find(self, name: str) -> QueuedLetter:
         """The one with this name. Raises ConfigError."""
-        found = next(self.letters(Wanted(names=(name,))), None)
+        found = next(self.letters(DeadLetterFilter(names=(name,))), None)
         if found is None:
             raise ConfigError(f"there is no dead letter {name!r}; `headrace deadletters list` shows their names")
         return found
 
-    def resend(self, letters: Sequence[Letter], *, value: bytes | None = None, progress: Progress = lambda *_: None) -> int:
-        """Send each into the topic it came from: confirmed, then remembered. value: repaired bytes, for a single letter.
+    def resend(
+        self, letters: Sequence[QueuedLetter], *, value: bytes | None = None, progress: Progress = lambda *_: None
+    ) -> int:
+        """Send each into the topic it came from: confirmed, then remembered. value: repaired bytes, for a single
+        letter.
 
         Raises ConfigError for a letter that was cut (its original bytes are gone) and has no repaired value.
         """
         for letter in letters:
             if value is None and not letter.is_whole:
                 raise ConfigError(
-                    f"dead letter {letter.name} was cut to fit ({letter.origin.truncated_bytes} bytes at first); give its repaired value with --value FILE"
+                    f"dead letter {letter.name} was cut to fit ({letter.origin.truncated_bytes} bytes at first); "
+                    f"give its repaired value with --value FILE"
                 )
         publisher = self._wiring.publisher()
         try:
@@ -129,7 +135,7 @@ class DeadLetterOffice:
                 publisher.flush()
                 at = format_time(wall_clock_ms())
                 for letter in part:
-                    publisher.send(RESENT, orjson.dumps({"at": at}), letter.name.encode())
+                    publisher.send(RESENT_TOPIC, orjson.dumps({"at": at}), letter.name.encode())
                 publisher.flush()
                 progress("sending", start + len(part), len(letters))
         finally:
@@ -144,14 +150,14 @@ class DeadLetterOffice:
         try:
             return {
                 (record.key or b"").decode("utf-8", "replace"): str(orjson.loads(record.value)["at"])
-                for record in self._reader.read(RESENT)
+                for record in self._reader.read(RESENT_TOPIC)
                 if record.value is not None
             }
         except TopicMismatch:  # an installation from before there was such a topic
             return {}
 
 
-def by_reason(letters: Sequence[Letter]) -> dict[str, int]:
+def by_reason(letters: Sequence[QueuedLetter]) -> dict[str, int]:
     """How many for each reason, the most frequent first."""
     return dict(Counter(letter.origin.reason for letter in letters).most_common())
 

@@ -56,7 +56,11 @@ def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
 
 def _settings(wiring: Wiring) -> Iterator[Finding]:
     settings = wiring.settings
-    yield Finding("settings", True, f"broker {settings.broker}, store {_without_password(settings.store_url)}, home {settings.home_path}")
+    yield Finding(
+        "settings",
+        True,
+        f"broker {settings.broker}, store {_without_password(settings.store_url)}, home {settings.home_path}",
+    )
 
 
 def _without_password(url: str) -> str:
@@ -75,11 +79,24 @@ def _broker(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
             if state is None:
                 yield Finding(f"topic {spec.name}", True, "not there yet; `headrace up` creates it")
             elif not wiring.broker().is_embedded and state.cleanup != spec.cleanup:
-                yield Finding(f"topic {spec.name}", False, f"cleanup.policy is {state.cleanup}, must be {spec.cleanup}: kafka-configs.sh --alter")
+                yield Finding(
+                    f"topic {spec.name}",
+                    False,
+                    f"cleanup.policy is {state.cleanup}, must be {spec.cleanup}: kafka-configs.sh --alter",
+                )
             elif spec.partitions == 1 and state.partitions != 1 and not wiring.broker().is_embedded:
-                yield Finding(f"topic {spec.name}", False, f"{state.partitions} partitions, must be 1: remove the topic and run `headrace up`")
+                yield Finding(
+                    f"topic {spec.name}",
+                    False,
+                    f"{state.partitions} partitions, must be 1: remove the topic and run `headrace up`",
+                )
             else:
-                yield Finding(f"topic {spec.name}", True, f"{state.partitions} partitions, {state.replication} replicas, {state.cleanup}, epoch {state.epoch}")
+                yield Finding(
+                    f"topic {spec.name}",
+                    True,
+                    f"{state.partitions} partitions, {state.replication} replicas, {state.cleanup}, epoch "
+                    f"{state.epoch}",
+                )
     finally:
         admin.close()
 
@@ -98,13 +115,21 @@ def _registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
     for app in apps:
         if app.kind == "classify":
             version = registry.champion(app.name)
-            detail = f"champion {version} of {len(registry.versions(app.name))}" if version else "no model yet; `headrace up` trains one from the corpus"
+            detail = (
+                f"champion {version} of {len(registry.versions(app.name))}"
+                if version
+                else "no model yet; `headrace up` trains one from the corpus"
+            )
             yield Finding(f"model {app.name}", True, detail)
 
 
 def _encoder(wiring: Wiring) -> Iterator[Finding]:
     encoder = default_encoder(wiring)
-    yield Finding("encoder", True, f"{wiring.settings.encoder}, {encoder.dimensions} dimensions, INT8 sha256 {encoder.sha256[:12]}")
+    yield Finding(
+        "encoder",
+        True,
+        f"{wiring.settings.encoder}, {encoder.dimensions} dimensions, INT8 sha256 {encoder.sha256[:12]}",
+    )
 
 
 def installed_runtimes() -> dict[str, str]:
@@ -122,27 +147,45 @@ def runtimes_finding(installed: Mapping[str, str]) -> Finding:
         return Finding(
             "onnxruntime",
             False,
-            "onnxruntime and onnxruntime-gpu overwrite each other: `pip uninstall -y onnxruntime onnxruntime-gpu`, then install "
+            "onnxruntime and onnxruntime-gpu overwrite each other: `pip uninstall -y onnxruntime "
+            "onnxruntime-gpu`, then install "
             "onnxruntime-gpu[cuda,cudnn] for a GPU, or onnxruntime for the CPU (docs/gpu.md)",
         )
-    return Finding("onnxruntime", True, ", ".join(f"{name} {version}" for name, version in installed.items()) or "of another package")
+    return Finding(
+        "onnxruntime",
+        True,
+        ", ".join(f"{name} {version}" for name, version in installed.items()) or "of another package",
+    )
 
 
 def device_finding(
-    device: str, providers: Sequence[str] | None = None, cards: Callable[[], Sequence[tuple[str, int]]] = cards_of_driver
+    device: str,
+    providers: Sequence[str] | None = None,
+    cards: Callable[[], Sequence[tuple[str, int]]] = cards_of_driver,
 ) -> Finding:
-    """Whether the encoder runs where HEADRACE_DEVICE says. providers: onnxruntime's, None asks it. cards: name and free bytes."""
+    """Whether the encoder runs where HEADRACE_DEVICE says. providers: onnxruntime's, None asks it. cards: name and
+    free bytes."""
     has_cuda = CUDA in (ort.get_available_providers() if providers is None else providers)
     if device == "cpu" or (device == "auto" and not has_cuda):
         return Finding("device", True, f"{device}: INT8 on the CPU")
     if not has_cuda:
-        return Finding("device", False, "cuda is set and this onnxruntime is for CPUs, so INT8 on the CPU serves: install the extra gpu (docs/gpu.md)")
+        return Finding(
+            "device",
+            False,
+            "cuda is set and this onnxruntime is for CPUs, so INT8 on the CPU serves: install the extra gpu "
+            "(docs/gpu.md)",
+        )
     found = cards()
     if not found:
         return Finding(
-            "device", device == "auto", f"{device}: no GPU answers (driver, nvidia-ml-py), INT8 on the CPU serves unless CUDA finds one (docs/gpu.md)"
+            "device",
+            device == "auto",
+            f"{device}: no GPU answers (driver, nvidia-ml-py), INT8 on the CPU serves unless CUDA finds one "
+            f"(docs/gpu.md)",
         )
-    return Finding("device", True, f"{device}: FP16 on " + ", ".join(f"{name} ({free / 1e9:.1f} GB free)" for name, free in found))
+    return Finding(
+        "device", True, f"{device}: FP16 on " + ", ".join(f"{name} ({free / 1e9:.1f} GB free)" for name, free in found)
+    )
 
 
 def _disk(wiring: Wiring) -> Iterator[Finding]:
@@ -150,4 +193,8 @@ def _disk(wiring: Wiring) -> Iterator[Finding]:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    yield Finding("disk", free > FREE_BYTES, f"{free / 1e9:.1f} GB free at {place}" + ("" if free > FREE_BYTES else ": free 2 GB or move HEADRACE_HOME"))
+    yield Finding(
+        "disk",
+        free > FREE_BYTES,
+        f"{free / 1e9:.1f} GB free at {place}" + ("" if free > FREE_BYTES else ": free 2 GB or move HEADRACE_HOME"),
+    )

@@ -23,7 +23,7 @@ OVERHEAD_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOrder:
+class LoadRequest:
     """What to load. rate: records a second, None: as fast as it goes."""
 
     file: Path
@@ -44,7 +44,9 @@ class LoadReport:
     confirmed: list[tuple[str, int, int]] = field(default_factory=list)
 
 
-def load_file(wiring: Wiring, order: LoadOrder, progress: Callable[[str, int, int], None] = lambda *_: None) -> LoadReport:
+def load_file(
+    wiring: Wiring, order: LoadRequest, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> LoadReport:
     """Send the rows of a file. Raises ConfigError for a file of no use, BrokerUnavailable."""
     rows = list(read_rows(order.file))[: order.limit]
     _check_columns(order, rows)
@@ -60,7 +62,10 @@ def load_file(wiring: Wiring, order: LoadOrder, progress: Callable[[str, int, in
 
 
 def send_rows(
-    publisher: Publisher, order: LoadOrder, rows: list[Row | Reject], progress: Callable[[str, int, int], None] = lambda *_: None
+    publisher: Publisher,
+    order: LoadRequest,
+    rows: list[Row | Reject],
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> LoadReport:
     """Send rows, paced; every record is confirmed before this returns."""
     report, started = LoadReport(), time.monotonic()
@@ -87,7 +92,7 @@ def _paced(rows: list[Row | Reject], rate: float | None) -> Iterator[Row | Rejec
         yield row
 
 
-def _record(row: Row, order: LoadOrder) -> tuple[bytes | None, bytes] | Reject:
+def _record(row: Row, order: LoadRequest) -> tuple[bytes | None, bytes] | Reject:
     fields: dict[str, Any] = dict(row.fields)
     if order.text_column is not None:
         text = fields.pop(order.text_column, None)
@@ -104,7 +109,7 @@ def _record(row: Row, order: LoadOrder) -> tuple[bytes | None, bytes] | Reject:
     return (clean_text(str(key)).encode() if key not in (None, "") else None), value
 
 
-def _check_columns(order: LoadOrder, rows: list[Row | Reject]) -> None:
+def _check_columns(order: LoadRequest, rows: list[Row | Reject]) -> None:
     first = next((row for row in rows if isinstance(row, Row)), None)
     if first is None:
         return

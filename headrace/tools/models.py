@@ -42,7 +42,14 @@ def list_models(json: bool) -> None:
     table = Table("model", "", "strategy", "parent", "accuracy", "trained on")
     for row in rows:
         mark = "*" if row["champion"] else ""
-        table.add_row(f"{row['model']}@{row['version']}", mark, str(row["strategy"]), str(row["parent"] or ""), f"{row['accuracy']}", f"{row['train_rows']} texts")
+        table.add_row(
+            f"{row['model']}@{row['version']}",
+            mark,
+            str(row["strategy"]),
+            str(row["parent"] or ""),
+            f"{row['accuracy']}",
+            f"{row['train_rows']} texts",
+        )
     Console().print(table)
     return None
 
@@ -61,7 +68,9 @@ def verify_model(model: str, json: bool) -> None:
     registry = wiring.registry()
     name, version = split_name(model, registry)
     load_release(registry, name, version, threads=wiring.settings.threads)
-    print_json({"model": name, "version": version, "ok": True}) if json else print(f"{name}@{version} is as it was published")
+    print_json({"model": name, "version": version, "ok": True}) if json else print(
+        f"{name}@{version} is as it was published"
+    )
 
 
 def promote_model(model: str, json: bool) -> None:
@@ -69,7 +78,9 @@ def promote_model(model: str, json: bool) -> None:
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     name, version = split_name(model, registry)
-    load_release(registry, name, version, threads=wiring.settings.threads)  # a release that does not load must not be announced
+    load_release(
+        registry, name, version, threads=wiring.settings.threads
+    )  # a release that does not load must not be announced
     _make_champion(wiring, registry, name, version, json, by="promote")
 
 
@@ -94,7 +105,9 @@ def _before(wiring: Wiring, registry: ReleaseRegistry, model: str, champion: str
     versions = registry.versions(model)
     older = versions[: versions.index(champion)]
     if not older:
-        raise ConfigError(f"{model}@{champion} is the first version; there is nothing to go back to (headrace models list)")
+        raise ConfigError(
+            f"{model}@{champion} is the first version; there is nothing to go back to (headrace models list)"
+        )
     return older[-1]
 
 
@@ -103,7 +116,10 @@ def _make_champion(wiring: Wiring, registry: ReleaseRegistry, name: str, version
     told = announce_if_up(wiring, registry, name, version, by=by)
     if json:
         return print_json({"model": name, "version": version, "announced": told})
-    print(f"{name}@{version} is the champion" + ("; running workers have been told" if told else "; no broker answers, the next start serves it"))
+    print(
+        f"{name}@{version} is the champion"
+        + ("; running workers have been told" if told else "; no broker answers, the next start serves it")
+    )
     return None
 
 
@@ -134,7 +150,15 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json:
     )
     tell(wiring, release)
     if json:
-        return print_json({"model": model, "champion": release.champion, "canary": release.canary, "share": release.share, "shadow": release.shadow})
+        return print_json(
+            {
+                "model": model,
+                "champion": release.champion,
+                "canary": release.canary,
+                "share": release.share,
+                "shadow": release.shadow,
+            }
+        )
     print(_trials_in_words(release))
     return None
 

@@ -11,13 +11,13 @@ from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
-from headrace.training.from_file import TrainingOrder, evaluation_rows, train, train_and_register, write_release
+from headrace.training.from_file import TrainingRequest, evaluation_rows, train, train_and_register, write_release
 from headrace.wiring import Wiring
 from retrain.evaluation import evaluate as score
 from streams.classify.release_swapper import load_release
 
 
-def run_train(app: str, order: TrainingOrder, *, output: Path | None, register: bool, json: bool) -> None:
+def run_train(app: str, order: TrainingRequest, *, output: Path | None, register: bool, json: bool) -> None:
     """Train a release, score it once on the test rows, keep it where wanted."""
     application = load_classifying_application(app)
     wiring = Wiring(load_settings())
@@ -37,19 +37,33 @@ def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, outp
     if json:
         return print_json(report)
     low, high = report["accuracy_ci95"]
-    print(f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test_rows']} texts never trained on)")
+    print(
+        f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test_rows']} texts "
+        f"never trained on)"
+    )
     print(f"macro F1  {report['macro_f1']:.4f}")
     for head, figures in list(report["heads"].items())[1:]:
         print(f"{head:<9} {figures['accuracy']:.4f}")
     if report["oos"]:
         oos = report["oos"]
-        print(f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after rejection {oos['in_scope_accuracy']:.4f}")
+        print(
+            f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after "
+            f"rejection {oos['in_scope_accuracy']:.4f}"
+        )
     if report["fast_path"]:
         fast = report["fast_path"]
-        print(f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without it {fast['accuracy_full']:.4f}")
-    print(f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, {len(report['rejected_rows'])} rows rejected")
+        print(
+            f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without "
+            f"it {fast['accuracy_full']:.4f}"
+        )
+    print(
+        f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
+        f"{len(report['rejected_rows'])} rows rejected"
+    )
     if registered:
-        print(f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it")
+        print(
+            f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it"
+        )
     elif output is not None:
         print(f"written to {output}")
     return None
@@ -74,13 +88,21 @@ def run_evaluate(
     with stage_bars() as progress:
         metrics = score(classifier, rows, oos_label=oos_label, progress=progress)
     if json:
-        return print_json({"model": name, "version": version, "heads": {head: found.as_json() for head, found in metrics.items()}})
+        return print_json(
+            {"model": name, "version": version, "heads": {head: found.as_json() for head, found in metrics.items()}}
+        )
     for head, found in metrics.items():
         low, high = found.accuracy_ci95
-        print(f"{name}@{version} {head}: accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {found.macro_f1:.4f}, {found.texts} texts")
+        print(
+            f"{name}@{version} {head}: accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
+            f"{found.macro_f1:.4f}, {found.texts} texts"
+        )
         if found.fast_path is not None:
             fast = found.fast_path
-            print(f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it {fast.accuracy_full:.4f}")
+            print(
+                f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it "
+                f"{fast.accuracy_full:.4f}"
+            )
         table = Table("label", "texts", "precision", "recall", "F1")
         for label, values in sorted(found.per_label.items(), key=lambda each: each[1].get("f1", 0.0)):
             table.add_row(label, *(_figure(values.get(name)) for name in ("support", "precision", "recall", "f1")))

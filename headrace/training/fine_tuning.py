@@ -15,6 +15,8 @@ def full_trainer(wiring: Wiring, epochs: int | None) -> FullStrategy:
     plan = FineTuning() if epochs is None else replace(FineTuning(), epochs=epochs)
 
     def quantize(weights: Weights, calibration: Sequence[str]) -> bytes:
-        return quantize_encoder(weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens)
+        return quantize_encoder(
+            weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
+        )
 
     return FullStrategy(source.read_weights(), source.config, quantize, plan, wiring.settings.threads or None)

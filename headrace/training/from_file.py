@@ -20,7 +20,7 @@ STRATEGIES = ("quick", "full")
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingOrder:
+class TrainingRequest:
     """What to train. label_column None: the columns of the application's heads, else `label` for its first head."""
 
     data: Path
@@ -33,12 +33,16 @@ class TrainingOrder:
     epochs: int | None = None
 
 
-def read_dataset(app: Application, order: TrainingOrder) -> Dataset:
+def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     """The labelled rows for an application's heads."""
-    return read_labelled_csv(order.data, Columns(_label_columns(app, order), order.text_column, order.split_column), seed=order.seed)
+    return read_labelled_csv(
+        order.data, Columns(_label_columns(app, order), order.text_column, order.split_column), seed=order.seed
+    )
 
 
-def train(wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingOrder, progress: Progress) -> TrainedRelease:
+def train(
+    wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingRequest, progress: Progress
+) -> TrainedRelease:
     """A packed release, not published yet."""
     if order.strategy not in STRATEGIES:
         raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
@@ -65,7 +69,11 @@ def train(wiring: Wiring, registry: ReleaseRegistry, app: Application, order: Tr
 
 
 def train_and_register(
-    wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingOrder, progress: Progress = no_progress
+    wiring: Wiring,
+    registry: ReleaseRegistry,
+    app: Application,
+    order: TrainingRequest,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Train, publish and make it the version that the next start serves. Returns the report."""
     trained = train(wiring, registry, app, order, progress)
@@ -95,7 +103,7 @@ def evaluation_rows(
     return dataset.part("test") if split_column in there else dataset.rows
 
 
-def _label_columns(app: Application, order: TrainingOrder) -> dict[str, str]:
+def _label_columns(app: Application, order: TrainingRequest) -> dict[str, str]:
     """Head to column, the primary head first."""
     if order.label_column is not None:
         return {app.head_names[0]: order.label_column}

@@ -1,7 +1,7 @@
 """The retrain job: corpus and corrections in, a better release or a verdict out.
 
-Collecting and releasing happen here; training runs in a child process (`headrace.training.retrain_child`), so that a worker in
-the same process keeps its cores' attention and a crash of the training cannot take the streams along.
+Collecting and releasing happen here; training runs in a child process (`headrace.training.retrain_child`), so that a
+worker in the same process keeps its cores' attention and a crash of the training cannot take the streams along.
 """
 
 import asyncio
@@ -21,16 +21,14 @@ from headrace.wiring import Wiring
 from models.errors import ConnectorError, ModelError
 from streams.application import Application
 from streams.retrainer import JobResult
-from streams.topics import FEEDBACK, RELEASES
-from streams.wire.feedback import latest_feedback
+from streams.topics import FEEDBACK_TOPIC, RELEASES_TOPIC
+from streams.wire.feedback import current_labels
 from streams.wire.records import Release, RetrainRequest, decode
 
 log = logging.getLogger(__name__)
 
 JOB_SECONDS = 3 * 3600.0
 FIND_TEXTS = 500
-
-
 
 
 class RetrainJob:
@@ -54,7 +52,9 @@ class RetrainJob:
         registry = self._wiring.registry()
         champion = registry.champion(app.name)
         if champion is None or champion != request.evidence.get("version", champion):
-            return JobResult(None, f"the request is about version {request.evidence.get('version')}, {champion} serves now")
+            return JobResult(
+                None, f"the request is about version {request.evidence.get('version')}, {champion} serves now"
+            )
         labelled = await asyncio.to_thread(self._collect, app)
         if not labelled:
             return JobResult(None, "no labelled decision was found")
@@ -70,7 +70,7 @@ class RetrainJob:
         reader, store = self._wiring.reader(), self._wiring.store()
         try:
             store.prepare({app.name: app.head_names})
-            feedback = latest_feedback(reader.read(FEEDBACK), app.topic)
+            feedback = current_labels(reader.read(FEEDBACK_TOPIC), app.topic)
             texts = _texts(store, sorted({identity for identity, _ in feedback}))
         finally:
             reader.close()
@@ -95,9 +95,13 @@ class RetrainJob:
             file = Path(folder) / "order.json"
             file.write_bytes(orjson.dumps(order))
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "headrace.training.retrain_child", str(file),
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "headrace.training.retrain_child",
+                str(file),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
             try:
                 out, err = await asyncio.wait_for(child.communicate(), JOB_SECONDS)
             except BaseException:
@@ -113,7 +117,7 @@ class RetrainJob:
         reader = self._wiring.reader()
         try:
             known = None
-            for record in reader.read(RELEASES):
+            for record in reader.read(RELEASES_TOPIC):
                 if record.key == model.encode() and record.value is not None:
                     known = decode(Release, record.value)
             return known

@@ -1,8 +1,9 @@
 """Whether a GPU may serve a release: its golden texts, computed there, must come out as the same weights do on the CPU.
 
-The release itself is proved before, in INT8 on the CPU. FP16 cannot be held to logits recorded in INT8 as tightly: the two
-differ by what INT8 rounds away. So the GPU is held to its own graph on the CPU within the release's tolerance, and to the
-recorded logits within CARD_TOLERANCE, which a graph of other weights does not meet (docs/gpu.md has the figures).
+The release itself is proved before, in INT8 on the CPU. FP16 cannot be held to logits recorded in INT8 as tightly: the
+two differ by what INT8 rounds away. So the GPU is held to its own graph on the CPU within the release's tolerance, and
+to the recorded logits within CARD_TOLERANCE, which a graph of other weights does not meet (docs/gpu.md has the
+figures).
 """
 
 import logging
@@ -30,7 +31,9 @@ def serve_with_card_if_proved(classifier: Classifier, golden: Mapping[str, Any])
     reason = _doubt(classifier, golden)
     if reason is None:
         return classifier
-    log.warning("%s@%s is not served by the GPU: %s; it runs in INT8 on the CPU", classifier.model, classifier.version, reason)
+    log.warning(
+        "%s@%s is not served by the GPU: %s; it runs in INT8 on the CPU", classifier.model, classifier.version, reason
+    )
     return Classifier(
         classifier.model,
         classifier.version,

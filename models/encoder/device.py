@@ -1,7 +1,7 @@
 """Where an encoder computes: the choice between CPU and GPU, and the batches of a GPU.
 
-A GPU runs the FP16 graph of `models.encoder.precision`. Whatever keeps it from doing so is a warning that says why, and the
-INT8 graph on the CPU: a worker that is slower than hoped decides, one that does not start does not (docs/gpu.md).
+A GPU runs the FP16 graph of `models.encoder.precision`. Whatever keeps it from doing so is a warning that says why, and
+the INT8 graph on the CPU: a worker that is slower than hoped decides, one that does not start does not (docs/gpu.md).
 """
 
 import contextlib
@@ -61,17 +61,20 @@ def choose_device(device: str, providers: Sequence[str] | None = None) -> Device
         raise ModelError(f"device {device!r} is unknown; use auto, cpu or cuda")
     has_cuda = CUDA in (ort.get_available_providers() if providers is None else providers)
     if device == "cuda" and not has_cuda:
-        log.warning("device 'cuda' needs onnxruntime-gpu and this is onnxruntime for CPU (docs/gpu.md): the encoder runs in INT8 on the CPU")
+        log.warning(
+            "device 'cuda' needs onnxruntime-gpu and this is onnxruntime for CPU (docs/gpu.md): the encoder runs "
+            "in INT8 on the CPU"
+        )
     return "cuda" if has_cuda and device != "cpu" else "cpu"
 
 
 def padded_tokens_for(free_bytes: int, *, dimensions: int, layers: int) -> int:
     """Tokens, padding included, that a batch may have on a card with so much memory free; at most MAX_PADDED_TOKENS.
 
-    free_bytes: before the graph is loaded. dimensions, layers: of the encoder, FP16. Counted are the weights, and by token
-    what lives at the same time in one layer (its memory serves the next): input, residual, query, key, value, attention's
-    result, two widths of four times the hidden one, scores and probabilities against 512 tokens, and the FP32 pooling.
-    Raises CardUnusable when not even MIN_PADDED_TOKENS fit.
+    free_bytes: before the graph is loaded. dimensions, layers: of the encoder, FP16. Counted are the weights, and by
+    token what lives at the same time in one layer (its memory serves the next): input, residual, query, key, value,
+    attention's result, two widths of four times the hidden one, scores and probabilities against 512 tokens, and the
+    FP32 pooling. Raises CardUnusable when not even MIN_PADDED_TOKENS fit.
     """
     weights = 2 * (12 * layers * dimensions**2 + _LARGEST_VOCABULARY * dimensions)
     scores = 2 * max(1, dimensions // _SMALLEST_HEAD) * _LONGEST_TOKENS
@@ -79,14 +82,16 @@ def padded_tokens_for(free_bytes: int, *, dimensions: int, layers: int) -> int:
     fitting = int((free_bytes - weights) * _USED_SHARE) // by_token
     if fitting < MIN_PADDED_TOKENS:
         raise CardUnusable(
-            f"the GPU has {max(free_bytes, 0) / 1e6:.0f} MB free, which does not hold this encoder ({weights / 1e6:.0f} MB) "
+            f"the GPU has {max(free_bytes, 0) / 1e6:.0f} MB free, which does not hold this encoder "
+            f"({weights / 1e6:.0f} MB) "
             f"and a batch of {MIN_PADDED_TOKENS} tokens; free some, or use device 'cpu'"
         )
     return min(fitting, MAX_PADDED_TOKENS)
 
 
 def free_card_bytes() -> int:
-    """Memory that is free on the fullest card that the driver lists: CUDA may number the cards otherwise than the driver.
+    """Memory that is free on the fullest card that the driver lists: CUDA may number the cards otherwise than the
+    driver.
 
     UNKNOWN_FREE_BYTES where nvidia-ml-py or the driver does not say.
     """
@@ -105,7 +110,9 @@ def cards_of_driver() -> list[tuple[str, int]]:
         return []
     try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
-        return [(str(pynvml.nvmlDeviceGetName(each)), int(pynvml.nvmlDeviceGetMemoryInfo(each).free)) for each in handles]
+        return [
+            (str(pynvml.nvmlDeviceGetName(each)), int(pynvml.nvmlDeviceGetMemoryInfo(each).free)) for each in handles
+        ]
     except pynvml.NVMLError as error:
         log.debug("no cards can be listed: %s", error)
         return []
@@ -119,7 +126,9 @@ class Card:
     padded_tokens: limit of a batch. is_pinned: whether the driver copies from and to the buffers without a detour.
     """
 
-    def __init__(self, session: Session, *, dimensions: int, padded_tokens: int, max_tokens: int, pin: Pin | None = None) -> None:
+    def __init__(
+        self, session: Session, *, dimensions: int, padded_tokens: int, max_tokens: int, pin: Pin | None = None
+    ) -> None:
         """max_tokens: of the longest text, which must fit in a batch. pin: see `pin_memory`."""
         self._session = session
         self.dimensions = dimensions
@@ -135,7 +144,8 @@ class Card:
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
-        """Embeddings, float32 (texts, dimensions), unit length, rows in the given order. texts: token ids, each (tokens,).
+        """Embeddings, float32 (texts, dimensions), unit length, rows in the given order. texts: token ids, each
+        (tokens,).
 
         Raises ModelError when the card fails.
         """
@@ -196,9 +206,15 @@ def open_card(
     except Exception as error:  # onnxruntime's exceptions share no public base
         raise CardUnusable(f"the FP16 encoder cannot be loaded on the GPU: {error}") from error
     if list(session.get_providers())[:1] != [CUDA]:  # onnxruntime takes the CPU by itself and says so on stderr only
-        raise CardUnusable("onnxruntime-gpu finds no usable GPU: see its message above; check the driver, CUDA and cuDNN (docs/gpu.md)")
+        raise CardUnusable(
+            "onnxruntime-gpu finds no usable GPU: see its message above; check the driver, CUDA and cuDNN (docs/gpu.md)"
+        )
     card = Card(session, dimensions=dimensions, padded_tokens=limit, max_tokens=max_tokens, pin=pin)
-    log.info("the encoder runs in FP16 on the GPU, batches of up to %d tokens, buffers %s", card.padded_tokens, "pinned" if card.is_pinned else "not pinned")
+    log.info(
+        "the encoder runs in FP16 on the GPU, batches of up to %d tokens, buffers %s",
+        card.padded_tokens,
+        "pinned" if card.is_pinned else "not pinned",
+    )
     return card
 
 
@@ -209,13 +225,17 @@ def open_cuda_session(half: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores as well
     # the arena grows by what a batch needs, not in powers of two: the bound of a batch is counted on that
-    return ort.InferenceSession(half, options, providers=[(CUDA, {"arena_extend_strategy": "kSameAsRequested"}), "CPUExecutionProvider"])
+    return ort.InferenceSession(
+        half, options, providers=[(CUDA, {"arena_extend_strategy": "kSameAsRequested"}), "CPUExecutionProvider"]
+    )
 
 
 def open_on_cpu(half: bytes, *, dimensions: int, max_tokens: int) -> Card:
     """The FP16 graph on the CPU, which computes its operators in FP32: what a GPU's results are compared with."""
     session = ort.InferenceSession(half, providers=["CPUExecutionProvider"])
-    return Card(session, dimensions=dimensions, padded_tokens=MIN_PADDED_TOKENS, max_tokens=max_tokens, pin=lambda _: None)
+    return Card(
+        session, dimensions=dimensions, padded_tokens=MIN_PADDED_TOKENS, max_tokens=max_tokens, pin=lambda _: None
+    )
 
 
 def pin_memory(array: NDArray[Any]) -> Callable[[], None] | None:

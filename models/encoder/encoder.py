@@ -38,7 +38,8 @@ class Encoder:
     """An ONNX encoder with its tokenizer. Thread-safe.
 
     dimensions: length of an embedding. sha256: of the ONNX file that a release carries, and a CPU serves with.
-    max_tokens: longer texts are cut. lanes: batches that a CPU computes at the same time. device: where texts are computed.
+    max_tokens: longer texts are cut. lanes: batches that a CPU computes at the same time. device: where texts are
+    computed.
     """
 
     def __init__(
@@ -83,8 +84,8 @@ class Encoder:
         threads: in all, None takes one a core. lanes: into which they are divided; None makes each thread a lane that
         computes batches of its own, which measured faster than sharing them (docs/encoder.md). device: cpu, cuda, or
         auto (cuda where this onnxruntime has it). half: gives the FP16 graph of the same weights
-        (`models.encoder.precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why and
-        the CPU computes. It is asked on a GPU, and for a release packed on this encoder, which carries it.
+        (`models.encoder.precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why
+        and the CPU computes. It is asked on a GPU, and for a release packed on this encoder, which carries it.
         providers, open_session: of onnxruntime; None takes its own. Raises ModelError.
         """
         threads = threads or available_cores()
@@ -117,10 +118,13 @@ class Encoder:
         return self.embed_tokens_on_cpu(tokenized)
 
     def embed_tokens_on_cpu(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
-        """`embed_tokens` with the file that releases carry, wherever this encoder serves: what a release is proved by."""
+        """`embed_tokens` with the file that releases carry, wherever this encoder serves: what a release is proved
+        by."""
         embeddings = np.empty((len(tokenized), self.dimensions), dtype=np.float32)
         lengths = [len(text.ids) for text in tokenized]
-        rounds = max(1, round(sum(lengths) / (self.lanes * CALL_TOKENS)))  # whole ones, so that no lane waits for the other
+        rounds = max(
+            1, round(sum(lengths) / (self.lanes * CALL_TOKENS))
+        )  # whole ones, so that no lane waits for the other
         enough = max(1, -(-sum(lengths) // (self.lanes * rounds)))
         calls = split_by_tokens(lengths, enough=enough, max_lengths=SLOTS)
         self._share_out(deque(calls), tokenized, embeddings)
@@ -191,7 +195,13 @@ def _card(half: Half | None, dimensions: int, max_tokens: int, open_session: Ope
         log.warning("a GPU is there, but no FP16 weights of this encoder (docs/gpu.md): it runs in INT8 on the CPU")
         return None
     try:
-        return open_card(content, dimensions=dimensions, layers=count_layers(content), max_tokens=max_tokens, open_session=open_session)
+        return open_card(
+            content,
+            dimensions=dimensions,
+            layers=count_layers(content),
+            max_tokens=max_tokens,
+            open_session=open_session,
+        )
     except CardUnusable as error:
         log.warning("%s; the encoder runs in INT8 on the CPU", error)
         return None

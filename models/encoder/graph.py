@@ -1,8 +1,8 @@
 """The encoder's ONNX graph, built from BERT weights with onnx's own builder: token ids in, one embedding per text out.
 
 Serving needs neither torch nor a graph optimiser: the operators are chosen here, fused ones (domain com.microsoft, part
-of every ONNX Runtime) where they measured faster on a CPU, plain ones where those did (docs/encoder.md has the figures).
-GELU is the exact one, with erf (FastGelu approximates). Pooling and normalisation are in the graph, as
+of every ONNX Runtime) where they measured faster on a CPU, plain ones where those did (docs/encoder.md has the
+figures). GELU is the exact one, with erf (FastGelu approximates). Pooling and normalisation are in the graph, as
 sentence-transformers does them.
 
 One input, `input_ids` (texts, tokens), int32; one output, `embedding` (texts, hidden), float32, unit length. All texts
@@ -238,7 +238,8 @@ class _Builder:
         return self.node("MultiHeadAttention", parts, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads)
 
     def add_and_norm(self, name: str, value: str, skip: str) -> str:
-        """Add and LayerNormalization, not the fused SkipLayerNormalization, whose CPU kernel takes five times as long."""
+        """Add and LayerNormalization, not the fused SkipLayerNormalization, whose CPU kernel takes five times as
+        long."""
         total = self.node("Add", [value, skip], f"{name}.sum")
         inputs = [total, *self.norm(name)]
         return self.node("LayerNormalization", inputs, f"{name}.output", axis=-1, epsilon=self.shape.epsilon)

@@ -17,9 +17,9 @@ def split_by_length(lengths: Sequence[int], *, limit: int) -> list[list[int]]:
 def split_by_tokens(lengths: Sequence[int], *, enough: int, max_lengths: int) -> list[list[list[int]]]:
     """Row numbers in calls, and within a call in groups of equal length, at most `max_lengths` of them.
 
-    A call ends with the row that makes it `enough` tokens, so that it is larger by less than that row. A length that has
-    so many rows gets calls of its own, and what is left of it goes with others. Those calls come first, then the mixed ones, each
-    kind with the longest first.
+    A call ends with the row that makes it `enough` tokens, so that it is larger by less than that row. A length that
+    has so many rows gets calls of its own, and what is left of it goes with others. Those calls come first, then the
+    mixed ones, each kind with the longest first.
     """
     calls: list[list[list[int]]] = []
     mixed: list[list[list[int]]] = []

@@ -1,4 +1,5 @@
-"""Which texts a GPU computes together: those of like length, padded to the longest, bounded by the tokens that this makes."""
+"""Which texts a GPU computes together: those of like length, padded to the longest, bounded by the tokens that this
+makes."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,8 +8,9 @@ SHORT_TOKENS: Final = 32  # up to here padding costs less than another batch; a 
 
 
 def split_by_padded_tokens(lengths: Sequence[int], *, limit: int, max_texts: int) -> list[list[int]]:
-    """Row numbers grouped by length, shortest first: rows times the longest row <= `limit`, at most `max_texts` rows, and the
-    longest at most twice the shortest (or SHORT_TOKENS), so that one long text does not make padding of all the others.
+    """Row numbers grouped by length, shortest first: rows times the longest row <= `limit`, at most `max_texts` rows,
+    and the longest at most twice the shortest (or SHORT_TOKENS), so that one long text does not make padding of all the
+    others.
 
     A text that is longer than `limit` makes a group of its own.
     """

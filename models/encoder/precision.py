@@ -1,13 +1,14 @@
 """The encoder in FP16, for GPUs: the FP32 graph of `models.encoder.graph`, rewritten for batches that are padded.
 
 Every matrix and table becomes FP16. Pooling and normalisation, where 256 tokens are summed, stay FP32, and so does what
-comes out. A second input says how many tokens each text has; what stands behind them counts neither in the attention nor
-in the mean.
+comes out. A second input says how many tokens each text has; what stands behind them counts neither in the attention
+nor in the mean.
 
-onnxruntime's own converter (onnxruntime.transformers.float16) is not used: it needs the types of all values, which shape
-inference cannot give for the fused operators, to keep the pooling in FP32.
+onnxruntime's own converter (onnxruntime.transformers.float16) is not used: it needs the types of all values, which
+shape inference cannot give for the fused operators, to keep the pooling in FP32.
 
-Inputs: `input_ids` int32 (texts, tokens), `lengths` int32 (texts,). Output: `embedding` float32 (texts, hidden), unit length.
+Inputs: `input_ids` int32 (texts, tokens), `lengths` int32 (texts,). Output: `embedding` float32 (texts, hidden), unit
+length.
 """
 
 from collections.abc import Mapping
@@ -39,7 +40,9 @@ def half_graph(exact: onnx.ModelProto) -> onnx.ModelProto:
     model.CopyFrom(exact)
     graph = model.graph
     if [node.op_type for node in graph.node][-2:] != ["ReduceMean", "LpNormalization"]:
-        raise ModelError("only an FP32 encoder graph that Headrace built can be made FP16; build it from the encoder's weights")
+        raise ModelError(
+            "only an FP32 encoder graph that Headrace built can be made FP16; build it from the encoder's weights"
+        )
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
             tensor.CopyFrom(_half(tensor))
@@ -75,7 +78,10 @@ def _half(tensor: onnx.TensorProto) -> onnx.TensorProto:
     values = numpy_helper.to_array(tensor)
     largest = float(np.abs(values).max(initial=0.0))
     if not largest <= _LARGEST:
-        raise ModelError(f"weight {tensor.name!r} reaches {largest:g} and FP16 ends at {_LARGEST:g}; use device 'cpu' for this encoder")
+        raise ModelError(
+            f"weight {tensor.name!r} reaches {largest:g} and FP16 ends at {_LARGEST:g}; use device 'cpu' for this "
+            f"encoder"
+        )
     return numpy_helper.from_array(values.astype(np.float16), tensor.name)
 
 

@@ -84,7 +84,8 @@ def quantize_encoder(
 def quantize_parts(
     weights: Weights, config: Mapping[str, object], batches: Batches, policy: QuantizationPolicy
 ) -> QuantizedParts:
-    """All linear layers and the word table in integers. batches: token ids int32 (texts, tokens), equal lengths each."""
+    """All linear layers and the word table in integers. batches: token ids int32 (texts, tokens), equal lengths
+    each."""
     tapped = _TappedEncoder(weights, config)
     ranges = tapped.input_ranges(batches)
     layers = linear_layers(weights, config)

@@ -1,14 +1,16 @@
 """The encoder's graph rewritten for serving on a CPU: one call computes texts of several lengths, without padding.
 
-Every call reads the weights, so texts of ten lengths cost less in one call than in ten (docs/encoder.md has the figures).
-Linear layers, normalisations and GELU see each token alone: they run over all tokens of a call, one row each. Attention and
-pooling see a whole text: each length has a slot there, in which the texts of that length stand as a batch of their own. Texts that
-the released graph would compute as one batch get the same embeddings to the bit (docs/encoder.md). In FP32 the first linear layer is
-part of the attention, so it runs once for each slot: slower, and as exact.
+Every call reads the weights, so texts of ten lengths cost less in one call than in ten (docs/encoder.md has the
+figures). Linear layers, normalisations and GELU see each token alone: they run over all tokens of a call, one row each.
+Attention and pooling see a whole text: each length has a slot there, in which the texts of that length stand as a batch
+of their own. Texts that the released graph would compute as one batch get the same embeddings to the bit
+(docs/encoder.md). In FP32 the first linear layer is part of the attention, so it runs once for each slot: slower, and
+as exact.
 
-Inputs: `input_ids` int32 (tokens,), the texts one behind the other, grouped by length. `positions` int32 (tokens,), of each token
-in its text. `slots` int64 (SLOTS, 2), texts and tokens a text of each slot; unused ones come last and have no text. `alone`
-bool (), only the first slot is used. Output: `embedding` float32 (texts, hidden), unit length, in the order of the texts.
+Inputs: `input_ids` int32 (tokens,), the texts one behind the other, grouped by length. `positions` int32 (tokens,), of
+each token in its text. `slots` int64 (SLOTS, 2), texts and tokens a text of each slot; unused ones come last and have
+no text. `alone` bool (), only the first slot is used. Output: `embedding` float32 (texts, hidden), unit length, in the
+order of the texts.
 """
 
 from collections.abc import Sequence
@@ -28,8 +30,17 @@ _COUNTS: Final = "slots.tokens"
 _ATTENTION: Final = {"Attention", "MultiHeadAttention"}
 _ONCE: Final = ("Shape", "Slice", "ReduceMean")
 _BY_TOKEN: Final = {
-    "Add", "Cast", "Gather", "Gelu", "LayerNormalization", "LpNormalization", "MatMul", "MatMulIntegerToFloat", "Mul", "QuantizeLinear",
-}  # fmt: skip
+    "Add",
+    "Cast",
+    "Gather",
+    "Gelu",
+    "LayerNormalization",
+    "LpNormalization",
+    "MatMul",
+    "MatMulIntegerToFloat",
+    "Mul",
+    "QuantizeLinear",
+}
 
 
 def slot_inputs(groups: Sequence[Sequence[NDArray[np.int32]]]) -> dict[str, NDArray[Any]]:
@@ -40,15 +51,17 @@ def slot_inputs(groups: Sequence[Sequence[NDArray[np.int32]]]) -> dict[str, NDAr
         slots[row] = len(group), len(group[0])
     return {
         "input_ids": np.concatenate([ids for group in groups for ids in group]),
-        "positions": np.concatenate([np.tile(np.arange(len(group[0]), dtype=np.int32), len(group)) for group in groups]),
+        "positions": np.concatenate(
+            [np.tile(np.arange(len(group[0]), dtype=np.int32), len(group)) for group in groups]
+        ),
         "slots": slots,
         "alone": np.array(len(groups) == 1),
     }
 
 
 def with_slots(released: bytes) -> bytes:
-    """Rewrite the file of a graph that `build_encoder_graph` built, INT8 or FP32. Raises ModelError for another graph (one with
-    other operators), protobuf's DecodeError for what is none."""
+    """Rewrite the file of a graph that `build_encoder_graph` built, INT8 or FP32. Raises ModelError for another graph
+    (one with other operators), protobuf's DecodeError for what is none."""
     model = onnx.load_model_from_string(released)
     graph = model.graph
     if not _is_ours([node.op_type for node in graph.node]):
@@ -81,8 +94,8 @@ def _is_ours(operators: Sequence[str]) -> bool:
 
 @dataclass(slots=True)
 class _Rewriter:
-    """hidden: the encoder's width. nodes, constants: the rewritten ones. widths: for which the slots' shapes are there. unused:
-    constants of the released graph that are not needed any more."""
+    """hidden: the encoder's width. nodes, constants: the rewritten ones. widths: for which the slots' shapes are
+    there. unused: constants of the released graph that are not needed any more."""
 
     hidden: int
     nodes: list[NodeProto] = field(default_factory=list)
@@ -111,7 +124,8 @@ class _Rewriter:
                     self.nodes.append(node)
 
     def attend(self, block: Sequence[NodeProto], width: int) -> None:
-        """Attention within each text. A call of one length, as they are where much waits, is spared the copies that slots need."""
+        """Attention within each text. A call of one length, as they are where much waits, is spared the copies that
+        slots need."""
         output = block[-1].output[0]
         branches = {}
         for branch, slots in (("then", range(1)), ("else", range(SLOTS))):
@@ -123,8 +137,8 @@ class _Rewriter:
     def each_slot(
         self, block: Sequence[NodeProto], width: int, slots: range, *, flatten: bool, suffix: str = ""
     ) -> list[NodeProto]:
-        """The block once for each slot: rows (tokens, width) in, as texts (texts, tokens, width) through it, joined again.
-        flatten: it gives tokens, not texts."""
+        """The block once for each slot: rows (tokens, width) in, as texts (texts, tokens, width) through it, joined
+        again. flatten: it gives tokens, not texts."""
         value, output = block[0].input[0], block[-1].output[0] + suffix
         parts = [f"{output}.rows.{slot}" for slot in slots] if len(slots) > 1 else [value]
         nodes = [helper.make_node("Split", [value, _COUNTS], parts, axis=0)] if len(slots) > 1 else []
@@ -150,10 +164,16 @@ class _Rewriter:
         """Name of a slot's shape (texts, tokens, width)."""
         if width not in self.widths:
             self.widths.add(width)
-            self.constants.append(numpy_helper.from_array(np.array([[width]] * SLOTS, dtype=np.int64), f"slots.width.{width}"))
-            self.nodes.append(helper.make_node("Concat", ["slots", f"slots.width.{width}"], [f"slots.shapes.{width}"], axis=1))
+            self.constants.append(
+                numpy_helper.from_array(np.array([[width]] * SLOTS, dtype=np.int64), f"slots.width.{width}")
+            )
+            self.nodes.append(
+                helper.make_node("Concat", ["slots", f"slots.width.{width}"], [f"slots.shapes.{width}"], axis=1)
+            )
             for each in range(SLOTS):
-                self.constants.append(numpy_helper.from_array(np.array(each, dtype=np.int64), f"slots.number.{width}.{each}"))
+                self.constants.append(
+                    numpy_helper.from_array(np.array(each, dtype=np.int64), f"slots.number.{width}.{each}")
+                )
                 row = [f"slots.shapes.{width}", f"slots.number.{width}.{each}"]
                 self.nodes.append(helper.make_node("Gather", row, [f"slots.shape.{width}.{each}"], axis=0))
         return f"slots.shape.{width}.{slot}"

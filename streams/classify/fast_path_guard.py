@@ -1,8 +1,8 @@
 """The fast path's retreat: audited texts show how often it still agrees with the encoder; where it no longer does, its
 thresholds rise, and in the end it is off.
 
-The audit is a fixed share of the fast texts, so what it finds holds for all of them. A window of audits is judged by the
-binomial probability of so few agreements if nothing had changed.
+The audit is a fixed share of the fast texts, so what it finds holds for all of them. A window of audits is judged by
+the binomial probability of so few agreements if nothing had changed.
 """
 
 import logging
@@ -21,14 +21,15 @@ STEP = 0.04  # by which the thresholds rise; five steps put any of them above 1,
 CALM_WINDOWS = 5  # windows without a finding before one step is taken back
 
 
-class Retreat:
-    """Follows one application's fast path. Belongs to the thread that decides; `raised_by` may be read by another."""
+class FastPathGuard:
+    """Follows one application's fast path. Belongs to the thread that decides; `threshold_increase` may be read by
+    another."""
 
     def __init__(self) -> None:
         self._version, self._raised_by = "", 0.0
         self._agreed = self._audited = self._calm = 0
 
-    def raised_by(self, classifier: Classifier) -> float:
+    def threshold_increase(self, classifier: Classifier) -> float:
         """By how much this release's thresholds stand above those of its training."""
         return self._raised_by if classifier.version == self._version else 0.0
 
@@ -54,9 +55,14 @@ class Retreat:
         if fell:
             self._raised_by, self._calm = self._raised_by + STEP, 0
             log.warning(
-                "%s: the fast path agrees with the encoder on %d of %d audited texts (%.1f %% in training): thresholds raised by %.2f",
-                name, self._agreed, self._audited, 100 * expected, self._raised_by,
-            )  # fmt: skip
+                "%s: the fast path agrees with the encoder on %d of %d audited texts (%.1f %% in training): "
+                "thresholds raised by %.2f",
+                name,
+                self._agreed,
+                self._audited,
+                100 * expected,
+                self._raised_by,
+            )
         elif self._raised_by and (calm := self._calm + 1):
             self._calm = calm % CALM_WINDOWS
             if not self._calm:

@@ -1,8 +1,8 @@
 """From source records to decisions, signals and dead letters: what the classify agent does, without Kafka.
 
-Its steps run off the event loop, each in a thread of its own; `Classifier` is thread-safe. A decision depends on the release and the text
-alone: who is audited, which release is tried out beside the champion and what stood in the cache change nothing in it.
-Only lateness does (the application's `deadline_seconds`), and then the decision says so.
+Its steps run off the event loop, each in a thread of its own; `Classifier` is thread-safe. A decision depends on the
+release and the text alone: who is audited, which release is tried out beside the champion and what stood in the cache
+change nothing in it. Only lateness does (the application's `deadline_seconds`), and then the decision says so.
 """
 
 import logging
@@ -19,9 +19,9 @@ from models.decision import Classification
 from models.errors import MessageError, ModelError
 from streams.application import Application
 from streams.classify.actions import action_for
-from streams.classify.fast_path_guard import Retreat
-from streams.classify.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, SIGNALS_PER_SECOND, Sample, place_of
-from streams.classify.serving import Plan, Served, Serving, Trial
+from streams.classify.fast_path_guard import FastPathGuard
+from streams.classify.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, SIGNALS_PER_SECOND, Sample, sample_position
+from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.wire.outcomes import dead_letter, head_record, wall_clock_ms
 from streams.wire.records import decision_id, format_time
@@ -39,18 +39,18 @@ class Pending:
 
     source: SourceText
     identity: str
-    place: float
+    sample_position: float
     late: bool = False
     found: Classification | None = None
     path: str = "full"
 
 
 @dataclass(slots=True)
-class Share:
-    """The texts of a batch that one release decides. trial: None for the champion's. embeddings: None where the encoder has
-    not run, or failed."""
+class ReleaseBatch:
+    """The texts of a batch that one release decides. trial: None for the champion's. embeddings: None where the
+    encoder has not run, or failed."""
 
-    served: Served
+    served: ServedRelease
     deliveries: list[Delivery]
     prepared: Prepared
     trial: Trial | None = None
@@ -58,11 +58,11 @@ class Share:
 
 
 @dataclass(slots=True)
-class Work:
+class BatchState:
     """A batch between the steps. champion: the one that decides it, whatever is swapped in meanwhile."""
 
-    champion: Served
-    shares: list[Share]
+    champion: ServedRelease
+    shares: list[ReleaseBatch]
 
 
 class ClassifyHandler:
@@ -81,8 +81,8 @@ class ClassifyHandler:
         self._reader = SourceReader(app.source)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
-        self._work: dict[int, Work] = {}
-        self.retreat = Retreat()
+        self._work: dict[int, BatchState] = {}
+        self.retreat = FastPathGuard()
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -90,13 +90,13 @@ class ClassifyHandler:
         return (("prepare", self.prepare), ("encode", self.encode), ("decide", self.decide))
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
-        """Parse, look the texts up, hash their n-grams, and tokenise those that the encoder must see. Records that hold no
-        text become dead letters here."""
+        """Parse, look the texts up, hash their n-grams, and tokenise those that the encoder must see. Records that
+        hold no text become dead letters here."""
         plan = self._serving.plan
         pending = self._parse(batch, plan.champion.classifier)
         unknown = [each for each in pending if not _is_known(plan.champion, each.result)]
         shares = [*self._champion_shares(plan.champion, unknown), *_trial_shares(plan, pending)]
-        self._work[id(batch[0])] = Work(plan.champion, shares)
+        self._work[id(batch[0])] = BatchState(plan.champion, shares)
 
     def encode(self, batch: Sequence[Delivery]) -> None:
         """Run the encoder. It computes without Python's lock, so the steps before and after it go on meanwhile."""
@@ -104,7 +104,9 @@ class ClassifyHandler:
             try:
                 share.embeddings = share.served.classifier.embed(share.prepared)
             except Exception:
-                log.warning("the encoder fails on a batch of %d texts; they are tried one by one", len(share.deliveries))
+                log.warning(
+                    "the encoder fails on a batch of %d texts; they are tried one by one", len(share.deliveries)
+                )
 
     def decide(self, batch: Sequence[Delivery]) -> None:
         """Run the heads and build the records to send."""
@@ -128,18 +130,20 @@ class ClassifyHandler:
                 source = self._reader.parse(delivery.value, delivery.key, delivery.timestamp_ms)
                 late = bool(deadline_ms) and now_ms - delivery.timestamp_ms > deadline_ms
                 if late and not can_be_fast:
-                    raise MessageError("late", f"taken {(now_ms - delivery.timestamp_ms) / 1000:.1f} s after it was written")
+                    raise MessageError(
+                        "late", f"taken {(now_ms - delivery.timestamp_ms) / 1000:.1f} s after it was written"
+                    )
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
                 continue
             identity = decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset)
-            delivery.result = Pending(source, identity, place_of(identity), late)
+            delivery.result = Pending(source, identity, sample_position(identity), late)
             pending.append(delivery)
         return pending
 
-    def _champion_shares(self, served: Served, deliveries: Sequence[Delivery]) -> list[Share]:
+    def _champion_shares(self, served: ServedRelease, deliveries: Sequence[Delivery]) -> list[ReleaseBatch]:
         classifier = served.classifier
-        raised_by = self.retreat.raised_by(classifier)
+        threshold_increase = self.retreat.threshold_increase(classifier)
         fast = self._app.fast_path == "on" and classifier.fast_path is not None
         audited_share = self._audit_sample.of(len(deliveries))
         shares = []
@@ -149,13 +153,13 @@ class ClassifyHandler:
                 prepared = classifier.tokenize(
                     [each.result.source.text for each in chosen],
                     fast=fast or late,
-                    audited=None if late else [each.result.place < audited_share for each in chosen],
-                    raised_by=ALWAYS_FAST if late else raised_by,
+                    audited=None if late else [each.result.sample_position < audited_share for each in chosen],
+                    threshold_increase=ALWAYS_FAST if late else threshold_increase,
                 )
-                shares.append(Share(served, chosen, prepared))
+                shares.append(ReleaseBatch(served, chosen, prepared))
         return shares
 
-    def _decide_share(self, share: Share) -> None:
+    def _decide_share(self, share: ReleaseBatch) -> None:
         classifier, cache = share.served.classifier, share.served.cache
         try:
             found: list[Classification | ModelError] = list(classifier.classify(share.prepared, share.embeddings))
@@ -170,7 +174,9 @@ class ClassifyHandler:
             if cache is not None and not delivery.result.late:
                 cache.put(delivery.result.source.text, classification)
 
-    def _finish(self, batch: Sequence[Delivery], pending: Sequence[tuple[Delivery, Pending]], classifier: Classifier) -> None:
+    def _finish(
+        self, batch: Sequence[Delivery], pending: Sequence[tuple[Delivery, Pending]], classifier: Classifier
+    ) -> None:
         """Each pending delivery's result becomes its outcome."""
         shown = self._signal_sample.of(len(batch))
         decided_ms = self._now_ms()
@@ -195,7 +201,7 @@ class ClassifyHandler:
         decision["action"] = action_for(self._app, found)
         key = source.key.encode() if source.key is not None else delivery.key
         signal = None
-        if pending.place < shown:
+        if pending.sample_position < shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, found, source)
         return Outcome(
             records=[OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))],
@@ -205,7 +211,9 @@ class ClassifyHandler:
             agrees=found.agrees if pending.path == "fast" else None,
         )
 
-    def _decision(self, pending: Pending, found: Classification, classifier: Classifier, decided_at: str) -> dict[str, Any]:
+    def _decision(
+        self, pending: Pending, found: Classification, classifier: Classifier, decided_at: str
+    ) -> dict[str, Any]:
         source = pending.source
         text = cut_text(source.text)
         extra = self._reader.extra(source)
@@ -229,9 +237,9 @@ class ClassifyHandler:
             "extra": extra,
         }
 
-    def _try_out(self, share: Share, trial: Trial, sources: Mapping[int, Pending]) -> None:
-        """What a release on trial says goes to a topic of its own, marked and without an action. Whatever goes wrong there
-        must not touch the champion's decisions."""
+    def _try_out(self, share: ReleaseBatch, trial: Trial, sources: Mapping[int, Pending]) -> None:
+        """What a release on trial says goes to a topic of its own, marked and without an action. Whatever goes wrong
+        there must not touch the champion's decisions."""
         classifier = share.served.classifier
         try:
             found = classifier.classify(share.prepared, share.embeddings)
@@ -249,7 +257,7 @@ class ClassifyHandler:
             delivery.result.trial_agrees[trial.role] = _same_labels(classification, pending.found)
 
 
-def _is_known(served: Served, pending: Pending) -> bool:
+def _is_known(served: ServedRelease, pending: Pending) -> bool:
     """Look the text up; what is found becomes the answer."""
     if served.cache is None or pending.late:
         return False
@@ -260,19 +268,19 @@ def _is_known(served: Served, pending: Pending) -> bool:
     return True
 
 
-def _trial_shares(plan: Plan, pending: Sequence[Delivery]) -> list[Share]:
+def _trial_shares(plan: ServingPlan, pending: Sequence[Delivery]) -> list[ReleaseBatch]:
     shares = []
     for trial in plan.trials:
         chosen = [each for each in pending if trial.takes(each.result.source.key or each.result.identity)]
         if chosen:
             prepared = trial.served.classifier.tokenize([each.result.source.text for each in chosen])
-            shares.append(Share(trial.served, chosen, prepared, trial))
+            shares.append(ReleaseBatch(trial.served, chosen, prepared, trial))
     return shares
 
 
 def _one_by_one(classifier: Classifier, deliveries: Sequence[Delivery]) -> list[Classification | ModelError]:
-    """A batch that failed, text by text: one bad text must not take its neighbours along. Raises ModelError when every one
-    fails: then it is the model, and a broken model must not drain a topic into the dead letters."""
+    """A batch that failed, text by text: one bad text must not take its neighbours along. Raises ModelError when
+    every one fails: then it is the model, and a broken model must not drain a topic into the dead letters."""
     found: list[Classification | ModelError] = []
     for delivery in deliveries:
         try:

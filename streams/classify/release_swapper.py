@@ -15,15 +15,13 @@ from models.bundle import HalfGraphs, unpack
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import HeadraceError, ReleaseCorrupt
-from streams.classify.serving import Served, Serving, Trial, TrialRole
+from streams.classify.serving import ServedRelease, Serving, Trial, TrialRole
 from streams.wire.records import Release
 
 log = logging.getLogger(__name__)
 
 WARM_UP_TEXTS = ("warm up", "the first batch of a session allocates its buffers, so it must not be a customer's " * 4)
 CANARY_SHARE = 0.05  # of the keys, where a release does not say
-
-
 
 
 class Load(Protocol):
@@ -44,8 +42,8 @@ def load_release(
     encoder: Encoder | None = None,
     half: HalfGraphs | None = None,
 ) -> Classifier:
-    """A proved, warm classifier. encoder: one that is loaded already; releases on the same encoder share it, so that a swap
-    takes neither its time nor its memory twice. half: gives a GPU the FP16 weights (`models.bundle.unpack`).
+    """A proved, warm classifier. encoder: one that is loaded already; releases on the same encoder share it, so that
+    a swap takes neither its time nor its memory twice. half: gives a GPU the FP16 weights (`models.bundle.unpack`).
     Raises ReleaseCorrupt where a hash or a golden text disagrees, RegistryError."""
     manifest = registry.manifest(model, version)
     found = hashlib.sha256(manifest).hexdigest()
@@ -54,11 +52,11 @@ def load_release(
             f"manifest of {model}@{version} has sha256 {found[:12]}, the release says {manifest_sha256[:12]}: "
             f"the registry was altered; publish the release again"
         )
-    classifier = unpack(manifest, registry.blob, version=version, threads=threads or None, device=device, encoder=encoder, half=half)
+    classifier = unpack(
+        manifest, registry.blob, version=version, threads=threads or None, device=device, encoder=encoder, half=half
+    )
     classifier.classify_texts(list(WARM_UP_TEXTS))
     return classifier
-
-
 
 
 class Swapper:
@@ -98,7 +96,14 @@ class Swapper:
             return
         replaced = self._serving.swap(classifier).version
         seconds = time.monotonic() - started
-        log.info("%s@%s serves, %s@%s is replaced (%.1f s)", release.model, release.champion, release.model, replaced, seconds)
+        log.info(
+            "%s@%s serves, %s@%s is replaced (%.1f s)",
+            release.model,
+            release.champion,
+            release.model,
+            replaced,
+            seconds,
+        )
         self._on_swapped(release, seconds)
 
     def _try_out(self, release: Release) -> None:
@@ -111,22 +116,32 @@ class Swapper:
         for role, version, share in wanted:
             served = self._on_trial(version)
             if served is None and (classifier := self._loaded(release, version)) is not None:
-                served = Served(classifier)
+                served = ServedRelease(classifier)
             if served is not None:
                 log.info("%s@%s looks on as %s (%.0f %% of the keys)", release.model, version, role, 100 * share)
                 trials.append(Trial(role, served, share))
-        self._serving.try_out(tuple(trials))
+        self._serving.set_trials(tuple(trials))
 
-    def _on_trial(self, version: str) -> Served | None:
+    def _on_trial(self, version: str) -> ServedRelease | None:
         """A release that is loaded already because it looks on."""
-        return next((trial.served for trial in self._serving.plan.trials if trial.served.classifier.version == version), None)
+        return next(
+            (trial.served for trial in self._serving.plan.trials if trial.served.classifier.version == version), None
+        )
 
     def _loaded(self, release: Release, version: str) -> Classifier | None:
         current = self._serving.current
         try:
             return self._load(release.model, version, release.manifest_sha256.get(version), current.encoder)
         except HeadraceError as error:
-            # as words: a handler that keeps records would keep the error's frames, and with them the champion, in memory
-            log.error("release %s@%s refused, %s@%s goes on: %s", release.model, version, current.model, current.version, str(error))
+            # as words: a handler that keeps records would keep the error's frames, and with them the champion, in
+            # memory
+            log.error(
+                "release %s@%s refused, %s@%s goes on: %s",
+                release.model,
+                version,
+                current.model,
+                current.version,
+                str(error),
+            )
             self._on_refused(release, version, error)
             return None

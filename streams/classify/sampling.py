@@ -8,18 +8,21 @@ import zlib
 from collections.abc import Callable
 
 AUDIT_SHARE = 0.05  # of the texts that the fast path decides go through the encoder as well
-AUDITS_PER_SECOND = 20.0  # of one worker at the most: a window of them in ten seconds says enough, and the encoder is dear
+AUDITS_PER_SECOND = (
+    20.0  # of one worker at the most: a window of them in ten seconds says enough, and the encoder is dear
+)
 SIGNALS_PER_SECOND = 200.0  # of one worker; a monitor follows some thousands a second
 RATE_SECONDS = 5.0  # over which the rate of events is averaged
 
 
-def place_of(identity: str) -> float:
+def sample_position(identity: str) -> float:
     """Where an event stands between 0 and 1; uniform over events."""
     return zlib.crc32(identity.encode()) / 2**32
 
 
 class Sample:
-    """Says what share of the events is chosen: `share` of them up to `per_second`, then so many that this rate is kept."""
+    """Says what share of the events is chosen: `share` of them up to `per_second`, then so many that this rate is
+    kept."""
 
     def __init__(self, per_second: float, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._share, self._clock = per_second, share, clock

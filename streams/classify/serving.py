@@ -11,14 +11,14 @@ TrialRole = Literal["canary", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedRelease:
     """A release in service, with the answers to texts that it has seen lately."""
 
     classifier: Classifier
     cache: TextCache | None = None
 
     @classmethod
-    def of(cls, classifier: Classifier, cache_texts: int) -> "Served":
+    def of(cls, classifier: Classifier, cache_texts: int) -> "ServedRelease":
         """cache_texts: how many answers are remembered; 0: none."""
         return cls(classifier, TextCache(cache_texts) if cache_texts else None)
 
@@ -31,7 +31,7 @@ class Trial:
     """
 
     role: TrialRole
-    served: Served
+    served: ServedRelease
     share: float = 1.0
 
     def takes(self, key: str) -> bool:
@@ -40,10 +40,10 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ServingPlan:
     """Who decides: the champion acts, trials look on."""
 
-    champion: Served
+    champion: ServedRelease
     trials: tuple[Trial, ...] = ()
 
 
@@ -53,7 +53,7 @@ class Serving:
 
     def __init__(self, classifier: Classifier, cache_texts: int = 0) -> None:
         self._cache_texts = cache_texts
-        self.plan = Plan(Served.of(classifier, cache_texts))
+        self.plan = ServingPlan(ServedRelease.of(classifier, cache_texts))
 
     @property
     def current(self) -> Classifier:
@@ -63,9 +63,9 @@ class Serving:
     def swap(self, classifier: Classifier) -> Classifier:
         """Let `classifier` decide from the next batch on; returns the one it replaces."""
         replaced = self.current
-        self.plan = replace(self.plan, champion=Served.of(classifier, self._cache_texts))
+        self.plan = replace(self.plan, champion=ServedRelease.of(classifier, self._cache_texts))
         return replaced
 
-    def try_out(self, trials: tuple[Trial, ...]) -> None:
+    def set_trials(self, trials: tuple[Trial, ...]) -> None:
         """From the next batch on these, and no others, look on."""
         self.plan = replace(self.plan, trials=trials)

@@ -7,7 +7,7 @@ import orjson
 
 from streams.application import Application
 from streams.engine.delivery import Acknowledge, Delivery, Outcome, OutRecord, Step
-from streams.engine.pipeline import Engine, EngineObserver, Stage, in_thread
+from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 
 SIGNALS_PER_RECORD = 256
 
@@ -17,20 +17,18 @@ class Handler(Protocol):
 
     @property
     def steps(self) -> Sequence[Step]:
-        """In their order. Any of them may set `result` to an Outcome (dead letters); after the last one every delivery's
-        `result` is one."""
+        """In their order. Any of them may set `result` to an Outcome (dead letters); after the last one every
+        delivery's `result` is one."""
 
 
-
-
-def worker_engine(
+def worker_pipeline(
     app: Application,
     handler: Handler,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
     acknowledge: Acknowledge,
     on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _: None,
-    observer: EngineObserver | None = None,
-) -> Engine:
+    observer: PipelineObserver | None = None,
+) -> BatchPipeline:
     """The stages of a worker. on_outcomes: told of each batch once it is confirmed (metrics)."""
 
     async def publish(batch: Sequence[Delivery]) -> None:
@@ -43,7 +41,7 @@ def worker_engine(
 
     stages = [Stage(name, in_thread(work, f"{app.name}-{name}")) for name, work in handler.steps]
     stages.append(Stage("publish", publish))
-    return Engine(f"worker-{app.name}", stages, acknowledge, observer=observer)
+    return BatchPipeline(f"worker-{app.name}", stages, acknowledge, observer=observer)
 
 
 def _signal_records(topic: str, signals: Sequence[dict[str, Any]]) -> list[OutRecord]:

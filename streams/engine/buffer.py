@@ -22,7 +22,7 @@ S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class Limits:
     """max_events, max_bytes: held at once, waiting or in a stage; one event above `max_bytes` still passes alone.
 
     batch_events, batch_bytes: of one batch. The bytes stand for the tokens, which are known only after tokenising: long
@@ -35,16 +35,18 @@ class Bounds:
     batch_bytes: int = 256 * 1024
 
 
-class Held:
+class InFlightBudget:
     """Counts what is held; urgent deliveries have bounds of their own, so that a backlog cannot keep them out."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Limits) -> None:
         self._bounds = bounds
         self.events = self.bytes = 0
 
     def is_full(self, size: int) -> bool:
         """Whether one more of `size` bytes must wait."""
-        return self.events >= self._bounds.max_events or (self.events > 0 and self.bytes + size > self._bounds.max_bytes)
+        return self.events >= self._bounds.max_events or (
+            self.events > 0 and self.bytes + size > self._bounds.max_bytes
+        )
 
     def add(self, events: int, size: int) -> None:
         """Hold these; negative numbers let go."""
@@ -52,10 +54,10 @@ class Held:
         self.bytes += size
 
 
-class Waiting(Generic[S]):
+class DeliveryBuffer(Generic[S]):
     """Deliveries in order of arrival, urgent ones before the others."""
 
-    def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, bounds: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._bounds, self._clock = bounds, clock
         self._urgent: deque[tuple[float, S]] = deque()
         self._usual: deque[tuple[float, S]] = deque()
@@ -81,7 +83,7 @@ class Waiting(Generic[S]):
                 batch.append(row.popleft()[1])
         return batch, self._clock() - oldest
 
-    def forget(self, is_lost: Callable[[S], bool]) -> list[S]:
+    def drop(self, is_lost: Callable[[S], bool]) -> list[S]:
         """Drop those and return them; the others keep their order."""
         lost: list[S] = []
         for row in (self._urgent, self._usual):

@@ -1,4 +1,5 @@
-"""Stops a worker whose records become dead letters one after the other: a bad deploy must not drain a topic into them."""
+"""Stops a worker whose records become dead letters one after the other: a bad deploy must not drain a topic into
+them."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -17,9 +18,9 @@ class TooManyDeadLetters(HeadraceError):
 
 @dataclass(slots=True)
 class DeadLetterLimit:
-    """share: of the last `window` events that may be rejected, 0 to 1; 1 switches the limit off. min_events: below so many
-    nothing is said, as a share of few events says little. The window is kept in batches: the oldest leaves as a whole once
-    the others fill the window alone, so it holds at least `window` events and at most one batch more.
+    """share: of the last `window` events that may be rejected, 0 to 1; 1 switches the limit off. min_events: below so
+    many nothing is said, as a share of few events says little. The window is kept in batches: the oldest leaves as a
+    whole once the others fill the window alone, so it holds at least `window` events and at most one batch more.
     """
 
     share: float
@@ -35,8 +36,8 @@ class DeadLetterLimit:
         self.observe(reasons.total(), len(outcomes), next(iter(reasons.most_common(1)), ("", 0))[0])
 
     def observe(self, rejected: int, total: int, reason: str = "") -> None:
-        """Take a batch in, before anything of it is acknowledged. rejected: how many of `total` events became dead letters;
-        reason: the commonest. Raises TooManyDeadLetters."""
+        """Take a batch in, before anything of it is acknowledged. rejected: how many of `total` events became dead
+        letters; reason: the commonest. Raises TooManyDeadLetters."""
         if not total:
             return
         self._batches.append((rejected, total))
@@ -50,6 +51,7 @@ class DeadLetterLimit:
             mostly = f", in this batch mostly {reason}" if reason else ""
             raise TooManyDeadLetters(
                 f"{self._rejected} of the last {self._total} records could not be decided{mostly}: more than "
-                f"max_dead_letter_share = {self.share:g} of the application; nothing of this batch was acknowledged. See "
+                f"max_dead_letter_share = {self.share:g} of the application; nothing of this batch was "
+                f"acknowledged. See "
                 f"`headrace deadletters list`; repair the source or the release, or raise the share, then start again"
             )

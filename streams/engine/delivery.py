@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.engine.offset_tracker import Ticket
+from streams.engine.offset_tracker import InFlight
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Delivery:
     urgent: bool = False
     headers: Sequence[tuple[str, bytes]] = ()
     result: Any = None
-    ticket: Ticket["Delivery"] | None = field(default=None, repr=False)
+    ticket: InFlight["Delivery"] | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:

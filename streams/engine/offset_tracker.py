@@ -15,7 +15,7 @@ H = TypeVar("H")
 
 
 @dataclass(slots=True)
-class Ticket(Generic[H]):
+class InFlight(Generic[H]):
     """A delivery's place in its partition's sequence. handle: whatever acknowledges it."""
 
     partition: Partition
@@ -24,7 +24,7 @@ class Ticket(Generic[H]):
     done: bool = False
 
 
-class Watermark(Generic[H]):
+class OffsetTracker(Generic[H]):
     """Per partition, the deliveries in flight in the order they came. Not thread-safe: one event loop owns it.
 
     generation: grows with every change of what is assigned.
@@ -33,7 +33,7 @@ class Watermark(Generic[H]):
     def __init__(self) -> None:
         self.generation = 0
         self._owned: dict[Partition, int] = {}
-        self._in_flight: dict[Partition, deque[Ticket[H]]] = {}
+        self._in_flight: dict[Partition, deque[InFlight[H]]] = {}
 
     def assign(self, partitions: Iterable[Partition]) -> None:
         """A new assignment: these partitions start afresh."""
@@ -48,17 +48,17 @@ class Watermark(Generic[H]):
             self._owned.pop(partition, None)
             self._in_flight.pop(partition, None)
 
-    def deliver(self, partition: Partition, handle: H) -> Ticket[H]:
+    def deliver(self, partition: Partition, handle: H) -> InFlight[H]:
         """Take the next delivery of a partition into the sequence."""
         if partition not in self._owned:  # Faust may deliver before its own signal: treat as assigned
             self.generation += 1
             self._owned[partition] = self.generation
             self._in_flight[partition] = deque()
-        ticket = Ticket(partition, self._owned[partition], handle)
+        ticket = InFlight(partition, self._owned[partition], handle)
         self._in_flight[partition].append(ticket)
         return ticket
 
-    def complete(self, tickets: Iterable[Ticket[H]]) -> list[H]:
+    def mark_done(self, tickets: Iterable[InFlight[H]]) -> list[H]:
         """These deliveries are decided and confirmed. Returns the handles that may be acknowledged now, each
         partition's in its order."""
         touched: dict[Partition, None] = {}
@@ -76,7 +76,3 @@ class Watermark(Generic[H]):
     def is_in_flight(self, partition: Partition) -> bool:
         """Whether a delivery of this partition is not acknowledged yet."""
         return bool(self._in_flight.get(partition))
-
-    def in_flight(self) -> int:
-        """Deliveries of owned partitions that are not acknowledged yet."""
-        return sum(len(queue) for queue in self._in_flight.values())

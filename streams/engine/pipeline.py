@@ -3,9 +3,9 @@
     submit ──> waiting (bounded by events and bytes) ──> stage 1 ──> stage 2 ──> ... ──> acknowledge
                                                      one batch between any two stages
 
-It batches continuously: the next batch is whatever arrived while stage 1 was busy or its last batch still waited for stage 2, so
-a lone event is taken at once and only one batch stands ready ahead of stage 2.
-A batch leaves a stage before the next one enters it, so results stay in the order of delivery.
+It batches continuously: the next batch is whatever arrived while stage 1 was busy or its last batch still waited for
+stage 2, so a lone event is taken at once and only one batch stands ready ahead of stage 2. A batch leaves a stage
+before the next one enters it, so results stay in the order of delivery.
 
 When something fails, one of three things happens:
 - one event cannot be decided (MessageError): the stage turns it into a dead letter, and its position moves on;
@@ -24,28 +24,25 @@ from functools import partial
 from typing import Protocol
 
 from models.errors import HeadraceError
-from streams.engine.buffer import Bounds, Held, Waiting
+from streams.engine.buffer import DeliveryBuffer, InFlightBudget, Limits
 from streams.engine.delivery import Acknowledge, Delivery
-from streams.engine.offset_tracker import Partition, Watermark
+from streams.engine.offset_tracker import OffsetTracker, Partition
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0  # a retriable error (store or broker away) is tried again for so long before the role stops
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step over a batch. name: as it stands in the metrics (prepare, encode, decide, publish, index, observe, retrain)."""
+    """A step over a batch. name: as it stands in the metrics (prepare, encode, decide, publish, index, observe,
+    retrain)."""
 
     name: str
     run: Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
-
-
-class EngineObserver(Protocol):
+class PipelineObserver(Protocol):
     """Told how an engine works (metrics). Called on the event loop, so it must be quick."""
 
     def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
@@ -65,7 +62,7 @@ class Unobserved:
         """Nothing."""
 
 
-class Engine:
+class BatchPipeline:
     """Runs stages over deliveries. start, submit, drain (finish what is in flight), abort (drop it)."""
 
     def __init__(
@@ -74,26 +71,25 @@ class Engine:
         stages: Sequence[Stage],
         acknowledge: Acknowledge,
         *,
-        bounds: Bounds | None = None,
+        bounds: Limits | None = None,
         retry_seconds: float = RETRY_SECONDS,
-        observer: EngineObserver | None = None,
+        observer: PipelineObserver | None = None,
     ) -> None:
         self.name = name
         self._stages = stages
         self._acknowledge = acknowledge
         self._retry_seconds = retry_seconds
         self._observer = observer or Unobserved()
-        bounds = bounds or Bounds()
-        self._waiting: Waiting[Delivery] = Waiting(bounds)
-        self._held = {urgent: Held(bounds) for urgent in (False, True)}
+        bounds = bounds or Limits()
+        self._buffer: DeliveryBuffer[Delivery] = DeliveryBuffer(bounds)
+        self._budgets = {urgent: InFlightBudget(bounds) for urgent in (False, True)}
         self._releasing = False
         self._arrived, self._progressed = asyncio.Event(), asyncio.Event()
-        self._watermark: Watermark[Delivery] = Watermark()
+        self._offsets: OffsetTracker[Delivery] = OffsetTracker()
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
         self.positions: dict[Partition, int] = {}  # next offset to read, where something was acknowledged
         self.finished_events = 0
-        self.last_progress = time.monotonic()
 
     def start(self) -> None:
         """Start one task a stage."""
@@ -106,40 +102,40 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Events taken and not finished."""
-        return sum(held.events for held in self._held.values())
+        return sum(budget.events for budget in self._budgets.values())
 
     def is_full(self, urgent: bool = False) -> bool:
         """Whether the next delivery would have to wait."""
-        return self._releasing or self._held[urgent].is_full(1)
+        return self._releasing or self._budgets[urgent].is_full(1)
 
-    async def submit(self, run: Iterable[Delivery]) -> None:
+    async def submit(self, deliveries: Iterable[Delivery]) -> None:
         """Take deliveries in their order, waiting while the bounds are reached. Raises what ended the engine."""
-        for delivery in run:
-            held, size = self._held[delivery.urgent], delivery.size
-            if not await self._wait_for_room(held, size):
+        for delivery in deliveries:
+            budget, size = self._budgets[delivery.urgent], delivery.size
+            if not await self._wait_for_room(budget, size):
                 return  # a rebalance came meanwhile; whoever owns the partition now gets these again
-            if not held.events:
-                self.last_progress = time.monotonic()
-            delivery.ticket = self._watermark.deliver((delivery.topic, delivery.partition), delivery)
-            self._waiting.add(delivery, urgent=delivery.urgent)
-            held.add(1, size)
+            delivery.ticket = self._offsets.deliver((delivery.topic, delivery.partition), delivery)
+            self._buffer.add(delivery, urgent=delivery.urgent)
+            budget.add(1, size)
             self._arrived.set()
 
     def assign(self, partitions: Iterable[Partition]) -> None:
         """A new assignment begins: acknowledgements of older deliveries no longer count."""
-        self._watermark.assign(partitions)
+        self._offsets.assign(partitions)
         self.positions.clear()
 
-    async def release(self, partitions: Iterable[Partition], timeout_seconds: float, commit: Callable[[], Awaitable[None]]) -> None:
+    async def release(
+        self, partitions: Iterable[Partition], timeout_seconds: float, commit: Callable[[], Awaitable[None]]
+    ) -> None:
         """Partitions are being taken away: forget what has not entered a stage (the next owner decides it), finish and
         acknowledge what has, `commit`, and never acknowledge anything of them afterwards."""
         lost = set(partitions)
         self._releasing = True
         try:
-            self._let_go(self._waiting.forget(lambda each: (each.topic, each.partition) in lost))
+            self._release_budget(self._buffer.drop(lambda delivery: (delivery.topic, delivery.partition) in lost))
             await self.drain(timeout_seconds)
             await commit()
-            self._watermark.revoke(lost)
+            self._offsets.revoke(lost)
             for partition in lost:
                 self.positions.pop(partition, None)
         finally:
@@ -148,7 +144,7 @@ class Engine:
 
     def is_outstanding(self, partition: Partition) -> bool:
         """Whether something of a partition was taken and is not acknowledged."""
-        return self._watermark.is_in_flight(partition)
+        return self._offsets.is_in_flight(partition)
 
     async def drain(self, timeout_seconds: float) -> int:
         """Wait until all that was taken is acknowledged. Returns how many events were unfinished at the deadline."""
@@ -167,19 +163,19 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _wait_for_room(self, held: Held, size: int) -> bool:
+    async def _wait_for_room(self, budget: InFlightBudget, size: int) -> bool:
         """Whether the assignment is still the one of the call when there is room. Raises what ended the engine."""
-        generation = self._watermark.generation
-        while self.failure is None and (self._releasing or held.is_full(size)):
+        generation = self._offsets.generation
+        while self.failure is None and (self._releasing or budget.is_full(size)):
             self._progressed.clear()
             await self._progressed.wait()
         if self.failure is not None:
             raise self.failure
-        return self._watermark.generation == generation
+        return self._offsets.generation == generation
 
-    def _let_go(self, deliveries: Iterable[Delivery]) -> None:
+    def _release_budget(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
-            self._held[delivery.urgent].add(-1, -delivery.size)
+            self._budgets[delivery.urgent].add(-1, -delivery.size)
         self._progressed.set()
 
     async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -195,10 +191,10 @@ class Engine:
             self._progressed.set()
 
     async def _take(self) -> list[Delivery]:
-        while not self._waiting:
+        while not self._buffer:
             self._arrived.clear()
             await self._arrived.wait()
-        batch, oldest_wait_seconds = self._waiting.take()
+        batch, oldest_wait_seconds = self._buffer.take()
         self._observer.batch_taken(self.name, len(batch), oldest_wait_seconds)
         return batch
 
@@ -207,7 +203,9 @@ class Engine:
     ) -> None:
         while True:
             if source is None:
-                await sink.join()  # one batch is ready ahead of the next stage, not two: what comes meanwhile joins the next one
+                await (
+                    sink.join()
+                )  # one batch is ready ahead of the next stage, not two: what comes meanwhile joins the next one
                 batch = await self._take()
             else:
                 batch = await source.get()
@@ -234,14 +232,16 @@ class Engine:
             batch = await source.get()
             source.task_done()
             self.finished_events += len(batch)
-            self.last_progress = time.monotonic()
-            self._let_go(batch)  # first: who acknowledges looks at the room that is left
-            tickets = [each.ticket for each in batch if each.ticket is not None]
-            for each in batch:
-                each.ticket = None  # it points back: such a ring waits for the garbage collector, hundreds of MB of them at a backlog
-            free = self._watermark.complete(tickets)
-            self.positions.update(((each.topic, each.partition), each.offset + 1) for each in free)
-            self._acknowledge(free)
+            self._release_budget(batch)  # before acknowledging: the acknowledger looks at how much room is left
+            in_flight = [delivery.ticket for delivery in batch if delivery.ticket is not None]
+            for delivery in batch:
+                # it refers back to the delivery; such cycles stay until the collector runs: hundreds of MB at a backlog
+                delivery.ticket = None
+            acknowledged = self._offsets.mark_done(in_flight)
+            self.positions.update(
+                ((delivery.topic, delivery.partition), delivery.offset + 1) for delivery in acknowledged
+            )
+            self._acknowledge(acknowledged)
 
 
 def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> Callable[[Sequence[Delivery]], Awaitable[None]]:

@@ -1,8 +1,8 @@
 """When a role must stop because it no longer does its work: pure rules over what it and the broker say.
 
-A process that is alive and idle is worse than one that died: nobody starts it again. So every way of doing nothing ends in
-a `Stuck`, and every change of the log below a group, which no retry mends, in a `LogChanged`. Both are one line that names
-topic, partition and both positions, and says what to do.
+A process that is alive and idle is worse than one that died: nobody starts it again. So every way of doing nothing ends
+in a `Stuck`, and every change of the log below a group, which no retry mends, in a `LogChanged`. Both are one line that
+names topic, partition and both positions, and says what to do.
 
     what is seen                                             what follows
     a partition is behind and its position does not move     Stuck after stuck_seconds
@@ -40,7 +40,8 @@ class BrokerGone(Stopped):
 
 
 class LogChanged(Stopped):
-    """The log below a consumer group is another one, or lacks what was to be read. A position must not be committed to it."""
+    """The log below a consumer group is another one, or lacks what was to be read. A position must not be committed
+    to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Position:
 class RoleState:
     """What a role says of itself. positions: of the partitions it was given; None while it has no place in its group.
 
-    finished: events since it started; any growth is progress. in_flight: taken and not finished. cut: partitions in which
-    the broker no longer has what was to be read next.
+    finished: events since it started; any growth is progress. in_flight: taken and not finished. truncated: partitions
+    in which the broker no longer has what was to be read next.
     """
 
     name: str
@@ -70,7 +71,7 @@ class RoleState:
     finished: int
     in_flight: int
     may_take_long: bool = False
-    cut: Collection[Partition] = ()
+    truncated: Collection[Partition] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class RoleWatch:
         """Raises Stuck or LogChanged. Returns a warning where there is one to give."""
         if self._finished is None or self._finished.value != role.finished or not role.in_flight:
             self._finished = _Since(role.finished, now)
-        for partition in role.cut:
-            raise LogChanged(self._cut(role, partition))
+        for partition in role.truncated:
+            raise LogChanged(self._truncated(role, partition))
         if role.positions is None:
             self._check_placeless(now, role)
             return None
@@ -132,7 +133,8 @@ class RoleWatch:
             self._placeless_since = now
         if now - self._placeless_since > self.stuck_seconds:
             raise Stuck(
-                f"{role.name}: no place in its consumer group for {now - self._placeless_since:.0f} s (a rebalance that does "
+                f"{role.name}: no place in its consumer group for {now - self._placeless_since:.0f} s (a rebalance "
+                f"that does "
                 f"not end, or no coordinator); start it again, and see `headrace doctor` if that does not help"
             )
 
@@ -140,7 +142,9 @@ class RoleWatch:
         assert self._finished is not None
         still = now - self._finished.at
         if role.in_flight and still > self.stuck_seconds and not role.may_take_long:
-            raise Stuck(f"{role.name}: {role.in_flight} events in flight and none finished for {still:.0f} s; start it again")
+            raise Stuck(
+                f"{role.name}: {role.in_flight} events in flight and none finished for {still:.0f} s; start it again"
+            )
 
     def _check_positions(
         self, now: float, role: RoleState, positions: Mapping[Partition, Position], log: LogState | None
@@ -165,7 +169,8 @@ class RoleWatch:
                 raise Stuck(
                     f"{role.name}: stuck at {partition[0]}[{partition[1]}] position "
                     f"{max(position.committed or 0, bounds[0])} of "
-                    f"{bounds[1]}: nothing moved for {still:.0f} s (fetched up to {_shown(position.read)}); start it again"
+                    f"{bounds[1]}: nothing moved for {still:.0f} s (fetched up to {_shown(position.read)}); start "
+                    f"it again"
                 )
 
     def _standing_by(
@@ -179,13 +184,17 @@ class RoleWatch:
         if now - self._standing_by_since < min(self.stuck_seconds, STANDING_BY_SECONDS):
             return None
         self._standing_by_since = now + STANDING_BY_SECONDS
-        return f"{role.name}: no partition is left for this process; it stands by (more processes than partitions are fine)"
+        return (
+            f"{role.name}: no partition is left for this process; it stands by (more processes than partitions "
+            f"are fine)"
+        )
 
-    def _cut(self, role: RoleState, partition: Partition) -> str:
+    def _truncated(self, role: RoleState, partition: Partition) -> str:
         position = (role.positions or {}).get(partition)
         return (
             f"{role.name}: {partition[0]}[{partition[1]}] no longer has what stands at position "
-            f"{_shown(position.committed if position else None)} (retention overtook the reader, or the topic was made again): "
+            f"{_shown(position.committed if position else None)} (retention overtook the reader, or the topic was "
+            f"made again): "
             f"choose with --reset-position beginning|end"
         )
 
@@ -226,7 +235,8 @@ class LogWatch:
         silent = now - self._answered_at
         if silent > self.stuck_seconds:
             raise BrokerGone(
-                f"the broker has not answered for {silent:.0f} s ({self._silence or 'no answer'}); positions are kept: start "
+                f"the broker has not answered for {silent:.0f} s ({self._silence or 'no answer'}); positions are "
+                f"kept: start "
                 f"again when it is back"
             )
 
@@ -237,14 +247,16 @@ class LogWatch:
             if bounds is None or position.read is None or bounds[0] <= position.read:
                 continue
             raise LogChanged(
-                f"{role}: stands at {partition[0]}[{partition[1]}] offset {position.read}, but the log holds {bounds[0]} to "
+                f"{role}: stands at {partition[0]}[{partition[1]}] offset {position.read}, but the log holds "
+                f"{bounds[0]} to "
                 f"{bounds[1]} (retention overtook the reader): choose with --reset-position beginning|end"
             )
 
     def _compare(self, first: LogState, log: LogState) -> None:
         if first.cluster_id and log.cluster_id and first.cluster_id != log.cluster_id:
             raise LogChanged(
-                f"another Kafka cluster answers now ({log.cluster_id}, was {first.cluster_id}): its topics and positions are "
+                f"another Kafka cluster answers now ({log.cluster_id}, was {first.cluster_id}): its topics and "
+                f"positions are "
                 f"not ours; check HEADRACE_BROKER, then start again"
             )
         for name, topic in first.topics.items():
@@ -254,7 +266,8 @@ class LogWatch:
                 raise LogChanged(f"topic {name} is gone; make it again, or start again: a start creates missing topics")
             if found is not None and found.epoch != topic.epoch and name in self.read:
                 raise LogChanged(
-                    f"topic {name} was made again (epoch {found.epoch}, was {topic.epoch}): its offsets start afresh; start "
+                    f"topic {name} was made again (epoch {found.epoch}, was {topic.epoch}): its offsets start "
+                    f"afresh; start "
                     f"again with --reset-position beginning|end"
                 )
 
@@ -262,8 +275,8 @@ class LogWatch:
 def is_behind(position: Position, bounds: tuple[int, int]) -> bool:
     """Whether there is something left to decide.
 
-    A log may end in offsets that no reader ever gets (transaction markers, compacted records): a reader that fetched to the
-    end and has nothing outstanding is not behind, whatever the numbers say.
+    A log may end in offsets that no reader ever gets (transaction markers, compacted records): a reader that fetched to
+    the end and has nothing outstanding is not behind, whatever the numbers say.
     """
     committed = bounds[0] if position.committed is None else max(position.committed, bounds[0])
     if committed >= bounds[1]:

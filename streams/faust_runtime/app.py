@@ -43,17 +43,21 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        table_standby_replicas=0,  # no tables; with standbys Faust's assignor would leave a worker that joins without a partition
-        consumer_auto_offset_reset="earliest",  # first positions are pinned before joining: see headrace.process.start_offsets
+        # no tables; with standbys Faust's assignor would leave a worker that joins without a partition
+        table_standby_replicas=0,
+        # first positions are pinned before joining: see headrace.process.start_offsets
+        consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=f"{instance}-{app_id}" if instance else None,
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_commit_interval=3_600.0,  # nothing to commit there: see Role
         broker_request_timeout=30.0,
-        consumer_max_fetch_size=262_144,  # of one partition: a backlog in it keeps the others waiting no longer than this
+        # of one partition: a backlog in it keeps the others waiting no longer than this
+        consumer_max_fetch_size=262_144,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
-        stream_buffer_maxsize=8 * MAX_POLL_RECORDS,  # never full: streams.faust_runtime.backpressure bounds what is fetched
+        stream_buffer_maxsize=8
+        * MAX_POLL_RECORDS,  # never full: streams.faust_runtime.backpressure bounds what is fetched
         broker_max_poll_records=MAX_POLL_RECORDS,
         producer_linger_ms=0,
         producer_max_batch_size=BATCH_BYTES,

@@ -1,8 +1,9 @@
 """Back-pressure: a Faust consumer fetches only for topics whose engine has room.
 
 Faust's own ways were tried and are not used: `pause_partitions` drops what was fetched already without a word (8,000 of
-12,000 events never came), and its buffer pressure counts events, not bytes, and sleeps for a second whenever all partitions
-are full. Here nothing is asked for while there is no room; the client's own thread keeps up the heartbeat meanwhile.
+12,000 events never came), and its buffer pressure counts events, not bytes, and sleeps for a second whenever all
+partitions are full. Here nothing is asked for while there is no room; the client's own thread keeps up the heartbeat
+meanwhile.
 """
 
 import asyncio
@@ -15,19 +16,19 @@ from faust.types import TP, ConsumerMessage
 MAX_POLL_RECORDS = 1_024  # taken from the client at once; a bound on what stands between it and the engine
 WAIT_SECONDS = 0.5
 READ_SECONDS = 1.0
-RUN_RECORDS = 100
+CHUNK_RECORDS = 100
 PAUSE_SECONDS = 0.005  # after a fetch: a busy stream comes in fewer, larger responses, which cost all sides less
 PARTIAL_WAIT_SECONDS = 0.05  # while other topics wait for room: they must not wait for these ones' records as well
 
 
-class Gate:
+class FetchGate:
     """Says for which topics there is room. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._has_room: dict[str, Callable[[], bool]] = {}
         self._opened = asyncio.Event()
 
-    def guard(self, topic: str, has_room: Callable[[], bool]) -> None:
+    def add_topic(self, topic: str, has_room: Callable[[], bool]) -> None:
         """From now on `topic` is fetched only while `has_room()`."""
         self._has_room[topic] = has_room
 
@@ -49,16 +50,26 @@ class Gate:
             pass
 
 
-class RecordRun(ConsumerMessage):
+class RecordChunk(ConsumerMessage):
     """Up to RUN_RECORDS records of one partition in their order, which go to the agent as one Faust message.
 
-    records: as the client fetched them. The message itself has no key and no value. Faust's way from the consumer to an agent
-    takes as long for a run as for a record, and that was most of the event loop's time (bench/README.md).
+    records: as the client fetched them. The message itself has no key and no value. Faust's way from the consumer to an
+    agent takes as long for a run as for a record, and that was most of the event loop's time (bench/README.md).
     """
 
     def __init__(self, tp: TP, records: Sequence[Any], generation: int) -> None:
         super().__init__(
-            tp.topic, tp.partition, records[0].offset, records[0].timestamp / 1000, 0, None, None, b"", None, tp=tp, generation_id=generation
+            tp.topic,
+            tp.partition,
+            records[0].offset,
+            records[0].timestamp / 1000,
+            0,
+            None,
+            None,
+            b"",
+            None,
+            tp=tp,
+            generation_id=generation,
         )
         self.records = records
 
@@ -93,11 +104,11 @@ class GatedConsumer(Consumer):
         for tp, found in records.items():
             before = read[tp] or 0
             fresh = [record for record in found if record.offset >= before]
-            for start in range(0, len(fresh), RUN_RECORDS):
+            for start in range(0, len(fresh), CHUNK_RECORDS):
                 await asyncio.sleep(0)
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return
-                run = RecordRun(tp, fresh[start : start + RUN_RECORDS], generation)
+                run = RecordChunk(tp, fresh[start : start + CHUNK_RECORDS], generation)
                 await self.callback(run)
                 read[tp] = run.records[-1].offset
 
@@ -106,7 +117,7 @@ class GatedConsumer(Consumer):
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as in Faust: anything with an awaitable wait()
         active = self._get_active_partitions()
-        gate: Gate | None = getattr(self.transport, "gate", None)
+        gate: FetchGate | None = getattr(self.transport, "gate", None)
         wanted = active if gate is None else {tp for tp in active if gate.is_open(tp.topic)}
         if not active:
             await self.sleep(WAIT_SECONDS)

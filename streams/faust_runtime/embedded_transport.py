@@ -1,8 +1,8 @@
 """A Faust transport whose consumer asks the broker often.
 
 The embedded broker does not wake a waiting fetch when a record arrives, so a record waits for up to the longest fetch,
-which Faust fixes at 1.5 s (median from record to decision there: 0.9 s). A real broker answers a waiting fetch at once and
-keeps Faust's own transport.
+which Faust fixes at 1.5 s (median from record to decision there: 0.9 s). A real broker answers a waiting fetch at once
+and keeps Faust's own transport.
 """
 
 from typing import Any
@@ -31,6 +31,6 @@ class _Transport(Transport):
     Consumer = _Consumer
 
 
-def fetch_often(app: faust.App) -> None:
+def use_short_fetch_wait(app: faust.App) -> None:
     """Give a Faust app this transport. Call before it starts. No loop is handed over: it is found when it runs."""
     app.transport = _Transport(app.conf.broker_consumer, app)

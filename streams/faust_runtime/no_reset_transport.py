@@ -1,8 +1,8 @@
-"""A Faust transport that never jumps: where the broker no longer has what is to be read next, it says so and reads nothing.
+"""A Faust transport that never jumps: where the broker no longer has the next record, it says so and reads nothing.
 
-aiokafka goes on at the oldest record (`auto_offset_reset`) without a word to anybody: retention that overtook a reader, or
-a topic that was made again, would look like a quiet minute. The policy "none" is no way out, as it also refuses a partition
-that appeared after the start, which has no position and is rightly read from its beginning.
+aiokafka goes on at the oldest record (`auto_offset_reset`) without a word to anybody: retention that overtook a reader,
+or a topic that was made again, would look like a quiet minute. `auto_offset_reset="none"` would not do: it also refuses
+a partition that appeared after the start, which has no position and is rightly read from its beginning.
 """
 
 import asyncio
@@ -15,19 +15,21 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 
 from streams.faust_runtime.backpressure import GatedConsumer
 
-log = logging.getLogger("faust.held_transport")  # what Faust says stays Faust's; a name of our own, as mode replaces an inherited logger that it made
+# below "faust", whose lines our logging keeps silent; a logger of our own, as mode replaces an inherited one that it
+# made
+log = logging.getLogger("faust.no_reset_transport")
 HELD_SECONDS = 0.5  # the client asks again and again for a partition without a position
 
 
-class HeldThread(AIOKafkaConsumerThread):
-    """The thread that reads. cut: (topic, partition) whose next record is not in the log any more."""
+class NoResetThread(AIOKafkaConsumerThread):
+    """The thread that reads. truncated_partitions: (topic, partition) whose next record is not in the log any more."""
 
     logger = log
-    cut: set[tuple[str, int]]
+    truncated_partitions: set[tuple[str, int]]
 
     async def on_start(self) -> None:
         """As Faust's own, before anything is subscribed to."""
-        self.cut = set()
+        self.truncated_partitions = set()
         await super().on_start()
         self._hold(self._ensure_consumer()._fetcher)
 
@@ -40,7 +42,7 @@ class HeldThread(AIOKafkaConsumerThread):
             for tp in partitions:
                 state = assignment.state_value(tp)
                 if state.awaiting_reset and tp not in fresh:
-                    self.cut.add((tp.topic, tp.partition))
+                    self.truncated_partitions.add((tp.topic, tp.partition))
                 else:
                     if not state.has_valid_position:
                         fresh.add(tp)
@@ -61,15 +63,15 @@ class HeldConsumer(GatedConsumer):
     logger = log
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return HeldThread(self, loop=self.loop, beacon=self.beacon)
+        return NoResetThread(self, loop=self.loop, beacon=self.beacon)
 
 
-class HeldTransport(Transport):
+class NoResetTransport(Transport):
     """A transport of such consumers."""
 
     Consumer = HeldConsumer
 
 
-def hold_positions(app: faust.App) -> None:
+def refuse_offset_reset(app: faust.App) -> None:
     """Give a Faust app this transport. Call before it starts."""
-    app.transport = HeldTransport(app.conf.broker_consumer, app)
+    app.transport = NoResetTransport(app.conf.broker_consumer, app)

@@ -1,7 +1,7 @@
 """What Faust and its client know of a group's positions, without a request to the broker.
 
-Both keep it in attributes of their own (no public call gives all of it without a round trip): this is the one place that
-reads them, so that an update of either library breaks here and in its test.
+Both keep it in attributes of their own (no public call gives all of it without a round trip): this is the one place
+that reads them, so that an update of either library breaks here and in its test.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,12 @@ import faust
 
 from streams.engine.offset_tracker import Partition
 from streams.engine.watchdog import Position
-from streams.faust_runtime.backpressure import Gate
+from streams.faust_runtime.backpressure import FetchGate
 
 
-def positions(app: faust.App, gate: Gate, is_outstanding: Callable[[Partition], bool]) -> dict[Partition, Position] | None:
+def positions(
+    app: faust.App, gate: FetchGate, is_outstanding: Callable[[Partition], bool]
+) -> dict[Partition, Position] | None:
     """Of each partition that this member was given; None while it has no place in the group. Call on the app's loop.
 
     is_outstanding: whether the engine holds something of a partition that is not acknowledged.
@@ -28,14 +30,16 @@ def positions(app: faust.App, gate: Gate, is_outstanding: Callable[[Partition], 
         state = subscription.assignment.state_value(tp)
         committed, delivered = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
         read = state.position if state is not None and state.has_valid_position else None
-        outstanding = is_outstanding((tp.topic, tp.partition)) or (delivered is not None and delivered > (committed or 0))
+        outstanding = is_outstanding((tp.topic, tp.partition)) or (
+            delivered is not None and delivered > (committed or 0)
+        )
         found[tp.topic, tp.partition] = Position(committed, read, outstanding, not gate.is_open(tp.topic))
     return found
 
 
-def cut_partitions(app: faust.App) -> set[Partition]:
+def truncated_partitions(app: faust.App) -> set[Partition]:
     """Where the next record is not in the log any more (see streams.faust_runtime.no_reset_transport)."""
-    return set(getattr(_thread(app), "cut", ()))
+    return set(getattr(_thread(app), "truncated_partitions", ()))
 
 
 def _subscription(app: faust.App) -> Any:

@@ -31,14 +31,16 @@ class Producer:
 
     @property
     def _client(self) -> Any:
-        """The aiokafka producer below Faust's: Faust sends one record at a time, each with a future of its own, at 0.2 ms
-        each (bench/README.md)."""
+        """The aiokafka producer below Faust's: Faust sends one record at a time, each with a future of its own, at
+        0.2 ms each (bench/README.md)."""
         producer: Any = self._app.producer
         return producer._ensure_producer()
 
     async def _by_partition(self, records: Collection[OutRecord]) -> list[tuple[str, int, list[OutRecord]]]:
         choose = {topic: await self._partitioner(topic) for topic in {record.topic for record in records}}
-        any_partition = {topic: chosen(None) for topic, chosen in choose.items()}  # records without a key go to one partition together
+        any_partition = {
+            topic: chosen(None) for topic, chosen in choose.items()
+        }  # records without a key go to one partition together
         found: dict[tuple[str, int], list[OutRecord]] = {}
         for record in records:
             place = any_partition[record.topic] if record.key is None else choose[record.topic](record.key)

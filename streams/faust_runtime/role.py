@@ -9,10 +9,10 @@ import faust
 from faust.types import TP
 
 from streams.engine.delivery import Acknowledge, Delivery
-from streams.engine.pipeline import Engine
+from streams.engine.pipeline import BatchPipeline
 from streams.engine.watchdog import RoleState
-from streams.faust_runtime.backpressure import Gate
-from streams.faust_runtime.offsets import cut_partitions, positions
+from streams.faust_runtime.backpressure import FetchGate
+from streams.faust_runtime.offsets import positions, truncated_partitions
 
 log = logging.getLogger(__name__)
 
@@ -21,23 +21,19 @@ COMMIT_LIMIT_SECONDS = 5.0
 REVOKE_DRAIN_SECONDS = 7.0  # within the session timeout, so that the group does not expel us while we finish
 
 
-
-
-
-
 class Role:
     """A Faust app and the engine behind its agents. start, stop (drain, commit, leave).
 
-    Where the engine's bounds are reached nothing more is fetched (streams.faust_runtime.backpressure). urgent_topics: read by an agent of their
-    own, so that a backlog in `topics` does not stand before them. may_take_long: one event may take minutes (training), so a long silence is no sign
-    of trouble.
+    Where the engine's bounds are reached nothing more is fetched (streams.faust_runtime.backpressure). urgent_topics:
+    read by an agent of their own, so that a backlog in `topics` does not stand before them. may_take_long: one event
+    may take minutes (training), so a long silence is no sign of trouble.
     """
 
     def __init__(
         self,
         app: faust.App,
         topics: Sequence[str],
-        make_engine: Callable[[Acknowledge], Engine],
+        make_engine: Callable[[Acknowledge], BatchPipeline],
         *,
         urgent_topics: Sequence[str] = (),
         may_take_long: bool = False,
@@ -47,7 +43,7 @@ class Role:
         self.name = str(app.conf.id)
         self.engine = make_engine(self._acknowledged)
         self.topics = (*topics, *urgent_topics)
-        self.gate = Gate()
+        self.gate = FetchGate()
         cast(Any, app.transport).gate = self.gate
         self._closing = False
         self._committing: asyncio.Task[None] | None = None
@@ -59,7 +55,7 @@ class Role:
 
     def _add_agent(self, topics: Sequence[str], *, urgent: bool) -> None:
         for each in topics:
-            self.gate.guard(each, lambda: not self.engine.is_full(urgent))
+            self.gate.add_topic(each, lambda: not self.engine.is_full(urgent))
         topic = self.app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
         async def consume(stream: Any) -> None:
@@ -103,9 +99,9 @@ class Role:
             await self._commit()
 
     async def _commit(self) -> None:
-        """Commit the engine's positions. Nothing is acknowledged to Faust: its own commit goes past unfinished events, forgets
-        at a revoke what was acknowledged since its last one, and does nothing while another is on its way (4 to 30 events
-        were decided again at each rebalance)."""
+        """Commit the engine's positions. Nothing is acknowledged to Faust: its own commit goes past unfinished
+        events, forgets at a revoke what was acknowledged since its last one, and does nothing while another is on its
+        way (4 to 30 events were decided again at each rebalance)."""
         consumer: Any = self.app.consumer
         committed = consumer._committed_offset
         offsets = {TP(*partition): offset for partition, offset in self.engine.positions.items()}
@@ -138,11 +134,13 @@ class Role:
             self.engine.finished_events,
             self.engine.in_flight,
             may_take_long=self.may_take_long,
-            cut=cut_partitions(self.app),
+            truncated=truncated_partitions(self.app),
         )
 
 
 def _delivery(record: Any, urgent: bool) -> Delivery:
     """A record as the client fetched it. A header without a value is given an empty one."""
     headers = [(name, content or b"") for name, content in record.headers]
-    return Delivery(record.topic, record.partition, record.offset, record.key, record.value, record.timestamp, urgent, headers)
+    return Delivery(
+        record.topic, record.partition, record.offset, record.key, record.value, record.timestamp, urgent, headers
+    )

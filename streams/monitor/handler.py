@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from models.errors import MessageError
 from streams.application import Application
 from streams.engine.delivery import Acknowledge, Delivery, OutRecord
-from streams.engine.pipeline import Engine, EngineObserver, Stage, in_thread
+from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
 from streams.monitor.retrain_policy import RetrainPolicy, RetrainState
 from streams.monitor.surges.rules import AlertRules, alert_for_episode
-from streams.topics import ALERTS, FEEDBACK, RETRAIN_REQUESTS
+from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import dead_letter, wall_clock_ms
 from streams.wire.records import Alert, Feedback, RetrainRequest, decode, format_time
 
@@ -30,7 +30,7 @@ Reference = Mapping[str, NDArray[Any]]
 
 
 @dataclass(slots=True)
-class Watched:
+class MonitoredRelease:
     """What the monitor holds of one application while one version serves."""
 
     version: str
@@ -42,7 +42,7 @@ class Watched:
 
 
 @dataclass(slots=True)
-class MonitorCounts:
+class MonitorTotals:
     """What a monitor saw since it started."""
 
     events: int = 0
@@ -66,15 +66,15 @@ class MonitorHandler:
         self._by_signals = {app.signals_topic: app for app in apps}
         self._by_source = {topic: app for app in apps for topic in app.source_topics}
         self._reference, self._policy, self._seed, self._now_ms = reference, policy, seed, now_ms
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, MonitoredRelease] = {}
         self._rules = {app.name: AlertRules(app.surges) for app in apps}
-        self.counts = MonitorCounts()
+        self.counts = MonitorTotals()
 
     def observe(self, batch: Sequence[Delivery]) -> None:
         """Sets each delivery's `result` to the records it leads to."""
         for delivery in batch:
             try:
-                if delivery.topic == FEEDBACK:
+                if delivery.topic == FEEDBACK_TOPIC:
                     delivery.result = self._on_feedback(delivery.value)
                 else:
                     delivery.result = self._on_signals(self._by_signals[delivery.topic], delivery.value)
@@ -110,7 +110,7 @@ class MonitorHandler:
             records.append(self._alert(alert_for_episode(app.name, watched.version, episode, raw["at"])))
         return records
 
-    def _watched_for(self, app: Application, version: str) -> Watched | None:
+    def _watched_for(self, app: Application, version: str) -> MonitoredRelease | None:
         watched = self._watched.get(app.name)
         if watched is None or int(version) > int(watched.version):
             drift = DriftMonitor.from_reference(
@@ -119,7 +119,7 @@ class MonitorHandler:
                 seed=self._seed,
                 fast_path=app.fast_path == "on",
             )
-            watched = self._watched[app.name] = Watched(version, drift, RetrainState())
+            watched = self._watched[app.name] = MonitoredRelease(version, drift, RetrainState())
         return watched if watched.version == version else None  # a straggler of the release before
 
     def _on_feedback(self, value: bytes | None) -> list[OutRecord]:
@@ -131,12 +131,14 @@ class MonitorHandler:
         if app is None or watched is None or feedback.head != app.head_names[0]:
             return []
         watched.retrain.add(feedback.label)
-        if watched.retrain.total < watched.next_total or not self._policy.is_due(watched.retrain, has_episode=watched.episode is not None):
+        if watched.retrain.total < watched.next_total or not self._policy.is_due(
+            watched.retrain, has_episode=watched.episode is not None
+        ):
             return []
         watched.next_total = watched.retrain.total * 3 // 2
         return [self._retrain_request(app, watched)]
 
-    def _retrain_request(self, app: Application, watched: Watched) -> OutRecord:
+    def _retrain_request(self, app: Application, watched: MonitoredRelease) -> OutRecord:
         at = format_time(self._now_ms())
         labels = watched.retrain.total
         request = RetrainRequest(
@@ -148,12 +150,12 @@ class MonitorHandler:
         )
         self.counts.requests.append(request)
         log.info("%s@%s: asking for a retrained model, %d labels are in", app.name, watched.version, labels)
-        return OutRecord(RETRAIN_REQUESTS, app.name.encode(), request.encode())
+        return OutRecord(RETRAIN_REQUESTS_TOPIC, app.name.encode(), request.encode())
 
     def _alert(self, alert: Alert) -> OutRecord:
         self.counts.alerts += 1
         log.warning("alert %s (%s): %s", alert.rule, alert.state, alert.summary)
-        return OutRecord(ALERTS, alert.fingerprint.encode(), alert.encode())
+        return OutRecord(ALERTS_TOPIC, alert.fingerprint.encode(), alert.encode())
 
 
 def _signal(raw: dict[str, Any], primary: str, number: int) -> Signal:
@@ -171,12 +173,12 @@ def _signal(raw: dict[str, Any], primary: str, number: int) -> Signal:
     )
 
 
-def monitor_engine(
+def monitor_pipeline(
     handler: MonitorHandler,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
     acknowledge: Acknowledge,
-    observer: EngineObserver | None = None,
-) -> Engine:
+    observer: PipelineObserver | None = None,
+) -> BatchPipeline:
     """Observe in a thread, send what follows, move on."""
 
     async def publish(batch: Sequence[Delivery]) -> None:
@@ -185,4 +187,4 @@ def monitor_engine(
             await send_all(records)
 
     stages = [Stage("observe", in_thread(handler.observe, "monitor")), Stage("publish", publish)]
-    return Engine("monitor", stages, acknowledge, observer=observer)
+    return BatchPipeline("monitor", stages, acknowledge, observer=observer)

@@ -25,9 +25,7 @@ class Candidate:
     text: str | None = None
 
 
-def choose_for_labelling(
-    candidates: Sequence[Candidate], limit: int, labelled: Sequence[str] = ()
-) -> list[Candidate]:
+def choose_for_labelling(candidates: Sequence[Candidate], limit: int, labelled: Sequence[str] = ()) -> list[Candidate]:
     """Up to `limit` texts, the most useful first: the least sure ones, each unlike those before it.
 
     labelled: ids that have a label already; they are not chosen again. Equal texts are chosen once. Without
@@ -35,18 +33,16 @@ def choose_for_labelling(
     """
     known = set(labelled)
     open_ones = list(
-        {
-            candidate.text or candidate.id: candidate for candidate in candidates if candidate.id not in known
-        }.values()
+        {candidate.text or candidate.id: candidate for candidate in candidates if candidate.id not in known}.values()
     )
     if not open_ones or limit < 1:
         return []
-    doubts = np.array([_LONELY + 1.0 - min(max(candidate.confidence, 0.0), 1.0) for candidate in open_ones])
+    uncertainty = np.array([_LONELY + 1.0 - min(max(candidate.confidence, 0.0), 1.0) for candidate in open_ones])
     vectors = _vectors(open_ones)
     gaps = np.ones(len(open_ones))
     chosen: list[Candidate] = []
     for _ in range(min(limit, len(open_ones))):
-        best = int(np.argmax(doubts * gaps))
+        best = int(np.argmax(uncertainty * gaps))
         chosen.append(open_ones[best])
         if vectors is not None:
             gaps = np.minimum(gaps, np.maximum(1.0 - vectors @ vectors[best], 1e-6))
@@ -60,6 +56,4 @@ def _vectors(candidates: Sequence[Candidate]) -> NDArray[np.float32] | None:
     if not size:
         return None
     zero = np.zeros(size, np.float32)
-    return np.stack(
-        [zero if candidate.embedding is None else candidate.embedding for candidate in candidates]
-    )
+    return np.stack([zero if candidate.embedding is None else candidate.embedding for candidate in candidates])

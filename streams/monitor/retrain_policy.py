@@ -55,5 +55,3 @@ class RetrainPolicy:
             "labels": max(wanted - state.total, 0),
             "of_one_label": max(self.per_label - most, 0) if has_episode else 0,
         }
-
-

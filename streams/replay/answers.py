@@ -16,8 +16,8 @@ NO_LABEL = -1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One head's answer as a decision tells it. probability: in [0, 1]. rejected: out of the head's scope; None for a head
-    without an out-of-scope score."""
+    """One head's answer as a decision tells it. probability: in [0, 1]. rejected: out of the head's scope; None for a
+    head without an out-of-scope score."""
 
     label: str
     probability: float
@@ -80,7 +80,9 @@ class Answers:
                 if answer is None:
                     self._columns[release, head].add(NO_LABEL, 0.0, None)
                 else:
-                    self._columns[release, head].add(self._code(head, answer.label), answer.probability, answer.rejected)
+                    self._columns[release, head].add(
+                        self._code(head, answer.label), answer.probability, answer.rejected
+                    )
 
     def labels(self, head: str) -> list[str]:
         """Names by code."""
@@ -108,8 +110,8 @@ class Answers:
         )
 
     def fingerprint(self, release: str) -> str:
-        """sha256 over every event's place and labels, in order of partition and offset: equal for two replays of the same
-        events exactly when every label is equal."""
+        """sha256 over every event's place and labels, in order of partition and offset: equal for two replays of the
+        same events exactly when every label is equal."""
         partitions, offsets = np.array(self._partitions, np.int32), np.array(self._offsets, np.int64)
         order = np.lexsort((offsets, partitions))
         digest = hashlib.sha256(partitions[order].tobytes() + offsets[order].tobytes())
@@ -148,7 +150,7 @@ def changes(before: NDArray[np.int32], after: NDArray[np.int32], labels: Sequenc
     pairs, counts = np.unique((before[differ].astype(np.int64) + 1) * width + after[differ] + 1, return_counts=True)
     names = [None, *labels]
     found = [
-        Change(names[pair // width], names[pair % width], count) for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
+        Change(names[pair // width], names[pair % width], count)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
     ]
     return sorted(found, key=lambda each: (-each.events, each.before or "", each.after or ""))
-

@@ -15,7 +15,8 @@ class WrongStretch(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stretch begins or ends: an offset (the same in every partition) or a time, milliseconds since 1970, UTC."""
+    """Where a stretch begins or ends: an offset (the same in every partition) or a time, milliseconds since 1970,
+    UTC."""
 
     offset: int | None = None
     time_ms: int | None = None
@@ -32,11 +33,14 @@ def parse_place(text: str) -> Place:
         found = datetime.fromisoformat(stripped)
         return Place(time_ms=round(found.replace(tzinfo=found.tzinfo or UTC).timestamp() * 1000))
     except (ValueError, OverflowError) as error:
-        raise WrongStretch(f"{text!r} is neither an offset (digits) nor an ISO time such as 2026-11-24T10:00:00Z") from error
+        raise WrongStretch(
+            f"{text!r} is neither an offset (digits) nor an ISO time such as 2026-11-24T10:00:00Z"
+        ) from error
 
 
 def check_order(start: Place | None, end: Place | None) -> None:
-    """Raises WrongStretch where the start lies after the end; an offset and a time are compared later, by `choose_stretch`."""
+    """Raises WrongStretch where the start lies after the end; an offset and a time are compared later, by
+    `choose_stretch`."""
     if start is None or end is None:
         return
     for first, last in ((start.offset, end.offset), (start.time_ms, end.time_ms)):
@@ -68,11 +72,11 @@ def choose_stretch(
 ) -> Stretch:
     """The stretch within what the topic holds.
 
-    bounds: partition to (oldest, next) offset, read once: the end stays there whatever is written meanwhile. starts, ends:
-    wanted offsets by partition; a partition that is left out has none as late as was asked for, so it starts (or ends) at
-    its end. None: from the oldest, to the end. by_time: the starts were looked up by time; one at an oldest offset above 0
-    then counts as `gone`, because what stood before it may have been of that time as well.
-    Raises WrongStretch where the start lies after the end in every partition that holds anything.
+    bounds: partition to (oldest, next) offset, read once: the end stays there whatever is written meanwhile. starts,
+    ends: wanted offsets by partition; a partition that is left out has none as late as was asked for, so it starts (or
+    ends) at its end. None: from the oldest, to the end. by_time: the starts were looked up by time; one at an oldest
+    offset above 0 then counts as `gone`, because what stood before it may have been of that time as well. Raises
+    WrongStretch where the start lies after the end in every partition that holds anything.
     """
     chosen_starts, chosen_ends, gone, crossed = {}, {}, {}, []
     for partition, (first, last) in bounds.items():

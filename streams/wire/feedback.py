@@ -10,7 +10,7 @@ from streams.wire.records import Feedback, decode
 log = logging.getLogger(__name__)
 
 
-def latest_feedback(records: Iterable[Record], source_topic: str) -> dict[tuple[str, str], Feedback]:
+def current_labels(records: Iterable[Record], source_topic: str) -> dict[tuple[str, str], Feedback]:
     """(decision id, head) to the latest label of an application's decisions; a tombstone withdraws one.
 
     Where several people labelled the same decision, the latest wins.

@@ -7,7 +7,7 @@ from connectors.deadletters import build_dead_letter
 from models.decision import HeadDecision
 from models.errors import MessageError
 from streams.engine.delivery import Delivery, Outcome, OutRecord
-from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS
+from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_TOPIC
 
 
 def wall_clock_ms() -> int:
@@ -37,4 +37,6 @@ def dead_letter(delivery: Delivery, error: MessageError) -> Outcome:
         max_bytes=DEAD_LETTER_MAX_BYTES,
         headers=delivery.headers,
     )
-    return Outcome([OutRecord(DEAD_LETTERS, letter.key, letter.value, list(letter.headers))], rejected_because=error.reason)
+    return Outcome(
+        [OutRecord(DEAD_LETTERS_TOPIC, letter.key, letter.value, list(letter.headers))], rejected_because=error.reason
+    )

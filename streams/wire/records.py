@@ -66,7 +66,8 @@ class RetrainRequest(Wire):
 
 class Release(Wire):
     """The whole state of a model: which version serves, which one it took over from, and which ones look on (see
-    streams.classify.serving.Trial). share: of the keys that the canary decides as well. revision grows by one with every change."""
+    streams.classify.serving.Trial). share: of the keys that the canary decides as well. revision grows by one with
+    every change."""
 
     model: str
     champion: str
@@ -102,25 +103,3 @@ def format_time(at_ms: int) -> str:
 @functools.lru_cache(4_096)  # the texts of a batch come from a few seconds
 def _format_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[:19]
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

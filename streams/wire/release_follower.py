@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from connectors.ports import TopicReader
 from models.errors import HeadraceError, MessageError
-from streams.topics import RELEASES
+from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release, decode
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,9 @@ def newer(known: Release | None, heard: Release) -> bool:
 class ReleaseFollower:
     """Tells `on_release` of every new state of the models it is asked about. start, wait_until_current, close."""
 
-    def __init__(self, open_reader: Callable[[], TopicReader], on_release: Mapping[str, Callable[[Release], None]]) -> None:
+    def __init__(
+        self, open_reader: Callable[[], TopicReader], on_release: Mapping[str, Callable[[Release], None]]
+    ) -> None:
         self._open_reader, self._on_release = open_reader, on_release
         self.known: dict[str, Release] = {}
         self._told: dict[str, int] = {}
@@ -56,7 +58,7 @@ class ReleaseFollower:
 
     def _follow(self, reader: TopicReader) -> None:
         try:
-            for record in reader.follow(RELEASES):
+            for record in reader.follow(RELEASES_TOPIC):
                 if self._closing.is_set():
                     return
                 if record is None:
@@ -71,7 +73,7 @@ class ReleaseFollower:
         try:
             release = decode(Release, value)
         except MessageError as error:
-            log.error("a record in %s is skipped: %s", RELEASES, error)
+            log.error("a record in %s is skipped: %s", RELEASES_TOPIC, error)
             return
         if newer(self.known.get(release.model), release):
             self.known[release.model] = release

@@ -1,4 +1,5 @@
-"""What the monitor needs of a decision: one record a batch, a list of these (see streams.classify.sampling for how many)."""
+"""What the monitor needs of a decision: one record a batch, a list of these (see streams.classify.sampling for how
+many)."""
 
 import base64
 from typing import Any

@@ -111,7 +111,8 @@ class SourceReader:
 
 
 def _encoded_bytes(extra: dict[str, Any]) -> int:
-    """Its size as JSON, as deep as it will stand in a decision: orjson refuses what is nested deeper than 254 levels."""
+    """Its size as JSON, as deep as it will stand in a decision: orjson refuses what is nested deeper than 254
+    levels."""
     return len(orjson.dumps([[[extra]]])) - 6
 
 
@@ -131,8 +132,8 @@ def _integer(digits: str) -> int | str:
 
 
 def compile_pointer(pointer: str) -> Callable[[Any], Any]:
-    """A function that finds what a JSON pointer (RFC 6901) names, or None. Pointers to a field of the record itself, the
-    usual ones, are a look-up; the library walks the others."""
+    """A function that finds what a JSON pointer (RFC 6901) names, or None. Pointers to a field of the record itself,
+    the usual ones, are a look-up; the library walks the others."""
     name = pointer[1:]
     if pointer and "/" not in name and "~" not in name:
         return lambda body: body.get(name) if isinstance(body, dict) else None

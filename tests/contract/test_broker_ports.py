@@ -160,11 +160,17 @@ def test_committed_positions_of_a_real_member_are_seen(broker: Broker, unique: s
     ((_, partition, _), *_rest) = broker.publisher.flush()
     arguments: dict[str, Any] = {"api_version": (2, 0)} if broker.is_embedded else {}
     member = KafkaConsumer(
-        bootstrap_servers=broker.address, group_id=unique, enable_auto_commit=False, auto_offset_reset="earliest", **arguments
+        bootstrap_servers=broker.address,
+        group_id=unique,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **arguments,
     )
     try:
         member.assign([TopicPartition(broker.topic, partition)])
-        wait_until(lambda: member.poll(timeout_ms=200) or member.position(TopicPartition(broker.topic, partition)) == 10)
+        wait_until(
+            lambda: member.poll(timeout_ms=200) or member.position(TopicPartition(broker.topic, partition)) == 10
+        )
         member.commit()
     finally:
         member.close()

@@ -110,7 +110,9 @@ def test_two_apps_on_one_topic_keep_a_decision_each(store: DecisionStore, app: s
     assert store.get([identity], other)[identity]["text"] == "theirs"
 
 
-def test_a_repeat_meets_its_document_in_another_process_and_later(open_store: OpenStore, store: DecisionStore, app: str) -> None:
+def test_a_repeat_meets_its_document_in_another_process_and_later(
+    open_store: OpenStore, store: DecisionStore, app: str
+) -> None:
     store.index([decision(app, 1)])
     other = open_store()
     other.prepare({app: HEADS})
@@ -136,9 +138,22 @@ def test_words_are_found_in_every_script(store: DecisionStore, app: str) -> None
         7: "ขอคืนเงินค่ะ",
     }
     wanted: dict[str, set[int]] = {
-        "退款": {1}, "我要 退款": {1}, "款退": set(), "退 货": set(), "refund 退款": set(), "キャン": {2}, "注文をキャンセル": {2},
-        "card not arrived": {3}, "ARRIVED Card": {3}, "card missing": set(), "cafe": {4}, "CAFÉ": {4}, "Ёлка": {5}, "$AAPL": {6}, "เงิน": {7},
-    }  # fmt: skip
+        "退款": {1},
+        "我要 退款": {1},
+        "款退": set(),
+        "退 货": set(),
+        "refund 退款": set(),
+        "キャン": {2},
+        "注文をキャンセル": {2},
+        "card not arrived": {3},
+        "ARRIVED Card": {3},
+        "card missing": set(),
+        "cafe": {4},
+        "CAFÉ": {4},
+        "Ёлка": {5},
+        "$AAPL": {6},
+        "เงิน": {7},
+    }
     store.index([decision(app, number, text) for number, text in texts.items()])
     search_until(store, SearchQuery(app=app), len(texts))
 
@@ -149,12 +164,43 @@ def test_words_are_found_in_every_script(store: DecisionStore, app: str) -> None
 
 
 def test_no_question_breaks_the_search(store: DecisionStore, app: str) -> None:
-    hostile = ['"', "'", '"card', "card*", "*", "AND", "OR NOT", "card AND", "NEAR(card)", "words : card", "(", ")", "^card", "-card",
-               "card\0", "\0", "\ud800", "card \udfff", "{}", "a" * 20_000, "card " * 500, "text:card", "+", "\\", "%", "_all", "😀"]  # fmt: skip
+    hostile = [
+        '"',
+        "'",
+        '"card',
+        "card*",
+        "*",
+        "AND",
+        "OR NOT",
+        "card AND",
+        "NEAR(card)",
+        "words : card",
+        "(",
+        ")",
+        "^card",
+        "-card",
+        "card\0",
+        "\0",
+        "\ud800",
+        "card \udfff",
+        "{}",
+        "a" * 20_000,
+        "card " * 500,
+        "text:card",
+        "+",
+        "\\",
+        "%",
+        "_all",
+        "😀",
+    ]
     store.index([decision(app, 1)])
     search_until(store, SearchQuery(app=app), 1)
     for question in hostile:
-        for query in (SearchQuery(question, app=app), SearchQuery(app=app, label=question), SearchQuery("card", app=question)):
+        for query in (
+            SearchQuery(question, app=app),
+            SearchQuery(app=app, label=question),
+            SearchQuery("card", app=question),
+        ):
             assert store.search(query).total in (0, 1), query
         assert list(store.ids(question)) == []
 
@@ -238,7 +284,9 @@ def test_hostile_texts_are_kept(store: DecisionStore, app: str) -> None:
 
 def test_long_keys_and_labels_are_kept(store: DecisionStore, app: str) -> None:
     long = "k" * 40_000
-    assert store.index([decision(app, 1, key=long, labels={"intent": {"label": long, "probability": 0.1}})]).created == 1
+    assert (
+        store.index([decision(app, 1, key=long, labels={"intent": {"label": long, "probability": 0.1}})]).created == 1
+    )
     (found,) = search_until(store, SearchQuery(app=app), 1)
     assert found["key"] == long
 

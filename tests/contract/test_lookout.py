@@ -7,14 +7,14 @@ import pytest
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from connectors.kafka.embedded import EmbeddedBroker
 from connectors.ports import TopicSpec
-from headrace.process.broker_probe import BrokerLook
+from headrace.process.broker_probe import ClusterProbe
 
 
 def look_twice(address: str, epoch: str | None, topic: str) -> None:
     admin = KafkaAdmin(address, None, epoch)
     admin.ensure([TopicSpec(topic, 4, 1)])
     admin.close()
-    look = BrokerLook(lambda: KafkaAdmin(address, None, epoch), [topic], [topic])
+    look = ClusterProbe(lambda: KafkaAdmin(address, None, epoch), [topic], [topic])
     first = look()
     assert sum(end for _, end in first.topics[topic].bounds.values()) == 0
     publisher = KafkaPublisher(address, None, epoch)

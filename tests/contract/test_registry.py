@@ -133,9 +133,7 @@ def test_file_that_stands_already_need_not_be_handed_over_again(registry: Releas
     assert registry.publish("support", manifest, {}) == "2"
 
 
-def test_altered_blob_is_refused_by_name_and_healed_by_publishing_again(
-    registry: ReleaseRegistry, root: str
-) -> None:
+def test_altered_blob_is_refused_by_name_and_healed_by_publishing_again(registry: ReleaseRegistry, root: str) -> None:
     manifest, blobs = release(b"encoder")
     registry.publish("support", manifest, blobs)
     files, path = fsspec.core.url_to_fs(root)
@@ -164,9 +162,7 @@ def test_broken_champion_file_is_an_error_and_not_a_version(registry: ReleaseReg
 
 def test_publishers_in_threads_get_different_versions(registry: ReleaseRegistry) -> None:
     with ThreadPoolExecutor(8) as pool:
-        versions = list(
-            pool.map(lambda number: registry.publish("support", *release(b"%d" % number)), range(24))
-        )
+        versions = list(pool.map(lambda number: registry.publish("support", *release(b"%d" % number)), range(24)))
     assert sorted(versions, key=int) == [str(number) for number in range(1, 25)]
 
 
@@ -180,9 +176,7 @@ def test_publishers_in_processes_get_different_versions_and_keep_their_manifests
     root = str(tmp_path / "registry")
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         published = [
-            pair
-            for pairs in pool.starmap(publish_some, [(root, worker, 15) for worker in range(3)])
-            for pair in pairs
+            pair for pairs in pool.starmap(publish_some, [(root, worker, 15) for worker in range(3)]) for pair in pairs
         ]
     registry = FolderRegistry(root)
     assert sorted(int(version) for version, _ in published) == list(range(1, 46))

@@ -1,4 +1,5 @@
-"""A worker that is broken on purpose: it acknowledges, and so commits, seconds before it writes. For the judge's own test.
+"""A worker that is broken on purpose: it acknowledges, and so commits, seconds before it writes. For the judge's own
+test.
 
 Called as the command line is: python broken_worker.py worker APP --from-beginning
 """

@@ -41,6 +41,8 @@ def test_every_fault_once_loses_nothing_doubles_nothing_and_keeps_order(ground: 
 def test_a_worker_that_commits_before_it_writes_is_convicted(ground: Ground) -> None:
     broken = (sys.executable, str(Path(__file__).with_name("broken_worker.py")))
     verdict = campaign(replace(ground, command=broken), Plan(1, SEED, [WorkerKilled]))
-    assert any(breach.startswith("committed before its decision was written") for breach in verdict.breaches), verdict.breaches
+    assert any(breach.startswith("committed before its decision was written") for breach in verdict.breaches), (
+        verdict.breaches
+    )
     assert any(breach.startswith("lost") for breach in verdict.breaches), verdict.breaches
     assert verdict.figures["lost"] > 0

@@ -24,7 +24,7 @@ from connectors.kafka.client import KafkaAdmin
 from connectors.ports import TopicSpec
 from headrace.wiring import WORKER_GROUP
 from streams.application import Application
-from streams.topics import DEAD_LETTERS
+from streams.topics import DEAD_LETTERS_TOPIC
 
 PARTITIONS = 4
 WAITING_BYTES = 64 * 1024 * 1024  # of the producer
@@ -74,7 +74,12 @@ class HostileRun:
         places: dict[Source, str] = {}
         refused: list[str] = []
         producer = Producer(
-            {**self.config, "message.max.bytes": 2_000_000, "queue.buffering.max.kbytes": WAITING_BYTES // 1024, "linger.ms": 20}
+            {
+                **self.config,
+                "message.max.bytes": 2_000_000,
+                "queue.buffering.max.kbytes": WAITING_BYTES // 1024,
+                "linger.ms": 20,
+            }
         )
         for kind, value in hostile_records(count, seed):
 
@@ -86,7 +91,13 @@ class HostileRun:
 
             while True:
                 try:
-                    producer.produce(self.topic, value, key=b"\xff\x00" if len(places) % 7 else None, on_delivery=delivered, partition=len(places) % PARTITIONS)
+                    producer.produce(
+                        self.topic,
+                        value,
+                        key=b"\xff\x00" if len(places) % 7 else None,
+                        on_delivery=delivered,
+                        partition=len(places) % PARTITIONS,
+                    )
                     break
                 except BufferError:
                     producer.poll(0.5)
@@ -124,7 +135,7 @@ def hostile_run(ground: Ground, kafka_address: str) -> Iterator[HostileRun]:
 def check(run: HostileRun, count: int, seed: int) -> None:
     followers = [
         TopicFollower(run.config, f"decisions.{run.name}", PARTITIONS, run.hear_decision),
-        TopicFollower(run.config, DEAD_LETTERS, PARTITIONS, run.hear_letter),
+        TopicFollower(run.config, DEAD_LETTERS_TOPIC, PARTITIONS, run.hear_letter),
     ]
     for follower in followers:
         follower.start()
@@ -138,10 +149,19 @@ def check(run: HostileRun, count: int, seed: int) -> None:
             committed = positions.committed(f"{WORKER_GROUP}-{run.name}", run.topic, PARTITIONS)
             return all(committed.get(p, 0) >= end for p, end in ends.items())
 
-        wait_until(done, SLACK_SECONDS + count * DECIDED_SECONDS_EACH, lambda: f"{len(run.decided)} decided, {len(run.letters)} dead; {run.worker.tail()}", poll_seconds=0.5)
-        for follower, topic in zip(followers, (f"decisions.{run.name}", DEAD_LETTERS), strict=True):
+        wait_until(
+            done,
+            SLACK_SECONDS + count * DECIDED_SECONDS_EACH,
+            lambda: f"{len(run.decided)} decided, {len(run.letters)} dead; {run.worker.tail()}",
+            poll_seconds=0.5,
+        )
+        for follower, topic in zip(followers, (f"decisions.{run.name}", DEAD_LETTERS_TOPIC), strict=True):
             out = positions.ends(topic, PARTITIONS)
-            wait_until(lambda follower=follower, out=out: follower.has_read(out), SLACK_SECONDS, lambda: "what came out was not read")  # type: ignore[misc]
+            wait_until(
+                lambda follower=follower, out=out: follower.has_read(out),
+                SLACK_SECONDS,
+                lambda: "what came out was not read",
+            )  # type: ignore[misc]
     finally:
         for follower in followers:
             follower.close()
@@ -159,14 +179,18 @@ def check(run: HostileRun, count: int, seed: int) -> None:
 
 
 @pytest.mark.kafka
-def test_three_thousand_hostile_records_are_decided_or_dead_letters_and_the_worker_lives(hostile_run: HostileRun) -> None:
+def test_three_thousand_hostile_records_are_decided_or_dead_letters_and_the_worker_lives(
+    hostile_run: HostileRun,
+) -> None:
     check(hostile_run, 3_000, seed=6)
 
 
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.timeout(3_000)
-def test_a_hundred_thousand_hostile_records_are_decided_or_dead_letters_and_the_worker_lives(hostile_run: HostileRun) -> None:
+def test_a_hundred_thousand_hostile_records_are_decided_or_dead_letters_and_the_worker_lives(
+    hostile_run: HostileRun,
+) -> None:
     check(hostile_run, 100_000, seed=7)
 
 

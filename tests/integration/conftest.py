@@ -86,7 +86,11 @@ def app(unique: str, make_home: MakeHome, kafka: str, small_corpus: Path) -> tup
     model = home.home / "registry" / "models"
     (model / "support").rename(model / unique)
     manifest = next((model / unique).glob("*/manifest.json"))
-    manifest.write_text(manifest.read_text().replace('"model": "support"', f'"model": "{unique}"').replace('"model":"support"', f'"model":"{unique}"'))
+    manifest.write_text(
+        manifest.read_text()
+        .replace('"model": "support"', f'"model": "{unique}"')
+        .replace('"model":"support"', f'"model":"{unique}"')
+    )
     (home.home / "small.csv").write_bytes(small_corpus.read_bytes())
     toml = home.home / f"{unique}.toml"
     toml.write_text(APP.format(name=unique))

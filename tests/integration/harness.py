@@ -35,7 +35,9 @@ class Headrace:
         own = {"HEADRACE_HOME": str(self.home), "HEADRACE_BROKER": self.broker, "HEADRACE_CACHE": str(ENCODER_CACHE)}
         return kept | own | ({"HEADRACE_STORE": self.store} if self.store else {}) | self.extra
 
-    def run(self, *arguments: str, timeout: float = 300.0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, timeout: float = 300.0, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
         command = [sys.executable, "-m", "headrace.cli", *arguments]
         return subprocess.run(
@@ -55,8 +57,11 @@ class Headrace:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "headrace.cli", *arguments],
-                env=self.environment(), cwd=self.home, stdout=out, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                env=self.environment(),
+                cwd=self.home,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         STARTED.append(process)
         return Running(process, log)
 
@@ -77,7 +82,11 @@ class Running:
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait until it says that it is ready; fails with its log when it ends before."""
-        wait_for(lambda: "ready after" in self.text() or self.process.poll() is not None, seconds, lambda: self.text()[-3000:])
+        wait_for(
+            lambda: "ready after" in self.text() or self.process.poll() is not None,
+            seconds,
+            lambda: self.text()[-3000:],
+        )
         if self.process.poll() is not None:
             pytest.fail(f"it ended with code {self.process.returncode}:\n{self.text()[-3000:]}")
 

@@ -8,18 +8,18 @@ import pytest
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher
 from connectors.ports import TopicSpec
-from streams.engine.buffer import Bounds
+from streams.engine.buffer import Limits
 from streams.engine.delivery import Acknowledge, Delivery
-from streams.engine.pipeline import Engine, Stage
+from streams.engine.pipeline import BatchPipeline, Stage
 from streams.faust_runtime.app import make_app
 from streams.faust_runtime.backpressure import MAX_POLL_RECORDS
-from streams.faust_runtime.no_reset_transport import hold_positions
+from streams.faust_runtime.no_reset_transport import refuse_offset_reset
 from streams.faust_runtime.role import Role
 
 pytestmark = pytest.mark.kafka
 
 EVENTS, URGENT = 6_000, 40
-BOUNDS = Bounds(max_events=200, batch_events=50)
+BOUNDS = Limits(max_events=200, batch_events=50)
 
 
 class Slow:
@@ -38,12 +38,14 @@ class Slow:
         self.most_held = max(self.most_held, self.role.engine.in_flight)
 
 
-def make_role(address: str, folder: Path, name: str, slow: Slow, topics: Sequence[str], urgent: Sequence[str] = ()) -> Role:
-    def engine(acknowledge: Acknowledge) -> Engine:
-        return Engine(name, [Stage("slow", slow.run)], acknowledge, bounds=BOUNDS)
+def make_role(
+    address: str, folder: Path, name: str, slow: Slow, topics: Sequence[str], urgent: Sequence[str] = ()
+) -> Role:
+    def engine(acknowledge: Acknowledge) -> BatchPipeline:
+        return BatchPipeline(name, [Stage("slow", slow.run)], acknowledge, bounds=BOUNDS)
 
     app = make_app(name, f"kafka://{address}", folder=folder)
-    hold_positions(app)
+    refuse_offset_reset(app)
     slow.role = Role(app, topics, engine, urgent_topics=urgent)
     return slow.role
 
@@ -64,7 +66,9 @@ async def until(done: "asyncio.Future[None] | None", condition, seconds: float =
             await asyncio.sleep(0.05)
 
 
-def test_a_slow_engine_is_never_overrun_and_every_event_comes_once_in_order(kafka_address: str, unique: str, tmp_path: Path) -> None:
+def test_a_slow_engine_is_never_overrun_and_every_event_comes_once_in_order(
+    kafka_address: str, unique: str, tmp_path: Path
+) -> None:
     topic = f"{unique}.slow"
     load(kafka_address, topic, EVENTS)
 
@@ -85,7 +89,9 @@ def test_a_slow_engine_is_never_overrun_and_every_event_comes_once_in_order(kafk
     assert sum(KafkaAdmin(kafka_address).committed(f"{unique}-slow", topic).values()) == EVENTS
 
 
-def test_an_urgent_topic_is_decided_before_the_backlog_of_the_usual_one(kafka_address: str, unique: str, tmp_path: Path) -> None:
+def test_an_urgent_topic_is_decided_before_the_backlog_of_the_usual_one(
+    kafka_address: str, unique: str, tmp_path: Path
+) -> None:
     usual, urgent = f"{unique}.usual", f"{unique}.urgent"
     load(kafka_address, usual, EVENTS)
     load(kafka_address, urgent, 1)

@@ -15,13 +15,26 @@ def test_peers_do_equal_work_and_the_run_leaves_nothing_behind(
 ) -> None:
     home = make_home(f"kafka://{kafka_address}")
     found = home.json(
-        "bench", "throughput", "--data", str(small_corpus), "--label-column", "intent", "--rounds", "1", "--seconds", "5",
-        "--peers", "session,headrace_full,confluent_loop", timeout=800,
-    )  # fmt: skip
+        "bench",
+        "throughput",
+        "--data",
+        str(small_corpus),
+        "--label-column",
+        "intent",
+        "--rounds",
+        "1",
+        "--seconds",
+        "5",
+        "--peers",
+        "session,headrace_full,confluent_loop",
+        timeout=800,
+    )
     rates = found["texts_per_second"]
     assert set(rates) == {"headrace", "headrace_full", "session", "confluent_loop", "quixstreams", "faust_transformers"}
     assert {peer for peer, rate in rates.items() if rate is not None} == {"session", "headrace_full", "confluent_loop"}
-    assert found["ratios"]["headrace_full/session"] == pytest.approx(rates["headrace_full"] / rates["session"], rel=0.01)
+    assert found["ratios"]["headrace_full/session"] == pytest.approx(
+        rates["headrace_full"] / rates["session"], rel=0.01
+    )
     for peer in ("headrace_full", "confluent_loop"):
         (once,) = found["rounds_raw"][peer]
         assert (once["lost"], once["repeated"], once["uncommitted"]) == (0, 0, 0), peer
@@ -29,14 +42,18 @@ def test_peers_do_equal_work_and_the_run_leaves_nothing_behind(
     details = found["accuracy_details"]
     assert details["headrace_full"]["in_scope_accuracy"] > 0.8
     assert details["headrace_full"]["fast_share"] == 0
-    assert details["confluent_loop"]["in_scope_accuracy"] == pytest.approx(details["headrace_full"]["in_scope_accuracy"], abs=0.1)
+    assert details["confluent_loop"]["in_scope_accuracy"] == pytest.approx(
+        details["headrace_full"]["in_scope_accuracy"], abs=0.1
+    )
     admin = KafkaAdmin(kafka_address)
     left = [name for name in admin._client.list_topics() if "bench-" in str(name)]
     admin.close()
     assert not left
 
 
-def test_a_replay_decides_what_the_live_worker_decided(make_home: MakeHome, kafka_address: str, small_corpus: Path) -> None:
+def test_a_replay_decides_what_the_live_worker_decided(
+    make_home: MakeHome, kafka_address: str, small_corpus: Path
+) -> None:
     home = make_home(f"kafka://{kafka_address}")
     found = home.json("bench", "replay", "--data", str(small_corpus), "--events", "12000", "--rounds", "1", timeout=600)
     assert (found["different_labels"], found["missing"]) == (0, 0)
@@ -46,7 +63,17 @@ def test_a_replay_decides_what_the_live_worker_decided(make_home: MakeHome, kafk
 def test_latency_loses_nothing_at_the_maximum_rate(make_home: MakeHome, kafka_address: str, small_corpus: Path) -> None:
     home = make_home(f"kafka://{kafka_address}")
     found = home.json(
-        "bench", "latency", "--data", str(small_corpus), "--lone-events", "10", "--seconds", "5", "--rate", "200", timeout=600
+        "bench",
+        "latency",
+        "--data",
+        str(small_corpus),
+        "--lone-events",
+        "10",
+        "--seconds",
+        "5",
+        "--rate",
+        "200",
+        timeout=600,
     )
     assert [found[phase]["lost"] for phase in ("lone", "half", "swap", "maximum")] == [0, 0, 0, 0]
     assert len(found["swap"]["served"]) == 3

@@ -41,7 +41,9 @@ def test_a_second_run_on_the_same_home_is_as_good(tmp_path: Path) -> None:
 @pytest.mark.timeout(3000)
 def test_without_drift_ten_seeds_of_ten_report_no_episode(tmp_path: Path) -> None:
     for seed in range(10):
-        report = Headrace(tmp_path).json("demo", "--headless", "--no-drift", "--seconds", "40", "--seed", str(seed), timeout=400)
+        report = Headrace(tmp_path).json(
+            "demo", "--headless", "--no-drift", "--seconds", "40", "--seed", str(seed), timeout=400
+        )
         check(report, has_drift=False)
 
 
@@ -62,7 +64,11 @@ def test_the_wheel_alone_in_an_empty_environment_runs_the_demo_from_any_folder(t
     environment |= {"HEADRACE_HOME": str(tmp_path / "home"), "HEADRACE_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
         [str(place / "bin" / "headrace"), "demo", "--headless", "--json"],
-        cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     check(json.loads(done.stdout), has_drift=True)

@@ -35,9 +35,7 @@ class Support:
     known: int
     fast_path: bool
 
-    def stream(
-        self, seed: int, events: int, new_from: int | None = None, share: float = 0.3
-    ) -> Iterator[Signal]:
+    def stream(self, seed: int, events: int, new_from: int | None = None, share: float = 0.3) -> Iterator[Signal]:
         random = np.random.default_rng(seed)
         new = random.permutation(np.arange(self.known, len(self.signals))).tolist()
         for event in range(1, events + 1):
@@ -59,11 +57,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, dict[
     encoder = load_encoder(locate_encoder(cache=cache), cache=cache)
     corpus = labelled("support.csv")
     held = np.random.default_rng(0).random(len(corpus)) < 0.25
-    rows = [
-        Row(text, {"intent": label}, "train")
-        for (text, label), out in zip(corpus, held, strict=True)
-        if not out
-    ]
+    rows = [Row(text, {"intent": label}, "train") for (text, label), out in zip(corpus, held, strict=True) if not out]
     trained = train_quick(encoder, split_rows(rows, ("intent",), seed=0), ["intent"], seed=0)
     assert trained.fast_path is not None
     classifier = Classifier("support", "1", encoder, trained.vocabulary, trained.heads, trained.fast_path)
@@ -71,9 +65,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, dict[
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["all by the encoder", "with the fast path"])
-def support(
-    request: pytest.FixtureRequest, release: tuple[Classifier, dict[str, NDArray[Any]], list[str]]
-) -> Support:
+def support(request: pytest.FixtureRequest, release: tuple[Classifier, dict[str, NDArray[Any]], list[str]]) -> Support:
     classifier, reference, known = release
     texts = known + [text for text, _ in labelled("support_new_subjects.csv")]
     signals = [
@@ -102,9 +94,7 @@ def test_new_support_subjects_are_found_and_named(support: Support) -> None:
     episodes = [episode for episode in found if episode is not None]
     assert len(episodes) == len(SEEDS)
     delays = sorted(episode.detected_event - 600 for episode in episodes)
-    assert (
-        delays[0] > 0 and delays[len(delays) // 2] <= 110
-    )  # medians of 75 and 90: docs/drift.md
+    assert delays[0] > 0 and delays[len(delays) // 2] <= 110  # medians of 75 and 90: docs/drift.md
     assert np.median([abs(episode.onset_event - 601) for episode in episodes]) <= 40
     words = {word for episode in episodes for word in episode.words}
     assert words & {"recall", "recalled", "battery", "scooter"} and words & {

@@ -30,7 +30,12 @@ PASSWORD = "a-long-test-password"
 # What README asks an administrator to grant, and nothing more.
 INDEXER_ROLE = {
     "cluster": ["manage_index_templates"],
-    "indices": [{"names": ["decisions-*", "decisions"], "privileges": ["create_index", "create_doc", "read", "view_index_metadata", "manage"]}],
+    "indices": [
+        {
+            "names": ["decisions-*", "decisions"],
+            "privileges": ["create_index", "create_doc", "read", "view_index_metadata", "manage"],
+        }
+    ],
 }
 SEARCHER_ROLE: dict[str, Any] = {
     "cluster": [],
@@ -49,9 +54,13 @@ class Secured:
     def api_key_file(self, name: str, role: dict[str, Any]) -> Path:
         """A file with a new API key of this role."""
         body = json.dumps({"name": name, "role_descriptors": {name: role}}).encode()
-        request = urllib.request.Request(f"{self.url}/_security/api_key", body, {"Content-Type": "application/json"}, method="POST")
+        request = urllib.request.Request(
+            f"{self.url}/_security/api_key", body, {"Content-Type": "application/json"}, method="POST"
+        )
         request.add_header("Authorization", "Basic " + b64encode(f"elastic:{PASSWORD}".encode()).decode())
-        with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=str(self.ca))) as answer:
+        with urllib.request.urlopen(
+            request, timeout=10, context=ssl.create_default_context(cafile=str(self.ca))
+        ) as answer:
             encoded: str = json.load(answer)["encoded"]
         file = self.folder / f"{name}.key"
         file.write_text(encoded + "\n")
@@ -62,14 +71,17 @@ class Secured:
 def secured(services_folder: Callable[[str], Path]) -> Iterator[Secured]:
     folder = services_folder("elasticsearch-secured")
     certificates = make_certificates(folder)
-    started = start_or_skip(folder, kafka=False, elasticsearch=True, security=certificates, cache=with_key_store(folder))
+    started = start_or_skip(
+        folder, kafka=False, elasticsearch=True, security=certificates, cache=with_key_store(folder)
+    )
     assert started.elasticsearch is not None
     assert started.elasticsearch.startswith("https://")
     yield Secured(started.elasticsearch, certificates.ca, folder)
 
 
-# Elasticsearch keeps API keys in an index of its own, whose mapping names an analyzer from a module that the distribution on Maven
-# lacks. This stands in for that analyzer (it serves the search for user e-mails only); the key service itself is the server's own.
+# Elasticsearch keeps API keys in an index of its own, whose mapping names an analyzer from a module that the
+# distribution on Maven lacks. This stands in for that analyzer (it serves the search for user e-mails only); the key
+# service itself is the server's own.
 ANALYZER_PLUGIN = """
 import java.util.Map;
 import org.apache.lucene.analysis.TokenStream;
@@ -121,7 +133,8 @@ def with_key_store(folder: Path) -> Path:
             jar.write(compiled, compiled.name)
     version = program.name.removeprefix("elasticsearch-")
     (plugin / "plugin-descriptor.properties").write_text(
-        f"name=stand-in\ndescription=for tests\nversion=1\nclassname=StandIn\njava.version=17\nelasticsearch.version={version}\n"
+        f"name=stand-in\ndescription=for "
+        f"tests\nversion=1\nclassname=StandIn\njava.version=17\nelasticsearch.version={version}\n"
     )
     for left in [*plugin.glob("*.class"), plugin / "StandIn.java"]:
         left.unlink()
@@ -144,18 +157,54 @@ def make_certificates(folder: Path) -> ElasticsearchSecurity:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
 
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=test ca")
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.crt",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test ca",
+    )
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "http.key", "-out", "http.csr", "-subj", "/CN=127.0.0.1")
     (folder / "san.cnf").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n")
-    openssl("x509", "-req", "-in", "http.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "http.crt",
-            "-days", "2", "-extfile", "san.cnf")  # fmt: skip
+    openssl(
+        "x509",
+        "-req",
+        "-in",
+        "http.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-out",
+        "http.crt",
+        "-days",
+        "2",
+        "-extfile",
+        "san.cnf",
+    )
     return ElasticsearchSecurity(folder / "http.crt", folder / "http.key", folder / "ca.crt", PASSWORD)
 
 
 def decision(number: int) -> dict[str, Any]:
     at = "2026-11-24T10:00:00.000Z"
     labels = {"intent": {"label": "refund", "probability": 0.9}}
-    return {"id": f"t@0a0b0c0d-0-{number}", "app": "secured", "at": at, "decided_at": at, "labels": labels, "text": "我要退款"}
+    return {
+        "id": f"t@0a0b0c0d-0-{number}",
+        "app": "secured",
+        "at": at,
+        "decided_at": at,
+        "labels": labels,
+        "text": "我要退款",
+    }
 
 
 def test_an_api_key_over_tls_indexes_and_another_searches(secured: Secured, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,7 +215,9 @@ def test_an_api_key_over_tls_indexes_and_another_searches(secured: Secured, capl
     assert store.index([decision(1), decision(2)]).created == 2
     store.close()
 
-    reading = Security(tls_ca_file=secured.ca, elasticsearch_api_key_file=secured.api_key_file("searcher", SEARCHER_ROLE))
+    reading = Security(
+        tls_ca_file=secured.ca, elasticsearch_api_key_file=secured.api_key_file("searcher", SEARCHER_ROLE)
+    )
     searcher = ElasticsearchStore(secured.url, reading)
     wait_until(lambda: searcher.search(SearchQuery("退款")).total == 2, what="the decisions")
     assert len(list(searcher.ids("secured"))) == 2
@@ -181,7 +232,7 @@ def test_user_and_password_are_taken(secured: Secured, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD)
     security = Security(
         tls_ca_file=secured.ca, elasticsearch_user="elastic", elasticsearch_password_file=tmp_path / "password"
-    )  # fmt: skip
+    )
     store = ElasticsearchStore(secured.url, security)
     store.prepare({"by-password": ["intent"]})
     assert list(store.ids("by-password")) == []
@@ -190,7 +241,10 @@ def test_user_and_password_are_taken(secured: Secured, tmp_path: Path) -> None:
 
 def test_no_key_and_a_wrong_key_are_access_denied(secured: Secured, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("d3Jvbmc6a2V5")
-    for security in (Security(tls_ca_file=secured.ca), Security(tls_ca_file=secured.ca, elasticsearch_api_key_file=tmp_path / "wrong")):
+    for security in (
+        Security(tls_ca_file=secured.ca),
+        Security(tls_ca_file=secured.ca, elasticsearch_api_key_file=tmp_path / "wrong"),
+    ):
         with pytest.raises(AccessDenied, match=r"refused the credentials or rights \(401\)") as refused:
             ElasticsearchStore(secured.url, security).prepare({"secured": ["intent"]})
         assert "d3Jvbmc6a2V5" not in str(refused.value)

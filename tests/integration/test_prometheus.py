@@ -47,9 +47,15 @@ def prometheus(metrics: tuple[Metrics, int], tmp_path: Path) -> Iterator[str]:
     )
     with (tmp_path / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
-            [program, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [
+                program,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={tmp_path / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     yield f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait(20)
@@ -68,9 +74,14 @@ def value(url: str, query: str) -> float | None:
     return float(found["result"][0]["value"][1]) if found and found["result"] else None
 
 
-def test_a_real_prometheus_scrapes_every_kind_of_metric_and_takes_the_rules(metrics: tuple[Metrics, int], prometheus: str) -> None:
+def test_a_real_prometheus_scrapes_every_kind_of_metric_and_takes_the_rules(
+    metrics: tuple[Metrics, int], prometheus: str
+) -> None:
     made, _ = metrics
-    made.decided("support", [Outcome([], path="fast", agrees=True, latency_seconds=0.01)] * 3 + [Outcome([], rejected_because="no_text")])
+    made.decided(
+        "support",
+        [Outcome([], path="fast", agrees=True, latency_seconds=0.01)] * 3 + [Outcome([], rejected_because="no_text")],
+    )
     made.batch_taken("worker-support", 4, 0.002)
     made.stage_done("worker-support", "decide", 4, 0.004)
     made.release("support", "7")
@@ -82,5 +93,7 @@ def test_a_real_prometheus_scrapes_every_kind_of_metric_and_takes_the_rules(metr
     assert value(prometheus, "headrace_stage_seconds_count") == 1
     assert value(prometheus, "headrace_model_info") == 1
     rules = ask(f"{prometheus}/api/v1/rules")["groups"][0]["rules"]
-    wait_for(lambda: all(rule["health"] == "ok" for rule in ask(f"{prometheus}/api/v1/rules")["groups"][0]["rules"]), 20)
+    wait_for(
+        lambda: all(rule["health"] == "ok" for rule in ask(f"{prometheus}/api/v1/rules")["groups"][0]["rules"]), 20
+    )
     assert len(rules) >= 8

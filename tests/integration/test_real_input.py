@@ -1,4 +1,5 @@
-"""Public data end to end: train on Banking77, load its test texts, decide on real Kafka, find them in real Elasticsearch."""
+"""Public data end to end: train on Banking77, load its test texts, decide on real Kafka, find them in real
+Elasticsearch."""
 
 import csv
 import json
@@ -53,7 +54,9 @@ def test_banking77_is_learnt_decided_exactly_once_and_found_also_after_kill_9(
     epoch = admin.describe(["support.chats"])["support.chats"].epoch
 
     def mine() -> list[str]:
-        places = [(identity, *map(int, identity.split("-")[-2:])) for identity in store.ids("support") if epoch in identity]
+        places = [
+            (identity, *map(int, identity.split("-")[-2:])) for identity in store.ids("support") if epoch in identity
+        ]
         return [identity for identity, partition, offset in places if offset >= first[partition]]
 
     wait_for(lambda: len(mine()) > 1_000, 120, up.text)

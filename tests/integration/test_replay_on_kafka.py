@@ -1,4 +1,5 @@
-"""Replay on real Kafka: it decides as the live worker does and leaves no trace; cut, gappy, timed and empty stretches."""
+"""Replay on real Kafka: it decides as the live worker does and leaves no trace; cut, gappy, timed and empty
+stretches."""
 
 import csv
 import json
@@ -15,10 +16,11 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import TopicSpec
-from streams.topics import FEEDBACK
+from streams.topics import FEEDBACK_TOPIC
 from streams.wire.records import Feedback, format_time
 
 pytestmark = pytest.mark.kafka
+
 
 @pytest.fixture
 def admin(kafka_address: str) -> Iterator[KafkaAdmin]:
@@ -88,7 +90,9 @@ def test_a_replay_beside_a_live_worker_gives_its_labels_twice_and_leaves_no_trac
     up = home.start("up", toml)
     up.wait_ready()
     for number, text in enumerate(texts[:200]):
-        publisher.send(topic, orjson.dumps({"text": f"{text} ({number})", "conversation_id": str(number)}), str(number).encode())
+        publisher.send(
+            topic, orjson.dumps({"text": f"{text} ({number})", "conversation_id": str(number)}), str(number).encode()
+        )
     publisher.send(topic, b"{broken", b"7")
     publisher.send(topic, None, b"7")
     publisher.flush()
@@ -126,7 +130,10 @@ def test_a_replay_beside_a_live_worker_gives_its_labels_twice_and_leaves_no_trac
     assert up.stop() == 0
 
     before = admin.committed(group, topic)
-    again = [home.json("replay", topic, "--app", toml, "--to", str(min(settled.values())), "--decisions", f"{n}.jsonl") for n in (1, 2)]
+    again = [
+        home.json("replay", topic, "--app", toml, "--to", str(min(settled.values())), "--decisions", f"{n}.jsonl")
+        for n in (1, 2)
+    ]
     assert again[0]["metrics"]["labels_sha256"] == again[1]["metrics"]["labels_sha256"]
     one, two = (labels_by_id((home.home / f"{n}.jsonl").read_bytes().splitlines()) for n in (1, 2))
     assert one == two == {identity: live[identity] for identity in one}
@@ -146,13 +153,25 @@ def test_two_releases_are_compared_event_by_event_with_labels_from_a_file_and_fr
         writer.writeheader()
         writer.writerows(row for row in rows if row["intent"] in kept)
     assert home.json("train", toml, "--data", "fewer.csv", "--register")["version"] == "2"
-    admin.ensure([TopicSpec(topic, 4), TopicSpec(FEEDBACK, 4, cleanup="compact")])
+    admin.ensure([TopicSpec(topic, 4), TopicSpec(FEEDBACK_TOPIC, 4, cleanup="compact")])
     for row in rows:
         publisher.send(topic, orjson.dumps({"text": row["text"]}), row["text"].encode())
     publisher.send(topic, orjson.dumps({"text": "<script>alert(1)</script> refund my order"}), b"x")
     publisher.flush()
     releases = ("--model", f"{name}@1", "--against", f"{name}@2")
-    found = home.json("replay", topic, "--app", toml, *releases, "--labels", "small.csv", "--report", "out.html", "--decisions", "out.jsonl")
+    found = home.json(
+        "replay",
+        topic,
+        "--app",
+        toml,
+        *releases,
+        "--labels",
+        "small.csv",
+        "--report",
+        "out.html",
+        "--decisions",
+        "out.jsonl",
+    )
     unknown = sum(row["intent"] not in kept for row in rows)
     assert found["events"] == len(rows) + 1
     assert found["labels"]["matched_by"] == "text" and found["labels"]["events"] == len(rows)
@@ -170,12 +189,18 @@ def test_two_releases_are_compared_event_by_event_with_labels_from_a_file_and_fr
 
     ids = list(labels_by_id((home.home / "out.jsonl").read_bytes().splitlines()))
     for number, identity in enumerate(ids[:30]):
-        said = Feedback(decision_id=identity, head="intent", label="refund" if number % 2 else "other", by="ann", at="2026-11-24T10:00:00Z")
-        publisher.send(FEEDBACK, said.encode(), said.key)
+        said = Feedback(
+            decision_id=identity,
+            head="intent",
+            label="refund" if number % 2 else "other",
+            by="ann",
+            at="2026-11-24T10:00:00Z",
+        )
+        publisher.send(FEEDBACK_TOPIC, said.encode(), said.key)
         if number < 10:
-            publisher.send(FEEDBACK, None, said.key)
+            publisher.send(FEEDBACK_TOPIC, None, said.key)
     publisher.flush()
-    by_id = home.json("replay", topic, "--app", toml, *releases, "--labels", FEEDBACK)
+    by_id = home.json("replay", topic, "--app", toml, *releases, "--labels", FEEDBACK_TOPIC)
     assert by_id["labels"]["matched_by"] == "id" and by_id["labels"]["events"] == by_id["metrics"]["labelled"] == 20
     assert by_id["metrics"]["labels_sha256"] == found["metrics"]["labels_sha256"]
 
@@ -212,9 +237,16 @@ def test_times_choose_records_and_empty_partitions_are_no_obstacle(
     admin.ensure([TopicSpec(topic, 4)])
     begun = int(time.time() * 1000) - 6 * HOUR
     for number in range(30):  # one key: three of the four partitions stay empty
-        publisher.send(topic, orjson.dumps({"text": f"where is my parcel {number}"}), b"one", timestamp_ms=begun + number // 10 * HOUR)
+        publisher.send(
+            topic,
+            orjson.dumps({"text": f"where is my parcel {number}"}),
+            b"one",
+            timestamp_ms=begun + number // 10 * HOUR,
+        )
     publisher.flush()
-    middle = home.json("replay", topic, "--app", toml, "--from", format_time(begun + HOUR), "--to", format_time(begun + 2 * HOUR))
+    middle = home.json(
+        "replay", topic, "--app", toml, "--from", format_time(begun + HOUR), "--to", format_time(begun + 2 * HOUR)
+    )
     assert (middle["events"], middle["gone"]) == (10, [])
     assert sorted(map(tuple, middle["stretch"].values())) == [(0, 0), (0, 0), (0, 0), (10, 20)]
     none = home.json("replay", topic, "--app", toml, "--from", format_time(begun + 8 * HOUR))
@@ -244,7 +276,16 @@ def test_a_compacted_topic_is_replayed_with_its_last_values(
 ) -> None:
     home, toml, name = app
     topic = f"{name}.chats"
-    admin.ensure([TopicSpec(topic, 1, cleanup="compact", config={"segment.ms": "100", "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "100"})])
+    admin.ensure(
+        [
+            TopicSpec(
+                topic,
+                1,
+                cleanup="compact",
+                config={"segment.ms": "100", "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "100"},
+            )
+        ]
+    )
     reader = KafkaReader(admin._address)
 
     def write_and_count() -> int:

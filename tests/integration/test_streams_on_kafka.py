@@ -17,6 +17,7 @@ from connectors.local_services import services
 
 pytestmark = pytest.mark.kafka
 
+
 def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
     app: tuple[Headrace, str, str], small_corpus: Path
 ) -> None:
@@ -49,7 +50,9 @@ def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_1
     up.wait_ready()
     file = texts_file(home, small_corpus, 5)
     sent: dict[str, int] = {}
-    loader = threading.Thread(target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "120")))
+    loader = threading.Thread(
+        target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "120"))
+    )
     loader.start()
     wait_for(lambda: len(documents(home)) > 150, 60, up.text)
     up.kill()
@@ -125,7 +128,9 @@ def test_sigterm_with_a_dead_broker_ends_within_the_stop_limit(
     assert time.monotonic() - begun < 8 + 2
 
 
-def test_sigterm_during_a_rebalance_ends_within_the_stop_limit(app: tuple[Headrace, str, str], kafka_address: str) -> None:
+def test_sigterm_during_a_rebalance_ends_within_the_stop_limit(
+    app: tuple[Headrace, str, str], kafka_address: str
+) -> None:
     home, toml, _name = app
     home.extra["HEADRACE_STOP_SECONDS"] = "8"
     first = home.start("worker", toml, name="first")
@@ -147,7 +152,9 @@ def test_a_second_worker_shares_the_partitions_and_repeats_are_indexed_once(
     up.wait_ready()
     file = texts_file(home, small_corpus, 3)
     sent: dict[str, int] = {}
-    loader = threading.Thread(target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "80")))
+    loader = threading.Thread(
+        target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "80"))
+    )
     loader.start()
     second = home.start("worker", toml, name="second")
     second.wait_ready()

@@ -41,13 +41,20 @@ class Worker:
     """A worker of `support`, with its health at hand."""
 
     def __init__(
-        self, make_home: MakeHome, address: str, command: tuple[str, ...] = ("worker", "support"), stuck_seconds: int = STUCK_SECONDS
+        self,
+        make_home: MakeHome,
+        address: str,
+        command: tuple[str, ...] = ("worker", "support"),
+        stuck_seconds: int = STUCK_SECONDS,
     ) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self.address = address
         self.home = make_home(
-            f"kafka://{address}", HEADRACE_METRICS_PORT=str(port), HEADRACE_STUCK_SECONDS=str(stuck_seconds), HEADRACE_STOP_SECONDS="6"
+            f"kafka://{address}",
+            HEADRACE_METRICS_PORT=str(port),
+            HEADRACE_STUCK_SECONDS=str(stuck_seconds),
+            HEADRACE_STOP_SECONDS="6",
         )
         self.running: Running = self.home.start(*command)
         self.running.wait_ready()
@@ -105,7 +112,9 @@ def test_a_topic_that_is_removed_ends_the_worker_with_its_name(make_home: MakeHo
     assert TOPIC in worker.leaves_saying("is gone")
 
 
-def test_a_topic_that_is_made_again_ends_the_worker_before_it_reads_the_new_one(make_home: MakeHome, own_kafka: str) -> None:
+def test_a_topic_that_is_made_again_ends_the_worker_before_it_reads_the_new_one(
+    make_home: MakeHome, own_kafka: str
+) -> None:
     worker = Worker(make_home, own_kafka)
     worker.decide(5)
     admin = KafkaAdmin(own_kafka)
@@ -116,11 +125,15 @@ def test_a_topic_that_is_made_again_ends_the_worker_before_it_reads_the_new_one(
     worker.send(3)
     line = worker.leaves_saying("made again", "is gone")
     assert TOPIC in line
-    assert sum(end for _, end in admin.offsets("decisions.support").values()) == decided, "read on in a log that is not ours"
+    assert sum(end for _, end in admin.offsets("decisions.support").values()) == decided, (
+        "read on in a log that is not ours"
+    )
     admin.close()
 
 
-def test_records_removed_before_they_were_read_end_the_worker_and_nothing_is_skipped(make_home: MakeHome, own_kafka: str) -> None:
+def test_records_removed_before_they_were_read_end_the_worker_and_nothing_is_skipped(
+    make_home: MakeHome, own_kafka: str
+) -> None:
     worker = Worker(make_home, own_kafka)
     worker.decide(5)
     admin = KafkaAdmin(own_kafka)
@@ -128,7 +141,11 @@ def test_records_removed_before_they_were_read_end_the_worker_and_nothing_is_ski
     worker.running.process.send_signal(signal.SIGSTOP)  # shorter than the session, so that it keeps its partitions
     worker.send(1)  # answers the fetch that waits at the broker, so that the next ones stay there
     worker.send(50)
-    ends = {TopicPartition(TOPIC, partition): end - 10 for partition, (first, end) in admin.offsets(TOPIC).items() if end - first > 10}
+    ends = {
+        TopicPartition(TOPIC, partition): end - 10
+        for partition, (first, end) in admin.offsets(TOPIC).items()
+        if end - first > 10
+    }
     client = KafkaAdminClient(bootstrap_servers=own_kafka)
     client.delete_records(ends)
     client.close()
@@ -139,12 +156,19 @@ def test_records_removed_before_they_were_read_end_the_worker_and_nothing_is_ski
     admin.close()
 
 
-def test_a_broker_that_never_comes_back_ends_an_idle_worker(services_folder: Callable[[str], Path], make_home: MakeHome) -> None:
+def test_a_broker_that_never_comes_back_ends_an_idle_worker(
+    services_folder: Callable[[str], Path], make_home: MakeHome
+) -> None:
     folder = services_folder("broker-gone")
     started = start_or_skip(folder, kafka=True, elasticsearch=False)
     worker = Worker(make_home, str(started.kafka))
     services.stop(folder)
-    worker.leaves_saying("broker has not answered", "Kafka client gave up", "broker did not confirm", seconds=STUCK_SECONDS + EXIT_SECONDS)
+    worker.leaves_saying(
+        "broker has not answered",
+        "Kafka client gave up",
+        "broker did not confirm",
+        seconds=STUCK_SECONDS + EXIT_SECONDS,
+    )
 
 
 def test_another_cluster_at_the_same_address_ends_all_roles_with_both_ids(
@@ -152,7 +176,9 @@ def test_another_cluster_at_the_same_address_ends_all_roles_with_both_ids(
 ) -> None:
     folder = services_folder("cluster-replaced")
     started = start_or_skip(folder, kafka=True, elasticsearch=False)
-    worker = Worker(make_home, str(started.kafka), ("up", "support"), stuck_seconds=30)  # a look that hangs must not count first
+    worker = Worker(
+        make_home, str(started.kafka), ("up", "support"), stuck_seconds=30
+    )  # a look that hangs must not count first
     worker.decide(5)
     worker.running.process.send_signal(signal.SIGSTOP)
     services.stop(folder)

@@ -70,7 +70,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tokenizer_j
     assert any(not np.allclose(first[name], other[name], atol=1e-4) for name in first)
 
 
-def test_fine_tuned_weights_serve_through_the_same_graph_and_learn_what_random_ones_do_not_know(tokenizer_json: str) -> None:
+def test_fine_tuned_weights_serve_through_the_same_graph_and_learn_what_random_ones_do_not_know(
+    tokenizer_json: str,
+) -> None:
     config, weights = tiny_weights(vocabulary_size(tokenizer_json))
 
     def quantize(tuned_weights, calibration):  # type: ignore[no-untyped-def]

@@ -1,4 +1,5 @@
-"""A BERT encoder small enough to be trained in a test: two layers, 32 dimensions, random weights, a vocabulary of letters."""
+"""A BERT encoder small enough to be trained in a test: two layers, 32 dimensions, random weights, a vocabulary of
+letters."""
 
 from typing import Any
 

@@ -19,9 +19,7 @@ class Feed:
         self.rules, self.alerts, self.sent = AlertRules(surges), list[Alert](), 0
         self._random = np.random.default_rng(seed)
 
-    def send(
-        self, events: int, *, negative: float, topic: str = "deals", symbols: tuple[str, ...] = ()
-    ) -> list[Alert]:
+    def send(self, events: int, *, negative: float, topic: str = "deals", symbols: tuple[str, ...] = ()) -> list[Alert]:
         before = len(self.alerts)
         for _ in range(events):
             self.sent += 1
@@ -149,10 +147,5 @@ def test_episode_becomes_an_alert_with_its_evidence() -> None:
 
 def test_end_of_an_episode_carries_the_fingerprint_of_its_release() -> None:
     fired = alert_for_episode("support", "3", episode(), "2026-11-24T00:00:00Z")
-    assert (
-        resolved_episode("support", "3", "version 4 serves", "2026-11-24T00:10:00Z").fingerprint
-        == fired.fingerprint
-    )
-    assert (
-        alert_for_episode("support", "4", episode(), "2026-11-24T00:00:00Z").fingerprint != fired.fingerprint
-    )
+    assert resolved_episode("support", "3", "version 4 serves", "2026-11-24T00:10:00Z").fingerprint == fired.fingerprint
+    assert alert_for_episode("support", "4", episode(), "2026-11-24T00:00:00Z").fingerprint != fired.fingerprint

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-# Every thread takes memory, then the arenas that malloc_info describes are counted. argv: shared or own, a file for the description.
+# Every thread takes memory, then the arenas that malloc_info describes are counted. argv: shared or own, a file for the
+# description.
 COUNT = """
 import ctypes, threading, sys
 from headrace.process.memory import give_memory_back
@@ -33,7 +34,11 @@ print(open(sys.argv[2]).read().count("<heap nr="))
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
 def test_threads_share_two_arenas(tmp_path: Path) -> None:
     found = {
-        mode: int(subprocess.run([sys.executable, "-c", COUNT, mode, str(tmp_path / mode)], capture_output=True, text=True, check=True).stdout)
+        mode: int(
+            subprocess.run(
+                [sys.executable, "-c", COUNT, mode, str(tmp_path / mode)], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for mode in ("own", "shared")
     }
     assert found["shared"] <= 2 < found["own"]

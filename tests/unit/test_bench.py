@@ -28,8 +28,14 @@ def corpus(folder: Path, rows: str) -> Path:
     return path
 
 
-@given(st.lists(st.text(min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=20), st.integers(1, 400), st.integers(0, 9))
-def test_texts_of_a_run_are_unique_after_normalising_and_keep_their_labels(texts: list[str], count: int, seed: int) -> None:
+@given(
+    st.lists(st.text(min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=20),
+    st.integers(1, 400),
+    st.integers(0, 9),
+)
+def test_texts_of_a_run_are_unique_after_normalising_and_keep_their_labels(
+    texts: list[str], count: int, seed: int
+) -> None:
     base = {normalised(text): LabelledText(text, f"label of {normalised(text)}") for text in texts}
     found = unique_texts(list(base.values()), count, seed)
     assert len(found) == count == len({normalised(each.text) for each in found})
@@ -97,9 +103,14 @@ def test_accuracy_tells_in_scope_and_out_of_scope_texts_apart() -> None:
     ]
     found = accuracy(answers, labels, "oos")
     assert found == {
-        "texts": 4, "in_scope_accuracy": 0.5, "rejected_in_scope": 0.5, "oos_texts": 2, "oos_recall": 0.5,
-        "fast_share": 0.5, "fast_share_oos": 0.5,
-    }  # fmt: skip
+        "texts": 4,
+        "in_scope_accuracy": 0.5,
+        "rejected_in_scope": 0.5,
+        "oos_texts": 2,
+        "oos_recall": 0.5,
+        "fast_share": 0.5,
+        "fast_share_oos": 0.5,
+    }
 
 
 def test_accuracy_without_labels_is_unknown_and_not_zero() -> None:
@@ -119,7 +130,9 @@ def test_the_session_is_tried_in_all_shapes_and_the_best_with_every_window() -> 
 
     tried = [each.shape for each in search(measure, 2)]
     assert len(tried) == len(set(tried)) == 11
-    assert {(each.threads, each.sessions, each.batch) for each in tried} == {(*layout, b) for layout in ((2, 1), (1, 2)) for b in (1, 16, 32)}
+    assert {(each.threads, each.sessions, each.batch) for each in tried} == {
+        (*layout, b) for layout in ((2, 1), (1, 2)) for b in (1, 16, 32)
+    }
     for threads, batch in speeds:
         assert {each.window for each in tried if (each.threads, each.batch) == (threads, batch)} == {256, 1_024, 4_096}
 

@@ -13,7 +13,9 @@ TEXTS = ["refund please", "where is my parcel", "退款到账了吗"]
 
 
 @pytest.mark.parametrize("own_encoder", [False, True])
-def test_a_successor_decides_like_the_champion_and_shares_its_encoder_only_where_asked(tmp_path: Path, own_encoder: bool) -> None:
+def test_a_successor_decides_like_the_champion_and_shares_its_encoder_only_where_asked(
+    tmp_path: Path, own_encoder: bool
+) -> None:
     registry = FolderRegistry(str(tmp_path))
     release = small_release()
     first = registry.publish("support", release.manifest, release.blobs)

@@ -57,7 +57,9 @@ def test_words_are_clean_for_any_query_language(text: str) -> None:
         word.text.encode("utf-8")
 
 
-@pytest.mark.parametrize("character", [chr(code) for code in (0x390, 0xE33, 0xEB3, 0xEDC, 0x1F50, 0x1FB7, 0x309F, 0x30FF)])
+@pytest.mark.parametrize(
+    "character", [chr(code) for code in (0x390, 0xE33, 0xEB3, 0xEDC, 0x1F50, 0x1FB7, 0x309F, 0x30FF)]
+)
 def test_a_character_that_stands_for_several_is_indexed_like_those(character: str) -> None:
     assert spaced(spaced(character)) == spaced(character)
 

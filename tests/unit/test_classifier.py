@@ -43,9 +43,7 @@ def test_stages_may_run_in_different_threads_at_the_same_time() -> None:
     expected = [labels_of(CLASSIFIER.classify_texts(batch)) for batch in batches]
     with ThreadPoolExecutor(4) as first, ThreadPoolExecutor(4) as second:
         prepared = [first.submit(CLASSIFIER.tokenize, batch) for batch in batches]
-        decided = [
-            second.submit(lambda future: CLASSIFIER.classify(future.result()), future) for future in prepared
-        ]
+        decided = [second.submit(lambda future: CLASSIFIER.classify(future.result()), future) for future in prepared]
         assert [labels_of(future.result()) for future in decided] == expected
 
 

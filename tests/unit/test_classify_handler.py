@@ -16,8 +16,8 @@ from models.decision import Classification
 from models.errors import ModelError
 from streams.application import Application, HeadSpec
 from streams.classify.handler import ClassifyHandler
-from streams.classify.sampling import AUDIT_SHARE, place_of
-from streams.classify.serving import Served, Serving, Trial
+from streams.classify.sampling import AUDIT_SHARE, sample_position
+from streams.classify.serving import ServedRelease, Serving, Trial
 from streams.engine.delivery import Delivery, Outcome
 
 NOW_MS = 1_750_000_000_000
@@ -104,7 +104,7 @@ def test_audit_cache_and_trials_change_nothing_in_a_decision() -> None:
     champion = fast_classifier()
     plain = what_was_said(decisions(decided(application(cache_texts=0), Serving(champion), deliveries(TEXTS))))
     serving = Serving(champion, cache_texts=100)
-    serving.try_out((Trial("shadow", Served.of(small_release().classifier, 0)),))
+    serving.set_trials((Trial("shadow", ServedRelease.of(small_release().classifier, 0)),))
     first = decided(application(), serving, deliveries(TEXTS))
     again = decided(application(), serving, deliveries(TEXTS))
     assert what_was_said(decisions(first)) == plain
@@ -116,7 +116,7 @@ def test_audit_cache_and_trials_change_nothing_in_a_decision() -> None:
 
 def test_the_audited_share_of_the_fast_texts_goes_through_the_encoder_too() -> None:
     outcomes = decided(application(), Serving(fast_classifier()), deliveries(TEXTS))
-    chosen = [place_of(f"support.chats@e0-0-{n}") < AUDIT_SHARE for n in range(len(TEXTS))]
+    chosen = [sample_position(f"support.chats@e0-0-{n}") < AUDIT_SHARE for n in range(len(TEXTS))]
     assert any(chosen)
     for outcome, audited in zip(outcomes, chosen, strict=True):
         assert (outcome.agrees is not None) == (audited and outcome.path == "fast")
@@ -130,7 +130,7 @@ def test_switched_off_the_fast_path_decides_nothing() -> None:
 def test_what_a_trial_decides_is_marked_never_acts_and_goes_to_a_topic_of_its_own() -> None:
     app = application(queues={"refund": "money"})
     serving = Serving(small_release().classifier)
-    serving.try_out((Trial("canary", Served.of(small_release().classifier, 0), share=0.3),))
+    serving.set_trials((Trial("canary", ServedRelease.of(small_release().classifier, 0), share=0.3),))
     outcomes = decided(app, serving, deliveries(TEXTS))
     found = decisions(outcomes, "trials.support")
     assert 0.1 * len(TEXTS) < len(found) < 0.5 * len(TEXTS)
@@ -143,7 +143,7 @@ def test_what_a_trial_decides_is_marked_never_acts_and_goes_to_a_topic_of_its_ow
 
 def test_a_trial_that_fails_does_not_touch_the_champions_decisions() -> None:
     serving = Serving(small_release().classifier)
-    serving.try_out((Trial("shadow", Served.of(Broken(small_release().classifier, "refund"), 0)),))
+    serving.set_trials((Trial("shadow", ServedRelease.of(Broken(small_release().classifier, "refund"), 0)),))
     outcomes = decided(application(), serving, deliveries(TEXTS))
     assert len(decisions(outcomes)) == len(TEXTS)
     assert decisions(outcomes, "trials.support") == []
@@ -183,10 +183,12 @@ def test_past_the_deadline_an_event_may_become_a_dead_letter(classifier: Any, wh
 
 
 def test_above_a_rate_the_monitor_is_shown_a_sample_that_no_text_decides_on() -> None:
-    handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"}, now_ms=lambda: NOW_MS)
+    handler = ClassifyHandler(
+        application(), Serving(small_release().classifier), {"support.chats": "e0"}, now_ms=lambda: NOW_MS
+    )
     handler._signal_sample.of = lambda events: 0.25  # type: ignore[method-assign]
     batch = deliveries(TEXTS)
     for _, step in handler.steps:
         step(batch)
     shown = [each.result.signal is not None for each in batch]
-    assert shown == [place_of(f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]
+    assert shown == [sample_position(f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]

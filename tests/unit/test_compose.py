@@ -24,7 +24,9 @@ def compose() -> dict[str, Any]:
 def compose_schema() -> Any:
     """The compose specification's schema, as a package carries it; its code is not imported."""
     package = importlib.util.find_spec("compose")
-    assert package is not None and package.submodule_search_locations, "make setup-dev installs docker-compose for its schema"
+    assert package is not None and package.submodule_search_locations, (
+        "make setup-dev installs docker-compose for its schema"
+    )
     return json.loads((Path(package.submodule_search_locations[0]) / "config" / "compose_spec.json").read_text())
 
 

@@ -10,7 +10,9 @@ def test_a_batch_that_crosses_the_limit_is_refused_with_the_numbers_and_the_way_
     limit = DeadLetterLimit(0.5)
     limit.observe(0, 100)
     limit.observe(100, 100)
-    with pytest.raises(TooManyDeadLetters, match=r"101 of the last 201 .* mostly not_json.*max_dead_letter_share = 0.5"):
+    with pytest.raises(
+        TooManyDeadLetters, match=r"101 of the last 201 .* mostly not_json.*max_dead_letter_share = 0.5"
+    ):
         limit.observe(1, 1, "not_json")
 
 
@@ -45,7 +47,9 @@ def test_outcomes_are_counted_by_their_reason() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=60), st.floats(0.05, 1.0))
-def test_it_stops_exactly_when_the_share_of_its_window_is_above_the_limit(batches: list[tuple[int, int]], share: float) -> None:
+def test_it_stops_exactly_when_the_share_of_its_window_is_above_the_limit(
+    batches: list[tuple[int, int]], share: float
+) -> None:
     limit, seen = DeadLetterLimit(share, window=200, min_events=50), []
     for rejected, decided in batches:
         seen.append((rejected, rejected + decided))

@@ -12,16 +12,28 @@ LIMIT = 20_000
 
 def letter(**changes: object) -> DeadLetter:
     arguments: dict[str, object] = {
-        "topic": "support.chats", "partition": 3, "offset": 17, "key": b"k", "value": b'{"text": \xff}', "reason": "not-json",
-        "error": "unexpected byte", "max_bytes": LIMIT,
-    }  # fmt: skip
+        "topic": "support.chats",
+        "partition": 3,
+        "offset": 17,
+        "key": b"k",
+        "value": b'{"text": \xff}',
+        "reason": "not-json",
+        "error": "unexpected byte",
+        "max_bytes": LIMIT,
+    }
     return build_dead_letter(**{**arguments, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
 def wire_bytes(record: DeadLetter) -> int:
     """The size of a batch with this record, by kafka-python's own encoder."""
     builder = DefaultRecordBatchBuilder(
-        magic=2, compression_type=0, is_transactional=0, producer_id=1, producer_epoch=0, base_sequence=0, batch_size=1 << 30
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=1,
+        producer_epoch=0,
+        base_sequence=0,
+        batch_size=1 << 30,
     )
     builder.append(0, timestamp=1_700_000_000_000, key=record.key, value=record.value, headers=list(record.headers))
     return len(builder.build())
@@ -72,8 +84,12 @@ def test_other_records_are_no_dead_letters() -> None:
 @given(
     key=st.none() | st.binary(max_size=30_000),
     value=st.none() | st.binary(max_size=60_000),
-    headers=st.lists(st.tuples(st.text(alphabet=st.characters(codec="utf-8"), max_size=50), st.binary(max_size=9_000)), max_size=30),
+    headers=st.lists(
+        st.tuples(st.text(alphabet=st.characters(codec="utf-8"), max_size=50), st.binary(max_size=9_000)), max_size=30
+    ),
     error=st.text(max_size=2_000),
 )
-def test_a_letter_always_fits(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], error: str) -> None:
+def test_a_letter_always_fits(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], error: str
+) -> None:
     assert wire_bytes(letter(key=key, value=value, headers=headers, error=error)) <= LIMIT

@@ -54,9 +54,7 @@ class World:
             "label_shares": np.full(LABELS, 1 / LABELS, np.float32),
         }
 
-    def signals(
-        self, events: int, new: float = 0.0, mix: NDArray[np.float64] | None = None
-    ) -> Iterator[Signal]:
+    def signals(self, events: int, new: float = 0.0, mix: NDArray[np.float64] | None = None) -> Iterator[Signal]:
         subjects = self.random.choice(LABELS, size=events, p=mix)
         subjects = np.where(self.random.random(events) < new, LABELS, subjects)
         texts = self.texts(subjects)
@@ -64,9 +62,7 @@ class World:
             self.sent += 1
             label = str(np.argmax(text @ self.subjects[:LABELS].T))
             words = (
-                f"recall battery {self.sent} fire"
-                if subject == LABELS
-                else f"order {'abcdefgh'[subject]}way parcel"
+                f"recall battery {self.sent} fire" if subject == LABELS else f"order {'abcdefgh'[subject]}way parcel"
             )
             told = None if new == 0.0 else f"{words} {'x' * self.sent}"
             yield Signal(f"s@1-0-{self.sent}", self.sent, told, label, float(confidence), None, text)
@@ -86,9 +82,7 @@ def episodes(watch: DriftMonitor, signals: Iterator[Signal]) -> list[Episode]:
     return [episode for signal in signals if (episode := watch.update(signal)) is not None]
 
 
-@pytest.mark.parametrize(
-    "seed", range(20, 24)
-)  # silent seeds: of 0 to 4, 2 gave a false alarm
+@pytest.mark.parametrize("seed", range(20, 24))  # silent seeds: of 0 to 4, 2 gave a false alarm
 def test_stationary_stream_stays_silent(seed: int) -> None:
     here = world(seed)
     assert episodes(monitor(here.reference(), seed), here.signals(1_500)) == []
@@ -99,9 +93,7 @@ def test_other_mix_of_known_labels_is_no_drift(seed: int) -> None:
     here = world(seed)
     watch = monitor(here.reference(), seed)
     assert episodes(watch, here.signals(600)) == []
-    assert (
-        episodes(watch, here.signals(1_000, mix=np.array([0.4, 0.3, 0.1, 0.1, 0.04, 0.03, 0.02, 0.01]))) == []
-    )
+    assert episodes(watch, here.signals(1_000, mix=np.array([0.4, 0.3, 0.1, 0.1, 0.04, 0.03, 0.02, 0.01]))) == []
 
 
 def test_new_subject_is_found_soon_and_its_onset_is_near() -> None:
@@ -146,9 +138,7 @@ def test_monitor_arms_itself_again_when_the_stream_is_as_before() -> None:
 def test_falling_confidence_is_found_without_embeddings() -> None:
     here = world(4)
     watch = monitor(here.reference())
-    plain = (
-        Signal(each.id, each.event_number, None, each.label, each.confidence) for each in here.signals(500)
-    )
+    plain = (Signal(each.id, each.event_number, None, each.label, each.confidence) for each in here.signals(500))
     assert episodes(watch, plain) == []
     doubtful = (
         Signal(
@@ -202,9 +192,7 @@ def test_episode_says_what_is_new() -> None:
     assert len(episode.examples) == 10
     told = ["recall" in str(example.text) for example in episode.examples]
     assert told[0] and sum(told) >= 3 and told == sorted(told, reverse=True)
-    assert all(
-        episode.onset_event <= example.event_number <= episode.detected_event for example in episode.examples
-    )
+    assert all(episode.onset_event <= example.event_number <= episode.detected_event for example in episode.examples)
     assert 0.15 < episode.share_after < 0.6 and episode.share_before < 0.05
     assert f"Since about event {episode.onset_event}" in episode.summary and "recall" in episode.summary
 
@@ -270,9 +258,7 @@ def test_thresholds_are_the_same_for_a_seed_and_grow_with_the_expected_run() -> 
 
     def heights(seed: int, run: float) -> list[float]:
         policy = QUICK.simulation
-        found = simulate_thresholds(
-            reference, EvidencePolicy(), expected_run_events=run, seed=seed, policy=policy
-        )
+        found = simulate_thresholds(reference, EvidencePolicy(), expected_run_events=run, seed=seed, policy=policy)
         return [float(height) for height in found]
 
     assert heights(1, 1e5) == heights(1, 1e5)
@@ -287,9 +273,9 @@ def test_thresholds_take_at_most_two_seconds() -> None:
 
 
 def test_threshold_of_exponential_climbs_is_where_theory_has_it() -> None:
-    climbs = np.random.default_rng(0).exponential(1.5, 20_000)
+    excursions = np.random.default_rng(0).exponential(1.5, 20_000)
     expected = 1.5 * np.log(20_000 * 1_000_000 / 500_000)
-    assert threshold_from_climbs(climbs, 500_000, 1_000_000.0) == pytest.approx(expected, rel=0.12)
+    assert threshold_from_climbs(excursions, 500_000, 1_000_000.0) == pytest.approx(expected, rel=0.12)
 
 
 def test_too_few_climbs_fall_back_on_the_bound_that_always_holds() -> None:
@@ -298,9 +284,9 @@ def test_too_few_climbs_fall_back_on_the_bound_that_always_holds() -> None:
 
 @given(st.integers(1, 3_000))
 def test_tail_evidence_never_averages_above_one_on_the_reference(texts: int) -> None:
-    exponents = -np.log((np.arange(texts) + 2.0) / (texts + 1.0))
-    assert np.exp(tail_evidence(exponents)).mean() <= 1.0 + 1e-9
-    assert np.all((unusual_share(exponents) >= 0) & (unusual_share(exponents) <= 1))
+    surprisals = -np.log((np.arange(texts) + 2.0) / (texts + 1.0))
+    assert np.exp(tail_evidence(surprisals)).mean() <= 1.0 + 1e-9
+    assert np.all((unusual_share(surprisals) >= 0) & (unusual_share(surprisals) <= 1))
 
 
 def test_direction_says_nothing_on_average_whatever_the_mix() -> None:
@@ -310,9 +296,7 @@ def test_direction_says_nothing_on_average_whatever_the_mix() -> None:
     silent = np.zeros((200, len(DETECTORS)))
     ratios = []
     for _ in range(200):
-        texts = here.texts(
-            here.random.choice(LABELS, size=200, p=[0.7, 0.1, 0.1, 0.02, 0.02, 0.02, 0.02, 0.02])
-        )
+        texts = here.texts(here.random.choice(LABELS, size=200, p=[0.7, 0.1, 0.1, 0.02, 0.02, 0.02, 0.02, 0.02]))
         increments = evidence.add(silent, texts @ reference.basis) - tail_evidence(np.zeros(1))
         ratios.append(np.exp(increments[:, 0]).mean())
     assert np.mean(ratios[50:]) == pytest.approx(1.0, abs=0.02)

@@ -32,7 +32,8 @@ AUDITED = 0.05
 class World:
     """Eight subjects that the release knows, a ninth that it does not, and a fast path that prefers some texts.
 
-    What makes a text easy also moves its embedding, outside the span of the subjects: the selection has a mean of its own.
+    What makes a text easy also moves its embedding, outside the span of the subjects: the selection has a mean of its
+    own.
     """
 
     def __init__(self, seed: int) -> None:
@@ -157,11 +158,11 @@ def test_fast_text_says_the_least_for_all_three_detectors() -> None:
 def test_tails_are_valid_over_all_texts_whatever_the_fast_path_takes(texts: int, share: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     known = reference_of(texts, random.random(texts) < share, random)
-    exponents = known.exponents(known.pairs[:, 0], known.pairs[:, 1])
-    assert np.all(exponents[np.isneginf(known.pairs[:, 0])] == 0.0)
-    assert np.all(np.exp(tail_evidence(exponents)).mean(axis=0) <= 1.0 + 1e-9)
+    surprisals = known.surprisals(known.pairs[:, 0], known.pairs[:, 1])
+    assert np.all(surprisals[np.isneginf(known.pairs[:, 0])] == 0.0)
+    assert np.all(np.exp(tail_evidence(surprisals)).mean(axis=0) <= 1.0 + 1e-9)
     for level in (0.5, 0.1, 0.01):
-        assert np.all((np.exp(-exponents) <= level).mean(axis=0) <= level + 1e-9)
+        assert np.all((np.exp(-surprisals) <= level).mean(axis=0) <= level + 1e-9)
 
 
 def reference_of(texts: int, fast: NDArray[np.bool_], random: np.random.Generator) -> Reference:
@@ -186,8 +187,8 @@ def test_scale_of_the_stream_is_learnt_from_the_part_that_is_seen(scale: float, 
 
     evidence = Evidence(EvidencePolicy(expected_weight=1.0), 200, 0, 1.0, full_share=share)
     for texts in seen[:600_000].reshape(-1, 200)[:2_000]:
-        exponents: Doubles = np.repeat(texts[:, None], 3, axis=1)
-        evidence.add(exponents, np.empty((200, 0), np.float32), texts == 0.0)
+        surprisals: Doubles = np.repeat(texts[:, None], 3, axis=1)
+        evidence.add(surprisals, np.empty((200, 0), np.float32), texts == 0.0)
     one = np.ones((200, 3))
     learnt = one / evidence._corrected(one)
     assert learnt.mean() == pytest.approx(scale, abs=0.03)

@@ -80,7 +80,11 @@ class FakeClient:
         if isinstance(step, Exception):
             raise step
         results = [each if isinstance(each, tuple) else (each, "") for each in step]
-        return {"items": [{"create": {"status": status, "error": {"type": kind, "reason": "why"}}} for status, kind in results]}
+        return {
+            "items": [
+                {"create": {"status": status, "error": {"type": kind, "reason": "why"}}} for status, kind in results
+            ]
+        }
 
 
 def store_with(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> ElasticsearchStore:

@@ -49,7 +49,9 @@ def test_each_start_has_its_own_epoch() -> None:
 def test_the_file_of_a_dead_process_counts_as_none(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait(20)
-    (tmp_path / "broker.json").write_text(json.dumps({"address": "127.0.0.1:1", "pid": child.pid, "epoch": "0" * 8, "birth": "1"}))
+    (tmp_path / "broker.json").write_text(
+        json.dumps({"address": "127.0.0.1:1", "pid": child.pid, "epoch": "0" * 8, "birth": "1"})
+    )
     with pytest.raises(BrokerUnavailable, match="is gone"):
         read_broker_file(tmp_path)
     write_broker_file(tmp_path, broker_at("127.0.0.1:2"))
@@ -59,7 +61,7 @@ def test_the_file_of_a_dead_process_counts_as_none(tmp_path: Path) -> None:
 def test_a_reused_process_id_is_not_taken_for_the_broker(tmp_path: Path) -> None:
     (tmp_path / "broker.json").write_text(
         json.dumps({"address": "127.0.0.1:1", "pid": os.getpid(), "epoch": "0" * 8, "birth": "before"})
-    )  # fmt: skip
+    )
     with pytest.raises(BrokerUnavailable, match="is gone"):
         read_broker_file(tmp_path)
 
@@ -93,9 +95,13 @@ class MemoryPublisher:
         self.pending: list[tuple[str, int]] = []
 
     def send(
-        self, topic: str, value: bytes | None, key: bytes | None = None, headers: Iterable[tuple[str, bytes]] = (),
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Iterable[tuple[str, bytes]] = (),
         timestamp_ms: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.pending.append((topic, key[0] if key else 0))
 
     def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
@@ -117,7 +123,9 @@ def fill(publisher: EmbeddedPublisher, count: int, key: bytes | None = None, val
 
 def test_what_would_push_records_out_is_refused_with_the_way_out() -> None:
     publisher = EmbeddedPublisher(MemoryPublisher(), wait_seconds=0.0)
-    with pytest.raises(ConnectorError, match=r"t has 4\.\d MB in 44 records .* start real Kafka with `headrace services start`"):
+    with pytest.raises(
+        ConnectorError, match=r"t has 4\.\d MB in 44 records .* start real Kafka with `headrace services start`"
+    ):
         fill(publisher, 60)
     assert len(publisher.flush()) == 44
 

@@ -1,4 +1,5 @@
-"""Where the encoder computes, without a card: onnxruntime's CPU provider computes the FP16 graph and passes for CUDA's."""
+"""Where the encoder computes, without a card: onnxruntime's CPU provider computes the FP16 graph and passes for
+CUDA's."""
 
 import dataclasses
 import json
@@ -270,7 +271,9 @@ def test_encoder_falls_back_to_int8_with_a_warning(
 
 def test_full_card_is_not_used() -> None:
     with pytest.raises(CardUnusable, match="100 MB free"):
-        open_card(HALF, dimensions=768, layers=12, max_tokens=32, open_session=PassesForCuda, free_bytes=lambda: 100_000_000)
+        open_card(
+            HALF, dimensions=768, layers=12, max_tokens=32, open_session=PassesForCuda, free_bytes=lambda: 100_000_000
+        )
 
 
 def test_cpu_never_asks_for_fp16_weights() -> None:
@@ -307,7 +310,9 @@ def loaded(half: bytes | None, device: str = "cuda") -> Classifier:
 def test_release_is_proved_on_the_cpu_and_served_by_the_card() -> None:
     served = loaded(HALF)
     assert served.encoder.device == "cuda"
-    exact = Classifier(served.model, served.version, EXACT, served.vocabulary, list(served.heads.values()), served.fast_path)
+    exact = Classifier(
+        served.model, served.version, EXACT, served.vocabulary, list(served.heads.values()), served.fast_path
+    )
     texts = [*TEXTS, "", "退款"]
     for mine, other in zip(served.classify_texts(texts), exact.classify_texts(texts), strict=True):
         assert abs(mine.heads["intent"].probability - other.heads["intent"].probability) <= 0.01
@@ -335,7 +340,9 @@ def test_card_that_fails_on_the_golden_texts_does_not_serve(
 
 @pytest.mark.usefixtures("cuda_here")
 def test_fp16_weights_of_another_encoder_do_not_serve(caplog: pytest.LogCaptureFixture) -> None:
-    weights = {name: -values if name.endswith("output.dense.weight") else values for name, values in small_weights(1).items()}
+    weights = {
+        name: -values if name.endswith("output.dense.weight") else values for name, values in small_weights(1).items()
+    }
     assert loaded(build_half_graph(weights, CONFIG)).encoder.device == "cpu"
     assert "from the recorded logits" in caplog.text
 
@@ -347,7 +354,9 @@ def test_fine_tuned_release_carries_its_own_fp16_weights() -> None:
     release = small_release()
     plain = loaded(None, "cpu")
     encoder = on_card(device="cpu")
-    with_half = Classifier(plain.model, plain.version, encoder, plain.vocabulary, list(plain.heads.values()), plain.fast_path)
+    with_half = Classifier(
+        plain.model, plain.version, encoder, plain.vocabulary, list(plain.heads.values()), plain.fast_path
+    )
     empty = np.zeros((1, 32), dtype=np.float32)
     reference = Reference(empty, empty[0], empty[0], empty, empty[0])
     manifest, blobs = pack(with_half, reference, Notes())

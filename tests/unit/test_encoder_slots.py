@@ -28,7 +28,9 @@ FILES = {
 RELEASED = {name: session(content) for name, content in FILES.items()}
 SERVING = {name: session(with_slots(content)) for name, content in FILES.items()}
 
-some_groups = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 20)), min_size=1, max_size=SLOTS, unique_by=lambda each: each[1])
+some_groups = st.lists(
+    st.tuples(st.integers(1, 6), st.integers(1, 20)), min_size=1, max_size=SLOTS, unique_by=lambda each: each[1]
+)
 
 
 def token_ids(groups: list[tuple[int, int]], seed: int) -> list[NDArray[np.int32]]:
@@ -39,7 +41,9 @@ def token_ids(groups: list[tuple[int, int]], seed: int) -> list[NDArray[np.int32
 @pytest.mark.parametrize("precision", list(FILES))
 @settings(max_examples=60, deadline=None)
 @given(groups=some_groups, seed=st.integers(0, 2**32 - 1))
-def test_each_text_is_computed_as_the_released_graph_computes_it(precision: str, groups: list[tuple[int, int]], seed: int) -> None:
+def test_each_text_is_computed_as_the_released_graph_computes_it(
+    precision: str, groups: list[tuple[int, int]], seed: int
+) -> None:
     ids = token_ids(groups, seed)
     (together,) = SERVING[precision].run(["embedding"], slot_inputs([list(each) for each in ids]))
     apart = [RELEASED[precision].run(["embedding"], {"input_ids": each})[0] for each in ids]
@@ -58,7 +62,9 @@ def test_a_released_file_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operator", "number"), [("Attention", 0), ("ReduceMean", 0), ("ReduceMean", 2), ("Split", 1)], ids=["no attention", "no pooling", "two poolings", "a split alone"]
+    ("operator", "number"),
+    [("Attention", 0), ("ReduceMean", 0), ("ReduceMean", 2), ("Split", 1)],
+    ids=["no attention", "no pooling", "two poolings", "a split alone"],
 )
 def test_another_graph_is_refused_with_what_to_do(operator: str, number: int) -> None:
     model = build_encoder_graph(small_weights(), CONFIG)

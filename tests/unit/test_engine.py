@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import HeadraceError
-from streams.engine.buffer import Bounds
+from streams.engine.buffer import Limits
 from streams.engine.delivery import Delivery
-from streams.engine.pipeline import Engine, Stage
+from streams.engine.pipeline import BatchPipeline, Stage
 
 
 def delivery(offset: int, partition: int = 0, value: bytes = b"x") -> Delivery:
@@ -21,13 +21,17 @@ class Away(HeadraceError):
     retriable: ClassVar[bool] = True
 
 
-async def run(deliveries: Sequence[Delivery], stages: list, **bounds: int) -> tuple[Engine, list[tuple[int, int]]]:  # type: ignore[type-arg]
+async def run(
+    deliveries: Sequence[Delivery], stages: list, **bounds: int
+) -> tuple[BatchPipeline, list[tuple[int, int]]]:  # type: ignore[type-arg]
     acknowledged: list[tuple[int, int]] = []
 
     def acknowledge(done: Sequence[Delivery]) -> None:
         acknowledged.extend((each.partition, each.offset) for each in done)
 
-    engine = Engine("test", [Stage(f"stage-{n}", each) for n, each in enumerate(stages)], acknowledge, bounds=Bounds(**bounds))
+    engine = BatchPipeline(
+        "test", [Stage(f"stage-{n}", each) for n, each in enumerate(stages)], acknowledge, bounds=Limits(**bounds)
+    )
     engine.start()
     for each in deliveries:
         await engine.submit([each])
@@ -36,7 +40,12 @@ async def run(deliveries: Sequence[Delivery], stages: list, **bounds: int) -> tu
     return engine, acknowledged
 
 
-@given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 9), st.integers(1, 20), st.lists(st.floats(0, 0.001), min_size=1, max_size=5))
+@given(
+    st.lists(st.integers(0, 2), max_size=60),
+    st.integers(1, 9),
+    st.integers(1, 20),
+    st.lists(st.floats(0, 0.001), min_size=1, max_size=5),
+)
 @settings(max_examples=40, deadline=None)
 def test_every_delivery_is_acknowledged_once_and_in_order_per_partition(
     partitions: list[int], batch: int, bound: int, delays: list[float]
@@ -71,7 +80,7 @@ def test_events_in_flight_stay_within_the_bound() -> None:
         def acknowledge(_: Sequence[Delivery]) -> None:
             pass
 
-        engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(max_events=5))
+        engine = BatchPipeline("test", [Stage("only", held)], acknowledge, bounds=Limits(max_events=5))
         engine.start()
         submits = [asyncio.create_task(engine.submit([delivery(n)])) for n in range(20)]
         await asyncio.sleep(0.05)
@@ -95,7 +104,7 @@ def test_bytes_in_flight_stay_within_the_bound_but_one_large_event_passes() -> N
         def acknowledge(_: Sequence[Delivery]) -> None:
             pass
 
-        engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(max_bytes=100))
+        engine = BatchPipeline("test", [Stage("only", held)], acknowledge, bounds=Limits(max_bytes=100))
         engine.start()
         submits = [asyncio.create_task(engine.submit([delivery(n, value=b"x" * 1000)])) for n in range(3)]
         await asyncio.sleep(0.05)
@@ -120,7 +129,9 @@ def test_a_stage_that_raises_fails_the_engine_and_every_waiter_and_acknowledges_
         def acknowledge(done: Sequence[Delivery]) -> None:
             acknowledged.extend(each.offset for each in done)
 
-        engine = Engine("test", [Stage("only", broken)], acknowledge, bounds=Bounds(batch_events=1, max_events=3))
+        engine = BatchPipeline(
+            "test", [Stage("only", broken)], acknowledge, bounds=Limits(batch_events=1, max_events=3)
+        )
         engine.start()
 
         async def feed() -> None:
@@ -171,7 +182,7 @@ def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in
             happened.append("committed")
             assert engine.positions == {("texts", 0): len(acknowledged)}
 
-        engine = Engine("test", [Stage("only", held)], acknowledge, bounds=Bounds(batch_events=2))
+        engine = BatchPipeline("test", [Stage("only", held)], acknowledge, bounds=Limits(batch_events=2))
         engine.start()
         engine.assign([("texts", 0)])
         for n in range(8):
@@ -202,7 +213,7 @@ def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
         def acknowledge(done: Sequence[Delivery]) -> None:
             acknowledged.extend(each.offset for each in done)
 
-        engine = Engine("test", [Stage("only", held)], acknowledge)
+        engine = BatchPipeline("test", [Stage("only", held)], acknowledge)
         engine.start()
         engine.assign([("texts", 0)])
         await engine.submit([delivery(0)])
@@ -228,7 +239,7 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
         def acknowledge(_: Sequence[Delivery]) -> None:
             pass
 
-        engine = Engine("test", [Stage("only", stage)], acknowledge, bounds=Bounds(max_events=1))
+        engine = BatchPipeline("test", [Stage("only", stage)], acknowledge, bounds=Limits(max_events=1))
         engine.start()
         engine.assign([("texts", 0)])
         await engine.submit([delivery(0)])
@@ -255,7 +266,7 @@ def test_one_batch_is_made_ready_while_another_is_computed_and_what_comes_meanwh
         async def compute(_: Sequence[Delivery]) -> None:
             await computing.wait()
 
-        engine = Engine("test", [Stage("prepare", prepare), Stage("compute", compute)], lambda _: None)
+        engine = BatchPipeline("test", [Stage("prepare", prepare), Stage("compute", compute)], lambda _: None)
         engine.start()
         for n in range(9):
             await engine.submit([delivery(n)])
@@ -277,7 +288,9 @@ def test_what_is_acknowledged_leaves_memory_without_the_garbage_collector() -> N
     gc.disable()
     try:
         asyncio.run(run([delivery(n, value=b"forgotten") for n in range(50)], [stage], batch_events=1))
-        left = [each for each in gc.get_objects() if type(each) is Delivery and each.value == b"forgotten"]  # not another test's
+        left = [
+            each for each in gc.get_objects() if type(each) is Delivery and each.value == b"forgotten"
+        ]  # not another test's
         assert len(left) <= 3  # what each loop had in hand when it was ended
     finally:
         gc.enable()

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import HeadraceError
-from streams.engine.buffer import Bounds
+from streams.engine.buffer import Limits
 from streams.engine.delivery import Delivery
 from streams.engine.offset_tracker import Partition
-from streams.engine.pipeline import Engine, Stage
+from streams.engine.pipeline import BatchPipeline, Stage
 
 PARTITIONS: list[Partition] = [("texts", 0), ("texts", 1), ("vip", 0)]
 
@@ -26,7 +26,7 @@ class Log:
     """Three partitions, each a row of events; one member reads them, and its positions are what it committed."""
 
     length: int
-    bounds: Bounds
+    bounds: Limits
     failures: set[int]
     decided: list[tuple[Partition, int, str]] = field(default_factory=list)
     committed: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
@@ -36,7 +36,7 @@ class Log:
 
     def __post_init__(self) -> None:
         stages = [Stage("prepare", self.prepare), Stage("decide", self.decide)]
-        self.engine = Engine("test", stages, lambda _: None, bounds=self.bounds, retry_seconds=30)
+        self.engine = BatchPipeline("test", stages, lambda _: None, bounds=self.bounds, retry_seconds=30)
 
     async def prepare(self, batch: Sequence[Delivery]) -> None:
         await asyncio.sleep(0)
@@ -69,7 +69,9 @@ class Log:
                 step = steps[turn % len(steps)]
                 topic, number = partition
                 run = range(position, min(position + 1 + step, self.length))
-                await self.engine.submit([Delivery(topic, number, each, None, b"x", 0, urgent=topic == "vip") for each in run])
+                await self.engine.submit(
+                    [Delivery(topic, number, each, None, b"x", 0, urgent=topic == "vip") for each in run]
+                )
                 positions[partition] = max(position, run.stop)
                 if step == 0:
                     await asyncio.sleep(0)
@@ -100,14 +102,16 @@ async def run(log: Log, interruptions: list[tuple[int, str]], steps: list[int]) 
 
 @given(
     length=st.integers(0, 40),
-    bounds=st.builds(Bounds, max_events=st.integers(1, 20), batch_events=st.integers(1, 9), batch_bytes=st.integers(1, 8)),
+    bounds=st.builds(
+        Limits, max_events=st.integers(1, 20), batch_events=st.integers(1, 9), batch_bytes=st.integers(1, 8)
+    ),
     failures=st.sets(st.integers(1, 6), max_size=1),
     interruptions=st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["revoke", "swap", "commit"])), max_size=5),
     steps=st.lists(st.integers(0, 3), min_size=1, max_size=6),
 )
 @settings(max_examples=60, deadline=None)
 def test_nothing_is_lost_and_order_and_bounds_are_kept(
-    length: int, bounds: Bounds, failures: set[int], interruptions: list[tuple[int, str]], steps: list[int]
+    length: int, bounds: Limits, failures: set[int], interruptions: list[tuple[int, str]], steps: list[int]
 ) -> None:
     log = Log(length, bounds, failures)
     asyncio.run(run(log, interruptions, steps))

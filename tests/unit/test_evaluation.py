@@ -13,9 +13,7 @@ from retrain.evaluation import evaluate, expected_calibration_error, score_head,
 
 def decided(*labels: str, scores: tuple[float, ...] = (), threshold: float = 0.5) -> list[HeadDecision]:
     given = scores or (0.0,) * len(labels)
-    return [
-        HeadDecision(label, 0.9, score, score > threshold) for label, score in zip(labels, given, strict=True)
-    ]
+    return [HeadDecision(label, 0.9, score, score > threshold) for label, score in zip(labels, given, strict=True)]
 
 
 def rows(*labels: str) -> list[Row]:
@@ -80,12 +78,8 @@ def test_evaluation_is_label_for_label_what_the_classifier_says() -> None:
     release = small_release()
     tested = small_dataset().part("test")
     found = evaluate(release.classifier, tested)["intent"]
-    said = [
-        each.heads["intent"].label for each in release.classifier.classify_texts([row.text for row in tested])
-    ]
-    assert found.right.tolist() == [
-        label == row.labels["intent"] for label, row in zip(said, tested, strict=True)
-    ]
+    said = [each.heads["intent"].label for each in release.classifier.classify_texts([row.text for row in tested])]
+    assert found.right.tolist() == [label == row.labels["intent"] for label, row in zip(said, tested, strict=True)]
     assert found.accuracy == pytest.approx(release.report["accuracy"], abs=1e-4)
 
 
@@ -112,8 +106,10 @@ def test_release_with_a_fast_path_is_scored_as_served_and_both_ways_are_told() -
     assert found.fast_path.coverage == np.mean([each.path == "fast" for each in served])
     assert 0 < found.fast_path.coverage < 1
     wanted = [row.labels["intent"] for row in texts]
-    assert found.accuracy == found.fast_path.accuracy == np.mean(
-        [each.heads["intent"].label == label for each, label in zip(served, wanted, strict=True)]
+    assert (
+        found.accuracy
+        == found.fast_path.accuracy
+        == np.mean([each.heads["intent"].label == label for each, label in zip(served, wanted, strict=True)])
     )
     assert found.fast_path.accuracy_full == np.mean(
         [each.heads["intent"].label == label for each, label in zip(full, wanted, strict=True)]

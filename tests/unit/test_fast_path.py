@@ -118,19 +118,19 @@ def test_audit_tells_where_the_encoder_decides_otherwise() -> None:
     assert sum(bool(each.agrees) for each in found) < len(TEXTS) / 4
 
 
-@pytest.mark.parametrize("raised_by", [1.0, 1.5])
-def test_thresholds_raised_by_one_or_more_leave_nothing_to_the_fast_path(raised_by: float) -> None:
+@pytest.mark.parametrize("threshold_increase", [1.0, 1.5])
+def test_thresholds_raised_by_one_or_more_leave_nothing_to_the_fast_path(threshold_increase: float) -> None:
     classifier = classifier_with(with_threshold(0.0))
     assert len(classifier.tokenize(TEXTS).for_encoder) == 0
-    assert len(classifier.tokenize(TEXTS, raised_by=raised_by).for_encoder) == len(TEXTS)
+    assert len(classifier.tokenize(TEXTS, threshold_increase=threshold_increase).for_encoder) == len(TEXTS)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0, 1.2), st.floats(0, 1.2))
 def test_raising_the_thresholds_only_takes_texts_away(one: float, other: float) -> None:
     found = find_ngrams(TEXTS)
-    lower = small_fast_path().decide(found, raised_by=min(one, other)).sure
-    higher = small_fast_path().decide(found, raised_by=max(one, other)).sure
+    lower = small_fast_path().decide(found, threshold_increase=min(one, other)).sure
+    higher = small_fast_path().decide(found, threshold_increase=max(one, other)).sure
     assert not (higher & ~lower).any()
 
 
@@ -155,7 +155,9 @@ def test_words_and_characters_of_known_texts_have_unit_length_each() -> None:
 
 
 def test_unknown_ngrams_make_the_known_ones_count_less() -> None:
-    plain, mixed = small_fast_path().decide(find_ngrams(["refund please", "refund please zorgs qwx blip"])).probabilities[0]
+    plain, mixed = (
+        small_fast_path().decide(find_ngrams(["refund please", "refund please zorgs qwx blip"])).probabilities[0]
+    )
     assert mixed < plain
 
 

@@ -56,7 +56,9 @@ def test_bound_holds_on_new_texts_at_least_as_often_as_stated() -> None:
         promise = choose_fast_threshold(some_pairs(4000, 300, seed))
         if promise is not None and promise.chosen_by == "bound":
             chosen += 1
-            kept += some_pairs(200_000, 0, 10_000 + seed).accuracy_drop(promise.threshold, bound=False) <= MAX_ACCURACY_DROP
+            kept += (
+                some_pairs(200_000, 0, 10_000 + seed).accuracy_drop(promise.threshold, bound=False) <= MAX_ACCURACY_DROP
+            )
     assert chosen >= 30
     assert kept / chosen >= 0.95 - 0.06  # two standard errors of 60 draws
 

@@ -37,7 +37,9 @@ def faultless() -> list[Entry]:
     return [*entries, Worked("worker-1", 1, 3, 9.0), Worked("worker-2", 1, 4, 9.0)]
 
 
-def verdict(entries: Sequence[Entry], ids: Sequence[Source] = EVENTS, ends: dict[int, int] = ENDS, least: Least = LEAST) -> Verdict:
+def verdict(
+    entries: Sequence[Entry], ids: Sequence[Source] = EVENTS, ends: dict[int, int] = ENDS, least: Least = LEAST
+) -> Verdict:
     return judge(entries, ids, ends, seed=5, least=least)
 
 
@@ -46,9 +48,17 @@ def test_a_faultless_campaign_passes_with_the_promised_figures() -> None:
     assert found.passed, found.breaches
     told = found.as_json()
     promised = {
-        "seed": 5, "kills": 1, "outages": 0, "events": 7, "lost": 0, "duplicated": 0, "out_of_order": 0,
-        "repeats_in_decisions": 0, "idle_workers": 0, "longest_gap_seconds": 1.0,
-    }  # fmt: skip
+        "seed": 5,
+        "kills": 1,
+        "outages": 0,
+        "events": 7,
+        "lost": 0,
+        "duplicated": 0,
+        "out_of_order": 0,
+        "repeats_in_decisions": 0,
+        "idle_workers": 0,
+        "longest_gap_seconds": 1.0,
+    }
     assert {name: told[name] for name in promised} == promised
     assert [row["fault"] for row in told["per_fault"]] == ["worker killed", "worker added"]
 
@@ -81,11 +91,15 @@ def test_two_documents_of_one_event_are_doubled() -> None:
 
 
 def test_a_document_of_an_event_that_never_was_is_told() -> None:
-    assert verdict(faultless(), [*EVENTS, (-1, -1)]).breaches == ("documents for events that are not in the log: 1: -1--1",)
+    assert verdict(faultless(), [*EVENTS, (-1, -1)]).breaches == (
+        "documents for events that are not in the log: 1: -1--1",
+    )
 
 
 def test_an_event_that_is_indexed_without_a_decision_in_the_topic_is_told() -> None:
-    entries = without(lambda each: isinstance(each, Decided) and each.source == (1, 2), lambda each: isinstance(each, Committed))
+    entries = without(
+        lambda each: isinstance(each, Decided) and each.source == (1, 2), lambda each: isinstance(each, Committed)
+    )
     assert verdict(entries).breaches == ("no decision in the topic for 1: 1-2",)
 
 
@@ -132,7 +146,11 @@ def test_a_commit_before_its_decision_is_a_breach_even_if_the_decision_comes_lat
 
 
 def test_a_worker_that_lives_and_does_nothing_is_idle() -> None:
-    entries = [*without(lambda each: isinstance(each, Worked)), Worked("worker-1", 2, 7, 9.0), Worked("worker-2", 0, 0, 9.0)]
+    entries = [
+        *without(lambda each: isinstance(each, Worked)),
+        Worked("worker-1", 2, 7, 9.0),
+        Worked("worker-2", 0, 0, 9.0),
+    ]
     found = verdict(entries)
     assert found.figures["idle_workers"] == 1
     assert found.breaches == ("alive and idle at the end: 1: worker-2",)
@@ -163,7 +181,12 @@ def test_a_fault_that_nobody_saw_does_not_count() -> None:
 
 
 def test_the_longest_gap_is_between_two_new_decisions() -> None:
-    entries = [*faultless(), Sent((1, 3), "customer-1", 20.0), Decided((0, 1), "customer-0", "1", 12.0), Decided((1, 3), "customer-1", "1", 20.5)]
+    entries = [
+        *faultless(),
+        Sent((1, 3), "customer-1", 20.0),
+        Decided((0, 1), "customer-0", "1", 12.0),
+        Decided((1, 3), "customer-1", "1", 20.5),
+    ]
     assert verdict(entries, [*EVENTS, (1, 3)], {0: 4, 1: 4}).figures["longest_gap_seconds"] == 14.0
 
 

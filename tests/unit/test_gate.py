@@ -11,9 +11,7 @@ from retrain.evaluation import HeadMetrics, score_head
 from retrain.gate import GatePolicy, compare, judge_heads, judge_texts
 
 
-def results(
-    both: int, only_champion: int, only_challenger: int, neither: int
-) -> tuple[np.ndarray, np.ndarray]:
+def results(both: int, only_champion: int, only_challenger: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
     champion = [True] * both + [True] * only_champion + [False] * only_challenger + [False] * neither
     challenger = [True] * both + [False] * only_champion + [True] * only_challenger + [False] * neither
     return np.array(champion), np.array(challenger)

@@ -44,9 +44,7 @@ def some_texts(
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 60), st.integers(0, 59), st.integers(1, 40), st.sampled_from([2, 3, 20, 77, 151]))
-def test_decision_has_the_same_bits_whatever_the_batch(
-    count: int, start: int, size: int, labels: int
-) -> None:
+def test_decision_has_the_same_bits_whatever_the_batch(count: int, start: int, size: int, labels: int) -> None:
     head = some_head(labels, 384, 300)
     embeddings, ngrams = some_texts(count, 384, 300)
     rows = slice(min(start, count - 1), start + size)
@@ -102,9 +100,7 @@ def test_centroid_is_the_mean_direction_and_zero_for_a_label_without_texts() -> 
 
 def test_multiplying_row_by_row_gives_the_product() -> None:
     embeddings, _ = some_texts(7)
-    assert np.allclose(
-        multiply_rows(embeddings, some_head().dense), embeddings @ some_head().dense, atol=1e-5
-    )
+    assert np.allclose(multiply_rows(embeddings, some_head().dense), embeddings @ some_head().dense, atol=1e-5)
 
 
 def test_head_survives_its_bytes_within_half_precision() -> None:
@@ -125,9 +121,7 @@ def test_head_survives_its_bytes_within_half_precision() -> None:
     ],
     ids=["no safetensors", "other labels", "no number", "unknown field"],
 )
-def test_head_that_does_not_fit_its_description_is_refused(
-    changes: dict[str, object], weights: bytes | None
-) -> None:
+def test_head_that_does_not_fit_its_description_is_refused(changes: dict[str, object], weights: bytes | None) -> None:
     head = some_head()
     with pytest.raises(ReleaseCorrupt, match="publish"):
         Head.from_parts(head.describe() | changes, weights or head.to_bytes())

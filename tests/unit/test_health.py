@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from headrace.process.broker_probe import Lookout
-from headrace.process.event_loop_watchdog import LoopWatch
+from headrace.process.broker_probe import BrokerProbe
+from headrace.process.event_loop_watchdog import EventLoopWatchdog
 from headrace.process.health import LOOP_SILENT_SECONDS, Health, HealthState, serve
 from headrace.process.watch import Watch
 from models.errors import ConfigError
@@ -36,7 +36,10 @@ def get(url: str) -> tuple[int, dict[str, object]]:
 def test_a_process_that_starts_is_live_and_not_ready(served: tuple[Health, str, int]) -> None:
     _, url, _ = served
     assert get(f"{url}/health/live")[0] == 200
-    assert get(f"{url}/health/ready") == (503, {"status": "unavailable", "reasons": ["starting"], "roles": {}, "serves": {}})
+    assert get(f"{url}/health/ready") == (
+        503,
+        {"status": "unavailable", "reasons": ["starting"], "roles": {}, "serves": {}},
+    )
 
 
 def test_ready_when_nothing_is_missing_and_the_answer_says_what_serves(served: tuple[Health, str, int]) -> None:
@@ -82,7 +85,7 @@ class Role:
         return self.failed_of
 
 
-class Seen(Lookout):
+class Seen(BrokerProbe):
     """A lookout that was told what it sees."""
 
     def __init__(self, *seen: LogState | Exception) -> None:
@@ -149,7 +152,7 @@ def test_a_machine_that_was_paused_did_not_stand_still() -> None:
 
 def test_a_loop_that_does_not_tick_ends_the_process_with_every_stack(capfd: pytest.CaptureFixture[str]) -> None:
     left: list[int] = []
-    watch = LoopWatch(1.0, 1, left.append)
+    watch = EventLoopWatchdog(1.0, 1, left.append)
     watch.start()
     for _ in range(3):
         time.sleep(0.5)
@@ -163,7 +166,7 @@ def test_a_loop_that_does_not_tick_ends_the_process_with_every_stack(capfd: pyte
 
 def test_a_closed_loop_watch_says_nothing() -> None:
     left: list[int] = []
-    watch = LoopWatch(0.5, 1, left.append)
+    watch = EventLoopWatchdog(0.5, 1, left.append)
     watch.start()
     watch.close()
     time.sleep(1.5)
@@ -179,7 +182,7 @@ def test_a_lookout_reports_failures_and_goes_on() -> None:
             raise found
         return found
 
-    lookout = Lookout(look, [], 0.05)
+    lookout = BrokerProbe(look, [], 0.05)
     lookout.start()
     seen: list[LogState | Exception] = []
     deadline = time.monotonic() + 5
@@ -198,7 +201,7 @@ def test_a_look_that_ends_after_a_take_is_not_lost() -> None:
         go_on.wait(5)
         return LogState("c1", {})
 
-    lookout = Lookout(look, [], 60)
+    lookout = BrokerProbe(look, [], 60)
     lookout.start()
     assert looking.wait(5)
     assert lookout.take() == []

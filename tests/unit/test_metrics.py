@@ -73,7 +73,9 @@ def test_a_batch_histogram_counts_as_prometheus_own_does(batches: list[list[floa
     for bound in ("0.005", "0.1", "1", "+Inf"):
         wanted = theirs.get_sample_value("x_seconds_bucket", {"app": "a", "le": "1.0" if bound == "1" else bound})
         assert ours.get_sample_value("x_seconds_bucket", {"app": "a", "le": bound}) == wanted
-    assert ours.get_sample_value("x_seconds_sum", {"app": "a"}) == pytest.approx(theirs.get_sample_value("x_seconds_sum", {"app": "a"}))
+    assert ours.get_sample_value("x_seconds_sum", {"app": "a"}) == pytest.approx(
+        theirs.get_sample_value("x_seconds_sum", {"app": "a"})
+    )
 
 
 def metric_names() -> dict[str, str]:

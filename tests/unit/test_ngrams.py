@@ -12,9 +12,7 @@ from scipy import sparse
 from models.errors import ReleaseCorrupt
 from models.ngrams import BUCKETS, MAX_CHARACTERS, WORD_BUCKETS, NgramVocabulary, hash_ngrams, normalise
 
-any_text = st.text(
-    st.characters(exclude_categories=[]), max_size=60
-)  # surrogates, NUL and unassigned included
+any_text = st.text(st.characters(exclude_categories=[]), max_size=60)  # surrogates, NUL and unassigned included
 
 
 def row_of(matrix: sparse.csr_array, row: int) -> dict[int, float]:
@@ -60,8 +58,7 @@ def test_known_text_has_words_and_characters_of_unit_length(text: str) -> None:
 
 def test_ngrams_are_the_same_in_another_process_and_on_another_machine() -> None:
     program = (
-        "from models.ngrams import hash_ngrams\n"
-        "print(hash_ngrams(['Card arrived?', '我要退款']).indices.tolist())"
+        "from models.ngrams import hash_ngrams\nprint(hash_ngrams(['Card arrived?', '我要退款']).indices.tolist())"
     )
     runs = {
         subprocess.run(
@@ -108,9 +105,7 @@ def test_signs_are_words_and_web_addresses_are_one_word() -> None:
     assert features("see https://t.co/AbC1?x=%20") == features("see HTTP://example.org/other")
 
 
-@pytest.mark.parametrize(
-    "text", ["", " \t\n", "\x00", "\x00\x00 \x01"], ids=["empty", "blank", "NUL", "controls"]
-)
+@pytest.mark.parametrize("text", ["", " \t\n", "\x00", "\x00\x00 \x01"], ids=["empty", "blank", "NUL", "controls"])
 def test_text_without_anything_visible_has_no_ngrams(text: str) -> None:
     assert not features(text)
 
@@ -128,9 +123,7 @@ def test_empty_vocabulary_gives_no_columns() -> None:
 
 def test_unknown_ngrams_make_the_known_ones_count_less() -> None:
     vocabulary = vocabulary_of(["card arrived"])
-    known, mixed = vocabulary.weigh(hash_ngrams(["card arrived", "card arrived on zorgs qwx blip"])).sum(
-        axis=1
-    )
+    known, mixed = vocabulary.weigh(hash_ngrams(["card arrived", "card arrived on zorgs qwx blip"])).sum(axis=1)
     assert mixed < known
 
 

@@ -20,7 +20,9 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 def shares(held: list[set[int]], partitions: int, replicas: int) -> list[int]:
     """Sizes after a rebalance, by what each worker held before; a newcomer held nothing."""
-    members = {f"worker-{number}": CopartitionedAssignment(set(each), set(), {"texts"}) for number, each in enumerate(held)}
+    members = {
+        f"worker-{number}": CopartitionedAssignment(set(each), set(), {"texts"}) for number, each in enumerate(held)
+    }
     assigned = CopartitionedAssignor({"texts"}, members, partitions, replicas).get_assignment()
     assert sorted(p for each in assigned.values() for p in each.actives) == list(range(partitions))
     return sorted(len(each.actives) for each in assigned.values())
@@ -32,9 +34,13 @@ def test_a_fourth_worker_gets_a_partition_of_six(replicas: int) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(partitions=st.integers(1, 12), data=st.data())
-def test_no_worker_is_left_without_a_partition_and_none_has_more_than_its_share(replicas: int, partitions: int, data: st.DataObject) -> None:
+def test_no_worker_is_left_without_a_partition_and_none_has_more_than_its_share(
+    replicas: int, partitions: int, data: st.DataObject
+) -> None:
     workers = data.draw(st.integers(1, partitions))
-    owners = data.draw(st.lists(st.integers(0, workers), min_size=partitions, max_size=partitions))  # `workers`: nobody's
+    owners = data.draw(
+        st.lists(st.integers(0, workers), min_size=partitions, max_size=partitions)
+    )  # `workers`: nobody's
     held = [{p for p, owner in enumerate(owners) if owner == worker} for worker in range(workers)]
     found = shares(held, partitions, replicas)
     assert found[0] >= 1

@@ -21,7 +21,9 @@ from retrain.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 
 def test_report_has_the_fields_that_the_contract_promises() -> None:
     report = small_release().report
-    promised = "model version strategy train_rows test_rows accuracy macro_f1 accuracy_ci95 seconds model_bytes fast_path oos"
+    promised = (
+        "model version strategy train_rows test_rows accuracy macro_f1 accuracy_ci95 seconds model_bytes fast_path oos"
+    )
     assert set(promised.split()) <= set(report)
     assert (report["model"], report["strategy"], report["train_rows"], report["test_rows"]) == (
         "support",
@@ -64,9 +66,7 @@ def test_out_of_scope_label_is_no_class_and_is_scored_apart() -> None:
         "x y z",
         "b c b c",
     )
-    rows += [
-        Row(text, {"intent": "oos"}, "test" if number % 2 else "train") for number, text in enumerate(strange)
-    ]
+    rows += [Row(text, {"intent": "oos"}, "test" if number % 2 else "train") for number, text in enumerate(strange)]
     release = train_release("m", split_rows(rows, ("intent",)), small_encoder(), oos_label="oos")
     assert "oos" not in release.classifier.heads["intent"].labels
     oos = release.report["oos"]
@@ -77,9 +77,7 @@ def test_out_of_scope_label_is_no_class_and_is_scored_apart() -> None:
 
 def test_tuning_rows_choose_and_calibrate_but_do_not_train() -> None:
     rows = [
-        Row(f"{row.text} {number}", row.labels, "valid")
-        for number in range(3)
-        for row in small_dataset().part("train")
+        Row(f"{row.text} {number}", row.labels, "valid") for number in range(3) for row in small_dataset().part("train")
     ]
     dataset = Dataset(("intent",), (*small_dataset().rows, *rows))
     trained = train_quick(small_encoder(), dataset)
@@ -95,7 +93,9 @@ def test_reference_says_of_each_of_its_texts_whether_the_fast_path_decides_it() 
     held_out = np.concatenate([rows[task.folds == fold] for fold in range(FOLDS)])
     features = Features(np.arange(texts * 2, dtype=np.float32).reshape(texts, 2), sparse.csr_array((texts, 0)), 0, None)
     head = Head("intent", ("a", "b"), np.zeros((2, 2)), np.zeros((0, 2)), np.zeros(2), 1.0)
-    judged = HeldOut(np.zeros((50, 2), np.float32), targets[held_out], held_out.astype(np.float32))  # says which text it is
+    judged = HeldOut(
+        np.zeros((50, 2), np.float32), targets[held_out], held_out.astype(np.float32)
+    )  # says which text it is
     sure = random.random(texts) < 0.6
     reference = _reference(task, features, _Fitted(task, head, {}, judged), sure, seed=0)
     assert reference.fast is not None and reference.full_embeddings is not None
@@ -208,9 +208,7 @@ def test_vocabulary_stays_within_its_budget_and_keeps_frequent_ngrams() -> None:
     random = np.random.default_rng(0)
     buckets = np.minimum(random.zipf(1.2, (1500, 40)), 2**21) - 1
     rows = np.repeat(np.arange(1500), 40)
-    counts = sparse.csr_array(
-        (np.ones(60_000, dtype=np.float32), (rows, buckets.ravel())), shape=(1500, 2**21)
-    )
+    counts = sparse.csr_array((np.ones(60_000, dtype=np.float32), (rows, buckets.ravel())), shape=(1500, 2**21))
     counts.sum_duplicates()
     vocabulary = build_vocabulary(counts, np.arange(1500), 1000)
     assert len(vocabulary) * 1000 <= MAX_WEIGHTS

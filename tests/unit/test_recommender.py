@@ -189,9 +189,7 @@ def test_catalogue_that_does_not_fit_is_refused(ids: tuple[str, ...], rows: int)
 def test_items_without_an_embedding_do_not_break_the_scores() -> None:
     embeddings = clusters()
     embeddings[7], embeddings[8] = 0.0, np.nan
-    assert all(
-        np.isfinite(score) for _, score in Recommender(ITEMS, embeddings).observe(event("u", "i008")).items
-    )
+    assert all(np.isfinite(score) for _, score in Recommender(ITEMS, embeddings).observe(event("u", "i008")).items)
 
 
 def test_shipped_behaviour_is_met_far_better_than_by_popularity() -> None:

@@ -47,7 +47,13 @@ def test_any_bytes_give_a_text_or_a_message_error(value: bytes) -> None:
             assert error.reason
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
 def test_any_json_gives_a_text_or_a_message_error(body: object) -> None:
     for pointer in ("/text", "", "/0", "/a/b"):
         try:
@@ -121,8 +127,24 @@ def test_a_user_event_needs_no_text_but_must_be_an_object() -> None:
 
 @pytest.mark.parametrize(
     "note",
-    ['"\\ud800"', "1" + "0" * 400, "NaN", "[" * 251 + "]" * 251, "[" * 253 + "]" * 253, "1e999", "18446744073709551616"],
-    ids=["lone surrogate", "huge integer", "NaN", "nested at the limit", "nested past the limit", "infinity", "past 64 bits"],
+    [
+        '"\\ud800"',
+        "1" + "0" * 400,
+        "NaN",
+        "[" * 251 + "]" * 251,
+        "[" * 253 + "]" * 253,
+        "1e999",
+        "18446744073709551616",
+    ],
+    ids=[
+        "lone surrogate",
+        "huge integer",
+        "NaN",
+        "nested at the limit",
+        "nested past the limit",
+        "infinity",
+        "past 64 bits",
+    ],
 )
 def test_any_extra_field_that_can_be_parsed_can_be_written_within_a_decision(note: str) -> None:
     reader = SourceReader(SUPPORT)

@@ -82,7 +82,9 @@ def test_an_offset_after_a_time_is_refused_only_where_no_partition_is_left() -> 
 
 
 @given(
-    st.dictionaries(st.integers(0, 3), st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda each: (min(each), max(each)))),
+    st.dictionaries(
+        st.integers(0, 3), st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda each: (min(each), max(each)))
+    ),
     st.none() | st.dictionaries(st.integers(0, 3), st.integers(0, 30)),
     st.none() | st.dictionaries(st.integers(0, 3), st.integers(0, 30)),
 )
@@ -95,7 +97,9 @@ def test_a_stretch_lies_within_the_topic_and_within_what_was_asked_for(
         return
     for partition, (first, last) in bounds.items():
         assert first <= found.starts[partition] <= found.ends[partition] <= last
-        asked = range((starts or {}).get(partition, last if starts is not None else 0), (ends or {}).get(partition, last))
+        asked = range(
+            (starts or {}).get(partition, last if starts is not None else 0), (ends or {}).get(partition, last)
+        )
         wanted = [offset for offset in range(first, last) if offset in asked]
         assert list(range(found.starts[partition], found.ends[partition])) == wanted
 
@@ -135,7 +139,9 @@ def test_a_fingerprint_tells_nothing_of_the_other_release() -> None:
 
 
 def test_changes_count_each_pair_and_name_a_failure_none() -> None:
-    answers = filled([("a", "b", None), ("a", "b", None), ("b", "a", None), ("a", None, None), ("a", "a", None), (None, "b", None)])
+    answers = filled(
+        [("a", "b", None), ("a", "b", None), ("b", "a", None), ("a", None, None), ("a", "a", None), (None, "b", None)]
+    )
     old, new = (answers.of(release, "intent").codes for release in ("old@1", "new@1"))
     found = [(each.before, each.after, each.events) for each in changes(old, new, answers.labels("intent"))]
     assert found == [("b", "a", 2), (None, "a", 1), ("a", "b", 1), ("b", None, 1)]
@@ -154,7 +160,8 @@ def test_figures_of_a_release_count_labelled_events_only_and_a_failure_as_an_err
 
 
 def test_a_comparison_names_its_direction_and_its_paired_test_by_hand() -> None:
-    # 8 better, 1 worse, 3 both right, 2 changed without a label: exact two-sided McNemar of 1 in 9 is 2 * (1 + 9) / 2 ** 9
+    # 8 better, 1 worse, 3 both right, 2 changed without a label: exact two-sided McNemar of 1 in 9 is 2 * (1 + 9) / 2
+    # ** 9
     rows = [("a", "b", "a")] * 8 + [("b", "a", "a")] + [("a", "a", "a")] * 3
     figures = comparison_figures(filled([*rows, ("a", "b", None), ("b", "a", None)]), "old@1", "new@1")
     assert (figures["from"], figures["to"]) == ("old@1", "new@1")
@@ -188,19 +195,33 @@ def test_an_event_takes_few_bytes_whatever_it_said() -> None:
     said = {"intent": Answer("x", 0.5, False), "urgency": Answer("low", 0.5)}
     for offset in range(10_000):
         answers.add(0, offset, offset, [said], {"intent": "x"})
-    held = sum(
-        column.itemsize * len(column)
-        for column in (answers._partitions, answers._offsets, answers._times, *answers._truth.values())
-    ) + sum(each.codes.itemsize + each.probabilities.itemsize + each.rejected.itemsize for each in answers._columns.values()) * 10_000
+    held = (
+        sum(
+            column.itemsize * len(column)
+            for column in (answers._partitions, answers._offsets, answers._times, *answers._truth.values())
+        )
+        + sum(
+            each.codes.itemsize + each.probabilities.itemsize + each.rejected.itemsize
+            for each in answers._columns.values()
+        )
+        * 10_000
+    )
     assert held / 10_000 < 64
     assert np.array_equal(answers.of("a@1", "intent").codes, np.zeros(10_000))
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--from", "5", "--to", "4"), ("--from", "2026-11-24", "--to", "2026-11-23"), ("--from", "soon"), ("--report", "no/such/folder/out.html")],
+    [
+        ("--from", "5", "--to", "4"),
+        ("--from", "2026-11-24", "--to", "2026-11-23"),
+        ("--from", "soon"),
+        ("--report", "no/such/folder/out.html"),
+    ],
     ids=["offsets", "times", "no place", "no folder"],
 )
 def test_wrong_usage_is_exit_code_2_before_anything_is_opened(arguments: tuple[str, ...]) -> None:
-    done = CliRunner().invoke(cli, ["replay", "chats", "--app", "support", *arguments], env={"HEADRACE_BROKER": "kafka://127.0.0.1:1"})
+    done = CliRunner().invoke(
+        cli, ["replay", "chats", "--app", "support", *arguments], env={"HEADRACE_BROKER": "kafka://127.0.0.1:1"}
+    )
     assert done.exit_code == 2, done.output

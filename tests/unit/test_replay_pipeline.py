@@ -1,4 +1,5 @@
-"""The pipeline re-decides with the live handler: same labels alone or in any batch, nothing lost, bounded, errors told."""
+"""The pipeline re-decides with the live handler: same labels alone or in any batch, nothing lost, bounded, errors
+told."""
 
 import threading
 import time
@@ -9,14 +10,17 @@ from small_release import manifest_bytes, small_release, small_rows
 
 from connectors.ports import Record
 from headrace.replay import pipeline
-from headrace.replay.pipeline import Ahead, decide_records, replay_handler
+from headrace.replay.pipeline import Prefetcher, decide_records, replay_handler
 from models.bundle import unpack
 from models.classifier import Classifier
 from models.errors import ModelError
 from streams.application import Application, HeadSpec, Source
 
 APP = Application(
-    name="support", topic="chats", source=Source(text="/text"), heads=(HeadSpec(name="intent", column="intent"), HeadSpec(name="urgency", column="urgency"))
+    name="support",
+    topic="chats",
+    source=Source(text="/text"),
+    heads=(HeadSpec(name="intent", column="intent"), HeadSpec(name="urgency", column="urgency")),
 )
 
 
@@ -28,16 +32,23 @@ def classifier() -> Classifier:
 
 def records(count: int) -> list[Record]:
     texts = [row.text for row in small_rows()]
-    made = [Record("chats", n % 3, n // 3, None, f'{{"text": "{texts[n % len(texts)]}"}}'.encode(), 1_000 + n) for n in range(count)]
+    made = [
+        Record("chats", n % 3, n // 3, None, f'{{"text": "{texts[n % len(texts)]}"}}'.encode(), 1_000 + n)
+        for n in range(count)
+    ]
     return [*made, Record("chats", 0, count, None, b"{broken", 1), Record("chats", 0, count + 1, None, None, 1)]
 
 
 def labels(classifier: Classifier, read: list[Record]) -> dict[tuple[int, int], str | None]:
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
     found = [each for batch in decide_records(read, [handler], APP.decisions_topic) for each in batch]
-    assert [(each.record.partition, each.record.offset) for each in found] == [(each.partition, each.offset) for each in read]
+    assert [(each.record.partition, each.record.offset) for each in found] == [
+        (each.partition, each.offset) for each in read
+    ]
     return {
-        (each.record.partition, each.record.offset): None if each.decisions[0] is None else each.decisions[0]["labels"]["intent"]["label"]
+        (each.record.partition, each.record.offset): None
+        if each.decisions[0] is None
+        else each.decisions[0]["labels"]["intent"]["label"]
         for each in found
     }
 
@@ -79,7 +90,9 @@ def test_an_application_with_a_deadline_finds_no_old_event_late(classifier: Clas
     assert [each.rejected_because[0] for each in found] == [None] * 10
 
 
-def test_a_release_that_fails_on_every_text_ends_the_replay(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_that_fails_on_every_text_ends_the_replay(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = replay_handler(APP, classifier, "chats", "0a1b2c3d")
 
     def fail(*_: object, **__: object) -> None:
@@ -97,10 +110,10 @@ def test_what_reading_raises_reaches_the_one_who_takes() -> None:
         raise ConnectionError("gone")
 
     taken: list[int] = []
-    with Ahead(failing(), 2) as ahead, pytest.raises(ConnectionError, match="gone"):
+    with Prefetcher(failing(), 2) as ahead, pytest.raises(ConnectionError, match="gone"):
         taken.extend(iter(ahead))
     assert taken == [1]
-    with Ahead(failing(), 2) as ahead:
+    with Prefetcher(failing(), 2) as ahead:
         assert next(iter(ahead)) == 1
 
 
@@ -113,7 +126,7 @@ def test_no_more_is_read_ahead_than_the_bound_and_leaving_ends_the_thread() -> N
             yield made[-1]
 
     before = threading.active_count()
-    with Ahead(endless(), 2) as ahead:
+    with Prefetcher(endless(), 2) as ahead:
         assert next(iter(ahead)) == 0
         time.sleep(0.1)
         assert len(made) <= 4

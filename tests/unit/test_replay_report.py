@@ -21,10 +21,14 @@ HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert
 VOID = {"meta", "rect", "br", "link", "img", "input"}
 
 
-def answers_of(rows: list[tuple[str, str | None, str | None]], releases: tuple[str, ...] = ("new@2", "old@1")) -> Answers:
+def answers_of(
+    rows: list[tuple[str, str | None, str | None]], releases: tuple[str, ...] = ("new@2", "old@1")
+) -> Answers:
     answers = Answers(["intent"], releases)
     for offset, (new, old, true) in enumerate(rows):
-        said = [None if each is None else {"intent": Answer(each, 0.25 + 0.5 * (offset % 2), False)} for each in (new, old)][: len(releases)]
+        said = [
+            None if each is None else {"intent": Answer(each, 0.25 + 0.5 * (offset % 2), False)} for each in (new, old)
+        ][: len(releases)]
         answers.add(0, offset, 1_700_000_000_000 + 60_000 * offset, said, {"intent": true} if true else None)
     return answers
 
@@ -34,14 +38,25 @@ def page_of(answers: Answers, **changed: object) -> str:
     example = {"id": "t@1-0-0", "text": HOSTILE, "label": HOSTILE, "to": {"label": HOSTILE, "probability": 0.5}}
     dead = {"decided": len(answers), "dead_letters": {"not_json": 2}, "paths": {}, "labels_sha256": "0" * 64}
     report = {
-        "topic": "support.chats", "app": "support", "model": answers.releases[0], "events": len(answers) + 2, "changed": None,
+        "topic": "support.chats",
+        "app": "support",
+        "model": answers.releases[0],
+        "events": len(answers) + 2,
+        "changed": None,
         "metrics": release_figures(answers, answers.releases[0]) | dead,
-        "against": comparison_figures(answers, "old@1", "new@2") | {"metrics": release_figures(answers, "old@1") | dead} if two else None,
+        "against": comparison_figures(answers, "old@1", "new@2") | {"metrics": release_figures(answers, "old@1") | dead}
+        if two
+        else None,
         "labels": {"source": HOSTILE, "matched_by": "id", "given": 3, "matched": 2, "events": 2},
-        "stretch": {"0": [120, 200]}, "offsets_without_event": 3, "gone": [{"partition": 0, "first_offset": 120}],
-        "examples": {"better": [example | {"from": None}], "worse": [example | {"from": example["to"]}]} if two else {"wrong": [example]},
-        "seconds": 1.0, "events_per_second": 10.0,
-    }  # fmt: skip
+        "stretch": {"0": [120, 200]},
+        "offsets_without_event": 3,
+        "gone": [{"partition": 0, "first_offset": 120}],
+        "examples": {"better": [example | {"from": None}], "worse": [example | {"from": example["to"]}]}
+        if two
+        else {"wrong": [example]},
+        "seconds": 1.0,
+        "events_per_second": 10.0,
+    }
     return render_page(report | changed, Replayed(answers.releases, answers))
 
 
@@ -69,7 +84,13 @@ class Reader(HTMLParser):
             assert self.open.pop() == tag
 
 
-ROWS: list[tuple[str, str | None, str | None]] = [("a", "b", "a"), ("b", "a", "a"), ("a", "a", "a"), (HOSTILE, "a", HOSTILE), ("a", None, None)]
+ROWS: list[tuple[str, str | None, str | None]] = [
+    ("a", "b", "a"),
+    ("b", "a", "a"),
+    ("a", "a", "a"),
+    (HOSTILE, "a", HOSTILE),
+    ("a", None, None),
+]
 
 
 @pytest.mark.parametrize("releases", [("new@2", "old@1"), ("new@2",)], ids=["two releases", "one release"])
@@ -88,7 +109,16 @@ def test_a_hostile_text_stays_text_and_the_page_asks_for_nothing(releases: tuple
 
 def test_the_page_holds_every_picture_and_both_schemes_and_says_what_is_gone() -> None:
     page = page_of(answers_of(ROWS))
-    for title in ("Accuracy, with 95 % intervals", "What changed", "Confidence", "Decisions over time", "By label", "Better:", "Worse:", "The oldest messages are gone"):
+    for title in (
+        "Accuracy, with 95 % intervals",
+        "What changed",
+        "Confidence",
+        "Decisions over time",
+        "By label",
+        "Better:",
+        "Worse:",
+        "The oldest messages are gone",
+    ):
         assert title in page
     assert page.count("<svg") == 3
     assert "prefers-color-scheme: dark" in page and "width=device-width" in page
@@ -134,7 +164,11 @@ def test_bars_hold_every_event_once() -> None:
 
 def test_intervals_stand_on_one_axis_with_the_value_inside() -> None:
     answers = answers_of(ROWS)
-    report = {"model": "new@2", "metrics": release_figures(answers, "new@2"), "against": {"from": "old@1", "metrics": release_figures(answers, "old@1")}}
+    report = {
+        "model": "new@2",
+        "metrics": release_figures(answers, "new@2"),
+        "against": {"from": "old@1", "metrics": release_figures(answers, "old@1")},
+    }
     found = interval_rows(report)
     assert found is not None
     assert [row.name for row in found.rows] == ["old@1", "new@2"]

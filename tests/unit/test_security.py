@@ -24,7 +24,20 @@ PASSWORD = "correct horse battery staple"
 def pem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate and its key."""
     folder = tmp_path_factory.mktemp("pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=test"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-subj",
+        "/CN=test",
+    ]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
     return folder / "cert.pem", folder / "key.pem"
 
@@ -106,7 +119,9 @@ def test_elasticsearch_gets_all_of_it(everything: Security, pem: tuple[Path, Pat
 
 def test_elasticsearch_gets_user_and_password(tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD)
-    security = Security(elasticsearch_user="elastic", elasticsearch_password_file=tmp_path / "password", tls_verify=False)
+    security = Security(
+        elasticsearch_user="elastic", elasticsearch_password_file=tmp_path / "password", tls_verify=False
+    )
     arguments = security.elasticsearch("https://search:9200")
     assert arguments == {"verify_certs": False, "ssl_show_warn": False, "basic_auth": ("elastic", PASSWORD)}
     assert "verify_certs" not in security.elasticsearch("http://search:9200")
@@ -128,15 +143,31 @@ def test_nothing_set_means_plain_connections() -> None:
 
 
 def test_every_setting_is_tried_above() -> None:
-    known = {"sasl_mechanism", "sasl_user", "sasl_password_file", "tls", "tls_ca_file", "tls_cert_file", "tls_key_file", "tls_verify",
-             "elasticsearch_api_key_file", "elasticsearch_user", "elasticsearch_password_file"}  # fmt: skip
+    known = {
+        "sasl_mechanism",
+        "sasl_user",
+        "sasl_password_file",
+        "tls",
+        "tls_ca_file",
+        "tls_cert_file",
+        "tls_key_file",
+        "tls_verify",
+        "elasticsearch_api_key_file",
+        "elasticsearch_user",
+        "elasticsearch_password_file",
+    }
     assert {field.name for field in fields(Security)} == known
 
 
 def test_secrets_show_nowhere(everything: Security, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     arguments = everything.kafka_python()
-    for shown in (repr(everything), repr(arguments), f"{arguments}", repr(everything.elasticsearch("https://search:9200"))):
+    for shown in (
+        repr(everything),
+        repr(arguments),
+        f"{arguments}",
+        repr(everything.elasticsearch("https://search:9200")),
+    ):
         assert PASSWORD not in shown
         assert "YXBpOmtleQ" not in shown
     with pytest.raises(Exception, match="bootstrap"):
@@ -154,7 +185,11 @@ def test_secrets_show_nowhere(everything: Security, caplog: pytest.LogCaptureFix
         ({"tls_key_file": Path("k")}, "set tls_cert_file"),
         ({"elasticsearch_user": "u"}, "together"),
         (
-            {"elasticsearch_user": "u", "elasticsearch_password_file": Path("p"), "elasticsearch_api_key_file": Path("k")},
+            {
+                "elasticsearch_user": "u",
+                "elasticsearch_password_file": Path("p"),
+                "elasticsearch_api_key_file": Path("k"),
+            },
             "not both",
         ),
     ],

@@ -41,7 +41,9 @@ def test_the_newest_jdk_that_fits_is_taken(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("ES_JAVA_HOME", str(tmp_path / "b"))
     found = {jdk.home: jdk.major for jdk in java.find_jdks()}
     assert (found[tmp_path / "a"], found[tmp_path / "b"]) == (8, 17)
-    monkeypatch.setattr(java, "find_jdks", lambda: [java.Jdk(Path("/j25"), 25), java.Jdk(Path("/j21"), 21), java.Jdk(Path("/j17"), 17)])
+    monkeypatch.setattr(
+        java, "find_jdks", lambda: [java.Jdk(Path("/j25"), 25), java.Jdk(Path("/j21"), 21), java.Jdk(Path("/j17"), 17)]
+    )
     assert java.newest_jdk(range(17, 25), "x").major == 21
     with pytest.raises(ServiceUnavailable, match=r"x needs Java 26 to 30, found: 25, 21, 17; install a JDK"):
         java.newest_jdk(range(26, 31), "x")
@@ -58,7 +60,10 @@ def test_without_maven_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.
 
 def test_altered_programs_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     maven = tmp_path / "mvn"
-    maven.write_text('#!/bin/sh\nfor a; do case "$a" in -DoutputDirectory=*) d="${a#*=}"; mkdir -p "$d"; echo bad > "$d/x.jar";; esac; done\n')
+    maven.write_text(
+        '#!/bin/sh\nfor a; do case "$a" in -DoutputDirectory=*) d="${a#*=}"; mkdir -p "$d"; echo bad > '
+        '"$d/x.jar";; esac; done\n'
+    )
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(ServiceUnavailable, match="is not what this Headrace was tested with"):
@@ -85,11 +90,16 @@ def test_a_server_that_does_not_answer_is_stopped_with_its_children(
     monkeypatch.setattr(service, "HEALTH_SECONDS", 1.0)
     monkeypatch.setattr(service, "STOP_SECONDS", 1.0)
     pids = tmp_path / "pids"
-    deaf = f'case "$*" in *StorageTool*) exit 0;; *) trap "" TERM; sleep 300 & echo $$ $! > {pids}; echo still warming up; wait; wait;; esac'
+    deaf = (
+        f'case "$*" in *StorageTool*) exit 0;; *) trap "" TERM; sleep 300 & echo $$ $! > {pids}; echo still '
+        f"warming up; wait; wait;; esac"
+    )
     fake_jdk(only_jdk, "17", deaf)
     with pytest.raises(ServiceUnavailable, match=r"did not answer within 1 s; .* ends with: still warming up"):
         services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
-    wait_until(lambda: all(process_birth(int(pid)) == "" for pid in pids.read_text().split()), 10.0, "the processes' end")
+    wait_until(
+        lambda: all(process_birth(int(pid)) == "" for pid in pids.read_text().split()), 10.0, "the processes' end"
+    )
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +119,14 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, only_jdk: Path, monk
 def test_stop_ends_only_what_start_started(tmp_path: Path) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     try:
-        entry = {"name": "kafka-1", "version": "4.1.0", "pid": stranger.pid, "birth": "another", "address": "127.0.0.1:1", "log": "-"}
+        entry = {
+            "name": "kafka-1",
+            "version": "4.1.0",
+            "pid": stranger.pid,
+            "birth": "another",
+            "address": "127.0.0.1:1",
+            "log": "-",
+        }
         (tmp_path / "services.json").write_text(json.dumps([entry]))
         assert services.status(tmp_path).kafka is None
         assert services.stop(tmp_path) == []
@@ -148,7 +165,9 @@ def test_a_broker_that_ended_comes_back_at_its_address_beside_those_that_run(
             services.start(folder, elasticsearch=False, brokers=2)
         after = services.start(folder, elasticsearch=False, brokers=3, cache=tmp_path / "cache")
         known = {service.name: service for service in before.services}
-        assert {service.name: service.address for service in after.services} == {name: each.address for name, each in known.items()}
+        assert {service.name: service.address for service in after.services} == {
+            name: each.address for name, each in known.items()
+        }
         assert [service.name for service in after.services if service.pid != known[service.name].pid] == [victim.name]
     finally:
         services.stop(folder)

@@ -17,7 +17,9 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_flags_win_over_the_environment_and_the_environment_over_the_file(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_win_over_the_environment_and_the_environment_over_the_file(
+    clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (clean / "headrace.toml").write_text('stop_seconds = 5\nreplication = 3\ninstance = "a"\n')
     monkeypatch.setenv("HEADRACE_REPLICATION", "2")
     monkeypatch.setenv("HEADRACE_INSTANCE", "b")
@@ -40,7 +42,9 @@ def test_a_mistyped_variable_is_refused_with_a_suggestion(monkeypatch: pytest.Mo
         pytest.param("HEADRACE_DEVICE", "tpu", "HEADRACE_DEVICE", id="unknown device"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_one_line_that_names_it(
+    name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=says) as caught:
         load_settings()

@@ -7,6 +7,9 @@ SLOW = ("scipy.stats", "scipy.optimize", "sklearn", "retrain.quick", "torch", "t
 
 
 def test_a_worker_starts_without_what_only_training_needs() -> None:
-    code = f"import sys, headrace.cli, headrace.process.builder, headrace.process.runtime; print([name for name in {SLOW!r} if name in sys.modules])"
+    code = (
+        f"import sys, headrace.cli, headrace.process.builder, headrace.process.runtime; print([name for name in "
+        f"{SLOW!r} if name in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -33,7 +33,9 @@ def test_committed_positions_are_never_moved_and_a_new_partition_is_read_whole()
     assert positions_to_pin(BOUNDS, {0: 7}, from_beginning=False) == {1: 0}
 
 
-@pytest.mark.parametrize("offset", [pytest.param(4, id="below what retention left"), pytest.param(91, id="past the end")])
+@pytest.mark.parametrize(
+    "offset", [pytest.param(4, id="below what retention left"), pytest.param(91, id="past the end")]
+)
 def test_a_committed_position_outside_the_log_stops_with_a_choice(offset: int) -> None:
     admin = Admin({0: offset})
     with pytest.raises(ConfigError, match="--reset-position"):

@@ -1,4 +1,5 @@
-"""Swaps between any steps of any batches: every event is decided once, by the champion that stood when its batch began."""
+"""Swaps between any steps of any batches: every event is decided once, by the champion that stood when its batch
+began."""
 
 import gc
 import weakref
@@ -59,18 +60,30 @@ class SwapMachine(RuleBasedStateMachine):
         self.revision += 1
         self.swap(
             Release(
-                model="support", champion=champion, canary=canary, share=1.0, shadow=shadow, revision=self.revision,
-                manifest_sha256={}, by="test", at="2026-01-01T00:00:00Z",
+                model="support",
+                champion=champion,
+                canary=canary,
+                share=1.0,
+                shadow=shadow,
+                revision=self.revision,
+                manifest_sha256={},
+                by="test",
+                at="2026-01-01T00:00:00Z",
             )
-        )  # fmt: skip
+        )
         self.champion = champion if is_good(champion) else self.champion
         self.trials = {each for each in (canary, shadow) if each is not None and is_good(each)}
 
     @precondition(lambda self: len(self.waiting) < MOST_BATCHES)
-    @rule(texts=st.lists(st.sampled_from(["refund please", "where is my parcel", "what is this fee"]), min_size=1, max_size=6))
+    @rule(
+        texts=st.lists(
+            st.sampled_from(["refund please", "where is my parcel", "what is this fee"]), min_size=1, max_size=6
+        )
+    )
     def prepare(self, texts: list[str]) -> None:
         batch = [
-            Delivery("support.chats", 0, self.offset + number, b"k", orjson.dumps({"text": text}), 0) for number, text in enumerate(texts)
+            Delivery("support.chats", 0, self.offset + number, b"k", orjson.dumps({"text": text}), 0)
+            for number, text in enumerate(texts)
         ]
         self.offset += len(batch)
         self.handler.prepare(batch)

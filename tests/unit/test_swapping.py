@@ -23,7 +23,15 @@ def classifier(version: str) -> Classifier:
 
 
 def release(champion: str, **fields: Any) -> Release:
-    return Release(model="support", champion=champion, revision=2, manifest_sha256={}, by="test", at="2026-01-01T00:00:00Z", **fields)
+    return Release(
+        model="support",
+        champion=champion,
+        revision=2,
+        manifest_sha256={},
+        by="test",
+        at="2026-01-01T00:00:00Z",
+        **fields,
+    )
 
 
 class Shelf:
@@ -34,7 +42,9 @@ class Shelf:
         self.refused: list[str] = []
         self.settled: dict[str, str] = {}
         self.serving = Serving(classifier("1"))
-        self.swap = Swapper(self.serving, self.load, on_refused=self.refuse, on_settled=lambda _, versions: self.settle(versions))
+        self.swap = Swapper(
+            self.serving, self.load, on_refused=self.refuse, on_settled=lambda _, versions: self.settle(versions)
+        )
 
     def load(self, model: str, version: str, sha256: str | None, encoder: Encoder | None) -> Classifier:
         self.loaded.append(version)

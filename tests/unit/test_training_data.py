@@ -91,9 +91,7 @@ def test_broken_row_is_rejected_with_its_line_and_the_rest_goes_on(row: bytes, r
 
 
 def test_open_quote_swallows_neither_the_rest_nor_a_later_quoted_row() -> None:
-    found = parse(
-        'text,label,split\n"open,a,train\nkept,a,train\n"quoted, kept",b,train\n' + "more,a,test\n" * 50
-    )
+    found = parse('text,label,split\n"open,a,train\nkept,a,train\n"quoted, kept",b,train\n' + "more,a,test\n" * 50)
     assert texts(found)[:2] == ["kept", "quoted, kept"]
     assert list(reasons(found)) == [2]
     assert len(found.rows) == 52
@@ -117,9 +115,7 @@ def test_any_bytes_after_the_header_end_as_rows_or_rejected_rows(content: bytes)
     ids=["label", "text", "split", "slice"],
 )
 def test_missing_column_is_named_together_with_those_there_are(columns: Columns, missing: str) -> None:
-    with pytest.raises(
-        TrainingDataError, match=rf"no column '{missing}'; its columns are: text, label, split"
-    ):
+    with pytest.raises(TrainingDataError, match=rf"no column '{missing}'; its columns are: text, label, split"):
         parse(GOOD, columns)
 
 
@@ -138,9 +134,7 @@ def test_file_that_is_not_there_is_an_error_with_a_way_out(tmp_path: Path) -> No
 
 def test_several_heads_share_a_row_and_a_missing_label_only_leaves_that_head_out() -> None:
     columns = Columns(labels={"intent": "intent", "urgency": "urgency"})
-    found = parse(
-        "text,intent,urgency,split\none,a,high,train\ntwo,b,,train\nthree,,low,test\nfour,,,train\n", columns
-    )
+    found = parse("text,intent,urgency,split\none,a,high,train\ntwo,b,,train\nthree,,low,test\nfour,,,train\n", columns)
     assert [dict(row.labels) for row in found.rows] == [
         {"intent": "a", "urgency": "high"},
         {"intent": "b"},
@@ -157,9 +151,7 @@ def test_valid_rows_tune_beside_test_rows_and_are_the_test_without_them() -> Non
 
 
 def rows_without_split(per_label: int = 20) -> list[Row]:
-    return [
-        Row(f"text {label} {number}", {"intent": label}) for label in "abc" for number in range(per_label)
-    ]
+    return [Row(f"text {label} {number}", {"intent": label}) for label in "abc" for number in range(per_label)]
 
 
 def test_rows_without_split_are_split_80_to_20_by_label_and_seed() -> None:

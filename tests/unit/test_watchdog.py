@@ -152,7 +152,7 @@ def test_whatever_moves_at_least_once_in_the_limit_is_never_stopped(steps: list[
 
 
 def test_a_partition_whose_next_record_is_gone_stops_at_once() -> None:
-    state = RoleState("worker", {T0: Position(5, None, False)}, 0, 0, cut={T0})
+    state = RoleState("worker", {T0: Position(5, None, False)}, 0, 0, truncated={T0})
     with pytest.raises(LogChanged, match=r"texts\[0\].* position 5 .*--reset-position"):
         RoleWatch(60).check(0, state, log())
 

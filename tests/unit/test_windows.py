@@ -63,6 +63,5 @@ def test_counts_are_those_of_the_entries(steps: list[tuple[str, float]], size: i
         window.add(WindowEntry(number, label, at))
         assert sum(window.counts.values()) == len(window.entries) <= size
         assert all(
-            count == sum(entry.label == name for entry in window.entries)
-            for name, count in window.counts.items()
+            count == sum(entry.label == name for entry in window.entries) for name, count in window.counts.items()
         )

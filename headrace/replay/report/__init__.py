@@ -1,4 +1,5 @@
-"""A replay as one page: no network, no script, readable on a phone and in the dark. Stored texts are hostile: all is escaped."""
+"""A replay as one page: no network, no script, readable on a phone and in the dark. Stored texts are hostile: all is
+escaped."""
 
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ def _per_label(report: dict[str, Any], head: str) -> list[dict[str, Any]]:
     if compared is None:
         rows = [{"label": label, **each} for label, each in figures.items()]
         return sorted(rows, key=lambda row: (row["f1"], row["label"]))
-    rows = [{"label": label, **each, "f1": figures[label]["f1"]} for label, each in compared["heads"][head]["per_label"].items()]
+    rows = [
+        {"label": label, **each, "f1": figures[label]["f1"]}
+        for label, each in compared["heads"][head]["per_label"].items()
+    ]
     return sorted(rows, key=lambda row: (-abs(row["better"] - row["worse"]), row["label"]))
 
 
@@ -62,8 +66,8 @@ def _count(value: int) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Of every string that enters the page: control characters, which it must not hold, become the replacement character.
-    What a macro made is no longer a plain string, and stays."""
+    """Of every string that enters the page: control characters, which it must not hold, become the replacement
+    character. What a macro made is no longer a plain string, and stays."""
     if type(value) is not str or value.isprintable():
         return value
     return "".join(each if each in "\n\t\u200d" or category(each)[0] != "C" else "\ufffd" for each in value)

@@ -21,7 +21,8 @@ SHORT_SPAN_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class IntervalRow:
-    """Accuracy of one release. left, width, dot: where its interval and its value stand on the axis, in per cent of it."""
+    """Accuracy of one release. left, width, dot: where its interval and its value stand on the axis, in per cent of
+    it."""
 
     name: str
     events: int
@@ -60,7 +61,9 @@ def interval_rows(report: dict[str, Any]) -> Intervals | None:
     for name, metrics in parts:
         low, high = metrics["accuracy_ci95"]
         left, dot, right = on_axis(low), on_axis(metrics["accuracy"]), on_axis(high)
-        rows.append(IntervalRow(name, metrics["labelled"], metrics["accuracy"], low, high, left, round(right - left, 2), dot))
+        rows.append(
+            IntervalRow(name, metrics["labelled"], metrics["accuracy"], low, high, left, round(right - left, 2), dot)
+        )
     return Intervals(start, end, tuple(rows))
 
 
@@ -177,7 +180,9 @@ def decisions_over_time(answers: Answers, releases: Sequence[str], head: str) ->
 
 def _moment(at_ms: int, span_ms: int) -> str:
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(sep=" ", timespec="milliseconds" if span_ms < SHORT_SPAN_MS else "seconds").removesuffix("+00:00")
+    return moment.isoformat(sep=" ", timespec="milliseconds" if span_ms < SHORT_SPAN_MS else "seconds").removesuffix(
+        "+00:00"
+    )
 
 
 def _duration(seconds: float) -> str:

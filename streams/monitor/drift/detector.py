@@ -123,9 +123,7 @@ class DriftMonitor:
             place=reference.place,
             full_share=reference.full_share,
         )
-        self._cusums = {
-            name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)
-        }
+        self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
         self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
         self._copies = _Copies(policy.copies_remembered)
         self._quiet = 0
@@ -191,24 +189,24 @@ class DriftMonitor:
             return None, []
         rows = embedding[None] if embedding is not None and not signal.fast else None
         if signal.fast:
-            exponents = np.zeros((1, len(DETECTORS)))
+            surprisals = np.zeros((1, len(DETECTORS)))
         else:
             distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
-            exponents = self._reference.exponents(distances.astype(np.float64), np.array([-signal.confidence]))
+            surprisals = self._reference.surprisals(distances.astype(np.float64), np.array([-signal.confidence]))
         outside = rows @ self._reference.basis if rows is not None else None
         copies = self._copies.count(signal.text)
         if copies == 1:
-            increments = self._evidence.add(exponents, outside, np.array([signal.fast]))
+            increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
         else:
-            again = self._evidence.repeated(exponents, is_fast=signal.fast, has_embedding=outside is not None)
+            again = self._evidence.repeated(surprisals, is_fast=signal.fast, has_embedding=outside is not None)
             increments = again / copies
-        exponent = exponents[0, BOTH if outside is not None else DETECTORS.index("confidence")]
+        surprisal = surprisals[0, BOTH if outside is not None else DETECTORS.index("confidence")]
         seen = SeenText(
             signal.id,
             signal.event_number,
             signal.text,
             signal.label,
-            float(exponent),
+            float(surprisal),
             copies,
             outside[0].astype(np.float16) if outside is not None else None,
         )
@@ -219,7 +217,8 @@ class DriftMonitor:
             return None
         if signal.embedding.shape != (self._reference.dimensions,):
             raise ValueError(
-                f"embedding of shape {signal.embedding.shape} for a reference of {self._reference.dimensions} dimensions"
+                f"embedding of shape {signal.embedding.shape} for a reference of {self._reference.dimensions} "
+                f"dimensions"
             )
         length = float(np.linalg.norm(signal.embedding))
         if not np.isfinite(length) or length == 0.0:

@@ -24,9 +24,7 @@ _WORD: Final = re.compile(r"[^\W\d_]{2,}(?:'[a-z]+)?")
 _IDEOGRAPHS: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]+")
 _NEW_WORD_SHARE: Final = 0.04  # a word in more of the texts before is not new
 _SURPRISE: Final = 4.0  # chance alone passes it once in about 200 words
-_KNOWN_AGREEMENT: Final = (
-    1.3  # spread of known texts along a direction found in hindsight, in standard deviations
-)
+_KNOWN_AGREEMENT: Final = 1.3  # spread of known texts along a direction found in hindsight, in standard deviations
 _NEW_AGREEMENT: Final = (3.0, 1.5)  # mean and spread of new texts along their common direction
 
 
@@ -39,7 +37,7 @@ class SeenText:
     event_number: int
     text: str | None
     label: str
-    exponent: float
+    surprisal: float
     copies: int
     outside: NDArray[np.float16] | None
 
@@ -129,9 +127,7 @@ def _posterior(share: float, log_odds: Doubles) -> Doubles:
     return posterior
 
 
-def new_words(
-    inside: Iterable[str | None], outside: Iterable[str | None], limit: int = _WORDS
-) -> tuple[str, ...]:
+def new_words(inside: Iterable[str | None], outside: Iterable[str | None], limit: int = _WORDS) -> tuple[str, ...]:
     """Words that stand in more of the texts `inside` than those `outside` let expect, the surest first.
 
     A word counts once per text; a word of one text only is none. Scripts without spaces give pairs of
@@ -145,9 +141,7 @@ def new_words(
     scores = {
         word: _surprise(count, len(texts), rest[word], len(others))
         for word, count in counts.items()
-        if count >= 2
-        and rest[word] <= _NEW_WORD_SHARE * len(others)
-        and count * len(others) > rest[word] * len(texts)
+        if count >= 2 and rest[word] <= _NEW_WORD_SHARE * len(others) and count * len(others) > rest[word] * len(texts)
     }
     found = sorted(
         (word for word, score in scores.items() if score > _SURPRISE), key=lambda word: (-scores[word], word)
@@ -171,23 +165,19 @@ def _surprise(count: int, texts: int, other_count: int, others: int) -> float:
         return float(xlogy(hits, share) + xlogy(trials - hits, 1.0 - share))
 
     together = (count + other_count) / (texts + others)
-    apart = likelihood(count, texts, count / texts) + likelihood(
-        other_count, others, other_count / max(others, 1)
-    )
+    apart = likelihood(count, texts, count / texts) + likelihood(other_count, others, other_count / max(others, 1))
     return apart - likelihood(count, texts, together) - likelihood(other_count, others, together)
 
 
-def _log_odds_of_new(
-    before: Sequence[SeenText], after: Sequence[SeenText], spread: float
-) -> tuple[Doubles, Doubles]:
+def _log_odds_of_new(before: Sequence[SeenText], after: Sequence[SeenText], spread: float) -> tuple[Doubles, Doubles]:
     """Log-likelihood ratio, new against known, of each text: by its tail, and by how it points where unusual
     texts `after` the onset point (a text is not counted for its own direction)."""
-    tails = [0.5 * np.array([seen.exponent for seen in texts]) + np.log(0.5) for texts in (before, after)]
+    tails = [0.5 * np.array([seen.surprisal for seen in texts]) + np.log(0.5) for texts in (before, after)]
     rows = [row for row, seen in enumerate(after) if seen.outside is not None and seen.copies == 1]
     if len(rows) < 5:
         return tails[0], tails[1]
     vectors = _vectors(after[row] for row in rows)
-    weights = unusual_share(np.array([after[row].exponent for row in rows]))[:, None]
+    weights = unusual_share(np.array([after[row].surprisal for row in rows]))[:, None]
     direction = (weights * vectors).sum(axis=0)
     tails[1][rows] += _agreement_odds(vectors, direction - weights * vectors, spread)
     known = [row for row, seen in enumerate(before) if seen.outside is not None]
@@ -223,7 +213,8 @@ def _summary(
     words: tuple[str, ...],
 ) -> str:
     sentences = [
-        f"Since about event {onset} (noticed at {detected}) some {shares[1]:.0%} of the texts are about something the model "
+        f"Since about event {onset} (noticed at {detected}) some {shares[1]:.0%} of the texts are about something "
+        f"the model "
         f"never learnt; before it was {shares[0]:.0%}."
     ]
     named = [f"{label} ({share:.0%})" for label, share in labels]

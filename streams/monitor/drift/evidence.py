@@ -90,18 +90,14 @@ class Reference:
             self.full_share = (np.count_nonzero(~fast) + 1.0) / (len(fast) + 1.0)
         self._distances, self._doubts = np.sort(distances), np.sort(-confidence)
         self.pairs = np.stack([distances[:pairs], -confidence[:pairs]], axis=1).astype(np.float64)
-        sums = self._exponents(self.pairs[:, 0], self._distances) + self._exponents(
-            self.pairs[:, 1], self._doubts
-        )
+        sums = self._exponents(self.pairs[:, 0], self._distances) + self._exponents(self.pairs[:, 1], self._doubts)
         self._sums = np.sort(sums)
         self.basis, self.residuals, self.spread = _outside_span(centroids, embeddings)
         # Any mix of all texts has mean zero here; a selection of them has a mean of its own.
         self.place = np.zeros(self.basis.shape[1], np.float32)
         if fast is not None and len(self.residuals):
             self.place = self.residuals.mean(axis=0)
-        self.sample_distances = (
-            self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
-        )
+        self.sample_distances = self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, fast_path: bool = True) -> Self:
@@ -119,12 +115,12 @@ class Reference:
         if fast_path and "reference_fast" in arrays:
             fast, sample = _checked(arrays, "reference_fast", 1) != 0, "reference_full_embeddings"
             if not len(fast) == len(distances) == len(confidence):
-                raise ModelError(f"the release's reference_fast is for {len(fast)} texts, its distances for {len(distances)}")
+                raise ModelError(
+                    f"the release's reference_fast is for {len(fast)} texts, its distances for {len(distances)}"
+                )
         embeddings = _checked(arrays, sample, 2) if np.size(arrays.get(sample, ())) else None
         if embeddings is not None and embeddings.shape[1] != centroids.shape[1]:
-            raise ModelError(
-                f"{sample} of {embeddings.shape[1]} dimensions for centroids of {centroids.shape[1]}"
-            )
+            raise ModelError(f"{sample} of {embeddings.shape[1]} dimensions for centroids of {centroids.shape[1]}")
         return cls(centroids, distances, confidence, embeddings, fast)
 
     def distances(self, embeddings: Floats) -> Floats:
@@ -132,19 +128,19 @@ class Reference:
         nearest: Floats = 1.0 - (embeddings @ self._directions).max(axis=1)
         return nearest
 
-    def exponents(self, distances: Doubles, doubts: Doubles) -> Doubles:
+    def surprisals(self, distances: Doubles, uncertainty: Doubles) -> Doubles:
         """Minus the logarithm of each detector's tail probability, (texts, 3), of texts that the encoder saw:
         exponential with mean 1 on the reference; beside a fast path, the part of that above minus the logarithm of
         `full_share`. A text that the fast path decided has 0."""
-        far, unsure = self._exponents(distances, self._distances), self._exponents(doubts, self._doubts)
+        far, unsure = self._exponents(distances, self._distances), self._exponents(uncertainty, self._doubts)
         return np.stack([far, unsure, self._exponents(far + unsure, self._sums)], axis=1)
 
     @staticmethod
     def _exponents(values: Doubles, ordered: NDArray[Any]) -> Doubles:
         """The reference text itself counts, so that no probability is zero."""
         above = len(ordered) - np.searchsorted(ordered, values, side="left")
-        exponents: Doubles = -np.log((above + 1.0) / (len(ordered) + 1.0))
-        return exponents
+        surprisals: Doubles = -np.log((above + 1.0) / (len(ordered) + 1.0))
+        return surprisals
 
 
 class Evidence:
@@ -180,33 +176,33 @@ class Evidence:
         self._placed = np.zeros(runs)
         self._texts = np.zeros(runs)
 
-    def add(self, exponents: Doubles, outside: Floats | None, fast: NDArray[np.bool_] | None = None) -> Doubles:
+    def add(self, surprisals: Doubles, outside: Floats | None, fast: NDArray[np.bool_] | None = None) -> Doubles:
         """One new text per stream: its increment for each detector, (runs, 3).
 
         exponents: (runs, 3). outside: (runs, dimensions), or None where no embedding is known; then only the
         confidence counts. fast: (runs,), whether the fast path decided the text: its exponents are 0, and its row of
         `outside` says nothing.
         """
-        full = np.ones(len(exponents), dtype=bool) if fast is None else ~fast
-        corrected = self._corrected(exponents)
+        full = np.ones(len(surprisals), dtype=bool) if fast is None else ~fast
+        corrected = self._corrected(surprisals)
         increments = tail_evidence(corrected)
         if outside is None:
             increments[full, EMBEDDINGS] = increments[full, BOTH] = 0.0
         elif outside.shape[1]:
             agreement = self._agreement(outside - self._offset, unusual_share(corrected[:, EMBEDDINGS]), full)
             increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
-        self._settle(exponents, outside, full)
+        self._settle(surprisals, outside, full)
         return increments
 
-    def repeated(self, exponents: Doubles, *, is_fast: bool, has_embedding: bool) -> Doubles:
+    def repeated(self, surprisals: Doubles, *, is_fast: bool, has_embedding: bool) -> Doubles:
         """The increment of a text seen before: its tails only, and nothing is learnt from it."""
-        increments = tail_evidence(self._corrected(exponents))
+        increments = tail_evidence(self._corrected(surprisals))
         if not has_embedding and not is_fast:
             increments[:, [EMBEDDINGS, BOTH]] = 0.0
         return increments
 
-    def _corrected(self, exponents: Doubles) -> Doubles:
-        corrected: Doubles = exponents / np.interp(self._means, self._means_of_scales, self._scales)
+    def _corrected(self, surprisals: Doubles) -> Doubles:
+        corrected: Doubles = surprisals / np.interp(self._means, self._means_of_scales, self._scales)
         return corrected
 
     def _agreement(self, centred: Floats, weights: Doubles, full: NDArray[np.bool_]) -> Doubles:
@@ -224,7 +220,7 @@ class Evidence:
         self._direction += (full * weights).astype(np.float32)[:, None] * centred
         return agreement
 
-    def _settle(self, exponents: Doubles, outside: Floats | None, full: NDArray[np.bool_]) -> None:
+    def _settle(self, surprisals: Doubles, outside: Floats | None, full: NDArray[np.bool_]) -> None:
         """Move the location a little towards the text of `lag_events` ago, while the stream is young."""
         if len(self._waiting) > self._policy.lag_events:
             before, vectors, placed = self._waiting.popleft()
@@ -241,29 +237,29 @@ class Evidence:
             self._settled[CONFIDENCE] < self._policy.settle_events
             or self._settled[EMBEDDINGS] < self._policy.settle_events
         ):
-            self._waiting.append((exponents, outside, full))
+            self._waiting.append((surprisals, outside, full))
 
 
-def tail_evidence(exponents: Doubles) -> Doubles:
+def tail_evidence(surprisals: Doubles) -> Doubles:
     """Log of the likelihood ratio of a share of unusual texts against none; the ratio averages 1 on the
     reference."""
-    return np.log(1.0 - _SHARE + _SHARE * _POWER * np.exp((1.0 - _POWER) * exponents))
+    return np.log(1.0 - _SHARE + _SHARE * _POWER * np.exp((1.0 - _POWER) * surprisals))
 
 
 def mean_exponent(scale: float | Doubles, full_share: float) -> Doubles:
     """Mean of exponents on a stream whose texts lie `scale` times as far out, at or above 1, as the reference's do.
 
-    The order of all texts gives exponents that are exponential with mean `scale`; of those at or below minus the logarithm
-    of `full_share` nothing is known (the fast path decided them), and they are counted as 0.
+    The order of all texts gives exponents that are exponential with mean `scale`; of those at or below minus the
+    logarithm of `full_share` nothing is known (the fast path decided them), and they are counted as 0.
     """
     hidden = -np.log(full_share)
     mean: Doubles = np.exp(-hidden / scale) * (hidden + scale)
     return mean
 
 
-def unusual_share(exponents: Doubles) -> Doubles:
+def unusual_share(surprisals: Doubles) -> Doubles:
     """Probability that a text is one of the unusual ones, were the alternative true."""
-    unusual = _SHARE * _POWER * np.exp((1.0 - _POWER) * exponents)
+    unusual = _SHARE * _POWER * np.exp((1.0 - _POWER) * surprisals)
     share: Doubles = unusual / (1.0 - _SHARE + unusual)
     return share
 

@@ -26,9 +26,9 @@ class SimulationPolicy:
     """runs: streams side by side. events: of each. dimensions: kept of the parts outside the span, the
     strongest.
 
-    A live stream is not the training texts; so each simulated one is moved. scale_range: its exponents are
-    multiplied by a factor from it (with a fast path, more of its texts get past that). offset: length of a step in a random direction outside the span (a text's
-    own part is about 1 long).
+    A live stream is not the training texts; so each simulated one is moved. scale_range: its exponents are multiplied
+    by a factor from it (with a fast path, more of its texts get past that). offset: length of a step in a random
+    direction outside the span (a text's own part is about 1 long).
     """
 
     runs: int = 384
@@ -70,20 +70,20 @@ def simulate_thresholds(
     steps *= policy.offset / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-12)
     sums = np.zeros((policy.runs, len(DETECTORS)))
     highest = np.zeros_like(sums)
-    climbs: list[list[Doubles]] = [[] for _ in DETECTORS]
+    excursions: list[list[Doubles]] = [[] for _ in DETECTORS]
     for rows in order.T:
-        exponents = hidden + factors * (texts.draw_exponents(rows, random) - hidden)
+        surprisals = hidden + factors * (texts.draw_exponents(rows, random) - hidden)
         fast = None
         if full_shares is not None:
             fast = random.random(policy.runs) >= full_shares
-            exponents[fast] = 0.0
-        sums = np.maximum(sums + streams.add(exponents, texts.outside[rows] + steps, fast), 0.0)
+            surprisals[fast] = 0.0
+        sums = np.maximum(sums + streams.add(surprisals, texts.outside[rows] + steps, fast), 0.0)
         ended = (sums == 0.0) & (highest > 0.0)
         for detector in range(len(DETECTORS)):
-            climbs[detector].append(highest[ended[:, detector], detector])
+            excursions[detector].append(highest[ended[:, detector], detector])
         highest = np.where(sums == 0.0, 0.0, np.maximum(highest, sums))
     events = policy.runs * policy.events
-    heights = [np.concatenate([*found, highest[:, detector]]) for detector, found in enumerate(climbs)]
+    heights = [np.concatenate([*found, highest[:, detector]]) for detector, found in enumerate(excursions)]
     return np.array([threshold_from_climbs(found, events, expected_run_events) for found in heights])
 
 
@@ -97,7 +97,7 @@ def _full_shares(reference: Reference, factors: Doubles, random: np.random.Gener
     return moved
 
 
-def threshold_from_climbs(climbs: Doubles, events: int, expected_run_events: float) -> float:
+def threshold_from_climbs(excursions: Doubles, events: int, expected_run_events: float) -> float:
     """The height that climbs reach once in `expected_run_events`, from those seen in `events`.
 
     The slope is taken one standard error flatter than it was seen: better a little late than a false alarm.
@@ -105,7 +105,7 @@ def threshold_from_climbs(climbs: Doubles, events: int, expected_run_events: flo
     whose ratio averages at most 1, the logarithm of the run; and in no case less than half of it.
     """
     bound = float(np.log(expected_run_events))
-    ordered = np.sort(climbs[climbs > 0.0])[::-1]
+    ordered = np.sort(excursions[excursions > 0.0])[::-1]
     count = min(_CLIMBS, len(ordered) // 2)
     if count < 10:
         return bound
@@ -127,7 +127,7 @@ class _Texts:
 
     outside: Floats
     ranks: NDArray[np.int64]
-    exponents: Doubles
+    surprisals: Doubles
     spread: float
     place: Floats
 
@@ -136,21 +136,21 @@ class _Texts:
         """Without a sample of embeddings, each reference text stands for itself."""
         pairs = reference.pairs[np.isfinite(reference.pairs[:, 0])]
         pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-        exponents = reference.exponents(pairs[:, 0], pairs[:, 1])
+        surprisals = reference.surprisals(pairs[:, 0], pairs[:, 1])
         if not len(reference.residuals):
             nothing = np.zeros((len(pairs), 0), np.float32)
-            return cls(nothing, np.arange(len(pairs)), exponents, 1.0, nothing.sum(axis=0))
+            return cls(nothing, np.arange(len(pairs)), surprisals, 1.0, nothing.sum(axis=0))
         outside = np.ascontiguousarray(reference.residuals[:, : policy.dimensions])
         ranks = np.argsort(np.argsort(reference.sample_distances, kind="stable"), kind="stable")
         variances = np.linalg.eigvalsh(outside.T.astype(np.float64) @ outside / len(outside))
         spread = float(np.sum(variances**2) / max(np.sum(variances), 1e-12))
         place = reference.place[: policy.dimensions]
-        return cls(outside, ranks, exponents, max(spread, 1e-12), place)
+        return cls(outside, ranks, surprisals, max(spread, 1e-12), place)
 
     def draw_exponents(self, rows: NDArray[np.int64], random: np.random.Generator) -> Doubles:
         """Exponents for these texts, (rows, 3)."""
-        places = (self.ranks[rows] + random.random(len(rows))) * (len(self.exponents) / len(self.ranks))
-        drawn: Doubles = self.exponents[places.astype(np.int64)]
+        places = (self.ranks[rows] + random.random(len(rows))) * (len(self.surprisals) / len(self.ranks))
+        drawn: Doubles = self.surprisals[places.astype(np.int64)]
         return drawn
 
 

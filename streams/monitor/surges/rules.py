@@ -53,9 +53,7 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
             "share_before": episode.share_before,
             "share_after": episode.share_after,
         },
-        evidence=[
-            {"id": example.id, "label": example.label, "text": example.text} for example in episode.examples
-        ],
+        evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],
         at=at,
     )
 
@@ -74,7 +72,7 @@ def resolved_episode(app: str, version: str, reason: str, at: str) -> Alert:
 
 
 @dataclass(slots=True)
-class _Told:
+class _FiringSurge:
     """A surge that was told. group: where it fired. hits: event numbers that belong to it. members: groups
     that joined."""
 
@@ -101,7 +99,7 @@ class AlertRules:
     def __init__(self, surges: Sequence[Surge]) -> None:
         """surges: as they stand in the application's file."""
         self._rules = [_Rule(surge, GroupedWindows(surge.window)) for surge in surges]
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, _FiringSurge] = {}
         self._events = 0
 
     @property
@@ -144,7 +142,7 @@ class AlertRules:
             if len(hits & told.hits) > _SAME_CAUSE * len(hits):
                 told.members.add(_key(surge, group))
                 return None
-        self._told[name] = _Told(group, surge.by or ALL, hits, {_key(surge, group)})
+        self._told[name] = _FiringSurge(group, surge.by or ALL, hits, {_key(surge, group)})
         return _surge_alert(app, surge, group, window, usual, name, "firing", at)
 
     def _is_surge(self, rule: _Rule, group: str, window: LabelWindow, usual: float) -> bool:
@@ -155,14 +153,14 @@ class AlertRules:
             return False
         return bool(bdtrc(window.counts[rule.surge.label] - 1, len(window.entries), usual) < _CHANCE)
 
-    def _extend(self, told: _Told, entry: WindowEntry, surge: Surge) -> None:
+    def _extend(self, told: _FiringSurge, entry: WindowEntry, surge: Surge) -> None:
         if entry.label == surge.label:
             told.hits.add(entry.number)
             if len(told.hits) > 10_000:
                 told.hits = set(sorted(told.hits)[-5_000:])
 
     def _calm(
-        self, app: str, rule: _Rule, group: str, window: LabelWindow, told: _Told, at: str
+        self, app: str, rule: _Rule, group: str, window: LabelWindow, told: _FiringSurge, at: str
     ) -> Alert | None:
         """Leave the surge when this group is calm; the last member to leave resolves it."""
         surge = rule.surge
@@ -191,9 +189,7 @@ def _surge_alert(
     at: str,
 ) -> Alert:
     share, where = window.share(surge.label), "" if surge.by is None else f" in {group}"
-    fires = (
-        f"{share:.0%} of the last {len(window.entries)} texts{where} are {surge.label}; usual is {usual:.0%}"
-    )
+    fires = f"{share:.0%} of the last {len(window.entries)} texts{where} are {surge.label}; usual is {usual:.0%}"
     calm = f"{surge.label} {surge.head}{where} is back to {share:.0%}"
     hits = [entry.id for entry in window.entries if entry.label == surge.label]
     return Alert(

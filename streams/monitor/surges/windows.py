@@ -39,10 +39,7 @@ class LabelWindow:
         self.newest_seconds = max(self.newest_seconds, entry.at_seconds)
         self.entries.append(entry)
         self.counts[entry.label] += 1
-        while (
-            len(self.entries) > self.size
-            or self.entries[0].at_seconds < self.newest_seconds - self.max_age_seconds
-        ):
+        while len(self.entries) > self.size or self.entries[0].at_seconds < self.newest_seconds - self.max_age_seconds:
             self._drop_oldest()
 
     @property
