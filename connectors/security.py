@@ -98,23 +98,6 @@ class Security:
         """Keyword arguments of aiokafka's producer and consumer (the same names as kafka-python's)."""
         return self._kafka_arguments()
 
-    def faust_credentials(self) -> Any:
-        """Faust's `broker_credentials`: None, SSLCredentials or SASLCredentials."""
-        from faust import SASLCredentials, SSLCredentials
-
-        context = self.ssl_context() if self.uses_tls else None
-        if self.sasl_mechanism:
-            credentials = SASLCredentials(
-                mechanism=self.sasl_mechanism,
-                username=self.sasl_user,
-                password=_read_secret("sasl_password_file", self.sasl_password_file),
-                ssl_context=context,
-            )
-            # Without a context Faust still says SASL_SSL unless it is told otherwise.
-            credentials.protocol = _faust_protocol(self.security_protocol)
-            return credentials
-        return SSLCredentials(context) if context else None
-
     def elasticsearch(self, url: str) -> dict[str, Any]:
         """Keyword arguments of `Elasticsearch(url, ...)`."""
         arguments: dict[str, Any] = {}
@@ -151,12 +134,6 @@ class Security:
             arguments["sasl_plain_username"] = self.sasl_user
             arguments["sasl_plain_password"] = _read_secret("sasl_password_file", self.sasl_password_file)
         return arguments
-
-
-def _faust_protocol(name: str) -> Any:
-    from faust.types.auth import AuthProtocol
-
-    return AuthProtocol[name]
 
 
 def _read_secret(setting: str, file: Path | None) -> Secret:

@@ -114,6 +114,7 @@ class Wiring:
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""
         from streams.faust_runtime.app import make_app
+        from streams.faust_runtime.credentials import faust_credentials
         from streams.faust_runtime.embedded_transport import use_short_fetch_wait
         from streams.faust_runtime.no_reset_transport import refuse_offset_reset
 
@@ -125,7 +126,7 @@ class Wiring:
             self.broker().faust_url,
             folder=self._folder,
             instance=self.settings.instance,
-            credentials=self.security.faust_credentials(),
+            credentials=faust_credentials(self.security.aiokafka()),
         )
         if self.broker().is_embedded:
             use_short_fetch_wait(app)

@@ -15,6 +15,7 @@ from headrace.settings import load_settings
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Classification
+from streams.faust_runtime.credentials import faust_credentials
 
 
 class Pipeline:
@@ -52,7 +53,7 @@ def run(order: Order) -> None:
     app = faust.App(
         order.group,
         broker=wiring.broker().faust_url,
-        broker_credentials=wiring.security.faust_credentials(),
+        broker_credentials=faust_credentials(wiring.security.aiokafka()),
         store="memory://",
         web_enabled=False,
         topic_allow_declare=False,

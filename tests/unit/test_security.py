@@ -16,6 +16,7 @@ from kafka.net.manager import KafkaConnectionManager
 
 from connectors.errors import AccessDenied
 from connectors.security import Security
+from streams.faust_runtime.credentials import faust_credentials
 
 PASSWORD = "correct horse battery staple"
 
@@ -78,7 +79,7 @@ def test_kafka_python_gets_all_of_it(everything: Security) -> None:
 def test_faust_and_aiokafka_get_all_of_it(tmp_path: Path, mechanism: str, tls: bool) -> None:
     (tmp_path / "sasl").write_text(PASSWORD)
     security = Security(sasl_mechanism=mechanism, sasl_user="headrace", sasl_password_file=tmp_path / "sasl", tls=tls)
-    credentials = security.faust_credentials()
+    credentials = faust_credentials(security.aiokafka())
     assert isinstance(credentials, SASLCredentials)
     reached = dict(credentials_to_aiokafka_auth(credentials))
     assert reached.pop("ssl_context", None) is (credentials.ssl_context if tls else None)
@@ -91,10 +92,10 @@ def test_faust_and_aiokafka_get_all_of_it(tmp_path: Path, mechanism: str, tls: b
 
 
 def test_faust_gets_tls_without_sasl(pem: tuple[Path, Path]) -> None:
-    credentials = Security(tls_ca_file=pem[0]).faust_credentials()
+    credentials = faust_credentials(Security(tls_ca_file=pem[0]).aiokafka())
     assert isinstance(credentials, SSLCredentials)
     assert credentials.context.verify_mode == ssl.CERT_REQUIRED
-    assert Security().faust_credentials() is None
+    assert faust_credentials(Security().aiokafka()) is None
 
 
 def test_aiokafka_takes_the_arguments(everything: Security) -> None:
