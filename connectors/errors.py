@@ -30,7 +30,13 @@ class TopicMismatch(ConnectorError):
 
 
 class RegistryError(ConnectorError):
-    """The model registry cannot be read or written."""
+    """The model registry cannot be read or written, and trying again will not help."""
+
+
+class RegistryUnavailable(RegistryError):
+    """The model registry does not answer now (network, throttling, a server's own trouble)."""
+
+    retriable: ClassVar[bool] = True
 
 
 class EncoderUnavailable(ConnectorError):

@@ -22,7 +22,8 @@ from typing import Any, Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from connectors.errors import RegistryError
+from connectors.errors import RegistryError, RegistryUnavailable
+from connectors.registry_errors import is_transient
 from models.errors import HeadraceError, ReleaseCorrupt
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -201,13 +202,18 @@ class FolderRegistry:
 
     @contextlib.contextmanager
     def _translated(self, verb: str) -> Iterator[None]:
-        """Any exception of fsspec or of a store's client as a RegistryError; those clients share no base class."""
+        """Any exception of fsspec or of a store's client as RegistryUnavailable where it passes by itself, else as
+        RegistryError."""
         try:
             yield
         except (HeadraceError, FileExistsError):
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
+            if is_transient(error):
+                raise RegistryUnavailable(
+                    f"the registry {self._shown} does not answer ({reason}); try again, or check HEADRACE_REGISTRY"
+                ) from error
             raise RegistryError(
                 f"cannot {verb} the registry {self._shown} ({reason}); check HEADRACE_REGISTRY, its rights and "
                 f"free space"
