@@ -21,7 +21,7 @@ from connectors.ports import TopicSpec
 from connectors.registry import FolderRegistry
 from headrace.process import start_offsets
 from headrace.releases.release_log import announce_if_up
-from headrace.wiring import WORKER_GROUP, Wiring
+from headrace.wiring import Wiring, group_name
 from models.errors import ConfigError, ConnectorError
 from streams.application import Application
 from streams.topics import RELEASES_TOPIC, specs
@@ -105,7 +105,7 @@ class Bed:
 
     def pin(self, name: str, topic: str) -> str:
         """Have the worker group of the application `name` begin at the beginning; returns the group."""
-        group = f"{WORKER_GROUP}-{name}"
+        group = group_name("worker", name)
         self.admin.ensure([spec for spec in specs([self.app]) if spec.name == RELEASES_TOPIC])
         start_offsets.pin(self.admin, group, [topic], from_beginning=True)
         return group

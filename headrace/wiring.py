@@ -21,12 +21,13 @@ from connectors.security import Security
 from connectors.sqlite_store import SQLiteStore
 from headrace.settings import Settings
 
-WORKER_GROUP, INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP = (
-    "headrace-worker",
-    "headrace-indexer",
-    "headrace-monitor",
-    "headrace-retrainer",
-)
+MONITOR_GROUP, RETRAINER_GROUP = "headrace-monitor", "headrace-retrainer"
+
+
+def group_name(role: str, app: str) -> str:
+    """The consumer group of a role of one application; roles and applications never share one, as a member drops what
+    is not its own and the position moves on all the same."""
+    return f"headrace-{role}-{app}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from bench.faults.releases import ReleaseShelf
 from bench.faults.traffic import Loader, Positions, TopicFollower, decision_listener
 from bench.faults.waiting import wait_until
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher
-from headrace.wiring import INDEXER_GROUP, WORKER_GROUP
+from headrace.wiring import group_name
 from streams.application import Application, HeadSpec
 from streams.topics import ALERTS_TOPIC
 
@@ -91,7 +91,7 @@ class Scene:
     @property
     def worker_group(self) -> str:
         """The workers' consumer group."""
-        return f"{WORKER_GROUP}-{NAME}"
+        return group_name("worker", NAME)
 
     def add_worker(self, *, static: bool = False) -> HeadraceProcess:
         """Start a worker; returns before it is ready."""
@@ -154,7 +154,7 @@ class Scene:
 
     def indexed(self) -> dict[int, int]:
         """The indexer's positions in the decisions topic."""
-        return self.positions.committed(INDEXER_GROUP, self.app.decisions_topic, PARTITIONS)
+        return self.positions.committed(group_name("indexer", NAME), self.app.decisions_topic, PARTITIONS)
 
     def tell(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the product to its end."""

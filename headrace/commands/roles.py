@@ -32,7 +32,7 @@ Reset = Annotated[
     typer.Option(
         "--reset-position",
         metavar="beginning|end",
-        help="move the worker's position first; nothing may run in its group",
+        help="move the positions of these roles first; nothing may run in their groups",
     ),
 ]
 ALL_ROLES = ("worker", "indexer", "monitor", "retrainer")
@@ -189,16 +189,14 @@ def _prepare(
     from headrace.output import stage_bars
     from headrace.process import start_offsets
     from headrace.process.builder import RoleBuilder
-    from headrace.wiring import WORKER_GROUP
+    from headrace.process.consumer_groups import consumer_groups
 
     builder = RoleBuilder(wiring, apps, from_beginning=from_beginning, metrics=metrics)
     builder.create_topics()
     if reset_position is not None:
         admin = wiring.admin()
-        for app in apps:
-            start_offsets.reset(
-                admin, f"{WORKER_GROUP}-{app.name}", app.source_topics, to_beginning=reset_position == "beginning"
-            )
+        for group in (group for role in roles for group in consumer_groups(role, apps)):
+            start_offsets.reset(admin, group.name, group.topics, to_beginning=reset_position == "beginning")
     with stage_bars() as progress:
         if "worker" in roles:
             builder.add_workers(progress)

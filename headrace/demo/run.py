@@ -20,7 +20,7 @@ from headrace.demo.scenario import ONSET_SHARE, LabelledText, Pools, TextStream,
 from headrace.process.builder import RoleBuilder
 from headrace.process.runtime import Runtime
 from headrace.settings import Settings
-from headrace.wiring import MONITOR_GROUP, WORKER_GROUP, Wiring
+from headrace.wiring import MONITOR_GROUP, Wiring, group_name
 from models.classifier import Classifier
 from streams import topics
 from streams.application import Application
@@ -150,7 +150,7 @@ class Demo:
         return app.model_copy(update={"corpus": _write_corpus(self._home / f"{app.name}.csv", app, pools)})
 
     async def _tell_story(self) -> None:
-        publisher = self.wiring.publisher({app.topic: f"{WORKER_GROUP}-{app.name}" for app in self.apps})
+        publisher = self.wiring.publisher({app.topic: group_name("worker", app.name) for app in self.apps})
         agents = [self._agents(app) for app in self.apps]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)

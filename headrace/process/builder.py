@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
 from headrace.process.broker_probe import BrokerProbe, ClusterProbe
+from headrace.process.consumer_groups import OLD_INDEXER_GROUP, ConsumerGroup, indexer_group, worker_group
 from headrace.process.health import Health
 from headrace.process.recommender import recommend_handler
 from headrace.process.watch import Watch, look_seconds
@@ -20,7 +21,7 @@ from headrace.releases.references import release_reference
 from headrace.releases.release_log import announce
 from headrace.training.first_release import champion_or_first
 from headrace.training.retrain_job import RetrainJob
-from headrace.wiring import INDEXER_GROUP, MONITOR_GROUP, RETRAINER_GROUP, WORKER_GROUP, Wiring
+from headrace.wiring import MONITOR_GROUP, RETRAINER_GROUP, Wiring
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import ConfigError, HeadraceError
@@ -31,7 +32,8 @@ from streams.classify.release_swapper import Swapper, load_release
 from streams.classify.serving import Serving
 from streams.classify.worker import Handler, worker_pipeline
 from streams.engine.dead_letter_limit import DeadLetterLimit
-from streams.engine.delivery import Outcome
+from streams.engine.delivery import Acknowledge, Outcome
+from streams.engine.pipeline import BatchPipeline
 from streams.faust_runtime.producer import Producer
 from streams.faust_runtime.role import Role
 from streams.indexer import IndexerCounts, indexer_pipeline
@@ -116,7 +118,7 @@ class RoleBuilder:
         follower = self._start_follower(classifying)
         for app in self._apps:
             if app.kind == "recommend":
-                recommending = recommend_handler(self._wiring, app, epochs[app.topic], f"{WORKER_GROUP}-{app.name}")
+                recommending = recommend_handler(self._wiring, app, epochs[app.topic], worker_group(app).name)
                 self.built.recommenders[app.name] = recommending
                 handler: Handler = recommending
             else:
@@ -125,7 +127,7 @@ class RoleBuilder:
             self._add_worker(app, handler)
 
     def add_indexer(self) -> None:
-        """One indexer for all applications' decisions."""
+        """An indexer per application, all of them with the same store."""
         store = self._wiring.store()
         store.prepare({app.name: app.head_names for app in self._apps})
         self.built.stores.append(store)
@@ -133,14 +135,11 @@ class RoleBuilder:
             kept_from = datetime.now(UTC) - timedelta(days=self._wiring.settings.retention_days)
             dropped = store.delete_before(kept_from.strftime("%Y-%m"))
             log.info("retention: %d dropped of before %s", dropped, kept_from.strftime("%Y-%m"))
-        read = [app.decisions_topic for app in self._apps]
-        # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
-        start_offsets.pin(self._admin, INDEXER_GROUP, read, from_beginning=True)
-        app = self._wiring.faust_app(INDEXER_GROUP)
-        send = Producer(app).send_all
-        counts = self.built.indexed
-        self._metrics.follow_index(counts)
-        self.built.roles.append(Role(app, read, lambda ack: indexer_pipeline(store, send, ack, counts, self._metrics)))
+        self._metrics.follow_index(self.built.indexed)
+        for app in self._apps:
+            group = indexer_group(app)
+            start_offsets.take_over(self._admin, OLD_INDEXER_GROUP, group.name, group.topics)
+            self._add_indexer(group, store)
 
     def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
         """One monitor for all applications' signals and for feedback."""
@@ -248,9 +247,9 @@ class RoleBuilder:
         publisher.close()
 
     def _add_worker(self, app: Application, handler: Handler) -> None:
-        group = f"{WORKER_GROUP}-{app.name}"
-        start_offsets.pin(self._admin, group, app.source_topics, from_beginning=self._from_beginning)
-        faust_app = self._wiring.faust_app(group)
+        group = worker_group(app)
+        start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
+        faust_app = self._wiring.faust_app(group.name)
         send = Producer(faust_app).send_all
         limit = DeadLetterLimit(app.max_dead_letter_share)
 
@@ -267,3 +266,14 @@ class RoleBuilder:
                 urgent_topics=app.priority_topics,
             )
         )
+
+    def _add_indexer(self, group: ConsumerGroup, store: DecisionStore) -> None:
+        # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
+        start_offsets.pin(self._admin, group.name, group.topics, from_beginning=True)
+        faust_app = self._wiring.faust_app(group.name)
+        send, counts = Producer(faust_app).send_all, self.built.indexed
+
+        def pipeline(acknowledge: Acknowledge) -> BatchPipeline:
+            return indexer_pipeline(store, send, acknowledge, counts, self._metrics)
+
+        self.built.roles.append(Role(faust_app, group.topics, pipeline))

@@ -45,6 +45,16 @@ def pin(admin: KafkaAdmin, group: str, topics: Sequence[str], *, from_beginning:
             log.info("%s reads %s from %s", group, topic, where)
 
 
+def take_over(admin: KafkaAdmin, old_group: str, group: str, topics: Sequence[str]) -> None:
+    """Give a group that never was the positions of the one that did its work before; what stands already stays."""
+    for topic in topics:
+        if admin.committed(group, topic):
+            continue
+        if positions := admin.committed(old_group, topic):
+            admin.commit(group, topic, positions)
+            log.info("%s goes on in %s where %s stands: %s", group, topic, old_group, positions)
+
+
 def reset(admin: KafkaAdmin, group: str, topics: Sequence[str], *, to_beginning: bool) -> None:
     """Move a group that has no running member to the beginning or the end of its topics."""
     for topic in topics:

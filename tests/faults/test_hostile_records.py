@@ -22,7 +22,7 @@ from bench.faults.waiting import wait_until
 from connectors.deadletters import read_origin
 from connectors.kafka.client import KafkaAdmin
 from connectors.ports import TopicSpec
-from headrace.wiring import WORKER_GROUP
+from headrace.wiring import group_name
 from streams.application import Application
 from streams.topics import DEAD_LETTERS_TOPIC
 
@@ -146,7 +146,7 @@ def check(run: HostileRun, count: int, seed: int) -> None:
 
         def done() -> bool:
             assert run.worker.is_alive, f"it left with code {run.worker.code}: {run.worker.tail()}"
-            committed = positions.committed(f"{WORKER_GROUP}-{run.name}", run.topic, PARTITIONS)
+            committed = positions.committed(group_name("worker", run.name), run.topic, PARTITIONS)
             return all(committed.get(p, 0) >= end for p, end in ends.items())
 
         wait_until(

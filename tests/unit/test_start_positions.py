@@ -1,7 +1,9 @@
 import pytest
 
-from headrace.process.start_offsets import pin, positions_to_pin
+from headrace.process.consumer_groups import consumer_groups
+from headrace.process.start_offsets import pin, positions_to_pin, take_over
 from models.errors import ConfigError
+from streams.application import Application, HeadSpec
 
 BOUNDS = {0: (5, 90), 1: (0, 10)}
 
@@ -41,3 +43,42 @@ def test_a_committed_position_outside_the_log_stops_with_a_choice(offset: int) -
     with pytest.raises(ConfigError, match="--reset-position"):
         pin(admin, "group", ["texts"], from_beginning=False)  # type: ignore[arg-type]
     assert admin.commits == []
+
+
+APPS = [
+    Application(name=name, topic=f"{name}.texts", heads=(HeadSpec(name="intent", column="intent"),))
+    for name in ("one", "two")
+]
+
+
+@pytest.mark.parametrize("role", ["worker", "indexer"])
+def test_each_application_has_a_group_of_its_own_in_each_role(role: str) -> None:
+    """Applications in one group dropped each other's records: a member acknowledges what is not its own."""
+    groups = consumer_groups(role, APPS)
+    assert [group.name for group in groups] == [f"headrace-{role}-one", f"headrace-{role}-two"]
+    assert not set(groups[0].topics) & set(groups[1].topics)
+
+
+class Groups:
+    """An admin that knows positions by group."""
+
+    def __init__(self, **committed: dict[int, int]) -> None:
+        self.positions = committed
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        return self.positions.get(group, {})
+
+    def commit(self, group: str, topic: str, offsets: dict[int, int]) -> None:
+        self.positions[group] = dict(offsets)
+
+
+def test_a_group_that_never_was_goes_on_where_the_old_shared_one_stands() -> None:
+    admin = Groups(old={0: 7, 1: 9})
+    take_over(admin, "old", "new", ["texts"])  # type: ignore[arg-type]
+    assert admin.positions["new"] == {0: 7, 1: 9}
+
+
+def test_a_group_with_positions_of_its_own_takes_none_over() -> None:
+    admin = Groups(old={0: 7}, new={0: 12})
+    take_over(admin, "old", "new", ["texts"])  # type: ignore[arg-type]
+    assert admin.positions["new"] == {0: 12}

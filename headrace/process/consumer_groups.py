@@ -1,0 +1,45 @@
+"""Which consumer group each role reads with, and whose positions that group keeps: the builder joins these, and
+`--reset-position` and `headrace doctor` look after the very same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.wiring import MONITOR_GROUP, RETRAINER_GROUP, group_name
+from models.errors import ConfigError
+from streams import topics
+from streams.application import Application
+
+OLD_INDEXER_GROUP = "headrace-indexer"  # of all applications together, until each had its own
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerGroup:
+    """A consumer group. topics: those in which it has positions."""
+
+    name: str
+    topics: tuple[str, ...]
+
+
+def worker_group(app: Application) -> ConsumerGroup:
+    """The group that shares an application's events among its workers."""
+    return ConsumerGroup(group_name("worker", app.name), tuple(app.source_topics))
+
+
+def indexer_group(app: Application) -> ConsumerGroup:
+    """The group that shares an application's decisions among its indexers."""
+    return ConsumerGroup(group_name("indexer", app.name), (app.decisions_topic,))
+
+
+def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGroup]:
+    """The groups that a process with this role and these applications joins. Raises ConfigError for no role."""
+    match role:
+        case "worker":
+            return [worker_group(app) for app in apps]
+        case "indexer":
+            return [indexer_group(app) for app in apps]
+        case "monitor":
+            signals = [app.signals_topic for app in apps]
+            return [ConsumerGroup(MONITOR_GROUP, (*signals, topics.FEEDBACK_TOPIC))]
+        case "retrainer":
+            return [ConsumerGroup(RETRAINER_GROUP, (topics.RETRAIN_REQUESTS_TOPIC,))]
+    raise ConfigError(f"no role is called {role!r}")
