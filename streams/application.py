@@ -16,75 +16,103 @@ Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 Pointer = Annotated[str, StringConstraints(pattern=r"^(/.*)?$")]
 
 
-class Source(BaseModel):
-    """Where text, key and time stand in a record. format "text": the whole value is the text."""
+SHAPE = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Source(BaseModel):
+    """Where text, key and time stand in a record of the topic."""
+
+    model_config = SHAPE
 
     format: Literal["json", "text"] = "json"
+    """`json`: a record is JSON and the pointers below say where things stand; `text`: the whole value is the text."""
     text: Pointer = "/text"
+    """JSON pointer to the text; `""`: the record itself is a JSON string."""
     key: Pointer | None = None
+    """JSON pointer to what a decision belongs to (a conversation, a customer); without it the record's own key."""
     at: Pointer | None = "/at"
+    """JSON pointer to the time of the event: RFC 3339, or seconds or milliseconds since 1970; else the record's own."""
     symbols: Pointer | None = None
+    """JSON pointer to a list (or a text of words) that surges can be grouped by, such as the symbols of a news item."""
     user: Pointer = "/user_id"
+    """`recommend` only: JSON pointer to the user of an event."""
     item: Pointer = "/item_id"
+    """`recommend` only: JSON pointer to the item that the event is about."""
     action: Pointer = "/action"
+    """`recommend` only: JSON pointer to what the user did: view, click, cart, purchase, share or comment."""
 
 
 class HeadSpec(BaseModel):
-    """A question asked of each text; `column` is its label column in the corpus."""
+    """A question asked of each text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = SHAPE
 
     name: Name
+    """What the answer is called in decisions, such as `intent`."""
     column: str
+    """The column of its labels in the corpus and in files for training."""
 
 
 class Surge(BaseModel):
-    """An alert when a label takes too large a share: of `head`, `label` at or above `share` of the last `window`
-    texts."""
+    """An alert when a label takes too large a share of the last texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = SHAPE
 
     head: str
+    """The head that gives the label."""
     label: str
+    """The label to watch."""
     share: float = Field(gt=0, le=1)
+    """The share, 0 to 1, of the last `window` texts at which the alert fires."""
     window: int = Field(default=100, ge=10)
-    by: str | None = None  # group by another head's label, or by "symbols"
+    """How many texts are looked at."""
+    by: str | None = None
+    """Count apart for each label of this other head, or for each of the record's `symbols`."""
 
 
 class Application(BaseModel):
-    """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue.
+    """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue."""
 
-    fast_path: whether n-grams may decide where the release says they are sure. cache_texts: answers remembered for
-    texts that come again. deadline_seconds: an event taken later than that after its record's time is decided by the
-    n-grams alone (when_late "fast", and the decision's extra says headrace_late) or becomes a dead letter with the
-    reason "late".
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = SHAPE
 
     name: Name
+    """Names the model, the consumer groups and the topics `decisions.<name>`, `signals.<name>`, `trials.<name>`."""
     kind: Literal["classify", "recommend"] = "classify"
+    """`classify`: labels for texts; `recommend`: a ranked list of items for user events."""
     topic: Topic
+    """The topic to read."""
     partitions: int = Field(default=4, ge=1)
+    """Partitions of the topics that Headrace creates for it."""
     corpus: Path | None = None
+    """A labelled CSV, relative to this file, from which a first model is trained where there is none."""
     catalog: Path | None = None
+    """`recommend` only: a CSV of items, relative to this file."""
     source: Source = Source()
+    """The table `[source]`."""
     heads: tuple[HeadSpec, ...] = ()
+    """The tables `[[heads]]`, the primary head first."""
     queues: dict[str, str] = {}
+    """The table `[queues]`: label of the primary head to the queue that a decision's `action` names."""
     answers: dict[str, str] = {}
+    """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
     surges: tuple[Surge, ...] = ()
+    """The tables `[[surges]]`."""
     human_queue: str = "people"
+    """The queue of texts that are rejected as out of scope, and of labels that `[queues]` does not name."""
     false_alarm_every: int = Field(default=100_000, ge=1_000)
-    priority_topics: tuple[Topic, ...] = ()  # read as well, and decided before what waits from `topic`
+    """How many events of an unchanged stream lie between two false drift alarms, on average (`docs/drift.md`)."""
+    priority_topics: tuple[Topic, ...] = ()
+    """Read as well, and decided before what waits from `topic`."""
     fast_path: Literal["on", "off"] = "on"
+    """Whether n-grams alone may decide where the release says they are sure (`docs/fast_path.md`)."""
     cache_texts: int = Field(default=10_000, ge=0)
+    """Answers remembered for texts that come again; 0 switches it off."""
     deadline_seconds: float | None = Field(default=None, gt=0)
+    """An event that is taken later than that after its record's time is late."""
     when_late: Literal["fast", "deadletter"] = "fast"
-    max_dead_letter_share: float = Field(
-        default=0.5, gt=0, le=1
-    )  # of the last 1,000 events; above it a worker stops; 1: never
+    """A late event is decided by the n-grams alone and marked, or becomes a dead letter with the reason `late`."""
+    max_dead_letter_share: float = Field(default=0.5, gt=0, le=1)
+    """Of the last 1,000 events; above it a worker stops; 1: never."""
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> "Application":

@@ -16,7 +16,7 @@ from models.errors import MessageError
 class Wire(BaseModel):
     """Base of our own records: unknown fields are kept, so that newer writers do not break older readers."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     def encode(self) -> bytes:
         """As it stands in the topic."""
@@ -26,14 +26,79 @@ class Wire(BaseModel):
 W = TypeVar("W", bound=Wire)
 
 
+class HeadAnswer(Wire):
+    """What one head says in a decision."""
+
+    label: str
+    """The most probable label."""
+    probability: float = Field(ge=0, le=1)
+    """Its calibrated probability."""
+    oos_score: float | None = None
+    """Primary head only: how far the text is from what the model knows; higher is farther."""
+    rejected: bool | None = None
+    """Primary head only: the score passed the release's threshold; the label is a guess and does not act."""
+
+
+class RankedItem(Wire):
+    """One item of a recommendation, best first."""
+
+    item_id: str
+    """The item, as the catalogue names it."""
+    score: float
+    """Its share of the model's attention, 0 to 1; comparable within one list only."""
+
+
+class Decision(Wire):
+    """What was decided for one source event. Written by workers to `decisions.<app>` (and `trials.<app>`), keyed as the
+    source record; the store keeps the first one of an id. Workers write it as plain JSON for speed; this is its
+    schema."""
+
+    id: str
+    """Names the source event: `topic@epoch-partition-offset`; epoch tells a topic from one of that name made again."""
+    app: str
+    """The application that decided."""
+    model: str
+    """The model's name."""
+    version: str
+    """The release that decided."""
+    path: Literal["fast", "full"]
+    """`fast`: n-grams alone were sure; `full`: the encoder was asked."""
+    at: str
+    """The event's own time, RFC 3339, UTC."""
+    decided_at: str
+    """When it was decided, RFC 3339, UTC."""
+    latency_ms: int = Field(ge=0)
+    """From the source record's time to the decision, in milliseconds."""
+    labels: dict[str, HeadAnswer]
+    """Each head's answer by the head's name."""
+    items: list[RankedItem] | None = None
+    """`recommend` only: the ranked list."""
+    action: str
+    """`queue:<name>`, `human` (rejected, and no queues are configured), `recommend`, or `none`."""
+    text: str
+    """The text, cut at 8 kB."""
+    key: str | None
+    """What the event belongs to, as text."""
+    extra: dict[str, Any]
+    """Fields of the source record that are kept, and marks of Headrace's own, whose names start with `headrace_`."""
+    role: Literal["canary", "shadow"] | None = None
+    """In `trials.<app>` only: what the release was on trial as."""
+
+
 class Feedback(Wire):
-    """What a person (or a system that knows) says a decision should have been."""
+    """What a person (or a system that knows) says a decision should have been. Written to `feedback.labels`, keyed
+    `decision_id|head|by`: a later record of the key replaces it, one without a value withdraws it."""
 
     decision_id: str
+    """The decision's `id`."""
     head: str
+    """The head that the label is for."""
     label: str
+    """The right label."""
     by: str
+    """Who says so."""
     at: str
+    """When, RFC 3339."""
 
     @property
     def key(self) -> bytes:
@@ -42,43 +107,66 @@ class Feedback(Wire):
 
 
 class Alert(Wire):
-    """Something a person should know; the same fingerprint resolves what it fired."""
+    """Something a person should know. Written to `alerts`, keyed by its fingerprint: the same fingerprint resolves what
+    it fired."""
 
     fingerprint: str
+    """What the alert is about; one alert is firing of each at a time."""
     rule: str
+    """`drift`, `surge` or `release_refused`."""
     severity: Literal["info", "warning", "critical"]
+    """How much it matters."""
     state: Literal["firing", "resolved"]
+    """Whether it is still so."""
     summary: str
+    """One line for a person."""
     values: dict[str, Any] = {}
+    """The figures behind the summary."""
     evidence: list[Any] = []
+    """Examples: decisions' ids and what stood in them."""
     at: str
+    """When it fired or resolved, RFC 3339."""
 
 
 class RetrainRequest(Wire):
-    """The monitor's wish for a better model."""
+    """The monitor's wish for a better model. Written to `retrain.requests`, keyed by the application."""
 
     id: str
+    """Names the request: a job that is delivered again finds its own work by it."""
     app: str
+    """The application whose model should be trained."""
     reason: str
+    """Why, in words."""
     evidence: dict[str, Any] = {}
+    """`version`: the release that the request is about; labels so far; the drift episode where there is one."""
     at: str
+    """When, RFC 3339."""
 
 
 class Release(Wire):
-    """The whole state of a model: which version serves, which one it took over from, and which ones look on (see
-    streams.classify.serving.Trial). share: of the keys that the canary decides as well. revision grows by one with
-    every change."""
+    """The whole state of a model: which version serves, which one it took over from, and which ones are on trial (see
+    streams.classify.serving.Trial). Written to `model.releases`, keyed by the model."""
 
     model: str
+    """The model's name: its application's."""
     champion: str
+    """The version that decides."""
     previous: str | None = None
+    """The champion before this one, to which a rollback goes back."""
     canary: str | None = None
+    """A version that decides a share of the keys as well, into `trials.<app>`, without acting."""
     share: float | None = Field(default=None, gt=0, le=1)
+    """Of the keys, that the canary decides."""
     shadow: str | None = None
+    """A version that decides every event as well, into `trials.<app>`, without acting."""
     revision: int
+    """Grows by one with every change; for people: the order of records in the topic decides."""
     manifest_sha256: dict[str, str]
+    """What the manifest of each version named here must hash to."""
     by: str
+    """What changed it: start, promote, rollback, try or retrainer."""
     at: str
+    """When, RFC 3339."""
 
 
 def decode(kind: type[W], value: bytes | None) -> W:

@@ -1,0 +1,110 @@
+"""Pages of reference, written from the code: the application's TOML and every record that Headrace writes or reads.
+
+`python -m headrace.tools.references docs/reference` writes them; a test holds the committed pages to the code.
+"""
+
+import json
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from streams.application import Application, HeadSpec, Source, Surge
+from streams.wire.records import Alert, Decision, Feedback, HeadAnswer, RankedItem, Release, RetrainRequest
+
+APPLICATION = (
+    ("The file", Application),
+    ("`[source]`", Source),
+    ("`[[heads]]`", HeadSpec),
+    ("`[[surges]]`", Surge),
+)
+RECORDS = (
+    ("`decisions.<app>`, `trials.<app>`", Decision),
+    ("A decision's `labels`", HeadAnswer),
+    ("A decision's `items`", RankedItem),
+    ("`feedback.labels`", Feedback),
+    ("`alerts`", Alert),
+    ("`retrain.requests`", RetrainRequest),
+    ("`model.releases`", Release),
+)
+SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing", Any: "any"}
+
+
+def pages() -> dict[str, str]:
+    """File name to text of each page."""
+    return {
+        "application.md": _page(
+            "An application's TOML file",
+            "Every field that `headrace train`, `load`, `up` and the other commands understand; others are refused. "
+            "A first file is in the README; the shipped ones stand in `apps/`.",
+            APPLICATION,
+        ),
+        "records.md": _page(
+            "Records",
+            "What Headrace writes to and reads from its topics: JSON in UTF-8. Unknown fields are kept by readers.",
+            RECORDS,
+        ),
+    }
+
+
+def _page(title: str, introduction: str, parts: Sequence[tuple[str, type[BaseModel]]]) -> str:
+    origin = "Written by `python -m headrace.tools.references docs/reference`; do not edit."
+    return f"# {title}\n\n{origin}\n\n{introduction}\n" + "".join(_part(heading, model) for heading, model in parts)
+
+
+def _part(heading: str, model: type[BaseModel]) -> str:
+    rows = [_row(name, field) for name, field in model.model_fields.items()]
+    words = " ".join((model.__doc__ or "").split())
+    return f"\n## {heading}\n\n{words}\n\n| field | type | default | meaning |\n| --- | --- | --- | --- |\n" + "".join(
+        rows
+    )
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    meaning = " ".join((field.description or "").split())
+    return f"| `{name}` | {type_in_words(field.annotation)} | {_default(field)} | {meaning} |\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default is None or default is PydanticUndefined or isinstance(default, BaseModel) or default in ((), {}, []):
+        return "-"
+    return f"`{json.dumps(default)}`"
+
+
+def type_in_words(annotation: Any) -> str:
+    """A field's type as its users would say it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_in_words(one) for one in arguments if one is not type(None))
+    if origin in (tuple, list):
+        return f"list of {type_in_words(arguments[0])}"
+    if origin in (dict, Mapping):
+        return f"table of {type_in_words(arguments[1])}"
+    if origin is typing.Annotated:
+        return type_in_words(arguments[0])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.__name__
+    return "path" if annotation is Path else SCALARS.get(annotation, str(annotation))
+
+
+def main() -> None:
+    """Write the pages into the folder named as the only argument."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
