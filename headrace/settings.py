@@ -2,16 +2,28 @@
 
 import difflib
 import os
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from models.errors import ConfigError
 
 PREFIX = "HEADRACE_"
+# What Kubernetes puts into every pod for a Service called headrace or headrace-...: "service links", on by default.
+SERVICE_LINK = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")  # of a variable ..._PORT, which may have a setting's name
 
 
 class Settings(BaseSettings):
@@ -38,22 +50,34 @@ class Settings(BaseSettings):
         20.0, gt=0, description="hard limit of a stop, seconds; past it the process leaves with code 3"
     )
     instance: str = Field(
-        "", description="static member id of this process: a restart takes its partitions back at once"
+        "",
+        description="static member id of this process: a restart takes its partitions back at once; give each process "
+        "one of its own (a StatefulSet's pod name)",
     )
     retention_days: int = Field(
         0, ge=0, description="drop whole months of decisions older than this many days; 0: keep all"
     )
-    replication: int = Field(1, ge=1, description="replicas of topics that Headrace creates")
+    replication: int = Field(
+        -1,
+        ge=-1,
+        description="replicas of topics that Headrace creates; -1: as many as the broker's default.replication.factor",
+    )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="serve /metrics, /health/live and /health/ready here; 0: off"
     )
     metrics_host: str = Field("127.0.0.1", description="address to serve them at; 0.0.0.0 for all of this machine's")
     stuck_seconds: float = Field(
         90.0,
-        ge=5,
+        ge=20,
         description="nothing moves though there is work, or no broker answers, for so many seconds: leave with "
         "code 1 and the reason; "
         "above the 60 s for which a store or broker that is away is tried again",
+    )
+    session_seconds: float = Field(
+        10.0,
+        ge=10,
+        description="a process that is not heard of for so long loses its partitions to another; with an instance, how "
+        "long it may take to come back before they move",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged to stderr")
     sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
@@ -81,6 +105,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags before the environment before headrace.toml."""
+        variables = cast(EnvSettingsSource, env_settings)
+        variables.env_vars = {
+            name: value for name, value in variables.env_vars.items() if not is_service_link(name.upper(), value)
+        }
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
@@ -114,11 +142,19 @@ def load_settings(**flags: Any) -> Settings:
     return settings
 
 
+def is_service_link(name: str, value: str | None) -> bool:
+    """Whether a variable is none of ours but the address of a Kubernetes Service that is called like us."""
+    is_address = name.endswith("_PORT") and SERVICE_ADDRESS.fullmatch(value or "") is not None
+    return name.startswith(PREFIX) and (is_address or SERVICE_LINK.fullmatch(name) is not None)
+
+
 def _refuse_unknown_variables() -> None:
     """pydantic-settings lets a mistyped variable pass; a setting that silently does nothing is worse than an error."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_"):
+    for name, value in os.environ.items():
+        if name in known or is_service_link(name, value) or name.startswith(PREFIX + "TEST_"):
+            continue
+        if name.startswith(PREFIX):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
             raise ConfigError(f"unknown setting {name}{hint}")

@@ -127,6 +127,7 @@ class Wiring:
             self.broker().faust_url,
             folder=self._folder,
             instance=self.settings.instance,
+            session_seconds=self.settings.session_seconds,
             credentials=faust_credentials(self.security.aiokafka()),
         )
         if self.broker().is_embedded:

@@ -11,9 +11,7 @@ from streams.faust_runtime.backpressure import MAX_POLL_RECORDS
 from streams.faust_runtime.producer import BATCH_BYTES
 
 SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
-
-
-HEARTBEAT_SECONDS = 2.0
+HEARTBEATS_A_SESSION = 5.0
 
 
 REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
@@ -30,7 +28,15 @@ class NoTables(TableManager):
         await self.recovery.start()
 
 
-def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", credentials: Any = None) -> faust.App:
+def make_app(
+    app_id: str,
+    broker: str,
+    *,
+    folder: Path,
+    instance: str = "",
+    session_seconds: float = SESSION_SECONDS,
+    credentials: Any = None,
+) -> faust.App:
     """A Faust app without tables, web server or topic creation of its own. broker: `kafka://host:port;...`."""
     app = faust.App(
         app_id,
@@ -48,8 +54,8 @@ def make_app(app_id: str, broker: str, *, folder: Path, instance: str = "", cred
         # first positions are pinned before joining: see headrace.process.start_offsets
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=f"{instance}-{app_id}" if instance else None,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=HEARTBEAT_SECONDS,
+        broker_session_timeout=session_seconds,
+        broker_heartbeat_interval=session_seconds / HEARTBEATS_A_SESSION,
         broker_commit_interval=3_600.0,  # nothing to commit there: see Role
         broker_request_timeout=30.0,
         # of one partition: a backlog in it keeps the others waiting no longer than this

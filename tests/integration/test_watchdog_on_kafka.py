@@ -23,7 +23,7 @@ from connectors.ports import TopicSpec
 pytestmark = pytest.mark.kafka
 
 TOPIC = "support.chats"
-STUCK_SECONDS = 8
+STUCK_SECONDS = 20
 EXIT_SECONDS = 30.0  # stated: a look each second, two of them, and an end
 
 

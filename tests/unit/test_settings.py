@@ -51,6 +51,42 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("HEADRACE_SERVICE_HOST", "10.0.0.7", id="host"),
+        pytest.param("HEADRACE_SERVICE_PORT", "9100", id="port"),
+        pytest.param("HEADRACE_SERVICE_PORT_METRICS", "9100", id="named port"),
+        pytest.param("HEADRACE_PORT", "tcp://10.0.0.7:9100", id="address"),
+        pytest.param("HEADRACE_PORT_9100_TCP", "tcp://10.0.0.7:9100", id="address by port"),
+        pytest.param("HEADRACE_PORT_9100_TCP_PROTO", "tcp", id="protocol"),
+        pytest.param("HEADRACE_PORT_9100_TCP_ADDR", "10.0.0.7", id="part of the address"),
+        pytest.param("HEADRACE_WORKER_SUPPORT_SERVICE_HOST", "10.0.0.8", id="a service whose name begins like ours"),
+        pytest.param("HEADRACE_METRICS_PORT", "tcp://10.0.0.7:9100", id="service headrace-metrics, named as a setting"),
+    ],
+)
+def test_the_variables_of_a_kubernetes_service_called_headrace_do_not_stop_a_start(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-A11, D-C2: service links are on by default; each pod of the namespace refused to start."""
+    monkeypatch.setenv(name, value)
+    assert load_settings().metrics_port == 0
+
+
+@pytest.mark.parametrize("name", ["HEADRACE_METRIC_PORT", "HEADRACE_SERVICE_HOTS", "HEADRACE_PORT"])
+def test_a_near_miss_is_refused_beside_service_links(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "9100")
+    with pytest.raises(ConfigError, match=f"unknown setting {name}"):
+        load_settings()
+
+
+def test_a_limit_that_a_slow_broker_passes_by_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-A17q: one look at a slow broker takes up to 20 s; 5 was taken, and the worker left again and again."""
+    monkeypatch.setenv("HEADRACE_STUCK_SECONDS", "19")
+    with pytest.raises(ConfigError, match="HEADRACE_STUCK_SECONDS"):
+        load_settings()
+
+
 def test_an_unknown_key_in_the_file_is_refused(clean: Path) -> None:
     (clean / "headrace.toml").write_text("brocker = 1\n")
     with pytest.raises(ConfigError, match="brocker"):
