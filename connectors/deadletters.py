@@ -2,6 +2,7 @@
 
     headrace-topic, headrace-partition, headrace-offset    the record
     headrace-reason, headrace-error                        a short fixed word; what went wrong, at most 500 characters
+    headrace-timestamp                                     the record's own time, milliseconds since 1970
     headrace-truncated                                     the value's original length, where it had to be cut
     headrace-key-truncated                                 the key's, where it had to be cut
 The record's own headers follow, as far as they fit.
@@ -28,7 +29,8 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a dead letter's headers say. truncated_bytes: the value's original length, None where it is whole."""
+    """What a dead letter's headers say. truncated_bytes: the value's original length, None where it is whole.
+    timestamp_ms: the record's own time, None in a letter of an older Headrace."""
 
     topic: str
     partition: int
@@ -36,6 +38,7 @@ class Origin:
     reason: str
     error: str
     truncated_bytes: int | None
+    timestamp_ms: int | None = None
 
 
 def build_dead_letter(
@@ -49,6 +52,7 @@ def build_dead_letter(
     error: str,
     max_bytes: int,
     headers: Iterable[tuple[str, bytes]] = (),
+    timestamp_ms: int | None = None,
 ) -> DeadLetter:
     """The dead letter, at most `max_bytes` on the wire with everything counted; what does not fit is cut and marked."""
     marks = [
@@ -58,6 +62,8 @@ def build_dead_letter(
         (PREFIX + "reason", _bytes(reason)[:100]),
         (PREFIX + "error", _bytes(error[:ERROR_CHARACTERS])),
     ]
+    if timestamp_ms is not None:
+        marks.append((PREFIX + "timestamp", str(timestamp_ms).encode()))
     room = max_bytes - FRAME_BYTES - sum(len(name) + len(content) + 10 for name, content in marks) - 100
     if key is not None and len(key) > room // KEY_SHARE:
         marks.append((PREFIX + "key-truncated", str(len(key)).encode()))
@@ -79,7 +85,7 @@ def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:
     """Where a dead letter came from. Raises ValueError where the headers are not a dead letter's."""
     found: Mapping[str, str] = {name: content.decode("utf-8", "replace") for name, content in headers}
     try:
-        truncated = found.get(PREFIX + "truncated")
+        truncated, timestamp = found.get(PREFIX + "truncated"), found.get(PREFIX + "timestamp")
         return Origin(
             topic=found[PREFIX + "topic"],
             partition=int(found[PREFIX + "partition"]),
@@ -87,6 +93,7 @@ def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:
             reason=found.get(PREFIX + "reason", ""),
             error=found.get(PREFIX + "error", ""),
             truncated_bytes=int(truncated) if truncated is not None else None,
+            timestamp_ms=int(timestamp) if timestamp is not None else None,
         )
     except KeyError as error:
         raise ValueError(f"no dead letter: header {error.args[0]} is missing") from None

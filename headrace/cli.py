@@ -8,6 +8,7 @@ import typer
 from headrace import __version__
 from headrace.commands import bench, dead_letters, demo, machine, models, replay, roles, store, training
 from headrace.output import set_up_logging
+from headrace.terminal import is_broken_pipe, one_line, prepare_streams, say, silence_stdout
 from models.errors import HeadraceError
 
 app = typer.Typer(
@@ -49,18 +50,39 @@ def options(
 
 def main() -> None:
     """Entry point."""
+    prepare_streams()
     set_up_logging("INFO")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit code. What a command could not write counts as its failure, so stdout is flushed here."""
     try:
-        app()
+        try:
+            app()
+        except SystemExit as leaving:
+            sys.stdout.flush()
+            return leaving.code if isinstance(leaving.code, int) else 0
     except HeadraceError as error:
-        print(f"headrace: {error}", file=sys.stderr)
-        logging.getLogger(__name__).debug("", exc_info=True)
-        sys.exit(1)
+        return _fail(str(error))
     except KeyboardInterrupt:
-        sys.exit(0)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        return 0
+    except OSError as error:
+        silence_stdout()
+        return 0 if is_broken_pipe(error) else _fail(_os_error_in_words(error))
+    return 0
+
+
+def _fail(message: str) -> int:
+    say(f"headrace: {one_line(message)}", error=True)
+    logging.getLogger(__name__).debug("", exc_info=True)
+    return 1
+
+
+def _os_error_in_words(error: OSError) -> str:
+    """A disk that is full, a folder that may not be written: no fault of ours, so no traceback."""
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename is not None else what
 
 
 if __name__ == "__main__":

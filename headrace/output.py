@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,9 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from headrace.terminal import console, plain
+
 log = logging.getLogger(__name__)
 
-ERRORS = Console(stderr=True)
+ERRORS = console(stderr=True)
 LINE_SECONDS = 20.0  # between two lines about the same long work
 
 
@@ -33,13 +34,21 @@ def print_json(value: Any) -> None:
 
 def set_up_logging(level: str) -> None:
     """Our own messages at `level`; libraries only where something is wrong."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for room in ("headrace", "streams", "models", "connectors", "retrain"):
         logging.getLogger(room).setLevel(level)
     for noisy in ("kafka", "aiokafka", "faust", "mode", "elastic_transport"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL if level != "DEBUG" else logging.DEBUG)
+
+
+class _PlainFormatter(logging.Formatter):
+    """Keys, labels and errors of other people's records stand in log lines too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and a traceback below it, without anything that a terminal obeys."""
+        return plain(super().format(record))
 
 
 class StageBars:
@@ -84,7 +93,7 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
         yield StageLines()
         return
     columns = (
-        TextColumn("{task.description:<22}"),
+        TextColumn("{task.description:<22}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ Reason = Annotated[str | None, typer.Option(help="only with this reason, e.g. no
 Topic = Annotated[str | None, typer.Option(help="only from this source topic")]
 Since = Annotated[str | None, typer.Option(help="only from this time on, RFC 3339: 2026-11-24 or 2026-11-24T10:00:00Z")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON")]
+ERROR_CHARACTERS = 120
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -34,45 +35,40 @@ def _list(
     json: JsonFlag = False,
 ) -> None:
     """Dead letters, the newest last, and how many there are for each reason."""
-    from rich.console import Console
-    from rich.table import Table
-
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
-    from headrace.tools.dead_letters import DeadLetterQueue, by_reason
+    from headrace.terminal import say, show_table
+    from headrace.tools.dead_letters import DeadLetterQueue, listing
     from headrace.wiring import Wiring
 
-    office = DeadLetterQueue(Wiring(load_settings()))
+    queue = DeadLetterQueue(Wiring(load_settings()))
     try:
         with stage_bars() as progress:
-            found = sorted(
-                office.letters(_wanted((), reason, topic, since), progress), key=lambda each: each.record.timestamp_ms
-            )
+            found = listing(queue.letters(_wanted(None, reason, topic, since), progress), limit)
     finally:
-        office.close()
-    shown = found[-limit:]
+        queue.close()
     if json:
-        return print_json(
-            {"total": len(found), "by_reason": by_reason(found), "letters": [each.as_json() for each in shown]}
-        )
-    counts = ", ".join(f"{number} {name}" for name, number in by_reason(found).items()) or "none"
-    table = Table("name", "at", "reason", "from", "bytes", "sent again", "error", title=f"dead letters: {counts}")
-    for each in shown:
-        row = each.as_json()
-        place = f"{row['topic']}[{row['partition']}] {row['offset']}"
-        table.add_row(
-            each.name,
-            str(row["at"])[:19],
-            row["reason"],
-            place,
-            str(row["bytes"]),
-            str(each.resent_at or "")[:19],
-            row["error"][:80],
-        )
-    Console().print(table)
-    if len(found) > len(shown):
-        print(f"{len(found) - len(shown)} older ones are not shown (--limit)")
+        return print_json({"total": found.total, "by_reason": found.by_reason, "letters": found.newest})
+    counts = ", ".join(f"{number} {name}" for name, number in found.by_reason.items()) or "none"
+    show_table(
+        ("name, at", "reason, from", "error, bytes"),
+        [_row(entry) for entry in found.newest],
+        title=f"dead letters: {counts}",
+    )
+    if found.total > len(found.newest):
+        say(f"{found.total - len(found.newest)} older ones are not shown (--limit)")
     return None
+
+
+def _row(entry: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    from headrace.terminal import field
+
+    resent = f", sent again {entry['resent_at'][:19]}" if entry["resent_at"] else ""
+    return (
+        (entry["name"], entry["at"][:19]),
+        (entry["reason"], f"{entry['topic']}[{entry['partition']}]", f"offset {entry['offset']}"),
+        (field(entry["error"], ERROR_CHARACTERS), f"{entry['bytes']} bytes{resent}"),
+    )
 
 
 def _show(
@@ -84,20 +80,21 @@ def _show(
 
     from headrace.output import print_json
     from headrace.settings import load_settings
+    from headrace.terminal import field, say
     from headrace.tools.dead_letters import DeadLetterQueue, shown_value
     from headrace.wiring import Wiring
 
-    office = DeadLetterQueue(Wiring(load_settings()))
+    queue = DeadLetterQueue(Wiring(load_settings()))
     try:
-        letter = office.find(name)
+        letter = queue.find(name)
     finally:
-        office.close()
+        queue.close()
     if json:
         return print_json(letter.as_json() | {"value_base64": base64.b64encode(letter.record.value or b"").decode()})
-    for field, content in letter.as_json().items():
-        print(f"{field:<10} {'' if content is None else content}")
-    print(f"{'key':<10} {shown_value(letter.record.key)}")
-    print(f"\n{shown_value(letter.record.value)}")
+    for name, content in letter.as_json().items():
+        say(f"{name:<10} {field(content)}")
+    say(f"{'key':<10} {field(shown_value(letter.record.key))}")
+    say(f"\n{shown_value(letter.record.value)}")
     return None
 
 
@@ -113,40 +110,41 @@ def _resend(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="also those that were sent again before")] = False,
     value: Annotated[Path | None, typer.Option(help="file with the repaired value, for one dead letter")] = None,
+    app: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE.toml", help="an application of your own whose topics may be written"),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Send dead letters again into the topics they came from. Each is sent once unless --again is given."""
+    """Send dead letters again into the topics they came from. Each is sent once unless --again is given. Only topics
+    of the applications that ship and of those named by --app are written to."""
+    from headrace.applications import SHIPPED, load_application
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
-    from headrace.tools.dead_letters import DeadLetterQueue
+    from headrace.terminal import say
+    from headrace.tools.dead_letters import DeadLetterQueue, check_targets
     from headrace.wiring import Wiring
 
     if not (names or reason or topic or since or every):
         raise ConfigError("say which: names, --reason, --topic, --since, or --all")
     if value is not None and len(names or ()) != 1:
         raise ConfigError("--value repairs one dead letter: give its one name")
+    applications = [load_application(name) for name in dict.fromkeys([*SHIPPED, *(app or ())])]
     repaired = _read(value) if value is not None else None
-    office = DeadLetterQueue(Wiring(load_settings()))
+    queue = DeadLetterQueue(Wiring(load_settings()))
     try:
         with stage_bars() as progress:
-            found = list(office.letters(_wanted(tuple(names or ()), reason, topic, since), progress))
-            missing = set(names or ()) - {each.name for each in found}
-            if missing:
-                raise ConfigError(
-                    f"there is no dead letter {', '.join(sorted(missing))}; `headrace deadletters list` shows "
-                    f"their names"
-                )
-            chosen = [each for each in found if again or each.resent_at is None]
-            sent = office.resend(chosen, value=repaired, progress=progress)
+            plan = queue.plan(
+                _wanted(names, reason, topic, since), again=again, has_value=value is not None, progress=progress
+            )
+            check_targets(plan, applications)
+            sent = queue.resend(plan, value=repaired, progress=progress)
     finally:
-        office.close()
-    skipped = len(found) - len(chosen)
+        queue.close()
     if json:
-        return print_json({"sent": sent, "skipped_already_sent": skipped})
-    print(
-        f"{sent} sent again"
-        + (f", {skipped} left out because they were sent again before (--again sends them)" if skipped else "")
-    )
+        return print_json({"sent": sent, "skipped_already_sent": plan.skipped})
+    left_out = f", {plan.skipped} left out because they were sent again before (--again sends them)"
+    say(f"{sent} sent again" + (left_out if plan.skipped else ""))
     return None
 
 
@@ -157,7 +155,7 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _wanted(names: tuple[str, ...], reason: str | None, topic: str | None, since: str | None) -> "DeadLetterFilter":
+def _wanted(names: list[str] | None, reason: str | None, topic: str | None, since: str | None) -> "DeadLetterFilter":
     from datetime import UTC, datetime
 
     from headrace.tools.dead_letters import DeadLetterFilter
@@ -169,4 +167,4 @@ def _wanted(names: tuple[str, ...], reason: str | None, topic: str | None, since
         except ValueError as error:
             raise ConfigError(f"--since {since!r} is no time: give 2026-11-24 or 2026-11-24T10:00:00Z") from error
         since_ms = int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
-    return DeadLetterFilter(names, reason, topic, since_ms)
+    return DeadLetterFilter(frozenset(names or ()), reason, topic, since_ms)

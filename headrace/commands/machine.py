@@ -7,6 +7,7 @@ import typer
 from connectors.local_services import services as local_services
 from headrace.output import ERRORS, print_json
 from headrace.settings import load_settings
+from headrace.terminal import field, say
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -43,7 +44,7 @@ def add_to(cli: typer.Typer) -> None:
     def stop(json: json_flag = False) -> None:
         """Stop what `services start` started. Data stays."""
         stopped = local_services.stop(load_settings().home_path / "services")
-        print_json({"stopped": stopped}) if json else print(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+        print_json({"stopped": stopped}) if json else say(f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
     @services.command(epilog="Example: headrace services status --json")
     def status(json: json_flag = False) -> None:
@@ -68,7 +69,7 @@ def add_to(cli: typer.Typer) -> None:
             print_json({"ok": all(each.ok for each in findings), "checks": [each.as_dict() for each in findings]})
         else:
             for each in findings:
-                print(f"{'ok  ' if each.ok else 'FAIL'} {each.what}: {each.detail}")
+                say(f"{'ok  ' if each.ok else 'FAIL'} {field(each.what)}: {field(each.detail)}")
         if not all(each.ok for each in findings):
             raise typer.Exit(1)
 
@@ -77,11 +78,11 @@ def _show(status: local_services.ServicesStatus, json: bool) -> None:
     if json:
         print_json({"kafka": status.kafka, "elasticsearch": status.elasticsearch})
         return
-    print(f"kafka          {status.kafka or 'does not run'}")
-    print(f"elasticsearch  {status.elasticsearch or 'does not run'}")
+    say(f"kafka          {status.kafka or 'does not run'}")
+    say(f"elasticsearch  {status.elasticsearch or 'does not run'}")
     if status.kafka or status.elasticsearch:
-        print("\nUse them:")
+        say("\nUse them:")
         if status.kafka:
-            print(f"  export HEADRACE_BROKER=kafka://{status.kafka.removeprefix('kafka://')}")
+            say(f"  export HEADRACE_BROKER=kafka://{status.kafka.removeprefix('kafka://')}")
         if status.elasticsearch:
-            print(f"  export HEADRACE_STORE={status.elasticsearch}")
+            say(f"  export HEADRACE_STORE={status.elasticsearch}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.terminal import say
+
 if TYPE_CHECKING:
     from headrace.replay.run import Progress
 
@@ -121,51 +123,51 @@ def _bar() -> "Iterator[Progress]":
 
 
 def _tell(found: dict[str, Any], page: Path | None) -> None:
-    print(
+    say(
         f"{found['model']}: {found['events']} events of {found['topic']} in {found['seconds']:.1f} s, "
         f"{found['events_per_second']:.0f}/s"
     )
     _tell_release(found["model"], found["metrics"])
     if found["labels"] is not None:
         labels = found["labels"]
-        print(
+        say(
             f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by "
             f"{labels['matched_by']}, {labels['events']} events"
         )
     compared = found["against"]
     if compared is not None:
         _tell_release(compared["from"], compared["metrics"])
-        print(
+        say(
             f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events "
             f"({compared['changed_share']:.2%})"
         )
         for change in compared["heads"][next(iter(compared["heads"]))]["confusion"][:5]:
-            print(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
+            say(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
         if compared["test"] is not None:
             test = compared["test"]
-            print(
+            say(
                 f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = "
                 f"{test['p_value']:.2g} (exact McNemar)"
             )
     if page is not None:
-        print(f"page: {page}")
+        say(f"page: {page}")
 
 
 def _tell_release(name: str, metrics: dict[str, Any]) -> None:
     if metrics["accuracy"] is not None:
         low, high = metrics["accuracy_ci95"]
-        print(
+        say(
             f"{name}: accuracy {metrics['accuracy']:.4f} (95 % between {low:.4f} and {high:.4f}), macro F1 "
             f"{metrics['macro_f1']:.4f}, "
             f"{metrics['labelled']} labelled events"
         )
     if metrics["mean_confidence"] is not None:
-        print(
+        say(
             f"{name}: mean confidence {metrics['mean_confidence']:.3f}, out of scope "
             f"{metrics['out_of_scope_share'] or 0:.2%}"
         )
     if metrics["dead_letters"]:
-        print(
+        say(
             f"{name}: dead letters: "
             + ", ".join(f"{reason} {events}" for reason, events in metrics["dead_letters"].items())
         )

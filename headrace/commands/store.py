@@ -1,8 +1,13 @@
 """search: decisions from the store."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from connectors.ports import Document
+
+TEXT_CHARACTERS = 120
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -20,12 +25,10 @@ def add_to(cli: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a decision")] = False,
     ) -> None:
         """Decisions whose text holds these words, best first."""
-        from rich.console import Console
-        from rich.table import Table
-
         from connectors.ports import SearchQuery
         from headrace.output import print_json
         from headrace.settings import load_settings
+        from headrace.terminal import show_table
         from headrace.wiring import Wiring
 
         store = Wiring(load_settings()).store()
@@ -37,12 +40,24 @@ def add_to(cli: typer.Typer) -> None:
             for document in result.documents:
                 print_json(document)
             return
-        table = Table(
-            "at", "app", "labels", "text", title=f"{result.total} {'decision' if result.total == 1 else 'decisions'}"
+        show_table(
+            ("at, application", "decided", "text, id"),
+            [_row(document) for document in result.documents],
+            title=f"{result.total} {'decision' if result.total == 1 else 'decisions'}",
         )
-        for document in result.documents:
-            labels = ", ".join(
-                f"{head['label']} {head['probability']:.2f}" for head in document.get("labels", {}).values()
-            )
-            table.add_row(str(document["at"])[:19], document["app"], labels, str(document["text"])[:120])
-        Console().print(table)
+
+
+def _row(document: "Document") -> tuple[tuple[object, ...], ...]:
+    """When and for whom; what was decided, and where it went; the text, and the id that other commands take."""
+    from headrace.terminal import field
+
+    heads = document.get("labels") or {}
+    decided = [
+        f"{head['label']} {head['probability']:.2f}{' (rejected)' if head.get('rejected') else ''}"
+        for head in heads.values()
+    ]
+    return (
+        (str(document["at"])[:19], document["app"]),
+        (*decided, document.get("action")),
+        (field(document["text"], TEXT_CHARACTERS), document["id"]),
+    )

@@ -4,24 +4,29 @@ A dead letter is named by its place in `deadletters`, "partition-offset". What w
 compacted topic `deadletters.resent`, under that name, so that nothing is sent twice by mistake.
 """
 
+import codecs
+import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from connectors.deadletters import PREFIX, Origin, read_origin
 from connectors.errors import TopicMismatch
-from connectors.ports import Record
+from connectors.ports import Publisher, Record
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from streams.topics import DEAD_LETTERS_TOPIC, RESENT_TOPIC
+from streams.application import Application
+from streams.topics import DEAD_LETTERS_TOPIC, FEEDBACK_TOPIC, RESENT_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 
 RESENT_HEADER = PREFIX + "resent"  # on the record that was sent again: the dead letter's name
 FLUSH_LETTERS = 500
+CLOCK_SKEW_MS = 60_000  # a time farther ahead than that is no time a broker takes
 Progress = Callable[[str, int, int], None]
 
 
@@ -64,7 +69,7 @@ class QueuedLetter:
 class DeadLetterFilter:
     """Which dead letters: all that fit every filter. names: of these places only; empty: of any."""
 
-    names: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
     reason: str | None = None
     topic: str | None = None
     since_ms: int = 0
@@ -79,8 +84,25 @@ class DeadLetterFilter:
         )
 
 
+@dataclass(slots=True)
+class Listing:
+    """What `list` tells: how many there are, of which reasons, and the newest of them without their values."""
+
+    total: int
+    by_reason: dict[str, int]
+    newest: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class ResendPlan:
+    """Which letters are sent again, by name and topic; how many are left out because they were sent before."""
+
+    chosen: dict[str, str] = field(default_factory=dict)
+    skipped: int = 0
+
+
 class DeadLetterQueue:
-    """Reads `deadletters` and sends letters again."""
+    """Reads `deadletters` and sends letters again. The topic may be larger than memory: it is read as a stream."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
@@ -104,47 +126,67 @@ class DeadLetterQueue:
 
     def find(self, name: str) -> QueuedLetter:
         """The one with this name. Raises ConfigError."""
-        found = next(self.letters(DeadLetterFilter(names=(name,))), None)
-        if found is None:
-            raise ConfigError(f"there is no dead letter {name!r}; `headrace deadletters list` shows their names")
-        return found
+        letter = next(self.letters(DeadLetterFilter(names=frozenset([name]))), None)
+        if letter is None:
+            raise _no_such_letter([name])
+        return letter
 
-    def resend(
-        self, letters: Sequence[QueuedLetter], *, value: bytes | None = None, progress: Progress = lambda *_: None
-    ) -> int:
-        """Send each into the topic it came from: confirmed, then remembered. value: repaired bytes, for a single
-        letter.
+    def plan(
+        self, wanted: DeadLetterFilter, *, again: bool, has_value: bool, progress: Progress = lambda *_: None
+    ) -> ResendPlan:
+        """What a resend would send; nothing is sent.
 
-        Raises ConfigError for a letter that was cut (its original bytes are gone) and has no repaired value.
+        again: those that were sent before as well. Raises ConfigError for a name that is not there, and for a letter
+        that was cut (its original bytes are gone) where no repaired value is given.
         """
-        for letter in letters:
-            if value is None and not letter.is_whole:
+        plan, names = ResendPlan(), set()
+        for letter in self.letters(wanted, progress):
+            names.add(letter.name)
+            if letter.resent_at is not None and not again:
+                plan.skipped += 1
+                continue
+            if not has_value and not letter.is_whole:
                 raise ConfigError(
                     f"dead letter {letter.name} was cut to fit ({letter.origin.truncated_bytes} bytes at first); "
                     f"give its repaired value with --value FILE"
                 )
+            plan.chosen[letter.name] = letter.origin.topic
+        if missing := sorted(wanted.names - names):
+            raise _no_such_letter(missing)
+        return plan
+
+    def resend(self, plan: ResendPlan, *, value: bytes | None = None, progress: Progress = lambda *_: None) -> int:
+        """Send each into the topic it came from, with the record's own time and headers: confirmed, then remembered.
+        value: repaired bytes, for a single letter. Returns how many were sent."""
+        if not plan.chosen:
+            return 0
+        sent = 0
+        letters = self.letters(DeadLetterFilter(names=frozenset(plan.chosen)))
         publisher = self._wiring.publisher()
         try:
-            for start in range(0, len(letters), FLUSH_LETTERS):
-                part = letters[start : start + FLUSH_LETTERS]
-                for letter in part:
-                    headers = [each for each in letter.record.headers if not each[0].startswith(PREFIX)]
-                    headers.append((RESENT_HEADER, letter.name.encode()))
-                    sent = letter.record.value if value is None else value
-                    publisher.send(letter.origin.topic, sent, letter.record.key, headers)
+            while names := [self._send(publisher, letter, value) for letter in islice(letters, FLUSH_LETTERS)]:
                 publisher.flush()
                 at = format_time(wall_clock_ms())
-                for letter in part:
-                    publisher.send(RESENT_TOPIC, orjson.dumps({"at": at}), letter.name.encode())
+                for name in names:
+                    publisher.send(RESENT_TOPIC, orjson.dumps({"at": at}), name.encode())
                 publisher.flush()
-                progress("sending", start + len(part), len(letters))
+                sent += len(names)
+                progress("sending", sent, len(plan.chosen))
         finally:
             publisher.close()
-        return len(letters)
+        return sent
 
     def close(self) -> None:
         """Release connections."""
         self._reader.close()
+
+    @staticmethod
+    def _send(publisher: Publisher, letter: QueuedLetter, value: bytes | None) -> str:
+        headers = [header for header in letter.record.headers if not header[0].startswith(PREFIX)]
+        headers.append((RESENT_HEADER, letter.name.encode()))
+        content = letter.record.value if value is None else value
+        publisher.send(letter.origin.topic, content, letter.record.key, headers, _own_time(letter))
+        return letter.name
 
     def _resent(self) -> dict[str, str]:
         try:
@@ -157,19 +199,50 @@ class DeadLetterQueue:
             return {}
 
 
-def by_reason(letters: Sequence[QueuedLetter]) -> dict[str, int]:
-    """How many for each reason, the most frequent first."""
-    return dict(Counter(letter.origin.reason for letter in letters).most_common())
+def listing(letters: Iterable[QueuedLetter], limit: int) -> Listing:
+    """Count them, and keep the newest, oldest first."""
+    reasons: Counter[str] = Counter()
+
+    def entries() -> Iterator[tuple[int, int, dict[str, Any]]]:
+        for number, letter in enumerate(letters):
+            reasons[letter.origin.reason] += 1
+            yield letter.record.timestamp_ms, number, letter.as_json()
+
+    newest = heapq.nlargest(limit, entries(), key=lambda entry: entry[:2])
+    return Listing(reasons.total(), dict(reasons.most_common()), [entry for _, _, entry in reversed(newest)])
+
+
+def check_targets(plan: ResendPlan, apps: Sequence[Application]) -> None:
+    """Refuse what an application does not read: whoever may write `deadletters` chooses the topic that a letter names,
+    and a resend writes there with the operator's rights. Raises ConfigError naming the topic and the way out."""
+    allowed = {FEEDBACK_TOPIC}
+    for app in apps:
+        allowed |= {*app.source_topics, app.decisions_topic, app.signals_topic}
+    for name, topic in plan.chosen.items():
+        if topic not in allowed:
+            raise ConfigError(
+                f"dead letter {name} says it came from {topic!r}, which none of the applications "
+                f"{', '.join(app.name for app in apps)} reads; nothing was sent. If it is a topic of your own "
+                f"application, name its file: --app FILE.toml; --topic TOPIC leaves others out"
+            )
+
+
+def _own_time(letter: QueuedLetter) -> int | None:
+    """The record's own time, so that it falls into the same month again; None where a broker would refuse it."""
+    at = letter.record.timestamp_ms if letter.origin.timestamp_ms is None else letter.origin.timestamp_ms
+    return at if 0 <= at <= wall_clock_ms() + CLOCK_SKEW_MS else None
+
+
+def _no_such_letter(names: Sequence[str]) -> ConfigError:
+    return ConfigError(f"there is no dead letter {', '.join(names)}; `headrace deadletters list` shows their names")
 
 
 def shown_value(value: bytes | None, limit: int = 4_000) -> str:
-    """A record's bytes for a person: text where it is UTF-8, else hexadecimal; control characters escaped."""
+    """A record's bytes for a person: text where it is UTF-8, else hexadecimal."""
     if value is None:
         return "(no value)"
-    cut = value[:limit]
     try:
-        text = cut.decode("utf-8")
+        text = codecs.getincrementaldecoder("utf-8")().decode(value[:limit])  # half a character at the cut is left out
     except UnicodeDecodeError:
-        text = cut.hex(" ")
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else f"\\x{ord(letter):02x}" for letter in text)
-    return shown + (f" … ({len(value)} bytes)" if len(value) > limit else "")
+        text = value[:limit].hex(" ")
+    return text + (f" … ({len(value)} bytes)" if len(value) > limit else "")

@@ -3,14 +3,12 @@
 import json as json_module
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from connectors.ports import ReleaseRegistry
 from headrace.output import print_json
 from headrace.releases.names import split_name
 from headrace.releases.release_log import announce_if_up, known_release, manifest_hashes, tell
 from headrace.settings import load_settings
+from headrace.terminal import say, show_table
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.classify.release_swapper import load_release
@@ -39,18 +37,20 @@ def list_models(json: bool) -> None:
             )
     if json:
         return print_json({"models": rows})
-    table = Table("model", "", "strategy", "parent", "accuracy", "trained on")
-    for row in rows:
-        mark = "*" if row["champion"] else ""
-        table.add_row(
-            f"{row['model']}@{row['version']}",
-            mark,
-            str(row["strategy"]),
-            str(row["parent"] or ""),
-            f"{row['accuracy']}",
-            f"{row['train_rows']} texts",
-        )
-    Console().print(table)
+    show_table(
+        ("model", "", "strategy", "parent", "accuracy", "trained on"),
+        [
+            (
+                f"{row['model']}@{row['version']}",
+                "*" if row["champion"] else "",
+                row["strategy"],
+                row["parent"],
+                row["accuracy"],
+                f"{row['train_rows']} texts",
+            )
+            for row in rows
+        ],
+    )
     return None
 
 
@@ -68,7 +68,7 @@ def verify_model(model: str, json: bool) -> None:
     registry = wiring.registry()
     name, version = split_name(model, registry)
     load_release(registry, name, version, threads=wiring.settings.threads)
-    print_json({"model": name, "version": version, "ok": True}) if json else print(
+    print_json({"model": name, "version": version, "ok": True}) if json else say(
         f"{name}@{version} is as it was published"
     )
 
@@ -116,7 +116,7 @@ def _make_champion(wiring: Wiring, registry: ReleaseRegistry, name: str, version
     told = announce_if_up(wiring, registry, name, version, by=by)
     if json:
         return print_json({"model": name, "version": version, "announced": told})
-    print(
+    say(
         f"{name}@{version} is the champion"
         + ("; running workers have been told" if told else "; no broker answers, the next start serves it")
     )
@@ -159,7 +159,7 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json:
                 "shadow": release.shadow,
             }
         )
-    print(_trials_in_words(release))
+    say(_trials_in_words(release))
     return None
 
 

@@ -1,16 +1,13 @@
 """What train and evaluate do, and how they tell it."""
 
-import sys
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
+from headrace.terminal import field, say, show_table
 from headrace.training.from_file import TrainingRequest, evaluation_rows, train, train_and_register, write_release
 from headrace.wiring import Wiring
 from retrain.evaluation import evaluate as score
@@ -33,39 +30,37 @@ def run_train(app: str, order: TrainingRequest, *, output: Path | None, register
 
 def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, output: Path | None) -> None:
     for rejected in report["rejected_rows"]:
-        print(f"line {rejected['line']}: {rejected['reason']}", file=sys.stderr)
+        say(f"line {rejected['line']}: {field(rejected['reason'])}", error=True)
     if json:
         return print_json(report)
     low, high = report["accuracy_ci95"]
-    print(
+    say(
         f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test_rows']} texts "
         f"never trained on)"
     )
-    print(f"macro F1  {report['macro_f1']:.4f}")
+    say(f"macro F1  {report['macro_f1']:.4f}")
     for head, figures in list(report["heads"].items())[1:]:
-        print(f"{head:<9} {figures['accuracy']:.4f}")
+        say(f"{head:<9} {figures['accuracy']:.4f}")
     if report["oos"]:
         oos = report["oos"]
-        print(
+        say(
             f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after "
             f"rejection {oos['in_scope_accuracy']:.4f}"
         )
     if report["fast_path"]:
         fast = report["fast_path"]
-        print(
+        say(
             f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without "
             f"it {fast['accuracy_full']:.4f}"
         )
-    print(
+    say(
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
     )
     if registered:
-        print(
-            f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it"
-        )
+        say(f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it")
     elif output is not None:
-        print(f"written to {output}")
+        say(f"written to {output}")
     return None
 
 
@@ -93,22 +88,22 @@ def run_evaluate(
         )
     for head, found in metrics.items():
         low, high = found.accuracy_ci95
-        print(
+        say(
             f"{name}@{version} {head}: accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
             f"{found.macro_f1:.4f}, {found.texts} texts"
         )
         if found.fast_path is not None:
             fast = found.fast_path
-            print(
+            say(
                 f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it "
                 f"{fast.accuracy_full:.4f}"
             )
-        table = Table("label", "texts", "precision", "recall", "F1")
-        for label, values in sorted(found.per_label.items(), key=lambda each: each[1].get("f1", 0.0)):
-            table.add_row(label, *(_figure(values.get(name)) for name in ("support", "precision", "recall", "f1")))
-        Console().print(table)
+        worst_first = sorted(found.per_label.items(), key=lambda labelled: labelled[1]["f1"])
+        show_table(
+            ("label", "texts", "precision", "recall", "F1"),
+            [
+                (label, f"{values['texts']:.0f}", *(f"{values[name]:.3f}" for name in ("precision", "recall", "f1")))
+                for label, values in worst_first
+            ],
+        )
     return None
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}" if value != int(value) or value <= 1 else f"{int(value)}"

@@ -36,6 +36,7 @@ def dead_letter(delivery: Delivery, error: MessageError) -> Outcome:
         error=str(error),
         max_bytes=DEAD_LETTER_MAX_BYTES,
         headers=delivery.headers,
+        timestamp_ms=delivery.timestamp_ms,
     )
     return Outcome(
         [OutRecord(DEAD_LETTERS_TOPIC, letter.key, letter.value, list(letter.headers))], rejected_because=error.reason

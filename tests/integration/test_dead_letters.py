@@ -29,16 +29,14 @@ def test_a_repaired_dead_letter_goes_back_into_its_topic_once_and_is_decided(
 
     repaired = home.home / "repaired.json"
     repaired.write_text('{"text": "where is my parcel now"}')
-    assert home.json("deadletters", "resend", letter["name"], "--value", str(repaired)) == {
-        "sent": 1,
-        "skipped_already_sent": 0,
-    }
+    resend = ("deadletters", "resend", "--app", toml)
+    assert home.json(*resend, letter["name"], "--value", str(repaired)) == {"sent": 1, "skipped_already_sent": 0}
     wait_for(lambda: len(documents(home)) == 2, 60, up.text)
     assert sorted(str(each["text"]) for each in documents(home).values()) == [
         "where is my parcel",
         "where is my parcel now",
     ]
-    assert home.json("deadletters", "resend", "--topic", f"{name}.chats") == {"sent": 0, "skipped_already_sent": 1}
+    assert home.json(*resend, "--topic", f"{name}.chats") == {"sent": 0, "skipped_already_sent": 1}
     assert home.json("deadletters", "list", "--topic", f"{name}.chats")["letters"][0]["resent_at"] is not None
     assert up.stop() == 0
 

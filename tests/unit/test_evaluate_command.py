@@ -1,0 +1,32 @@
+"""`headrace evaluate` as a person sees it."""
+
+from pathlib import Path
+
+import pytest
+from small_release import small_release
+from typer.testing import CliRunner
+
+from connectors.registry import FolderRegistry
+from headrace.cli import app
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with one small release."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
+    release = small_release()
+    FolderRegistry(str(tmp_path / "registry")).publish("support", release.manifest, release.blobs)
+    FolderRegistry(str(tmp_path / "registry")).promote("support", "1")
+    return tmp_path
+
+
+def test_evaluate_counts_the_texts_of_each_label_whatever_a_label_is_called(home: Path) -> None:
+    """F-56: a label "[/b]" ended `evaluate` in a MarkupError. F-57, N-9: its column "texts" was always empty."""
+    (home / "data.csv").write_text("text,label\nrefund please,refund\nrefund now,refund\nwhat fee,[/b]\n")
+    done = CliRunner().invoke(app, ["evaluate", "support", "--data", "data.csv"], catch_exceptions=False)
+    assert done.exit_code == 0
+    rows = {
+        cells[1].strip(): cells[2].strip() for line in done.stdout.splitlines() if len(cells := line.split("│")) > 3
+    }
+    assert rows == {"refund": "2", "[/b]": "1"}

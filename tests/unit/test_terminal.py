@@ -1,0 +1,123 @@
+"""What a person reads on a terminal is text, whatever stands in it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.sqlite_store import SQLiteStore
+from headrace.cli import app
+
+ROOT = Path(__file__).parents[2]
+IDENTITY = "support.chats@1a2b3c4d-0-{}"
+
+
+def decision(number: int, text: str, label: str = "refund") -> dict[str, object]:
+    return {
+        "id": IDENTITY.format(number),
+        "app": "support",
+        "at": "2026-11-24T10:00:00.000Z",
+        "text": text,
+        "labels": {"intent": {"label": label, "probability": 0.913, "oos_score": 0.1, "rejected": True}},
+        "action": "queue:people",
+    }
+
+
+def filled(folder: Path, *texts: str) -> Path:
+    """A home whose store holds these texts, each with the word `refund` before it."""
+    store = SQLiteStore(folder / "decisions.db")
+    store.prepare({"support": ["intent"]})
+    store.index([decision(number, f"refund {text}") for number, text in enumerate(texts)])
+    store.close()
+    return folder
+
+
+def searched(folder: Path, monkeypatch: pytest.MonkeyPatch, *texts: str, columns: int = 200) -> str:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HEADRACE_HOME", str(filled(folder, *texts)))
+    done = CliRunner().invoke(app, ["search", "refund"], catch_exceptions=False, env={"COLUMNS": str(columns)})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def headrace(
+    home: Path, *arguments: str, stdout: int = subprocess.PIPE, **variables: str
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "headrace.cli", *arguments],
+        env={
+            **environment,
+            "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)),
+            "HEADRACE_HOME": str(home),
+            **variables,
+        },
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        cwd=home,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("I see [/INST] in the chat", id="a closing tag"),
+        pytest.param("[error] cannot pay", id="an opening tag"),
+        pytest.param("[name redacted] wrote", id="a redaction"),
+        pytest.param("well :smile: done", id="an emoji code"),
+        pytest.param("[link=https://x.example]click[/link]", id="a link"),
+    ],
+)
+def test_brackets_and_emoji_codes_are_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-62, F-63, D-A5: `search` ended in a MarkupError, left parts of the text out and put emoji in."""
+    assert text in searched(tmp_path, monkeypatch, text)
+
+
+def test_what_a_terminal_obeys_is_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-64, D-A5: escape sequences and C1 controls of a text went to the terminal raw."""
+    shown = searched(tmp_path, monkeypatch, "\x1b[31mred", "\x9b31m", "to\u202eright", "two\nlines")
+    assert not any(character in shown for character in "\x1b\x9b\u202e")
+    assert "\\x1b[31mred" in shown and "\\x9b31m" in shown and "to\\u202eright" in shown and "two\\nlines" in shown
+
+
+def test_search_shows_queue_rejection_and_id_at_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """N-6: queue, rejected and id stood in the JSON only."""
+    shown = searched(tmp_path, monkeypatch, "please", columns=80)
+    assert all(part in shown for part in ("queue:people", "(rejected)", "refund 0.91", IDENTITY.format(0)))
+    assert max(len(line) for line in shown.splitlines()) <= 80
+
+
+def test_an_encoding_without_a_character_gets_a_question_mark(tmp_path: Path) -> None:
+    """F-71: `search` on a Latin-1 terminal ended in a UnicodeEncodeError."""
+    done = headrace(filled(tmp_path, "I am 😡"), "search", "refund", PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"refund I am ?" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [("search", "refund"), ("search", "refund", "--json"), ("--version",)])
+def test_a_full_disk_under_stdout_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """F-72: a traceback."""
+    with open("/dev/full", "wb") as full:
+        done = headrace(filled(tmp_path, "it"), *arguments, stdout=full.fileno())
+    assert done.returncode == 1
+    assert done.stderr.decode() == "headrace: No space left on device\n"
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = headrace(filled(tmp_path, "it"), "search", "refund", stdout=writing)
+    os.close(writing)
+    assert done.stderr == b""
+
+
+def test_an_error_is_one_line_whatever_stands_in_it(tmp_path: Path) -> None:
+    """A file's name or a record's header in an error must not begin a second line, nor steer the terminal."""
+    done = headrace(tmp_path, "load", "a\nheadrace: all is well\x1b[2J.csv", "--topic", "x")
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
