@@ -1,17 +1,15 @@
 """True labels for a replay, from a file or from `feedback.labels`, found again by a decision's id or by its text."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import orjson
 
 from connectors.ports import Record, TopicReader
 from connectors.table_files import Reject, Row, read_rows
 from models.errors import ConfigError, MessageError
 from streams.application import HeadSpec
-from streams.wire.records import Feedback, decode
+from streams.wire.feedback import Opinions
 from streams.wire.source_records import clean_text, cut_text
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -139,33 +137,25 @@ def _reason(name: str, labels: Mapping[str, str], matched_by: str, heads: Sequen
 
 
 def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], prefix: str) -> TrueLabels:
-    """The last opinion on each decision and head; a tombstone withdraws one person's, and the next to last counts
-    again.
+    """The label that counts for each decision and head (streams.wire.feedback).
 
     prefix: what ids of the replayed topic begin with. Raises BrokerUnavailable, TopicMismatch.
     """
-    found = TrueLabels(topic, "id")
-    for feedback in sorted(_standing(reader.read(topic), found, prefix), key=lambda each: each[0]):
-        _, opinion = feedback
-        if opinion.head in heads:
-            found.add(opinion.decision_id, opinion.head, opinion.label)
-        else:
-            found.refuse(f"no head {opinion.head}; there are {', '.join(heads)}")
-    return found
+    labels = TrueLabels(topic, "id")
 
+    def refuse(record: Record, error: MessageError) -> None:
+        labels.refuse(f"{record.topic}[{record.partition}] offset {record.offset}: {error}")
 
-def _standing(records: Iterable[Record], found: TrueLabels, prefix: str) -> Iterable[tuple[int, Feedback]]:
-    """Time and value of the last record of each key, withdrawn ones left out. A key's records are in one partition."""
-    last: dict[bytes, tuple[int, Feedback]] = {}
-    for record in records:
-        key = record.key or b""
-        if not key.startswith(prefix.encode()):
-            found.foreign += record.value is not None
-        elif record.value is None:
-            last.pop(key, None)
+    opinions = Opinions(lambda decision_id: decision_id.startswith(prefix), refuse)
+    for record in reader.read(topic):
+        if (record.key or b"").startswith(prefix.encode()):
+            opinions.take(record)
         else:
-            try:
-                last[key] = (record.timestamp_ms, decode(Feedback, record.value))
-            except (MessageError, orjson.JSONDecodeError) as error:
-                found.refuse(f"{record.topic}[{record.partition}] offset {record.offset}: {error}")
-    return last.values()
+            labels.foreign += record.value is not None
+    for opinion in sorted(opinions, key=lambda opinion: opinion.rank):
+        feedback = opinion.feedback
+        if feedback.head in heads:
+            labels.add(feedback.decision_id, feedback.head, feedback.label)
+        else:
+            labels.refuse(f"no head {feedback.head}; there are {', '.join(heads)}")
+    return labels

@@ -70,7 +70,7 @@ class RetrainJob:
         reader, store = self._wiring.reader(), self._wiring.store()
         try:
             store.prepare({app.name: app.head_names})
-            feedback = current_labels(reader.read(FEEDBACK_TOPIC), app.topic)
+            feedback = current_labels(reader.read(FEEDBACK_TOPIC), app.source_topics)
             texts = _texts(store, sorted({identity for identity, _ in feedback}))
         finally:
             reader.close()
