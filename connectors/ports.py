@@ -129,13 +129,13 @@ class TopicReader(Protocol):
     def read(
         self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
     ) -> Iterator[Record]:
-        """Every record from `start` (partition to offset; default: beginning) to `end` (exclusive; default: the ends
-        when called), partitions interleaved, order kept within each."""
+        """Every committed record from `start` (partition to offset; default: beginning) to `end` (exclusive; default:
+        the last stable offsets when called), partitions interleaved, order kept within each."""
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
-        """Everything from the beginning, then what arrives; None at each poll that finds nothing, once all that stood
-        at the call has been given. Outlives a broker that goes away after that, and a topic that is made again (from
-        its beginning)."""
+        """Everything committed from the beginning, then what arrives; None at each poll that finds nothing, once all
+        that stood at the call has been given. Outlives a broker that goes away after that, and a topic that is made
+        again (from its beginning)."""
 
     def close(self) -> None:
         """Release connections; a `follow` in another thread ends."""
@@ -153,6 +153,10 @@ class TopicAdmin(Protocol):
 
     def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
         """Partition to (oldest offset, next offset)."""
+
+    def readable_offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Partition to (oldest offset, last stable offset): what stands below the latter belongs to no transaction
+        that is still open, so a reader of committed records gets that far."""
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Partition to committed offset; partitions without one are left out."""

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from streams.batch_histogram import BatchHistogram
 from streams.engine.delivery import Outcome
 from streams.engine.offset_tracker import Partition
+from streams.engine.open_transactions import OpenTransaction
 from streams.indexer import IndexerCounts
 from streams.monitor.handler import MonitorTotals
 
@@ -93,6 +94,12 @@ class Metrics:
             "headrace_lag_events",
             "Events between the committed position and the partition's end",
             ["role", "topic", "partition"],
+            registry=registry,
+        )
+        self._kept_back = Gauge(
+            "headrace_behind_open_transaction_events",
+            "Offsets from a partition's oldest open transaction to its end, which are not read before it ends",
+            ["topic", "partition"],
             registry=registry,
         )
         self._partitions = Gauge(
@@ -177,6 +184,13 @@ class Metrics:
         for (topic, partition), lag in lags.items():
             self._lag.labels(role, topic, str(partition)).set(lag)
         self._known_lags |= told
+
+    def transactions(self, transactions: Sequence[OpenTransaction]) -> None:
+        """Say which partitions wait for a transaction to end; the others are no longer told."""
+        self._kept_back.clear()
+        for transaction in transactions:
+            topic, partition = transaction.partition
+            self._kept_back.labels(topic, str(partition)).set(transaction.kept_back)
 
     def process(self, *, loop_delay_seconds: float, broker_silence_seconds: float, ready: bool) -> None:
         """Say how the process is."""

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import IsolationLevel, KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import (
     CoordinatorLoadInProgressError,
@@ -87,6 +87,13 @@ class KafkaAdmin:
 
     def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
         """See the port. Raises TopicMismatch where the topic is not there."""
+        return self._bounds(topic, IsolationLevel.READ_UNCOMMITTED)
+
+    def readable_offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        """See the port. Raises TopicMismatch where the topic is not there."""
+        return self._bounds(topic, IsolationLevel.READ_COMMITTED)
+
+    def _bounds(self, topic: str, isolation: IsolationLevel) -> dict[int, tuple[int, int]]:
         if self._epoch is not None and topic not in self.describe([topic]):
             self._touch([topic])
         with translated(self._address):
@@ -95,7 +102,9 @@ class KafkaAdmin:
                 raise TopicMismatch(f"topic {topic} does not exist at {self._address}; `headrace up` creates it")
             partitions = [TopicPartition(topic, each["partition_index"]) for each in described[0]["partitions"]]
             first = self._client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-            last = self._client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+            last = self._client.list_partition_offsets(
+                dict.fromkeys(partitions, OffsetSpec.LATEST), isolation_level=isolation
+            )
         return {tp.partition: (first[tp].offset, last[tp].offset) for tp in sorted(partitions)}
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:

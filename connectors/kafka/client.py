@@ -161,7 +161,7 @@ class KafkaReader:
     ) -> Iterator[Record]:
         """See the port. A start below the oldest record begins at the oldest. Raises BrokerUnavailable after 30 s of
         silence before the end, TopicMismatch where the topic is not there."""
-        bounds = self._admin.offsets(topic)
+        bounds = self._admin.readable_offsets(topic)
         ends = {p: min((end or {}).get(p, last), last) for p, (_, last) in bounds.items()}
         starts = {p: max((start or {}).get(p, first), first) for p, (first, _) in bounds.items()}
         left = {TopicPartition(topic, p): ends[p] for p in bounds if starts[p] < ends[p]}
@@ -227,6 +227,7 @@ class KafkaReader:
             KafkaConsumer,
             group_id=None,
             enable_auto_commit=False,
+            isolation_level="read_committed",
             auto_offset_reset="earliest",  # of a topic that was made again; `read` keeps to what stood at the call
             max_poll_records=POLL_RECORDS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
@@ -255,7 +256,7 @@ class KafkaReader:
 
     def _stand(self, topic: str) -> tuple[str, dict[int, tuple[int, int]]]:
         """The topic's epoch and its partitions' bounds."""
-        bounds = self._admin.offsets(topic)
+        bounds = self._admin.readable_offsets(topic)
         return self._admin.describe([topic])[topic].epoch, bounds
 
     def _is_same(self, consumer: Any, topic: str, epoch: str) -> bool:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import kafka.errors as client
 
+from connectors.compression import codec_advice
 from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
 from models.errors import ConnectorError, HeadraceError, MessageError
 
@@ -206,6 +207,8 @@ def translate(error: Exception, address: str) -> HeadraceError:
         return error
     if isinstance(error, OSError):
         return BrokerUnavailable(f"the connection to Kafka at {address} failed: {error}")
+    if isinstance(error, client.UnsupportedCodecError):
+        return ConnectorError(f"reading from Kafka at {address}: {codec_advice(error)}")
     for kind in type(error).__mro__:
         name = kind.__name__
         if name in UNAVAILABLE:

@@ -68,11 +68,18 @@ class ClusterProbe:
         try:
             cluster_id = admin.cluster_id()
             standing = admin.describe(self._topics)
-            bounds = {name: admin.offsets(name) if name in standing else {} for name in self._read}
+            bounds = {name: admin.readable_offsets(name) if name in standing else {} for name in self._read}
+            ends = {name: admin.offsets(name) if name in standing else {} for name in self._read}
         except Exception:
             self._admin = None
             admin.close()
             raise
-        return LogState(
-            cluster_id, {name: TopicLog(state.epoch, bounds.get(name, {})) for name, state in standing.items()}
-        )
+        topics = {
+            name: TopicLog(
+                state.epoch,
+                bounds.get(name, {}),
+                {partition: end for partition, (_, end) in ends.get(name, {}).items()},
+            )
+            for name, state in standing.items()
+        }
+        return LogState(cluster_id, topics)

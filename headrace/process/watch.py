@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from headrace.process.broker_probe import BrokerProbe
 from headrace.process.health import Health, HealthState
 from models.errors import HeadraceError
+from streams.engine.open_transactions import OpenTransaction, TransactionWatch, open_transactions
 from streams.engine.watchdog import LogState, LogWatch, RoleState, RoleWatch, Stopped, lags
 from streams.metrics import Metrics
 
@@ -57,6 +58,7 @@ class Watch:
         self._metrics, self._lookout, self._serves = metrics or Metrics(), lookout, serves
         self._log = LogWatch(read, stuck_seconds)
         self._roles: dict[str, RoleWatch] = {}
+        self._transactions = TransactionWatch()
         self._warned = ""
         self._clock = self._answered_at = 0.0
         self._checked_at = time.monotonic()
@@ -124,14 +126,19 @@ class Watch:
                 not_ready.append(f"store: {self._lookout.store_trouble}")
             if silence > 2 * LOOK_MAX_SECONDS:
                 not_ready.append(f"the broker has not answered for {silence:.0f} s")
-        told = {state.name: self._tell_role(state) for state in states}
+        transactions = open_transactions(self._log.latest) if self._log.latest is not None else []
+        for warning in self._transactions.check(now, transactions):
+            log.warning("%s", warning)
+        self._metrics.transactions(transactions)
+        told = {state.name: self._tell_role(state, transactions) for state in states}
         self.health.update(HealthState(not_ready=not_ready, roles=told, serves=self._serves()))
         self._metrics.process(
             loop_delay_seconds=loop_delay_seconds, broker_silence_seconds=silence, ready=not not_ready
         )
 
-    def _tell_role(self, state: RoleState) -> dict[str, Any]:
+    def _tell_role(self, state: RoleState, transactions: Sequence[OpenTransaction]) -> dict[str, Any]:
         positions = state.positions or {}
+        kept_back = {transaction.partition: transaction.kept_back for transaction in transactions}
         behind = lags(positions, self._log.latest) if self._log.latest is not None else {}
         paused = sum(position.paused for position in positions.values())
         self._metrics.consumers(
@@ -143,6 +150,7 @@ class Watch:
                 "read": position.read,
                 "lag": behind.get((topic, partition)),
                 "paused": position.paused,
+                "behind_open_transaction": kept_back.get((topic, partition), 0),
             }
             for (topic, partition), position in sorted(positions.items())
         }

@@ -101,7 +101,7 @@ def _epoch(admin: KafkaAdmin, topic: str) -> str:
 
 
 def _stretch(admin: KafkaAdmin, order: ReplayRequest) -> Stretch:
-    bounds = admin.offsets(order.topic)
+    bounds = admin.readable_offsets(order.topic)
     starts, ends = (_offsets(admin, order, place, bounds) for place in (order.start, order.end))
     return choose_stretch(bounds, starts, ends, by_time=order.start is not None and order.start.time_ms is not None)
 

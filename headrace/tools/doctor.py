@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from connectors.compression import missing_libraries
 from connectors.ports import SearchQuery
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
@@ -39,6 +40,7 @@ def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
     checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
         ("settings", lambda: _settings(wiring)),
         ("broker", lambda: _broker(wiring, apps)),
+        ("compression", lambda: [compression_finding(missing_libraries())]),
         ("store", lambda: _store(wiring)),
         ("registry", lambda: _registry(wiring, apps)),
         ("encoder", lambda: _encoder(wiring)),
@@ -99,6 +101,18 @@ def _broker(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
                 )
     finally:
         admin.close()
+
+
+def compression_finding(missing: Mapping[str, Sequence[str]]) -> Finding:
+    """Whether records of every codec can be read. missing: codec to the packages that are not installed."""
+    if not missing:
+        return Finding("compression", True, "gzip, snappy, lz4 and zstd can be read")
+    packages = sorted({package for of_codec in missing.values() for package in of_codec})
+    return Finding(
+        "compression",
+        False,
+        f"topics compressed with {' or '.join(missing)} cannot be read: pip install {' '.join(packages)}",
+    )
 
 
 def _store(wiring: Wiring) -> Iterator[Finding]:

@@ -76,10 +76,12 @@ class RoleState:
 
 @dataclass(frozen=True, slots=True)
 class TopicLog:
-    """A topic as the broker has it. bounds: partition to (oldest offset, next offset)."""
+    """A topic as the broker has it. bounds: partition to (oldest offset, last stable offset: as far as a reader of
+    committed records gets). ends: partition to the log's end, which lies behind that where a transaction is open."""
 
     epoch: str
     bounds: Mapping[int, tuple[int, int]]
+    ends: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class LogState:
     topics: Mapping[str, TopicLog]
 
     def bounds(self, partition: Partition) -> tuple[int, int] | None:
-        """(oldest offset, next offset)."""
+        """(oldest offset, last stable offset)."""
         topic = self.topics.get(partition[0])
         return None if topic is None else topic.bounds.get(partition[1])
 
@@ -134,8 +136,7 @@ class RoleWatch:
         if now - self._placeless_since > self.stuck_seconds:
             raise Stuck(
                 f"{role.name}: no place in its consumer group for {now - self._placeless_since:.0f} s (a rebalance "
-                f"that does "
-                f"not end, or no coordinator); start it again, and see `headrace doctor` if that does not help"
+                f"that does not end, or no coordinator); start it again; `headrace doctor` if that does not help"
             )
 
     def _check_flight(self, now: float, role: RoleState) -> None:
@@ -236,8 +237,7 @@ class LogWatch:
         if silent > self.stuck_seconds:
             raise BrokerGone(
                 f"the broker has not answered for {silent:.0f} s ({self._silence or 'no answer'}); positions are "
-                f"kept: start "
-                f"again when it is back"
+                f"kept: start again when it is back"
             )
 
     def check_positions(self, role: str, positions: Mapping[Partition, Position], log: LogState) -> None:

@@ -1,4 +1,8 @@
-"""A Faust transport that never jumps: where the broker no longer has the next record, it says so and reads nothing.
+"""A Faust transport that reads what is committed and never jumps: where the broker no longer has the next record, it
+says so and reads nothing.
+
+Faust reads uncommitted records unless it runs "exactly once" itself: what a producer took back would be decided as if
+it had been said.
 
 aiokafka goes on at the oldest record (`auto_offset_reset`) without a word to anybody: retention that overtook a reader,
 or a topic that was made again, would look like a quiet minute. `auto_offset_reset="none"` would not do: it also refuses
@@ -32,6 +36,11 @@ class NoResetThread(AIOKafkaConsumerThread):
         self.truncated_partitions = set()
         await super().on_start()
         self._hold(self._ensure_consumer()._fetcher)
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # read when it starts; Faust has no setting for it
+        return consumer
 
     def _hold(self, fetcher: Any) -> None:
         update = fetcher._update_fetch_positions

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams.engine.delivery import Acknowledge, Delivery
 from streams.engine.pipeline import BatchPipeline
 from streams.engine.watchdog import RoleState
 from streams.faust_runtime.backpressure import FetchGate
+from streams.faust_runtime.errors import translate
 from streams.faust_runtime.offsets import positions, truncated_partitions
 
 log = logging.getLogger(__name__)
@@ -87,7 +89,8 @@ class Role:
         """Why this role can no longer work, if so."""
         if self.engine.failure is not None:
             return self.engine.failure
-        return self.app.crash_reason if self.app.crashed else None
+        crash = self.app.crash_reason if self.app.crashed else None
+        return translate(crash) if isinstance(crash, KafkaError) else crash
 
     def _acknowledged(self, _: Sequence[Delivery]) -> None:
         """The engine keeps the positions; here only the gate is told that there is room again."""

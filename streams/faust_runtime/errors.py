@@ -1,0 +1,163 @@
+"""aiokafka's errors in Headrace's words, for the producer and for a consumer that gave up. Every class of the client
+has its line here; a test holds it to that. (connectors.kafka.errors does the same for kafka-python.)
+"""
+
+from aiokafka.errors import KafkaError, UnsupportedCodecError
+
+from connectors.compression import codec_advice
+from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
+from models.errors import ConnectorError, HeadraceError, MessageError
+
+TOO_LARGE = "too_large"
+REFUSED_RECORD = "refused"
+
+# The broker is not there, is busy with itself, or did not answer in time: the same call may succeed a moment later.
+UNAVAILABLE = frozenset(
+    [
+        "NoBrokersAvailable",
+        "NodeNotReadyError",
+        "KafkaProtocolError",
+        "CorrelationIdError",
+        "Cancelled",
+        "TooManyInFlightRequests",
+        "StaleMetadata",
+        "MetadataEmptyBrokerList",
+        "KafkaUnavailableError",
+        "KafkaTimeoutError",
+        "KafkaConnectionError",
+        "QuotaViolationError",
+        "ConsumerStoppedError",
+        "ProducerClosed",
+        "UnknownTopicOrPartitionError",
+        "LeaderNotAvailableError",
+        "NotLeaderForPartitionError",
+        "RequestTimedOutError",
+        "BrokerNotAvailableError",
+        "ReplicaNotAvailableError",
+        "StaleControllerEpochError",
+        "StaleLeaderEpochCodeError",
+        "GroupLoadInProgressError",
+        "GroupCoordinatorNotAvailableError",
+        "NotCoordinatorForGroupError",
+        "NotEnoughReplicasError",
+        "NotEnoughReplicasAfterAppendError",
+        "RebalanceInProgressError",
+        "NotControllerError",
+        "ConcurrentTransactions",
+        "OperationNotAttempted",
+        "KafkaStorageError",
+        "FetchSessionIdNotFound",
+        "InvalidFetchSessionEpoch",
+        "ListenerNotFound",
+    ]
+)
+# User, password, certificate or rights: no retry mends them.
+DENIED = frozenset(
+    [
+        "AuthenticationMethodNotSupported",
+        "AuthenticationFailedError",
+        "TopicAuthorizationFailedError",
+        "GroupAuthorizationFailedError",
+        "ClusterAuthorizationFailedError",
+        "UnsupportedSaslMechanismError",
+        "IllegalSaslStateError",
+        "TransactionalIdAuthorizationFailed",
+        "SecurityDisabled",
+        "SaslAuthenticationFailed",
+        "DelegationTokenAuthDisabled",
+        "DelegationTokenNotFound",
+        "DelegationTokenOwnerMismatch",
+        "DelegationTokenRequestNotAllowed",
+        "DelegationTokenAuthorizationFailed",
+        "DelegationTokenExpired",
+        "InvalidPrincipalType",
+    ]
+)
+# The topic is another than before, or may not stand as asked.
+TOPIC = frozenset(
+    [
+        "InvalidTopicError",
+        "TopicAlreadyExistsError",
+        "InvalidPartitionsError",
+        "InvalidReplicationFactorError",
+        "InvalidReplicationAssignmentError",
+        "InvalidConfigurationError",
+        "PolicyViolationError",
+        "NoOffsetForPartitionError",
+        "OffsetOutOfRangeError",
+    ]
+)
+# Records are not what the broker takes. UnknownError: this client knows no code above 79, so "invalid record" (87, such
+# as one without a key for a compacted topic) comes as this one.
+RECORD_REASONS = {
+    "MessageSizeTooLargeError": TOO_LARGE,
+    "RecordListTooLargeError": TOO_LARGE,
+    "RecordTooLargeError": TOO_LARGE,
+    "CorruptRecordException": REFUSED_RECORD,
+    "InvalidTimestampError": REFUSED_RECORD,
+    "UnknownError": REFUSED_RECORD,
+}
+# Refused for good: a wrong call, a version or feature that one side lacks, or a state that no retry mends.
+REFUSED = frozenset(
+    [
+        "KafkaError",
+        "IllegalStateError",
+        "IllegalArgumentError",
+        "UnrecognizedBrokerVersion",
+        "IncompatibleBrokerVersion",
+        "CommitFailedError",
+        "UnsupportedCodecError",
+        "KafkaConfigurationError",
+        "IllegalOperation",
+        "ProducerFenced",
+        "BrokerResponseError",
+        "NoError",
+        "InvalidFetchRequestError",
+        "OffsetMetadataTooLargeError",
+        "InvalidRequiredAcksError",
+        "IllegalGenerationError",
+        "InconsistentGroupProtocolError",
+        "InvalidGroupIdError",
+        "UnknownMemberIdError",
+        "InvalidSessionTimeoutError",
+        "InvalidCommitOffsetSizeError",
+        "UnsupportedVersionError",
+        "InvalidRequestError",
+        "UnsupportedForMessageFormatError",
+        "OutOfOrderSequenceNumber",
+        "DuplicateSequenceNumber",
+        "InvalidProducerEpoch",
+        "InvalidTxnState",
+        "InvalidProducerIdMapping",
+        "InvalidTransactionTimeout",
+        "TransactionCoordinatorFenced",
+        "LogDirNotFound",
+        "UnknownProducerId",
+        "ReassignmentInProgress",
+        "NonEmptyGroup",
+        "GroupIdNotFound",
+        "MemberIdRequired",
+    ]
+)
+
+
+def translate(error: Exception) -> HeadraceError:
+    """Headrace's error for one of aiokafka: MessageError (reason `too_large` or `refused`) where the records are at
+    fault, else a ConnectorError, which says by its class whether to try again."""
+    if isinstance(error, UnsupportedCodecError):
+        return ConnectorError(codec_advice(error))
+    name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KNOWN), KafkaError.__name__)
+    if name in UNAVAILABLE:
+        return BrokerUnavailable(f"Kafka did not answer as it should: {error!r}")
+    if name in DENIED:
+        return AccessDenied(
+            f"Kafka refused the credentials or rights: {error}; see HEADRACE_SASL_*, HEADRACE_TLS_* and the ACLs"
+        )
+    if name in TOPIC:
+        return TopicMismatch(f"Kafka: {error}")
+    if name in RECORD_REASONS:
+        return MessageError(RECORD_REASONS[name], f"Kafka refused a record: {error}")
+    return ConnectorError(f"Kafka refused a request: {error!r}")
+
+
+_KNOWN = UNAVAILABLE | DENIED | TOPIC | frozenset(RECORD_REASONS) | REFUSED
