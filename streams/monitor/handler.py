@@ -17,9 +17,10 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.engine.delivery import Acknowledge, Delivery, OutRecord
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
+from streams.monitor.drift.alerts import alert_for_episode
 from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
 from streams.monitor.retrain_policy import RetrainPolicy, RetrainState
-from streams.monitor.surges.rules import AlertRules, alert_for_episode
+from streams.monitor.surges.rules import AlertRules
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import dead_letter, wall_clock_ms
 from streams.wire.records import Alert, Feedback, RetrainRequest, decode, format_time
@@ -77,23 +78,23 @@ class MonitorHandler:
                 if delivery.topic == FEEDBACK_TOPIC:
                     delivery.result = self._on_feedback(delivery.value)
                 else:
-                    delivery.result = self._on_signals(self._by_signals[delivery.topic], delivery.value)
+                    delivery.result = self._on_signals(self._by_signals[delivery.topic], delivery)
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error).records
 
-    def _on_signals(self, app: Application, value: bytes | None) -> list[OutRecord]:
+    def _on_signals(self, app: Application, delivery: Delivery) -> list[OutRecord]:
         try:
-            signals = orjson.loads(value or b"")
+            signals = orjson.loads(delivery.value or b"")
             records: list[OutRecord] = []
             for raw in signals:
-                records += self._on_signal(app, raw)
+                records += self._on_signal(app, raw, delivery.timestamp_ms)
             return records
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise MessageError("bad_record", f"no signals: {error!r}") from error
 
-    def _on_signal(self, app: Application, raw: dict[str, Any]) -> list[OutRecord]:
+    def _on_signal(self, app: Application, raw: dict[str, Any], arrival_ms: int) -> list[OutRecord]:
         self.counts.events += 1
-        alerts = self._rules[app.name].observe(app.name, raw, raw["at"])
+        alerts = self._rules[app.name].observe(app.name, raw, raw["at"], arrival_ms)
         records = [self._alert(alert) for alert in alerts]
         if not app.heads:
             return records

@@ -5,7 +5,6 @@ has a clock.
 """
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 DAY_SECONDS = 86_400.0
@@ -23,29 +22,36 @@ class WindowEntry:
 
 @dataclass(slots=True)
 class LabelWindow:
-    """The last `size` labels that are no older than `max_age_seconds` before the newest."""
+    """The last `size` labels that are no older than `max_age_seconds` before now."""
 
     size: int
     max_age_seconds: float = DAY_SECONDS
     entries: deque[WindowEntry] = field(default_factory=deque)
     counts: Counter[str] = field(default_factory=Counter)
-    newest_seconds: float = float("-inf")
+    now_seconds: float = float("-inf")
 
-    def add(self, entry: WindowEntry) -> None:
-        """Take the newest in and drop what is too many or too old. A late entry is left out where it is too
-        old itself."""
-        if entry.at_seconds < self.newest_seconds - self.max_age_seconds:
-            return
-        self.newest_seconds = max(self.newest_seconds, entry.at_seconds)
-        self.entries.append(entry)
-        self.counts[entry.label] += 1
-        while len(self.entries) > self.size or self.entries[0].at_seconds < self.newest_seconds - self.max_age_seconds:
+    def add(self, entry: WindowEntry, now_seconds: float | None = None) -> None:
+        """Take an entry in and drop what is too many or too old; one that is too old itself is left out.
+
+        now_seconds: event time of the whole stream; None: the newest entry's.
+        """
+        self.now_seconds = max(self.now_seconds, entry.at_seconds) if now_seconds is None else now_seconds
+        oldest_seconds = self.now_seconds - self.max_age_seconds
+        if entry.at_seconds >= oldest_seconds:
+            self.entries.append(entry)
+            self.counts[entry.label] += 1
+        while self.entries and (len(self.entries) > self.size or self.entries[0].at_seconds < oldest_seconds):
             self._drop_oldest()
 
     @property
     def is_full(self) -> bool:
         """Whether as many labels are in as the window can hold."""
         return len(self.entries) >= self.size
+
+    def is_silent(self, now_seconds: float) -> bool:
+        """Whether nothing came for as long as the window remembers."""
+        newest = max((entry.at_seconds for entry in self.entries), default=float("-inf"))
+        return newest < now_seconds - self.max_age_seconds
 
     def share(self, label: str) -> float:
         """Share of `label`, in [0, 1]; 0 for an empty window."""
@@ -76,17 +82,13 @@ class GroupedWindows:
     groups_max: int = 1_000
     windows: OrderedDict[str, LabelWindow] = field(default_factory=OrderedDict)
 
-    def add(self, group: str, entry: WindowEntry) -> LabelWindow:
+    def add(self, group: str, entry: WindowEntry, now_seconds: float | None = None) -> LabelWindow:
         """Take an entry into its group's window and return that."""
         window = self.windows.get(group)
         if window is None:
             window = self.windows[group] = LabelWindow(self.size, self.max_age_seconds)
-        window.add(entry)
+        window.add(entry, now_seconds)
         self.windows.move_to_end(group)
         while len(self.windows) > self.groups_max:
             self.windows.popitem(last=False)
         return window
-
-    def __iter__(self) -> Iterator[tuple[str, LabelWindow]]:
-        """Groups with their windows, the one not heard of for longest first."""
-        return iter(self.windows.items())

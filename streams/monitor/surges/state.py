@@ -1,0 +1,93 @@
+"""The surge rules' state as plain numbers and strings, so that a monitor that starts goes on where the last one was.
+
+Of a window only what can still be seen is kept: which entries are hits, when they were, and the names of the last hits.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from streams.monitor.surges.alerts import EVIDENCE
+from streams.monitor.surges.rules import AlertRules, FiringSurge, Rule
+from streams.monitor.surges.windows import LabelWindow, WindowEntry
+
+_OTHER_LABEL = ""  # what an entry that is no hit is called afterwards: nobody asks which label it was
+
+
+def rules_state(rules: AlertRules, groups: int | None = None) -> dict[str, Any]:
+    """For JSON. groups: windows kept of each rule, those heard of last; None: all of them."""
+    return {
+        "surges": _surges(rules),
+        "events": rules.events,
+        "clock": rules.clock.state(),
+        "rules": [_rule_state(rule, groups) for rule in rules.rules],
+        "firing": [_firing_state(name, surge) for name, surge in rules.surges.items()],
+    }
+
+
+def restore_rules(rules: AlertRules, state: Mapping[str, Any]) -> None:
+    """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it is of other rules, or broken;
+    the rules are then to be thrown away."""
+    if state["surges"] != _surges(rules):
+        raise ValueError("the application's [[surges]] are other ones now")
+    rules.events = int(state["events"])
+    rules.clock.restore([float(time) for time in state["clock"]])
+    for rule, of_rule in zip(rules.rules, state["rules"], strict=True):
+        _restore_rule(rule, of_rule)
+    for name, number, group, hits, members in state["firing"]:
+        surge = FiringSurge(int(number), group, set(_sums(hits)), {(int(rule), name) for rule, name in members})
+        rules.surges[name] = surge
+
+
+def _surges(rules: AlertRules) -> list[dict[str, Any]]:
+    return [rule.surge.model_dump() for rule in rules.rules]
+
+
+def _rule_state(rule: Rule, groups: int | None) -> dict[str, Any]:
+    windows = list(rule.windows.windows.items())
+    kept = windows if groups is None else windows[len(windows) - min(groups, len(windows)) :]
+    names = {name for name, _ in kept} | {""}
+    return {
+        "windows": [[name, *_window_state(window, rule.surge.label)] for name, window in kept],
+        "baseline": {name: share for name, share in rule.baseline.items() if groups is None or name in names},
+        "cooldown": {name: left for name, left in rule.cooldown_events.items() if left > 0},
+    }
+
+
+def _restore_rule(rule: Rule, state: Mapping[str, Any]) -> None:
+    for name, hits, numbers, times, ids in state["windows"]:
+        window = rule.windows.windows[name] = LabelWindow(rule.surge.window, rule.windows.max_age_seconds)
+        named = [""] * (hits.count("1") - len(ids)) + list(ids)
+        for is_hit, number, at_ms in zip(hits, _sums(numbers), _sums(times), strict=True):
+            label = rule.surge.label if is_hit == "1" else _OTHER_LABEL
+            window.entries.append(WindowEntry(number, label, at_ms / 1_000, named.pop(0) if is_hit == "1" else ""))
+            window.counts[label] += 1
+    rule.baseline = {name: float(share) for name, share in state["baseline"].items()}
+    rule.cooldown_events = {name: int(left) for name, left in state["cooldown"].items()}
+
+
+def _window_state(window: LabelWindow, label: str) -> list[Any]:
+    """A 1 for each hit, numbers, times in ms (both as differences), ids of the last hits."""
+    entries = list(window.entries)
+    return [
+        "".join("1" if entry.label == label else "0" for entry in entries),
+        _differences([entry.number for entry in entries]),
+        _differences([round(entry.at_seconds * 1_000) for entry in entries]),
+        [entry.id for entry in entries if entry.label == label][-EVIDENCE:],
+    ]
+
+
+def _firing_state(name: str, surge: FiringSurge) -> list[Any]:
+    members = sorted([number, group] for number, group in surge.members)
+    return [name, surge.rule, surge.group, _differences(sorted(surge.hits)), members]
+
+
+def _differences(numbers: Sequence[int]) -> list[int]:
+    return [*numbers[:1], *(after - before for before, after in pairwise(numbers))]
+
+
+def _sums(differences: Sequence[int]) -> list[int]:
+    numbers: list[int] = []
+    for difference in differences:
+        numbers.append((numbers[-1] if numbers else 0) + int(difference))
+    return numbers

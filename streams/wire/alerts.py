@@ -1,0 +1,71 @@
+"""Alerts: one for one cause, known by its fingerprint, fired once and resolved once.
+
+`alerts` is compacted by fingerprint, so the last record of a key says whether that cause fires now.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from connectors.ports import Record
+from models.errors import MessageError
+from streams.wire.records import Alert, decode
+
+
+def fingerprint(*parts: str) -> str:
+    """Stable name of a cause: 16 hex digits. parts: the kind of alert, the application, and what tells causes apart."""
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def resolution(fired: Alert, reason: str, at: str) -> Alert:
+    """The end of an alert: the same cause and values, and why it is over."""
+    return fired.model_copy(
+        update={"state": "resolved", "summary": f"over: {reason} ({fired.summary})", "evidence": [], "at": at}
+    )
+
+
+class Alerts:
+    """Which alerts fire, as it stands in the topic. Each method gives the record to publish, or None where the topic
+    says so already: after a restart nothing is fired twice, and what ended is resolved.
+    """
+
+    def __init__(self) -> None:
+        self._firing: dict[str, Alert] = {}
+
+    @property
+    def firing(self) -> dict[str, Alert]:
+        """Fingerprint to the alert as it was fired."""
+        return dict(self._firing)
+
+    def load(self, records: Iterable[Record], is_ours: Callable[[Alert], bool]) -> None:
+        """Take what stands in the topic for what fires. is_ours: whether this object answers for an alert."""
+        self._firing.clear()
+        for record in records:
+            try:
+                alert = decode(Alert, record.value)
+            except MessageError:
+                continue  # a tombstone, or what another writer left there: nothing of ours
+            if not is_ours(alert):
+                continue
+            if alert.state == "firing":
+                self._firing[alert.fingerprint] = alert
+            else:
+                self._firing.pop(alert.fingerprint, None)
+
+    def fire(self, alert: Alert) -> Alert | None:
+        """A cause is there."""
+        if alert.fingerprint in self._firing:
+            return None
+        self._firing[alert.fingerprint] = alert
+        return alert
+
+    def resolve(self, alert: Alert) -> Alert | None:
+        """A cause is gone. alert: the resolved one."""
+        return alert if self._firing.pop(alert.fingerprint, None) is not None else None
+
+    def settle(self, wanted: Iterable[Alert], reason: str, at: str) -> list[Alert]:
+        """Make what fires what should: fires those that are missing, resolves those that are over for `reason`."""
+        causes = {alert.fingerprint: alert for alert in wanted}
+        over = [alert for name, alert in self._firing.items() if name not in causes]
+        changes = [self.resolve(resolution(alert, reason, at)) for alert in over]
+        changes += [self.fire(alert) for alert in causes.values()]
+        return [alert for alert in changes if alert is not None]
