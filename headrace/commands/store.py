@@ -1,4 +1,4 @@
-"""search: decisions from the store."""
+"""search and show: decisions from the store."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +22,14 @@ def add_to(cli: typer.Typer) -> None:
             str | None, typer.Option(help="from this time on, RFC 3339: 2026-11-24 or 2026-11-24T10:00:00Z")
         ] = None,
         limit: Annotated[int, typer.Option(min=1, max=1000, help="at most so many")] = 20,
+        ids: Annotated[bool, typer.Option("--ids", help="print the decisions' ids only, one a line")] = False,
         json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a decision")] = False,
     ) -> None:
         """Decisions whose text holds these words, best first."""
         from connectors.ports import SearchQuery
         from headrace.output import print_json
         from headrace.settings import load_settings
-        from headrace.terminal import show_table
+        from headrace.terminal import field, say, show_table
         from headrace.wiring import Wiring
 
         store = Wiring(load_settings()).store()
@@ -40,11 +41,39 @@ def add_to(cli: typer.Typer) -> None:
             for document in result.documents:
                 print_json(document)
             return
+        if ids:
+            for document in result.documents:
+                say(field(document["id"]))
+            return
         show_table(
             ("at, application", "decided", "text, id"),
             [_row(document) for document in result.documents],
             title=f"{result.total} {'decision' if result.total == 1 else 'decisions'}",
         )
+
+    cli.command("show", epilog="Example: headrace show support.chats@0a1b2c3d-0-17")(_show)
+
+
+def _show(
+    identity: Annotated[
+        str, typer.Argument(metavar="ID", help="a decision's id, as `headrace search --ids` prints it")
+    ],
+    app: Annotated[str | None, typer.Option(help="whose decision, where two applications read the same topic")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """All that is known of one decision: its labels and release, and what people said of it since."""
+    from headrace.output import print_json
+    from headrace.settings import load_settings
+    from headrace.terminal import field, say
+    from headrace.tools.decisions import know_decision, lines
+    from headrace.wiring import Wiring
+
+    known = know_decision(Wiring(load_settings()), identity, app)
+    if json:
+        return print_json(known.as_json())
+    for name, value in lines(known):
+        say(f"{field(name):<10} {field(value)}")
+    return None
 
 
 def _row(document: "Document") -> tuple[tuple[object, ...], ...]:

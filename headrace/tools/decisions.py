@@ -1,0 +1,125 @@
+"""All that is known of one decision: what was decided, by which release, and what people said of it since."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.errors import TopicMismatch
+from connectors.ports import DecisionStore, Record, ReleaseRegistry
+from headrace.wiring import Wiring
+from models.errors import ConfigError, ConnectorError, HeadraceError
+from streams.topics import FEEDBACK_TOPIC
+from streams.wire.feedback import Opinions
+from streams.wire.records import Feedback
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDecision:
+    """decision: as it stands in the store. release: facts of its manifest; None where the registry lacks it. labels:
+    every standing opinion, oldest first; None where no broker answered."""
+
+    decision: Mapping[str, Any]
+    release: Mapping[str, Any] | None
+    labels: tuple[Feedback, ...] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "decision": dict(self.decision),
+            "release": None if self.release is None else dict(self.release),
+            "labels": None if self.labels is None else [label.model_dump() for label in self.labels],
+        }
+
+
+def know_decision(wiring: Wiring, identity: str, app: str | None = None) -> KnownDecision:
+    """Asks store, registry and broker. Raises ConfigError where the store does not have the decision."""
+    store = wiring.store()
+    try:
+        decision = find_decision(store, identity, app)
+    finally:
+        store.close()
+    return KnownDecision(decision, release_facts(wiring.registry(), decision), _labels(wiring, identity))
+
+
+def _labels(wiring: Wiring, identity: str) -> tuple[Feedback, ...] | None:
+    try:
+        reader = wiring.reader()
+    except ConnectorError:
+        return None
+    try:
+        return standing_labels(reader.read(FEEDBACK_TOPIC), identity)
+    except TopicMismatch:
+        return ()  # nobody has labelled anything yet
+    except ConnectorError:
+        return None
+    finally:
+        reader.close()
+
+
+def find_decision(store: DecisionStore, identity: str, app: str | None = None) -> dict[str, Any]:
+    """The decision of this id. Raises ConfigError with the places where else to look."""
+    decision = store.get([identity], app).get(identity)
+    if decision is None:
+        topic = identity.partition("@")[0] or "TOPIC"
+        raise ConfigError(
+            f"no decision {identity!r} is in the store: ids look like support.chats@0a1b2c3d-0-17 (`headrace search "
+            f"--json` shows them); a record that could not be decided is in `headrace deadletters list --topic {topic}`"
+        )
+    return decision
+
+
+def release_facts(registry: ReleaseRegistry, decision: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the manifest says of the release that decided; None where the registry does not have it any more."""
+    try:
+        manifest = json.loads(registry.manifest(decision["model"], decision["version"]))
+    except HeadraceError:
+        return None
+    facts = {name: manifest.get(name) for name in ("strategy", "parent", "created")}
+    metrics = {head: values.get("accuracy") for head, values in manifest.get("metrics", {}).items()}
+    return {**facts, "accuracy": metrics, "is_champion": registry.champion(decision["model"]) == decision["version"]}
+
+
+def standing_labels(records: Iterable[Record], identity: str) -> tuple[Feedback, ...]:
+    """Every label that stands for a decision, oldest first: one for each head and person."""
+    opinions = Opinions(lambda decision_id: decision_id.partition("|")[0] == identity)
+    for record in records:
+        opinions.take(record)
+    return tuple(opinion.feedback for opinion in sorted(opinions, key=lambda opinion: opinion.rank))
+
+
+def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
+    """For a person: name and value, in the order of interest."""
+    decision = known.decision
+    yield "id", str(decision["id"])
+    yield "text", str(decision["text"])
+    for head, answer in (decision.get("labels") or {}).items():
+        yield head, _answer(answer)
+    for item in decision.get("items") or ():
+        yield "item", f"{item['item_id']} {item['score']:.2f}"
+    yield "action", str(decision.get("action"))
+    yield "key", str(decision.get("key"))
+    yield "happened", str(decision["at"])
+    yield "decided", f"{decision['decided_at']}, {decision['latency_ms']} ms after its record"
+    yield "release", f"{decision['model']}@{decision['version']}, path {decision['path']}{_release(known.release)}"
+    for name, value in (decision.get("extra") or {}).items():
+        yield f"extra {name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    for label in known.labels or ():
+        yield "label", f"{label.head}: {label.label}, by {label.by}, {label.at}"
+    if known.labels is None:
+        yield "label", "unknown: no broker answers"
+
+
+def _answer(answer: Mapping[str, Any]) -> str:
+    words = f"{answer['label']}, probability {answer['probability']:.2f}"
+    if answer.get("oos_score") is not None:
+        words += f", out-of-scope score {answer['oos_score']:.2f}"
+    return words + (", rejected: the label is a guess and does not act" if answer.get("rejected") else "")
+
+
+def _release(release: Mapping[str, Any] | None) -> str:
+    if release is None:
+        return ", not in this registry"
+    accuracy = ", ".join(f"{head} {value:.3f}" for head, value in release["accuracy"].items() if value is not None)
+    champion = "the champion now" if release["is_champion"] else "not the champion now"
+    return f", {release['strategy']}, {champion}" + (f", accuracy on held-out texts: {accuracy}" if accuracy else "")

@@ -1,0 +1,80 @@
+"""`headrace show ID`: all that is known of one decision (N-6: it stood in four places, half of them JSON only)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_release import small_release
+
+from connectors.ports import Record
+from connectors.sqlite_store import SQLiteStore
+from headrace.tools.decisions import KnownDecision, find_decision, lines, standing_labels
+from models.errors import ConfigError
+from streams.wire.records import Feedback
+
+ID = "support.chats@0a1b2c3d-0-17"
+
+
+def decision(**fields: Any) -> dict[str, Any]:
+    head = {"label": "refund", "probability": 0.71, "oos_score": 2.5, "rejected": True}
+    return {
+        "id": ID,
+        "app": "support",
+        "model": "support",
+        "version": "2",
+        "path": "full",
+        "at": "2026-11-01T10:00:00.000Z",
+        "decided_at": "2026-11-01T10:00:00.020Z",
+        "latency_ms": 20,
+        "labels": {"intent": head},
+        "action": "queue:people",
+        "text": "where is\nmy money",
+        "key": "c1",
+        "extra": {"channel": "chat"},
+    } | fields
+
+
+def label(value: str | None, by: str, at: str, offset: int) -> Record:
+    feedback = None if value is None else Feedback(decision_id=ID, head="intent", label=value, by=by, at=at)
+    key = f"{ID}|intent|{by}".encode()
+    return Record("feedback.labels", 0, offset, key, None if feedback is None else feedback.encode(), offset)
+
+
+def test_a_decision_is_shown_with_queue_rejection_score_release_and_labels() -> None:
+    release = {"strategy": "quick", "accuracy": {"intent": 0.93}, "is_champion": False}
+    said = (Feedback(decision_id=ID, head="intent", label="cancel", by="ann", at="2026-11-02T00:00:00Z"),)
+    shown = dict(lines(KnownDecision(decision(), release, said)))
+    assert shown["intent"].startswith("refund, probability 0.71, out-of-scope score 2.50, rejected")
+    assert (shown["action"], shown["key"], shown["extra channel"]) == ("queue:people", "c1", "chat")
+    assert "support@2, path full, quick, not the champion now" in shown["release"] and "0.930" in shown["release"]
+    assert shown["label"] == "intent: cancel, by ann, 2026-11-02T00:00:00Z"
+
+
+def test_without_registry_and_broker_the_rest_is_shown_and_the_gap_is_named() -> None:
+    shown = dict(lines(KnownDecision(decision(), None, None)))
+    assert "not in this registry" in shown["release"] and "no broker" in shown["label"]
+    assert json.dumps(KnownDecision(decision(), None, None).as_json())
+
+
+def test_only_standing_labels_of_this_decision_are_shown_oldest_first() -> None:
+    other = Feedback(decision_id=f"{ID}1", head="intent", label="x", by="ann", at="2026-11-02T00:00:00Z")
+    records = [
+        label("refund", "ann", "2026-11-03T00:00:00Z", 0),
+        label("invoice", "bob", "2026-11-02T00:00:00Z", 1),
+        Record("feedback.labels", 0, 2, other.key, other.encode(), 2),
+        label("cancel", "ann", "2026-11-04T00:00:00Z", 3),
+        label("noise", "eve", "2026-11-01T00:00:00Z", 4),
+        label(None, "eve", "", 5),
+    ]
+    assert [(said.by, said.label) for said in standing_labels(records, ID)] == [("bob", "invoice"), ("ann", "cancel")]
+
+
+def test_an_id_that_is_not_there_is_told_with_the_places_to_look(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "decisions.db")
+    store.prepare({"support": list(small_release().classifier.heads)})
+    with pytest.raises(ConfigError, match="deadletters list --topic"):
+        find_decision(store, ID)
+    store.index([decision()])
+    assert find_decision(store, ID)["text"] == "where is\nmy money"
+    store.close()
