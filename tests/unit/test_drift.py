@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.errors import ModelError
 from streams.monitor.drift.detector import Cusum, DriftMonitor, DriftPolicy, Episode, Signal
 from streams.monitor.drift.episode import SeenText, describe_episode, new_words, share_of_new, words_of
-from streams.monitor.drift.evidence import DETECTORS, Evidence, EvidencePolicy, Reference, tail_evidence, unusual_share
+from streams.monitor.drift.evidence import DETECTORS, Evidence, EvidencePolicy, tail_evidence, unusual_share
+from streams.monitor.drift.reference import Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds, threshold_from_climbs
 
 DIMENSIONS, LABELS = 48, 8

@@ -14,14 +14,12 @@ from models.errors import ModelError
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Episode, Signal
 from streams.monitor.drift.evidence import (
     DETECTORS,
-    Doubles,
     Evidence,
     EvidencePolicy,
-    Floats,
-    Reference,
     mean_exponent,
     tail_evidence,
 )
+from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy
 
 DIMENSIONS, LABELS = 48, 8

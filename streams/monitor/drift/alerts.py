@@ -22,6 +22,8 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
             "app": app,
             "version": version,
             "onset_event": episode.onset_event,
+            "onset_id": episode.onset_id,
+            "onset_at": episode.onset_at,
             "detected_event": episode.detected_event,
             "detectors": list(episode.detectors),
             "labels": dict(episode.labels),

@@ -9,22 +9,22 @@ Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the 
 the onset, Hinkley (1971), Biometrika 58.
 """
 
-import re
-from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.monitor.drift.episode import Episode, SeenText, describe_episode
-from streams.monitor.drift.evidence import BOTH, DETECTORS, Doubles, Evidence, EvidencePolicy, Floats, Reference
+from streams.monitor.drift.copies import Copies
+from streams.monitor.drift.episode import Episode, SeenText, describe_episode, episode_state, restored_episode
+from streams.monitor.drift.evidence import BOTH, DETECTORS, Evidence, EvidencePolicy
+from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
 
 __all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
-_DIGITS: Final = re.compile(r"\d+")
 _MARGIN: Final = 2.0  # times the expected run: a stream is never quite the reference (docs/drift.md)
 
 
@@ -35,6 +35,7 @@ class Signal:
     event_number: counts this application's events, growing. confidence: calibrated probability of the label,
     in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run. fast: whether the
     fast path decided the text; then neither confidence nor embedding counts, so that an audited text is like any other.
+    at: the source's time. offset: of the record that brought it; -1 where there is none.
     """
 
     id: str
@@ -45,6 +46,8 @@ class Signal:
     oos_score: float | None = None
     embedding: NDArray[np.float32] | None = None
     fast: bool = False
+    at: str = ""
+    offset: int = -1
 
 
 @dataclass(slots=True)
@@ -85,24 +88,6 @@ class DriftPolicy:
     quiet_events: int = 1_000
 
 
-@dataclass(slots=True)
-class _Copies:
-    """How often each of the last texts was seen; forgets the one not seen for longest."""
-
-    limit: int
-    counts: OrderedDict[int, int] = field(default_factory=OrderedDict)
-
-    def count(self, text: str | None) -> int:
-        """1 for a new text; a text unknown to us (None) is always new."""
-        if text is None:
-            return 1
-        key = hash(_DIGITS.sub("0", " ".join(text.lower().split())))
-        self.counts[key] = self.counts.pop(key, 0) + 1
-        if len(self.counts) > self.limit:
-            self.counts.popitem(last=False)
-        return self.counts[key]
-
-
 class DriftMonitor:
     """Watches one application while one release serves. Not thread-safe.
 
@@ -125,7 +110,7 @@ class DriftMonitor:
         )
         self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
         self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
-        self._copies = _Copies(policy.copies_remembered)
+        self._copies = Copies(policy.copies_remembered)
         self._quiet = 0
 
     @classmethod
@@ -151,6 +136,11 @@ class DriftMonitor:
             known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation
         )
         return cls(known, thresholds, policy)
+
+    @property
+    def dimensions(self) -> int:
+        """Of the embeddings that the reference knows."""
+        return int(self._reference.dimensions)
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -183,25 +173,63 @@ class DriftMonitor:
         self.episode = self._describe(fired)
         return self.episode
 
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on from here, for JSON. Of the texts remembered it keeps only how often each was
+        seen: they stand in the topic that they came from."""
+        return {
+            "sums": {name: [cusum.value, cusum.texts_since_zero] for name, cusum in self._cusums.items()},
+            "evidence": self._evidence.state(),
+            "copies": self._copies.state(),
+            "quiet": self._quiet,
+            "episode": None if self.episode is None else episode_state(self.episode),
+            "history": [seen.copies for seen in self._history],
+            "offsets": [self._history[0].offset, self._history[-1].offset + 1] if self._history else [0, 0],
+        }
+
+    def restore(self, state: Mapping[str, Any], signals: Sequence[Signal]) -> None:
+        """Go on where `state` was taken. signals: those taken in before, from the records of state["offsets"] on, in
+        their order; where retention has dropped the first of them, less is remembered.
+
+        Raises ValueError, KeyError or TypeError where it does not fit; the monitor is then to be thrown away.
+        """
+        for name, (value, texts_since_zero) in state["sums"].items():
+            self._cusums[name].value = min(max(float(value), 0.0), self._cusums[name].threshold)
+            self._cusums[name].texts_since_zero = int(texts_since_zero)
+        self._evidence.restore(state["evidence"])
+        self._copies.restore(state["copies"])
+        self._quiet = int(state["quiet"])
+        self.episode = None if state["episode"] is None else restored_episode(state["episode"])
+        copies = [int(count) for count in state["history"]]
+        known = min(len(copies), len(signals))
+        for signal, count in zip(signals[len(signals) - known :], copies[len(copies) - known :], strict=True):
+            self._history.append(self._seen(signal, *self._look(signal), count))
+
     def _weigh(self, signal: Signal) -> tuple[SeenText | None, list[float]]:
-        embedding = self._embedding(signal)
         if not np.isfinite(signal.confidence):
             return None, []
-        rows = embedding[None] if embedding is not None and not signal.fast else None
-        if signal.fast:
-            surprisals = np.zeros((1, len(DETECTORS)))
-        else:
-            distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
-            surprisals = self._reference.surprisals(distances.astype(np.float64), np.array([-signal.confidence]))
-        outside = rows @ self._reference.basis if rows is not None else None
+        surprisals, outside = self._look(signal)
         copies = self._copies.count(signal.text)
         if copies == 1:
             increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
         else:
             again = self._evidence.repeated(surprisals, is_fast=signal.fast, has_embedding=outside is not None)
             increments = again / copies
+        return self._seen(signal, surprisals, outside, copies), increments[0].tolist()
+
+    def _look(self, signal: Signal) -> tuple[Doubles, Floats | None]:
+        """A text's surprisals, (1, 3), and its part outside the span, (1, kept), where its embedding counts."""
+        embedding = self._embedding(signal)
+        rows = embedding[None] if embedding is not None and not signal.fast else None
+        if signal.fast:
+            surprisals = np.zeros((1, len(DETECTORS)))
+        else:
+            distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
+            surprisals = self._reference.surprisals(distances.astype(np.float64), np.array([-signal.confidence]))
+        return surprisals, rows @ self._reference.basis if rows is not None else None
+
+    def _seen(self, signal: Signal, surprisals: Doubles, outside: Floats | None, copies: int) -> SeenText:
         surprisal = surprisals[0, BOTH if outside is not None else DETECTORS.index("confidence")]
-        seen = SeenText(
+        return SeenText(
             signal.id,
             signal.event_number,
             signal.text,
@@ -209,8 +237,9 @@ class DriftMonitor:
             float(surprisal),
             copies,
             outside[0].astype(np.float16) if outside is not None else None,
+            signal.at,
+            signal.offset,
         )
-        return seen, increments[0].tolist()
 
     def _embedding(self, signal: Signal) -> Floats | None:
         if signal.embedding is None:

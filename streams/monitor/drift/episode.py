@@ -7,15 +7,16 @@ of surprise and coincidence", Computational Linguistics 19. (Log-odds with a Dir
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from streams.monitor.drift.evidence import Doubles, unusual_share
+from streams.monitor.drift.evidence import unusual_share
+from streams.monitor.drift.reference import Doubles
 
 EXAMPLES: Final = 10
 _LABELS: Final = 3
@@ -30,8 +31,9 @@ _NEW_AGREEMENT: Final = (3.0, 1.5)  # mean and spread of new texts along their c
 
 @dataclass(frozen=True, slots=True)
 class SeenText:
-    """A text as the monitor remembers it. exponent: minus the logarithm of its tail probability. copies: 1
-    for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None."""
+    """A text as the monitor remembers it. surprisal: minus the logarithm of its tail probability. copies: 1
+    for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None. at: the source's
+    time. offset: of the record that brought it; -1 where there is none."""
 
     id: str
     event_number: int
@@ -40,6 +42,8 @@ class SeenText:
     surprisal: float
     copies: int
     outside: NDArray[np.float16] | None
+    at: str = ""
+    offset: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Episode:
     enough. detectors: those that fired first, then those that support them. labels: what the model calls the
     unusual texts, with the share of them, largest first. words: in the unusual texts, and hardly before.
     examples: up to ten texts, the most telling first. share_before, share_after: estimated share of texts
-    that the model never learnt.
+    that the model never learnt. onset_id, onset_at: name and time of the event at the onset.
     """
 
     onset_event: int
@@ -72,6 +76,26 @@ class Episode:
     share_before: float
     share_after: float
     summary: str
+    onset_id: str = ""
+    onset_at: str = ""
+
+
+def episode_state(episode: Episode) -> dict[str, Any]:
+    """For JSON; `restored_episode` takes it."""
+    return asdict(episode)
+
+
+def restored_episode(state: Mapping[str, Any]) -> Episode:
+    """What `episode_state` gave, after JSON. Raises KeyError or TypeError for anything else."""
+    return Episode(
+        **dict(state)
+        | {
+            "detectors": tuple(state["detectors"]),
+            "labels": tuple((label, share) for label, share in state["labels"]),
+            "words": tuple(state["words"]),
+            "examples": tuple(Example(**example) for example in state["examples"]),
+        }
+    )
 
 
 def describe_episode(
@@ -101,7 +125,9 @@ def describe_episode(
         examples=tuple(_example(after[row]) for row in order if after[row].copies == 1)[:EXAMPLES],
         share_before=round(share_before, 3),
         share_after=round(share_after, 3),
-        summary=_summary(onset, detected, (share_before, share_after), named, words),
+        summary=_summary(onset, detected, after[0].at, (share_before, share_after), named, words),
+        onset_id=after[0].id,
+        onset_at=after[0].at,
     )
 
 
@@ -208,14 +234,15 @@ def _example(seen: SeenText) -> Example:
 def _summary(
     onset: int,
     detected: int,
+    onset_at: str,
     shares: tuple[float, float],
     labels: tuple[tuple[str, float], ...],
     words: tuple[str, ...],
 ) -> str:
+    when = f", {onset_at}" if onset_at else ""
     sentences = [
-        f"Since about event {onset} (noticed at {detected}) some {shares[1]:.0%} of the texts are about something "
-        f"the model "
-        f"never learnt; before it was {shares[0]:.0%}."
+        f"Since about event {onset} (noticed at {detected}{when}) some {shares[1]:.0%} of the texts are about "
+        f"something the model never learnt; before it was {shares[0]:.0%}."
     ]
     named = [f"{label} ({share:.0%})" for label, share in labels]
     sentences.append(

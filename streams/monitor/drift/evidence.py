@@ -23,15 +23,13 @@ sequential tests by betting, Shekhar and Ramdas (2023), arXiv 2112.09162; e-dete
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ModelError
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+from streams.monitor.drift.packing import pack, unpack
+from streams.monitor.drift.reference import Doubles, Floats
 
 DETECTORS: Final = ("embeddings", "confidence", "both")
 EMBEDDINGS, CONFIDENCE, BOTH = range(3)
@@ -58,89 +56,6 @@ class EvidencePolicy:
     lag_events: int = 100
     settle_events: int = 3_000
     scale_limits: tuple[float, float] = (1.0, 1.5)
-
-
-class Reference:
-    """The release's reference, in the form that increments need.
-
-    basis: (dimensions, kept), maps an embedding to its part outside the span of the centroids; its mean
-    squared length on the reference is 1. spread: variance of that part along the direction of another
-    reference text. place: (kept,), mean of that part. All three over the texts that the encoder sees.
-    full_share: share of those, in (0, 1]; 1 without a fast path.
-    """
-
-    def __init__(
-        self,
-        centroids: Floats,
-        distances: Floats,
-        confidence: Floats,
-        embeddings: Floats | None,
-        fast: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """See `from_arrays`. embeddings: of texts that the encoder sees. fast: None where it sees all."""
-        self.dimensions = centroids.shape[1]
-        self._directions = np.ascontiguousarray(centroids.T)
-        # References of distance and confidence are two views of the same texts where they have the same length.
-        pairs = min(len(distances), len(confidence))
-        self.size = pairs
-        self.full_share = 1.0
-        if fast is not None:
-            distances, confidence = np.where(fast, -np.inf, distances), np.where(fast, np.inf, confidence)
-            # As if one more text went to the encoder, where none does: no exponent is infinite.
-            self.full_share = (np.count_nonzero(~fast) + 1.0) / (len(fast) + 1.0)
-        self._distances, self._doubts = np.sort(distances), np.sort(-confidence)
-        self.pairs = np.stack([distances[:pairs], -confidence[:pairs]], axis=1).astype(np.float64)
-        sums = self._exponents(self.pairs[:, 0], self._distances) + self._exponents(self.pairs[:, 1], self._doubts)
-        self._sums = np.sort(sums)
-        self.basis, self.residuals, self.spread = _outside_span(centroids, embeddings)
-        # Any mix of all texts has mean zero here; a selection of them has a mean of its own.
-        self.place = np.zeros(self.basis.shape[1], np.float32)
-        if fast is not None and len(self.residuals):
-            self.place = self.residuals.mean(axis=0)
-        self.sample_distances = self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, fast_path: bool = True) -> Self:
-        """arrays: `centroids` (labels, dimensions), `reference_distances` (texts,), `reference_confidence`
-        (texts,), of the same texts in the same order, which none of their centroids and heads was fitted on;
-        optionally `reference_embeddings` (texts, dimensions), without which the direction is not tested.
-        Optionally, of a release with a fast path: `reference_fast` (texts,), not 0 for those that it decides, and
-        `reference_full_embeddings` (texts, dimensions), of others. fast_path: whether the application uses it.
-
-        Raises ModelError when one is missing, empty, not finite or of the wrong shape.
-        """
-        centroids = _checked(arrays, "centroids", 2)
-        distances, confidence = (_checked(arrays, f"reference_{name}", 1) for name in ("distances", "confidence"))
-        fast, sample = None, "reference_embeddings"
-        if fast_path and "reference_fast" in arrays:
-            fast, sample = _checked(arrays, "reference_fast", 1) != 0, "reference_full_embeddings"
-            if not len(fast) == len(distances) == len(confidence):
-                raise ModelError(
-                    f"the release's reference_fast is for {len(fast)} texts, its distances for {len(distances)}"
-                )
-        embeddings = _checked(arrays, sample, 2) if np.size(arrays.get(sample, ())) else None
-        if embeddings is not None and embeddings.shape[1] != centroids.shape[1]:
-            raise ModelError(f"{sample} of {embeddings.shape[1]} dimensions for centroids of {centroids.shape[1]}")
-        return cls(centroids, distances, confidence, embeddings, fast)
-
-    def distances(self, embeddings: Floats) -> Floats:
-        """Cosine distance to the nearest centroid, (texts,)."""
-        nearest: Floats = 1.0 - (embeddings @ self._directions).max(axis=1)
-        return nearest
-
-    def surprisals(self, distances: Doubles, uncertainty: Doubles) -> Doubles:
-        """Minus the logarithm of each detector's tail probability, (texts, 3), of texts that the encoder saw:
-        exponential with mean 1 on the reference; beside a fast path, the part of that above minus the logarithm of
-        `full_share`. A text that the fast path decided has 0."""
-        far, unsure = self._exponents(distances, self._distances), self._exponents(uncertainty, self._doubts)
-        return np.stack([far, unsure, self._exponents(far + unsure, self._sums)], axis=1)
-
-    @staticmethod
-    def _exponents(values: Doubles, ordered: NDArray[Any]) -> Doubles:
-        """The reference text itself counts, so that no probability is zero."""
-        above = len(ordered) - np.searchsorted(ordered, values, side="left")
-        surprisals: Doubles = -np.log((above + 1.0) / (len(ordered) + 1.0))
-        return surprisals
 
 
 class Evidence:
@@ -200,6 +115,41 @@ class Evidence:
         if not has_embedding and not is_fast:
             increments[:, [EMBEDDINGS, BOTH]] = 0.0
         return increments
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on from here, for JSON."""
+        return {name: pack(value) for name, value in self._learnt().items()} | {
+            "waiting": [
+                [pack(surprisals), None if outside is None else pack(outside), pack(full)]
+                for surprisals, outside, full in self._waiting
+            ]
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
+        for name, value in self._learnt().items():
+            value[...] = unpack(state[name], value.dtype, value.shape)
+        runs, dimensions = self._direction.shape
+        self._waiting = deque(
+            (
+                unpack(surprisals, np.float64, (runs, len(DETECTORS))),
+                None if outside is None else unpack(outside, np.float32, (runs, dimensions)),
+                unpack(full, np.bool_, (runs,)),
+            )
+            for surprisals, outside, full in state["waiting"]
+        )
+
+    def _learnt(self) -> dict[str, NDArray[Any]]:
+        """What was learnt of the streams so far, beside the texts that wait to enter it."""
+        return {
+            "direction": self._direction,
+            "offset": self._offset,
+            "spread": self._spread,
+            "means": self._means,
+            "settled": self._settled,
+            "placed": self._placed,
+            "texts": self._texts,
+        }
 
     def _corrected(self, surprisals: Doubles) -> Doubles:
         corrected: Doubles = surprisals / np.interp(self._means, self._means_of_scales, self._scales)
@@ -262,37 +212,3 @@ def unusual_share(surprisals: Doubles) -> Doubles:
     unusual = _SHARE * _POWER * np.exp((1.0 - _POWER) * surprisals)
     share: Doubles = unusual / (1.0 - _SHARE + unusual)
     return share
-
-
-def _checked(arrays: Mapping[str, NDArray[Any]], name: str, axes: int) -> Floats:
-    array = np.asarray(arrays.get(name, ()), dtype=np.float32)
-    if array.ndim != axes or not array.size or not np.isfinite(array).all():
-        raise ModelError(
-            f"the release's {name} has shape {array.shape}; it must be finite, {axes}-dimensional, not empty"
-        )
-    return array
-
-
-def _outside_span(centroids: Floats, embeddings: Floats | None) -> tuple[Floats, Floats, float]:
-    """The basis of what lies outside the centroids' span, the reference in it, and its spread (see
-    Reference).
-
-    With more labels than half the dimensions, only the strongest directions of the centroids are taken out.
-    """
-    if embeddings is None:
-        return np.zeros((centroids.shape[1], 0), np.float32), np.zeros((0, 0), np.float32), 1.0
-    _, strengths, axes = np.linalg.svd(centroids.astype(np.float64), full_matrices=True)
-    shares = np.cumsum(strengths**2) / np.sum(strengths**2)
-    taken = min(int(np.searchsorted(shares, 0.999)) + 1, centroids.shape[1] // 2)
-    outside = embeddings.astype(np.float64) @ axes[taken:].T
-    # Ordered by strength, so that a simulation may keep the first few.
-    variances, turn = np.linalg.eigh(outside.T @ outside / len(outside))
-    order = np.argsort(-variances)
-    scale = 1.0 / max(float(np.sqrt(variances.sum())), 1e-12)
-    basis = (axes[taken:].T @ turn[:, order]) * scale
-    spread = float(np.sum((variances * scale**2) ** 2))
-    return (
-        np.ascontiguousarray(basis, np.float32),
-        (embeddings @ basis).astype(np.float32),
-        max(spread, 1e-12),
-    )

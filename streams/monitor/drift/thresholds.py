@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.monitor.drift.evidence import DETECTORS, Doubles, Evidence, EvidencePolicy, Floats, Reference
+from streams.monitor.drift.evidence import DETECTORS, Evidence, EvidencePolicy
+from streams.monitor.drift.reference import Doubles, Floats, Reference
 
 _CLIMBS: Final = 150  # the highest ones, which the slope is read off
 

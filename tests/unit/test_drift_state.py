@@ -1,0 +1,188 @@
+"""The drift monitor's state: one that starts from it goes on as if it had never stopped."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from streams.monitor.drift.copies import Copies
+from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
+from streams.monitor.drift.evidence import EvidencePolicy
+from streams.monitor.drift.thresholds import SimulationPolicy
+
+DIMENSIONS, LABELS = 24, 4
+POLICY = DriftPolicy(
+    EvidencePolicy(lag_events=10, settle_events=120),
+    SimulationPolicy(runs=32, events=400),
+    history_texts=80,
+    copies_remembered=60,
+    quiet_events=60,
+)
+RANDOM = np.random.default_rng(5)
+SUBJECTS = RANDOM.standard_normal((LABELS + 1, DIMENSIONS)).astype(np.float32)
+
+
+def embeddings(subjects: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
+    near = SUBJECTS[subjects] / np.linalg.norm(SUBJECTS[subjects], axis=1, keepdims=True)
+    near = near + 0.15 * random.standard_normal(near.shape)
+    return (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
+
+
+def reference(*, with_fast: bool) -> dict[str, NDArray[Any]]:
+    random = np.random.default_rng(1)
+    known = embeddings(random.integers(LABELS, size=400), random)
+    centroids = SUBJECTS[:LABELS] / np.linalg.norm(SUBJECTS[:LABELS], axis=1, keepdims=True)
+    arrays = {
+        "centroids": centroids,
+        "reference_distances": 1.0 - (known @ centroids.T).max(axis=1),
+        "reference_confidence": random.uniform(0.5, 1.0, len(known)).astype(np.float32),
+        "reference_embeddings": known,
+    }
+    if with_fast:
+        fast = np.arange(len(known)) % 3 > 0
+        arrays |= {"reference_fast": fast.astype(np.uint8), "reference_full_embeddings": known[~fast]}
+    return arrays
+
+
+REFERENCES = {with_fast: reference(with_fast=with_fast) for with_fast in (False, True)}
+FRESH = {
+    with_fast: DriftMonitor.from_reference(arrays, false_alarm_every=2_000, seed=0, policy=POLICY)
+    for with_fast, arrays in REFERENCES.items()
+}
+
+
+def fresh(*, with_fast: bool) -> DriftMonitor:
+    """As `from_reference` makes one, without its second."""
+    ready = FRESH[with_fast]
+    return DriftMonitor(ready._reference, np.array(list(ready.thresholds.values())), POLICY)
+
+
+def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: bool) -> list[Signal]:
+    """Known texts; between two events half of them about a fifth subject. Some texts come again."""
+    random = np.random.default_rng(seed)
+    numbers = np.arange(events)
+    is_new = (numbers >= new_from) & (numbers < new_to) & (random.random(events) < 0.5)
+    subjects = np.where(is_new, LABELS, random.integers(LABELS, size=events))
+    vectors = embeddings(subjects, random)
+    signals: list[Signal] = []
+    for number in range(events):
+        fast = with_fast and not is_new[number] and bool(random.random() < 0.5)
+        text = None if random.random() < 0.1 else f"text {'abcdefgh'[random.integers(8)] * int(random.integers(1, 9))}"
+        signals.append(
+            Signal(
+                f"s@1-0-{number}",
+                number + 1,
+                text,
+                str(subjects[number]),
+                float(random.uniform(0.2, 0.5) if is_new[number] else random.uniform(0.5, 1.0)),
+                None,
+                None if fast else vectors[number],
+                fast,
+                f"2026-11-24T00:00:{number % 60:02}Z",
+                number // 3,
+            )
+        )
+    return signals
+
+
+def restored(monitor: DriftMonitor, signals: list[Signal], *, with_fast: bool) -> DriftMonitor:
+    state: Mapping[str, Any] = orjson.loads(orjson.dumps(monitor.state()))
+    first, end = state["offsets"]
+    again = fresh(with_fast=with_fast)
+    again.restore(state, [signal for signal in signals if first <= signal.offset < end])
+    return again
+
+
+def same(one: DriftMonitor, other: DriftMonitor) -> bool:
+    texts = [[replace(seen, outside=None) for seen in watch._history] for watch in (one, other)]
+    vectors = [[seen.outside for seen in watch._history if seen.outside is not None] for watch in (one, other)]
+    return (
+        one.state() == other.state()
+        and one.levels == other.levels
+        and texts[0] == texts[1]
+        and len(vectors[0]) == len(vectors[1])
+        and all(np.array_equal(a, b) for a, b in zip(*vectors, strict=True))
+    )
+
+
+@given(
+    st.integers(0, 50),
+    st.lists(st.integers(0, 320), min_size=1, max_size=3),
+    st.integers(20, 200),
+    st.integers(10, 120),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=40)
+def test_stopped_anywhere_it_goes_on_as_if_it_never_had(
+    seed: int, stops: list[int], new_from: int, new_events: int, with_fast: bool
+) -> None:
+    """S-A5: sums, episode and what was learnt of the stream began at nothing after each restart."""
+    signals = stream(seed, 320, new_from=new_from, new_to=new_from + new_events, with_fast=with_fast)
+    whole, stopped = fresh(with_fast=with_fast), fresh(with_fast=with_fast)
+    for number, signal in enumerate(signals):
+        if number in stops:
+            stopped = restored(stopped, signals[:number], with_fast=with_fast)
+            assert same(stopped, whole)
+        assert whole.update(signal) == stopped.update(signal)
+    assert same(stopped, whole)
+
+
+def test_the_streams_of_these_tests_hold_episodes_that_begin_and_end() -> None:
+    """Else the test above would say little."""
+    begun = ended = 0
+    for seed in range(10):
+        watch = fresh(with_fast=False)
+        for signal in stream(seed, 320, new_from=60, new_to=140, with_fast=False):
+            before = watch.episode
+            begun += watch.update(signal) is not None
+            ended += before is not None and watch.episode is None
+    assert begun >= 5 and ended >= 3
+
+
+def test_what_retention_has_dropped_shortens_the_memory_only() -> None:
+    signals = stream(1, 200, new_from=300, new_to=300, with_fast=False)
+    watch = fresh(with_fast=False)
+    for signal in signals:
+        watch.update(signal)
+    again = fresh(with_fast=False)
+    again.restore(watch.state(), signals[170:])
+    assert again.levels == watch.levels
+    assert [seen.id for seen in again._history] == [signal.id for signal in signals[170:]]
+    assert [seen.copies for seen in again._history] == [seen.copies for seen in watch._history][-30:]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"evidence": {}},
+        {"sums": {"unheard of": [1.0, 2]}},
+        {"sums": {"both": "x"}},
+        {"copies": ["AAAA", "AAAA"]},
+        {"history": None},
+        {"episode": {"onset_event": 1}},
+        {"quiet": None},
+    ],
+    ids=str,
+)
+def test_a_state_that_does_not_fit_is_refused(broken: dict[str, Any]) -> None:
+    watch = fresh(with_fast=False)
+    for signal in stream(1, 50, new_from=300, new_to=300, with_fast=False):
+        watch.update(signal)
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        fresh(with_fast=False).restore(watch.state() | broken, [])
+
+
+def test_equal_texts_are_known_again_in_another_process() -> None:
+    """S-A5: texts were remembered by Python's own hash, which differs from process to process."""
+    copies = Copies(5)
+    copies.count("Order 17  is late")
+    assert list(copies.counts) == [NAME_OF_THE_TEXT] and copies.count("order 18 is LATE") == 2
+
+
+NAME_OF_THE_TEXT = 5227564392313898754
