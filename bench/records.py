@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from connectors.errors import BrokerUnavailable
-from connectors.security import Security
+from connectors.security import Security, read_secret
 from headrace.wiring import Wiring
 
 SILENCE_SECONDS = 30.0
@@ -103,15 +102,12 @@ def _security(security: Security) -> dict[str, Any]:
     config: dict[str, Any] = {"security.protocol": security.security_protocol}
     if security.sasl_mechanism:
         config |= {"sasl.mechanism": security.sasl_mechanism, "sasl.username": security.sasl_user}
-        config["sasl.password"] = _secret(security.sasl_password_file)
+        secret = read_secret("sasl_password_file", security.sasl_password_file)
+        config["sasl.password"] = secret.get_secret_value()
+    tls = security.broker_tls
     files = {
-        "ssl.ca.location": security.tls_ca_file,
-        "ssl.certificate.location": security.tls_cert_file,
-        "ssl.key.location": security.tls_key_file,
+        "ssl.ca.location": tls.ca_file,
+        "ssl.certificate.location": tls.cert_file,
+        "ssl.key.location": tls.key_file,
     }
     return config | {name: str(file) for name, file in files.items() if file is not None}
-
-
-def _secret(file: Path | None) -> str:
-    assert file is not None  # Security refuses SASL without a password file
-    return file.read_text(encoding="utf-8").rstrip("\r\n")

@@ -4,6 +4,7 @@ import difflib
 from importlib.resources import files
 from pathlib import Path
 
+from headrace.toml_files import read_text
 from models.errors import ConfigError
 from streams.application import Application, parse_application
 
@@ -21,17 +22,21 @@ def load_application(name_or_path: str) -> Application:
         raise ConfigError(
             f"no application {name_or_path!r}: give one of {', '.join(SHIPPED)} or the path of a TOML file{hint}"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    return parse_application(text, path.parent, str(path))
+    return parse_application(read_text(path), path.parent, str(path), name_or_path)
 
 
 def load_applications(names: list[str]) -> list[Application]:
-    """Several applications. Raises ConfigError when two share a name or a topic."""
+    """Several applications. Raises ConfigError when two share a name or a topic, or one reads what another writes."""
     apps = [load_application(name) for name in names]
-    for what, values in (("name", [app.name for app in apps]), ("topic", [app.topic for app in apps])):
+    written = {topic: app for app in apps for topic in (app.decisions_topic, app.signals_topic, app.trials_topic)}
+    for app in apps:
+        for topic in app.source_topics:
+            if topic in written:
+                raise ConfigError(f"{app.given_as} reads {topic}, which {written[topic].given_as} writes: a circle")
+    for what, values in (
+        ("name", [app.name for app in apps]),
+        ("topic", [topic for app in apps for topic in app.source_topics]),
+    ):
         twice = {value for value in values if values.count(value) > 1}
         if twice:
             raise ConfigError(

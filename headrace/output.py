@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from connectors.addresses import redacted
 from headrace.terminal import console, plain
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for room in ("headrace", "streams", "models", "connectors", "retrain"):
         logging.getLogger(room).setLevel(level)
-    for noisy in ("kafka", "aiokafka", "faust", "mode", "elastic_transport"):
+    for noisy in ("kafka", "aiokafka", "faust", "mode", "elastic_transport", "waitress"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL if level != "DEBUG" else logging.DEBUG)
 
 
@@ -47,8 +48,8 @@ class _PlainFormatter(logging.Formatter):
     """Keys, labels and errors of other people's records stand in log lines too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and a traceback below it, without anything that a terminal obeys."""
-        return plain(super().format(record))
+        """The line, and a traceback below it, without credentials and without anything that a terminal obeys."""
+        return redacted(plain(super().format(record)))
 
 
 class StageBars:

@@ -3,11 +3,13 @@
 import difflib
 import os
 import re
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from platformdirs import user_cache_path
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -16,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from connectors.addresses import BROKER_CREDENTIALS, REGISTRY_CREDENTIALS, STORE_CREDENTIALS, refuse_userinfo
+from headrace.toml_files import read_toml
 from models.errors import ConfigError
 
 PREFIX = "HEADRACE_"
@@ -23,13 +27,16 @@ PREFIX = "HEADRACE_"
 SERVICE_LINK = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
+SECRET_NAME = re.compile("password|secret|key|token|user", re.IGNORECASE)
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")  # of a variable ..._PORT, which may have a setting's name
 
 
 class Settings(BaseSettings):
     """All settings. Each can stand in headrace.toml under its name, or in the environment as HEADRACE_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file="headrace.toml", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, toml_file="headrace.toml", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     broker: str = Field("kafka://127.0.0.1:9092", description="`embedded`, or `kafka://host:port,host:port`")
     store: str = Field("", description="`sqlite:///path` or `http(s)://host:port`; empty: HEADRACE_HOME/decisions.db")
@@ -86,11 +93,28 @@ class Settings(BaseSettings):
     sasl_user: str = Field("", description="SASL user name")
     sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
     tls_ca_file: Path | None = Field(
-        None, description="certificate authority of broker and store (PEM); switches TLS on for the broker"
+        None,
+        description="certificate authority (PEM) of broker and store, where neither has one of its own; switches TLS "
+        "on for the broker unless HEADRACE_TLS_BROKER=0",
     )
-    tls_cert_file: Path | None = Field(None, description="client certificate (PEM)")
-    tls_key_file: Path | None = Field(None, description="client key (PEM)")
-    tls_broker: bool = Field(False, description="TLS for the broker with the system's certificate authorities")
+    tls_cert_file: Path | None = Field(None, description="client certificate (PEM) for both")
+    tls_key_file: Path | None = Field(None, description="its key (PEM, not encrypted)")
+    tls_broker: bool | None = Field(
+        None, description="TLS for the broker: 1 with the system's certificate authorities too, 0 never"
+    )
+    broker_tls_ca_file: Path | None = Field(
+        None, description="certificate authority of the broker alone; switches TLS on for it"
+    )
+    broker_tls_cert_file: Path | None = Field(None, description="client certificate for the broker alone")
+    broker_tls_key_file: Path | None = Field(None, description="its key")
+    store_tls_ca_file: Path | None = Field(
+        None, description="certificate authority of the store alone; the broker's connection stays as it is"
+    )
+    store_tls_cert_file: Path | None = Field(None, description="client certificate for the store alone")
+    store_tls_key_file: Path | None = Field(None, description="its key")
+    allow_plaintext: bool = Field(
+        False, description="send passwords and keys unencrypted to other machines as well; refused otherwise"
+    )
     store_api_key_file: Path | None = Field(None, description="file that holds Elasticsearch's API key")
     store_user: str = Field("", description="Elasticsearch user name, where no API key is used")
     store_password_file: Path | None = Field(None, description="file that holds that user's password")
@@ -107,9 +131,17 @@ class Settings(BaseSettings):
         """Flags before the environment before headrace.toml."""
         variables = cast(EnvSettingsSource, env_settings)
         variables.env_vars = {
-            name: value for name, value in variables.env_vars.items() if not is_service_link(name.upper(), value)
+            name: value
+            for name, value in variables.env_vars.items()
+            if value and value.strip() and not is_service_link(name.upper(), value)
         }
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _SettingsFile(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_empty_ones_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What is empty is not set: compose files and manifests pass every variable, with nothing in most."""
+        return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
 
     @property
     def home_path(self) -> Path:
@@ -127,19 +159,36 @@ class Settings(BaseSettings):
         return self.registry or str(self.home_path / "registry")
 
 
+class _SettingsFile(TomlConfigSettingsSource):
+    """headrace.toml, as editors write it: a byte order mark is no part of it."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        values = read_toml(Path(str(file_path)))
+        for name in values:
+            if name not in Settings.model_fields:
+                raise ConfigError(
+                    f"{file_path.name}: unknown setting {name!r}{_near(name, list(Settings.model_fields))}"
+                )
+        return values
+
+
 def load_settings(**flags: Any) -> Settings:
     """The settings in force; a flag that is None does not count. Raises ConfigError with the way out in one line."""
     _refuse_unknown_variables()
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"setting {name} ({PREFIX}{name.upper()}): {first['msg']}, got {first['input']!r}") from error
-    except (ValueError, OSError) as error:  # TOML that does not parse
-        raise ConfigError(f"headrace.toml cannot be read: {error}") from error
+    except ValidationError as error:  # not chained: it holds the refused value, and that may be a secret
+        raise ConfigError(_refusal(error.errors()[0])) from None
     _check_addresses(settings)
     return settings
+
+
+def _refusal(error: ErrorDetails) -> str:
+    """Which setting, why, and what was given, where that cannot be a secret."""
+    name = ".".join(str(part) for part in error["loc"])
+    given = error["input"]
+    is_shown = isinstance(given, str | int | float | bool) and not SECRET_NAME.search(name) and "@" not in str(given)
+    return f"setting {name} ({PREFIX}{name.upper()}): {error['msg']}" + (f", got {given!r:.80}" if is_shown else "")
 
 
 def is_service_link(name: str, value: str | None) -> bool:
@@ -150,18 +199,29 @@ def is_service_link(name: str, value: str | None) -> bool:
 
 def _refuse_unknown_variables() -> None:
     """pydantic-settings lets a mistyped variable pass; a setting that silently does nothing is worse than an error."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name, value in os.environ.items():
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for variable, value in os.environ.items():
+        name = variable.upper()  # pydantic-settings takes either case
         if name in known or is_service_link(name, value) or name.startswith(PREFIX + "TEST_"):
             continue
         if name.startswith(PREFIX):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
-            raise ConfigError(f"unknown setting {name}{hint}")
+            raise ConfigError(f"unknown setting {variable}{_near(name, known)}")
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
 
 
 def _check_addresses(settings: Settings) -> None:
+    """Only addresses that are known, and no credentials in them. No message holds what was given where that may be a
+    password."""
+    refuse_userinfo("HEADRACE_BROKER", settings.broker, BROKER_CREDENTIALS)
     if settings.broker != "embedded" and not settings.broker.startswith("kafka://"):
         raise ConfigError(f"HEADRACE_BROKER must be `embedded` or `kafka://host:port`, got {settings.broker!r}")
+    if not settings.store_url.startswith("sqlite:///"):
+        refuse_userinfo("HEADRACE_STORE", settings.store_url, STORE_CREDENTIALS)
     if not settings.store_url.startswith(("sqlite:///", "http://", "https://")):
         raise ConfigError(f"HEADRACE_STORE must be `sqlite:///path` or `http(s)://host:port`, got {settings.store!r}")
+    if "://" in settings.registry_url:
+        refuse_userinfo("HEADRACE_REGISTRY", settings.registry_url, REGISTRY_CREDENTIALS)

@@ -7,14 +7,18 @@ codes, text that runs backwards. Every printed field and every cell passes throu
 import errno
 import io
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from connectors.addresses import redacted
 
 
 def plain(value: object) -> str:
@@ -38,13 +42,13 @@ def field(value: object, limit: int | None = None) -> str:
 
 
 def one_line(value: object) -> str:
-    """A message on one line: its line ends become blanks."""
-    return plain(" ".join(str(value).split("\n")))
+    """A message on one line, without credentials: its line ends become blanks."""
+    return redacted(_as_typed(plain(" ".join(str(value).split("\n")))))
 
 
 def say(text: object = "", *, error: bool = False) -> None:
     """Print lines on stdout, or on stderr."""
-    print(plain(text), file=sys.stderr if error else sys.stdout)
+    print(_as_typed(plain(text)), file=sys.stderr if error else sys.stdout)
 
 
 def say_rejected(rows: Iterable[Any]) -> None:
@@ -90,6 +94,17 @@ def silence_stdout() -> None:
 def is_broken_pipe(error: OSError) -> bool:
     """Whether a reader such as `head` has gone."""
     return error.errno in (errno.EPIPE, errno.ESHUTDOWN)
+
+
+def _as_typed(text: str) -> str:
+    """Advice that can be pasted: `headrace ...` as this process was called, where it is not on the PATH."""
+    return text if "`headrace " not in text else text.replace("`headrace ", f"`{_command()} ")
+
+
+def _command() -> str:
+    program = Path(sys.argv[0])
+    is_found = program.name != "headrace" or shutil.which("headrace") is not None
+    return "headrace" if is_found else str(program)
 
 
 def _escaped(character: str) -> str:

@@ -128,7 +128,7 @@ class Wiring:
             folder=self._folder,
             instance=self.settings.instance,
             session_seconds=self.settings.session_seconds,
-            credentials=faust_credentials(self.security.aiokafka()),
+            credentials=faust_credentials(self.security.kafka(self.broker().address)),
         )
         if self.broker().is_embedded:
             use_short_fetch_wait(app)
@@ -153,7 +153,14 @@ def _security(settings: Settings) -> Security:
         tls_ca_file=settings.tls_ca_file,
         tls_cert_file=settings.tls_cert_file,
         tls_key_file=settings.tls_key_file,
+        broker_tls_ca_file=settings.broker_tls_ca_file,
+        broker_tls_cert_file=settings.broker_tls_cert_file,
+        broker_tls_key_file=settings.broker_tls_key_file,
+        store_tls_ca_file=settings.store_tls_ca_file,
+        store_tls_cert_file=settings.store_tls_cert_file,
+        store_tls_key_file=settings.store_tls_key_file,
         elasticsearch_api_key_file=settings.store_api_key_file,
         elasticsearch_user=settings.store_user or None,
         elasticsearch_password_file=settings.store_password_file,
+        allow_plaintext=settings.allow_plaintext,
     )

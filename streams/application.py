@@ -3,17 +3,55 @@
 `[source]` uses JSON pointers (RFC 6901), so other people's records need no change and no Python.
 """
 
+import difflib
+import re
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from models.errors import ConfigError
+from streams.topics import SHARED_TOPICS
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-Pointer = Annotated[str, StringConstraints(pattern=r"^(/.*)?$")]
+BY_SYMBOLS = "symbols"
+
+
+def _check_topic(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) or name in (".", ".."):
+        raise ValueError(
+            f"{name!r} cannot be a topic's name: 1 to 200 letters, digits, `.`, `_` and `-`, not `.` or `..`"
+        )
+    return name
+
+
+def _check_pointer(pointer: str) -> str:
+    if pointer and not pointer.startswith("/"):
+        parts = re.split(r"[./]", pointer.removeprefix("$").strip("./"))
+        raise ValueError(
+            f"{pointer!r} is no JSON pointer (RFC 6901), which begins with `/`: write {'/' + '/'.join(parts)!r}"
+        )
+    if re.search(r"~(?![01])", pointer):
+        written = re.sub(r"~(?![01])", "~0", pointer)
+        raise ValueError(
+            f"{pointer!r} is no JSON pointer (RFC 6901): a `~` in a name is written `~0`: write {written!r}"
+        )
+    return pointer
+
+
+Topic = Annotated[str, AfterValidator(_check_topic)]
+Pointer = Annotated[str, AfterValidator(_check_pointer)]
 
 
 SHAPE = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -49,7 +87,7 @@ class HeadSpec(BaseModel):
 
     name: Name
     """What the answer is called in decisions, such as `intent`."""
-    column: str
+    column: str = Field(min_length=1)
     """The column of its labels in the corpus and in files for training."""
 
 
@@ -74,6 +112,8 @@ class Application(BaseModel):
     """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue."""
 
     model_config = SHAPE
+
+    _given_as: str | None = PrivateAttr(default=None)
 
     name: Name
     """Names the model, the consumer groups and the topics `decisions.<name>`, `signals.<name>`, `trials.<name>`."""
@@ -122,6 +162,41 @@ class Application(BaseModel):
             raise ValueError('a "recommend" application needs catalog = "items.csv"')
         return self
 
+    @model_validator(mode="after")
+    def _topics_make_no_circle(self) -> "Application":
+        own = (self.decisions_topic, self.signals_topic, self.trials_topic, *SHARED_TOPICS)
+        for topic in self.source_topics:
+            if topic in own:
+                raise ValueError(f"{topic!r} is written by Headrace itself: read the topic that other programs write")
+        twice = next((topic for topic in self.source_topics if self.source_topics.count(topic) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"{twice!r} stands twice among topic and priority_topics: each of its events would be decided twice"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _heads_that_are_named_exist(self) -> "Application":
+        twice = next((name for name in self.head_names if self.head_names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two [[heads]] are called {twice!r}")
+        for number, surge in enumerate(self.surges):
+            if surge.head not in self.head_names:
+                raise ValueError(
+                    f"surges.{number}.head: there is no head {surge.head!r}{_instead(surge.head, self.head_names)}"
+                )
+            if surge.by is not None and surge.by not in (*self.head_names, BY_SYMBOLS):
+                names = (*self.head_names, BY_SYMBOLS)
+                raise ValueError(f"surges.{number}.by: there is no head {surge.by!r}{_instead(surge.by, names)}")
+            if surge.by == BY_SYMBOLS and self.source.symbols is None:
+                raise ValueError(f'surges.{number}.by: "symbols" needs a pointer to them: symbols = "/..." in [source]')
+        return self
+
+    @property
+    def given_as(self) -> str:
+        """What a command takes for it: the name of one that ships, else the path of its file as it was given."""
+        return self._given_as or self.name
+
     @property
     def head_names(self) -> tuple[str, ...]:
         """Names of all heads, the primary one first."""
@@ -148,15 +223,51 @@ class Application(BaseModel):
         return f"signals.{self.name}"
 
 
-def parse_application(text: str, folder: Path, origin: str) -> Application:
-    """An application from its TOML text; relative paths in it start at `folder`. Raises ConfigError naming `origin`."""
+TABLES: Mapping[str, type[BaseModel]] = {"source": Source, "heads": HeadSpec, "surges": Surge}
+
+
+def parse_application(text: str, folder: Path, origin: str, given_as: str | None = None) -> Application:
+    """An application from its TOML text; relative paths in it start at `folder`. Raises ConfigError naming `origin`.
+    given_as: what a command takes for it, None for its name."""
     try:
-        app = Application.model_validate(tomllib.loads(text))
+        app = Application.model_validate(tomllib.loads(text.removeprefix("\ufeff")))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{origin} is no valid TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{origin}: {where}: {first['msg']}") from error
+        raise ConfigError(f"{origin}: {_refusal(error)}") from error
     paths = {name: folder / path for name in ("corpus", "catalog") if (path := getattr(app, name)) is not None}
-    return app.model_copy(update=paths)
+    app = app.model_copy(update=paths)
+    app._given_as = given_as
+    return app
+
+
+def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What the file says about labels that a model never gives: a misspelt one never acts. labels: of the model, by
+    head."""
+    primary = labels.get(app.head_names[0], ()) if app.heads else ()
+    for table, named in (("queues", app.queues), ("answers", app.answers)):
+        for label in named:
+            if label not in primary:
+                yield f"[{table}] names {label!r}, which the model never decides{_instead(label, primary)}"
+    for surge in app.surges:
+        given = labels.get(surge.head, ())
+        if surge.label not in given:
+            hint = _instead(surge.label, given)
+            yield f"[[surges]] watches {surge.head} for {surge.label!r}, which the model never decides{hint}"
+
+
+def _refusal(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        table = TABLES.get(str(first["loc"][0]), Application) if len(first["loc"]) > 1 else Application
+        said = f"there is no such field{_instead(str(first['loc'][-1]), list(table.model_fields))}"
+    return f"{where}: {said}" if where else said
+
+
+def _instead(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are: {', '.join(known)}" if 0 < len(known) <= 12 else ""

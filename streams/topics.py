@@ -1,9 +1,12 @@
 """The topics Headrace uses and how each must stand."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from connectors.ports import TopicSpec
-from streams.application import Application
+
+if TYPE_CHECKING:  # an application is checked against the topics below, so it imports this module
+    from streams.application import Application
 
 FEEDBACK_TOPIC = "feedback.labels"
 ALERTS_TOPIC = "alerts"
@@ -11,12 +14,14 @@ RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
 DEAD_LETTERS_TOPIC = "deadletters"
 RESENT_TOPIC = "deadletters.resent"  # which of them were sent again, by their place
+# Topics that every application shares and none reads as its source.
+SHARED_TOPICS = (FEEDBACK_TOPIC, ALERTS_TOPIC, RETRAIN_REQUESTS_TOPIC, RELEASES_TOPIC, DEAD_LETTERS_TOPIC, RESENT_TOPIC)
 
 SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
 
 
-def specs(apps: Iterable[Application], replication: int = 1) -> list[TopicSpec]:
+def specs(apps: Iterable["Application"], replication: int = 1) -> list[TopicSpec]:
     """Every topic that the roles of these applications read or write."""
     found = [
         TopicSpec(FEEDBACK_TOPIC, 4, replication, "compact"),

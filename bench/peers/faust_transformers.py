@@ -53,7 +53,7 @@ def run(order: Order) -> None:
     app = faust.App(
         order.group,
         broker=wiring.broker().faust_url,
-        broker_credentials=faust_credentials(wiring.security.aiokafka()),
+        broker_credentials=faust_credentials(wiring.security.kafka(wiring.broker().address)),
         store="memory://",
         web_enabled=False,
         topic_allow_declare=False,

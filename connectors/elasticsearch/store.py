@@ -16,6 +16,7 @@ from typing import Any
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError
 
+from connectors.addresses import STORE_CREDENTIALS, refuse_userinfo
 from connectors.cjk import highlight, phrases, spaced
 from connectors.documents import asked_instant, encoded, refusal, storable
 from connectors.elasticsearch.mapping import (
@@ -30,7 +31,7 @@ from connectors.elasticsearch.mapping import (
 )
 from connectors.errors import AccessDenied, StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
-from connectors.security import Security
+from connectors.security import Security, opened
 from models.errors import ConfigError, HeadraceError
 
 REQUEST_SECONDS = 10.0
@@ -61,7 +62,8 @@ class ElasticsearchStore:
         self._url = url
         self._heads: dict[str, list[str]] = {}
         self._checked: set[str] = set()
-        arguments = (security or Security()).elasticsearch(url)
+        refuse_userinfo("HEADRACE_STORE", url, STORE_CREDENTIALS)
+        arguments = opened((security or Security()).elasticsearch(url))
         try:
             self._client = Elasticsearch(url, request_timeout=REQUEST_SECONDS, **arguments)
         except ValueError as error:

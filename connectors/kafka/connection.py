@@ -12,9 +12,10 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
+from connectors.addresses import BROKER_CREDENTIALS, refuse_userinfo
 from connectors.errors import AccessDenied, BrokerUnavailable
 from connectors.kafka.errors import no_broker, translate
-from connectors.security import Security
+from connectors.security import Security, opened
 from models.errors import HeadraceError
 
 EMBEDDED_API_VERSION = (2, 0)
@@ -46,6 +47,7 @@ class Connection:
     """What publisher, reader and admin share: the addresses, the clients' common arguments, and making a client."""
 
     def __init__(self, address: str, security: Security | None, embedded_epoch: str | None, seconds: float) -> None:
+        refuse_userinfo("HEADRACE_BROKER", address, BROKER_CREDENTIALS)
         self.address = address.removeprefix("kafka://")
         self.security = security or Security()
         self.embedded_epoch = embedded_epoch
@@ -69,7 +71,7 @@ class Connection:
             "request_timeout_ms": int(REQUEST_SECONDS * 1_000),
             "reconnect_backoff_max_ms": 1_000,
             "kafka_client": net_client,
-            **self.security.kafka_python(),
+            **opened(self.security.kafka(self.address)),
         }
         if self.embedded_epoch is not None:
             common["api_version"] = EMBEDDED_API_VERSION
@@ -111,7 +113,9 @@ class Connection:
             try:
                 with socket.create_connection((host.strip("[]"), int(port)), left) as connection:
                     if self.security.uses_tls:
-                        self.security.ssl_context().wrap_socket(connection, server_hostname=host.strip("[]")).close()
+                        self.security.broker_tls.context().wrap_socket(
+                            connection, server_hostname=host.strip("[]")
+                        ).close()
                     return
             except ssl.SSLEOFError:
                 raise BrokerUnavailable(

@@ -26,7 +26,7 @@ from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import ConfigError, HeadraceError
 from streams import topics
-from streams.application import Application
+from streams.application import Application, labels_without_use
 from streams.classify.handler import ClassifyHandler
 from streams.classify.release_swapper import Swapper, load_release
 from streams.classify.serving import Serving
@@ -209,6 +209,8 @@ class RoleBuilder:
                 f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it "
                 f"again"
             )
+        for wrong in labels_without_use(app, {name: head.labels for name, head in classifier.heads.items()}):
+            log.warning("%s: %s", app.given_as, wrong)
 
     def _load(self, model: str, version: str, manifest_sha256: str | None, encoder: Encoder | None) -> Classifier:
         settings = self._wiring.settings

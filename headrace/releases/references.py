@@ -1,7 +1,8 @@
-"""The arrays of a release that drift monitors compare with."""
+"""What others need to know of a release without loading it: its labels, and what drift monitors compare with."""
 
 from typing import Any
 
+import orjson
 from numpy.typing import NDArray
 
 from connectors.ports import ReleaseRegistry
@@ -11,3 +12,8 @@ from models.bundle import read_reference
 def release_reference(registry: ReleaseRegistry, model: str, version: str) -> dict[str, NDArray[Any]]:
     """The arrays that drift monitors compare with."""
     return read_reference(registry.manifest(model, version), registry.blob)
+
+
+def labels_of(manifest: bytes) -> dict[str, list[str]]:
+    """The labels that a release can give, by head."""
+    return {head["name"]: list(head["labels"]) for head in orjson.loads(manifest)["heads"]}

@@ -10,13 +10,14 @@ from typing import Any
 import onnxruntime as ort
 
 from connectors.compression import missing_libraries
-from connectors.ports import SearchQuery
+from connectors.ports import ReleaseRegistry, SearchQuery
 from headrace.releases.encoders import default_encoder
+from headrace.releases.references import labels_of
 from headrace.wiring import Wiring
 from models.encoder.device import CUDA, cards_of_driver
 from models.errors import HeadraceError
 from streams import topics
-from streams.application import Application
+from streams.application import Application, labels_without_use
 
 FREE_BYTES = 2_000_000_000
 
@@ -42,7 +43,7 @@ def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
         ("broker", lambda: _broker(wiring, apps)),
         ("compression", lambda: [compression_finding(missing_libraries())]),
         ("store", lambda: _store(wiring)),
-        ("registry", lambda: _registry(wiring, apps)),
+        ("registry", lambda: examine_registry(wiring, apps)),
         ("encoder", lambda: _encoder(wiring)),
         ("onnxruntime", lambda: [runtimes_finding(installed_runtimes())]),
         ("device", lambda: [device_finding(wiring.settings.device)]),
@@ -124,17 +125,24 @@ def _store(wiring: Wiring) -> Iterator[Finding]:
         store.close()
 
 
-def _registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
+def examine_registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
+    """Each application's champion, and whether its labels are those that the application's file names."""
     registry = wiring.registry()
     for app in apps:
         if app.kind == "classify":
             version = registry.champion(app.name)
-            detail = (
-                f"champion {version} of {len(registry.versions(app.name))}"
-                if version
-                else "no model yet; `headrace up` trains one from the corpus"
-            )
-            yield Finding(f"model {app.name}", True, detail)
+            yield Finding(f"model {app.name}", True, _model_detail(registry, app, version))
+            if version:
+                for wrong in labels_without_use(app, labels_of(registry.manifest(app.name, version))):
+                    yield Finding(f"labels {app.name}", False, f"{app.given_as}: {wrong}")
+
+
+def _model_detail(registry: ReleaseRegistry, app: Application, version: str | None) -> str:
+    if version:
+        return f"champion {version} of {len(registry.versions(app.name))}"
+    if app.corpus is None:
+        return f"no model yet, and no corpus: `headrace train {app.given_as} --data FILE --register`"
+    return f"no model yet; `headrace up {app.given_as}` trains one from the corpus"
 
 
 def _encoder(wiring: Wiring) -> Iterator[Finding]:

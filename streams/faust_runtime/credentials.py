@@ -11,7 +11,7 @@ def faust_credentials(arguments: Mapping[str, Any]) -> Any:
     """Faust's `broker_credentials`: None, SSLCredentials or SASLCredentials.
 
     arguments: as aiokafka takes them: security_protocol, and ssl_context, sasl_mechanism, sasl_plain_username,
-    sasl_plain_password where they are used.
+    sasl_plain_password (a pydantic SecretStr) where they are used.
     """
     context = arguments.get("ssl_context")
     if "sasl_mechanism" not in arguments:
@@ -19,7 +19,7 @@ def faust_credentials(arguments: Mapping[str, Any]) -> Any:
     credentials = SASLCredentials(
         mechanism=arguments["sasl_mechanism"],
         username=arguments["sasl_plain_username"],
-        password=arguments["sasl_plain_password"],
+        password=arguments["sasl_plain_password"].get_secret_value(),
         ssl_context=context,
     )
     # Without a context Faust still says SASL_SSL unless it is told otherwise.

@@ -25,9 +25,8 @@ def metrics() -> Iterator[tuple[Metrics, int]]:
     made, health = Metrics(), Health()
     health.update(HealthState())
     server = serve("127.0.0.1", 0, made.registry, health)
-    yield made, server.server_port
-    server.shutdown()
-    server.server_close()
+    yield made, server.port
+    server.close()
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 import time
 import urllib.error
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from headrace.process import health as health_module
 from headrace.process.broker_probe import BrokerProbe
 from headrace.process.event_loop_watchdog import EventLoopWatchdog
 from headrace.process.health import LOOP_SILENT_SECONDS, Health, HealthState, serve
@@ -17,12 +19,18 @@ from streams.metrics import Metrics
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds for a request, few enough for a test."""
+    monkeypatch.setattr(health_module, "SILENT_SECONDS", 1)
+    return 1.0
+
+
+@pytest.fixture
 def served() -> Iterator[tuple[Health, str, int]]:
     health = Health()
     server = serve("127.0.0.1", 0, Metrics().registry, health)
-    yield health, f"http://127.0.0.1:{server.server_port}", server.server_port
-    server.shutdown()
-    server.server_close()
+    yield health, f"http://127.0.0.1:{server.port}", server.port
+    server.close()
 
 
 def get(url: str) -> tuple[int, dict[str, object]]:
@@ -211,3 +219,35 @@ def test_a_look_that_ends_after_a_take_is_not_lost() -> None:
         time.sleep(0.01)
     lookout.close()
     assert seen == [LogState("c1", {})]
+
+
+def test_half_sent_requests_cost_neither_threads_nor_answers(impatient: float, served: tuple[Health, str, int]) -> None:
+    """D-A8: 400 half-sent requests made 421 threads that were still there after 15 s."""
+    _, url, port = served
+    half = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(300)]
+    try:
+        for connection in half:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n")
+        assert get(f"{url}/health/live")[0] == 200
+        assert threading.active_count() < 30
+        half[0].settimeout(impatient + 10)
+        assert half[0].recv(1) == b""  # closed by the server
+    finally:
+        for connection in half:
+            connection.close()
+
+
+def test_a_request_sent_byte_by_byte_ends_in_time(impatient: float, served: tuple[Health, str, int]) -> None:
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", served[2]), 5) as slow, pytest.raises(OSError):
+        while time.monotonic() - began < impatient + 10:
+            slow.sendall(b"G")
+            time.sleep(0.1)
+    assert time.monotonic() - began < impatient + 10
+
+
+def test_what_a_client_said_is_answered_without_credentials(served: tuple[Health, str, int]) -> None:
+    """D-A6, D-A8: the store's error, with user and password in its address, stood in /health/ready."""
+    health, url, _ = served
+    health.update(HealthState(not_ready=["store: no answer at http://elastic:hunter2@search:9200"]))
+    assert get(f"{url}/health/ready")[1]["reasons"] == ["store: no answer at http://***@search:9200"]
