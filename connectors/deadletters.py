@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PREFIX = "headrace-"
+LENGTH_MARK, KEY_LENGTH_MARK = PREFIX + "truncated", PREFIX + "key-truncated"
+LENGTH_MARKS = (LENGTH_MARK, KEY_LENGTH_MARK)
 ERROR_CHARACTERS = 500
 # A batch's frame, the record's own, lengths and deltas: measured under 120 bytes with ten headers, counted generously.
 FRAME_BYTES = 512
@@ -64,21 +66,56 @@ def build_dead_letter(
     ]
     if timestamp_ms is not None:
         marks.append((PREFIX + "timestamp", str(timestamp_ms).encode()))
-    room = max_bytes - FRAME_BYTES - sum(len(name) + len(content) + 10 for name, content in marks) - 100
+    return _fitted(key, value, marks, headers, max_bytes)
+
+
+def cut_dead_letter(letter: DeadLetter, max_bytes: int) -> DeadLetter:
+    """The same one at most `max_bytes` on the wire, for a dead letter topic that takes no larger one. The marks keep
+    telling the original lengths; headers that were not ours go where they do not fit."""
+    own = dict(header for header in letter.headers if header[0].startswith(PREFIX))
+    cut = _fitted(
+        letter.key,
+        letter.value,
+        [header for header in letter.headers if header[0].startswith(PREFIX) and header[0] not in LENGTH_MARKS],
+        [header for header in letter.headers if not header[0].startswith(PREFIX)],
+        max_bytes - sum(len(name) + 20 for name in LENGTH_MARKS),
+    )
+    lengths = dict(header for header in cut.headers if header[0] in LENGTH_MARKS)
+    lengths |= {name: own[name] for name in LENGTH_MARKS if name in own}
+    others = [header for header in cut.headers if header[0] not in LENGTH_MARKS]
+    return DeadLetter(cut.key, cut.value, (*others, *lengths.items()))
+
+
+def wire_bytes(letter: DeadLetter) -> int:
+    """About as large as it is on the wire."""
+    in_headers = sum(len(name.encode("utf-8", "replace")) + len(content) + 10 for name, content in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + in_headers + FRAME_BYTES
+
+
+def _fitted(
+    key: bytes | None,
+    value: bytes | None,
+    marks: Iterable[tuple[str, bytes]],
+    headers: Iterable[tuple[str, bytes]],
+    max_bytes: int,
+) -> DeadLetter:
+    """marks: ours, kept whole. headers: as far as they fit."""
+    kept = list(marks)
+    room = max_bytes - FRAME_BYTES - sum(len(name) + len(content) + 10 for name, content in kept) - 100
     if key is not None and len(key) > room // KEY_SHARE:
-        marks.append((PREFIX + "key-truncated", str(len(key)).encode()))
+        kept.append((KEY_LENGTH_MARK, str(len(key)).encode()))
         key = key[: max(0, room // KEY_SHARE)]
     room -= len(key or b"")
     if value is not None and len(value) > room:
-        marks.append((PREFIX + "truncated", str(len(value)).encode()))
+        kept.append((LENGTH_MARK, str(len(value)).encode()))
         value = value[: max(0, room)]
     room -= len(value or b"")
     for name, content in headers:
         size = len(name.encode("utf-8", "replace")) + len(content) + 10
         if not name.startswith(PREFIX) and size <= room:
-            marks.append((name, content))
+            kept.append((name, content))
             room -= size
-    return DeadLetter(key, value, tuple(marks))
+    return DeadLetter(key, value, tuple(kept))
 
 
 def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:

@@ -112,7 +112,7 @@ class Publisher(Protocol):
         timestamp_ms: int | None = None,
     ) -> None:
         """Queue one record, waiting where the buffer is full. Raises BrokerUnavailable; MessageError (reason
-        `too-large`) for a record that the topic would refuse: the others are not concerned."""
+        `too_large`) for a record that the topic would refuse: the others are not concerned."""
 
     def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
         """Wait until all sent since the last flush is confirmed by all replicas: (topic, partition, offset) in send

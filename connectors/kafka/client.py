@@ -123,7 +123,7 @@ class KafkaPublisher:
             self._limits[topic] = self._topic_limit(topic)
         if size > self._limits[topic]:
             raise MessageError(
-                "too-large",
+                "too_large",
                 f"record of {size} bytes exceeds {topic}'s max.message.bytes={self._limits[topic]}; raise it or "
                 f"cut the text",
             )

@@ -107,11 +107,11 @@ TOPIC = frozenset(
 )
 # One record is not what the broker takes; the others are fine.
 RECORD_REASONS = {
-    "MessageSizeTooLargeError": "too-large",
-    "RecordListTooLargeError": "too-large",
-    "InvalidRecordError": "refused-by-broker",
-    "InvalidTimestampError": "bad-timestamp",
-    "CorruptRecordError": "corrupt",
+    "MessageSizeTooLargeError": "too_large",
+    "RecordListTooLargeError": "too_large",
+    "InvalidRecordError": "refused",
+    "InvalidTimestampError": "refused",
+    "CorruptRecordError": "refused",
 }
 # Refused for good: a wrong call, a version or feature that one side lacks, or a state that no retry mends.
 REFUSED = frozenset(

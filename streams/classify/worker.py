@@ -1,13 +1,19 @@
 """The worker's engine: a handler's steps, then send and confirm; then the position moves on."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import orjson
 
+from models.errors import HeadraceError
 from streams.application import Application
-from streams.engine.delivery import Acknowledge, Delivery, Outcome, OutRecord, Step
+from streams.engine.delivery import Acknowledge, Delivery, Outcome, OutRecord, SendAll, Step
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
+from streams.wire.outcomes import give_up
+from streams.wire.sending import send_outcomes
+
+log = logging.getLogger(__name__)
 
 SIGNALS_PER_RECORD = 256
 
@@ -24,24 +30,30 @@ class Handler(Protocol):
 def worker_pipeline(
     app: Application,
     handler: Handler,
-    send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
+    send_all: SendAll,
     acknowledge: Acknowledge,
     on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _: None,
     observer: PipelineObserver | None = None,
 ) -> BatchPipeline:
-    """The stages of a worker. on_outcomes: told of each batch once it is confirmed (metrics)."""
+    """The stages of a worker.
+
+    on_outcomes: told of each batch once it is confirmed and before it is acknowledged (metrics, the dead letters'
+    share). What it raises on purpose ends the engine; any other error of it is logged, as what is sent is sent.
+    """
 
     async def publish(batch: Sequence[Delivery]) -> None:
-        outcomes: list[Outcome] = [delivery.result for delivery in batch]
-        records = [record for outcome in outcomes for record in outcome.records]
-        signals = [outcome.signal for outcome in outcomes if outcome.signal is not None]
-        records += _signal_records(app.signals_topic, signals)
-        await send_all(records)
-        on_outcomes(outcomes)
+        signals = [delivery.result.signal for delivery in batch if delivery.result.signal is not None]
+        await send_outcomes(send_all, batch, _signal_records(app.signals_topic, signals))
+        try:
+            on_outcomes([delivery.result for delivery in batch])
+        except HeadraceError:
+            raise
+        except Exception:
+            log.exception("%s: a confirmed batch could not be counted", app.name)
 
     stages = [Stage(name, in_thread(work, f"{app.name}-{name}")) for name, work in handler.steps]
     stages.append(Stage("publish", publish))
-    return BatchPipeline(f"worker-{app.name}", stages, acknowledge, observer=observer)
+    return BatchPipeline(f"worker-{app.name}", stages, acknowledge, give_up=give_up, observer=observer)
 
 
 def _signal_records(topic: str, signals: Sequence[dict[str, Any]]) -> list[OutRecord]:

@@ -7,11 +7,11 @@ It batches continuously: the next batch is whatever arrived while stage 1 was bu
 stage 2, so a lone event is taken at once and only one batch stands ready ahead of stage 2. A batch leaves a stage
 before the next one enters it, so results stay in the order of delivery.
 
-When something fails, one of three things happens:
-- one event cannot be decided (MessageError): the stage turns it into a dead letter, and its position moves on;
-- a stage raises a retriable error (broker or store away): the batch is tried again for up to RETRY_SECONDS;
-- anything else ends the engine: every waiter gets the error, nothing later is acknowledged, the role stops with the
-  reason, and whoever owns the partitions next decides those events.
+When something fails, one of three things happens (streams.engine.guard says when):
+- one event cannot be decided: it becomes a dead letter, and its position moves on;
+- the broker or the store is away: the batch is tried again for up to RETRY_SECONDS;
+- the engine ends: every waiter gets the error, nothing later is acknowledged, the role stops with the reason, and
+  whoever owns the partitions next decides those events.
 """
 
 import asyncio
@@ -19,27 +19,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from models.errors import HeadraceError
 from streams.engine.buffer import DeliveryBuffer, InFlightBudget, Limits
 from streams.engine.delivery import Acknowledge, Delivery
+from streams.engine.guard import Batch, GiveUp, Stage, StageGuard
 from streams.engine.offset_tracker import OffsetTracker, Partition
+
+__all__ = ["BatchPipeline", "PipelineObserver", "Stage", "Unobserved", "in_thread"]
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0  # a retriable error (store or broker away) is tried again for so long before the role stops
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A step over a batch. name: as it stands in the metrics (prepare, encode, decide, publish, index, observe,
-    retrain)."""
-
-    name: str
-    run: Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
 class PipelineObserver(Protocol):
@@ -53,7 +46,7 @@ class PipelineObserver(Protocol):
 
 
 class Unobserved:
-    """An EngineObserver that looks away."""
+    """A PipelineObserver that looks away."""
 
     def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
         """Nothing."""
@@ -71,14 +64,20 @@ class BatchPipeline:
         stages: Sequence[Stage],
         acknowledge: Acknowledge,
         *,
+        give_up: GiveUp | None = None,
         bounds: Limits | None = None,
         retry_seconds: float = RETRY_SECONDS,
         observer: PipelineObserver | None = None,
     ) -> None:
+        """stages: at least one; the last one sends and confirms. acknowledge: called on the event loop with what may be
+        acknowledged, each partition's in its order. give_up: makes the dead letter of a delivery that a stage fails on
+        (streams.engine.guard); without it such a failure ends the engine. retry_seconds: for how long a retriable error
+        is tried again before it ends the engine. Raises nothing: what ended the engine stands in `failure`, and
+        `submit` raises it."""
         self.name = name
         self._stages = stages
         self._acknowledge = acknowledge
-        self._retry_seconds = retry_seconds
+        self._guard = StageGuard(name, stages, give_up, retry_seconds)
         self._observer = observer or Unobserved()
         bounds = bounds or Limits()
         self._buffer: DeliveryBuffer[Delivery] = DeliveryBuffer(bounds)
@@ -93,11 +92,11 @@ class BatchPipeline:
 
     def start(self) -> None:
         """Start one task a stage."""
-        queues: list[asyncio.Queue[list[Delivery]]] = [asyncio.Queue(maxsize=1) for _ in self._stages]
+        queues: list[asyncio.Queue[Batch]] = [asyncio.Queue(maxsize=1) for _ in self._stages]
         sources = [None, *queues[:-1]]
-        loops = [partial(self._run_stage, *each) for each in zip(self._stages, sources, queues, strict=True)]
+        loops = [partial(self._run_stage, *each) for each in zip(range(len(queues)), sources, queues, strict=True)]
         loops.append(partial(self._run_acknowledging, queues[-1]))
-        self._tasks = [asyncio.create_task(self._guard(loop), name=f"{self.name}-{n}") for n, loop in enumerate(loops)]
+        self._tasks = [asyncio.create_task(self._ending(loop), name=f"{self.name}-{n}") for n, loop in enumerate(loops)]
 
     @property
     def in_flight(self) -> int:
@@ -178,7 +177,7 @@ class BatchPipeline:
             self._budgets[delivery.urgent].add(-1, -delivery.size)
         self._progressed.set()
 
-    async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
+    async def _ending(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
         except asyncio.CancelledError:
@@ -190,46 +189,32 @@ class BatchPipeline:
                 log.exception("%s: a stage failed", self.name)
             self._progressed.set()
 
-    async def _take(self) -> list[Delivery]:
+    async def _take(self) -> Batch:
         while not self._buffer:
             self._arrived.clear()
             await self._arrived.wait()
-        batch, oldest_wait_seconds = self._buffer.take()
-        self._observer.batch_taken(self.name, len(batch), oldest_wait_seconds)
-        return batch
+        deliveries, oldest_wait_seconds = self._buffer.take()
+        self._observer.batch_taken(self.name, len(deliveries), oldest_wait_seconds)
+        return Batch(deliveries, [deliveries])
 
-    async def _run_stage(
-        self, stage: Stage, source: asyncio.Queue[list[Delivery]] | None, sink: asyncio.Queue[list[Delivery]]
-    ) -> None:
+    async def _run_stage(self, number: int, source: asyncio.Queue[Batch] | None, sink: asyncio.Queue[Batch]) -> None:
         while True:
             if source is None:
-                await (
-                    sink.join()
-                )  # one batch is ready ahead of the next stage, not two: what comes meanwhile joins the next one
+                # one batch is ready ahead of the next stage, not two: what comes meanwhile joins the next one
+                await sink.join()
                 batch = await self._take()
             else:
                 batch = await source.get()
                 source.task_done()
             started = time.perf_counter()
-            await self._with_retries(stage, batch)
-            self._observer.stage_done(self.name, stage.name, len(batch), time.perf_counter() - started)
+            await self._guard.run(number, batch)
+            seconds = time.perf_counter() - started
+            self._observer.stage_done(self.name, self._stages[number].name, len(batch.deliveries), seconds)
             await sink.put(batch)
 
-    async def _with_retries(self, stage: Stage, batch: list[Delivery]) -> None:
-        deadline, pause = time.monotonic() + self._retry_seconds, 0.2
+    async def _run_acknowledging(self, source: asyncio.Queue[Batch]) -> None:
         while True:
-            try:
-                return await stage.run(batch)
-            except HeadraceError as error:
-                if not error.retriable or time.monotonic() + pause > deadline:
-                    raise
-                log.warning("%s: %s; trying again in %.1f s", self.name, error, pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
-
-    async def _run_acknowledging(self, source: asyncio.Queue[list[Delivery]]) -> None:
-        while True:
-            batch = await source.get()
+            batch = (await source.get()).deliveries
             source.task_done()
             self.finished_events += len(batch)
             self._release_budget(batch)  # before acknowledging: the acknowledger looks at how much room is left

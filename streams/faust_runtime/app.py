@@ -12,8 +12,6 @@ from streams.faust_runtime.producer import BATCH_BYTES
 
 SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
 HEARTBEATS_A_SESSION = 5.0
-
-
 REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.topics
 
 

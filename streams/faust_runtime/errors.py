@@ -7,9 +7,7 @@ from aiokafka.errors import KafkaError, UnsupportedCodecError
 from connectors.compression import codec_advice
 from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
 from models.errors import ConnectorError, HeadraceError, MessageError
-
-TOO_LARGE = "too_large"
-REFUSED_RECORD = "refused"
+from streams.engine import delivery
 
 # The broker is not there, is busy with itself, or did not answer in time: the same call may succeed a moment later.
 UNAVAILABLE = frozenset(
@@ -90,12 +88,12 @@ TOPIC = frozenset(
 # Records are not what the broker takes. UnknownError: this client knows no code above 79, so "invalid record" (87, such
 # as one without a key for a compacted topic) comes as this one.
 RECORD_REASONS = {
-    "MessageSizeTooLargeError": TOO_LARGE,
-    "RecordListTooLargeError": TOO_LARGE,
-    "RecordTooLargeError": TOO_LARGE,
-    "CorruptRecordException": REFUSED_RECORD,
-    "InvalidTimestampError": REFUSED_RECORD,
-    "UnknownError": REFUSED_RECORD,
+    "MessageSizeTooLargeError": delivery.TOO_LARGE,
+    "RecordListTooLargeError": delivery.TOO_LARGE,
+    "RecordTooLargeError": delivery.TOO_LARGE,
+    "CorruptRecordException": delivery.REFUSED,
+    "InvalidTimestampError": delivery.REFUSED,
+    "UnknownError": delivery.REFUSED,
 }
 # Refused for good: a wrong call, a version or feature that one side lacks, or a state that no retry mends.
 REFUSED = frozenset(

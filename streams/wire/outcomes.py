@@ -24,6 +24,13 @@ def head_record(head: HeadDecision) -> dict[str, Any]:
     return record
 
 
+def give_up(delivery: Delivery, error: Exception) -> Outcome:
+    """The dead letter of a record that a stage failed on, though it was alone, in a way that nobody foresaw."""
+    if isinstance(error, MessageError):
+        return dead_letter(delivery, error)
+    return dead_letter(delivery, MessageError("internal_error", f"{type(error).__name__}: {error}"))
+
+
 def dead_letter(delivery: Delivery, error: MessageError) -> Outcome:
     """The record as it came, with where it came from and why it could not be decided."""
     letter = build_dead_letter(
