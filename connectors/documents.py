@@ -1,14 +1,13 @@
 """Decision documents as both stores take them: which fields there are, when they happened, what is refused and why."""
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
-from connectors.errors import StoreMismatch
-from connectors.ports import Document
+from connectors.ports import Document, Rejected
 from models.errors import ConfigError
 
 REQUIRED = ("id", "app", "at", "text")
@@ -33,27 +32,80 @@ FIELDS = frozenset(
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
 ITEM_FIELDS = frozenset(["item_id", "score"])
 
+MAX_ID_BYTES = 512  # Elasticsearch's limit, and it refuses the whole bulk for one longer id
+MAX_DEPTH = 250  # orjson writes 254 levels, Elasticsearch reads 1,000
+YEARS = range(1970, 2100)  # of `at`: it names the index, and a month that nobody lived in would make one
+
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 Heads = Mapping[str, Sequence[str]]
 
 
+def sort_out(documents: Sequence[Document], heads: Heads) -> tuple[dict[int, dict[str, Any]], list[Rejected]]:
+    """Any JSON objects, whoever wrote them: by position those that can be stored, as they can, and the others."""
+    accepted: dict[int, dict[str, Any]] = {}
+    rejected: list[Rejected] = []
+    for position, document in enumerate(documents):
+        if is_too_deep(document):  # before anything goes down into it
+            rejected.append(Rejected(position, f"it is nested deeper than {MAX_DEPTH} levels"))
+            continue
+        cleaned = storable(document)
+        if reason := refusal(cleaned, heads):
+            rejected.append(Rejected(position, reason))
+        else:
+            accepted[position] = cleaned
+    return accepted, rejected
+
+
 def refusal(document: Document, heads: Heads) -> str | None:
-    """Why a store refuses this document for good, or None. Raises StoreMismatch for an app that was not prepared."""
+    """Why a store refuses this document for good, or None."""
     for name in REQUIRED:
         if not isinstance(document.get(name), str):
             return f"field {name} is missing or no text"
     if document["app"] not in heads:
         known = ", ".join(sorted(heads)) or "none"
-        raise StoreMismatch(
-            f"the store was not prepared for app {document['app']!r} (known: {known}); start its indexer"
-        )
+        return f"the store was not prepared for app {document['app']!r:.60} (known: {known}); start its indexer"
     if unknown := sorted(set(document) - FIELDS):
-        return f"unknown field {', '.join(unknown)}"
+        return f"unknown field {', '.join(unknown):.200}"
+    return (
+        _id_refusal(document["id"])
+        or _time_refusal(document)
+        or _label_refusal(document, heads[document["app"]])
+        or _item_refusal(document)
+        or _json_refusal(document)
+    )
+
+
+def is_too_deep(document: object) -> bool:
+    """Whether objects and lists stand in each other more than MAX_DEPTH deep. Level by level, so without recursion."""
+    level: list[object] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _parts(outer) if isinstance(inner, (Mapping, list, tuple))]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _id_refusal(identity: str) -> str | None:
+    size = len(identity.encode("utf-8", "replace"))
+    if not 0 < size <= MAX_ID_BYTES:
+        return f"the id is {size} bytes long, 1 to {MAX_ID_BYTES} can be stored"
+    return None
+
+
+def _time_refusal(document: Document) -> str | None:
     for name in ("at", "decided_at"):
         if name in document and not is_rfc3339(document[name]):
             return f"{name} {document[name]!r:.60} is no RFC 3339 time"
-    return _label_refusal(document, heads[document["app"]]) or _item_refusal(document) or _json_refusal(document)
+    if instant(document["at"]).year not in YEARS:
+        return f"at {document['at']:.60} is outside the years {YEARS.start} to {YEARS.stop - 1}"
+    return None
 
 
 def encoded(document: Document) -> bytes:
@@ -70,7 +122,9 @@ def _json_refusal(document: Document) -> str | None:
 
 
 def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
-    labels = document.get("labels") or {}
+    labels = document.get("labels")
+    if labels is None:
+        return None
     if not isinstance(labels, Mapping):
         return "labels is no object"
     for head, answer in labels.items():
@@ -84,7 +138,10 @@ def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
 
 
 def _item_refusal(document: Document) -> str | None:
-    for item in document.get("items") or ():
+    items = document.get("items")
+    if items is not None and not isinstance(items, (list, tuple)):
+        return "items is no list"
+    for item in items or ():
         if not isinstance(item, Mapping) or set(item) - ITEM_FIELDS or "item_id" not in item:
             return "items holds something else than {item_id, score}"
     return None
@@ -128,8 +185,17 @@ def asked_instant(setting: str, text: str | None) -> datetime | None:
 
 
 def month(document: Document) -> str:
-    """The month of the source record's own time, "2026-11", so that a repeat meets its document."""
-    return f"{instant(document['at']):%Y-%m}"
+    """The month of the source record's own time, "2026-11"."""
+    moment = instant(document["at"])
+    return f"{moment.year:04}-{moment.month:02}"
+
+
+def first_day(text: str) -> date:
+    """The day that "2026-11-24" or "2026-11" (its first) names. Raises ConfigError."""
+    try:
+        return date.fromisoformat(text if text.count("-") == 2 else f"{text}-01")
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no day or month, such as 2026-11-24 or 2026-11") from error
 
 
 def storable(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The ports: what Headrace asks of the outside, in a few verbs each. Importing this file imports no client."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -8,12 +8,20 @@ Document = Mapping[str, Any]  # a decision as it stands in `decisions.<app>`, de
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """A document that the store refuses for good. position: in the batch handed over, whatever its id is."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport:
-    """created: new documents; repeats: ids that stood already; rejected: (id, reason) refused by the store for good."""
+    """created: new documents; repeats: ids that stood already; rejected: refused for good, the others stand."""
 
     created: int
     repeats: int
-    rejected: tuple[tuple[str, str], ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,8 @@ class DecisionStore(Protocol):
         """Create what is missing (tables; index template, aliases) for `{app: head names}`. Raises StoreMismatch."""
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
-        """Durable and exactly-once by id when it returns. Raises StoreUnavailable (nothing is lost by calling
-        again)."""
+        """Durable and exactly-once by id when it returns. A document that cannot be stored, whoever wrote it, is
+        rejected alone. Raises StoreUnavailable (nothing is lost by calling again; what could be stored may stand)."""
 
     def search(self, query: SearchQuery) -> SearchResult:
         """Documents that match, searchable at the latest one second after `index` returned."""
@@ -58,8 +66,14 @@ class DecisionStore(Protocol):
     def ids(self, app: str) -> Iterator[str]:
         """Every document id of an app, once for each document that stands (a doubled id would come twice)."""
 
-    def delete_before(self, month: str) -> int:
-        """Drop whole months before `month` ("2026-01"); returns how many documents or indices went."""
+    def delete_before(self, day: str, apps: Collection[str]) -> int:
+        """Drop what these applications decided on texts from before `day` ("2026-01-15", or "2026-01": its first);
+        returns how many documents or indices went. An index goes once all of its time has passed. What other
+        applications, or other programs, keep in the same place is never touched."""
+
+    def check(self) -> None:
+        """Look the store itself over (a damaged file; a cluster that takes no writes). Raises StoreMismatch or
+        StoreUnavailable with the way out."""
 
     def close(self) -> None:
         """Release connections and files."""

@@ -6,23 +6,25 @@ behind a lock, so the store may be called from any thread.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from connectors.cjk import highlight, phrases, spaced
-from connectors.documents import asked_instant, encoded, instant, milliseconds, month, refusal, storable
+from connectors.documents import asked_instant, encoded, first_day, instant, milliseconds, month, sort_out, storable
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
 
 BUSY_SECONDS = 10.0
+POLL_SECONDS = 0.01
 SCHEMA_VERSION = 1
 IDS_CHUNK = 5_000
 SCHEMA = """
-PRAGMA auto_vacuum = INCREMENTAL;
 CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
                         month TEXT NOT NULL, document TEXT NOT NULL, UNIQUE (id, app));
 CREATE INDEX decisions_by_app ON decisions (app, number);
@@ -45,6 +47,8 @@ class SQLiteStore:
         store."""
         self._path = path
         self._lock = threading.RLock()
+        # the last one to close a file cleans its log away: a log that stands is in use, or was left by a crash
+        self._may_be_torn = _size(path.with_name(f"{path.name}-wal")) > 0
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -54,7 +58,13 @@ class SQLiteStore:
         self._heads = self._load_heads()
 
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
-        """See the port. Heads that an app had before stay known, so that older decisions remain valid."""
+        """See the port. Heads that an app had before stay known, so that older decisions remain valid.
+
+        Looks the file over where it was not closed cleanly: who writes into a damaged one makes it worse.
+        """
+        if self._may_be_torn:
+            self.check()
+            self._may_be_torn = False
         with self._transaction() as connection:
             for app, names in heads.items():
                 connection.execute("INSERT OR IGNORE INTO apps VALUES (?)", (app,))
@@ -64,17 +74,10 @@ class SQLiteStore:
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
         """See the port. Durable: the file is synced before it returns."""
-        created, repeats, rejected = 0, 0, []
+        accepted, rejected = sort_out(documents, self._heads)
         with self._transaction() as connection:
-            for given in documents:
-                document = storable(given)
-                if reason := refusal(document, self._heads):
-                    rejected.append((str(document.get("id")), reason))
-                elif self._insert(connection, document):
-                    created += 1
-                else:
-                    repeats += 1
-        return IndexReport(created, repeats, tuple(rejected))
+            created = sum(self._insert(connection, document) for document in accepted.values())
+        return IndexReport(created, len(accepted) - created, tuple(rejected))
 
     def search(self, query: SearchQuery) -> SearchResult:
         """See the port. Without text: newest first."""
@@ -120,16 +123,30 @@ class SQLiteStore:
             last = rows[-1][0]
             yield from (identity for _, identity in rows)
 
-    def delete_before(self, month: str) -> int:
+    def delete_before(self, day: str, apps: Collection[str]) -> int:
         """See the port: returns how many documents went, and gives their room back."""
+        start = datetime.combine(first_day(day), datetime.min.time(), UTC)
+        old = f"at_ms < ? AND app IN ({', '.join('?' for _ in apps)})"
+        values = [milliseconds(start), *apps]
         with self._transaction() as connection:
-            gone = "(SELECT number FROM decisions WHERE month < ?)"
-            connection.execute(f"DELETE FROM words WHERE rowid IN {gone}", (month,))
-            connection.execute(f"DELETE FROM labels WHERE number IN {gone}", (month,))
-            count = connection.execute("DELETE FROM decisions WHERE month < ?", (month,)).rowcount
+            gone = f"(SELECT number FROM decisions WHERE {old})"
+            connection.execute(f"DELETE FROM words WHERE rowid IN {gone}", values)
+            connection.execute(f"DELETE FROM labels WHERE number IN {gone}", values)
+            count = connection.execute(f"DELETE FROM decisions WHERE {old}", values).rowcount
         with self._translated(), self._lock:
             self._connection.execute("PRAGMA incremental_vacuum").fetchall()
         return count
+
+    def check(self) -> None:
+        """See the port: every page is read, seconds for each GB."""
+        with self._translated(), self._lock:
+            problem = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise StoreMismatch(
+                f"{self._path} is damaged ({str(problem).splitlines()[-1]:.200}): put a copy back, or move it away "
+                f"and run `headrace indexer APP --reset-position beginning`, which fills a new one with what the "
+                f"topics still hold"
+            )
 
     def close(self) -> None:
         """See the port."""
@@ -137,33 +154,53 @@ class SQLiteStore:
             self._connection.close()
 
     def _open(self) -> None:
+        """Whole or not at all, also where several processes open a new file together. A file of another program is
+        left as it is."""
         run = self._connection.execute
         run(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1_000)}")
-        version = run("PRAGMA user_version").fetchone()[0]
+        with self._transaction("DEFERRED"):
+            is_new = self._is_new()
+        run("PRAGMA auto_vacuum = INCREMENTAL")  # counts for a new file only, and before all else in it
+        if self._patiently(lambda: str(run("PRAGMA journal_mode = WAL").fetchone()[0])) != "wal":
+            raise StoreMismatch(
+                f"{self._path} lies where SQLite cannot share memory (a network file system?); set HEADRACE_STORE to "
+                f"a local disk, or to Elasticsearch"
+            )
+        run("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose the last batches at a power cut
+        if is_new:
+            self._create()
+
+    def _create(self) -> None:
+        with self._transaction() as connection:
+            if self._is_new():  # or another process was quicker
+                for statement in filter(str.strip, SCHEMA.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _is_new(self) -> bool:
+        """Whether nothing stands in the file yet; to be asked within a transaction. Raises StoreMismatch where
+        something else stands in it."""
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
             raise StoreMismatch(
                 f"{self._path} was written by another version of Headrace (schema {version}, this one reads "
                 f"{SCHEMA_VERSION}); set HEADRACE_STORE to another file"
             )
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose the last batches at a power cut
-        if version == 0:
-            self._create()
-
-    def _create(self) -> None:
-        """All at once or not at all, also where two processes open a new file together."""
-        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if version == 0 and tables:
             raise StoreMismatch(f"{self._path} is some other SQLite file; set HEADRACE_STORE to another path")
-        pragma, _, tables = SCHEMA.strip().partition("\n")
-        self._connection.execute(pragma)
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in filter(str.strip, tables.split(";")):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        finally:
-            self._connection.execute("COMMIT")
+        return bool(version == 0)
+
+    def _patiently(self, change: Callable[[], str]) -> str:
+        """SQLite does not wait by itself where another process changes the journal at the same moment."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return change()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
 
     def _load_heads(self) -> dict[str, list[str]]:
         with self._translated(), self._lock:
@@ -172,6 +209,7 @@ class SQLiteStore:
         return {app: [head for owner, head in rows if owner == app] for (app,) in apps}
 
     def _insert(self, connection: sqlite3.Connection, document: dict[str, Any]) -> bool:
+        """Whether it is a new one."""
         row = (
             document["id"],
             document["app"],
@@ -191,15 +229,16 @@ class SQLiteStore:
         return True
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
         with self._translated(), self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(f"BEGIN {kind}")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite itself has rolled back where the disk is full
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -231,3 +270,10 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> tuple[str, list[
 
 def _found(document: dict[str, Any], score: float, wanted: list[list[str]]) -> dict[str, Any]:
     return {**document, "score": score, "highlight": highlight(document["text"], wanted)}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -62,7 +62,16 @@ class Settings(BaseSettings):
         "one of its own (a StatefulSet's pod name)",
     )
     retention_days: int = Field(
-        0, ge=0, description="drop whole months of decisions older than this many days; 0: keep all"
+        0, ge=0, description="drop decisions on texts older than this many days, once a whole index is; 0: keep all"
+    )
+    store_shards: int = Field(
+        1, ge=1, le=1024, description="primary shards of a new Elasticsearch index; one holds 2 billion decisions"
+    )
+    store_replicas: int | None = Field(
+        None, ge=0, description="copies of each shard; unset: one where Elasticsearch has a second node"
+    )
+    store_index_span: Literal["month", "week", "day"] = Field(
+        "month", description="how much time an Elasticsearch index holds; one that stands already is filled up first"
     )
     replication: int = Field(
         -1,

@@ -104,9 +104,12 @@ class Wiring:
         url = self.settings.store_url
         if url.startswith("sqlite:///"):
             return SQLiteStore(Path(url.removeprefix("sqlite:///")).expanduser())
+        from connectors.elasticsearch.indices import IndexLayout
         from connectors.elasticsearch.store import ElasticsearchStore
 
-        return ElasticsearchStore(url, self.security)
+        settings = self.settings
+        layout = IndexLayout(settings.store_shards, settings.store_replicas, settings.store_index_span)
+        return ElasticsearchStore(url, self.security, layout)
 
     def registry(self) -> FolderRegistry:
         """The model registry."""

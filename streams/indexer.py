@@ -36,18 +36,22 @@ def indexer_pipeline(
     """One stage: index a batch in a thread; what the store refuses for good becomes a dead letter."""
 
     async def index(batch: Sequence[Delivery]) -> None:
-        by_id: dict[str, Delivery] = {}
+        decisions: list[Delivery] = []  # the one at a position was decoded into the document at that position
         documents, letters = [], []
         for delivery in batch:
             try:
                 document = orjson.loads(delivery.value or b"")
-                by_id.setdefault(str(document["id"]), delivery)
-                documents.append(document)
-            except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            except orjson.JSONDecodeError as error:
                 letters.append(dead_letter(delivery, MessageError("bad_record", f"no decision: {error!r}")))
+                continue
+            if not isinstance(document, dict):
+                letters.append(dead_letter(delivery, MessageError("bad_record", "no decision: no JSON object")))
+                continue
+            decisions.append(delivery)
+            documents.append(document)
         report = await asyncio.to_thread(store.index, documents)
-        for identity, reason in report.rejected:
-            letters.append(dead_letter(by_id[identity], MessageError("not_indexed", reason)))
+        for rejected in report.rejected:
+            letters.append(dead_letter(decisions[rejected.position], MessageError("not_indexed", rejected.reason)))
         if letters:
             await send_all([record for letter in letters for record in letter.records])
         counts.created += report.created

@@ -1,17 +1,14 @@
-"""How decisions lie in Elasticsearch: names of indices, the mapping, and what makes a standing index unfit."""
+"""How decisions lie in an index: the mapping, and what makes a standing index unfit."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.documents import month
 from connectors.errors import StoreMismatch
-from connectors.ports import Document
 
 SCHEMA_VERSION = 1
 KEYWORD = {"type": "keyword", "ignore_above": 1024}  # a longer term is stored but not searchable; Lucene refuses 32 kB
 APP_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
-MONTH_INDEX = re.compile(r"decisions-(?P<app>.+)-(?P<month>\d{4}\.\d\d)")
 
 
 def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
@@ -48,9 +45,9 @@ def missing_fields(where: str, there: Mapping[str, Any], expected: Mapping[str, 
         if name not in there:
             missing = True
             continue
-        kinds = [each.get("type", "object") for each in (there[name], field)]
-        if kinds[0] != kinds[1]:
-            raise StoreMismatch(f"{where}: field {name} is of type {kinds[0]}, Headrace needs {kinds[1]}; reindex it")
+        standing, needed = there[name].get("type", "object"), field.get("type", "object")
+        if standing != needed:
+            raise StoreMismatch(f"{where}: field {name} is of type {standing}, Headrace needs {needed}; reindex it")
         missing |= missing_fields(f"{where}.{name}", there[name].get("properties", {}), field.get("properties", {}))
     return missing
 
@@ -58,12 +55,3 @@ def missing_fields(where: str, there: Mapping[str, Any], expected: Mapping[str, 
 def schema_of(mappings: Mapping[str, Any]) -> int | None:
     version = (mappings.get("_meta") or {}).get("headrace_schema")
     return version if isinstance(version, int) else None
-
-
-def index_name(document: Document) -> str:
-    return f"decisions-{document['app']}-{month(document).replace('-', '.')}"
-
-
-def is_before(name: str, month: str) -> bool:
-    match = MONTH_INDEX.fullmatch(name)
-    return match is not None and match["month"].replace(".", "-") < month

@@ -133,8 +133,8 @@ class RoleBuilder:
         self.built.stores.append(store)
         if self._wiring.settings.retention_days:
             kept_from = datetime.now(UTC) - timedelta(days=self._wiring.settings.retention_days)
-            dropped = store.delete_before(kept_from.strftime("%Y-%m"))
-            log.info("retention: %d dropped of before %s", dropped, kept_from.strftime("%Y-%m"))
+            dropped = store.delete_before(f"{kept_from:%Y-%m-%d}", [app.name for app in self._apps])
+            log.info("retention: %d dropped of before %s", dropped, f"{kept_from:%Y-%m-%d}")
         self._metrics.follow_index(self.built.indexed)
         for app in self._apps:
             group = indexer_group(app)

@@ -11,7 +11,6 @@ import pytest
 from real_services import start_or_skip, wait_until
 
 from connectors.elasticsearch.store import ElasticsearchStore
-from connectors.errors import StoreMismatch
 from connectors.ports import DecisionStore, SearchQuery
 from connectors.sqlite_store import SQLiteStore
 from models.errors import ConfigError
@@ -269,7 +268,7 @@ def test_what_does_not_fit_is_rejected_with_a_reason_and_the_rest_stands(store: 
     documents = [decision(app, number, **fields) for number, (fields, _) in wrong.items()]
     report = store.index([decision(app, 1), *documents, decision(app, 2)])
     assert (report.created, report.repeats) == (2, 0)
-    reasons = {int(identity.rpartition("-")[2]): reason for identity, reason in report.rejected}
+    reasons = {10 + rejected.position: rejected.reason for rejected in report.rejected}
     assert sorted(reasons) == sorted(wrong)
     assert all(expected in reasons[number] for number, (_, expected) in wrong.items()), reasons
 
@@ -291,9 +290,56 @@ def test_long_keys_and_labels_are_kept(store: DecisionStore, app: str) -> None:
     assert found["key"] == long
 
 
-def test_an_app_that_was_not_prepared_is_refused(store: DecisionStore) -> None:
-    with pytest.raises(StoreMismatch, match="not prepared"):
-        store.index([decision("stranger", 1)])
+def nested(levels: int) -> dict[str, Any]:
+    """An object in an object, `levels` of them."""
+    inner: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        inner = {"inner": inner}
+    return inner
+
+
+FOREIGN: dict[str, dict[str, Any]] = {
+    "another application": {"app": "stranger"},
+    "an id over 512 bytes": {"id": "é" * 257},
+    "an empty id": {"id": ""},
+    "an id that is no text": {"id": 7},
+    "extra deeper than any stack": {"extra": nested(2_000)},
+    "extra deeper than JSON can be written": {"extra": nested(300)},
+    "a month before the era of streams": {"at": "0999-12-31T00:00:00Z"},
+    "a month that nobody lives to see": {"at": "9999-12-31T23:59:59Z"},
+    "items that are a number": {"items": 5},
+    "items that are a text": {"items": "abc"},
+    "labels that are a list": {"labels": ["refund"]},
+    "labels that are empty text": {"labels": ""},
+    "a label that is a number": {"labels": {"intent": {"label": 3}}},
+}
+
+
+def test_what_a_stranger_wrote_is_rejected_alone(store: DecisionStore, app: str) -> None:
+    """D-B4: one record in decisions.<app> that Headrace did not write (another app, a long id, deep JSON) ended the
+    indexer for ever, and the good ones of its batch with it."""
+    between: list[dict[str, Any]] = []
+    for number, fields in enumerate(FOREIGN.values()):
+        between += [decision(app, number), decision(app, 100 + number) | fields]
+    report = store.index(between)
+    assert report.created == len(FOREIGN)
+    reasons = {rejected.position: rejected.reason for rejected in report.rejected}
+    refused = {what: reasons.get(1 + 2 * number, "") for number, what in enumerate(FOREIGN)}
+    assert all(refused.values()), refused
+    assert len(reasons) == len(FOREIGN)
+
+
+def test_a_rejected_document_is_named_by_its_place_whatever_its_id_is(store: DecisionStore, app: str) -> None:
+    """S-A17 j: the report named documents by an id that the store had cleaned of lone surrogates, and the indexer
+    ended in a KeyError."""
+    odd = decision(app, 1, id="\ud800", surprise=1)
+    report = store.index([decision(app, 1), odd, decision(app, 1), odd])
+    assert (report.created, report.repeats) == (1, 1)
+    assert [rejected.position for rejected in report.rejected] == [1, 3]
+
+
+def test_extra_is_kept_as_deep_as_json_is_written(store: DecisionStore, app: str) -> None:
+    assert store.index([decision(app, 1, extra=nested(240))]).created == 1
 
 
 def test_a_new_head_joins_and_older_ones_stay(open_store: OpenStore, store: DecisionStore, app: str) -> None:
@@ -309,13 +355,33 @@ def test_a_new_head_joins_and_older_ones_stay(open_store: OpenStore, store: Deci
 
 
 def test_old_months_go_and_newer_ones_stay(store: DecisionStore, app: str) -> None:
-    store.delete_before("2016-01")  # of earlier runs on the same server
     store.index([decision(app, 1, at="2015-12-31T23:59:59.000Z"), decision(app, 2, at="2016-01-01T00:00:00.000Z")])
     search_until(store, SearchQuery(app=app), 2)
-    assert store.delete_before("2016-01") == 1
-    wait_until(lambda: [each[-1] for each in store.ids(app)] == ["2"], 10.0, "the older month's end")
+    assert store.delete_before("2016-01", [app]) == 1
+    wait_until(lambda: [identity[-1] for identity in store.ids(app)] == ["2"], 10.0, "the older month's end")
     assert store.search(SearchQuery("card", app=app)).total == 1
+    assert store.delete_before("2016-01-01", [app]) == 0
     assert store.index([decision(app, 1, at="2015-12-31T23:59:59.000Z")]).created == 1
+
+
+def test_retention_touches_only_the_applications_it_is_told(store: DecisionStore, app: str) -> None:
+    """D-B3: the retention of one indexer deleted every other application's old decisions."""
+    neighbours = [f"{app}-two", f"{app}-2"]  # names that begin like ours
+    store.prepare(dict.fromkeys(neighbours, HEADS))
+    everyone = [app, *neighbours]
+    assert store.index([decision(name, 1, at="2015-03-01T00:00:00Z") for name in everyone]).created == 3
+    for name in everyone:
+        search_until(store, SearchQuery(app=name), 1)
+    assert store.delete_before("2016-01", []) == 0
+    assert store.delete_before("2016-01", [app]) == 1
+    for name in neighbours:
+        assert len(list(store.ids(name))) == 1
+    wait_until(lambda: list(store.ids(app)) == [], 10.0, "our old month's end")
+
+
+def test_a_store_in_order_says_so(store: DecisionStore, app: str) -> None:
+    store.index([decision(app, 1)])
+    store.check()
 
 
 def test_ids_gives_every_document_across_pages(store: DecisionStore, app: str) -> None:

@@ -1,7 +1,7 @@
 """The Elasticsearch client's errors in Headrace's words, and what a bulk answer means for each document."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import elastic_transport
@@ -9,9 +9,13 @@ import elasticsearch
 import pytest
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 
-from connectors.elasticsearch import store as elasticsearch_store
-from connectors.elasticsearch.store import ElasticsearchStore, translate
+from connectors.elasticsearch import bulk
+from connectors.elasticsearch.errors import translate
+from connectors.elasticsearch.indices import Places
+from connectors.elasticsearch.periods import index_names
+from connectors.elasticsearch.store import ElasticsearchStore
 from connectors.errors import AccessDenied, StoreMismatch, StoreUnavailable
+from connectors.ports import Rejected
 from models.errors import ConfigError
 
 URL = "http://search:9200"
@@ -21,6 +25,12 @@ def api_error(status: int, kind: str = "some_exception", reason: str = "because"
     meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.1, NodeConfig("http", "search", 9200))
     error = elasticsearch.exceptions.HTTP_EXCEPTIONS.get(status, elasticsearch.ApiError)
     return error(kind, meta, {"error": {"type": kind, "reason": reason, "root_cause": []}})
+
+
+def not_elasticsearch(status: int) -> elasticsearch.ApiError:
+    """What something in between answers, a proxy for example."""
+    meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.1, NodeConfig("http", "search", 9200))
+    return elasticsearch.exceptions.HTTP_EXCEPTIONS.get(status, elasticsearch.ApiError)("no", meta, "<html>")
 
 
 @pytest.mark.parametrize(
@@ -67,32 +77,44 @@ def test_an_address_that_is_none_is_a_wrong_setting() -> None:
         ElasticsearchStore("search")
 
 
-class FakeClient:
-    """Answers bulk requests from a script: an error, or each document's status."""
+Answer = Exception | Sequence[int | tuple[int, str]]
+Step = Answer | Callable[[list[str]], Answer]
 
-    def __init__(self, *script: Exception | Sequence[int | tuple[int, str]]) -> None:
+
+class FakeClient:
+    """Answers bulk requests from a script: an error, or each document's status, or what a function of the ids says."""
+
+    def __init__(self, *script: Step) -> None:
         self.script = list(script)
         self.sent: list[list[str]] = []
 
+    def options(self, **_: object) -> "FakeClient":
+        return self
+
     def bulk(self, operations: Sequence[bytes]) -> dict[str, Any]:
-        self.sent.append([json.loads(each)["create"]["_id"] for each in operations[::2]])
-        step = self.script.pop(0)
-        if isinstance(step, Exception):
-            raise step
-        results = [each if isinstance(each, tuple) else (each, "") for each in step]
+        self.sent.append([json.loads(action)["create"]["_id"] for action in operations[::2]])
+        step = self.script[0]
+        answer = step(self.sent[-1]) if callable(step) else self.script.pop(0)
+        assert not callable(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        results = [result if isinstance(result, tuple) else (result, "") for result in answer]
         return {
             "items": [
-                {"create": {"status": status, "error": {"type": kind, "reason": "why"}}} for status, kind in results
+                {"create": {"status": status, "_index": "i", "error": {"type": kind, "reason": "why"}}}
+                for status, kind in results
             ]
         }
 
 
 def store_with(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> ElasticsearchStore:
     store = ElasticsearchStore(URL)
-    store._heads = {"support": ["intent"]}
+    store._indices.heads = {"support": ["intent"]}
     monkeypatch.setattr(store, "_client", client)
-    monkeypatch.setattr(store, "_make_index", lambda name: None)
-    monkeypatch.setattr(elasticsearch_store, "BACK_OFF_SECONDS", (0.001, 0.002))
+    monkeypatch.setattr(
+        store._indices, "places", lambda days: Places({each: index_names(*each)["month"] for each in days}, [])
+    )
+    monkeypatch.setattr(bulk, "BACK_OFF_SECONDS", (0.001, 0.002))
     return store
 
 
@@ -104,7 +126,7 @@ def test_only_what_was_refused_for_now_is_sent_again(monkeypatch: pytest.MonkeyP
     client = FakeClient([201, 429, 409, 503, (400, "document_parsing_exception")], [201, 429], [201])
     report = store_with(client, monkeypatch).index(decisions(5))
     assert (report.created, report.repeats) == (3, 1)
-    assert report.rejected == (("4", "document_parsing_exception: why"),)
+    assert report.rejected == (Rejected(4, "document_parsing_exception: why"),)
     assert client.sent == [["0", "1", "2", "3", "4"], ["1", "3"], ["3"]]
 
 
@@ -114,7 +136,7 @@ def test_a_whole_request_refused_for_now_is_sent_again(monkeypatch: pytest.Monke
 
 
 def test_a_cluster_that_stays_busy_is_unavailable_and_says_how_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elasticsearch_store, "BULK_SECONDS", 0.01)
+    monkeypatch.setattr(bulk, "BULK_SECONDS", 0.01)
     client = FakeClient([201, 429, 429], *([429, 429] for _ in range(100)))
     with pytest.raises(StoreUnavailable, match="too busy for 2 of 3 documents"):
         store_with(client, monkeypatch).index(decisions(3))
@@ -124,10 +146,12 @@ def test_a_cluster_that_stays_busy_is_unavailable_and_says_how_much_waits(monkey
     ("answer", "kind"),
     [
         ([(403, "security_exception")], AccessDenied),
-        ([(404, "index_not_found_exception")], StoreMismatch),
+        ([(404, "index_not_found_exception")], StoreUnavailable),
+        ([(400, "validation_exception")], StoreUnavailable),
         (elasticsearch.ConnectionTimeout("slow"), StoreUnavailable),
         (api_error(401), AccessDenied),
-        (api_error(413), StoreMismatch),
+        (api_error(404), StoreMismatch),
+        (not_elasticsearch(400), StoreMismatch),
     ],
 )
 def test_what_no_document_would_survive_is_raised(
@@ -143,3 +167,66 @@ def test_large_batches_go_in_several_requests(monkeypatch: pytest.MonkeyPatch) -
     large = [{**each, "text": "x" * 1_000_000} for each in decisions(6)]
     client.script = [[201] * 2] * 3
     assert store_with(client, monkeypatch).index(large).created == 6
+
+
+def refuse_whole_with(culprits: set[str], error: Exception) -> Step:
+    """A server that refuses every request with one of these ids in it."""
+    return lambda ids: error if culprits & set(ids) else [201] * len(ids)
+
+
+@pytest.mark.parametrize("culprits", [{"7"}, {"0", "99"}, {"41", "42", "43"}], ids=["one", "both ends", "neighbours"])
+@pytest.mark.parametrize(
+    "error",
+    [api_error(400, "action_request_validation_exception"), not_elasticsearch(413)],
+    ids=["an invalid action", "a proxy's size limit"],
+)
+def test_a_bulk_that_is_refused_whole_is_halved_until_the_culprit_stands_alone(
+    monkeypatch: pytest.MonkeyPatch, culprits: set[str], error: Exception
+) -> None:
+    """D-B4: one document that Elasticsearch (or a proxy before it) refuses the whole request for ended the indexer."""
+    client = FakeClient(refuse_whole_with(culprits, error))
+    report = store_with(client, monkeypatch).index(decisions(100))
+    assert report.created == 100 - len(culprits)
+    assert {str(rejected.position) for rejected in report.rejected} == culprits
+
+
+def test_a_bulk_too_large_for_a_proxy_goes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-B4: a proxy's limit of 1 MB (413) stopped the indexer."""
+    client = FakeClient(lambda ids: not_elasticsearch(413) if len(ids) > 30 else [201] * len(ids))
+    report = store_with(client, monkeypatch).index(decisions(100))
+    assert (report.created, report.rejected) == (100, ())
+
+
+def test_a_document_on_which_the_server_always_fails_does_not_hold_the_others_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D-B6: a document that always gave 500 was "busy" for 30 s, then the role left and met it again, for ever."""
+    monkeypatch.setattr(bulk, "BULK_SECONDS", 0.05)
+    client = FakeClient(lambda ids: [(500, "null_pointer_exception") if each == "1" else 201 for each in ids])
+    report = store_with(client, monkeypatch).index(decisions(3))
+    assert report.created == 2
+    assert [rejected.position for rejected in report.rejected] == [1]
+    assert "null_pointer_exception" in report.rejected[0].reason
+    assert len(client.sent) > 2  # it was tried again
+
+
+def test_a_server_that_fails_on_everything_is_unavailable_and_nothing_is_rejected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk, "BULK_SECONDS", 0.02)
+    with pytest.raises(StoreUnavailable, match="too busy for 3 of 3"):
+        store_with(FakeClient(lambda ids: [500] * len(ids)), monkeypatch).index(decisions(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "way_out"),
+    [("index_closed_exception", r"closed: open it \(POST /i/_open\)"), ("validation_exception", "max_shards_per_node")],
+)
+def test_an_index_that_takes_nothing_is_loud_and_the_others_are_written(
+    monkeypatch: pytest.MonkeyPatch, kind: str, way_out: str
+) -> None:
+    """D-B6: a closed month made a dead letter of each of its decisions, and no one was told."""
+    client = FakeClient([201, (400, kind), 201])
+    with pytest.raises(StoreUnavailable, match=way_out):
+        store_with(client, monkeypatch).index(decisions(3))
+    assert client.sent == [["0", "1", "2"]]
