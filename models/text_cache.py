@@ -1,13 +1,18 @@
 """Answers to texts that come again: a bounded cache for one release.
 
 A decision is a function of release and text, so an answer may be given again as it is; keep one cache for each release.
+Texts are known by a digest and long ones are not kept, so an answer takes about a kilobyte, whatever the text.
 """
 
 import threading
 from collections import OrderedDict
 from dataclasses import replace
+from hashlib import blake2b
 
 from models.decision import Classification
+
+TEXT_MAX_BYTES = 8_192  # longer texts hardly come again, and hashing them costs as much as it saves
+DIGEST_BYTES = 16
 
 
 class TextCache:
@@ -23,7 +28,7 @@ class TextCache:
         self.max_texts = max_texts
         self.hits = 0
         self.misses = 0
-        self._answers: OrderedDict[str, Classification] = OrderedDict()
+        self._answers: OrderedDict[bytes, Classification] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -31,24 +36,34 @@ class TextCache:
 
     def get(self, text: str) -> Classification | None:
         """The answer to exactly this text, if it is kept."""
+        digest = _digest(text)
         with self._lock:
-            found = self._answers.get(text)
-            if found is None:
+            answer = self._answers.get(digest) if digest is not None else None
+            if answer is None or digest is None:
                 self.misses += 1
                 return None
             self.hits += 1
-            self._answers.move_to_end(text)
-            return found
+            self._answers.move_to_end(digest)
+            return answer
 
-    def put(self, text: str, found: Classification) -> None:
+    def put(self, text: str, answer: Classification) -> None:
         """Keep an answer, without embedding and audit (a cached answer is not a sample of anything); the one that was
         not asked for longest makes room."""
-        if not self.max_texts:
+        digest = _digest(text) if self.max_texts else None
+        if digest is None:
             return
-        if found.embedding is not None or found.agrees is not None:
-            found = replace(found, embedding=None, agrees=None)
+        if answer.embedding is not None or answer.agrees is not None:
+            answer = replace(answer, embedding=None, agrees=None)
         with self._lock:
-            self._answers[text] = found
-            self._answers.move_to_end(text)
+            self._answers[digest] = answer
+            self._answers.move_to_end(digest)
             if len(self._answers) > self.max_texts:
                 self._answers.popitem(last=False)
+
+
+def _digest(text: str) -> bytes | None:
+    """None for a text that is too long to be kept."""
+    if len(text) > TEXT_MAX_BYTES:
+        return None
+    encoded = text.encode("utf-8", "surrogatepass")
+    return blake2b(encoded, digest_size=DIGEST_BYTES).digest() if len(encoded) <= TEXT_MAX_BYTES else None

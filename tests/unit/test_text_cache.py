@@ -1,5 +1,6 @@
 """The cache of answers: bounded, counted, small, and safe to use from many threads."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -62,3 +63,25 @@ def test_threads_never_see_another_texts_answer_and_the_bound_holds() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert len(cache) == 50 and cache.hits + cache.misses == 8000
+
+
+def test_long_texts_are_not_kept_and_short_ones_only_by_their_digest() -> None:
+    """S-A12: bounded by number only, 3,000 texts of 100 kB took 288 MB."""
+    cache = TextCache(10_000)
+    tracemalloc.start()
+    for number in range(300):
+        cache.put(f"{number} " + "x" * 100_000, answer("a"))
+        cache.put(f"{number} " + "x" * 8_000, answer("a"))
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 300 * 2_000
+    assert len(cache) == 300
+    assert cache.get("7 " + "x" * 8_000) is not None
+    assert cache.get("7 " + "x" * 100_000) is None
+
+
+@pytest.mark.parametrize("text", ["\ud800", "", "\0", "ü" * 4_096, "ü" * 4_097])
+def test_any_text_can_be_asked_for(text: str) -> None:
+    cache = TextCache(1)
+    cache.put(text, answer("a"))
+    assert (cache.get(text) is not None) == (len(text.encode("utf-8", "surrogatepass")) <= 8_192)
