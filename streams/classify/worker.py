@@ -16,6 +16,7 @@ from streams.wire.sending import send_outcomes
 log = logging.getLogger(__name__)
 
 SIGNALS_PER_RECORD = 256
+SIGNALS_BYTES = 500_000  # of one record; a broker takes twice as much
 
 
 class Handler(Protocol):
@@ -57,6 +58,14 @@ def worker_pipeline(
 
 
 def _signal_records(topic: str, signals: Sequence[dict[str, Any]]) -> list[OutRecord]:
-    """Lists short enough for one record each: a signal takes up to 2 kB."""
-    starts = range(0, len(signals), SIGNALS_PER_RECORD)
-    return [OutRecord(topic, None, orjson.dumps(signals[start : start + SIGNALS_PER_RECORD])) for start in starts]
+    """Lists short enough for one record each: a signal takes about 2 kB, and several times that where its text and
+    symbols are made of what JSON must escape."""
+    lists: list[list[bytes]] = []
+    size = 0
+    for signal in map(orjson.dumps, signals):
+        if not lists or len(lists[-1]) >= SIGNALS_PER_RECORD or size + len(signal) > SIGNALS_BYTES:
+            lists.append([])
+            size = 0
+        lists[-1].append(signal)
+        size += len(signal) + 1
+    return [OutRecord(topic, None, b"[" + b",".join(encoded) + b"]") for encoded in lists]
