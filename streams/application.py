@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from models.errors import ConfigError
-from streams.topics import SHARED_TOPICS
+from streams.topics import SHARED_TOPICS, SOURCE_MAX_BYTES
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 BY_SYMBOLS = "symbols"
@@ -69,7 +69,15 @@ class Source(BaseModel):
     key: Pointer | None = None
     """JSON pointer to what a decision belongs to (a conversation, a customer); without it the record's own key."""
     at: Pointer | None = "/at"
-    """JSON pointer to the time of the event: RFC 3339, or seconds or milliseconds since 1970; else the record's own."""
+    """JSON pointer to the time of the event: RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since
+    1970; else the record's own."""
+    max_age_days: float = Field(default=366, gt=0, le=36_525)
+    """A record older than that when it is read, or an event that much older than its record, is not believed: the next
+    best known time stands instead and `extra` says so. Wider for history that is loaded live."""
+    max_ahead_days: float = Field(default=1, gt=0, le=366)
+    """The same for times ahead of when the record was read or written."""
+    max_bytes: int = Field(default=SOURCE_MAX_BYTES, ge=1)
+    """A larger value, as it is when unpacked, is not read: it becomes a dead letter with the reason `too_large`."""
     symbols: Pointer | None = None
     """JSON pointer to a list (or a text of words) that surges can be grouped by, such as the symbols of a news item."""
     user: Pointer = "/user_id"

@@ -51,6 +51,12 @@ class Metrics:
             ["app", "reason"],
             registry=registry,
         )
+        self._passed_over = Counter(
+            "headrace_passed_over",
+            "Records with nothing to decide in them, by reason: tombstone, delete",
+            ["app", "reason"],
+            registry=registry,
+        )
         self._audits = Counter(
             "headrace_audits",
             "Fast decisions that the encoder made as well, by whether both agree",
@@ -144,13 +150,16 @@ class Metrics:
 
     def decided(self, app: str, outcomes: Sequence[Outcome]) -> None:
         """Count a confirmed batch."""
-        decided = [outcome for outcome in outcomes if outcome.rejected_because is None]
+        decided = [outcome for outcome in outcomes if outcome.rejected_because is None and outcome.passed_over is None]
         for path, events in Count(outcome.path for outcome in decided).items():
             self._decisions.labels(app, path).inc(events)
         if len(decided) < len(outcomes):
             for reason, events in Count(outcome.rejected_because for outcome in outcomes).items():
                 if reason is not None:
                     self._dead_letters.labels(app, reason).inc(events)
+            for reason, events in Count(outcome.passed_over for outcome in outcomes).items():
+                if reason is not None:
+                    self._passed_over.labels(app, reason).inc(events)
         for agrees, events in Count(outcome.agrees for outcome in decided if outcome.agrees is not None).items():
             self._audits.labels(app, _yes(agrees)).inc(events)
         for (role, agrees), events in Count(
@@ -223,6 +232,10 @@ class Metrics:
         """Read the indexer's counts whenever Prometheus asks."""
         self._counted.index = counts
 
+    def follow_model(self, app: str, failures: Mapping[str, int]) -> None:
+        """Read whenever Prometheus asks how many batches of an application its releases failed on, by step."""
+        self._counted.failures[app] = failures
+
     def follow_monitor(self, counts: MonitorTotals) -> None:
         """Read the monitor's counts whenever Prometheus asks."""
         self._counted.monitor = counts
@@ -233,6 +246,7 @@ class _Counted(Collector):
 
     def __init__(self) -> None:
         self.index, self.monitor = IndexerCounts(), MonitorTotals()
+        self.failures: dict[str, Mapping[str, int]] = {}
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
@@ -246,6 +260,16 @@ class _Counted(Collector):
         yield CounterMetricFamily(
             "headrace_index_dead_letters", "Decisions that the store refused for good", value=index.rejected
         )
+        failed = CounterMetricFamily(
+            "headrace_model_failures",
+            "Batches that a release failed on (their texts are then asked one by one), by step: prepare, encode, "
+            "decide, trial",
+            labels=["app", "step"],
+        )
+        for app, failures in list(self.failures.items()):
+            for step, batches in list(failures.items()):
+                failed.add_metric([app, step], batches)
+        yield failed
         yield CounterMetricFamily(
             "headrace_alerts", "Alerts that the monitor sent, firing and resolved", value=monitor.alerts
         )

@@ -13,23 +13,20 @@ from models.errors import MessageError
 from models.recommender import Ranking, Recommender, UserEvent
 from streams.application import Application
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
-from streams.wire.outcomes import dead_letter, wall_clock_ms
+from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import decision_id, format_time
-from streams.wire.source_records import SourceReader, SourceText, clean_text, cut_text
+from streams.wire.source_records import PassedOver, SourceEvent, SourceReader, SourceText
+from streams.wire.text import cut_text
 
 
-def user_event(
-    app: Application, reader: SourceReader, value: bytes | None, key: bytes | None, timestamp_ms: int
-) -> tuple[UserEvent, SourceText]:
-    """The event in a record and the record itself. Raises MessageError (not_json, no_user, no_item, ...)."""
-    source = reader.parse_event(value, key, timestamp_ms)
-    found = {name: source.fields.get(getattr(app.source, name).lstrip("/")) for name in ("user", "item", "action")}
-    event = UserEvent.from_record({"user_id": found["user"], "item_id": found["item"], "action": found["action"]})
-    if event.user_id is None:
+def user_event(event: SourceEvent, app: Application) -> UserEvent:
+    """What the recommender learns from. Raises MessageError (no_user, no_item)."""
+    known = UserEvent.from_record({"user_id": event.user, "item_id": event.item, "action": event.action})
+    if known.user_id is None:
         raise MessageError("no_user", f"no user at {app.source.user}")
-    if event.item_id is None:
+    if known.item_id is None:
         raise MessageError("no_item", f"no item at {app.source.item}")
-    return event, source
+    return known
 
 
 class RecommendHandler:
@@ -52,7 +49,9 @@ class RecommendHandler:
         events = []
         for record in records:
             try:
-                events.append(user_event(self._app, self._reader, record.value, record.key, record.timestamp_ms)[0])
+                event = self._reader.parse_event(record.value, record.key, record.timestamp_ms)
+                if not isinstance(event, PassedOver):
+                    events.append(user_event(event, self._app))
             except MessageError:
                 continue  # it is in the dead letters already
         self.recommender.replay(events)
@@ -64,12 +63,15 @@ class RecommendHandler:
         return (("prepare", self.prepare), ("decide", self.decide))
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
-        """Parse. Records without user or item become dead letters."""
+        """Parse. Records without user or item become dead letters, tombstones and deletes are passed over."""
+        now_ms = self._now_ms()
         for delivery in batch:
             try:
-                delivery.result = user_event(
-                    self._app, self._reader, delivery.value, delivery.key, delivery.timestamp_ms
-                )
+                event = self._reader.parse_event(delivery.value, delivery.key, delivery.timestamp_ms, now_ms)
+                if isinstance(event, PassedOver):
+                    delivery.result = passed_over(event)
+                else:
+                    delivery.result = user_event(event, self._app), event.source
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
 
@@ -80,7 +82,7 @@ class RecommendHandler:
                 event, source = delivery.result
                 delivery.result = self._outcome(delivery, event, source, self.recommender.observe(event))
 
-    def _outcome(self, delivery: Delivery, event: UserEvent, source: Any, ranking: Ranking) -> Outcome:
+    def _outcome(self, delivery: Delivery, event: UserEvent, source: SourceText, ranking: Ranking) -> Outcome:
         decided_ms = self._now_ms()
         decision: dict[str, Any] = {
             "id": decision_id(delivery.topic, self._epoch, delivery.partition, delivery.offset),
@@ -90,18 +92,17 @@ class RecommendHandler:
             "path": "full",
             "at": format_time(source.at_ms),
             "decided_at": format_time(decided_ms),
-            "latency_ms": max(decided_ms - delivery.timestamp_ms, 0),
+            "latency_ms": max(decided_ms - source.written_ms, 0),
             "labels": {},
             "items": [{"item_id": item, "score": round(score, 4)} for item, score in ranking.items],
             "action": "recommend",
-            "text": cut_text(clean_text(source.text)),
-            "key": event.user_id,
+            "text": cut_text(source.text),
+            "key": source.key,
             "extra": self._reader.extra(source),
         }
         if ranking.feedback is not None:
             decision["extra"]["previous_list"] = {"taken": ranking.feedback.item_id, "rank": ranking.feedback.rank}
-        key = (event.user_id or "").encode()
         return Outcome(
-            [OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))],
+            [OutRecord(self._app.decisions_topic, source.record_key, orjson.dumps(decision))],
             latency_seconds=decision["latency_ms"] / 1000,
         )

@@ -166,6 +166,9 @@ def _tell_release(name: str, metrics: dict[str, Any]) -> None:
             f"{name}: mean confidence {metrics['mean_confidence']:.3f}, out of scope "
             f"{metrics['out_of_scope_share'] or 0:.2%}"
         )
+    if metrics["passed_over"]:
+        counts = ", ".join(f"{reason} {events}" for reason, events in metrics["passed_over"].items())
+        say(f"{name}: passed over: {counts}")
     if metrics["dead_letters"]:
         say(
             f"{name}: dead letters: "

@@ -123,7 +123,9 @@ class RoleBuilder:
                 handler: Handler = recommending
             else:
                 self.built.servings[app.name] = self._serving(app, follower, progress)
-                handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
+                classifying_handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
+                self._metrics.follow_model(app.name, classifying_handler.failures.counts)
+                handler = classifying_handler
             self._add_worker(app, handler)
 
     def add_indexer(self) -> None:

@@ -38,12 +38,14 @@ class Examples:
 
 @dataclass(slots=True)
 class Replayed:
-    """Everything a replay found. dead_letters: events by reason, those that no release could be asked about."""
+    """Everything a replay found. dead_letters: events by reason, those that no release could be asked about.
+    passed_over: by reason, records with nothing to decide in them."""
 
     releases: tuple[str, ...]
     answers: Answers
     events: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
     failed: dict[str, int] = field(default_factory=dict)
     paths: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, Examples] = field(default_factory=dict)
@@ -57,6 +59,9 @@ def take(
         replayed.events += 1
         if sink is not None and each.raw[0] is not None:
             sink.write(each.raw[0] + b"\n")
+        if each.passed_over is not None:
+            replayed.passed_over[each.passed_over] += 1
+            continue
         reason = each.rejected_because[0]
         if reason is not None and reason != MODEL_ERROR:
             replayed.dead_letters[reason] += 1

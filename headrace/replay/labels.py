@@ -10,7 +10,7 @@ from connectors.table_files import Reject, Row, read_rows
 from models.errors import ConfigError, MessageError
 from streams.application import HeadSpec
 from streams.wire.feedback import Opinions
-from streams.wire.source_records import clean_text, cut_text
+from streams.wire.text import clean_text, cut_text
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 

@@ -23,6 +23,7 @@ from streams.engine.delivery import Delivery, Outcome
 BATCH_EVENTS = 1_024
 BATCH_BYTES = 8 * 1024 * 1024
 LOOK_AGAIN_SECONDS = 0.2
+OLDEST_DAYS = 36_525  # events of a century: history is what a replay is for
 MODEL_ERROR = (
     "model_error"  # the reason of a text that a release failed on; every other one stands before any model runs
 )
@@ -34,21 +35,28 @@ def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: 
     """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out
     beside it, and nothing is audited: live, audits may raise the fast path's thresholds, and a replayed label must
     not depend on where the replay began."""
-    offline = app.model_copy(update={"deadline_seconds": None})
+    source = app.source.model_copy(update={"max_age_days": OLDEST_DAYS})
+    offline = app.model_copy(update={"deadline_seconds": None, "source": source})
     return ClassifyHandler(
-        offline, Serving(classifier), {topic: epoch}, signal_sample=Sample(0.0), audit_sample=Sample(0.0)
+        offline,
+        Serving(classifier),
+        {topic: epoch},
+        signal_sample=Sample(0.0),
+        audit_sample=Sample(0.0),
+        of_history=True,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
     """One record and what each release made of it, in their order: the decision as it would stand in `decisions.<app>`
-    (bytes and parsed), or why there is none."""
+    (bytes and parsed), or why there is none. passed_over: why there is nothing to decide in the record."""
 
     record: Record
     raw: tuple[bytes | None, ...]
     decisions: tuple[dict[str, Any] | None, ...]
     rejected_because: tuple[str | None, ...]
+    passed_over: str | None = None
 
 
 def decide_records(
@@ -112,11 +120,12 @@ def _outcome(delivery: Delivery) -> Outcome:
 def _decided(record: Record, outcomes: tuple[Outcome, ...], decisions_topic: str) -> Decided:
     raw = tuple(_raw(outcome, decisions_topic) for outcome in outcomes)
     parsed = tuple(None if value is None else orjson.loads(value) for value in raw)
-    return Decided(record, raw, parsed, tuple(outcome.rejected_because for outcome in outcomes))
+    rejected_because = tuple(outcome.rejected_because for outcome in outcomes)
+    return Decided(record, raw, parsed, rejected_because, outcomes[0].passed_over)
 
 
 def _raw(outcome: Outcome, decisions_topic: str) -> bytes | None:
-    if outcome.rejected_because is not None:
+    if outcome.rejected_because is not None or outcome.passed_over is not None:
         return None
     return next(record.value for record in outcome.records if record.topic == decisions_topic)
 

@@ -214,6 +214,7 @@ def _metrics(replayed: Replayed, release: str) -> dict[str, Any]:
     failed = replayed.failed.get(release, 0)
     return release_figures(replayed.answers, release) | {
         "decided": len(replayed.answers) - failed,
+        "passed_over": dict(replayed.passed_over.most_common()),
         "dead_letters": dict(replayed.dead_letters.most_common()) | ({MODEL_ERROR: failed} if failed else {}),
         "paths": dict(replayed.paths.get(release, {})),
         "labels_sha256": replayed.answers.fingerprint(release),

@@ -18,7 +18,7 @@ from streams.application import Application
 from streams.classify.actions import action_for
 from streams.classify.release_swapper import load_release
 from streams.wire.outcomes import head_record
-from streams.wire.source_records import clean_text
+from streams.wire.text import clean_text
 
 CLASSIFY_TEXTS = 256
 

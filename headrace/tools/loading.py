@@ -14,7 +14,7 @@ from connectors.table_files import Reject, Row, read_rows
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.topics import SOURCE_MAX_BYTES
-from streams.wire.source_records import clean_text
+from streams.wire.text import clean_text
 
 log = logging.getLogger(__name__)
 

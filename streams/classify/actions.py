@@ -4,10 +4,10 @@ from models.decision import Classification
 from streams.application import Application
 
 
-def action_for(app: Application, found: Classification) -> str:
+def action_for(app: Application, classification: Classification) -> str:
     """`queue:<name>` where the application routes by its primary head, `human` for a text the model does not know,
     `none` where nothing follows."""
-    primary = found.heads.get(app.head_names[0])
+    primary = classification.heads.get(app.head_names[0])
     if primary is None:
         return "none"
     if primary.rejected:

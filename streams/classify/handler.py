@@ -6,67 +6,31 @@ change nothing in it. Only lateness does (the application's `deadline_seconds`),
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import numpy as np
-import orjson
-from numpy.typing import NDArray
-
-from models.classifier import Classifier, Prepared
+from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import MessageError, ModelError
 from streams.application import Application
-from streams.classify.actions import action_for
+from streams.classify.decision_records import DecisionRecords
 from streams.classify.fast_path_guard import FastPathGuard
+from streams.classify.model_failures import ModelFailures
+from streams.classify.release_batch import BatchState, Pending, ReleaseBatch
 from streams.classify.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, SIGNALS_PER_SECOND, Sample, sample_position
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
-from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
-from streams.wire.outcomes import dead_letter, head_record, wall_clock_ms
-from streams.wire.records import decision_id, format_time
-from streams.wire.signals import signal_record
-from streams.wire.source_records import SourceReader, SourceText, cut_text
+from streams.engine.delivery import Delivery, Outcome, Step
+from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
+from streams.wire.records import decision_id
+from streams.wire.source_records import PassedOver, SourceReader, SourceText
 
 log = logging.getLogger(__name__)
 
 ALWAYS_FAST = -1.0  # lowers every threshold of the fast path below any probability
 
 
-@dataclass(slots=True)
-class Pending:
-    """A text between the steps. place: between 0 and 1, by a hash of the id. late: past the application's deadline."""
-
-    source: SourceText
-    identity: str
-    sample_position: float
-    late: bool = False
-    found: Classification | None = None
-    path: str = "full"
-
-
-@dataclass(slots=True)
-class ReleaseBatch:
-    """The texts of a batch that one release decides. trial: None for the champion's. embeddings: None where the
-    encoder has not run, or failed."""
-
-    served: ServedRelease
-    deliveries: list[Delivery]
-    prepared: Prepared
-    trial: Trial | None = None
-    embeddings: NDArray[np.float32] | None = None
-
-
-@dataclass(slots=True)
-class BatchState:
-    """A batch between the steps. champion: the one that decides it, whatever is swapped in meanwhile."""
-
-    champion: ServedRelease
-    shares: list[ReleaseBatch]
-
-
 class ClassifyHandler:
-    """Decides batches of one application's records. epochs: of each topic it reads."""
+    """Decides batches of one application's records. epochs: of each topic it reads. of_history: its records may be of
+    any age, so their times are not compared with the clock."""
 
     def __init__(
         self,
@@ -76,13 +40,16 @@ class ClassifyHandler:
         now_ms: Callable[[], int] = wall_clock_ms,
         signal_sample: Sample | None = None,
         audit_sample: Sample | None = None,
+        *,
+        of_history: bool = False,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
+        self._of_history = of_history
         self._reader = SourceReader(app.source)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
-        self._work: dict[int, BatchState] = {}
         self.retreat = FastPathGuard()
+        self.failures = ModelFailures()
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -91,205 +58,134 @@ class ClassifyHandler:
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
         """Parse, look the texts up, hash their n-grams, and tokenise those that the encoder must see. Records that
-        hold no text become dead letters here."""
+        hold no text become dead letters here, or are passed over."""
         plan = self._serving.plan
         pending = self._parse(batch, plan.champion.classifier)
-        unknown = [each for each in pending if not _is_known(plan.champion, each.result)]
-        shares = [*self._champion_shares(plan.champion, unknown), *_trial_shares(plan, pending)]
-        self._work[id(batch[0])] = BatchState(plan.champion, shares)
+        unknown = [text for text in pending if not _is_known(plan.champion, text)]
+        state = BatchState(plan.champion, [*self._champion_shares(plan.champion, unknown)])
+        state.shares += self._trial_shares(plan, pending)
+        for text in pending:
+            text.batch = state
 
     def encode(self, batch: Sequence[Delivery]) -> None:
         """Run the encoder. It computes without Python's lock, so the steps before and after it go on meanwhile."""
-        for share in self._work[id(batch[0])].shares:
-            try:
-                share.embeddings = share.served.classifier.embed(share.prepared)
-            except Exception:
-                log.warning(
-                    "the encoder fails on a batch of %d texts; they are tried one by one", len(share.deliveries)
-                )
+        state = _state_of(batch)
+        for share in state.shares if state is not None else ():
+            share.embed(self.failures)
 
     def decide(self, batch: Sequence[Delivery]) -> None:
         """Run the heads and build the records to send."""
-        work = self._work.pop(id(batch[0]))
-        for share in work.shares:
+        state = _state_of(batch)
+        if state is None:
+            return
+        for share in state.shares:
             if share.trial is None:
                 self._decide_share(share)
-        pending = [(each, each.result) for each in batch if isinstance(each.result, Pending)]
-        self._finish(batch, pending, work.champion.classifier)
-        sources = {id(delivery): each for delivery, each in pending}
-        for share in work.shares:
+        records = DecisionRecords(self._app, self._reader, self._now_ms(), self._signal_sample.of(len(batch)))
+        for pending in _pending(batch):
+            if pending.classification is not None:
+                pending.delivery.result = records.outcome(pending, pending.classification, state.champion.classifier)
+        for share in state.shares:
             if share.trial is not None:
-                self._try_out(share, share.trial, sources)
+                self._try_out(share, share.trial, records)
 
-    def _parse(self, batch: Sequence[Delivery], champion: Classifier) -> list[Delivery]:
-        now_ms, deadline_ms = self._now_ms(), (self._app.deadline_seconds or 0) * 1000
+    def _parse(self, batch: Sequence[Delivery], champion: Classifier) -> list[Pending]:
+        now_ms = self._now_ms()
         can_be_fast = champion.fast_path is not None and self._app.when_late == "fast"
-        pending = []
+        parsed = []
         for delivery in batch:
             try:
-                source = self._reader.parse(delivery.value, delivery.key, delivery.timestamp_ms)
-                late = bool(deadline_ms) and now_ms - delivery.timestamp_ms > deadline_ms
+                source = self._reader.parse(
+                    delivery.value, delivery.key, delivery.timestamp_ms, None if self._of_history else now_ms
+                )
+                if isinstance(source, PassedOver):
+                    delivery.result = passed_over(source)
+                    continue
+                late = self._is_late(source, now_ms)
                 if late and not can_be_fast:
-                    raise MessageError(
-                        "late", f"taken {(now_ms - delivery.timestamp_ms) / 1000:.1f} s after it was written"
-                    )
+                    seconds = (now_ms - source.written_ms) / 1000
+                    raise MessageError("late", f"taken {seconds:.1f} s after it was written")
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
                 continue
             identity = decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset)
-            delivery.result = Pending(source, identity, sample_position(identity), late)
-            pending.append(delivery)
-        return pending
+            delivery.result = Pending(delivery, source, identity, sample_position(identity), late)
+            parsed.append(delivery.result)
+        return parsed
 
-    def _champion_shares(self, served: ServedRelease, deliveries: Sequence[Delivery]) -> list[ReleaseBatch]:
+    def _is_late(self, source: SourceText, now_ms: int) -> bool:
+        deadline_seconds = self._app.deadline_seconds
+        return deadline_seconds is not None and now_ms - source.written_ms > deadline_seconds * 1000
+
+    def _champion_shares(self, served: ServedRelease, texts: Sequence[Pending]) -> Iterator[ReleaseBatch]:
         classifier = served.classifier
         threshold_increase = self.retreat.threshold_increase(classifier)
         fast = self._app.fast_path == "on" and classifier.fast_path is not None
-        audited_share = self._audit_sample.of(len(deliveries))
-        shares = []
+        audited_share = self._audit_sample.of(len(texts))
         for late in (False, True):
-            chosen = [each for each in deliveries if each.result.late == late]
+            chosen = [pending for pending in texts if pending.late == late]
             if chosen:
-                prepared = classifier.tokenize(
-                    [each.result.source.text for each in chosen],
-                    fast=fast or late,
-                    audited=None if late else [each.result.sample_position < audited_share for each in chosen],
-                    threshold_increase=ALWAYS_FAST if late else threshold_increase,
-                )
-                shares.append(ReleaseBatch(served, chosen, prepared))
-        return shares
+                share = ReleaseBatch(served, chosen, fast or late, ALWAYS_FAST if late else threshold_increase)
+                audited = None if late else [pending.sample_position < audited_share for pending in chosen]
+                share.prepare(self.failures, audited)
+                yield share
+
+    def _trial_shares(self, plan: ServingPlan, texts: Sequence[Pending]) -> Iterator[ReleaseBatch]:
+        for trial in plan.trials:
+            chosen = [pending for pending in texts if trial.takes(pending.source.key or pending.identity)]
+            if chosen:
+                share = ReleaseBatch(trial.served, chosen, self._app.fast_path == "on", trial=trial)
+                share.prepare(self.failures)
+                yield share
 
     def _decide_share(self, share: ReleaseBatch) -> None:
         classifier, cache = share.served.classifier, share.served.cache
-        try:
-            found: list[Classification | ModelError] = list(classifier.classify(share.prepared, share.embeddings))
-        except Exception:
-            found = _one_by_one(classifier, share.deliveries)
-        self.retreat.observe(classifier, [each.agrees for each in found if isinstance(each, Classification)])
-        for delivery, classification in zip(share.deliveries, found, strict=True):
-            if isinstance(classification, ModelError):
-                delivery.result = dead_letter(delivery, MessageError("model_error", str(classification)))
+        answers = share.classify(self.failures)
+        self.retreat.observe(classifier, [answer.agrees for answer in answers if isinstance(answer, Classification)])
+        for pending, answer in zip(share.texts, answers, strict=True):
+            if isinstance(answer, ModelError):
+                pending.delivery.result = dead_letter(pending.delivery, MessageError("model_error", str(answer)))
                 continue
-            delivery.result.found, delivery.result.path = classification, classification.path
-            if cache is not None and not delivery.result.late:
-                cache.put(delivery.result.source.text, classification)
+            pending.classification, pending.path = answer, answer.path
+            if cache is not None and not pending.late:
+                cache.put(pending.source.text, answer)
 
-    def _finish(
-        self, batch: Sequence[Delivery], pending: Sequence[tuple[Delivery, Pending]], classifier: Classifier
-    ) -> None:
-        """Each pending delivery's result becomes its outcome."""
-        shown = self._signal_sample.of(len(batch))
-        decided_ms = self._now_ms()
-        decided_at = format_time(decided_ms)
-        for delivery, each in pending:
-            if isinstance(delivery.result, Pending) and each.found is not None:
-                delivery.result = self._outcome(delivery, each, each.found, classifier, decided_ms, decided_at, shown)
-
-    def _outcome(
-        self,
-        delivery: Delivery,
-        pending: Pending,
-        found: Classification,
-        classifier: Classifier,
-        decided_ms: int,
-        decided_at: str,
-        shown: float,
-    ) -> Outcome:
-        source = pending.source
-        decision = self._decision(pending, found, classifier, decided_at)
-        decision["latency_ms"] = latency_ms = max(decided_ms - delivery.timestamp_ms, 0)
-        decision["action"] = action_for(self._app, found)
-        key = source.key.encode() if source.key is not None else delivery.key
-        signal = None
-        if pending.sample_position < shown:
-            signal = signal_record(pending.identity, decision["at"], classifier.version, found, source)
-        return Outcome(
-            records=[OutRecord(self._app.decisions_topic, key, orjson.dumps(decision))],
-            signal=signal,
-            latency_seconds=latency_ms / 1000,
-            path=pending.path,
-            agrees=found.agrees if pending.path == "fast" else None,
-        )
-
-    def _decision(
-        self, pending: Pending, found: Classification, classifier: Classifier, decided_at: str
-    ) -> dict[str, Any]:
-        source = pending.source
-        text = cut_text(source.text)
-        extra = self._reader.extra(source)
-        if len(text) < len(source.text):
-            extra["headrace_text_cut"] = True
-        if pending.late:
-            extra["headrace_late"] = True
-        return {
-            "id": pending.identity,
-            "app": self._app.name,
-            "model": classifier.model,
-            "version": classifier.version,
-            "path": found.path,
-            "at": format_time(source.at_ms),
-            "decided_at": decided_at,
-            "latency_ms": 0,
-            "labels": {name: head_record(head) for name, head in found.heads.items()},
-            "action": "none",
-            "text": text,
-            "key": source.key,
-            "extra": extra,
-        }
-
-    def _try_out(self, share: ReleaseBatch, trial: Trial, sources: Mapping[int, Pending]) -> None:
+    def _try_out(self, share: ReleaseBatch, trial: Trial, records: DecisionRecords) -> None:
         """What a release on trial says goes to a topic of its own, marked and without an action. Whatever goes wrong
         there must not touch the champion's decisions."""
         classifier = share.served.classifier
+        if share.prepared is None or share.embeddings is None:
+            return  # it failed, and that is counted
         try:
-            found = classifier.classify(share.prepared, share.embeddings)
-        except Exception:
-            log.exception("%s %s@%s fails; the champion goes on", trial.role, classifier.model, classifier.version)
-            return
-        decided_at = format_time(self._now_ms())
-        for delivery, classification in zip(share.deliveries, found, strict=True):
-            pending = sources.get(id(delivery))
-            if not isinstance(delivery.result, Outcome) or pending is None or pending.found is None:
-                continue
-            decision = self._decision(pending, classification, classifier, decided_at) | {"role": trial.role}
-            key = pending.source.key.encode() if pending.source.key is not None else delivery.key
-            delivery.result.records.append(OutRecord(self._app.trials_topic, key, orjson.dumps(decision)))
-            delivery.result.trial_agrees[trial.role] = _same_labels(classification, pending.found)
+            answers = classifier.classify(share.prepared, share.embeddings)
+            for pending, answer in zip(share.texts, answers, strict=True):
+                outcome = pending.delivery.result
+                if isinstance(outcome, Outcome) and pending.classification is not None:
+                    outcome.records.append(records.trial_record(pending, answer, classifier, trial))
+                    outcome.trial_agrees[trial.role] = _same_labels(answer, pending.classification)
+        except Exception as error:
+            self.failures.add("trial", f"{trial.role} {classifier.model}@{classifier.version}", len(share.texts), error)
+
+
+def _pending(batch: Sequence[Delivery]) -> list[Pending]:
+    """The texts of a batch that are not decided yet."""
+    return [delivery.result for delivery in batch if isinstance(delivery.result, Pending)]
+
+
+def _state_of(batch: Sequence[Delivery]) -> BatchState | None:
+    """What the steps hand on: it hangs on the texts, so a batch without any has none."""
+    return next((pending.batch for pending in _pending(batch)), None)
 
 
 def _is_known(served: ServedRelease, pending: Pending) -> bool:
-    """Look the text up; what is found becomes the answer."""
+    """Look the text up; what is kept becomes the answer."""
     if served.cache is None or pending.late:
         return False
     known = served.cache.get(pending.source.text)
     if known is None:
         return False
-    pending.found, pending.path = known, "cache"
+    pending.classification, pending.path = known, "cache"
     return True
-
-
-def _trial_shares(plan: ServingPlan, pending: Sequence[Delivery]) -> list[ReleaseBatch]:
-    shares = []
-    for trial in plan.trials:
-        chosen = [each for each in pending if trial.takes(each.result.source.key or each.result.identity)]
-        if chosen:
-            prepared = trial.served.classifier.tokenize([each.result.source.text for each in chosen])
-            shares.append(ReleaseBatch(trial.served, chosen, prepared, trial))
-    return shares
-
-
-def _one_by_one(classifier: Classifier, deliveries: Sequence[Delivery]) -> list[Classification | ModelError]:
-    """A batch that failed, text by text: one bad text must not take its neighbours along. Raises ModelError when
-    every one fails: then it is the model, and a broken model must not drain a topic into the dead letters."""
-    found: list[Classification | ModelError] = []
-    for delivery in deliveries:
-        try:
-            found += classifier.classify_texts([delivery.result.source.text])
-        except Exception as error:
-            found.append(ModelError(f"{type(error).__name__}: {error}"))
-    if all(isinstance(one, ModelError) for one in found):
-        raise ModelError(f"{classifier.model}@{classifier.version} fails on every text: {found[0]}")
-    return found
 
 
 def _same_labels(one: Classification, other: Classification) -> bool:

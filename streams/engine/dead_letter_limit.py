@@ -31,7 +31,8 @@ class DeadLetterLimit:
     _total: int = 0
 
     def observe_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """`observe` with what a batch led to."""
+        """`observe` with what a batch led to; records that were passed over count on neither side."""
+        outcomes = [outcome for outcome in outcomes if outcome.passed_over is None]
         reasons = Counter(outcome.rejected_because for outcome in outcomes if outcome.rejected_because is not None)
         self.observe(reasons.total(), len(outcomes), next(iter(reasons.most_common(1)), ("", 0))[0])
 

@@ -81,14 +81,16 @@ SendAll = Callable[[Sequence[OutRecord]], Awaitable[None]]
 class Outcome:
     """What one delivery leads to: records to send, and what the monitor gets to know of it.
 
-    records: the first is the delivery's own (decision or dead letter), the others go with it. path: which way the text
-    was decided: fast, full, or cache (decided before, either way). agrees: on an audited text, whether the full path
-    says the same. trial_agrees: for each canary or shadow that decided it as well.
+    records: the first is the delivery's own (decision or dead letter), the others go with it. rejected_because: the
+    reason of its dead letter. passed_over: why there is nothing to decide in it, which is no mistake (a tombstone, a
+    delete). path: which way the text was decided: fast, full, or cache (decided before, either way). agrees: on an
+    audited text, whether the full path says the same. trial_agrees: for each canary or shadow that decided it as well.
     """
 
     records: list[OutRecord]
     signal: dict[str, Any] | None = None
     rejected_because: str | None = None
+    passed_over: str | None = None
     latency_seconds: float = 0.0
     path: str = "full"
     agrees: bool | None = None

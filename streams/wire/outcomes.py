@@ -8,6 +8,7 @@ from models.decision import HeadDecision
 from models.errors import MessageError
 from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_TOPIC
+from streams.wire.source_records import PassedOver
 
 
 def wall_clock_ms() -> int:
@@ -22,6 +23,11 @@ def head_record(head: HeadDecision) -> dict[str, Any]:
         record["oos_score"] = round(head.oos_score, 6)
         record["rejected"] = head.rejected
     return record
+
+
+def passed_over(record: PassedOver) -> Outcome:
+    """Nothing is sent, and the position moves on."""
+    return Outcome([], passed_over=record.reason)
 
 
 def give_up(delivery: Delivery, error: Exception) -> Outcome:

@@ -1,51 +1,73 @@
 """Other people's records: where text, key and time stand in them.
 
-`SourceReader` is the gate: it gives a text or raises MessageError, never anything else.
+`SourceReader` is the gate: it gives a text, says that there is nothing to decide (a tombstone, a delete), or raises
+MessageError, never anything else, whatever bytes, key and time a record has. What it gives can be written again.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, Literal
 
 import orjson
-from jsonpointer import JsonPointer, JsonPointerException
 
 from models.errors import MessageError
 from streams.application import Source
+from streams.wire.source_json import (
+    compile_delete_check,
+    compile_pointer,
+    load_json,
+    refuse_encoded_twice,
+    refuse_registry_frame,
+    without_byte_order_mark,
+)
+from streams.wire.source_keys import SourceKey, identity_text, key_of_bytes, key_of_value
+from streams.wire.source_times import TimeSpan, event_time
+from streams.wire.text import as_text, clean_text, cut_text
 
-TEXT_MAX_BYTES = 8_192  # text kept in a decision; the classifier has seen more
-
-
-EXTRA_MAX_BYTES = 65_536
-
-
-TIME_SPAN_MS = 10 * 366 * 24 * 3_600_000  # a source time farther than ten years from the record's is a mistake
+EXTRA_MAX_BYTES: Final = 65_536
+SYMBOLS_MAX: Final = 32
+SYMBOL_CHARACTERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """A record as the classifier needs it. at_ms: the source record's own time, milliseconds since 1970, UTC."""
+    """A record as the classifier needs it.
+
+    key: what it belongs to, as text. at_ms: when it happened; written_ms: when the record was written; milliseconds
+    since 1970, UTC. record_key: the key of the records that it leads to. marks: what was done to what the record says,
+    for the decision's `extra`.
+    """
 
     text: str
     key: str | None
     at_ms: int
     symbols: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+    written_ms: int = 0
+    record_key: bytes | None = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
 
-def clean_text(text: str) -> str:
-    """Lone surrogates, which no encoding can carry, become U+FFFD; NUL, which stores refuse, too."""
-    if text.isascii():
-        return text.replace("\0", "�")
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "�")
+@dataclass(frozen=True, slots=True)
+class SourceEvent:
+    """What a user did with an item. None: the record does not say."""
+
+    source: SourceText
+    user: str | None
+    item: str | None
+    action: str | None
 
 
-def cut_text(text: str, limit_bytes: int = TEXT_MAX_BYTES) -> str:
-    """At most `limit_bytes` of UTF-8, never half a character."""
-    encoded = text.encode()
-    return text if len(encoded) <= limit_bytes else encoded[:limit_bytes].decode("utf-8", "ignore")
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A record that holds nothing to decide and is no mistake."""
+
+    reason: Literal["tombstone", "delete"]
+
+
+TOMBSTONE: Final = PassedOver("tombstone")
+DELETE: Final = PassedOver("delete")
 
 
 class SourceReader:
@@ -53,61 +75,117 @@ class SourceReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._span = TimeSpan.of_days(source.max_age_days, source.max_ahead_days)
         self._text = compile_pointer(source.text)
         self._key = compile_pointer(source.key) if source.key else None
         self._at = compile_pointer(source.at) if source.at else None
         self._symbols = compile_pointer(source.symbols) if source.symbols else None
+        self._user, self._item, self._action = map(compile_pointer, (source.user, source.item, source.action))
+        self._is_delete = compile_delete_check(source.text)
+        self._is_event_delete = compile_delete_check(source.user)
         taken = (source.text, source.key, source.at)
         self._used = {pointer.split("/")[1] for pointer in taken if pointer and pointer.count("/") == 1}
 
-    def parse(self, value: bytes | None, key: bytes | None, timestamp_ms: int) -> SourceText:
-        """A record's text with its key and time. Raises MessageError with one of the reasons not_json, no_text,
-        empty_text, not_utf8, tombstone."""
+    def parse(
+        self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None
+    ) -> SourceText | PassedOver:
+        """A record's text with its key and time. arrived_ms: when it was read; None for history (see `event_time`).
+        Raises MessageError (too_large, schema_registry, not_utf8, not_json, encoded_twice, no_text, empty_text)."""
         if value is None:
-            raise MessageError("tombstone", "the record has no value")
-        own_key = key.decode("utf-8", "replace") if key is not None else None
+            return TOMBSTONE
+        self._refuse_too_large(value)
         if self._source.format == "text":
-            return SourceText(_plain_text(value), own_key, timestamp_ms)
-        body = _load_json(value)
+            return self._source_text(_plain_text(value), None, key, timestamp_ms, arrived_ms)
+        body = load_json(value)
+        if self._is_delete(body):
+            return DELETE
         text = self._text(body)
         if not isinstance(text, str):
+            refuse_encoded_twice(body, self._source.text)
             raise MessageError("no_text", f"no text at {self._source.text or 'the top'}: {type(text).__name__}")
         if not text.strip():
             raise MessageError("empty_text", f"the text at {self._source.text} is empty")
-        named_key = self._key(body) if self._key else None
+        return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
+
+    def parse_event(
+        self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None
+    ) -> SourceEvent | PassedOver:
+        """A record that need not hold a text (user events); without a key it belongs to its user. Raises MessageError
+        (too_large, schema_registry, not_utf8, not_json, encoded_twice, not_object)."""
+        if value is None:
+            return TOMBSTONE
+        self._refuse_too_large(value)
+        body = load_json(value)
+        if self._is_event_delete(body):
+            return DELETE
+        if not isinstance(body, dict | list):
+            refuse_encoded_twice(body, self._source.user)
+            raise MessageError("not_object", f"the record is a JSON {type(body).__name__}, not an object")
+        text, user, action = self._text(body), identity_text(self._user(body)), self._action(body)
+        source = self._source_text(
+            clean_text(text) if isinstance(text, str) else "", body, key, timestamp_ms, arrived_ms, user
+        )
+        named_action = as_text(action)[:SYMBOL_CHARACTERS] if action is not None else None
+        return SourceEvent(source, user, identity_text(self._item(body)), named_action)
+
+    def _refuse_too_large(self, value: bytes) -> None:
+        """Before anything is parsed: what was compressed on the wire may be a thousand times larger here."""
+        if len(value) > self._source.max_bytes:
+            raise MessageError(
+                "too_large", f"the record's value has {len(value)} bytes, [source] max_bytes = {self._source.max_bytes}"
+            )
+
+    def _source_text(
+        self,
+        text: str,
+        body: Any,
+        key: bytes | None,
+        timestamp_ms: int,
+        arrived_ms: int | None,
+        owner: str | None = None,
+    ) -> SourceText:
+        given = self._at(body) if self._at and body is not None else None
+        times = event_time(given, timestamp_ms, arrived_ms, self._span)
+        own = self._source_key(body, key, owner)
+        marks = own.marks if times.set_aside is None else {**own.marks, "headrace_time_clamped": times.set_aside}
         return SourceText(
-            text=clean_text(text),
-            key=clean_text(str(named_key)) if named_key is not None else own_key,
-            at_ms=_milliseconds(self._at(body), timestamp_ms) if self._at else timestamp_ms,
-            symbols=_symbols(self._symbols(body)) if self._symbols else (),
-            fields=body if isinstance(body, dict) else {},
+            text=text,
+            key=own.text,
+            at_ms=times.at_ms,
+            symbols=_symbols(self._symbols(body)) if self._symbols and body is not None else (),
+            fields=_fields(body),
+            written_ms=times.written_ms,
+            record_key=own.record_key,
+            marks=marks,
         )
 
-    def parse_event(self, value: bytes | None, key: bytes | None, timestamp_ms: int) -> SourceText:
-        """A record that need not hold a text (user events). Raises MessageError (tombstone, not_json, not_object)."""
-        if value is None:
-            raise MessageError("tombstone", "the record has no value")
-        body = _load_json(value)
-        if not isinstance(body, dict):
-            raise MessageError("not_object", f"the record is a JSON {type(body).__name__}, not an object")
-        text = self._text(body)
-        return SourceText(
-            text=clean_text(text) if isinstance(text, str) else "",
-            key=key.decode("utf-8", "replace") if key is not None else None,
-            at_ms=_milliseconds(self._at(body), timestamp_ms) if self._at else timestamp_ms,
-            fields=body,
-        )
+    def _source_key(self, body: Any, key: bytes | None, owner: str | None) -> SourceKey:
+        named = self._key(body) if self._key and body is not None else None
+        if named is None and key is None:
+            named = owner
+        return key_of_bytes(key) if named is None else key_of_value(named)
 
     def extra(self, source: SourceText) -> dict[str, Any]:
         """The record's other fields, as they came; dropped and marked where they are larger than EXTRA_MAX_BYTES."""
         extra = {name: value for name, value in source.fields.items() if name not in self._used}
-        if not extra:
-            return extra
-        try:
-            size = _encoded_bytes(extra)
-        except (orjson.JSONEncodeError, RecursionError):
-            extra, size = _encodable(extra)
-        return extra if size <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": size}
+        if extra:
+            extra = _within_limit(extra)
+        extra.update(source.marks)
+        return extra
+
+
+def _fields(body: Any) -> Mapping[str, Any]:
+    if isinstance(body, dict):
+        return body
+    return {str(place): value for place, value in enumerate(body)} if isinstance(body, list) else {}
+
+
+def _within_limit(extra: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = _encoded_bytes(extra)
+    except (orjson.JSONEncodeError, RecursionError):
+        extra, size = _encodable(extra)
+    return extra if size <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": size}
 
 
 def _encoded_bytes(extra: dict[str, Any]) -> int:
@@ -121,36 +199,20 @@ def _encodable(extra: dict[str, Any]) -> tuple[dict[str, Any], int]:
     nested too deeply is dropped, and the names are kept."""
     try:
         plain = clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True))
-        found = json.loads(plain, parse_constant=lambda _: None, parse_int=_integer)
-        return found, _encoded_bytes(found)
+        readable = json.loads(plain, parse_constant=lambda _: None, parse_int=_integer)
+        return readable, _encoded_bytes(readable)
     except (orjson.JSONEncodeError, RecursionError, ValueError):
-        return {"headrace_dropped_fields": [clean_text(name)[:100] for name in list(extra)[:50]]}, 0
+        return {"headrace_dropped_fields": [cut_text(clean_text(name), 100) for name in list(extra)[:50]]}, 0
 
 
 def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) < 20 and -(2**63) <= int(digits) < 2**64 else digits
 
 
-def compile_pointer(pointer: str) -> Callable[[Any], Any]:
-    """A function that finds what a JSON pointer (RFC 6901) names, or None. Pointers to a field of the record itself,
-    the usual ones, are a look-up; the library walks the others."""
-    name = pointer[1:]
-    if pointer and "/" not in name and "~" not in name:
-        return lambda body: body.get(name) if isinstance(body, dict) else None
-    resolve = JsonPointer(pointer).resolve
-
-    def find(body: Any) -> Any:
-        try:
-            return resolve(body, None)
-        except (JsonPointerException, TypeError):
-            return None
-
-    return find
-
-
 def _plain_text(value: bytes) -> str:
+    refuse_registry_frame(value)
     try:
-        text = clean_text(value.decode("utf-8"))
+        text = clean_text(without_byte_order_mark(value).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MessageError("not_utf8", f"the record is no UTF-8 text: {error}") from error
     if not text.strip():
@@ -158,38 +220,8 @@ def _plain_text(value: bytes) -> str:
     return text
 
 
-def _load_json(value: bytes) -> Any:
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        pass
-    try:  # the standard library's parser takes what orjson refuses and the world sends: lone surrogates, NaN
-        return json.loads(value.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise MessageError("not_utf8", f"the record is no UTF-8: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise MessageError("not_json", f"the record is no JSON: {error}") from error
-
-
-def _milliseconds(at: Any, fallback_ms: int) -> int:
-    """A time given as RFC 3339 or seconds or milliseconds since 1970; the record's own where that makes no sense."""
-    found: float | None = None
-    if isinstance(at, str):
-        try:
-            parsed = datetime.fromisoformat(at)
-            found = parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp() * 1000
-        except (ValueError, OverflowError):
-            found = None
-    elif isinstance(at, int | float) and not isinstance(at, bool) and abs(at) < 1e15:  # false of NaN as well
-        found = float(at) if abs(at) > 1e11 else float(at) * 1000
-    if found is None or abs(found - fallback_ms) > TIME_SPAN_MS:
-        return max(fallback_ms, 0)
-    return int(found)
-
-
-def _symbols(found: Any) -> tuple[str, ...]:
-    if isinstance(found, str):
-        found = found.split()
-    if not isinstance(found, list):
+def _symbols(value: Any) -> tuple[str, ...]:
+    symbols = value.split() if isinstance(value, str) else value
+    if not isinstance(symbols, list):
         return ()
-    return tuple(clean_text(str(symbol))[:32] for symbol in found[:32])
+    return tuple(as_text(symbol)[:SYMBOL_CHARACTERS] for symbol in symbols[:SYMBOLS_MAX])

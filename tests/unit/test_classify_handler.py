@@ -16,6 +16,7 @@ from models.decision import Classification
 from models.errors import ModelError
 from streams.application import Application, HeadSpec
 from streams.classify.handler import ClassifyHandler
+from streams.classify.model_failures import ModelFailures
 from streams.classify.sampling import AUDIT_SHARE, sample_position
 from streams.classify.serving import ServedRelease, Serving, Trial
 from streams.engine.delivery import Delivery, Outcome
@@ -70,6 +71,8 @@ class Broken(Classifier):
     def tokenize(self, texts: Sequence[str], **choices: Any) -> Prepared:
         prepared = super().tokenize(texts, **choices)
         self._texts[id(prepared)] = list(texts)
+        if self._step == "tokenize":
+            self._break(prepared)
         return prepared
 
     def embed(self, prepared: Prepared) -> NDArray[np.float32]:
@@ -159,7 +162,78 @@ def test_a_text_that_the_model_fails_on_becomes_a_dead_letter_and_its_neighbours
 @pytest.mark.parametrize("step", ["embed", "classify"])
 def test_a_model_that_fails_on_every_text_stops_the_worker_instead_of_draining_the_topic(step: str) -> None:
     with pytest.raises(ModelError, match="fails on every text"):
-        decided(application(), Serving(Broken(small_release().classifier, "a", step)), deliveries(["a", "aa"]))
+        decided(application(), Serving(Broken(small_release().classifier, "", step)), deliveries(["a", "aa"]))
+
+
+@pytest.mark.parametrize("step", ["tokenize", "embed", "classify"])
+@pytest.mark.parametrize("fast_path", ["on", "off"])
+def test_a_text_that_the_model_fails_on_is_a_dead_letter_also_where_it_comes_alone(step: str, fast_path: Any) -> None:
+    """S-A6: with neighbours such a text was a dead letter, alone in its batch it ended the worker, again at each
+    start; and whatever failed while the texts were taken in was not guarded at all."""
+    broken = Broken(small_release().classifier, "poison", step)
+    app = application(fast_path=fast_path)
+    assert [each.rejected_because for each in decided(app, Serving(broken), deliveries(["poison"]))] == ["model_error"]
+    together = decided(app, Serving(broken), deliveries(["refund please", "poison", "fee"]))
+    assert [each.rejected_because for each in together] == [None, "model_error", None]
+
+
+@pytest.mark.parametrize("step", ["tokenize", "embed", "classify"])
+def test_whatever_step_a_trial_fails_in_the_champion_goes_on(step: str) -> None:
+    """S-A6: a trial that failed while it took the texts in ended the batch."""
+    serving = Serving(small_release().classifier)
+    serving.set_trials((Trial("canary", ServedRelease.of(Broken(small_release().classifier, "", step), 0)),))
+    outcomes = decided(application(), serving, deliveries(TEXTS))
+    assert len(decisions(outcomes)) == len(TEXTS)
+    assert decisions(outcomes, "trials.support") == []
+
+
+def test_what_a_model_raises_is_counted_and_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """S-A17f: the encoder's exception was dropped, and a warning without class, text or stack came with every batch."""
+    handler = ClassifyHandler(
+        application(), Serving(Broken(small_release().classifier, "poison")), {"support.chats": "e0"}
+    )
+    for _ in range(3):
+        batch = deliveries(["poison", "fee"])
+        for _, step in handler.steps:
+            step(batch)
+    assert handler.failures.counts == {"encode": 3}
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "ValueError('broken')" in said and "step encode" in said
+
+
+def test_a_failure_is_said_again_after_a_minute_and_each_kind_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    clock = [0.0]
+    failures = ModelFailures(lambda: clock[0])
+    for second, error in ((0, ValueError()), (1, KeyError()), (59, ValueError()), (61, ValueError())):
+        clock[0] = float(second)
+        failures.add("encode", "support@1", 8, error)
+    assert [record.getMessage().split("(")[1].split()[0] for record in caplog.records] == ["1", "2", "4"]
+
+
+def test_batches_may_stand_in_all_steps_at_once() -> None:
+    """What the steps hand on was kept by the address of a batch's first record, which another batch may be given."""
+    handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"})
+    first, second = deliveries(TEXTS[:4]), deliveries(["no such thing", *TEXTS[4:8]])
+    second[0].value = b"{"
+    handler.prepare(first)
+    handler.prepare(second)
+    handler.encode(first)
+    handler.encode(second)
+    handler.decide(first)
+    handler.decide(second)
+    assert [each.result.rejected_because for each in [*first, *second]] == [None] * 4 + ["not_json"] + [None] * 4
+
+
+def test_a_batch_without_any_text_passes_all_steps() -> None:
+    batch = deliveries(["x", "y"])
+    batch[0].value, batch[1].value = b"{", None
+    handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"})
+    for _, step in handler.steps:
+        step(batch)
+    assert [(each.result.rejected_because, each.result.passed_over) for each in batch] == [
+        ("not_json", None),
+        (None, "tombstone"),
+    ]
 
 
 def test_past_the_deadline_the_fast_path_alone_decides_and_the_decision_says_so() -> None:

@@ -61,3 +61,13 @@ def test_it_stops_exactly_when_the_share_of_its_window_is_above_the_limit(
                 limit.observe(rejected, rejected + decided)
             return
         limit.observe(rejected, rejected + decided)
+
+
+def test_records_that_are_passed_over_count_on_neither_side() -> None:
+    """F-13: tombstones and deletes counted as dead letters, so a topic of changes ended its worker."""
+    limit = DeadLetterLimit(0.5)
+    deletes = [Outcome([], passed_over="delete")] * 500
+    limit.observe_outcomes(deletes)
+    limit.observe_outcomes([Outcome([], rejected_because="no_text")] * 99 + deletes)
+    with pytest.raises(TooManyDeadLetters, match="100 of the last 100 "):
+        limit.observe_outcomes([Outcome([], rejected_because="no_text")])

@@ -56,7 +56,8 @@ def labels(classifier: Classifier, read: list[Record]) -> dict[tuple[int, int], 
 def test_every_record_is_decided_or_a_dead_letter_in_the_order_of_reading(classifier: Classifier) -> None:
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
     found = [each for batch in decide_records(records(40), [handler], APP.decisions_topic) for each in batch]
-    assert [each.rejected_because[0] for each in found] == [None] * 40 + ["not_json", "tombstone"]
+    assert [each.rejected_because[0] for each in found] == [None] * 40 + ["not_json", None]
+    assert [each.passed_over for each in found] == [None] * 41 + ["tombstone"]
     assert found[4].decisions[0] is not None and found[4].decisions[0]["id"] == "chats@0a1b2c3d-1-1"
     assert found[40].raw == (None,)
 

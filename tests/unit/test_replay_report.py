@@ -36,7 +36,13 @@ def answers_of(
 def page_of(answers: Answers, **changed: object) -> str:
     two = len(answers.releases) > 1
     example = {"id": "t@1-0-0", "text": HOSTILE, "label": HOSTILE, "to": {"label": HOSTILE, "probability": 0.5}}
-    dead = {"decided": len(answers), "dead_letters": {"not_json": 2}, "paths": {}, "labels_sha256": "0" * 64}
+    dead = {
+        "decided": len(answers),
+        "dead_letters": {"not_json": 2},
+        "passed_over": {"tombstone": 1},
+        "paths": {},
+        "labels_sha256": "0" * 64,
+    }
     report = {
         "topic": "support.chats",
         "app": "support",

@@ -1,0 +1,77 @@
+"""What a decided text leads to: the decision's record, the signal for the monitor, what a release on trial says."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from models.classifier import Classifier
+from models.decision import Classification
+from streams.application import Application
+from streams.classify.actions import action_for
+from streams.classify.release_batch import Pending
+from streams.classify.serving import Trial
+from streams.engine.delivery import Outcome, OutRecord
+from streams.wire.outcomes import head_record
+from streams.wire.records import format_time
+from streams.wire.signals import signal_record
+from streams.wire.source_records import SourceReader
+from streams.wire.text import cut_text
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecords:
+    """Writes the records of one batch. decided_ms: when, milliseconds since 1970. shown: share of the events that the
+    monitor is shown."""
+
+    app: Application
+    reader: SourceReader
+    decided_ms: int
+    shown: float = 0.0
+
+    def outcome(self, pending: Pending, classification: Classification, classifier: Classifier) -> Outcome:
+        """The champion's decision, which acts."""
+        decision = self._decision(pending, classification, classifier)
+        decision["latency_ms"] = latency_ms = max(self.decided_ms - pending.source.written_ms, 0)
+        decision["action"] = action_for(self.app, classification)
+        signal = None
+        if pending.sample_position < self.shown:
+            signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
+        return Outcome(
+            records=[OutRecord(self.app.decisions_topic, pending.source.record_key, orjson.dumps(decision))],
+            signal=signal,
+            latency_seconds=latency_ms / 1000,
+            path=pending.path,
+            agrees=classification.agrees if pending.path == "fast" else None,
+        )
+
+    def trial_record(
+        self, pending: Pending, classification: Classification, classifier: Classifier, trial: Trial
+    ) -> OutRecord:
+        """What a release on trial says: marked, and without an action."""
+        decision = self._decision(pending, classification, classifier) | {"role": trial.role}
+        return OutRecord(self.app.trials_topic, pending.source.record_key, orjson.dumps(decision))
+
+    def _decision(self, pending: Pending, classification: Classification, classifier: Classifier) -> dict[str, Any]:
+        source = pending.source
+        text = cut_text(source.text)
+        extra = self.reader.extra(source)
+        if len(text) < len(source.text):
+            extra["headrace_text_cut"] = True
+        if pending.late:
+            extra["headrace_late"] = True
+        return {
+            "id": pending.identity,
+            "app": self.app.name,
+            "model": classifier.model,
+            "version": classifier.version,
+            "path": classification.path,
+            "at": format_time(source.at_ms),
+            "decided_at": format_time(self.decided_ms),
+            "latency_ms": 0,
+            "labels": {name: head_record(head) for name, head in classification.heads.items()},
+            "action": "none",
+            "text": text,
+            "key": source.key,
+            "extra": extra,
+        }

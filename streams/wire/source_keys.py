@@ -1,0 +1,64 @@
+"""What an event belongs to: the bytes on the records that it leads to, and the text in them.
+
+The bytes decide the partition, so they are kept as they came: four binary keys stay four. The text is for people.
+"""
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.wire.text import as_text, cut_text, digest_text
+
+KEY_TEXT_MAX_BYTES: Final = 1_024  # in a decision's body; Elasticsearch looks up keywords up to this length
+RECORD_KEY_MAX_BYTES: Final = 16_384  # on a record; far below what a broker takes, with the body beside it
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    """record_key: for outgoing records. text: for their bodies. marks: what was done to the text, under `extra`."""
+
+    record_key: bytes | None
+    text: str | None
+    marks: Mapping[str, bool] = field(default_factory=dict)
+
+
+def key_of_bytes(key: bytes | None) -> SourceKey:
+    """From a record's own key. What is no UTF-8 text, or holds NUL, is shown in hexadecimal."""
+    if key is None:
+        return SourceKey(None, None)
+    if len(key) <= KEY_TEXT_MAX_BYTES and key.isascii() and b"\0" not in key:
+        return SourceKey(key, key.decode())
+    start = key[:KEY_TEXT_MAX_BYTES]
+    try:  # a character that is cut in half at the end of the start is no mistake
+        text = codecs.getincrementaldecoder("utf-8")().decode(start, final=start == key)
+    except UnicodeDecodeError:
+        text = "\0"
+    is_binary = "\0" in text
+    shown = cut_text("0x" + start.hex(), KEY_TEXT_MAX_BYTES) if is_binary else text
+    marks = {"headrace_key_hex": True} if is_binary else {}
+    if len(start) < len(key) or (is_binary and len(shown) < 2 + 2 * len(start)):
+        marks["headrace_key_cut"] = True
+    return SourceKey(_record_key(key), shown, marks)
+
+
+def key_of_value(value: Any) -> SourceKey:
+    """From a JSON value in a record's body, which is not null: a text as it is, anything else as JSON."""
+    text = as_text(value)
+    shown = cut_text(text, KEY_TEXT_MAX_BYTES)
+    marks = {"headrace_key_cut": True} if len(shown) < len(text) else {}
+    return SourceKey(_record_key(text.encode()), shown, marks)
+
+
+def identity_text(value: Any) -> str | None:
+    """Who or what is meant by a JSON value, in at most KEY_TEXT_MAX_BYTES; None where nothing is."""
+    if value is None or value == "":
+        return None
+    text = as_text(value)
+    encoded = text.encode()
+    return text if len(encoded) <= KEY_TEXT_MAX_BYTES else digest_text(encoded)
+
+
+def _record_key(key: bytes) -> bytes:
+    """A key that is too long for a record is stood for by its digest: the same key still goes to the same partition."""
+    return key if len(key) <= RECORD_KEY_MAX_BYTES else digest_text(key).encode()

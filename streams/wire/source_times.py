@@ -1,0 +1,117 @@
+"""When an event happened, by a record that may say it in many ways, or say nonsense.
+
+A time that lies outside a span is not believed: the next best known time stands in its place, and the decision says
+so. Three times follow each other: the one in the record's body, the record's own (which a producer may have set), and
+the moment at which it was read. So nothing that a producer writes moves a decision more than the span's width.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from streams.wire.text import as_text, cut_text
+
+DAY_MS: Final = 86_400_000
+LATEST_MS: Final = 7_258_118_400_000  # the year 2200
+MARK_BYTES: Final = 100  # of a time that was set aside
+TEXT_CHARACTERS: Final = 64  # no time takes more
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER: Final = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
+_BASIC_DATE: Final = re.compile(r"\d{8}", re.ASCII)
+_LEAP_SECOND: Final = re.compile(r"(.{10,17}):60(.*)", re.ASCII)
+# By their size: as seconds the year 5138, as milliseconds 1973 to 5138, and so on. No unit's present meets another's.
+_SECONDS, _MILLISECONDS, _MICROSECONDS, _NANOSECONDS = 10**11, 10**14, 10**17, 10**20
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """How far a time may lie before and after the one it is compared with, in milliseconds."""
+
+    back_ms: int
+    ahead_ms: int
+
+    @classmethod
+    def of_days(cls, back: float, ahead: float) -> "TimeSpan":
+        """From days."""
+        return cls(int(back * DAY_MS), int(ahead * DAY_MS))
+
+    def holds(self, at_ms: int, around_ms: int) -> bool:
+        """Whether `at_ms` lies within the span around `around_ms`."""
+        return around_ms - self.back_ms <= at_ms <= around_ms + self.ahead_ms
+
+
+@dataclass(frozen=True, slots=True)
+class EventTime:
+    """at_ms: when it happened. written_ms: when its record was written. set_aside: times that were given and are not
+    believed, `source` (in the body) and `record` (the record's own), as they stood there."""
+
+    at_ms: int
+    written_ms: int
+    set_aside: dict[str, str] | None = None
+
+
+def event_time(given: Any, timestamp_ms: int, arrived_ms: int | None, span: TimeSpan) -> EventTime:
+    """The times of a record, all in milliseconds since 1970, UTC. Never raises.
+
+    given: what stands in the body; None or a blank text: nothing. timestamp_ms: the record's own. arrived_ms: when it
+    was read; None for history, whose records may be of any age.
+    """
+    written_ms = timestamp_ms if _MILLISECONDS > timestamp_ms >= _SECONDS else time_of_number(timestamp_ms)
+    if written_ms is None or not _is_record_time(written_ms, arrived_ms, span):
+        written_ms = arrived_ms if arrived_ms is not None else min(max(timestamp_ms, 0), LATEST_MS)
+    set_aside = {} if written_ms == timestamp_ms else {"record": str(timestamp_ms)}
+    at_ms = written_ms
+    if given is not None and not (isinstance(given, str) and not given.strip()):
+        found_ms = read_time(given)
+        if found_ms is not None and span.holds(found_ms, written_ms):
+            at_ms = found_ms
+        else:
+            set_aside["source"] = cut_text(as_text(given), MARK_BYTES)
+    return EventTime(at_ms, written_ms, set_aside or None)
+
+
+def _is_record_time(written_ms: int, arrived_ms: int | None, span: TimeSpan) -> bool:
+    return 0 <= written_ms <= LATEST_MS if arrived_ms is None else span.holds(written_ms, arrived_ms)
+
+
+def read_time(value: Any) -> int | None:
+    """Milliseconds since 1970 of a time given as ISO 8601 or RFC 3339 (UTC where no zone is named), or as seconds,
+    milliseconds, microseconds or nanoseconds since 1970, in digits or as a number; None for anything else."""
+    if isinstance(value, str):
+        return _time_of_text(value.strip())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return time_of_number(value)
+    return None
+
+
+def time_of_number(number: int | float) -> int | None:
+    """Its unit is told by its size; None for NaN, infinity, and what no unit brings near."""
+    size = abs(number)
+    if size < _SECONDS:
+        return round(number * 1_000)
+    if size < _MILLISECONDS:
+        return round(number)
+    if size < _MICROSECONDS:
+        return round(number // 1_000)
+    return round(number // 1_000_000) if size < _NANOSECONDS else None
+
+
+def _time_of_text(text: str) -> int | None:
+    if len(text) > TEXT_CHARACTERS:
+        return None
+    if _NUMBER.fullmatch(text) and not (_BASIC_DATE.fullmatch(text) and _time_of_iso(text) is not None):
+        return time_of_number(float(text) if "." in text else int(text))
+    return _time_of_iso(text)
+
+
+def _time_of_iso(text: str) -> int | None:
+    leap = _LEAP_SECOND.fullmatch(text)  # 23:59:60 is the second after 23:59:59, which Python's clock does not know
+    try:
+        parsed = datetime.fromisoformat((f"{leap[1]}:59{leap[2]}" if leap else text).upper())
+        return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1) + (
+            1_000 if leap else 0
+        )
+    except (ValueError, OverflowError):
+        return None

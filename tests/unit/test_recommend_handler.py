@@ -1,0 +1,104 @@
+"""The recommend agent without Kafka: what odd user events lead to."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from models.recommender import Recommender
+from streams.application import Application, Source
+from streams.engine.delivery import Delivery, Outcome
+from streams.recommend import RecommendHandler
+
+NOW_MS = 1_789_999_000_123
+ITEMS = tuple(f"i{number}" for number in range(20))
+
+
+def outcome_of(
+    value: bytes | None, key: bytes | None = None, timestamp_ms: int = NOW_MS, source: Source | None = None
+) -> Outcome:
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv", source=source or Source())  # type: ignore[arg-type]
+    recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
+    handler = RecommendHandler(app, recommender, "v1", "e0", now_ms=lambda: NOW_MS)
+    batch = [Delivery("user.events", 0, offset, key, value, timestamp_ms) for offset in range(2)]
+    for _, step in handler.steps:
+        step(batch)
+    outcome: Outcome = batch[1].result
+    return outcome
+
+
+def decision_of(value: object, **record: Any) -> dict[str, Any]:
+    outcome = outcome_of(orjson.dumps(value), **record)
+    assert outcome.rejected_because is None, outcome
+    decision: dict[str, Any] = orjson.loads(outcome.records[0].value or b"")
+    return decision
+
+
+def event(**fields: object) -> dict[str, object]:
+    return {"user_id": "u", "item_id": "i3", "action": "click"} | fields
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(None, id="a tombstone"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b'{"user_id": "u", "item_id": "i1", "__deleted": "true"}', id="a flattened delete"),
+    ],
+)
+def test_tombstones_and_deletes_are_passed_over(value: bytes | None) -> None:
+    """F-13, here as well."""
+    outcome = outcome_of(value)
+    assert (outcome.records, outcome.rejected_because) == ([], None)
+
+
+def test_change_data_is_read_through_pointers_of_any_depth() -> None:
+    """Pointers below the first level were looked up as if they were one name, so nobody was found there."""
+    source = Source(user="/after/user", item="/after/item", action="/after/what", key="/after/user")
+    decision = decision_of({"op": "c", "after": {"user": "u7", "item": "i3", "what": "click"}}, source=source)
+    assert decision["key"] == "u7" and len(decision["items"]) == 10
+    assert outcome_of(b'{"op": "d", "after": null}', source=source).records == []
+
+
+@pytest.mark.parametrize(
+    "user", ["u" * 600_000, "\x01" * 150_000, {"id": "u" * 600_000}], ids=["long", "control characters", "an object"]
+)
+@pytest.mark.parametrize("item", ["i3", "i" * 90_000], ids=["item of the catalogue", "long item"])
+def test_no_user_and_no_item_makes_a_decision_that_a_broker_refuses(user: object, item: str) -> None:
+    """D-A1: the user's id stood uncut on the record and in its body."""
+    for key in (None, b"k" * 600_000):
+        outcome = outcome_of(orjson.dumps(event(user_id=user, item_id=item)), key)
+        (record,) = outcome.records
+        assert len(record.key or b"") + len(record.value or b"") < 500_000
+
+
+def test_ids_that_no_encoding_can_carry_end_nobody() -> None:
+    """A lone surrogate in a user's id raised UnicodeEncodeError in `decide` and ended the worker."""
+    outcome = outcome_of(b'{"user_id": "\\ud800", "item_id": "\\ud801", "action": "\\ud802"}')
+    assert orjson.loads(outcome.records[0].value or b"")["key"]
+
+
+def test_the_sources_key_bytes_are_kept_and_without_any_the_user_is_the_key() -> None:
+    """F-14, here as well."""
+    assert outcome_of(orjson.dumps(event()), b"\xff\x00").records[0].key == b"\xff\x00"
+    assert outcome_of(orjson.dumps(event()), None).records[0].key == b"u"
+    assert outcome_of(orjson.dumps(event()), b"\xff\x00", source=Source(key="/user_id")).records[0].key == b"u"
+
+
+@pytest.mark.parametrize("timestamp_ms", [NOW_MS * 1_000, -1, 2**63 - 1])
+def test_a_records_time_that_makes_no_sense_ends_nobody(timestamp_ms: int) -> None:
+    """F-10, here as well."""
+    decision = decision_of(event(at="yesterday"), timestamp_ms=timestamp_ms)
+    assert decision["at"] == "2026-09-21T13:56:40.123Z"
+    assert decision["extra"]["headrace_time_clamped"] == {"record": str(timestamp_ms), "source": "yesterday"}
+
+
+def test_an_object_as_user_is_written_as_json() -> None:
+    """F-36, here as well."""
+    assert decision_of(event(user_id={"id": 1}))["key"] == '{"id":1}'
+
+
+def test_a_value_above_the_limit_is_a_dead_letter() -> None:
+    """D-A2, here as well."""
+    assert outcome_of(orjson.dumps(event(blob="x" * 2_000_000))).rejected_because == "too_large"
