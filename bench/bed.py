@@ -20,7 +20,7 @@ from bench.successors import publish_successor
 from connectors.ports import TopicSpec
 from connectors.registry import FolderRegistry
 from headrace.process import start_offsets
-from headrace.releases.release_log import announce_if_up
+from headrace.releases.announcing import make_champion
 from headrace.wiring import Wiring, group_name
 from models.errors import ConfigError, ConnectorError
 from streams.application import Application
@@ -88,8 +88,7 @@ class Bed:
     def swap(self, name: str, *, own_encoder: bool) -> None:
         """Put a release in the champion's place that decides exactly like it (`bench.successors`)."""
         version = publish_successor(self._registry, name, own_encoder=own_encoder)
-        self._registry.promote(name, version)
-        announce_if_up(self.wiring, self._registry, name, version)
+        make_champion(self.wiring, self._registry, name, version, by="bench")
 
     def create_topic(self, name: str, partitions: int) -> None:
         """A topic whose record times are the broker's."""

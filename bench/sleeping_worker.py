@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headrace.applications import load_application
 from headrace.output import set_up_logging
 from headrace.process.builder import RoleBuilder
+from headrace.process.release_control import ReleaseControl
 from headrace.process.runtime import Runtime, run_async
 from headrace.settings import load_settings
 from headrace.wiring import Wiring
@@ -43,20 +44,26 @@ class SleepingClassifier(Classifier):
         return [dataclasses.replace(self._answer, characters=characters) for characters in prepared.characters]
 
 
-class SleepingRoles(RoleBuilder):
-    """The real roles with sleeping classifiers."""
+class SleepingReleases(ReleaseControl):
+    """The real releases, loaded as sleeping classifiers."""
 
     seconds_per_text = 0.0
 
-    def _load(self, model: str, version: str, manifest_sha256: str | None, encoder: Encoder | None) -> Classifier:
+    def _load(self, model: str, version: str, manifest_sha256: str, encoder: Encoder | None) -> Classifier:
         return SleepingClassifier(super()._load(model, version, manifest_sha256, encoder), self.seconds_per_text)
+
+
+class SleepingRoles(RoleBuilder):
+    """The real roles with sleeping classifiers."""
+
+    release_control = SleepingReleases
 
 
 def main(toml: str, seconds_per_text: float) -> int:
     """Until SIGTERM."""
     settings = load_settings()
     set_up_logging(settings.log_level)
-    SleepingRoles.seconds_per_text = seconds_per_text
+    SleepingReleases.seconds_per_text = seconds_per_text
     builder = SleepingRoles(Wiring(settings), [load_application(toml)], from_beginning=True, metrics=Metrics())
 
     async def serve() -> int:

@@ -204,4 +204,18 @@ class ReleaseRegistry(Protocol):
         """The version to serve, or None."""
 
     def promote(self, model: str, version: str) -> None:
-        """Make `version` the one to serve, atomically."""
+        """Note `version` as the one that was announced to serve, atomically: a cache of `model.releases`, which tells a
+        first start what to announce."""
+
+    def lease(self, model: str, purpose: str) -> "ExclusiveTurn":
+        """For what only one process at a time shall do with a model."""
+
+
+class ExclusiveTurn(Protocol):
+    """A turn that one process at a time has (`ReleaseRegistry.lease`); a holder that dies loses it after a while."""
+
+    def take(self) -> bool:
+        """Whether it is held now; where not, ask again later. Raises RegistryError."""
+
+    def give_back(self) -> None:
+        """Let the next one have it. Raises RegistryError."""

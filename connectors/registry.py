@@ -24,6 +24,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from connectors.errors import RegistryError, RegistryUnavailable
 from connectors.registry_errors import is_transient
+from connectors.registry_lease import Lease
 from models.errors import HeadraceError, ReleaseCorrupt
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -117,6 +118,12 @@ class FolderRegistry:
         self.manifest(model, version)
         with self._translated("write"):
             self._write(f"models/{model}/champion", version.encode("ascii"))
+
+    def lease(self, model: str, purpose: str) -> Lease:
+        """For what only one process at a time shall do with a model; purpose: letters, digits and '-'."""
+        self._check_name(model)
+        self._check_name(purpose)
+        return Lease(_LeaseFolder(self, f"models/{model}/leases/{purpose}"))
 
     def _write_manifest(self, model: str, manifest: Mapping[str, Any]) -> str:
         number = max((int(version) for version in self.versions(model)), default=0)
@@ -218,6 +225,36 @@ class FolderRegistry:
                 f"cannot {verb} the registry {self._shown} ({reason}); check HEADRACE_REGISTRY, its rights and "
                 f"free space"
             ) from error
+
+
+class _LeaseFolder:
+    """The `LeaseFiles` port on a folder of the registry."""
+
+    def __init__(self, registry: FolderRegistry, folder: str) -> None:
+        self._registry, self._folder = registry, folder
+
+    def names(self) -> list[str]:
+        """See the port."""
+        return self._registry._names(self._folder)
+
+    def read(self, name: str) -> bytes | None:
+        """See the port."""
+        return self._registry._read(f"{self._folder}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """See the port."""
+        with self._registry._translated("write"):
+            self._registry._write(f"{self._folder}/{name}", content)
+
+    def create(self, name: str, content: bytes) -> None:
+        """See the port."""
+        with self._registry._translated("write"):
+            self._registry._create(f"{self._folder}/{name}", content)
+
+    def remove(self, name: str) -> None:
+        """See the port."""
+        with self._registry._translated("write"), contextlib.suppress(FileNotFoundError):
+            self._registry._files.rm_file(self._registry._path(f"{self._folder}/{name}"))
 
 
 @contextlib.contextmanager

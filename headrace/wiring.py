@@ -19,6 +19,7 @@ from connectors.ports import DecisionStore, Publisher
 from connectors.registry import FolderRegistry
 from connectors.security import Security
 from connectors.sqlite_store import SQLiteStore
+from headrace.releases.release_log import ReleaseLog
 from headrace.settings import Settings
 
 MONITOR_GROUP, RETRAINER_GROUP = "headrace-monitor", "headrace-retrainer"
@@ -114,6 +115,10 @@ class Wiring:
     def registry(self) -> FolderRegistry:
         """The model registry."""
         return FolderRegistry(self.settings.registry_url)
+
+    def release_log(self) -> ReleaseLog:
+        """`model.releases` for those who announce."""
+        return ReleaseLog(self.reader, self.publisher)
 
     def faust_app(self, group: str) -> Any:
         """A Faust app whose consumer group is `group`."""

@@ -4,7 +4,7 @@ docs/operations.md explains them; a test holds it to this file.
 """
 
 from collections import Counter as Count
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,7 +15,7 @@ from prometheus_client import (
     Metric,
     ProcessCollector,
 )
-from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from streams.batch_histogram import BatchHistogram
@@ -228,6 +228,13 @@ class Metrics:
         """A release was refused."""
         self._refused.labels(app).inc()
 
+    def follow_releases(
+        self, gap_seconds: Callable[[], Mapping[str, float]], unread_seconds: Callable[[], float]
+    ) -> None:
+        """Ask for both whenever Prometheus asks: by application, for how long it has not served what is wanted; for how
+        long `model.releases` could not be read."""
+        self._counted.gap_seconds, self._counted.unread_seconds = gap_seconds, unread_seconds
+
     def follow_index(self, counts: IndexerCounts) -> None:
         """Read the indexer's counts whenever Prometheus asks."""
         self._counted.index = counts
@@ -247,6 +254,8 @@ class _Counted(Collector):
     def __init__(self) -> None:
         self.index, self.monitor = IndexerCounts(), MonitorTotals()
         self.failures: dict[str, Mapping[str, int]] = {}
+        self.gap_seconds: Callable[[], Mapping[str, float]] = dict
+        self.unread_seconds: Callable[[], float] = float
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
@@ -275,6 +284,19 @@ class _Counted(Collector):
         )
         yield CounterMetricFamily(
             "headrace_retrain_requests", "Retrained models that the monitor asked for", value=len(monitor.requests)
+        )
+        gaps = GaugeMetricFamily(
+            "headrace_release_gap_seconds",
+            "For how long another release than the wanted one has served; 0: the wanted one serves",
+            labels=["app"],
+        )
+        for app, seconds in self.gap_seconds().items():
+            gaps.add_metric([app], seconds)
+        yield gaps
+        yield GaugeMetricFamily(
+            "headrace_releases_unread_seconds",
+            "For how long model.releases could not be read; 0: it can",
+            value=self.unread_seconds(),
         )
         drift = CounterMetricFamily(
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]

@@ -44,7 +44,7 @@ def load_classifier(order: Order) -> Classifier:
     padding, several lengths in one call, as Headrace's encoder does."""
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
-    from streams.classify.release_swapper import load_release
+    from streams.classify.release_loading import load_release
 
     found = load_release(Wiring(load_settings()).registry(), order.model, order.version, threads=1)
     encoder = Encoder.from_bytes(

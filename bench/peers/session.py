@@ -23,7 +23,7 @@ from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
 from models.encoder.length_batches import split_by_length
 from models.encoder.tokenization import TextTokenizer
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 from streams.engine.buffer import Limits
 
 BATCHES = (1, 16, 32)

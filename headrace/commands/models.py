@@ -21,7 +21,8 @@ def add_to(cli: typer.Typer) -> None:
 
 
 def _list(json: JsonFlag = False) -> None:
-    """Models and versions; * serves."""
+    """Models and versions. *: announced last, by the registry's note; serves as: what a broker says, where one
+    answers."""
     from headrace.tools.models import list_models
 
     list_models(json)
@@ -35,17 +36,23 @@ def _show(model: ModelName) -> None:
 
 
 def _verify(model: ModelName, json: JsonFlag = False) -> None:
-    """Every hash and every golden text of a release."""
+    """The manifest against what was announced, every hash and every golden text of a release."""
     from headrace.tools.models import verify_model
 
     verify_model(model, json)
 
 
-def _promote(model: ModelName, json: JsonFlag = False) -> None:
+def _promote(
+    model: ModelName,
+    accept_altered: Annotated[
+        bool, typer.Option("--accept-altered", help="though its manifest is not the one that was announced before")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
     """Serve this version from now on; running workers hear of it through model.releases."""
     from headrace.tools.models import promote_model
 
-    promote_model(model, json)
+    promote_model(model, accept_altered=accept_altered, json=json)
 
 
 def _rollback(model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False) -> None:

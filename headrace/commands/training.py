@@ -38,7 +38,11 @@ def _train(
     epochs: Annotated[int | None, typer.Option(min=1, help="of --strategy full")] = None,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
     register: Annotated[
-        bool, typer.Option("--register", help="put it into the registry; the next start serves it")
+        bool,
+        typer.Option("--register", help="put it into the registry; the first of a model becomes its champion"),
+    ] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="with --register: make it the champion, which workers serve at once")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -46,11 +50,13 @@ def _train(
     only."""
     if output is not None and register:
         raise typer.BadParameter("give --output or --register, not both")
+    if promote and not register:
+        raise typer.BadParameter("--promote goes with --register")
     from headrace.tools.training import run_train
     from headrace.training.from_file import TrainingRequest
 
     order = TrainingRequest(data, text_column, label_column, split_column, oos_label, strategy, seed, epochs)
-    run_train(app, order, output=output, register=register, json=json)
+    run_train(app, order, output=output, register=register, promote=promote, json=json)
 
 
 def _evaluate(

@@ -24,7 +24,7 @@ from headrace.wiring import MONITOR_GROUP, Wiring, group_name
 from models.classifier import Classifier
 from streams import topics
 from streams.application import Application
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 from streams.metrics import Metrics
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.wire.records import Release

@@ -15,20 +15,14 @@ from headrace.process.broker_probe import BrokerProbe, ClusterProbe
 from headrace.process.consumer_groups import OLD_INDEXER_GROUP, ConsumerGroup, indexer_group, worker_group
 from headrace.process.health import Health
 from headrace.process.recommender import recommend_handler
+from headrace.process.release_control import ReleaseControl
 from headrace.process.watch import Watch, look_seconds
-from headrace.releases.encoders import half_graphs
 from headrace.releases.references import release_reference
-from headrace.releases.release_log import announce
-from headrace.training.first_release import champion_or_first
 from headrace.training.retrain_job import RetrainJob
 from headrace.wiring import MONITOR_GROUP, RETRAINER_GROUP, Wiring
-from models.classifier import Classifier
-from models.encoder.encoder import Encoder
-from models.errors import ConfigError, HeadraceError
 from streams import topics
-from streams.application import Application, labels_without_use
+from streams.application import Application
 from streams.classify.handler import ClassifyHandler
-from streams.classify.release_swapper import Swapper, load_release
 from streams.classify.serving import Serving
 from streams.classify.worker import Handler, worker_pipeline
 from streams.engine.dead_letter_limit import DeadLetterLimit
@@ -42,13 +36,9 @@ from streams.monitor.handler import MonitorHandler, monitor_pipeline
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.recommend import RecommendHandler
 from streams.retrainer import retrainer_pipeline
-from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Alert, Release, format_time
-from streams.wire.release_follower import ReleaseFollower
+from streams.wire.records import Release
 
 log = logging.getLogger(__name__)
-
-RELEASES_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -58,7 +48,7 @@ class ProcessRoles:
     roles: list[Role] = field(default_factory=list)
     servings: dict[str, Serving] = field(default_factory=dict)
     recommenders: dict[str, RecommendHandler] = field(default_factory=dict)
-    followers: list[ReleaseFollower] = field(default_factory=list)
+    releases: ReleaseControl | None = None
     stores: list[DecisionStore] = field(default_factory=list)
     indexed: IndexerCounts = field(default_factory=IndexerCounts)
     monitor: MonitorHandler | None = None
@@ -69,10 +59,14 @@ class ProcessRoles:
         """Application to the version that decides."""
         return {name: serving.current.version for name, serving in self.servings.items()}
 
+    def not_ready(self) -> list[str]:
+        """Why this process should not be counted on, as far as releases are concerned."""
+        return self.releases.not_ready() if self.releases is not None else []
+
     def close(self) -> None:
         """Release what the roles used."""
-        for follower in self.followers:
-            follower.close()
+        if self.releases is not None:
+            self.releases.close()
         for store in self.stores:
             store.close()
 
@@ -80,11 +74,12 @@ class ProcessRoles:
 class RoleBuilder:
     """Adds roles to a process, one kind at a time, for the same applications."""
 
+    release_control: type[ReleaseControl] = ReleaseControl
+
     def __init__(self, wiring: Wiring, apps: Sequence[Application], *, from_beginning: bool, metrics: Metrics) -> None:
         self._wiring, self._apps, self._from_beginning, self._metrics = wiring, list(apps), from_beginning, metrics
         self._registry = wiring.registry()
         self._admin = wiring.admin()
-        self._shared_encoder: Encoder | None = None  # of all applications that stand on the same one
         self.built = ProcessRoles()
 
     def create_topics(self) -> list[str]:
@@ -108,21 +103,21 @@ class RoleBuilder:
             metrics=self._metrics,
             health=health,
             serves=self.built.serves,
+            not_ready=self.built.not_ready,
         )
 
     def add_workers(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
         """A worker per application, with its champion loaded, proved and warm."""
         sources = [topic for app in self._apps for topic in app.source_topics]
         epochs = {name: state.epoch for name, state in self._admin.describe(sources).items()}
-        classifying = [app for app in self._apps if app.kind == "classify"]
-        follower = self._start_follower(classifying)
+        releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
                 recommending = recommend_handler(self._wiring, app, epochs[app.topic], worker_group(app).name)
                 self.built.recommenders[app.name] = recommending
                 handler: Handler = recommending
             else:
-                self.built.servings[app.name] = self._serving(app, follower, progress)
+                self.built.servings[app.name] = releases.serve(app, progress)
                 classifying_handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
                 self._metrics.follow_model(app.name, classifying_handler.failures.counts)
                 handler = classifying_handler
@@ -173,82 +168,14 @@ class RoleBuilder:
             )
         )
 
-    def _start_follower(self, apps: Sequence[Application]) -> ReleaseFollower:
-        """Hears everything that stands in `model.releases`; swaps only after `_serving` has put a champion in place."""
+    def _release_control(self) -> ReleaseControl:
+        def on_swapped(release: Release, seconds: float) -> None:
+            for tell in self.built.on_swapped:
+                tell(release, seconds)
 
-        def on_release(release: Release) -> None:
-            serving = self.built.servings.get(release.model)
-            if serving is not None:
-                Swapper(serving, self._load, self._swapped, self._refused, self._metrics.serving)(release)
-
-        follower = ReleaseFollower(self._wiring.reader, {app.name: on_release for app in apps})
-        follower.start()
-        if not follower.wait_until_current(RELEASES_SECONDS):
-            raise ConfigError(
-                f"{topics.RELEASES_TOPIC} could not be read to its end within {RELEASES_SECONDS:.0f} s; `headrace "
-                f"doctor` tells why"
-            )
-        self.built.followers.append(follower)
-        return follower
-
-    def _serving(
-        self, app: Application, follower: ReleaseFollower, progress: Callable[[str, int, int], None]
-    ) -> Serving:
-        version = champion_or_first(self._wiring, self._registry, app, progress)
-        known = follower.known.get(app.name)
-        if known is None or known.champion != version:
-            follower.known[app.name] = announce(self._wiring, self._registry, app.name, version, known, by="start")
-        classifier = self._load(app.name, version, None, None)
-        self._check_heads(app, classifier)
-        self._metrics.release(app.name, version)
-        log.info("%s@%s serves", app.name, version)
-        return Serving(classifier, app.cache_texts)
-
-    def _check_heads(self, app: Application, classifier: Classifier) -> None:
-        unknown = [head for head in classifier.heads if head not in app.head_names]
-        if unknown:
-            raise ConfigError(
-                f"{app.name}@{classifier.version} has heads {unknown} that the application does not name; train it "
-                f"again"
-            )
-        for wrong in labels_without_use(app, {name: head.labels for name, head in classifier.heads.items()}):
-            log.warning("%s: %s", app.given_as, wrong)
-
-    def _load(self, model: str, version: str, manifest_sha256: str | None, encoder: Encoder | None) -> Classifier:
-        settings = self._wiring.settings
-        shared = encoder or self._shared_encoder
-        classifier = load_release(
-            self._registry,
-            model,
-            version,
-            manifest_sha256,
-            threads=settings.threads,
-            device=settings.device,
-            encoder=shared,
-            half=half_graphs(self._wiring),
-        )
-        self._shared_encoder = classifier.encoder
-        return classifier
-
-    def _swapped(self, release: Release, seconds: float) -> None:
-        self._metrics.swapped(release.model)
-        for tell in self.built.on_swapped:
-            tell(release, seconds)
-
-    def _refused(self, release: Release, version: str, error: HeadraceError) -> None:
-        self._metrics.refused(release.model)
-        alert = Alert(
-            fingerprint=f"release-refused|{release.model}",
-            rule="release_refused",
-            severity="critical",
-            state="firing",
-            summary=f"release {release.model}@{version} was refused, the champion goes on: {error}",
-            at=format_time(wall_clock_ms()),
-        )
-        publisher = self._wiring.publisher()
-        publisher.send(topics.ALERTS_TOPIC, alert.encode(), alert.fingerprint.encode())
-        publisher.flush()
-        publisher.close()
+        self.built.releases = self.release_control(self._wiring, self._registry, self._metrics, on_swapped)
+        self.built.releases.start()
+        return self.built.releases
 
     def _add_worker(self, app: Application, handler: Handler) -> None:
         group = worker_group(app)

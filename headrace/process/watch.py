@@ -52,10 +52,13 @@ class Watch:
         metrics: Metrics | None = None,
         health: Health | None = None,
         serves: Callable[[], dict[str, str]] = dict,
+        not_ready: Callable[[], list[str]] = list,
     ) -> None:
+        """not_ready: further reasons not to be counted on, asked at every check."""
         self.stuck_seconds = stuck_seconds
         self.health = health or Health()
         self._metrics, self._lookout, self._serves = metrics or Metrics(), lookout, serves
+        self._further_reasons = not_ready
         self._log = LogWatch(read, stuck_seconds)
         self._roles: dict[str, RoleWatch] = {}
         self._transactions = TransactionWatch()
@@ -120,6 +123,7 @@ class Watch:
 
     def _tell(self, now: float, states: Sequence[RoleState], loop_delay_seconds: float) -> None:
         not_ready = [f"{state.name}: no place in its consumer group yet" for state in states if state.positions is None]
+        not_ready += self._further_reasons()
         silence = now - self._answered_at if self._lookout is not None else 0.0
         if self._lookout is not None:
             if self._lookout.store_trouble is not None:

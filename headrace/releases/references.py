@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 
 from connectors.ports import ReleaseRegistry
 from models.bundle import read_reference
+from streams.classify.release_loading import proved_manifest
 
 
-def release_reference(registry: ReleaseRegistry, model: str, version: str) -> dict[str, NDArray[Any]]:
-    """The arrays that drift monitors compare with."""
-    return read_reference(registry.manifest(model, version), registry.blob)
+def release_reference(
+    registry: ReleaseRegistry, model: str, version: str, manifest_sha256: str | None = None
+) -> dict[str, NDArray[Any]]:
+    """The arrays that drift monitors compare with. manifest_sha256: as it was announced; None: not compared. Raises
+    ReleaseCorrupt, RegistryError."""
+    return read_reference(proved_manifest(registry, model, version, manifest_sha256), registry.blob)
 
 
 def labels_of(manifest: bytes) -> dict[str, list[str]]:

@@ -1,80 +1,144 @@
-"""Models as a process needs them: the encoder, the champion of an application, its announcement, its references."""
+"""Writing `model.releases`, which is the one truth of what serves: compare, announce, read back, see what stands.
+
+The registry's champion file is a cache of it, written by whoever announced.
+"""
 
 import hashlib
-import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from connectors.errors import TopicMismatch
-from connectors.ports import ReleaseRegistry
-from headrace.wiring import Wiring
-from models.errors import ConnectorError
+from connectors.ports import Publisher, ReleaseRegistry, TopicReader
+from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Release, decode, format_time
+from streams.wire.records import Release, format_time
+from streams.wire.release_state import Announced, take_in, what_stands
 
-log = logging.getLogger(__name__)
+HASHES_KEPT = 100  # of the versions of a model, the newest: `models verify` compares with them
+
+Change = Callable[[Release | None], Release]
 
 
-def announce(
-    wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str
+class ReleaseLog:
+    """The topic for those who announce. Every call reads it to its end first; all raise BrokerUnavailable."""
+
+    def __init__(self, open_reader: Callable[[], TopicReader], open_publisher: Callable[[], Publisher]) -> None:
+        self._open_reader, self._open_publisher = open_reader, open_publisher
+
+    def standing(self, model: str) -> Announced | None:
+        """What stands of a model; None where nothing was said of it yet."""
+        return self._standing().get(model)
+
+    def announce(self, model: str, change: Change) -> Announced:
+        """Change what stands, whatever it is: what a person says counts. Returns what stands afterwards, which is
+        another one's word where that came later."""
+        standing = self.standing(model)
+        self._write(change(None if standing is None else standing.release))
+        return self._present(model)
+
+    def announce_if(self, model: str, expected: Announced | None, change: Change) -> Announced:
+        """Change what stands only while it is still `expected`; returns what stands afterwards.
+
+        A topic knows no compare-and-set. So the word of somebody who came between the look and the writing is found by
+        reading back, and put in place again: of several who expected the same, the first one's word stands.
+        """
+        standing = self.standing(model)
+        if standing is not None and standing != expected:
+            return standing
+        offset = self._write(change(None if standing is None else standing.release))
+        words = self._words(model)
+        after = -1 if standing is None else standing.offset
+        between = [word for word in words if after < word.offset < offset]
+        if between and words[-1].offset == offset:
+            first = between[0].release
+            self._write(first.model_copy(update={"revision": words[-1].release.revision + 1}))
+        return self._present(model)
+
+    def _present(self, model: str) -> Announced:
+        standing = self.standing(model)
+        if standing is None:  # somebody wrote a tombstone a moment ago
+            raise TopicMismatch(f"{RELEASES_TOPIC} does not hold what was announced of {model}; try again")
+        return standing
+
+    def _standing(self) -> dict[str, Announced]:
+        reader = self._open_reader()
+        try:
+            return what_stands(reader.read(RELEASES_TOPIC))
+        except TopicMismatch:  # the topic is not there yet
+            return {}
+        finally:
+            reader.close()
+
+    def _words(self, model: str) -> list[Announced]:
+        """All that is left in the topic of a model, in its order."""
+        reader = self._open_reader()
+        try:
+            words: list[Announced] = []
+            for record in reader.read(RELEASES_TOPIC):
+                said: dict[str, Announced] = {}
+                take_in(said, record)
+                words += [announced for name, announced in said.items() if name == model]
+            return words
+        finally:
+            reader.close()
+
+    def _write(self, release: Release) -> int:
+        """Returns the record's offset."""
+        publisher = self._open_publisher()
+        try:
+            publisher.send(RELEASES_TOPIC, release.encode(), release.model.encode())
+            return publisher.flush()[-1][2]
+        finally:
+            publisher.close()
+
+
+def next_release(
+    registry: ReleaseRegistry,
+    model: str,
+    version: str,
+    standing: Release | None,
+    *,
+    by: str,
+    request: str | None = None,
+    accept_altered: bool = False,
 ) -> Release:
-    """Tell everyone through `model.releases` that `version` serves; returns what was told."""
-    return tell(wiring, next_release(registry, model, version, known, by=by))
-
-
-def tell(wiring: Wiring, release: Release) -> Release:
-    """Put a model's new state into `model.releases`."""
-    publisher = wiring.publisher()
-    try:
-        publisher.send(RELEASES_TOPIC, release.encode(), release.model.encode())
-        publisher.flush()
-    finally:
-        publisher.close()
-    return release
-
-
-def known_release(wiring: Wiring, model: str) -> Release | None:
-    """The state that stands in `model.releases`. Raises BrokerUnavailable; None where nothing was said of the model
-    yet."""
-    reader = wiring.reader()
-    try:
-        known = None
-        for record in reader.read(RELEASES_TOPIC):
-            if record.key == model.encode() and record.value is not None:
-                known = decode(Release, record.value)
-        return known
-    except TopicMismatch:
-        return None
-    finally:
-        reader.close()
-
-
-def announce_if_up(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, *, by: str = "promote") -> bool:
-    """Announce a promotion where a broker answers; without one the next start reads it from the registry."""
-    try:
-        announce(wiring, registry, model, version, known_release(wiring, model), by=by)
-    except ConnectorError:
-        return False
-    return True
-
-
-def next_release(registry: ReleaseRegistry, model: str, version: str, known: Release | None, *, by: str) -> Release:
-    """The whole state after `version` became champion; trials end with it."""
+    """The whole state after `version` became champion; trials end with it. request: the retrain request that led to it.
+    accept_altered: though it was announced before with another hash. Raises ReleaseCorrupt, RegistryError."""
+    hashes = dict(standing.manifest_sha256) if standing is not None else {}
+    if accept_altered:
+        hashes.pop(version, None)
     return Release(
         model=model,
         champion=version,
-        previous=known.champion if known is not None else None,
-        revision=known.revision + 1 if known is not None else 1,
-        manifest_sha256=manifest_hashes(registry, model, [version]),
+        previous=_before(standing, version),
+        revision=standing.revision + 1 if standing is not None else 1,
+        manifest_sha256=manifest_hashes(registry, model, [version], hashes),
         by=by,
         at=format_time(wall_clock_ms()),
+        request=request,
     )
 
 
-def manifest_hashes(registry: ReleaseRegistry, model: str, versions: Iterable[str | None]) -> dict[str, str]:
-    """What the manifests of these versions must hash to; None among them is left out."""
-    return {
-        version: hashlib.sha256(registry.manifest(model, version)).hexdigest()
-        for version in versions
-        if version is not None
-    }
+def _before(standing: Release | None, version: str) -> str | None:
+    """What a rollback from `version` goes back to; a version announced again keeps what it had."""
+    if standing is None:
+        return None
+    return standing.previous if standing.champion == version else standing.champion
+
+
+def manifest_hashes(
+    registry: ReleaseRegistry, model: str, versions: Iterable[str | None], announced: dict[str, str]
+) -> dict[str, str]:
+    """The hashes announced so far and those of these versions, None among which is left out.
+
+    Raises ReleaseCorrupt where a manifest is another one than when it was announced."""
+    hashes = dict(announced)
+    for version in (version for version in versions if version is not None):
+        actual = hashlib.sha256(registry.manifest(model, version)).hexdigest()
+        if hashes.pop(version, actual) != actual:
+            raise ReleaseCorrupt(
+                f"the manifest of {model}@{version} is not the one that was announced: the registry was altered; "
+                f"promote another version, or this one with --accept-altered where that was done on purpose"
+            )
+        hashes[version] = actual  # the last ones are kept
+    return dict(list(hashes.items())[-HASHES_KEPT:])

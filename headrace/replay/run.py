@@ -21,7 +21,7 @@ from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.errors import ConfigError
 from streams.application import Application
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 from streams.replay.answers import Answers
 from streams.replay.stretch import Place, Stretch, choose_stretch
 from streams.wire.records import decision_id

@@ -8,6 +8,7 @@ import orjson
 
 from headrace.applications import load_classifying_application
 from headrace.output import stage_bars
+from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
 from headrace.training.first_release import champion_or_first
@@ -16,7 +17,7 @@ from models.classifier import Classifier
 from models.decision import Classification
 from streams.application import Application
 from streams.classify.actions import action_for
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 from streams.wire.outcomes import head_record
 from streams.wire.text import clean_text
 
@@ -32,7 +33,8 @@ def run_classify(app: str, texts: list[str] | None, model: str | None) -> None:
         with stage_bars() as progress:
             model = f"{application.name}@{champion_or_first(wiring, registry, application, progress)}"
     name, version = split_name(model, registry)
-    classifier = load_release(registry, name, version, threads=wiring.settings.threads)
+    announced = hash_to_compare(wiring, name, version)
+    classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
     for batch in _batches(
         texts if texts else (line.decode("utf-8", "replace").rstrip("\n") for line in sys.stdin.buffer)
     ):

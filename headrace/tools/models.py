@@ -1,26 +1,33 @@
 """What `headrace models` does: list, show, verify, promote, roll back, try out."""
 
 import json as json_module
+import logging
 from typing import Any
 
 from connectors.ports import ReleaseRegistry
 from headrace.output import print_json
+from headrace.releases.announcing import hash_to_compare, make_champion, standing_release
 from headrace.releases.names import split_name
-from headrace.releases.release_log import announce_if_up, known_release, manifest_hashes, tell
+from headrace.releases.release_log import manifest_hashes
 from headrace.settings import load_settings
 from headrace.terminal import say, show_table
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, format_time
 
+log = logging.getLogger(__name__)
+
 
 def list_models(json: bool) -> None:
-    """Models and versions; * serves."""
-    registry = Wiring(load_settings()).registry()
+    """Models and versions. `champion`: the registry's note of what was announced last; `serves_as`: what a broker says
+    that workers serve, where one answers."""
+    wiring = Wiring(load_settings())
+    registry = wiring.registry()
     rows = []
     for model in registry.models():
+        champion, serving = registry.champion(model), _serving(wiring, model)
         for version in registry.versions(model):
             manifest = json_module.loads(registry.manifest(model, version))
             first: dict[str, Any] = next(iter(manifest.get("metrics", {}).values()), {})
@@ -28,7 +35,8 @@ def list_models(json: bool) -> None:
                 {
                     "model": model,
                     "version": version,
-                    "champion": registry.champion(model) == version,
+                    "champion": champion == version,
+                    "serves_as": None if serving is None else serving.get(version, []),
                     "strategy": manifest.get("strategy"),
                     "parent": manifest.get("parent"),
                     "accuracy": first.get("accuracy"),
@@ -38,11 +46,12 @@ def list_models(json: bool) -> None:
     if json:
         return print_json({"models": rows})
     show_table(
-        ("model", "", "strategy", "parent", "accuracy", "trained on"),
+        ("model", "", "serves as", "strategy", "parent", "accuracy", "trained on"),
         [
             (
                 f"{row['model']}@{row['version']}",
                 "*" if row["champion"] else "",
+                "?" if row["serves_as"] is None else ", ".join(row["serves_as"]),
                 row["strategy"],
                 row["parent"],
                 row["accuracy"],
@@ -54,6 +63,21 @@ def list_models(json: bool) -> None:
     return None
 
 
+def _serving(wiring: Wiring, model: str) -> dict[str, list[str]] | None:
+    """Version to the roles in which it was announced; None where no broker answers."""
+    try:
+        release = wiring.release_log().standing(model)
+    except ConnectorError as error:
+        log.info("nobody tells what serves: %s", error)
+        return None
+    roles: dict[str, list[str]] = {}
+    if release is not None:
+        for role in ("champion", "canary", "shadow"):
+            if (version := getattr(release.release, role)) is not None:
+                roles.setdefault(version, []).append(role)
+    return roles
+
+
 def show_model(model: str) -> None:
     """A release's manifest, without its golden texts."""
     registry = Wiring(load_settings()).registry()
@@ -63,47 +87,52 @@ def show_model(model: str) -> None:
 
 
 def verify_model(model: str, json: bool) -> None:
-    """Every hash and every golden text of a release."""
+    """The manifest against what was announced, every hash and every golden text of a release."""
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     name, version = split_name(model, registry)
-    load_release(registry, name, version, threads=wiring.settings.threads)
-    print_json({"model": name, "version": version, "ok": True}) if json else say(
-        f"{name}@{version} is as it was published"
+    announced = hash_to_compare(wiring, name, version)
+    load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    if json:
+        return print_json({"model": name, "version": version, "ok": True, "compared": announced is not None})
+    if announced is not None:
+        return say(f"{name}@{version} is as it was announced")
+    return say(
+        f"{name}@{version} agrees with itself; there is nothing to compare its manifest with: it was never announced, "
+        f"or no broker answers"
     )
 
 
-def promote_model(model: str, json: bool) -> None:
+def promote_model(model: str, *, accept_altered: bool, json: bool) -> None:
     """Serve this version from now on; running workers hear of it through model.releases."""
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     name, version = split_name(model, registry)
-    load_release(
-        registry, name, version, threads=wiring.settings.threads
-    )  # a release that does not load must not be announced
-    _make_champion(wiring, registry, name, version, json, by="promote")
+    announced = None if accept_altered else hash_to_compare(wiring, name, version)
+    # a release that does not load must not be announced
+    load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    _make_champion(wiring, registry, name, version, json, by="promote", accept_altered=accept_altered)
 
 
 def rollback_model(name: str, json: bool) -> None:
     """Serve again what served before the champion; where no broker tells, the version that was published before it."""
     wiring = Wiring(load_settings())
     registry = wiring.registry()
-    model, champion = split_name(name, registry)
-    version = _before(wiring, registry, model, champion)
-    load_release(registry, model, version, threads=wiring.settings.threads)
+    model, noted = split_name(name, registry)
+    standing = standing_release(wiring, model)
+    version = _before(registry, model, noted, standing)
+    announced = None if standing is None else standing.manifest_sha256.get(version)
+    load_release(registry, model, version, announced, threads=wiring.settings.threads)
     _make_champion(wiring, registry, model, version, json, by="rollback")
 
 
-def _before(wiring: Wiring, registry: ReleaseRegistry, model: str, champion: str) -> str:
-    try:
-        known = known_release(wiring, model)
-    except ConnectorError:
-        known = None
-    if known is not None and known.champion == champion and known.previous in registry.versions(model):
-        assert known.previous is not None
-        return known.previous
+def _before(registry: ReleaseRegistry, model: str, noted: str, standing: Release | None) -> str:
     versions = registry.versions(model)
-    older = versions[: versions.index(champion)]
+    if standing is not None and standing.previous in versions:
+        assert standing.previous is not None
+        return standing.previous
+    champion = noted if standing is None else standing.champion
+    older = [version for version in versions if int(version) < int(champion)]
     if not older:
         raise ConfigError(
             f"{model}@{champion} is the first version; there is nothing to go back to (headrace models list)"
@@ -111,14 +140,22 @@ def _before(wiring: Wiring, registry: ReleaseRegistry, model: str, champion: str
     return older[-1]
 
 
-def _make_champion(wiring: Wiring, registry: ReleaseRegistry, name: str, version: str, json: bool, *, by: str) -> None:
-    registry.promote(name, version)
-    told = announce_if_up(wiring, registry, name, version, by=by)
+def _make_champion(
+    wiring: Wiring,
+    registry: ReleaseRegistry,
+    name: str,
+    version: str,
+    json: bool,
+    *,
+    by: str,
+    accept_altered: bool = False,
+) -> None:
+    announced = make_champion(wiring, registry, name, version, by=by, accept_altered=accept_altered)
     if json:
-        return print_json({"model": name, "version": version, "announced": told})
+        return print_json({"model": name, "version": version, "announced": announced})
     say(
         f"{name}@{version} is the champion"
-        + ("; running workers have been told" if told else "; no broker answers, the next start serves it")
+        + ("; running workers have been told" if announced else "; no broker runs, the next start serves it")
     )
     return None
 
@@ -130,25 +167,17 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json:
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     model, version = split_name(name, registry)
-    known = known_release(wiring, model)
-    if known is None:
+    standing = standing_release(wiring, model)
+    if standing is None:
         raise ConfigError(f"nothing of {model} was announced yet: start `headrace up {model}` (or a worker) first")
-    changes: dict[str, Any] = {"canary": None, "share": None, "shadow": None}
     if not end:
-        load_release(registry, model, version, threads=wiring.settings.threads)
-        kept = {"canary": known.canary, "share": known.share, "shadow": known.shadow}
-        changes = kept | ({"shadow": version} if shadow else {"canary": version, "share": canary})
-    hashes = manifest_hashes(registry, model, {known.champion, changes["canary"], changes["shadow"]})
-    release = known.model_copy(
-        update={
-            **changes,
-            "manifest_sha256": hashes,
-            "revision": known.revision + 1,
-            "by": "try",
-            "at": format_time(wall_clock_ms()),
-        }
-    )
-    tell(wiring, release)
+        announced = standing.manifest_sha256.get(version)
+        load_release(registry, model, version, announced, threads=wiring.settings.threads)
+
+    def change(now: Release | None) -> Release:
+        return _with_trials(registry, now or standing, version, canary=canary, shadow=shadow, end=end)
+
+    release = wiring.release_log().announce(model, change).release
     if json:
         return print_json(
             {
@@ -161,6 +190,26 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json:
         )
     say(_trials_in_words(release))
     return None
+
+
+def _with_trials(
+    registry: ReleaseRegistry, standing: Release, version: str, *, canary: float | None, shadow: bool, end: bool
+) -> Release:
+    """The state with a trial begun, or with none."""
+    changes: dict[str, Any] = {"canary": None, "share": None, "shadow": None}
+    if not end:
+        kept = {"canary": standing.canary, "share": standing.share, "shadow": standing.shadow}
+        changes = kept | ({"shadow": version} if shadow else {"canary": version, "share": canary})
+    versions = [standing.champion, changes["canary"], changes["shadow"]]
+    return standing.model_copy(
+        update={
+            **changes,
+            "manifest_sha256": manifest_hashes(registry, standing.model, versions, standing.manifest_sha256),
+            "revision": standing.revision + 1,
+            "by": "try",
+            "at": format_time(wall_clock_ms()),
+        }
+    )
 
 
 def _trials_in_words(release: Release) -> str:

@@ -5,23 +5,26 @@ from typing import Any
 
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
+from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
 from headrace.training.from_file import TrainingRequest, evaluation_rows, train, train_and_register, write_release
 from headrace.wiring import Wiring
 from retrain.evaluation import evaluate as score
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 
 
-def run_train(app: str, order: TrainingRequest, *, output: Path | None, register: bool, json: bool) -> None:
+def run_train(
+    app: str, order: TrainingRequest, *, output: Path | None, register: bool, promote: bool, json: bool
+) -> None:
     """Train a release, score it once on the test rows, keep it where wanted."""
     application = load_classifying_application(app)
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     with stage_bars() as progress:
         if register:
-            report = train_and_register(wiring, registry, application, order, progress)
+            report = train_and_register(wiring, registry, application, order, progress, promote=promote)
         else:
             trained = train(wiring, registry, application, order, progress)
             report = write_release(trained, output) if output is not None else trained.report
@@ -58,7 +61,11 @@ def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, outp
         f"{len(report['rejected_rows'])} rows rejected"
     )
     if registered:
-        say(f"registered as {report['model']}@{report['version']}; the next `headrace up {report['model']}` serves it")
+        name = f"{report['model']}@{report['version']}"
+        what_now = (
+            "it is the champion" if report["promoted"] else f"`headrace models promote {name}` makes it the champion"
+        )
+        say(f"registered as {name}; {what_now}")
     elif output is not None:
         say(f"written to {output}")
     return None
@@ -78,7 +85,8 @@ def run_evaluate(
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     name, version = split_name(model, registry)
-    classifier = load_release(registry, name, version, threads=wiring.settings.threads)
+    announced = hash_to_compare(wiring, name, version)
+    classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
     rows = evaluation_rows(data, list(classifier.heads), text_column, label_column, split_column)
     with stage_bars() as progress:
         metrics = score(classifier, rows, oos_label=oos_label, progress=progress)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.errors import BrokerUnavailable
 from connectors.ports import ReleaseRegistry
+from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -74,12 +76,29 @@ def train_and_register(
     app: Application,
     order: TrainingRequest,
     progress: Progress = no_progress,
+    *,
+    promote: bool = False,
 ) -> dict[str, Any]:
-    """Train, publish and make it the version that the next start serves. Returns the report."""
+    """Train and publish. The first version of a model becomes its champion, later ones only with `promote`. Returns the
+    report, with `promoted`: whether it is the champion now."""
     trained = train(wiring, registry, app, order, progress)
     version = registry.publish(app.name, trained.manifest, trained.blobs)
-    registry.promote(app.name, version)
-    return trained.report | {"version": version}
+    promoted = promote or registry.champion(app.name) is None
+    if promoted:
+        _promote(wiring, registry, app.name, version, asked_for=promote)
+    return trained.report | {"version": version, "promoted": promoted}
+
+
+def _promote(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str, *, asked_for: bool) -> None:
+    try:
+        make_champion(wiring, registry, model, version, by="train")
+    except BrokerUnavailable as error:
+        if asked_for:
+            raise BrokerUnavailable(
+                f"{model}@{version} is registered, but not promoted: {error}; run `headrace models promote "
+                f"{model}@{version}` later"
+            ) from error
+        registry.promote(model, version)  # the first of its model: the next start announces it
 
 
 def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:

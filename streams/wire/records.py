@@ -164,9 +164,11 @@ class Release(Wire):
     manifest_sha256: dict[str, str]
     """What the manifest of each version named here must hash to."""
     by: str
-    """What changed it: start, promote, rollback, try or retrainer."""
+    """What changed it: start, train, promote, rollback, try or retrainer."""
     at: str
     """When, RFC 3339."""
+    request: str | None = None
+    """The id of the retrain request that led to the champion."""
 
 
 def decode(kind: type[W], value: bytes | None) -> W:

@@ -1,38 +1,49 @@
 """Following `model.releases`: a reader of its own, outside any group, from the beginning to the end and on from there.
 
-The topic carries the whole state of each model, so the last record of a key is all one has to know.
+The topic carries the whole state of each model, so the last record of a key is all one has to know. What the follower
+heard is told as a state, not as an event: who is told compares it with what it has, as often as it likes.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 
 from connectors.ports import TopicReader
-from models.errors import HeadraceError, MessageError
+from models.errors import HeadraceError
 from streams.topics import RELEASES_TOPIC
-from streams.wire.records import Release, decode
+from streams.wire.records import Release
+from streams.wire.release_state import Announced, take_in
 
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 2.0
 
 
-def newer(known: Release | None, heard: Release) -> bool:
-    """Whether `heard` changes what is known: repeats and stragglers of a compacted topic do not."""
-    return known is None or heard.revision > known.revision
-
-
 class ReleaseFollower:
-    """Tells `on_release` of every new state of the models it is asked about. start, wait_until_current, close."""
+    """Tells `on_release` of every new state of any model. start, wait_until_current, close."""
 
     def __init__(
-        self, open_reader: Callable[[], TopicReader], on_release: Mapping[str, Callable[[Release], None]]
+        self,
+        open_reader: Callable[[], TopicReader],
+        on_release: Callable[[Release], None] = lambda release: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._open_reader, self._on_release = open_reader, on_release
-        self.known: dict[str, Release] = {}
-        self._told: dict[str, int] = {}
+        """on_release: called in the follower's thread, once everything that stood in the topic has been read."""
+        self._open_reader, self._on_release, self._clock = open_reader, on_release, clock
+        self._standing: dict[str, Announced] = {}
         self._current, self._closing = threading.Event(), threading.Event()
+        self._failure: tuple[float, str] | None = None  # since when it cannot read, and the latest reason
         self._thread = threading.Thread(target=self._run, name="release-follower", daemon=True)
+
+    @property
+    def known(self) -> dict[str, Release]:
+        """The last state heard of each model."""
+        return {model: announced.release for model, announced in self._standing.items()}
+
+    def standing(self, model: str) -> Announced | None:
+        """A model's last state and its place in the topic."""
+        return self._standing.get(model)
 
     def start(self) -> None:
         """Begin to read."""
@@ -41,6 +52,11 @@ class ReleaseFollower:
     def wait_until_current(self, timeout_seconds: float) -> bool:
         """True once everything that stood in the topic has been heard."""
         return self._current.wait(timeout_seconds)
+
+    def trouble(self) -> tuple[float, str] | None:
+        """For how many seconds the topic could not be read, and why; None while it can."""
+        failure = self._failure
+        return None if failure is None else (self._clock() - failure[0], failure[1])
 
     def close(self) -> None:
         """Stop reading."""
@@ -51,35 +67,34 @@ class ReleaseFollower:
             try:
                 self._follow(self._open_reader())
             except HeadraceError as error:
+                self._note_failure(str(error))
                 log.warning("releases cannot be read: %s; trying again", error)
-            except Exception:
+            except Exception as error:
+                self._note_failure(repr(error))
                 log.exception("the release follower failed; starting it again")
             self._closing.wait(RECONNECT_SECONDS)
 
+    def _note_failure(self, reason: str) -> None:
+        since = self._clock() if self._failure is None else self._failure[0]
+        self._failure = (since, reason)
+
     def _follow(self, reader: TopicReader) -> None:
+        heard: dict[str, Announced] = {}  # a reader begins at the beginning: old states must not be told again
         try:
             for record in reader.follow(RELEASES_TOPIC):
                 if self._closing.is_set():
                     return
-                if record is None:
-                    self._tell()
-                    self._current.set()
-                elif record.value is not None:
-                    self._hear(record.value)
+                if record is not None:
+                    take_in(heard, record)
+                    continue
+                self._failure = None
+                self._tell(heard)
+                self._current.set()
         finally:
             reader.close()
 
-    def _hear(self, value: bytes) -> None:
-        try:
-            release = decode(Release, value)
-        except MessageError as error:
-            log.error("a record in %s is skipped: %s", RELEASES_TOPIC, error)
-            return
-        if newer(self.known.get(release.model), release):
-            self.known[release.model] = release
-
-    def _tell(self) -> None:
-        for model, release in list(self.known.items()):
-            if model in self._on_release and self._told.get(model) != release.revision:
-                self._told[model] = release.revision
-                self._on_release[model](release)
+    def _tell(self, heard: dict[str, Announced]) -> None:
+        for model, announced in heard.items():
+            if announced != self._standing.get(model):
+                self._on_release(announced.release)  # where this fails, all of it is told again
+        self._standing = dict(heard)

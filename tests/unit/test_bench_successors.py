@@ -7,7 +7,7 @@ from small_release import small_release
 
 from bench.successors import publish_successor
 from connectors.registry import FolderRegistry
-from streams.classify.release_swapper import load_release
+from streams.classify.release_loading import load_release
 
 TEXTS = ["refund please", "where is my parcel", "退款到账了吗"]
 

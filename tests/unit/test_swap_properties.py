@@ -15,7 +15,7 @@ from models.encoder.encoder import Encoder
 from models.errors import ReleaseCorrupt
 from streams.application import Application, HeadSpec
 from streams.classify.handler import ClassifyHandler
-from streams.classify.release_swapper import Swapper
+from streams.classify.release_reconciler import ReleaseReconciler
 from streams.classify.serving import Serving
 from streams.engine.delivery import Delivery, Outcome
 from streams.wire.records import Release
@@ -36,7 +36,8 @@ class SwapMachine(RuleBasedStateMachine):
         super().__init__()
         self.loaded: list[weakref.ref[Classifier]] = []
         self.serving = Serving(self.make("1"), cache_texts=8)
-        self.swap = Swapper(self.serving, self.load)
+        self.reconciler = ReleaseReconciler(self.load)
+        self.reconciler.add("support", self.serving)
         self.handler = ClassifyHandler(APP, self.serving, {"support.chats": "e0"})
         self.champion = "1"
         self.trials: set[str] = set()
@@ -50,7 +51,7 @@ class SwapMachine(RuleBasedStateMachine):
         self.loaded.append(weakref.ref(classifier))
         return classifier
 
-    def load(self, model: str, version: str, sha256: str | None, encoder: Encoder | None) -> Classifier:
+    def load(self, model: str, version: str, sha256: str, encoder: Encoder | None) -> Classifier:
         if version == "bad":
             raise ReleaseCorrupt("a hash differs")
         return self.make(version)
@@ -58,7 +59,7 @@ class SwapMachine(RuleBasedStateMachine):
     @rule(champion=VERSIONS, canary=st.none() | VERSIONS, shadow=st.none() | VERSIONS)
     def release(self, champion: str, canary: str | None, shadow: str | None) -> None:
         self.revision += 1
-        self.swap(
+        self.reconciler.hear(
             Release(
                 model="support",
                 champion=champion,
@@ -66,11 +67,12 @@ class SwapMachine(RuleBasedStateMachine):
                 share=1.0,
                 shadow=shadow,
                 revision=self.revision,
-                manifest_sha256={},
+                manifest_sha256={version: "0" for version in ("1", "2", "3", "4", "bad")},
                 by="test",
                 at="2026-01-01T00:00:00Z",
             )
         )
+        self.reconciler.step()
         self.champion = champion if is_good(champion) else self.champion
         self.trials = {each for each in (canary, shadow) if each is not None and is_good(each)}
 

@@ -1,0 +1,54 @@
+"""Alerts about refused releases end when everything wanted is served again."""
+
+from typing import Any
+
+import orjson
+import pytest
+from topics_in_memory import MemoryPublisher, MemoryTopics
+
+from connectors.errors import BrokerUnavailable
+from headrace.process.release_alerts import ReleaseAlerts
+
+
+def states(topics: MemoryTopics) -> list[tuple[str, str]]:
+    alerts = [orjson.loads(record.value or b"") for record in topics.records.get("alerts", [])]
+    assert all(record.key == b"release_refused|support" for record in topics.records.get("alerts", []))
+    return [(alert["state"], alert["fingerprint"]) for alert in alerts]
+
+
+def test_a_refused_release_fires_once_and_is_resolved_when_a_good_one_serves() -> None:
+    """S-A8: nothing ever resolved an alert about a refused release."""
+    topics = MemoryTopics()
+    alerts = ReleaseAlerts(topics.reader, topics.publisher)
+    for refused in ({}, {"2": "a hash differs"}, {"2": "a hash differs"}, {}, {}):
+        alerts.tell("support", refused)
+    assert states(topics) == [("firing", "release_refused|support"), ("resolved", "release_refused|support")]
+
+
+def test_what_an_earlier_process_fired_is_resolved_by_the_next_one() -> None:
+    topics = MemoryTopics()
+    ReleaseAlerts(topics.reader, topics.publisher).tell("support", {"2": "a hash differs"})
+    alerts = ReleaseAlerts(topics.reader, topics.publisher)
+    alerts.tell("support", {"2": "a hash differs"})
+    assert len(states(topics)) == 1, "it fires already"
+    alerts.tell("support", {})
+    ReleaseAlerts(topics.reader, topics.publisher).tell("support", {})
+    assert [state for state, _ in states(topics)] == ["firing", "resolved"]
+
+
+def test_the_publisher_is_closed_also_where_no_broker_takes_the_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-A2: a publisher that failed was left open, and the alert was gone."""
+    topics, closed = MemoryTopics(), []
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BrokerUnavailable("no broker answers")
+
+    monkeypatch.setattr(MemoryPublisher, "close", lambda self: closed.append(self))
+    alerts = ReleaseAlerts(topics.reader, topics.publisher)
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryPublisher, "send", refuse)
+        with pytest.raises(BrokerUnavailable):
+            alerts.tell("support", {"2": "a hash differs"})
+    assert len(closed) == 1
+    alerts.tell("support", {"2": "a hash differs"})
+    assert len(closed) == 2, "told again"

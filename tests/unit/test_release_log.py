@@ -1,0 +1,249 @@
+"""`model.releases` is the one truth: what stands there last counts, whoever announced what at the same time."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from topics_in_memory import MemoryTopics
+
+from connectors.registry import FolderRegistry
+from headrace.releases.release_log import ReleaseLog, next_release
+from models.errors import ReleaseCorrupt
+from streams.topics import RELEASES_TOPIC
+from streams.wire.records import Release
+from streams.wire.release_follower import ReleaseFollower
+from streams.wire.release_state import Announced
+
+
+def release(champion: str, revision: int = 1, model: str = "support", **fields: Any) -> Release:
+    return Release(
+        model=model,
+        champion=champion,
+        revision=revision,
+        manifest_sha256={champion: "0"},
+        by="test",
+        at="2026-01-01T00:00:00Z",
+        **fields,
+    )
+
+
+@pytest.fixture
+def topics() -> MemoryTopics:
+    return MemoryTopics()
+
+
+@pytest.fixture
+def log(topics: MemoryTopics) -> ReleaseLog:
+    return ReleaseLog(topics.reader, topics.publisher)
+
+
+def announce(topics: MemoryTopics, state: Release) -> None:
+    topics.append(RELEASES_TOPIC, state.encode(), state.model.encode())
+
+
+def heard(topics: MemoryTopics) -> list[str]:
+    """The champions that a follower tells, one word a look."""
+    told: list[str] = []
+    follower = ReleaseFollower(topics.reader, lambda state: told.append(state.champion))
+    follower._follow(topics.reader())
+    return told
+
+
+def test_of_equal_revisions_the_later_record_counts(topics: MemoryTopics, log: ReleaseLog) -> None:
+    """D-B2: two workers announced revision 1; one followed the first record, the other the second, for ever."""
+    announce(topics, release("1"))
+    announce(topics, release("2"))
+    assert heard(topics) == ["2"]
+    standing = log.standing("support")
+    assert standing is not None and standing.release.champion == "2"
+
+
+def test_a_topic_that_was_made_again_counts_though_its_revisions_begin_anew(topics: MemoryTopics) -> None:
+    """S-A16: a running follower knew revision 7 and ignored everything up to that number."""
+    told: list[str] = []
+    follower = ReleaseFollower(topics.reader, lambda state: told.append(state.champion))
+    announce(topics, release("7", revision=7))
+    follower._follow(topics.reader())
+    topics.records.clear()
+    announce(topics, release("1", revision=1))
+    follower._follow(topics.reader())
+    assert told == ["7", "1"]
+
+
+def test_what_was_heard_is_not_told_again_when_the_reader_begins_anew(topics: MemoryTopics) -> None:
+    told: list[str] = []
+    follower = ReleaseFollower(topics.reader, lambda state: told.append(state.champion))
+    for champion in ("1", "2"):
+        announce(topics, release(champion))
+    for _ in range(2):
+        follower._follow(topics.reader())
+    assert told == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [(b"{", b"support"), (b'{"model": "support"}', b"support"), (release("9", model="finance").encode(), b"support")],
+    ids=["no JSON", "fields missing", "another model's"],
+)
+def test_a_record_that_is_no_release_changes_nothing(
+    topics: MemoryTopics, log: ReleaseLog, value: bytes, key: bytes
+) -> None:
+    announce(topics, release("1"))
+    topics.append(RELEASES_TOPIC, value, key)
+    assert heard(topics) == ["1"]
+    standing = log.standing("support")
+    assert standing is not None and standing.release.champion == "1"
+    assert log.standing("finance") is None
+
+
+def test_a_tombstone_forgets_its_model(topics: MemoryTopics, log: ReleaseLog) -> None:
+    announce(topics, release("1"))
+    topics.append(RELEASES_TOPIC, None, b"support")
+    assert log.standing("support") is None
+
+
+def test_a_follower_that_cannot_read_says_for_how_long() -> None:
+    """S-A2: a follower that failed for ever only warned; neither health nor a metric told."""
+    now = [10.0]
+    topics = MemoryTopics()
+    follower = ReleaseFollower(topics.reader, clock=lambda: now[0])
+    follower._note_failure("no rights on model.releases")
+    now[0] += 50
+    follower._note_failure("no rights on model.releases")
+    assert follower.trouble() == (50.0, "no rights on model.releases")
+    follower._follow(topics.reader())
+    assert follower.trouble() is None
+
+
+def test_a_listener_that_fails_is_told_the_same_state_again(topics: MemoryTopics) -> None:
+    told: list[str] = []
+
+    def listen(state: Release) -> None:
+        told.append(state.champion)
+        if len(told) == 1:
+            raise RuntimeError("a fault")
+
+    follower = ReleaseFollower(topics.reader, listen)
+    announce(topics, release("1"))
+    with pytest.raises(RuntimeError):
+        follower._follow(topics.reader())
+    follower._follow(topics.reader())
+    assert told == ["1", "1"]
+
+
+def test_what_a_person_says_counts_whatever_stands(topics: MemoryTopics, log: ReleaseLog) -> None:
+    announce(topics, release("1", revision=4))
+    announced = log.announce("support", lambda now: release("2", revision=(now.revision if now else 0) + 1))
+    assert (announced.release.champion, announced.release.revision) == ("2", 5)
+
+
+def test_an_announcement_that_expected_something_else_is_not_made(topics: MemoryTopics, log: ReleaseLog) -> None:
+    """S-A9: after hours of training a release was promoted over whatever was promoted meanwhile by hand."""
+    announce(topics, release("1"))
+    expected = log.standing("support")
+    announce(topics, release("5"))
+    announced = log.announce_if("support", expected, lambda _: release("2"))
+    assert announced.release.champion == "5"
+    assert len(topics.records[RELEASES_TOPIC]) == 2
+
+
+def test_of_two_who_announce_at_once_the_first_word_stands(topics: MemoryTopics, log: ReleaseLog) -> None:
+    """S-A9: revision was read and then written, so two retrainers could both have announced revision 8."""
+    announce(topics, release("1"))
+    expected = log.standing("support")
+
+    def another_comes_between() -> None:
+        topics.before_write = lambda: None
+        announce(topics, release("5", revision=2))
+
+    topics.before_write = another_comes_between
+    announced = log.announce_if("support", expected, lambda _: release("2", revision=2))
+    assert announced.release.champion == "5"
+    assert heard(topics) == ["5"]
+
+
+def test_three_starts_at_once_end_with_the_same_word(topics: MemoryTopics, log: ReleaseLog) -> None:
+    """D-B2: two workers on an empty registry announced two releases and served different ones for ever."""
+    words: list[Announced] = []
+
+    def second_start() -> None:
+        topics.before_write = third_start
+        words.append(log.announce_if("support", None, lambda _: release("2")))
+
+    def third_start() -> None:
+        topics.before_write = lambda: None
+        words.append(log.announce_if("support", None, lambda _: release("3")))
+
+    topics.before_write = second_start
+    words.append(log.announce_if("support", None, lambda _: release("1")))
+    assert {word.release.champion for word in words} == {"3"}, "the first record that stood in the topic"
+    assert heard(topics) == ["3"]
+
+
+def test_the_word_of_a_person_in_the_middle_of_a_race_is_not_taken_back(topics: MemoryTopics, log: ReleaseLog) -> None:
+    writes = [0]
+
+    def others() -> None:
+        writes[0] += 1
+        if writes[0] == 1:
+            announce(topics, release("2"))
+
+    topics.before_write = others
+    words = log._words
+
+    def a_person_comes_after_the_writing(model: str) -> list[Announced]:
+        announce(topics, release("9"))
+        return words(model)
+
+    log._words = a_person_comes_after_the_writing  # type: ignore[method-assign]  # the moment between write and look
+    assert log.announce_if("support", None, lambda _: release("1")).release.champion == "9"
+
+
+@pytest.fixture
+def registry() -> FolderRegistry:
+    return FolderRegistry("memory://release-log")
+
+
+def publish(registry: FolderRegistry, note: str) -> tuple[str, str]:
+    version = registry.publish("support", {"format": 1, "files": {}, "note": note}, {})
+    return version, hashlib.sha256(registry.manifest("support", version)).hexdigest()
+
+
+def test_a_release_carries_the_hashes_announced_before_and_what_a_rollback_goes_back_to(
+    registry: FolderRegistry,
+) -> None:
+    (one, first), (two, second) = publish(registry, "one"), publish(registry, "two")
+    state = next_release(registry, "support", one, None, by="start")
+    state = next_release(registry, "support", two, state, by="retrainer", request="r-7")
+    assert (state.previous, state.revision, state.request) == (one, 2, "r-7")
+    assert state.manifest_sha256 == {one: first, two: second}
+    again = next_release(registry, "support", two, state, by="promote")
+    assert (again.previous, again.request) == (one, None)
+
+
+def test_a_version_whose_manifest_is_another_one_than_announced_is_not_announced_again(
+    registry: FolderRegistry,
+) -> None:
+    """D-A3: promote and rollback took an altered manifest as it was."""
+    one, _ = publish(registry, "one")
+    standing = release("8", manifest={}).model_copy(update={"manifest_sha256": {one: "0" * 64}})
+    with pytest.raises(ReleaseCorrupt, match=r"not the one that was announced.*--accept-altered"):
+        next_release(registry, "support", one, standing, by="rollback")
+    accepted = next_release(registry, "support", one, standing, by="promote", accept_altered=True)
+    assert accepted.manifest_sha256[one] == hashlib.sha256(registry.manifest("support", one)).hexdigest()
+
+
+def test_a_release_of_before_is_read(topics: MemoryTopics) -> None:
+    """A record as d23f76a wrote it, without `request` and with the champion's hash only."""
+    value = {
+        "model": "support",
+        "champion": "2",
+        "previous": "1",
+        "revision": 2,
+        "manifest_sha256": {"2": "ab" * 32},
+        "by": "retrainer",
+        "at": "2026-10-01T08:00:00.000Z",
+    }
+    topics.append(RELEASES_TOPIC, json.dumps(value).encode(), b"support")
+    assert heard(topics) == ["2"]
