@@ -67,7 +67,7 @@ def main(toml: str, seconds_per_text: float) -> int:
     builder = SleepingRoles(Wiring(settings), [load_application(toml)], from_beginning=True, metrics=Metrics())
 
     async def serve() -> int:
-        await asyncio.to_thread(builder.create_topics)
+        await asyncio.to_thread(builder.create_topics, with_sources=True)
         await asyncio.to_thread(builder.add_workers)
         try:
             return await Runtime(builder.built.roles, stop_seconds=settings.stop_seconds).run()

@@ -94,24 +94,34 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic must stand. cleanup: "delete" or "compact"."""
+    """How a topic must stand. replication: -1 leaves it to the broker. cleanup: "delete" or "compact"."""
 
     name: str
     partitions: int = 4
-    replication: int = 1
+    replication: int = -1
     cleanup: str = "delete"
     config: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as the broker has it. epoch: first 8 hex digits of the topic id (or the embedded broker's own)."""
+    """A topic as the broker has it. cleanup: empty where this user may not see it. epoch: first 8 hex digits of the
+    topic id (or the embedded broker's own)."""
 
     name: str
     partitions: int
     replication: int
     cleanup: str
     epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPosition:
+    """A group's committed position in a partition. offset: of the next record to be read. epoch: of the topic that it
+    was committed for; empty where whoever committed it did not say."""
+
+    offset: int
+    epoch: str = ""
 
 
 class Publisher(Protocol):
@@ -163,7 +173,7 @@ class TopicAdmin(Protocol):
         policy."""
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
-        """The state of those that exist."""
+        """The state of those that exist. Raises AccessDenied."""
 
     def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
         """Partition to (oldest offset, next offset)."""
@@ -175,8 +185,15 @@ class TopicAdmin(Protocol):
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Partition to committed offset; partitions without one are left out."""
 
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Set the position of a group that has no running members."""
+    def positions(self, group: str, topic: str) -> dict[int, GroupPosition]:
+        """As `committed`, with the topic's epoch of then."""
+
+    def members(self, group: str) -> list[str]:
+        """The hosts of the group's running members."""
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int], epoch: str = "") -> dict[int, int]:
+        """Set the position of a group; returns what was set. Nothing is where the group has running members, who know
+        their positions."""
 
     def close(self) -> None:
         """Release connections."""

@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,8 @@ class Wiring:
         """`model.releases` for those who announce."""
         return ReleaseLog(self.reader, self.publisher)
 
-    def faust_app(self, group: str) -> Any:
-        """A Faust app whose consumer group is `group`."""
+    def faust_app(self, group: str, epochs: Mapping[str, str]) -> Any:
+        """A Faust app whose consumer group is `group`. epochs: of its topics, committed with positions."""
         from streams.faust_runtime.app import make_app
         from streams.faust_runtime.credentials import faust_credentials
         from streams.faust_runtime.embedded_transport import use_short_fetch_wait
@@ -141,7 +142,7 @@ class Wiring:
         if self.broker().is_embedded:
             use_short_fetch_wait(app)
         else:
-            refuse_offset_reset(app)
+            refuse_offset_reset(app, epochs)
         return app
 
     def close(self) -> None:

@@ -117,6 +117,12 @@ class Metrics:
         self._in_flight = Gauge(
             "headrace_in_flight_events", "Events taken and not finished", ["role"], registry=registry
         )
+        self._cut = Gauge(
+            "headrace_cut_partitions",
+            "Partitions held because their next record is no longer in the log",
+            ["role"],
+            registry=registry,
+        )
         # what serves
         self._model = Info(
             "headrace_model",
@@ -200,6 +206,10 @@ class Metrics:
         for transaction in transactions:
             topic, partition = transaction.partition
             self._kept_back.labels(topic, str(partition)).set(transaction.kept_back)
+
+    def cut(self, role: str, partitions: int) -> None:
+        """Say how many partitions are held for lack of their next record."""
+        self._cut.labels(role).set(partitions)
 
     def process(self, *, loop_delay_seconds: float, broker_silence_seconds: float, ready: bool) -> None:
         """Say how the process is."""

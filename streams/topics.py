@@ -1,6 +1,6 @@
 """The topics Headrace uses and how each must stand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from connectors.ports import TopicSpec
@@ -19,21 +19,32 @@ SHARED_TOPICS = (FEEDBACK_TOPIC, ALERTS_TOPIC, RETRAIN_REQUESTS_TOPIC, RELEASES_
 
 SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
+DEAD_LETTER_KEPT_MS = 90 * 24 * 3_600_000  # whoever repairs a source may have been on holiday
 
 
-def specs(apps: Iterable["Application"], replication: int = 1) -> list[TopicSpec]:
+def specs(apps: Sequence["Application"], replication: int = -1) -> list[TopicSpec]:
     """Every topic that the roles of these applications read or write."""
-    found = [
+    return own_specs(apps, replication) + source_specs(apps, replication)
+
+
+def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[TopicSpec]:
+    """The topics that belong to Headrace."""
+    dead_letters = {"max.message.bytes": str(DEAD_LETTER_MAX_BYTES), "retention.ms": str(DEAD_LETTER_KEPT_MS)}
+    own = [
         TopicSpec(FEEDBACK_TOPIC, 4, replication, "compact"),
         TopicSpec(ALERTS_TOPIC, 1, replication),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
         TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
         TopicSpec(RESENT_TOPIC, 1, replication, "compact"),
-        TopicSpec(DEAD_LETTERS_TOPIC, 4, replication, config={"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}),
+        TopicSpec(DEAD_LETTERS_TOPIC, 4, replication, config=dead_letters),
     ]
     for app in apps:
-        found += [TopicSpec(topic, app.partitions, replication) for topic in app.source_topics]
-        found.append(TopicSpec(app.trials_topic, app.partitions, replication))
-        found.append(TopicSpec(app.decisions_topic, app.partitions, replication))
-        found.append(TopicSpec(app.signals_topic, 1, replication))
-    return found
+        own.append(TopicSpec(app.trials_topic, app.partitions, replication))
+        own.append(TopicSpec(app.decisions_topic, app.partitions, replication))
+        own.append(TopicSpec(app.signals_topic, 1, replication))
+    return own
+
+
+def source_specs(apps: Iterable["Application"], replication: int = -1) -> list[TopicSpec]:
+    """The topics that others write and Headrace reads: a slip of the pen in a name must not become a topic."""
+    return [TopicSpec(topic, app.partitions, replication) for app in apps for topic in app.source_topics]

@@ -249,7 +249,7 @@ class Scene:
                 process.kill()
 
     def _process(self, name: str, role: str, *, instance: str = "") -> HeadraceProcess:
-        arguments = [role, str(self._toml()), "--from-beginning"]
+        arguments = [role, str(self._toml()), "--from-beginning", "--create-topics"]
         command = self.ground.command if role == "worker" else COMMAND
         return HeadraceProcess(
             name, arguments, self._environment(), self.ground.folder, instance=instance, command=command

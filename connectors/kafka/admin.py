@@ -1,7 +1,6 @@
 """The TopicAdmin port on Kafka: topics, their epochs, and groups' positions."""
 
 import contextlib
-import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -12,24 +11,29 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    InvalidTopicError,
+    KafkaError,
     NoError,
     NotCoordinatorError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownMemberIdError,
     UnknownTopicOrPartitionError,
+    for_code,
 )
 from kafka.structs import OffsetAndMetadata
 
-from connectors.errors import TopicMismatch
+from connectors.errors import AccessDenied, TopicMismatch
 from connectors.kafka.connection import CONNECT_SECONDS, REQUEST_SECONDS, Connection
-from connectors.kafka.errors import translated
-from connectors.ports import TopicSpec, TopicState
+from connectors.kafka.errors import translate, translated
+from connectors.ports import GroupPosition, TopicSpec, TopicState
 from connectors.security import Security
 from models.errors import ConfigError
 
-log = logging.getLogger(__name__)
-
 DEFAULT_MAX_RECORD_BYTES = 1_048_588  # of Kafka's max.message.bytes
+REPLICAS_THAT_MAY_LOSE_ONE = 3  # then two must have a record before it counts as written
+CREATES = "`headrace up` creates Headrace's own topics, and with --create-topics the source topics"
 COORDINATOR_NOT_YET = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 
 
@@ -53,10 +57,15 @@ class KafkaAdmin:
         """See the port. The embedded broker makes topics of four partitions, whatever is asked, and never compacts."""
         standing = self.describe([spec.name for spec in specs])
         for spec in specs:
-            found = standing.get(spec.name)
-            if found is not None and self._epoch is None and _policies(found.cleanup) != _policies(spec.cleanup):
+            state = standing.get(spec.name)
+            if (
+                state is not None
+                and self._epoch is None
+                and state.cleanup
+                and _policies(state.cleanup) != _policies(spec.cleanup)
+            ):
                 raise TopicMismatch(
-                    f"topic {spec.name} has cleanup.policy={found.cleanup} and needs {spec.cleanup}; change it with "
+                    f"topic {spec.name} has cleanup.policy={state.cleanup} and needs {spec.cleanup}; change it with "
                     f"kafka-configs.sh --alter --add-config cleanup.policy={spec.cleanup}, or remove the topic"
                 )
         missing = [spec for spec in specs if spec.name not in standing]
@@ -68,22 +77,32 @@ class KafkaAdmin:
         return [spec.name for spec in missing]
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
-        """See the port."""
+        """See the port. Raises AccessDenied where the topic may be there and its description is refused."""
+        topics = self._described(names)
+        configs = {} if self._epoch is not None else self.configs(list(topics))
+        return {
+            name: TopicState(
+                name=name,
+                partitions=len(topic["partitions"]),
+                replication=min((len(partition["replica_nodes"]) for partition in topic["partitions"]), default=0),
+                cleanup=configs.get(name, {}).get("cleanup.policy", "" if self._epoch is None else "delete"),
+                epoch=self._epoch or _epoch(topic),
+            )
+            for name, topic in topics.items()
+        }
+
+    def names(self) -> list[str]:
+        """The names of all topics that may be seen."""
+        with translated(self._address):
+            return sorted(self._client.list_topics())
+
+    def configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Topic to its settings in force, the broker's defaults included, without topics that are not there or whose
+        settings this user may not see."""
         if not names:
             return {}
         with translated(self._address):
-            topics = [topic for topic in self._client.describe_topics(list(names)) if topic["error_code"] == 0]
-            cleanup = self._cleanup([topic["name"] for topic in topics])
-        return {
-            topic["name"]: TopicState(
-                name=topic["name"],
-                partitions=len(topic["partitions"]),
-                replication=min((len(each["replica_nodes"]) for each in topic["partitions"]), default=0),
-                cleanup=cleanup.get(topic["name"], "delete"),
-                epoch=self._epoch or _epoch(topic),
-            )
-            for topic in topics
-        }
+            return self._configs(ConfigResourceType.TOPIC, names)
 
     def offsets(self, topic: str) -> dict[int, tuple[int, int]]:
         """See the port. Raises TopicMismatch where the topic is not there."""
@@ -97,10 +116,12 @@ class KafkaAdmin:
         if self._epoch is not None and topic not in self.describe([topic]):
             self._touch([topic])
         with translated(self._address):
-            described = [each for each in self._client.describe_topics([topic]) if each["error_code"] == 0]
+            described = self._described([topic])
             if not described:
-                raise TopicMismatch(f"topic {topic} does not exist at {self._address}; `headrace up` creates it")
-            partitions = [TopicPartition(topic, each["partition_index"]) for each in described[0]["partitions"]]
+                raise TopicMismatch(f"topic {topic} does not exist at {self._address}; {CREATES}")
+            partitions = [
+                TopicPartition(topic, partition["partition_index"]) for partition in described[topic]["partitions"]
+            ]
             first = self._client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
             last = self._client.list_partition_offsets(
                 dict.fromkeys(partitions, OffsetSpec.LATEST), isolation_level=isolation
@@ -120,32 +141,44 @@ class KafkaAdmin:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """See the port. A group that never was has none."""
+        return {partition: position.offset for partition, position in self.positions(group, topic).items()}
+
+    def positions(self, group: str, topic: str) -> dict[int, GroupPosition]:
+        """See the port."""
         partitions = [TopicPartition(topic, p) for p in self.offsets(topic)]
         with translated(self._address):
-            found = _when_coordinated(lambda: self._client.list_group_offsets({group: partitions}))
-        offsets = found.get(group, {})
-        return {tp.partition: each.offset for tp, each in sorted(offsets.items()) if each.offset >= 0}
+            answer = _when_coordinated(lambda: self._client.list_group_offsets({group: partitions}))
+        return {
+            tp.partition: GroupPosition(committed.offset, committed.metadata or "")
+            for tp, committed in sorted(answer.get(group, {}).items())
+            if committed.offset >= 0
+        }
 
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """See the port. Where the group has running members, they know their positions and nothing is changed."""
-        wanted = {TopicPartition(topic, p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()}
+    def members(self, group: str) -> list[str]:
+        """The hosts of the group's running members; none where there is no such group. The embedded broker does not
+        tell."""
+        if self._epoch is not None:
+            return []
+        with translated(self._address):
+            try:
+                described = _when_coordinated(lambda: self._client.describe_groups([group]))
+            except GroupIdNotFoundError:
+                return []
+        return [str(member["client_host"]).lstrip("/") for member in described[group]["members"]]
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int], epoch: str = "") -> dict[int, int]:
+        """See the port."""
+        wanted = {TopicPartition(topic, p): OffsetAndMetadata(offset, epoch, -1) for p, offset in offsets.items()}
         with translated(self._address):
             results = _when_coordinated(lambda: self._client.alter_group_offsets(group, wanted))
             for tp, kind in results.items():
-                if kind is UnknownMemberIdError:
-                    log.info("group %s is running: its position in %s[%d] stays", group, tp.topic, tp.partition)
-                elif kind is not NoError:
+                if kind not in (NoError, UnknownMemberIdError):
                     raise kind(f"position of {group} in {tp.topic}[{tp.partition}]")
+        return {tp.partition: offsets[tp.partition] for tp, kind in results.items() if kind is NoError}
 
     def max_record_bytes(self, topic: str) -> int:
         """The topic's max.message.bytes; Kafka's default where the topic is not there."""
-        with translated(self._address):
-            resource = ConfigResource(ConfigResourceType.TOPIC, topic)
-            try:
-                found = self._client.describe_configs([resource], config_filter="all")["topic"]
-            except UnknownTopicOrPartitionError:
-                return DEFAULT_MAX_RECORD_BYTES
-        return int(found[topic]["max.message.bytes"]["value"])
+        return int(self.configs([topic]).get(topic, {}).get("max.message.bytes", DEFAULT_MAX_RECORD_BYTES))
 
     def cluster_id(self) -> str | None:
         """The cluster's own id: another one means other topics and other positions, whatever their names."""
@@ -169,10 +202,11 @@ class KafkaAdmin:
             self._client.close()
 
     def _create(self, spec: TopicSpec) -> None:
+        in_step = {"min.insync.replicas": "2"} if self._replicas(spec) >= REPLICAS_THAT_MAY_LOSE_ONE else {}
         settings = {
             "num_partitions": spec.partitions,
             "replication_factor": spec.replication,
-            "configs": {"cleanup.policy": spec.cleanup, **spec.config},
+            "configs": {"cleanup.policy": spec.cleanup, **in_step, **spec.config},
         }
         with translated(self._address):
             with contextlib.suppress(TopicAlreadyExistsError):  # another role was faster
@@ -189,16 +223,48 @@ class KafkaAdmin:
         finally:
             producer.close(timeout=1)
 
-    def _cleanup(self, names: Sequence[str]) -> dict[str, str]:
-        if self._epoch is not None or not names:
-            return {}
-        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-        found = self._client.describe_configs(resources, config_filter="all")["topic"]
+    def _replicas(self, spec: TopicSpec) -> int:
+        """As many as the topic will have. 0 where that is the broker's to say and it does not tell us."""
+        if spec.replication > 0:
+            return spec.replication
+        with contextlib.suppress(KafkaError):  # the right to read a broker's settings is rarely given
+            broker = str(self._client.describe_cluster()["brokers"][0]["broker_id"])
+            settings = self._configs(ConfigResourceType.BROKER, [broker]).get(broker, {})
+            return int(settings.get("default.replication.factor", 0))
+        return 0
+
+    def _configs(self, kind: ConfigResourceType, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Without those that are not there or may not be seen: the client drops the broker's error."""
+        described = self._client.describe_configs([ConfigResource(kind, name) for name in names], config_filter="all")
         return {
-            name: str(settings["cleanup.policy"]["value"])
-            for name, settings in found.items()
-            if "cleanup.policy" in settings
+            name: {key: str(setting["value"]) for key, setting in settings.items()}
+            for name, settings in described[kind.name.lower()].items()
+            if settings
         }
+
+    def _described(self, names: Sequence[str]) -> dict[str, Any]:
+        """What the broker says of each topic that is there."""
+        if not names:
+            return {}
+        with translated(self._address):
+            answers = {topic["name"]: topic for topic in self._client.describe_topics(list(names))}
+        standing = {}
+        for name, topic in answers.items():
+            kind = for_code(topic["error_code"])
+            if kind is NoError:
+                standing[name] = topic
+            elif kind is TopicAuthorizationFailedError:
+                raise AccessDenied(
+                    f"Kafka at {self._address} does not let this user see topic {name}: it needs the rights Describe "
+                    f"and DescribeConfigs"
+                )
+            elif kind is InvalidTopicError:
+                raise TopicMismatch(
+                    f"Kafka takes no topic named {name!r}: up to 249 letters, digits, '.', '_' and '-', not '.' or '..'"
+                )
+            elif kind is not UnknownTopicOrPartitionError:
+                raise translate(kind(f"topic {name}"), self._address)
+        return standing
 
 
 def _when_coordinated(call: Callable[[], Any]) -> Any:

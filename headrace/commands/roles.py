@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from models.errors import ConfigError
 if TYPE_CHECKING:
     from headrace.process.builder import RoleBuilder
     from headrace.wiring import Wiring
+    from streams.application import Application
     from streams.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -32,8 +34,11 @@ Reset = Annotated[
     typer.Option(
         "--reset-position",
         metavar="beginning|end",
-        help="move the positions of these roles first; nothing may run in their groups",
+        help="first move the positions at which these roles cannot read on; nothing may run in their groups",
     ),
+]
+CreateTopics = Annotated[
+    bool, typer.Option("--create-topics", help="create the applications' source topics as well where they are missing")
 ]
 ALL_ROLES = ("worker", "indexer", "monitor", "retrainer")
 
@@ -49,12 +54,14 @@ def add_to(cli: typer.Typer) -> None:
         ] = 1,
         from_beginning: FromBeginning = False,
         reset_position: Reset = None,
+        create_topics: CreateTopics = False,
         seed: Annotated[int, typer.Option(help="seed of drift thresholds and retraining")] = 0,
     ) -> None:
-        """All roles for these applications, in the foreground, until Ctrl-C. Missing topics are created."""
+        """All roles for these applications, in the foreground, until Ctrl-C. Headrace's own topics are created where
+        they are missing, source topics with --create-topics."""
         if workers > 1:
             raise ConfigError(_workers_refusal(apps))
-        _run(apps, ALL_ROLES, from_beginning=from_beginning, reset_position=reset_position, seed=seed)
+        _run(_RunRequest(apps, ALL_ROLES, from_beginning, reset_position, create_topics, seed))
 
     for role, text in (
         ("worker", "Classify what comes in."),
@@ -112,22 +119,33 @@ def _workers_refusal(apps: list[str]) -> str:
     return f"one process holds one worker: start `headrace worker {' '.join(apps)}` once more for each further worker"
 
 
+@dataclass(frozen=True, slots=True)
+class _RunRequest:
+    """What the command line asks for. apps: names or files."""
+
+    apps: list[str]
+    roles: tuple[str, ...]
+    from_beginning: bool
+    reset_position: str | None
+    create_topics: bool
+    seed: int
+
+
 def _one_role(role: str) -> Any:
     def command(
         apps: Apps,
         from_beginning: FromBeginning = False,
         reset_position: Reset = None,
+        create_topics: CreateTopics = False,
         seed: Annotated[int, typer.Option(help="seed of drift thresholds and retraining")] = 0,
     ) -> None:
-        _run(apps, (role,), from_beginning=from_beginning, reset_position=reset_position, seed=seed)
+        _run(_RunRequest(apps, (role,), from_beginning, reset_position, create_topics, seed))
 
     return command
 
 
-def _run(
-    names: list[str], roles: tuple[str, ...], *, from_beginning: bool, reset_position: str | None, seed: int
-) -> None:
-    if reset_position not in (None, "beginning", "end"):
+def _run(request: _RunRequest) -> None:
+    if request.reset_position not in (None, "beginning", "end"):
         raise typer.BadParameter("--reset-position takes beginning or end")
     from headrace.applications import load_applications
     from headrace.output import set_up_logging
@@ -141,10 +159,10 @@ def _run(
     give_memory_back()
     settings = load_settings()
     set_up_logging(settings.log_level)
-    apps = load_applications(names)
+    apps = load_applications(request.apps)
     wiring, metrics, health = Wiring(settings), Metrics(), Health()
     if settings.broker == "embedded":
-        if roles != ALL_ROLES:
+        if request.roles != ALL_ROLES:
             raise ConfigError("on the embedded broker all roles run in one process: `headrace up`")
         log.warning("embedded broker: everything in its topics is gone when this process ends")
         wiring.start_embedded_broker()
@@ -153,14 +171,14 @@ def _run(
     started = time.monotonic()
 
     async def main() -> int:
-        builder = await asyncio.to_thread(_prepare, wiring, apps, roles, from_beginning, reset_position, seed, metrics)
+        builder = await asyncio.to_thread(_prepare, wiring, apps, request, metrics)
         runtime = Runtime(builder.built.roles, stop_seconds=settings.stop_seconds, watch=builder.watch(health))
 
         async def say_ready() -> None:
             log.info(
                 "ready after %.1f s: %s for %s",
                 time.monotonic() - started,
-                ", ".join(roles),
+                ", ".join(request.roles),
                 ", ".join(app.name for app in apps),
             )
 
@@ -177,33 +195,25 @@ def _run(
         raise typer.Exit(code)
 
 
-def _prepare(
-    wiring: "Wiring",
-    apps: Any,
-    roles: tuple[str, ...],
-    from_beginning: bool,
-    reset_position: str | None,
-    seed: int,
-    metrics: "Metrics",
-) -> "RoleBuilder":
+def _prepare(wiring: "Wiring", apps: "list[Application]", request: _RunRequest, metrics: "Metrics") -> "RoleBuilder":
     from headrace.output import stage_bars
     from headrace.process import start_offsets
     from headrace.process.builder import RoleBuilder
     from headrace.process.consumer_groups import consumer_groups
 
-    builder = RoleBuilder(wiring, apps, from_beginning=from_beginning, metrics=metrics)
-    builder.create_topics()
-    if reset_position is not None:
-        admin = wiring.admin()
-        for group in (group for role in roles for group in consumer_groups(role, apps)):
-            start_offsets.reset(admin, group.name, group.topics, to_beginning=reset_position == "beginning")
+    builder = RoleBuilder(wiring, apps, from_beginning=request.from_beginning, metrics=metrics)
+    # the embedded broker begins empty and makes a topic of whatever name it hears
+    builder.create_topics(with_sources=request.create_topics or wiring.broker().is_embedded)
+    if request.reset_position is not None:
+        groups = [group for role in request.roles for group in consumer_groups(role, apps)]
+        start_offsets.reset(wiring.admin(), groups, to_beginning=request.reset_position == "beginning")
     with stage_bars() as progress:
-        if "worker" in roles:
+        if "worker" in request.roles:
             builder.add_workers(progress)
-    if "indexer" in roles:
+    if "indexer" in request.roles:
         builder.add_indexer()
-    if "monitor" in roles:
-        builder.add_monitor(seed=seed)
-    if "retrainer" in roles:
-        builder.add_retrainer(seed=seed)
+    if "monitor" in request.roles:
+        builder.add_monitor(seed=request.seed)
+    if "retrainer" in request.roles:
+        builder.add_retrainer(seed=request.seed)
     return builder

@@ -80,7 +80,7 @@ class Demo:
         """Broker, topics, first releases, roles."""
         broker = self.wiring.start_embedded_broker()
         builder = RoleBuilder(self.wiring, self.apps, from_beginning=True, metrics=Metrics())
-        builder.create_topics()
+        builder.create_topics(with_sources=True)
         builder.add_workers(progress)
         builder.add_indexer()
         builder.add_monitor(RetrainPolicy(after_episode=100), seed=self.order.seed)

@@ -100,6 +100,6 @@ def closing_words(report: dict[str, Any], home: str) -> str:
         f'  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search "battery"     # what was decided',
         '  headrace classify support "my parcel never came and I want my money back"',
         "  headrace services start                                            # real Kafka and Elasticsearch, "
-        "then: headrace up support",
+        "then: headrace up support --create-topics",
     ]
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from headrace.process.consumer_groups import OLD_INDEXER_GROUP, ConsumerGroup, i
 from headrace.process.health import Health
 from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
+from headrace.process.source_topics import source_epochs
 from headrace.process.watch import Watch, look_seconds
 from headrace.releases.references import release_reference
 from headrace.training.retrain_job import RetrainJob
@@ -82,9 +83,10 @@ class RoleBuilder:
         self._admin = wiring.admin()
         self.built = ProcessRoles()
 
-    def create_topics(self) -> list[str]:
-        """Create what is missing; returns the names."""
-        created = self._admin.ensure(topics.specs(self._apps, self._wiring.settings.replication))
+    def create_topics(self, *, with_sources: bool) -> list[str]:
+        """Create what is missing, source topics only where asked to; returns the names."""
+        specs = topics.specs if with_sources else topics.own_specs
+        created = self._admin.ensure(specs(self._apps, self._wiring.settings.replication))
         if created:
             log.info("created topics: %s", ", ".join(created))
         return created
@@ -107,9 +109,9 @@ class RoleBuilder:
         )
 
     def add_workers(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
-        """A worker per application, with its champion loaded, proved and warm."""
-        sources = [topic for app in self._apps for topic in app.source_topics]
-        epochs = {name: state.epoch for name, state in self._admin.describe(sources).items()}
+        """A worker per application, with its champion loaded, proved and warm. Raises ConfigError where a source topic
+        is not there."""
+        epochs = source_epochs(self._admin, self._apps)
         releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
@@ -141,13 +143,13 @@ class RoleBuilder:
     def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
         """One monitor for all applications' signals and for feedback."""
         read = [app.signals_topic for app in self._apps] + [topics.FEEDBACK_TOPIC]
-        start_offsets.pin(self._admin, MONITOR_GROUP, read, from_beginning=self._from_beginning)
+        epochs = start_offsets.pin(self._admin, MONITOR_GROUP, read, from_beginning=self._from_beginning)
 
         def reference(model: str, version: str) -> dict[str, NDArray[Any]]:
             return release_reference(self._registry, model, version)
 
         handler = MonitorHandler(self._apps, reference, policy or RetrainPolicy(), seed=seed)
-        app = self._wiring.faust_app(MONITOR_GROUP)
+        app = self._wiring.faust_app(MONITOR_GROUP, epochs)
         send = Producer(app).send_all
         self.built.monitor = handler
         self._metrics.follow_monitor(handler.counts)
@@ -155,12 +157,12 @@ class RoleBuilder:
 
     def add_retrainer(self, seed: int = 0) -> None:
         """One retrainer; jobs run in a child process."""
-        start_offsets.pin(
+        epochs = start_offsets.pin(
             self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS_TOPIC], from_beginning=self._from_beginning
         )
         job = RetrainJob(self._wiring, [app for app in self._apps if app.kind == "classify"], seed=seed)
         self.built.job = job
-        app = self._wiring.faust_app(RETRAINER_GROUP)
+        app = self._wiring.faust_app(RETRAINER_GROUP, epochs)
         send = Producer(app).send_all
         self.built.roles.append(
             Role(
@@ -179,8 +181,8 @@ class RoleBuilder:
 
     def _add_worker(self, app: Application, handler: Handler) -> None:
         group = worker_group(app)
-        start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
-        faust_app = self._wiring.faust_app(group.name)
+        epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
+        faust_app = self._wiring.faust_app(group.name, epochs)
         send = Producer(faust_app).send_all
         limit = DeadLetterLimit(app.max_dead_letter_share)
 
@@ -200,8 +202,8 @@ class RoleBuilder:
 
     def _add_indexer(self, group: ConsumerGroup, store: DecisionStore) -> None:
         # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
-        start_offsets.pin(self._admin, group.name, group.topics, from_beginning=True)
-        faust_app = self._wiring.faust_app(group.name)
+        epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=True)
+        faust_app = self._wiring.faust_app(group.name, epochs)
         send, counts = Producer(faust_app).send_all, self.built.indexed
 
         def pipeline(acknowledge: Acknowledge) -> BatchPipeline:

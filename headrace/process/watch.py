@@ -9,8 +9,19 @@ from typing import Any, Protocol
 from headrace.process.broker_probe import BrokerProbe
 from headrace.process.health import Health, HealthState
 from models.errors import HeadraceError
+from streams.engine.log_watch import LogWatch
+from streams.engine.offset_tracker import Partition
 from streams.engine.open_transactions import OpenTransaction, TransactionWatch, open_transactions
-from streams.engine.watchdog import LogState, LogWatch, RoleState, RoleWatch, Stopped, lags
+from streams.engine.watchdog import (
+    RESET_ADVICE,
+    LogState,
+    RoleState,
+    RoleWatch,
+    Stopped,
+    cut_partitions,
+    held_words,
+    lags,
+)
 from streams.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -63,6 +74,7 @@ class Watch:
         self._roles: dict[str, RoleWatch] = {}
         self._transactions = TransactionWatch()
         self._warned = ""
+        self._held: dict[str, frozenset[Partition]] = {}
         self._clock = self._answered_at = 0.0
         self._checked_at = time.monotonic()
 
@@ -82,7 +94,7 @@ class Watch:
         now = self._advance(now)
         states = [role.state() for role in roles]
         try:
-            self._take_looks(now, states)
+            self._take_looks(now)
             for role, state in zip(roles, states, strict=True):
                 if (trouble := role.trouble()) is not None:
                     raise _known(role.name, trouble)
@@ -101,15 +113,13 @@ class Watch:
         self._checked_at = now
         return self._clock
 
-    def _take_looks(self, now: float, states: Sequence[RoleState]) -> None:
+    def _take_looks(self, now: float) -> None:
         if self._lookout is None:
             return
         for seen in self._lookout.take():
             if isinstance(seen, LogState):
                 self._log.looked(now, seen)
                 self._answered_at = now
-                for state in states:
-                    self._log.check_positions(state.name, state.positions or {}, seen)
             else:
                 words = str(seen) if isinstance(seen, HeadraceError) else repr(seen)
                 self._log.unanswered(now, words)
@@ -130,6 +140,8 @@ class Watch:
                 not_ready.append(f"store: {self._lookout.store_trouble}")
             if silence > 2 * LOOK_MAX_SECONDS:
                 not_ready.append(f"the broker has not answered for {silence:.0f} s")
+        for state in states:
+            not_ready += self._held_reasons(state)
         transactions = open_transactions(self._log.latest) if self._log.latest is not None else []
         for warning in self._transactions.check(now, transactions):
             log.warning("%s", warning)
@@ -139,6 +151,19 @@ class Watch:
         self._metrics.process(
             loop_delay_seconds=loop_delay_seconds, broker_silence_seconds=silence, ready=not not_ready
         )
+
+    def _held_reasons(self, state: RoleState) -> list[str]:
+        """Says each partition once, loudly; its reason stays in the health for as long as it is held."""
+        held = cut_partitions(state, self._log.latest)
+        self._metrics.cut(state.name, len(held))
+        known = self._held.get(state.name, frozenset())
+        self._held[state.name] = frozenset(held)
+        if not held:
+            return []
+        reason = f"{state.name}: {held_words(held)}; the other partitions go on; to read on there, {RESET_ADVICE}"
+        if held.keys() - known:
+            log.error("%s", reason)
+        return [reason]
 
     def _tell_role(self, state: RoleState, transactions: Sequence[OpenTransaction]) -> dict[str, Any]:
         positions = state.positions or {}

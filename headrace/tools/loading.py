@@ -52,7 +52,7 @@ def load_file(
     _check_columns(order, rows)
     admin = wiring.admin()
     if order.topic not in admin.describe([order.topic]):
-        raise ConfigError(f"there is no topic {order.topic}: `headrace up APP` creates the topics of an application")
+        raise ConfigError(f"there is no topic {order.topic}: `headrace up APP --create-topics` makes an application's")
     publisher = wiring.publisher()
     try:
         return send_rows(publisher, order, rows, progress)

@@ -12,8 +12,9 @@ names topic, partition and both positions, and says what to do.
     no place in the group                                    Stuck after stuck_seconds
     a place without partitions                               a warning, now and then: it stands by
     the broker does not answer                               BrokerGone after stuck_seconds
-    topic gone, made again, cut below the position; cluster  LogChanged at once
-    replaced
+    a partition was cut below the position                   it is held: nothing of it is read, not ready, the reason
+    ... and so were all partitions of the role's topics      LogChanged at once
+    topic gone, made again; cluster replaced                 LogChanged at once
 """
 
 from collections.abc import Collection, Mapping
@@ -23,7 +24,12 @@ from models.errors import HeadraceError
 from streams.engine.offset_tracker import Partition
 
 TURN_SHARE = 5.0  # times stuck_seconds: how long a fetched event may wait behind those of other partitions
+HELD_SPELT_OUT = 3  # partitions that are named with their positions
 STANDING_BY_SECONDS = 600.0  # between two words about having nothing to read
+RESET_ADVICE = (
+    "start the same command again with --reset-position beginning (what the log still holds) or --reset-position end "
+    "(only what comes)"
+)
 MISSING_LOOKS = 2  # a topic is gone when so many looks in a row did not find it
 
 
@@ -63,7 +69,7 @@ class RoleState:
     """What a role says of itself. positions: of the partitions it was given; None while it has no place in its group.
 
     finished: events since it started; any growth is progress. in_flight: taken and not finished. truncated: partitions
-    in which the broker no longer has what was to be read next.
+    in which the broker no longer has what was to be read next. topics: that it reads.
     """
 
     name: str
@@ -72,6 +78,7 @@ class RoleState:
     in_flight: int
     may_take_long: bool = False
     truncated: Collection[Partition] = ()
+    topics: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,10 @@ class LogState:
         topic = self.topics.get(partition[0])
         return None if topic is None else topic.bounds.get(partition[1])
 
+    def partitions(self, topics: Collection[str]) -> set[Partition]:
+        """All of them, whoever has them."""
+        return {(name, p) for name, topic in self.topics.items() if name in topics for p in topic.bounds}
+
 
 @dataclass(slots=True)
 class _Since:
@@ -106,11 +117,22 @@ class _Since:
 
 
 @dataclass(slots=True)
+class _Still:
+    """A committed position and for how long it has stood there, behind, while the partition was ours. Kept over a
+    rebalance: in a group that flaps, each of many short stays is too short to be noticed."""
+
+    committed: int | None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class RoleWatch:
     """Watches one role. `check` is called about once a second; times are seconds of a monotonic clock."""
 
     stuck_seconds: float
-    _moved: dict[Partition, _Since] = field(default_factory=dict)
+    _still: dict[Partition, _Still] = field(default_factory=dict)
+    _placed: frozenset[Partition] = frozenset()
+    _checked_at: float = 0.0
     _finished: _Since | None = None
     _placeless_since: float | None = None
     _standing_by_since: float | None = None
@@ -119,18 +141,22 @@ class RoleWatch:
         """Raises Stuck or LogChanged. Returns a warning where there is one to give."""
         if self._finished is None or self._finished.value != role.finished or not role.in_flight:
             self._finished = _Since(role.finished, now)
-        for partition in role.truncated:
-            raise LogChanged(self._truncated(role, partition))
+        elapsed, self._checked_at = now - self._checked_at, now
+        placed, self._placed = self._placed, frozenset(role.positions or {})
         if role.positions is None:
             self._check_placeless(now, role)
             return None
         self._placeless_since = None
         self._check_flight(now, role)
-        self._check_positions(now, role, role.positions, log)
+        held = cut_partitions(role, log)
+        readable = log.partitions(role.topics) - held.keys() if log is not None else set()
+        if held and role.topics and log is not None and not readable:
+            raise LogChanged(f"{role.name}: {held_words(held)}: {RESET_ADVICE}")
+        going = {partition: position for partition, position in role.positions.items() if partition not in held}
+        self._check_positions(now, role, going, log, dict.fromkeys(placed, elapsed))
         return self._standing_by(now, role, role.positions, log)
 
     def _check_placeless(self, now: float, role: RoleState) -> None:
-        self._moved.clear()
         if self._placeless_since is None:
             self._placeless_since = now
         if now - self._placeless_since > self.stuck_seconds:
@@ -148,30 +174,38 @@ class RoleWatch:
             )
 
     def _check_positions(
-        self, now: float, role: RoleState, positions: Mapping[Partition, Position], log: LogState | None
+        self,
+        now: float,
+        role: RoleState,
+        positions: Mapping[Partition, Position],
+        log: LogState | None,
+        elapsed: Mapping[Partition, float],
     ) -> None:
+        """elapsed: seconds since the last check, of the partitions that were this role's then."""
         assert self._finished is not None
-        for partition in self._moved.keys() - positions.keys():
-            del self._moved[partition]
         for partition, position in positions.items():
-            known = self._moved.get(partition)
+            known = self._still.get(partition)
             bounds = None if log is None else log.bounds(partition)
-            if known is None or known.value != position.committed or bounds is None or not is_behind(position, bounds):
-                self._moved[partition] = _Since(position.committed, now)
+            if (
+                known is None
+                or known.committed != position.committed
+                or bounds is None
+                or not is_behind(position, bounds)
+            ):
+                self._still[partition] = _Still(position.committed)
                 continue
-            still = now - known.at
+            known.seconds += elapsed.get(partition, 0.0)
             if role.may_take_long and role.in_flight:
                 continue
             works = role.finished > 0 and now - self._finished.at <= self.stuck_seconds and role.in_flight > 0
             if works and position.paused:
                 continue
             limit = self.stuck_seconds * (TURN_SHARE if works and position.outstanding else 1.0)
-            if still > limit:
+            if known.seconds > limit:
+                place, at = f"{partition[0]}[{partition[1]}]", max(position.committed or 0, bounds[0])
                 raise Stuck(
-                    f"{role.name}: stuck at {partition[0]}[{partition[1]}] position "
-                    f"{max(position.committed or 0, bounds[0])} of "
-                    f"{bounds[1]}: nothing moved for {still:.0f} s (fetched up to {_shown(position.read)}); start "
-                    f"it again"
+                    f"{role.name}: stuck at {place} position {at} of {bounds[1]}: nothing moved for "
+                    f"{known.seconds:.0f} s (fetched up to {_shown(position.read)}); start it again"
                 )
 
     def _standing_by(
@@ -190,86 +224,30 @@ class RoleWatch:
             f"are fine)"
         )
 
-    def _truncated(self, role: RoleState, partition: Partition) -> str:
-        position = (role.positions or {}).get(partition)
-        return (
-            f"{role.name}: {partition[0]}[{partition[1]}] no longer has what stands at position "
-            f"{_shown(position.committed if position else None)} (retention overtook the reader, or the topic was "
-            f"made again): "
-            f"choose with --reset-position beginning|end"
-        )
 
-
-@dataclass(slots=True)
-class LogWatch:
-    """Watches the logs that a process works on, by what the broker says at each look. The first look is what must last.
-
-    read: topics whose positions count, so that another topic of the same name is noticed.
-    """
-
-    read: Collection[str]
-    stuck_seconds: float
-    first: LogState | None = None
-    latest: LogState | None = None
-    _missing: dict[str, int] = field(default_factory=dict)
-    _answered_at: float | None = None
-    _silence: str = ""
-
-    def looked(self, now: float, log: LogState) -> None:
-        """The broker answered. Raises LogChanged."""
-        self._answered_at = now
-        if self.first is None:
-            self.first = log
-        self._compare(self.first, log)
-        self.latest = log
-
-    def unanswered(self, now: float, reason: str) -> None:
-        """The broker did not answer, or not usefully."""
-        if self._answered_at is None:
-            self._answered_at = now
-        self._silence = reason
-
-    def check(self, now: float) -> None:
-        """Raises BrokerGone where no look was answered for too long (also where the looks themselves hang)."""
-        if self._answered_at is None:
-            self._answered_at = now
-        silent = now - self._answered_at
-        if silent > self.stuck_seconds:
-            raise BrokerGone(
-                f"the broker has not answered for {silent:.0f} s ({self._silence or 'no answer'}); positions are "
-                f"kept: start again when it is back"
+def cut_partitions(role: RoleState, log: LogState | None) -> dict[Partition, str]:
+    """Partition to the reason, of those that the role was given and in which what it reads next is gone: the client
+    says so, or the log's beginning does. log: a look that is older than the role's state."""
+    held = {}
+    for partition, position in (role.positions or {}).items():
+        bounds = None if log is None else log.bounds(partition)
+        next_offset = position.committed if position.read is None else position.read
+        overtaken = bounds is not None and position.read is not None and position.read < bounds[0]
+        if overtaken or partition in role.truncated:
+            begins = f", the log begins at {bounds[0]}" if bounds is not None and overtaken else ""
+            held[partition] = (
+                f"{partition[0]}[{partition[1]}] no longer has what stands at position {_shown(next_offset)}{begins} "
+                f"(retention overtook the reader, or the log was cut)"
             )
+    return held
 
-    def check_positions(self, role: str, positions: Mapping[Partition, Position], log: LogState) -> None:
-        """Raises LogChanged where what is to be read next is gone. log: a look that is older than these positions."""
-        for partition, position in positions.items():
-            bounds = log.bounds(partition)
-            if bounds is None or position.read is None or bounds[0] <= position.read:
-                continue
-            raise LogChanged(
-                f"{role}: stands at {partition[0]}[{partition[1]}] offset {position.read}, but the log holds "
-                f"{bounds[0]} to "
-                f"{bounds[1]} (retention overtook the reader): choose with --reset-position beginning|end"
-            )
 
-    def _compare(self, first: LogState, log: LogState) -> None:
-        if first.cluster_id and log.cluster_id and first.cluster_id != log.cluster_id:
-            raise LogChanged(
-                f"another Kafka cluster answers now ({log.cluster_id}, was {first.cluster_id}): its topics and "
-                f"positions are "
-                f"not ours; check HEADRACE_BROKER, then start again"
-            )
-        for name, topic in first.topics.items():
-            found = log.topics.get(name)
-            self._missing[name] = self._missing.get(name, 0) + 1 if found is None else 0
-            if self._missing[name] >= MISSING_LOOKS:
-                raise LogChanged(f"topic {name} is gone; make it again, or start again: a start creates missing topics")
-            if found is not None and found.epoch != topic.epoch and name in self.read:
-                raise LogChanged(
-                    f"topic {name} was made again (epoch {found.epoch}, was {topic.epoch}): its offsets start "
-                    f"afresh; start "
-                    f"again with --reset-position beginning|end"
-                )
+def held_words(held: Mapping[Partition, str]) -> str:
+    """The reasons in one line, the first few spelt out."""
+    words = [reason for _, reason in sorted(held.items())]
+    return "; ".join(words[:HELD_SPELT_OUT]) + (
+        f" and {len(words) - HELD_SPELT_OUT} more" if len(words) > HELD_SPELT_OUT else ""
+    )
 
 
 def is_behind(position: Position, bounds: tuple[int, int]) -> bool:

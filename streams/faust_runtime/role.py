@@ -138,6 +138,7 @@ class Role:
             self.engine.in_flight,
             may_take_long=self.may_take_long,
             truncated=truncated_partitions(self.app),
+            topics=self.topics,
         )
 
 

@@ -14,7 +14,7 @@ from real_services import wait_until
 from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
 from connectors.kafka import client as kafka_adapter
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
-from connectors.ports import Record, TopicSpec
+from connectors.ports import GroupPosition, Record, TopicSpec
 from connectors.security import Security
 from models.errors import MessageError
 
@@ -187,6 +187,42 @@ def test_ensure_makes_what_is_missing_once(broker: Broker, unique: str) -> None:
     assert all(len(state.epoch) == 8 and int(state.epoch, 16) >= 0 for state in states.values())
     if broker.is_embedded:
         assert {state.epoch for state in states.values()} == {broker.epoch}
+
+
+def test_a_position_is_committed_with_its_topics_epoch(broker: Broker, unique: str) -> None:
+    assert broker.admin.commit(unique, broker.topic, {1: 7}, epoch="0a1b2c3d") == {1: 7}
+    assert broker.admin.positions(unique, broker.topic) == {1: GroupPosition(7, "0a1b2c3d")}
+    assert broker.admin.committed(unique, broker.topic) == {1: 7}
+    assert broker.admin.members(unique) == []
+
+
+@pytest.mark.kafka
+def test_a_commit_says_that_it_did_nothing_where_members_run(kafka: Broker, unique: str) -> None:
+    """S-A17a: it was an INFO line, and who had asked for it went on as if the position stood."""
+    member = KafkaConsumer(kafka.topic, group_id=unique, bootstrap_servers=kafka.address, enable_auto_commit=False)
+    try:
+        wait_until(lambda: member.poll(200) is not None and member.assignment(), what="a place in the group")
+        assert kafka.admin.members(unique) == ["127.0.0.1"]
+        assert kafka.admin.commit(unique, kafka.topic, {0: 3}) == {}
+        assert kafka.admin.committed(unique, kafka.topic) == {}
+    finally:
+        member.close()
+
+
+@pytest.mark.kafka
+def test_settings_of_topics_are_those_in_force_and_of_topics_that_stand(kafka: Broker, unique: str) -> None:
+    configs = kafka.admin.configs([kafka.topic, f"{unique}-none"])
+    assert list(configs) == [kafka.topic]
+    assert (configs[kafka.topic]["cleanup.policy"], configs[kafka.topic]["max.message.bytes"]) == ("delete", "1048588")
+    assert kafka.topic in kafka.admin.names()
+
+
+@pytest.mark.kafka
+def test_a_name_that_kafka_does_not_take_is_one_short_line(kafka: Broker) -> None:
+    """F-21: the whole CreateTopicsRequest stood in the message."""
+    with pytest.raises(TopicMismatch, match=r"no topic named '\.'") as refused:
+        kafka.admin.ensure([TopicSpec(".", 1)])
+    assert len(str(refused.value)) < 150
 
 
 def test_threads_may_share_a_publisher(broker: Broker) -> None:

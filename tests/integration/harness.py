@@ -51,8 +51,11 @@ class Headrace:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def start(self, *arguments: str, name: str = "up") -> "Running":
-        """Start in the background; its log goes to a file in the home."""
+    def start(self, *arguments: str, name: str = "up", create_topics: bool = True) -> "Running":
+        """Start in the background; its log goes to a file in the home. create_topics: whether a worker makes its source
+        topics where they are missing."""
+        if create_topics and arguments[0] in ("up", "worker"):
+            arguments = (*arguments, "--create-topics")
         log = self.home / f"{name}-{time.monotonic_ns()}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(

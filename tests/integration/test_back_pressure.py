@@ -45,7 +45,7 @@ def make_role(
         return BatchPipeline(name, [Stage("slow", slow.run)], acknowledge, bounds=BOUNDS)
 
     app = make_app(name, f"kafka://{address}", folder=folder)
-    refuse_offset_reset(app)
+    refuse_offset_reset(app, {})
     slow.role = Role(app, topics, engine, urgent_topics=urgent)
     return slow.role
 

@@ -23,6 +23,7 @@ from connectors.ports import TopicSpec
 pytestmark = pytest.mark.kafka
 
 TOPIC = "support.chats"
+GROUP = "headrace-worker-support"
 STUCK_SECONDS = 20
 EXIT_SECONDS = 30.0  # stated: a look each second, two of them, and an end
 
@@ -79,7 +80,7 @@ class Worker:
     def committed(self) -> int:
         admin = KafkaAdmin(self.address)
         try:
-            return sum(admin.committed("headrace-worker-support", TOPIC).values())
+            return sum(admin.committed(GROUP, TOPIC).values())
         finally:
             admin.close()
 
@@ -131,28 +132,41 @@ def test_a_topic_that_is_made_again_ends_the_worker_before_it_reads_the_new_one(
     admin.close()
 
 
-def test_records_removed_before_they_were_read_end_the_worker_and_nothing_is_skipped(
+def test_a_partition_that_was_cut_before_it_was_read_is_held_loudly_while_the_others_go_on(
     make_home: MakeHome, own_kafka: str
 ) -> None:
+    """S-A14: one cut partition ended the worker, and the next owner after it; all others stood."""
     worker = Worker(make_home, own_kafka)
     worker.decide(5)
     admin = KafkaAdmin(own_kafka)
-    before = worker.committed()
+    (partition,) = (p for p, (_, end) in admin.offsets(TOPIC).items() if end)
+    before = admin.committed(GROUP, TOPIC)[partition]
     worker.running.process.send_signal(signal.SIGSTOP)  # shorter than the session, so that it keeps its partitions
     worker.send(1)  # answers the fetch that waits at the broker, so that the next ones stay there
     worker.send(50)
-    ends = {
-        TopicPartition(TOPIC, partition): end - 10
-        for partition, (first, end) in admin.offsets(TOPIC).items()
-        if end - first > 10
-    }
+    end = admin.offsets(TOPIC)[partition][1]
     client = KafkaAdminClient(bootstrap_servers=own_kafka)
-    client.delete_records(ends)
+    client.delete_records({TopicPartition(TOPIC, partition): end - 10})
     client.close()
     worker.running.process.send_signal(signal.SIGCONT)
-    line = worker.leaves_saying("retention overtook")
-    assert TOPIC in line and "--reset-position" in line
-    assert before <= worker.committed() <= before + 1, "what is gone was not stepped over"
+    wait_for(lambda: worker.health("ready")[0] == 503, EXIT_SECONDS, worker.running.text)
+    reasons = str(worker.health("ready")[1]["reasons"])
+    assert f"{TOPIC}[{partition}] no longer has what stands at position" in reasons and "--reset-position" in reasons
+    others = {p for p in admin.offsets(TOPIC) if p != partition}
+    keys = (str(number).encode() for number in range(1_000))
+    while not all(admin.offsets(TOPIC)[p][1] for p in others):
+        worker.send(1, next(keys))
+    ends = {p: bounds[1] for p, bounds in admin.offsets(TOPIC).items() if p in others}
+    wait_for(lambda: {p: admin.committed(GROUP, TOPIC)[p] for p in others} == ends, 30, worker.running.text)
+    assert worker.health("live")[0] == 200
+    assert before <= admin.committed(GROUP, TOPIC)[partition] <= before + 1, "what is gone was not stepped over"
+    assert worker.running.text().count("ERROR") == 1, worker.running.text()
+    assert worker.running.stop() == 0
+    again = worker.home.start("worker", "support", "--reset-position", "beginning", name="again")
+    log_end = admin.offsets(TOPIC)[partition][1]
+    wait_for(lambda: admin.committed(GROUP, TOPIC)[partition] == log_end, 60, again.text)
+    assert f"{TOPIC}[{partition}] moved from" in again.text()
+    assert again.stop() == 0
     admin.close()
 
 

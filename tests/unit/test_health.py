@@ -126,6 +126,24 @@ def test_a_watched_role_without_a_place_is_not_ready_and_one_with_it_shows_its_l
     assert metrics.registry.get_sample_value("headrace_ready") == 1
 
 
+def test_a_cut_partition_is_told_as_not_ready_in_the_metrics_and_once_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """S-A14: the process left instead, and 99 whole partitions with it."""
+    role, metrics = Role(), Metrics()
+    role.committed = 3
+    cut = LogState("c", {"texts": TopicLog("aaaaaaaa", {0: (4, 9), 1: (0, 9)})})
+    watch = Watch(60, lookout=Seen(cut), metrics=metrics)
+    for _ in range(3):
+        answer = checked(watch, [role])
+    assert answer["status"] == "unavailable"
+    assert "texts[0] no longer has what stands at position 3" in str(answer["reasons"])
+    assert "--reset-position beginning" in str(answer["reasons"])
+    assert metrics.registry.get_sample_value("headrace_cut_partitions", {"role": "worker"}) == 1
+    assert caplog.text.count("no longer has") == 1
+    assert watch.health.live()["status"] == "ok"
+
+
 def test_a_store_that_does_not_answer_is_a_reason_not_to_be_ready() -> None:
     lookout = Seen(LOG)
     lookout.store_trouble = "Elasticsearch does not answer"

@@ -4,16 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.engine.log_watch import LogWatch
 from streams.engine.watchdog import (
     BrokerGone,
     LogChanged,
     LogState,
-    LogWatch,
     Position,
     RoleState,
     RoleWatch,
     Stuck,
     TopicLog,
+    cut_partitions,
     is_behind,
     lags,
 )
@@ -151,10 +152,65 @@ def test_whatever_moves_at_least_once_in_the_limit_is_never_stopped(steps: list[
         watch.check(now, role(committed=committed, read=committed, paused=paused), log(end=1_000))
 
 
-def test_a_partition_whose_next_record_is_gone_stops_at_once() -> None:
-    state = RoleState("worker", {T0: Position(5, None, False)}, 0, 0, truncated={T0})
-    with pytest.raises(LogChanged, match=r"texts\[0\].* position 5 .*--reset-position"):
-        RoleWatch(60).check(0, state, log())
+T1 = ("texts", 1)
+TWO = {T0: Position(5, None, False), T1: Position(5, 5, False)}
+
+
+def test_a_cut_partition_is_held_and_never_called_stuck_while_the_others_go_on() -> None:
+    """S-A14: the process left at once, and the next owner of the partition after it."""
+    watch = RoleWatch(60)
+    for second in range(0, 300, 10):
+        positions = {T0: Position(5, None, False), T1: Position(second, second, False)}
+        state = RoleState("worker", positions, second, 0, truncated={T0}, topics=["texts"])
+        watch.check(second, state, log(first=0, end=1_000, partitions=2))
+    held = cut_partitions(state, log(first=6, partitions=2))
+    assert list(held) == [T0]
+    assert "texts[0] no longer has what stands at position 5" in held[T0]
+
+
+def test_where_all_partitions_of_the_topics_were_cut_the_role_stops_with_a_choice() -> None:
+    state = RoleState("worker", TWO, 0, 0, truncated={T0, T1}, topics=["texts"])
+    with pytest.raises(LogChanged, match=r"texts\[0\].* position 5.*; texts\[1\].*--reset-position beginning"):
+        RoleWatch(60).check(0, state, log(partitions=2))
+
+
+def test_a_process_whose_only_partition_was_cut_stays_while_others_of_the_topic_are_whole() -> None:
+    """It would be given the same partition after each restart, with a rebalance for all of the group every time."""
+    state = RoleState("worker", {T0: Position(5, None, False)}, 0, 0, truncated={T0}, topics=["texts"])
+    assert RoleWatch(60).check(0, state, log(partitions=2)) is None
+
+
+def test_a_cut_that_the_client_has_not_met_yet_is_known_from_the_logs_beginning() -> None:
+    state = RoleState("worker", {T0: Position(3, 3, False), T1: Position(4, 4, False)}, 0, 0)
+    assert list(cut_partitions(state, log(first=4, partitions=2))) == [T0]
+
+
+def test_what_was_cut_is_no_longer_told_of_a_partition_that_went_to_another() -> None:
+    state = RoleState("worker", {T1: Position(4, 4, False)}, 0, 0, truncated={T0})
+    assert not cut_partitions(state, log(first=4, partitions=2))
+
+
+def test_a_group_that_flaps_does_not_hide_a_position_that_never_moves() -> None:
+    """S-A17p: each rebalance began the count anew, so a worker in a flapping group stood still for ever."""
+    watch, away = RoleWatch(60), RoleState("worker", None, 0, 0)
+    with pytest.raises(Stuck, match="nothing moved for"):
+        for cycle in range(100):
+            start = cycle * 30.0
+            for second in range(0, 20, 5):
+                watch.check(start + second, role(), log())
+            watch.check(start + 20, away, log())
+
+
+def test_the_time_without_a_place_does_not_count_as_standing_still() -> None:
+    watch, away = RoleWatch(60), RoleState("worker", None, 0, 0)
+    watch.check(0, role(), log())
+    watch.check(40, role(), log())
+    watch.check(41, away, log())
+    watch.check(95, away, log())
+    watch.check(96, role(), log())
+    watch.check(110, role(), log())
+    with pytest.raises(Stuck):
+        watch.check(125, role(), log())
 
 
 def test_a_topic_is_gone_after_two_looks_and_not_after_one() -> None:
@@ -192,10 +248,3 @@ def test_a_silent_broker_is_waited_for_until_the_limit_also_when_the_looks_hang(
     watch.check(121)
     with pytest.raises(BrokerGone, match=r"61 s \(connection refused"):
         watch.check(122)
-
-
-def test_reading_below_what_the_log_holds_stops_with_a_choice() -> None:
-    watch = LogWatch(["texts"], 60)
-    watch.check_positions("worker", {T0: Position(3, 3, False)}, log(first=3))
-    with pytest.raises(LogChanged, match="offset 3, but the log holds 4 to 10"):
-        watch.check_positions("worker", {T0: Position(3, 3, False)}, log(first=4))
