@@ -71,6 +71,10 @@ class Source(BaseModel):
     at: Pointer | None = "/at"
     """JSON pointer to the time of the event: RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since
     1970; else the record's own."""
+    keep: Literal["named", "all", "none"] | tuple[Pointer, ...] = "named"
+    """Which other fields of a record stand in its decision's `extra`: those that this table names (`symbols`, `item`,
+    …), `all`, `none`, or a list of JSON pointers such as `["/channel"]`. They are copied into every decision and its
+    store."""
     max_age_days: float = Field(default=366, gt=0, le=36_525)
     """A record older than that when it is read, or an event that much older than its record, is not believed: the next
     best known time stands instead and `extra` says so. Wider for history that is loaded live."""

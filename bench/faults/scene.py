@@ -276,6 +276,6 @@ class Scene:
         heads = "".join(f'[[heads]]\nname = "{head.name}"\ncolumn = "{head.column}"\n' for head in app.heads)
         self._toml().write_text(
             f'name = "{app.name}"\ntopic = "{app.topic}"\npartitions = {app.partitions}\n[source]\ntext = '
-            f'"/text"\n{heads}',
+            f'"/text"\nkeep = "all"\n{heads}',
             encoding="utf-8",
         )

@@ -4,15 +4,13 @@
 MessageError, never anything else, whatever bytes, key and time a record has. What it gives can be written again.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import orjson
-
 from models.errors import MessageError
 from streams.application import Source
+from streams.wire.source_extra import ExtraFields
 from streams.wire.source_json import (
     compile_delete_check,
     compile_pointer,
@@ -23,9 +21,8 @@ from streams.wire.source_json import (
 )
 from streams.wire.source_keys import SourceKey, identity_text, key_of_bytes, key_of_value
 from streams.wire.source_times import TimeSpan, event_time
-from streams.wire.text import as_text, clean_text, cut_text
+from streams.wire.text import as_text, clean_text
 
-EXTRA_MAX_BYTES: Final = 65_536
 SYMBOLS_MAX: Final = 32
 SYMBOL_CHARACTERS: Final = 32
 
@@ -83,8 +80,7 @@ class SourceReader:
         self._user, self._item, self._action = map(compile_pointer, (source.user, source.item, source.action))
         self._is_delete = compile_delete_check(source.text)
         self._is_event_delete = compile_delete_check(source.user)
-        taken = (source.text, source.key, source.at)
-        self._used = {pointer.split("/")[1] for pointer in taken if pointer and pointer.count("/") == 1}
+        self._extra = ExtraFields(source)
 
     def parse(
         self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None
@@ -166,47 +162,14 @@ class SourceReader:
         return key_of_bytes(key) if named is None else key_of_value(named)
 
     def extra(self, source: SourceText) -> dict[str, Any]:
-        """The record's other fields, as they came; dropped and marked where they are larger than EXTRA_MAX_BYTES."""
-        extra = {name: value for name, value in source.fields.items() if name not in self._used}
-        if extra:
-            extra = _within_limit(extra)
-        extra.update(source.marks)
-        return extra
+        """The fields of the record that stay with its decision (`ExtraFields`), and what was done to it."""
+        return {**self._extra.of(source.fields), **source.marks}
 
 
 def _fields(body: Any) -> Mapping[str, Any]:
     if isinstance(body, dict):
         return body
     return {str(place): value for place, value in enumerate(body)} if isinstance(body, list) else {}
-
-
-def _within_limit(extra: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = _encoded_bytes(extra)
-    except (orjson.JSONEncodeError, RecursionError):
-        extra, size = _encodable(extra)
-    return extra if size <= EXTRA_MAX_BYTES else {"headrace_dropped_bytes": size}
-
-
-def _encoded_bytes(extra: dict[str, Any]) -> int:
-    """Its size as JSON, as deep as it will stand in a decision: orjson refuses what is nested deeper than 254
-    levels."""
-    return len(orjson.dumps([[[extra]]])) - 6
-
-
-def _encodable(extra: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """What the parser took and orjson does not write: lone surrogates and NaN replaced, huge integers as text; what is
-    nested too deeply is dropped, and the names are kept."""
-    try:
-        plain = clean_text(json.dumps(extra, ensure_ascii=False, allow_nan=True))
-        readable = json.loads(plain, parse_constant=lambda _: None, parse_int=_integer)
-        return readable, _encoded_bytes(readable)
-    except (orjson.JSONEncodeError, RecursionError, ValueError):
-        return {"headrace_dropped_fields": [cut_text(clean_text(name), 100) for name in list(extra)[:50]]}, 0
-
-
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) < 20 and -(2**63) <= int(digits) < 2**64 else digits
 
 
 def _plain_text(value: bytes) -> str:

@@ -62,7 +62,7 @@ class HostileRun:
         lines = [f'name = "{self.name}"', f'topic = "{self.topic}"', f"partitions = {PARTITIONS}"]
         if "max_dead_letter_share" in Application.model_fields:
             lines.append("max_dead_letter_share = 1.0")
-        lines += ["[source]", 'text = "/text"', 'key = "/conversation_id"']
+        lines += ["[source]", 'text = "/text"', 'key = "/conversation_id"', 'keep = "all"']
         for head in ground.heads:
             lines += ["[[heads]]", f'name = "{head.name}"', f'column = "{head.column}"']
         path = ground.folder / "hostile.toml"

@@ -65,6 +65,7 @@ corpus = "small.csv"
 [source]
 text = "/text"
 key = "/conversation_id"
+keep = "all"
 [[heads]]
 name = "intent"
 column = "intent"

@@ -48,7 +48,9 @@ def test_banking77_is_learnt_decided_exactly_once_and_found_also_after_kill_9(
     first = {partition: end for partition, (_, end) in admin.offsets("support.chats").items()}
     sent: dict[str, int] = {}
     loader = threading.Thread(
-        target=lambda: sent.update(home.json("load", str(tests), "--topic", "support.chats", "--rate", "150"))
+        target=lambda: sent.update(
+            home.json("load", str(tests), "--topic", "support.chats", "--key-column", "number", "--rate", "150")
+        )
     )
     loader.start()
     epoch = admin.describe(["support.chats"])["support.chats"].epoch
@@ -82,7 +84,7 @@ def test_banking77_is_learnt_decided_exactly_once_and_found_also_after_kill_9(
     assert sent == {"sent": 3_080, "rejected": 0, "seconds": sent["seconds"]}
     assert len(ids) == len(set(ids)) == 3_080
     documents = store.get(ids)
-    decided = {int(each["extra"]["number"]): each["labels"]["intent"]["label"] for each in documents.values()}
+    decided = {int(document["key"]): document["labels"]["intent"]["label"] for document in documents.values()}
     assert sorted(decided) == list(range(3_080))
     lines = home.run("classify", "support", stdin="\n".join(row["text"] for row in rows)).stdout.splitlines()
     expected = [json.loads(line)["labels"]["intent"]["label"] for line in lines]

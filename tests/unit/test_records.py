@@ -11,7 +11,7 @@ from streams.wire.records import decision_id, format_time
 from streams.wire.source_records import SourceEvent, SourceReader
 from streams.wire.text import clean_text, cut_text
 
-SUPPORT = Source(key="/conversation_id")
+SUPPORT = Source(key="/conversation_id", keep="all")
 NOW = 1_764_000_000_000
 
 

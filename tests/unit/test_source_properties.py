@@ -34,6 +34,8 @@ REASONS = {
 SOURCES = st.sampled_from(
     [
         Source(),
+        Source(key="/key", keep="all"),
+        Source(keep=("/after/text", "/after", "/0/x", "/~1~0")),
         Source(text="/text", key="/key", symbols="/symbols"),
         Source(text="/after/text", key="/after/key", at="/ts_ms"),
         Source(text="/0", key="/1", at="/2", symbols="/3"),
