@@ -1,7 +1,8 @@
 """Elasticsearch on this machine, with or without TLS and passwords.
 
 It refuses root. Started by root it runs as `nobody`, and whatever it must read or write lies where `nobody` may go:
-under /var/tmp where the given folder is closed to others.
+under /var/tmp where the given folder is closed to others. Its settings are then root's, which it reads and cannot
+change (see `users`); data, logs and temporary files are its own.
 """
 
 import base64
@@ -17,16 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.local_services.java import Progress, fetch, newest_jdk
-from connectors.local_services.process import (
-    free_ports,
-    give_to_nobody,
-    is_free,
-    open_to_others,
-    process_birth,
-    run,
-    spawn,
-)
+from connectors.local_services.process import free_ports, is_free, process_birth, run, spawn
 from connectors.local_services.service import Place, RunningService, save, wait_healthy
+from connectors.local_services.users import (
+    is_root,
+    make_for_server,
+    make_for_us,
+    nobody,
+    open_to_others,
+    read_of_server,
+    write_anew,
+    write_for_server,
+)
 
 # 8 is what most run today, 9 what they move to; the client and the contract tests cover both.
 ELASTICSEARCH_VERSIONS = {8: "8.19.21", 9: "9.2.0"}
@@ -60,16 +63,16 @@ def start_elasticsearch(
     version = ELASTICSEARCH_VERSIONS[major]
     jdk = newest_jdk(range(17, 26) if major == 8 else range(21, 26), f"Elasticsearch {version}")
     home = place.folder / f"elasticsearch-{major}"
-    if os.geteuid() == 0:
-        home = open_to_others(home)
+    if is_root():
+        home = open_to_others(home, may_be_nobodys=True)
+    make_for_us(home)
     program = install_elasticsearch(place.cache, major, place.progress)
     http, transport = _elasticsearch_ports(home)
     scheme = "https" if security else "http"
     url = f"{scheme}://127.0.0.1:{http}"
     _write_elasticsearch_config(program, home, (http, transport), security)
     for name in ("data", "logs", "tmp"):
-        (home / name).mkdir(exist_ok=True)
-    give_to_nobody(home)
+        make_for_server(home / name)
     environment = {
         "ES_JAVA_HOME": str(jdk.home),
         # One compiler only: 11.9 s of processor time until it answers, where both take 18.2 s.
@@ -79,8 +82,8 @@ def start_elasticsearch(
         "HOME": str(home),
         "PATH": os.environ.get("PATH", os.defpath),
     }
-    if security:
-        _set_elastic_password(program, environment, home, security.password)
+    if security or is_root():  # where it cannot write beside its settings it finds its keystore there
+        _make_keystore(program, environment, home, security.password if security else None)
     place.progress(f"starting Elasticsearch {version} at {url}")
     log = home / "server.log"
     pid = spawn([program / "bin" / "elasticsearch"], log, cwd=home, env=environment, as_nobody=True)
@@ -92,11 +95,11 @@ def start_elasticsearch(
 
 def _elasticsearch_ports(home: Path) -> tuple[int, int]:
     file = home / "layout.json"
-    home.mkdir(parents=True, exist_ok=True)
     ports = json.loads(file.read_text()) if file.exists() else []
     if len(ports) != 2 or not all(is_free(port) for port in ports):
         ports = free_ports(2)
-    file.write_text(json.dumps(ports))
+    with write_anew(file) as written:
+        written.write(json.dumps(ports).encode())
     return ports[0], ports[1]
 
 
@@ -104,8 +107,12 @@ def _write_elasticsearch_config(
     program: Path, home: Path, ports: tuple[int, int], security: ElasticsearchSecurity | None
 ) -> None:
     config = home / "config"
+    if config.exists() and config.stat(follow_symlinks=False).st_uid != os.geteuid():
+        shutil.rmtree(config)  # an earlier version gave it to nobody; everything in it is made again
     if not config.exists():
         shutil.copytree(program / "config", config)
+        for path in (config, *config.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
     settings: dict[str, object] = {
         "cluster.name": "headrace-local",
         "discovery.type": "single-node",
@@ -120,8 +127,7 @@ def _write_elasticsearch_config(
     }
     if security:
         for name, file in (("http.crt", security.certificate), ("http.key", security.key), ("ca.crt", security.ca)):
-            (config / name).write_bytes(file.read_bytes())
-            (config / name).chmod(0o600)
+            write_for_server(config / name, file.read_bytes(), secret=True)
         settings |= {
             "xpack.security.authc.api_key.enabled": True,
             "xpack.security.http.ssl.enabled": True,
@@ -130,15 +136,25 @@ def _write_elasticsearch_config(
             "xpack.security.http.ssl.certificate_authorities": "ca.crt",
         }
     lines = [f"{key}: {json.dumps(value)}\n" for key, value in settings.items()]
-    (config / "elasticsearch.yml").write_text("".join(lines))
+    write_for_server(config / "elasticsearch.yml", "".join(lines).encode())
 
 
-def _set_elastic_password(program: Path, environment: dict[str, str], home: Path, password: str) -> None:
+def _make_keystore(program: Path, environment: dict[str, str], home: Path, password: str | None) -> None:
+    """A keystore beside the settings, with the password of `elastic` in it. Made as the server's user in a folder of
+    its own: a program of that size is not run as root."""
+    keystore = home / "config" / "elasticsearch.keystore"
+    if keystore.exists() and password is None:
+        return
     tool = program / "bin" / "elasticsearch-keystore"
-    if not (home / "config" / "elasticsearch.keystore").exists():
-        run([tool, "create"], "creating Elasticsearch's keystore", 60.0, env=environment, as_nobody=True)
-    command = [tool, "add", "--stdin", "--force", "bootstrap.password"]
-    run(command, "setting the password of elastic", 60.0, env=environment, as_nobody=True, stdin=password)
+    with tempfile.TemporaryDirectory(dir=home, prefix="keystore-") as made:
+        if is_root():
+            os.chown(made, *nobody(), follow_symlinks=False)
+        there = {**environment, "ES_PATH_CONF": made}
+        run([tool, "create"], "creating Elasticsearch's keystore", 60.0, env=there, as_nobody=True)
+        if password is not None:
+            command = [tool, "add", "--stdin", "--force", "bootstrap.password"]
+            run(command, "setting the password of elastic", 60.0, env=there, as_nobody=True, stdin=password)
+        write_for_server(keystore, read_of_server(Path(made) / keystore.name), secret=True)
 
 
 def _elasticsearch_answers(url: str, security: ElasticsearchSecurity | None) -> bool:
@@ -160,7 +176,7 @@ def install_elasticsearch(cache: Path, major: int, progress: Progress = lambda l
     """The program's folder, fetched and unpacked the first time; under /var/tmp where root keeps `cache` to itself."""
     version = ELASTICSEARCH_VERSIONS[major]
     name = f"elasticsearch-{version}"
-    cache = open_to_others(cache) if os.geteuid() == 0 else cache
+    cache = open_to_others(cache) if is_root() else cache
     if (cache / name / "bin" / "elasticsearch").exists():
         return cache / name
     coordinates = [f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"]

@@ -2,34 +2,30 @@
 them."""
 
 import contextlib
-import hashlib
 import os
 import random
 import secrets
-import signal
 import socket
 import subprocess
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from connectors.errors import ServiceUnavailable
+from connectors.local_services.users import is_root, nobody, write_anew
 
 LOG_TAIL_LINES = 15
-POLL_SECONDS = 0.05
+KILL_SECONDS = 5.0  # what a killed process may take to be gone
 
 
 def process_birth(pid: int) -> str:
-    """When a process began, in its system's own words; "" when there is none (or only its remains: a zombie)."""
-    if Path("/proc/self/stat").exists():
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return ""
-        fields = text.rpartition(")")[2].split()  # the name before it may hold spaces
-        return "" if fields[0] == "Z" else fields[19]
-    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10)
-    return done.stdout.strip()
+    """When a process began, in clock ticks since the machine did, so that no change of its clock moves it; "" when
+    there is none (or only its remains: a zombie)."""
+    try:
+        return _birth(psutil.Process(pid))
+    except psutil.Error:
+        return ""
 
 
 def is_running(pid: int, birth: str) -> bool:
@@ -39,18 +35,41 @@ def is_running(pid: int, birth: str) -> bool:
     return birth != "" and process_birth(pid) == birth
 
 
-def end_process(pid: int, birth: str, seconds: float) -> None:
-    """Wait for a process that was asked to end; past `seconds`, kill its group and wait a little longer."""
-    deadline = time.monotonic() + seconds
-    while is_running(pid, birth) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-    if not is_running(pid, birth):
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5.0
-    while is_running(pid, birth) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+def end_processes(births: Mapping[int, str], seconds: float) -> None:
+    """Ask processes and their children to end, and kill what is left past `seconds`. births: process id to when it
+    began; one that began at another time is a stranger's and is let alone. Raises ServiceUnavailable where they belong
+    to another user."""
+    family = [process for pid, birth in births.items() for process in _with_children(pid, birth)]
+    _signal(family, psutil.Process.terminate)
+    _, left = psutil.wait_procs(family, timeout=seconds)
+    _signal(left, psutil.Process.kill)
+    psutil.wait_procs(left, timeout=KILL_SECONDS)
+
+
+def _birth(process: psutil.Process) -> str:
+    if process.status() == psutil.STATUS_ZOMBIE:
+        return ""
+    return str(round((process.create_time() - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
+
+
+def _with_children(pid: int, birth: str) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)] if birth and _birth(process) == birth else []
+    except psutil.Error:
+        return []
+
+
+def _signal(processes: Sequence[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        try:
+            send(process)  # psutil looks once more that the id was not given to another one
+        except psutil.NoSuchProcess:
+            continue
+        except psutil.AccessDenied:
+            raise ServiceUnavailable(
+                f"process {process.pid} was started by another user; stop it as that user"
+            ) from None
 
 
 def run(
@@ -63,7 +82,7 @@ def run(
     stdin: str | None = None,
 ) -> None:
     """Run to the end; ServiceUnavailable with the end of the output when it fails or takes too long."""
-    user, group = nobody() if as_nobody and os.geteuid() == 0 else (None, None)
+    user, group = nobody() if as_nobody and is_root() else (None, None)
     try:
         done = subprocess.run(
             [str(part) for part in command],
@@ -89,8 +108,8 @@ def spawn(
     command: Sequence[object], log: Path, *, cwd: Path, env: dict[str, str] | None = None, as_nobody: bool = False
 ) -> int:
     """Start a server that outlives this process, in a process group of its own; returns its process id."""
-    user, group = nobody() if as_nobody and os.geteuid() == 0 else (None, None)
-    with log.open("wb") as output:
+    user, group = nobody() if as_nobody and is_root() else (None, None)
+    with write_anew(log) as output:
         try:
             child = subprocess.Popen(
                 [str(part) for part in command],
@@ -108,44 +127,6 @@ def spawn(
             raise ServiceUnavailable(f"{command[0]} cannot be started: {error}") from error
     child.returncode = 0  # we look after it by process id: no "still running" warning when this object goes
     return child.pid
-
-
-def open_to_others(folder: Path) -> Path:
-    """The folder itself where other users may pass through its parents, else one under /var/tmp that stands for it."""
-    parents = [parent for parent in (folder, *folder.parents) if parent.exists()]
-    if all(parent.stat().st_mode & 0o005 == 0o005 for parent in parents):
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    stand_in = Path("/var/tmp") / f"headrace-{digest}"
-    stand_in.mkdir(mode=0o755, exist_ok=True)
-    if stand_in.is_symlink() or stand_in.stat().st_uid not in (0, nobody()[0]):
-        raise ServiceUnavailable(
-            f"{stand_in} belongs to someone else; remove it or set HEADRACE_HOME to an open folder"
-        )
-    return stand_in
-
-
-def nobody() -> tuple[int, int]:
-    """The user and group id of `nobody`. Raises ServiceUnavailable where there is none."""
-    import pwd
-
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError:
-        raise ServiceUnavailable(
-            "Elasticsearch does not run as root and there is no user `nobody`; start the services as another user"
-        ) from None
-    return entry.pw_uid, entry.pw_gid
-
-
-def give_to_nobody(home: Path) -> None:
-    """As root: hand a folder and all in it to `nobody`; otherwise nothing."""
-    if os.geteuid() != 0:
-        return
-    uid, gid = nobody()
-    for path in (home, *home.rglob("*")):
-        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def free_ports(count: int) -> list[int]:

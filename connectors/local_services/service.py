@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from connectors.errors import ServiceUnavailable
 from connectors.local_services.java import Progress
-from connectors.local_services.process import end_process, is_running, last_lines
+from connectors.local_services.process import end_processes, is_running, last_lines
 
 HEALTH_SECONDS = (
     180.0  # a cold start took 8 s alone and 98 s on two cores that others kept busy; past this something is wrong
@@ -90,10 +88,6 @@ def _tail(log: str) -> str:
 
 
 def stop_all(services: Sequence[RunningService]) -> None:
-    """Ask all at once, then wait for each, then kill what is left (with its children: they share its group)."""
-    for service in services:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(service.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    for service in services:
-        end_process(service.pid, service.birth, max(0.1, deadline - time.monotonic()))
+    """Ask all at once, wait, then kill what is left, with its children. A process that began at another time than it
+    is written down was given the same id later, and is let alone."""
+    end_processes({service.pid: service.birth for service in services}, STOP_SECONDS)

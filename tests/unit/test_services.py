@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from real_services import wait_until
 
 from connectors.errors import ServiceUnavailable
-from connectors.local_services import java, kafka, process, service, services
+from connectors.local_services import java, kafka, service, services, users
 from connectors.local_services.process import free_ports, is_free, is_running, process_birth
 
 
@@ -136,6 +138,59 @@ def test_stop_ends_only_what_start_started(tmp_path: Path) -> None:
         stranger.wait(20)
 
 
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of someone else's, whose id stands in services.json since before a restart of the machine."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    entry = {"name": "kafka-1", "version": "4.1.0", "pid": process.pid, "birth": "another", "address": "127.0.0.1:1"}
+    (tmp_path / "services.json").write_text(json.dumps([entry | {"log": "-"}]))
+    yield process
+    process.kill()
+    process.wait(20)
+
+
+def test_a_start_that_fails_signals_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stranger: subprocess.Popen[bytes]
+) -> None:
+    """D-B9: after a restart of the machine `services start` without Maven sent SIGTERM to whoever had the old
+    process id by then."""
+    fake_jdk(tmp_path / "jdk", "17")
+    monkeypatch.setattr(java, "find_jdks", lambda: [java.Jdk(tmp_path / "jdk", 17)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServiceUnavailable, match="`mvn` is not installed"):
+        services.start(tmp_path, elasticsearch=False)
+    with pytest.raises(subprocess.TimeoutExpired):
+        stranger.wait(0.5)
+
+
+def test_stopping_looks_at_the_birth_of_each(stranger: subprocess.Popen[bytes]) -> None:
+    service.stop_all([service.RunningService("kafka-1", "4.1.0", stranger.pid, "1", "127.0.0.1:1", "-")])
+    with pytest.raises(subprocess.TimeoutExpired):
+        stranger.wait(0.5)
+
+
+def test_a_service_of_another_user_is_one_line(
+    stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-B9: stopping what root had started ended in a traceback."""
+
+    def refused(_: psutil.Process) -> None:
+        raise psutil.AccessDenied(stranger.pid)
+
+    monkeypatch.setattr(psutil.Process, "terminate", refused)
+    mine = service.RunningService("kafka-1", "4.1.0", stranger.pid, process_birth(stranger.pid), "127.0.0.1:1", "-")
+    with pytest.raises(ServiceUnavailable, match="was started by another user; stop it as that user"):
+        service.stop_all([mine])
+
+
+def test_births_are_written_as_before(tmp_path: Path) -> None:
+    """A services.json of an earlier version still names its processes."""
+    ticks = Path("/proc/self/stat")
+    if not ticks.exists():
+        pytest.skip("no /proc here")
+    assert process_birth(os.getpid()) == ticks.read_text().rpartition(")")[2].split()[19]
+
+
 def test_what_runs_is_not_taken_for_another_kind(tmp_path: Path) -> None:
     here = {"pid": os.getpid(), "birth": process_birth(os.getpid()), "log": "-"}
     search = {"name": "elasticsearch", "version": "8.19.21", "address": "http://127.0.0.1:1", **here}
@@ -207,9 +262,9 @@ def test_free_ports_are_distinct_and_free() -> None:
 def test_closed_folders_have_a_stand_in_that_others_may_enter(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    stand_in = process.open_to_others(closed / "elasticsearch")
+    stand_in = users.open_to_others(closed / "elasticsearch")
     try:
-        assert stand_in == process.open_to_others(closed / "elasticsearch")
+        assert stand_in == users.open_to_others(closed / "elasticsearch")
         assert stand_in.parent == Path("/var/tmp")
         assert stand_in.stat().st_mode & 0o005 == 0o005
     finally:
