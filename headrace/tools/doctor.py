@@ -18,6 +18,7 @@ from models.encoder.device import CUDA, cards_of_driver
 from models.errors import HeadraceError
 from streams import topics
 from streams.application import Application, labels_without_use
+from streams.faust_runtime.internals import TESTED_VERSIONS, missing_internals, untested_versions
 
 FREE_BYTES = 2_000_000_000
 
@@ -41,6 +42,7 @@ def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
     checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
         ("settings", lambda: _settings(wiring)),
         ("broker", lambda: _broker(wiring, apps)),
+        ("clients", lambda: [clients_finding(missing_internals(), untested_versions())]),
         ("compression", lambda: [compression_finding(missing_libraries())]),
         ("store", lambda: _store(wiring)),
         ("registry", lambda: examine_registry(wiring, apps)),
@@ -102,6 +104,19 @@ def _broker(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
                 )
     finally:
         admin.close()
+
+
+def clients_finding(missing: Sequence[str], untested: Mapping[str, str]) -> Finding:
+    """Whether the Kafka clients are those that Headrace was tested with. missing: names that it stands on; untested:
+    package to another version than the tested one."""
+    tested = ", ".join(f"{package}=={version}" for package, version in TESTED_VERSIONS.items())
+    if not missing and not untested:
+        return Finding("clients", True, tested)
+    installed = ", ".join(f"{package} {version}" for package, version in untested.items())
+    lack = f"; they lack {', '.join(missing)}" if missing else ""
+    return Finding(
+        "clients", False, f"not tested with {installed or 'these'}{lack}: pip install {tested.replace(',', '')}"
+    )
 
 
 def compression_finding(missing: Mapping[str, Sequence[str]]) -> Finding:

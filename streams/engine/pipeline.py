@@ -157,10 +157,13 @@ class BatchPipeline:
         return self.in_flight
 
     async def abort(self) -> None:
-        """Stop the stages where they are."""
+        """Stop the stages where they are, and let their threads end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for stage in self._stages:
+            if isinstance(stage.run, ThreadStep):
+                stage.run.close()
 
     async def _wait_for_room(self, budget: InFlightBudget, size: int) -> bool:
         """Whether the assignment is still the one of the call when there is room. Raises what ended the engine."""
@@ -229,11 +232,22 @@ class BatchPipeline:
             self._acknowledge(acknowledged)
 
 
-def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> Callable[[Sequence[Delivery]], Awaitable[None]]:
-    """A step that runs `work` in a thread of its own, one batch at a time."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+class ThreadStep:
+    """A step that runs in a thread of its own, one batch at a time."""
 
-    async def step(batch: Sequence[Delivery]) -> None:
-        await asyncio.get_running_loop().run_in_executor(pool, work, batch)
+    def __init__(self, work: Callable[[Sequence[Delivery]], None], name: str) -> None:
+        self._work = work
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    return step
+    async def __call__(self, batch: Sequence[Delivery]) -> None:
+        """Run it over a batch."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._work, batch)
+
+    def close(self) -> None:
+        """End the thread once it has finished the batch at hand; nobody waits for that."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_thread(work: Callable[[Sequence[Delivery]], None], name: str) -> ThreadStep:
+    """`work` as a stage's step. The engine closes it."""
+    return ThreadStep(work, name)

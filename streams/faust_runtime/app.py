@@ -8,6 +8,7 @@ import faust
 from faust.tables import TableManager
 
 from streams.faust_runtime.backpressure import MAX_POLL_RECORDS
+from streams.faust_runtime.internals import check_internals
 from streams.faust_runtime.producer import BATCH_BYTES
 
 SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
@@ -18,7 +19,7 @@ REQUEST_MAX_BYTES = 3_000_000  # a dead letter with its headers, see streams.top
 class NoTables(TableManager):
     """Faust's own waits a second for tables to be defined before the app subscribes; here there are none."""
 
-    logger = logging.getLogger("faust.no_tables")  # what Faust says stays Faust's
+    logger = logging.getLogger("faust.no_tables")  # below "faust", which our logging keeps silent
 
     async def on_start(self) -> None:
         """As Faust's own, at once."""
@@ -35,7 +36,9 @@ def make_app(
     session_seconds: float = SESSION_SECONDS,
     credentials: Any = None,
 ) -> faust.App:
-    """A Faust app without tables, web server or topic creation of its own. broker: `kafka://host:port;...`."""
+    """A Faust app without tables, web server or topic creation of its own. Raises ConfigError where the clients lack a
+    name that we stand on. broker: `kafka://host:port;...`."""
+    check_internals()
     app = faust.App(
         app_id,
         broker=broker,

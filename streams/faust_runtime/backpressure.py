@@ -7,11 +7,14 @@ meanwhile.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, ConsumerMessage
+
+log = logging.getLogger(__name__)
 
 MAX_POLL_RECORDS = 1_024  # taken from the client at once; a bound on what stands between it and the engine
 WAIT_SECONDS = 0.5
@@ -51,10 +54,10 @@ class FetchGate:
 
 
 class RecordChunk(ConsumerMessage):
-    """Up to RUN_RECORDS records of one partition in their order, which go to the agent as one Faust message.
+    """Up to CHUNK_RECORDS records of one partition in their order, which go to the agent as one Faust message.
 
     records: as the client fetched them. The message itself has no key and no value. Faust's way from the consumer to an
-    agent takes as long for a run as for a record, and that was most of the event loop's time (bench/README.md).
+    agent takes as long for a chunk as for a record, and that was most of the event loop's time (bench/README.md).
     """
 
     def __init__(self, tp: TP, records: Sequence[Any], generation: int) -> None:
@@ -75,13 +78,21 @@ class RecordChunk(ConsumerMessage):
 
 
 class GatedConsumer(Consumer):
-    """A Faust consumer behind the gate that its transport carries (`transport.gate`), if any."""
+    """A Faust consumer behind the gate that its transport carries (`transport.gate`), if any.
+
+    Why nothing is lost or skipped: a closed gate only keeps `_getmany` from asking for a topic. What the client has
+    fetched is handed on as a whole, however full its engine is by then, so no record that left the client waits
+    anywhere else. `_read_offset` is moved only after a chunk was handed on, and only while the assignment is the one of
+    the fetch: a rebalance sets it back to what is committed, and moving it forward after that would make the consumer
+    drop the records in between as read already. Faust's callback (conductor.on_message) does not suspend today, as no
+    stream is ever full; the second check does not rely on it.
+    """
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Read until stopped, as Faust's own does, but hand on what was fetched at once.
 
         Faust's makes two tasks for every record, to give up on a stream that is full while a rebalance begins. Here a
-        stream never fills up (the gate stands before it), and nothing between the checks below gives way to others.
+        stream never fills up: the gate stands before it.
         """
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
@@ -98,24 +109,39 @@ class GatedConsumer(Consumer):
 
     async def _hand_on(self, records: Mapping[TP, Sequence[Any]]) -> None:
         if not self.flow_active:  # a rebalance began while these were fetched: their next owner reads them again
-            await self.perform_seek()
+            await self._seek_back()
             return
-        generation, read = self.app.consumer_generation_id, self._read_offset
-        for tp, found in records.items():
-            before = read[tp] or 0
-            fresh = [record for record in found if record.offset >= before]
+        generation, last_read = self.app.consumer_generation_id, self._read_offset
+
+        def is_ours() -> bool:
+            return self.flow_active and bool(self.app.consumer_generation_id == generation)
+
+        for tp, fetched in records.items():
+            # the last offset read, or after a seek the next one; the client gives no record twice, so >= fits both
+            start_offset = last_read[tp] or 0
+            fresh = [record for record in fetched if record.offset >= start_offset]
             for start in range(0, len(fresh), CHUNK_RECORDS):
                 await asyncio.sleep(0)
-                if not self.flow_active or self.app.consumer_generation_id != generation:
+                if not is_ours():
                     return
-                run = RecordChunk(tp, fresh[start : start + CHUNK_RECORDS], generation)
-                await self.callback(run)
-                read[tp] = run.records[-1].offset
+                chunk = RecordChunk(tp, fresh[start : start + CHUNK_RECORDS], generation)
+                await self.callback(chunk)
+                if not is_ours():
+                    return
+                last_read[tp] = chunk.records[-1].offset
+
+    async def _seek_back(self) -> None:
+        """To the committed positions. In the moment of a rebalance there may be no partition to seek in; nothing is
+        lost then, as whoever is given it starts at what is committed. (Faust guards its own call in the same way.)"""
+        try:
+            await self.perform_seek()
+        except Exception as error:
+            log.warning("could not go back to the committed positions while the group rebalances: %r", error)
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """As Faust's own, but for what is asked for. All that was fetched is handed on, whatever is full by then."""
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as in Faust: anything with an awaitable wait()
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode's annotation is too narrow
         active = self._get_active_partitions()
         gate: FetchGate | None = getattr(self.transport, "gate", None)
         wanted = active if gate is None else {tp for tp in active if gate.is_open(tp.topic)}

@@ -1,7 +1,11 @@
 """What Faust and its client know of a group's positions, without a request to the broker.
 
-Both keep it in attributes of their own (no public call gives all of it without a round trip): this is the one place
-that reads them, so that an update of either library breaks here and in its test.
+Both keep it in attributes of their own, as no public call gives all of it without a round trip
+(streams.faust_runtime.internals lists them):
+
+    Faust's `_committed_offset`    the *next* offset to be decided, as the group has it
+    Faust's `_read_offset`         the *last* offset handed to the engine; after a seek the next one
+    aiokafka's `position`          the *next* offset to be fetched
 """
 
 from collections.abc import Callable
@@ -19,6 +23,8 @@ def positions(
 ) -> dict[Partition, Position] | None:
     """Of each partition that this member was given; None while it has no place in the group. Call on the app's loop.
 
+    In a Position, committed and read are both *next* offsets.
+
     is_outstanding: whether the engine holds something of a partition that is not acknowledged.
     """
     consumer: Any = app._consumer
@@ -28,10 +34,10 @@ def positions(
     found = {}
     for tp in list(subscription.assignment.tps):
         state = subscription.assignment.state_value(tp)
-        committed, delivered = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
+        committed, last_read = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
         read = state.position if state is not None and state.has_valid_position else None
         outstanding = is_outstanding((tp.topic, tp.partition)) or (
-            delivered is not None and delivered > (committed or 0)
+            last_read is not None and last_read > (committed or 0)
         )
         found[tp.topic, tp.partition] = Position(committed, read, outstanding, not gate.is_open(tp.topic))
     return found
@@ -48,5 +54,5 @@ def _subscription(app: faust.App) -> Any:
 
 
 def _thread(app: faust.App) -> Any:
-    """Not by `app.consumer`, which would make one."""
+    """The consumer's thread, if there is one: asking for `app.consumer` would make a consumer."""
     return getattr(app._consumer, "_thread", None)

@@ -1,4 +1,4 @@
-"""A Faust app per role, set up so that nothing is acknowledged, committed or waited for behind our back."""
+"""A Faust app per role, which acknowledges, commits and waits for nothing unless the role says so."""
 
 import asyncio
 import logging
@@ -40,6 +40,8 @@ class Role:
         urgent_topics: Sequence[str] = (),
         may_take_long: bool = False,
     ) -> None:
+        """app: from make_app, not started. topics: read in one agent. make_engine: given whom to tell that there is
+        room again."""
         self.app = app
         self.may_take_long = may_take_long
         self.name = str(app.conf.id)
@@ -49,6 +51,8 @@ class Role:
         cast(Any, app.transport).gate = self.gate
         self._closing = False
         self._committing: asyncio.Task[None] | None = None
+        self._commit_lock = asyncio.Lock()
+        self._last_commit: asyncio.Task[bool] | None = None
         self._add_agent(topics, urgent=False)
         if urgent_topics:
             self._add_agent(urgent_topics, urgent=True)
@@ -75,7 +79,9 @@ class Role:
         self._committing = asyncio.create_task(self._commit_often(), name=f"{self.name}-commit")
 
     async def stop(self, timeout_seconds: float) -> int:
-        """Finish what is in flight, commit, leave the group. Returns how many events stayed unfinished."""
+        """Finish what is in flight within timeout_seconds, commit, leave the group. Returns how many events stayed
+        unfinished: they are not committed, so they are decided at the next start. A `submit` that waits for room is
+        left waiting; its agent ends with the app."""
         self._closing = True
         if self._committing is not None:
             self._committing.cancel()
@@ -102,20 +108,30 @@ class Role:
             await self._commit()
 
     async def _commit(self) -> None:
-        """Commit the engine's positions. Nothing is acknowledged to Faust: its own commit goes past unfinished
-        events, forgets at a revoke what was acknowledged since its last one, and does nothing while another is on its
-        way (4 to 30 events were decided again at each rebalance)."""
-        consumer: Any = self.app.consumer
+        """Commit the engine's positions.
+
+        Nothing is acknowledged to Faust: its own commit goes past unfinished events, forgets at a revoke what was
+        acknowledged since its last one, and does nothing while another is on its way (4 to 30 events were decided again
+        at each rebalance). One commit at a time: the consumer's thread works off two calls at once, so a second one
+        could land before the first and be overwritten by older positions.
+        """
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_SECONDS), self._commit_lock:
+                if self._last_commit is not None:  # given up on here, but still on its way in the consumer's thread
+                    await asyncio.wait([self._last_commit])
+                await self._commit_newest(self.app.consumer)
+        except Exception as error:
+            log.warning("%s: positions not committed, some events will be decided again: %r", self.name, error)
+
+    async def _commit_newest(self, consumer: Any) -> None:
         committed = consumer._committed_offset
         offsets = {TP(*partition): offset for partition, offset in self.engine.positions.items()}
         offsets = {tp: offset for tp, offset in offsets.items() if committed.get(tp) != offset}
-        try:
-            if not (offsets and consumer.assignment()):  # committing with nothing assigned crashes the consumer
-                return
-            if await asyncio.wait_for(consumer._commit(offsets), COMMIT_LIMIT_SECONDS):
-                committed.update(offsets)
-        except Exception as error:
-            log.warning("%s: positions not committed, some events will be decided again: %r", self.name, error)
+        if not (offsets and consumer.assignment()):  # committing with nothing assigned crashes the consumer
+            return
+        self._last_commit = asyncio.create_task(consumer._commit(offsets), name=f"{self.name}-commit-now")
+        if await asyncio.shield(self._last_commit):
+            committed.update(offsets)
 
     async def _on_assigned(self, _app: Any, *args: Any, **_: Any) -> None:
         (assigned,) = args
