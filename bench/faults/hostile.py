@@ -3,10 +3,12 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
+from bench.faults.hostile_shapes import HUGE_EVERY, SHAPES, HostileRecord, Shape, text_of
+
 SOURCE_MAX_BYTES: Final = 1_000_000  # below the topic's limit of 1,048,588 with the record's frame
-HUGE_EVERY: Final = 250  # of a kind that is huge: 100,000 records would be gigabytes otherwise
 PLANES: Final = tuple(range(17))
 DEEP: Final[tuple[int, ...]] = (
     *range(246, 258),
@@ -15,33 +17,28 @@ DEEP: Final[tuple[int, ...]] = (
     5_000,
     50_000,
 )  # some parsers and writers of JSON end at 254, others at 1,024
-WORDS: Final = ("where is my order", "refund please", "card declined", "why was i charged twice", "cancel it")
 OVERLONG: Final = (b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf")
 SURROGATES: Final = (b"\xed\xa0\x80", b"\xed\xbf\xbf")
 
-Make = Callable[[random.Random, int], bytes | None]
+Make = Callable[[random.Random, int], bytes]
 
 
-def hostile_records(count: int, seed: int) -> Iterator[tuple[str, bytes | None]]:
-    """`count` records as (kind, value), all kinds in turn; the same for the same seed. None: a record without a
-    value."""
+def hostile_records(count: int, seed: int) -> Iterator[HostileRecord]:
+    """`count` records, all kinds in turn; the same for the same seed, but for times, which are told from now."""
     rng = random.Random(seed)
-    kinds = list(KINDS.items())
+    kinds: list[tuple[str, Make | Shape]] = [*KINDS.items(), *SHAPES.items()]
     for number in range(count):
-        name, make = kinds[number % len(kinds)]
-        yield name, make(rng, number // len(kinds))
+        kind, make = kinds[number % len(kinds)]
+        made = make(rng, number // len(kinds))
+        yield replace(made if isinstance(made, HostileRecord) else HostileRecord(made), kind=kind)
 
 
 def _dumps(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _text(rng: random.Random) -> str:
-    return f"{rng.choice(WORDS)} {rng.randrange(10**6)}"
-
-
 def _good(rng: random.Random, _: int) -> bytes:
-    return _dumps({"text": _text(rng)})
+    return _dumps({"text": text_of(rng)})
 
 
 def _broken_json(rng: random.Random, _: int) -> bytes:
@@ -63,11 +60,11 @@ def _noise(rng: random.Random, _: int) -> bytes:
 
 def _invalid_utf8(rng: random.Random, _: int) -> bytes:
     harm = rng.choice((b"\xff\xfe", b"\x80", b"\xe2\x82", b"\xf5\x80\x80\x80", *OVERLONG, *SURROGATES))
-    return b'{"text": "' + _text(rng).encode() + harm + b'"}'
+    return b'{"text": "' + text_of(rng).encode() + harm + b'"}'
 
 
 def _other_encoding(rng: random.Random, _: int) -> bytes:
-    return json.dumps({"text": f"{_text(rng)} größer 退款"}, ensure_ascii=False).encode(
+    return json.dumps({"text": f"{text_of(rng)} größer 退款"}, ensure_ascii=False).encode(
         rng.choice(("utf-16", "utf-32", "utf-8-sig", "gb18030"))
     )
 
@@ -81,7 +78,7 @@ def _huge(rng: random.Random, number: int) -> bytes:
         return _dumps({"text": "refund " * (size // 7)})
     if how == 1:
         return _dumps({"text": "x" * size})
-    return _dumps({"text": _text(rng), "blob": "y" * size}) if how == 2 else b"z" * size
+    return _dumps({"text": text_of(rng), "blob": "y" * size}) if how == 2 else b"z" * size
 
 
 def _deep(rng: random.Random, number: int) -> bytes:
@@ -89,25 +86,25 @@ def _deep(rng: random.Random, number: int) -> bytes:
     opening, closing = rng.choice(((b"[", b"]"), (b'{"a":', b"}")))
     inner = opening * depth + b"1" + closing * depth
     return rng.choice(
-        (inner, b'{"text": ' + inner + b"}", b'{"text": "' + _text(rng).encode() + b'", "deep": ' + inner + b"}")
+        (inner, b'{"text": ' + inner + b"}", b'{"text": "' + text_of(rng).encode() + b'", "deep": ' + inner + b"}")
     )
 
 
 def _controls(rng: random.Random, _: int) -> bytes:
     """Escaped, which JSON allows, and raw, which it does not."""
     characters = "".join(chr(rng.choice((*range(1, 32), 127, *range(128, 160)))) for _ in range(8))
-    text = f"{_text(rng)} {characters}"
+    text = f"{text_of(rng)} {characters}"
     return rng.choice((_dumps({"text": text}), b'{"text": "' + text.encode() + b'"}'))
 
 
 def _nul(rng: random.Random, _: int) -> bytes:
     return rng.choice(
         (
-            _dumps({"text": f"{_text(rng)}\0 end"}),
+            _dumps({"text": f"{text_of(rng)}\0 end"}),
             b'{"text": "a\0b"}',
             b"\0" * 40,
             _dumps({"text": "\0"}),
-            _dumps({"te\0xt": 1, "text": _text(rng), "x\0": "\0"}),
+            _dumps({"te\0xt": 1, "text": text_of(rng), "x\0": "\0"}),
         )
     )
 
@@ -118,12 +115,12 @@ def _planes(rng: random.Random, _: int) -> bytes:
     text = "".join(
         chr(plane * 0x10000 + at) for plane, at in zip(PLANES, low, strict=True) if plane or not 0xD800 <= at <= 0xDFFF
     )
-    return json.dumps({"text": f"{_text(rng)} {text}"}, ensure_ascii=rng.random() < 0.5).encode()
+    return json.dumps({"text": f"{text_of(rng)} {text}"}, ensure_ascii=rng.random() < 0.5).encode()
 
 
 def _lone_surrogate(rng: random.Random, _: int) -> bytes:
     half = f"\\u{rng.randrange(0xD800, 0xE000):04x}"
-    return (f'{{"text": "{_text(rng)} {half} x", "note{half}": "{half}", "conversation_id": "{half}"}}').encode()
+    return (f'{{"text": "{text_of(rng)} {half} x", "note{half}": "{half}", "conversation_id": "{half}"}}').encode()
 
 
 def _wrong_types(rng: random.Random, _: int) -> bytes:
@@ -131,16 +128,16 @@ def _wrong_types(rng: random.Random, _: int) -> bytes:
     return rng.choice(
         (
             _dumps({"text": wrong}),
-            _dumps(wrong),
-            _dumps([{"text": _text(rng)}]),
-            _dumps({"text": _text(rng), "at": wrong, "conversation_id": wrong}),
+            _dumps([wrong]),
+            _dumps([{"text": text_of(rng)}]),
+            _dumps({"text": text_of(rng), "at": wrong, "conversation_id": wrong}),
         )
     )
 
 
 def _odd_numbers(rng: random.Random, _: int) -> bytes:
     number = rng.choice(("NaN", "Infinity", "-Infinity", "1e999", "9" * 400, "0x10", "01", "1_000", "-0"))
-    return f'{{"text": "{_text(rng)}", "at": {number}, "score": {number}}}'.encode()
+    return f'{{"text": "{text_of(rng)}", "at": {number}, "score": {number}}}'.encode()
 
 
 def _odd_times(rng: random.Random, _: int) -> bytes:
@@ -154,7 +151,7 @@ def _odd_times(rng: random.Random, _: int) -> bytes:
         "+1000000-01-01",
         "2026-11-24T25:61:61Z",
     )
-    return _dumps({"text": _text(rng), "at": rng.choice((*times, -1, 1e18, -1e18, 253402300800000))})
+    return _dumps({"text": text_of(rng), "at": rng.choice((*times, -1, 1e18, -1e18, 253402300800000))})
 
 
 def _empty(rng: random.Random, _: int) -> bytes:
@@ -164,7 +161,6 @@ def _empty(rng: random.Random, _: int) -> bytes:
             b" ",
             b"{}",
             b"[]",
-            b"null",
             b'""',
             b'{"text": ""}',
             b'{"text": " \\n\\t "}',
@@ -173,12 +169,8 @@ def _empty(rng: random.Random, _: int) -> bytes:
     )
 
 
-def _no_value(_rng: random.Random, _: int) -> None:
-    return None
-
-
 def _doubled_fields(rng: random.Random, _: int) -> bytes:
-    twice = f'"text": 1, "text": "{_text(rng)}"'
+    twice = f'"text": 1, "text": "{text_of(rng)}"'
     ours = '"id": "x", "labels": {"intent": 3}, "extra": {"extra": []}, "__proto__": {}'
     return f"{{{twice}, {ours}}}".encode()
 
@@ -194,11 +186,11 @@ def _markup(rng: random.Random, _: int) -> bytes:
         "{{7*7}}",
         "\ufeff\ufffe",
     )
-    return _dumps({"text": f"{rng.choice(texts)} {_text(rng)}", rng.choice(texts): rng.choice(texts)})
+    return _dumps({"text": f"{rng.choice(texts)} {text_of(rng)}", rng.choice(texts): rng.choice(texts)})
 
 
 def _many_fields(rng: random.Random, _: int) -> bytes:
-    return _dumps({"text": _text(rng)} | {f"field.{number}": number for number in range(rng.randrange(50, 400))})
+    return _dumps({"text": text_of(rng)} | {f"field.{number}": number for number in range(rng.randrange(50, 400))})
 
 
 KINDS: Final[dict[str, Make]] = {
@@ -217,7 +209,6 @@ KINDS: Final[dict[str, Make]] = {
     "odd numbers": _odd_numbers,
     "odd times": _odd_times,
     "empty": _empty,
-    "no value": _no_value,
     "doubled fields": _doubled_fields,
     "markup": _markup,
     "many fields": _many_fields,
