@@ -1,20 +1,21 @@
 """The indexer's engine: decisions in, documents in the store, then the position moves on."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from connectors.ports import DecisionStore
 from models.errors import MessageError
 from streams.engine.buffer import Limits
-from streams.engine.delivery import Acknowledge, Delivery, OutRecord
-from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage
-from streams.wire.outcomes import dead_letter
+from streams.engine.dead_letter_limit import DeadLetterLimit
+from streams.engine.delivery import Acknowledge, Delivery, Outcome, SendAll
+from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
+from streams.wire.outcomes import dead_letter, give_up
+from streams.wire.sending import send_outcomes
 
-log = logging.getLogger(__name__)
+BATCH_EVENTS, BATCH_BYTES = 512, 4_000_000
 
 
 @dataclass(slots=True)
@@ -28,40 +29,59 @@ class IndexerCounts:
 
 def indexer_pipeline(
     store: DecisionStore,
-    send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
+    send_all: SendAll,
     acknowledge: Acknowledge,
     counts: IndexerCounts,
     observer: PipelineObserver | None = None,
+    limit: DeadLetterLimit | None = None,
 ) -> BatchPipeline:
-    """One stage: index a batch in a thread; what the store refuses for good becomes a dead letter."""
+    """Two stages: index a batch in a thread, then send and confirm the dead letters of what is no decision or what the
+    store refuses for good. limit: on the share of those; where it is passed the engine ends with TooManyDeadLetters
+    before that batch is acknowledged."""
 
-    async def index(batch: Sequence[Delivery]) -> None:
-        decisions: list[Delivery] = []  # the one at a position was decoded into the document at that position
-        documents, letters = [], []
+    def index(batch: Sequence[Delivery]) -> None:
+        decisions: list[Delivery] = []  # the one at a position was read into the document at that position
+        documents: list[dict[str, Any]] = []
         for delivery in batch:
             try:
-                document = orjson.loads(delivery.value or b"")
-            except orjson.JSONDecodeError as error:
-                letters.append(dead_letter(delivery, MessageError("bad_record", f"no decision: {error!r}")))
+                documents.append(_document(delivery.value))
+            except MessageError as error:
+                delivery.result = dead_letter(delivery, error)
                 continue
-            if not isinstance(document, dict):
-                letters.append(dead_letter(delivery, MessageError("bad_record", "no decision: no JSON object")))
-                continue
+            delivery.result = Outcome([])
             decisions.append(delivery)
-            documents.append(document)
-        report = await asyncio.to_thread(store.index, documents)
+        report = store.index(documents)
         for rejected in report.rejected:
-            letters.append(dead_letter(decisions[rejected.position], MessageError("not_indexed", rejected.reason)))
-        if letters:
-            await send_all([record for letter in letters for record in letter.records])
+            delivery = decisions[rejected.position]
+            delivery.result = dead_letter(delivery, MessageError("not_indexed", rejected.reason))
         counts.created += report.created
         counts.repeats += report.repeats
-        counts.rejected += len(letters)
+
+    async def publish(batch: Sequence[Delivery]) -> None:
+        outcomes: list[Outcome] = [delivery.result for delivery in batch]
+        rejected = sum(outcome.rejected_because is not None for outcome in outcomes)
+        if rejected:
+            await send_outcomes(send_all, batch)
+            counts.rejected += rejected
+        if limit is not None:
+            limit.observe_outcomes(outcomes)
 
     return BatchPipeline(
         "indexer",
-        [Stage("index", index)],
+        [Stage("index", in_thread(index, "indexer")), Stage("publish", publish)],
         acknowledge,
-        bounds=Limits(batch_events=512, batch_bytes=4_000_000),
+        give_up=give_up,
+        bounds=Limits(batch_events=BATCH_EVENTS, batch_bytes=BATCH_BYTES),
         observer=observer,
     )
+
+
+def _document(value: bytes | None) -> dict[str, Any]:
+    """A decision as it stands in its topic. Raises MessageError where the record holds none."""
+    try:
+        document = orjson.loads(value or b"")
+    except orjson.JSONDecodeError as error:
+        raise MessageError("bad_record", f"no decision: {error}") from error
+    if not isinstance(document, dict):
+        raise MessageError("bad_record", f"no decision: a JSON {type(document).__name__}, no object")
+    return document

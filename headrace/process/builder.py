@@ -138,7 +138,7 @@ class RoleBuilder:
         for app in self._apps:
             group = indexer_group(app)
             start_offsets.take_over(self._admin, OLD_INDEXER_GROUP, group.name, group.topics)
-            self._add_indexer(group, store)
+            self._add_indexer(group, store, DeadLetterLimit(app.max_dead_letter_share))
 
     def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
         """One monitor for all applications' signals and for feedback."""
@@ -200,13 +200,13 @@ class RoleBuilder:
             )
         )
 
-    def _add_indexer(self, group: ConsumerGroup, store: DecisionStore) -> None:
+    def _add_indexer(self, group: ConsumerGroup, store: DecisionStore, limit: DeadLetterLimit) -> None:
         # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
         epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=True)
         faust_app = self._wiring.faust_app(group.name, epochs)
         send, counts = Producer(faust_app).send_all, self.built.indexed
 
         def pipeline(acknowledge: Acknowledge) -> BatchPipeline:
-            return indexer_pipeline(store, send, acknowledge, counts, self._metrics)
+            return indexer_pipeline(store, send, acknowledge, counts, self._metrics, limit)
 
         self.built.roles.append(Role(faust_app, group.topics, pipeline))
