@@ -1,113 +1,150 @@
-"""CSV and JSON-lines files as rows, with what cannot be read told apart by line number and reason.
+"""CSV and JSON-lines files as people and spreadsheets write them: rows, and what cannot be read with its line and why.
 
-A stray quote must not swallow the rest of a file: a record that spans several lines and does not fit the header is
-refused for its first line only, and reading goes on at the next.
+One reader for everything that takes a file, so that all take the same files: comma, semicolon, tab or pipe between the
+fields, Excel's `sep=;` line, a byte order mark, any line ends, gzip, blank and comment lines before the header, index
+columns without a name, `-` for standard input. It reads as it goes: a file may be larger than memory.
 """
 
-import csv
+import gzip
+import io
 import json
-from collections.abc import Iterator, Sequence
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+from connectors.csv_rows import SAMPLE_LINES, csv_table
+from connectors.table_lines import NOT_UTF8, Lines, Reject, Row, is_undecodable
 from models.errors import ConfigError
 
-MAX_RECORD_LINES = 1_000
-csv.field_size_limit(16 * 1024 * 1024)
+__all__ = ["Reject", "Row", "Table", "open_table", "parse_table", "read_rows"]
+
+_HEAD_BYTES = 4_096
+# What a file begins with that is no text: a name for it, and the way out.
+_FOREIGN = (
+    (b"\xff\xfe", "UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)"),
+    (b"\xfe\xff", "UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)"),
+    (b"PK\x03\x04", "a workbook or a zip file: save its sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old workbook: save its sheet as CSV"),
+    (b"PAR1", "a Parquet file: write it as CSV or JSON lines"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """line: where the row begins, the first line is 1."""
+class Table:
+    """An open file. columns: of the header, those without a name left out; of JSON lines, the first object's names.
+    twice: names that the header has more than once. rows: in the file's order, to be taken once. share_read: how much
+    of the file is behind, 0 to 1, None where nobody knows. is_json: values are JSON's, else texts."""
 
-    line: int
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that cannot be read, and why."""
-
-    line: int
-    reason: str
+    name: str
+    columns: tuple[str, ...]
+    twice: frozenset[str]
+    rows: Iterator[Row | Reject]
+    share_read: Callable[[], float | None]
+    is_json: bool
 
 
 def read_rows(path: Path) -> Iterator[Row | Reject]:
-    """Rows of a .csv, .tsv, .jsonl or .ndjson file, in order. Raises ConfigError when the file itself is of no use."""
-    if not path.is_file():
-        raise ConfigError(f"there is no file {path}")
-    lines = _lines(path.read_bytes().decode("utf-8-sig", "surrogateescape"))
-    suffix = path.suffix.lower()
-    if suffix in (".jsonl", ".ndjson"):
-        return _json_rows(lines)
-    if suffix in (".csv", ".tsv"):
-        return _csv_rows(path, lines, "\t" if suffix == ".tsv" else ",")
-    raise ConfigError(f"{path.name}: only .csv, .tsv, .jsonl and .ndjson files are read; got {suffix or 'no ending'}")
+    """The rows of a file, `-` for standard input. Raises ConfigError when the file itself is of no use."""
+    with open_table(path) as table:
+        yield from table.rows
 
 
-def _lines(text: str) -> list[str]:
-    """str.splitlines also splits at form feeds, U+2028 and the like; a line of a file ends at a newline only."""
-    return [line + "\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")]
-
-
-def _json_rows(lines: Sequence[str]) -> Iterator[Row | Reject]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        if _is_undecodable(line):
-            yield Reject(number, "not UTF-8")
-            continue
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield Reject(number, f"not JSON: {error}")
-            continue
-        yield (
-            Row(number, fields)
-            if isinstance(fields, dict)
-            else Reject(number, f"a JSON {type(fields).__name__}, not an object")
-        )
-
-
-def _csv_rows(path: Path, lines: list[str], delimiter: str) -> Iterator[Row | Reject]:
-    header = next(csv.reader(lines[:MAX_RECORD_LINES], delimiter=delimiter), [])
-    header = [name.strip() for name in header]
-    if not header or len(set(header)) != len(header) or not all(header):
-        raise ConfigError(
-            f"{path.name}: the first line must name the columns, each once; got {', '.join(header) or 'nothing'}"
-        )
-    start = 1
-    while start < len(lines):
-        record, used = _record(lines, start, delimiter)
-        yield from _judge(record, used, header, start + 1, lines[start])
-        start += used if len(record) == len(header) else 1
-
-
-def _record(lines: list[str], start: int, delimiter: str) -> tuple[list[str], int]:
-    """The record that begins at `start`, and how many lines it takes; no fields where its quote never closes."""
-    reader = csv.reader(islice(lines, start, start + MAX_RECORD_LINES), delimiter=delimiter, strict=True)
+@contextmanager
+def open_table(path: Path) -> Iterator[Table]:
+    """A file to take columns and rows from; see the module for what is read. Raises ConfigError when the file itself is
+    of no use: not there, another encoding or format, no header."""
     try:
-        record = next(reader)
-    except (csv.Error, StopIteration):
-        return [], 1
-    return record, reader.line_num
+        raw: BinaryIO = sys.stdin.buffer if str(path) == "-" else path.open("rb")
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no file {path}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        yield parse_table(raw, "standard input" if str(path) == "-" else path.name)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ConfigError(f"{path.name} cannot be unpacked: {error}") from error
+    finally:
+        if raw is not sys.stdin.buffer:
+            raw.close()
 
 
-def _judge(record: list[str], used: int, header: list[str], number: int, line: str) -> Iterator[Row | Reject]:
-    if not line.strip() and len(record) != len(header):
-        return
-    if len(record) != len(header):
-        yield Reject(
-            number,
-            f"{len(record)} fields where the header has {len(header)}" if record else "a quote that does not close",
-        )
-    elif any(_is_undecodable(value) for value in record):
-        yield Reject(number, "not UTF-8")
-    else:
-        yield Row(number, dict(zip(header, record, strict=True)))
+def parse_table(raw: BinaryIO, name: str) -> Table:
+    """The same for bytes at hand. name: what the file is called in errors."""
+    content = io.BufferedReader(raw if isinstance(raw, io.RawIOBase) else _Unbuffered(raw), _HEAD_BYTES)
+    if content.peek(2).startswith(b"\x1f\x8b"):
+        content = io.BufferedReader(_Unbuffered(cast(BinaryIO, gzip.GzipFile(fileobj=content))), _HEAD_BYTES)
+    _refuse_foreign(content.peek(_HEAD_BYTES), name)
+    lines = Lines(io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline=None))
+    first = next((line for line in lines.ahead(SAMPLE_LINES) if line.strip()), "").lstrip()
+    if first.startswith("[") and name.removesuffix(".gz").lower().endswith((".json", ".jsonl", ".ndjson")):
+        raise ConfigError(f"{name} is one JSON array: write an object a line (jq -c '.[]' {name})")
+    share_read = _share_read(raw)
+    if first.startswith("{"):
+        return Table(name, _json_columns(lines, name), frozenset(), _json_rows(lines), share_read, is_json=True)
+    table = csv_table(lines, name)
+    return Table(name, table.columns, table.twice, table.rows, share_read, is_json=False)
 
 
-def _is_undecodable(text: str) -> bool:
-    return not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
+class _Unbuffered(io.RawIOBase):
+    """Any binary stream as a raw one: a read gives what there is, so that a pipe is answered line by line."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._read = getattr(stream, "read1", stream.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part: bytes = self._read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def _refuse_foreign(head: bytes, name: str) -> None:
+    for mark, what in _FOREIGN:
+        if head.startswith(mark):
+            raise ConfigError(f"{name} is {what}")
+    evens, odds = head[0:200:2], head[1:200:2]
+    if len(head) >= 8 and (odds.count(0) > 0.9 * len(odds) or evens.count(0) > 0.9 * len(evens)):
+        raise ConfigError(f"{name} is UTF-16 without a mark: save it as UTF-8")
+
+
+def _share_read(raw: BinaryIO) -> Callable[[], float | None]:
+    """By the position in the file, the packed one where it is packed."""
+    try:
+        size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
+    except (OSError, AttributeError):
+        size = 0
+    return lambda: min(raw.tell() / size, 1.0) if size and not raw.closed else None
+
+
+def _json_columns(lines: Lines, name: str) -> tuple[str, ...]:
+    for line in lines.ahead(SAMPLE_LINES):
+        fields = _json_fields(line)
+        if isinstance(fields, dict):
+            return tuple(fields)
+    raise ConfigError(f"no line of {name} is a JSON object: write an object a line (jq -c . {name})")
+
+
+def _json_rows(lines: Lines) -> Iterator[Row | Reject]:
+    while (line := lines.next()) is not None:
+        if line.strip():
+            fields = _json_fields(line)
+            yield Row(lines.number, fields) if isinstance(fields, dict) else Reject(lines.number, fields)
+        lines.drop(1)
+
+
+def _json_fields(line: str) -> dict[str, Any] | str:
+    """The line's object, or why there is none."""
+    if is_undecodable(line):
+        return NOT_UTF8
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON: {error}"
+    return fields if isinstance(fields, dict) else f"a JSON {type(fields).__name__}, not an object"

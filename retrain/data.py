@@ -1,23 +1,25 @@
-"""Labelled text: from a CSV file to training, tuning and test rows.
+"""Labelled text: from a CSV or JSON-lines file to training, tuning and test rows.
 
 A broken row never stops a training: it goes to the list of rejected rows with its line and the reason. What does stop
 it is a file that cannot be what was meant: no such column, no row to train on.
 """
 
-import csv
 import hashlib
 import io
 import json
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
-from models.errors import TrainingDataError
+from connectors.table_files import Table, open_table, parse_table
+from connectors.table_lines import Reject, summary
+from connectors.table_lines import Row as TableRow
+from models.errors import ConfigError, TrainingDataError
 
 Split = Literal["train", "valid", "test"]
 _SPLITS: Final[Mapping[str, Split]] = {
@@ -86,39 +88,65 @@ class Columns:
     slices: tuple[str, ...] = ()
 
 
-def read_labelled_csv(path: Path, columns: Columns, *, seed: int = 0) -> Dataset:
-    """Read and split a labelled CSV file. Raises TrainingDataError when it cannot be read or nothing is left to
-    train."""
+ColumnsOf = Callable[[Sequence[str]], Columns]
+
+
+def read_labelled_csv(path: Path, columns: Columns | ColumnsOf, *, seed: int = 0) -> Dataset:
+    """Read and split a labelled file; see `parse_labelled_csv`. columns: or what they are, given those of the file.
+    The file is read once: it may be a pipe. Raises TrainingDataError when it cannot be read or nothing is left."""
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise TrainingDataError(f"cannot read {path}: {error.strerror}; give --data an existing CSV file") from error
-    return parse_labelled_csv(raw, columns, seed=seed, name=str(path))
+        with open_table(path) as table:
+            return _dataset(table, columns, seed, str(path))
+    except ConfigError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.strerror:
+            message = f"cannot read {path}: {cause.strerror}; give --data an existing CSV or JSON-lines file"
+            raise TrainingDataError(message) from error
+        raise TrainingDataError(str(error)) from error
 
 
 def parse_labelled_csv(raw: bytes, columns: Columns, *, seed: int = 0, name: str = "the file") -> Dataset:
-    """Read a labelled CSV (UTF-8, with or without a byte order mark; comma, semicolon or tab).
+    """Read labelled rows: any CSV or JSON lines that `connectors.table_files` takes.
 
     A row with the wrong number of fields, an empty text, no label, an unknown split, bytes that are not UTF-8 or a NUL
     is rejected. Rows of a file without split column are split 80/20, seeded and stratified by the primary label.
     Raises TrainingDataError when a column is missing (naming those there are) or nothing is left to train.
     """
-    lines = io.StringIO(raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), newline="").readlines()
-    header, delimiter, first = _header(lines, columns, name)
-    has_split = columns.split in header
-    rejected: list[RejectedRow] = []
+    try:
+        return _dataset(parse_table(io.BytesIO(raw), name), columns, seed, name)
+    except ConfigError as error:
+        raise TrainingDataError(str(error)) from error
+
+
+def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str) -> Dataset:
+    wanted = columns if isinstance(columns, Columns) else columns(table.columns)
+    _check_columns(table, wanted, name)
+    has_split = wanted.split in table.columns
+    rejected: list[Reject] = []
     rows: list[Row] = []
-    for line, fields in _records(lines, first, delimiter, len(header), rejected):
-        reason = _structural_fault(fields, len(header))
-        found = reason or _to_row(dict(zip(header, fields, strict=True)), columns, line, has_split)
-        if isinstance(found, Row):
-            rows.append(found)
+    for entry in table.rows:
+        row = entry if isinstance(entry, Reject) else _to_row(entry, wanted, has_split)
+        if isinstance(row, Row):
+            rows.append(row)
         else:
-            rejected.append(RejectedRow(line, found))
+            rejected.append(row)
     if not rows:
-        raise TrainingDataError(f"{name} has no usable row ({len(rejected)} rejected); check text and label columns")
-    heads = tuple(columns.labels)
-    return split_rows(rows, heads, rejected=sorted(rejected, key=lambda row: row.line), seed=seed, name=name)
+        why = f"{len(rejected)} rejected: {summary(rejected)}" if rejected else "nothing below its header"
+        raise TrainingDataError(f"{name} has no usable row ({why})")
+    refused = [RejectedRow(reject.line, reject.reason) for reject in rejected]
+    return split_rows(rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name)
+
+
+def _check_columns(table: Table, columns: Columns, name: str) -> None:
+    wanted = [columns.text, *columns.labels.values(), *columns.slices]
+    if columns.split != DEFAULT_SPLIT_COLUMN:
+        wanted.append(columns.split)
+    for column in wanted:
+        if column not in table.columns:
+            has = ", ".join(table.columns) or "none"
+            raise TrainingDataError(f"{name} has no column {column!r}; its columns are: {has}")
+        if column in table.twice:
+            raise TrainingDataError(f"{name} has two columns {column!r}; rename one")
 
 
 def split_rows(
@@ -151,77 +179,34 @@ def text_key(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _header(lines: Sequence[str], columns: Columns, name: str) -> tuple[list[str], str, int]:
-    """Column names, delimiter, and the index of the first line after the header."""
-    tried: dict[str, tuple[list[str], int]] = {}
-    for delimiter in (",", ";", "\t"):
-        reader = csv.reader(iter(lines), delimiter=delimiter)
-        tried[delimiter] = [field.strip() for field in next(reader, [])], reader.line_num
-    delimiter = max(tried, key=lambda delimiter: (columns.text in tried[delimiter][0], len(tried[delimiter][0])))
-    header, first = tried[delimiter]
-    wanted = [columns.text, *columns.labels.values(), *columns.slices]
-    if columns.split != DEFAULT_SPLIT_COLUMN:
-        wanted.append(columns.split)
-    missing = [column for column in wanted if column not in header]
-    if missing:
-        has = ", ".join(header) or "none"
-        raise TrainingDataError(f"{name} has no column {missing[0]!r}; its columns are: {has}")
-    doubled = [column for column, count in Counter(header).items() if count > 1 and column in wanted]
-    if doubled:
-        raise TrainingDataError(f"{name} has two columns {doubled[0]!r}; rename one")
-    return header, delimiter, first
-
-
-def _records(
-    lines: Sequence[str], first: int, delimiter: str, columns: int, rejected: list[RejectedRow]
-) -> Iterator[tuple[int, list[str]]]:
-    """Every record with its line number, blank ones left out.
-
-    A stray quote must not swallow what follows: where a record does not parse, or spans lines and does not fit the
-    header, its first line alone is rejected and reading starts again on the next one.
-    """
-    start = first
-    while start < len(lines):
-        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
-        read = 0
-        try:
-            for fields in reader:
-                if reader.line_num - read > 1 and len(fields) != columns:
-                    raise csv.Error("a quote that does not close where the field ends")
-                if fields:
-                    yield start + read + 1, fields
-                read = reader.line_num
-            return
-        except csv.Error as error:
-            rejected.append(RejectedRow(start + read + 1, f"not a CSV row: {error}"))
-            start += read + 1
-
-
-def _structural_fault(fields: Sequence[str], expected: int) -> str | None:
-    if any("\udc80" <= character <= "\udcff" for field in fields for character in field):
-        return "bytes that are not UTF-8"
-    if any("\0" in field for field in fields):
-        return "NUL character"
-    if len(fields) != expected:
-        return f"{len(fields)} fields where the header has {expected}"
-    return None
-
-
-def _to_row(record: Mapping[str, str], columns: Columns, line: int, has_split: bool) -> Row | str:
+def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
     """The row, or why it is rejected."""
-    if not record[columns.text].strip():
-        return "empty text"
-    labels = {head: record[column].strip() for head, column in columns.labels.items() if record[column].strip()}
+    text = entry.fields.get(columns.text)
+    if text is not None and not isinstance(text, str):
+        return Reject(entry.line, f"the text is a JSON {type(text).__name__}")
+    if not text or not text.strip():
+        return Reject(entry.line, "empty text")
+    if "\0" in text:
+        return Reject(entry.line, "NUL character")
+    given = {head: _word(entry.fields.get(column)) for head, column in columns.labels.items()}
+    labels = {head: label for head, label in given.items() if label}
     if not labels:
-        return "empty label"
+        return Reject(entry.line, "empty label")
     split: Split = "train"
     if has_split:
-        given = record[columns.split].strip().casefold()
-        if given not in _SPLITS:
-            return f"split {given[:40]!r} is none of train, val, valid, test"
-        split = _SPLITS[given]
-    slices = {column: record[column].strip() for column in columns.slices}
-    return Row(record[columns.text], labels, split, line, slices)
+        named = _word(entry.fields.get(columns.split)).casefold()
+        if named not in _SPLITS:
+            return Reject(entry.line, f"split {named[:40]!r} is none of train, val, valid, test")
+        split = _SPLITS[named]
+    slices = {column: _word(entry.fields.get(column)) for column in columns.slices}
+    return Row(text, labels, split, entry.line, slices)
+
+
+def _word(value: Any) -> str:
+    """A field as a label or a name; JSON's numbers and truth values as JSON writes them."""
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
@@ -241,14 +226,3 @@ def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
         for chosen in random.permutation(len(keys))[:count]:
             tested.update(groups[keys[int(chosen)]])
     return [replace(row, split="test") if index in tested else row for index, row in enumerate(rows)]
-
-
-def column_names(path: Path) -> list[str]:
-    """The columns of a CSV file, whichever of the known delimiters it uses; empty when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    except OSError:
-        return []
-    readings = [next(csv.reader([first], delimiter=delimiter), []) for delimiter in (",", ";", "\t")]
-    return [field.strip() for field in max(readings, key=len)]

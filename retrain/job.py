@@ -12,7 +12,7 @@ from models.bundle import Notes, pack
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
-from retrain.data import Dataset
+from retrain.data import Dataset, text_key
 from retrain.evaluation import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, train_quick
@@ -73,7 +73,11 @@ def train_release(
     started = clock()
     tested = dataset.part("test")
     if not tested:
-        raise TrainingDataError("no row is left to test on; give the data a split column with test rows, or more texts")
+        texts = len({text_key(row.text) for row in dataset.rows})
+        raise TrainingDataError(
+            f"no row is left to test on: {len(dataset.rows)} rows hold {texts} different texts, and a text is tested "
+            f"only where its label has two; give more texts, or test rows by a split column"
+        )
     trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
     classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)

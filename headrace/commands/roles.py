@@ -5,7 +5,6 @@ Imports stand where they are used: half a dozen libraries cost seconds, and `--h
 
 import asyncio
 import logging
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,39 +72,51 @@ def add_to(cli: typer.Typer) -> None:
             _one_role(role)
         )
 
-    @cli.command(epilog="Example: headrace load chats.csv --topic support.chats --text-column text")
+    @cli.command(epilog="Example: headrace load chats.csv --app support --text-column message")
     def load(
-        file: Annotated[Path, typer.Argument(help="CSV, TSV or JSON lines, UTF-8")],
-        topic: Annotated[str, typer.Option(help="topic to write to")],
+        file: Annotated[Path, typer.Argument(help="CSV, TSV or JSON lines, UTF-8, also packed by gzip; - for stdin")],
+        topic: Annotated[str | None, typer.Option(help="topic to write to; default: that of --app")] = None,
+        app: Annotated[
+            str | None,
+            typer.Option(
+                help="support, finance, recommend, or the path of a TOML file: records get the shape that it reads"
+            ),
+        ] = None,
         rate: Annotated[
             float | None, typer.Option(min=0.001, help="records a second; default: as fast as it goes")
         ] = None,
         text_column: Annotated[
-            str | None, typer.Option(help="column that holds the text: sent as `text`, rows without one rejected")
+            str | None, typer.Option(help="column that holds the text; rows without one are rejected")
         ] = None,
         key_column: Annotated[str | None, typer.Option(help="column whose value becomes the record's key")] = None,
         limit: Annotated[int | None, typer.Option(min=1, help="stop after so many rows")] = None,
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
-        """Rows of a file into a topic. A row that cannot be sent is listed with its line and the reason."""
+        """Rows of a file into a topic, in an application's shape with --app, else as they are. A row that cannot be
+        sent is listed with its line and the reason. Exit 1 where none could be sent."""
+        from headrace.applications import load_application
         from headrace.output import print_json, stage_bars
         from headrace.settings import load_settings
+        from headrace.terminal import say, say_rejected
         from headrace.tools.loading import LoadRequest, load_file
         from headrace.wiring import Wiring
 
-        wiring = Wiring(load_settings())
+        application = None if app is None else load_application(app)
+        target = topic or (application.topic if application is not None else None)
+        if target is None:
+            raise typer.BadParameter("say where to: --topic TOPIC, or --app APP")
+        order = LoadRequest(file, target, rate, text_column, key_column, limit, application)
         with stage_bars() as progress:
-            report = load_file(wiring, LoadRequest(file, topic, rate, text_column, key_column, limit), progress)
-        for rejected in report.rejected:
-            print(f"line {rejected.line}: {rejected.reason}", file=sys.stderr)
+            report = load_file(Wiring(load_settings()), order, progress)
+        say_rejected(report.rejected)
         summary = {"sent": report.sent, "rejected": len(report.rejected), "seconds": round(report.seconds, 3)}
         if json:
-            rejects = [{"line": each.line, "reason": each.reason} for each in report.rejected]
+            rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]
             print_json(summary | ({"rejected_rows": rejects} if rejects else {}))
         else:
-            print(
-                f"{report.sent} records sent to {topic}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s"
-            )
+            say(f"{report.sent} records sent to {target}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s")
+        if report.rejected and not report.sent:
+            raise typer.Exit(1)
 
 
 def _workers_refusal(apps: list[str]) -> str:

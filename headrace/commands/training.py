@@ -28,7 +28,7 @@ def add_to(cli: typer.Typer) -> None:
 
 def _train(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
-    data: Annotated[Path, typer.Option(help="labelled CSV, UTF-8")],
+    data: Annotated[Path, typer.Option(help="labelled CSV or JSON lines, UTF-8; - for stdin")],
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
@@ -62,7 +62,8 @@ def _train(
 def _evaluate(
     model: ModelName,
     data: Annotated[
-        Path, typer.Option(help="labelled CSV; its test rows are scored, or all rows without a split column")
+        Path,
+        typer.Option(help="labelled CSV or JSON lines; its test rows are scored, or all rows without a split column"),
     ],
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,

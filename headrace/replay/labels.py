@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from connectors.ports import Record, TopicReader
-from connectors.table_files import Reject, Row, read_rows
+from connectors.table_files import Reject, Row, Table, open_table
 from models.errors import ConfigError, MessageError
 from streams.application import HeadSpec
 from streams.wire.feedback import Opinions
@@ -74,7 +74,7 @@ class TrueLabels:
 
 def is_file(source: str) -> bool:
     """Whether `--labels` names a file; else it is a topic."""
-    return Path(source).suffix.lower() in TABLE_SUFFIXES or Path(source).exists()
+    return source == "-" or source.lower().removesuffix(".gz").endswith(TABLE_SUFFIXES) or Path(source).exists()
 
 
 def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> TrueLabels:
@@ -82,37 +82,35 @@ def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> True
 
     prefix: what ids of this topic begin with. Raises ConfigError for a file without those columns.
     """
-    found: TrueLabels | None = None
-    names = {head.name for head in heads}
-    for row in read_rows(path):
-        if found is None:
-            found = _start(path, row, heads)
-        if isinstance(row, Reject):
-            found.refuse(f"line {row.line}: {row.reason}")
-            continue
-        name = _text(row, found.matched_by)
-        labels = _labels(row, heads)
-        if not name or not labels or not names.issuperset(labels):
-            found.refuse(f"line {row.line}: {_reason(name, labels, found.matched_by, heads)}")
-        elif found.matched_by == "id" and not name.startswith(prefix):
-            found.foreign += 1
-        else:
-            for head, label in labels.items():
-                found.add(cut_text(clean_text(name)) if found.matched_by == "text" else name, head, label)
-    if found is None:
+    with open_table(path) as table:
+        found = _start(table, heads)
+        names = {head.name for head in heads}
+        for row in table.rows:
+            if isinstance(row, Reject):
+                found.refuse(f"line {row.line}: {row.reason}")
+                continue
+            name = _text(row, found.matched_by)
+            labels = _labels(row, heads)
+            if not name or not labels or not names.issuperset(labels):
+                found.refuse(f"line {row.line}: {_reason(name, labels, found.matched_by, heads)}")
+            elif found.matched_by == "id" and not name.startswith(prefix):
+                found.foreign += 1
+            else:
+                for head, label in labels.items():
+                    found.add(cut_text(clean_text(name)) if found.matched_by == "text" else name, head, label)
+    if not found.given and not found.unusable and not found.foreign:
         raise ConfigError(f"{path.name} holds no labels")
     return found
 
 
-def _start(path: Path, row: Row | Reject, heads: Sequence[HeadSpec]) -> TrueLabels:
-    columns = row.fields if isinstance(row, Row) else {}
-    matched_by = next((name for name in ("id", "text") if name in columns), None)
-    if matched_by is None or not {"label", *(head.column for head in heads)} & set(columns):
+def _start(table: Table, heads: Sequence[HeadSpec]) -> TrueLabels:
+    matched_by = next((name for name in ("id", "text") if name in table.columns), None)
+    if matched_by is None or not {"label", *(head.column for head in heads)} & set(table.columns):
         raise ConfigError(
-            f"{path.name} must have the columns id,head,label or text,label (or a head's own column: "
-            f"{', '.join(head.column for head in heads)}); it has: {', '.join(columns) or 'nothing that can be read'}"
+            f"{table.name} must have the columns id,head,label or text,label (or a head's own column: "
+            f"{', '.join(head.column for head in heads)}); it has: {', '.join(table.columns)}"
         )
-    return TrueLabels(path.name, "id" if matched_by == "id" else "text")
+    return TrueLabels(table.name, "id" if matched_by == "id" else "text")
 
 
 def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:

@@ -2,17 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from connectors.ports import Publisher
-from connectors.table_files import Reject, Row, read_rows
+from connectors.table_files import Reject, Row, Table, open_table
+from headrace.tools.record_shapes import RecordShape
 from headrace.wiring import Wiring
-from models.errors import ConfigError
+from models.errors import ConfigError, MessageError
+from streams.application import Application
 from streams.topics import SOURCE_MAX_BYTES
 from streams.wire.text import clean_text
 
@@ -20,18 +23,22 @@ log = logging.getLogger(__name__)
 
 FLUSH_ROWS = 500
 OVERHEAD_BYTES = 512
+Progress = Callable[[str, int, int], None]
+Encode = Callable[[Row], tuple[bytes | None, bytes]]  # a row's key and value; raises ValueError saying why not
 
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """What to load. rate: records a second, None: as fast as it goes."""
+    """What to load. app: whose shape the records get; None: rows go as they are. rate: records a second, None: as fast
+    as it goes. limit: rows."""
 
     file: Path
     topic: str
     rate: float | None = None
-    text_column: str | None = None  # None: rows go as they are; the application knows where its text stands
+    text_column: str | None = None
     key_column: str | None = None
     limit: int | None = None
+    app: Application | None = None
 
 
 @dataclass(slots=True)
@@ -44,47 +51,72 @@ class LoadReport:
     confirmed: list[tuple[str, int, int]] = field(default_factory=list)
 
 
-def load_file(
-    wiring: Wiring, order: LoadRequest, progress: Callable[[str, int, int], None] = lambda *_: None
-) -> LoadReport:
+def load_file(wiring: Wiring, order: LoadRequest, progress: Progress = lambda *_: None) -> LoadReport:
     """Send the rows of a file. Raises ConfigError for a file of no use, BrokerUnavailable."""
-    rows = list(read_rows(order.file))[: order.limit]
-    _check_columns(order, rows)
-    admin = wiring.admin()
-    if order.topic not in admin.describe([order.topic]):
-        raise ConfigError(f"there is no topic {order.topic}: `headrace up APP --create-topics` makes an application's")
-    publisher = wiring.publisher()
-    try:
-        return send_rows(publisher, order, rows, progress)
-    finally:
-        publisher.close()
-        admin.close()
+    with open_table(order.file) as table:
+        encode = encoder_for(table, order)
+        admin = wiring.admin()
+        try:
+            if order.topic not in admin.describe([order.topic]):
+                app = "APP" if order.app is None else order.app.given_as
+                raise ConfigError(
+                    f"there is no topic {order.topic}: `headrace up {app} --create-topics` makes an application's"
+                )
+            publisher = wiring.publisher()
+            try:
+                rows = islice(table.rows, order.limit)
+                return send_rows(publisher, order, rows, encode, _Share(table, order, progress))
+            finally:
+                publisher.close()
+        finally:
+            admin.close()
+
+
+def encoder_for(table: Table, order: LoadRequest) -> Encode:
+    """What makes records of this file's rows. Raises ConfigError where the file has no such columns."""
+    if order.app is not None:
+        shape = RecordShape(order.app, table.columns, text_column=order.text_column, key_column=order.key_column)
+        _check_columns(table, order)
+        return lambda row: shape.record(row.fields)
+    _check_columns(table, order)
+    return lambda row: _plain_record(row, order)
 
 
 def send_rows(
     publisher: Publisher,
     order: LoadRequest,
-    rows: list[Row | Reject],
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    rows: Iterable[Row | Reject],
+    encode: Encode,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> LoadReport:
     """Send rows, paced; every record is confirmed before this returns."""
     report, started = LoadReport(), time.monotonic()
     for number, row in enumerate(_paced(rows, order.rate), 1):
-        record = row if isinstance(row, Reject) else _record(row, order)
-        if isinstance(record, Reject):
-            report.rejected.append(record)
-        else:
-            publisher.send(order.topic, record[1], record[0])
+        reject = row if isinstance(row, Reject) else _send(publisher, order.topic, row, encode)
+        if reject is not None:
+            report.rejected.append(reject)
         if number % FLUSH_ROWS == 0:
             report.confirmed += publisher.flush()
-        progress("load", number, len(rows))
+        progress(number)
     report.confirmed += publisher.flush()
     report.sent = len(report.confirmed)
     report.seconds = time.monotonic() - started
     return report
 
 
-def _paced(rows: list[Row | Reject], rate: float | None) -> Iterator[Row | Reject]:
+class _Share:
+    """Progress of a file that is read as it goes: how many rows it has is known by the share of its bytes."""
+
+    def __init__(self, table: Table, order: LoadRequest, progress: Progress) -> None:
+        self._table, self._limit, self._progress = table, order.limit, progress
+
+    def __call__(self, number: int) -> None:
+        share = self._table.share_read()
+        total = max(number, round(number / share)) if share else number
+        self._progress("load", number, total if self._limit is None else min(total, self._limit))
+
+
+def _paced(rows: Iterable[Row | Reject], rate: float | None) -> Iterator[Row | Reject]:
     started = time.monotonic()
     for number, row in enumerate(rows):
         if rate is not None:
@@ -92,27 +124,34 @@ def _paced(rows: list[Row | Reject], rate: float | None) -> Iterator[Row | Rejec
         yield row
 
 
-def _record(row: Row, order: LoadRequest) -> tuple[bytes | None, bytes] | Reject:
+def _send(publisher: Publisher, topic: str, row: Row, encode: Encode) -> Reject | None:
+    try:
+        key, value = encode(row)
+        if len(value) > SOURCE_MAX_BYTES - OVERHEAD_BYTES:
+            return Reject(row.line, f"{len(value)} bytes are more than a topic takes ({SOURCE_MAX_BYTES})")
+        publisher.send(topic, value, key)
+    except orjson.JSONEncodeError as error:
+        return Reject(row.line, f"cannot be written as JSON: {error}")
+    except (ValueError, MessageError) as error:
+        return Reject(row.line, str(error))
+    return None
+
+
+def _plain_record(row: Row, order: LoadRequest) -> tuple[bytes | None, bytes]:
     fields: dict[str, Any] = dict(row.fields)
     if order.text_column is not None:
         text = fields.pop(order.text_column, None)
         if not isinstance(text, str) or not text.strip():
-            return Reject(row.line, f"no text in column {order.text_column}")
+            raise ValueError(f"no text in column {order.text_column}")
         fields = {**fields, "text": clean_text(text)}
-    try:
-        value = orjson.dumps(fields)
-    except orjson.JSONEncodeError as error:
-        return Reject(row.line, f"cannot be written as JSON: {error}")
-    if len(value) > SOURCE_MAX_BYTES - OVERHEAD_BYTES:
-        return Reject(row.line, f"{len(value)} bytes are more than a topic takes ({SOURCE_MAX_BYTES})")
-    key = fields.get(order.key_column) if order.key_column else None
-    return (clean_text(str(key)).encode() if key not in (None, "") else None), value
+    key = row.fields.get(order.key_column) if order.key_column else None
+    return (clean_text(str(key)).encode() if key not in (None, "") else None), orjson.dumps(fields)
 
 
-def _check_columns(order: LoadRequest, rows: list[Row | Reject]) -> None:
-    first = next((row for row in rows if isinstance(row, Row)), None)
-    if first is None:
-        return
+def _check_columns(table: Table, order: LoadRequest) -> None:
     for column in filter(None, (order.text_column, order.key_column)):
-        if column not in first.fields and order.file.suffix.lower() in (".csv", ".tsv"):
-            raise ConfigError(f"{order.file.name} has no column {column!r}: it has {', '.join(first.fields)}")
+        if column not in table.columns and not table.is_json:
+            raise ConfigError(f"{table.name} has no column {column!r}: it has {', '.join(table.columns)}")
+    for column in table.twice:
+        if column in (order.text_column or "text", order.key_column):
+            raise ConfigError(f"{table.name} has two columns {column!r}; rename one")

@@ -8,7 +8,7 @@ from headrace.output import print_json, stage_bars
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, say_rejected, show_table
 from headrace.training.from_file import TrainingRequest, evaluation_rows, train, train_and_register, write_release
 from headrace.wiring import Wiring
 from retrain.evaluation import evaluate as score
@@ -28,10 +28,10 @@ def run_train(
         else:
             trained = train(wiring, registry, application, order, progress)
             report = write_release(trained, output) if output is not None else trained.report
-    _tell_training(report, json, registered=register, output=output)
+    _tell_training(app, report, json, registered=register, output=output)
 
 
-def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, output: Path | None) -> None:
+def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: bool, output: Path | None) -> None:
     for rejected in report["rejected_rows"]:
         say(f"line {rejected['line']}: {field(rejected['reason'])}", error=True)
     if json:
@@ -63,7 +63,9 @@ def _tell_training(report: dict[str, Any], json: bool, *, registered: bool, outp
     if registered:
         name = f"{report['model']}@{report['version']}"
         what_now = (
-            "it is the champion" if report["promoted"] else f"`headrace models promote {name}` makes it the champion"
+            f"it is the champion: the next `headrace up {app}` serves it"
+            if report["promoted"]
+            else f"`headrace models promote {name}` makes it the champion"
         )
         say(f"registered as {name}; {what_now}")
     elif output is not None:
@@ -87,9 +89,10 @@ def run_evaluate(
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
-    rows = evaluation_rows(data, list(classifier.heads), text_column, label_column, split_column)
+    dataset = evaluation_rows(data, list(classifier.heads), text_column, label_column, split_column)
+    say_rejected(dataset.rejected)
     with stage_bars() as progress:
-        metrics = score(classifier, rows, oos_label=oos_label, progress=progress)
+        metrics = score(classifier, dataset.rows, oos_label=oos_label, progress=progress)
     if json:
         return print_json(
             {"model": name, "version": version, "heads": {head: found.as_json() for head, found in metrics.items()}}

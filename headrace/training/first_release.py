@@ -70,7 +70,8 @@ def train_first(wiring: Wiring, registry: ReleaseRegistry, app: Application, pro
     """Train the first release from the application's own corpus and publish it; returns its version."""
     if app.corpus is None or not app.corpus.is_file():
         raise ConfigError(
-            f"there is no model {app.name} and no corpus to train one: run `headrace train APP --data FILE --register`"
+            f"there is no model {app.name} and no corpus to train one: run `headrace train {app.given_as} --data FILE "
+            f"--register`"
         )
     from headrace.training.from_file import TrainingRequest, train
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from retrain.data import Columns, Dataset, Row, column_names, read_labelled_csv
+from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
 from retrain.progress import Progress, no_progress
 from retrain.training_data import attach
@@ -37,9 +37,11 @@ class TrainingRequest:
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     """The labelled rows for an application's heads."""
-    return read_labelled_csv(
-        order.data, Columns(_label_columns(app, order), order.text_column, order.split_column), seed=order.seed
-    )
+
+    def columns(there: Sequence[str]) -> Columns:
+        return Columns(_label_columns(app, order, there), order.text_column, order.split_column)
+
+    return read_labelled_csv(order.data, columns, seed=order.seed)
 
 
 def train(
@@ -114,19 +116,24 @@ def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:
 
 def evaluation_rows(
     data: Path, heads: Sequence[str], text_column: str, label_column: str | None, split_column: str
-) -> tuple[Row, ...]:
+) -> Dataset:
     """The rows to score: those of the file's test split, or all of a file that has no split column."""
-    there = column_names(data)
-    columns = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
-    dataset = read_labelled_csv(data, Columns(columns or {heads[0]: "label"}, text_column, split_column))
-    return dataset.part("test") if split_column in there else dataset.rows
+    has_split = False
+
+    def columns(there: Sequence[str]) -> Columns:
+        nonlocal has_split
+        has_split = split_column in there
+        labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
+        return Columns(labels or {heads[0]: "label"}, text_column, split_column)
+
+    dataset = read_labelled_csv(data, columns)
+    return replace(dataset, rows=dataset.part("test")) if has_split else dataset
 
 
-def _label_columns(app: Application, order: TrainingRequest) -> dict[str, str]:
-    """Head to column, the primary head first."""
+def _label_columns(app: Application, order: TrainingRequest, there: Sequence[str]) -> dict[str, str]:
+    """Head to column, the primary head first. there: the columns of the file."""
     if order.label_column is not None:
         return {app.head_names[0]: order.label_column}
-    there = column_names(order.data)
     own = {head.name: head.column for head in app.heads if head.column in there}
     if app.head_names[0] in own:
         return own
