@@ -23,7 +23,7 @@ from connectors.sqlite_store import SQLiteStore
 from headrace.releases.release_log import ReleaseLog
 from headrace.settings import Settings
 
-MONITOR_GROUP, RETRAINER_GROUP = "headrace-monitor", "headrace-retrainer"
+MONITOR_GROUP = "headrace-monitor"
 
 
 def group_name(role: str, app: str) -> str:

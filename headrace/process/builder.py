@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
 from headrace.process.broker_probe import BrokerProbe, ClusterProbe
-from headrace.process.consumer_groups import OLD_INDEXER_GROUP, ConsumerGroup, indexer_group, worker_group
+from headrace.process.consumer_groups import (
+    OLD_INDEXER_GROUP,
+    OLD_RETRAINER_GROUP,
+    ConsumerGroup,
+    indexer_group,
+    retrainer_group,
+    worker_group,
+)
 from headrace.process.health import Health
 from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
@@ -20,7 +27,7 @@ from headrace.process.source_topics import source_epochs
 from headrace.process.watch import Watch, look_seconds
 from headrace.releases.references import release_reference
 from headrace.training.retrain_job import RetrainJob
-from headrace.wiring import MONITOR_GROUP, RETRAINER_GROUP, Wiring
+from headrace.wiring import MONITOR_GROUP, Wiring
 from streams import topics
 from streams.application import Application
 from streams.classify.handler import ClassifyHandler
@@ -156,17 +163,24 @@ class RoleBuilder:
         self.built.roles.append(Role(app, read, lambda ack: monitor_pipeline(handler, send, ack, self._metrics)))
 
     def add_retrainer(self, seed: int = 0) -> None:
-        """One retrainer; jobs run in a child process."""
-        epochs = start_offsets.pin(
-            self._admin, RETRAINER_GROUP, [topics.RETRAIN_REQUESTS_TOPIC], from_beginning=self._from_beginning
-        )
-        job = RetrainJob(self._wiring, [app for app in self._apps if app.kind == "classify"], seed=seed)
-        self.built.job = job
-        app = self._wiring.faust_app(RETRAINER_GROUP, epochs)
-        send = Producer(app).send_all
+        """A retrainer per application; jobs run in a child process, one at a time."""
+        apps = [app for app in self._apps if app.kind == "classify"]
+        self.built.job = RetrainJob(self._wiring, apps, seed=seed)
+        for app in apps:
+            self._add_retrainer(app, self.built.job)
+
+    def _add_retrainer(self, app: Application, job: RetrainJob) -> None:
+        group = retrainer_group(app)
+        start_offsets.take_over(self._admin, OLD_RETRAINER_GROUP, group.name, group.topics)
+        epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
+        faust_app = self._wiring.faust_app(group.name, epochs)
+        send = Producer(faust_app).send_all
         self.built.roles.append(
             Role(
-                app, [topics.RETRAIN_REQUESTS_TOPIC], lambda ack: retrainer_pipeline(job, send, ack), may_take_long=True
+                faust_app,
+                list(group.topics),
+                lambda ack: retrainer_pipeline(app.name, job, send, ack),
+                may_take_long=True,
             )
         )
 

@@ -4,12 +4,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.wiring import MONITOR_GROUP, RETRAINER_GROUP, group_name
+from headrace.wiring import MONITOR_GROUP, group_name
 from models.errors import ConfigError
 from streams import topics
 from streams.application import Application
 
-OLD_INDEXER_GROUP = "headrace-indexer"  # of all applications together, until each had its own
+# of all applications together, until each had its own
+OLD_INDEXER_GROUP, OLD_RETRAINER_GROUP = "headrace-indexer", "headrace-retrainer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ def indexer_group(app: Application) -> ConsumerGroup:
     return ConsumerGroup(group_name("indexer", app.name), (app.decisions_topic,))
 
 
+def retrainer_group(app: Application) -> ConsumerGroup:
+    """The group that shares an application's retrain requests, which stand among those of all others."""
+    return ConsumerGroup(group_name("retrainer", app.name), (topics.RETRAIN_REQUESTS_TOPIC,))
+
+
 def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGroup]:
     """The groups that a process with this role and these applications joins. Raises ConfigError for no role."""
     match role:
@@ -41,5 +47,5 @@ def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGrou
             signals = [app.signals_topic for app in apps]
             return [ConsumerGroup(MONITOR_GROUP, (*signals, topics.FEEDBACK_TOPIC))]
         case "retrainer":
-            return [ConsumerGroup(RETRAINER_GROUP, (topics.RETRAIN_REQUESTS_TOPIC,))]
+            return [retrainer_group(app) for app in apps if app.kind == "classify"]
     raise ConfigError(f"no role is called {role!r}")

@@ -1,30 +1,33 @@
-"""The training process of a retrain job: reads an order, prints a verdict as its last line of output."""
+"""The training process of a retrain job: an order in, a verdict out (`headrace.training.child_process`)."""
 
 import json
-import os
-import sys
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, Final
 
+from connectors.errors import RegistryUnavailable
 from connectors.registry import FolderRegistry
+from headrace.training.child_process import answer
 from models.bundle import unpack
 from retrain import training_data
 from retrain.challenge import challenger_dataset, compare
 from retrain.job import train_release
+from streams.classify.release_loading import proved_manifest
+
+PUBLISH_SECONDS: Final = 300.0  # for which a registry that does not answer is asked again: training took longer
+PAUSE_SECONDS: Final = 5.0
 
 
 def main() -> None:
-    """Run the order in the file given as the only argument."""
-    os.nice(5)  # the streams of this machine come first
-    order = json.loads(Path(sys.argv[1]).read_bytes())
-    print(json.dumps(run(order)))
+    """Take an order and answer it."""
+    answer(run)
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
     """Train a challenger on the champion's data and the corrections; publish it when it is better."""
     registry = FolderRegistry(order["registry"])
     model, version = order["model"], order["champion"]
-    manifest = registry.manifest(model, version)
+    manifest = proved_manifest(registry, model, version, order["manifest_sha256"])
     described = json.loads(manifest)
     champion = unpack(manifest, registry.blob, version=version, threads=order["threads"])
     before = training_data.from_bytes(registry.blob(described["files"][training_data.ROLE]["sha256"]))
@@ -41,8 +44,20 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     if not verdict.passed:
         return {"version": None, "words": verdict.reason}
     trained.manifest["gate"] = {"passed": verdict.passed, "reason": verdict.reason}
+    trained.manifest["retraining"] = {"request": order["request"]}  # by which a request delivered again finds it
     training_data.attach(trained.manifest, trained.blobs, dataset)
-    return {"version": registry.publish(model, trained.manifest, trained.blobs), "words": verdict.reason}
+    return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": verdict.reason}
+
+
+def _publish(registry: FolderRegistry, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
+    deadline = time.monotonic() + PUBLISH_SECONDS
+    while True:
+        try:
+            return registry.publish(model, manifest, blobs)
+        except RegistryUnavailable:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,69 +1,90 @@
 """The retrain job: corpus and corrections in, a better release or a verdict out.
 
-Collecting and releasing happen here; training runs in a child process (`headrace.training.retrain_child`), so that a
+Collecting and announcing happen here; training runs in a child process (`headrace.training.retrain_child`), so that a
 worker in the same process keeps its cores' attention and a crash of the training cannot take the streams along.
+
+One retraining comes of one request, however often it is delivered, and to however many retrainers: they take turns by a
+lease of the registry, and what was trained for a request is found by its id, which stands in the manifest.
 """
 
 import asyncio
+import contextlib
+import hashlib
 import json
 import logging
-import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import orjson
-
-from connectors.ports import DecisionStore
+from connectors.errors import RegistryError
+from connectors.ports import DecisionStore, ReleaseRegistry
 from headrace.releases.release_log import next_release
+from headrace.training.child_process import run_child
 from headrace.wiring import Wiring
-from models.errors import ConnectorError, ModelError
+from models.errors import ConnectorError
 from streams.application import Application
-from streams.retrainer import JobResult
-from streams.topics import FEEDBACK_TOPIC, RELEASES_TOPIC
+from streams.classify.release_loading import announced_hash
+from streams.retrainer import Challenger
+from streams.topics import FEEDBACK_TOPIC
 from streams.wire.feedback import current_labels
-from streams.wire.records import Release, RetrainRequest, decode
+from streams.wire.records import Release, RetrainRequest
 
 log = logging.getLogger(__name__)
 
 JOB_SECONDS = 3 * 3600.0
 FIND_TEXTS = 500
+INDEX_SECONDS = 60.0  # for an indexer that is behind
+LOOK_SECONDS = 1.0
+CHILD = "headrace.training.retrain_child"
 
 
 class RetrainJob:
-    """Called with a request by the retrainer's engine. verdicts: (application, words), one for each request so far."""
+    """`streams.retrainer.Retraining`. verdicts: (application, words), one for each request that was answered."""
 
     def __init__(self, wiring: Wiring, apps: Sequence[Application], *, seed: int = 0) -> None:
         self._wiring, self._seed = wiring, seed
         self._apps = {app.name: app for app in apps}
+        self._one_at_a_time = asyncio.Lock()  # in this process, whose cores the streams need as well
         self.verdicts: list[tuple[str, str]] = []
 
-    async def __call__(self, request: RetrainRequest) -> JobResult:
-        """Collect, train and compare in a child process, publish when the gate says so."""
-        result = await self._run(request)
-        self.verdicts.append((request.app, result.verdict))
-        return result
+    async def train(self, request: RetrainRequest) -> Challenger:
+        """See the port. Publishes what the gate lets pass."""
+        challenger = await self._challenger(request)
+        if challenger.version is None:
+            self.verdicts.append((request.app, challenger.verdict))
+        return challenger
 
-    async def _run(self, request: RetrainRequest) -> JobResult:
-        app = self._apps.get(request.app)
-        if app is None:
-            return JobResult(None, f"no application {request.app} here")
-        registry = self._wiring.registry()
-        champion = registry.champion(app.name)
-        if champion is None or champion != request.evidence.get("version", champion):
-            return JobResult(
-                None, f"the request is about version {request.evidence.get('version')}, {champion} serves now"
-            )
-        labelled = await asyncio.to_thread(self._collect, app)
+    async def announce(self, request: RetrainRequest, challenger: Challenger) -> str:
+        """See the port. The registry notes what was announced."""
+        verdict = await asyncio.to_thread(self._announce, request, challenger)
+        self.verdicts.append((request.app, verdict))
+        return verdict
+
+    async def _challenger(self, request: RetrainRequest) -> Challenger:
+        app = self._apps[request.app]
+        registry = await asyncio.to_thread(self._wiring.registry)
+        if (known := await asyncio.to_thread(trained_for, registry, request)) is not None:
+            return known
+        release = await asyncio.to_thread(self._standing, app.name)
+        version = request.evidence.get("version")
+        if release is None or version not in (None, release.champion):
+            serves = "nothing" if release is None else release.champion
+            return Challenger(None, f"the request is about version {version}, {serves} serves now")
+        labelled = await self._labelled(app)
         if not labelled:
-            return JobResult(None, "no labelled decision was found")
-        verdict = await self._train(app, champion, labelled)
-        if verdict["version"] is None:
-            return JobResult(None, verdict["words"])
-        registry.promote(app.name, verdict["version"])
-        known = await asyncio.to_thread(self._known_release, app.name)
-        return JobResult(next_release(registry, app.name, verdict["version"], known, by="retrainer"), verdict["words"])
+            return Challenger(None, "no labelled decision was found")
+        async with self._one_at_a_time, _turn(registry, request):
+            if (known := await asyncio.to_thread(trained_for, registry, request)) is not None:
+                return known
+            return await self._train(app, release, request, labelled)
+
+    async def _labelled(self, app: Application) -> list[dict[str, Any]]:
+        """See `_collect`; an indexer that is behind is waited for. Raises ConnectorError."""
+        for _ in range(int(INDEX_SECONDS / LOOK_SECONDS)):
+            try:
+                return await asyncio.to_thread(self._collect, app)
+            except NotIndexed:
+                await asyncio.sleep(LOOK_SECONDS)
+        return await asyncio.to_thread(self._collect, app)
 
     def _collect(self, app: Application) -> list[dict[str, Any]]:
         """Labelled texts: id, text, labels. The text comes from the decision, as it was decided."""
@@ -76,68 +97,109 @@ class RetrainJob:
             reader.close()
             store.close()
         labels: dict[str, dict[str, str]] = {}
-        for (identity, head), each in feedback.items():
+        for (identity, head), opinion in feedback.items():
             if identity in texts and head in app.head_names:
-                labels.setdefault(identity, {})[head] = each.label
-        return [{"id": identity, "text": texts[identity], "labels": found} for identity, found in labels.items()]
+                labels.setdefault(identity, {})[head] = opinion.label
+        return [{"id": identity, "text": texts[identity], "labels": heads} for identity, heads in labels.items()]
 
-    async def _train(self, app: Application, champion: str, labelled: list[dict[str, Any]]) -> dict[str, Any]:
+    async def _train(
+        self, app: Application, release: Release, request: RetrainRequest, labelled: list[dict[str, Any]]
+    ) -> Challenger:
         settings = self._wiring.settings
         order = {
             "registry": settings.registry_url,
             "model": app.name,
-            "champion": champion,
+            "champion": release.champion,
+            "manifest_sha256": announced_hash(release, release.champion),
+            "request": request.id,
             "labelled": labelled,
             "seed": self._seed,
             "threads": settings.threads or None,
         }
-        with tempfile.TemporaryDirectory(prefix="headrace-retrain-") as folder:
-            file = Path(folder) / "order.json"
-            file.write_bytes(orjson.dumps(order))
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "headrace.training.retrain_child",
-                str(file),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            try:
-                out, err = await asyncio.wait_for(child.communicate(), JOB_SECONDS)
-            except BaseException:
-                if child.returncode is None:
-                    child.kill()
-                raise
-        if child.returncode != 0:
-            raise ModelError(f"the training process left with code {child.returncode}: {_last_line(err)}")
-        result: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
-        return result
-
-    def _known_release(self, model: str) -> Release | None:
-        reader = self._wiring.reader()
         try:
-            known = None
-            for record in reader.read(RELEASES_TOPIC):
-                if record.key == model.encode() and record.value is not None:
-                    known = decode(Release, record.value)
-            return known
-        finally:
-            reader.close()
+            verdict = await run_child(CHILD, order, JOB_SECONDS)
+        except TimeoutError:
+            return Challenger(None, f"the training took longer than {JOB_SECONDS / 3600:g} hours and was ended")
+        return Challenger(verdict["version"], verdict["words"])
+
+    def _standing(self, model: str) -> Release | None:
+        announced = self._wiring.release_log().standing(model)
+        return None if announced is None else announced.release
+
+    def _announce(self, request: RetrainRequest, challenger: Challenger) -> str:
+        registry, log_of_releases = self._wiring.registry(), self._wiring.release_log()
+        version, model = challenger.version, request.app
+        assert version is not None
+        standing = log_of_releases.standing(model)
+        release = None if standing is None else standing.release
+        if release is None or release.champion != version:
+            if release is not None and release.previous == version:
+                return f"{challenger.verdict}; {model}@{version} was announced, and {release.champion} serves again"
+            compared_with = _manifest(registry, model, version).get("parent")
+            if release is None or release.champion != compared_with:
+                serves = "nothing" if release is None else release.champion
+                return (
+                    f"{challenger.verdict}; but {serves} serves by now and {model}@{version} was compared with "
+                    f"{compared_with}: not announced (`headrace models promote {model}@{version}`)"
+                )
+            release = log_of_releases.announce_if(model, standing, _change(registry, request, version)).release
+        if release.champion != version:
+            return f"{challenger.verdict}; but {release.champion} was announced at the same time"
+        registry.promote(model, version)
+        return challenger.verdict
+
+
+class NotIndexed(ConnectorError):
+    """None of the labelled decisions is in the store."""
+
+
+def trained_for(registry: ReleaseRegistry, request: RetrainRequest) -> Challenger | None:
+    """What was trained for this very request, if it was. Raises RegistryError."""
+    about = request.evidence.get("version")
+    for version in reversed(registry.versions(request.app)):
+        if about is not None and int(version) <= int(about):
+            return None
+        described = _manifest(registry, request.app, version)
+        if described.get("retraining", {}).get("request") == request.id:
+            return Challenger(version, described["gate"]["reason"])
+    return None
+
+
+def _manifest(registry: ReleaseRegistry, model: str, version: str) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads(registry.manifest(model, version))
+    return described
+
+
+def _change(registry: ReleaseRegistry, request: RetrainRequest, version: str) -> Callable[[Release | None], Release]:
+    def change(standing: Release | None) -> Release:
+        return next_release(registry, request.app, version, standing, by="retrainer", request=request.id)
+
+    return change
+
+
+@contextlib.asynccontextmanager
+async def _turn(registry: ReleaseRegistry, request: RetrainRequest) -> AsyncIterator[None]:
+    """Wait until no other retrainer works on this request."""
+    turn = registry.lease(request.app, f"retrain-{hashlib.sha256(request.id.encode()).hexdigest()[:16]}")
+    while not await asyncio.to_thread(turn.take):
+        await asyncio.sleep(LOOK_SECONDS)
+    try:
+        yield
+    finally:
+        try:
+            await asyncio.to_thread(turn.give_back)
+        except RegistryError as error:
+            log.warning("a turn is not given back, and ends by itself: %s", error)
 
 
 def _texts(store: DecisionStore, ids: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for start in range(0, len(ids), FIND_TEXTS):
         documents = store.get(ids[start : start + FIND_TEXTS])
-        found |= {identity: document["text"] for identity, document in documents.items()}
-    missing = len(ids) - len(found)
-    if missing and not found:
-        raise ConnectorError(f"none of {len(ids)} labelled decisions is in the store; is the indexer running?")
+        texts |= {identity: document["text"] for identity, document in documents.items()}
+    missing = len(ids) - len(texts)
+    if missing and not texts:
+        raise NotIndexed(f"none of {len(ids)} labelled decisions is in the store; is the indexer running?")
     if missing:
         log.warning("%d of %d labelled decisions are not in the store (yet) and do not train", missing, len(ids))
-    return found
-
-
-def _last_line(err: bytes) -> str:
-    lines = err.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "no message"
+    return texts

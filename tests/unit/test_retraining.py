@@ -1,0 +1,259 @@
+"""One retraining comes of one request, wherever a retrainer dies and however many there are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from topics_in_memory import MemoryTopics
+
+from connectors.errors import BrokerUnavailable, RegistryUnavailable
+from connectors.registry import FolderRegistry
+from headrace.releases.release_log import ReleaseLog, next_release
+from headrace.training import retrain_job
+from headrace.training.retrain_job import RetrainJob
+from models.errors import HeadraceError
+from streams.application import Application, HeadSpec
+from streams.engine.delivery import Delivery, OutRecord
+from streams.retrainer import Challenger, retrainer_pipeline
+from streams.topics import RELEASES_TOPIC
+from streams.wire.records import Feedback, Release, RetrainRequest
+
+APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
+AT = "2026-01-01T00:00:00Z"
+REQUEST = RetrainRequest(id="support@1-7", app="support", reason="new labels", evidence={"version": "1"}, at=AT)
+DECISION = "support.chats@e0-0-1"
+
+
+class Store:
+    def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
+        pass
+
+    def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {identity: {"text": "where is my parcel"} for identity in ids}
+
+    def close(self) -> None:
+        pass
+
+
+class World:
+    """A registry with support@1, announced; a labelled decision; and children that publish a better release."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.topics = folder, MemoryTopics()
+        self.trained = 0
+        self.during_training: Callable[[], Awaitable[None]] | None = None
+        self.announce(self.registry().publish("support", {"format": 1, "files": {}}, {}))
+        label = Feedback(decision_id=DECISION, head="intent", label="delivery", by="ann", at=AT)
+        self.topics.append("feedback.labels", label.encode(), label.key)
+
+    def registry(self) -> FolderRegistry:
+        return FolderRegistry(str(self.folder))
+
+    def release_log(self) -> ReleaseLog:
+        return ReleaseLog(self.topics.reader, self.topics.publisher)
+
+    def announce(self, version: str) -> None:
+        def change(standing: Release | None) -> Release:
+            return next_release(self.registry(), "support", version, standing, by="promote")
+
+        self.release_log().announce("support", change)
+
+    def job(self) -> RetrainJob:
+        """A retrainer's, of a process of its own."""
+        settings = SimpleNamespace(registry_url=str(self.folder), threads=1)
+        wiring = SimpleNamespace(
+            settings=settings,
+            registry=self.registry,
+            reader=self.topics.reader,
+            store=Store,
+            release_log=self.release_log,
+        )
+        return RetrainJob(wiring, [APP])  # type: ignore[arg-type]  # the parts of it that are needed
+
+    async def run_child(self, module: str, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+        self.trained += 1
+        if self.during_training is not None:
+            await self.during_training()
+        gate = {"passed": True, "reason": "better: 99 % against 95 %"}
+        manifest = {"format": 1, "files": {}, "parent": order["champion"], "gate": gate}
+        version = self.registry().publish("support", manifest | {"retraining": {"request": order["request"]}}, {})
+        return {"version": version, "words": gate["reason"]}
+
+    def champions(self) -> list[str]:
+        records = self.topics.records[RELEASES_TOPIC]
+        return [Release.model_validate_json(record.value or b"").champion for record in records]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(tmp_path)
+    monkeypatch.setattr(retrain_job, "run_child", world.run_child)
+    monkeypatch.setattr(retrain_job, "LOOK_SECONDS", 0.01)
+    return world
+
+
+async def answer(job: RetrainJob, request: RetrainRequest = REQUEST) -> str:
+    challenger = await job.train(request)
+    return challenger.verdict if challenger.version is None else await job.announce(request, challenger)
+
+
+def test_a_better_release_is_announced_first_and_then_noted_in_the_registry(world: World) -> None:
+    job = world.job()
+    assert asyncio.run(answer(job)) == "better: 99 % against 95 %"
+    assert world.champions() == ["1", "2"]
+    assert world.registry().champion("support") == "2"
+    assert job.verdicts == [("support", "better: 99 % against 95 %")]
+    standing = world.release_log().standing("support")
+    assert standing is not None and standing.release.request == REQUEST.id
+
+
+def test_a_retrainer_that_died_between_training_and_announcing_does_not_train_again(world: World) -> None:
+    """S-A4: the job delivered again trained again, or found "2 serves now" and announced nothing."""
+    asyncio.run(world.job().train(REQUEST))
+    assert world.champions() == ["1"]
+    assert asyncio.run(answer(world.job())) == "better: 99 % against 95 %"
+    assert (world.trained, world.champions(), world.registry().champion("support")) == (1, ["1", "2"], "2")
+
+
+def test_a_retrainer_that_died_between_announcing_and_noting_announces_nothing_again(world: World) -> None:
+    """M-9: after a crash between promotion and announcement registry and topic said different things."""
+
+    async def die_before_noting() -> None:
+        job = world.job()
+        await job.announce(REQUEST, await job.train(REQUEST))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FolderRegistry, "promote", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(die_before_noting())
+    assert (world.champions(), world.registry().champion("support")) == (["1", "2"], None)
+    asyncio.run(answer(world.job()))
+    assert (world.trained, world.champions(), world.registry().champion("support")) == (1, ["1", "2"], "2")
+
+
+def test_a_release_promoted_by_hand_while_the_job_trained_is_not_overwritten(world: World) -> None:
+    """S-A9: after up to three hours the challenger was promoted over whatever was promoted meanwhile by hand."""
+
+    async def promote_another() -> None:
+        world.announce(world.registry().publish("support", {"format": 1, "files": {}, "note": "by hand"}, {}))
+
+    world.during_training = promote_another
+    words = asyncio.run(answer(world.job()))
+    assert "2 serves by now and support@3 was compared with 1: not announced" in words
+    assert world.champions() == ["1", "2"]
+
+
+def test_a_release_rolled_back_by_hand_is_not_announced_again_by_a_request_delivered_again(world: World) -> None:
+    asyncio.run(answer(world.job()))
+    world.announce("1")
+    assert "was announced, and 1 serves again" in asyncio.run(answer(world.job()))
+    assert world.champions() == ["1", "2", "1"]
+
+
+def test_two_retrainers_with_the_same_request_train_once(world: World) -> None:
+    """S-A9: a second retrainer that joined during a job trained as well, and both promoted."""
+
+    async def let_the_other_one_look() -> None:
+        await asyncio.sleep(0.1)
+
+    world.during_training = let_the_other_one_look
+
+    async def both() -> None:
+        await asyncio.gather(answer(world.job()), answer(world.job()))
+
+    asyncio.run(both())
+    assert (world.trained, world.champions()) == (1, ["1", "2"])
+
+
+def test_a_request_about_another_version_than_the_one_that_serves_gets_a_verdict(world: World) -> None:
+    world.announce(world.registry().publish("support", {"format": 1, "files": {}, "note": "two"}, {}))
+    assert asyncio.run(answer(world.job())) == "the request is about version 1, 2 serves now"
+    assert world.trained == 0
+
+
+def test_a_training_that_takes_too_long_is_a_verdict_and_no_crash(world: World) -> None:
+    """S-A9: TimeoutError was not ours, so the role ended, started again, and trained the same three hours again."""
+
+    async def never_end() -> None:
+        raise TimeoutError
+
+    world.during_training = never_end
+    assert asyncio.run(answer(world.job())) == "the training took longer than 3 hours and was ended"
+
+
+def test_labels_whose_decisions_are_not_indexed_yet_are_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-A9: "none of the labelled decisions is in the store" was logged and the request was gone."""
+    looks = iter([{}, {}])
+    get = Store.get
+    monkeypatch.setattr(Store, "get", lambda self, ids: next(looks, None) or get(self, ids))
+    assert asyncio.run(answer(world.job())) == "better: 99 % against 95 %"
+
+
+async def through_the_engine(job: Any, *values: tuple[bytes | None, bytes]) -> tuple[list[OutRecord], int]:
+    """Sends what the engine sends, and how many requests it acknowledged."""
+    sent: list[OutRecord] = []
+    acknowledged: list[Delivery] = []
+
+    async def send_all(records: Sequence[OutRecord]) -> None:
+        sent.extend(records)
+
+    pipeline = retrainer_pipeline("support", job, send_all, lambda done: acknowledged.extend(done))
+    pipeline.start()
+    try:
+        await pipeline.submit(
+            [Delivery("retrain.requests", 0, n, key, value, 0) for n, (key, value) in enumerate(values)]
+        )
+        await pipeline.drain(20.0)
+    finally:
+        await pipeline.abort()
+    return sent, len(acknowledged)
+
+
+class Job:
+    """Answers every request, and fails as it is told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.steps: list[str] = []
+
+    async def train(self, request: RetrainRequest) -> Challenger:
+        self.steps.append(f"train {request.id}")
+        if self.failures:
+            raise self.failures.pop(0)
+        return Challenger("2", "better")
+
+    async def announce(self, request: RetrainRequest, challenger: Challenger) -> str:
+        self.steps.append(f"announce {challenger.version}")
+        return challenger.verdict
+
+
+def test_a_request_about_another_application_is_passed_over_without_an_answer() -> None:
+    """S-A1: whoever held the partition answered "no application finance here" and the request was gone."""
+    other = RetrainRequest(id="f", app="finance", reason="", at=AT)
+    job = Job()
+    sent, acknowledged = asyncio.run(
+        through_the_engine(job, (b"finance", other.encode()), (b"finance", b"{"), (b"support", REQUEST.encode()))
+    )
+    assert (job.steps, sent, acknowledged) == (["train support@1-7", "announce 2"], [], 3)
+
+
+@pytest.mark.parametrize("failure", [RegistryUnavailable("503"), BrokerUnavailable("away")])
+def test_what_passes_by_itself_does_not_lose_the_request(failure: HeadraceError) -> None:
+    """S-A9, S-A10: a throttled registry was logged and acknowledged: the request was gone."""
+    job = Job(failure)
+    asyncio.run(through_the_engine(job, (b"support", REQUEST.encode())))
+    assert job.steps == ["train support@1-7", "train support@1-7", "announce 2"]
+
+
+def test_a_request_that_fails_unexpectedly_becomes_a_dead_letter_and_the_next_one_is_answered() -> None:
+    job = Job(RuntimeError("a fault"))
+    sent, acknowledged = asyncio.run(
+        through_the_engine(job, (b"support", REQUEST.encode()), (b"support", b"{"), (b"support", REQUEST.encode()))
+    )
+    assert [dict(record.headers)["headrace-reason"] for record in sent] == [b"internal_error", b"bad_record"]
+    assert (acknowledged, job.steps[-1]) == (3, "announce 2")
