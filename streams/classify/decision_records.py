@@ -10,6 +10,7 @@ from models.decision import Classification
 from streams.application import Application
 from streams.classify.actions import action_for
 from streams.classify.release_batch import Pending
+from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
 from streams.wire.outcomes import head_record
@@ -35,7 +36,7 @@ class DecisionRecords:
         decision["latency_ms"] = latency_ms = max(self.decided_ms - pending.source.written_ms, 0)
         decision["action"] = action_for(self.app, classification)
         signal = None
-        if pending.sample_position < self.shown:
+        if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
         return Outcome(
             records=[OutRecord(self.app.decisions_topic, pending.source.record_key, orjson.dumps(decision))],

@@ -109,7 +109,7 @@ class ClassifyHandler:
                 delivery.result = dead_letter(delivery, error)
                 continue
             identity = decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset)
-            delivery.result = Pending(delivery, source, identity, sample_position(identity), late)
+            delivery.result = Pending(delivery, source, identity, late)
             parsed.append(delivery.result)
         return parsed
 
@@ -126,7 +126,9 @@ class ClassifyHandler:
             chosen = [pending for pending in texts if pending.late == late]
             if chosen:
                 share = ReleaseBatch(served, chosen, fast or late, ALWAYS_FAST if late else threshold_increase)
-                audited = None if late else [pending.sample_position < audited_share for pending in chosen]
+                audited = (
+                    None if late else [sample_position("audit", pending.identity) < audited_share for pending in chosen]
+                )
                 share.prepare(self.failures, audited)
                 yield share
 

@@ -110,13 +110,11 @@ class BatchState:
 
 @dataclass(slots=True)
 class Pending:
-    """A text between the steps, and the batch that it came in. sample_position: between 0 and 1, by a hash of the id.
-    late: past the application's deadline."""
+    """A text between the steps, and the batch that it came in. late: past the application's deadline."""
 
     delivery: Delivery
     source: SourceText
     identity: str
-    sample_position: float
     late: bool = False
     batch: BatchState | None = None
     classification: Classification | None = None

@@ -1,11 +1,11 @@
 """Which releases decide now. Reading the plan is one attribute access, so a swap falls between two batches."""
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.classifier import Classifier
 from models.text_cache import TextCache
+from streams.classify.sampling import sample_position
 
 TrialRole = Literal["canary", "shadow"]
 
@@ -36,7 +36,7 @@ class Trial:
 
     def takes(self, key: str) -> bool:
         """Whether an event with this key (its id, where it has none) is decided as well."""
-        return self.share >= 1.0 or zlib.crc32(b"canary|" + key.encode()) / 2**32 < self.share
+        return self.share >= 1.0 or sample_position("canary", key) < self.share
 
 
 @dataclass(frozen=True, slots=True)

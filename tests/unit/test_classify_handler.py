@@ -1,6 +1,5 @@
 """The classify agent without Kafka: what a batch of records leads to."""
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,7 +118,7 @@ def test_audit_cache_and_trials_change_nothing_in_a_decision() -> None:
 
 def test_the_audited_share_of_the_fast_texts_goes_through_the_encoder_too() -> None:
     outcomes = decided(application(), Serving(fast_classifier()), deliveries(TEXTS))
-    chosen = [sample_position(f"support.chats@e0-0-{n}") < AUDIT_SHARE for n in range(len(TEXTS))]
+    chosen = [sample_position("audit", f"support.chats@e0-0-{n}") < AUDIT_SHARE for n in range(len(TEXTS))]
     assert any(chosen)
     for outcome, audited in zip(outcomes, chosen, strict=True):
         assert (outcome.agrees is not None) == (audited and outcome.path == "fast")
@@ -139,7 +138,7 @@ def test_what_a_trial_decides_is_marked_never_acts_and_goes_to_a_topic_of_its_ow
     assert 0.1 * len(TEXTS) < len(found) < 0.5 * len(TEXTS)
     assert {(each["role"], each["action"]) for each in found} == {("canary", "none")}
     assert len(decisions(outcomes)) == len(TEXTS)
-    expected = {f"k{n}" for n in range(len(TEXTS)) if zlib.crc32(f"canary|k{n}".encode()) / 2**32 < 0.3}
+    expected = {f"k{n}" for n in range(len(TEXTS)) if sample_position("canary", f"k{n}") < 0.3}
     assert {each["key"] for each in found} == expected
     assert all(each.trial_agrees in ({}, {"canary": True}) for each in outcomes)
 
@@ -265,4 +264,4 @@ def test_above_a_rate_the_monitor_is_shown_a_sample_that_no_text_decides_on() ->
     for _, step in handler.steps:
         step(batch)
     shown = [each.result.signal is not None for each in batch]
-    assert shown == [sample_position(f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]
+    assert shown == [sample_position("signals", f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]
