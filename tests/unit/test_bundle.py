@@ -109,6 +109,45 @@ def test_logits_that_are_not_finite_are_refused() -> None:
         unpack(edited(spoil), RELEASE.blobs.__getitem__)
 
 
+def rotate_labels_and_allow_anything(manifest: dict[str, Any]) -> None:
+    """What whoever may write to the registry can do to a manifest."""
+    head = manifest["heads"][0]
+    head["labels"] = [*head["labels"][1:], head["labels"][0]]
+    manifest["golden"]["tolerance"] = 1e9
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda manifest: manifest["golden"].update(texts=[], logits={"intent": [], "urgency": []}), "has 0 golden"),
+        (lambda manifest: manifest["golden"].update(texts=["ok"] * len(manifest["golden"]["texts"])), "has 1 golden"),
+        (lambda manifest: manifest["golden"]["labels"].update(intent=[]), "do not cover head 'intent'"),
+        (lambda manifest: manifest["golden"]["logits"].update(urgency=[[0.0, 0.0]]), "do not cover head 'urgency'"),
+        (lambda manifest: manifest["golden"]["logits"].pop("urgency"), "cannot be read"),
+        (lambda manifest: manifest["golden"].update(tolerance=float("nan")), "allow nan"),
+        (lambda manifest: manifest["golden"].update(tolerance=float("inf")), "allow inf"),
+        (lambda manifest: manifest["golden"].update(tolerance=-1), "allow -1"),
+        (rotate_labels_and_allow_anything, "golden text 0 .* expected .* within 0.25"),
+    ],
+    ids=[
+        "no texts",
+        "one text",
+        "no labels",
+        "few logits",
+        "a head less",
+        "nan",
+        "infinite",
+        "negative",
+        "rotated labels",
+    ],
+)
+def test_a_manifest_cannot_switch_its_own_proof_off(edit: Edit, says: str) -> None:
+    """D-A3: tolerance, expected logits and labels stand in the manifest; with a tolerance of 1e9 and no golden labels
+    an altered release was "as it was published"."""
+    with pytest.raises(ReleaseCorrupt, match=says):
+        unpack(edited(edit), RELEASE.blobs.__getitem__)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"3", b'{"format": 1}', b"\xff\xfe", b'{"format": 1, "model": "m", "files": {}}'],
