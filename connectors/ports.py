@@ -1,6 +1,6 @@
 """The ports: what Headrace asks of the outside, in a few verbs each. Importing this file imports no client."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -210,6 +210,9 @@ class ReleaseRegistry(Protocol):
 
     def blob(self, sha256: str) -> bytes:
         """A blob, its hash checked. Raises ReleaseCorrupt when it was altered."""
+
+    def blobs_of(self, manifest: bytes) -> Callable[[str], bytes]:
+        """Reads the files that a manifest names, by their hashes; one of another length than it says is not read."""
 
     def models(self) -> list[str]:
         """Names of all models, sorted."""

@@ -19,6 +19,7 @@ from connectors.cjk import highlight, phrases, spaced
 from connectors.documents import asked_instant, encoded, first_day, instant, milliseconds, month, sort_out, storable
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
+from connectors.private_folders import make_private
 
 BUSY_SECONDS = 10.0
 POLL_SECONDS = 0.01
@@ -50,7 +51,7 @@ class SQLiteStore:
         # the last one to close a file cleans its log away: a log that stands is in use, or was left by a crash
         self._may_be_torn = _size(path.with_name(f"{path.name}-wal")) > 0
         with self._translated():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path.parent)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
 
     broker: str = Field("kafka://127.0.0.1:9092", description="`embedded`, or `kafka://host:port,host:port`")
     store: str = Field("", description="`sqlite:///path` or `http(s)://host:port`; empty: HEADRACE_HOME/decisions.db")
-    registry: str = Field("", description="folder or fsspec URL of the models; empty: HEADRACE_HOME/registry")
+    registry: str = Field(
+        "", description="folder of the models, or s3://, gs://, abfs://, az:// URL; empty: HEADRACE_HOME/registry"
+    )
     home: Path = Field(Path("~/.headrace"), description="where Headrace keeps its own files")
     cache: Path = Field(
         user_cache_path("headrace"), description="what can be made again: encoder graphs, service files"

@@ -17,6 +17,7 @@ from connectors.kafka.embedded import (
     write_broker_file,
 )
 from connectors.ports import DecisionStore, Publisher
+from connectors.private_folders import make_private
 from connectors.registry import FolderRegistry
 from connectors.security import Security
 from connectors.sqlite_store import SQLiteStore
@@ -72,7 +73,7 @@ class Wiring:
         """Start the embedded broker in this process and leave word of it in HEADRACE_HOME/broker.json."""
         self._embedded = EmbeddedBroker()
         self._embedded.start()
-        self.settings.home_path.mkdir(parents=True, exist_ok=True)
+        make_private(self.settings.home_path)
         write_broker_file(self.settings.home_path, self._embedded)
         return self.broker()
 

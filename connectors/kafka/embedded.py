@@ -21,6 +21,7 @@ from typing import Any
 from connectors.errors import BrokerUnavailable
 from connectors.local_services.process import is_running, process_birth
 from connectors.ports import Publisher
+from connectors.private_folders import make_private
 from models.errors import ConnectorError
 
 # librdkafka: rdkafka_mock.c, `max_size` 5 MiB and `max_cnt` 100,000 of a partition. We stay below: a batch's own frame
@@ -88,7 +89,7 @@ def write_broker_file(home: Path, broker: EmbeddedBroker) -> None:
             f"process {standing.pid} already runs an embedded broker for {home} (at {standing.address}); stop it, "
             "or set HEADRACE_HOME to another folder"
         )
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     content = BrokerFile(broker.address, os.getpid(), broker.epoch, process_birth(os.getpid()))
     with tempfile.NamedTemporaryFile("w", dir=home, prefix="broker.", suffix=".new", delete=False) as written:
         json.dump(asdict(content), written)

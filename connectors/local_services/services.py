@@ -18,6 +18,7 @@ from connectors.local_services.elasticsearch import ELASTICSEARCH_VERSIONS, Elas
 from connectors.local_services.java import FETCH_SECONDS, Progress
 from connectors.local_services.kafka import cluster_size, start_kafka
 from connectors.local_services.service import Place, RunningService, load, save, stop_all
+from connectors.private_folders import make_private
 
 __all__ = ["ElasticsearchSecurity", "RunningService", "ServicesStatus", "start", "status", "stop"]
 
@@ -115,7 +116,7 @@ def status(folder: Path) -> ServicesStatus:
 
 @contextlib.contextmanager
 def _locked(place: Place) -> Iterator[None]:
-    place.folder.mkdir(parents=True, exist_ok=True)
+    make_private(place.folder)
     lock = FileLock(place.folder / "services.lock")
     try:
         lock.acquire(timeout=FETCH_SECONDS)

@@ -10,13 +10,16 @@ ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VE
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    models = typer.Typer(no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out.")
+    models = typer.Typer(
+        no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out, prune."
+    )
     cli.add_typer(models, name="models")
     models.command("list", epilog="Example: headrace models list --json")(_list)
     models.command("show", epilog="Example: headrace models show support@2")(_show)
     models.command("verify", epilog="Example: headrace models verify support")(_verify)
     models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
     models.command("rollback", epilog="Example: headrace models rollback support")(_rollback)
+    models.command("prune", epilog="Example: headrace models prune support --keep 5 --yes")(_prune)
     models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
 
 
@@ -75,3 +78,15 @@ def _try(
     from headrace.tools.models import try_model
 
     try_model(model, canary=canary, shadow=shadow, end=end, json=json)
+
+
+def _prune(
+    name: Annotated[str | None, typer.Argument(help="name of a model; default: all")] = None,
+    keep: Annotated[int, typer.Option(min=1, help="newest versions of each model that stay in any case")] = 3,
+    yes: Annotated[bool, typer.Option("--yes", help="remove it; without, it is only listed")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Versions that nobody refers to (never what serves, is on trial, or is gone back to), and files of none."""
+    from headrace.tools.pruning import prune_models
+
+    prune_models(name, keep=keep, yes=yes, json=json)

@@ -15,7 +15,8 @@ def release_reference(
 ) -> dict[str, NDArray[Any]]:
     """The arrays that drift monitors compare with. manifest_sha256: as it was announced; None: not compared. Raises
     ReleaseCorrupt, RegistryError."""
-    return read_reference(proved_manifest(registry, model, version, manifest_sha256), registry.blob)
+    manifest = proved_manifest(registry, model, version, manifest_sha256)
+    return read_reference(manifest, registry.blobs_of(manifest))
 
 
 def labels_of(manifest: bytes) -> dict[str, list[str]]:

@@ -29,8 +29,9 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     model, version = order["model"], order["champion"]
     manifest = proved_manifest(registry, model, version, order["manifest_sha256"])
     described = json.loads(manifest)
-    champion = unpack(manifest, registry.blob, version=version, threads=order["threads"])
-    before = training_data.from_bytes(registry.blob(described["files"][training_data.ROLE]["sha256"]))
+    blob = registry.blobs_of(manifest)
+    champion = unpack(manifest, blob, version=version, threads=order["threads"])
+    before = training_data.from_bytes(blob(described["files"][training_data.ROLE]["sha256"]))
     dataset = challenger_dataset(before, order["labelled"])
     trained = train_release(
         model,

@@ -56,7 +56,13 @@ def load_release(
     Raises ReleaseCorrupt where a hash or a golden text disagrees, RegistryError."""
     manifest = proved_manifest(registry, model, version, manifest_sha256)
     classifier = unpack(
-        manifest, registry.blob, version=version, threads=threads or None, device=device, encoder=encoder, half=half
+        manifest,
+        registry.blobs_of(manifest),
+        version=version,
+        threads=threads or None,
+        device=device,
+        encoder=encoder,
+        half=half,
     )
     classifier.classify_texts(list(WARM_UP_TEXTS))
     return classifier

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.errors import RegistryUnavailable
 from connectors.registry import FolderRegistry
-from connectors.registry_lease import LEASE_SECONDS, Lease, LeaseFiles
+from connectors.registry.lease import LEASE_SECONDS, Lease, LeaseFiles
 
 
 @pytest.fixture(params=["folder", "object store"])

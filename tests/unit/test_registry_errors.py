@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 from fsspec.exceptions import FSTimeoutError
-from fsspec.implementations.local import LocalFileSystem
 
 from connectors.errors import RegistryError, RegistryUnavailable
 from connectors.registry import FolderRegistry
-from connectors.registry_errors import is_transient
+from connectors.registry.errors import is_transient
+from connectors.registry.local_files import LocalFiles
 
 
 def with_attributes(name: str, **attributes: Any) -> Exception:
@@ -91,7 +91,7 @@ def test_registry_says_whether_trying_again_can_help(
         raise error
 
     registry = FolderRegistry(str(tmp_path))
-    monkeypatch.setattr(LocalFileSystem, "cat_file", refuse)
+    monkeypatch.setattr(LocalFiles, "read", refuse)
     with pytest.raises(RegistryError) as raised:
         registry.champion("support")
     assert raised.value.retriable is retriable

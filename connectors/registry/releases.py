@@ -1,30 +1,25 @@
-"""The model registry: a local folder or anything that fsspec reaches (s3://, gs://, memory://, ...).
+"""Releases by name and version, below one root of `files`.
 
     <root>/blobs/<sha256>                     files of all releases, each one once
     <root>/models/<name>/<version>/manifest.json
     <root>/models/<name>/champion             the version to serve
 
 A version exists once its manifest does, which is written last and never over another one: a publisher that dies leaves
-unused blobs at most, and two at once get two versions. In a local folder a file appears whole or not at all (written
-aside, then linked or renamed); object stores do so by themselves.
+unused blobs at most, and two at once get two versions.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import re
-import uuid
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
 from connectors.errors import RegistryError, RegistryUnavailable
-from connectors.registry_errors import is_transient
-from connectors.registry_lease import Lease
+from connectors.registry.errors import is_transient
+from connectors.registry.lease import Lease
+from connectors.registry.opening import open_files
+from connectors.registry.pruning import Garbage, find_garbage, remove_garbage, superseded
 from models.errors import HeadraceError, ReleaseCorrupt
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -37,12 +32,10 @@ class FolderRegistry:
     """Releases under one root. Safe for several processes at once; keeps nothing in memory."""
 
     def __init__(self, root: str) -> None:
-        """root: a folder (made on first use) or an fsspec URL. Raises RegistryError when nothing can read such a
-        URL."""
+        """root: a folder (made on first use), or a URL that `open_files` takes. Raises RegistryError for others."""
         self._shown = root
         with self._translated("open"):
-            self._files, self._root = fsspec.core.url_to_fs(os.path.expanduser(root), use_listings_cache=False)
-        self._is_local = isinstance(self._files, LocalFileSystem)
+            self._files = open_files(root)
 
     def publish(self, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
         """Store the blobs first and the manifest, with `model` and `version` filled in, last; returns the new version.
@@ -57,12 +50,14 @@ class FolderRegistry:
                 )
         with self._translated("write"):
             for sha256, content in blobs.items():
-                if not self._stands(sha256, content):
-                    self._write(f"blobs/{sha256}", content)
-            for role, file in manifest.get("files", {}).items():
-                if not self._files.exists(self._path(f"blobs/{file['sha256']}")):
-                    raise RegistryError(f"file {role!r} of {model} was not handed over; publish it with all its files")
-            return self._write_manifest(model, manifest)
+                if not self._files.holds(f"blobs/{sha256}", content):
+                    self._files.write(f"blobs/{sha256}", content)
+            self._check_files(model, manifest)
+            version = self._write_manifest(model, manifest)
+            for sha256, content in blobs.items():  # one that stood already may have been pruned meanwhile
+                if self._files.size(f"blobs/{sha256}") is None:
+                    self._files.write(f"blobs/{sha256}", content)
+            return version
 
     def manifest(self, model: str, version: str) -> bytes:
         """The manifest's exact bytes. Raises RegistryError naming what there is."""
@@ -72,22 +67,31 @@ class FolderRegistry:
             raise RegistryError(f"there is no release {model}@{version}; {self._what_there_is(model)}")
         return content
 
-    def blob(self, sha256: str) -> bytes:
-        """A blob, its hash checked. Raises ReleaseCorrupt when it was altered or is gone."""
+    def blob(self, sha256: str, size: int | None = None) -> bytes:
+        """A blob, its hash checked. size: what it must be long, in bytes, looked at before it is read. Raises
+        ReleaseCorrupt when it was altered or is gone."""
         if not _SHA256.fullmatch(sha256):
             raise ReleaseCorrupt(f"{sha256[:80]!r} is no sha256; the manifest was altered, publish the release again")
-        content = self._read(f"blobs/{sha256}")
+        name = f"blobs/{sha256}"
+        with self._translated("read"):
+            stored = self._files.size(name) if size is not None else None
+            if stored is not None and stored != size:
+                raise ReleaseCorrupt(self._altered(name, f"it is {stored} bytes long, not {size}"))
+            content = self._files.read(name)
         if content is None:
-            raise ReleaseCorrupt(
-                f"file {self._path(f'blobs/{sha256}')} is gone; publish the release again or roll back"
-            )
-        found = hashlib.sha256(content).hexdigest()
-        if found != sha256:
-            raise ReleaseCorrupt(
-                f"file {self._path(f'blobs/{sha256}')} was altered (its sha256 is {found[:12]}); "
-                f"delete it and publish the release again, or roll back to another version"
-            )
+            raise ReleaseCorrupt(f"file {self._files.path(name)} is gone; publish the release again or roll back")
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != sha256:
+            raise ReleaseCorrupt(self._altered(name, f"its sha256 is {digest[:12]}"))
         return content
+
+    def blobs_of(self, manifest: bytes) -> Callable[[str], bytes]:
+        """Reads the files that a manifest names by their hashes; one of another length than it says is not read."""
+        try:
+            sizes = {file["sha256"]: int(file["bytes"]) for file in json.loads(manifest)["files"].values()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            sizes = {}  # who unpacks it says what is wrong with the manifest
+        return lambda sha256: self.blob(sha256, sizes.get(sha256))
 
     def models(self) -> list[str]:
         """Names of all models that have a release, sorted."""
@@ -96,9 +100,9 @@ class FolderRegistry:
     def versions(self, model: str) -> list[str]:
         """Versions, oldest first; none for a model that is not there."""
         self._check_name(model)
-        numbers = sorted(int(name) for name in self._names(f"models/{model}") if _VERSION.fullmatch(name))
         with self._translated("read"):
-            return [str(n) for n in numbers if self._files.exists(self._path(f"models/{model}/{n}/manifest.json"))]
+            names = self._files.folders_with(f"models/{model}", "manifest.json")
+        return sorted((name for name in names if _VERSION.fullmatch(name)), key=int)
 
     def champion(self, model: str) -> str | None:
         """The version to serve, or None."""
@@ -109,7 +113,7 @@ class FolderRegistry:
         version = content.decode("ascii", "replace").strip()
         if not _VERSION.fullmatch(version):
             raise RegistryError(
-                f"{self._path(f'models/{model}/champion')} holds {version[:20]!r}; promote a version again"
+                f"{self._files.path(f'models/{model}/champion')} holds {version[:20]!r}; promote a version again"
             )
         return version
 
@@ -117,7 +121,7 @@ class FolderRegistry:
         """Make `version` the one to serve, atomically. Raises RegistryError when it is not there."""
         self.manifest(model, version)
         with self._translated("write"):
-            self._write(f"models/{model}/champion", version.encode("ascii"))
+            self._files.write(f"models/{model}/champion", version.encode("ascii"))
 
     def lease(self, model: str, purpose: str) -> Lease:
         """For what only one process at a time shall do with a model; purpose: letters, digits and '-'."""
@@ -125,67 +129,54 @@ class FolderRegistry:
         self._check_name(purpose)
         return Lease(_LeaseFolder(self, f"models/{model}/leases/{purpose}"))
 
+    def garbage(self, in_use: Mapping[str, Collection[str]], keep: int) -> Garbage:
+        """What can go. in_use: of each model to prune, the versions that something refers to; the champion noted here
+        stays as well, and so do the `keep` newest. Raises RegistryError where a manifest cannot be read."""
+        versions = {model: self.versions(model) for model in self.models()}
+        gone = {
+            model: superseded(versions.get(model, []), {*used, str(self.champion(model))}, keep)
+            for model, used in in_use.items()
+        }
+        with self._translated("read"):
+            return find_garbage(self._files, versions, gone)
+
+    def remove(self, garbage: Garbage) -> None:
+        """For good. What has been published since it was found keeps its files."""
+        gone = set(garbage.versions)
+        with self._translated("write"):
+            kept = {
+                model: [version for version in self.versions(model) if (model, version) not in gone]
+                for model in self.models()
+            }
+            remove_garbage(self._files, garbage.without_blobs_of(self._files, kept))
+
+    def _check_files(self, model: str, manifest: Mapping[str, Any]) -> None:
+        for role, file in manifest.get("files", {}).items():
+            if self._files.size(f"blobs/{file['sha256']}") is None:
+                raise RegistryError(f"file {role!r} of {model} was not handed over; publish it with all its files")
+
     def _write_manifest(self, model: str, manifest: Mapping[str, Any]) -> str:
         number = max((int(version) for version in self.versions(model)), default=0)
         for version in (str(number + step) for step in range(1, _ATTEMPTS)):
             content = json.dumps({**manifest, "model": model, "version": version}, indent=1).encode("ascii")
             with contextlib.suppress(FileExistsError):
-                self._create(f"models/{model}/{version}/manifest.json", content)
+                self._files.create_in_new_folder(f"models/{model}/{version}/manifest.json", content)
                 return version
         raise RegistryError(f"no free version number for {model} after {number}; look for leftovers in {self._shown}")
 
-    def _stands(self, sha256: str, content: bytes) -> bool:
-        """Whether the blob is there already, unaltered (by its size only where reading it back means a download)."""
-        path = self._path(f"blobs/{sha256}")
-        if not self._files.exists(path):
-            return False
-        return bool(self._files.size(path) == len(content)) and (
-            not self._is_local or self._files.cat_file(path) == content
+    def _read(self, name: str) -> bytes | None:
+        with self._translated("read"):
+            return self._files.read(name)
+
+    def _names(self, folder: str) -> list[str]:
+        with self._translated("read"):
+            return self._files.names(folder)
+
+    def _altered(self, name: str, how: str) -> str:
+        return (
+            f"file {self._files.path(name)} was altered ({how}); delete it and publish the release again, or roll back "
+            f"to another version"
         )
-
-    def _create(self, relative: str, content: bytes) -> None:
-        """Write a new file. Raises FileExistsError when it is there already, also when another process was quicker."""
-        path = self._path(relative)
-        if not self._is_local:
-            self._files.pipe_file(path, content, mode="create")
-            return
-        with _aside(Path(path), content) as scratch:
-            try:
-                os.link(scratch, path)
-            except FileExistsError:
-                raise
-            except OSError:  # a file system without hard links: the number stays exclusive, the content is not atomic
-                with open(path, "xb") as file:
-                    file.write(content)
-
-    def _write(self, relative: str, content: bytes) -> None:
-        """Write a file, over an older one where there is one."""
-        path = self._path(relative)
-        if not self._is_local:
-            self._files.pipe_file(path, content)
-            return
-        with _aside(Path(path), content) as scratch:
-            os.replace(scratch, path)
-
-    def _read(self, relative: str) -> bytes | None:
-        with self._translated("read"):
-            try:
-                content: bytes = self._files.cat_file(self._path(relative))
-                return content
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-
-    def _names(self, relative: str) -> list[str]:
-        """Names in a folder, sorted; none when there is no such folder."""
-        with self._translated("read"):
-            try:
-                found = self._files.ls(self._path(relative), detail=False)
-            except (FileNotFoundError, NotADirectoryError):
-                return []
-        return sorted({str(path).rstrip("/").rsplit("/", 1)[-1] for path in found})
-
-    def _path(self, relative: str) -> str:
-        return f"{self._root.rstrip('/')}/{relative}"
 
     def _what_there_is(self, model: str) -> str:
         versions = self.versions(model)
@@ -244,29 +235,14 @@ class _LeaseFolder:
     def write(self, name: str, content: bytes) -> None:
         """See the port."""
         with self._registry._translated("write"):
-            self._registry._write(f"{self._folder}/{name}", content)
+            self._registry._files.write(f"{self._folder}/{name}", content)
 
     def create(self, name: str, content: bytes) -> None:
         """See the port."""
         with self._registry._translated("write"):
-            self._registry._create(f"{self._folder}/{name}", content)
+            self._registry._files.create(f"{self._folder}/{name}", content)
 
     def remove(self, name: str) -> None:
         """See the port."""
-        with self._registry._translated("write"), contextlib.suppress(FileNotFoundError):
-            self._registry._files.rm_file(self._registry._path(f"{self._folder}/{name}"))
-
-
-@contextlib.contextmanager
-def _aside(path: Path, content: bytes) -> Iterator[Path]:
-    """The content in a file beside `path`, on disk for good; it is gone at the end unless it was renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with scratch.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield scratch
-    finally:
-        scratch.unlink(missing_ok=True)
+        with self._registry._translated("write"):
+            self._registry._files.remove(f"{self._folder}/{name}")
