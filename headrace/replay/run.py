@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.kafka.client import KafkaAdmin
 from headrace.process.garbage import spared_collector
+from headrace.releases.announcing import hash_to_compare
 from headrace.releases.encoders import half_graphs
 from headrace.releases.names import split_name
 from headrace.replay.collecting import Replayed, take
@@ -136,7 +137,14 @@ def _classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
             raise ConfigError(f"--model and --against are both {names[0][0]}@{names[0][1]}: give two releases")
     settings = wiring.settings
     found = [
-        load_release(registry, *name, threads=settings.threads, device=settings.device, half=half_graphs(wiring))
+        load_release(
+            registry,
+            *name,
+            hash_to_compare(wiring, *name),
+            threads=settings.threads,
+            device=settings.device,
+            half=half_graphs(wiring),
+        )
         for name in names
     ]
     for classifier in found:
