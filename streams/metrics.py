@@ -23,8 +23,10 @@ from streams.engine.delivery import Outcome
 from streams.engine.offset_tracker import Partition
 from streams.engine.open_transactions import OpenTransaction
 from streams.indexer import IndexerCounts
+from streams.monitor.drift.evidence import DETECTORS
 from streams.monitor.handler import MonitorTotals
 
+RETRAINING_OUTCOMES = ("finished", "failed")
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 BATCH_EVENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -137,6 +139,12 @@ class Metrics:
             ["app"],
             registry=registry,
         )
+        self._retrainings = Counter(
+            "headrace_retrainings",
+            "Retrainings that ended, by outcome: finished (released or not better), failed",
+            ["app", "outcome"],
+            registry=registry,
+        )
         # the process
         self._loop_delay = Histogram(
             "headrace_event_loop_delay_seconds",
@@ -230,6 +238,19 @@ class Metrics:
         for role, version in versions.items():
             self.release(app, version, role)
 
+    def follow_app(self, app: str) -> None:
+        """Tell an application's rare events from now on, as zeros: a series that is born at its first event has not
+        increased, and no rule sees it."""
+        self._swaps.labels(app)
+        self._refused.labels(app)
+        for outcome in RETRAINING_OUTCOMES:
+            self._retrainings.labels(app, outcome)
+        self._counted.apps.append(app)
+
+    def retrained(self, app: str, outcome: str) -> None:
+        """A retraining ended, as one of RETRAINING_OUTCOMES."""
+        self._retrainings.labels(app, outcome).inc()
+
     def swapped(self, app: str) -> None:
         """A release took over."""
         self._swaps.labels(app).inc()
@@ -263,6 +284,7 @@ class _Counted(Collector):
 
     def __init__(self) -> None:
         self.index, self.monitor = IndexerCounts(), MonitorTotals()
+        self.apps: list[str] = []
         self.failures: dict[str, Mapping[str, int]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
         self.unread_seconds: Callable[[], float] = float
@@ -311,9 +333,9 @@ class _Counted(Collector):
         drift = CounterMetricFamily(
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )
-        for (app, detector), episodes in Count(
-            (app, d) for app, episode in list(monitor.episodes) for d in episode.detectors
-        ).items():
+        detected = Count({(app, detector): 0 for app in self.apps for detector in DETECTORS})
+        detected.update((app, detector) for app, episode in list(monitor.episodes) for detector in episode.detectors)
+        for (app, detector), episodes in detected.items():
             drift.add_metric([app, detector], episodes)
         yield drift
 

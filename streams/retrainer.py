@@ -45,9 +45,10 @@ def retrainer_pipeline(
     job: Retraining,
     send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
     acknowledge: Acknowledge,
+    on_ended: Callable[[str, str], None] = lambda app, outcome: None,
 ) -> BatchPipeline:
     """One stage, one request of `app` at a time; requests about other applications are passed over, as they have
-    retrainers of their own."""
+    retrainers of their own. on_ended: told the application and how it ended: finished or failed."""
 
     async def retrain(batch: Sequence[Delivery]) -> None:
         (delivery,) = batch
@@ -65,10 +66,14 @@ def retrainer_pipeline(
             if error.retriable:
                 raise
             log.error("retraining %s failed, the champion goes on: %s", app, error)
+            on_ended(app, "failed")
         except Exception as error:  # a request must not end every retrainer in turn
             log.exception("retraining %s failed, the champion goes on", app)
             failure = MessageError("internal_error", f"{type(error).__name__}: {error}")
             await send_dead_letter(send_all, dead_letter(delivery, failure).records[0])
+            on_ended(app, "failed")
+        else:
+            on_ended(app, "finished")
 
     return BatchPipeline("retrainer", [Stage("retrain", retrain)], acknowledge, bounds=Limits(batch_events=1))
 

@@ -89,6 +89,8 @@ class RoleBuilder:
         self._registry = wiring.registry()
         self._admin = wiring.admin()
         self.built = ProcessRoles()
+        for app in apps:
+            metrics.follow_app(app.name)
 
     def create_topics(self, *, with_sources: bool) -> list[str]:
         """Create what is missing, source topics only where asked to; returns the names."""
@@ -179,7 +181,7 @@ class RoleBuilder:
             Role(
                 faust_app,
                 list(group.topics),
-                lambda ack: retrainer_pipeline(app.name, job, send, ack),
+                lambda ack: retrainer_pipeline(app.name, job, send, ack, self._metrics.retrained),
                 may_take_long=True,
             )
         )

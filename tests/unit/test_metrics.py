@@ -94,3 +94,22 @@ def test_each_metric_stands_in_the_table_of_the_operations_page_with_its_meaning
 
 def test_the_operations_page_names_no_metric_that_is_gone() -> None:
     assert set(re.findall(r"^\| `(headrace_[a-z_]+)`", OPERATIONS, re.MULTILINE)) == set(metric_names())
+
+
+def test_rare_events_of_an_application_are_told_as_zeros_before_the_first_comes() -> None:
+    """D-C1: a count born at one has not increased: the rule for refused releases could not fire at the first."""
+    metrics = Metrics()
+    metrics.follow_app("support")
+    rare = {
+        "headrace_releases_refused_total": {"app": "support"},
+        "headrace_release_swaps_total": {"app": "support"},
+        "headrace_retrainings_total": {"app": "support", "outcome": "failed"},
+        "headrace_drift_detections_total": {"app": "support", "detector": "embeddings"},
+        "headrace_index_dead_letters_total": {},
+    }
+    for name, labels in rare.items():
+        assert metrics.registry.get_sample_value(name, labels) == 0, name
+    metrics.refused("support")
+    metrics.retrained("support", "failed")
+    assert metrics.registry.get_sample_value("headrace_releases_refused_total", {"app": "support"}) == 1
+    assert metrics.registry.get_sample_value("headrace_retrainings_total", rare["headrace_retrainings_total"]) == 1
