@@ -79,6 +79,7 @@ def compile_delete_check(pointer: str) -> Callable[[Any], bool]:
     """
     parts: list[str] = JsonPointer(pointer).parts
     steps = [compile_pointer("/" + part.replace("~", "~0").replace("/", "~1")) for part in parts]
+    last = len(parts) - 1
 
     def is_delete(body: Any) -> bool:
         container = body
@@ -86,9 +87,11 @@ def compile_delete_check(pointer: str) -> Callable[[Any], bool]:
             if container is None:
                 return True
             if isinstance(container, dict):
-                if _is_marked(container) or (depth < len(parts) - 1 and _names_delete(container)):
+                if ("__deleted" in container or "__op" in container) and _is_marked(container):
                     return True
-                if part not in container:
+                if depth < last and _names_delete(container):
+                    return True
+                if depth == last or part not in container:
                     return False
             elif not isinstance(container, list):
                 return False

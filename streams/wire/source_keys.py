@@ -5,8 +5,8 @@ The bytes decide the partition, so they are kept as they came: four binary keys 
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from streams.wire.text import as_text, cut_text, digest_text
 
@@ -14,13 +14,12 @@ KEY_TEXT_MAX_BYTES: Final = 1_024  # in a decision's body; Elasticsearch looks u
 RECORD_KEY_MAX_BYTES: Final = 16_384  # on a record; far below what a broker takes, with the body beside it
 
 
-@dataclass(frozen=True, slots=True)
-class SourceKey:
+class SourceKey(NamedTuple):
     """record_key: for outgoing records. text: for their bodies. marks: what was done to the text, under `extra`."""
 
     record_key: bytes | None
     text: str | None
-    marks: Mapping[str, bool] = field(default_factory=dict)
+    marks: Mapping[str, bool] = MappingProxyType({})
 
 
 def key_of_bytes(key: bytes | None) -> SourceKey:

@@ -5,8 +5,9 @@ MessageError, never anything else, whatever bytes, key and time a record has. Wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 from models.errors import MessageError
 from streams.application import Source
@@ -25,11 +26,11 @@ from streams.wire.text import as_text, clean_text
 
 SYMBOLS_MAX: Final = 32
 SYMBOL_CHARACTERS: Final = 32
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class SourceText:
-    """A record as the classifier needs it.
+class SourceText(NamedTuple):
+    """A record as the classifier needs it (a tuple, as one is made for every record).
 
     key: what it belongs to, as text. at_ms: when it happened; written_ms: when the record was written; milliseconds
     since 1970, UTC. record_key: the key of the records that it leads to. marks: what was done to what the record says,
@@ -40,10 +41,10 @@ class SourceText:
     key: str | None
     at_ms: int
     symbols: tuple[str, ...] = ()
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = NOTHING
     written_ms: int = 0
     record_key: bytes | None = None
-    marks: Mapping[str, Any] = field(default_factory=dict)
+    marks: Mapping[str, Any] = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ the moment at which it was read. So nothing that a producer writes moves a decis
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from streams.wire.text import as_text, cut_text
 
@@ -18,6 +18,7 @@ MARK_BYTES: Final = 100  # of a time that was set aside
 TEXT_CHARACTERS: Final = 64  # no time takes more
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _NUMBER: Final = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _BASIC_DATE: Final = re.compile(r"\d{8}", re.ASCII)
 _LEAP_SECOND: Final = re.compile(r"(.{10,17}):60(.*)", re.ASCII)
@@ -42,8 +43,7 @@ class TimeSpan:
         return around_ms - self.back_ms <= at_ms <= around_ms + self.ahead_ms
 
 
-@dataclass(frozen=True, slots=True)
-class EventTime:
+class EventTime(NamedTuple):
     """at_ms: when it happened. written_ms: when its record was written. set_aside: times that were given and are not
     believed, `source` (in the body) and `record` (the record's own), as they stood there."""
 
@@ -61,15 +61,15 @@ def event_time(given: Any, timestamp_ms: int, arrived_ms: int | None, span: Time
     written_ms = timestamp_ms if _MILLISECONDS > timestamp_ms >= _SECONDS else time_of_number(timestamp_ms)
     if written_ms is None or not _is_record_time(written_ms, arrived_ms, span):
         written_ms = arrived_ms if arrived_ms is not None else min(max(timestamp_ms, 0), LATEST_MS)
-    set_aside = {} if written_ms == timestamp_ms else {"record": str(timestamp_ms)}
+    set_aside: dict[str, str] | None = None if written_ms == timestamp_ms else {"record": str(timestamp_ms)}
     at_ms = written_ms
     if given is not None and not (isinstance(given, str) and not given.strip()):
         found_ms = read_time(given)
         if found_ms is not None and span.holds(found_ms, written_ms):
             at_ms = found_ms
         else:
-            set_aside["source"] = cut_text(as_text(given), MARK_BYTES)
-    return EventTime(at_ms, written_ms, set_aside or None)
+            set_aside = {**(set_aside or {}), "source": cut_text(as_text(given), MARK_BYTES)}
+    return EventTime(at_ms, written_ms, set_aside)
 
 
 def _is_record_time(written_ms: int, arrived_ms: int | None, span: TimeSpan) -> bool:
@@ -101,17 +101,30 @@ def time_of_number(number: int | float) -> int | None:
 def _time_of_text(text: str) -> int | None:
     if len(text) > TEXT_CHARACTERS:
         return None
+    if text[4:5] == "-":  # a year: the usual case
+        return _time_of_iso(text)
     if _NUMBER.fullmatch(text) and not (_BASIC_DATE.fullmatch(text) and _time_of_iso(text) is not None):
         return time_of_number(float(text) if "." in text else int(text))
     return _time_of_iso(text)
 
 
 def _time_of_iso(text: str) -> int | None:
-    leap = _LEAP_SECOND.fullmatch(text)  # 23:59:60 is the second after 23:59:59, which Python's clock does not know
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return _time_of_odd_iso(text)
+    return _since_1970(parsed)
+
+
+def _time_of_odd_iso(text: str) -> int | None:
+    """What RFC 3339 allows and Python does not know: small letters, and 23:59:60, the second after 23:59:59."""
+    leap = _LEAP_SECOND.fullmatch(text)
     try:
         parsed = datetime.fromisoformat((f"{leap[1]}:59{leap[2]}" if leap else text).upper())
-        return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1) + (
-            1_000 if leap else 0
-        )
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    return _since_1970(parsed) + (1_000 if leap else 0)
+
+
+def _since_1970(moment: datetime) -> int:
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
