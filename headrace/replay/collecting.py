@@ -12,6 +12,7 @@ from headrace.replay.labels import TrueLabels
 from headrace.replay.pipeline import MODEL_ERROR, Decided
 from streams.application import Application
 from streams.replay.answers import Answer, Answers
+from streams.wire.source_times import written_time
 
 EXAMPLES = 10
 EXAMPLE_CHARACTERS = 300
@@ -80,7 +81,7 @@ def _take_decided(each: Decided, replayed: Replayed, app: Application, labels: T
     identity, text = ("", "") if decided is None else (decided["id"], decided["text"])
     truth = labels.of(identity, text) if labels is not None and decided is not None else None
     answers = [None if decision is None else _answers(decision["labels"]) for decision in each.decisions]
-    replayed.answers.add(record.partition, record.offset, record.timestamp_ms, answers, truth)
+    replayed.answers.add(record.partition, record.offset, written_time(record.timestamp_ms), answers, truth)
     kind = example_kind(app.head_names[0], answers, truth)
     if kind is not None and decided is not None:
         known = truth.get(app.head_names[0]) if truth else None

@@ -40,10 +40,10 @@ class FastPathGuard:
         if classifier.version != self._version:
             self._version, self._raised_by = classifier.version, 0.0
             self._agreed = self._audited = self._calm = 0
-        for each in agrees:
-            if each is not None:
+        for answer_agrees in agrees:
+            if answer_agrees is not None:
                 self._audited += 1
-                self._agreed += each
+                self._agreed += answer_agrees
                 if self._audited == WINDOW_AUDITS:
                     self._judge(classifier)
 

@@ -66,12 +66,14 @@ class ReleaseBatch:
         return self._one_by_one()
 
     def _one_by_one(self) -> list[Classification | ModelError]:
-        """A batch that failed, text by text: one bad text must not take its neighbours along. Where all of them fail, a
+        """A batch that failed, text by text: one bad text must not take its neighbours along. Where some still fail, a
         text that is known to be good tells whether it is them or the release: a broken release must not drain a topic
-        into the dead letters, and a text that it fails on must not end a worker because it came alone."""
+        into the dead letters, not even those of its texts that need the encoder, and a text that it fails on must not
+        end a worker because it came alone."""
         answers = [self._alone(pending.source.text) for pending in self.texts]
-        if all(isinstance(answer, ModelError) for answer in answers) and not _works(self.served.classifier):
-            raise ModelError(f"{self._release} fails on every text: {answers[0]}")
+        error = next((answer for answer in answers if isinstance(answer, ModelError)), None)
+        if error is not None and not _works(self.served.classifier):
+            raise ModelError(f"{self._release} fails, on a text that is known to be good as well: {error}")
         return answers
 
     def _alone(self, text: str) -> Classification | ModelError:

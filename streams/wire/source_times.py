@@ -58,9 +58,11 @@ def event_time(given: Any, timestamp_ms: int, arrived_ms: int | None, span: Time
     given: what stands in the body; None or a blank text: nothing. timestamp_ms: the record's own. arrived_ms: when it
     was read; None for history, whose records may be of any age.
     """
-    written_ms = timestamp_ms if _MILLISECONDS > timestamp_ms >= _SECONDS else time_of_number(timestamp_ms)
-    if written_ms is None or not _is_record_time(written_ms, arrived_ms, span):
-        written_ms = arrived_ms if arrived_ms is not None else min(max(timestamp_ms, 0), LATEST_MS)
+    if arrived_ms is None:
+        written_ms = written_time(timestamp_ms)
+    else:
+        known_ms = _in_milliseconds(timestamp_ms)
+        written_ms = known_ms if known_ms is not None and span.holds(known_ms, arrived_ms) else arrived_ms
     set_aside: dict[str, str] | None = None if written_ms == timestamp_ms else {"record": str(timestamp_ms)}
     at_ms = written_ms
     if given is not None and not (isinstance(given, str) and not given.strip()):
@@ -72,8 +74,15 @@ def event_time(given: Any, timestamp_ms: int, arrived_ms: int | None, span: Time
     return EventTime(at_ms, written_ms, set_aside)
 
 
-def _is_record_time(written_ms: int, arrived_ms: int | None, span: TimeSpan) -> bool:
-    return 0 <= written_ms <= LATEST_MS if arrived_ms is None else span.holds(written_ms, arrived_ms)
+def written_time(timestamp_ms: int) -> int:
+    """A record's own time where nobody knows when it was read, milliseconds since 1970, between then and LATEST_MS."""
+    known_ms = _in_milliseconds(timestamp_ms)
+    return min(max(timestamp_ms if known_ms is None else known_ms, 0), LATEST_MS)
+
+
+def _in_milliseconds(timestamp_ms: int) -> int | None:
+    """Producers set it in other units now and then."""
+    return timestamp_ms if _SECONDS <= timestamp_ms < _MILLISECONDS else time_of_number(timestamp_ms)
 
 
 def read_time(value: Any) -> int | None:

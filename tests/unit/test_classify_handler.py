@@ -160,8 +160,23 @@ def test_a_text_that_the_model_fails_on_becomes_a_dead_letter_and_its_neighbours
 
 @pytest.mark.parametrize("step", ["embed", "classify"])
 def test_a_model_that_fails_on_every_text_stops_the_worker_instead_of_draining_the_topic(step: str) -> None:
-    with pytest.raises(ModelError, match="fails on every text"):
+    with pytest.raises(ModelError, match="known to be good"):
         decided(application(), Serving(Broken(small_release().classifier, "", step)), deliveries(["a", "aa"]))
+
+
+def test_a_broken_encoder_is_not_taken_for_bad_texts_where_the_fast_path_still_decides_some() -> None:
+    """Texts that the n-grams were sure about went on, and all others were drained into the dead letters."""
+
+    class NoEncoder(Classifier):
+        def embed(self, prepared: Prepared) -> NDArray[np.float32]:
+            if len(prepared.tokenized):
+                raise ValueError("broken")
+            return super().embed(prepared)
+
+    inner = fast_classifier()
+    broken = NoEncoder("support", "1", inner.encoder, inner.vocabulary, list(inner.heads.values()), inner.fast_path)
+    with pytest.raises(ModelError, match="known to be good"):
+        decided(application(), Serving(broken), deliveries(TEXTS))
 
 
 @pytest.mark.parametrize("step", ["tokenize", "embed", "classify"])

@@ -10,11 +10,14 @@ from small_release import manifest_bytes, small_release, small_rows
 
 from connectors.ports import Record
 from headrace.replay import pipeline
+from headrace.replay.collecting import Replayed, take
 from headrace.replay.pipeline import Prefetcher, decide_records, replay_handler
+from headrace.replay.report.charts import decisions_over_time
 from models.bundle import unpack
 from models.classifier import Classifier
 from models.errors import ModelError
 from streams.application import Application, HeadSpec, Source
+from streams.replay.answers import Answers
 
 APP = Application(
     name="support",
@@ -101,7 +104,7 @@ def test_a_release_that_fails_on_every_text_ends_the_replay(
 
     monkeypatch.setattr(Classifier, "classify", fail)
     monkeypatch.setattr(Classifier, "classify_texts", fail)
-    with pytest.raises(ModelError, match="fails on every text"):
+    with pytest.raises(ModelError, match="known to be good"):
         list(decide_records(records(5)[:5], [broken], APP.decisions_topic))
 
 
@@ -140,3 +143,25 @@ def test_no_more_is_read_ahead_than_the_bound_and_leaving_ends_the_thread() -> N
 def test_nothing_to_read_ends_at_once(classifier: Classifier) -> None:
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
     assert list(decide_records([], [handler], APP.decisions_topic)) == []
+
+
+NOW_MS = 1_789_999_000_123
+
+
+def test_history_of_any_age_and_in_any_unit_of_time_is_replayed_and_drawn(
+    classifier: Classifier,
+) -> None:
+    """F-10: a record time in microseconds ended the replay as well, and where it did not, the page's time axis."""
+    times = (NOW_MS, NOW_MS * 1_000, NOW_MS - 3_650 * 86_400_000, 2**63 - 1, -1)
+    old = b'{"text": "refund please", "at": "1999-12-31T23:59:59Z"}'
+    read = [Record("chats", 0, offset, None, b'{"text": "refund please"}', at) for offset, at in enumerate(times)]
+    read.append(Record("chats", 0, len(times), None, old, NOW_MS))
+    handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
+    replayed = Replayed(("support@1",), Answers(APP.head_names, ("support@1",)))
+    told = []
+    for batch in decide_records(read, [handler], APP.decisions_topic):
+        take(batch, replayed, APP, None, None)
+        told += [decided.decisions[0]["at"] for decided in batch if decided.decisions[0] is not None]
+    seen = "2026-09-21T13:56:40.123Z"
+    assert told == [seen, seen, "2016-09-23T13:56:40.123Z", *told[3:5], "1999-12-31T23:59:59.000Z"]
+    assert decisions_over_time(replayed.answers, ("support@1",), "intent") is not None
