@@ -94,13 +94,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic must stand. replication: -1 leaves it to the broker. cleanup: "delete" or "compact"."""
+    """How a topic must stand. replication: -1 leaves it to the broker. cleanup: "delete" or "compact". is_strict:
+    whether one that stands with another cleanup policy is refused; else that is only logged."""
 
     name: str
     partitions: int = 4
     replication: int = -1
     cleanup: str = "delete"
     config: Mapping[str, str] = field(default_factory=dict)
+    is_strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,6 @@ from connectors.sqlite_store import SQLiteStore
 from headrace.releases.release_log import ReleaseLog
 from headrace.settings import Settings
 
-MONITOR_GROUP = "headrace-monitor"
-
 
 def group_name(role: str, app: str) -> str:
     """The consumer group of a role of one application; roles and applications never share one, as a member drops what

@@ -23,8 +23,8 @@ from streams.engine.delivery import Outcome
 from streams.engine.offset_tracker import Partition
 from streams.engine.open_transactions import OpenTransaction
 from streams.indexer import IndexerCounts
+from streams.monitor.core import MonitorTotals
 from streams.monitor.drift.evidence import DETECTORS
-from streams.monitor.handler import MonitorTotals
 
 RETRAINING_OUTCOMES = ("finished", "failed")
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -274,24 +274,25 @@ class Metrics:
         """Read whenever Prometheus asks how many batches of an application its releases failed on, by step."""
         self._counted.failures[app] = failures
 
-    def follow_monitor(self, counts: MonitorTotals) -> None:
-        """Read the monitor's counts whenever Prometheus asks."""
-        self._counted.monitor = counts
+    def follow_monitor(self, app: str, totals: MonitorTotals) -> None:
+        """Read what an application's monitor counts whenever Prometheus asks."""
+        self._counted.monitors[app] = totals
 
 
 class _Counted(Collector):
     """What roles count for themselves, in their own objects."""
 
     def __init__(self) -> None:
-        self.index, self.monitor = IndexerCounts(), MonitorTotals()
+        self.index = IndexerCounts()
         self.apps: list[str] = []
+        self.monitors: dict[str, MonitorTotals] = {}
         self.failures: dict[str, Mapping[str, int]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
         self.unread_seconds: Callable[[], float] = float
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
-        index, monitor = self.index, self.monitor
+        index, monitors = self.index, dict(self.monitors)
         yield CounterMetricFamily(
             "headrace_indexed_documents", "Documents that the indexer created", value=index.created
         )
@@ -312,11 +313,24 @@ class _Counted(Collector):
                 failed.add_metric([app, step], batches)
         yield failed
         yield CounterMetricFamily(
-            "headrace_alerts", "Alerts that the monitor sent, firing and resolved", value=monitor.alerts
+            "headrace_alerts",
+            "Alerts that monitors found, firing and resolved",
+            value=sum(totals.alerts for totals in monitors.values()),
         )
         yield CounterMetricFamily(
-            "headrace_retrain_requests", "Retrained models that the monitor asked for", value=len(monitor.requests)
+            "headrace_retrain_requests",
+            "Retrained models that monitors asked for",
+            value=sum(len(totals.requests) for totals in monitors.values()),
         )
+        skipped = CounterMetricFamily(
+            "headrace_signals_skipped",
+            "Signals of no use to the monitor, by reason: bad_signal, unknown_version, other_version, internal_error",
+            labels=["app", "reason"],
+        )
+        for app, totals in monitors.items():
+            for reason, signals in list(totals.skipped.items()):
+                skipped.add_metric([app, reason], signals)
+        yield skipped
         gaps = GaugeMetricFamily(
             "headrace_release_gap_seconds",
             "For how long another release than the wanted one has served; 0: the wanted one serves",
@@ -334,7 +348,8 @@ class _Counted(Collector):
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )
         detected = Count({(app, detector): 0 for app in self.apps for detector in DETECTORS})
-        detected.update((app, detector) for app, episode in list(monitor.episodes) for detector in episode.detectors)
+        for totals in monitors.values():
+            detected.update((app, detector) for app, episode in list(totals.episodes) for detector in episode.detectors)
         for (app, detector), episodes in detected.items():
             drift.add_metric([app, detector], episodes)
         yield drift

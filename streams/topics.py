@@ -12,12 +12,23 @@ FEEDBACK_TOPIC = "feedback.labels"
 ALERTS_TOPIC = "alerts"
 RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
+MONITOR_STATE_TOPIC = "monitor.state"  # application to the monitor's state, as its topics gave it
 DEAD_LETTERS_TOPIC = "deadletters"
 RESENT_TOPIC = "deadletters.resent"  # which of them were sent again, by their place
 # Topics that every application shares and none reads as its source.
-SHARED_TOPICS = (FEEDBACK_TOPIC, ALERTS_TOPIC, RETRAIN_REQUESTS_TOPIC, RELEASES_TOPIC, DEAD_LETTERS_TOPIC, RESENT_TOPIC)
+SHARED_TOPICS = (
+    FEEDBACK_TOPIC,
+    ALERTS_TOPIC,
+    RETRAIN_REQUESTS_TOPIC,
+    RELEASES_TOPIC,
+    MONITOR_STATE_TOPIC,
+    DEAD_LETTERS_TOPIC,
+    RESENT_TOPIC,
+)
 
 SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
+# Some hundred kB a minute and application, of which the last counts: small segments, so that the others go soon.
+SNAPSHOTS_CONFIG = {"segment.bytes": str(16 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
 DEAD_LETTER_KEPT_MS = 90 * 24 * 3_600_000  # whoever repairs a source may have been on holiday
 
@@ -32,9 +43,11 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
     dead_letters = {"max.message.bytes": str(DEAD_LETTER_MAX_BYTES), "retention.ms": str(DEAD_LETTER_KEPT_MS)}
     own = [
         TopicSpec(FEEDBACK_TOPIC, 4, replication, "compact"),
-        TopicSpec(ALERTS_TOPIC, 1, replication),
+        # not strict: before, it was made without compaction, and alerts are told there just the same
+        TopicSpec(ALERTS_TOPIC, 1, replication, "compact", is_strict=False),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
         TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
+        TopicSpec(MONITOR_STATE_TOPIC, 1, replication, "compact", SNAPSHOTS_CONFIG),
         TopicSpec(RESENT_TOPIC, 1, replication, "compact"),
         TopicSpec(DEAD_LETTERS_TOPIC, 4, replication, config=dead_letters),
     ]

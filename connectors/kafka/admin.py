@@ -1,6 +1,7 @@
 """The TopicAdmin port on Kafka: topics, their epochs, and groups' positions."""
 
 import contextlib
+import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,8 @@ from connectors.kafka.errors import translate, translated
 from connectors.ports import GroupPosition, TopicSpec, TopicState
 from connectors.security import Security
 from models.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 DEFAULT_MAX_RECORD_BYTES = 1_048_588  # of Kafka's max.message.bytes
 REPLICAS_THAT_MAY_LOSE_ONE = 3  # then two must have a record before it counts as written
@@ -64,10 +67,13 @@ class KafkaAdmin:
                 and state.cleanup
                 and _policies(state.cleanup) != _policies(spec.cleanup)
             ):
-                raise TopicMismatch(
+                mismatch = (
                     f"topic {spec.name} has cleanup.policy={state.cleanup} and needs {spec.cleanup}; change it with "
                     f"kafka-configs.sh --alter --add-config cleanup.policy={spec.cleanup}, or remove the topic"
                 )
+                if spec.is_strict:
+                    raise TopicMismatch(mismatch)
+                log.warning("%s", mismatch)
         missing = [spec for spec in specs if spec.name not in standing]
         if self._epoch is not None and missing:
             self._touch([spec.name for spec in missing])

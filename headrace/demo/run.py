@@ -20,7 +20,7 @@ from headrace.demo.scenario import ONSET_SHARE, LabelledText, Pools, TextStream,
 from headrace.process.builder import RoleBuilder
 from headrace.process.runtime import Runtime
 from headrace.settings import Settings
-from headrace.wiring import MONITOR_GROUP, Wiring, group_name
+from headrace.wiring import Wiring, group_name
 from models.classifier import Classifier
 from streams import topics
 from streams.application import Application
@@ -113,8 +113,7 @@ class Demo:
         assert self.builder is not None
         self._compare_releases()
         lost, duplicated, indexed, letters = self._count()
-        monitor = self.builder.built.monitor
-        assert monitor is not None
+        totals = [monitor.counts for monitor in self.builder.built.monitors.values()]
         return {
             "events": self.ledger.events(),
             "decisions": sum(len(stream.decided) for stream in self.ledger.streams.values()),
@@ -123,9 +122,9 @@ class Demo:
             "accuracy": {app: round(s.accuracy, 4) for app, s in self.ledger.streams.items() if s.accuracy is not None}
             | self._hit_rates(),
             "latency_ms": self.ledger.latency(),
-            "drift": [self._episode(app, episode) for app, episode in monitor.counts.episodes],
+            "drift": [self._episode(app, episode) for of_app in totals for app, episode in of_app.episodes],
             "releases": self.ledger.swaps,
-            "alerts": monitor.counts.alerts,
+            "alerts": sum(of_app.alerts for of_app in totals),
             "lost": lost,
             "duplicated": duplicated,
             "corrections": self.ledger.corrections,
@@ -169,7 +168,7 @@ class Demo:
             each.close()
 
     def _agents(self, app: Application) -> Agents:
-        publisher = self.wiring.publisher({topics.FEEDBACK_TOPIC: MONITOR_GROUP})
+        publisher = self.wiring.publisher()
         rng = random.Random(f"{self.order.seed}-{app.name}-agents")
         agents = Agents(app, self.wiring.reader(), publisher, self.ledger, self._streams.get(app.name), rng)
         self._closers.append(publisher.close)
@@ -214,17 +213,19 @@ class Demo:
 
     def _tell_what_the_roles_found(self) -> None:
         assert self.builder is not None
-        monitor, job = self.builder.built.monitor, self.builder.built.job
-        assert monitor is not None and job is not None
-        counts = monitor.counts
-        for app, episode in counts.episodes[self._told_episodes :]:
+        job = self.builder.built.job
+        assert job is not None
+        totals = [monitor.counts for monitor in self.builder.built.monitors.values()]
+        episodes = [episode for of_app in totals for episode in of_app.episodes]
+        requests = [request for of_app in totals for request in of_app.requests]
+        for app, episode in episodes[self._told_episodes :]:
             self.ledger.tell(f"drift in {app}: {episode.summary}")
-        for request in counts.requests[self._told_requests :]:
+        for request in requests[self._told_requests :]:
             labels = request.evidence["labels"]
             self.ledger.tell(f"{labels} corrections of {request.app} are in: a challenger is asked for")
         for app, verdict in job.verdicts[self._told_verdicts :]:
             self.ledger.tell(f"challenger of {app}: {verdict}")
-        self._told_episodes, self._told_requests = len(counts.episodes), len(counts.requests)
+        self._told_episodes, self._told_requests = len(episodes), len(requests)
         self._told_verdicts = len(job.verdicts)
 
     async def _drain(self) -> None:

@@ -5,29 +5,28 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from numpy.typing import NDArray
 
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
 from headrace.process.broker_probe import BrokerProbe, ClusterProbe
 from headrace.process.consumer_groups import (
     OLD_INDEXER_GROUP,
+    OLD_MONITOR_GROUP,
     OLD_RETRAINER_GROUP,
     ConsumerGroup,
     indexer_group,
+    monitor_group,
     retrainer_group,
     worker_group,
 )
 from headrace.process.health import Health
+from headrace.process.monitor_sources import KafkaMonitorSources
 from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
 from headrace.process.source_topics import source_epochs
 from headrace.process.watch import Watch, look_seconds
-from headrace.releases.references import release_reference
 from headrace.training.retrain_job import RetrainJob
-from headrace.wiring import MONITOR_GROUP, Wiring
+from headrace.wiring import Wiring
 from streams import topics
 from streams.application import Application
 from streams.classify.handler import ClassifyHandler
@@ -40,11 +39,13 @@ from streams.faust_runtime.producer import Producer
 from streams.faust_runtime.role import Role
 from streams.indexer import IndexerCounts, indexer_pipeline
 from streams.metrics import Metrics
-from streams.monitor.handler import MonitorHandler, monitor_pipeline
+from streams.monitor.handler import MonitorHandler
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.service import MonitorService
 from streams.recommend import RecommendHandler
 from streams.retrainer import retrainer_pipeline
 from streams.wire.records import Release
+from streams.wire.release_follower import ReleaseFollower
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class ProcessRoles:
     releases: ReleaseControl | None = None
     stores: list[DecisionStore] = field(default_factory=list)
     indexed: IndexerCounts = field(default_factory=IndexerCounts)
-    monitor: MonitorHandler | None = None
+    monitors: dict[str, MonitorHandler] = field(default_factory=dict)
+    monitor_follower: ReleaseFollower | None = None
     job: RetrainJob | None = None
     on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
 
@@ -75,6 +77,10 @@ class ProcessRoles:
         """Release what the roles used."""
         if self.releases is not None:
             self.releases.close()
+        if self.monitor_follower is not None:
+            self.monitor_follower.close()
+        for monitor in self.monitors.values():
+            monitor.close()
         for store in self.stores:
             store.close()
 
@@ -150,19 +156,15 @@ class RoleBuilder:
             self._add_indexer(group, store, DeadLetterLimit(app.max_dead_letter_share))
 
     def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
-        """One monitor for all applications' signals and for feedback."""
-        read = [app.signals_topic for app in self._apps] + [topics.FEEDBACK_TOPIC]
-        epochs = start_offsets.pin(self._admin, MONITOR_GROUP, read, from_beginning=self._from_beginning)
-
-        def reference(model: str, version: str) -> dict[str, NDArray[Any]]:
-            return release_reference(self._registry, model, version)
-
-        handler = MonitorHandler(self._apps, reference, policy or RetrainPolicy(), seed=seed)
-        app = self._wiring.faust_app(MONITOR_GROUP, epochs)
-        send = Producer(app).send_all
-        self.built.monitor = handler
-        self._metrics.follow_monitor(handler.counts)
-        self.built.roles.append(Role(app, read, lambda ack: monitor_pipeline(handler, send, ack, self._metrics)))
+        """A monitor per application that classifies. Of several in a group one is active, the others stand by."""
+        follower = self.built.monitor_follower = ReleaseFollower(self._wiring.reader)
+        follower.start()
+        for app in self._apps:
+            if app.kind == "classify":
+                sources = KafkaMonitorSources(self._wiring, self._registry, app, follower)
+                self._add_monitor(MonitorHandler(app, sources, policy or RetrainPolicy(), seed=seed))
+        if not self.built.monitors:
+            log.warning("nothing to watch: none of %s classifies", ", ".join(app.name for app in self._apps))
 
     def add_retrainer(self, seed: int = 0) -> None:
         """A retrainer per application; jobs run in a child process, one at a time."""
@@ -194,6 +196,18 @@ class RoleBuilder:
         self.built.releases = self.release_control(self._wiring, self._registry, self._metrics, on_swapped)
         self.built.releases.start()
         return self.built.releases
+
+    def _add_monitor(self, handler: MonitorHandler) -> None:
+        group = monitor_group(handler.app)
+        start_offsets.take_over(self._admin, OLD_MONITOR_GROUP, group.name, group.topics)
+        epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
+        faust_app = self._wiring.faust_app(group.name, epochs)
+        service = MonitorService(handler, Producer(faust_app).send_all)
+        self.built.monitors[handler.app.name] = handler
+        self._metrics.follow_monitor(handler.app.name, handler.counts)
+        self.built.roles.append(
+            Role(faust_app, group.topics, lambda ack: service.pipeline(ack, self._metrics), holder=service)
+        )
 
     def _add_worker(self, app: Application, handler: Handler) -> None:
         group = worker_group(app)

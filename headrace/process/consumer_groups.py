@@ -4,13 +4,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.wiring import MONITOR_GROUP, group_name
+from headrace.wiring import group_name
 from models.errors import ConfigError
 from streams import topics
 from streams.application import Application
 
 # of all applications together, until each had its own
-OLD_INDEXER_GROUP, OLD_RETRAINER_GROUP = "headrace-indexer", "headrace-retrainer"
+OLD_INDEXER_GROUP, OLD_MONITOR_GROUP, OLD_RETRAINER_GROUP = "headrace-indexer", "headrace-monitor", "headrace-retrainer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ def retrainer_group(app: Application) -> ConsumerGroup:
     return ConsumerGroup(group_name("retrainer", app.name), (topics.RETRAIN_REQUESTS_TOPIC,))
 
 
+def monitor_group(app: Application) -> ConsumerGroup:
+    """The group whose member with the application's signals is its active monitor; the others stand by."""
+    return ConsumerGroup(group_name("monitor", app.name), (app.signals_topic,))
+
+
 def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGroup]:
     """The groups that a process with this role and these applications joins. Raises ConfigError for no role."""
     match role:
@@ -44,8 +49,7 @@ def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGrou
         case "indexer":
             return [indexer_group(app) for app in apps]
         case "monitor":
-            signals = [app.signals_topic for app in apps]
-            return [ConsumerGroup(MONITOR_GROUP, (*signals, topics.FEEDBACK_TOPIC))]
+            return [monitor_group(app) for app in apps if app.kind == "classify"]
         case "retrainer":
             return [retrainer_group(app) for app in apps if app.kind == "classify"]
     raise ConfigError(f"no role is called {role!r}")

@@ -183,7 +183,9 @@ class Watch:
             }
             for (topic, partition), position in sorted(positions.items())
         }
-        return {"finished": state.finished, "in_flight": state.in_flight, "partitions": partitions}
+        told: dict[str, Any] = {"finished": state.finished, "in_flight": state.in_flight, "partitions": partitions}
+        # ready, and takes over when the one who has the partitions goes
+        return told | ({"standby": True} if state.positions is not None and not partitions else {})
 
 
 def _known(role: str, trouble: BaseException) -> BaseException:

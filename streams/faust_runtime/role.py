@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol, cast
 
 import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams.engine.delivery import Acknowledge, Delivery
+from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline
 from streams.engine.watchdog import RoleState
 from streams.faust_runtime.backpressure import FetchGate
@@ -21,6 +22,16 @@ log = logging.getLogger(__name__)
 COMMIT_SECONDS = 1.0
 COMMIT_LIMIT_SECONDS = 5.0
 REVOKE_DRAIN_SECONDS = 7.0  # within the session timeout, so that the group does not expel us while we finish
+
+
+class PartitionHolder(Protocol):
+    """Who keeps something of the partitions that a role was given."""
+
+    async def assigned(self, partitions: Collection[Partition]) -> None:
+        """These are ours from here on; quick, as the group waits for it."""
+
+    async def released(self) -> None:
+        """None is ours any more; everything that was taken in is finished."""
 
 
 class Role:
@@ -39,11 +50,12 @@ class Role:
         *,
         urgent_topics: Sequence[str] = (),
         may_take_long: bool = False,
+        holder: PartitionHolder | None = None,
     ) -> None:
         """app: from make_app, not started. topics: read in one agent. make_engine: given whom to tell that there is
         room again."""
         self.app = app
-        self.may_take_long = may_take_long
+        self.may_take_long, self._holder = may_take_long, holder
         self.name = str(app.conf.id)
         self.engine = make_engine(self._acknowledged)
         self.topics = (*topics, *urgent_topics)
@@ -87,6 +99,7 @@ class Role:
             self._committing.cancel()
         unfinished = await self.engine.drain(timeout_seconds)
         await self._commit()
+        await self._let_go()
         await self.engine.abort()
         await self.app.stop()
         return unfinished
@@ -137,13 +150,24 @@ class Role:
         (assigned,) = args
         self.engine.assign((tp.topic, tp.partition) for tp in assigned)
         names = ", ".join(f"{tp.topic}[{tp.partition}]" for tp in sorted(assigned))
-        log.info("%s: reads %s", self.name, names or "nothing (more workers than partitions)")
+        log.info("%s: reads %s", self.name, names or "nothing (more members than partitions)")
+        if self._holder is not None:
+            await self._holder.assigned([(tp.topic, tp.partition) for tp in assigned])
 
     async def _on_revoked(self, _app: Any, *args: Any, **_: Any) -> None:
         (revoked,) = args
         if not revoked or self._closing:
             return
         await self.engine.release([(tp.topic, tp.partition) for tp in revoked], REVOKE_DRAIN_SECONDS, self._commit)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        if self._holder is not None:
+            try:
+                async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+                    await self._holder.released()
+            except Exception as error:
+                log.warning("%s: what it held was not put down; the next owner finds out itself: %r", self.name, error)
 
     def state(self) -> RoleState:
         """What the watchdog is told. Call on the event loop."""

@@ -1,191 +1,292 @@
-"""The monitor's engine: signals and feedback in; alerts and retrain requests out.
+"""The active monitor of one application: rebuilds its state when it takes the signals over, then follows them.
 
-State lives in memory and belongs to the release that decided: a signal of a new version brings its own reference.
+Whoever owns `signals.<app>` is the active monitor; others stand by. All of its state comes from topics:
+
+    monitor.state                   the last snapshot, up to an offset of the signals; what came after is read again
+    alerts, retrain.requests        what was told already, so that nothing is told twice and nothing is left firing
+    feedback.labels, model.releases what stands there now
+
+All methods but `outbox` are called by one thread at a time.
 """
 
-import base64
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
-import numpy as np
-import orjson
-from numpy.typing import NDArray
-
-from models.errors import MessageError
+from connectors.ports import Record
+from models.errors import HeadraceError
 from streams.application import Application
-from streams.engine.delivery import Acknowledge, Delivery, OutRecord
-from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
-from streams.monitor.drift.alerts import alert_for_episode
-from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
-from streams.monitor.retrain_policy import RetrainPolicy, RetrainState
-from streams.monitor.surges.rules import AlertRules
-from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.outcomes import dead_letter, wall_clock_ms
-from streams.wire.records import Alert, Feedback, RetrainRequest, decode, format_time
+from streams.engine.delivery import Delivery, OutRecord
+from streams.monitor.core import MonitorCore, MonitorTotals
+from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.snapshot import decode_snapshot, encode_snapshot
+from streams.monitor.sources import MonitorSources, SignalsLog
+from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.wire.alerts import Alerts, alerts_of
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Alert, format_time
+from streams.wire.signals import SignalBatch, read_signals
 
 log = logging.getLogger(__name__)
 
-Reference = Mapping[str, NDArray[Any]]
+SNAPSHOT_SECONDS: Final = 60.0
+REBUILD_RECORDS: Final = 10_000  # of signals read again where there is no snapshot
+SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
+WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
+RULES: Final = ("drift", "drift_unwatched", "surge:")  # of alerts that a monitor answers for
 
 
 @dataclass(slots=True)
-class MonitoredRelease:
-    """What the monitor holds of one application while one version serves."""
+class _Watch:
+    """What an active monitor holds. silent_until: partition to the offset before which nothing is told: it was told.
+    ends: where the signals ended at take-over; once there, alerts are settled. refreshed: versions
+    for which `model.releases` was read anew."""
 
-    version: str
-    drift: DriftMonitor
-    retrain: RetrainState
-    episode: Episode | None = None
-    events: int = 0
-    next_total: int = 0  # labels before the next request: a challenger that was refused needs more, not the same again
-
-
-@dataclass(slots=True)
-class MonitorTotals:
-    """What a monitor saw since it started."""
-
-    events: int = 0
-    alerts: int = 0
-    episodes: list[tuple[str, Episode]] = field(default_factory=list)
-    requests: list[RetrainRequest] = field(default_factory=list)
+    core: MonitorCore
+    alerts: Alerts
+    epoch: str
+    silent_until: Mapping[int, int]
+    ends: Mapping[int, int]
+    heard_at: float
+    snapshot_at: float
+    snapshot_offsets: Mapping[int, int]
+    watched_at: float
+    is_settled: bool = False
+    knows_labels: bool = False
+    refreshed: set[str] = field(default_factory=set)
 
 
 class MonitorHandler:
-    """Turns batches of signals and feedback into alerts and retrain requests."""
+    """Turns signals into alerts, and labels into requests. `outbox` holds what is to be published, in its order."""
 
     def __init__(
         self,
-        apps: Sequence[Application],
-        reference: Callable[[str, str], Reference],
+        app: Application,
+        sources: MonitorSources,
         policy: RetrainPolicy,
         *,
         seed: int = 0,
+        drift: DriftPolicy | None = None,
+        snapshot_seconds: float = SNAPSHOT_SECONDS,
         now_ms: Callable[[], int] = wall_clock_ms,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._by_signals = {app.signals_topic: app for app in apps}
-        self._by_source = {topic: app for app in apps for topic in app.source_topics}
-        self._reference, self._policy, self._seed, self._now_ms = reference, policy, seed, now_ms
-        self._watched: dict[str, MonitoredRelease] = {}
-        self._rules = {app.name: AlertRules(app.surges) for app in apps}
-        self.counts = MonitorTotals()
+        """seed: of the drift thresholds. drift: None: the default. clock: monotonic seconds."""
+        self.app, self.outbox, self.counts = app, list[OutRecord](), MonitorTotals()
+        self._sources, self._policy, self._seed, self._drift = sources, policy, seed, drift
+        self._snapshot_seconds, self._now_ms, self._clock = snapshot_seconds, now_ms, clock
+        self._watch: _Watch | None = None
+
+    @property
+    def core(self) -> MonitorCore | None:
+        """The state; None while this monitor stands by."""
+        return self._watch.core if self._watch is not None else None
+
+    def take_over(self) -> None:
+        """Become the active monitor, with the state that the topics give. Raises retriable errors."""
+        if self._watch is None:
+            started = self._clock()
+            self._watch = self._rebuilt()
+            self._sources.follow_labels()
+            log.info("%s: the monitor is active, its state rebuilt in %.1f s", self.app.name, self._clock() - started)
 
     def observe(self, batch: Sequence[Delivery]) -> None:
-        """Sets each delivery's `result` to the records it leads to."""
-        for delivery in batch:
-            try:
-                if delivery.topic == FEEDBACK_TOPIC:
-                    delivery.result = self._on_feedback(delivery.value)
-                else:
-                    delivery.result = self._on_signals(self._by_signals[delivery.topic], delivery)
-            except MessageError as error:
-                delivery.result = dead_letter(delivery, error).records
+        """Take signals in. Where it raises a retriable error, it may be called again with the same batch."""
+        self.take_over()
+        watch = self._active
+        watch.heard_at = self._clock()
+        read = [(delivery, read_signals(delivery.value)) for delivery in batch]
+        self._hear_release()
+        self._prepare([signals for _, signals in read])
+        for delivery, signals in read:
+            place = delivery.partition, delivery.offset
+            alerts = watch.core.observe(place, delivery.timestamp_ms, signals)
+            if delivery.offset >= watch.silent_until.get(delivery.partition, 0):
+                self._tell(alerts, delivery.offset)
+        self._settle_when_caught_up()
+        self._keep_snapshot(self._snapshot_seconds)
 
-    def _on_signals(self, app: Application, delivery: Delivery) -> list[OutRecord]:
-        try:
-            signals = orjson.loads(delivery.value or b"")
-            records: list[OutRecord] = []
-            for raw in signals:
-                records += self._on_signal(app, raw, delivery.timestamp_ms)
-            return records
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise MessageError("bad_record", f"no signals: {error!r}") from error
+    def tick(self) -> None:
+        """What is due without a signal: releases, labels, alerts to settle, a snapshot. Raises retriable errors."""
+        self.take_over()
+        watch = self._active
+        self._hear_release()
+        is_again = self._clock() - watch.watched_at >= WATCH_AGAIN_SECONDS
+        watch.watched_at = self._clock() if is_again else watch.watched_at
+        self._tell(watch.core.watch_champion(again=is_again))
+        self._settle_when_caught_up()
+        self._hear_labels()
+        self._keep_snapshot(self._snapshot_seconds)
 
-    def _on_signal(self, app: Application, raw: dict[str, Any], arrival_ms: int) -> list[OutRecord]:
-        self.counts.events += 1
-        alerts = self._rules[app.name].observe(app.name, raw, raw["at"], arrival_ms)
-        records = [self._alert(alert) for alert in alerts]
-        if not app.heads:
-            return records
-        watched = self._watched_for(app, raw["version"])
-        if watched is None:
-            return records
-        watched.events += 1
-        episode = watched.drift.update(_signal(raw, app.head_names[0], watched.events))
-        if episode is not None:
-            watched.episode = episode
-            watched.retrain = RetrainState()  # what was corrected before says little about what is new
-            watched.next_total = 0
-            self.counts.episodes.append((app.name, episode))
-            records.append(self._alert(alert_for_episode(app.name, watched.version, episode, raw["at"])))
-        return records
+    def hand_over(self) -> None:
+        """Be active no more. Everything taken in must have been published; the state goes to the outbox."""
+        if self._watch is not None:
+            self._keep_snapshot(0.0)
+            self._sources.leave_labels()
+            self._watch = None
 
-    def _watched_for(self, app: Application, version: str) -> MonitoredRelease | None:
-        watched = self._watched.get(app.name)
-        if watched is None or int(version) > int(watched.version):
-            drift = DriftMonitor.from_reference(
-                self._reference(app.name, version),
-                false_alarm_every=app.false_alarm_every,
-                seed=self._seed,
-                fast_path=app.fast_path == "on",
-            )
-            watched = self._watched[app.name] = MonitoredRelease(version, drift, RetrainState())
-        return watched if watched.version == version else None  # a straggler of the release before
+    def close(self) -> None:
+        """Release what it reads with."""
+        self._sources.leave_labels()
 
-    def _on_feedback(self, value: bytes | None) -> list[OutRecord]:
-        if value is None:
-            return []  # a tombstone withdraws a label; the retrainer reads the compacted state
-        feedback = decode(Feedback, value)
-        app = self._by_source.get(feedback.decision_id.partition("@")[0])
-        watched = self._watched.get(app.name) if app else None
-        if app is None or watched is None or feedback.head != app.head_names[0]:
-            return []
-        watched.retrain.add(feedback.label)
-        if watched.retrain.total < watched.next_total or not self._policy.is_due(
-            watched.retrain, has_episode=watched.episode is not None
-        ):
-            return []
-        watched.next_total = watched.retrain.total * 3 // 2
-        return [self._retrain_request(app, watched)]
+    @property
+    def _active(self) -> _Watch:
+        assert self._watch is not None
+        return self._watch
 
-    def _retrain_request(self, app: Application, watched: MonitoredRelease) -> OutRecord:
-        at = format_time(self._now_ms())
-        labels = watched.retrain.total
-        request = RetrainRequest(
-            id=f"{app.name}@{watched.version}-{watched.events}",
-            app=app.name,
-            reason=f"drift since event {watched.episode.onset_event}" if watched.episode else "new labels",
-            evidence={"version": watched.version, "labels": labels},
-            at=at,
+    def _rebuilt(self) -> _Watch:
+        sources, name = self._sources, self.app.name
+        signals = sources.signals()
+        core = self._restored(signals)
+        if (release := sources.release()) is not None:
+            core.take_release(release)
+        for record in sources.read(RETRAIN_REQUESTS_TOPIC):
+            core.requests.take_request(record)
+        standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.rule.startswith(RULES)]
+        alerts = Alerts()
+        alerts.load(standing)
+        told = max((int(alert.values.get("signals_offset", -1)) for alert in standing), default=-1) + 1
+        now = self._clock()
+        watch = _Watch(
+            core,
+            alerts,
+            signals.epoch,
+            silent_until={p: max(offset, told if p == 0 else 0) for p, offset in signals.committed.items()},
+            ends={p: end for p, (_, end) in signals.bounds.items()},
+            heard_at=now,
+            snapshot_at=now,
+            snapshot_offsets=dict(core.next_offsets),
+            watched_at=now,
         )
-        self.counts.requests.append(request)
-        log.info("%s@%s: asking for a retrained model, %d labels are in", app.name, watched.version, labels)
-        return OutRecord(RETRAIN_REQUESTS_TOPIC, app.name.encode(), request.encode())
+        self._read_again(watch, signals)
+        core.watch_champion()
+        return watch
 
-    def _alert(self, alert: Alert) -> OutRecord:
-        self.counts.alerts += 1
+    def _restored(self, signals: SignalsLog) -> MonitorCore:
+        """A core with the state of the last snapshot, or a fresh one where there is none that can be used."""
+        value = self._sources.snapshot() if self._sources.keeps_snapshots else None
+        if value is None:
+            return self._fresh()
+        try:
+            state = decode_snapshot(value, self.app.name, signals.epoch)
+            core = self._fresh()
+            core.restore(state, self._past_signals(signals))
+            if any(offset > signals.bounds.get(p, (0, 0))[1] for p, offset in core.next_offsets.items()):
+                raise ValueError(f"it stands at {core.next_offsets}, beyond the end of the signals")
+            return core
+        except Exception as error:  # whatever is wrong with it, the signals stand in their topic
+            if is_transient(error):
+                raise
+            log.warning("%s: the kept state cannot be used, signals are read again: %s", self.app.name, error)
+            return self._fresh()
+
+    def _fresh(self) -> MonitorCore:
+        self.counts.events = self.counts.alerts = 0
+        return MonitorCore(self.app, self._policy, self._make_drift, self._sources.is_published, self.counts)
+
+    def _make_drift(self, version: str) -> DriftMonitor:
+        return DriftMonitor.from_reference(
+            self._sources.reference(version),
+            false_alarm_every=self.app.false_alarm_every,
+            seed=self._seed,
+            fast_path=self.app.fast_path == "on",
+            policy=self._drift,
+        )
+
+    def _past_signals(self, signals: SignalsLog) -> Callable[[int, int], Iterable[Record]]:
+        nothing = {partition: end for partition, (_, end) in signals.bounds.items()}
+
+        def read(first: int, end: int) -> Iterable[Record]:
+            return self._sources.read(self.app.signals_topic, nothing | {0: first}, nothing | {0: end})
+
+        return read
+
+    def _read_again(self, watch: _Watch, signals: SignalsLog) -> None:
+        """Take in what came between the snapshot and what this monitor will be given; all of that was told."""
+        starts = {
+            partition: watch.core.next_offsets.get(
+                partition, max(first, signals.committed.get(partition, 0) - REBUILD_RECORDS)
+            )
+            for partition, (first, _) in signals.bounds.items()
+        }
+        ends = {partition: max(signals.committed.get(partition, 0), start) for partition, start in starts.items()}
+        if starts == ends:
+            return
+        for record in self._sources.read(self.app.signals_topic, starts, ends):
+            batch = read_signals(record.value)
+            if missing := watch.core.unknown_versions(batch) - watch.refreshed:
+                self._refresh(watch, missing)
+            watch.core.prepare([batch])
+            watch.core.observe((record.partition, record.offset), record.timestamp_ms, batch)
+
+    def _refresh(self, watch: _Watch, versions: set[str]) -> list[Alert]:
+        """A signal of a version that was never champion: perhaps its release has not been heard of yet. A worker
+        decides by a release only after that was announced, so what stands in the topic now tells."""
+        watch.refreshed |= versions
+        release = self._sources.refreshed_release()
+        return watch.core.take_release(release) if release is not None else []
+
+    def _hear_release(self) -> None:
+        release = self._sources.release()
+        if release is not None:
+            self._tell(self._active.core.take_release(release))
+
+    def _prepare(self, batches: Sequence[SignalBatch]) -> None:
+        watch = self._active
+        versions = {version for batch in batches for version in watch.core.unknown_versions(batch)}
+        if missing := versions - watch.refreshed:
+            self._tell(self._refresh(watch, missing))
+        self._tell(watch.core.prepare(batches))
+
+    def _hear_labels(self) -> None:
+        watch = self._active
+        records, is_all = self._sources.labels()
+        for record in records:
+            watch.core.requests.take_label(record)
+        watch.knows_labels = watch.knows_labels or is_all
+        if watch.knows_labels and watch.is_settled and (request := watch.core.due_request(self._now_ms())) is not None:
+            self.outbox.append(OutRecord(RETRAIN_REQUESTS_TOPIC, self.app.name.encode(), request.encode()))
+
+    def _settle_when_caught_up(self) -> None:
+        """Once all that stood at take-over is taken in: what fires is what should, whatever happened in between."""
+        watch = self._active
+        if watch.is_settled:
+            return
+        is_there = all(watch.core.next_offsets.get(p, 0) >= end for p, end in watch.ends.items())
+        if is_there or self._clock() - watch.heard_at >= SETTLE_SECONDS:
+            watch.is_settled = True
+            now = format_time(self._now_ms())
+            for alert in watch.alerts.settle(watch.core.alerts(now), "it no longer holds", now):
+                self._send(alert)
+
+    def _tell(self, alerts: Iterable[Alert], offset: int | None = None) -> None:
+        """Publish what changes what fires. offset: of the signals that it follows from."""
+        watch = self._active
+        for alert in alerts:
+            change = watch.alerts.fire(alert) if alert.state == "firing" else watch.alerts.resolve(alert)
+            if change is not None:
+                values = change.values if offset is None else {**change.values, "signals_offset": offset}
+                self._send(change.model_copy(update={"values": values}))
+
+    def _send(self, alert: Alert) -> None:
         log.warning("alert %s (%s): %s", alert.rule, alert.state, alert.summary)
-        return OutRecord(ALERTS_TOPIC, alert.fingerprint.encode(), alert.encode())
+        self.outbox.append(OutRecord(ALERTS_TOPIC, alert.fingerprint.encode(), alert.encode()))
+
+    def _keep_snapshot(self, after_seconds: float) -> None:
+        watch, now = self._active, self._clock()
+        if not self._sources.keeps_snapshots or now - watch.snapshot_at < after_seconds:
+            return
+        if watch.core.next_offsets == watch.snapshot_offsets or not watch.is_settled:
+            return
+        watch.snapshot_at, watch.snapshot_offsets = now, dict(watch.core.next_offsets)
+        value = encode_snapshot(watch.core, self.app.name, watch.epoch)
+        if value is not None:
+            self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))
 
 
-def _signal(raw: dict[str, Any], primary: str, number: int) -> Signal:
-    label, probability = raw["labels"][primary]
-    embedding = raw.get("embedding")
-    return Signal(
-        id=raw["id"],
-        event_number=number,
-        text=raw.get("text"),
-        label=label,
-        confidence=float(probability),
-        oos_score=raw.get("oos"),
-        embedding=np.frombuffer(base64.b64decode(embedding), np.float16).astype(np.float32) if embedding else None,
-        fast=raw.get("path") == "fast",
-    )
-
-
-def monitor_pipeline(
-    handler: MonitorHandler,
-    send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
-    acknowledge: Acknowledge,
-    observer: PipelineObserver | None = None,
-) -> BatchPipeline:
-    """Observe in a thread, send what follows, move on."""
-
-    async def publish(batch: Sequence[Delivery]) -> None:
-        records = [record for delivery in batch for record in delivery.result]
-        if records:
-            await send_all(records)
-
-    stages = [Stage("observe", in_thread(handler.observe, "monitor")), Stage("publish", publish)]
-    return BatchPipeline("monitor", stages, acknowledge, observer=observer)
+def is_transient(error: BaseException) -> bool:
+    """Whether it helps to try again."""
+    return isinstance(error, HeadraceError) and error.retriable

@@ -1,29 +1,53 @@
-"""Which texts are worth a person's time, and when there are labels enough to train again.
-
-Source of the choice: uncertainty weighted by distance to what is chosen already, Sener and Savarese (2018),
-"Active learning for convolutional neural networks: a core-set approach" (greedy k-centre), with the weights
-of Zhdanov (2019), "Diverse mini-batch active learning", arXiv 1901.05954.
-"""
+"""When there are labels enough to train again, and how many there are."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from connectors.ports import Record
+from streams.wire.feedback import Opinion, Opinions, of_topics
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class RetrainState:
-    """Labels that came in since the release that serves: how many of each."""
+    """Labels that count for the next model: how many of each."""
 
     labels: Counter[str] = field(default_factory=Counter)
-
-    def add(self, label: str) -> None:
-        """Count one more."""
-        self.labels[label] += 1
 
     @property
     def total(self) -> int:
         """All labels together."""
-        return sum(self.labels.values())
+        return self.labels.total()
+
+
+class LabelCount:
+    """Counts what stands in `feedback.labels`, not what was delivered: one opinion for each decision, head and person,
+    whether it came once or often; one that was withdrawn is gone, one that was changed counts as what it is now.
+    """
+
+    def __init__(self, source_topics: Iterable[str], head: str) -> None:
+        """source_topics: all that the application reads. head: the one whose labels count."""
+        self._opinions, self._head = Opinions(of_topics(source_topics)), head
+        self._since_ms = 0
+        self._labels: Counter[str] = Counter()
+
+    def take(self, record: Record) -> None:
+        """Take a record of the topic in."""
+        before, after = self._opinions.take(record)
+        self._add(before, -1)
+        self._add(after, +1)
+
+    def since(self, since_ms: int) -> RetrainState:
+        """The opinions given at `since_ms` (milliseconds since 1970, by their records) or later."""
+        if since_ms != self._since_ms:
+            self._since_ms, self._labels = since_ms, Counter()
+            for opinion in self._opinions:
+                self._add(opinion, +1)
+        return RetrainState(+self._labels)
+
+    def _add(self, opinion: Opinion | None, count: int) -> None:
+        if opinion is not None and opinion.feedback.head == self._head and opinion.given_ms >= self._since_ms:
+            self._labels[opinion.feedback.label] += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +69,3 @@ class RetrainPolicy:
             return True
         learnable = any(count >= self.per_label for count in state.labels.values())
         return has_episode and learnable and state.total >= self.after_episode
-
-    def missing(self, state: RetrainState, *, has_episode: bool) -> Mapping[str, int]:
-        """What is still wanted, for people to see: `labels` in all, `of_one_label` of the most frequent
-        one."""
-        wanted = self.after_episode if has_episode else self.without_episode
-        most = max(state.labels.values(), default=0)
-        return {
-            "labels": max(wanted - state.total, 0),
-            "of_one_label": max(self.per_label - most, 0) if has_episode else 0,
-        }

@@ -3,8 +3,9 @@
 `alerts` is compacted by fingerprint, so the last record of a key says whether that cause fires now.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
 from connectors.ports import Record
 from models.errors import MessageError
@@ -23,6 +24,15 @@ def resolution(fired: Alert, reason: str, at: str) -> Alert:
     )
 
 
+def alerts_of(app: str, records: Iterable[Record]) -> Iterator[Alert]:
+    """An application's alerts among the topic's records. What no alert can be read from is nobody's."""
+    for record in records:
+        with contextlib.suppress(MessageError):
+            alert = decode(Alert, record.value)
+            if alert.values.get("app") == app:
+                yield alert
+
+
 class Alerts:
     """Which alerts fire, as it stands in the topic. Each method gives the record to publish, or None where the topic
     says so already: after a restart nothing is fired twice, and what ended is resolved.
@@ -36,16 +46,10 @@ class Alerts:
         """Fingerprint to the alert as it was fired."""
         return dict(self._firing)
 
-    def load(self, records: Iterable[Record], is_ours: Callable[[Alert], bool]) -> None:
-        """Take what stands in the topic for what fires. is_ours: whether this object answers for an alert."""
+    def load(self, standing: Iterable[Alert]) -> None:
+        """Take what stands in the topic, in its order, for what fires."""
         self._firing.clear()
-        for record in records:
-            try:
-                alert = decode(Alert, record.value)
-            except MessageError:
-                continue  # a tombstone, or what another writer left there: nothing of ours
-            if not is_ours(alert):
-                continue
+        for alert in standing:
             if alert.state == "firing":
                 self._firing[alert.fingerprint] = alert
             else:

@@ -2,9 +2,13 @@
 many)."""
 
 import base64
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainValidator, ValidationError
 
 from models.decision import Classification
 from streams.wire.source_records import SourceText
@@ -34,3 +38,54 @@ def signal_record(
     if classification.embedding is not None:
         signal["embedding"] = base64.b64encode(classification.embedding.astype(np.float16).tobytes()).decode()
     return signal
+
+
+def _unpacked(embedding: object) -> NDArray[np.float32] | None:
+    """An embedding from base64 of float16. Raises ValueError."""
+    if not embedding:
+        return None
+    if not isinstance(embedding, str):
+        raise ValueError("an embedding is base64 text")
+    return np.frombuffer(base64.b64decode(embedding), np.float16).astype(np.float32)
+
+
+class MonitorSignal(BaseModel):
+    """A signal as the monitor takes it. Whoever wrote it: what does not fit is no signal."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    at: str
+    version: str
+    labels: dict[str, tuple[str, FiniteFloat]]
+    path: str = "full"
+    oos: FiniteFloat | None = None
+    text: str | None = None
+    symbols: tuple[str, ...] = ()
+    embedding: Annotated[NDArray[np.float32] | None, PlainValidator(_unpacked)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalBatch:
+    """A record of `signals.<app>`. refused: why what stood there was no signal, one reason for each."""
+
+    signals: tuple[MonitorSignal, ...]
+    refused: tuple[str, ...] = ()
+
+
+def read_signals(value: bytes | None) -> SignalBatch:
+    """The signals of a record, each on its own: one that is broken takes no other along. Never raises."""
+    try:
+        raw = orjson.loads(value or b"")
+    except orjson.JSONDecodeError as error:
+        return SignalBatch((), (f"no JSON: {error}",))
+    if not isinstance(raw, list):
+        return SignalBatch((), (f"no list of signals, but {type(raw).__name__}",))
+    signals, refused = [], []
+    for signal in raw:
+        try:
+            signals.append(MonitorSignal.model_validate(signal))
+        except (ValidationError, RecursionError) as error:
+            first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "nested too deep"}
+            refused.append(f"{'/'.join(map(str, first['loc'])) or 'signal'}: {first['msg']}")
+    return SignalBatch(tuple(signals), tuple(refused))

@@ -8,10 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.application import Surge
-from streams.monitor.drift.alerts import alert_for_episode, resolved_episode
+from streams.monitor.drift.alerts import alert_for_episode
 from streams.monitor.drift.episode import Episode, Example
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import restore_rules, rules_state
+from streams.wire.alerts import resolution
 from streams.wire.records import Alert
 
 BY_TOPIC = Surge(head="sentiment", label="negative", share=0.75, window=40, by="topic")
@@ -155,7 +156,9 @@ def test_episode_becomes_an_alert_with_its_evidence() -> None:
 
 def test_end_of_an_episode_carries_the_fingerprint_of_its_release() -> None:
     fired = alert_for_episode("support", "3", episode(), "2026-11-24T00:00:00Z")
-    assert resolved_episode("support", "3", "version 4 serves", "2026-11-24T00:10:00Z").fingerprint == fired.fingerprint
+    over = resolution(fired, "version 4 serves", "2026-11-24T00:10:00Z")
+    assert (over.fingerprint, over.state, over.evidence) == (fired.fingerprint, "resolved", [])
+    assert "version 4 serves" in over.summary
     assert alert_for_episode("support", "4", episode(), "2026-11-24T00:00:00Z").fingerprint != fired.fingerprint
 
 

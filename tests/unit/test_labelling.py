@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +15,7 @@ def unit(*values: float) -> NDArray[np.float32]:
 
 
 def state(**labels: int) -> RetrainState:
-    filled = RetrainState()
-    for label, count in labels.items():
-        for _ in range(count):
-            filled.add(label)
-    return filled
+    return RetrainState(Counter(labels))
 
 
 def test_least_sure_text_comes_first() -> None:
@@ -74,9 +72,3 @@ def test_many_labels_of_one_text_each_are_not_learnable_yet() -> None:
 
 def test_very_many_labels_are_enough_without_an_episode() -> None:
     assert RetrainPolicy(without_episode=100).is_due(state(recall=100), has_episode=False)
-
-
-def test_what_is_missing_is_said() -> None:
-    policy = RetrainPolicy(after_episode=40, without_episode=500, per_label=8)
-    assert policy.missing(state(recall=5), has_episode=True) == {"labels": 35, "of_one_label": 3}
-    assert policy.missing(state(recall=5), has_episode=False) == {"labels": 495, "of_one_label": 0}

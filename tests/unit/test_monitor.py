@@ -11,15 +11,18 @@ from small_release import small_dataset
 
 from models.heads import centroid_distances
 from streams.application import Application, HeadSpec
-from streams.engine.delivery import Delivery
+from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor, Signal
-from streams.monitor.handler import MonitorHandler
 from streams.monitor.retrain_policy import RetrainPolicy
-from streams.wire.signals import signal_record
+from streams.wire.records import Release
+from streams.wire.signals import read_signals, signal_record
 from streams.wire.source_records import SourceText
 
 TEXTS = [f"{row.text} {number}" for number in range(2) for row in small_dataset().part("train")]
 CLASSIFIER = classifier_with(small_fast_path())
+RELEASE = Release(
+    model="support", champion="1", revision=1, manifest_sha256={}, by="test", at="2026-11-24T12:00:00.000Z"
+)
 
 
 def reference() -> dict[str, NDArray[Any]]:
@@ -63,11 +66,18 @@ def observed(app: Application, raw: list[dict[str, Any]], monkeypatch: pytest.Mo
         return plain(watch, signal)
 
     monkeypatch.setattr(DriftMonitor, "update", update)
-    handler = MonitorHandler([app], lambda name, version: reference(), RetrainPolicy())
-    batch = [Delivery(app.signals_topic, 0, 0, None, orjson.dumps(raw), 0, None)]
-    handler.observe(batch)
-    assert batch[0].result == []
-    return heard, handler._watched["support"].drift
+
+    def make_drift(version: str) -> DriftMonitor:
+        return DriftMonitor.from_reference(
+            reference(), false_alarm_every=app.false_alarm_every, seed=0, fast_path=app.fast_path == "on"
+        )
+
+    core = MonitorCore(app, RetrainPolicy(), make_drift)
+    core.take_release(RELEASE)
+    batch = read_signals(orjson.dumps(raw))
+    core.prepare([batch])
+    assert core.observe((0, 0), 0, batch) == []
+    return heard, core.releases["1"].drift
 
 
 def test_fast_decisions_are_told_as_fast_and_need_no_embedding(monkeypatch: pytest.MonkeyPatch) -> None:

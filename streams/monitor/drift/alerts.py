@@ -36,19 +36,6 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
     )
 
 
-def resolved_episode(app: str, version: str, reason: str, at: str) -> Alert:
-    """The end of an episode: another release serves, or the stream went back to what it was."""
-    return Alert(
-        fingerprint=drift_fingerprint(app, version),
-        rule="drift",
-        severity="warning",
-        state="resolved",
-        summary=f"{app}: the drift that {app}@{version} met is over: {reason}.",
-        values={"app": app, "version": version},
-        at=at,
-    )
-
-
 def unwatched_alert(app: str, version: str, reason: str, at: str) -> Alert:
     """A release that cannot be watched for drift; everything else goes on."""
     return Alert(

@@ -1,0 +1,142 @@
+"""What an application's monitor reads beside its signals, from the configured broker and registry."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from connectors.errors import RegistryUnavailable, TopicMismatch
+from connectors.ports import Record, ReleaseRegistry
+from headrace.process.consumer_groups import monitor_group
+from headrace.releases.references import release_reference
+from headrace.wiring import Wiring
+from models.errors import ConnectorError
+from streams.application import Application
+from streams.monitor.sources import Reference, SignalsLog
+from streams.topics import MONITOR_STATE_TOPIC
+from streams.wire.label_follower import LabelFollower
+from streams.wire.records import Release
+from streams.wire.release_follower import ReleaseFollower
+from streams.wire.release_state import Announced
+
+FOLLOW_SECONDS: Final = 30.0  # within which `model.releases` must have been read to its end
+REFRESHED_SECONDS: Final = 30.0  # for which a follower may lag behind what was read to the end
+VERSIONS_SECONDS: Final = 60.0  # for which the registry's list of versions is taken for true
+LAST_SNAPSHOTS: Final = 50  # records at the end of `monitor.state` that are looked at before all of it is
+
+
+class KafkaMonitorSources:
+    """The MonitorSources of one application. follower: of this process, started."""
+
+    def __init__(self, wiring: Wiring, registry: ReleaseRegistry, app: Application, follower: ReleaseFollower) -> None:
+        self._wiring, self._registry, self._app, self._follower = wiring, registry, app, follower
+        # the embedded broker is gone with the process whose monitor could need one, and keeps 5 MB of a topic
+        self.keeps_snapshots = not wiring.broker().is_embedded
+        self._labels: LabelFollower | None = None
+        self._refreshed: tuple[float, Announced] | None = None
+        self._versions: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
+
+    def signals(self) -> SignalsLog:
+        """See the port."""
+        topic, admin = self._app.signals_topic, self._wiring.admin()
+        try:
+            epoch = admin.describe([topic])[topic].epoch
+            return SignalsLog(epoch, admin.offsets(topic), admin.committed(monitor_group(self._app).name, topic))
+        finally:
+            admin.close()
+
+    def read(
+        self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[Record]:
+        """See the port."""
+        reader = self._wiring.reader()
+        try:
+            yield from reader.read(topic, start, end)
+        finally:
+            reader.close()
+
+    def snapshot(self) -> bytes | None:
+        """See the port. Snapshots of running applications are among the last records; only where there is none of this
+        one is the whole topic read."""
+        admin = self._wiring.admin()
+        try:
+            bounds = admin.offsets(MONITOR_STATE_TOPIC)
+        except TopicMismatch:  # the topic is not there yet
+            return None
+        finally:
+            admin.close()
+        last = {partition: max(end - LAST_SNAPSHOTS, first) for partition, (first, end) in bounds.items()}
+        return self._last_of_app(last) or self._last_of_app(None)
+
+    def release(self) -> Release | None:
+        """See the port. Raises BrokerUnavailable where `model.releases` was not read to its end yet."""
+        if not self._follower.wait_until_current(FOLLOW_SECONDS):
+            trouble = self._follower.trouble()
+            raise ReleasesUnread(f"model.releases was not read yet: {trouble[1] if trouble else 'the broker is slow'}")
+        announced = self._follower.standing(self._app.name)
+        if self._refreshed is not None:
+            at, refreshed = self._refreshed
+            if time.monotonic() - at > REFRESHED_SECONDS:
+                self._refreshed = None
+            elif announced is None or announced.offset < refreshed.offset:
+                announced = refreshed
+        return announced.release if announced is not None else None
+
+    def refreshed_release(self) -> Release | None:
+        """See the port."""
+        announced = self._wiring.release_log().standing(self._app.name)
+        if announced is not None:
+            self._refreshed = time.monotonic(), announced
+        return self.release()
+
+    def reference(self, version: str) -> Reference:
+        """See the port. The manifest is held to the hash that was announced."""
+        release = self.release()
+        announced = release.manifest_sha256.get(version) if release is not None else None
+        return release_reference(self._registry, self._app.name, version, announced)
+
+    def is_published(self, version: str) -> bool:
+        """See the port. A registry that does not answer knows every version: nobody is to be startled by that."""
+        at, versions = self._versions
+        if version not in versions and time.monotonic() - at > VERSIONS_SECONDS:
+            try:
+                versions = frozenset(self._registry.versions(self._app.name))
+            except RegistryUnavailable:
+                return True
+            except ConnectorError:
+                versions = frozenset()
+            self._versions = time.monotonic(), versions
+        return version in versions
+
+    def follow_labels(self) -> None:
+        """See the port."""
+        self.leave_labels()
+        self._labels = LabelFollower(self._wiring.reader)
+        self._labels.start()
+
+    def labels(self) -> tuple[Sequence[Record], bool]:
+        """See the port."""
+        return self._labels.take() if self._labels is not None else ([], False)
+
+    def leave_labels(self) -> None:
+        """See the port."""
+        if self._labels is not None:
+            self._labels.close()
+            self._labels = None
+
+    def _last_of_app(self, start: Mapping[int, int] | None) -> bytes | None:
+        return last_value(self.read(MONITOR_STATE_TOPIC, start), self._app.name.encode())
+
+
+class ReleasesUnread(ConnectorError):
+    """`model.releases` could not be read to its end so far."""
+
+    retriable = True
+
+
+def last_value(records: Iterable[Record], key: bytes) -> bytes | None:
+    """The last value of a key; None where it has none, or was taken away."""
+    value = None
+    for record in records:
+        if record.key == key:
+            value = record.value
+    return value

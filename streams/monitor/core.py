@@ -1,0 +1,271 @@
+"""One application's monitor as a function of its topics: values in, alerts and requests out; no Kafka, no clock.
+
+    signals         move the drift monitor of the release that decided them, and the surges' windows
+    model.releases  say which release is the champion; the last two are watched, so that a rollback finds its state
+    feedback.labels and retrain.requests are counted as they stand, so nothing of them need be remembered
+
+The same records in the same order give the same state, however often it was stopped in between.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from connectors.ports import Record
+from models.errors import HeadraceError
+from streams.application import Application
+from streams.monitor.drift.alerts import alert_for_episode, unwatched_alert
+from streams.monitor.drift.detector import DriftMonitor, Episode
+from streams.monitor.monitored_release import MonitoredRelease
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.retrain_requests import RetrainRequests, milliseconds
+from streams.monitor.surges.rules import AlertRules
+from streams.monitor.surges.state import restore_rules, rules_state
+from streams.wire.alerts import resolution
+from streams.wire.records import Alert, Release, RetrainRequest, format_time
+from streams.wire.signals import MonitorSignal, SignalBatch
+
+log = logging.getLogger(__name__)
+
+WATCHED: Final = 2  # champions whose state is kept: the one that serves and the one before it
+
+
+@dataclass(slots=True)
+class MonitorTotals:
+    """What a monitor saw. episodes, requests: since this process watches. skipped: signals that were no use, by
+    reason."""
+
+    events: int = 0
+    alerts: int = 0
+    episodes: list[tuple[str, Episode]] = field(default_factory=list)
+    requests: list[RetrainRequest] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+class MonitorCore:
+    """Takes what stands in an application's topics; says which alerts begin and end, and when a better model is wanted.
+
+    Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        policy: RetrainPolicy,
+        make_drift: Callable[[str], DriftMonitor],
+        is_published: Callable[[str], bool] = lambda _: False,
+        totals: MonitorTotals | None = None,
+    ) -> None:
+        """make_drift: a drift monitor for a version. It may raise a retriable error, which is passed on before anything
+        has changed; any other one leaves the release unwatched, and an alert says so. is_published: whether a version
+        stands in the registry, so that its signals are no surprise."""
+        self._app, self._make_drift, self._is_published = app, make_drift, is_published
+        self.totals = totals or MonitorTotals()
+        self.next_offsets: dict[int, int] = {}
+        self.champions: list[str] = []  # the last one serves
+        self.champion_since_ms = 0
+        self.releases: dict[str, MonitoredRelease] = {}
+        self.rules = AlertRules(app.surges)
+        self.requests = RetrainRequests(app, policy)
+        self._warned: set[str] = set()
+
+    @property
+    def champion(self) -> MonitoredRelease | None:
+        """The release that serves; None while nobody has said which."""
+        return self.releases.get(self.champions[-1]) if self.champions else None
+
+    def take_release(self, release: Release) -> list[Alert]:
+        """Take what `model.releases` says now. A new champion ends the alerts about the one before.
+
+        The topic is compacted: that another one served in between may be seen by `previous` only.
+        """
+        if self.champions[-1:] == [release.champion] and release.previous in (None, *self.champions):
+            return []
+        before = self._drift_alerts()
+        known = [*self.champions, release.previous]
+        others = dict.fromkeys(version for version in known if version not in (None, release.champion))
+        self.champions = [*others, release.champion][-WATCHED:]
+        self.champion_since_ms = milliseconds(release.at)
+        self.releases = {version: self.releases.get(version) or MonitoredRelease(version) for version in self.champions}
+        return self._changes(before, f"{self._app.name}@{release.champion} serves", release.at)
+
+    def unknown_versions(self, batch: SignalBatch) -> set[str]:
+        """Versions in a batch that never were champion, as far as this monitor has heard."""
+        return {signal.version for signal in batch.signals} - set(self.champions)
+
+    def prepare(self, batches: Iterable[SignalBatch]) -> list[Alert]:
+        """Get drift monitors for the releases that decided these. Raises a retriable error of the registry."""
+        if not self._app.heads:
+            return []
+        needed = {signal.version for batch in batches for signal in batch.signals} & set(self.champions)
+        return [alert for version in sorted(needed) for alert in self._watch(self.releases[version])]
+
+    def watch_champion(self, *, again: bool = False) -> list[Alert]:
+        """Get the champion's drift monitor before its first signal comes. again: where that has failed, too. Raises a
+        retriable error of the registry."""
+        champion = self.champion
+        return self._watch(champion, again=again) if champion is not None and self._app.heads else []
+
+    def observe(self, place: tuple[int, int], arrival_ms: int, batch: SignalBatch) -> list[Alert]:
+        """Take a record of signals in; one that was taken in before is passed over. What is no signal is skipped.
+
+        place: its partition and offset. arrival_ms: the record's time, milliseconds since 1970.
+        """
+        partition, offset = place
+        if offset < self.next_offsets.get(partition, 0):
+            return []
+        alerts: list[Alert] = []
+        for reason in batch.refused:
+            self._skip(
+                "bad_signal", f"no valid signal in {self._app.signals_topic}[{partition}] offset {offset}: {reason}"
+            )
+        for signal in batch.signals:
+            self.totals.events += 1
+            try:
+                alerts += self._observe(signal, offset, arrival_ms)
+            except Exception:
+                if "internal_error" not in self._warned:
+                    log.exception("%s[%d] offset %d: a signal is skipped", self._app.signals_topic, partition, offset)
+                self._skip("internal_error")
+        self.next_offsets[partition] = offset + 1
+        self.totals.alerts += len(alerts)
+        return alerts
+
+    def alerts(self, at: str) -> list[Alert]:
+        """Everything that fires now. at: where the alert has no time of its own."""
+        return [*self._drift_alerts().values(), *self.rules.alerts(self._app.name, at)]
+
+    def due_request(self, now_ms: int) -> RetrainRequest | None:
+        """The request for a better model, once where labels are enough."""
+        champion = self.champion
+        if champion is None:
+            return None
+        since_ms = max(self.champion_since_ms, champion.episode_ms)
+        episode = champion.drift.episode if champion.drift is not None else None
+        request = self.requests.due(champion.version, since_ms, episode, now_ms)
+        if request is not None:
+            self.totals.requests.append(request)
+        return request
+
+    def state(self, groups: int | None = None) -> dict[str, Any]:
+        """What `restore` needs, for JSON. groups: of each surge rule, see rules_state."""
+        return {
+            "offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
+            "champions": list(self.champions),
+            "champion_since_ms": self.champion_since_ms,
+            "releases": [release.state() for release in self.releases.values()],
+            "surges": rules_state(self.rules, groups),
+            "events": self.totals.events,
+            "alerts": self.totals.alerts,
+        }
+
+    def restore(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> None:
+        """Go on where `state` was taken. read: signals from an offset to another (exclusive), of partition 0.
+
+        Raises ValueError, KeyError, TypeError or AttributeError where it does not fit (this object is then to be thrown
+        away), and a retriable error of the registry or the broker.
+        """
+        self.champions = [str(version) for version in state["champions"]]
+        self.champion_since_ms = int(state["champion_since_ms"])
+        self.totals.events, self.totals.alerts = int(state["events"]), int(state["alerts"])
+        for of_release in state["releases"]:
+            release = MonitoredRelease.of(of_release)
+            self.releases[release.version] = release
+            if of_release["drift"] is not None:
+                self._watch(release)
+                release.restore_drift(of_release["drift"], self._app.head_names[0], read)
+        if missing := set(self.champions) - set(self.releases):
+            raise ValueError(f"nothing of {missing}")
+        restore_rules(self.rules, state["surges"])
+        self.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
+
+    def _watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
+        """Give a release its drift monitor, where it has none."""
+        if release.drift is not None or (release.unwatched and not again):
+            return []
+        before, now = self._drift_alerts(), format_time(self.champion_since_ms)
+        try:
+            release.drift, release.unwatched = self._make_drift(release.version), ""
+        except HeadraceError as error:
+            if error.retriable:
+                raise
+            release.unwatched = str(error)
+        return self._changes(before, "it is watched again", now)
+
+    def _observe(self, signal: MonitorSignal, offset: int, arrival_ms: int) -> list[Alert]:
+        surged = self.rules.observe(
+            self._app.name,
+            {"id": signal.id, "labels": signal.labels, "symbols": signal.symbols},
+            signal.at,
+            arrival_ms,
+        )
+        return surged + self._observe_drift(signal, offset, arrival_ms)
+
+    def _observe_drift(self, signal: MonitorSignal, offset: int, arrival_ms: int) -> list[Alert]:
+        release = self.releases.get(signal.version)
+        if release is None:
+            self._skip_version(signal.version)
+            return []
+        drift, head = release.drift, self._app.head_names[0]
+        if drift is None:
+            return []
+        if not release.fits(signal, head):
+            self._skip(
+                "bad_signal",
+                f"a signal of {self._app.name}@{signal.version} has no label of the head {head}, or an embedding of "
+                f"other dimensions than {drift.dimensions}",
+            )
+            return []
+        before = drift.episode
+        episode = release.take(signal, head, offset)
+        if drift.episode is before:
+            return []
+        if episode is None:
+            return self._over(release, before, signal.at)
+        release.episode_ms, release.episode_at = arrival_ms, signal.at
+        self.totals.episodes.append((self._app.name, episode))
+        return [self._told(release, episode)] if release is self.champion else []
+
+    def _over(self, release: MonitoredRelease, episode: Episode | None, at: str) -> list[Alert]:
+        """The stream went back to what it was."""
+        if episode is None or release is not self.champion:
+            return []
+        return [resolution(self._told(release, episode), "the stream is again what the release knows", at)]
+
+    def _told(self, release: MonitoredRelease, episode: Episode) -> Alert:
+        return alert_for_episode(self._app.name, release.version, episode, release.episode_at)
+
+    def _drift_alerts(self) -> dict[str, Alert]:
+        """Fingerprint to alert: what there is to say of the champion now."""
+        champion, alerts = self.champion, list[Alert]()
+        if champion is not None and champion.drift is not None and champion.drift.episode is not None:
+            alerts.append(self._told(champion, champion.drift.episode))
+        if champion is not None and champion.unwatched:
+            since = format_time(self.champion_since_ms)
+            alerts.append(unwatched_alert(self._app.name, champion.version, champion.unwatched, since))
+        return {alert.fingerprint: alert for alert in alerts}
+
+    def _changes(self, before: Mapping[str, Alert], reason: str, at: str) -> list[Alert]:
+        after = self._drift_alerts()
+        changes = [resolution(alert, reason, at) for name, alert in before.items() if name not in after]
+        changes += [alert for name, alert in after.items() if name not in before]
+        self.totals.alerts += len(changes)
+        return changes
+
+    def _skip_version(self, version: str) -> None:
+        """A canary's, a shadow's or an older release's signal is no surprise; one of a version unheard of is."""
+        if self._is_published(version):
+            self.totals.skipped["other_version"] += 1
+        else:
+            self._skip(
+                "unknown_version", f"signals of {self._app.name}@{version} are skipped: there is no such release"
+            )
+
+    def _skip(self, reason: str, words: str = "") -> None:
+        """Count; say it once for each reason."""
+        self.totals.skipped[reason] += 1
+        if reason not in self._warned and words:
+            log.warning("%s (further ones are counted only)", words)
+        self._warned.add(reason)

@@ -1,0 +1,75 @@
+"""When a better model is asked for: once for each need, as it stands in `feedback.labels` and `retrain.requests`."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+from connectors.ports import Record
+from models.errors import MessageError
+from streams.application import Application
+from streams.monitor.drift.episode import Episode
+from streams.monitor.retrain_policy import LabelCount, RetrainPolicy
+from streams.wire.records import RetrainRequest, decode, format_time
+
+log = logging.getLogger(__name__)
+
+MORE_LABELS: Final = 1.5  # times as many as at the last request: a challenger that was refused needs more than the same
+
+
+class RetrainRequests:
+    """Of one application. Both topics give the whole of its state."""
+
+    def __init__(self, app: Application, policy: RetrainPolicy) -> None:
+        self._app, self._policy = app, policy
+        self._labels = LabelCount(app.source_topics, app.head_names[0] if app.head_names else "")
+        self._asked: dict[str, tuple[int, int]] = {}  # version to the labels at its last request, and since when
+
+    def take_label(self, record: Record) -> None:
+        """Take a record of `feedback.labels` in."""
+        self._labels.take(record)
+
+    def take_request(self, record: Record) -> None:
+        """Take a record of `retrain.requests` in, so that nothing is asked for twice. One that is not ours, or of a
+        writer that gave no figures, asked for nothing we know."""
+        try:
+            request = decode(RetrainRequest, record.value)
+            if request.app == self._app.name:
+                self._note(request)
+        except (MessageError, KeyError, TypeError, ValueError):
+            return
+
+    def labels(self, since_ms: int) -> int:
+        """Opinions given at `since_ms` (milliseconds since 1970) or later."""
+        return self._labels.since(since_ms).total
+
+    def due(self, version: str, since_ms: int, episode: Episode | None, now_ms: int) -> RetrainRequest | None:
+        """A request about the champion, where the labels since `since_ms` are enough and were not asked for already."""
+        state = self._labels.since(since_ms)
+        asked_labels, asked_since_ms = self._asked.get(version, (0, 0))
+        least = int(asked_labels * MORE_LABELS) if asked_since_ms >= since_ms else 0
+        if state.total < least or not self._policy.is_due(state, has_episode=episode is not None):
+            return None
+        request = RetrainRequest(
+            id=f"{self._app.name}@{version}-{since_ms}-{state.total}",
+            app=self._app.name,
+            reason=f"drift since event {episode.onset_event}" if episode is not None else "new labels",
+            evidence={"version": version, "labels": state.total, "since_ms": since_ms},
+            at=format_time(now_ms),
+        )
+        self._note(request)
+        log.info("%s@%s: asking for a retrained model, %d labels are in", request.app, version, state.total)
+        return request
+
+    def _note(self, request: RetrainRequest) -> None:
+        evidence = request.evidence
+        since_ms = int(evidence.get("since_ms", milliseconds(request.at)))
+        self._asked[str(evidence["version"])] = (int(evidence["labels"]), since_ms)
+
+
+def milliseconds(at: str) -> int:
+    """RFC 3339 as milliseconds since 1970, UTC where it names no zone; 0 where it cannot be read."""
+    try:
+        time = datetime.fromisoformat(at)
+        return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        return 0

@@ -1,0 +1,94 @@
+"""The monitor on the event loop: publishes what the handler says, in its order, and lets it tick.
+
+The handler works in one thread, whoever calls it. It is ahead of what is published by a batch at most; a batch is
+acknowledged only after everything in the outbox by then was confirmed.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from streams.engine.delivery import Acknowledge, Delivery, OutRecord
+from streams.engine.offset_tracker import Partition
+from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage
+from streams.monitor.handler import MonitorHandler, is_transient
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 1.0
+
+
+class MonitorService:
+    """pipeline, then assigned and released as the group decides."""
+
+    def __init__(self, handler: MonitorHandler, send_all: Callable[[Sequence[OutRecord]], Awaitable[None]]) -> None:
+        self._handler, self._send_all = handler, send_all
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"{handler.app.name}-monitor")
+        self._publishing, self._stopping = asyncio.Lock(), asyncio.Event()
+        self._ticking: asyncio.Task[None] | None = None
+        self._pipeline: BatchPipeline | None = None
+
+    def pipeline(self, acknowledge: Acknowledge, observer: PipelineObserver | None = None) -> BatchPipeline:
+        """Observe in the handler's thread, publish what follows, move on."""
+
+        async def observe(batch: Sequence[Delivery]) -> None:
+            await self._in_thread(lambda: self._handler.observe(batch))
+
+        async def publish(_: Sequence[Delivery]) -> None:
+            await self._publish()
+
+        stages = [Stage("observe", observe), Stage("publish", publish)]
+        self._pipeline = BatchPipeline(f"monitor-{self._handler.app.name}", stages, acknowledge, observer=observer)
+        return self._pipeline
+
+    async def assigned(self, partitions: Collection[Partition]) -> None:
+        """The group has shared out: whoever has the signals is active, all others stand by."""
+        is_active = any(topic == self._handler.app.signals_topic for topic, _ in partitions)
+        if is_active and self._ticking is None:
+            self._stopping.clear()
+            self._ticking = asyncio.create_task(self._tick_often(), name=f"{self._handler.app.name}-monitor-ticks")
+        elif not is_active:
+            log.info("%s: another monitor is active, this one stands by", self._handler.app.name)
+
+    async def released(self) -> None:
+        """The signals go to somebody else, or this process ends; everything taken in is published."""
+        if self._ticking is None:
+            return
+        self._stopping.set()
+        await self._ticking
+        self._ticking = None
+        await self._in_thread(self._handler.hand_over)
+        await self._publish()
+
+    async def _tick_often(self) -> None:
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                await self._in_thread(self._handler.tick)
+                await self._publish()
+                said = ""
+            except Exception as error:
+                if not is_transient(error):
+                    log.error("%s: the monitor failed", self._handler.app.name, exc_info=error)
+                    assert self._pipeline is not None
+                    self._pipeline.failure = error
+                    return
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("%s: %s; trying again", self._handler.app.name, error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
+
+    async def _publish(self) -> None:
+        """Send what is in the outbox. What could not be sent stays in it."""
+        async with self._publishing:
+            records = list(self._handler.outbox)
+            if records:
+                await self._send_all(records)
+                del self._handler.outbox[: len(records)]
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._pool, work)

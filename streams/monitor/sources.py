@@ -1,0 +1,60 @@
+"""The port to what a monitor reads beside the signals it is given."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from connectors.ports import Record
+from streams.wire.records import Release
+
+Reference = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsLog:
+    """Where the signals stand. epoch: names the topic. bounds: partition to oldest and next offset. committed:
+    partition to the offset from which on this monitor is given them."""
+
+    epoch: str
+    bounds: Mapping[int, tuple[int, int]]
+    committed: Mapping[int, int]
+
+
+class MonitorSources(Protocol):
+    """What a monitor reads beside the signals it is given. Every method may raise retriable errors."""
+
+    keeps_snapshots: bool
+
+    def signals(self) -> SignalsLog:
+        """Where the signals stand."""
+
+    def read(
+        self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterable[Record]:
+        """See TopicReader.read."""
+
+    def snapshot(self) -> bytes | None:
+        """The application's last record of `monitor.state`."""
+
+    def release(self) -> Release | None:
+        """The application's state in `model.releases`, as far as it was heard."""
+
+    def refreshed_release(self) -> Release | None:
+        """The same, read anew to the end."""
+
+    def reference(self, version: str) -> Reference:
+        """The arrays of a release that drift is measured against. Raises ModelError, ConnectorError."""
+
+    def is_published(self, version: str) -> bool:
+        """Whether the registry has this version, as far as is known."""
+
+    def follow_labels(self) -> None:
+        """Begin to follow `feedback.labels` from the beginning."""
+
+    def labels(self) -> tuple[Sequence[Record], bool]:
+        """What was heard since the last call, and whether that is all there is."""
+
+    def leave_labels(self) -> None:
+        """Follow them no more."""
