@@ -128,11 +128,15 @@ class Bed:
         return path
 
     def start(self, *arguments: str, python: str = sys.executable, name: str = "process") -> "Running":
-        """`python -m arguments`, its output into a log of its own."""
+        """`python -P -m arguments`, its output into a log of its own."""
         log = self._home / f"{name}-{len(self._processes)}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [python, "-m", *arguments], env=self.environment, stdout=out, stderr=subprocess.STDOUT, cwd=self._home
+                [python, "-P", "-m", *arguments],
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=self._home,
             )
         self._processes.append(process)
         return Running(process, log, name)

@@ -153,10 +153,15 @@ class TopicReader(Protocol):
     """Reads a topic without a consumer group: nothing is committed."""
 
     def read(
-        self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int] | None = None,
+        end: Mapping[int, int] | None = None,
+        partitions: Collection[int] | None = None,
     ) -> Iterator[Record]:
         """Every committed record from `start` (partition to offset; default: beginning) to `end` (exclusive; default:
-        the last stable offsets when called), partitions interleaved, order kept within each."""
+        the last stable offsets when called), partitions interleaved, order kept within each. partitions: only these;
+        default: all."""
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
         """Everything committed from the beginning, then what arrives; None at each poll that finds nothing, once all

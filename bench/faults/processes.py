@@ -20,7 +20,7 @@ STOP_SECONDS = 40.0  # twice the product's own limit: what takes longer hangs
 READY_SECONDS = 120.0  # of a start on a machine that is busy
 LOG_TAIL = 1_500
 
-COMMAND = (sys.executable, "-m", "headrace.cli")
+COMMAND = (sys.executable, "-P", "-m", "headrace.cli")
 
 
 class HeadraceProcess:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -157,11 +157,16 @@ class KafkaReader:
         self._closed = threading.Event()
 
     def read(
-        self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int] | None = None,
+        end: Mapping[int, int] | None = None,
+        partitions: Collection[int] | None = None,
     ) -> Iterator[Record]:
         """See the port. A start below the oldest record begins at the oldest. Raises BrokerUnavailable after 30 s of
         silence before the end, TopicMismatch where the topic is not there."""
-        bounds = self._admin.readable_offsets(topic)
+        standing = self._admin.readable_offsets(topic)
+        bounds = {p: offsets for p, offsets in standing.items() if partitions is None or p in partitions}
         ends = {p: min((end or {}).get(p, last), last) for p, (_, last) in bounds.items()}
         starts = {p: max((start or {}).get(p, first), first) for p, (first, _) in bounds.items()}
         left = {TopicPartition(topic, p): ends[p] for p in bounds if starts[p] < ends[p]}

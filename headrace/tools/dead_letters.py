@@ -6,8 +6,9 @@ compacted topic `deadletters.resent`, under that name, so that nothing is sent t
 
 import codecs
 import heapq
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -25,6 +26,7 @@ from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 
 RESENT_HEADER = PREFIX + "resent"  # on the record that was sent again: the dead letter's name
+_PLACE = re.compile(r"(\d{1,9})-(\d{1,18})", re.ASCII)
 FLUSH_LETTERS = 500
 CLOCK_SKEW_MS = 60_000  # a time farther ahead than that is no time a broker takes
 Progress = Callable[[str, int, int], None]
@@ -112,7 +114,7 @@ class DeadLetterQueue:
         """Those that are wanted, as they stand in the topic. A record there that is no dead letter is left out."""
         resent = self._resent()
         try:
-            for number, record in enumerate(self._reader.read(DEAD_LETTERS_TOPIC), 1):
+            for number, record in enumerate(self._records(wanted.names), 1):
                 progress("reading", number, number)
                 try:
                     origin = read_origin(record.headers)
@@ -187,6 +189,19 @@ class DeadLetterQueue:
         content = letter.record.value if value is None else value
         publisher.send(letter.origin.topic, content, letter.record.key, headers, _own_time(letter))
         return letter.name
+
+    def _records(self, names: Collection[str]) -> Iterator[Record]:
+        """Of the whole topic, or of no more than the stretch in which the named places lie."""
+        if not names:
+            return self._reader.read(DEAD_LETTERS_TOPIC)
+        places = [(int(place[1]), int(place[2])) for name in names if (place := _PLACE.fullmatch(name))]
+        offsets = {partition: [offset for p, offset in places if p == partition] for partition, _ in places}
+        return self._reader.read(
+            DEAD_LETTERS_TOPIC,
+            {partition: min(some) for partition, some in offsets.items()},
+            {partition: max(some) + 1 for partition, some in offsets.items()},
+            partitions=offsets,
+        )
 
     def _resent(self) -> dict[str, str]:
         try:

@@ -5,12 +5,14 @@ import importlib.metadata
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 
 from connectors.compression import missing_libraries
 from connectors.ports import ReleaseRegistry, SearchQuery
+from connectors.private_folders import is_open_to_others
 from headrace.releases.encoders import default_encoder
 from headrace.releases.references import labels_of
 from headrace.wiring import Wiring
@@ -44,6 +46,7 @@ def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
         ("broker", lambda: _broker(wiring, apps)),
         ("clients", lambda: [clients_finding(missing_internals(), untested_versions())]),
         ("compression", lambda: [compression_finding(missing_libraries())]),
+        ("home", lambda: [home_finding(wiring.settings.home_path)]),
         ("store", lambda: _store(wiring)),
         ("registry", lambda: examine_registry(wiring, apps)),
         ("encoder", lambda: _encoder(wiring)),
@@ -131,9 +134,17 @@ def compression_finding(missing: Mapping[str, Sequence[str]]) -> Finding:
     )
 
 
+def home_finding(home: Path) -> Finding:
+    """Customers' texts lie there: a warning where other users of the machine can read them."""
+    if is_open_to_others(home):
+        return Finding("home", True, f"other users of this machine can look into {home}: chmod 700 {home}")
+    return Finding("home", True, f"{home} is its owner's alone" if home.exists() else f"{home} is not there yet")
+
+
 def _store(wiring: Wiring) -> Iterator[Finding]:
     store = wiring.store()
     try:
+        store.check()
         total = store.search(SearchQuery(limit=1)).total
         yield Finding("store", True, f"{_without_password(wiring.settings.store_url)} answers, {total} decisions")
     finally:

@@ -96,6 +96,9 @@ def test_a_read_keeps_order_within_partitions_and_to_its_bounds(broker: Broker) 
     start = {each: (10 if each == partition else 0) for each in offsets}
     end = {each: (15 if each == partition else 0) for each in offsets}
     assert [record.offset for record in broker.reader.read(broker.topic, start, end)] == list(range(10, 15))
+    only = broker.reader.read(broker.topic, {partition: 7}, {partition: 9}, partitions=[partition, 77])
+    assert [(record.partition, record.offset) for record in only] == [(partition, 7), (partition, 8)]
+    assert list(broker.reader.read(broker.topic, partitions=[])) == []
 
 
 def test_a_read_ends_where_the_topic_ended_at_the_call(broker: Broker) -> None:

@@ -27,15 +27,19 @@ from connectors.security import Security
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]  # half a minute for a server of its own
 
 PASSWORD = "a-long-test-password"
-# What README asks an administrator to grant, and nothing more.
-INDEXER_ROLE = {
+# What docs/security.md asks an administrator to grant, and nothing more.
+INDEXER_ROLE: dict[str, Any] = {
     "cluster": ["manage_index_templates"],
     "indices": [
         {
             "names": ["decisions-*", "decisions"],
-            "privileges": ["create_index", "create_doc", "read", "view_index_metadata", "manage"],
+            "privileges": ["create_index", "create_doc", "read", "view_index_metadata"],
         }
     ],
+}
+RETENTION_ROLE: dict[str, Any] = {
+    "cluster": INDEXER_ROLE["cluster"],
+    "indices": [*INDEXER_ROLE["indices"], {"names": ["decisions-*"], "privileges": ["delete_index"]}],
 }
 SEARCHER_ROLE: dict[str, Any] = {
     "cluster": [],
@@ -226,6 +230,28 @@ def test_an_api_key_over_tls_indexes_and_another_searches(secured: Secured, capl
     searcher.close()
     for secret in (key.read_text().strip(), PASSWORD):
         assert secret not in caplog.text
+
+
+def test_an_indexer_without_the_right_to_delete_indexes_and_only_retention_deletes(secured: Secured) -> None:
+    """D-A12: the role that was asked for held `manage`: a stolen indexer's key could delete every decision."""
+
+    def opened(name: str, role: dict[str, Any]) -> ElasticsearchStore:
+        security = Security(tls_ca_file=secured.ca, elasticsearch_api_key_file=secured.api_key_file(name, role))
+        store = ElasticsearchStore(secured.url, security)
+        store.prepare({"kept": ["intent"]})
+        return store
+
+    writer = opened("writer", INDEXER_ROLE)
+    old = {**decision(1), "app": "kept", "at": "2020-01-01T00:00:00Z"}
+    assert writer.index([old, {**old, "at": "2026-11-24T00:00:00Z"}]).created == 2
+    writer.check()
+    with pytest.raises(AccessDenied, match="refused the credentials or rights"):
+        writer.delete_before("2021-01", ["kept"])
+    assert writer.index([old]).repeats == 1
+    retention = opened("retention", RETENTION_ROLE)
+    assert retention.delete_before("2021-01", ["kept"]) == 1
+    writer.close()
+    retention.close()
 
 
 def test_user_and_password_are_taken(secured: Secured, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Dead letters as the commands list, show and send them again, on a broker of tests."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import pytest
 from typer.testing import CliRunner
@@ -21,14 +21,23 @@ class Topics:
 
     def __init__(self) -> None:
         self.records: dict[str, list[Record]] = {DEAD_LETTERS_TOPIC: [], RESENT_TOPIC: []}
-        self.largest_read = 0
+        self.read_last = 0
 
     def read(
-        self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+        self,
+        topic: str,
+        start: Mapping[int, int] | None = None,
+        end: Mapping[int, int] | None = None,
+        partitions: Collection[int] | None = None,
     ) -> Iterator[Record]:
         if topic not in self.records:
             raise TopicMismatch(topic)
-        yield from list(self.records[topic])
+        self.read_last = 0
+        for record in list(self.records[topic]):
+            first, after = (start or {}).get(record.partition, 0), (end or {}).get(record.partition, 1 << 60)
+            if (partitions is None or record.partition in partitions) and first <= record.offset < after:
+                self.read_last += 1
+                yield record
 
     def send(
         self,
@@ -78,6 +87,16 @@ def run(*arguments: str, code: int = 0) -> str:
     done = CliRunner().invoke(app, ["deadletters", *arguments], env={"COLUMNS": "80"})
     assert done.exit_code == code, done.output
     return done.stdout if code == 0 else str(done.exception)
+
+
+def test_a_named_letter_is_read_at_its_place(topics: Topics) -> None:
+    """S-A17 o, D-B11: `deadletters show 0-7` read the whole topic, though the name is the place."""
+    for _ in range(10):
+        topics.letter()
+    assert "offset" in run("show", "0-7")
+    assert topics.read_last == 1
+    for nowhere in ("0-99", "3-7", "seven"):
+        assert f"no dead letter {nowhere};" in run("show", nowhere, code=1)
 
 
 def test_a_list_is_readable_at_80_columns(topics: Topics) -> None:
