@@ -6,6 +6,7 @@ from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, TopicReader
 from models.errors import MessageError
 from streams.topics import ALERTS_TOPIC
+from streams.wire.alerts import fingerprint
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, decode, format_time
 
@@ -22,41 +23,47 @@ class ReleaseAlerts:
 
     def tell(self, model: str, refused: Mapping[str, str]) -> None:
         """refused: version to reason; empty where all is well. Raises BrokerUnavailable: tell it again later."""
-        fingerprint = f"{RULE}|{model}"
+        name = fingerprint(RULE, model)
         summary = "; ".join(
             f"release {model}@{version} was refused, the champion goes on: {reason}"
             for version, reason in sorted(refused.items())
         )
-        before = self._told.get(fingerprint)
+        before = self._told.get(name)
         if before is None:
-            before = self._firing(fingerprint)
+            before = self._firing(name)
+            self._resolve_old(model)
         if summary != before:
-            self._publish(fingerprint, summary)
-        self._told[fingerprint] = summary
+            self._publish(model, name, summary)
+        self._told[name] = summary
 
-    def _publish(self, fingerprint: str, summary: str) -> None:
-        model = fingerprint.partition("|")[2]
+    def _resolve_old(self, model: str) -> None:
+        """End what an older Headrace fired under another name and never resolved."""
+        if self._firing(old := f"release-refused|{model}"):
+            self._publish(model, old, "")
+
+    def _publish(self, model: str, name: str, summary: str) -> None:
         alert = Alert(
-            fingerprint=fingerprint,
+            fingerprint=name,
             rule=RULE,
             severity="critical" if summary else "info",
             state="firing" if summary else "resolved",
             summary=summary or f"{model} serves what is wanted again",
+            values={"app": model},
             at=format_time(wall_clock_ms()),
         )
         publisher = self._open_publisher()
         try:
-            publisher.send(ALERTS_TOPIC, alert.encode(), fingerprint.encode())
+            publisher.send(ALERTS_TOPIC, alert.encode(), name.encode())
             publisher.flush()
         finally:
             publisher.close()
 
-    def _firing(self, fingerprint: str) -> str:
+    def _firing(self, name: str) -> str:
         """The summary of what fires in the topic; empty where nothing does."""
         reader, summary = self._open_reader(), ""
         try:
             for record in reader.read(ALERTS_TOPIC):
-                if record.key == fingerprint.encode():
+                if record.key == name.encode():
                     summary = _summary(record.value)
         except TopicMismatch:  # the topic is not there yet
             return ""

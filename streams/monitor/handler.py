@@ -128,6 +128,12 @@ class MonitorHandler:
             self._sources.leave_labels()
             self._watch = None
 
+    def drop(self) -> None:
+        """Be active no more, and leave what was not published to who is next."""
+        self._watch = None
+        self._sources.leave_labels()
+        self.outbox.clear()
+
     def close(self) -> None:
         """Release what it reads with."""
         self._sources.leave_labels()

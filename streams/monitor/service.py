@@ -49,17 +49,18 @@ class MonitorService:
         is_active = any(topic == self._handler.app.signals_topic for topic, _ in partitions)
         if is_active and self._ticking is None:
             self._stopping.clear()
+            self._pool.submit(self._handler.drop)  # where it could not hand over in time: what it holds is of before
             self._ticking = asyncio.create_task(self._tick_often(), name=f"{self._handler.app.name}-monitor-ticks")
         elif not is_active:
             log.info("%s: another monitor is active, this one stands by", self._handler.app.name)
 
     async def released(self) -> None:
         """The signals go to somebody else, or this process ends; everything taken in is published."""
-        if self._ticking is None:
+        ticking, self._ticking = self._ticking, None
+        if ticking is None:
             return
         self._stopping.set()
-        await self._ticking
-        self._ticking = None
+        await ticking
         await self._in_thread(self._handler.hand_over)
         await self._publish()
 

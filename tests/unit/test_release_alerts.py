@@ -8,11 +8,15 @@ from topics_in_memory import MemoryPublisher, MemoryTopics
 
 from connectors.errors import BrokerUnavailable
 from headrace.process.release_alerts import ReleaseAlerts
+from streams.wire.alerts import fingerprint
+
+NAME = fingerprint("release_refused", "support")
 
 
 def states(topics: MemoryTopics) -> list[tuple[str, str]]:
-    alerts = [orjson.loads(record.value or b"") for record in topics.records.get("alerts", [])]
-    assert all(record.key == b"release_refused|support" for record in topics.records.get("alerts", []))
+    records = topics.records.get("alerts", [])
+    alerts = [orjson.loads(record.value or b"") for record in records]
+    assert [record.key for record in records] == [alert["fingerprint"].encode() for alert in alerts]
     return [(alert["state"], alert["fingerprint"]) for alert in alerts]
 
 
@@ -22,7 +26,7 @@ def test_a_refused_release_fires_once_and_is_resolved_when_a_good_one_serves() -
     alerts = ReleaseAlerts(topics.reader, topics.publisher)
     for refused in ({}, {"2": "a hash differs"}, {"2": "a hash differs"}, {}, {}):
         alerts.tell("support", refused)
-    assert states(topics) == [("firing", "release_refused|support"), ("resolved", "release_refused|support")]
+    assert states(topics) == [("firing", NAME), ("resolved", NAME)]
 
 
 def test_what_an_earlier_process_fired_is_resolved_by_the_next_one() -> None:
@@ -34,6 +38,19 @@ def test_what_an_earlier_process_fired_is_resolved_by_the_next_one() -> None:
     alerts.tell("support", {})
     ReleaseAlerts(topics.reader, topics.publisher).tell("support", {})
     assert [state for state, _ in states(topics)] == ["firing", "resolved"]
+
+
+def test_what_an_older_headrace_fired_under_its_own_name_is_resolved() -> None:
+    """S-A8: written by d23f76a, whose alerts of refused releases had another kind of fingerprint and no end."""
+    topics = MemoryTopics()
+    old = (
+        b'{"fingerprint":"release-refused|support","rule":"release_refused","severity":"critical","state":"firing",'
+        b'"summary":"release support@2 was refused","values":{},"evidence":[],"at":"2026-11-24T10:00:00.000Z"}'
+    )
+    topics.append("alerts", old, b"release-refused|support")
+    for _ in range(2):
+        ReleaseAlerts(topics.reader, topics.publisher).tell("support", {})
+    assert states(topics) == [("firing", "release-refused|support"), ("resolved", "release-refused|support")]
 
 
 def test_the_publisher_is_closed_also_where_no_broker_takes_the_alert(monkeypatch: pytest.MonkeyPatch) -> None:

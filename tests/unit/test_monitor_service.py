@@ -1,0 +1,114 @@
+"""The monitor on the event loop: what is published, in which order, and what a rebalance does."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from monitor_in_memory import APP, Process, World, signal
+
+from connectors.errors import BrokerUnavailable
+from streams.engine.delivery import OutRecord
+from streams.monitor.service import MonitorService
+
+OURS = [(APP.signals_topic, 0)]
+
+
+class Sent:
+    """What was sent; the first `failures` times nobody confirms."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.records: list[OutRecord] = []
+        self.failures = failures
+
+    async def __call__(self, records: Sequence[OutRecord]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise BrokerUnavailable("no broker answers")
+        self.records += records
+
+
+def process() -> Process:
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    for number in range(3):
+        world.signals([signal(number, "1", 0, random, world.now_ms)])
+    world.committed = 3
+    return Process(world, snapshot_seconds=1e9)
+
+
+async def until_active(service: MonitorService, given: Process) -> None:
+    async with asyncio.timeout(20):
+        while given.handler.core is None:
+            await asyncio.sleep(0.01)
+
+
+def test_who_is_given_the_signals_is_active_and_who_is_not_stands_by() -> None:
+    async def run() -> None:
+        given, sent = process(), Sent()
+        service = MonitorService(given.handler, sent)
+        await service.assigned([])
+        assert given.handler.core is None
+        await service.assigned(OURS)
+        await until_active(service, given)
+        assert given.state()["offsets"] == {"0": 3}
+        await service.released()
+        assert given.handler.core is None
+
+    asyncio.run(run())
+
+
+def test_the_state_is_put_down_when_the_signals_go_to_somebody_else() -> None:
+    async def run() -> None:
+        given, sent = process(), Sent()
+        service = MonitorService(given.handler, sent)
+        await service.assigned(OURS)
+        await until_active(service, given)
+        random = np.random.default_rng(1)
+        given.world.signals([signal(9, "1", 0, random, given.world.now_ms)])
+        given.follow(publish=False)
+        await service.released()
+        assert [record.topic for record in sent.records] == ["monitor.state"]
+
+    asyncio.run(run())
+
+
+def test_what_could_not_be_sent_is_sent_later_and_once() -> None:
+    async def run() -> None:
+        given, sent = process(), Sent(failures=2)
+        service = MonitorService(given.handler, sent)
+        given.handler.outbox += [OutRecord("alerts", b"a", b"1"), OutRecord("alerts", b"b", b"2")]
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailable):
+                await service._publish()
+        await service._publish()
+        await service._publish()
+        assert [record.key for record in sent.records] == [b"a", b"b"]
+
+    asyncio.run(run())
+
+
+def test_a_rebalance_that_would_not_wait_leaves_nothing_of_before() -> None:
+    """Kafka gives a member so long to let go; after that it must not go on with what it held."""
+
+    async def run() -> None:
+        given, sent = process(), Sent()
+        service = MonitorService(given.handler, sent)
+        await service.assigned(OURS)
+        await until_active(service, given)
+        before, busy = given.handler.core, threading.Event()
+        service._pool.submit(busy.wait)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await service.released()
+        busy.set()
+        await service.assigned(OURS)
+        await asyncio.wrap_future(service._pool.submit(lambda: None))
+        await until_active(service, given)
+        async with asyncio.timeout(20):
+            while given.handler.core is before or given.handler.core is None:
+                await asyncio.sleep(0.01)
+        await service.released()
+
+    asyncio.run(run())
