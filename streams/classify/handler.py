@@ -88,6 +88,7 @@ class ClassifyHandler:
         for share in state.shares:
             if share.trial is not None:
                 self._try_out(share, share.trial, records)
+        state.shares.clear()  # they refer back to the texts; such cycles stay until the collector runs
 
     def _parse(self, batch: Sequence[Delivery], champion: Classifier) -> list[Pending]:
         now_ms = self._now_ms()

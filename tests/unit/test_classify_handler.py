@@ -1,5 +1,7 @@
 """The classify agent without Kafka: what a batch of records leads to."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -236,6 +238,23 @@ def test_batches_may_stand_in_all_steps_at_once() -> None:
     handler.decide(first)
     handler.decide(second)
     assert [each.result.rejected_because for each in [*first, *second]] == [None] * 4 + ["not_json"] + [None] * 4
+
+
+def test_nothing_of_a_decided_batch_waits_for_the_collector() -> None:
+    """Its texts and their batch refer to each other; at a backlog such cycles are hundreds of megabytes."""
+    handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"})
+    batch = deliveries(TEXTS[:8])
+    gc.collect()
+    gc.disable()
+    try:
+        handler.prepare(batch)
+        handler.encode(batch)
+        embeddings = weakref.ref(batch[0].result.batch.shares[0].embeddings)
+        assert embeddings() is not None
+        handler.decide(batch)
+        assert embeddings() is None
+    finally:
+        gc.enable()
 
 
 def test_a_batch_without_any_text_passes_all_steps() -> None:
