@@ -274,6 +274,10 @@ class Metrics:
         """Read whenever Prometheus asks how many batches of an application its releases failed on, by step."""
         self._counted.failures[app] = failures
 
+    def follow_source(self, app: str, times_set_aside: Mapping[str, int]) -> None:
+        """Read whenever Prometheus asks how many times of an application's records were not believed, by place."""
+        self._counted.times_set_aside[app] = times_set_aside
+
     def follow_monitor(self, app: str, totals: MonitorTotals) -> None:
         """Read what an application's monitor counts whenever Prometheus asks."""
         self._counted.monitors[app] = totals
@@ -287,6 +291,7 @@ class _Counted(Collector):
         self.apps: list[str] = []
         self.monitors: dict[str, MonitorTotals] = {}
         self.failures: dict[str, Mapping[str, int]] = {}
+        self.times_set_aside: dict[str, Mapping[str, int]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
         self.unread_seconds: Callable[[], float] = float
 
@@ -312,6 +317,16 @@ class _Counted(Collector):
             for step, batches in list(failures.items()):
                 failed.add_metric([app, step], batches)
         yield failed
+        set_aside = CounterMetricFamily(
+            "headrace_times_set_aside",
+            "Times of records that made no sense or lay outside the span, by where they stood: source (in the body), "
+            "record (its own)",
+            labels=["app", "place"],
+        )
+        for app, times in list(self.times_set_aside.items()):
+            for place, count in list(times.items()):
+                set_aside.add_metric([app, place], count)
+        yield set_aside
         yield CounterMetricFamily(
             "headrace_alerts",
             "Alerts that monitors found, firing and resolved",

@@ -42,14 +42,14 @@ class RecommendHandler:
     ) -> None:
         self._app, self.recommender, self._version = app, recommender, version
         self._epoch, self._now_ms = epoch, now_ms
-        self._reader = SourceReader(app.source)
+        self.reader = SourceReader(app.source)
 
     def replay(self, records: Iterable[Record]) -> int:
         """Rebuild the state from events that were decided before; returns how many counted."""
         events = []
         for record in records:
             try:
-                event = self._reader.parse_event(record.value, record.key, record.timestamp_ms)
+                event = self.reader.parse_event(record.value, record.key, record.timestamp_ms)
                 if not isinstance(event, PassedOver):
                     events.append(user_event(event, self._app))
             except MessageError:
@@ -67,7 +67,7 @@ class RecommendHandler:
         now_ms = self._now_ms()
         for delivery in batch:
             try:
-                event = self._reader.parse_event(delivery.value, delivery.key, delivery.timestamp_ms, now_ms)
+                event = self.reader.parse_event(delivery.value, delivery.key, delivery.timestamp_ms, now_ms)
                 if isinstance(event, PassedOver):
                     delivery.result = passed_over(event)
                 else:
@@ -98,7 +98,7 @@ class RecommendHandler:
             "action": "recommend",
             "text": cut_text(source.text),
             "key": source.key,
-            "extra": self._reader.extra(source),
+            "extra": self.reader.extra(source),
         }
         if ranking.feedback is not None:
             decision["extra"]["previous_list"] = {"taken": ranking.feedback.item_id, "rank": ranking.feedback.rank}

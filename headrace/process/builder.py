@@ -132,12 +132,12 @@ class RoleBuilder:
             if app.kind == "recommend":
                 recommending = recommend_handler(self._wiring, app, epochs[app.topic], worker_group(app).name)
                 self.built.recommenders[app.name] = recommending
-                handler: Handler = recommending
+                handler: RecommendHandler | ClassifyHandler = recommending
             else:
                 self.built.servings[app.name] = releases.serve(app, progress)
-                classifying_handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
-                self._metrics.follow_model(app.name, classifying_handler.failures.counts)
-                handler = classifying_handler
+                handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
+                self._metrics.follow_model(app.name, handler.failures.counts)
+            self._metrics.follow_source(app.name, handler.reader.times_set_aside)
             self._add_worker(app, handler)
 
     def add_indexer(self) -> None:

@@ -45,7 +45,7 @@ class ClassifyHandler:
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._of_history = of_history
-        self._reader = SourceReader(app.source)
+        self.reader = SourceReader(app.source)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self.retreat = FastPathGuard()
@@ -81,7 +81,7 @@ class ClassifyHandler:
         for share in state.shares:
             if share.trial is None:
                 self._decide_share(share)
-        records = DecisionRecords(self._app, self._reader, self._now_ms(), self._signal_sample.of(len(batch)))
+        records = DecisionRecords(self._app, self.reader, self._now_ms(), self._signal_sample.of(len(batch)))
         for pending in _pending(batch):
             if pending.classification is not None:
                 pending.delivery.result = records.outcome(pending, pending.classification, state.champion.classifier)
@@ -96,7 +96,7 @@ class ClassifyHandler:
         parsed = []
         for delivery in batch:
             try:
-                source = self._reader.parse(
+                source = self.reader.parse(
                     delivery.value, delivery.key, delivery.timestamp_ms, None if self._of_history else now_ms
                 )
                 if isinstance(source, PassedOver):

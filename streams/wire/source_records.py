@@ -4,6 +4,8 @@
 MessageError, never anything else, whatever bytes, key and time a record has. What it gives can be written again.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,6 +25,8 @@ from streams.wire.source_json import (
 from streams.wire.source_keys import SourceKey, identity_text, key_of_bytes, key_of_value
 from streams.wire.source_times import TimeSpan, event_time
 from streams.wire.text import as_text, clean_text
+
+log = logging.getLogger(__name__)
 
 SYMBOLS_MAX: Final = 32
 SYMBOL_CHARACTERS: Final = 32
@@ -69,7 +73,11 @@ DELETE: Final = PassedOver("delete")
 
 
 class SourceReader:
-    """Finds text, key and time in records of one shape, and what else stands in them."""
+    """Finds text, key and time in records of one shape, and what else stands in them.
+
+    times_set_aside: how many times were not believed, by where they stood (source, record); may be read by another
+    thread.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -82,6 +90,7 @@ class SourceReader:
         self._is_delete = compile_delete_check(source.text)
         self._is_event_delete = compile_delete_check(source.user)
         self._extra = ExtraFields(source)
+        self.times_set_aside: Counter[str] = Counter()
 
     def parse(
         self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None
@@ -144,7 +153,10 @@ class SourceReader:
         given = self._at(body) if self._at and body is not None else None
         times = event_time(given, timestamp_ms, arrived_ms, self._span)
         own = self._source_key(body, key, owner)
-        marks = own.marks if times.set_aside is None else {**own.marks, "headrace_time_clamped": times.set_aside}
+        marks: Mapping[str, Any] = own.marks
+        if times.set_aside is not None:
+            marks = {**marks, "headrace_time_clamped": times.set_aside}
+            self._count_set_aside(times.set_aside)
         return SourceText(
             text=text,
             key=own.text,
@@ -155,6 +167,18 @@ class SourceReader:
             record_key=own.record_key,
             marks=marks,
         )
+
+    def _count_set_aside(self, times: Mapping[str, str]) -> None:
+        if "record" in times and not self.times_set_aside["record"]:
+            log.warning(
+                "a record's own time, %s, is more than max_age_days = %g old or max_ahead_days = %g ahead, or not in "
+                "milliseconds; it is set aside and the decision says so, as with all others like it. To decide history "
+                "live, widen them in [source]",
+                times["record"],
+                self._source.max_age_days,
+                self._source.max_ahead_days,
+            )
+        self.times_set_aside.update(times.keys())
 
     def _source_key(self, body: Any, key: bytes | None, owner: str | None) -> SourceKey:
         named = self._key(body) if self._key and body is not None else None

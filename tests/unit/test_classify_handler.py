@@ -206,7 +206,10 @@ def test_whatever_step_a_trial_fails_in_the_champion_goes_on(step: str) -> None:
 def test_what_a_model_raises_is_counted_and_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """S-A17f: the encoder's exception was dropped, and a warning without class, text or stack came with every batch."""
     handler = ClassifyHandler(
-        application(), Serving(Broken(small_release().classifier, "poison")), {"support.chats": "e0"}
+        application(),
+        Serving(Broken(small_release().classifier, "poison")),
+        {"support.chats": "e0"},
+        now_ms=lambda: NOW_MS,
     )
     for _ in range(3):
         batch = deliveries(["poison", "fee"])

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,22 @@ def test_rare_events_of_an_application_are_told_as_zeros_before_the_first_comes(
     metrics.retrained("support", "failed")
     assert metrics.registry.get_sample_value("headrace_releases_refused_total", {"app": "support"}) == 1
     assert metrics.registry.get_sample_value("headrace_retrainings_total", rare["headrace_retrainings_total"]) == 1
+
+
+def test_what_steps_failed_on_and_which_times_were_set_aside_is_read_when_prometheus_asks() -> None:
+    metrics, failures, times = Metrics(), Counter[str](), Counter[str]()
+    metrics.follow_model("support", failures)
+    metrics.follow_source("support", times)
+    failures["encode"] += 2
+    times["record"] += 3
+    assert value(metrics, "headrace_model_failures_total", app="support", step="encode") == 2
+    assert value(metrics, "headrace_times_set_aside_total", app="support", place="record") == 3
+
+
+def test_records_that_are_passed_over_are_counted_apart() -> None:
+    """F-13: tombstones and deletes were dead letters."""
+    metrics = Metrics()
+    metrics.decided("support", [Outcome([], passed_over="tombstone"), Outcome([], passed_over="delete"), Outcome([])])
+    assert value(metrics, "headrace_passed_over_total", app="support", reason="delete") == 1
+    assert value(metrics, "headrace_decisions_total", app="support", path="full") == 1
+    assert value(metrics, "headrace_decision_latency_seconds_count", app="support") == 1

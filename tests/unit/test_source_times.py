@@ -10,6 +10,7 @@ from one_record import NOW_MS, decision_of
 
 from streams.application import Source
 from streams.wire.records import format_time
+from streams.wire.source_records import SourceReader
 from streams.wire.source_times import LATEST_MS, TimeSpan, event_time, read_time
 
 SEEN = "2026-09-21T13:56:40.123Z"
@@ -134,6 +135,16 @@ def test_what_was_set_aside_is_kept_in_the_mark_and_cut() -> None:
     assert time_told("yesterday")[1] == {"source": "yesterday"}
     mark = time_told("y" * 10_000)[1]
     assert isinstance(mark, dict) and len(mark["source"]) == 100
+
+
+def test_times_that_are_set_aside_are_counted_and_the_first_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Who reads an old topic live must not learn only from marks that all its times were set aside."""
+    reader = SourceReader(Source())
+    for at_ms in (NOW_MS, NOW_MS - 400 * DAY_MS, NOW_MS - 500 * DAY_MS):
+        reader.parse(b'{"text": "x", "at": "yesterday"}', None, at_ms, NOW_MS)
+    assert reader.times_set_aside == {"source": 3, "record": 2}
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert str(NOW_MS - 400 * DAY_MS) in said and "max_age_days = 366" in said
 
 
 any_json = st.recursive(
