@@ -25,7 +25,7 @@ _NO_SPACES = (
     (0x20000, 0x323AF),  # CJK extensions B to H
 )
 _ASCII_WORD = re.compile("[A-Za-z0-9]+")
-_SEPARATOR, _PART, _ALONE = range(3)
+_SEPARATOR, _PART, _ALONE, _UNSEEN = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Word:
 
 
 def words(text: str) -> Iterator[Word]:
-    """The words of a text in order. Anything else (punctuation, NUL, lone surrogates, emoji) only separates."""
+    """The words of a text in order. What nobody sees (soft hyphens, zero width characters, marks of direction) is left
+    out; anything else (punctuation, NUL, lone surrogates, emoji) only separates."""
     if text.isascii():  # most texts, ten times as fast
         for found in _ASCII_WORD.finditer(text):
             yield Word(found[0].lower(), found.start(), found.end())
@@ -46,6 +47,8 @@ def words(text: str) -> Iterator[Word]:
     begin, letters = 0, ""
     for position, character in enumerate(text):
         kind, shape = _classify(character)
+        if kind == _UNSEEN:
+            continue
         if letters and kind != _PART:
             yield Word(letters, begin, position)
             letters = ""
@@ -93,7 +96,10 @@ def _find(there: list[Word], phrase: list[str]) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=16_384)
 def _classify(character: str) -> tuple[int, str]:
     """What a character is to a word, and the form in which it is indexed."""
-    if unicodedata.category(character)[0] not in "LNM":
+    category = unicodedata.category(character)
+    if category == "Cf" or "\ufe00" <= character <= "\ufe0f":  # or a variation selector: it stands behind an emoji
+        return _UNSEEN, ""
+    if category[0] not in "LNM":
         return _SEPARATOR, ""
     shape = unicodedata.normalize("NFKC", character).casefold()
     plain = unicodedata.normalize("NFD", shape)

@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import typer
 
 from headrace import __version__
 from headrace.commands import bench, dead_letters, demo, machine, models, replay, roles, store, training
 from headrace.output import set_up_logging
+from headrace.settings import load_settings
 from headrace.terminal import is_broken_pipe, one_line, prepare_streams, say, silence_stdout
 from models.errors import HeadraceError
 
@@ -82,7 +84,13 @@ def _fail(message: str) -> int:
 def _os_error_in_words(error: OSError) -> str:
     """A disk that is full, a folder that may not be written: no fault of ours, so no traceback."""
     what = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {what}" if error.filename is not None else what
+    if error.filename is None:
+        return what
+    try:
+        is_ours = Path(str(error.filename)).is_relative_to(load_settings().home_path)
+    except HeadraceError:
+        is_ours = False
+    return f"{error.filename}: {what}" + ("; HEADRACE_HOME must be a folder that can be written" if is_ours else "")
 
 
 if __name__ == "__main__":

@@ -69,9 +69,9 @@ class Wiring:
 
     def start_embedded_broker(self) -> Broker:
         """Start the embedded broker in this process and leave word of it in HEADRACE_HOME/broker.json."""
+        make_private(self.settings.home_path)  # first: it may not be possible
         self._embedded = EmbeddedBroker()
         self._embedded.start()
-        make_private(self.settings.home_path)
         write_broker_file(self.settings.home_path, self._embedded)
         return self.broker()
 

@@ -31,11 +31,11 @@ def _list(json: JsonFlag = False) -> None:
     list_models(json)
 
 
-def _show(model: ModelName) -> None:
-    """A release's manifest, without its golden texts."""
+def _show(model: ModelName, json: JsonFlag = False) -> None:
+    """What a release decides, how well, and what it is made of; with --json its manifest, without its golden texts."""
     from headrace.tools.models import show_model
 
-    show_model(model)
+    show_model(model, json)
 
 
 def _verify(model: ModelName, json: JsonFlag = False) -> None:

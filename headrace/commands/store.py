@@ -15,7 +15,12 @@ def add_to(cli: typer.Typer) -> None:
 
     @cli.command(epilog='Example: headrace search "card not arrived" --app support --since 2026-11-01')
     def search(
-        query: Annotated[str, typer.Argument(help="words that must occur; Chinese and Japanese are found as phrases")],
+        query: Annotated[
+            str,
+            typer.Argument(
+                help="words that must all occur; Chinese and Japanese are found as phrases; `*`: all, the newest first"
+            ),
+        ],
         app: Annotated[str | None, typer.Option(help="one application's decisions only")] = None,
         label: Annotated[str | None, typer.Option(help="decisions with this label (of any head)")] = None,
         since: Annotated[
@@ -25,18 +30,22 @@ def add_to(cli: typer.Typer) -> None:
         ids: Annotated[bool, typer.Option("--ids", help="print the decisions' ids only, one a line")] = False,
         json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a decision")] = False,
     ) -> None:
-        """Decisions whose text holds these words, best first."""
+        """Decisions whose text holds all of these words, best first. There are no operators; case and accents do not
+        count."""
         from connectors.ports import SearchQuery
         from headrace.output import print_json
         from headrace.settings import load_settings
         from headrace.terminal import field, say, show_table
+        from headrace.tools.searching import notes, question
         from headrace.wiring import Wiring
 
         store = Wiring(load_settings()).store()
         try:
-            result = store.search(SearchQuery(query, app, label, since, None, limit))
+            result = store.search(SearchQuery(question(query), app, label, since, None, limit))
         finally:
             store.close()
+        for note in notes(query):
+            say(note, error=True)
         if json:
             for document in result.documents:
                 print_json(document)

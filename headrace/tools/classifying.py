@@ -1,8 +1,8 @@
 """What classify does: decisions for texts given by hand or by a pipe."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -22,6 +22,7 @@ from streams.wire.outcomes import head_record
 from streams.wire.text import clean_text
 
 CLASSIFY_TEXTS = 256
+EMPTY_TEXT = "empty_text"  # as the reason of a dead letter
 
 
 def run_classify(app: str, texts: list[str] | None, model: str | None) -> None:
@@ -35,33 +36,46 @@ def run_classify(app: str, texts: list[str] | None, model: str | None) -> None:
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
-    for batch in _batches(
-        texts if texts else (line.decode("utf-8", "replace").rstrip("\n") for line in sys.stdin.buffer)
-    ):
-        for decision in _decide(application, classifier, batch):
+    for batch in _batches(texts if texts else _lines(sys.stdin.buffer)):
+        for decision in decide(application, classifier, batch):
             sys.stdout.buffer.write(orjson.dumps(decision) + b"\n")
         sys.stdout.flush()
 
 
-def _decide(app: Application, classifier: Classifier, texts: list[str]) -> Iterator[dict[str, Any]]:
-    for text, found in zip(texts, classifier.classify_texts(texts), strict=True):
-        yield {
-            "app": app.name,
-            "model": classifier.model,
-            "version": classifier.version,
-            "path": found.path,
-            "labels": {name: head_record(head) for name, head in found.heads.items()},
-            "action": action_for(app, found),
-            **_answer(app, found),
-            "text": text,
-        }
+def decide(app: Application, classifier: Classifier, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
+    anything in it, live a dead letter, has its reason and no labels."""
+    asked = [text for text in texts if text.strip()]
+    found = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
+    for text in texts:
+        release = {"app": app.name, "model": classifier.model, "version": classifier.version}
+        if text.strip():
+            yield release | _decision(app, next(found)) | {"text": text}
+        else:
+            yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
 
-def _answer(app: Application, found: Classification) -> dict[str, str]:
+def _decision(app: Application, classification: Classification) -> dict[str, Any]:
+    return {
+        "path": classification.path,
+        "labels": {name: head_record(head) for name, head in classification.heads.items()},
+        "action": action_for(app, classification),
+        **_answer(app, classification),
+    }
+
+
+def _answer(app: Application, classification: Classification) -> dict[str, str]:
     """The application's ready answer to the primary label, where it has one and the label may act."""
-    primary = found.heads[app.head_names[0]]
+    primary = classification.heads[app.head_names[0]]
     answer = None if primary.rejected else app.answers.get(primary.label)
     return {} if answer is None else {"answer": answer}
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """The lines of a pipe as texts, whatever ended them, without a byte order mark."""
+    for number, line in enumerate(stream):
+        text = line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+        yield text.removeprefix("\ufeff") if number == 0 else text
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -69,8 +83,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     size = 1 if sys.stdin.isatty() else CLASSIFY_TEXTS
     batch: list[str] = []
     for text in texts:
-        if text.strip():
-            batch.append(clean_text(text))
+        batch.append(clean_text(text))
         if len(batch) == size:
             yield batch
             batch = []

@@ -10,7 +10,8 @@ from headrace.releases.announcing import hash_to_compare, make_champion, standin
 from headrace.releases.names import split_name
 from headrace.releases.release_log import manifest_hashes
 from headrace.settings import load_settings
-from headrace.terminal import say, show_table
+from headrace.terminal import field, say, show_table
+from headrace.tools.release_sheet import sheet
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.classify.release_loading import load_release
@@ -78,12 +79,17 @@ def _serving(wiring: Wiring, model: str) -> dict[str, list[str]] | None:
     return roles
 
 
-def show_model(model: str) -> None:
-    """A release's manifest, without its golden texts."""
+def show_model(model: str, json: bool) -> None:
+    """What a release is; as JSON its manifest, without its golden texts."""
     registry = Wiring(load_settings()).registry()
-    manifest = json_module.loads(registry.manifest(*split_name(model, registry)))
+    name, version = split_name(model, registry)
+    manifest = json_module.loads(registry.manifest(name, version))
     manifest.pop("golden", None)
-    print_json(manifest)
+    if json:
+        return print_json(manifest)
+    for line in sheet(name, version, manifest):
+        say(field(line))
+    return None
 
 
 def verify_model(model: str, json: bool) -> None:

@@ -9,7 +9,14 @@ from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
 from headrace.terminal import field, say, say_rejected, show_table
-from headrace.training.from_file import TrainingRequest, evaluation_rows, train, train_and_register, write_release
+from headrace.training.from_file import (
+    TrainingRequest,
+    evaluation_rows,
+    prepare_folder,
+    train,
+    train_and_register,
+    write_release,
+)
 from headrace.wiring import Wiring
 from retrain.evaluation import evaluate as score
 from streams.classify.release_loading import load_release
@@ -22,6 +29,8 @@ def run_train(
     application = load_classifying_application(app)
     wiring = Wiring(load_settings())
     registry = wiring.registry()
+    if output is not None:
+        prepare_folder(output)
     with stage_bars() as progress:
         if register:
             report = train_and_register(wiring, registry, application, order, progress, promote=promote)

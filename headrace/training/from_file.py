@@ -103,11 +103,18 @@ def _promote(wiring: Wiring, registry: ReleaseRegistry, model: str, version: str
         registry.promote(model, version)  # the first of its model: the next start announces it
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make the folder for a release, before the minutes of a training. Raises ConfigError where it cannot be one."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} is not empty; give --output a new folder")
+        (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--output {folder} cannot be written: {error.strerror}") from error
+
+
 def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:
-    """A release as a folder of files, outside any registry."""
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty; give --output a new folder")
-    (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    """A release as a folder of files, outside any registry. folder: see `prepare_folder`."""
     for digest, content in trained.blobs.items():
         (folder / "blobs" / digest).write_bytes(content)
     (folder / "manifest.json").write_text(json.dumps(trained.manifest, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -23,6 +23,8 @@ from connectors.cjk import highlight, phrases, spaced, words
         ("เงิน", "เ ง ิ น"),
         ("a\0b\ud800c\ufffdd", "a b c d"),
         ("$AAPL +3.5% snake_case", "aapl 3 5 snake case"),
+        ("re\u00adfund can\u200bcel a\u200db \u202ewhere\u202c\ufeff", "refund cancel ab where"),
+        ("❤\ufe0f love", "love"),
         ("", ""),
     ],
 )
@@ -74,3 +76,11 @@ def test_a_part_of_a_text_is_found_in_it(text: str) -> None:
     for phrase in phrases(text):
         marked = highlight(text, [phrase], before="\x01", after="\x02", around=len(text))
         assert "\x01" in marked
+
+
+def test_what_nobody_sees_does_not_hide_a_word() -> None:
+    """F-65: a soft hyphen or a zero width space within a word, as mail programs and web pages put them there, and the
+    word was not found."""
+    text = "please re\u00adfund me"
+    assert phrases("refund") == phrases("re\u00adfund") == [["refund"]]
+    assert highlight(text, phrases("refund")) == "please <em>re\u00adfund</em> me"

@@ -1,5 +1,6 @@
-"""`headrace evaluate` as a person sees it."""
+"""`headrace evaluate` and `headrace models show` as a person sees them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,14 @@ def test_evaluate_counts_the_texts_of_each_label_whatever_a_label_is_called(home
         cells[1].strip(): cells[2].strip() for line in done.stdout.splitlines() if len(cells := line.split("│")) > 3
     }
     assert rows == {"refund": "2", "[/b]": "1"}
+
+
+def test_a_release_is_shown_on_lines_that_a_person_can_read(home: Path) -> None:
+    """N-9: `models show` was one endless line of JSON."""
+    done = CliRunner().invoke(app, ["models", "show", "support"], catch_exceptions=False)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "support@1: quick" and 8 < len(lines) < 40 and max(map(len, lines)) <= 80
+    assert any(line.split()[:2] == ["intent", "delivery,"] for line in lines)
+    assert any("accuracy 1.0000" in line for line in lines)
+    manifest = json.loads(CliRunner().invoke(app, ["models", "show", "support", "--json"]).stdout)
+    assert manifest["model"] == "support" and "golden" not in manifest

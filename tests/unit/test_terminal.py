@@ -1,5 +1,6 @@
 """What a person reads on a terminal is text, whatever stands in it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.sqlite_store import SQLiteStore
+from headrace import cli
 from headrace.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +43,37 @@ def searched(folder: Path, monkeypatch: pytest.MonkeyPatch, *texts: str, columns
     done = CliRunner().invoke(app, ["search", "refund"], catch_exceptions=False, env={"COLUMNS": str(columns)})
     assert done.exit_code == 0, done.output
     return done.stdout
+
+
+def asked(query: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    """Texts that `search` finds, and what it says beside them."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HEADRACE_HOME", str(filled(folder, "now", "card AND fee", "😡 please")))
+    done = CliRunner().invoke(app, ["search", query, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    return [json.loads(line)["text"] for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "says"),
+    [
+        pytest.param("", 3, "", id="nothing"),
+        pytest.param("*", 3, "", id="star"),
+        pytest.param("refund", 3, "", id="a word"),
+        pytest.param("😡", 0, "there is no word in '😡'", id="emoji alone"),
+        pytest.param("please 😡", 1, "not looked for: 😡", id="emoji beside a word"),
+        pytest.param("card AND fee", 1, "AND is looked for as a word", id="an operator"),
+        pytest.param("now OR fee", 0, "OR is looked for as a word", id="another"),
+    ],
+)
+def test_a_question_that_is_taken_otherwise_than_meant_is_told(
+    query: str, found: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-67: an emoji found nothing, silently. F-69: AND and OR were taken as words, silently. N-6: `*` found nothing
+    and `""` all, undocumented."""
+    texts, said = asked(query, tmp_path, monkeypatch)
+    assert len(texts) == found
+    assert said.startswith(says) and bool(said) == bool(says)
 
 
 def headrace(
@@ -121,3 +154,35 @@ def test_an_error_is_one_line_whatever_stands_in_it(tmp_path: Path) -> None:
     done = headrace(tmp_path, "load", "a\nheadrace: all is well\x1b[2J.csv", "--topic", "x")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder that cannot be made"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("services", "start"), id="services start"),
+        pytest.param(("services", "status"), id="services status"),
+        pytest.param(("up", "support"), id="up on the embedded broker"),
+        pytest.param(("search", "x"), id="search"),
+        pytest.param(("models", "list"), id="models list"),
+        pytest.param(("train", "support", "--data", "x.csv", "--output", "/proc/x/y"), id="train into /proc"),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_one_line(
+    command: tuple[str, ...],
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """F-87: `services start`, `services status`, `up` on the embedded broker and `train --output /proc/x/y` ended in an
+    OSError's traceback."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "file") if kind == "a file" else "/proc/headrace")
+    monkeypatch.setenv("HEADRACE_BROKER", "embedded")
+    monkeypatch.setattr(sys, "argv", ["headrace", *command])
+    monkeypatch.setattr(cli, "silence_stdout", lambda: None)
+    code = cli._run()
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("headrace: ")]
+    assert (code, len(said)) in ((0, 0), (1, 1))

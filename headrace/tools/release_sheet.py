@@ -1,0 +1,54 @@
+"""A release's manifest as a person reads it: what it decides, how well, what it learnt from, what it is made of."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+WIDTH = 78
+INDENT = 14
+ROWS = ("train_rows", "valid_rows", "test_rows", "rejected_rows")
+
+
+def sheet(name: str, version: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Lines, none of them wider than 80 columns but where a single label is."""
+    parent = manifest.get("parent")
+    yield f"{name}@{version}: {manifest.get('strategy')}" + (f", trained after {name}@{parent}" if parent else "")
+    for head in manifest.get("heads", []):
+        yield from _list(head["name"], head["labels"])
+        yield from _figures(manifest.get("metrics", {}).get(head["name"], {}))
+    training = manifest.get("training", {})
+    counts = [f"{training[part]} {part.removesuffix('_rows')}" for part in ROWS if training.get(part)]
+    yield from _list("rows", counts)
+    yield _line("data", str(training.get("fingerprint", ""))[:12])
+    fast = manifest.get("fast_path") or {}
+    yield from _list("fast path", [f"{head['name']} from {head['threshold']:.2f}" for head in fast.get("heads", [])])
+    for part, file in manifest.get("files", {}).items():
+        yield _line("file", f"{part:<16} {file['bytes']:>12,} bytes  {file['sha256'][:12]}")
+    yield from _list("made with", [f"{library} {number}" for library, number in manifest.get("libraries", {}).items()])
+
+
+def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
+    if metrics.get("accuracy") is None:
+        return
+    low, high = metrics["accuracy_ci95"]
+    yield _line(
+        "",
+        f"accuracy {metrics['accuracy']:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics['macro_f1']:.4f}, "
+        f"{metrics['texts']} texts",
+    )
+
+
+def _list(name: str, words: list[str]) -> Iterator[str]:
+    """Words with commas between, on as many lines as they need; no line at all where there are none."""
+    line = ""
+    for number, word in enumerate(words):
+        part = word + ("," if number < len(words) - 1 else "")
+        if line and INDENT + len(line) + 1 + len(part) > WIDTH:
+            yield _line(name, line)
+            name, line = "", ""
+        line = f"{line} {part}" if line else part
+    if line:
+        yield _line(name, line)
+
+
+def _line(name: str, content: str) -> str:
+    return f"{name:<{INDENT - 1}} {content}"
