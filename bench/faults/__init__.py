@@ -9,5 +9,6 @@ traffic    a paced producer, and readers of decisions and alerts
 releases   releases to promote, and broken ones
 fault      what a fault is: prepare, inject, is_seen, heal, guarantee; process_rows, service_rows: the faults; rows: all
 campaign   shuffles the rows and runs them one after the other, gated by progress
-hostile    records that nobody should send; hostile_shapes: those of which it is known what must become of them
+hostile    records that nobody should send; hostile_shapes: those of which it is known what must become of them;
+           hostile_sending: in every codec, in transactions that are committed, aborted or left open
 """

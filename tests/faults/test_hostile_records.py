@@ -3,17 +3,17 @@
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from confluent_kafka import Producer
 from real_services import services_cache
 
 from bench.faults.hostile import KINDS, hostile_records
+from bench.faults.hostile_sending import HostileSender
 from bench.faults.hostile_shapes import DECIDED, PASSED_OVER, SHAPES, HostileRecord
 from bench.faults.ledger import Source
 from bench.faults.processes import HeadraceProcess
@@ -29,7 +29,6 @@ from streams.application import Application
 from streams.topics import DEAD_LETTERS_TOPIC
 
 PARTITIONS = 4
-WAITING_BYTES = 64 * 1024 * 1024  # of the producer
 DECIDED_SECONDS_EACH = 0.02  # a fiftieth of a second for each record, on a machine that is busy; and a minute
 SLACK_SECONDS = 60.0
 OWN_KEY = b"\xff\x00"
@@ -82,44 +81,11 @@ class HostileRun:
 
     def send(self, count: int, seed: int) -> dict[Source, HostileRecord]:
         """Every record, confirmed: where it stands, and what it is."""
-        places: dict[Source, HostileRecord] = {}
-        refused: list[str] = []
-        producer = Producer(
-            {
-                **self.config,
-                "message.max.bytes": 4_000_000,
-                "compression.type": "gzip",
-                "queue.buffering.max.kbytes": WAITING_BYTES // 1024,
-                "linger.ms": 20,
-            }
+        records = (
+            replace(record, key=OWN_KEY) if record.key is None and number % 7 else record
+            for number, record in enumerate(hostile_records(count, seed))
         )
-        for number, record in enumerate(hostile_records(count, seed)):
-            if record.key is None and number % 7:
-                record = replace(record, key=OWN_KEY)
-
-            def delivered(error: Any, message: Any, record: HostileRecord = record) -> None:
-                if error is not None:
-                    refused.append(f"{record.kind}: {error}")
-                else:
-                    places[message.partition(), message.offset()] = record
-
-            while True:
-                try:
-                    producer.produce(
-                        self.topic,
-                        record.value,
-                        key=record.key,
-                        on_delivery=delivered,
-                        partition=number % PARTITIONS,
-                        timestamp=record.timestamp_ms or 0,
-                        headers=list(record.headers),
-                    )
-                    break
-                except BufferError:
-                    producer.poll(0.5)
-            producer.poll(0)
-        producer.flush(120.0)
-        assert not refused, refused[:3]
+        places = HostileSender(self.config, self.topic, PARTITIONS, self.name).send(records)
         assert len(places) == count
         return places
 
@@ -141,6 +107,15 @@ class HostileRun:
     def outcome(self, place: Source) -> str:
         """What became of a record: DECIDED, PASSED_OVER, or the reason of its dead letter."""
         return DECIDED if place in self.decided else self.letters.get(place, PASSED_OVER)
+
+
+def last_read(places: Mapping[Source, HostileRecord]) -> dict[int, int]:
+    """Partition to the offset after its last record that a reader of committed records gets."""
+    ends: dict[int, int] = {}
+    for (partition, offset), record in places.items():
+        if not record.kind.endswith("aborted"):
+            ends[partition] = max(ends.get(partition, 0), offset + 1)
+    return ends
 
 
 @pytest.fixture
@@ -165,7 +140,7 @@ def check(run: HostileRun, count: int, seed: int) -> None:
     try:
         places = run.send(count, seed)
         positions = Positions(run.config)
-        ends = positions.ends(run.topic, PARTITIONS)
+        ends = last_read(places)
 
         def done() -> bool:
             assert run.worker.is_alive, f"it left with code {run.worker.code}: {run.worker.tail()}"
