@@ -29,12 +29,14 @@ FIELDS = frozenset(
         "extra",
     ]
 )
+TEXT_FIELDS = ("model", "version", "path", "action", "key")
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
 ITEM_FIELDS = frozenset(["item_id", "score"])
+LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit, and it refuses the whole bulk for one longer id
 MAX_DEPTH = 250  # orjson writes 254 levels, Elasticsearch reads 1,000
-YEARS = range(1970, 2100)  # of `at`: it names the index, and a month that nobody lived in would make one
+YEARS = range(1900, 2100)  # of `at`: it names the index, and a month that nobody lived in would make one
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -70,6 +72,7 @@ def refusal(document: Document, heads: Heads) -> str | None:
     return (
         _id_refusal(document["id"])
         or _time_refusal(document)
+        or _kind_refusal(document)
         or _label_refusal(document, heads[document["app"]])
         or _item_refusal(document)
         or _json_refusal(document)
@@ -121,6 +124,24 @@ def _json_refusal(document: Document) -> str | None:
     return None
 
 
+def _kind_refusal(document: Document) -> str | None:
+    for name in TEXT_FIELDS:
+        if not isinstance(document.get(name), str | None):
+            return f"{name} is no text"
+    if not _is_number(document.get("latency_ms")):
+        return "latency_ms is no number"
+    if not isinstance(document.get("extra"), Mapping | None):
+        return "extra is no object"
+    return None
+
+
+def _is_number(value: object) -> bool:
+    """Whether both stores keep it; nothing is fine as well."""
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+
+
 def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
     labels = document.get("labels")
     if labels is None:
@@ -129,11 +150,15 @@ def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
         return "labels is no object"
     for head, answer in labels.items():
         if head not in heads:
-            return f"unknown head {head}; the application has {', '.join(heads)}"
+            return f"unknown head {head:.60}; the application has {', '.join(heads)}"
         if not isinstance(answer, Mapping) or not isinstance(answer.get("label"), str):
             return f"labels.{head} has no label"
         if unknown := sorted(set(answer) - LABEL_FIELDS):
-            return f"unknown field labels.{head}.{unknown[0]}"
+            return f"unknown field labels.{head}.{unknown[0]:.60}"
+        if not _is_number(answer.get("probability")) or not _is_number(answer.get("oos_score")):
+            return f"labels.{head} holds something else than a number where one must stand"
+        if not isinstance(answer.get("rejected"), bool | None):
+            return f"labels.{head}.rejected is neither true nor false"
     return None
 
 
@@ -142,8 +167,10 @@ def _item_refusal(document: Document) -> str | None:
     if items is not None and not isinstance(items, (list, tuple)):
         return "items is no list"
     for item in items or ():
-        if not isinstance(item, Mapping) or set(item) - ITEM_FIELDS or "item_id" not in item:
+        if not isinstance(item, Mapping) or set(item) - ITEM_FIELDS or not isinstance(item.get("item_id"), str):
             return "items holds something else than {item_id, score}"
+        if not _is_number(item.get("score")):
+            return "items holds a score that is no number"
     return None
 
 
@@ -203,7 +230,7 @@ def storable(value: Any) -> Any:
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
-        return {storable(name): storable(each) for name, each in value.items()}
+        return {storable(name): storable(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [storable(each) for each in value]
+        return [storable(inner) for inner in value]
     return value

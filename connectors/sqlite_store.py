@@ -94,11 +94,11 @@ class SQLiteStore:
                 f"SELECT document, {score} FROM {source} {where} ORDER BY {order}at_ms DESC, number DESC LIMIT ?",
                 [*values, query.limit],
             ).fetchall()
-        return SearchResult(total, tuple(_found(orjson.loads(text), score, wanted) for text, score in rows))
+        return SearchResult(total, tuple(_shown(orjson.loads(text), score, wanted) for text, score in rows))
 
     def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port."""
-        found: dict[str, dict[str, Any]] = {}
+        documents: dict[str, dict[str, Any]] = {}
         for start in range(0, len(ids), IDS_CHUNK):
             part = [storable(identity) for identity in ids[start : start + IDS_CHUNK]]
             marks = ", ".join("?" for _ in part)
@@ -107,8 +107,8 @@ class SQLiteStore:
             )
             with self._translated(), self._lock:
                 rows = self._connection.execute(sql, part if app is None else [*part, storable(app)]).fetchall()
-            found |= {identity: orjson.loads(text) for identity, text in rows}
-        return found
+            documents |= {identity: orjson.loads(text) for identity, text in rows}
+        return documents
 
     def ids(self, app: str) -> Iterator[str]:
         """See the port. Documents that arrive meanwhile may or may not be among them."""
@@ -269,7 +269,7 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> tuple[str, list[
     return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
 
 
-def _found(document: dict[str, Any], score: float, wanted: list[list[str]]) -> dict[str, Any]:
+def _shown(document: dict[str, Any], score: float, wanted: list[list[str]]) -> dict[str, Any]:
     return {**document, "score": score, "highlight": highlight(document["text"], wanted)}
 
 

@@ -83,11 +83,11 @@ class ElasticsearchStore:
                 source_excludes=["words"],
             )
         hits = answer["hits"]
-        return SearchResult(hits["total"]["value"], tuple(_found(hit, wanted) for hit in hits["hits"]))
+        return SearchResult(hits["total"]["value"], tuple(_shown(hit, wanted) for hit in hits["hits"]))
 
     def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port. By search, as an id alone does not tell its index: what was indexed a second ago is found."""
-        found: dict[str, dict[str, Any]] = {}
+        documents: dict[str, dict[str, Any]] = {}
         with translated(self._url):
             for start in range(0, len(ids), IDS_PAGE):
                 values = [storable(identity) for identity in ids[start : start + IDS_PAGE]]
@@ -101,8 +101,8 @@ class ElasticsearchStore:
                     size=RESULT_WINDOW,
                     source_excludes=["words"],
                 )
-                found |= {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
-        return found
+                documents |= {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+        return documents
 
     def ids(self, app: str) -> Iterator[str]:
         """See the port: a view of the moment of the call (point in time)."""
@@ -205,7 +205,7 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> dict[str, Any]:
     return {"must": [{"match_phrase": {"words": " ".join(phrase)}} for phrase in wanted], "filter": filters}
 
 
-def _found(hit: Mapping[str, Any], wanted: list[list[str]]) -> dict[str, Any]:
+def _shown(hit: Mapping[str, Any], wanted: list[list[str]]) -> dict[str, Any]:
     document = dict(hit["_source"])
     score = hit.get("_score") or 0.0
     return {**document, "score": score, "highlight": highlight(document["text"], wanted)}

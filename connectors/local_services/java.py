@@ -39,11 +39,11 @@ def find_jdks() -> list[Jdk]:
     homes += sorted(Path("/Library/Java/JavaVirtualMachines").glob("*/Contents/Home"))
     if on_path := shutil.which("java"):
         homes.append(Path(on_path).resolve().parent.parent)
-    found: dict[Path, Jdk] = {}
+    jdks: dict[Path, Jdk] = {}
     for home in homes:
         if (major := _java_major(home)) is not None:
-            found[home.resolve()] = Jdk(home.resolve(), major)
-    return sorted(found.values(), key=lambda jdk: (jdk.major, str(jdk.home)), reverse=True)
+            jdks[home.resolve()] = Jdk(home.resolve(), major)
+    return sorted(jdks.values(), key=lambda jdk: (jdk.major, str(jdk.home)), reverse=True)
 
 
 def _java_major(home: Path) -> int | None:
@@ -89,9 +89,9 @@ def fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, prog
         command = [maven, "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={files}"]
         run(command, f"fetching {target.name} by Maven", FETCH_SECONDS)
         files.chmod(0o755)
-        if (found := _digest(files)) != sha256:
+        if (digest := _digest(files)) != sha256:
             raise ServiceUnavailable(
-                f"{target.name} as fetched is not what this Headrace was tested with (sha256 {found[:12]}, expected "
+                f"{target.name} as fetched is not what this Headrace was tested with (sha256 {digest[:12]}, expected "
                 f"{sha256[:12]}); remove it from ~/.m2/repository and try again"
             )
         if not target.exists():  # another process may have been faster: its files are the same

@@ -316,6 +316,15 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "labels that are a list": {"labels": ["refund"]},
     "labels that are empty text": {"labels": ""},
     "a label that is a number": {"labels": {"intent": {"label": 3}}},
+    "a probability in words": {"labels": {"intent": {"label": "x", "probability": "high"}}},
+    "a probability beyond any float": {"labels": {"intent": {"label": "x", "probability": 1e300}}},
+    "a rejection in words": {"labels": {"intent": {"label": "x", "rejected": "no"}}},
+    "a key that is an object": {"key": {"id": 7}},
+    "a version that is a list": {"version": ["1"]},
+    "a latency in words": {"latency_ms": "fast"},
+    "an extra that is a text": {"extra": "x"},
+    "an item without a name": {"items": [{"item_id": None, "score": 1}]},
+    "an item with a score in words": {"items": [{"item_id": "a", "score": "best"}]},
 }
 
 
@@ -342,8 +351,11 @@ def test_a_rejected_document_is_named_by_its_place_whatever_its_id_is(store: Dec
     assert [rejected.position for rejected in report.rejected] == [1, 3]
 
 
-def test_extra_is_kept_as_deep_as_json_is_written(store: DecisionStore, app: str) -> None:
-    assert store.index([decision(app, 1, extra=nested(240))]).created == 1
+def test_extra_is_kept_whatever_is_in_it(store: DecisionStore, app: str) -> None:
+    odd = {"": 1, ".": 2, "a.b": {"c..d": None}, "k" * 40_000: True, "mixed": [1, "two", {"three": 3.0}, []], "\0": ""}
+    assert store.index([decision(app, 1, extra=nested(240)), decision(app, 2, extra=odd)]).created == 2
+    documents = search_until(store, SearchQuery(app=app), 2)
+    assert odd in [document["extra"] for document in documents]
 
 
 def test_a_new_head_joins_and_older_ones_stay(open_store: OpenStore, store: DecisionStore, app: str) -> None:

@@ -46,8 +46,8 @@ def decision(app: str, number: int, at: str = "2026-11-24T10:00:00Z") -> dict[st
 
 
 def indices(client: Elasticsearch, app: str) -> list[str]:
-    found = client.indices.get(index=f"decisions-{app}-*", expand_wildcards="all")
-    return sorted(name.removeprefix(f"decisions-{app}-") for name in found)
+    standing = client.indices.get(index=f"decisions-{app}-*", expand_wildcards="all")
+    return sorted(name.removeprefix(f"decisions-{app}-") for name in standing)
 
 
 @pytest.mark.parametrize(
