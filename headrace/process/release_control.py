@@ -71,8 +71,7 @@ class ReleaseControl(ReleaseObserver):
         serving = Serving(self._first_that_loads(release), app.cache_texts)
         self._metrics.release(app.name, serving.current.version)
         log.info("%s@%s serves", app.name, serving.current.version)
-        self._reconciler.hear(release)
-        self._reconciler.add(app.name, serving)
+        self._reconciler.add(app.name, serving)  # which has heard what was announced while this one was loading
         return serving
 
     def not_ready(self) -> list[str]:
