@@ -178,10 +178,11 @@ def _end(scene: Scene, stopped: list[str]) -> tuple[dict[int, int], list[Source]
         scene.loader.send_to_each(PARTITIONS, LAST_EVENTS)
         _drain(scene)
         _look_who_works(scene, before)
+        scene.wait_agreed(scene.releases()[-1].champion, time.monotonic(), "at the end")
     except HeadraceError as error:
         stopped.append(f"not drained: {error}")
     scene.end_supervision()
-    for process in [*scene.workers, scene.indexer]:
+    for process in [*scene.workers, *scene.retrainers, scene.indexer]:
         if process.is_alive and (code := process.stop()):
             scene.ledger.append(Left(process.name, code, f"at the end: {process.tail()[-400:]}", time.monotonic()))
     ends = scene.positions.ends(scene.app.topic, PARTITIONS)

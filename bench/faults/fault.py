@@ -8,12 +8,16 @@ is_recovered  what must be true afterwards, beside new decisions and commits in 
 guarantee     "once": nothing was broken off, so no decision may be written twice; "at least once": repeats are allowed
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
 
 from bench.faults.ledger import Guarantee
 from bench.faults.processes import HeadraceProcess
 from bench.faults.scene import PARTITIONS, Scene
+from bench.faults.waiting import wait_until
+
+STEP_SECONDS = 90.0
+T = TypeVar("T")
 
 
 class Fault:
@@ -51,6 +55,10 @@ class Fault:
     def is_recovered(self) -> bool:
         """Whether the group has settled."""
         return self.scene.all_owned()
+
+    def wait_for(self, true: Callable[[], T], words: str) -> T:
+        """Wait for something within a fault, as long as for its being seen. Raises TimedOut with these words."""
+        return wait_until(true, STEP_SECONDS, lambda: f"{self.name}: {words}", poll_seconds=0.1)
 
     def _pick(self, workers: Sequence[HeadraceProcess]) -> HeadraceProcess:
         victim = self.scene.rng.choice(workers)

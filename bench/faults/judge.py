@@ -6,8 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.faults.ledger import Committed, Decided, Entry, FaultDone, Left, Sent, Source, Worked
+from bench.faults.ledger import (
+    Agreed,
+    Committed,
+    Decided,
+    Entry,
+    FaultDone,
+    Left,
+    Retrained,
+    Sent,
+    Source,
+    Worked,
+)
 
+AGREE_SECONDS = 10.0  # after an announcement, for all workers to serve it
 SHOWN = 20  # ids in a breach; a count says the rest
 
 
@@ -71,6 +83,8 @@ def judge(
         *_breach("alive and idle at the end:", idle),
         *_slow(seen),
         *_repeats_after_clean_faults(done, left, repeats),
+        *_disagreements(ledger),
+        *_not_once_retrained(ledger),
         *_too_little(least, len(events), seen),
     ]
     figures = {
@@ -87,6 +101,9 @@ def judge(
         "idle_workers": len(idle),
         "left_by_themselves": len(left),
         "longest_gap_seconds": _longest_gap(first),
+        "releases_agreed": sum(isinstance(entry, Agreed) for entry in ledger),
+        "longest_disagreement_seconds": _longest_disagreement(ledger),
+        "retrainings": sum(isinstance(entry, Retrained) for entry in ledger),
     }
     rows = [_row(each, repeats) for each in done]
     return Verdict(figures, rows, tuple(breaches))
@@ -147,6 +164,32 @@ def _slow(seen: Sequence[FaultDone]) -> list[str]:
             took = "never" if each.recovery is None else f"after {each.recovery:.1f} s"
             found.append(f"{each.name} (fault {each.number}): new decisions {took}, promised within {each.limit:g} s")
     return found
+
+
+def _disagreements(ledger: Sequence[Entry]) -> list[str]:
+    """Announcements after which workers served different releases for too long."""
+    breaches = []
+    for entry in ledger:
+        if isinstance(entry, Agreed) and (entry.seconds is None or entry.seconds > AGREE_SECONDS):
+            took = "never" if entry.seconds is None else f"after {entry.seconds:.1f} s"
+            breaches.append(
+                f"all workers served release {entry.version} {took}, promised within {AGREE_SECONDS:g} s: "
+                f"{entry.detail}"
+            )
+    return breaches
+
+
+def _longest_disagreement(ledger: Sequence[Entry]) -> float:
+    times = [entry.seconds for entry in ledger if isinstance(entry, Agreed) and entry.seconds is not None]
+    return round(max(times, default=0.0), 2)
+
+
+def _not_once_retrained(ledger: Sequence[Entry]) -> list[str]:
+    return [
+        f"request {entry.request} led to {entry.versions} releases and {entry.announcements} announcements"
+        for entry in ledger
+        if isinstance(entry, Retrained) and (entry.versions, entry.announcements) != (1, 1)
+    ]
 
 
 def _repeats_after_clean_faults(

@@ -87,7 +87,30 @@ class Worked:
     at: float
 
 
-Entry = Union[Sent, Decided, Committed, FaultDone, Left, Worked]  # noqa: UP007  # a name for isinstance as well
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """All workers serve what was announced last. seconds: since the announcement, or since the last of them was ready
+    where that was later; None: they did not agree."""
+
+    kind: ClassVar[str] = "agreed"
+    version: str
+    seconds: float | None
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What a retrain request led to. versions: published for it; announcements: records in `model.releases` for it."""
+
+    kind: ClassVar[str] = "retrained"
+    request: str
+    versions: int
+    announcements: int
+    at: float
+
+
+Entry = Union[Sent, Decided, Committed, FaultDone, Left, Worked, Agreed, Retrained]  # noqa: UP007  # a name for isinstance as well
 
 
 class Ledger:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from bench.faults.waiting import TimedOut, wait_until
 from connectors.local_services.process import free_ports
 
@@ -21,6 +23,7 @@ READY_SECONDS = 120.0  # of a start on a machine that is busy
 LOG_TAIL = 1_500
 
 COMMAND = (sys.executable, "-P", "-m", "headrace.cli")
+STAGED = (sys.executable, "-P", "-m", "bench.faults.staged")  # the same, to be met at the right moment
 
 
 class HeadraceProcess:
@@ -67,6 +70,11 @@ class HeadraceProcess:
     def is_alive(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+        return None if self._process is None else self._process.pid
 
     @property
     def code(self) -> int | None:
@@ -141,6 +149,16 @@ class HeadraceProcess:
         """The version of the release that decides."""
         version = self.health().get("serves", {}).get(app)
         return None if version is None else str(version)
+
+    def releases(self, app: str) -> dict[str, str]:
+        """Role (champion, canary, shadow) to the version that serves in it, out of the metrics."""
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5.0) as answer:
+                families = text_string_to_metric_families(answer.read().decode())
+                samples = [sample for family in families for sample in family.samples]
+            told = [sample.labels for sample in samples if sample.name == "headrace_model_info"]
+            return {labels["role"]: labels["version"] for labels in told if labels["app"] == app}
+        return {}
 
     def tail(self) -> str:
         """The end of its log."""

@@ -33,6 +33,17 @@ class ReleaseShelf:
         assert found is not None
         return found
 
+    def note(self, version: str) -> None:
+        """Have the registry name what was announced."""
+        self._registry.promote(self._model, version)
+
+    def versions_for(self, request: str) -> list[str]:
+        """The versions that were trained for a retrain request."""
+        manifests = {
+            v: json.loads(self._registry.manifest(self._model, v)) for v in self._registry.versions(self._model)
+        }
+        return [v for v, described in manifests.items() if described.get("retraining", {}).get("request") == request]
+
     def publish_broken(self, how: str) -> tuple[str, str]:
         """Publish a release that must not serve. how: one of BROKEN. Returns its version and the hash to announce."""
         manifest = json.loads(json.dumps(self._manifest))
@@ -55,12 +66,14 @@ class ReleaseShelf:
     def announce(self, publisher: Publisher, version: str, manifest_sha256: str | None = None) -> None:
         """Tell all workers through `model.releases`, with no look at whether it is any good."""
         sha256 = manifest_sha256 or hashlib.sha256(self._registry.manifest(self._model, version)).hexdigest()
-        now_ms = wall_clock_ms()
+        now_ms, before = wall_clock_ms(), self.champion
+        hashes = {before: hashlib.sha256(self._registry.manifest(self._model, before)).hexdigest(), version: sha256}
         release = Release(
             model=self._model,
             champion=version,
-            revision=now_ms,  # only ever grows, whoever else has announced something meanwhile
-            manifest_sha256={version: sha256},
+            previous=before,
+            revision=now_ms,
+            manifest_sha256=hashes,
             by="faults",
             at=format_time(now_ms),
         )

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults.cluster import BROKERS, Cluster
-from bench.faults.ledger import Committed, Decided, Ledger, Left, Sent
-from bench.faults.processes import COMMAND, HeadraceProcess
+from bench.faults.ledger import Agreed, Committed, Decided, Ledger, Left, Sent
+from bench.faults.processes import COMMAND, STAGED, HeadraceProcess
 from bench.faults.proxy import StoreProxy
 from bench.faults.releases import ReleaseShelf
 from bench.faults.traffic import Loader, Positions, TopicFollower, decision_listener
-from bench.faults.waiting import wait_until
-from connectors.kafka.client import KafkaAdmin, KafkaPublisher
+from bench.faults.waiting import TimedOut, wait_until
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from headrace.wiring import group_name
 from streams.application import Application, HeadSpec
-from streams.topics import ALERTS_TOPIC
+from streams.topics import ALERTS_TOPIC, RELEASES_TOPIC
+from streams.wire.records import Release, decode
 
 NAME = "faults"  # of the application, and so of its model, topics and groups: the cluster is the campaign's own
 PARTITIONS = 6
@@ -44,7 +45,7 @@ class Ground:
     cache: Path
     services_cache: Path
     events_per_second: float = 40.0
-    command: Sequence[str] = COMMAND
+    command: Sequence[str] = STAGED
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class Scene:
     publisher: KafkaPublisher = field(init=False)
     indexer: HeadraceProcess = field(init=False)
     workers: list[HeadraceProcess] = field(default_factory=list)
+    retrainers: list[HeadraceProcess] = field(default_factory=list)
     heard_alerts: list[bytes] = field(default_factory=list)
     rng: random.Random = field(init=False)
     epoch: str = ""
@@ -106,6 +108,46 @@ class Scene:
         """SIGTERM; returns its exit code."""
         self.workers.remove(worker)
         return worker.stop()
+
+    def add_retrainer(self) -> HeadraceProcess:
+        """Start a retrainer; returns when it is ready."""
+        self._started += 1
+        retrainer = self._process(f"retrainer-{self._started}", "retrainer")
+        retrainer.start()
+        self.retrainers.append(retrainer)
+        retrainer.wait_ready()
+        return retrainer
+
+    @property
+    def stage(self) -> Path:
+        """The folder of the switches that staged processes look at."""
+        return self.ground.folder / "stage"
+
+    def switch(self, name: str, *, on: bool) -> None:
+        """See `bench.faults.staged`."""
+        (self.stage / name).touch() if on else (self.stage / name).unlink(missing_ok=True)
+
+    def releases(self) -> list[Release]:
+        """All that stands in `model.releases` of the application, in its order."""
+        reader = KafkaReader(self.cluster.address)
+        try:
+            records = [record for record in reader.read(RELEASES_TOPIC) if record.key == NAME.encode()]
+            return [decode(Release, record.value) for record in records]
+        finally:
+            reader.close()
+
+    def wait_agreed(self, version: str, since: float, detail: str) -> None:
+        """Wait until all workers serve `version`, and write down how long that took since then."""
+
+        def agree() -> bool:
+            return all(worker.serves(NAME) == version for worker in self.workers)
+
+        seconds: float | None = None
+        with contextlib.suppress(TimedOut):
+            wait_until(agree, SETTLE_SECONDS, lambda: "", poll_seconds=0.2)
+            seconds = max(time.monotonic() - since, 0.0)
+        served = {worker.name: worker.serves(NAME) for worker in self.workers}
+        self.ledger.append(Agreed(version, seconds, f"{detail}; {served}", time.monotonic()))
 
     def owners(self) -> dict[str, set[int]]:
         """Worker to the partitions that it says it has."""
@@ -160,7 +202,7 @@ class Scene:
         """Run a command of the product to its end."""
         return subprocess.run(
             [*COMMAND, *arguments],
-            env=self._environment(),
+            env=self.environment(),
             cwd=self.ground.folder,
             capture_output=True,
             text=True,
@@ -178,7 +220,7 @@ class Scene:
     def _set_up(self) -> None:
         ground, closing = self.ground, self._closing
         self.rng = random.Random(self.seed)
-        ground.folder.mkdir(parents=True, exist_ok=True)
+        self.stage.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger(ground.folder / "ledger.jsonl")
         closing.callback(self.ledger.close)
         self.shelf = ReleaseShelf(ground.folder / "registry", NAME, ground.manifest, ground.blobs)
@@ -234,7 +276,7 @@ class Scene:
     def _supervise(self) -> None:
         """What a process manager does: start again what left without being asked to, and write it down."""
         while not self._ending.wait(SUPERVISE_SECONDS):
-            for process in [*self.workers, self.indexer]:
+            for process in [*self.workers, *self.retrainers, self.indexer]:
                 if process.is_wanted and not process.is_alive and not self._ending.is_set():
                     self.ledger.append(Left(process.name, process.code or 0, process.tail()[-400:], time.monotonic()))
                     self.say(
@@ -244,18 +286,19 @@ class Scene:
 
     def _end_processes(self) -> None:
         self.end_supervision()
-        for process in [*self.workers, *([self.indexer] if hasattr(self, "indexer") else [])]:
+        for process in [*self.workers, *self.retrainers, *([self.indexer] if hasattr(self, "indexer") else [])]:
             if process.is_alive:
                 process.kill()
 
     def _process(self, name: str, role: str, *, instance: str = "") -> HeadraceProcess:
         arguments = [role, str(self._toml()), "--from-beginning", "--create-topics"]
-        command = self.ground.command if role == "worker" else COMMAND
+        command = {"worker": self.ground.command, "retrainer": STAGED}.get(role, COMMAND)
         return HeadraceProcess(
-            name, arguments, self._environment(), self.ground.folder, instance=instance, command=command
+            name, arguments, self.environment(), self.ground.folder, instance=instance, command=command
         )
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Of every process of the product."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
         return kept | {
             "HEADRACE_BROKER": f"kafka://{self.cluster.address}",
@@ -266,6 +309,8 @@ class Scene:
             "HEADRACE_REPLICATION": str(BROKERS),
             "HEADRACE_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
+            "FAULTS_STAGE": str(self.stage),
+            "FAULTS_SOURCE": str(self.ground.folder / "registry"),
         }
 
     def _toml(self) -> Path:

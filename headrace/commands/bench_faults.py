@@ -12,12 +12,12 @@ import typer
 if TYPE_CHECKING:
     from bench.faults.judge import Verdict
 
-EXAMPLE = "Example: headrace bench faults --faults 60 --json"
-FULL_CAMPAIGN = 60
+EXAMPLE = "Example: headrace bench faults --faults 80 --json"
+FULL_CAMPAIGN = 80
 
 
 def faults(
-    faults: Annotated[int, typer.Option(min=1, help="how many; 11 are one of each kind")] = FULL_CAMPAIGN,
+    faults: Annotated[int, typer.Option(min=1, help="how many; 20 are one of each kind")] = FULL_CAMPAIGN,
     seed: Annotated[
         int | None, typer.Option(help="of the order, the victims and the traffic; none: one is drawn, and printed")
     ] = None,

@@ -7,7 +7,19 @@ import pytest
 
 from bench.faults.campaign import Plan
 from bench.faults.judge import Least, Verdict, judge
-from bench.faults.ledger import Committed, Decided, Entry, FaultDone, Ledger, Left, Sent, Source, Worked
+from bench.faults.ledger import (
+    Agreed,
+    Committed,
+    Decided,
+    Entry,
+    FaultDone,
+    Ledger,
+    Left,
+    Retrained,
+    Sent,
+    Source,
+    Worked,
+)
 from bench.faults.rows import ROWS
 from bench.faults.traffic import source_of
 from bench.faults.waiting import TimedOut, wait_until
@@ -161,6 +173,28 @@ def test_decisions_that_do_not_come_back_in_time_after_a_kill_are_a_breach(recov
     entries = without(lambda each: isinstance(each, FaultDone) and each.kill)
     found = verdict([*entries, fault("worker killed", 1, 0.2, 2.0, kill=True, limit=15.0, recovery=recovery)])
     assert found.breaches == (f"worker killed (fault 1): new decisions {words}, promised within 15 s",)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "breaches"), [(0.0, 0), (10.0, 0), (10.1, 1), (None, 1)], ids=["at once", "just", "late", "never"]
+)
+def test_workers_that_serve_different_releases_for_too_long_are_a_breach(seconds: float | None, breaches: int) -> None:
+    """D-B2: two workers served different releases for ever, and no campaign looked."""
+    found = verdict([*faultless(), Agreed("2", seconds, "release rolled back; {'worker-1': '1'}", 8.0)])
+    assert len(found.breaches) == breaches
+    assert all("all workers served release 2" in breach and "worker-1" in breach for breach in found.breaches)
+    assert found.figures["longest_disagreement_seconds"] == (seconds or 0.0)
+
+
+@pytest.mark.parametrize(
+    ("versions", "announcements", "passes"), [(1, 1, True), (2, 1, False), (1, 2, False), (0, 0, False), (2, 2, False)]
+)
+def test_a_request_must_lead_to_one_retraining_and_one_announcement(
+    versions: int, announcements: int, passes: bool
+) -> None:
+    found = verdict([*faultless(), Retrained("r-1", versions, announcements, 8.0)])
+    assert found.passed is passes
+    assert found.figures["retrainings"] == 1
 
 
 def test_too_little_traffic_fails() -> None:

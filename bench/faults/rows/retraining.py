@@ -1,0 +1,144 @@
+"""Faults of retrainers: whatever befalls them, a request leads to one retraining and one announcement."""
+
+import time
+from pathlib import Path
+
+from bench.faults.fault import Fault
+from bench.faults.ledger import Retrained
+from bench.faults.scene import NAME
+from streams.topics import FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Feedback, Release, RetrainRequest, format_time
+
+GONE_SECONDS = 10.0
+
+
+class RetrainerFault(Fault):
+    """A request, and something that goes wrong while it is answered. hold: the switch that keeps it there."""
+
+    hold = ""
+
+    def prepare(self) -> None:
+        """One retrainer, a labelled decision, a request about the champion."""
+        scene = self.scene
+        while len(scene.retrainers) > 1:
+            scene.retrainers.pop().stop()
+        self._retrainer = scene.retrainers[0] if scene.retrainers else scene.add_retrainer()
+        self._known = {path.name for path in scene.stage.glob("training-*")}
+        at, champion = format_time(wall_clock_ms()), scene.releases()[-1].champion
+        (partition, offset), head = scene.decided_after(0)[0].source, scene.app.head_names[0]
+        decision = f"{scene.app.topic}@{scene.epoch}-{partition}-{offset}"
+        label = Feedback(decision_id=decision, head=head, label="other", by="faults", at=at)
+        scene.publisher.send(FEEDBACK_TOPIC, label.encode(), label.key)
+        self._request = RetrainRequest(
+            id=f"faults-{time.monotonic_ns()}", app=NAME, reason=self.name, evidence={"version": champion}, at=at
+        )
+        scene.publisher.flush()
+        scene.switch(self.hold, on=True)
+        self._recorded, self._announced = False, 0.0
+
+    def inject(self) -> None:
+        """Ask, and strike at the held moment."""
+        self.scene.publisher.send(RETRAIN_REQUESTS_TOPIC, self._request.encode(), NAME.encode())
+        self.scene.publisher.flush()
+        self.wait_for(self._is_held, f"{self._retrainer.name} does not come to {self.hold}: {self._retrainer.tail()}")
+        self._strike()
+
+    def heal(self) -> None:
+        """Let it go on, and start what was killed."""
+        self.scene.switch(self.hold, on=False)
+        if not self._retrainer.is_alive:
+            self._retrainer.start()
+
+    def is_recovered(self) -> bool:
+        """Whether what was trained stands in the topic and is noted; then it is written down how often."""
+        words = self._words()
+        if not words:
+            return False
+        self._announced = self._announced or time.monotonic()
+        version = words[-1].champion
+        if self.scene.shelf.champion != version or not super().is_recovered():
+            return False
+        if not self._recorded:
+            self._recorded = True
+            self.scene.wait_agreed(version, self._announced, self.name)
+            versions = len(self.scene.shelf.versions_for(self._request.id))
+            self.scene.ledger.append(Retrained(self._request.id, versions, len(self._words()), time.monotonic()))
+        return True
+
+    def _is_held(self) -> bool:
+        raise NotImplementedError
+
+    def _strike(self) -> None:
+        self._retrainer.kill()
+        self.detail = self._retrainer.name
+
+    def _words(self) -> list[Release]:
+        """What was announced for the request."""
+        return [release for release in self.scene.releases() if release.request == self._request.id]
+
+    def _trainings(self) -> set[str]:
+        return {path.name for path in self.scene.stage.glob("training-*")} - self._known
+
+
+class RetrainerKilledWhileTraining(RetrainerFault):
+    """kill -9 in the middle of a training, whose process must end with its parent."""
+
+    name = "retrainer killed while training"
+    kill = True
+    hold = "hold-training"
+
+    def _is_held(self) -> bool:
+        return bool(self._trainings())
+
+    def is_seen(self) -> bool:
+        """Whether the training process is gone."""
+        return not any(Path("/proc", name.removeprefix("training-")).exists() for name in self._trainings())
+
+
+class RetrainerKilledBeforeAnnouncing(RetrainerFault):
+    """kill -9 between training and announcement."""
+
+    name = "retrainer killed before announcing"
+    kill = True
+    hold = "hold-announcing"
+
+    def _is_held(self) -> bool:
+        return bool(self.scene.shelf.versions_for(self._request.id))
+
+    def is_seen(self) -> bool:
+        """Whether it is gone by the signal and has announced nothing."""
+        return self._retrainer.code == -9 and not self._words()
+
+
+class RetrainerKilledBeforeNoting(RetrainerFault):
+    """kill -9 between announcement and the registry's note of it."""
+
+    name = "retrainer killed before noting"
+    kill = True
+    hold = "hold-noting"
+
+    def _is_held(self) -> bool:
+        return bool(self._words())
+
+    def is_seen(self) -> bool:
+        """Whether it is gone by the signal, and the registry names another release than the topic."""
+        return self._retrainer.code == -9 and self.scene.shelf.champion != self._words()[-1].champion
+
+
+class SecondRetrainer(RetrainerFault):
+    """A second retrainer joins the group while the first one trains, and may be given the request as well."""
+
+    name = "second retrainer"
+    hold = "hold-training"
+
+    def _is_held(self) -> bool:
+        return bool(self._trainings())
+
+    def _strike(self) -> None:
+        self._second = self.scene.add_retrainer()
+        self.detail = self._second.name
+
+    def is_seen(self) -> bool:
+        """Whether both run."""
+        return self._retrainer.is_alive and self._second.is_ready()
