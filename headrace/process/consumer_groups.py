@@ -13,6 +13,9 @@ from streams.application import Application
 OLD_INDEXER_GROUP, OLD_MONITOR_GROUP, OLD_RETRAINER_GROUP = "headrace-indexer", "headrace-monitor", "headrace-retrainer"
 
 
+ROLES = ("worker", "indexer", "monitor", "retrainer")
+
+
 @dataclass(frozen=True, slots=True)
 class ConsumerGroup:
     """A consumer group. topics: those in which it has positions."""

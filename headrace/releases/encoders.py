@@ -3,7 +3,14 @@
 import logging
 from pathlib import Path
 
-from connectors.encoder_files import EncoderSource, half_graph_of, load_encoder, locate_encoder
+from connectors.encoder_files import (
+    EncoderSource,
+    find_encoder,
+    half_graph_of,
+    is_built,
+    load_encoder,
+    locate_encoder,
+)
 from headrace.wiring import Wiring
 from models.bundle import HalfGraphs
 from models.encoder.encoder import Encoder
@@ -25,6 +32,17 @@ def encoder_source(wiring: Wiring) -> EncoderSource:
     if folder.is_dir():
         return locate_encoder(folder.name, folder=folder, cache=cache)
     return locate_encoder(wiring.settings.encoder, cache=cache)
+
+
+def standing_encoder(wiring: Wiring) -> tuple[EncoderSource, bool] | None:
+    """The configured encoder's files and whether its graph is built, as they stand: nothing is fetched or built. None
+    where the files are not here yet. Raises EncoderUnavailable where they are not what they should be."""
+    settings = wiring.settings
+    folder, cache = Path(settings.encoder).expanduser(), settings.cache.expanduser()
+    source = find_encoder(
+        folder.name if folder.is_dir() else settings.encoder, folder if folder.is_dir() else None, cache
+    )
+    return None if source is None else (source, is_built(source, cache))
 
 
 def half_graphs(wiring: Wiring) -> HalfGraphs:

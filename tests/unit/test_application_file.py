@@ -172,7 +172,7 @@ def test_doctor_names_a_queue_of_a_label_that_the_model_never_gives(
     from small_release import small_release
 
     from headrace.settings import load_settings
-    from headrace.tools.doctor import examine_registry
+    from headrace.tools.doctor.places import examine_registry
     from headrace.wiring import Wiring
 
     monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))

@@ -5,7 +5,7 @@ from kafka.errors import UnsupportedCodecError
 
 from connectors.compression import CODECS, missing_libraries
 from connectors.kafka.errors import translate
-from headrace.tools.doctor import compression_finding
+from headrace.tools.doctor.machine import compression_finding
 
 
 def test_an_install_of_headrace_reads_every_codec() -> None:

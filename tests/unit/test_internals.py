@@ -9,7 +9,7 @@ import aiokafka
 import pytest
 from faust.transport.drivers.aiokafka import Consumer
 
-from headrace.tools.doctor import clients_finding
+from headrace.tools.doctor.machine import clients_finding
 from models.errors import ConfigError
 from streams.faust_runtime import internals
 from streams.faust_runtime.internals import (

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.private_folders import is_open_to_others, make_private
 from connectors.sqlite_store import SQLiteStore
-from headrace.tools.doctor import home_finding
+from headrace.tools.doctor.places import home_finding
 
 
 @pytest.fixture

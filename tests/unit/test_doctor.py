@@ -1,0 +1,181 @@
+"""What the doctor says, and that it says it without touching anything."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_release import small_release
+
+from connectors.ports import TopicSpec, TopicState
+from headrace.settings import load_settings
+from headrace.tools.doctor import examine
+from headrace.tools.doctor.cluster import topic_finding
+from headrace.tools.doctor.findings import Check, Finding, run_checks
+from headrace.tools.doctor.places import disk_findings, examine_registry, registry_findings, store_findings
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+from streams.application import Application, HeadSpec
+from streams.topics import DEAD_LETTERS_TOPIC, own_specs
+
+APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
+DEAD_LETTERS = next(spec for spec in own_specs([APP]) if spec.name == DEAD_LETTERS_TOPIC)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in {
+        "HEADRACE_HOME": str(tmp_path / "home"),
+        "HEADRACE_CACHE": str(tmp_path / "cache"),
+        "HEADRACE_BROKER": "kafka://127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def wiring() -> Wiring:
+    return Wiring(load_settings())
+
+
+def test_an_examination_makes_nothing_and_fetches_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-B10: it made the SQLite file, built encoders and ran pip."""
+    monkeypatch.setattr("connectors.encoder_packages._fetch", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr("connectors.encoder_files.build_onnx", lambda *_: pytest.fail("built"))
+    findings = examine(wiring(), [APP])
+    assert not home.exists() and not (home.parent / "cache").exists()
+    by_name = {finding.what: finding for finding in findings}
+    assert by_name["store"].ok and "not there yet" in by_name["store"].detail
+    assert by_name["registry"].ok and not by_name["broker"].ok
+    assert by_name["encoder"].ok
+
+
+def test_whatever_a_check_raises_is_a_failed_line_and_the_others_run() -> None:
+    """D-B10: anything but an error of ours ended the examination with a traceback."""
+
+    def half() -> Iterator[Finding]:
+        yield Finding("first", True, "fine")
+        raise ZeroDivisionError("of\nnothing")
+
+    def refused() -> list[Finding]:
+        raise ConfigError("no")
+
+    findings = run_checks([Check("a", half), Check("b", refused), Check("c", lambda: [Finding("c", True, "fine")])])
+    assert [(finding.what, finding.ok) for finding in findings] == [
+        ("first", True),
+        ("a", False),
+        ("b", False),
+        ("c", True),
+    ]
+    assert findings[1].detail == "the check itself failed: ZeroDivisionError: of nothing"
+
+
+def test_no_line_holds_a_secret() -> None:
+    """D-B10, D-A6: what a client prints of its address stood in the line as it came."""
+    said = "no answer from https://elastic:hunter2@store:9200, password=hunter2"
+    (finding,) = run_checks([Check("store", lambda: [Finding("store", False, said)])])
+    assert "hunter2" not in finding.detail and "store:9200" in finding.detail
+
+
+def state(spec: TopicSpec, *, replication: int = 3, cleanup: str | None = None, partitions: int = 4) -> TopicState:
+    return TopicState(spec.name, partitions, replication, spec.cleanup if cleanup is None else cleanup, "aaaaaaaa")
+
+
+GOOD = {"min.insync.replicas": "2", "max.message.bytes": "2097152", "retention.ms": str(90 * 86_400_000)}
+
+
+@pytest.mark.parametrize(
+    ("topic", "config", "brokers", "says"),
+    [
+        pytest.param(state(DEAD_LETTERS), GOOD, 3, "", id="as it must be"),
+        pytest.param(state(DEAD_LETTERS), GOOD | {"retention.ms": "-1"}, 3, "", id="kept for ever"),
+        pytest.param(state(DEAD_LETTERS, replication=1), GOOD, 1, "", id="one replica of one broker"),
+        pytest.param(state(DEAD_LETTERS, replication=1), GOOD, 3, "one replica in a cluster of 3", id="one of three"),
+        pytest.param(
+            state(DEAD_LETTERS), GOOD | {"min.insync.replicas": "1"}, 3, "min.insync.replicas is 1", id="one in step"
+        ),
+        pytest.param(state(DEAD_LETTERS, cleanup="compact"), GOOD, 3, "cleanup.policy is compact", id="compacted"),
+        pytest.param(state(DEAD_LETTERS, cleanup=""), {}, 3, "DescribeConfigs", id="settings that may not be seen"),
+        pytest.param(
+            state(DEAD_LETTERS), GOOD | {"max.message.bytes": "1048588"}, 3, "max.message.bytes is 1048588", id="small"
+        ),
+        pytest.param(
+            state(DEAD_LETTERS), GOOD | {"retention.ms": "604800000"}, 3, "retention.ms is 604800000", id="a week"
+        ),
+    ],
+)
+def test_a_topic_that_somebody_else_made_is_compared_with_how_it_must_stand(
+    topic: TopicState, config: dict[str, str], brokers: int, says: str
+) -> None:
+    """S-A6, S-A11, D-B10: replicas, in-step replicas, retention and the size limit were not looked at."""
+    finding = topic_finding(DEAD_LETTERS, topic, config, brokers=brokers, is_source=False)
+    assert finding.ok is (not says) and says in finding.detail
+
+
+def test_a_source_topics_cleanup_is_its_owners_to_choose() -> None:
+    spec = TopicSpec("support.chats")
+    assert topic_finding(spec, state(spec, cleanup="compact"), GOOD, brokers=3, is_source=True).ok
+
+
+def test_a_folder_that_cannot_be_written_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-B10: a registry folder that is no folder was ok."""
+    blocked = home.parent / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("HEADRACE_REGISTRY", str(blocked / "registry"))
+    monkeypatch.setenv("HEADRACE_STORE", f"sqlite:///{blocked}/decisions.db")
+    (registry,), (store,) = registry_findings(wiring()), store_findings(wiring())
+    assert not registry.ok and not store.ok
+    assert str(blocked) in registry.detail and str(blocked) in store.detail
+
+
+def test_a_damaged_store_is_no_good_store(home: Path) -> None:
+    home.mkdir()
+    (home / "decisions.db").write_bytes(b"SQLite format 3\0" + b"x" * 8_000)
+    (finding,) = run_checks([Check("store", lambda: store_findings(wiring()))])
+    assert not finding.ok
+
+
+def published(home: Path) -> Path:
+    release = small_release()
+    registry = wiring().registry()
+    registry.publish("support", release.manifest, release.blobs)
+    registry.promote("support", "1")
+    return home / "registry"
+
+
+def test_a_champion_whose_file_was_altered_or_is_gone_is_not_ok(home: Path) -> None:
+    """D-B10: "champion 1 of 1", whatever stood in the registry."""
+    folder = published(home)
+    (finding,) = examine_registry(wiring(), [APP])
+    assert finding.ok and "nothing was announced yet" in finding.detail
+    manifest = json.loads((folder / "models" / "support" / "1" / "manifest.json").read_text())
+    sha256 = next(iter(manifest["files"].values()))["sha256"]
+    blob = folder / "blobs" / sha256
+    content = blob.read_bytes()
+    blob.chmod(0o600)
+    blob.write_bytes(content[:-1] + b"?")
+    (altered,) = examine_registry(wiring(), [APP])
+    blob.unlink()
+    (gone,) = examine_registry(wiring(), [APP])
+    assert not altered.ok and not gone.ok
+    assert sha256 in gone.detail
+
+
+def test_a_champion_is_compared_with_what_was_announced(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-A3, D-B10: an altered manifest agrees with itself."""
+    from streams.wire.records import Release
+
+    published(home)
+    release = Release(
+        model="support", champion="1", revision=1, manifest_sha256={"1": "0" * 64}, by="test", at="2026-01-01T00:00:00Z"
+    )
+    monkeypatch.setattr("headrace.tools.doctor.places._announced", lambda *_: release)
+    (finding,) = examine_registry(wiring(), [APP])
+    assert not finding.ok and "the registry was altered" in finding.detail
+
+
+def test_the_disk_of_each_place_is_looked_at_once(tmp_path: Path) -> None:
+    places = {"HEADRACE_HOME": tmp_path / "a", "HEADRACE_CACHE": tmp_path / "b", "HEADRACE_STORE": Path("/proc/self")}
+    findings = list(disk_findings(places))
+    assert len(findings) == 2
+    assert "HEADRACE_HOME, HEADRACE_CACHE" in findings[0].detail and "HEADRACE_STORE" in findings[1].detail
