@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from streams.wire.text import as_text, cut_text
 
 DAY_MS: Final = 86_400_000
-LATEST_MS: Final = 7_258_118_400_000  # the year 2200
+LATEST_MS: Final = 4_102_444_799_999  # the end of 2099: stores take times from 1970 until then
 MARK_BYTES: Final = 100  # of a time that was set aside
 TEXT_CHARACTERS: Final = 64  # no time takes more
 
@@ -39,8 +39,8 @@ class TimeSpan:
         return cls(int(back * DAY_MS), int(ahead * DAY_MS))
 
     def holds(self, at_ms: int, around_ms: int) -> bool:
-        """Whether `at_ms` lies within the span around `around_ms`."""
-        return around_ms - self.back_ms <= at_ms <= around_ms + self.ahead_ms
+        """Whether `at_ms` lies within the span around `around_ms`, and within what can be stored."""
+        return max(around_ms - self.back_ms, 0) <= at_ms <= min(around_ms + self.ahead_ms, LATEST_MS)
 
 
 class EventTime(NamedTuple):

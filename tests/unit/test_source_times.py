@@ -126,6 +126,12 @@ def test_a_wider_span_lets_history_in() -> None:
     assert time_told("2018-09-20T12:00:00Z", timestamp_ms=NOW_MS, source=wide) == ("2018-09-20T12:00:00.000Z", None)
 
 
+def test_what_no_store_takes_is_not_believed_in_the_widest_span() -> None:
+    """A decision on an event of 1950 would be refused by the index."""
+    told, mark = time_told("1950-01-01T00:00:00Z", source=Source(max_age_days=36_525))
+    assert (told, mark) == (SEEN, {"source": "1950-01-01T00:00:00Z"})
+
+
 def test_history_is_not_compared_with_the_clock() -> None:
     assert event_time(None, NOW_MS - 3_000 * DAY_MS, None, SPAN).at_ms == NOW_MS - 3_000 * DAY_MS
     assert event_time(None, NOW_MS * 1_000, None, SPAN).at_ms == NOW_MS
@@ -163,7 +169,7 @@ def test_no_time_raises_and_every_time_can_be_written(
 ) -> None:
     times = event_time(given, timestamp_ms, arrived_ms, TimeSpan.of_days(back_days, 1))
     assert len(format_time(times.at_ms)) == len("2026-09-21T13:56:40.123Z")
-    assert 0 <= times.written_ms <= LATEST_MS or arrived_ms is not None
+    assert 0 <= times.at_ms <= LATEST_MS and 0 <= times.written_ms <= LATEST_MS
     if arrived_ms is not None:
         assert abs(times.at_ms - arrived_ms) <= 2 * max(back_days, 1) * DAY_MS
 
