@@ -445,3 +445,20 @@ def test_alerts_and_requests_written_by_an_older_headrace_are_taken_for_what_the
     process.tick()
     assert [alert.state for alert in world.alerts()] == ["firing", "resolved"]
     assert isinstance(world.alerts()[1], Alert) and len(world.requests()) == 1
+
+
+def test_signals_written_by_an_older_headrace_are_read() -> None:
+    """Written by d23f76a: one decided by the fast path, one by the encoder, whose embedding is cut to 24 numbers."""
+    world = World()
+    world.announce("1")
+    world.append(
+        APP.signals_topic,
+        b'[{"id":"support.chats@0a1b2c3d-0-1","at":"2026-11-24T12:00:00.000Z","path":"fast","version":"1",'
+        b'"labels":{"intent":["refund",0.9876]},"oos":null,"characters":21,"unknown_share":null,"text":"money"},'
+        b'{"id":"support.chats@0a1b2c3d-0-2","at":"2026-11-24T12:00:01.000Z","path":"full","version":"1",'
+        b'"labels":{"intent":["fee",0.5123]},"oos":0.2512,"characters":9,"unknown_share":0.1,"text":"what fee?",'
+        b'"symbols":["ACME"],"embedding":"ADwAPAA8ADwAPAA8ADwAPAA8ADwAPAA8ADwAPAA8ADwAPAA8ADwAPAA8ADwAPAA8"}]',
+    )
+    process = Process(world)
+    process.follow()
+    assert process.state()["releases"][0]["events"] == 2 and not process.handler.counts.skipped

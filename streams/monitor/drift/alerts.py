@@ -30,6 +30,7 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
             "words": list(episode.words),
             "share_before": episode.share_before,
             "share_after": episode.share_after,
+            "share_range": list(episode.share_range),
         },
         evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],
         at=at,

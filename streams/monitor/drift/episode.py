@@ -20,6 +20,7 @@ from streams.monitor.drift.reference import Doubles
 
 EXAMPLES: Final = 10
 _LABELS: Final = 3
+_NORMAL_95: Final = 1.96  # of a normal distribution, 95 % lie within so many standard deviations
 _WORDS: Final = 8
 _WORD: Final = re.compile(r"[^\W\d_]{2,}(?:'[a-z]+)?")
 _IDEOGRAPHS: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]+")
@@ -64,7 +65,8 @@ class Episode:
     enough. detectors: those that fired first, then those that support them. labels: what the model calls the
     unusual texts, with the share of them, largest first. words: in the unusual texts, and hardly before.
     examples: up to ten texts, the most telling first. share_before, share_after: estimated share of texts
-    that the model never learnt. onset_id, onset_at: name and time of the event at the onset.
+    that the model never learnt; share_range: where the second lies with 95 %, by the number of texts since the onset.
+    onset_id, onset_at: name and time of the event at the onset.
     """
 
     onset_event: int
@@ -78,6 +80,7 @@ class Episode:
     summary: str
     onset_id: str = ""
     onset_at: str = ""
+    share_range: tuple[float, float] = (0.0, 1.0)
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -93,6 +96,7 @@ def restored_episode(state: Mapping[str, Any]) -> Episode:
             "detectors": tuple(state["detectors"]),
             "labels": tuple((label, share) for label, share in state["labels"]),
             "words": tuple(state["words"]),
+            "share_range": tuple(state["share_range"]),
             "examples": tuple(Example(**example) for example in state["examples"]),
         }
     )
@@ -116,6 +120,7 @@ def describe_episode(
     named = tuple((label, round(count / len(new), 3)) for label, count in labels)
     words = new_words((seen.text for seen in new), (seen.text for seen in before if seen.copies == 1))
     onset, detected = after[0].event_number, after[-1].event_number
+    share_range = range_of_share(share_after, len(after))
     return Episode(
         onset_event=onset,
         detected_event=detected,
@@ -125,9 +130,10 @@ def describe_episode(
         examples=tuple(_example(after[row]) for row in order if after[row].copies == 1)[:EXAMPLES],
         share_before=round(share_before, 3),
         share_after=round(share_after, 3),
-        summary=_summary(onset, detected, after[0].at, (share_before, share_after), named, words),
+        summary=_summary(onset, detected, (share_before, share_after), share_range, named, words),
         onset_id=after[0].id,
         onset_at=after[0].at,
+        share_range=share_range,
     )
 
 
@@ -145,6 +151,17 @@ def share_of_new(log_odds: Doubles) -> float:
         if share < 1e-4:
             return 0.0
     return share
+
+
+def range_of_share(share: float, texts: int) -> tuple[float, float]:
+    """Where a share seen in so many texts lies, with 95 %.
+
+    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
+    """
+    square = _NORMAL_95**2 / texts
+    centre = (share + square / 2) / (1 + square)
+    half = _NORMAL_95 / (1 + square) * float(np.sqrt(share * (1 - share) / texts + square / (4 * texts)))
+    return round(max(centre - half, 0.0), 3), round(min(centre + half, 1.0), 3)
 
 
 def _posterior(share: float, log_odds: Doubles) -> Doubles:
@@ -234,15 +251,15 @@ def _example(seen: SeenText) -> Example:
 def _summary(
     onset: int,
     detected: int,
-    onset_at: str,
     shares: tuple[float, float],
+    share_range: tuple[float, float],
     labels: tuple[tuple[str, float], ...],
     words: tuple[str, ...],
 ) -> str:
-    when = f", {onset_at}" if onset_at else ""
     sentences = [
-        f"Since about event {onset} (noticed at {detected}{when}) some {shares[1]:.0%} of the texts are about "
-        f"something the model never learnt; before it was {shares[0]:.0%}."
+        f"Since about event {onset} (noticed at {detected}) some {shares[1]:.0%} of the texts "
+        f"({share_range[0]:.0%} to {share_range[1]:.0%}) are about something the model never learnt; before it was "
+        f"{shares[0]:.0%}."
     ]
     named = [f"{label} ({share:.0%})" for label, share in labels]
     sentences.append(
