@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from streams.engine.delivery import Acknowledge, Delivery, OutRecord
+from streams.engine.delivery import Acknowledge, Delivery, OutRecord, RecordsRefused
 from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage
 from streams.monitor.handler import MonitorHandler, is_transient
@@ -84,12 +84,22 @@ class MonitorService:
                 await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
 
     async def _publish(self) -> None:
-        """Send what is in the outbox. What could not be sent stays in it."""
+        """Send what is in the outbox. What could not be sent stays in it; what Kafka never takes is left out."""
         async with self._publishing:
             records = list(self._handler.outbox)
-            if records:
+            if not records:
+                return
+            try:
                 await self._send_all(records)
-                del self._handler.outbox[: len(records)]
+            except RecordsRefused as error:  # all others are confirmed
+                for refusal in error.refusals:
+                    log.error(
+                        "%s: a record of %s is left out: %s",
+                        self._handler.app.name,
+                        refusal.record.topic,
+                        refusal.error,
+                    )
+            del self._handler.outbox[: len(records)]
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -9,7 +9,8 @@ import pytest
 from monitor_in_memory import APP, Process, World, signal
 
 from connectors.errors import BrokerUnavailable
-from streams.engine.delivery import OutRecord
+from models.errors import MessageError
+from streams.engine.delivery import OutRecord, RecordsRefused, Refusal
 from streams.monitor.service import MonitorService
 
 OURS = [(APP.signals_topic, 0)]
@@ -87,6 +88,24 @@ def test_what_could_not_be_sent_is_sent_later_and_once() -> None:
         assert [record.key for record in sent.records] == [b"a", b"b"]
 
     asyncio.run(run())
+
+
+def test_an_alert_that_kafka_never_takes_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    """It would otherwise be sent, and refused, for ever, and nothing after it would be told."""
+
+    async def run() -> None:
+        given = process()
+        refused, fine = OutRecord("alerts", b"a", b"1" * 9), OutRecord("alerts", b"b", b"2")
+
+        async def send_all(records: Sequence[OutRecord]) -> None:
+            raise RecordsRefused([Refusal(refused, MessageError("too_large", "nine bytes"))])
+
+        given.handler.outbox += [refused, fine]
+        await MonitorService(given.handler, send_all)._publish()
+        assert given.handler.outbox == []
+
+    asyncio.run(run())
+    assert "a record of alerts is left out: nine bytes" in caplog.text
 
 
 def test_a_rebalance_that_would_not_wait_leaves_nothing_of_before() -> None:
