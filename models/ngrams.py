@@ -118,12 +118,23 @@ def hash_ngrams(texts: Sequence[str]) -> sparse.csr_array:
     return find_ngrams(texts).counted()
 
 
+def share_without_spaces(texts: Sequence[str]) -> float:
+    """Share of the texts' letters and digits that belong to scripts written without spaces; 0 where there are none."""
+    dense = words = 0
+    for start in range(0, len(texts), _CHUNK_TEXTS):
+        kinds = _kinds_table()[_code_points(texts[start : start + _CHUNK_TEXTS])[0]]
+        dense += int((kinds == _DENSE).sum())
+        words += int((kinds == _WORD).sum())
+    return dense / (dense + words) if dense else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class NgramVocabulary:
     """Which hashed n-grams a release looks at, and how much each one counts. All heads of a release share it.
 
     buckets: int32, sorted. idf: float32, inverse document frequency of each. unseen_idf: of n-grams outside: they have
-    no weights, but make the known ones count less, so that a text of mostly unknown n-grams stays undecided.
+    no weights, but make the known ones count less, so that a text of mostly unknown n-grams stays undecided; 0 leaves
+    them out of the length.
     """
 
     buckets: NDArray[np.int32]

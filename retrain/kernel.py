@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from models.errors import TrainingDataError
 from models.heads import Floats
 from retrain.linear import LinearPolicy, LinearWeights
+from retrain.support_vectors import LOGITS_OF_A_MARGIN, minimise_squared_hinge
 
 MAX_TEXTS: Final = 3000  # beyond this, n x n products cost more than mini-batches do
 _ITERATIONS: Final = 60
@@ -61,14 +62,19 @@ def fit_kernel_softmax(
     *,
     words: int,
 ) -> LinearWeights:
-    """Minimise the mean cross-entropy plus L2 penalty over the texts `rows`.
+    """Minimise the mean of the policy's loss plus the L2 penalty over the texts `rows`.
 
     embeddings, ngrams, targets: of those rows only, as for `fit_softmax`. Nothing here is random.
     Source: representer theorem, Schoelkopf, Herbrich and Smola (2001); L-BFGS, Liu and Nocedal (1989).
     """
     gram = kernels.weighted(rows, policy).astype(np.float64)
     root = _cholesky(gram)
-    found, bias = _minimise(root.astype(np.float32), targets, labels, 1 / (policy.strength * len(rows)))
+    decay = 1 / (policy.strength * len(rows))
+    if policy.loss == "squared_hinge":
+        found, bias = minimise_squared_hinge([root.astype(np.float32)], targets, labels, decay)
+        found, bias = found * np.float32(LOGITS_OF_A_MARGIN), bias * np.float32(LOGITS_OF_A_MARGIN)
+    else:
+        found, bias = _minimise(root.astype(np.float32), targets, labels, decay)
     combination = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
     scale = np.full(ngrams.shape[1], policy.characters**2, dtype=np.float32)
     scale[:words] = policy.words**2

@@ -24,9 +24,9 @@ from models.heads import (
     label_probabilities,
     logit_energy,
 )
-from models.ngrams import NgramVocabulary, find_ngrams
+from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
 from retrain.calibration import choose_threshold, fit_temperature
-from retrain.crossfit import FOLDS, CrossFit, Features, HeldOut, Task, assign_folds
+from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
 from retrain.linear import LinearPolicy, LinearWeights
@@ -72,12 +72,18 @@ def train_quick(
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
-    tasks = [_task(name, rows, oos_label if name == names[0] else None, seed) for name in names]
+    without_spaces = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5
+    tasks = [
+        _task(name, rows, oos_label if name == names[0] else None, seed, without_spaces=without_spaces)
+        for name in names
+    ]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
     found = find_ngrams([row.text for row in rows])
     counts = found.counted()
     training = np.unique(np.concatenate([task.rows for task in tasks]))
-    vocabulary = build_vocabulary(counts, training, sum(len(task.labels) for task in tasks))
+    vocabulary = build_vocabulary(
+        counts, training, sum(len(task.labels) for task in tasks), without_spaces=without_spaces
+    )
     features = Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         fitted = [_train_head(task, features, seed, task is tasks[0], progress) for task in tasks]
@@ -114,7 +120,7 @@ class _Fitted:
     held_out: HeldOut
 
 
-def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> Task:
+def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int, *, without_spaces: bool) -> Task:
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
     if oos_label is not None and not any(row.labels.get(name) == oos_label for row in rows):
         raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}")
@@ -126,7 +132,8 @@ def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int) -> T
     trains = np.array([row.split == "train" for row in rows])
     training = np.flatnonzero(trains & (targets >= 0))
     folds = assign_folds([rows[int(row)].text for row in training], targets[training], seed)
-    return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)))
+    policies = POLICIES_WITHOUT_SPACES if without_spaces else POLICIES
+    return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)), policies)
 
 
 def _train_head(task: Task, features: Features, seed: int, primary: bool, progress: Progress) -> _Fitted:
@@ -203,7 +210,8 @@ def _reference(task: Task, features: Features, fitted: _Fitted, sure: NDArray[np
 
 def _choices(policy: LinearPolicy, accuracy: float) -> dict[str, float]:
     names = ("embedding", "words", "characters", "strength")
-    return {name: getattr(policy, name) for name in names} | {"held_out_accuracy": round(accuracy, 4)}
+    hinge = {"squared_hinge": 1.0} if policy.loss == "squared_hinge" else {}
+    return {name: getattr(policy, name) for name in names} | hinge | {"held_out_accuracy": round(accuracy, 4)}
 
 
 def _some(labels: Iterable[str | None]) -> str:
