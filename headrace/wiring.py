@@ -80,6 +80,15 @@ class Wiring:
         broker = self.broker()
         return KafkaAdmin(broker.address, self.security, broker.epoch)
 
+    def epoch(self, topic: str) -> str:
+        """A topic's epoch; empty where there is no such topic."""
+        admin = self.admin()
+        try:
+            state = admin.describe([topic]).get(topic)
+        finally:
+            admin.close()
+        return "" if state is None else state.epoch
+
     def reader(self) -> KafkaReader:
         """A reader outside any group."""
         broker = self.broker()

@@ -1,6 +1,7 @@
 """Asks the broker and the store from a thread of its own, at intervals, how they are: the event loop never waits for
 them."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
@@ -8,15 +9,28 @@ from connectors.kafka.client import KafkaAdmin
 from connectors.ports import DecisionStore
 from streams.engine.watchdog import LogState, TopicLog
 
+log = logging.getLogger(__name__)
+
 TakeSnapshot = Callable[[], LogState]
 STORE_PROBE_ID = "headrace-is-the-store-there"
 
 
 class BrokerProbe:
-    """Looks every `seconds`; `take` gives what was seen since the last call. Ends with `close`, or with the process."""
+    """Looks every `seconds`; `take` gives what was seen since the last call. Ends with `close`, or with the process.
 
-    def __init__(self, look: TakeSnapshot, stores: Sequence[DecisionStore], seconds: float) -> None:
-        self._look, self._stores, self._seconds = look, stores, seconds
+    chores: work that must not wait on the event loop, called after each look in a thread of their own, one round at a
+    time: a store that deletes for minutes must not make the broker look silent.
+    """
+
+    def __init__(
+        self,
+        look: TakeSnapshot,
+        stores: Sequence[DecisionStore],
+        seconds: float,
+        chores: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        self._look, self._stores, self._seconds, self._chores = look, stores, seconds, chores
+        self._at_work: threading.Thread | None = None
         self._seen: list[LogState | Exception] = []
         self._closing = threading.Event()
         self.store_trouble: str | None = None
@@ -42,7 +56,20 @@ class BrokerProbe:
                 seen = error
             self._seen.append(seen)  # the list is looked up only now: `take` may have put another one there meanwhile
             self.store_trouble = self._ask_stores()
+            self._do_chores()
             self._closing.wait(self._seconds)
+
+    def _do_chores(self) -> None:
+        if self._chores and (self._at_work is None or not self._at_work.is_alive()):
+            self._at_work = threading.Thread(target=self._work, name="chores", daemon=True)
+            self._at_work.start()
+
+    def _work(self) -> None:
+        for chore in self._chores:
+            try:
+                chore()
+            except Exception:
+                log.exception("%r failed", chore)
 
     def _ask_stores(self) -> str | None:
         for store in self._stores:

@@ -4,7 +4,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
@@ -23,6 +22,7 @@ from headrace.process.health import Health
 from headrace.process.monitor_sources import KafkaMonitorSources
 from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
+from headrace.process.retention import Retention
 from headrace.process.source_topics import source_epochs
 from headrace.process.watch import Watch, look_seconds
 from headrace.training.retrain_job import RetrainJob
@@ -59,6 +59,7 @@ class ProcessRoles:
     recommenders: dict[str, RecommendHandler] = field(default_factory=dict)
     releases: ReleaseControl | None = None
     stores: list[DecisionStore] = field(default_factory=list)
+    chores: list[Callable[[], None]] = field(default_factory=list)
     indexed: IndexerCounts = field(default_factory=IndexerCounts)
     monitors: dict[str, MonitorHandler] = field(default_factory=dict)
     monitor_follower: ReleaseFollower | None = None
@@ -112,7 +113,7 @@ class RoleBuilder:
         read = sorted({topic for role in self.built.roles for topic in role.topics})
         names = [spec.name for spec in topics.specs(self._apps)]
         look = ClusterProbe(self._wiring.admin, names, read)
-        lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds))
+        lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds), self.built.chores)
         return Watch(
             settings.stuck_seconds,
             lookout=lookout,
@@ -145,10 +146,8 @@ class RoleBuilder:
         store = self._wiring.store()
         store.prepare({app.name: app.head_names for app in self._apps})
         self.built.stores.append(store)
-        if self._wiring.settings.retention_days:
-            kept_from = datetime.now(UTC) - timedelta(days=self._wiring.settings.retention_days)
-            dropped = store.delete_before(f"{kept_from:%Y-%m-%d}", [app.name for app in self._apps])
-            log.info("retention: %d dropped of before %s", dropped, f"{kept_from:%Y-%m-%d}")
+        if days := self._wiring.settings.retention_days:
+            self.built.chores.append(Retention(store, [app.name for app in self._apps], days))
         self._metrics.follow_index(self.built.indexed)
         for app in self._apps:
             group = indexer_group(app)

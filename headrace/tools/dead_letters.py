@@ -1,14 +1,15 @@
 """What could not be decided: looked at, repaired, and sent again into the topic it came from.
 
 A dead letter is named by its place in `deadletters`, "partition-offset". What was sent again is remembered in the
-compacted topic `deadletters.resent`, under that name, so that nothing is sent twice by mistake.
+compacted topic `deadletters.resent`, under the topic's epoch and that name, so that nothing is sent twice by mistake,
+and a letter of a `deadletters` that was made again is not taken for one of before.
 """
 
 import codecs
 import heapq
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -109,6 +110,7 @@ class DeadLetterQueue:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._reader = wiring.reader()
+        self._epoch = wiring.epoch(DEAD_LETTERS_TOPIC)
 
     def letters(self, wanted: DeadLetterFilter, progress: Progress = lambda *_: None) -> Iterator[QueuedLetter]:
         """Those that are wanted, as they stand in the topic. A record there that is no dead letter is left out."""
@@ -120,7 +122,7 @@ class DeadLetterQueue:
                     origin = read_origin(record.headers)
                 except ValueError:
                     continue
-                letter = QueuedLetter(record, origin, resent.get(f"{record.partition}-{record.offset}"))
+                letter = QueuedLetter(record, origin, self._resent_at(record, resent))
                 if wanted.matches(letter):
                     yield letter
         except TopicMismatch:
@@ -170,7 +172,7 @@ class DeadLetterQueue:
                 publisher.flush()
                 at = format_time(wall_clock_ms())
                 for name in names:
-                    publisher.send(RESENT_TOPIC, orjson.dumps({"at": at}), name.encode())
+                    publisher.send(RESENT_TOPIC, orjson.dumps({"at": at}), f"{self._epoch}-{name}".encode())
                 publisher.flush()
                 sent += len(names)
                 progress("sending", sent, len(plan.chosen))
@@ -202,6 +204,15 @@ class DeadLetterQueue:
             {partition: max(some) + 1 for partition, some in offsets.items()},
             partitions=offsets,
         )
+
+    def _resent_at(self, record: Record, resent: Mapping[str, str]) -> str | None:
+        """When a letter was sent again. Marks without an epoch are of an older Headrace: one that is older than the
+        letter means another one, of the same place in a topic that is gone."""
+        name = f"{record.partition}-{record.offset}"
+        if (marked := resent.get(f"{self._epoch}-{name}")) is not None:
+            return marked
+        marked = resent.get(name)
+        return marked if marked is not None and marked >= format_time(record.timestamp_ms) else None
 
     def _resent(self) -> dict[str, str]:
         try:

@@ -22,6 +22,7 @@ class Topics:
     def __init__(self) -> None:
         self.records: dict[str, list[Record]] = {DEAD_LETTERS_TOPIC: [], RESENT_TOPIC: []}
         self.read_last = 0
+        self.epoch = "aaaaaaaa"
 
     def read(
         self,
@@ -80,6 +81,7 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     made = Topics()
     monkeypatch.setattr(Wiring, "reader", lambda self: made)
     monkeypatch.setattr(Wiring, "publisher", lambda self: made)
+    monkeypatch.setattr(Wiring, "epoch", lambda self, topic: made.epoch)
     return made
 
 
@@ -178,3 +180,24 @@ def test_a_value_cut_within_a_character_is_still_text() -> None:
 
     assert shown_value("é".encode() * 3_000).startswith("éé")
     assert shown_value(b"\xff\x00") == "ff 00"
+
+
+def test_a_letter_of_a_topic_that_was_made_again_was_not_sent_again(topics: Topics) -> None:
+    """S-A11: letters were remembered by partition and offset alone: after `deadletters` was made again, new letters
+    counted as sent."""
+    topics.letter()
+    assert "1 sent again" in run("resend", "0-0")
+    assert "sent again" in run("list")
+    topics.records[DEAD_LETTERS_TOPIC].clear()
+    topics.epoch = "bbbbbbbb"
+    topics.letter()
+    assert "sent again" not in run("list")
+
+
+@pytest.mark.parametrize(("at", "counts"), [("2026-09-21T15:00:00.000Z", True), ("2026-09-21T11:00:00.000Z", False)])
+def test_a_mark_of_an_older_headrace_counts_for_letters_that_are_older_than_it(
+    at: str, counts: bool, topics: Topics
+) -> None:
+    topics.letter()
+    topics.send(RESENT_TOPIC, b'{"at": "' + at.encode() + b'"}', b"0-0")
+    assert ("sent again" in run("list")) is counts
