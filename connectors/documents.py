@@ -1,7 +1,7 @@
 """Decision documents as both stores take them: which fields there are, when they happened, what is refused and why."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -79,20 +79,19 @@ def refusal(document: Document, heads: Heads) -> str | None:
     )
 
 
-def is_too_deep(document: object) -> bool:
+def is_too_deep(document: Document) -> bool:
     """Whether objects and lists stand in each other more than MAX_DEPTH deep. Level by level, so without recursion."""
-    level: list[object] = [document]
+    level: list[dict[str, object] | list[object] | tuple[object, ...]] = [dict(document)]
     for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _parts(outer) if isinstance(inner, (Mapping, list, tuple))]
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list, tuple))
+        ]
         if not level:
             return False
     return True
-
-
-def _parts(value: object) -> Iterable[object]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _id_refusal(identity: str) -> str | None:

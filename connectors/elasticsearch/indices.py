@@ -19,7 +19,7 @@ from connectors.errors import StoreMismatch
 from models.errors import HeadraceError
 
 ALIAS = "decisions"
-NAMES_AT_ONCE = 50  # indices named in one request: its URL stays short
+NAMES_AT_ONCE = 20  # indices named in one request: its line must stay below 4 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Indices:
             if not APP_NAME.fullmatch(app) or period_of(f"decisions-{app}"):
                 raise StoreMismatch(f"app {app!r} cannot name an index: lower-case letters, digits, - _ and . only")
             self.heads[app] = self._put_template(app, names)
-            for index in self._standing([app]):
-                self._check(index, self.heads[app])
+            for index, described in self._standing([app]).items():
+                self._check(index, described, self.heads[app])
 
     def places(self, wanted: Iterable[tuple[str, date]]) -> Places:
         """The index of each day's decisions, made where there is none.
@@ -118,12 +118,11 @@ class Indices:
                     raise too_many_shards(self._url, cause(error)) from error
                 if kind_of(error) != "resource_already_exists_exception":  # another indexer was faster
                     raise
-        self._check(name, self.heads[app])
+        self._check(name, self._client.indices.get(index=name)[name], self.heads[app])
 
-    def _check(self, name: str, heads: Sequence[str]) -> None:
+    def _check(self, name: str, described: Mapping[str, Any], heads: Sequence[str]) -> None:
         """Compare an index with what is needed; add new heads. Raises StoreMismatch naming the field and both kinds."""
         expected = mappings_for(heads)
-        described = self._client.indices.get(index=name)[name]
         there = described["mappings"]
         if there.get("dynamic") != "strict":
             raise StoreMismatch(
@@ -147,11 +146,11 @@ class Indices:
         return fit
 
     def _standing(self, apps: Collection[str]) -> dict[str, Any]:
-        """The mappings of these applications' indices, closed ones too."""
+        """These applications' indices as they are described, closed ones too."""
         standing: dict[str, Any] = {}
         for app in apps:
             if APP_NAME.fullmatch(app):
-                answer = self._client.indices.get_mapping(
+                answer = self._client.indices.get(
                     index=f"decisions-{app}-*", allow_no_indices=True, expand_wildcards=["open", "closed"]
                 )
                 standing |= {name: described for name, described in answer.items() if _app(name) == app}

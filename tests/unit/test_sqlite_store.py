@@ -134,6 +134,13 @@ def test_a_file_in_order_that_was_not_closed_cleanly_goes_on(tmp_path: Path) -> 
     store.close()
 
 
+def test_a_place_where_sqlite_cannot_share_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-B7: on a network file system the write-ahead log is not safe; SQLite then stays with its old journal."""
+    monkeypatch.setattr(SQLiteStore, "_patiently", lambda *_: "delete")
+    with pytest.raises(StoreMismatch, match=r"network file system.*set HEADRACE_STORE to a local disk"):
+        SQLiteStore(tmp_path / "decisions.db")
+
+
 def test_a_file_of_the_first_release_is_read_and_written(tmp_path: Path) -> None:
     """Written by commit d23f76a."""
     path = tmp_path / "decisions.db"
