@@ -1,12 +1,15 @@
 """No message shows a credential."""
 
 import logging
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from connectors.addresses import redacted
 from connectors.elasticsearch.store import ElasticsearchStore
 from connectors.kafka.client import KafkaAdmin
+from connectors.ports import SearchQuery
 from headrace.output import set_up_logging
 from models.errors import ConfigError
 
@@ -48,3 +51,31 @@ def test_log_lines_of_clients_are_masked_and_obeyed_by_no_terminal(capsys: pytes
     logging.getLogger("elsewhere").warning("at http://u:hunter2@host: %s", "\x1b[2J")
     line = capsys.readouterr().err
     assert "http://***@host" in line and "\\x1b[2J" in line and "\x1b" not in line
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_a_local_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-88: http_proxy and ALL_PROXY on a dead port are not used."""
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    asked: list[str] = []
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            body = b'{"hits": {"total": {"value": 7}, "hits": []}}'
+            self.send_response(200)
+            self.send_header("X-Elastic-Product", "Elasticsearch")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = ElasticsearchStore(f"http://127.0.0.1:{server.server_port}")
+        assert store.search(SearchQuery()).total == 7 and asked
+        store.close()
+        server.shutdown()

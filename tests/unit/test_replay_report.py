@@ -131,6 +131,12 @@ def test_the_page_holds_every_picture_and_both_schemes_and_says_what_is_gone() -
     assert "partition 0 begins at offset 120." in page
 
 
+def test_the_page_says_whose_times_it_draws() -> None:
+    """N-9: "the records' own times" were Kafka's, not those that the records name."""
+    page = page_of(answers_of([("a", "b", "a")] * 40))
+    assert "the time that Kafka has for each record" in page and "own times" not in page
+
+
 def test_what_is_harmless_stays_as_it_is() -> None:
     answers = answers_of([("退款 où est 🧑\u200d🚀", "a", None)] * 1_500)
     page = page_of(answers, examples={}, labels=None)

@@ -197,3 +197,19 @@ def test_a_mistyped_variable_in_small_letters_is_refused_too(monkeypatch: pytest
     monkeypatch.setenv("headrace_brokr", "embedded")
     with pytest.raises(ConfigError, match="did you mean HEADRACE_BROKER"):
         load_settings()
+
+
+def test_an_authority_for_the_store_leaves_the_brokers_connection_as_it_is(
+    clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-A7: HEADRACE_TLS_CA_FILE, set for the store, turned TLS on for the broker."""
+    from headrace.wiring import Wiring
+
+    monkeypatch.setenv("HEADRACE_STORE_TLS_CA_FILE", str(clean / "ca.pem"))
+    security = Wiring(load_settings()).security
+    assert (security.security_protocol, security.store_tls.ca_file) == ("PLAINTEXT", clean / "ca.pem")
+    monkeypatch.setenv("HEADRACE_BROKER_TLS_CA_FILE", str(clean / "other.pem"))
+    security = Wiring(load_settings()).security
+    assert (security.security_protocol, security.broker_tls.ca_file) == ("SSL", clean / "other.pem")
+    monkeypatch.setenv("HEADRACE_TLS_BROKER", "0")
+    assert Wiring(load_settings()).security.security_protocol == "PLAINTEXT"

@@ -186,3 +186,26 @@ def test_a_home_that_cannot_be_written_is_one_line(
     code = cli._run()
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("headrace: ")]
     assert (code, len(said)) in ((0, 0), (1, 1))
+
+
+def test_json_stays_json_whatever_the_terminal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-89: NO_COLOR and FORCE_COLOR do not reach what --json prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(filled(tmp_path, "it [/b] \x1b[31m")))
+    for variable in ("FORCE_COLOR", "NO_COLOR"):
+        done = CliRunner().invoke(app, ["search", "refund", "--json"], env={variable: "1"}, catch_exceptions=False)
+        assert json.loads(done.stdout)["text"] == "refund it [/b] \x1b[31m"
+
+
+def test_an_interrupted_command_ends_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """F-85."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("headrace.wiring.Wiring.store", interrupted)
+    monkeypatch.setattr(sys, "argv", ["headrace", "search", "x"])
+    assert cli._run() == 130
+    assert "Traceback" not in capsys.readouterr().err
