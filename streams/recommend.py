@@ -3,7 +3,7 @@
 The state (users' recent items, popularity, learnt weights) lives in memory and is rebuilt from the topic at a start.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -37,11 +37,12 @@ class RecommendHandler:
         app: Application,
         recommender: Recommender,
         version: str,
-        epoch: str,
+        epochs: Mapping[str, str],
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
+        """version: of the catalogue. epochs: of each topic that is read, by name."""
         self._app, self.recommender, self._version = app, recommender, version
-        self._epoch, self._now_ms = epoch, now_ms
+        self._epochs, self._now_ms = epochs, now_ms
         self.reader = SourceReader(app.source)
 
     def replay(self, records: Iterable[Record]) -> int:
@@ -85,7 +86,7 @@ class RecommendHandler:
     def _outcome(self, delivery: Delivery, event: UserEvent, source: SourceText, ranking: Ranking) -> Outcome:
         decided_ms = self._now_ms()
         decision: dict[str, Any] = {
-            "id": decision_id(delivery.topic, self._epoch, delivery.partition, delivery.offset),
+            "id": decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset),
             "app": self._app.name,
             "model": self._app.name,
             "version": self._version,

@@ -131,7 +131,7 @@ class RoleBuilder:
         releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
-                recommending = recommend_handler(self._wiring, app, epochs[app.topic], worker_group(app).name)
+                recommending = recommend_handler(self._wiring, app, epochs, worker_group(app).name)
                 self.built.recommenders[app.name] = recommending
                 handler: RecommendHandler | ClassifyHandler = recommending
             else:

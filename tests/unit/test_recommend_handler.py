@@ -20,7 +20,7 @@ def outcome_of(
 ) -> Outcome:
     app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv", source=source or Source())  # type: ignore[arg-type]
     recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
-    handler = RecommendHandler(app, recommender, "v1", "e0", now_ms=lambda: NOW_MS)
+    handler = RecommendHandler(app, recommender, "v1", {"user.events": "e0"}, now_ms=lambda: NOW_MS)
     batch = [Delivery("user.events", 0, offset, key, value, timestamp_ms) for offset in range(2)]
     for _, step in handler.steps:
         step(batch)
@@ -102,3 +102,16 @@ def test_an_object_as_user_is_written_as_json() -> None:
 def test_a_value_above_the_limit_is_a_dead_letter() -> None:
     """D-A2, here as well."""
     assert outcome_of(orjson.dumps(event(blob="x" * 2_000_000))).rejected_because == "too_large"
+
+
+def test_an_id_names_the_epoch_of_the_topic_that_its_event_came_from() -> None:
+    """S-A17c: the main topic's stood in all of them, so ids of a priority topic that was made again met the old ones:
+    the store took the new decisions for repeats."""
+    app = Application(name="r", kind="recommend", topic="events", priority_topics=("vip",), catalog="c.csv")  # type: ignore[arg-type]
+    recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
+    handler = RecommendHandler(app, recommender, "v1", {"events": "e0", "vip": "e1"}, now_ms=lambda: NOW_MS)
+    batch = [Delivery(topic, 2, 7, None, orjson.dumps(event()), NOW_MS) for topic in ("events", "vip")]
+    for _, step in handler.steps:
+        step(batch)
+    ids = [orjson.loads(delivery.result.records[0].value)["id"] for delivery in batch]
+    assert ids == ["events@e0-2-7", "vip@e1-2-7"]
