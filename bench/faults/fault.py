@@ -56,9 +56,9 @@ class Fault:
         """Whether the group has settled."""
         return self.scene.all_owned()
 
-    def wait_for(self, true: Callable[[], T], words: str) -> T:
-        """Wait for something within a fault, as long as for its being seen. Raises TimedOut with these words."""
-        return wait_until(true, STEP_SECONDS, lambda: f"{self.name}: {words}", poll_seconds=0.1)
+    def wait_for(self, true: Callable[[], T], words: str, seconds: float = STEP_SECONDS) -> T:
+        """Wait for something within a fault. Raises TimedOut with these words."""
+        return wait_until(true, seconds, lambda: f"{self.name}: {words}", poll_seconds=0.1)
 
     def _pick(self, workers: Sequence[HeadraceProcess]) -> HeadraceProcess:
         victim = self.scene.rng.choice(workers)

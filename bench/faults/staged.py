@@ -4,7 +4,7 @@
 
 FAULTS_STAGE names a folder. A file in it switches something on for as long as it is there:
 
-    registry-down     what reads the registry fails as s3fs tells an object store's "503 Slow Down"
+    registry-down     every verb on the registry's files fails as s3fs tells an object store's "503 Slow Down"
     hold-training     a training, in its own process, does not go on
     hold-announcing   a retrainer waits before it announces what was trained
     hold-noting       ... before the registry notes what was announced
@@ -22,15 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fsspec.implementations.local import LocalFileSystem
-
 from connectors.ports import ReleaseRegistry
 from connectors.registry import FolderRegistry
+from connectors.registry.local_files import LocalFiles
 from headrace.training.retrain_job import RetrainJob
 from streams.retrainer import Challenger
 from streams.wire.records import RetrainRequest
 
-READS = ("cat_file", "ls", "exists", "size", "info")
+VERBS = ("read", "size", "names", "write", "create", "create_in_new_folder", "remove")
 TRAINING_SECONDS = 3.0
 POLL_SECONDS = 0.05
 
@@ -62,19 +61,19 @@ def set_up() -> None:
     from headrace.process import release_control
     from headrace.training import retrain_job
 
-    for name in READS:
-        setattr(LocalFileSystem, name, _may_be_down(getattr(LocalFileSystem, name)))
+    for name in VERBS:
+        setattr(LocalFiles, name, _may_be_down(getattr(LocalFiles, name)))
     setattr(retrain_job, "CHILD", "bench.faults.staged_child")  # noqa: B010  # a name in another module
     setattr(release_control, "train_first", _train_first)  # noqa: B010
     setattr(RetrainJob, "announce", _held_announce(RetrainJob.announce))  # noqa: B010
     setattr(FolderRegistry, "promote", _held_promote(FolderRegistry.promote))  # noqa: B010
 
 
-def _may_be_down(read: Callable[..., Any]) -> Callable[..., Any]:
+def _may_be_down(verb: Callable[..., Any]) -> Callable[..., Any]:
     def answer(*arguments: Any, **options: Any) -> Any:
         if is_on("registry-down"):
             raise OSError(errno.EBUSY, "503 Slow Down: please reduce your request rate")
-        return read(*arguments, **options)
+        return verb(*arguments, **options)
 
     return answer
 

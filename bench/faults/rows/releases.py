@@ -61,6 +61,7 @@ class ReleaseAnnouncedWhileStarting(ReleaseFault):
     """A worker starts, and while it does another release is promoted: after a moment that the seed draws."""
 
     name = "release announced while a worker starts"
+    guarantee = "once"
 
     def inject(self) -> None:
         """Start, wait a moment, promote."""
@@ -86,6 +87,7 @@ class CanaryAcrossRestarts(ReleaseFault):
     """A canary begins; then a worker is stopped and started again: the trial must go on in it."""
 
     name = "canary across restarts"
+    guarantee = "once"
 
     def prepare(self) -> None:
         """Begin the trial."""
@@ -118,6 +120,7 @@ class RegistryDown(ReleaseFault):
     registry answers again, and not be refused."""
 
     name = "registry down"
+    guarantee = "once"
     outage = True
 
     def inject(self) -> None:
@@ -145,6 +148,7 @@ class ThreeStartsOnAnEmptyRegistry(Fault):
     killed in the middle of it. One release must come of it, and the others serve it."""
 
     name = "three starts on an empty registry"
+    guarantee = "once"
     kill = True
 
     def prepare(self) -> None:

@@ -10,7 +10,7 @@ from streams.topics import FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, Release, RetrainRequest, format_time
 
-GONE_SECONDS = 10.0
+ANNOUNCED_SECONDS = 180.0  # a session and a lease must run out, and the machine may be busy
 
 
 class RetrainerFault(Fault):
@@ -35,7 +35,7 @@ class RetrainerFault(Fault):
         )
         scene.publisher.flush()
         scene.switch(self.hold, on=True)
-        self._recorded, self._announced = False, 0.0
+        self._is_recorded, self._announced = False, 0.0
 
     def inject(self) -> None:
         """Ask, and strike at the held moment."""
@@ -45,25 +45,22 @@ class RetrainerFault(Fault):
         self._strike()
 
     def heal(self) -> None:
-        """Let it go on, and start what was killed."""
+        """Let it go on, start what was killed, and wait until all workers serve what comes of it."""
         self.scene.switch(self.hold, on=False)
         if not self._retrainer.is_alive:
             self._retrainer.start()
+        words = self.wait_for(self._words, "nothing is announced", ANNOUNCED_SECONDS)
+        self.scene.wait_agreed(words[-1].champion, self._announced, self.name)
 
     def is_recovered(self) -> bool:
-        """Whether what was trained stands in the topic and is noted; then it is written down how often."""
+        """Whether the registry has noted what was announced; then it is written down how often there was any."""
         words = self._words()
-        if not words:
+        if self.scene.shelf.champion != words[-1].champion or not super().is_recovered():
             return False
-        self._announced = self._announced or time.monotonic()
-        version = words[-1].champion
-        if self.scene.shelf.champion != version or not super().is_recovered():
-            return False
-        if not self._recorded:
-            self._recorded = True
-            self.scene.wait_agreed(version, self._announced, self.name)
+        if not self._is_recorded:
+            self._is_recorded = True
             versions = len(self.scene.shelf.versions_for(self._request.id))
-            self.scene.ledger.append(Retrained(self._request.id, versions, len(self._words()), time.monotonic()))
+            self.scene.ledger.append(Retrained(self._request.id, versions, len(words), time.monotonic()))
         return True
 
     def _is_held(self) -> bool:
@@ -75,7 +72,10 @@ class RetrainerFault(Fault):
 
     def _words(self) -> list[Release]:
         """What was announced for the request."""
-        return [release for release in self.scene.releases() if release.request == self._request.id]
+        words = [release for release in self.scene.releases() if release.request == self._request.id]
+        if words:
+            self._announced = self._announced or time.monotonic()
+        return words
 
     def _trainings(self) -> set[str]:
         return {path.name for path in self.scene.stage.glob("training-*")} - self._known
@@ -85,6 +85,7 @@ class RetrainerKilledWhileTraining(RetrainerFault):
     """kill -9 in the middle of a training, whose process must end with its parent."""
 
     name = "retrainer killed while training"
+    guarantee = "once"
     kill = True
     hold = "hold-training"
 
@@ -100,6 +101,7 @@ class RetrainerKilledBeforeAnnouncing(RetrainerFault):
     """kill -9 between training and announcement."""
 
     name = "retrainer killed before announcing"
+    guarantee = "once"
     kill = True
     hold = "hold-announcing"
 
@@ -115,6 +117,7 @@ class RetrainerKilledBeforeNoting(RetrainerFault):
     """kill -9 between announcement and the registry's note of it."""
 
     name = "retrainer killed before noting"
+    guarantee = "once"
     kill = True
     hold = "hold-noting"
 
@@ -130,6 +133,7 @@ class SecondRetrainer(RetrainerFault):
     """A second retrainer joins the group while the first one trains, and may be given the request as well."""
 
     name = "second retrainer"
+    guarantee = "once"
     hold = "hold-training"
 
     def _is_held(self) -> bool:
