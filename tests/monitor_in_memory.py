@@ -85,7 +85,7 @@ class World:
 
     records: dict[str, list[Record]] = field(default_factory=dict)
     committed: int = 0
-    announced: Release | None = None
+    releases: list[Release] = field(default_factory=list)
     now_ms: int = START_MS
     references: dict[str, Reference | Exception] = field(default_factory=lambda: {"1": REFERENCE, "2": REFERENCE})
 
@@ -103,17 +103,23 @@ class World:
 
     def announce(self, champion: str, canary: str | None = None) -> None:
         before = self.announced
-        self.announced = Release(
-            model=APP.name,
-            champion=champion,
-            previous=before.champion if before is not None else None,
-            canary=canary,
-            share=0.5 if canary else None,
-            revision=before.revision + 1 if before is not None else 1,
-            manifest_sha256={},
-            by="test",
-            at=format_time(self.now_ms),
+        self.releases.append(
+            Release(
+                model=APP.name,
+                champion=champion,
+                previous=before.champion if before is not None else None,
+                canary=canary,
+                share=0.5 if canary else None,
+                revision=before.revision + 1 if before is not None else 1,
+                manifest_sha256={},
+                by="test",
+                at=format_time(self.now_ms),
+            )
         )
+
+    @property
+    def announced(self) -> Release | None:
+        return self.releases[-1] if self.releases else None
 
     def alerts(self) -> list[Alert]:
         return [Alert.model_validate_json(record.value or b"") for record in self.records.get(ALERTS_TOPIC, [])]
@@ -152,8 +158,8 @@ class MemorySources:
     def release(self) -> Release | None:
         return self._world.announced
 
-    def refreshed_release(self) -> Release | None:
-        return self._world.announced
+    def releases(self) -> Sequence[Release]:
+        return list(self._world.releases)
 
     def reference(self, version: str) -> Reference:
         self.references_read += 1

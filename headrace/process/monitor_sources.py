@@ -12,14 +12,13 @@ from headrace.wiring import Wiring
 from models.errors import ConnectorError
 from streams.application import Application
 from streams.monitor.sources import Reference, SignalsLog
-from streams.topics import MONITOR_STATE_TOPIC
+from streams.topics import MONITOR_STATE_TOPIC, RELEASES_TOPIC
 from streams.wire.label_follower import LabelFollower
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
-from streams.wire.release_state import Announced
+from streams.wire.release_state import Announced, take_in
 
 FOLLOW_SECONDS: Final = 30.0  # within which `model.releases` must have been read to its end
-REFRESHED_SECONDS: Final = 30.0  # for which a follower may lag behind what was read to the end
 VERSIONS_SECONDS: Final = 60.0  # for which the registry's list of versions is taken for true
 LAST_SNAPSHOTS: Final = 50  # records at the end of `monitor.state` that are looked at before all of it is
 
@@ -32,7 +31,6 @@ class KafkaMonitorSources:
         # the embedded broker is gone with the process whose monitor could need one, and keeps 5 MB of a topic
         self.keeps_snapshots = not wiring.broker().is_embedded
         self._labels: LabelFollower | None = None
-        self._refreshed: tuple[float, Announced] | None = None
         self._versions: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
     def signals(self) -> SignalsLog:
@@ -73,20 +71,16 @@ class KafkaMonitorSources:
             trouble = self._follower.trouble()
             raise ReleasesUnread(f"model.releases was not read yet: {trouble[1] if trouble else 'the broker is slow'}")
         announced = self._follower.standing(self._app.name)
-        if self._refreshed is not None:
-            at, refreshed = self._refreshed
-            if time.monotonic() - at > REFRESHED_SECONDS:
-                self._refreshed = None
-            elif announced is None or announced.offset < refreshed.offset:
-                announced = refreshed
         return announced.release if announced is not None else None
 
-    def refreshed_release(self) -> Release | None:
+    def releases(self) -> list[Release]:
         """See the port."""
-        announced = self._wiring.release_log().standing(self._app.name)
-        if announced is not None:
-            self._refreshed = time.monotonic(), announced
-        return self.release()
+        releases: list[Release] = []
+        for record in self.read(RELEASES_TOPIC):
+            said: dict[str, Announced] = {}
+            take_in(said, record)
+            releases += [announced.release for model, announced in said.items() if model == self._app.name]
+        return releases
 
     def reference(self, version: str) -> Reference:
         """See the port. The manifest is held to the hash that was announced."""

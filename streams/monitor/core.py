@@ -1,15 +1,16 @@
 """One application's monitor as a function of its topics: values in, alerts and requests out; no Kafka, no clock.
 
     signals         move the drift monitor of the release that decided them, and the surges' windows
-    model.releases  say which release is the champion; the last two are watched, so that a rollback finds its state
+    model.releases  say which release is the champion; two are watched, so that a rollback finds its state
     feedback.labels and retrain.requests are counted as they stand, so nothing of them need be remembered
 
 The same records in the same order give the same state, however often it was stopped in between.
 """
 
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from streams.wire.signals import MonitorSignal, SignalBatch
 
 log = logging.getLogger(__name__)
 
-WATCHED: Final = 2  # champions whose state is kept: the one that serves and the one before it
+WATCHED: Final = 2  # releases whose state is kept: those whose signals came last, so the champion and the one before
 
 
 @dataclass(slots=True)
@@ -64,9 +65,9 @@ class MonitorCore:
         self._app, self._make_drift, self._is_published = app, make_drift, is_published
         self.totals = totals or MonitorTotals()
         self.next_offsets: dict[int, int] = {}
-        self.champions: list[str] = []  # the last one serves
-        self.champion_since_ms = 0
-        self.releases: dict[str, MonitoredRelease] = {}
+        self.champion_version, self.champion_since_ms = "", 0
+        self.releases: dict[str, MonitoredRelease] = {}  # the one whose signals came last stands last
+        self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
         self.requests = RetrainRequests(app, policy)
         self._warned: set[str] = set()
@@ -74,32 +75,38 @@ class MonitorCore:
     @property
     def champion(self) -> MonitoredRelease | None:
         """The release that serves; None while nobody has said which."""
-        return self.releases.get(self.champions[-1]) if self.champions else None
+        return self.releases.get(self.champion_version)
 
-    def take_release(self, release: Release) -> list[Alert]:
-        """Take what `model.releases` says now. A new champion ends the alerts about the one before.
+    def take_releases(self, releases: Sequence[Release]) -> list[Alert]:
+        """Take all that stands in `model.releases` of this model, in its order. A new champion ends the alerts about
+        the one before.
 
-        The topic is compacted: that another one served in between may be seen by `previous` only.
+        All of it, so that what is known of releases does not depend on when one heard of them: several may have come
+        since the last look.
         """
-        if self.champions[-1:] == [release.champion] and release.previous in (None, *self.champions):
+        if not releases:
             return []
-        before = self._drift_alerts()
-        known = [*self.champions, release.previous]
-        others = dict.fromkeys(version for version in known if version not in (None, release.champion))
-        self.champions = [*others, release.champion][-WATCHED:]
-        self.champion_since_ms = milliseconds(release.at)
-        self.releases = {version: self.releases.get(version) or MonitoredRelease(version) for version in self.champions}
-        return self._changes(before, f"{self._app.name}@{release.champion} serves", release.at)
+        before, champion = self._drift_alerts(), releases[-1].champion
+        serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
+        self.champion_version, self.champion_since_ms = champion, milliseconds(serving[-1].at)
+        self._announced = {
+            version for release in releases for version in (release.champion, release.previous) if version
+        }
+        self.releases = {v: release for v, release in self.releases.items() if release.events or v == champion}
+        self.releases.setdefault(champion, MonitoredRelease(champion))
+        return self._changes(before, f"{self._app.name}@{champion} serves", serving[-1].at)
 
     def unknown_versions(self, batch: SignalBatch) -> set[str]:
         """Versions in a batch that never were champion, as far as this monitor has heard."""
-        return {signal.version for signal in batch.signals} - set(self.champions)
+        return {signal.version for signal in batch.signals} - self._announced
 
     def prepare(self, batches: Iterable[SignalBatch]) -> list[Alert]:
         """Get drift monitors for the releases that decided these. Raises a retriable error of the registry."""
         if not self._app.heads:
             return []
-        needed = {signal.version for batch in batches for signal in batch.signals} & set(self.champions)
+        needed = {signal.version for batch in batches for signal in batch.signals} & self._announced
+        for version in needed:
+            self.releases.setdefault(version, MonitoredRelease(version))
         return [alert for version in sorted(needed) for alert in self._watch(self.releases[version])]
 
     def watch_champion(self, *, again: bool = False) -> list[Alert]:
@@ -153,9 +160,7 @@ class MonitorCore:
         """What `restore` needs, for JSON. groups: of each surge rule, see rules_state."""
         return {
             "offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
-            "champions": list(self.champions),
-            "champion_since_ms": self.champion_since_ms,
-            "releases": [release.state() for release in self.releases.values()],
+            "releases": [release.state() for release in self.releases.values() if release.events],
             "surges": rules_state(self.rules, groups),
             "events": self.totals.events,
             "alerts": self.totals.alerts,
@@ -167,8 +172,6 @@ class MonitorCore:
         Raises ValueError, KeyError, TypeError or AttributeError where it does not fit (this object is then to be thrown
         away), and a retriable error of the registry or the broker.
         """
-        self.champions = [str(version) for version in state["champions"]]
-        self.champion_since_ms = int(state["champion_since_ms"])
         self.totals.events, self.totals.alerts = int(state["events"]), int(state["alerts"])
         for of_release in state["releases"]:
             release = MonitoredRelease.of(of_release)
@@ -176,8 +179,6 @@ class MonitorCore:
             if of_release["drift"] is not None:
                 self._watch(release)
                 release.restore_drift(of_release["drift"], self._app.head_names[0], read)
-        if missing := set(self.champions) - set(self.releases):
-            raise ValueError(f"nothing of {missing}")
         restore_rules(self.rules, state["surges"])
         self.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
 
@@ -220,6 +221,7 @@ class MonitorCore:
             return []
         before = drift.episode
         episode = release.take(signal, head, offset)
+        self._keep_latest(release)
         if drift.episode is before:
             return []
         if episode is None:
@@ -227,6 +229,16 @@ class MonitorCore:
         release.episode_ms, release.episode_at = arrival_ms, signal.at
         self.totals.episodes.append((self._app.name, episode))
         return [self._told(release, episode)] if release is self.champion else []
+
+    def _keep_latest(self, release: MonitoredRelease) -> None:
+        """Releases leave by the order of their signals alone, so that it does not matter when one heard of them."""
+        if next(reversed(self.releases)) != release.version:
+            self.releases[release.version] = self.releases.pop(release.version)
+        if release.events == 1:
+            heard = [version for version, other in self.releases.items() if other.events]
+            for version in heard[:-WATCHED]:
+                del self.releases[version]
+            self.releases.setdefault(self.champion_version, MonitoredRelease(self.champion_version))
 
     def _over(self, release: MonitoredRelease, episode: Episode | None, at: str) -> list[Alert]:
         """The stream went back to what it was."""

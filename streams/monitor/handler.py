@@ -27,7 +27,7 @@ from streams.monitor.sources import MonitorSources, SignalsLog
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.alerts import Alerts, alerts_of
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Alert, format_time
+from streams.wire.records import Alert, Release, format_time
 from streams.wire.signals import SignalBatch, read_signals
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ RULES: Final = ("drift", "drift_unwatched", "surge:")  # of alerts that a monito
 class _Watch:
     """What an active monitor holds. silent_until: partition to the offset before which nothing is told: it was told.
     ends: where the signals ended at take-over; once there, alerts are settled. refreshed: versions
-    for which `model.releases` was read anew."""
+    for which `model.releases` was read anew. release: as it was heard last."""
 
     core: MonitorCore
     alerts: Alerts
@@ -54,6 +54,7 @@ class _Watch:
     snapshot_at: float
     snapshot_offsets: Mapping[int, int]
     watched_at: float
+    release: Release | None
     is_settled: bool = False
     knows_labels: bool = False
     refreshed: set[str] = field(default_factory=set)
@@ -147,8 +148,8 @@ class MonitorHandler:
         sources, name = self._sources, self.app.name
         signals = sources.signals()
         core = self._restored(signals)
-        if (release := sources.release()) is not None:
-            core.take_release(release)
+        release = sources.release()
+        core.take_releases(sources.releases())
         for record in sources.read(RETRAIN_REQUESTS_TOPIC):
             core.requests.take_request(record)
         standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.rule.startswith(RULES)]
@@ -166,6 +167,7 @@ class MonitorHandler:
             snapshot_at=now,
             snapshot_offsets=dict(core.next_offsets),
             watched_at=now,
+            release=release,
         )
         self._read_again(watch, signals)
         core.watch_champion()
@@ -232,13 +234,13 @@ class MonitorHandler:
         """A signal of a version that was never champion: perhaps its release has not been heard of yet. A worker
         decides by a release only after that was announced, so what stands in the topic now tells."""
         watch.refreshed |= versions
-        release = self._sources.refreshed_release()
-        return watch.core.take_release(release) if release is not None else []
+        return watch.core.take_releases(self._sources.releases())
 
     def _hear_release(self) -> None:
-        release = self._sources.release()
-        if release is not None:
-            self._tell(self._active.core.take_release(release))
+        watch, release = self._active, self._sources.release()
+        if release != watch.release:
+            self._tell(watch.core.take_releases(self._sources.releases()))
+            watch.release = release
 
     def _prepare(self, batches: Sequence[SignalBatch]) -> None:
         watch = self._active

@@ -41,8 +41,8 @@ class MonitorSources(Protocol):
     def release(self) -> Release | None:
         """The application's state in `model.releases`, as far as it was heard."""
 
-    def refreshed_release(self) -> Release | None:
-        """The same, read anew to the end."""
+    def releases(self) -> Sequence[Release]:
+        """All that stands there of the application, in its order, read anew to the end."""
 
     def reference(self, version: str) -> Reference:
         """The arrays of a release that drift is measured against. Raises ModelError, ConnectorError."""

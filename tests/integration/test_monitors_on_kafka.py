@@ -108,7 +108,7 @@ class Scene:
             return DriftMonitor.from_reference(self.reference, false_alarm_every=self.app.false_alarm_every, seed=0)
 
         core = MonitorCore(self.app, RetrainPolicy(), make_drift)
-        core.take_release(self.release)
+        core.take_releases([self.release])
         for record in self._read(self.app.signals_topic):
             batch = read_signals(record.value)
             core.prepare([batch])

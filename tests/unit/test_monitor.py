@@ -73,7 +73,7 @@ def observed(app: Application, raw: list[dict[str, Any]], monkeypatch: pytest.Mo
         )
 
     core = MonitorCore(app, RetrainPolicy(), make_drift)
-    core.take_release(RELEASE)
+    core.take_releases([RELEASE])
     batch = read_signals(orjson.dumps(raw))
     core.prepare([batch])
     assert core.observe((0, 0), 0, batch) == []
