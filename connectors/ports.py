@@ -75,6 +75,9 @@ class DecisionStore(Protocol):
         """Look the store itself over (a damaged file; a cluster that takes no writes). Raises StoreMismatch or
         StoreUnavailable with the way out."""
 
+    def missing_rights(self) -> list[str]:
+        """What an indexer needs to do and this user may not, as far as the store tells."""
+
     def close(self) -> None:
         """Release connections and files."""
 

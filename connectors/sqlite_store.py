@@ -4,6 +4,7 @@ A writer and readers of several processes may use the file at once (WAL). Within
 behind a lock, so the store may be called from any thread.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -148,6 +149,10 @@ class SQLiteStore:
                 f"and run `headrace indexer APP --reset-position beginning`, which fills a new one with what the "
                 f"topics still hold"
             )
+
+    def missing_rights(self) -> list[str]:
+        """See the port."""
+        return [] if os.access(self._path, os.W_OK) else ["to write the file"]
 
     def close(self) -> None:
         """See the port."""

@@ -25,6 +25,9 @@ REQUEST_SECONDS = 10.0
 IDS_PAGE = 5_000
 RESULT_WINDOW = 10_000  # index.max_result_window's default, and how far totals are exact
 
+INDEXER_RIGHTS = ["create_index", "create_doc", "read", "view_index_metadata"]  # docs/security.md
+NO_SECURITY_STATUS = (400, 403, 404, 405, 500, 501)  # a cluster without the module, or one that does not tell
+
 
 class ElasticsearchStore:
     """One cluster; see the port for what each verb promises. May be used from several threads."""
@@ -166,6 +169,18 @@ class ElasticsearchStore:
                     f"index {index} at {self._url} takes no documents ({', '.join(blocks)}): free space on its disks, "
                     f"then take the block away"
                 )
+
+    def missing_rights(self) -> list[str]:
+        """See the port. None are known where the cluster has no security, or does not tell."""
+        asked = [{"names": [f"{ALIAS}-*"], "privileges": INDEXER_RIGHTS}]
+        with translated(self._url):
+            try:
+                answer = self._client.security.has_privileges(index=asked)
+            except ApiError as error:
+                if error.meta.status in NO_SECURITY_STATUS:
+                    return []
+                raise
+        return sorted({name for rights in answer["index"].values() for name, given in rights.items() if not given})
 
     def close(self) -> None:
         """See the port."""

@@ -230,3 +230,31 @@ def test_an_index_that_takes_nothing_is_loud_and_the_others_are_written(
     with pytest.raises(StoreUnavailable, match=way_out):
         store_with(client, monkeypatch).index(decisions(3))
     assert client.sent == [["0", "1", "2"]]
+
+
+class Privileges:
+    """The client's `security`. answer: by privilege, or what it raises."""
+
+    def __init__(self, answer: dict[str, bool] | elasticsearch.ApiError) -> None:
+        self.security, self._answer = self, answer
+
+    def has_privileges(self, index: list[dict[str, Any]]) -> dict[str, Any]:
+        if isinstance(self._answer, elasticsearch.ApiError):
+            raise self._answer
+        return {"index": {index[0]["names"][0]: {name: True for name in index[0]["privileges"]} | self._answer}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [
+        pytest.param({}, [], id="an indexer's key"),
+        pytest.param({"create_doc": False, "create_index": False}, ["create_doc", "create_index"], id="a reader's key"),
+        pytest.param(api_error(400), [], id="no security in the cluster"),
+        pytest.param(api_error(403), [], id="a key that may not ask"),
+    ],
+)
+def test_rights_that_an_indexer_lacks_are_named(answer: Any, missing: list[str]) -> None:
+    """D-B10: the doctor only searched: with a reader's key it said ok, and the indexer could not write."""
+    store = ElasticsearchStore(URL)
+    store._client = Privileges(answer)  # type: ignore[assignment]
+    assert store.missing_rights() == missing

@@ -52,13 +52,15 @@ def store_findings(wiring: Wiring) -> Iterator[Finding]:
         if not file.exists():
             yield _writable("store", file.parent, f"{url} is not there yet; the first indexer makes it")
             return
-        if not os.access(file, os.W_OK):
+        if not os.access(file, os.W_OK):  # asked before it is opened, which fails otherwise
             raise StoreUnavailable(f"{file} may not be written by this user")
     store = wiring.store()
     try:
         store.check()
         total = store.search(SearchQuery(limit=1)).total
         yield Finding("store", True, f"{url} answers, {total} decisions")
+        if missing := store.missing_rights():
+            yield Finding("store", False, f"this user may read and not write: an indexer needs {', '.join(missing)}")
     finally:
         store.close()
 
