@@ -36,7 +36,7 @@ LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit, and it refuses the whole bulk for one longer id
 MAX_DEPTH = 250  # orjson writes 254 levels, Elasticsearch reads 1,000
-YEARS = range(1900, 2100)  # of `at`: it names the index, and a month that nobody lived in would make one
+YEARS = range(1970, 2100)  # of `at`: it names the index, and a month that nobody lived in would make one
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 

@@ -310,6 +310,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "extra deeper than any stack": {"extra": nested(2_000)},
     "extra deeper than JSON can be written": {"extra": nested(300)},
     "a month before the era of streams": {"at": "0999-12-31T00:00:00Z"},
+    "a moment before what a source may say": {"at": "1969-12-31T23:59:59.999Z"},
     "a month that nobody lives to see": {"at": "9999-12-31T23:59:59Z"},
     "items that are a number": {"items": 5},
     "items that are a text": {"items": "abc"},
