@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from models.encoder.encoder import available_cores
+from models.errors import TrainingDataError
 from models.heads import Floats, centroid_distances, unit_centroids
 from retrain.calibration import calibrated_loss
 from retrain.data import text_key
@@ -30,6 +31,7 @@ FOLDS: Final = 5
 SEARCH_TEXTS: Final = 10_000  # more do not change which policy wins, only how long it takes
 FINALISTS: Final = 3
 MIN_TUNING_TEXTS: Final = 200
+MIN_UNSEEN_TEXTS: Final = 40  # of a fine-tuned encoder's: fewer cannot say how sure it may be
 POLICIES: Final = (
     LinearPolicy(words=0.5, characters=0.5),
     LinearPolicy(words=1.0, characters=0.0),
@@ -69,7 +71,8 @@ class Task:
     """One head's share of the texts. targets: label number of every text, -1 for none.
 
     rows: texts in scope that train. folds: of each of `rows`. tuning: texts in scope that only tune (may be none).
-    policies: those to choose from.
+    policies: those to choose from. unseen: (all texts,), those that a fine-tuned encoder was not tuned on: only
+    they can be judged. None where the encoder knows none.
     """
 
     name: str
@@ -79,11 +82,12 @@ class Task:
     folds: Ints
     tuning: Ints
     policies: tuple[LinearPolicy, ...] = POLICIES
+    unseen: NDArray[np.bool_] | None = None
 
     @property
     def is_tuned(self) -> bool:
         """Whether there are tuning rows enough to choose and calibrate with."""
-        return len(self.tuning) >= MIN_TUNING_TEXTS
+        return self.unseen is None and len(self.tuning) >= MIN_TUNING_TEXTS
 
     def fit(self, features: Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
         """The classifier of these texts."""
@@ -102,11 +106,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Texts in scope, with logits and nearest-centroid distances by a model that was not fitted on them."""
+    """Texts in scope, with logits and nearest-centroid distances by a model that was not fitted on them.
+
+    rows: their numbers among all texts.
+    """
 
     logits: Floats
     targets: Ints
     distances: Floats
+    rows: Ints
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -121,7 +129,13 @@ class HeldOut:
             np.concatenate([part.logits for part in parts]),
             np.concatenate([part.targets for part in parts]),
             np.concatenate([part.distances for part in parts]),
+            np.concatenate([part.rows for part in parts]),
         )
+
+    def of(self, kept: NDArray[np.bool_]) -> Self:
+        """Those of some of all texts. kept: (all texts,)."""
+        inside = kept[self.rows]
+        return type(self)(self.logits[inside], self.targets[inside], self.distances[inside], self.rows[inside])
 
 
 def assign_folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
@@ -152,6 +166,8 @@ class CrossFit:
         texts: two), the best few of them on one more (few texts: on all).
         """
         stage, policies = f"choosing for {self._task.name}", self._task.policies
+        if self._task.unseen is not None:
+            return self._best({policy: self.unseen(policy) for policy in policies})
         if self._task.is_tuned:
             in_parallel(self.fit, policies, lambda done: self._progress(stage, done, len(policies)))
             return self._best({policy: self.on_tuning(policy) for policy in policies})
@@ -175,6 +191,24 @@ class CrossFit:
     def held_out(self, policy: LinearPolicy) -> HeldOut:
         """Every training row, judged by a model fitted on the other folds; fold after fold."""
         return self._judge([policy], range(FOLDS), f"cross-fitting {self._task.name}", sampled=False)[policy]
+
+    def unseen(self, policy: LinearPolicy) -> HeldOut:
+        """All texts that neither the head nor the encoder knows: training texts by the folds, and tuning texts. Raises
+        TrainingDataError where there are too few to calibrate with."""
+        unseen = self._task.unseen
+        assert unseen is not None
+        parts = []
+        if len(self._task.tuning):
+            parts.append(self.on_tuning(policy).of(unseen))
+        if unseen[self._task.rows].any():
+            parts.append(self.held_out(policy).of(unseen))
+        texts = sum(len(part.targets) for part in parts)
+        if texts < MIN_UNSEEN_TEXTS:
+            raise TrainingDataError(
+                f"the encoder was tuned on all but {texts} of the texts of head {self._task.name!r}, and "
+                f"{MIN_UNSEEN_TEXTS} are needed to calibrate with; give it more new texts, or train from the file again"
+            )
+        return HeldOut.joined(parts)
 
     def _best(self, results: Mapping[LinearPolicy, HeldOut]) -> tuple[LinearPolicy, float]:
         accuracies = {policy: float(result.right.mean()) for policy, result in results.items()}
@@ -208,7 +242,7 @@ class CrossFit:
     def _judged_by(self, weights: LinearWeights, centroids: Floats, rows: Ints) -> HeldOut:
         embeddings = self._features.embeddings[rows]
         logits = weights.logits(embeddings, self._features.ngrams[rows])
-        return HeldOut(logits, self._task.targets[rows], centroid_distances(embeddings, centroids))
+        return HeldOut(logits, self._task.targets[rows], centroid_distances(embeddings, centroids), rows)
 
 
 def in_parallel(work: Callable[[S], T], items: Iterable[S], on_done: Callable[[int], None]) -> list[T]:

@@ -56,12 +56,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """heads: names, the primary one first. dropped_duplicates: training rows left out because their text is tested."""
+    """heads: names, the primary one first. dropped_duplicates: training rows left out because their text is tested.
+
+    encoder_tuned_on: key hashes of the texts that the encoder was fine-tuned on, and knows by heart; none of a general
+    encoder.
+    """
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
     rejected: tuple[RejectedRow, ...] = ()
     dropped_duplicates: int = 0
+    encoder_tuned_on: frozenset[str] = frozenset()
 
     def part(self, split: Split) -> tuple[Row, ...]:
         """The rows of one split, in file order."""

@@ -15,20 +15,23 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.encoder.precision import build_half_graph
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, TrainingDataError
-from models.heads import centroid_distances, label_probabilities
-from models.ngrams import find_ngrams, hash_ngrams
 from retrain.data import Dataset, Row
 from retrain.progress import Progress, no_progress
-from retrain.quick import Trained, embed_texts, train_quick
+from retrain.quick import Trained, train_quick
+from retrain.text_keys import key_hash, text_key
 
 Weights = Mapping[str, NDArray[np.float32]]
 Quantize = Callable[[Weights, Sequence[str]], bytes]
 
 TUNING_SHARE: Final = 0.06
+LARGE_ROWS: Final = 5000
+MIN_TUNING_ROWS: Final = 300
+MIN_TUNING_PER_LABEL: Final = 3
 CALIBRATION_TEXTS: Final = 256
 
 
@@ -210,14 +213,43 @@ class FullStrategy:
         oos_label: str | None = None,
         progress: Progress = no_progress,
     ) -> Trained:
-        """See retrain.job.Strategy."""
-        dataset = with_tuning_rows(dataset, seed)
+        """See retrain.job.Strategy. What serves is the fine-tuned encoder only where it beats the quick strategy on the
+        texts that neither was fitted on; else the quick strategy's release, of all texts."""
+        split = with_tuning_rows(dataset, seed)
+        tuned, choices = self._tuned(split, heads, encoder, seed, oos_label, progress)
+        quick = train_quick(encoder, split, heads, seed=seed, oos_label=oos_label, progress=progress)
+        primary = (heads or split.heads)[0]
+        tuning = _labelled(split.part("valid"), primary, oos_label)
+        right = [_right(trained, primary, tuning) for trained in (quick, tuned)]
+        choices |= {"quick_tuning_accuracy": _share(right[0]), "full_tuning_accuracy": _share(right[1])}
+        if is_clearly_better(*right):
+            chosen, choices = tuned, choices | {"fine_tuned": 1.0}
+        else:
+            # The tuning rows that were only made for the comparison train again.
+            again = split is not dataset
+            chosen = (
+                train_quick(encoder, dataset, heads, seed=seed, oos_label=oos_label, progress=progress)
+                if again
+                else quick
+            )
+            choices |= {"fine_tuned": 0.0}
+        return replace(chosen, choices=chosen.choices | {primary: chosen.choices[primary] | choices})
+
+    def _tuned(
+        self,
+        dataset: Dataset,
+        heads: Sequence[str] | None,
+        encoder: Encoder,
+        seed: int,
+        oos_label: str | None,
+        progress: Progress,
+    ) -> tuple[Trained, dict[str, float]]:
+        """The encoder tuned on the training rows with heads on it, and what was chosen in tuning."""
         primary = (heads or dataset.heads)[0]
         training = _labelled(dataset.part("train"), primary, oos_label)
-        tuning = _labelled(dataset.part("valid"), primary, oos_label)
         names = sorted({row.labels[primary] for row in training})
         number = {name: index for index, name in enumerate(names)}
-        tuning = [row for row in tuning if row.labels[primary] in number]
+        tuning = [row for row in _labelled(dataset.part("valid"), primary, oos_label) if row.labels[primary] in number]
         if len(names) < 2 or not tuning:
             raise TrainingDataError(f"head {primary!r} needs two labels and some texts to tune on; give it more texts")
         tuned = fine_tune(
@@ -241,40 +273,61 @@ class FullStrategy:
             threads=self.threads,
             half=lambda: half,
         )
+        known = frozenset(key_hash(row.text) for row in training)
         trained = train_quick(
-            served, dataset, heads, seed=seed, oos_label=oos_label, progress=progress, encoder_knows_training=True
+            served,
+            replace(dataset, encoder_tuned_on=known),
+            heads,
+            seed=seed,
+            oos_label=oos_label,
+            progress=progress,
         )
-        choices = dict(trained.choices)
-        choices[primary] = choices[primary] | {"epochs": float(self.plan.epochs), "best_epoch": float(tuned.best_epoch)}
-        return replace(_with_unseen_reference(trained, [row.text for row in tuning]), choices=choices)
+        return trained, {"epochs": float(self.plan.epochs), "best_epoch": float(tuned.best_epoch)}
+
+
+def is_clearly_better(quick: NDArray[np.bool_], full: NDArray[np.bool_]) -> bool:
+    """Whether the fine-tuned release decides more of the same texts rightly, by half a standard error or more: with few
+    texts a lead of one or two is chance, and the quick release is the cheaper one."""
+    won, lost = int((full & ~quick).sum()), int((quick & ~full).sum())
+    return bool(won - lost > np.sqrt(won + lost) / 2)
+
+
+def _right(trained: Trained, head: str, rows: Sequence[Row]) -> NDArray[np.bool_]:
+    texts = [row.text for row in rows]
+    classifier = Classifier("", "", trained.encoder, trained.vocabulary, trained.heads)
+    decided = [answer.heads[head].label for answer in classifier.classify_texts(texts)]
+    return np.array([label == row.labels[head] for label, row in zip(decided, rows, strict=True)])
+
+
+def _share(right: NDArray[np.bool_]) -> float:
+    return round(float(right.mean()), 4)
 
 
 def with_tuning_rows(dataset: Dataset, seed: int) -> Dataset:
-    """The same dataset; where it has no tuning rows, a seeded share of each label's training rows becomes them."""
+    """The same dataset; where it has no tuning rows, a seeded share of each label's training texts becomes them.
+
+    Copies of a text stay together, on one side. Below LARGE_ROWS texts the share grows: to MIN_TUNING_ROWS, and
+    MIN_TUNING_PER_LABEL of each label, but to a third at most.
+    """
     if dataset.part("valid"):
         return dataset
     rng = np.random.default_rng(seed)
-    by_label: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     for index, row in enumerate(dataset.rows):
         if row.split == "train":
-            by_label.setdefault(row.labels.get(dataset.heads[0], ""), []).append(index)
+            rows_of.setdefault(text_key(row.text), []).append(index)
+    by_label: dict[str, list[str]] = {}
+    for key, indices in rows_of.items():
+        by_label.setdefault(dataset.rows[indices[0]].labels.get(dataset.heads[0], ""), []).append(key)
+    share = TUNING_SHARE if len(rows_of) >= LARGE_ROWS else max(TUNING_SHARE, MIN_TUNING_ROWS / max(1, len(rows_of)))
     moved: set[int] = set()
-    for indices in by_label.values():
-        moved |= set(rng.permutation(indices)[: round(len(indices) * TUNING_SHARE)].tolist())
+    for label in sorted(by_label):
+        keys = sorted(by_label[label])
+        least = MIN_TUNING_PER_LABEL if len(rows_of) < LARGE_ROWS else 0
+        count = min(max(round(len(keys) * share), least), len(keys) // 3)
+        moved.update(*(rows_of[keys[chosen]] for chosen in rng.permutation(len(keys))[:count].tolist()))
     rows = tuple(replace(row, split="valid") if index in moved else row for index, row in enumerate(dataset.rows))
     return replace(dataset, rows=rows)
-
-
-def _with_unseen_reference(trained: Trained, texts: Sequence[str]) -> Trained:
-    """Distances and confidences of texts that the encoder was not tuned on: what live texts look like to it."""
-    head = trained.heads[0]
-    ngrams = trained.vocabulary.weigh(hash_ngrams(texts))
-    embeddings = embed_texts(trained.encoder, texts)
-    confidence = label_probabilities(head.logits(embeddings, ngrams), head.temperature).max(axis=1)
-    distances = centroid_distances(embeddings, trained.reference.centroids)
-    fast = None if trained.fast_path is None else trained.fast_path.decide(find_ngrams(texts)).sure
-    reference = replace(trained.reference, distances=distances, confidence=confidence, fast=fast)
-    return replace(trained, reference=reference)
 
 
 def _labelled(rows: Sequence[Row], head: str, oos_label: str | None) -> list[Row]:

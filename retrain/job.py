@@ -3,7 +3,7 @@
 import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -43,7 +43,8 @@ class Strategy(Protocol):
 class TrainedRelease:
     """manifest, blobs: for `ReleaseRegistry.publish`. classifier: the release as it will serve, version "unpublished".
 
-    report: the fields that contract.md promises for `headrace train`. metrics: by head, on the test rows.
+    report: the fields that contract.md promises for `headrace train`. metrics: by head, on the test rows. dataset: what
+    it was trained on, for `training_data.attach`.
     """
 
     manifest: dict[str, Any]
@@ -51,6 +52,7 @@ class TrainedRelease:
     report: dict[str, Any]
     metrics: dict[str, HeadMetrics]
     classifier: Classifier
+    dataset: Dataset
 
 
 def train_release(
@@ -91,7 +93,8 @@ def train_release(
     )
     manifest, blobs = pack(classifier, trained.reference, notes)
     report = _report(manifest, dataset, metrics, clock() - started)
-    return TrainedRelease(manifest, blobs, report, metrics, classifier)
+    trained_on = replace(dataset, encoder_tuned_on=trained.encoder_tuned_on)
+    return TrainedRelease(manifest, blobs, report, metrics, classifier, trained_on)
 
 
 def _training(dataset: Dataset, trained: Trained, seed: int, oos_label: str | None) -> dict[str, Any]:
@@ -104,6 +107,7 @@ def _training(dataset: Dataset, trained: Trained, seed: int, oos_label: str | No
         "dropped_duplicates": dataset.dropped_duplicates,
         "seed": seed,
         "oos_label": oos_label,
+        "encoder_tuned_on_texts": len(trained.encoder_tuned_on),
         "choices": trained.choices,
     }
 

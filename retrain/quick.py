@@ -31,9 +31,13 @@ from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
 from retrain.linear import LinearPolicy, LinearWeights
 from retrain.progress import Progress, no_progress
+from retrain.text_keys import key_hash
 from retrain.vocabulary import build_vocabulary, drop_unused_kind
 
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
+MAX_REJECTED_IN_SCOPE: Final = 0.02  # share of in-scope texts that may be rejected, those decided wrongly among them
+MAX_REJECTED_OF_FEW: Final = 0.01  # the same below FEW_TEXTS: with 200 texts, 1 % on them is up to 3 % on others
+FEW_TEXTS: Final = 1000
 REFERENCE_TEXTS: Final = 1000
 _EMBED_TEXTS: Final = 1024
 
@@ -43,7 +47,7 @@ class Trained:
     """Parts of a release. encoder: the one that the heads were fitted on, and must serve with.
 
     heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where
-    n-grams alone cannot decide enough texts.
+    n-grams alone cannot decide enough texts. encoder_tuned_on: key hashes of the texts that the encoder knows by heart.
     """
 
     encoder: Encoder
@@ -52,6 +56,7 @@ class Trained:
     reference: Reference
     choices: dict[str, dict[str, float]]
     fast_path: FastPath | None = None
+    encoder_tuned_on: frozenset[str] = frozenset()
 
 
 def train_quick(
@@ -62,19 +67,23 @@ def train_quick(
     seed: int = 0,
     oos_label: str | None = None,
     progress: Progress = no_progress,
-    encoder_knows_training: bool = False,
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
-    oos_label: a label of the primary head whose texts are out of scope: no class learns them. encoder_knows_training:
-    the encoder was trained on the training rows, so that the full path can be judged on the tuning rows only. Raises
-    TrainingDataError when a head has fewer than two labels.
+    oos_label: a label of the primary head whose texts are out of scope: no class learns them. Where the encoder was
+    tuned on some of the texts (`dataset.encoder_tuned_on`), all that is chosen, calibrated or kept as reference is so
+    on the others. Raises TrainingDataError when a head has fewer than two labels, or too few texts that the encoder
+    does not know.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
     without_spaces = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5
+    known = (
+        np.array([key_hash(row.text) in dataset.encoder_tuned_on for row in rows]) if dataset.encoder_tuned_on else None
+    )
+    unseen = None if known is None or not known.any() else ~known
     tasks = [
-        _task(name, rows, oos_label if name == names[0] else None, seed, without_spaces=without_spaces)
+        _task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
         for name in names
     ]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
@@ -89,7 +98,7 @@ def train_quick(
         fitted = [_train_head(task, features, seed, task is tasks[0], progress) for task in tasks]
         strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
         full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
-        judged = np.array([row.split == "valid" or not encoder_knows_training for row in rows])
+        judged = np.ones(len(rows), dtype=bool) if unseen is None else unseen
         fast = train_fast_path(found, full, judged, seed, progress)
     vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
     return Trained(
@@ -99,6 +108,7 @@ def train_quick(
         _reference(tasks[0], features, fitted[0], None if fast is None else fast.sure, seed),
         {one.head.name: one.choices for one in fitted},
         None if fast is None else fast.path,
+        dataset.encoder_tuned_on,
     )
 
 
@@ -114,13 +124,24 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
+    """held_out: every training text, by the other folds. reference: texts that neither it nor the encoder knows."""
+
     task: Task
     head: Head
     choices: dict[str, float]
     held_out: HeldOut
+    reference: HeldOut
 
 
-def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int, *, without_spaces: bool) -> Task:
+def _task(
+    name: str,
+    rows: Sequence[Row],
+    oos_label: str | None,
+    seed: int,
+    unseen: NDArray[np.bool_] | None,
+    *,
+    without_spaces: bool,
+) -> Task:
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
     if oos_label is not None and not any(row.labels.get(name) == oos_label for row in rows):
         raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}")
@@ -133,7 +154,7 @@ def _task(name: str, rows: Sequence[Row], oos_label: str | None, seed: int, *, w
     training = np.flatnonzero(trains & (targets >= 0))
     folds = assign_folds([rows[int(row)].text for row in training], targets[training], seed)
     policies = POLICIES_WITHOUT_SPACES if without_spaces else POLICIES
-    return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)), policies)
+    return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)), policies, unseen)
 
 
 def _train_head(task: Task, features: Features, seed: int, primary: bool, progress: Progress) -> _Fitted:
@@ -142,8 +163,10 @@ def _train_head(task: Task, features: Features, seed: int, primary: bool, progre
     held_out = cross.held_out(policy)
     progress(f"fitting {task.name}", 0, 1)
     weights = cross.fit(policy)
-    # With tuning rows the head itself is calibrated; without them, its siblings of the folds stand for it.
-    tuned = cross.on_tuning(policy) if task.is_tuned else held_out
+    # With tuning rows the head itself is calibrated; without them, its siblings of the folds stand for it. What the
+    # encoder was tuned on says nothing about texts to come.
+    judge = cross.unseen if task.unseen is not None else cross.on_tuning if task.is_tuned else cross.held_out
+    tuned = judge(policy)
     head = Head(
         task.name,
         task.labels,
@@ -154,7 +177,9 @@ def _train_head(task: Task, features: Features, seed: int, primary: bool, progre
         out_of_scope=_out_of_scope(task, features, tuned) if primary else None,
     )
     progress(f"fitting {task.name}", 1, 1)
-    return _Fitted(task, head.rounded(), _choices(policy, accuracy), held_out)
+    return _Fitted(
+        task, head.rounded(), _choices(policy, accuracy), held_out, held_out if task.unseen is None else tuned
+    )
 
 
 def _full_path(fitted: _Fitted, features: Features, strange: NDArray[np.bool_]) -> FullPath:
@@ -187,23 +212,26 @@ def _out_of_scope(task: Task, features: Features, tuned: HeldOut) -> OutOfScope:
         threshold=float("inf"),
     )
     scores = scorer.combined(energy, tuned.distances)
-    return replace(scorer, threshold=choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE))
+    threshold = choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE)
+    max_rejected = MAX_REJECTED_IN_SCOPE if len(scores) >= FEW_TEXTS else MAX_REJECTED_OF_FEW
+    everything = choose_threshold(scores, np.ones_like(tuned.right), max_lost=max_rejected)
+    return replace(scorer, threshold=max(threshold, everything))
 
 
 def _reference(task: Task, features: Features, fitted: _Fitted, sure: NDArray[np.bool_] | None, seed: int) -> Reference:
     """sure: of all texts, whether the fast path decides them; None without one."""
-    order = np.random.default_rng(seed).permutation(task.rows)
+    judged = fitted.reference
+    order = np.random.default_rng(seed).permutation(task.rows if task.unseen is None else np.sort(judged.rows))
     sample = np.sort(order[:REFERENCE_TEXTS])
-    held_out = np.concatenate([task.rows[task.folds == fold] for fold in range(FOLDS)])
     full_sample = None if sure is None else np.sort(order[~sure[order]][:REFERENCE_TEXTS])
-    shares = np.bincount(fitted.held_out.targets, minlength=len(task.labels)) / len(task.rows)
+    shares = np.bincount(task.targets[task.rows], minlength=len(task.labels)) / len(task.rows)
     return Reference(
         centroids=task.centroids(features, task.rows),
-        distances=fitted.held_out.distances,
-        confidence=label_probabilities(fitted.held_out.logits, fitted.head.temperature).max(axis=1),
+        distances=judged.distances,
+        confidence=label_probabilities(judged.logits, fitted.head.temperature).max(axis=1),
         embeddings=features.embeddings[sample],
         label_shares=shares.astype(np.float32),
-        fast=None if sure is None else sure[held_out],
+        fast=None if sure is None else sure[judged.rows],
         full_embeddings=None if full_sample is None else features.embeddings[full_sample],
     )
 

@@ -3,17 +3,21 @@
 import gzip
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from models.bundle import HALF_ROLE
 from models.errors import ReleaseCorrupt
 from retrain.data import Dataset, Row
+from retrain.text_keys import key_hash
 
 ROLE = "training_data"
 
 
 def to_bytes(dataset: Dataset) -> bytes:
-    """JSON lines, compressed: heads first, then a row each. The same dataset gives the same bytes."""
-    lines = [json.dumps({"heads": dataset.heads})]
+    """JSON lines, compressed: heads and what the encoder knows first, then a row each. The same dataset gives the same
+    bytes."""
+    lines = [json.dumps({"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)})]
     lines += [
         json.dumps({"text": row.text, "labels": dict(row.labels), "split": row.split}, ensure_ascii=False)
         for row in dataset.rows
@@ -21,18 +25,34 @@ def to_bytes(dataset: Dataset) -> bytes:
     return gzip.compress("\n".join(lines).encode(), mtime=0)
 
 
-def from_bytes(content: bytes) -> Dataset:
-    """The dataset again. Raises ReleaseCorrupt."""
+def from_bytes(content: bytes, *, tuned_encoder: bool = False) -> Dataset:
+    """The dataset again. Raises ReleaseCorrupt.
+
+    tuned_encoder: whether the release's encoder was fine-tuned. A release of before it was written down on which texts
+    then counts as tuned on all of its training texts.
+    """
     try:
-        first, *rows = gzip.decompress(content).decode().split("\n")
-        found = [json.loads(line) for line in rows]
-        return Dataset(
-            tuple(json.loads(first)["heads"]), tuple(Row(each["text"], each["labels"], each["split"]) for each in found)
-        )
+        first, *lines = gzip.decompress(content).decode().split("\n")
+        header = json.loads(first)
+        rows = tuple(Row(row["text"], row["labels"], row["split"]) for row in map(json.loads, lines))
+        known = header.get("encoder_tuned_on")
+        if known is None:
+            known = [key_hash(row.text) for row in rows if row.split == "train"] if tuned_encoder else []
+        return Dataset(tuple(header["heads"]), rows, encoder_tuned_on=frozenset(known))
     except (ValueError, KeyError, OSError) as error:
         raise ReleaseCorrupt(
             f"the release's training data cannot be read: {error}; train it again from a file"
         ) from error
+
+
+def of_release(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Dataset:
+    """What a release was trained on. described: its manifest. blob: gives a file by its sha256.
+
+    Raises ReleaseCorrupt.
+    """
+    # FP16 weights stand beside an encoder that was fine-tuned, and beside no other, in its successors as well.
+    tuned = described.get("strategy") == "full" or HALF_ROLE in described["files"]
+    return from_bytes(blob(described["files"][ROLE]["sha256"]), tuned_encoder=tuned)
 
 
 def attach(manifest: dict[str, Any], blobs: dict[str, bytes], dataset: Dataset) -> None:

@@ -68,7 +68,7 @@ def train(
         **options,
     )
     trained.report["rejected_rows"] = [{"line": each.line, "reason": each.reason} for each in dataset.rejected]
-    attach(trained.manifest, trained.blobs, dataset)
+    attach(trained.manifest, trained.blobs, trained.dataset)
     return trained
 
 

@@ -31,7 +31,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     described = json.loads(manifest)
     blob = registry.blobs_of(manifest)
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
-    before = training_data.from_bytes(blob(described["files"][training_data.ROLE]["sha256"]))
+    before = training_data.of_release(described, blob)
     dataset = challenger_dataset(before, order["labelled"])
     trained = train_release(
         model,
@@ -46,7 +46,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         return {"version": None, "words": verdict.reason}
     trained.manifest["gate"] = {"passed": verdict.passed, "reason": verdict.reason}
     trained.manifest["retraining"] = {"request": order["request"]}  # by which a request delivered again finds it
-    training_data.attach(trained.manifest, trained.blobs, dataset)
+    training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": verdict.reason}
 
 

@@ -94,14 +94,14 @@ def test_reference_says_of_each_of_its_texts_whether_the_fast_path_decides_it() 
     features = Features(np.arange(texts * 2, dtype=np.float32).reshape(texts, 2), sparse.csr_array((texts, 0)), 0, None)
     head = Head("intent", ("a", "b"), np.zeros((2, 2)), np.zeros((0, 2)), np.zeros(2), 1.0)
     judged = HeldOut(
-        np.zeros((50, 2), np.float32), targets[held_out], held_out.astype(np.float32)
+        np.zeros((50, 2), np.float32), targets[held_out], held_out.astype(np.float32), held_out
     )  # says which text it is
     sure = random.random(texts) < 0.6
-    reference = _reference(task, features, _Fitted(task, head, {}, judged), sure, seed=0)
+    reference = _reference(task, features, _Fitted(task, head, {}, judged, judged), sure, seed=0)
     assert reference.fast is not None and reference.full_embeddings is not None
     assert np.array_equal(reference.fast, sure[reference.distances.astype(int)])
     assert np.array_equal(reference.full_embeddings[:, 0] / 2, np.sort(rows[~sure[rows]]))
-    without = _reference(task, features, _Fitted(task, head, {}, judged), None, seed=0)
+    without = _reference(task, features, _Fitted(task, head, {}, judged, judged), None, seed=0)
     assert without.fast is None and without.full_embeddings is None and set(without.arrays()) < set(reference.arrays())
 
 
