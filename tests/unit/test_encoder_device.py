@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
@@ -149,6 +149,7 @@ def test_half_graph_gives_float32_embeddings_close_to_the_exact_ones() -> None:
 
 
 @given(st.lists(st.integers(2, 32), min_size=1, max_size=30), st.integers(0, 9))
+@settings(deadline=None)  # how long a busy machine takes says nothing of the embedding
 def test_padding_and_neighbours_do_not_change_an_embedding(lengths: list[int], seed: int) -> None:
     random = np.random.default_rng(seed)
     texts = [random.integers(5, 40, length).astype(np.int32) for length in lengths]
