@@ -7,6 +7,7 @@ from typer.main import get_command
 
 from headrace.cli import app
 from headrace.settings import PREFIX, Settings
+from streams.topics import SHARED_TOPICS
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -36,3 +37,10 @@ def test_each_command_stands_in_the_readme(name: str) -> None:
 def test_each_setting_stands_in_the_readme(name: str) -> None:
     variable = PREFIX + name.upper()
     assert f"`{variable}`" in README or f"`{variable.removeprefix('HEADRACE')}`" in README
+
+
+@pytest.mark.parametrize("topic", SHARED_TOPICS)
+def test_who_may_write_each_shared_topic_stands_in_the_security_page(topic: str) -> None:
+    """D-A12: nobody was told which rights a role needs."""
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    assert f"| `{topic}` |" in page
