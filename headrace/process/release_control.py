@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from connectors.ports import ReleaseRegistry
-from headrace.process.release_alerts import ReleaseAlerts
+from headrace.releases.alerts import ReleaseAlerts
 from headrace.releases.encoders import half_graphs
 from headrace.releases.release_log import next_release
 from headrace.training.first_release import settle_first_release, train_first

@@ -7,7 +7,7 @@ import pytest
 from topics_in_memory import MemoryPublisher, MemoryTopics
 
 from connectors.errors import BrokerUnavailable
-from headrace.process.release_alerts import ReleaseAlerts
+from headrace.releases.alerts import ReleaseAlerts
 from streams.wire.alerts import fingerprint
 
 NAME = fingerprint("release_refused", "support")
