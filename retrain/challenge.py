@@ -1,43 +1,125 @@
 """A challenger against the champion: what it trains on, and on which texts both are compared.
 
-Corrections join the champion's own data. One in five, chosen by a hash of the decision's id so that it is the same in
-every retraining, is held out: it tests and never trains.
+Each retraining starts from the original corpus and the labels that stand now, so that a withdrawn label leaves the next
+release. One text key in five (`retrain.text_keys`) is held out: its labels test and never train, under whichever
+decision they come back. The corpus's own test rows stay what they are.
 """
 
-import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from models.classifier import Classifier
-from retrain.data import Dataset, Row, split_rows, text_key
+from retrain.data import Dataset, Row
 from retrain.evaluation import evaluate
-from retrain.gate import Verdict, judge_heads
+from retrain.gate import Verdict, judge_all_heads
+from retrain.text_keys import NearCopies, is_held_out, text_key
 
-HELD_OUT_PERCENT = 20
-
-
-def is_held_out(decision_id: str) -> bool:
-    """Whether the label of this decision only tests."""
-    return int.from_bytes(hashlib.sha256(decision_id.encode()).digest()[:4], "big") % 100 < HELD_OUT_PERCENT
+NEW_LABEL_TEXTS: Final = 10  # a label that nobody knew before needs so many different texts
+NEW_LABEL_PEOPLE: Final = 2  # from so many people; or one of them says that it is meant to be new
 
 
-def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -> Dataset:
-    """The champion's data and the corrections (`id`, `text`, `labels`), the newest word on a text first."""
-    corrected: dict[str, Row] = {}
-    for each in labelled:
-        split = "test" if is_held_out(str(each["id"])) else "train"
-        row = Row(each["text"], each["labels"], "test" if split == "test" else "train", slices={"origin": "feedback"})
-        key = text_key(row.text)
-        if key in corrected and corrected[key].split == "test":
-            row = replace(row, split="test")  # a text that tests must not train under another decision's id
-        corrected[key] = row
-    kept = [replace(row, slices={"origin": "corpus"}) for row in before.rows if text_key(row.text) not in corrected]
-    return split_rows([*kept, *corrected.values()], before.heads)
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """dataset: what the challenger trains and is tested on. unknown_labels: (head, label) that were left out: nobody
+    knew them before, and too few texts or people stand behind them."""
+
+    dataset: Dataset
+    unknown_labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was left out, in words; empty where nothing was."""
+        if not self.unknown_labels:
+            return ""
+        names = ", ".join(f"{head}={label}" for head, label in self.unknown_labels[:5])
+        return (
+            f"left out of training: {names}; a new label needs {NEW_LABEL_TEXTS} texts labelled by {NEW_LABEL_PEOPLE} "
+            f"people, or one label with `introduces`"
+        )
 
 
-def compare(champion: Classifier, challenger: Classifier, dataset: Dataset) -> Verdict:
-    """The gate's word on the primary head, on the dataset's test rows."""
+def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -> Challenge:
+    """The corpus and the labels that stand now.
+
+    labelled: `id` of a decision, `labels` by head, and where known `by` (head to person), `introduces` (heads whose
+    label is meant to be new) and `text`; a decision that has left the store is found in the champion's data. The newest
+    word on a text last.
+    """
+    corpus = _corpus(before)
+    known = {(head, label) for row in corpus for head, label in row.labels.items()}
+    known |= {(head, label) for row in before.rows for head, label in row.labels.items()}
+    texts = {decision: row.text for row in before.rows for decision in row.decisions}
+    present = [item | {"text": item.get("text") or texts.get(item["id"])} for item in map(dict, labelled)]
+    present = [item for item in present if item["text"]]
+    unknown = _unsupported(present, known)
+    feedback: dict[str, Row] = {}
+    for item in present:
+        labels = {head: label for head, label in item["labels"].items() if (head, label) not in unknown}
+        if labels:
+            key = text_key(item["text"])
+            so_far = feedback.get(key, Row(item["text"], {}, origin="feedback"))
+            decisions = (*so_far.decisions, str(item["id"]))
+            feedback[key] = replace(so_far, labels={**so_far.labels, **labels}, decisions=decisions)
+    return Challenge(_joined(before, corpus, feedback), tuple(sorted(unknown)))
+
+
+def _corpus(before: Dataset) -> list[Row]:
+    corrected = {text_key(row.text) for row in before.corrected}
+    return [
+        *(row for row in before.rows if row.origin == "corpus" and text_key(row.text) not in corrected),
+        *before.corrected,
+    ]
+
+
+def _unsupported(items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    texts: dict[tuple[str, str], set[str]] = defaultdict(set)
+    people: dict[tuple[str, str], set[str]] = defaultdict(set)
+    meant: set[tuple[str, str]] = set()
+    for item in items:
+        for head, label in item["labels"].items():
+            texts[head, label].add(text_key(item["text"]))
+            people[head, label].add(item.get("by", {}).get(head, ""))
+            if head in item.get("introduces", ()):
+                meant.add((head, label))
+    return {
+        new
+        for new in texts.keys() - known - meant
+        if len(texts[new]) < NEW_LABEL_TEXTS or len(people[new]) < NEW_LABEL_PEOPLE
+    }
+
+
+def _joined(before: Dataset, corpus: Sequence[Row], feedback: Mapping[str, Row]) -> Dataset:
+    tested = {text_key(row.text) for row in corpus if row.split == "test"}
+    own = {text_key(row.text) for row in corpus} - tested
+    held_out = {key for key, row in feedback.items() if key not in own | tested and is_held_out(row.text)}
+    rows: list[Row] = []
+    corrected: list[Row] = []
+    for row in corpus:
+        correction = feedback.get(text_key(row.text))
+        if correction is None or row.split == "test":
+            rows.append(replace(row, slices={"origin": "corpus"}))
+        else:
+            corrected.append(row)
+            labels, decisions = {**row.labels, **correction.labels}, correction.decisions
+            merged = replace(row, labels=labels, origin="feedback", decisions=decisions)
+            rows.append(replace(merged, slices={"origin": "feedback"}))
+    of_tests = NearCopies(
+        [*(row.text for row in rows if row.split == "test"), *(feedback[key].text for key in held_out)]
+    )
+    for key, row in feedback.items():
+        if key in own | tested:
+            continue
+        if key in held_out:
+            rows.append(replace(row, split="test", slices={"origin": "feedback"}))
+        elif row.text not in of_tests:
+            rows.append(replace(row, slices={"origin": "feedback"}))
+    return replace(before, rows=tuple(rows), corrected=tuple(corrected))
+
+
+def compare(champion: Classifier, challenger: Classifier, dataset: Dataset, oos_label: str | None = None) -> Verdict:
+    """The gate's word on every head, on the dataset's test rows. oos_label: of the primary head."""
     tested = dataset.part("test")
-    primary = dataset.heads[0]
-    return judge_heads(evaluate(champion, tested)[primary], evaluate(challenger, tested)[primary], tested)
+    before, after = (evaluate(classifier, tested, oos_label=oos_label) for classifier in (champion, challenger))
+    return judge_all_heads(before, after, tested, dataset.heads[0])

@@ -45,13 +45,18 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """labels: by head; a head without a label for this text is not in it. slices: named groups to report apart."""
+    """labels: by head; a head without a label for this text is not in it. slices: named groups to report apart.
+
+    origin: "corpus", or "feedback" of a row that stands for labels given to decisions. decisions: the ids of those.
+    """
 
     text: str
     labels: Mapping[str, str]
     split: Split = "train"
     line: int = 0
     slices: Mapping[str, str] = field(default_factory=dict)
+    origin: Literal["corpus", "feedback"] = "corpus"
+    decisions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Dataset:
     """heads: names, the primary one first. dropped_duplicates: training rows left out because their text is tested.
 
     encoder_tuned_on: key hashes of the texts that the encoder was fine-tuned on, and knows by heart; none of a general
-    encoder.
+    encoder. corrected: rows of the corpus as they were before feedback changed their labels; not part of `rows`.
     """
 
     heads: tuple[str, ...]
@@ -67,6 +72,7 @@ class Dataset:
     rejected: tuple[RejectedRow, ...] = ()
     dropped_duplicates: int = 0
     encoder_tuned_on: frozenset[str] = frozenset()
+    corrected: tuple[Row, ...] = ()
 
     def part(self, split: Split) -> tuple[Row, ...]:
         """The rows of one split, in file order."""

@@ -57,7 +57,8 @@ class HeadMetrics:
     """One head's figures on in-scope texts, before rejection, as served: with the fast path where the release has one.
 
     ci95: Wilson's interval. ece: expected calibration error. fast_path: both ways compared. right: for each scored text
-    whether it was decided rightly (for paired tests). rows: which of the given texts those are.
+    whether it was decided rightly (for paired tests). rows: which of the given texts those are. rejected: whether each
+    was rejected.
     """
 
     head: str
@@ -71,6 +72,7 @@ class HeadMetrics:
     oos: OosMetrics | None
     right: NDArray[np.bool_] = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
+    rejected: NDArray[np.bool_] = field(repr=False)
     fast_path: FastPathMetrics | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -191,6 +193,7 @@ def score_head(
         oos=_oos_metrics(decisions, in_scope, given == wanted) if not in_scope.all() else None,
         right=right,
         rows=np.asarray(numbers, dtype=np.int64)[in_scope],
+        rejected=np.array([bool(decision.rejected) for decision in decisions])[in_scope],
     )
 
 

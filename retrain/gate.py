@@ -5,7 +5,7 @@ is not clearly worse on any group of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -43,7 +43,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """passed: whether the challenger may be released. reason: in words. worse_slices: what speaks against it."""
+    """passed: whether the challenger may be released. reason: in words. worse_slices: what speaks against it. overall,
+    slices: of the primary head."""
 
     passed: bool
     reason: str
@@ -84,6 +85,47 @@ def judge_heads(
     labels = np.array([row.labels.get(challenger.head, "") for row in scored])
     slices = slices_of(scored) | {f"{challenger.head}={label}": labels == label for label in np.unique(labels)}
     return judge_texts(champion.right, challenger.right, slices, policy)
+
+
+def judge_all_heads(
+    champion: Mapping[str, HeadMetrics],
+    challenger: Mapping[str, HeadMetrics],
+    rows: Sequence[Row],
+    primary: str,
+    policy: GatePolicy | None = None,
+) -> Verdict:
+    """The gate's word on two results of `evaluate`: the primary head better, no other head worse, and no more of the
+    texts in scope rejected, each by more than chance would."""
+    policy = policy or GatePolicy()
+    verdict = judge_heads(champion[primary], challenger[primary], rows, policy)
+    if not verdict.passed:
+        return verdict
+    rejected = compare(~champion[primary].rejected, ~challenger[primary].rejected)
+    if _is_worse(rejected, policy.significance):
+        return replace(
+            verdict,
+            passed=False,
+            reason=f"not released: more right, but it rejects {1 - rejected.challenger_accuracy:.1%} of the texts "
+            f"against {1 - rejected.champion_accuracy:.1%} (p = {rejected.p_value:.2g})",
+        )
+    others = sorted((champion.keys() & challenger.keys()) - {primary})
+    for head in others:
+        other = judge_heads(champion[head], challenger[head], rows, policy)
+        is_worse = _is_worse(other.overall, policy.significance / len(others))
+        if is_worse or other.worse_slices:
+            where = head if is_worse else f"{head}, {other.worse_slices[0]},"
+            overall = other.overall if is_worse else other.slices[other.worse_slices[0]]
+            return replace(
+                verdict,
+                passed=False,
+                reason=f"not released: {primary} is better, but {where} is worse: {overall.challenger_accuracy:.1%} "
+                f"against {overall.champion_accuracy:.1%} on {overall.texts} texts (p = {overall.p_value:.2g})",
+            )
+    return verdict
+
+
+def _is_worse(comparison: Comparison, significance: float) -> bool:
+    return comparison.only_champion > comparison.only_challenger and comparison.p_value < significance
 
 
 def judge_texts(

@@ -3,7 +3,10 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
+
+from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
 
 HELD_OUT_PERCENT: Final = 20
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
@@ -29,3 +32,40 @@ def is_held_out(text: str) -> bool:
     """Whether labels of this text only test: one text key in five, the same in every retraining."""
     digest = hashlib.sha256(b"held out " + text_key(text).encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
+
+
+class NearCopies:
+    """Texts by which others are known as copies: of the same key, or with most of their runs of five characters shared.
+
+    Source: Broder, On the resemblance and containment of documents (1997).
+    """
+
+    SIMILARITY: Final = 0.7  # Jaccard's, estimated
+    _RUN: Final = 5
+    _PERMUTATIONS: Final = 64
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Take the texts that others may be copies of."""
+        self._keys: set[str] = set()
+        self._index = MinHashLSH(threshold=self.SIMILARITY, num_perm=self._PERMUTATIONS)
+        self._hashes: dict[str, MinHash] = {}
+        for text in texts:
+            key = text_key(text)
+            if key not in self._keys:
+                self._keys.add(key)
+                self._hashes[key] = self._hashed(key)
+                self._index.insert(key, self._hashes[key])
+
+    def __contains__(self, text: str) -> bool:
+        """Whether the text is a copy of one of them, or nearly one."""
+        key = text_key(text)
+        if key in self._keys:
+            return True
+        hashed = self._hashed(key)
+        return any(hashed.jaccard(self._hashes[near]) >= self.SIMILARITY for near in self._index.query(hashed))
+
+    def _hashed(self, key: str) -> MinHash:
+        hashed = MinHash(num_perm=self._PERMUTATIONS)
+        runs = {key[start : start + self._RUN] for start in range(max(1, len(key) - self._RUN + 1))}
+        hashed.update_batch([run.encode("utf-8", "surrogatepass") for run in runs])
+        return hashed

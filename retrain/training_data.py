@@ -17,11 +17,9 @@ ROLE = "training_data"
 def to_bytes(dataset: Dataset) -> bytes:
     """JSON lines, compressed: heads and what the encoder knows first, then a row each. The same dataset gives the same
     bytes."""
-    lines = [json.dumps({"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)})]
-    lines += [
-        json.dumps({"text": row.text, "labels": dict(row.labels), "split": row.split}, ensure_ascii=False)
-        for row in dataset.rows
-    ]
+    header = {"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)}
+    lines = [json.dumps(header | {"corrected": [_described(row) for row in dataset.corrected]})]
+    lines += [json.dumps(_described(row), ensure_ascii=False) for row in dataset.rows]
     return gzip.compress("\n".join(lines).encode(), mtime=0)
 
 
@@ -34,15 +32,29 @@ def from_bytes(content: bytes, *, tuned_encoder: bool = False) -> Dataset:
     try:
         first, *lines = gzip.decompress(content).decode().split("\n")
         header = json.loads(first)
-        rows = tuple(Row(row["text"], row["labels"], row["split"]) for row in map(json.loads, lines))
+        rows = tuple(_row(json.loads(line)) for line in lines)
+        corrected = tuple(_row(row) for row in header.get("corrected", []))
         known = header.get("encoder_tuned_on")
         if known is None:
             known = [key_hash(row.text) for row in rows if row.split == "train"] if tuned_encoder else []
-        return Dataset(tuple(header["heads"]), rows, encoder_tuned_on=frozenset(known))
+        return Dataset(tuple(header["heads"]), rows, encoder_tuned_on=frozenset(known), corrected=corrected)
     except (ValueError, KeyError, OSError) as error:
         raise ReleaseCorrupt(
             f"the release's training data cannot be read: {error}; train it again from a file"
         ) from error
+
+
+def _described(row: Row) -> dict[str, Any]:
+    described = {"text": row.text, "labels": dict(row.labels), "split": row.split}
+    if row.origin == "feedback":
+        described |= {"origin": row.origin, "decisions": list(row.decisions)}
+    return described
+
+
+def _row(described: Mapping[str, Any]) -> Row:
+    """Rows of releases that do not say where they came from count as the corpus's."""
+    origin, decisions = described.get("origin", "corpus"), tuple(described.get("decisions", ()))
+    return Row(described["text"], described["labels"], described["split"], origin=origin, decisions=decisions)
 
 
 def of_release(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Dataset:
@@ -53,6 +65,15 @@ def of_release(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Da
     # FP16 weights stand beside an encoder that was fine-tuned, and beside no other, in its successors as well.
     tuned = described.get("strategy") == "full" or HALF_ROLE in described["files"]
     return from_bytes(blob(described["files"][ROLE]["sha256"]), tuned_encoder=tuned)
+
+
+def trained_texts(manifest: bytes, blob: Callable[[str], bytes]) -> frozenset[str]:
+    """Key hashes of the texts that a release was trained or tuned on; none of one that does not carry its data. Raises
+    ReleaseCorrupt."""
+    described = json.loads(manifest)
+    if ROLE not in described["files"]:
+        return frozenset()
+    return frozenset(key_hash(row.text) for row in of_release(described, blob).rows if row.split != "test")
 
 
 def attach(manifest: dict[str, Any], blobs: dict[str, bytes], dataset: Dataset) -> None:

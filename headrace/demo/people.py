@@ -151,7 +151,12 @@ class Agents(threading.Thread):
         self._stream.corrected.add(truth.text)
         for head, label in truth.labels.items():
             feedback = Feedback(
-                decision_id=decision["id"], head=head, label=label, by="agent", at=format_time(wall_clock_ms())
+                decision_id=decision["id"],
+                head=head,
+                label=label,
+                by="agent",
+                at=format_time(wall_clock_ms()),
+                introduces=True,
             )
             self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
         self._publisher.flush()

@@ -19,6 +19,7 @@ from headrace.training.from_file import (
 )
 from headrace.wiring import Wiring
 from retrain.evaluation import evaluate as score
+from retrain.training_data import trained_texts
 from streams.classify.release_loading import load_release
 
 
@@ -98,13 +99,28 @@ def run_evaluate(
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
-    dataset = evaluation_rows(data, list(classifier.heads), text_column, label_column, split_column)
+    manifest = registry.manifest(name, version)
+    dataset, known = evaluation_rows(
+        data,
+        list(classifier.heads),
+        text_column,
+        label_column,
+        split_column,
+        trained_on=trained_texts(manifest, registry.blobs_of(manifest)),
+    )
     say_rejected(dataset.rejected)
+    if known:
+        say(f"{known} rows left out: the release was trained on their texts", error=True)
     with stage_bars() as progress:
         metrics = score(classifier, dataset.rows, oos_label=oos_label, progress=progress)
     if json:
         return print_json(
-            {"model": name, "version": version, "heads": {head: found.as_json() for head, found in metrics.items()}}
+            {
+                "model": name,
+                "version": version,
+                "left_out_trained_rows": known,
+                "heads": {head: found.as_json() for head, found in metrics.items()},
+            }
         )
     for head, found in metrics.items():
         low, high = found.accuracy_ci95

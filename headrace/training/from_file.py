@@ -1,7 +1,7 @@
 """From a labelled file to a release in the registry: what `headrace train` and a first start do."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from connectors.ports import ReleaseRegistry
 from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
-from models.errors import ConfigError
+from models.errors import ConfigError, TrainingDataError
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
 from retrain.progress import Progress, no_progress
+from retrain.text_keys import key_hash
 from retrain.training_data import attach
 from streams.application import Application
 
@@ -122,9 +123,19 @@ def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:
 
 
 def evaluation_rows(
-    data: Path, heads: Sequence[str], text_column: str, label_column: str | None, split_column: str
-) -> Dataset:
-    """The rows to score: those of the file's test split, or all of a file that has no split column."""
+    data: Path,
+    heads: Sequence[str],
+    text_column: str,
+    label_column: str | None,
+    split_column: str,
+    *,
+    trained_on: Collection[str] = frozenset(),
+) -> tuple[Dataset, int]:
+    """The rows to score: those of the file's test split; of a file that has no split column, all but those whose text
+    the release was trained on, and how many these were.
+
+    trained_on: key hashes. Raises TrainingDataError when no row is left.
+    """
     has_split = False
 
     def columns(there: Sequence[str]) -> Columns:
@@ -134,7 +145,13 @@ def evaluation_rows(
         return Columns(labels or {heads[0]: "label"}, text_column, split_column)
 
     dataset = read_labelled_csv(data, columns)
-    return replace(dataset, rows=dataset.part("test")) if has_split else dataset
+    if has_split:
+        return replace(dataset, rows=dataset.part("test")), 0
+    unknown = tuple(row for row in dataset.rows if key_hash(row.text) not in trained_on)
+    known = len(dataset.rows) - len(unknown)
+    if not unknown:
+        raise TrainingDataError(f"the release was trained on all {known} texts of {data}; give it texts that are new")
+    return replace(dataset, rows=unknown), known
 
 
 def _label_columns(app: Application, order: TrainingRequest, there: Sequence[str]) -> dict[str, str]:

@@ -32,22 +32,24 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     blob = registry.blobs_of(manifest)
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
     before = training_data.of_release(described, blob)
-    dataset = challenger_dataset(before, order["labelled"])
+    challenge = challenger_dataset(before, order["labelled"])
+    dataset, oos_label = challenge.dataset, described.get("training", {}).get("oos_label")
     trained = train_release(
         model,
         dataset,
         champion.encoder,
         seed=order["seed"],
-        oos_label=described.get("training", {}).get("oos_label"),
+        oos_label=oos_label,
         parent=version,
     )
-    verdict = compare(champion, trained.classifier, dataset)
+    verdict = compare(champion, trained.classifier, dataset, oos_label)
+    reason = "; ".join(filter(None, (verdict.reason, challenge.words)))
     if not verdict.passed:
-        return {"version": None, "words": verdict.reason}
-    trained.manifest["gate"] = {"passed": verdict.passed, "reason": verdict.reason}
+        return {"version": None, "words": reason}
+    trained.manifest["gate"] = {"passed": verdict.passed, "reason": reason}
     trained.manifest["retraining"] = {"request": order["request"]}  # by which a request delivered again finds it
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
-    return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": verdict.reason}
+    return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": reason}
 
 
 def _publish(registry: FolderRegistry, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:

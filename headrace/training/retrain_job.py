@@ -87,7 +87,8 @@ class RetrainJob:
         return await asyncio.to_thread(self._collect, app)
 
     def _collect(self, app: Application) -> list[dict[str, Any]]:
-        """Labelled texts: id, text, labels. The text comes from the decision, as it was decided."""
+        """Labels that stand: id, text, labels, by whom, and whether one is meant to be new; the newest last. The text
+        comes from the decision, as it was decided; None where the decision has left the store."""
         reader, store = self._wiring.reader(), self._wiring.store()
         try:
             store.prepare({app.name: app.head_names})
@@ -96,11 +97,16 @@ class RetrainJob:
         finally:
             reader.close()
             store.close()
-        labels: dict[str, dict[str, str]] = {}
-        for (identity, head), opinion in feedback.items():
-            if identity in texts and head in app.head_names:
-                labels.setdefault(identity, {})[head] = opinion.label
-        return [{"id": identity, "text": texts[identity], "labels": heads} for identity, heads in labels.items()]
+        items: dict[str, dict[str, Any]] = {}
+        for (identity, head), opinion in sorted(feedback.items(), key=lambda labelled: (labelled[1].at, labelled[0])):
+            if head in app.head_names:
+                # A text labelled again moves behind the others: the newest word on it counts.
+                item = items.pop(identity, {"id": identity, "labels": {}, "by": {}, "introduces": []})
+                items[identity] = item | {"text": texts.get(identity)}
+                item["labels"][head], item["by"][head] = opinion.label, opinion.by
+                if opinion.introduces:
+                    item["introduces"].append(head)
+        return list(items.values())
 
     async def _train(
         self, app: Application, release: Release, request: RetrainRequest, labelled: list[dict[str, Any]]

@@ -99,6 +99,9 @@ class Feedback(Wire):
     """Who says so."""
     at: str
     """When, RFC 3339."""
+    introduces: bool | None = None
+    """Whether the label is meant to be new; else one that the model does not know trains only once ten texts and two
+    people stand behind it."""
 
     @property
     def key(self) -> bytes:

@@ -8,7 +8,7 @@ from models.decision import HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import HeadMetrics, score_head
-from retrain.gate import GatePolicy, compare, judge_heads, judge_texts
+from retrain.gate import GatePolicy, compare, judge_all_heads, judge_heads, judge_texts
 
 
 def results(both: int, only_champion: int, only_challenger: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,3 +86,32 @@ def test_results_on_different_texts_are_not_compared() -> None:
         judge_heads(metrics(rows, ["a"] * 40), metrics(rows[:30], ["a"] * 30), rows)
     with pytest.raises(TrainingDataError, match="the same ones"):
         compare(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
+
+
+def decided(head: str, rows: list[Row], right: int, rejected: int = 0) -> HeadMetrics:
+    decisions = [
+        HeadDecision(row.labels[head] if number < right else "wrong", 0.9, 0.0, number >= len(rows) - rejected)
+        for number, row in enumerate(rows)
+    ]
+    return score_head(head, rows, decisions, range(len(rows)), None)
+
+
+@pytest.mark.parametrize(
+    ("sentiment", "rejected", "says"),
+    [
+        (170, 2, None),
+        (165, 2, None),
+        (120, 2, "sentiment is worse"),
+        (170, 60, "rejects 30.0% of the texts against 1.0%"),
+    ],
+    ids=["as good", "worse by chance", "ruins a head", "rejects a third"],
+)
+def test_every_head_and_the_rejected_share_are_compared(sentiment: int, rejected: int, says: str | None) -> None:
+    """The gate looked at the primary head's labels only: a release that ruined the sentiment, or rejected a fifth of
+    the texts, passed."""
+    rows = [Row("text", {"topic": "a", "sentiment": "b"}) for _ in range(200)]
+    champion = {"topic": decided("topic", rows, 140, 2), "sentiment": decided("sentiment", rows, 170)}
+    challenger = {"topic": decided("topic", rows, 180, rejected), "sentiment": decided("sentiment", rows, sentiment)}
+    verdict = judge_all_heads(champion, challenger, rows, "topic")
+    assert verdict.passed == (says is None)
+    assert says is None or says in verdict.reason
