@@ -35,6 +35,7 @@ def add_to(cli: typer.Typer) -> None:
         from headrace.output import print_json, set_up_logging, stage_bars
         from headrace.process.runtime import run_async
         from headrace.settings import load_settings
+        from headrace.terminal import say
 
         started = time.monotonic()
         settings = load_settings()
@@ -54,7 +55,7 @@ def add_to(cli: typer.Typer) -> None:
         if json:
             print_json(report)
         else:
-            print(closing_words(report, str(show.wiring.settings.home_path)))
+            say(closing_words(report, str(show.wiring.settings.home_path)))
 
 
 def _watch(show: "Demo") -> int:

@@ -7,7 +7,7 @@ import typer
 from connectors.local_services import services as local_services
 from headrace.output import ERRORS, print_json
 from headrace.settings import load_settings
-from headrace.terminal import field, say
+from headrace.terminal import field, plain, say
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def add_to(cli: typer.Typer) -> None:
             brokers=brokers,
             elasticsearch_major=elasticsearch_major,
             cache=settings.cache.expanduser() / "services",
-            progress=lambda line: ERRORS.print(line, style="dim"),
+            progress=lambda line: ERRORS.print(plain(line), style="dim"),
         )
         _show(status, json)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.demo.ledger import Ledger
+from headrace.terminal import plain
 
 STORY_LINES = 10
 
@@ -33,7 +34,7 @@ class View:
             f"{elapsed:5.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     "
             f"{corrections} corrections by agents"
         )
-        told = Text("\n".join(f"• {line}" for line in story) or "…")
+        told = Text(plain("\n".join(f"• {line}" for line in story)) or "…")
         return Group(
             Panel(table, title="Headrace: text streams in, decisions out", subtitle=footer),
             Panel(told, title="what happens"),

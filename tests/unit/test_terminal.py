@@ -1,5 +1,6 @@
 """What a person reads on a terminal is text, whatever stands in it."""
 
+import io
 import json
 import os
 import subprocess
@@ -209,3 +210,18 @@ def test_an_interrupted_command_ends_without_a_traceback(
     monkeypatch.setattr(sys, "argv", ["headrace", "search", "x"])
     assert cli._run() == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_customers_word_in_the_demos_story_is_text() -> None:
+    """D-A5: what happens in the demo names words of the texts, and a progress line what a program said."""
+    from rich.console import Console
+
+    from headrace.demo.ledger import Ledger
+    from headrace.demo.view import View
+
+    ledger = Ledger([])
+    ledger.story.append("drift: \x1b[31m [/b] 100 %")
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(View(ledger))
+    shown = console.export_text()
+    assert "drift: \\x1b[31m [/b] 100 %" in shown
