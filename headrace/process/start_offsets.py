@@ -57,8 +57,9 @@ class Lost:
 
 def standing(admin: KafkaAdmin, group: str, topic: str) -> Standing:
     """Ask the broker. Raises TopicMismatch where the topic is not there."""
-    bounds = admin.offsets(topic)
-    return Standing(group, topic, admin.describe([topic])[topic].epoch, bounds, admin.positions(group, topic))
+    # positions first: a group that runs moves on, and must not seem to stand beyond an end that was read before
+    positions = admin.positions(group, topic)
+    return Standing(group, topic, admin.describe([topic])[topic].epoch, admin.offsets(topic), positions)
 
 
 def positions_to_pin(
