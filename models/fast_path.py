@@ -22,6 +22,10 @@ from models.errors import ReleaseCorrupt
 from models.heads import Floats, label_probabilities
 from models.ngrams import BUCKETS, WORD_BUCKETS, NgramVocabulary, Occurrences
 
+MIN_KNOWN_NGRAMS: Final = 8  # different ones of a text that may be decided; "hello" has 13, "ok" 4
+MIN_KNOWN_CHARACTERS: Final = 4  # of them runs of characters: signs have none
+_SHORT_NGRAMS: Final = 40  # about two dozen characters
+_NGRAMS_OF_A_WORD: Final = 20
 MAX_NGRAMS: Final = 65_535  # the table of their places has 16 bits each: half the memory, and more of it in the cache
 
 
@@ -106,6 +110,7 @@ class FastPath:
             columns.append(each.argmax(axis=1))
             highest.append(each.max(axis=1, initial=0.0))
             sure &= highest[-1] >= head.threshold + threshold_increase
+        sure[np.flatnonzero(sure)] = is_readable(found.of(np.flatnonzero(sure)), self._places, len(self.vocabulary))
         return FastDecisions(sure, tuple(columns), tuple(highest))
 
     def answers(self, decided: FastDecisions, texts: Sequence[int]) -> list[dict[str, HeadDecision]]:
@@ -170,6 +175,31 @@ class FastPath:
         for head in self.heads:
             yield head, slice(start, start + len(head.labels))
             start += len(head.labels)
+
+
+def is_readable(found: Occurrences, places: NDArray[np.uint16], columns: int) -> NDArray[np.bool_]:
+    """Whether n-grams say enough about each text to decide it: bool (texts,), each by its own text only.
+
+    A text of signs only, of one or two short words or unknown ones, or of the same few words again and again is far
+    from all that the weights were fitted on, whatever their sum: `?` and `no no no no` had a probability of 0.9.
+    places, columns: as for `weigh_occurrences`.
+    """
+    sizes = np.diff(found.starts)
+    readable = sizes > 0
+    there = np.flatnonzero(readable)
+    first = np.repeat(found.buckets[found.starts[there]], sizes[there])
+    again = np.add.reduceat((found.buckets == first).astype(np.int64), found.starts[there]) if there.size else first
+    # Counting distinct n-grams wants them sorted: only short texts, and those that come back to their first word.
+    looked_at = there[(sizes[there] < _SHORT_NGRAMS) | ((again >= 3) & (again * _NGRAMS_OF_A_WORD >= sizes[there]))]
+    for text in looked_at.tolist():
+        distinct = np.unique(found.buckets[found.starts[text] : found.starts[text + 1]])
+        known = distinct[places[distinct] < columns]
+        readable[text] = (
+            len(known) >= MIN_KNOWN_NGRAMS
+            and int((known >= WORD_BUCKETS).sum()) >= MIN_KNOWN_CHARACTERS
+            and 2 * len(distinct) >= sizes[text]
+        )
+    return readable
 
 
 def weigh_occurrences(found: Occurrences, places: NDArray[np.uint16], idf: Floats) -> sparse.csr_array:

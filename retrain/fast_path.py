@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fast_path import MAX_NGRAMS, FastHead, FastPath, weigh_occurrences
+from models.fast_path import MAX_NGRAMS, FastHead, FastPath, is_readable, weigh_occurrences
 from models.heads import Floats, label_probabilities
 from models.ngrams import BUCKETS, NgramVocabulary, Occurrences
 from retrain.calibration import fit_temperature
@@ -77,7 +77,9 @@ def train_fast_path(
     if any(each is None for each in fitted):
         return None
     chosen = [each for each in fitted if each is not None]
-    sure = np.logical_and.reduce([each.sure for each in chosen])
+    sure = np.logical_and.reduce([each.sure for each in chosen]) & is_readable(
+        found, _places(vocabulary), len(vocabulary)
+    )
     measured = _measure(chosen, heads, judged, sure)
     if measured["coverage"] < USEFUL_COVERAGE:
         return None
@@ -103,10 +105,14 @@ class _Fitted:
     promise: Promise
 
 
-def _features(found: Occurrences, vocabulary: NgramVocabulary) -> Features:
+def _places(vocabulary: NgramVocabulary) -> NDArray[np.uint16]:
     places = np.full(BUCKETS, len(vocabulary), dtype=np.uint16)
     places[vocabulary.buckets] = np.arange(len(vocabulary))
-    ngrams = weigh_occurrences(found, places, np.append(vocabulary.idf, np.float32(vocabulary.unseen_idf)))
+    return places
+
+
+def _features(found: Occurrences, vocabulary: NgramVocabulary) -> Features:
+    ngrams = weigh_occurrences(found, _places(vocabulary), np.append(vocabulary.idf, np.float32(vocabulary.unseen_idf)))
     ngrams.sum_duplicates()  # the same product, faster
     return Features.of(np.zeros((len(found), 0), dtype=np.float32), ngrams, vocabulary.words)
 
@@ -180,6 +186,7 @@ def _measure(
         "texts": int(in_scope.sum()),
         "coverage": round(coverage, 4),
         "agreement": round(float(agrees[in_scope & sure].mean()), 4) if coverage else 0.0,
+        "agreement_counts": [int(agrees[in_scope & sure].sum()), int((in_scope & sure).sum())],
         "heads": {
             each.head.name: _promised(each, full, sure, judged) for each, full in zip(fitted, heads, strict=True)
         },

@@ -15,6 +15,9 @@ MAX_RECALL_DROP: Final = 0.01  # below the full path's recall of out-of-scope te
 MAX_REJECTED_TAKEN: Final = 0.005  # of the texts in scope, where no out-of-scope texts are known
 MIN_STRANGE_TEXTS: Final = 100  # with fewer, one text is more than MAX_RECALL_DROP
 USEFUL_COVERAGE: Final = 0.1  # a fast path that decides less is not worth its files
+MIN_TEXTS: Final = 500  # fewer cannot tell a drop of 0.2 points from none
+MAX_DROP_OF_FEW: Final = 0.01  # what the bound must hold to there
+MAX_DISAGREEMENT_OF_FEW: Final = 0.03  # and the bound of the decisions that the full path would take otherwise
 STEPS: Final = 200  # thresholds that are tried, each half a percent of the texts apart
 _Z95_ONE_SIDED: Final = 1.6448536269514722
 
@@ -41,6 +44,14 @@ class Pairs:
             return accuracy_drop_bound(together, self.full_right)
         return float(self.full_right.mean() - together.mean())
 
+    def holds_for_few(self, threshold: float) -> bool:
+        """Whether so few texts show all the same that the n-grams may decide: both bounds hold, of the accuracy's drop
+        and of the texts that they decide otherwise than the full path."""
+        sure = self.surest >= np.float32(threshold)
+        differs = (self.fast_right != self.full_right) | self.rejected
+        disagreement = share_bound(int(differs[sure].sum()), int(sure.sum()))
+        return self.accuracy_drop(threshold, bound=True) <= MAX_DROP_OF_FEW and disagreement <= MAX_DISAGREEMENT_OF_FEW
+
     def keeps_rejections(self, threshold: float) -> bool:
         """Whether the full path's rejections survive: it loses at most MAX_RECALL_DROP of the out-of-scope texts; where
         there are too few of those to say so, at most MAX_REJECTED_TAKEN of the texts in scope are taken from its
@@ -65,7 +76,7 @@ class Promise:
 
 def choose_fast_threshold(pairs: Pairs) -> Promise | None:
     """The lowest threshold with the promises kept, by the bound where it leaves a useful coverage, else by the
-    estimate. None where neither does."""
+    estimate; with fewer than MIN_TEXTS texts only where `holds_for_few`. None where none does."""
     if not len(pairs.surest):
         return None
     highest_first = np.sort(pairs.surest)[::-1]
@@ -74,6 +85,8 @@ def choose_fast_threshold(pairs: Pairs) -> Promise | None:
     for bound in (True, False):
         threshold = _lowest(pairs, candidates, bound=bound)
         if threshold is not None and float((pairs.surest >= np.float32(threshold)).mean()) >= USEFUL_COVERAGE:
+            if len(pairs.surest) < MIN_TEXTS and not pairs.holds_for_few(threshold):
+                return None
             return Promise(threshold, "bound" if bound else "estimate")
     return None
 

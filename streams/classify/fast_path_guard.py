@@ -2,20 +2,23 @@
 thresholds rise, and in the end it is off.
 
 The audit is a fixed share of the fast texts, so what it finds holds for all of them. A window of audits is judged by
-the binomial probability of so few agreements if nothing had changed.
+the probability of so few agreements if nothing had changed, given how many of how many texts agreed in training: a
+release that was tried on few texts does not know its own rate well.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from scipy.special import bdtr  # scipy.stats takes half a second to import, and a worker starts with this
+import numpy as np
+from scipy.special import betaln  # scipy.stats takes half a second to import, and a worker starts with this
 
 from models.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
 WINDOW_AUDITS = 200
-USUAL_AGREEMENT = 0.97  # of a release that does not say its own
+USUAL_AGREEMENT = (194, 200)  # of a release that does not say its own: so many of so many texts
 FALSE_ALARM = 1e-4  # per window, while nothing has changed
 STEP = 0.04  # by which the thresholds rise; five steps put any of them above 1, where nothing is fast
 CALM_WINDOWS = 5  # windows without a finding before one step is taken back
@@ -49,8 +52,8 @@ class FastPathGuard:
 
     def _judge(self, classifier: Classifier) -> None:
         assert classifier.fast_path is not None
-        expected = float(classifier.fast_path.measured.get("agreement", USUAL_AGREEMENT))
-        fell = bool(bdtr(self._agreed, self._audited, expected) < FALSE_ALARM)
+        agreed, texts = training_agreement(classifier.fast_path.measured)
+        fell = chance_of_at_most(self._agreed, self._audited, agreed, texts) < FALSE_ALARM
         name = f"{classifier.model}@{classifier.version}"
         if fell:
             self._raised_by, self._calm = self._raised_by + STEP, 0
@@ -60,7 +63,7 @@ class FastPathGuard:
                 name,
                 self._agreed,
                 self._audited,
-                100 * expected,
+                100 * agreed / max(texts, 1),
                 self._raised_by,
             )
         elif self._raised_by and (calm := self._calm + 1):
@@ -69,3 +72,27 @@ class FastPathGuard:
                 self._raised_by = max(0.0, self._raised_by - STEP)
                 log.info("%s: the fast path agrees again: thresholds raised by %.2f", name, self._raised_by)
         self._agreed = self._audited = 0
+
+
+def training_agreement(measured: Mapping[str, Any]) -> tuple[int, int]:
+    """On how many of how many texts both paths agreed when the release was made; of a release that has only the share,
+    about so many."""
+    if "agreement_counts" in measured:
+        agreed, texts = measured["agreement_counts"]
+        return int(agreed), int(texts)
+    texts = round(float(measured.get("texts", 0)) * float(measured.get("coverage", 0)))
+    return (
+        (round(float(measured["agreement"]) * texts), texts) if "agreement" in measured and texts else USUAL_AGREEMENT
+    )
+
+
+def chance_of_at_most(agreed: int, audited: int, agreed_before: int, texts_before: int) -> float:
+    """Probability that at most `agreed` of `audited` texts agree, where `agreed_before` of `texts_before` did and the
+    rate is known from those alone.
+
+    Source: beta-binomial predictive distribution with a uniform prior; Gelman et al., Bayesian Data Analysis, ch. 2.
+    """
+    counts = np.arange(agreed + 1)
+    right, wrong = agreed_before + 1, texts_before - agreed_before + 1
+    ways = -np.log(audited + 1) - betaln(audited - counts + 1, counts + 1)
+    return float(np.exp(ways + betaln(counts + right, audited - counts + wrong) - betaln(right, wrong)).sum())

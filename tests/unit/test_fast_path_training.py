@@ -9,7 +9,7 @@ from retrain.crossfit import Task, assign_folds
 from retrain.fast_path import FullPath, train_fast_path
 from retrain.progress import no_progress
 
-ROWS = [row for row in small_rows() for _ in range(3)]
+ROWS = [row for row in small_rows() for _ in range(4)]
 TEXTS = [f"{row.text} {number}" for number, row in enumerate(ROWS)]
 LABELS = tuple(sorted({row.labels["intent"] for row in ROWS}))
 TARGETS = np.array([LABELS.index(row.labels["intent"]) for row in ROWS])

@@ -109,3 +109,19 @@ def test_drop_bound_covers_the_true_drop_at_least_nineteen_times_in_twenty() -> 
 @pytest.mark.parametrize(("found", "total", "bound"), [(0, 100, 0.0295), (2, 200, 0.0311), (5, 5, 1.0)])
 def test_share_bound_is_clopper_and_pearsons(found: int, total: int, bound: float) -> None:
     assert share_bound(found, total) == pytest.approx(bound, abs=2e-4)
+
+
+def agreeing(texts: int, *, wrong: int = 0) -> Pairs:
+    full = np.ones(texts, dtype=bool)
+    fast = np.arange(texts) >= wrong
+    nothing = np.zeros(0, dtype=np.float32)
+    return Pairs(np.linspace(0.99, 0.9, texts, dtype=np.float32), fast, full, ~full, nothing, nothing.astype(bool))
+
+
+@pytest.mark.parametrize(
+    ("texts", "wrong", "chosen"),
+    [(12, 0, False), (200, 0, False), (450, 0, True), (450, 1, False), (600, 0, True)],
+)
+def test_few_texts_give_a_fast_path_only_where_its_bounds_hold(texts: int, wrong: int, chosen: bool) -> None:
+    """A fast path that decided 83 % of the texts was released on the word of twelve."""
+    assert (choose_fast_threshold(agreeing(texts, wrong=wrong)) is not None) is chosen
