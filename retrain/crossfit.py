@@ -16,12 +16,12 @@ from scipy import sparse
 from models.encoder.encoder import available_cores
 from models.errors import TrainingDataError
 from models.heads import Floats, centroid_distances, unit_centroids
-from retrain.calibration import calibrated_loss
 from retrain.data import text_key
-from retrain.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
-from retrain.linear import LinearPolicy, LinearWeights, fit_softmax
+from retrain.fitting.calibration import calibrated_loss
+from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
+from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
+from retrain.fitting.support_vectors import fit_support_vectors
 from retrain.progress import Progress
-from retrain.support_vectors import fit_support_vectors
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from models.fast_path import MAX_NGRAMS, FastHead, FastPath, is_readable, weigh_occurrences
 from models.heads import Floats, label_probabilities
 from models.ngrams import BUCKETS, NgramVocabulary, Occurrences
-from retrain.calibration import fit_temperature
 from retrain.crossfit import FOLDS, Features, Ints, Task, in_parallel
 from retrain.fast_thresholds import (
     USEFUL_COVERAGE,
@@ -26,9 +25,10 @@ from retrain.fast_thresholds import (
     choose_fast_threshold,
     share_bound,
 )
-from retrain.linear import LinearPolicy, LinearWeights
+from retrain.fitting.calibration import fit_temperature
+from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.vocabulary import build_vocabulary
 from retrain.progress import Progress
-from retrain.vocabulary import build_vocabulary
 
 MAX_WEIGHTS: Final = 2_400_000  # of all heads together, 2 bytes each: 4.8 MB
 POLICY: Final = LinearPolicy(embedding=0.0, words=1.0, characters=0.5)

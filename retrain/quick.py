@@ -25,14 +25,14 @@ from models.heads import (
     logit_energy,
 )
 from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
-from retrain.calibration import choose_threshold, fit_temperature
 from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
-from retrain.linear import LinearPolicy, LinearWeights
+from retrain.fitting.calibration import choose_threshold, fit_temperature
+from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
 from retrain.progress import Progress, no_progress
 from retrain.text_keys import key_hash
-from retrain.vocabulary import build_vocabulary, drop_unused_kind
 
 MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
 MAX_REJECTED_IN_SCOPE: Final = 0.02  # share of in-scope texts that may be rejected, those decided wrongly among them

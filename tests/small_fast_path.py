@@ -9,8 +9,8 @@ from small_release import small_release, small_rows
 from models.classifier import Classifier
 from models.fast_path import FastHead, FastPath, weigh_occurrences
 from models.ngrams import BUCKETS, find_ngrams
-from retrain.linear import LinearPolicy, fit_softmax
-from retrain.vocabulary import build_vocabulary
+from retrain.fitting.linear import LinearPolicy, fit_softmax
+from retrain.fitting.vocabulary import build_vocabulary
 
 
 @functools.cache

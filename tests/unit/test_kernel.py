@@ -1,8 +1,8 @@
 import numpy as np
 from scipy import sparse
 
-from retrain.kernel import Kernels, fit_kernel_softmax
-from retrain.linear import LinearPolicy
+from retrain.fitting.kernel import Kernels, fit_kernel_softmax
+from retrain.fitting.linear import LinearPolicy
 
 
 def test_near_copies_do_not_stop_the_fit() -> None:

@@ -9,14 +9,14 @@ from small_release import small_dataset, small_encoder, small_release
 
 from models.errors import TrainingDataError
 from models.heads import Head, label_probabilities
-from retrain.calibration import choose_threshold, fit_temperature
 from retrain.crossfit import FOLDS, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row, split_rows
+from retrain.fitting.calibration import choose_threshold, fit_temperature
+from retrain.fitting.kernel import Kernels, fit_kernel_softmax
+from retrain.fitting.linear import LinearPolicy, fit_softmax
+from retrain.fitting.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 from retrain.job import train_release
-from retrain.kernel import Kernels, fit_kernel_softmax
-from retrain.linear import LinearPolicy, fit_softmax
 from retrain.quick import _Fitted, _reference, train_quick
-from retrain.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 
 
 def test_report_has_the_fields_that_the_contract_promises() -> None:

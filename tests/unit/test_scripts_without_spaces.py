@@ -8,11 +8,11 @@ from small_release import small_encoder
 
 from models.ngrams import hash_ngrams, share_without_spaces
 from retrain.data import Dataset, Row
-from retrain.kernel import Kernels, fit_kernel_softmax
-from retrain.linear import LinearPolicy, LinearWeights
+from retrain.fitting.kernel import Kernels, fit_kernel_softmax
+from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.support_vectors import fit_support_vectors
+from retrain.fitting.vocabulary import build_vocabulary
 from retrain.quick import train_quick
-from retrain.support_vectors import fit_support_vectors
-from retrain.vocabulary import build_vocabulary
 
 HINGE = LinearPolicy(embedding=0.5, words=0.3, characters=1.0, strength=0.5, loss="squared_hinge")
 WORDS = {"han": "退款 还没 到账 包裹 丢了 地址 密码 忘了 订单 取消", "thai": "เงิน คืน พัสดุ หาย ที่อยู่ รหัส ลืม ยกเลิก สั่งซื้อ ช้า"}

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from models.heads import Floats
-from retrain.linear import LinearPolicy, LinearWeights, scale_columns
+from retrain.fitting.linear import LinearPolicy, LinearWeights, scale_columns
 
 LOGITS_OF_A_MARGIN: Final = (
     4.0  # a margin of 1 in units of a logit, so that energies mean as much as those of a softmax

@@ -1,4 +1,4 @@
-"""Fitting the same classifier as `retrain.linear` where texts are few: exact, and three times as fast.
+"""Fitting the same classifier as `retrain.fitting.linear` where texts are few: exact, and three times as fast.
 
 With n texts the best weights are a combination of the n texts' features, so the search has n unknowns a label instead
 of one for each n-gram, and the products between texts are computed once for all folds and policies.
@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 
 from models.errors import TrainingDataError
 from models.heads import Floats
-from retrain.linear import LinearPolicy, LinearWeights
-from retrain.support_vectors import LOGITS_OF_A_MARGIN, minimise_squared_hinge
+from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.support_vectors import LOGITS_OF_A_MARGIN, minimise_squared_hinge
 
 MAX_TEXTS: Final = 3000  # beyond this, n x n products cost more than mini-batches do
 _ITERATIONS: Final = 60

@@ -19,8 +19,8 @@ class LinearPolicy:
     """How to fit. embedding, words, characters: weights of the three blocks, each of unit length; 0 leaves one out.
 
     strength: inverse of the L2 penalty, which is 1 / (strength * texts). loss: "squared_hinge" sets each label against
-    the others (retrain.support_vectors). learning_rate: the highest; it rises over the first tenth of the steps, then
-    falls to 0.
+    the others (`support_vectors`). learning_rate: the highest; it rises over the first tenth of the steps, then falls
+    to 0.
     """
 
     embedding: float = 1.0

@@ -1,0 +1,1 @@
+"""Fitting one linear classifier: its features, its solvers, its calibration. Arrays in, arrays out."""
