@@ -44,6 +44,7 @@ from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.service import MonitorService
 from streams.recommend import RecommendHandler
 from streams.retrainer import retrainer_pipeline
+from streams.wire.first_dead_letters import FirstDeadLetters
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
 
@@ -214,10 +215,12 @@ class RoleBuilder:
         faust_app = self._wiring.faust_app(group.name, epochs)
         send = Producer(faust_app).send_all
         limit = DeadLetterLimit(app.max_dead_letter_share)
+        first_letters = FirstDeadLetters(app.name)
 
         def on_outcomes(outcomes: Sequence[Outcome]) -> None:
             """Confirmed, and not acknowledged yet: what the limit refuses is decided again at the next start."""
             self._metrics.decided(app.name, outcomes)
+            first_letters.observe(outcomes)
             limit.observe_outcomes(outcomes)
 
         self.built.roles.append(
