@@ -71,8 +71,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tokenizer_j
 
 
 def test_fine_tuned_weights_serve_through_the_same_graph_and_learn_what_random_ones_do_not_know(
-    tokenizer_json: str,
+    tokenizer_json: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the n-grams alone are as good on such easy texts, so the quick release would be chosen
+    monkeypatch.setattr("retrain.full.is_clearly_better", lambda quick, full: True)
     config, weights = tiny_weights(vocabulary_size(tokenizer_json))
 
     def quantize(tuned_weights, calibration):  # type: ignore[no-untyped-def]

@@ -112,6 +112,15 @@ def test_a_topic_that_somebody_else_made_is_compared_with_how_it_must_stand(
     assert finding.ok is (not says) and says in finding.detail
 
 
+@pytest.mark.parametrize("spec", own_specs([]), ids=lambda spec: spec.name)
+def test_a_topic_as_headrace_makes_it_is_as_it_must_be(spec: TopicSpec) -> None:
+    """A setting that is no whole number (the cleaner's ratio of the monitor's state) ended the check of its topic."""
+    finding = topic_finding(
+        spec, state(spec, partitions=spec.partitions), GOOD | spec.config, brokers=1, is_source=False
+    )
+    assert finding.ok, finding.detail
+
+
 def test_a_source_topics_cleanup_is_its_owners_to_choose() -> None:
     spec = TopicSpec("support.chats")
     assert topic_finding(spec, state(spec, cleanup="compact"), GOOD, brokers=3, is_source=True).ok
