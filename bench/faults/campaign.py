@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bench.faults.fault import Fault
 from bench.faults.judge import Least, Verdict, judge
 from bench.faults.ledger import FaultDone, Left, Sent, Source, Worked
+from bench.faults.monitors import alerts_told, look_at_monitors
 from bench.faults.rows import ROWS
 from bench.faults.scene import NAME, PARTITIONS, Ground, Scene
 from bench.faults.traffic import source_of
@@ -182,15 +183,24 @@ def _end(scene: Scene, stopped: list[str]) -> tuple[dict[int, int], list[Source]
     except HeadraceError as error:
         stopped.append(f"not drained: {error}")
     scene.end_supervision()
-    for process in [*scene.workers, *scene.retrainers, scene.indexer]:
+    for process in [*scene.workers, *scene.retrainers, *scene.monitors, scene.indexer]:
         if process.is_alive and (code := process.stop()):
             scene.ledger.append(Left(process.name, code, f"at the end: {process.tail()[-400:]}", time.monotonic()))
+    _look_at_monitors(scene)
     ends = scene.positions.ends(scene.app.topic, PARTITIONS)
     store = ElasticsearchStore(scene.cluster.elasticsearch)
     try:
         return ends, [source_of(identity, scene.epoch) for identity in store.ids(NAME)]
     finally:
         store.close()
+
+
+def _look_at_monitors(scene: Scene) -> None:
+    """What monitors have told, and the state that the last one put down."""
+    address, now = scene.cluster.address, time.monotonic()
+    scene.ledger.append(look_at_monitors(address, scene.app, scene.shelf.registry, now))
+    for told in alerts_told(address, NAME, now):
+        scene.ledger.append(told)
 
 
 def _look_who_works(scene: Scene, before: Mapping[str, int]) -> None:

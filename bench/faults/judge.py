@@ -8,11 +8,13 @@ from typing import Any
 
 from bench.faults.ledger import (
     Agreed,
+    Alerted,
     Committed,
     Decided,
     Entry,
     FaultDone,
     Left,
+    MonitorState,
     Retrained,
     Sent,
     Source,
@@ -85,6 +87,7 @@ def judge(
         *_repeats_after_clean_faults(done, left, repeats),
         *_disagreements(ledger),
         *_not_once_retrained(ledger),
+        *_monitors(ledger),
         *_too_little(least, len(events), seen),
     ]
     figures = {
@@ -104,6 +107,8 @@ def judge(
         "releases_agreed": sum(isinstance(entry, Agreed) for entry in ledger),
         "longest_disagreement_seconds": _longest_disagreement(ledger),
         "retrainings": sum(isinstance(entry, Retrained) for entry in ledger),
+        "alerts": sum(isinstance(entry, Alerted) for entry in ledger),
+        "signals": sum(entry.events for entry in ledger if isinstance(entry, MonitorState)),
     }
     rows = [_row(each, repeats) for each in done]
     return Verdict(figures, rows, tuple(breaches))
@@ -205,6 +210,32 @@ def _repeats_after_clean_faults(
                 f"{each.name} (fault {each.number}): {count} decisions repeated, though nothing was broken off"
             )
     return found
+
+
+def _monitors(ledger: Sequence[Entry]) -> list[str]:
+    """Alerts that fire though nothing is there, or that a monitor told twice, and a state that stops have changed."""
+    states = [entry for entry in ledger if isinstance(entry, MonitorState)]
+    told: dict[str, list[Alerted]] = {}
+    for entry in ledger:
+        if isinstance(entry, Alerted):
+            told.setdefault(entry.fingerprint, []).append(entry)
+    wanted = {name for state in states for name in state.firing}
+    firing = {name for name, alerts in told.items() if alerts[-1].state == "firing"}
+    twice = [
+        f"{name} ({alerts[0].rule})"
+        for name, alerts in told.items()
+        if alerts[0].rule != "release_refused"  # each worker tells its own
+        and any(one.state == other.state for one, other in itertools.pairwise(alerts))
+    ]
+    return [
+        *_breach("alerts that fire though nothing is there:", sorted(firing - wanted)),
+        *_breach("alerts that should fire and do not:", sorted(wanted - firing)),
+        *_breach("alerts told twice:", twice),
+        *_breach(
+            "the monitor's state is not that of one that never stopped:",
+            [part for state in states for part in state.differing],
+        ),
+    ]
 
 
 def _repeats_of(fault: FaultDone, repeats: Sequence[Decided]) -> int:

@@ -110,7 +110,30 @@ class Retrained:
     at: float
 
 
-Entry = Union[Sent, Decided, Committed, FaultDone, Left, Worked, Agreed, Retrained]  # noqa: UP007  # a name for isinstance as well
+@dataclass(frozen=True, slots=True)
+class Alerted:
+    """A record of `alerts` about the application, in the topic's order."""
+
+    kind: ClassVar[str] = "alerted"
+    fingerprint: str
+    rule: str
+    state: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorState:
+    """At the end: the state that the last monitor put down. differing: parts that are not as those of a monitor that
+    never stopped. firing: fingerprints of what should fire. events: signals that there were."""
+
+    kind: ClassVar[str] = "monitor"
+    differing: tuple[str, ...]
+    firing: tuple[str, ...]
+    events: int
+    at: float
+
+
+Entry = Union[Sent, Decided, Committed, FaultDone, Left, Worked, Agreed, Retrained, Alerted, MonitorState]  # noqa: UP007  # a name for isinstance as well
 
 
 class Ledger:

@@ -27,6 +27,11 @@ class ReleaseShelf:
         self._registry.promote(model, self.good[0])
 
     @property
+    def registry(self) -> FolderRegistry:
+        """Where the releases stand."""
+        return self._registry
+
+    @property
     def champion(self) -> str:
         """The version that the registry names."""
         found = self._registry.champion(self._model)

@@ -28,6 +28,7 @@ NAME = "faults"  # of the application, and so of its model, topics and groups: t
 PARTITIONS = 6
 KEYS = 60
 SETTLE_SECONDS = 180.0
+SIGNALS_IN_FLIGHT = 100  # records that a monitor may be behind while the traffic goes on
 SUPERVISE_SECONDS = 0.5
 
 
@@ -67,6 +68,7 @@ class Scene:
     indexer: HeadraceProcess = field(init=False)
     workers: list[HeadraceProcess] = field(default_factory=list)
     retrainers: list[HeadraceProcess] = field(default_factory=list)
+    monitors: list[HeadraceProcess] = field(default_factory=list)
     heard_alerts: list[bytes] = field(default_factory=list)
     rng: random.Random = field(init=False)
     epoch: str = ""
@@ -117,6 +119,25 @@ class Scene:
         self.retrainers.append(retrainer)
         retrainer.wait_ready()
         return retrainer
+
+    def add_monitor(self) -> HeadraceProcess:
+        """Start a monitor; returns before it is ready."""
+        self._started += 1
+        monitor = self._process(f"monitor-{self._started}", "monitor")
+        monitor.start()
+        self.monitors.append(monitor)
+        return monitor
+
+    def active_monitor(self) -> HeadraceProcess | None:
+        """The one that has the signals."""
+        return next((each for each in self.monitors if each.partitions(self.app.signals_topic)), None)
+
+    def monitors_settled(self) -> bool:
+        """Whether all monitors have their place, one of them the signals, and these are taken in so far."""
+        end = self.positions.ends(self.app.signals_topic, 1)
+        reached = self.positions.committed(group_name("monitor", NAME), self.app.signals_topic, 1)
+        is_ready = all(each.is_ready() for each in self.monitors)
+        return is_ready and self.active_monitor() is not None and end[0] - reached.get(0, 0) <= SIGNALS_IN_FLIGHT
 
     @property
     def stage(self) -> Path:
@@ -237,12 +258,13 @@ class Scene:
         closing.callback(self.end_supervision)
 
     def _start_processes(self) -> None:
-        self.say("starting two workers and an indexer")
+        self.say("starting two workers, an indexer and a monitor")
         self.add_worker(static=True).wait_ready()
         self.add_worker()
         self.indexer = self._process("indexer", "indexer")
         self.indexer.start()
-        for process in (*self.workers, self.indexer):
+        self.add_monitor()
+        for process in (*self.workers, *self.monitors, self.indexer):
             process.wait_ready()
 
     def _follow(self) -> None:
@@ -276,7 +298,7 @@ class Scene:
     def _supervise(self) -> None:
         """What a process manager does: start again what left without being asked to, and write it down."""
         while not self._ending.wait(SUPERVISE_SECONDS):
-            for process in [*self.workers, *self.retrainers, self.indexer]:
+            for process in [*self.workers, *self.retrainers, *self.monitors, self.indexer]:
                 if process.is_wanted and not process.is_alive and not self._ending.is_set():
                     self.ledger.append(Left(process.name, process.code or 0, process.tail()[-400:], time.monotonic()))
                     self.say(
@@ -286,7 +308,12 @@ class Scene:
 
     def _end_processes(self) -> None:
         self.end_supervision()
-        for process in [*self.workers, *self.retrainers, *([self.indexer] if hasattr(self, "indexer") else [])]:
+        for process in [
+            *self.workers,
+            *self.retrainers,
+            *self.monitors,
+            *([self.indexer] if hasattr(self, "indexer") else []),
+        ]:
             if process.is_alive:
                 process.kill()
 

@@ -9,12 +9,14 @@ from bench.faults.campaign import Plan
 from bench.faults.judge import Least, Verdict, judge
 from bench.faults.ledger import (
     Agreed,
+    Alerted,
     Committed,
     Decided,
     Entry,
     FaultDone,
     Ledger,
     Left,
+    MonitorState,
     Retrained,
     Sent,
     Source,
@@ -255,3 +257,36 @@ def test_a_wait_ends_with_the_state_at_its_end_and_passes_errors_on(monkeypatch:
         wait_until(lambda: None, 3.0, lambda: f"it is {now[0]:.1f}")
     with pytest.raises(ZeroDivisionError):
         wait_until(lambda: 1 / 0, 3.0, lambda: "")
+
+
+ALERT, OTHER = "0a1b2c3d4e5f6071", "1b2c3d4e5f607182"
+
+
+def told(*states: str, rule: str = "drift", name: str = ALERT) -> list[Entry]:
+    return [Alerted(name, rule, state, 9.0) for state in states]
+
+
+def test_alerts_that_end_or_truly_fire_and_an_equal_state_pass() -> None:
+    ends = [MonitorState((), (OTHER,), 40, 9.0), *told("firing", "resolved", "firing", "resolved")]
+    entries = [*faultless(), *ends, *told("firing", name=OTHER)]
+    entries += told("firing", "firing", "resolved", rule="release_refused", name="release_refused")
+    found = verdict(entries)
+    assert found.passed, found.breaches
+    assert (found.figures["alerts"], found.figures["signals"]) == (8, 40)
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([MonitorState((), (), 1, 9.0), *told("firing")], "fire though nothing is there"),
+        ([MonitorState((), (), 1, 9.0), *told("firing", rule="release_refused")], "fire though nothing is there"),
+        ([MonitorState((), (ALERT,), 1, 9.0)], "should fire and do not"),
+        ([MonitorState((), (ALERT,), 1, 9.0), *told("firing", "firing")], "told twice"),
+        ([MonitorState((), (), 1, 9.0), *told("firing", "resolved", "resolved")], "told twice"),
+        ([MonitorState(("releases",), (), 1, 9.0)], "not that of one that never stopped: 1: releases"),
+    ],
+    ids=["left firing", "refusal left firing", "missing", "fired twice", "resolved twice", "state differs"],
+)
+def test_what_monitors_get_wrong_is_a_breach(entries: list[Entry], words: str) -> None:
+    found = verdict([*faultless(), *entries])
+    assert not found.passed and any(words in breach for breach in found.breaches), found.breaches

@@ -3,6 +3,7 @@
 from typing import Final
 
 from bench.faults.fault import Fault
+from bench.faults.rows.monitors import MonitorKilled, SecondMonitor
 from bench.faults.rows.processes import (
     IndexerKilled,
     StaticWorkerKilled,
@@ -53,4 +54,6 @@ ROWS: Final[tuple[type[Fault], ...]] = (
     RetrainerKilledBeforeAnnouncing,
     RetrainerKilledBeforeNoting,
     SecondRetrainer,
+    MonitorKilled,
+    SecondMonitor,
 )
