@@ -4,7 +4,7 @@ docs/operations.md explains them; a test holds it to this file.
 """
 
 from collections import Counter as Count
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,11 +12,8 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
-    Metric,
     ProcessCollector,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from streams.batch_histogram import BatchHistogram
 from streams.engine.delivery import Outcome
@@ -24,7 +21,7 @@ from streams.engine.offset_tracker import Partition
 from streams.engine.open_transactions import OpenTransaction
 from streams.indexer import IndexerCounts
 from streams.monitor.core import MonitorTotals
-from streams.monitor.drift.evidence import DETECTORS
+from streams.role_counts import RoleCounts
 
 RETRAINING_OUTCOMES = ("finished", "failed")
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -156,7 +153,7 @@ class Metrics:
             "headrace_broker_silence_seconds", "Since the broker last answered a look", registry=registry
         )
         self._ready = Gauge("headrace_ready", "Whether /health/ready says yes: 1 or 0", registry=registry)
-        self._counted = _Counted()
+        self._counted = RoleCounts()
         registry.register(self._counted)
         ProcessCollector(registry=registry)
         self._known_lags: set[tuple[str, str, str]] = set()
@@ -281,93 +278,6 @@ class Metrics:
     def follow_monitor(self, app: str, totals: MonitorTotals) -> None:
         """Read what an application's monitor counts whenever Prometheus asks."""
         self._counted.monitors[app] = totals
-
-
-class _Counted(Collector):
-    """What roles count for themselves, in their own objects."""
-
-    def __init__(self) -> None:
-        self.index = IndexerCounts()
-        self.apps: list[str] = []
-        self.monitors: dict[str, MonitorTotals] = {}
-        self.failures: dict[str, Mapping[str, int]] = {}
-        self.times_set_aside: dict[str, Mapping[str, int]] = {}
-        self.gap_seconds: Callable[[], Mapping[str, float]] = dict
-        self.unread_seconds: Callable[[], float] = float
-
-    def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
-        index, monitors = self.index, dict(self.monitors)
-        yield CounterMetricFamily(
-            "headrace_indexed_documents", "Documents that the indexer created", value=index.created
-        )
-        yield CounterMetricFamily(
-            "headrace_indexed_repeats", "Decisions that stood in the store already", value=index.repeats
-        )
-        yield CounterMetricFamily(
-            "headrace_index_dead_letters", "Decisions that the store refused for good", value=index.rejected
-        )
-        failed = CounterMetricFamily(
-            "headrace_model_failures",
-            "Batches that a release failed on (their texts are then asked one by one), by step: prepare, encode, "
-            "decide, trial",
-            labels=["app", "step"],
-        )
-        for app, failures in list(self.failures.items()):
-            for step, batches in list(failures.items()):
-                failed.add_metric([app, step], batches)
-        yield failed
-        set_aside = CounterMetricFamily(
-            "headrace_times_set_aside",
-            "Times of records that made no sense or lay outside the span, by where they stood: source (in the body), "
-            "record (its own)",
-            labels=["app", "place"],
-        )
-        for app, times in list(self.times_set_aside.items()):
-            for place, count in list(times.items()):
-                set_aside.add_metric([app, place], count)
-        yield set_aside
-        yield CounterMetricFamily(
-            "headrace_alerts",
-            "Alerts that monitors found, firing and resolved",
-            value=sum(totals.alerts for totals in monitors.values()),
-        )
-        yield CounterMetricFamily(
-            "headrace_retrain_requests",
-            "Retrained models that monitors asked for",
-            value=sum(len(totals.requests) for totals in monitors.values()),
-        )
-        skipped = CounterMetricFamily(
-            "headrace_signals_skipped",
-            "Signals of no use to the monitor, by reason: bad_signal, unknown_version, other_version, internal_error",
-            labels=["app", "reason"],
-        )
-        for app, totals in monitors.items():
-            for reason, signals in list(totals.skipped.items()):
-                skipped.add_metric([app, reason], signals)
-        yield skipped
-        gaps = GaugeMetricFamily(
-            "headrace_release_gap_seconds",
-            "For how long another release than the wanted one has served; 0: the wanted one serves",
-            labels=["app"],
-        )
-        for app, seconds in self.gap_seconds().items():
-            gaps.add_metric([app], seconds)
-        yield gaps
-        yield GaugeMetricFamily(
-            "headrace_releases_unread_seconds",
-            "For how long model.releases could not be read; 0: it can",
-            value=self.unread_seconds(),
-        )
-        drift = CounterMetricFamily(
-            "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
-        )
-        detected = Count({(app, detector): 0 for app in self.apps for detector in DETECTORS})
-        for totals in monitors.values():
-            detected.update((app, detector) for app, episode in list(totals.episodes) for detector in episode.detectors)
-        for (app, detector), episodes in detected.items():
-            drift.add_metric([app, detector], episodes)
-        yield drift
 
 
 def _yes(agrees: bool) -> str:

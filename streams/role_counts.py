@@ -1,0 +1,112 @@
+"""Metrics of what roles count for themselves, in their own objects: read whenever Prometheus asks."""
+
+from collections import Counter as Count
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from streams.indexer import IndexerCounts
+from streams.monitor.core import MonitorTotals
+from streams.monitor.drift.evidence import DETECTORS
+
+
+class RoleCounts(Collector):
+    """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
+    place). gap_seconds, unread_seconds: see `Metrics.follow_releases`."""
+
+    def __init__(self) -> None:
+        self.index = IndexerCounts()
+        self.apps: list[str] = []
+        self.monitors: dict[str, MonitorTotals] = {}
+        self.failures: dict[str, Mapping[str, int]] = {}
+        self.times_set_aside: dict[str, Mapping[str, int]] = {}
+        self.gap_seconds: Callable[[], Mapping[str, float]] = dict
+        self.unread_seconds: Callable[[], float] = float
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus."""
+        yield from self._of_indexer()
+        yield from self._of_workers()
+        yield from self._of_monitors(dict(self.monitors))
+        yield from self._of_releases()
+
+    def _of_indexer(self) -> Iterable[Metric]:
+        index = self.index
+        yield CounterMetricFamily(
+            "headrace_indexed_documents", "Documents that the indexer created", value=index.created
+        )
+        yield CounterMetricFamily(
+            "headrace_indexed_repeats", "Decisions that stood in the store already", value=index.repeats
+        )
+        yield CounterMetricFamily(
+            "headrace_index_dead_letters", "Decisions that the store refused for good", value=index.rejected
+        )
+
+    def _of_workers(self) -> Iterable[Metric]:
+        yield _by_application(
+            "headrace_model_failures",
+            "Batches that a release failed on (their texts are then asked one by one), by step: prepare, encode, "
+            "decide, trial",
+            "step",
+            self.failures,
+        )
+        yield _by_application(
+            "headrace_times_set_aside",
+            "Times of records that made no sense or lay outside the span, by where they stood: source (in the body), "
+            "record (its own)",
+            "place",
+            self.times_set_aside,
+        )
+
+    def _of_monitors(self, monitors: Mapping[str, MonitorTotals]) -> Iterable[Metric]:
+        yield CounterMetricFamily(
+            "headrace_alerts",
+            "Alerts that monitors found, firing and resolved",
+            value=sum(totals.alerts for totals in monitors.values()),
+        )
+        yield CounterMetricFamily(
+            "headrace_retrain_requests",
+            "Retrained models that monitors asked for",
+            value=sum(len(totals.requests) for totals in monitors.values()),
+        )
+        yield _by_application(
+            "headrace_signals_skipped",
+            "Signals of no use to the monitor, by reason: bad_signal, unknown_version, other_version, internal_error",
+            "reason",
+            {app: totals.skipped for app, totals in monitors.items()},
+        )
+        drift = CounterMetricFamily(
+            "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
+        )
+        detected = Count({(app, detector): 0 for app in self.apps for detector in DETECTORS})
+        for totals in monitors.values():
+            detected.update((app, detector) for app, episode in list(totals.episodes) for detector in episode.detectors)
+        for (app, detector), episodes in detected.items():
+            drift.add_metric([app, detector], episodes)
+        yield drift
+
+    def _of_releases(self) -> Iterable[Metric]:
+        gaps = GaugeMetricFamily(
+            "headrace_release_gap_seconds",
+            "For how long another release than the wanted one has served; 0: the wanted one serves",
+            labels=["app"],
+        )
+        for app, seconds in self.gap_seconds().items():
+            gaps.add_metric([app], seconds)
+        yield gaps
+        yield GaugeMetricFamily(
+            "headrace_releases_unread_seconds",
+            "For how long model.releases could not be read; 0: it can",
+            value=self.unread_seconds(),
+        )
+
+
+def _by_application(name: str, meaning: str, label: str, counts: Mapping[str, Mapping[str, int]]) -> Metric:
+    """A counter by application and one more label. The counts may grow in another thread meanwhile."""
+    family = CounterMetricFamily(name, meaning, labels=["app", label])
+    for app, by_label in list(counts.items()):
+        for value, count in list(by_label.items()):
+            family.add_metric([app, value], count)
+    return family
