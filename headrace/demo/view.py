@@ -99,7 +99,7 @@ def closing_words(report: dict[str, Any], home: str) -> str:
         "",
         "The broker was embedded: its topics are gone. Go on with:",
         f'  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search "battery"     # what was decided',
-        '  headrace classify support "my parcel never came and I want my money back"',
+        '  headrace classify support "my parcel should have been here on Monday"',
         "  headrace services start                                            # real Kafka and Elasticsearch, "
         "then: headrace up support --create-topics",
     ]
