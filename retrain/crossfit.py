@@ -16,12 +16,12 @@ from scipy import sparse
 from models.encoder.encoder import available_cores
 from models.errors import TrainingDataError
 from models.heads import Floats, centroid_distances, unit_centroids
-from retrain.data import text_key
 from retrain.fitting.calibration import calibrated_loss
 from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
 from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
 from retrain.fitting.support_vectors import fit_support_vectors
 from retrain.progress import Progress
+from retrain.text_keys import same_text_key
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class HeldOut:
 def assign_folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
     """A fold for each text: labels spread evenly, equal texts together."""
     first: dict[str, int] = {}
-    group = np.array([first.setdefault(text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64)
+    group = np.array([first.setdefault(same_text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64)
     leaders = np.flatnonzero(group == np.arange(len(texts)))
     shuffled = np.random.default_rng(seed).permutation(leaders)
     by_label = shuffled[np.argsort(targets[shuffled], kind="stable")]

@@ -7,7 +7,6 @@ it is a file that cannot be what was meant: no such column, no row to train on.
 import hashlib
 import io
 import json
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from connectors.table_files import Table, open_table, parse_table
 from connectors.table_lines import Reject, summary
 from connectors.table_lines import Row as TableRow
 from models.errors import ConfigError, TrainingDataError
+from retrain.text_keys import same_text_key
 
 Split = Literal["train", "valid", "test"]
 _SPLITS: Final[Mapping[str, Split]] = {
@@ -178,16 +178,11 @@ def split_rows(
         rows = [replace(row, split="test") if row.split == "valid" else row for row in rows]
     elif "test" not in splits:
         rows = _stratified(rows, heads[0], seed)
-    tested = {text_key(row.text) for row in rows if row.split == "test"}
-    kept = [row for row in rows if row.split == "test" or text_key(row.text) not in tested]
+    tested = {same_text_key(row.text) for row in rows if row.split == "test"}
+    kept = [row for row in rows if row.split == "test" or same_text_key(row.text) not in tested]
     if not any(row.split == "train" for row in kept):
         raise TrainingDataError(f"{name} has no row to train on ({len(rows)} rows, none with split=train)")
     return Dataset(heads, tuple(kept), tuple(rejected), dropped_duplicates=len(rows) - len(kept))
-
-
-def text_key(text: str) -> str:
-    """The same for texts that differ in case, width or white space only."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
@@ -224,7 +219,7 @@ def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
     """Give a fifth of every label's distinct texts to the test part; all rows of one text go to the same part."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
-        groups[text_key(row.text)].append(index)
+        groups[same_text_key(row.text)].append(index)
     by_label: dict[str, list[str]] = defaultdict(list)
     for key, members in groups.items():
         by_label[rows[members[0]].labels.get(head, "")].append(key)

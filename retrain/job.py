@@ -12,10 +12,11 @@ from models.bundle import Notes, pack
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
-from retrain.data import Dataset, text_key
+from retrain.data import Dataset
 from retrain.evaluation import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, train_quick
+from retrain.text_keys import same_text_key
 
 GOLDEN_TEXTS: Final = 24
 _LIBRARIES: Final = ("numpy", "scipy", "onnx", "onnxruntime", "tokenizers", "safetensors", "scikit-learn")
@@ -75,7 +76,7 @@ def train_release(
     started = clock()
     tested = dataset.part("test")
     if not tested:
-        texts = len({text_key(row.text) for row in dataset.rows})
+        texts = len({same_text_key(row.text) for row in dataset.rows})
         raise TrainingDataError(
             f"no row is left to test on: {len(dataset.rows)} rows hold {texts} different texts, and a text is tested "
             f"only where its label has two; give more texts, or test rows by a split column"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import TrainingDataError
-from retrain.data import Columns, Dataset, Row, parse_labelled_csv, read_labelled_csv, split_rows, text_key
+from retrain.data import Columns, Dataset, Row, parse_labelled_csv, read_labelled_csv, split_rows
+from retrain.text_keys import same_text_key
 
 INTENT = Columns(labels={"intent": "label"})
 
@@ -169,8 +170,8 @@ def test_equal_texts_fall_on_the_same_side() -> None:
         for text in (row.text, f" {row.text.upper()}  ")
     ]
     found = split_rows(rows, ("intent",))
-    tested = {text_key(row.text) for row in found.part("test")}
-    assert not tested & {text_key(row.text) for row in found.part("train")}
+    tested = {same_text_key(row.text) for row in found.part("test")}
+    assert not tested & {same_text_key(row.text) for row in found.part("train")}
     assert len(found.part("test")) == 24
 
 
