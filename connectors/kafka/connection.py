@@ -15,6 +15,7 @@ from kafka.net.selector import NetworkSelector
 from connectors.addresses import BROKER_CREDENTIALS, refuse_userinfo
 from connectors.errors import AccessDenied, BrokerUnavailable
 from connectors.kafka.errors import no_broker, translate
+from connectors.kafka.record_parsing import accept_any_header_name
 from connectors.security import Security, opened
 from models.errors import HeadraceError
 
@@ -55,6 +56,7 @@ class Connection:
 
     def make(self, factory: Callable[..., Client], **arguments: Any) -> Client:
         """A connected client. Raises BrokerUnavailable or AccessDenied within `seconds` and a moment."""
+        accept_any_header_name()
         deadline = time.monotonic() + self.seconds
         self._probe(deadline)
         made: list[tuple[KafkaNetClient, _Manager]] = []

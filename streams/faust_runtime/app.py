@@ -10,6 +10,7 @@ from faust.tables import TableManager
 from streams.faust_runtime.backpressure import MAX_POLL_RECORDS
 from streams.faust_runtime.internals import check_internals
 from streams.faust_runtime.producer import BATCH_BYTES
+from streams.faust_runtime.record_parsing import accept_any_header_name
 
 SESSION_SECONDS = 10.0  # how long after a kill -9 the group gives the partitions to somebody else
 HEARTBEATS_A_SESSION = 5.0
@@ -39,6 +40,7 @@ def make_app(
     """A Faust app without tables, web server or topic creation of its own. Raises ConfigError where the clients lack a
     name that we stand on. broker: `kafka://host:port;...`."""
     check_internals()
+    accept_any_header_name()
     app = faust.App(
         app_id,
         broker=broker,

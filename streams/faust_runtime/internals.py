@@ -62,6 +62,12 @@ INTERNALS: Sequence[Internals] = (
     Internals("faust.app.base.App", ("consumer", "producer"), ("_consumer", "consumer_generation_id")),
     Internals("aiokafka.AIOKafkaConsumer", (), ("_isolation_level", "_fetch_max_wait_ms", "_fetcher", "_subscription")),
     Internals("aiokafka.consumer.fetcher.Fetcher", ("_update_fetch_positions",)),
+    Internals(  # record_parsing
+        "aiokafka.consumer.fetcher.PartitionRecords", ("__next__",), ("next_fetch_offset", "_tp")
+    ),
+    Internals("aiokafka.consumer.fetcher.MemoryRecords", ("has_next", "next_batch", "size_in_bytes")),
+    Internals("aiokafka.record.memory_records._MemoryRecordsPy", ("next_batch", "MAGIC_OFFSET"), ("_next_slice",)),
+    Internals("aiokafka.record.default_records._DefaultRecordBatchPy", ("_read_msg",), ("_buffer",)),
     Internals("aiokafka.consumer.subscription_state.SubscriptionState", ("subscription",)),
     Internals("aiokafka.consumer.subscription_state.Subscription", ("assignment",), ("_reassignment_in_progress",)),
     Internals("aiokafka.consumer.subscription_state.Assignment", ("state_value", "tps")),
@@ -77,6 +83,8 @@ INTERNALS: Sequence[Internals] = (
     Internals("kafka.net.manager.KafkaConnectionManager", ("get_connection",)),
     Internals("kafka.net.selector.NetworkSelector"),
     Internals("kafka.producer.sender.Sender", ("force_close",)),
+    Internals("kafka.record.default_records.DefaultRecordBatch", ("_read_msg", "_buffer")),
+    Internals("kafka.record.memory_records.DefaultRecordBatch"),
 )
 
 

@@ -6,6 +6,8 @@ from itertools import islice
 
 import pytest
 from confluent_kafka import Producer
+from kafka import KafkaProducer
+from raw_header_name import raw_name
 
 from connectors.kafka.client import KafkaAdmin, KafkaReader
 from connectors.ports import TopicSpec
@@ -106,3 +108,17 @@ def test_a_read_ends_before_an_open_transaction_and_goes_on_when_it_is_committed
     heard = (record.value for record in following if record is not None)
     assert list(islice(heard, 2)) == [b"open", b"after"]
     assert [record.value for record in reader.read(topic)] == [b"before", b"open", b"after"]
+
+
+def test_a_record_whose_header_name_is_no_utf_8_is_read(kafka_address: str, topic: str, reader: KafkaReader) -> None:
+    """No broker looks at a header's name. kafka-python ended in CorruptRecordError for such a record: a replay, a
+    monitor, a list of dead letters."""
+    producer = KafkaProducer(bootstrap_servers=kafka_address, compression_type="gzip", linger_ms=50)
+    for number, name in enumerate((b"plain", b"\xff\xfe", b"last")):
+        producer.send(topic, b"%d" % number, headers=[(raw_name(name), b"content")])
+    producer.close()
+    assert [(record.value, record.headers) for record in reader.read(topic)] == [
+        (b"0", (("plain", b"content"),)),
+        (b"1", (("\\xff\\xfe", b"content"),)),
+        (b"2", (("last", b"content"),)),
+    ]

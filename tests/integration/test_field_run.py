@@ -18,6 +18,8 @@ from typing import Any
 
 import orjson
 import pytest
+from kafka import KafkaProducer
+from raw_header_name import raw_name
 from real_services import services_cache
 from small_release import small_release
 
@@ -173,6 +175,22 @@ def restart(field: Field, *, by_kill: bool) -> None:
     field.worker.start()
 
 
+def send_with_raw_header_names(field: Field) -> None:
+    """Records whose header names are no UTF-8: one that decides and one that does not, in each partition."""
+    producer = KafkaProducer(bootstrap_servers=field.address, compression_type="gzip")
+    records = (
+        HostileRecord(b'{"text": "where is my parcel"}', DECIDED, kind="header name"),
+        HostileRecord(b"{}", "no_text", kind="header name of nothing"),
+    )
+    for record in records:
+        for partition in range(PARTITIONS):
+            place = producer.send(
+                field.topic, record.value, partition=partition, headers=[(raw_name(b"gr\xf6\xdfe"), b"XL")]
+            ).get(30)
+            field.sent[partition, place.offset] = record
+    producer.close()
+
+
 def send_over_restarts(field: Field, seed: int) -> None:
     """All records, with three restarts, and with a transaction that is open from the second leg to the fourth."""
     left = records(seed)
@@ -185,6 +203,7 @@ def send_over_restarts(field: Field, seed: int) -> None:
         field.sent |= open_sent | field.sender.send(legs[1])
         restart(field, by_kill=False)
         field.sent |= field.sender.send(legs[2])
+        send_with_raw_header_names(field)
         wait_until(
             lambda: _reads_up_to_the_transaction(field), 60.0, lambda: f"nobody tells of it: {field.worker.tail()}"
         )
