@@ -129,3 +129,15 @@ def test_every_dashboard_is_json_that_grafana_reads() -> None:
     for file in (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"):
         dashboard = json.loads(file.read_text())
         assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_the_operations_page_tells_who_is_on_which_network_and_what_is_published() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for network in COMPOSE["networks"]:
+        (row,) = re.findall(rf"^\| `{network}` \| ([^|]+) \|", page, re.MULTILINE)
+        members = {name for name, service in SERVICES.items() if network in service["networks"]}
+        assert set(re.findall(r"`(\w+)`", row)) == members, network
+    for name, service in SERVICES.items():
+        for port in service.get("ports", []):
+            address, published, _ = port.split(":")
+            assert f"| `{name}` | `{address}:{published}` |" in page, name
