@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from models.errors import MessageError
 from streams.engine.delivery import Delivery
 from streams.engine.pipeline import BatchPipeline, Stage, in_thread
 from streams.faust_runtime import role as role_module
 from streams.faust_runtime.backpressure import CHUNK_RECORDS, GatedConsumer
-from streams.faust_runtime.role import Role
+from streams.faust_runtime.role import Role, _delivery
+from streams.wire.outcomes import dead_letter
 
 T0 = TP("texts", 0)
 
@@ -161,3 +163,16 @@ def test_an_engine_that_is_aborted_ends_the_threads_of_its_stages() -> None:
         assert not thread.is_alive()
 
     asyncio.run(scenario())
+
+
+def test_a_records_headers_arrive_as_they_are_and_one_without_a_value_as_an_empty_one() -> None:
+    """F-15 stays."""
+    headers = (("trace", b"\x00\xff"), ("flag", None), ("", b""))
+    record = SimpleNamespace(
+        topic="texts", partition=0, offset=7, key="kü".encode(), value=None, timestamp=1, headers=headers
+    )
+    delivery = _delivery(record, urgent=False)
+    assert delivery.headers == [("trace", b"\x00\xff"), ("flag", b""), ("", b"")]
+    assert delivery.size == len("kü".encode()) + len("trace") + 2 + len("flag")
+    letter = dead_letter(delivery, MessageError("no_text", "no text")).records[0]
+    assert letter.headers[-3:] == delivery.headers and letter.key == "kü".encode()

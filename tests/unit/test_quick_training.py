@@ -136,6 +136,39 @@ def test_a_handful_of_texts_is_enough_to_train() -> None:
     assert release.report["test_rows"] == 1
 
 
+def lopsided(labels: dict[str, int]) -> list[Row]:
+    """So many texts of each label, all different."""
+    return [Row(f"{label} parcel {n}", {"intent": label}) for label, count in labels.items() for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        pytest.param({"x": 60}, "1 label.*it needs two", id="one label"),
+        pytest.param({"x": 1, "y": 1}, "no row is left to test on: 2 rows hold 2 different texts", id="two texts"),
+        pytest.param({f"l{n}": 1 for n in range(300)}, "no row is left to test on: 300 rows", id="300 labels of one"),
+    ],
+)
+def test_a_lopsided_set_that_cannot_train_says_why(labels: dict[str, int], says: str) -> None:
+    """F-53 stays."""
+    with pytest.raises(TrainingDataError, match=says):
+        train_release("m", split_rows(lopsided(labels), ("intent",)), small_encoder())
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({f"l{n}": 4 for n in range(40)}, id="many labels of four"),
+        pytest.param({"x": 300, "y": 3}, id="300 to 3"),
+    ],
+)
+def test_a_lopsided_set_is_trained_with_all_its_labels(labels: dict[str, int]) -> None:
+    """F-53 stays."""
+    release = train_release("m", split_rows(lopsided(labels), ("intent",)), small_encoder())
+    assert release.report["test_rows"] == sum(max(round(count / 5), 1) for count in labels.values())
+    assert set(release.classifier.heads["intent"].labels) == set(labels)
+
+
 def toy(texts: int, seed: int) -> tuple[np.ndarray, sparse.csr_array, np.ndarray]:
     """Three labels, told apart half by the embedding, half by n-grams (first 10: words)."""
     random = np.random.default_rng(seed)

@@ -1,14 +1,19 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from faust.assignor.partition_assignor import PartitionAssignor
 
 from connectors.ports import GroupPosition, TopicState
 from headrace.process.consumer_groups import ConsumerGroup, consumer_groups
 from headrace.process.start_offsets import pin, positions_to_pin, reset, take_over
 from models.errors import ConfigError
 from streams.application import Application, HeadSpec
+from streams.faust_runtime.app import make_app
 
 BOUNDS = {0: (5, 90), 1: (0, 10)}
 EPOCH = "aaaaaaaa"
@@ -153,6 +158,22 @@ def test_each_application_has_a_group_of_its_own_in_each_role(role: str) -> None
     groups = consumer_groups(role, APPS)
     assert [group.name for group in groups] == [f"headrace-{role}-one", f"headrace-{role}-two"]
     assert not set(groups[0].topics) & set(groups[1].topics)
+
+
+def test_applications_named_alike_share_a_group_and_each_keeps_and_reads_its_own_topic(tmp_path: Path) -> None:
+    """F-17 stays: two files named alike, other topics, both running: 12 of 12 each."""
+    first, second = (Application(name="tickets", topic=f"{place}.tickets", heads=HEADS) for place in ("north", "south"))
+    (group,), (other,) = (consumer_groups("worker", [app]) for app in (first, second))
+    assert group.name == other.name and not set(group.topics) & set(other.topics)
+    admin = admin_at(group.name, "north.tickets", {0: 7, 1: 9})
+    pin(admin, other.name, other.topics, from_beginning=False)  # type: ignore[arg-type]
+    assert admin.committed(group.name, "north.tickets") == {0: 7, 1: 9}
+    assert admin.committed(group.name, "south.tickets") == {0: 90, 1: 10}
+    assignor = PartitionAssignor(make_app(group.name, "kafka://127.0.0.1:1", folder=tmp_path))
+    members = {place: assignor.metadata({f"{place}.tickets"}) for place in ("north", "south")}
+    cluster: Any = SimpleNamespace(partitions_for_topic=lambda _: {0, 1})
+    for place, share in assignor.assign(cluster, members).items():
+        assert share.assignment == [(f"{place}.tickets", [0, 1])]
 
 
 def test_a_group_that_never_was_goes_on_where_the_old_shared_one_stands() -> None:
