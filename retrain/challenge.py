@@ -2,7 +2,8 @@
 
 Each retraining starts from the original corpus and the labels that stand now, so that a withdrawn label leaves the next
 release. One text key in five (`retrain.text_keys`) is held out: its labels test and never train, under whichever
-decision they come back. The corpus's own test rows stay what they are.
+decision they come back. The corpus's own test rows stay what they are. Near copies of what tests do not train, the
+corpus's own rows among them; those are set aside, for a retraining in which it does not test any more.
 """
 
 from collections import defaultdict
@@ -66,11 +67,7 @@ def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -
 
 
 def _corpus(before: Dataset) -> list[Row]:
-    corrected = {text_key(row.text) for row in before.corrected}
-    return [
-        *(row for row in before.rows if row.origin == "corpus" and text_key(row.text) not in corrected),
-        *before.corrected,
-    ]
+    return [*(row for row in before.rows if row.origin == "corpus"), *before.set_aside]
 
 
 def _unsupported(items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -91,31 +88,35 @@ def _unsupported(items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]]
 
 
 def _joined(before: Dataset, corpus: Sequence[Row], feedback: Mapping[str, Row]) -> Dataset:
-    tested = {text_key(row.text) for row in corpus if row.split == "test"}
-    own = {text_key(row.text) for row in corpus} - tested
-    held_out = {key for key, row in feedback.items() if key not in own | tested and is_held_out(row.text)}
-    rows: list[Row] = []
-    corrected: list[Row] = []
-    for row in corpus:
-        correction = feedback.get(text_key(row.text))
-        if correction is None or row.split == "test":
-            rows.append(replace(row, slices={"origin": "corpus"}))
-        else:
-            corrected.append(row)
-            labels, decisions = {**row.labels, **correction.labels}, correction.decisions
-            merged = replace(row, labels=labels, origin="feedback", decisions=decisions)
-            rows.append(replace(merged, slices={"origin": "feedback"}))
-    of_tests = NearCopies(
-        [*(row.text for row in rows if row.split == "test"), *(feedback[key].text for key in held_out)]
-    )
-    for key, row in feedback.items():
-        if key in own | tested:
-            continue
-        if key in held_out:
-            rows.append(replace(row, split="test", slices={"origin": "feedback"}))
-        elif row.text not in of_tests:
-            rows.append(replace(row, slices={"origin": "feedback"}))
-    return replace(before, rows=tuple(rows), corrected=tuple(corrected))
+    own = {text_key(row.text) for row in corpus}
+    held_out = {key for key, row in feedback.items() if key not in own and is_held_out(row.text)}
+    tests = [replace(feedback[key], split="test") for key in feedback if key in held_out]
+    of_tests = NearCopies([*(row.text for row in corpus if row.split == "test"), *(row.text for row in tests)])
+    new = [row for key, row in feedback.items() if key not in own | held_out and row.text not in of_tests]
+    rows = [_corrected(row, None if row.split == "test" else feedback.get(text_key(row.text))) for row in corpus]
+    stays = _that_stay(rows, new, of_tests)
+    set_aside = [row for row, now, kept in zip(corpus, rows, stays, strict=True) if not kept or now.origin != "corpus"]
+    joined = [*(row for row, kept in zip(rows, stays, strict=True) if kept), *new, *tests]
+    joined = [replace(row, slices={"origin": row.origin}) for row in joined]
+    return replace(before, rows=tuple(joined), set_aside=tuple(set_aside))
+
+
+def _corrected(row: Row, correction: Row | None) -> Row:
+    if correction is None:
+        return row
+    labels = {**row.labels, **correction.labels}
+    return replace(row, labels=labels, origin="feedback", decisions=correction.decisions)
+
+
+def _that_stay(rows: Sequence[Row], new: Sequence[Row], of_tests: NearCopies) -> list[bool]:
+    """Which of the corpus's rows stay: all but copies of what tests. A copy stays where all that its label could be
+    learnt from are copies: a release that has forgotten a label is worse than a test that flatters it."""
+    copies = [row.split != "test" and row.text in of_tests for row in rows]
+    learnt = {item for row in new for item in row.labels.items()}
+    for row, copy in zip(rows, copies, strict=True):
+        if row.split == "train" and not copy:
+            learnt.update(row.labels.items())
+    return [not copy or not row.labels.items() <= learnt for row, copy in zip(rows, copies, strict=True)]
 
 
 def compare(champion: Classifier, challenger: Classifier, dataset: Dataset, oos_label: str | None = None) -> Verdict:

@@ -64,7 +64,8 @@ class Dataset:
     """heads: names, the primary one first. dropped_duplicates: training rows left out because their text is tested.
 
     encoder_tuned_on: key hashes of the texts that the encoder was fine-tuned on, and knows by heart; none of a general
-    encoder. corrected: rows of the corpus as they were before feedback changed their labels; not part of `rows`.
+    encoder. set_aside: rows of the corpus that are not in `rows` as they were: feedback has changed their labels, or
+    they are nearly copies of what tests now.
     """
 
     heads: tuple[str, ...]
@@ -72,7 +73,7 @@ class Dataset:
     rejected: tuple[RejectedRow, ...] = ()
     dropped_duplicates: int = 0
     encoder_tuned_on: frozenset[str] = frozenset()
-    corrected: tuple[Row, ...] = ()
+    set_aside: tuple[Row, ...] = ()
 
     def part(self, split: Split) -> tuple[Row, ...]:
         """The rows of one split, in file order."""

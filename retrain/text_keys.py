@@ -42,12 +42,12 @@ class NearCopies:
 
     SIMILARITY: Final = 0.7  # Jaccard's, estimated
     _RUN: Final = 5
-    _PERMUTATIONS: Final = 64
+    _EMPTY: Final = MinHash(num_perm=64)  # making its permutations takes far longer than a text's runs do
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Take the texts that others may be copies of."""
         self._keys: set[str] = set()
-        self._index = MinHashLSH(threshold=self.SIMILARITY, num_perm=self._PERMUTATIONS)
+        self._index = MinHashLSH(threshold=self.SIMILARITY, num_perm=self._EMPTY.num_perm)
         self._hashes: dict[str, MinHash] = {}
         for text in texts:
             key = text_key(text)
@@ -65,7 +65,7 @@ class NearCopies:
         return any(hashed.jaccard(self._hashes[near]) >= self.SIMILARITY for near in self._index.query(hashed))
 
     def _hashed(self, key: str) -> MinHash:
-        hashed = MinHash(num_perm=self._PERMUTATIONS)
+        hashed = self._EMPTY.copy()
         runs = {key[start : start + self._RUN] for start in range(max(1, len(key) - self._RUN + 1))}
         hashed.update_batch([run.encode("utf-8", "surrogatepass") for run in runs])
         return hashed

@@ -12,13 +12,14 @@ from retrain.data import Dataset, Row
 from retrain.text_keys import key_hash
 
 ROLE = "training_data"
+_SET_ASIDE = "corrected"  # the file's name for them, of when corrections were the only reason
 
 
 def to_bytes(dataset: Dataset) -> bytes:
     """JSON lines, compressed: heads and what the encoder knows first, then a row each. The same dataset gives the same
     bytes."""
     header = {"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)}
-    lines = [json.dumps(header | {"corrected": [_described(row) for row in dataset.corrected]})]
+    lines = [json.dumps(header | {_SET_ASIDE: [_described(row) for row in dataset.set_aside]})]
     lines += [json.dumps(_described(row), ensure_ascii=False) for row in dataset.rows]
     return gzip.compress("\n".join(lines).encode(), mtime=0)
 
@@ -33,11 +34,11 @@ def from_bytes(content: bytes, *, tuned_encoder: bool = False) -> Dataset:
         first, *lines = gzip.decompress(content).decode().split("\n")
         header = json.loads(first)
         rows = tuple(_row(json.loads(line)) for line in lines)
-        corrected = tuple(_row(row) for row in header.get("corrected", []))
+        set_aside = tuple(_row(row) for row in header.get(_SET_ASIDE, []))
         known = header.get("encoder_tuned_on")
         if known is None:
             known = [key_hash(row.text) for row in rows if row.split == "train"] if tuned_encoder else []
-        return Dataset(tuple(header["heads"]), rows, encoder_tuned_on=frozenset(known), corrected=corrected)
+        return Dataset(tuple(header["heads"]), rows, encoder_tuned_on=frozenset(known), set_aside=set_aside)
     except (ValueError, KeyError, OSError) as error:
         raise ReleaseCorrupt(
             f"the release's training data cannot be read: {error}; train it again from a file"

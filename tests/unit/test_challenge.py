@@ -7,7 +7,7 @@ import pytest
 
 from retrain import training_data
 from retrain.challenge import NEW_LABEL_TEXTS, challenger_dataset
-from retrain.data import Dataset, Row
+from retrain.data import Dataset, Row, Split
 from retrain.text_keys import NearCopies, is_held_out, key_hash, text_key
 
 WORDS = ("parcel", "refund", "card", "late", "broken", "address", "invoice", "login", "voucher", "strap", "door", "fee")
@@ -55,6 +55,75 @@ def test_nearly_a_copy_of_a_test_text_does_not_train() -> None:
     for text in ("the courier never came to me!!", "the courier never came to mee"):
         dataset = retrained(CORPUS, [label(text, "delivery")])
         assert set(rows(dataset, "train")) == set(rows(CORPUS, "train"))
+
+
+COPIED = "please tell me how i can change the address of the invoice for my order"
+FAR = "a strap of the bag is broken"
+
+
+def with_copies(*rows: Row) -> Dataset:
+    return Dataset(CORPUS.heads, (*CORPUS.rows, *rows))
+
+
+def held_out_copy(text: str) -> str:
+    """Nearly the same text, of another key that is held out."""
+    near = next(f"{text} {word}" for word in WORDS if is_held_out(f"{text} {word}"))
+    assert near in NearCopies([text])
+    return near
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_nearly_a_copy_of_a_held_out_text_leaves_training_while_that_stands(split: Split) -> None:
+    """M-5: only feedback was looked at: a row of the corpus trained, and its near copy of the feedback tested."""
+    before = with_copies(
+        Row(COPIED, {"intent": "refund", "urgency": "low"}, split), Row(FAR, {"intent": "refund", "urgency": "high"})
+    )
+    first = retrained(before, [label(held_out_copy(COPIED), "refund")])
+    assert COPIED not in {row.text for row in first.rows} and FAR in rows(first, "train")
+    assert held_out_copy(COPIED) in rows(first, "test")
+    again = retrained(kept(first), [])
+    assert rows(again, "train") == rows(before, "train") and rows(again, "valid") == rows(before, "valid")
+
+
+def test_nearly_a_copy_of_a_test_row_of_the_corpus_does_not_train() -> None:
+    """M-5: rows of the corpus itself crossed its split, too."""
+    near = Row("the courier never came to mee", {"intent": "delivery", "urgency": "high"})
+    other = Row("he rings at the wrong door", {"intent": "delivery", "urgency": "high"})
+    dataset = retrained(with_copies(near, other), [])
+    assert set(rows(dataset, "train")) == {*rows(CORPUS, "train"), other.text}
+    assert rows(retrained(kept(dataset), [label(near.text, "refund")]), "train") == rows(dataset, "train")
+
+
+def test_a_corrected_copy_comes_back_as_the_corpus_had_it() -> None:
+    """Once: neither twice, nor with the correction that has been withdrawn since."""
+    before = with_copies(
+        Row(COPIED, {"intent": "refund", "urgency": "low"}), Row(FAR, {"intent": "refund", "urgency": "high"})
+    )
+    first = retrained(before, [label(COPIED, "delivery", "1"), label(held_out_copy(COPIED), "refund", "2")])
+    assert COPIED not in {row.text for row in first.rows}
+    again = retrained(kept(first), [])
+    assert [row.labels for row in again.rows if row.text == COPIED] == [{"intent": "refund", "urgency": "low"}]
+
+
+def test_a_label_is_not_lost_to_the_test() -> None:
+    """Where all texts of a label are made of one template, they go on training: a release that has forgotten a label is
+    worse than a test that flatters it."""
+    templated = [
+        Row(f"please block the card of my brother at once {word}", {"intent": "block", "urgency": "low"}, split)
+        for word, split in zip("abcd", ("train", "train", "valid", "test"), strict=True)
+    ]
+    dataset = retrained(with_copies(*templated), [])
+    assert [row.split for row in dataset.rows if row.labels["intent"] == "block"] == ["train", "train", "valid", "test"]
+
+
+def test_a_test_row_stays_though_a_training_row_of_its_key_was_corrected() -> None:
+    """The row that the correction had changed took the test row of the same key (other digits) along."""
+    before = with_copies(
+        Row("what does order 12 cost me", {"intent": "refund", "urgency": "low"}),
+        Row("what does order 7 cost me", {"intent": "refund", "urgency": "low"}, "test"),
+    )
+    first = retrained(before, [label("what does order 3 cost me", "delivery")])
+    assert rows(retrained(kept(first), []), "test") == rows(before, "test")
 
 
 def test_a_held_out_text_is_so_under_every_decision_and_with_other_numbers() -> None:
