@@ -9,15 +9,16 @@ from headrace.cli import app
 from headrace.settings import PREFIX, Settings
 from streams.topics import SHARED_TOPICS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def commands() -> list[tuple[str, typer.core.TyperCommand]]:
-    found = []
+    named = []
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         for sub, inner in getattr(command, "commands", {"": command}).items():
-            found.append((f"{name} {sub}".strip(), inner))
-    return found
+            named.append((f"{name} {sub}".strip(), inner))
+    return named
 
 
 @pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
@@ -42,5 +43,14 @@ def test_each_setting_stands_in_the_readme(name: str) -> None:
 @pytest.mark.parametrize("topic", SHARED_TOPICS)
 def test_who_may_write_each_shared_topic_stands_in_the_security_page(topic: str) -> None:
     """D-A12: nobody was told which rights a role needs."""
-    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     assert f"| `{topic}` |" in page
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_each_command_that_a_page_names_is_one(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:`|\$ |exec \w+ )headrace ([a-z]+)", text))
+    for row in re.findall(r"^\| (?:topic|retrainer,) .*$", text, re.MULTILINE):  # who may do what, beside the roles
+        named |= set(re.findall(r"`([a-z]+)`", row.partition(" | - |")[0]))
+    assert named <= set(get_command(app).commands), page  # type: ignore[attr-defined]
