@@ -9,6 +9,8 @@ from headrace.output import ERRORS, print_json
 from headrace.settings import load_settings
 from headrace.terminal import field, plain, say
 
+JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
@@ -16,62 +18,66 @@ def add_to(cli: typer.Typer) -> None:
         no_args_is_help=True, help="Real Kafka and Elasticsearch on this machine, without Docker (Java 17+, Maven)."
     )
     cli.add_typer(services, name="services")
-    json_flag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+    services.command("start", epilog="Example: headrace services start --no-elasticsearch")(_start)
+    services.command("stop", epilog="Example: headrace services stop")(_stop)
+    services.command("status", epilog="Example: headrace services status --json")(_status)
+    cli.command("doctor", epilog="Example: headrace doctor support")(_doctor)
 
-    @services.command(epilog="Example: headrace services start --no-elasticsearch")
-    def start(
-        kafka: Annotated[bool, typer.Option(help="start Kafka")] = True,
-        elasticsearch: Annotated[bool, typer.Option(help="start Elasticsearch")] = True,
-        brokers: Annotated[int, typer.Option(min=1, max=5, help="Kafka brokers")] = 1,
-        elasticsearch_major: Annotated[int, typer.Option(help="8 or 9 (9 needs Java 21+)")] = 8,
-        json: json_flag = False,
-    ) -> None:
-        """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the
-        programs."""
-        settings = load_settings()
-        status = local_services.start(
-            settings.home_path / "services",
-            kafka=kafka,
-            elasticsearch=elasticsearch,
-            brokers=brokers,
-            elasticsearch_major=elasticsearch_major,
-            cache=settings.cache.expanduser() / "services",
-            progress=lambda line: ERRORS.print(plain(line), style="dim"),
-        )
-        _show(status, json)
 
-    @services.command(epilog="Example: headrace services stop")
-    def stop(json: json_flag = False) -> None:
-        """Stop what `services start` started. Data stays."""
-        stopped = local_services.stop(load_settings().home_path / "services")
-        print_json({"stopped": stopped}) if json else say(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+def _start(
+    kafka: Annotated[bool, typer.Option(help="start Kafka")] = True,
+    elasticsearch: Annotated[bool, typer.Option(help="start Elasticsearch")] = True,
+    brokers: Annotated[int, typer.Option(min=1, max=5, help="Kafka brokers")] = 1,
+    elasticsearch_major: Annotated[int, typer.Option(help="8 or 9 (9 needs Java 21+)")] = 8,
+    json: JsonFlag = False,
+) -> None:
+    """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the
+    programs."""
+    settings = load_settings()
+    status = local_services.start(
+        settings.home_path / "services",
+        kafka=kafka,
+        elasticsearch=elasticsearch,
+        brokers=brokers,
+        elasticsearch_major=elasticsearch_major,
+        cache=settings.cache.expanduser() / "services",
+        progress=lambda line: ERRORS.print(plain(line), style="dim"),
+    )
+    _show(status, json)
 
-    @services.command(epilog="Example: headrace services status --json")
-    def status(json: json_flag = False) -> None:
-        """What runs, and where."""
-        _show(local_services.status(load_settings().home_path / "services"), json)
 
-    @cli.command(epilog="Example: headrace doctor support")
-    def doctor(
-        apps: Annotated[
-            list[str] | None, typer.Argument(metavar="[APP...]", help="applications to check; default: those that ship")
-        ] = None,
-        json: json_flag = False,
-    ) -> None:
-        """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something
-        is wrong."""
-        from headrace.applications import SHIPPED, load_applications
-        from headrace.tools.doctor import examine
-        from headrace.wiring import Wiring
+def _stop(json: JsonFlag = False) -> None:
+    """Stop what `services start` started. Data stays."""
+    stopped = local_services.stop(load_settings().home_path / "services")
+    print_json({"stopped": stopped}) if json else say(f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
-        findings = examine(Wiring(load_settings()), load_applications(apps or list(SHIPPED)))
-        if json:
-            print_json({"ok": all(each.ok for each in findings), "checks": [each.as_dict() for each in findings]})
-        else:
-            for each in findings:
-                say(f"{'ok  ' if each.ok else 'FAIL'} {field(each.what)}: {field(each.detail)}")
-        if not all(each.ok for each in findings):
-            raise typer.Exit(1)
+
+def _status(json: JsonFlag = False) -> None:
+    """What runs, and where."""
+    _show(local_services.status(load_settings().home_path / "services"), json)
+
+
+def _doctor(
+    apps: Annotated[
+        list[str] | None, typer.Argument(metavar="[APP...]", help="applications to check; default: those that ship")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something
+    is wrong."""
+    from headrace.applications import SHIPPED, load_applications
+    from headrace.tools.doctor import examine
+    from headrace.wiring import Wiring
+
+    findings = examine(Wiring(load_settings()), load_applications(apps or list(SHIPPED)))
+    is_all_ok = all(finding.ok for finding in findings)
+    if json:
+        print_json({"ok": is_all_ok, "checks": [finding.as_dict() for finding in findings]})
+    else:
+        for finding in findings:
+            say(f"{'ok  ' if finding.ok else 'FAIL'} {field(finding.what)}: {field(finding.detail)}")
+    if not is_all_ok:
+        raise typer.Exit(1)
 
 
 def _show(status: local_services.ServicesStatus, json: bool) -> None:

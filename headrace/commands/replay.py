@@ -13,87 +13,95 @@ from headrace.terminal import say
 
 if TYPE_CHECKING:
     from headrace.replay.run import Progress
+    from streams.replay.stretch import Place
+
+
+Model = Annotated[str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="T|OFFSET", help="first event: ISO time of the record, or an offset; default: the oldest"
+    ),
+]
+End = Annotated[
+    str | None,
+    typer.Option("--to", metavar="T|OFFSET", help="up to but without this one; default: the end when it starts"),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|TOPIC", help="true labels: columns id,head,label or text,label, or feedback.labels"),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(metavar="NAME@VERSION", help="compare with this release, event by event: from it to --model"),
+]
 
 
 def add_to(cli: typer.Typer) -> None:
     """Register the command."""
-
-    @cli.command(
+    cli.command(
+        "replay",
         epilog="Example: headrace replay support.chats --app support --model support@2 --against support@1 "
-        "--labels feedback.labels --report out.html"
-    )
-    def replay(
-        topic: Annotated[str, typer.Argument(help="topic to read; nothing is committed or written")],
-        app: Annotated[str, typer.Option(help="support, finance, or the path of a TOML file: how records are read")],
-        model: Annotated[
-            str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")
-        ] = None,
-        start: Annotated[
-            str | None,
-            typer.Option(
-                "--from",
-                metavar="T|OFFSET",
-                help="first event: ISO time of the record, or an offset; default: the oldest",
-            ),
-        ] = None,
-        end: Annotated[
-            str | None,
-            typer.Option(
-                "--to", metavar="T|OFFSET", help="up to but without this one; default: the end when it starts"
-            ),
-        ] = None,
-        labels: Annotated[
-            str | None,
-            typer.Option(
-                metavar="FILE|TOPIC", help="true labels: columns id,head,label or text,label, or feedback.labels"
-            ),
-        ] = None,
-        against: Annotated[
-            str | None,
-            typer.Option(metavar="NAME@VERSION", help="compare with this release, event by event: from it to --model"),
-        ] = None,
-        report: Annotated[
-            Path | None, typer.Option(metavar="out.html", help="write a page with pictures, one file")
-        ] = None,
-        decisions: Annotated[
-            Path | None, typer.Option(metavar="out.jsonl", help="write --model's decisions, a line each")
-        ] = None,
-        json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    ) -> None:
-        """What would this release have decided? Live commits, topics and the store stay as they are."""
-        from streams.replay.stretch import WrongStretch, check_order, parse_place
+        "--labels feedback.labels --report out.html",
+    )(_replay)
 
-        try:
-            first, last = (None if place is None else parse_place(place) for place in (start, end))
-            check_order(first, last)
-        except WrongStretch as error:
-            raise typer.BadParameter(str(error)) from error
-        for file in (report, decisions):
-            if file is not None and not file.absolute().parent.is_dir():
-                raise typer.BadParameter(f"there is no folder {file.parent} for {file.name}")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave at once, there is nothing to drain
 
-        from headrace.applications import load_application
-        from headrace.output import print_json
-        from headrace.replay.run import ReplayRequest
-        from headrace.replay.run import replay as run
-        from headrace.settings import load_settings
-        from headrace.wiring import Wiring
+def _replay(
+    topic: Annotated[str, typer.Argument(help="topic to read; nothing is committed or written")],
+    app: Annotated[str, typer.Option(help="support, finance, or the path of a TOML file: how records are read")],
+    model: Model = None,
+    start: Start = None,
+    end: End = None,
+    labels: Labels = None,
+    against: Against = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="out.html", help="write a page with pictures, one file")
+    ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(metavar="out.jsonl", help="write --model's decisions, a line each")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """What would this release have decided? Live commits, topics and the store stay as they are."""
+    from streams.replay.stretch import WrongStretch
 
-        order = ReplayRequest(topic, load_application(app), model, against, first, last, labels, decisions)
-        try:
-            with _bar() as progress:
-                found, replayed = run(Wiring(load_settings()), order, progress)
-        except WrongStretch as error:
-            raise typer.BadParameter(str(error)) from error
-        if report is not None:
-            from headrace.replay.report import write_page
+    first, last = _places(start, end)
+    for file in (report, decisions):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {file.parent} for {file.name}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave at once, there is nothing to drain
 
-            write_page(report, found, replayed)
-        if json:
-            print_json(found)
-        else:
-            _tell(found, report)
+    from headrace.applications import load_application
+    from headrace.output import print_json
+    from headrace.replay.run import ReplayRequest, replay
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    request = ReplayRequest(topic, load_application(app), model, against, first, last, labels, decisions)
+    try:
+        with _bar() as progress:
+            figures, replayed = replay(Wiring(load_settings()), request, progress)
+    except WrongStretch as error:
+        raise typer.BadParameter(str(error)) from error
+    if report is not None:
+        from headrace.replay.report import write_page
+
+        write_page(report, figures, replayed)
+    if json:
+        print_json(figures)
+    else:
+        _tell(figures, report)
+
+
+def _places(start: str | None, end: str | None) -> "tuple[Place | None, Place | None]":
+    from streams.replay.stretch import WrongStretch, check_order, parse_place
+
+    try:
+        first, last = (None if place is None else parse_place(place) for place in (start, end))
+        check_order(first, last)
+    except WrongStretch as error:
+        raise typer.BadParameter(str(error)) from error
+    return first, last
 
 
 @contextmanager
@@ -122,35 +130,38 @@ def _bar() -> "Iterator[Progress]":
         yield show
 
 
-def _tell(found: dict[str, Any], page: Path | None) -> None:
+def _tell(figures: dict[str, Any], page: Path | None) -> None:
     say(
-        f"{found['model']}: {found['events']} events of {found['topic']} in {found['seconds']:.1f} s, "
-        f"{found['events_per_second']:.0f}/s"
+        f"{figures['model']}: {figures['events']} events of {figures['topic']} in {figures['seconds']:.1f} s, "
+        f"{figures['events_per_second']:.0f}/s"
     )
-    _tell_release(found["model"], found["metrics"])
-    if found["labels"] is not None:
-        labels = found["labels"]
+    _tell_release(figures["model"], figures["metrics"])
+    if figures["labels"] is not None:
+        labels = figures["labels"]
         say(
             f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by "
             f"{labels['matched_by']}, {labels['events']} events"
         )
-    compared = found["against"]
-    if compared is not None:
-        _tell_release(compared["from"], compared["metrics"])
-        say(
-            f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events "
-            f"({compared['changed_share']:.2%})"
-        )
-        for change in compared["heads"][next(iter(compared["heads"]))]["confusion"][:5]:
-            say(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
-        if compared["test"] is not None:
-            test = compared["test"]
-            say(
-                f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = "
-                f"{test['p_value']:.2g} (exact McNemar)"
-            )
+    if figures["against"] is not None:
+        _tell_comparison(figures["against"])
     if page is not None:
         say(f"page: {page}")
+
+
+def _tell_comparison(compared: dict[str, Any]) -> None:
+    _tell_release(compared["from"], compared["metrics"])
+    say(
+        f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events "
+        f"({compared['changed_share']:.2%})"
+    )
+    for change in compared["heads"][next(iter(compared["heads"]))]["confusion"][:5]:
+        say(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
+    if compared["test"] is not None:
+        test = compared["test"]
+        say(
+            f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = "
+            f"{test['p_value']:.2g} (exact McNemar)"
+        )
 
 
 def _tell_release(name: str, metrics: dict[str, Any]) -> None:

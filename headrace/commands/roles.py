@@ -16,6 +16,7 @@ from models.errors import ConfigError
 
 if TYPE_CHECKING:
     from headrace.process.builder import RoleBuilder
+    from headrace.tools.loading import LoadReport
     from headrace.wiring import Wiring
     from streams.application import Application
     from streams.metrics import Metrics
@@ -40,28 +41,12 @@ CreateTopics = Annotated[
     bool, typer.Option("--create-topics", help="create the applications' source topics as well where they are missing")
 ]
 ALL_ROLES = ("worker", "indexer", "monitor", "retrainer")
+Seed = Annotated[int, typer.Option(help="seed of drift thresholds and retraining")]
 
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-
-    @cli.command(epilog="Example: headrace up support finance --from-beginning")
-    def up(
-        apps: Apps,
-        workers: Annotated[
-            int, typer.Option(min=1, help="worker processes; above 1 start `headrace worker` again instead")
-        ] = 1,
-        from_beginning: FromBeginning = False,
-        reset_position: Reset = None,
-        create_topics: CreateTopics = False,
-        seed: Annotated[int, typer.Option(help="seed of drift thresholds and retraining")] = 0,
-    ) -> None:
-        """All roles for these applications, in the foreground, until Ctrl-C. Headrace's own topics are created where
-        they are missing, source topics with --create-topics."""
-        if workers > 1:
-            raise ConfigError(_workers_refusal(apps))
-        _run(_RunRequest(apps, ALL_ROLES, from_beginning, reset_position, create_topics, seed))
-
+    cli.command("up", epilog="Example: headrace up support finance --from-beginning")(_up)
     for role, text in (
         ("worker", "Classify what comes in."),
         ("monitor", "Watch for drift, raise alerts, ask for retraining."),
@@ -71,52 +56,74 @@ def add_to(cli: typer.Typer) -> None:
         cli.command(role, help=f"One role in a process of its own. {text}", epilog=f"Example: headrace {role} support")(
             _one_role(role)
         )
+    cli.command("load", epilog="Example: headrace load chats.csv --app support --text-column message")(_load)
 
-    @cli.command(epilog="Example: headrace load chats.csv --app support --text-column message")
-    def load(
-        file: Annotated[Path, typer.Argument(help="CSV, TSV or JSON lines, UTF-8, also packed by gzip; - for stdin")],
-        topic: Annotated[str | None, typer.Option(help="topic to write to; default: that of --app")] = None,
-        app: Annotated[
-            str | None,
-            typer.Option(
-                help="support, finance, recommend, or the path of a TOML file: records get the shape that it reads"
-            ),
-        ] = None,
-        rate: Annotated[
-            float | None, typer.Option(min=0.001, help="records a second; default: as fast as it goes")
-        ] = None,
-        text_column: Annotated[
-            str | None, typer.Option(help="column that holds the text; rows without one are rejected")
-        ] = None,
-        key_column: Annotated[str | None, typer.Option(help="column whose value becomes the record's key")] = None,
-        limit: Annotated[int | None, typer.Option(min=1, help="stop after so many rows")] = None,
-        json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    ) -> None:
-        """Rows of a file into a topic, in an application's shape with --app, else as they are. A row that cannot be
-        sent is listed with its line and the reason. Exit 1 where none could be sent."""
-        from headrace.applications import load_application
-        from headrace.output import print_json, stage_bars
-        from headrace.settings import load_settings
-        from headrace.terminal import say, say_rejected
-        from headrace.tools.loading import LoadRequest, load_file
-        from headrace.wiring import Wiring
 
-        application = None if app is None else load_application(app)
-        target = topic or (application.topic if application is not None else None)
-        if target is None:
-            raise typer.BadParameter("say where to: --topic TOPIC, or --app APP")
-        order = LoadRequest(file, target, rate, text_column, key_column, limit, application)
-        with stage_bars() as progress:
-            report = load_file(Wiring(load_settings()), order, progress)
-        say_rejected(report.rejected)
+def _up(
+    apps: Apps,
+    workers: Annotated[
+        int, typer.Option(min=1, help="worker processes; above 1 start `headrace worker` again instead")
+    ] = 1,
+    from_beginning: FromBeginning = False,
+    reset_position: Reset = None,
+    create_topics: CreateTopics = False,
+    seed: Seed = 0,
+) -> None:
+    """All roles for these applications, in the foreground, until Ctrl-C. Headrace's own topics are created where
+    they are missing, source topics with --create-topics."""
+    if workers > 1:
+        raise ConfigError(_workers_refusal(apps))
+    _run(_RunRequest(apps, ALL_ROLES, from_beginning, reset_position, create_topics, seed))
+
+
+def _load(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV or JSON lines, UTF-8, also packed by gzip; - for stdin")],
+    topic: Annotated[str | None, typer.Option(help="topic to write to; default: that of --app")] = None,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            help="support, finance, recommend, or the path of a TOML file: records get the shape that it reads"
+        ),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="records a second; default: as fast as it goes")] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="column that holds the text; rows without one are rejected")
+    ] = None,
+    key_column: Annotated[str | None, typer.Option(help="column whose value becomes the record's key")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="stop after so many rows")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Rows of a file into a topic, in an application's shape with --app, else as they are. A row that cannot be
+    sent is listed with its line and the reason. Exit 1 where none could be sent."""
+    from headrace.applications import load_application
+    from headrace.output import stage_bars
+    from headrace.settings import load_settings
+    from headrace.tools.loading import LoadRequest, load_file
+    from headrace.wiring import Wiring
+
+    application = None if app is None else load_application(app)
+    target = topic or (application.topic if application is not None else None)
+    if target is None:
+        raise typer.BadParameter("say where to: --topic TOPIC, or --app APP")
+    request = LoadRequest(file, target, rate, text_column, key_column, limit, application)
+    with stage_bars() as progress:
+        report = load_file(Wiring(load_settings()), request, progress)
+    _tell_loaded(report, target, json)
+    if report.rejected and not report.sent:
+        raise typer.Exit(1)
+
+
+def _tell_loaded(report: "LoadReport", topic: str, json: bool) -> None:
+    from headrace.output import print_json
+    from headrace.terminal import say, say_rejected
+
+    say_rejected(report.rejected)
+    if json:
         summary = {"sent": report.sent, "rejected": len(report.rejected), "seconds": round(report.seconds, 3)}
-        if json:
-            rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]
-            print_json(summary | ({"rejected_rows": rejects} if rejects else {}))
-        else:
-            say(f"{report.sent} records sent to {target}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s")
-        if report.rejected and not report.sent:
-            raise typer.Exit(1)
+        rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]
+        print_json(summary | ({"rejected_rows": rejects} if rejects else {}))
+    else:
+        say(f"{report.sent} records sent to {topic}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s")
 
 
 def _workers_refusal(apps: list[str]) -> str:
@@ -148,7 +155,7 @@ def _one_role(role: str) -> Any:
         from_beginning: FromBeginning = False,
         reset_position: Reset = None,
         create_topics: CreateTopics = False,
-        seed: Annotated[int, typer.Option(help="seed of drift thresholds and retraining")] = 0,
+        seed: Seed = 0,
     ) -> None:
         _run(_RunRequest(apps, (role,), from_beginning, reset_position, create_topics, seed))
 

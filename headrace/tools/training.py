@@ -18,6 +18,7 @@ from headrace.training.from_file import (
     write_release,
 )
 from headrace.wiring import Wiring
+from retrain.evaluation import HeadMetrics
 from retrain.evaluation import evaluate as score
 from retrain.training_data import trained_texts
 from streams.classify.release_loading import load_release
@@ -119,27 +120,30 @@ def run_evaluate(
                 "model": name,
                 "version": version,
                 "left_out_trained_rows": known,
-                "heads": {head: found.as_json() for head, found in metrics.items()},
+                "heads": {head: evaluation.as_json() for head, evaluation in metrics.items()},
             }
         )
-    for head, found in metrics.items():
-        low, high = found.accuracy_ci95
-        say(
-            f"{name}@{version} {head}: accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
-            f"{found.macro_f1:.4f}, {found.texts} texts"
-        )
-        if found.fast_path is not None:
-            fast = found.fast_path
-            say(
-                f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it "
-                f"{fast.accuracy_full:.4f}"
-            )
-        worst_first = sorted(found.per_label.items(), key=lambda labelled: labelled[1]["f1"])
-        show_table(
-            ("label", "texts", "precision", "recall", "F1"),
-            [
-                (label, f"{values['texts']:.0f}", *(f"{values[name]:.3f}" for name in ("precision", "recall", "f1")))
-                for label, values in worst_first
-            ],
-        )
+    for head, evaluation in metrics.items():
+        _tell_evaluation(f"{name}@{version} {head}", evaluation)
     return None
+
+
+def _tell_evaluation(what: str, evaluation: HeadMetrics) -> None:
+    low, high = evaluation.accuracy_ci95
+    say(
+        f"{what}: accuracy {evaluation.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
+        f"{evaluation.macro_f1:.4f}, {evaluation.texts} texts"
+    )
+    if evaluation.fast_path is not None:
+        fast = evaluation.fast_path
+        say(
+            f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it {fast.accuracy_full:.4f}"
+        )
+    worst_first = sorted(evaluation.per_label.items(), key=lambda labelled: labelled[1]["f1"])
+    show_table(
+        ("label", "texts", "precision", "recall", "F1"),
+        [
+            (label, f"{values['texts']:.0f}", *(f"{values[name]:.3f}" for name in ("precision", "recall", "f1")))
+            for label, values in worst_first
+        ],
+    )
