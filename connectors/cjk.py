@@ -41,8 +41,8 @@ def words(text: str) -> Iterator[Word]:
     """The words of a text in order. What nobody sees (soft hyphens, zero width characters, marks of direction) is left
     out; anything else (punctuation, NUL, lone surrogates, emoji) only separates."""
     if text.isascii():  # most texts, ten times as fast
-        for found in _ASCII_WORD.finditer(text):
-            yield Word(found[0].lower(), found.start(), found.end())
+        for match in _ASCII_WORD.finditer(text):
+            yield Word(match[0].lower(), match.start(), match.end())
         return
     begin, letters = 0, ""
     for position, character in enumerate(text):
@@ -53,8 +53,8 @@ def words(text: str) -> Iterator[Word]:
             yield Word(letters, begin, position)
             letters = ""
         if kind == _ALONE:
-            for each in shape:  # a ligature (ำ) reads as the characters it stands for, which people type as well
-                yield Word(each, position, position + 1)
+            for character in shape:  # a ligature (ำ) reads as the characters it stands for, which people type as well
+                yield Word(character, position, position + 1)
         elif kind == _PART:
             begin = begin if letters else position
             letters += shape
@@ -69,7 +69,7 @@ def spaced(text: str) -> str:
 
 def phrases(question: str) -> list[list[str]]:
     """What must occur: for each part of the question between spaces, its words, side by side in this order."""
-    return [found for part in question.split() if (found := [word.text for word in words(part)])]
+    return [phrase for part in question.split() if (phrase := [word.text for word in words(part)])]
 
 
 def highlight(text: str, wanted: list[list[str]], before: str = "<em>", after: str = "</em>", around: int = 80) -> str:
@@ -108,7 +108,7 @@ def _classify(character: str) -> tuple[int, str]:
     elif 0x0300 <= ord(character) <= 0x036F:  # an accent that stands apart from its Latin letter
         shape = ""
     elif len(shape) > 1:  # what folding took apart is read as if it had been written so
-        shape = "".join(_classify(each)[1] for each in shape)
+        shape = "".join(_classify(character)[1] for character in shape)
     code = ord(shape[0]) if shape else 0
     if any(low <= code <= high for low, high in _NO_SPACES):
         return _ALONE, shape

@@ -63,8 +63,8 @@ def _skip_to_header(lines: Lines) -> _Dialect:
     """Leave out what stands before the header: blank lines, Excel's `sep=` line, lines of comment."""
     delimiter: str | None = None
     while (line := lines.next()) is not None:
-        if found := _SEPARATOR_LINE.fullmatch(line.rstrip("\n")):
-            delimiter = found[1]
+        if match := _SEPARATOR_LINE.fullmatch(line.rstrip("\n")):
+            delimiter = match[1]
         elif line.strip() and not _is_comment(line, lines):
             break
         lines.drop(1)

@@ -120,15 +120,15 @@ def _fitted(
 
 def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:
     """Where a dead letter came from. Raises ValueError where the headers are not a dead letter's."""
-    found: Mapping[str, str] = {name: content.decode("utf-8", "replace") for name, content in headers}
+    fields: Mapping[str, str] = {name: content.decode("utf-8", "replace") for name, content in headers}
     try:
-        truncated, timestamp = found.get(PREFIX + "truncated"), found.get(PREFIX + "timestamp")
+        truncated, timestamp = fields.get(PREFIX + "truncated"), fields.get(PREFIX + "timestamp")
         return Origin(
-            topic=found[PREFIX + "topic"],
-            partition=int(found[PREFIX + "partition"]),
-            offset=int(found[PREFIX + "offset"]),
-            reason=found.get(PREFIX + "reason", ""),
-            error=found.get(PREFIX + "error", ""),
+            topic=fields[PREFIX + "topic"],
+            partition=int(fields[PREFIX + "partition"]),
+            offset=int(fields[PREFIX + "offset"]),
+            reason=fields.get(PREFIX + "reason", ""),
+            error=fields.get(PREFIX + "error", ""),
             truncated_bytes=int(truncated) if truncated is not None else None,
             timestamp_ms=int(timestamp) if timestamp is not None else None,
         )

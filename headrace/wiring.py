@@ -64,8 +64,8 @@ class Wiring:
             return Broker(self.settings.broker.removeprefix("kafka://"), None)
         if self._embedded is not None:
             return Broker(self._embedded.address, self._embedded.epoch)
-        found = read_broker_file(self.settings.home_path)
-        return Broker(found.address, found.epoch)
+        running = read_broker_file(self.settings.home_path)
+        return Broker(running.address, running.epoch)
 
     def start_embedded_broker(self) -> Broker:
         """Start the embedded broker in this process and leave word of it in HEADRACE_HOME/broker.json."""

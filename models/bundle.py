@@ -229,10 +229,10 @@ def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str)
     if entry is None:
         raise ReleaseCorrupt(f"release {_name(described)} has no file {role!r}; {_WAY_OUT}")
     content = blob(entry["sha256"])
-    found = hashlib.sha256(content).hexdigest()
-    if found != entry["sha256"]:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != entry["sha256"]:
         raise ReleaseCorrupt(
-            f"file {role!r} of {_name(described)} has sha256 {found[:12]}, the manifest says "
+            f"file {role!r} of {_name(described)} has sha256 {digest[:12]}, the manifest says "
             f"{entry['sha256'][:12]}; {_WAY_OUT}"
         )
     return content
@@ -241,10 +241,10 @@ def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str)
 def _check_sizes(described: Mapping[str, Any], classifier: Classifier) -> None:
     expected = (classifier.encoder.dimensions, len(classifier.vocabulary))
     for head in classifier.heads.values():
-        found = (head.dense.shape[0], head.ngrams.shape[0])
-        if found != expected:
+        sizes = (head.dense.shape[0], head.ngrams.shape[0])
+        if sizes != expected:
             raise ReleaseCorrupt(
-                f"head {head.name!r} of {_name(described)} is for {found} dimensions and n-grams, the release has "
+                f"head {head.name!r} of {_name(described)} is for {sizes} dimensions and n-grams, the release has "
                 f"{expected}; {_WAY_OUT}"
             )
     if classifier.fast_path is not None:

@@ -70,9 +70,9 @@ class Classifier:
         text, whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's
         thresholds; 1 or more leaves nothing to it.
         """
-        found = find_ngrams(texts)
+        occurrences = find_ngrams(texts)
         decided = (
-            self.fast_path.decide(found, threshold_increase=threshold_increase)
+            self.fast_path.decide(occurrences, threshold_increase=threshold_increase)
             if fast and self.fast_path is not None
             else None
         )
@@ -82,13 +82,13 @@ class Classifier:
             wanted = ~decided.sure if audited is None else ~decided.sure | np.asarray(audited, dtype=bool)
             for_encoder = np.flatnonzero(wanted)
             chosen = [texts[row] for row in for_encoder.tolist()]
-            found = found.of(for_encoder)
+            occurrences = occurrences.of(for_encoder)
         return Prepared(
             characters=[len(text) for text in texts],
             fast=decided,
             for_encoder=for_encoder,
             tokenized=self.encoder.tokenize(chosen) if chosen else [],
-            ngrams=self.vocabulary.weigh(found.counted()),
+            ngrams=self.vocabulary.weigh(occurrences.counted()),
         )
 
     def embed(self, prepared: Prepared) -> NDArray[np.float32]:

@@ -86,31 +86,33 @@ class FastPath:
         idf = np.append(self.vocabulary.idf, np.float32(self.vocabulary.unseen_idf)).astype(np.float32)
         object.__setattr__(self, "_idf", idf)
 
-    def weigh(self, found: Occurrences) -> sparse.csr_array:
+    def weigh(self, occurrences: Occurrences) -> sparse.csr_array:
         """The weights of the kept n-grams of every text: (texts, kept n-grams), float32, one entry for each
         occurrence."""
-        return weigh_occurrences(found, self._places, self._idf)
+        return weigh_occurrences(occurrences, self._places, self._idf)
 
-    def logits(self, found: Occurrences) -> Floats:
+    def logits(self, occurrences: Occurrences) -> Floats:
         """Unnormalised, uncalibrated, all heads side by side: (texts, labels of all heads)."""
-        logits: Floats = np.asarray(self.weigh(found) @ self.weights) + self.bias
+        logits: Floats = np.asarray(self.weigh(occurrences) @ self.weights) + self.bias
         return logits
 
-    def probabilities(self, found: Occurrences) -> list[Floats]:
+    def probabilities(self, occurrences: Occurrences) -> list[Floats]:
         """Calibrated, (texts, labels), of every head."""
-        logits = self.logits(found)
+        logits = self.logits(occurrences)
         return [label_probabilities(logits[:, columns], head.temperature) for head, columns in self._columns()]
 
-    def decide(self, found: Occurrences, *, threshold_increase: float = 0.0) -> FastDecisions:
+    def decide(self, occurrences: Occurrences, *, threshold_increase: float = 0.0) -> FastDecisions:
         """Labels and whether all heads are sure. raised_by: above the thresholds, at or above 0; from 1 on none is
         sure."""
-        sure = np.full(len(found), threshold_increase < 1)
+        sure = np.full(len(occurrences), threshold_increase < 1)
         columns, highest = [], []
-        for head, each in zip(self.heads, self.probabilities(found), strict=True):
-            columns.append(each.argmax(axis=1))
-            highest.append(each.max(axis=1, initial=0.0))
+        for head, probabilities in zip(self.heads, self.probabilities(occurrences), strict=True):
+            columns.append(probabilities.argmax(axis=1))
+            highest.append(probabilities.max(axis=1, initial=0.0))
             sure &= highest[-1] >= head.threshold + threshold_increase
-        sure[np.flatnonzero(sure)] = is_readable(found.of(np.flatnonzero(sure)), self._places, len(self.vocabulary))
+        sure[np.flatnonzero(sure)] = is_readable(
+            occurrences.of(np.flatnonzero(sure)), self._places, len(self.vocabulary)
+        )
         return FastDecisions(sure, tuple(columns), tuple(highest))
 
     def answers(self, decided: FastDecisions, texts: Sequence[int]) -> list[dict[str, HeadDecision]]:
@@ -120,7 +122,7 @@ class FastPath:
             labels, given = head.labels, zip(columns[texts].tolist(), probabilities[texts].tolist(), strict=True)
             by_head.append([HeadDecision(labels[column], probability) for column, probability in given])
         names = [head.name for head in self.heads]
-        return [dict(zip(names, each, strict=True)) for each in zip(*by_head, strict=True)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*by_head, strict=True)]
 
     def rounded(self) -> Self:
         """The fast path as it comes back from `to_bytes`: weights in float16."""
@@ -177,22 +179,23 @@ class FastPath:
             start += len(head.labels)
 
 
-def is_readable(found: Occurrences, places: NDArray[np.uint16], columns: int) -> NDArray[np.bool_]:
+def is_readable(occurrences: Occurrences, places: NDArray[np.uint16], columns: int) -> NDArray[np.bool_]:
     """Whether n-grams say enough about each text to decide it: bool (texts,), each by its own text only.
 
     A text of signs only, of one or two short words or unknown ones, or of the same few words again and again is far
     from all that the weights were fitted on, whatever their sum: `?` and `no no no no` had a probability of 0.9.
     places, columns: as for `weigh_occurrences`.
     """
-    sizes = np.diff(found.starts)
+    buckets, starts = occurrences.buckets, occurrences.starts
+    sizes = np.diff(starts)
     readable = sizes > 0
     there = np.flatnonzero(readable)
-    first = np.repeat(found.buckets[found.starts[there]], sizes[there])
-    again = np.add.reduceat((found.buckets == first).astype(np.int64), found.starts[there]) if there.size else first
+    first = np.repeat(buckets[starts[there]], sizes[there])
+    again = np.add.reduceat((buckets == first).astype(np.int64), starts[there]) if there.size else first
     # Counting distinct n-grams wants them sorted: only short texts, and those that come back to their first word.
     looked_at = there[(sizes[there] < _SHORT_NGRAMS) | ((again >= 3) & (again * _NGRAMS_OF_A_WORD >= sizes[there]))]
     for text in looked_at.tolist():
-        distinct = np.unique(found.buckets[found.starts[text] : found.starts[text + 1]])
+        distinct = np.unique(buckets[starts[text] : starts[text + 1]])
         known = distinct[places[distinct] < columns]
         readable[text] = (
             len(known) >= MIN_KNOWN_NGRAMS
@@ -202,7 +205,7 @@ def is_readable(found: Occurrences, places: NDArray[np.uint16], columns: int) ->
     return readable
 
 
-def weigh_occurrences(found: Occurrences, places: NDArray[np.uint16], idf: Floats) -> sparse.csr_array:
+def weigh_occurrences(occurrences: Occurrences, places: NDArray[np.uint16], idf: Floats) -> sparse.csr_array:
     """Weights of the n-grams as they occur: idf, for each text its words to unit length and its characters to unit
     length.
 
@@ -210,15 +213,15 @@ def weigh_occurrences(found: Occurrences, places: NDArray[np.uint16], idf: Float
     1,), the last of those outside: they have no column, but make the known ones count less. Returns (texts, columns),
     float32.
     """
-    texts, columns = len(found), len(idf) - 1
-    at = places[found.buckets]
+    texts, columns = len(occurrences), len(idf) - 1
+    at = places[occurrences.buckets]
     weights = idf[at]
-    rows = np.repeat(np.arange(texts), np.diff(found.starts))
-    blocks = 2 * rows + (found.buckets >= WORD_BUCKETS)
+    rows = np.repeat(np.arange(texts), np.diff(occurrences.starts))
+    blocks = 2 * rows + (occurrences.buckets >= WORD_BUCKETS)
     lengths = np.sqrt(np.bincount(blocks, weights=weights * weights, minlength=2 * texts))
     known = np.flatnonzero(at < columns)
     # An empty block has length 0, and nothing to divide by it.
     scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0).astype(np.float32)
     data = weights[known] * scale[blocks[known]]
-    starts = np.searchsorted(known, found.starts)
+    starts = np.searchsorted(known, occurrences.starts)
     return sparse.csr_array((data, at[known].astype(np.int32), starts.astype(np.int32)), shape=(texts, columns))

@@ -53,11 +53,11 @@ def replay_golden(described: Mapping[str, Any], classifier: Classifier, way_out:
         off = np.abs(rows - expected).max(axis=1)
         top = np.sort(expected, axis=1)
         clear = top[:, -1] - top[:, -2] > 2 * tolerance  # closer ones may change places within the tolerance
-        found = [classifier.heads[name].labels[column] for column in rows.argmax(axis=1)]
+        decided = [classifier.heads[name].labels[column] for column in rows.argmax(axis=1)]
         for row, label in enumerate(golden["labels"][name]):
-            if not off[row] <= tolerance or (clear[row] and found[row] != label):
+            if not off[row] <= tolerance or (clear[row] and decided[row] != label):
                 raise ReleaseCorrupt(
-                    f"golden text {row} of {_name(described)} gives {name}={found[row]!r} with logits off by "
+                    f"golden text {row} of {_name(described)} gives {name}={decided[row]!r} with logits off by "
                     f"{off[row]:.3g}, "
                     f"expected {label!r} within {tolerance}; {way_out}"
                 )

@@ -119,9 +119,9 @@ class Head:
         labels = [self.labels[column] for column in best.tolist()]
         given = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0].tolist()
         if self.out_of_scope is None or scores is None:
-            return [HeadDecision(*each) for each in zip(labels, given, strict=True)]
+            return [HeadDecision(*answer) for answer in zip(labels, given, strict=True)]
         rejected = (scores.astype(np.float64) > self.out_of_scope.threshold).tolist()
-        return [HeadDecision(*each) for each in zip(labels, given, scores.tolist(), rejected, strict=True)]
+        return [HeadDecision(*answer) for answer in zip(labels, given, scores.tolist(), rejected, strict=True)]
 
     def rounded(self) -> Self:
         """The head as it comes back from `to_bytes`: weights in float16, which no measured accuracy shows."""

@@ -197,11 +197,11 @@ def _find_in_chunk(texts: Sequence[str]) -> Occurrences:
     _inner_characters(codes, kinds, hashes, there)
     if dense:
         _dense_characters(codes, kinds, hashes, there)
-    found = np.flatnonzero(there)
+    places = np.flatnonzero(there)
     columns = hashes.shape[1]
-    buckets = _bucket(hashes.ravel()[found])
-    buckets[found % columns >= _FIRST_CHARACTERS] += WORD_BUCKETS
-    return Occurrences(buckets, np.searchsorted(found, starts * columns))
+    buckets = _bucket(hashes.ravel()[places])
+    buckets[places % columns >= _FIRST_CHARACTERS] += WORD_BUCKETS
+    return Occurrences(buckets, np.searchsorted(places, starts * columns))
 
 
 def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

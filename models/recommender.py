@@ -304,7 +304,7 @@ def _best(logits: NDArray[np.float32], length: int) -> NDArray[np.int64]:
     """Indices of the largest scores, best first; equal ones in catalogue order."""
     if len(logits) > 4 * length:
         threshold = np.partition(logits, len(logits) - length)[len(logits) - length]
-        found = np.flatnonzero(logits >= threshold)
+        candidates = np.flatnonzero(logits >= threshold)
     else:
-        found = np.arange(len(logits))
-    return found[np.argsort(-logits[found], kind="stable")[:length]]
+        candidates = np.arange(len(logits))
+    return candidates[np.argsort(-logits[candidates], kind="stable")[:length]]

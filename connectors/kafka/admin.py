@@ -142,8 +142,8 @@ class KafkaAdmin:
             raise ConfigError("the embedded broker cannot look up by time: give offsets instead")
         partitions = [TopicPartition(topic, p) for p in self.offsets(topic)]
         with translated(self._address):
-            found = self._client.list_partition_offsets(dict.fromkeys(partitions, time_ms))
-        return {tp.partition: place.offset for tp, place in sorted(found.items()) if place.offset >= 0}
+            places = self._client.list_partition_offsets(dict.fromkeys(partitions, time_ms))
+        return {tp.partition: place.offset for tp, place in sorted(places.items()) if place.offset >= 0}
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """See the port. A group that never was has none."""
@@ -189,8 +189,8 @@ class KafkaAdmin:
     def cluster_id(self) -> str | None:
         """The cluster's own id: another one means other topics and other positions, whatever their names."""
         with translated(self._address):
-            found = self._client.describe_cluster().get("cluster_id")
-        return str(found) if found else None
+            identity = self._client.describe_cluster().get("cluster_id")
+        return str(identity) if identity else None
 
     def brokers(self) -> int:
         """How many brokers the cluster has now."""

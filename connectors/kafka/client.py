@@ -95,7 +95,7 @@ class KafkaPublisher:
             text = f"{len(pending) - len(failures)} of {len(pending)} records confirmed; {refusal}"
             raise MessageError(refusal.reason, text) if isinstance(refusal, MessageError) else type(refusal)(text)
         metadata = [future.value for future in pending]
-        return [(each.topic, each.partition, each.offset) for each in metadata]
+        return [(record.topic, record.partition, record.offset) for record in metadata]
 
     def close(self) -> None:
         """Flush for a few seconds and release connections."""

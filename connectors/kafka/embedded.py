@@ -222,8 +222,8 @@ class EmbeddedPublisher:
     def _fits(self, topic: str, size: int) -> bool:
         pending_records, pending_bytes = self._pending_sums.get(topic, (0, 0))
         kept = self._kept[topic].values()
-        most_bytes = max((each.size_bytes for each in kept), default=0)
-        most_records = max((len(each.records) for each in kept), default=0)
+        most_bytes = max((partition.size_bytes for partition in kept), default=0)
+        most_records = max((len(partition.records) for partition in kept), default=0)
         return (
             most_bytes + pending_bytes + size <= PARTITION_BYTES and most_records + pending_records < PARTITION_RECORDS
         )
@@ -236,7 +236,7 @@ class EmbeddedPublisher:
         self._confirmed += confirmed
 
     def _refusal(self, topic: str) -> str:
-        most = max(self._kept[topic].values(), key=lambda each: each.size_bytes)
+        most = max(self._kept[topic].values(), key=lambda partition: partition.size_bytes)
         return (
             f"the embedded broker keeps about 5 MB or 100,000 records of a partition, and {topic} has "
             f"{most.size_bytes / 1e6:.1f} MB in {len(most.records)} records that nobody has read yet; start real Kafka "

@@ -38,7 +38,10 @@ def superseded(versions: Sequence[str], in_use: Collection[str], keep: int) -> l
 
 def find_garbage(files: RegistryFiles, versions: Mapping[str, Sequence[str]], gone: Mapping[str, list[str]]) -> Garbage:
     """versions: of every model in the registry; gone: those of them that shall go."""
-    kept = {model: [one for one in all_of if one not in gone.get(model, [])] for model, all_of in versions.items()}
+    kept = {
+        model: [version for version in all_of if version not in gone.get(model, [])]
+        for model, all_of in versions.items()
+    }
     needed = _named_blobs(files, kept)
     freed = _named_blobs(files, gone)
     blobs = []

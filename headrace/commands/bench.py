@@ -108,12 +108,12 @@ def _latency(
         return print_json(report)
     print(f"{'':10} {'texts/s':>9} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} {'lost':>6}")
     for phase in ("lone", "half", "maximum"):
-        found = report[phase]
-        speed = found.get("texts_per_second", 1 / found.get("every_seconds", 1))
+        figures = report[phase]
+        speed = figures.get("texts_per_second", 1 / figures.get("every_seconds", 1))
         print(
             f"{phase:10} {speed:9.1f} "
-            + " ".join(f"{found['latency_ms'][name]:9.1f}" for name in ("p50", "p95", "p99"))
-            + f" {found['lost']:6d}"
+            + " ".join(f"{figures['latency_ms'][name]:9.1f}" for name in ("p50", "p95", "p99"))
+            + f" {figures['lost']:6d}"
         )
     swap = report["swap"]
     print(

@@ -44,19 +44,19 @@ def _list(
     queue = DeadLetterQueue(Wiring(load_settings()))
     try:
         with stage_bars() as progress:
-            found = listing(queue.letters(_wanted(None, reason, topic, since), progress), limit)
+            letters = listing(queue.letters(_wanted(None, reason, topic, since), progress), limit)
     finally:
         queue.close()
     if json:
-        return print_json({"total": found.total, "by_reason": found.by_reason, "letters": found.newest})
-    counts = ", ".join(f"{number} {name}" for name, number in found.by_reason.items()) or "none"
+        return print_json({"total": letters.total, "by_reason": letters.by_reason, "letters": letters.newest})
+    counts = ", ".join(f"{number} {name}" for name, number in letters.by_reason.items()) or "none"
     show_table(
         ("name, at", "reason, from", "error, bytes"),
-        [_row(entry) for entry in found.newest],
+        [_row(entry) for entry in letters.newest],
         title=f"dead letters: {counts}",
     )
-    if found.total > len(found.newest):
-        say(f"{found.total - len(found.newest)} older ones are not shown (--limit)")
+    if letters.total > len(letters.newest):
+        say(f"{letters.total - len(letters.newest)} older ones are not shown (--limit)")
     return None
 
 

@@ -164,8 +164,8 @@ class Demo:
         if customers.failure is not None:
             raise customers.failure
         await self._drain()
-        for each in agents:
-            each.close()
+        for agent in agents:
+            agent.close()
 
     def _agents(self, app: Application) -> Agents:
         publisher = self.wiring.publisher()
@@ -176,7 +176,7 @@ class Demo:
         return agents
 
     def _sources(self) -> dict[str, tuple[Application, Source, float]]:
-        found: dict[str, tuple[Application, Source, float]] = {}
+        sources: dict[str, tuple[Application, Source, float]] = {}
         for app in self.apps:
             rng = random.Random(f"{self.order.seed}-{app.name}-customers")
             if app.kind == "recommend":
@@ -185,8 +185,8 @@ class Demo:
                     source = event_source(list(csv.DictReader(file)))
             else:
                 source = text_source(app, self._streams[app.name], rng)
-            found[app.name] = (app, source, EVENTS.get(app.name, 500) / self.order.seconds)
-        return found
+            sources[app.name] = (app, source, EVENTS.get(app.name, 500) / self.order.seconds)
+        return sources
 
     def _before_event(self, app: str, number: int) -> None:
         stream = self._streams.get(app)
@@ -294,8 +294,10 @@ def _write_corpus(path: Path, app: Application, pools: Pools) -> Path:
 
 
 def _accuracy(classifier: Classifier, texts: Sequence[LabelledText], head: str) -> float:
-    found = classifier.classify_texts([text.text for text in texts])
-    right = sum(one.heads[head].label == text.labels[head] for one, text in zip(found, texts, strict=True))
+    decisions = classifier.classify_texts([text.text for text in texts])
+    right = sum(
+        decision.heads[head].label == text.labels[head] for decision, text in zip(decisions, texts, strict=True)
+    )
     return right / len(texts)
 
 
@@ -303,5 +305,5 @@ def _dead_letter_ids(reader: TopicReader, epoch: str) -> set[str]:
     from connectors.deadletters import read_origin
     from streams.wire.records import decision_id
 
-    found: Iterable[Any] = (read_origin(record.headers) for record in reader.read(topics.DEAD_LETTERS_TOPIC))
-    return {decision_id(origin.topic, epoch, origin.partition, origin.offset) for origin in found}
+    origins: Iterable[Any] = (read_origin(record.headers) for record in reader.read(topics.DEAD_LETTERS_TOPIC))
+    return {decision_id(origin.topic, epoch, origin.partition, origin.offset) for origin in origins}

@@ -34,10 +34,10 @@ class View:
             f"{elapsed:5.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     "
             f"{corrections} corrections by agents"
         )
-        told = Text(plain("\n".join(f"• {line}" for line in story)) or "…")
+        happenings = Text(plain("\n".join(f"• {line}" for line in story)) or "…")
         return Group(
             Panel(table, title="Headrace: text streams in, decisions out", subtitle=footer),
-            Panel(told, title="what happens"),
+            Panel(happenings, title="what happens"),
         )
 
     def _streams(self) -> Table:

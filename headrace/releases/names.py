@@ -12,7 +12,7 @@ def split_name(name: str, registry: ReleaseRegistry) -> tuple[str, str]:
             f"there is no model {model!r}; there are: "
             f"{', '.join(registry.models()) or 'none yet (headrace train APP --register)'}"
         )
-    found = version or registry.champion(model) or registry.versions(model)[-1]
-    if found not in registry.versions(model):
-        raise ConfigError(f"{model} has no version {found}; it has: {', '.join(registry.versions(model))}")
-    return model, found
+    chosen = version or registry.champion(model) or registry.versions(model)[-1]
+    if chosen not in registry.versions(model):
+        raise ConfigError(f"{model} has no version {chosen}; it has: {', '.join(registry.versions(model))}")
+    return model, chosen

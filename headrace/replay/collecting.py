@@ -34,7 +34,7 @@ class Examples:
 
     def listed(self) -> list[dict[str, Any]]:
         """By id."""
-        return [example for _, _, example in sorted(self.kept, key=lambda each: each[1])]
+        return [example for _, _, example in sorted(self.kept, key=lambda entry: entry[1])]
 
 
 @dataclass(slots=True)
@@ -56,31 +56,31 @@ def take(
     batch: Sequence[Decided], replayed: Replayed, app: Application, labels: TrueLabels | None, sink: BinaryIO | None
 ) -> None:
     """Add a batch. sink: gets the first release's decisions, a line each."""
-    for each in batch:
+    for event in batch:
         replayed.events += 1
-        if sink is not None and each.raw[0] is not None:
-            sink.write(each.raw[0] + b"\n")
-        if each.passed_over is not None:
-            replayed.passed_over[each.passed_over] += 1
+        if sink is not None and event.raw[0] is not None:
+            sink.write(event.raw[0] + b"\n")
+        if event.passed_over is not None:
+            replayed.passed_over[event.passed_over] += 1
             continue
-        reason = each.rejected_because[0]
+        reason = event.rejected_because[0]
         if reason is not None and reason != MODEL_ERROR:
             replayed.dead_letters[reason] += 1
             continue
-        _take_decided(each, replayed, app, labels)
+        _take_decided(event, replayed, app, labels)
 
 
-def _take_decided(each: Decided, replayed: Replayed, app: Application, labels: TrueLabels | None) -> None:
-    for release, decision in zip(replayed.releases, each.decisions, strict=True):
+def _take_decided(event: Decided, replayed: Replayed, app: Application, labels: TrueLabels | None) -> None:
+    for release, decision in zip(replayed.releases, event.decisions, strict=True):
         if decision is None:
             replayed.failed[release] = replayed.failed.get(release, 0) + 1
         else:
             replayed.paths.setdefault(release, Counter())[decision["path"]] += 1
-    decided = next((decision for decision in each.decisions if decision is not None), None)
-    record = each.record
+    decided = next((decision for decision in event.decisions if decision is not None), None)
+    record = event.record
     identity, text = ("", "") if decided is None else (decided["id"], decided["text"])
     truth = labels.of(identity, text) if labels is not None and decided is not None else None
-    answers = [None if decision is None else _answers(decision["labels"]) for decision in each.decisions]
+    answers = [None if decision is None else _answers(decision["labels"]) for decision in event.decisions]
     replayed.answers.add(record.partition, record.offset, written_time(record.timestamp_ms), answers, truth)
     kind = example_kind(app.head_names[0], answers, truth)
     if kind is not None and decided is not None:
@@ -91,7 +91,9 @@ def _take_decided(each: Decided, replayed: Replayed, app: Application, labels: T
 
 
 def _answers(labels: Mapping[str, Any]) -> dict[str, Answer]:
-    return {head: Answer(found["label"], found["probability"], found.get("rejected")) for head, found in labels.items()}
+    return {
+        head: Answer(answer["label"], answer["probability"], answer.get("rejected")) for head, answer in labels.items()
+    }
 
 
 def example_kind(
@@ -113,11 +115,13 @@ def example_kind(
 def _example(
     identity: str, text: str, known: str | None, head: str, answers: Sequence[Mapping[str, Answer] | None]
 ) -> dict[str, Any]:
-    told = [
+    by_release = [
         None
-        if each is None or head not in each
-        else {"label": each[head].label, "probability": round(each[head].probability, 4)}
-        for each in answers
+        if answer is None or head not in answer
+        else {"label": answer[head].label, "probability": round(answer[head].probability, 4)}
+        for answer in answers
     ]
     shown = text if len(text) <= EXAMPLE_CHARACTERS else text[:EXAMPLE_CHARACTERS] + "…"
-    return {"id": identity, "text": shown, "label": known, "to": told[0]} | ({"from": told[1]} if len(told) > 1 else {})
+    return {"id": identity, "text": shown, "label": known, "to": by_release[0]} | (
+        {"from": by_release[1]} if len(by_release) > 1 else {}
+    )

@@ -31,7 +31,7 @@ def head_figures(answers: Answers, release: str, head: str) -> dict[str, Any]:
     labelled = truth != NO_LABEL
     right = (given.codes == truth)[labelled]
     per_label = label_figures(truth[labelled], given.codes[labelled], names)
-    f1 = [each["f1"] for each in per_label.values()]
+    f1 = [values["f1"] for values in per_label.values()]
     return {
         "labelled": int(labelled.sum()),
         "accuracy": rounded(right.mean()) if len(right) else None,
@@ -52,7 +52,7 @@ def label_figures(truth: Codes, given: Codes, names: Sequence[str]) -> dict[str,
     figures = precision_recall_fscore_support(truth, given, labels=present, zero_division=0)
     return {
         names[code]: {"events": int(n), "precision": rounded(p), "recall": rounded(r), "f1": rounded(f)}
-        for code, p, r, f, n in sorted(zip(present.tolist(), *figures, strict=True), key=lambda each: names[each[0]])
+        for code, p, r, f, n in sorted(zip(present.tolist(), *figures, strict=True), key=lambda row: names[row[0]])
     }
 
 
@@ -75,13 +75,14 @@ def head_comparison(answers: Answers, before: str, after: str, head: str) -> dic
     test, the gate's verdict and each label's own comparison."""
     old, new = answers.of(before, head), answers.of(after, head)
     truth, names = answers.truth(head), answers.labels(head)
-    found = changes(old.codes, new.codes, names)
-    changed = sum(each.events for each in found)
+    confusions = changes(old.codes, new.codes, names)
+    changed = sum(change.events for change in confusions)
     report: dict[str, Any] = {
         "changed": changed,
         "changed_share": rounded(changed / len(answers)) if len(answers) else 0.0,
         "confusion": [
-            {"from": each.before, "to": each.after, "events": each.events} for each in found[:CONFUSIONS_KEPT]
+            {"from": change.before, "to": change.after, "events": change.events}
+            for change in confusions[:CONFUSIONS_KEPT]
         ],
         "rejection_changed": int((old.rejected != new.rejected).sum()),
         "test": None,
@@ -90,7 +91,7 @@ def head_comparison(answers: Answers, before: str, after: str, head: str) -> dic
     }
     labelled = truth != NO_LABEL
     if labelled.any():
-        old_right, new_right = (_right(each, truth)[labelled] for each in (old, new))
+        old_right, new_right = (_right(given, truth)[labelled] for given in (old, new))
         report |= paired_figures(old_right, new_right, truth[labelled], names)
     return report
 
@@ -118,7 +119,7 @@ def paired_figures(
             "p_value": overall.p_value,
         },
         "gate": {"passed": verdict.passed, "reason": verdict.reason, "worse_labels": list(verdict.worse_slices)},
-        "per_label": {name: _label_comparison(each) for name, each in per_label.items()},
+        "per_label": {name: _label_comparison(comparison) for name, comparison in per_label.items()},
     }
 
 
@@ -132,14 +133,14 @@ def rounded(value: Any) -> float:
     return round(float(value), 4)
 
 
-def _label_comparison(found: Comparison) -> dict[str, Any]:
+def _label_comparison(comparison: Comparison) -> dict[str, Any]:
     return {
-        "events": found.texts,
-        "accuracy_from": rounded(found.champion_accuracy),
-        "accuracy_to": rounded(found.challenger_accuracy),
-        "better": found.only_challenger,
-        "worse": found.only_champion,
-        "p_value": found.p_value,
+        "events": comparison.texts,
+        "accuracy_from": rounded(comparison.champion_accuracy),
+        "accuracy_to": rounded(comparison.challenger_accuracy),
+        "better": comparison.only_challenger,
+        "worse": comparison.only_champion,
+        "p_value": comparison.p_value,
     }
 
 

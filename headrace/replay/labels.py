@@ -51,11 +51,11 @@ class TrueLabels:
     def of(self, identity: str, text: str) -> Mapping[str, str] | None:
         """An event's labels by head, None where there are none. text: as it stands in the decision."""
         name = identity if self.matched_by == "id" else text
-        found = self.labels.get(name)
-        if found is not None:
+        known = self.labels.get(name)
+        if known is not None:
             self.matched.add(name)
             self.events += 1
-        return found
+        return known
 
     def report(self) -> dict[str, Any]:
         """What was matched, for the JSON."""
@@ -83,24 +83,26 @@ def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> True
     prefix: what ids of this topic begin with. Raises ConfigError for a file without those columns.
     """
     with open_table(path) as table:
-        found = _start(table, heads)
+        true_labels = _start(table, heads)
         names = {head.name for head in heads}
         for row in table.rows:
             if isinstance(row, Reject):
-                found.refuse(f"line {row.line}: {row.reason}")
+                true_labels.refuse(f"line {row.line}: {row.reason}")
                 continue
-            name = _text(row, found.matched_by)
+            name = _text(row, true_labels.matched_by)
             labels = _labels(row, heads)
             if not name or not labels or not names.issuperset(labels):
-                found.refuse(f"line {row.line}: {_reason(name, labels, found.matched_by, heads)}")
-            elif found.matched_by == "id" and not name.startswith(prefix):
-                found.foreign += 1
+                true_labels.refuse(f"line {row.line}: {_reason(name, labels, true_labels.matched_by, heads)}")
+            elif true_labels.matched_by == "id" and not name.startswith(prefix):
+                true_labels.foreign += 1
             else:
                 for head, label in labels.items():
-                    found.add(cut_text(clean_text(name)) if found.matched_by == "text" else name, head, label)
-    if not found.given and not found.unusable and not found.foreign:
+                    true_labels.add(
+                        cut_text(clean_text(name)) if true_labels.matched_by == "text" else name, head, label
+                    )
+    if not true_labels.given and not true_labels.unusable and not true_labels.foreign:
         raise ConfigError(f"{path.name} holds no labels")
-    return found
+    return true_labels
 
 
 def _start(table: Table, heads: Sequence[HeadSpec]) -> TrueLabels:

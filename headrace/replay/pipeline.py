@@ -72,7 +72,7 @@ def decide_records(
         for batch, deliveries in encoded:
             for handler, own in zip(handlers, deliveries, strict=True):
                 handler.decide(own)
-            outcomes = zip(*([_outcome(each) for each in own] for own in deliveries), strict=True)
+            outcomes = zip(*([_outcome(delivery) for delivery in own] for own in deliveries), strict=True)
             yield [_decided(record, of_each, decisions_topic) for record, of_each in zip(batch, outcomes, strict=True)]
 
 

@@ -64,10 +64,10 @@ def replay(
         stretch = _stretch(admin, order)
         _tell_gone(order.topic, stretch)
         classifiers = _classifiers(wiring, order)
-        releases = tuple(f"{each.model}@{each.version}" for each in classifiers)
+        releases = tuple(f"{classifier.model}@{classifier.version}" for classifier in classifiers)
         labels = _labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
-        handlers = [replay_handler(order.app, each, order.topic, epoch) for each in classifiers]
-        heads = [head for head in order.app.head_names if all(head in each.heads for each in classifiers)]
+        handlers = [replay_handler(order.app, classifier, order.topic, epoch) for classifier in classifiers]
+        heads = [head for head in order.app.head_names if all(head in classifier.heads for classifier in classifiers)]
         replayed = Replayed(releases, Answers(heads, releases))
         sink = stack.enter_context(order.decisions.open("wb")) if order.decisions else None
         reader = wiring.reader()
@@ -136,7 +136,7 @@ def _classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
         if names[0] == names[1]:
             raise ConfigError(f"--model and --against are both {names[0][0]}@{names[0][1]}: give two releases")
     settings = wiring.settings
-    found = [
+    classifiers = [
         load_release(
             registry,
             *name,
@@ -147,14 +147,14 @@ def _classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
         )
         for name in names
     ]
-    for classifier in found:
+    for classifier in classifiers:
         if order.app.head_names[0] not in classifier.heads:
             raise ConfigError(
                 f"{classifier.model}@{classifier.version} has no head {order.app.head_names[0]!r}, which "
                 f"{order.app.name} asks for; "
                 f"it has: {', '.join(classifier.heads)}"
             )
-    return found
+    return classifiers
 
 
 def _labels(wiring: Wiring, order: ReplayRequest, prefix: str) -> TrueLabels | None:
@@ -176,8 +176,8 @@ def _counted(batches: Iterable[list[Decided]], stretch: Stretch, progress: Progr
     for batch in batches:
         yield batch
         events += len(batch)
-        for each in batch:
-            reached[each.record.partition] = each.record.offset + 1
+        for event in batch:
+            reached[event.record.partition] = event.record.offset + 1
         done = sum(offset - stretch.starts[partition] for partition, offset in reached.items())
         progress(events, done, stretch.offsets)
     progress(events, stretch.offsets, stretch.offsets)
@@ -207,7 +207,7 @@ def _report(
         "gone": [
             {"partition": p, "first_offset": first} for p, first in sorted((dict(stretch.gone) | dict(cut)).items())
         ],
-        "examples": {kind: found.listed() for kind, found in sorted(replayed.examples.items())},
+        "examples": {kind: examples.listed() for kind, examples in sorted(replayed.examples.items())},
         "seconds": round(seconds, 3),
         "events_per_second": round(replayed.events / seconds, 1) if seconds > 0 else 0.0,
     }

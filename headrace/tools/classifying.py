@@ -46,11 +46,11 @@ def decide(app: Application, classifier: Classifier, texts: Sequence[str]) -> It
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
     anything in it, live a dead letter, has its reason and no labels."""
     asked = [text for text in texts if text.strip()]
-    found = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
+    decisions = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
     for text in texts:
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
         if text.strip():
-            yield release | _decision(app, next(found)) | {"text": text}
+            yield release | _decision(app, next(decisions)) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 

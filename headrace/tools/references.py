@@ -86,7 +86,7 @@ def type_in_words(annotation: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(type_in_words(one) for one in arguments if one is not type(None))
+        return " or ".join(type_in_words(argument) for argument in arguments if argument is not type(None))
     if origin in (tuple, list):
         return f"list of {type_in_words(arguments[0])}"
     if origin in (dict, Mapping):

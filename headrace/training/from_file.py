@@ -68,7 +68,7 @@ def train(
         progress=progress,
         **options,
     )
-    trained.report["rejected_rows"] = [{"line": each.line, "reason": each.reason} for each in dataset.rejected]
+    trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
     attach(trained.manifest, trained.blobs, trained.dataset)
     return trained
 

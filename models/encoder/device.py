@@ -111,7 +111,8 @@ def cards_of_driver() -> list[tuple[str, int]]:
     try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
         return [
-            (str(pynvml.nvmlDeviceGetName(each)), int(pynvml.nvmlDeviceGetMemoryInfo(each).free)) for each in handles
+            (str(pynvml.nvmlDeviceGetName(handle)), int(pynvml.nvmlDeviceGetMemoryInfo(handle).free))
+            for handle in handles
         ]
     except pynvml.NVMLError as error:
         log.debug("no cards can be listed: %s", error)
@@ -137,10 +138,10 @@ class Card:
         self._ids = np.zeros(self.padded_tokens, dtype=np.int32)
         self._lengths = np.zeros(texts, dtype=np.int32)
         self._embeddings = np.zeros((texts, dimensions), dtype=np.float32)
-        pinned = [(pin or pin_memory)(each) for each in (self._ids, self._lengths, self._embeddings)]
-        self.is_pinned = all(each is not None for each in pinned)
+        pinned = [(pin or pin_memory)(buffer) for buffer in (self._ids, self._lengths, self._embeddings)]
+        self.is_pinned = all(buffer is not None for buffer in pinned)
         # also when it is dropped unclosed: pages that stay locked are lost to the process
-        self._unpin = weakref.finalize(self, _call_all, [each for each in pinned if each is not None])
+        self._unpin = weakref.finalize(self, _call_all, [buffer for buffer in pinned if buffer is not None])
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
@@ -149,14 +150,14 @@ class Card:
 
         Raises ModelError when the card fails.
         """
-        found = np.empty((len(texts), self.dimensions), dtype=np.float32)
+        embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
         batches = split_by_padded_tokens(
             [len(ids) for ids in texts], limit=self.padded_tokens, max_texts=len(self._lengths)
         )
         with self._lock:
             for batch in batches:
-                found[batch] = self._run([texts[row] for row in batch])
-        return found
+                embeddings[batch] = self._run([texts[row] for row in batch])
+        return embeddings
 
     def close(self) -> None:
         """Give the buffers back; the card cannot be used any more."""

@@ -100,18 +100,18 @@ def linear_layers(
     """Every linear layer's (weight (inputs, outputs), bias (outputs,)), by the name that the graph gives it."""
     shape = EncoderShape.from_config(config)
     tensors = _Tensors(weights)
-    found = {}
+    linears = {}
     for layer in range(shape.layers):
         prefix = f"encoder.layer.{layer}"
         query, key, value = (tensors.linear(f"{prefix}.attention.self.{part}") for part in ("query", "key", "value"))
-        found[f"layer{layer}.qkv"] = (
+        linears[f"layer{layer}.qkv"] = (
             np.concatenate([query[0], key[0], value[0]], axis=1),
             np.concatenate([query[1], key[1], value[1]]),
         )
-        found[f"layer{layer}.attention_output"] = tensors.linear(f"{prefix}.attention.output.dense")
-        found[f"layer{layer}.up"] = tensors.linear(f"{prefix}.intermediate.dense")
-        found[f"layer{layer}.down"] = tensors.linear(f"{prefix}.output.dense")
-    return found
+        linears[f"layer{layer}.attention_output"] = tensors.linear(f"{prefix}.attention.output.dense")
+        linears[f"layer{layer}.up"] = tensors.linear(f"{prefix}.intermediate.dense")
+        linears[f"layer{layer}.down"] = tensors.linear(f"{prefix}.output.dense")
+    return linears
 
 
 def build_encoder_graph(

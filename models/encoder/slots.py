@@ -78,7 +78,7 @@ def with_slots(released: bytes) -> bytes:
             helper.make_tensor_value_info("alone", TensorProto.BOOL, []),
         ]
     )
-    for index in reversed([index for index, each in enumerate(graph.initializer) if each.name in rewriter.unused]):
+    for index in reversed([index for index, tensor in enumerate(graph.initializer) if tensor.name in rewriter.unused]):
         del graph.initializer[index]  # or onnxruntime warns of it
     graph.initializer.extend(rewriter.constants)
     content: bytes = model.SerializeToString()
@@ -86,8 +86,8 @@ def with_slots(released: bytes) -> bytes:
 
 
 def _is_ours(operators: Sequence[str]) -> bool:
-    followed = all(after == "MultiHeadAttention" for each, after in pairwise(operators) if each == "Split")
-    once = all(operators.count(each) == 1 for each in _ONCE)
+    followed = all(after == "MultiHeadAttention" for operator, after in pairwise(operators) if operator == "Split")
+    once = all(operators.count(operator) == 1 for operator in _ONCE)
     known = set(operators) <= {*_BY_TOKEN, *_ATTENTION, *_ONCE, "Split"}
     return known and once and followed and bool(set(operators) & _ATTENTION) and operators[-1] == "LpNormalization"
 
@@ -170,10 +170,10 @@ class _Rewriter:
             self.nodes.append(
                 helper.make_node("Concat", ["slots", f"slots.width.{width}"], [f"slots.shapes.{width}"], axis=1)
             )
-            for each in range(SLOTS):
+            for number in range(SLOTS):
                 self.constants.append(
-                    numpy_helper.from_array(np.array(each, dtype=np.int64), f"slots.number.{width}.{each}")
+                    numpy_helper.from_array(np.array(number, dtype=np.int64), f"slots.number.{width}.{number}")
                 )
-                row = [f"slots.shapes.{width}", f"slots.number.{width}.{each}"]
-                self.nodes.append(helper.make_node("Gather", row, [f"slots.shape.{width}.{each}"], axis=0))
+                row = [f"slots.shapes.{width}", f"slots.number.{width}.{number}"]
+                self.nodes.append(helper.make_node("Gather", row, [f"slots.shape.{width}.{number}"], axis=0))
         return f"slots.shape.{width}.{slot}"

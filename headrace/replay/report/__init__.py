@@ -48,11 +48,11 @@ def _per_label(report: dict[str, Any], head: str) -> list[dict[str, Any]]:
     compared = report["against"]
     figures = report["metrics"]["heads"][head]["per_label"]
     if compared is None:
-        rows = [{"label": label, **each} for label, each in figures.items()]
+        rows = [{"label": label, **values} for label, values in figures.items()]
         return sorted(rows, key=lambda row: (row["f1"], row["label"]))
     rows = [
-        {"label": label, **each, "f1": figures[label]["f1"]}
-        for label, each in compared["heads"][head]["per_label"].items()
+        {"label": label, **values, "f1": figures[label]["f1"]}
+        for label, values in compared["heads"][head]["per_label"].items()
     ]
     return sorted(rows, key=lambda row: (-abs(row["better"] - row["worse"]), row["label"]))
 
@@ -70,4 +70,6 @@ def _visible(value: Any) -> Any:
     character. What a macro made is no longer a plain string, and stays."""
     if type(value) is not str or value.isprintable():
         return value
-    return "".join(each if each in "\n\t\u200d" or category(each)[0] != "C" else "\ufffd" for each in value)
+    return "".join(
+        character if character in "\n\t\u200d" or category(character)[0] != "C" else "\ufffd" for character in value
+    )

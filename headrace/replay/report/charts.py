@@ -124,10 +124,10 @@ def confidence_bins(answers: Answers, head: str) -> ConfidenceBins | None:
     """None where nothing was decided. Releases in the order of the answers."""
     shares = []
     for release in answers.releases:
-        found = answers.of(release, head)
-        counts, _ = np.histogram(found.probabilities[found.codes != NO_LABEL], bins=CONFIDENCE_BINS, range=(0.0, 1.0))
+        given = answers.of(release, head)
+        counts, _ = np.histogram(given.probabilities[given.codes != NO_LABEL], bins=CONFIDENCE_BINS, range=(0.0, 1.0))
         shares.append(tuple((counts / max(int(counts.sum()), 1)).tolist()))
-    top = max(max(each) for each in shares)
+    top = max(max(bins) for bins in shares)
     return ConfidenceBins(tuple(shares), top) if top else None
 
 
@@ -169,7 +169,7 @@ def decisions_over_time(answers: Answers, releases: Sequence[str], head: str) ->
         changed = np.bincount(bucket[differ], minlength=TIMELINE_BUCKETS) / np.maximum(all_events, 1)
     return Timeline(
         tuple(labels),
-        tuple(tuple(each.tolist()) for each in series),
+        tuple(tuple(events.tolist()) for events in series),
         int(all_events.max()),
         _duration(length / 1000),
         (_moment(first, last - first), _moment((first + last) // 2, last - first), _moment(last, last - first)),

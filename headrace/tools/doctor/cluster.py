@@ -116,7 +116,7 @@ def _group(admin: KafkaAdmin, group: ConsumerGroup) -> Iterator[Finding]:
         return
     lost = [reason for place in places for reason in place.lost().values()]
     if lost:
-        yield Finding(f"group {group.name}", False, f"{'; '.join(one.reason for one in lost[:3])}: {RESET_ADVICE}")
+        yield Finding(f"group {group.name}", False, f"{'; '.join(place.reason for place in lost[:3])}: {RESET_ADVICE}")
         return
     behind = sum(place.bounds[p][1] - at.offset for place in places for p, at in place.positions.items())
     running = len(admin.members(group.name))

@@ -42,4 +42,4 @@ def run_checks(checks: Sequence[Check]) -> list[Finding]:
         except Exception as error:
             words = " ".join(str(error).split())
             findings.append(Finding(check.what, False, f"the check itself failed: {type(error).__name__}: {words}"))
-    return [Finding(found.what, found.ok, redacted(found.detail)[:LENGTH]) for found in findings]
+    return [Finding(finding.what, finding.ok, redacted(finding.detail)[:LENGTH]) for finding in findings]

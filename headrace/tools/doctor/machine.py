@@ -64,11 +64,11 @@ def compression_finding(missing: Mapping[str, Sequence[str]]) -> Finding:
 
 def installed_runtimes() -> dict[str, str]:
     """Version by name of each package that brings the module onnxruntime."""
-    found = {}
+    versions = {}
     for name in ("onnxruntime", "onnxruntime-gpu"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def runtimes_finding(installed: Mapping[str, str]) -> Finding:
@@ -105,8 +105,8 @@ def device_finding(
             "cuda is set and this onnxruntime is for CPUs, so INT8 on the CPU serves: install the extra gpu "
             "(docs/gpu.md)",
         )
-    found = cards()
-    if not found:
+    usable = cards()
+    if not usable:
         return Finding(
             "device",
             device == "auto",
@@ -114,5 +114,5 @@ def device_finding(
             f"(docs/gpu.md)",
         )
     return Finding(
-        "device", True, f"{device}: FP16 on " + ", ".join(f"{name} ({free / 1e9:.1f} GB free)" for name, free in found)
+        "device", True, f"{device}: FP16 on " + ", ".join(f"{name} ({free / 1e9:.1f} GB free)" for name, free in usable)
     )
