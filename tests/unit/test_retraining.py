@@ -110,6 +110,27 @@ def test_a_better_release_is_announced_first_and_then_noted_in_the_registry(worl
     assert standing is not None and standing.release.request == REQUEST.id
 
 
+def test_the_registry_is_never_asked_on_the_event_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-A17 l: a slow object store stood on the loop, and with it the workers that `up` runs there."""
+    on_loop: list[str] = []
+
+    class Watched(FolderRegistry):
+        def __getattribute__(self, name: str) -> Any:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                pass
+            else:
+                on_loop.extend([name] if not name.startswith("_") else [])
+            return super().__getattribute__(name)
+
+    job = world.job()
+    monkeypatch.setattr(job._wiring, "registry", lambda: Watched(str(world.folder)))
+    assert asyncio.run(answer(job)) == "better: 99 % against 95 %"
+    assert world.registry().champion("support") == "2"
+    assert set(on_loop) <= {"lease"}, "lease only makes an object; its verbs are called elsewhere"
+
+
 def test_a_retrainer_that_died_between_training_and_announcing_does_not_train_again(world: World) -> None:
     """S-A4: the job delivered again trained again, or found "2 serves now" and announced nothing."""
     asyncio.run(world.job().train(REQUEST))
