@@ -70,9 +70,9 @@ def _within_limit(extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _encoded_bytes(extra: dict[str, Any]) -> int:
-    """Its size as JSON, as deep as it will stand in a decision: orjson refuses what is nested deeper than 254
-    levels."""
-    return len(orjson.dumps([[[extra]]])) - 6
+    """Its size as JSON. Stands deeper here than in a decision, so that orjson, which writes 254 levels, refuses what
+    stores refuse (connectors.documents.MAX_DEPTH): else the event would be decided, and its decision lost to them."""
+    return len(orjson.dumps([[[[extra]]]])) - 8
 
 
 def _encodable(extra: dict[str, Any]) -> tuple[dict[str, Any], int]:

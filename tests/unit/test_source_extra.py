@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import orjson
 import pytest
 from one_record import decision_of
 
@@ -27,7 +26,7 @@ AT_MS = 1_793_527_200_000
 
 def kept(record: Any = RECORD, **source: Any) -> Document:
     reader = SourceReader(Source(key="/conversation_id", **source))
-    parsed = reader.parse(orjson.dumps(record), None, AT_MS)
+    parsed = reader.parse(json.dumps(record).encode(), None, AT_MS)
     assert isinstance(parsed, SourceText)
     return reader.extra(parsed)
 
@@ -109,6 +108,24 @@ def test_whatever_stands_in_a_record_its_decision_can_be_stored(fields: dict[str
     """F-22 stays: 24 odd shapes, 24 found. Elasticsearch keeps `extra` and looks at nothing in it."""
     assert is_stored(fields)
     assert mappings_for(["intent"])["properties"]["extra"] == {"type": "object", "enabled": False}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Objects in each other, so many of them."""
+    value: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("levels", range(246, 258))
+def test_a_field_is_kept_as_deep_as_stores_take_it_and_no_deeper(levels: int) -> None:
+    """Between what JSON writes and what stores take lay a level: such an event was decided, and its decision became a
+    dead letter of the indexer."""
+    record = nested(levels)  # all of its fields are `extra`, which takes the record's place
+    assert is_stored(record)
+    extra = kept(record | {"text": "refund please"}, keep="all")
+    assert extra == (record if levels <= 250 else {"headrace_dropped_fields": ["a"]})
 
 
 @pytest.mark.parametrize("at", ABSURD_TIMES, ids=repr)
