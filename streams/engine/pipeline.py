@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
@@ -241,7 +241,11 @@ class ThreadStep:
 
     async def __call__(self, batch: Sequence[Delivery]) -> None:
         """Run it over a batch."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._work, batch)
+        await asyncio.wrap_future(self.submit(lambda: self._work(batch)))
+
+    def submit(self, work: Callable[[], None]) -> Future[None]:
+        """Run something else in the same thread, between two batches."""
+        return self._pool.submit(work)
 
     def close(self) -> None:
         """End the thread once it has finished the batch at hand; nobody waits for that."""

@@ -8,12 +8,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from streams.engine.delivery import Acknowledge, Delivery, OutRecord, RecordsRefused
 from streams.engine.offset_tracker import Partition
-from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage
+from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.monitor.handler import MonitorHandler, is_transient
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ class MonitorService:
 
     def __init__(self, handler: MonitorHandler, send_all: Callable[[Sequence[OutRecord]], Awaitable[None]]) -> None:
         self._handler, self._send_all = handler, send_all
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"{handler.app.name}-monitor")
+        self._observe = in_thread(handler.observe, f"{handler.app.name}-monitor")  # its thread ends with the pipeline
         self._publishing, self._stopping = asyncio.Lock(), asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
         self._pipeline: BatchPipeline | None = None
@@ -34,13 +33,10 @@ class MonitorService:
     def pipeline(self, acknowledge: Acknowledge, observer: PipelineObserver | None = None) -> BatchPipeline:
         """Observe in the handler's thread, publish what follows, move on."""
 
-        async def observe(batch: Sequence[Delivery]) -> None:
-            await self._in_thread(lambda: self._handler.observe(batch))
-
         async def publish(_: Sequence[Delivery]) -> None:
             await self._publish()
 
-        stages = [Stage("observe", observe), Stage("publish", publish)]
+        stages = [Stage("observe", self._observe), Stage("publish", publish)]
         self._pipeline = BatchPipeline(f"monitor-{self._handler.app.name}", stages, acknowledge, observer=observer)
         return self._pipeline
 
@@ -49,7 +45,7 @@ class MonitorService:
         is_active = any(topic == self._handler.app.signals_topic for topic, _ in partitions)
         if is_active and self._ticking is None:
             self._stopping.clear()
-            self._pool.submit(self._handler.drop)  # where it could not hand over in time: what it holds is of before
+            self._observe.submit(self._handler.drop)  # where it could not hand over in time: what it holds is of before
             self._ticking = asyncio.create_task(self._tick_often(), name=f"{self._handler.app.name}-monitor-ticks")
         elif not is_active:
             log.info("%s: another monitor is active, this one stands by", self._handler.app.name)
@@ -102,4 +98,4 @@ class MonitorService:
             del self._handler.outbox[: len(records)]
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        await asyncio.wrap_future(self._observe.submit(work))

@@ -117,17 +117,37 @@ def test_a_rebalance_that_would_not_wait_leaves_nothing_of_before() -> None:
         await service.assigned(OURS)
         await until_active(service, given)
         before, busy = given.handler.core, threading.Event()
-        service._pool.submit(busy.wait)
+        service._observe.submit(busy.wait)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await service.released()
         busy.set()
         await service.assigned(OURS)
-        await asyncio.wrap_future(service._pool.submit(lambda: None))
+        await asyncio.wrap_future(service._observe.submit(lambda: None))
         await until_active(service, given)
         async with asyncio.timeout(20):
             while given.handler.core is before or given.handler.core is None:
                 await asyncio.sleep(0.01)
         await service.released()
+
+    asyncio.run(run())
+
+
+def test_the_monitors_thread_ends_with_its_pipeline() -> None:
+    """S-A17 u, here as well: each monitor of a process left its thread behind."""
+
+    async def run() -> None:
+        before = set(threading.enumerate())
+        given, sent = process(), Sent()
+        service = MonitorService(given.handler, sent)
+        pipeline = service.pipeline(lambda _: None)
+        pipeline.start()
+        await service.assigned(OURS)
+        await until_active(service, given)
+        (thread,) = [thread for thread in set(threading.enumerate()) - before if "-monitor" in thread.name]
+        await service.released()
+        await pipeline.abort()
+        thread.join(5.0)
+        assert not thread.is_alive()
 
     asyncio.run(run())
