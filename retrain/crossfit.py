@@ -21,7 +21,7 @@ from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
 from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
 from retrain.fitting.support_vectors import fit_support_vectors
 from retrain.progress import Progress
-from retrain.text_keys import same_text_key
+from retrain.row_groups import leaders
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -138,16 +138,16 @@ class HeldOut:
         return type(self)(self.logits[inside], self.targets[inside], self.distances[inside], self.rows[inside])
 
 
-def assign_folds(texts: Sequence[str], targets: Ints, seed: int) -> Ints:
-    """A fold for each text: labels spread evenly, equal texts together."""
-    first: dict[str, int] = {}
-    group = np.array([first.setdefault(same_text_key(text), index) for index, text in enumerate(texts)], dtype=np.int64)
-    leaders = np.flatnonzero(group == np.arange(len(texts)))
-    shuffled = np.random.default_rng(seed).permutation(leaders)
+def assign_folds(texts: Sequence[str], targets: Ints, seed: int, groups: Sequence[str] | None = None) -> Ints:
+    """A fold for each text: labels spread evenly; texts of one key, and rows of one group, together. groups: by text,
+    empty without one."""
+    leader = leaders(texts, groups or [""] * len(texts), targets.tolist())
+    firsts = np.unique(leader)
+    shuffled = np.random.default_rng(seed).permutation(firsts)
     by_label = shuffled[np.argsort(targets[shuffled], kind="stable")]
     fold = np.empty(len(texts), dtype=np.int64)
     fold[by_label] = np.arange(len(by_label)) % FOLDS
-    return fold[group]
+    return fold[leader]
 
 
 class CrossFit:

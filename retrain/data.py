@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from connectors.table_files import Table, open_table, parse_table
 from connectors.table_lines import Reject, summary
 from connectors.table_lines import Row as TableRow
 from models.errors import ConfigError, TrainingDataError
+from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key
 
 Split = Literal["train", "valid", "test"]
@@ -48,6 +50,7 @@ class Row:
     """labels: by head; a head without a label for this text is not in it. slices: named groups to report apart.
 
     origin: "corpus", or "feedback" of a row that stands for labels given to decisions. decisions: the ids of those.
+    group: rows of one group (a conversation, a story) stay together in every split; empty: by the text.
     """
 
     text: str
@@ -57,6 +60,7 @@ class Row:
     slices: Mapping[str, str] = field(default_factory=dict)
     origin: Literal["corpus", "feedback"] = "corpus"
     decisions: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,9 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over what trains (texts, labels, splits), whatever the order of the rows."""
+        """sha256 over what trains (texts, labels, splits, groups), whatever the order of the rows."""
         lines = sorted(
-            json.dumps([row.split, row.text, sorted(row.labels.items())], ensure_ascii=True)
+            json.dumps([row.split, row.text, sorted(row.labels.items()), *filter(None, [row.group])], ensure_ascii=True)
             for row in self.rows
             if row.split != "test"
         )
@@ -92,12 +96,14 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where things stand in a CSV. labels: head name to column, the primary head first."""
+    """Where things stand in a CSV. labels: head name to column, the primary head first. group: see `Row`; None without
+    one."""
 
     labels: Mapping[str, str]
     text: str = "text"
     split: str = DEFAULT_SPLIT_COLUMN
     slices: tuple[str, ...] = ()
+    group: str | None = None
 
 
 ColumnsOf = Callable[[Sequence[str]], Columns]
@@ -153,6 +159,8 @@ def _check_columns(table: Table, columns: Columns, name: str) -> None:
     wanted = [columns.text, *columns.labels.values(), *columns.slices]
     if columns.split != DEFAULT_SPLIT_COLUMN:
         wanted.append(columns.split)
+    if columns.group is not None:
+        wanted.append(columns.group)
     for column in wanted:
         if column not in table.columns:
             has = ", ".join(table.columns) or "none"
@@ -206,7 +214,8 @@ def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
             return Reject(entry.line, f"split {named[:40]!r} is none of train, val, valid, test")
         split = _SPLITS[named]
     slices = {column: _word(entry.fields.get(column)) for column in columns.slices}
-    return Row(text, labels, split, entry.line, slices)
+    group = "" if columns.group is None else _word(entry.fields.get(columns.group))
+    return Row(text, labels, split, entry.line, slices, group=group)
 
 
 def _word(value: Any) -> str:
@@ -216,20 +225,24 @@ def _word(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def rows_together(rows: Sequence[Row], head: str) -> NDArray[np.int64]:
+    """`row_groups.leaders` of rows. head: the one whose labels count."""
+    groups, labels = [row.group for row in rows], [row.labels.get(head, "") for row in rows]
+    return leaders([row.text for row in rows], groups, labels)
+
+
 def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
-    """Give a fifth of every label's distinct texts to the test part; all rows of one text go to the same part."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        groups[same_text_key(row.text)].append(index)
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for key, members in groups.items():
-        by_label[rows[members[0]].labels.get(head, "")].append(key)
+    """Give a fifth of every label's distinct texts, or groups, to the test part; what stays together goes to the same
+    part."""
+    leader = rows_together(rows, head)
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for first in np.unique(leader).tolist():
+        by_label[rows[first].labels.get(head, "")].append(first)
     random = np.random.default_rng(seed)
     tested: set[int] = set()
     for label in sorted(by_label):
-        keys = sorted(by_label[label])
+        firsts = sorted(by_label[label], key=lambda first: (same_text_key(rows[first].text), first))
         # A label with one text trains; from two texts on, at least one is tested.
-        count = max(round(len(keys) * TEST_SHARE), 1) if len(keys) > 1 else 0
-        for chosen in random.permutation(len(keys))[:count]:
-            tested.update(groups[keys[int(chosen)]])
-    return [replace(row, split="test") if index in tested else row for index, row in enumerate(rows)]
+        count = max(round(len(firsts) * TEST_SHARE), 1) if len(firsts) > 1 else 0
+        tested.update(firsts[chosen] for chosen in random.permutation(len(firsts))[:count].tolist())
+    return [replace(row, split="test") if first in tested else row for row, first in zip(rows, leader, strict=True)]

@@ -20,7 +20,7 @@ from models.encoder.encoder import Encoder
 from models.encoder.precision import build_half_graph
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, TrainingDataError
-from retrain.data import Dataset, Row
+from retrain.data import Dataset, Row, rows_together
 from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, train_quick
 from retrain.text_keys import key_hash, text_key
@@ -306,27 +306,28 @@ def _share(right: NDArray[np.bool_]) -> float:
 def with_tuning_rows(dataset: Dataset, seed: int) -> Dataset:
     """The same dataset; where it has no tuning rows, a seeded share of each label's training texts becomes them.
 
-    Copies of a text stay together, on one side. Below LARGE_ROWS texts the share grows: to MIN_TUNING_ROWS, and
-    MIN_TUNING_PER_LABEL of each label, but to a third at most.
+    Copies of a text, and rows of one group, stay together on one side. Below LARGE_ROWS texts the share grows: to
+    MIN_TUNING_ROWS, and MIN_TUNING_PER_LABEL of each label, but to a third at most.
     """
     if dataset.part("valid"):
         return dataset
     rng = np.random.default_rng(seed)
-    rows_of: dict[str, list[int]] = {}
-    for index, row in enumerate(dataset.rows):
-        if row.split == "train":
-            rows_of.setdefault(text_key(row.text), []).append(index)
-    by_label: dict[str, list[str]] = {}
-    for key, indices in rows_of.items():
-        by_label.setdefault(dataset.rows[indices[0]].labels.get(dataset.heads[0], ""), []).append(key)
-    share = TUNING_SHARE if len(rows_of) >= LARGE_ROWS else max(TUNING_SHARE, MIN_TUNING_ROWS / max(1, len(rows_of)))
+    training = [index for index, row in enumerate(dataset.rows) if row.split == "train"]
+    trains = [dataset.rows[index] for index in training]
+    leader = rows_together(trains, dataset.heads[0])
+    by_label: dict[str, list[int]] = {}
+    for first in np.unique(leader).tolist():
+        by_label.setdefault(trains[first].labels.get(dataset.heads[0], ""), []).append(first)
+    total = sum(map(len, by_label.values()))
+    share = TUNING_SHARE if total >= LARGE_ROWS else max(TUNING_SHARE, MIN_TUNING_ROWS / max(1, total))
     moved: set[int] = set()
     for label in sorted(by_label):
-        keys = sorted(by_label[label])
-        least = MIN_TUNING_PER_LABEL if len(rows_of) < LARGE_ROWS else 0
-        count = min(max(round(len(keys) * share), least), len(keys) // 3)
-        moved.update(*(rows_of[keys[chosen]] for chosen in rng.permutation(len(keys))[:count].tolist()))
-    rows = tuple(replace(row, split="valid") if index in moved else row for index, row in enumerate(dataset.rows))
+        firsts = sorted(by_label[label], key=lambda first: (text_key(trains[first].text), first))
+        least = MIN_TUNING_PER_LABEL if total < LARGE_ROWS else 0
+        count = min(max(round(len(firsts) * share), least), len(firsts) // 3)
+        moved.update(firsts[chosen] for chosen in rng.permutation(len(firsts))[:count].tolist())
+    tunes = {index for index, first in zip(training, leader.tolist(), strict=True) if first in moved}
+    rows = tuple(replace(row, split="valid") if index in tunes else row for index, row in enumerate(dataset.rows))
     return replace(dataset, rows=rows)
 
 

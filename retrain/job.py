@@ -78,8 +78,8 @@ def train_release(
     if not tested:
         texts = len({same_text_key(row.text) for row in dataset.rows})
         raise TrainingDataError(
-            f"no row is left to test on: {len(dataset.rows)} rows hold {texts} different texts, and a text is tested "
-            f"only where its label has two; give more texts, or test rows by a split column"
+            f"no row is left to test on: {len(dataset.rows)} rows hold {texts} different texts, and a text (or a "
+            f"group) is tested only where its label has two; give more, or test rows by a split column"
         )
     trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
     classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)

@@ -152,7 +152,10 @@ def _task(
     targets = np.array([number.get(row.labels.get(name, ""), -1) for row in rows], dtype=np.int64)
     trains = np.array([row.split == "train" for row in rows])
     training = np.flatnonzero(trains & (targets >= 0))
-    folds = assign_folds([rows[int(row)].text for row in training], targets[training], seed)
+    folded = [rows[row] for row in training.tolist()]
+    folds = assign_folds([row.text for row in folded], targets[training], seed, [row.group for row in folded])
+    if len(np.unique(folds)) < 2:
+        raise TrainingDataError(f"all texts of head {name!r} are one text, or of one group; give it others as well")
     policies = POLICIES_WITHOUT_SPACES if without_spaces else POLICIES
     return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)), policies, unseen)
 

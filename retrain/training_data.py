@@ -49,13 +49,22 @@ def _described(row: Row) -> dict[str, Any]:
     described = {"text": row.text, "labels": dict(row.labels), "split": row.split}
     if row.origin == "feedback":
         described |= {"origin": row.origin, "decisions": list(row.decisions)}
+    if row.group:
+        described["group"] = row.group
     return described
 
 
 def _row(described: Mapping[str, Any]) -> Row:
     """Rows of releases that do not say where they came from count as the corpus's."""
     origin, decisions = described.get("origin", "corpus"), tuple(described.get("decisions", ()))
-    return Row(described["text"], described["labels"], described["split"], origin=origin, decisions=decisions)
+    return Row(
+        described["text"],
+        described["labels"],
+        described["split"],
+        origin=origin,
+        decisions=decisions,
+        group=described.get("group", ""),
+    )
 
 
 def of_release(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Dataset:

@@ -32,6 +32,10 @@ def _train(
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="rows of one value (a conversation, a story) stay together in every split"),
+    ] = None,
     oos_label: OosLabel = None,
     strategy: Annotated[str, typer.Option(help="quick, or full: fine-tunes the encoder (extra `train`)")] = "quick",
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
@@ -55,7 +59,9 @@ def _train(
     from headrace.tools.training import run_train
     from headrace.training.from_file import TrainingRequest
 
-    order = TrainingRequest(data, text_column, label_column, split_column, oos_label, strategy, seed, epochs)
+    order = TrainingRequest(
+        data, text_column, label_column, split_column, oos_label, strategy, seed, epochs, group_column
+    )
     run_train(app, order, output=output, register=register, promote=promote, json=json)
 
 

@@ -24,7 +24,8 @@ STRATEGIES = ("quick", "full")
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What to train. label_column None: the columns of the application's heads, else `label` for its first head."""
+    """What to train. label_column None: the columns of the application's heads, else `label` for its first head.
+    group_column: rows of one value stay together in every split."""
 
     data: Path
     text_column: str = "text"
@@ -34,13 +35,15 @@ class TrainingRequest:
     strategy: str = "quick"
     seed: int = 0
     epochs: int | None = None
+    group_column: str | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     """The labelled rows for an application's heads."""
 
     def columns(there: Sequence[str]) -> Columns:
-        return Columns(_label_columns(app, order, there), order.text_column, order.split_column)
+        labels = _label_columns(app, order, there)
+        return Columns(labels, order.text_column, order.split_column, group=order.group_column)
 
     return read_labelled_csv(order.data, columns, seed=order.seed)
 

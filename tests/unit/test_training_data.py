@@ -152,7 +152,9 @@ def test_valid_rows_tune_beside_test_rows_and_are_the_test_without_them() -> Non
 
 
 def rows_without_split(per_label: int = 20) -> list[Row]:
-    return [Row(f"text {label} {number}", {"intent": label}) for label in "abc" for number in range(per_label)]
+    return [
+        Row(f"text {label} {chr(97 + number)}", {"intent": label}) for label in "abc" for number in range(per_label)
+    ]
 
 
 def test_rows_without_split_are_split_80_to_20_by_label_and_seed() -> None:
