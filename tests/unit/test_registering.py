@@ -67,6 +67,6 @@ def test_a_later_one_becomes_it_where_that_is_asked_for(place: Place) -> None:
 def test_without_a_broker_a_first_release_waits_for_the_next_start_and_a_promotion_is_refused(place: Place) -> None:
     place.answers = False
     assert place.register()["promoted"] and place.registry.champion("support") == "1"
-    with pytest.raises(BrokerUnavailable, match="support@2 is registered, but not promoted.*models promote support@2"):
+    with pytest.raises(BrokerUnavailable, match=r"support@2 is registered, but not promoted.*models promote support@2"):
         place.register(promote=True)
     assert place.registry.champion("support") == "1"
