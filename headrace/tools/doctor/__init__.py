@@ -3,6 +3,7 @@ for it."""
 
 from collections.abc import Sequence
 
+from headrace.tools.doctor.certificates import certificate_checks
 from headrace.tools.doctor.cluster import broker_checks
 from headrace.tools.doctor.findings import Finding, run_checks
 from headrace.tools.doctor.machine import machine_checks
@@ -13,4 +14,5 @@ from streams.application import Application
 
 def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
     """All checks; one that fails does not keep the next from running."""
-    return run_checks([*broker_checks(wiring, apps), *place_checks(wiring, apps), *machine_checks(wiring)])
+    of_systems = [*broker_checks(wiring, apps), *certificate_checks(wiring)]
+    return run_checks([*of_systems, *place_checks(wiring, apps), *machine_checks(wiring)])
