@@ -44,5 +44,8 @@ class RegistryFiles(Protocol):
     def remove_with_folder(self, name: str) -> None:
         """The same for the only file of its folder, at once."""
 
+    def try_write(self) -> None:
+        """Raises what `create` would raise for want of rights or of a place; leaves nothing that was not there."""
+
     def path(self, name: str) -> str:
         """As a person finds it."""

@@ -106,6 +106,14 @@ class LocalFiles:
             os.rename(folder, scratch)
             shutil.rmtree(scratch)
 
+    def try_write(self) -> None:
+        """See the port. Asks for rights only."""
+        place = self._root
+        while not place.exists():
+            place = place.parent
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise PermissionError(errno.EACCES, "may not be written by this user, or is no folder", str(place))
+
     @contextlib.contextmanager
     def _aside(self, path: Path, content: bytes) -> Iterator[Path]:
         """The content in a file beside `path`, gone at the end unless it was renamed; then the folder is synced."""

@@ -123,6 +123,12 @@ class FolderRegistry:
         with self._translated("write"):
             self._files.write(f"models/{model}/champion", version.encode("ascii"))
 
+    def try_write(self) -> None:
+        """Raises RegistryError where nothing could be published, for want of rights or of a place. Nothing of it
+        lasts."""
+        with self._translated("write"):
+            self._files.try_write()
+
     def lease(self, model: str, purpose: str) -> Lease:
         """For what only one process at a time shall do with a model; purpose: letters, digits and '-'."""
         self._check_name(model)

@@ -19,7 +19,7 @@ from s3_server import s3_server
 from connectors.errors import RegistryError
 from connectors.ports import ReleaseRegistry
 from connectors.registry import FolderRegistry
-from connectors.registry.object_files import ObjectFiles
+from connectors.registry.object_files import PROOF, ObjectFiles
 from connectors.registry.pruning import Garbage
 from models.errors import ReleaseCorrupt
 
@@ -269,6 +269,47 @@ def test_store_that_takes_a_second_create_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ObjectFiles, "_create", overwrite)
     with pytest.raises(RegistryError, match="two processes would publish one version"):
         FolderRegistry(root).publish("support", *release(b"head"))
+
+
+def standing(root: str) -> list[str]:
+    files, path = fsspec.core.url_to_fs(root, use_listings_cache=False)
+    return sorted(files.find(path)) if files.exists(path) else []
+
+
+def test_trying_whether_it_can_be_written_leaves_nothing(registry: FolderRegistry, root: str) -> None:
+    registry.try_write()
+    assert standing(root) == []
+    registry.publish("support", *release(b"head"))
+    before = standing(root)
+    registry.try_write()
+    FolderRegistry(root).try_write()
+    assert standing(root) == before
+
+
+def test_a_store_that_keeps_to_no_condition_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = f"memory://{uuid.uuid4().hex}"
+    monkeypatch.setattr(ObjectFiles, "_create", ObjectFiles.write)
+    with pytest.raises(RegistryError, match="two processes would publish one version"):
+        FolderRegistry(root).try_write()
+    assert standing(root) == []
+
+
+def test_a_user_who_may_not_write_is_told_and_one_who_may_not_delete_may_publish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The right to delete is for pruning alone. What stays then is what the first publishing makes as well."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("AccessDenied")
+
+    root = f"memory://{uuid.uuid4().hex}"
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectFiles, "_create", refuse)
+        with pytest.raises(RegistryError, match=r"cannot write the registry .*AccessDenied"):
+            FolderRegistry(root).try_write()
+    monkeypatch.setattr(ObjectFiles, "remove", refuse)
+    FolderRegistry(root).try_write()
+    assert [Path(name).name for name in standing(root)] == [PROOF]
 
 
 def test_six_publishers_at_once_on_s3_get_six_versions(bucket: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from small_release import small_release
 
 from connectors.ports import TopicSpec, TopicState
+from connectors.registry.object_files import ObjectFiles
 from headrace.settings import load_settings
 from headrace.tools.doctor import examine
 from headrace.tools.doctor.cluster import topic_finding
@@ -135,6 +136,21 @@ def test_a_folder_that_cannot_be_written_is_named(home: Path, monkeypatch: pytes
     (registry,), (store,) = registry_findings(wiring()), store_findings(wiring())
     assert not registry.ok and not store.ok
     assert str(blocked) in registry.detail and str(blocked) in store.detail
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_an_object_store_is_tried_and_left_as_it_was(
+    is_refused: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-B10: whether the registry on an object store can be written was not looked at."""
+    root = f"memory://{home.parent.name}"
+    monkeypatch.setenv("HEADRACE_REGISTRY", root)
+    if is_refused:
+        monkeypatch.setattr(ObjectFiles, "_create", lambda *_: (_ for _ in ()).throw(PermissionError("AccessDenied")))
+    (finding,) = registry_findings(wiring())
+    assert finding.ok is not is_refused
+    assert root in finding.detail and ("AccessDenied" in finding.detail) is is_refused
+    assert not wiring().registry().models()
 
 
 def test_a_damaged_store_is_no_good_store(home: Path) -> None:

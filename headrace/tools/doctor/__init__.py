@@ -1,5 +1,5 @@
 """Checks every part that Headrace stands on: each finding is ok or says what to do. Nothing is changed, made or fetched
-for it."""
+for it, but that in an object store, which cannot be asked otherwise, a small object is made and taken away."""
 
 from collections.abc import Sequence
 

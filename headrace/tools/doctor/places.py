@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from connectors.errors import StoreUnavailable
+from connectors.errors import RegistryError, RegistryUnavailable, StoreUnavailable
 from connectors.ports import ReleaseRegistry, SearchQuery
 from connectors.private_folders import is_open_to_others
 from headrace.releases.references import labels_of
@@ -66,10 +66,17 @@ def store_findings(wiring: Wiring) -> Iterator[Finding]:
 
 
 def registry_findings(wiring: Wiring) -> Iterator[Finding]:
-    """Whether releases can be written where they are to stand. An object store cannot be asked without writing."""
-    wiring.registry()
-    if (folder := _folder_of(wiring.settings.registry_url)) is not None:
-        yield _writable("registry", folder, f"{folder} can be written")
+    """Whether releases can be written where they are to stand."""
+    url = wiring.settings.registry_url
+    registry = wiring.registry()
+    try:
+        registry.try_write()
+    except RegistryUnavailable:
+        raise
+    except RegistryError as error:
+        yield Finding("registry", False, f"{error}; a worker only reads it, training and retrainers write")
+    else:
+        yield Finding("registry", True, f"{_folder_of(url) or url} can be written")
 
 
 def examine_registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
