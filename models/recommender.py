@@ -149,11 +149,15 @@ class Recommender:
                 f"{len(item_ids) - len(set(item_ids))} item ids occur twice; make them unique in the catalogue"
             )
         self.policy = policy or RecommendPolicy()
-        self.quality = Quality()
         self._ids = tuple(item_ids)
         self._index = {item_id: index for index, item_id in enumerate(self._ids)}
         # Dimensions first: a catalogue of 10,000 items is scored three times as fast.
         self._columns = np.ascontiguousarray(_centred(embeddings).T)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as before the first event."""
+        self.quality = Quality()
         self._popularity = np.zeros(len(self._ids))
         self._popularity_step = 1.0
         self._users: OrderedDict[str, _User] = OrderedDict()

@@ -1,9 +1,11 @@
 """From user events to ranked lists: what the recommend agent does, without Kafka.
 
-The state (users' recent items, popularity, learnt weights) lives in memory and is rebuilt from the topic at a start.
+The state (users' recent items, popularity, learnt weights) lives in memory. It belongs to the partitions that this
+worker was given: with each assignment it is rebuilt from what was decided of them before.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,10 +15,17 @@ from models.errors import MessageError
 from models.recommender import Ranking, Recommender, UserEvent
 from streams.application import Application
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
+from streams.engine.offset_tracker import Partition
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import decision_id, format_time
 from streams.wire.source_records import PassedOver, SourceEvent, SourceReader, SourceText
 from streams.wire.text import cut_text
+
+log = logging.getLogger(__name__)
+
+# The last records of these partitions that the group has decided, in the order in which they came. Raises
+# ConnectorError.
+Past = Callable[[Collection[Partition]], Iterable[Record]]
 
 
 def user_event(event: SourceEvent, app: Application) -> UserEvent:
@@ -30,7 +39,7 @@ def user_event(event: SourceEvent, app: Application) -> UserEvent:
 
 
 class RecommendHandler:
-    """Ranks for batches of user events, in delivery order."""
+    """Ranks for batches of user events, in delivery order. Told of each assignment (a role's PartitionHolder)."""
 
     def __init__(
         self,
@@ -38,15 +47,36 @@ class RecommendHandler:
         recommender: Recommender,
         version: str,
         epochs: Mapping[str, str],
+        past: Past = lambda partitions: (),
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """version: of the catalogue. epochs: of each topic that is read, by name."""
         self._app, self.recommender, self._version = app, recommender, version
-        self._epochs, self._now_ms = epochs, now_ms
+        self._epochs, self._past, self._now_ms = epochs, past, now_ms
+        self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
         self.reader = SourceReader(app.source)
 
-    def replay(self, records: Iterable[Record]) -> int:
-        """Rebuild the state from events that were decided before; returns how many counted."""
+    async def assigned(self, partitions: Collection[Partition]) -> None:
+        """Others' users may have come, and ours have gone. Their past is read before the next event is decided, as the
+        group waits for this."""
+        self._assigned = tuple(partitions)
+
+    async def released(self) -> None:
+        """Nothing is to be put down: all of it stands in the topic."""
+
+    def _rebuild(self) -> None:
+        assigned = self._assigned
+        if assigned is None:
+            return
+        past = list(self._past(assigned))
+        self.recommender.forget()
+        if past:
+            log.info("%s: state rebuilt from %d events", self._app.name, self._replay(past))
+        if self._assigned is assigned:  # there was no other assignment meanwhile
+            self._assigned = None
+
+    def _replay(self, records: Iterable[Record]) -> int:
+        """Take in events that were decided before; returns how many counted."""
         events = []
         for record in records:
             try:
@@ -77,7 +107,9 @@ class RecommendHandler:
                 delivery.result = dead_letter(delivery, error)
 
     def decide(self, batch: Sequence[Delivery]) -> None:
-        """Observe each event and rank for its user."""
+        """Observe each event and rank for its user. Raises ConnectorError where the past of new partitions cannot be
+        read."""
+        self._rebuild()
         for delivery in batch:
             if not isinstance(delivery.result, Outcome):
                 event, source = delivery.result

@@ -229,6 +229,7 @@ class RoleBuilder:
                 [app.topic],
                 lambda ack: worker_pipeline(app, handler, send, ack, on_outcomes, self._metrics),
                 urgent_topics=app.priority_topics,
+                holder=handler if isinstance(handler, RecommendHandler) else None,
             )
         )
 

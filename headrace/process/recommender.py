@@ -1,8 +1,8 @@
-"""A recommender with its catalogue, and its state as it was when the worker stopped."""
+"""A recommender with its catalogue, and where it reads what was decided of its partitions before."""
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
@@ -11,6 +11,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError
 from models.recommender import Recommender
 from streams.application import Application
+from streams.engine.offset_tracker import Partition
 from streams.recommend import RecommendHandler
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ REBUILD_RECORDS = 5_000  # per partition; the recommender forgets faster than th
 
 
 def recommend_handler(wiring: Wiring, app: Application, epochs: Mapping[str, str], group: str) -> RecommendHandler:
-    """The handler of a `recommend` application, its state rebuilt from what its group has decided already."""
+    """The handler of a `recommend` application, which takes its state from what its group has decided already."""
     assert app.catalog is not None
     items: dict[str, str] = {}
     for row in read_rows(app.catalog):
@@ -32,23 +33,20 @@ def recommend_handler(wiring: Wiring, app: Application, epochs: Mapping[str, str
         items[identity] = " ".join(str(row.fields.get(name) or "") for name in ("title", "description", "tags"))
     version = hashlib.sha256(repr(sorted(items.items())).encode()).hexdigest()[:8]
     recommender = Recommender(list(items), default_encoder(wiring).embed(list(items.values())))
-    handler = RecommendHandler(app, recommender, version, epochs)
-    _rebuild(wiring, handler, app, group)
-    return handler
+    return RecommendHandler(app, recommender, version, epochs, lambda partitions: past_of(wiring, group, partitions))
 
 
-def _rebuild(wiring: Wiring, handler: RecommendHandler, app: Application, group: str) -> None:
+def past_of(wiring: Wiring, group: str, partitions: Collection[Partition]) -> list[Record]:
+    """The last records before the group's positions in these partitions; of several topics, as they came."""
     admin, reader = wiring.admin(), wiring.reader()
     try:
         records: list[Record] = []
-        for topic in app.source_topics:
-            committed = admin.committed(group, topic)
-            start = {partition: max(offset - REBUILD_RECORDS, 0) for partition, offset in committed.items()}
-            if any(committed.values()):
-                records += reader.read(topic, start, committed)
-        if records:
-            records.sort(key=lambda record: record.timestamp_ms)  # of several topics, as they came
-            log.info("%s: state rebuilt from %d events", app.name, handler.replay(records))
+        for topic in sorted({topic for topic, _ in partitions}):
+            decided = {p: offset for p, offset in admin.committed(group, topic).items() if (topic, p) in partitions}
+            start = {partition: max(offset - REBUILD_RECORDS, 0) for partition, offset in decided.items()}
+            if any(decided.values()):
+                records += reader.read(topic, start, decided, list(decided))
+        return sorted(records, key=lambda record: record.timestamp_ms)
     finally:
         reader.close()
         admin.close()

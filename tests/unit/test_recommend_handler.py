@@ -1,14 +1,21 @@
 """The recommend agent without Kafka: what odd user events lead to."""
 
+import asyncio
+from collections.abc import Collection
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 
+from connectors.errors import BrokerUnavailable
+from connectors.ports import Record
+from headrace.process.recommender import REBUILD_RECORDS, past_of
 from models.recommender import Recommender
 from streams.application import Application, Source
 from streams.engine.delivery import Delivery, Outcome
+from streams.engine.offset_tracker import Partition
 from streams.recommend import RecommendHandler
 
 NOW_MS = 1_789_999_000_123
@@ -115,3 +122,92 @@ def test_an_id_names_the_epoch_of_the_topic_that_its_event_came_from() -> None:
         step(batch)
     ids = [orjson.loads(delivery.result.records[0].value)["id"] for delivery in batch]
     assert ids == ["events@e0-2-7", "vip@e1-2-7"]
+
+
+class Topic:
+    """Events of two partitions, as they stand in the topic, and those that a group has decided."""
+
+    def __init__(self) -> None:
+        self.events = {("user.events", number): self._of(number) for number in (0, 1)}
+        self.asked: list[list[Partition]] = []
+        self.failures = 0
+
+    def _of(self, partition: int) -> list[Record]:
+        values = [event(user_id=f"u{partition}", item_id=f"i{number}", action="view") for number in range(3)]
+        return [
+            Record("user.events", partition, offset, None, orjson.dumps(value), NOW_MS + offset)
+            for offset, value in enumerate(values)
+        ]
+
+    def past(self, partitions: Collection[Partition]) -> list[Record]:
+        self.asked.append(sorted(partitions))
+        if self.failures:
+            self.failures -= 1
+            raise BrokerUnavailable("no broker answers")
+        return [record for partition in partitions for record in self.events[partition]]
+
+
+def recommending(topic: Topic) -> RecommendHandler:
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+    recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
+    return RecommendHandler(app, recommender, "v1", {"user.events": "e0"}, topic.past, now_ms=lambda: NOW_MS)
+
+
+def decide(handler: RecommendHandler, user: str = "somebody new") -> None:
+    batch = [Delivery("user.events", 0, 7, None, orjson.dumps(event(user_id=user)), NOW_MS)]
+    for _, step in handler.steps:
+        step(batch)
+
+
+def test_what_users_did_follows_their_partitions() -> None:
+    """S-A17c: the state was rebuilt at a start, of all partitions; after a rebalance, with more than one worker, it was
+    that of others' users, and knew nothing of those that had come."""
+    topic = Topic()
+    handler = recommending(topic)
+
+    def known_after(*partitions: Partition) -> set[str]:
+        asyncio.run(handler.assigned(partitions))
+        decide(handler)
+        decide(handler)
+        users = {"u0", "u1", "somebody new"}
+        nobody = handler.recommender.rank(None)
+        return {user for user in users if handler.recommender.rank(user) != nobody}
+
+    assert known_after(("user.events", 0)) == {"u0", "somebody new"}
+    assert known_after(("user.events", 1)) == {"u1", "somebody new"}
+    assert known_after(("user.events", 0), ("user.events", 1)) == {"u0", "u1", "somebody new"}
+    assert known_after() == {"somebody new"}
+    assert topic.asked == [[("user.events", 0)], [("user.events", 1)], [("user.events", 0), ("user.events", 1)], []]
+
+
+def test_an_event_waits_until_what_came_before_it_could_be_read() -> None:
+    topic = Topic()
+    handler = recommending(topic)
+    topic.failures = 1
+    asyncio.run(handler.assigned([("user.events", 0)]))
+    with pytest.raises(BrokerUnavailable):  # which the engine tries again
+        decide(handler, "u0")
+    decide(handler, "u0")
+    fresh = recommending(Topic())
+    asyncio.run(fresh.assigned([("user.events", 0)]))
+    decide(fresh, "u0")
+    assert handler.recommender.rank("u0") == fresh.recommender.rank("u0")
+
+
+def test_the_past_of_a_partition_ends_where_its_group_stands_and_others_are_not_read() -> None:
+    committed = {"events": {0: 9_000, 1: 3, 2: 50}, "vip": {0: 2}, "else": {0: 1}}
+    asked: list[object] = []
+
+    def read(topic: str, start: object, end: object, partitions: object) -> list[Record]:
+        asked.append((topic, start, end, partitions))
+        return [Record(topic, 0, 0, None, b"", 1 if topic == "vip" else 2)]
+
+    admin = SimpleNamespace(committed=lambda group, topic: committed[topic], close=lambda: None)
+    reader = SimpleNamespace(read=read, close=lambda: None)
+    wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader)
+    records = past_of(wiring, "group", [("events", 0), ("events", 1), ("vip", 0), ("events", 7)])
+    assert asked == [
+        ("events", {0: 9_000 - REBUILD_RECORDS, 1: 0}, {0: 9_000, 1: 3}, [0, 1]),
+        ("vip", {0: 0}, {0: 2}, [0]),
+    ]
+    assert [record.topic for record in records] == ["vip", "events"], "as they came"
