@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from bench.faults.fault import Fault
 from bench.faults.judge import Least, Verdict, judge
 from bench.faults.ledger import FaultDone, Left, Sent, Source, Worked
-from bench.faults.monitors import alerts_told, look_at_monitors
 from bench.faults.rows import ROWS
-from bench.faults.scene import NAME, PARTITIONS, Ground, Scene
-from bench.faults.traffic import source_of
+from bench.faults.scene.monitors import alerts_told, look_at_monitors
+from bench.faults.scene.scene import NAME, PARTITIONS, Ground, Scene
+from bench.faults.scene.traffic import source_of
 from bench.faults.waiting import TimedOut, wait_until
 from connectors.elasticsearch.store import ElasticsearchStore
 from models.errors import HeadraceError

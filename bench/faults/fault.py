@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from bench.faults.ledger import Guarantee
-from bench.faults.processes import HeadraceProcess
-from bench.faults.scene import PARTITIONS, Scene
+from bench.faults.scene.processes import HeadraceProcess
+from bench.faults.scene.scene import PARTITIONS, Scene
 from bench.faults.waiting import wait_until
 
 STEP_SECONDS = 90.0

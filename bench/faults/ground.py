@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.faults.scene import Ground
+from bench.faults.scene.scene import Ground
 from bench.texts import read_texts
 from headrace.training.from_file import TrainingRequest, train
 from headrace.wiring import Wiring

@@ -11,7 +11,7 @@ from bench.faults.campaign import Plan, run
 from bench.faults.judge import Verdict
 from bench.faults.rows import ROWS
 from bench.faults.rows.processes import WorkerKilled
-from bench.faults.scene import Ground
+from bench.faults.scene.scene import Ground
 from connectors.errors import ServiceUnavailable
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.elasticsearch]

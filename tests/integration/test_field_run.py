@@ -23,13 +23,13 @@ from raw_header_name import raw_name
 from real_services import services_cache
 from small_release import small_release
 
-from bench.faults.hostile import hostile_records
-from bench.faults.hostile_sending import HostileSender, Sent
-from bench.faults.hostile_shapes import DECIDED, PASSED_OVER, HostileRecord
+from bench.faults.hostile.records import hostile_records
+from bench.faults.hostile.sending import HostileSender, Sent
+from bench.faults.hostile.shapes import DECIDED, PASSED_OVER, HostileRecord
 from bench.faults.ledger import Source
-from bench.faults.processes import COMMAND, HeadraceProcess
-from bench.faults.releases import ReleaseShelf
-from bench.faults.traffic import source_of
+from bench.faults.scene.processes import COMMAND, HeadraceProcess
+from bench.faults.scene.releases import ReleaseShelf
+from bench.faults.scene.traffic import source_of
 from bench.faults.waiting import wait_until
 from connectors.deadletters import Origin, read_origin
 from connectors.kafka.client import KafkaAdmin, KafkaReader

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`((?:models|retrain|streams|connectors|headrace|apps|bench|docs)/[\w./]*)`", PAGE))
-ROOMS = ("streams", "headrace", "models", "connectors", "retrain")
+ROOMS = ("streams", "headrace", "models", "connectors", "retrain", "bench")
 MOST_MODULES = 16
 
 

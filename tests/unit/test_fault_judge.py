@@ -23,7 +23,7 @@ from bench.faults.ledger import (
     Worked,
 )
 from bench.faults.rows import ROWS
-from bench.faults.traffic import source_of
+from bench.faults.scene.traffic import source_of
 from bench.faults.waiting import TimedOut, wait_until
 
 ENDS = {0: 4, 1: 3}

@@ -5,8 +5,8 @@ from collections import Counter
 import orjson
 from small_release import small_release
 
-from bench.faults.hostile import KINDS, hostile_records
-from bench.faults.hostile_shapes import DECIDED, PASSED_OVER, SHAPES, HostileRecord
+from bench.faults.hostile.records import KINDS, hostile_records
+from bench.faults.hostile.shapes import DECIDED, PASSED_OVER, SHAPES, HostileRecord
 from streams.application import Application, HeadSpec, Source
 from streams.classify.handler import ClassifyHandler
 from streams.classify.serving import Serving

@@ -1,7 +1,7 @@
 """Faults of monitors: the active one dies, and a second one joins."""
 
 from bench.faults.fault import Fault
-from bench.faults.processes import HeadraceProcess
+from bench.faults.scene.processes import HeadraceProcess
 
 MOST_MONITORS = 2
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from bench.faults.fault import Fault
-from bench.faults.processes import STAGED, HeadraceProcess
-from bench.faults.scene import NAME
+from bench.faults.scene.processes import STAGED, HeadraceProcess
+from bench.faults.scene.scene import NAME
 from connectors.kafka.client import KafkaReader
 from models.errors import HeadraceError
 from streams.topics import RELEASES_TOPIC

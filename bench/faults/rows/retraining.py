@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.faults.fault import Fault
 from bench.faults.ledger import Retrained
-from bench.faults.scene import NAME
+from bench.faults.scene.scene import NAME
 from streams.topics import FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, Release, RetrainRequest, format_time

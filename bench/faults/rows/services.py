@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import orjson
 
-from bench.faults.cluster import BROKERS
 from bench.faults.fault import Fault
-from bench.faults.proxy import Mode
-from bench.faults.releases import BROKEN
-from bench.faults.scene import NAME, PARTITIONS, Scene
+from bench.faults.scene.cluster import BROKERS
+from bench.faults.scene.proxy import Mode
+from bench.faults.scene.releases import BROKEN
+from bench.faults.scene.scene import NAME, PARTITIONS, Scene
 from models.errors import HeadraceError
 
 STORE_DOWN_SECONDS = 20.0

@@ -1,6 +1,6 @@
 """The product's command line on a stage: a campaign meets it at the right moment, and a training takes seconds.
 
-    python -m bench.faults.staged worker APP ...
+    python -m bench.faults.scene.staged worker APP ...
 
 FAULTS_STAGE names a folder. A file in it switches something on for as long as it is there:
 
@@ -63,7 +63,7 @@ def set_up() -> None:
 
     for name in VERBS:
         setattr(LocalFiles, name, _may_be_down(getattr(LocalFiles, name)))
-    setattr(retrain_job, "CHILD", "bench.faults.staged_child")  # noqa: B010  # a name in another module
+    setattr(retrain_job, "CHILD", "bench.faults.scene.staged_child")  # noqa: B010  # a name in another module
     setattr(release_control, "train_first", _train_first)  # noqa: B010
     setattr(RetrainJob, "announce", _held_announce(RetrainJob.announce))  # noqa: B010
     setattr(FolderRegistry, "promote", _held_promote(FolderRegistry.promote))  # noqa: B010

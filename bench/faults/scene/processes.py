@@ -23,7 +23,7 @@ READY_SECONDS = 120.0  # of a start on a machine that is busy
 LOG_TAIL = 1_500
 
 COMMAND = (sys.executable, "-P", "-m", "headrace.cli")
-STAGED = (sys.executable, "-P", "-m", "bench.faults.staged")  # the same, to be met at the right moment
+STAGED = (sys.executable, "-P", "-m", "bench.faults.scene.staged")  # the same, to be met at the right moment
 
 
 class HeadraceProcess:

@@ -1,8 +1,8 @@
-"""The training process of a staged retrainer; see `bench.faults.staged`."""
+"""The training process of a staged retrainer; see `bench.faults.scene.staged`."""
 
 from typing import Any
 
-from bench.faults.staged import train
+from bench.faults.scene.staged import train
 from connectors.registry import FolderRegistry
 from headrace.training.child_process import answer
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.faults.cluster import BROKERS, Cluster
 from bench.faults.ledger import Agreed, Committed, Decided, Ledger, Left, Sent
-from bench.faults.processes import COMMAND, STAGED, HeadraceProcess
-from bench.faults.proxy import StoreProxy
-from bench.faults.releases import ReleaseShelf
-from bench.faults.traffic import Loader, Positions, TopicFollower, decision_listener
+from bench.faults.scene.cluster import BROKERS, Cluster
+from bench.faults.scene.processes import COMMAND, STAGED, HeadraceProcess
+from bench.faults.scene.proxy import StoreProxy
+from bench.faults.scene.releases import ReleaseShelf
+from bench.faults.scene.traffic import Loader, Positions, TopicFollower, decision_listener
 from bench.faults.waiting import TimedOut, wait_until
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from headrace.wiring import group_name
@@ -145,7 +145,7 @@ class Scene:
         return self.ground.folder / "stage"
 
     def switch(self, name: str, *, on: bool) -> None:
-        """See `bench.faults.staged`."""
+        """See `bench.faults.scene.staged`."""
         (self.stage / name).touch() if on else (self.stage / name).unlink(missing_ok=True)
 
     def releases(self) -> list[Release]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from bench.faults.hostile_shapes import PASSED_OVER, HostileRecord
+from bench.faults.hostile.shapes import PASSED_OVER, HostileRecord
 from bench.faults.ledger import Source
 
 CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")

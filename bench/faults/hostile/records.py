@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from bench.faults.hostile_shapes import HUGE_EVERY, SHAPES, HostileRecord, Shape, text_of
+from bench.faults.hostile.shapes import HUGE_EVERY, SHAPES, HostileRecord, Shape, text_of
 
 SOURCE_MAX_BYTES: Final = 1_000_000  # below the topic's limit of 1,048,588 with the record's frame
 PLANES: Final = tuple(range(17))
