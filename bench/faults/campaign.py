@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.faults.fault import Fault
+from bench.faults.ground import Ground
 from bench.faults.judge import Least, Verdict, judge
 from bench.faults.ledger import FaultDone, Left, Sent, Source, Worked
 from bench.faults.rows import ROWS
 from bench.faults.scene.monitors import alerts_told, look_at_monitors
-from bench.faults.scene.scene import NAME, PARTITIONS, Ground, Scene
+from bench.faults.scene.product import NAME, PARTITIONS
+from bench.faults.scene.scene import Scene
 from bench.faults.scene.traffic import source_of
 from bench.faults.waiting import TimedOut, wait_until
 from connectors.elasticsearch.store import ElasticsearchStore
@@ -87,7 +89,7 @@ def _strike(scene: Scene, plan: Plan, progress: Callable[[str, int, int], None])
 def strike(scene: Scene, fault: Fault, number: int) -> FaultDone:
     """One fault from the gate to its recovery; appended to the ledger. Raises TimedOut where it does not recover."""
     _wait_for_new(scene, BEFORE_EVENTS)
-    scene.wait_all_owned()
+    scene.crew.wait_all_owned()
     fault.prepare()
     injected = time.monotonic()
     fault.inject()
@@ -124,7 +126,7 @@ def recovery_seconds(scene: Scene, partitions: set[int], injected: float) -> flo
     entries = scene.ledger.entries()
     sent: dict[Source, float] = {entry.source: entry.at for entry in entries if isinstance(entry, Sent)}
     first: dict[int, float] = {}
-    for entry in scene.decided_after(0):
+    for entry in scene.clients.decided_after(0):
         partition = entry.source[0]
         if partition in partitions and sent.get(entry.source, 0.0) > injected + AFTERSHOCK_SECONDS:
             first.setdefault(partition, entry.at)
@@ -134,9 +136,9 @@ def recovery_seconds(scene: Scene, partitions: set[int], injected: float) -> flo
 def _wait_for_new(scene: Scene, events: int) -> None:
     start = len(scene.ledger)
     wait_until(
-        lambda: len(scene.decided_after(start)) >= events,
+        lambda: len(scene.clients.decided_after(start)) >= events,
         RECOVERED_SECONDS,
-        lambda: f"{len(scene.decided_after(start))} of {events} new decisions came; {scene.tails()}",
+        lambda: f"{len(scene.clients.decided_after(start))} of {events} new decisions came; {scene.crew.tails()}",
     )
 
 
@@ -144,11 +146,12 @@ def _wait_recovered(scene: Scene, fault: Fault) -> None:
     """New decisions and commits in every partition, documents of what was decided by now, and what the fault asks
     for."""
     deadline = time.monotonic() + RECOVERED_SECONDS
-    source, decided = scene.confirmed(), scene.positions.ends(scene.app.decisions_topic, PARTITIONS)
+    clients = scene.clients
+    source, decided = clients.confirmed(), clients.positions.ends(scene.product.app.decisions_topic, PARTITIONS)
     seen: dict[str, Mapping[int, int]] = {}
 
     def moved_on() -> bool:
-        seen["committed"], seen["indexed"] = scene.look_at_commits(), scene.indexed()
+        seen["committed"], seen["indexed"] = clients.look_at_commits(), clients.indexed()
         committed = all(seen["committed"].get(p, 0) > end for p, end in source.items())
         return committed and all(seen["indexed"].get(p, 0) >= end for p, end in decided.items())
 
@@ -158,13 +161,13 @@ def _wait_recovered(scene: Scene, fault: Fault) -> None:
     wait_until(
         moved_on,
         left(),
-        lambda: f"positions {seen} do not pass {source} and {decided}; {scene.owners()}; {scene.tails()}",
+        lambda: f"positions {seen} do not pass {source} and {decided}; {scene.crew.owners()}; {scene.crew.tails()}",
         poll_seconds=LOOK_SECONDS,
     )
     wait_until(
         fault.is_recovered,
         left(),
-        lambda: f"{fault.name} is not over: {scene.owners()}; {scene.tails()}",
+        lambda: f"{fault.name} is not over: {scene.crew.owners()}; {scene.crew.tails()}",
         poll_seconds=LOOK_SECONDS,
     )
 
@@ -172,25 +175,25 @@ def _wait_recovered(scene: Scene, fault: Fault) -> None:
 def _end(scene: Scene, stopped: list[str]) -> tuple[dict[int, int], list[Source]]:
     """Send no more, drain, find out who still works, stop everyone; returns the log's ends and the store's ids."""
     try:
-        scene.loader.stop()
+        scene.clients.loader.stop()
         scene.proxy.mode = "pass"
         _drain(scene)
-        before = {worker.name: worker.finished() for worker in scene.workers}
-        scene.loader.send_to_each(PARTITIONS, LAST_EVENTS)
+        before = {worker.name: worker.finished() for worker in scene.crew.workers}
+        scene.clients.loader.send_to_each(PARTITIONS, LAST_EVENTS)
         _drain(scene)
         _look_who_works(scene, before)
-        scene.wait_agreed(scene.releases()[-1].champion, time.monotonic(), "at the end")
+        scene.crew.wait_agreed(scene.clients.releases()[-1].champion, time.monotonic(), "at the end")
     except HeadraceError as error:
         stopped.append(f"not drained: {error}")
-    scene.end_supervision()
-    for process in [*scene.workers, *scene.retrainers, *scene.monitors, scene.indexer]:
+    scene.crew.end_supervision()
+    for process in scene.crew.everyone:
         if process.is_alive and (code := process.stop()):
             scene.ledger.append(Left(process.name, code, f"at the end: {process.tail()[-400:]}", time.monotonic()))
     _look_at_monitors(scene)
-    ends = scene.positions.ends(scene.app.topic, PARTITIONS)
+    ends = scene.clients.positions.ends(scene.product.app.topic, PARTITIONS)
     store = ElasticsearchStore(scene.cluster.elasticsearch)
     try:
-        return ends, [source_of(identity, scene.epoch) for identity in store.ids(NAME)]
+        return ends, [source_of(identity, scene.clients.epoch) for identity in store.ids(NAME)]
     finally:
         store.close()
 
@@ -198,7 +201,7 @@ def _end(scene: Scene, stopped: list[str]) -> tuple[dict[int, int], list[Source]
 def _look_at_monitors(scene: Scene) -> None:
     """What monitors have told, and the state that the last one put down."""
     address, now = scene.cluster.address, time.monotonic()
-    scene.ledger.append(look_at_monitors(address, scene.app, scene.shelf.registry, now))
+    scene.ledger.append(look_at_monitors(address, scene.product.app, scene.shelf.registry, now))
     for told in alerts_told(address, NAME, now):
         scene.ledger.append(told)
 
@@ -208,35 +211,39 @@ def _look_who_works(scene: Scene, before: Mapping[str, int]) -> None:
     workers."""
 
     def moved() -> bool:
-        return all(worker.finished() != before[worker.name] for worker in scene.workers)
+        return all(worker.finished() != before[worker.name] for worker in scene.crew.workers)
 
     try:
         wait_until(moved, 10.0, lambda: "")
     except TimedOut:
         pass  # the judge says who
-    for worker in scene.workers:
+    for worker in scene.crew.workers:
         now = worker.finished()
         finished = (
             now - before[worker.name] if now >= before[worker.name] else now
         )  # started again meanwhile: it counts from 0
-        scene.ledger.append(Worked(worker.name, len(worker.partitions(scene.app.topic)), finished, time.monotonic()))
+        scene.ledger.append(
+            Worked(worker.name, len(worker.partitions(scene.product.app.topic)), finished, time.monotonic())
+        )
 
 
 def _drain(scene: Scene) -> None:
     """Until every event is decided and committed, and every decision indexed."""
 
+    app, clients = scene.product.app, scene.clients
+
     def is_drained() -> bool:
-        ends = scene.positions.ends(scene.app.topic, PARTITIONS)
-        committed = scene.look_at_commits()
+        ends = clients.positions.ends(app.topic, PARTITIONS)
+        committed = clients.look_at_commits()
         if any(committed.get(p, 0) < end for p, end in ends.items()):
             return False
-        decided = scene.positions.ends(scene.app.decisions_topic, PARTITIONS)
-        indexed = scene.indexed()
+        decided = clients.positions.ends(app.decisions_topic, PARTITIONS)
+        indexed = clients.indexed()
         return all(indexed.get(p, 0) >= end for p, end in decided.items())
 
     wait_until(
         is_drained,
         DRAIN_SECONDS,
-        lambda: f"positions {scene.look_at_commits()}; {scene.owners()}; {scene.tails()}",
+        lambda: f"positions {clients.look_at_commits()}; {scene.crew.owners()}; {scene.crew.tails()}",
         poll_seconds=LOOK_SECONDS,
     )

@@ -13,7 +13,8 @@ from typing import ClassVar, TypeVar
 
 from bench.faults.ledger import Guarantee
 from bench.faults.scene.processes import HeadraceProcess
-from bench.faults.scene.scene import PARTITIONS, Scene
+from bench.faults.scene.product import PARTITIONS
+from bench.faults.scene.scene import Scene
 from bench.faults.waiting import wait_until
 
 STEP_SECONDS = 90.0
@@ -54,7 +55,7 @@ class Fault:
 
     def is_recovered(self) -> bool:
         """Whether the group has settled."""
-        return self.scene.all_owned()
+        return self.scene.crew.all_owned()
 
     def wait_for(self, true: Callable[[], T], words: str, seconds: float = STEP_SECONDS) -> T:
         """Wait for something within a fault. Raises TimedOut with these words."""
@@ -66,4 +67,4 @@ class Fault:
         return victim
 
     def _plain_workers(self) -> list[HeadraceProcess]:
-        return [worker for worker in self.scene.workers if not worker.instance]
+        return [worker for worker in self.scene.crew.workers if not worker.instance]

@@ -1,16 +1,34 @@
-"""What a campaign is run with, from the settings in force: the champion of an application, and texts for it."""
+"""What a campaign is run with; from the settings in force: the champion of an application, and texts for it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.faults.scene.scene import Ground
+from bench.faults.scene.processes import STAGED
 from bench.texts import read_texts
 from headrace.training.from_file import TrainingRequest, train
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from streams.application import Application
+from streams.application import Application, HeadSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a campaign is run with. texts: any number of texts, sent over and over with a number. manifest, blobs: a
+    release that answers them, as `models.bundle.pack` gives it. command: how the product's command line is called.
+    cache: of the product's encoder graphs; services_cache: of the services' programs."""
+
+    heads: Sequence[HeadSpec]
+    texts: Sequence[str]
+    manifest: Mapping[str, Any]
+    blobs: Mapping[str, bytes]
+    folder: Path
+    cache: Path
+    services_cache: Path
+    events_per_second: float = 40.0
+    command: Sequence[str] = STAGED
 
 
 def ground_for(
@@ -27,7 +45,7 @@ def ground_for(
     source = data or app.corpus
     if source is None:
         raise ConfigError(f"{app.name} has no corpus to take texts from: give --data a CSV file with a column text")
-    texts = [each.text for each in read_texts(source, label_column=None)]
+    texts = [row.text for row in read_texts(source, label_column=None)]
     manifest, blobs = _release(wiring, app, progress)
     cache = wiring.settings.cache.expanduser()
     return Ground(app.heads, texts, manifest, blobs, folder, cache, cache / "services", events_per_second)

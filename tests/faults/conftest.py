@@ -6,7 +6,7 @@ import pytest
 from real_services import services_cache
 from small_release import small_release, small_rows
 
-from bench.faults.scene.scene import Ground
+from bench.faults.ground import Ground
 from streams.application import HeadSpec
 
 HEADS = tuple(HeadSpec(name=name, column=name) for name in ("intent", "urgency"))

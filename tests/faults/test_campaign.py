@@ -8,10 +8,10 @@ import pytest
 from real_services import skip_or_fail
 
 from bench.faults.campaign import Plan, run
+from bench.faults.ground import Ground
 from bench.faults.judge import Verdict
 from bench.faults.rows import ROWS
 from bench.faults.rows.processes import WorkerKilled
-from bench.faults.scene.scene import Ground
 from connectors.errors import ServiceUnavailable
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.elasticsearch]

@@ -12,13 +12,13 @@ import orjson
 import pytest
 from real_services import services_cache
 
+from bench.faults.ground import Ground
 from bench.faults.hostile.records import KINDS, hostile_records
 from bench.faults.hostile.sending import HostileSender
 from bench.faults.hostile.shapes import DECIDED, PASSED_OVER, SHAPES, HostileRecord
 from bench.faults.ledger import Source
 from bench.faults.scene.processes import HeadraceProcess
 from bench.faults.scene.releases import ReleaseShelf
-from bench.faults.scene.scene import Ground
 from bench.faults.scene.traffic import Positions, TopicFollower, source_of
 from bench.faults.waiting import wait_until
 from connectors.deadletters import read_origin

@@ -15,7 +15,7 @@ class MonitorKilled(Fault):
 
     def inject(self) -> None:
         """kill -9."""
-        self._victim: HeadraceProcess = self.scene.active_monitor() or self.scene.monitors[0]
+        self._victim: HeadraceProcess = self.scene.crew.active_monitor() or self.scene.crew.monitors[0]
         self.detail = self._victim.name
         self._victim.kill()
 
@@ -40,12 +40,12 @@ class SecondMonitor(Fault):
 
     def prepare(self) -> None:
         """There must be room for one."""
-        while len(self.scene.monitors) >= MOST_MONITORS:
-            self.scene.monitors.pop().stop()
+        while len(self.scene.crew.monitors) >= MOST_MONITORS:
+            self.scene.crew.monitors.pop().stop()
 
     def inject(self) -> None:
         """Start it."""
-        self._added = self.scene.add_monitor()
+        self._added = self.scene.crew.add_monitor()
         self.detail = self._added.name
         self._added.wait_ready()
 

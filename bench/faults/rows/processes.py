@@ -18,20 +18,20 @@ class WorkerKilled(Fault):
     def prepare(self) -> None:
         """Choose the victim."""
         self._victim = self._pick(self._plain_workers())
-        self.concerned = self._victim.partitions(self.scene.app.topic)
+        self.concerned = self._victim.partitions(self.scene.product.app.topic)
 
     def inject(self) -> None:
         """kill -9."""
         self._victim.kill()
-        self.scene.workers.remove(self._victim)
+        self.scene.crew.workers.remove(self._victim)
 
     def is_seen(self) -> bool:
         """Whether the others have taken over."""
-        return self.scene.all_owned()
+        return self.scene.crew.all_owned()
 
     def heal(self) -> None:
         """A new worker in its place."""
-        self.scene.add_worker()
+        self.scene.crew.add_worker()
 
 
 class StaticWorkerKilled(Fault):
@@ -43,8 +43,8 @@ class StaticWorkerKilled(Fault):
 
     def prepare(self) -> None:
         """Choose the victim."""
-        self._victim = self._pick([worker for worker in self.scene.workers if worker.instance])
-        self.concerned = self._victim.partitions(self.scene.app.topic)
+        self._victim = self._pick([worker for worker in self.scene.crew.workers if worker.instance])
+        self.concerned = self._victim.partitions(self.scene.product.app.topic)
 
     def inject(self) -> None:
         """kill -9."""
@@ -67,8 +67,8 @@ class WorkerStopped(Fault):
 
     def prepare(self) -> None:
         """Choose the victim."""
-        self._victim = self._pick(self.scene.workers)
-        self.concerned = self._victim.partitions(self.scene.app.topic)
+        self._victim = self._pick(self.scene.crew.workers)
+        self.concerned = self._victim.partitions(self.scene.product.app.topic)
 
     def inject(self) -> None:
         """SIGTERM."""
@@ -91,18 +91,18 @@ class WorkerAdded(Fault):
 
     def prepare(self) -> None:
         """Make room."""
-        if len(self.scene.workers) >= MOST_WORKERS:
-            self.scene.remove_worker(self._plain_workers()[0])
-            self.scene.wait_all_owned()
+        if len(self.scene.crew.workers) >= MOST_WORKERS:
+            self.scene.crew.remove_worker(self._plain_workers()[0])
+            self.scene.crew.wait_all_owned()
 
     def inject(self) -> None:
         """Start it."""
-        self._added = self.scene.add_worker()
+        self._added = self.scene.crew.add_worker()
         self.detail = self._added.name
 
     def is_seen(self) -> bool:
         """Whether it was given partitions."""
-        return bool(self._added.partitions(self.scene.app.topic))
+        return bool(self._added.partitions(self.scene.product.app.topic))
 
 
 class WorkerRemoved(Fault):
@@ -113,20 +113,20 @@ class WorkerRemoved(Fault):
 
     def prepare(self) -> None:
         """There must be one to spare."""
-        if len(self.scene.workers) <= LEAST_WORKERS:
-            self.scene.add_worker()
-            self.scene.wait_all_owned()
+        if len(self.scene.crew.workers) <= LEAST_WORKERS:
+            self.scene.crew.add_worker()
+            self.scene.crew.wait_all_owned()
         self._victim = self._pick(self._plain_workers())
-        self.concerned = self._victim.partitions(self.scene.app.topic)
+        self.concerned = self._victim.partitions(self.scene.product.app.topic)
 
     def inject(self) -> None:
         """SIGTERM."""
         self._victim.ask_to_stop()
-        self.scene.workers.remove(self._victim)
+        self.scene.crew.workers.remove(self._victim)
 
     def is_seen(self) -> bool:
         """Whether it has left and the others have its partitions."""
-        return self._victim.code == 0 and self.scene.all_owned()
+        return self._victim.code == 0 and self.scene.crew.all_owned()
 
 
 class IndexerKilled(Fault):
@@ -138,12 +138,12 @@ class IndexerKilled(Fault):
 
     def inject(self) -> None:
         """kill -9."""
-        self.scene.indexer.kill()
+        self.scene.crew.indexer.kill()
 
     def is_seen(self) -> bool:
         """Whether the process is gone by the signal."""
-        return self.scene.indexer.code == -9
+        return self.scene.crew.indexer.code == -9
 
     def heal(self) -> None:
         """The same process again."""
-        self.scene.indexer.start()
+        self.scene.crew.indexer.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.faults.fault import Fault
 from bench.faults.scene.processes import STAGED, HeadraceProcess
-from bench.faults.scene.scene import NAME
+from bench.faults.scene.product import NAME
 from connectors.kafka.client import KafkaReader
 from models.errors import HeadraceError
 from streams.topics import RELEASES_TOPIC
@@ -21,13 +21,13 @@ class ReleaseFault(Fault):
     """A row that announces something."""
 
     def _command(self, *arguments: str) -> None:
-        done = self.scene.tell("models", *arguments)
+        done = self.scene.product.run("models", *arguments)
         self.announced = time.monotonic()
         if done.returncode:
             raise HeadraceError(f"models {' '.join(arguments)} failed ({done.returncode}): {done.stderr[-300:]}")
 
     def _standing(self) -> str:
-        return self.scene.releases()[-1].champion
+        return self.scene.clients.releases()[-1].champion
 
     def _other_version(self) -> str:
         standing = self._standing()
@@ -44,7 +44,7 @@ class ReleaseRolledBack(ReleaseFault):
         """There must be something to go back to."""
         self._before = self._standing()
         self._command("promote", f"{NAME}@{self._other_version()}", "--json")
-        self.scene.wait_agreed(self._standing(), self.announced, "promoted, to be rolled back")
+        self.scene.crew.wait_agreed(self._standing(), self.announced, "promoted, to be rolled back")
 
     def inject(self) -> None:
         """Roll back."""
@@ -53,7 +53,7 @@ class ReleaseRolledBack(ReleaseFault):
 
     def is_seen(self) -> bool:
         """Whether the release before stands again, and all workers serve it."""
-        self.scene.wait_agreed(self._before, self.announced, self.name)
+        self.scene.crew.wait_agreed(self._before, self.announced, self.name)
         return self._standing() == self._before
 
 
@@ -66,7 +66,7 @@ class ReleaseAnnouncedWhileStarting(ReleaseFault):
     def inject(self) -> None:
         """Start, wait a moment, promote."""
         self._version = self._other_version()
-        self._added = self.scene.add_worker()
+        self._added = self.scene.crew.add_worker()
         moment = self.scene.rng.uniform(0.0, 4.0)
         time.sleep(moment)
         self._command("promote", f"{NAME}@{self._version}", "--json")
@@ -75,12 +75,12 @@ class ReleaseAnnouncedWhileStarting(ReleaseFault):
     def is_seen(self) -> bool:
         """Whether the new worker serves it as the others do."""
         self._added.wait_ready()
-        self.scene.wait_agreed(self._version, max(self.announced, time.monotonic()), f"{self.name}: {self.detail}")
+        self.scene.crew.wait_agreed(self._version, max(self.announced, time.monotonic()), f"{self.name}: {self.detail}")
         return self._added.serves(NAME) == self._version
 
     def heal(self) -> None:
         """The worker was for this only."""
-        self.scene.remove_worker(self._added)
+        self.scene.crew.remove_worker(self._added)
 
 
 class CanaryAcrossRestarts(ReleaseFault):
@@ -93,7 +93,7 @@ class CanaryAcrossRestarts(ReleaseFault):
         """Begin the trial."""
         self._canary = self._other_version()
         self._command("try", f"{NAME}@{self._canary}", "--canary", CANARY_SHARE, "--json")
-        self._victim = self._pick(self.scene.workers)
+        self._victim = self._pick(self.scene.crew.workers)
 
     def inject(self) -> None:
         """Stop a worker and start it again."""
@@ -103,7 +103,7 @@ class CanaryAcrossRestarts(ReleaseFault):
 
     def is_seen(self) -> bool:
         """Whether all workers have the canary, the one that was started again as well."""
-        return all(worker.releases(NAME).get("canary") == self._canary for worker in self.scene.workers)
+        return all(worker.releases(NAME).get("canary") == self._canary for worker in self.scene.crew.workers)
 
     def heal(self) -> None:
         """End the trial."""
@@ -111,7 +111,7 @@ class CanaryAcrossRestarts(ReleaseFault):
 
     def is_recovered(self) -> bool:
         """Whether nobody has it any more."""
-        ended = all("canary" not in worker.releases(NAME) for worker in self.scene.workers)
+        ended = all("canary" not in worker.releases(NAME) for worker in self.scene.crew.workers)
         return ended and super().is_recovered()
 
 
@@ -126,20 +126,20 @@ class RegistryDown(ReleaseFault):
     def inject(self) -> None:
         """Switch it off, and announce."""
         self._version = self.detail = self._other_version()
-        self.scene.switch("registry-down", on=True)
+        self.scene.product.switch("registry-down", on=True)
         self._since = time.monotonic()
-        self.scene.shelf.announce(self.scene.publisher, self._version)
+        self.scene.shelf.announce(self.scene.clients.publisher, self._version)
 
     def is_seen(self) -> bool:
         """Whether every worker has tried in vain."""
         words = f"release {NAME}@{self._version} cannot be had now"
-        return all(words in worker.log.read_text("utf-8", "replace") for worker in self.scene.workers)
+        return all(words in worker.log.read_text("utf-8", "replace") for worker in self.scene.crew.workers)
 
     def heal(self) -> None:
         """Let it answer again when the time is over."""
         time.sleep(max(self._since + REGISTRY_DOWN_SECONDS - time.monotonic(), 0.0))
-        self.scene.switch("registry-down", on=False)
-        self.scene.wait_agreed(self._version, time.monotonic(), self.name)
+        self.scene.product.switch("registry-down", on=False)
+        self.scene.crew.wait_agreed(self._version, time.monotonic(), self.name)
         self.scene.shelf.note(self._version)
 
 
@@ -161,7 +161,7 @@ class ThreeStartsOnAnEmptyRegistry(Fault):
         for name in (f'"{NAME}"', f'"{NAME}.events"'):
             text = text.replace(name, name.replace(NAME, self._app))
         toml.write_text(text, "utf-8")
-        environment = scene.environment() | {"HEADRACE_REGISTRY": str(self._registry)}
+        environment = scene.product.environment() | {"HEADRACE_REGISTRY": str(self._registry)}
         self._starts = [
             HeadraceProcess(
                 f"{self._app}-{number}",
@@ -175,14 +175,14 @@ class ThreeStartsOnAnEmptyRegistry(Fault):
 
     def inject(self) -> None:
         """Start all; kill the one that trains."""
-        self.scene.switch("hold-training", on=True)
+        self.scene.product.switch("hold-training", on=True)
         known = set(self._trainings())
         for process in self._starts:
             process.start()
         (training,) = self._wait_for_training(known)
         self._victim = next(process for process in self._starts if process.pid == training)
         self._victim.kill()
-        self.scene.switch("hold-training", on=False)
+        self.scene.product.switch("hold-training", on=False)
         self.detail = f"{self._victim.name} was killed while it trained"
 
     def is_seen(self) -> bool:
@@ -209,7 +209,7 @@ class ThreeStartsOnAnEmptyRegistry(Fault):
             reader.close()
 
     def _trainings(self) -> list[int]:
-        return [int(Path(path).name.removeprefix("training-")) for path in self.scene.stage.glob("training-*")]
+        return [int(Path(path).name.removeprefix("training-")) for path in self.scene.product.stage.glob("training-*")]
 
     def _wait_for_training(self, known: set[int]) -> set[int]:
         return self.wait_for(lambda: set(self._trainings()) - known, "nobody trains")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.faults.fault import Fault
 from bench.faults.ledger import Retrained
-from bench.faults.scene.scene import NAME
+from bench.faults.scene.product import NAME
 from streams.topics import FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, Release, RetrainRequest, format_time
@@ -21,36 +21,36 @@ class RetrainerFault(Fault):
     def prepare(self) -> None:
         """One retrainer, a labelled decision, a request about the champion."""
         scene = self.scene
-        while len(scene.retrainers) > 1:
-            scene.retrainers.pop().stop()
-        self._retrainer = scene.retrainers[0] if scene.retrainers else scene.add_retrainer()
-        self._known = {path.name for path in scene.stage.glob("training-*")}
-        at, champion = format_time(wall_clock_ms()), scene.releases()[-1].champion
-        (partition, offset), head = scene.decided_after(0)[0].source, scene.app.head_names[0]
-        decision = f"{scene.app.topic}@{scene.epoch}-{partition}-{offset}"
+        while len(scene.crew.retrainers) > 1:
+            scene.crew.retrainers.pop().stop()
+        self._retrainer = scene.crew.retrainers[0] if scene.crew.retrainers else scene.crew.add_retrainer()
+        self._known = {path.name for path in scene.product.stage.glob("training-*")}
+        at, champion = format_time(wall_clock_ms()), scene.clients.releases()[-1].champion
+        (partition, offset), head = scene.clients.decided_after(0)[0].source, scene.product.app.head_names[0]
+        decision = f"{scene.product.app.topic}@{scene.clients.epoch}-{partition}-{offset}"
         label = Feedback(decision_id=decision, head=head, label="other", by="faults", at=at)
-        scene.publisher.send(FEEDBACK_TOPIC, label.encode(), label.key)
+        scene.clients.publisher.send(FEEDBACK_TOPIC, label.encode(), label.key)
         self._request = RetrainRequest(
             id=f"faults-{time.monotonic_ns()}", app=NAME, reason=self.name, evidence={"version": champion}, at=at
         )
-        scene.publisher.flush()
-        scene.switch(self.hold, on=True)
+        scene.clients.publisher.flush()
+        scene.product.switch(self.hold, on=True)
         self._is_recorded, self._announced = False, 0.0
 
     def inject(self) -> None:
         """Ask, and strike at the held moment."""
-        self.scene.publisher.send(RETRAIN_REQUESTS_TOPIC, self._request.encode(), NAME.encode())
-        self.scene.publisher.flush()
+        self.scene.clients.publisher.send(RETRAIN_REQUESTS_TOPIC, self._request.encode(), NAME.encode())
+        self.scene.clients.publisher.flush()
         self.wait_for(self._is_held, f"{self._retrainer.name} does not come to {self.hold}: {self._retrainer.tail()}")
         self._strike()
 
     def heal(self) -> None:
         """Let it go on, start what was killed, and wait until all workers serve what comes of it."""
-        self.scene.switch(self.hold, on=False)
+        self.scene.product.switch(self.hold, on=False)
         if not self._retrainer.is_alive:
             self._retrainer.start()
         words = self.wait_for(self._words, "nothing is announced", ANNOUNCED_SECONDS)
-        self.scene.wait_agreed(words[-1].champion, self._announced, self.name)
+        self.scene.crew.wait_agreed(words[-1].champion, self._announced, self.name)
 
     def is_recovered(self) -> bool:
         """Whether the registry has noted what was announced; then it is written down how often there was any."""
@@ -72,13 +72,13 @@ class RetrainerFault(Fault):
 
     def _words(self) -> list[Release]:
         """What was announced for the request."""
-        words = [release for release in self.scene.releases() if release.request == self._request.id]
+        words = [release for release in self.scene.clients.releases() if release.request == self._request.id]
         if words:
             self._announced = self._announced or time.monotonic()
         return words
 
     def _trainings(self) -> set[str]:
-        return {path.name for path in self.scene.stage.glob("training-*")} - self._known
+        return {path.name for path in self.scene.product.stage.glob("training-*")} - self._known
 
 
 class RetrainerKilledWhileTraining(RetrainerFault):
@@ -140,7 +140,7 @@ class SecondRetrainer(RetrainerFault):
         return bool(self._trainings())
 
     def _strike(self) -> None:
-        self._second = self.scene.add_retrainer()
+        self._second = self.scene.crew.add_retrainer()
         self.detail = self._second.name
 
     def is_seen(self) -> bool:

@@ -7,9 +7,10 @@ import orjson
 
 from bench.faults.fault import Fault
 from bench.faults.scene.cluster import BROKERS
+from bench.faults.scene.product import NAME, PARTITIONS
 from bench.faults.scene.proxy import Mode
 from bench.faults.scene.releases import BROKEN
-from bench.faults.scene.scene import NAME, PARTITIONS, Scene
+from bench.faults.scene.scene import Scene
 from models.errors import HeadraceError
 
 STORE_DOWN_SECONDS = 20.0
@@ -32,7 +33,7 @@ class BrokerKilled(Fault):
 
     def is_seen(self) -> bool:
         """Whether the cluster counts it out."""
-        return self.scene.positions.brokers() == BROKERS - 1
+        return self.scene.clients.positions.brokers() == BROKERS - 1
 
     def heal(self) -> None:
         """Start it again."""
@@ -40,7 +41,7 @@ class BrokerKilled(Fault):
 
     def is_recovered(self) -> bool:
         """Whether the cluster is whole."""
-        return self.scene.positions.brokers() == BROKERS and super().is_recovered()
+        return self.scene.clients.positions.brokers() == BROKERS and super().is_recovered()
 
 
 class StoreDown(Fault):
@@ -106,7 +107,7 @@ class ReleasePromoted(Fault):
         self._start = len(self.scene.ledger)
         self._version = next(version for version in shelf.good if version != shelf.champion)
         self.detail = f"{shelf.champion} to {self._version}"
-        done = self.scene.tell("models", "promote", f"{NAME}@{self._version}", "--json")
+        done = self.scene.product.run("models", "promote", f"{NAME}@{self._version}", "--json")
         if done.returncode or not orjson.loads(done.stdout)["announced"]:
             raise HeadraceError(
                 f"models promote {NAME}@{self._version} failed ({done.returncode}): {done.stdout} {done.stderr[-300:]}"
@@ -114,7 +115,8 @@ class ReleasePromoted(Fault):
 
     def is_seen(self) -> bool:
         """Whether all workers serve it, and every partition has decisions of it."""
-        partitions = {each.source[0] for each in self.scene.decided_after(self._start) if each.version == self._version}
+        decided = self.scene.clients.decided_after(self._start)
+        partitions = {decision.source[0] for decision in decided if decision.version == self._version}
         return _all_serve(self.scene, self._version) and partitions == set(range(PARTITIONS))
 
 
@@ -131,19 +133,19 @@ class BrokenReleaseAnnounced(Fault):
 
     def inject(self) -> None:
         """Announce it."""
-        self._alerts = len(self.scene.heard_alerts)
-        self.scene.shelf.announce(self.scene.publisher, self._version, self._sha256)
+        self._alerts = len(self.scene.clients.heard_alerts)
+        self.scene.shelf.announce(self.scene.clients.publisher, self._version, self._sha256)
 
     def is_seen(self) -> bool:
         """Whether an alert names it."""
-        alerts = [orjson.loads(value) for value in self.scene.heard_alerts[self._alerts :]]
+        alerts = [orjson.loads(value) for value in self.scene.clients.heard_alerts[self._alerts :]]
         return any(
             alert["rule"] == "release_refused" and f"{NAME}@{self._version}" in alert["summary"] for alert in alerts
         )
 
     def heal(self) -> None:
         """Announce the champion, as an operator would."""
-        self.scene.shelf.announce(self.scene.publisher, self.scene.shelf.champion)
+        self.scene.shelf.announce(self.scene.clients.publisher, self.scene.shelf.champion)
 
     def is_recovered(self) -> bool:
         """Whether all workers serve the champion, as before."""
@@ -151,4 +153,4 @@ class BrokenReleaseAnnounced(Fault):
 
 
 def _all_serve(scene: Scene, version: str) -> bool:
-    return all(worker.serves(NAME) == version for worker in scene.workers)
+    return all(worker.serves(NAME) == version for worker in scene.crew.workers)
