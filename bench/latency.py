@@ -118,8 +118,8 @@ def _lone(meter: Meter, plan: Plan, texts: Iterator[str], progress: Progress) ->
     numbers = meter.paced(texts, 1 / LONE_SECONDS, plan.lone_events * LONE_SECONDS, each_at_once=True)
     missing = meter.wait_for(numbers, DRAIN_SECONDS)
     progress("lone events", 1, 1)
-    found = {"events": len(numbers), "every_seconds": LONE_SECONDS, "lost": missing}
-    return found | {"latency_ms": percentiles(meter.latencies_ms(numbers))}
+    figures = {"events": len(numbers), "every_seconds": LONE_SECONDS, "lost": missing}
+    return figures | {"latency_ms": percentiles(meter.latencies_ms(numbers))}
 
 
 def _maximum_rate(meter: Meter, texts: Iterator[str], progress: Progress) -> float:
@@ -198,4 +198,4 @@ def _at_maximum(meter: Meter, plan: Plan, texts: Iterator[str], rate: float, pro
 
 def _endless(texts: Sequence[LabelledText], seed: int) -> Iterator[str]:
     for part in itertools.count():
-        yield from (each.text for each in unique_texts(texts, TEXTS, seed + part))
+        yield from (row.text for row in unique_texts(texts, TEXTS, seed + part))

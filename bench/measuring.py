@@ -87,17 +87,17 @@ def accuracy(
     first: dict[int, Answer] = {}
     for answer in answers:
         first.setdefault(answer.number, answer)
-    labelled = [each for each in first.values() if labels[each.number] is not None]
-    inside = [each for each in labelled if labels[each.number] != oos_label]
-    outside = [each for each in labelled if labels[each.number] == oos_label]
+    labelled = [answer for answer in first.values() if labels[answer.number] is not None]
+    inside = [answer for answer in labelled if labels[answer.number] != oos_label]
+    outside = [answer for answer in labelled if labels[answer.number] == oos_label]
     return {
         "texts": len(labelled),
-        "in_scope_accuracy": _share(each.label == labels[each.number] for each in inside),
-        "rejected_in_scope": _share(each.rejected for each in inside),
+        "in_scope_accuracy": _share(answer.label == labels[answer.number] for answer in inside),
+        "rejected_in_scope": _share(answer.rejected for answer in inside),
         "oos_texts": len(outside),
-        "oos_recall": _share(each.rejected for each in outside),
-        "fast_share": _share(each.path == "fast" for each in labelled),
-        "fast_share_oos": _share(each.path == "fast" for each in outside),
+        "oos_recall": _share(answer.rejected for answer in outside),
+        "fast_share": _share(answer.path == "fast" for answer in labelled),
+        "fast_share_oos": _share(answer.path == "fast" for answer in outside),
     }
 
 

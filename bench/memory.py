@@ -127,7 +127,7 @@ def renamed(name: str, new_name: str, topic: str) -> str:
     text = re.sub(r'^name = ".*"$', f'name = "{new_name}"', text, count=1, flags=re.MULTILINE)
     text = re.sub(r'^topic = ".*"$', f'topic = "{topic}"', text, count=1, flags=re.MULTILINE)
     return re.sub(
-        r'^(corpus|catalog) = "(.*)"$', lambda found: f'{found[1]} = "{folder / found[2]}"', text, flags=re.MULTILINE
+        r'^(corpus|catalog) = "(.*)"$', lambda match: f'{match[1]} = "{folder / match[2]}"', text, flags=re.MULTILINE
     )
 
 
@@ -227,5 +227,5 @@ def _events(app: Application, seed: int) -> Iterator[Mapping[str, Any]]:
             yield from ({name: row[name] for name in ("user_id", "item_id", "action")} for row in rows)
         else:
             texts = {row["text"]: LabelledText(row["text"], None) for row in rows}
-            yield from ({"text": each.text} for each in unique_texts(list(texts.values()), 100_000, seed))
+            yield from ({"text": row.text} for row in unique_texts(list(texts.values()), 100_000, seed))
         seed += 1

@@ -46,7 +46,7 @@ class Replayed:
 
 def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Load, take turns, compare; returns the report. Raises ConfigError, ConnectorError."""
-    texts = [each.text for each in unique_texts(read_texts(plan.data, label_column=None), plan.events, plan.seed)]
+    texts = [row.text for row in unique_texts(read_texts(plan.data, label_column=None), plan.events, plan.seed)]
     live: list[float] = []
     replayed: list[float] = []
     different = missing = 0
@@ -54,13 +54,13 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         source = _load(bed, texts, progress)
         for number in range(plan.rounds):
             progress(f"{number + 1}/{plan.rounds}", 0, 2)
-            found = kafka_round(bed, source, HEADRACE, "", WHOLE_TOPIC_SECONDS, lambda _: None)
+            live_round = kafka_round(bed, source, HEADRACE, "", WHOLE_TOPIC_SECONDS, lambda _: None)
             progress(f"{number + 1}/{plan.rounds}", 1, 2)
             again = _replay(bed, source)
             progress(f"{number + 1}/{plan.rounds}", 2, 2)
-            live.append(found.rate.per_second)
+            live.append(live_round.rate.per_second)
             replayed.append(again.events_per_second)
-            different += count_different(found.answers, again.labels)
+            different += count_different(live_round.answers, again.labels)
             missing += len(texts) - len(again.labels)
     rates = statistics.median(live), statistics.median(replayed)
     return {
@@ -79,7 +79,7 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
 
 def count_different(live: Sequence[Answer], replayed: Mapping[int, str | None]) -> int:
     """Texts that a replay labels otherwise than the live worker, or that only one of them decided."""
-    first = {each.number: None if each.rejected else each.label for each in reversed(live)}
+    first = {answer.number: None if answer.rejected else answer.label for answer in reversed(live)}
     return sum(first.get(number, "") != replayed.get(number, "") for number in first.keys() | replayed.keys())
 
 
@@ -115,6 +115,6 @@ def _replay(bed: Bed, source: Source) -> Replayed:
     labels = {}
     for line in decisions.read_bytes().splitlines():
         decision = orjson.loads(line)
-        found = decision["labels"][head]
-        labels[int(decision["key"])] = None if found.get("rejected", False) else found["label"]
+        answer = decision["labels"][head]
+        labels[int(decision["key"])] = None if answer.get("rejected", False) else answer["label"]
     return Replayed(float(report["events_per_second"]), labels)

@@ -50,19 +50,19 @@ class Round:
 
     def report(self) -> dict[str, Any]:
         """As it stands in the JSON."""
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "texts": self.rate.texts,
             "seconds": round(self.rate.seconds, 2),
             "texts_per_second": round(self.rate.per_second, 1),
         }
         if self.equality is not None:
-            found |= {
+            figures |= {
                 "answered": len(self.answers),
                 "lost": self.equality.lost,
                 "repeated": self.equality.repeated,
                 "uncommitted": self.equality.uncommitted,
             }
-        return found | ({"ended_early": "the topic had no more texts"} if self.whole_topic else {})
+        return figures | ({"ended_early": "the topic had no more texts"} if self.whole_topic else {})
 
 
 def interpreter_for(peer: str, pythons: Sequence[str]) -> str | None:
@@ -82,14 +82,14 @@ def interpreter_for(peer: str, pythons: Sequence[str]) -> str | None:
 
 def probe_session(bed: Bed, source: Source, seconds: float = PROBE_SECONDS) -> list[dict[str, Any]]:
     """Every shape of the bare session for a short while, the best first."""
-    found = _session(bed, source, seconds, None)
-    return sorted(found, key=lambda each: each["seconds"] / each["texts"])
+    tried = _session(bed, source, seconds, None)
+    return sorted(tried, key=lambda figures: figures["seconds"] / figures["texts"])
 
 
 def session_round(bed: Bed, source: Source, seconds: float, shape: dict[str, Any]) -> Round:
     """The bare session in one shape."""
-    (found,) = _session(bed, source, seconds, shape)
-    return Round(Rate(found["texts"], found["seconds"]))
+    (figures,) = _session(bed, source, seconds, shape)
+    return Round(Rate(figures["texts"], figures["seconds"]))
 
 
 def _session(bed: Bed, source: Source, seconds: float, shape: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -105,8 +105,8 @@ def _session(bed: Bed, source: Source, seconds: float, shape: dict[str, Any] | N
         ) from error
     if running.process.returncode:
         running.check()
-    found: list[dict[str, Any]] = orjson.loads(running.log.read_text("utf-8").splitlines()[-1])
-    return found
+    figures: list[dict[str, Any]] = orjson.loads(running.log.read_text("utf-8").splitlines()[-1])
+    return figures
 
 
 def kafka_round(bed: Bed, source: Source, peer: str, python: str, seconds: float, tell: Callable[[int], None]) -> Round:
@@ -135,9 +135,9 @@ def kafka_round(bed: Bed, source: Source, peer: str, python: str, seconds: float
         view.close()
     committed = bed.admin.committed(group, source.topic)
     rate = steady_rate(
-        [each.appended_ms for each in answers], warm_up_ms=int(WARM_UP_SECONDS * 1000), until_ms=until_ms
+        [answer.appended_ms for answer in answers], warm_up_ms=int(WARM_UP_SECONDS * 1000), until_ms=until_ms
     )
-    equal = equality([each.number for each in answers], committed, source.partitions)
+    equal = equality([answer.number for answer in answers], committed, source.partitions)
     bed.drop(output, f"signals.{name}")
     if equal.lost:
         raise ConfigError(
@@ -177,7 +177,7 @@ def _wait_for_commits(committed: Callable[[], int], total: int) -> None:
 
 def _answer(message: Any, head: str) -> Answer:
     decision = orjson.loads(message.value())
-    found = decision["labels"][head]
+    label = decision["labels"][head]
     return Answer(
-        int(message.key()), message.timestamp()[1], found["label"], bool(found.get("rejected", False)), decision["path"]
+        int(message.key()), message.timestamp()[1], label["label"], bool(label.get("rejected", False)), decision["path"]
     )

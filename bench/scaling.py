@@ -50,7 +50,7 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         bed.create_topic(topic, PARTITIONS)
         version, epoch = bed.copy_model(bed.run), bed.admin.describe([topic])[topic].epoch
         first = unique_texts(texts, 2_000, plan.seed)
-        load_texts(bed.config, topic, [each.text for each in first], PARTITIONS)
+        load_texts(bed.config, topic, [row.text for row in first], PARTITIONS)
         sleep = plan.sleep_seconds
         if sleep is None:
             source = Source(topic, epoch, PARTITIONS, len(first), version, 1)
@@ -68,7 +68,7 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         load_texts(
             bed.config,
             topic,
-            [each.text for each in unique_texts(texts, count, plan.seed)[len(first) :]],
+            [row.text for row in unique_texts(texts, count, plan.seed)[len(first) :]],
             PARTITIONS,
             len(first),
         )
@@ -115,12 +115,12 @@ def _rate(bed: Bed, topic: str, workers: int, sleep: float, seconds: float) -> f
         start_ms = time.time_ns() // 1_000_000
         time.sleep(seconds)
         end_ms = time.time_ns() // 1_000_000
-        for each in running:
-            each.check()
-        for each in running:
-            each.process.terminate()
-        for each in running:
-            each.stop()
+        for worker in running:
+            worker.check()
+        for worker in running:
+            worker.process.terminate()
+        for worker in running:
+            worker.stop()
         stamps = [message.timestamp()[1] for message in view.read()]
     finally:
         view.close()
@@ -133,11 +133,11 @@ def _wait_for_group(admin: AdminClient, group: str, running: Sequence[Running]) 
     deadline = time.monotonic() + START_SECONDS
     share = PARTITIONS // len(running)
     while time.monotonic() < deadline:
-        for each in running:
-            each.check()
-        found = admin.describe_consumer_groups([group])[group].result(GROUP_SECONDS)
-        owned = [len(member.assignment.topic_partitions) if member.assignment else 0 for member in found.members]
-        if found.state == ConsumerGroupState.STABLE and owned == [share] * len(running):
+        for worker in running:
+            worker.check()
+        described = admin.describe_consumer_groups([group])[group].result(GROUP_SECONDS)
+        owned = [len(member.assignment.topic_partitions) if member.assignment else 0 for member in described.members]
+        if described.state == ConsumerGroupState.STABLE and owned == [share] * len(running):
             return
         time.sleep(0.5)
     raise ConfigError(

@@ -46,15 +46,15 @@ def read_texts(path: Path, text_column: str = "text", label_column: str | None =
     if not rows or text_column not in rows[0]:
         raise ConfigError(f"{path} has no column {text_column!r}; there are: {', '.join(rows[0]) if rows else 'none'}")
     tested = [row for row in rows if row.get("split", "test") == "test"] or rows
-    found: dict[str, LabelledText] = {}
+    texts: dict[str, LabelledText] = {}
     for row in tested:
         text = row[text_column] or ""
         if text.strip():
             label = row.get(label_column) or None if label_column else None
-            found.setdefault(normalised(text), LabelledText(text, label))
-    if not found:
+            texts.setdefault(normalised(text), LabelledText(text, label))
+    if not texts:
         raise ConfigError(f"{path} has no text in column {text_column!r}")
-    return list(found.values())
+    return list(texts.values())
 
 
 def unique_texts(texts: Sequence[LabelledText], count: int, seed: int) -> list[LabelledText]:
@@ -66,12 +66,12 @@ def unique_texts(texts: Sequence[LabelledText], count: int, seed: int) -> list[L
     rng.shuffle(numbers)
     numbers += range(FIRST_NUMBER + SMALL_NUMBERS, FIRST_NUMBER + max(passes, SMALL_NUMBERS))
     order = [
-        (each, rng.randrange(SMALL_NUMBERS)) for each in texts
+        (row, rng.randrange(SMALL_NUMBERS)) for row in texts
     ]  # each text has its own place to begin among the numbers
-    found: list[LabelledText] = []
+    unique: list[LabelledText] = []
     for done in range(passes):
         rng.shuffle(order)
-        for each, start in order:
+        for row, start in order:
             number = numbers[(start + done) % SMALL_NUMBERS] if done < SMALL_NUMBERS else numbers[done]
-            found.append(LabelledText(f"{each.text} {number}", each.label))
-    return found[:count]
+            unique.append(LabelledText(f"{row.text} {number}", row.label))
+    return unique[:count]

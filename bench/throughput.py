@@ -73,13 +73,13 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
                 rounds[peer].append(
                     _one_round(bed, source, plan, peer, pythons[peer], shapes[0]["shape"], number, progress)
                 )
-        labels = [each.label for each in unique_texts(texts, source.texts, plan.seed)]
+        labels = [row.label for row in unique_texts(texts, source.texts, plan.seed)]
     return _report(plan, source, rounds, left_out, labels, shapes) | _device(wiring.settings.device)
 
 
 def _interpreters(plan: Plan, fast: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Peer to interpreter, and the peers that are left out, with the reason."""
-    found: dict[str, str] = {}
+    pythons: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for peer in plan.peers:
         python = interpreter_for(peer, plan.pythons)
@@ -90,10 +90,10 @@ def _interpreters(plan: Plan, fast: bool) -> tuple[dict[str, str], dict[str, str
                 f"no {' or '.join(LIBRARIES[peer])} here; --python names an environment that has it (bench/README.md)"
             )
         else:
-            found[peer] = python
-    if not found:
+            pythons[peer] = python
+    if not pythons:
         raise ConfigError(f"no peer is left to measure: {left_out}")
-    return found, left_out
+    return pythons, left_out
 
 
 def _prepare(
@@ -108,7 +108,7 @@ def _prepare(
     bed.create_topic(topic, partitions)
     version, epoch = bed.copy_model(bed.run), bed.admin.describe([topic])[topic].epoch
     progress("loading", 0, 2)
-    load_texts(bed.config, topic, [each.text for each in unique_texts(texts, FIRST_TEXTS, plan.seed)], partitions)
+    load_texts(bed.config, topic, [row.text for row in unique_texts(texts, FIRST_TEXTS, plan.seed)], partitions)
     progress("loading", 1, 2)
     progress("probing the session", 0, 1)
     shapes = probe_session(bed, Source(topic, epoch, partitions, FIRST_TEXTS, version, threads))
@@ -116,7 +116,7 @@ def _prepare(
     best = shapes[0]["texts"] / shapes[0]["seconds"]
     count = max(FIRST_TEXTS, int(best * (plan.seconds + WARM_UP_SECONDS + 2) * (FAST_FACTOR if fast else FULL_FACTOR)))
     rest = unique_texts(texts, count, plan.seed)[FIRST_TEXTS:]
-    load_texts(bed.config, topic, [each.text for each in rest], partitions, FIRST_TEXTS)
+    load_texts(bed.config, topic, [row.text for row in rest], partitions, FIRST_TEXTS)
     progress("loading", 2, 2)
     return Source(topic, epoch, partitions, count, version, threads), shapes
 
@@ -127,11 +127,13 @@ def _one_round(
     stage = f"{number + 1}/{plan.rounds} {peer}"
     progress(stage, 0, source.texts)
     if peer == SESSION:
-        found = session_round(bed, source, plan.seconds, shape)
+        measured = session_round(bed, source, plan.seconds, shape)
     else:
-        found = kafka_round(bed, source, peer, python, plan.seconds, lambda done: progress(stage, done, source.texts))
+        measured = kafka_round(
+            bed, source, peer, python, plan.seconds, lambda done: progress(stage, done, source.texts)
+        )
     progress(stage, source.texts, source.texts)
-    return found
+    return measured
 
 
 def _device(setting: str) -> dict[str, Any]:
@@ -147,7 +149,9 @@ def _report(
     labels: Sequence[str | None],
     shapes: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    rates = {peer: statistics.median(each.rate.per_second for each in found) for peer, found in rounds.items()}
+    rates = {
+        peer: statistics.median(measured.rate.per_second for measured in of_peer) for peer, of_peer in rounds.items()
+    }
     details = _accuracies(rounds, labels, plan.oos_label)
     return {
         "texts": source.texts,
@@ -159,10 +163,10 @@ def _report(
         "cpu": cpu_name(),
         "threads": source.threads,
         "accuracy_details": details,
-        "rounds_raw": {peer: [each.report() for each in found] for peer, found in rounds.items()},
+        "rounds_raw": {peer: [measured.report() for measured in of_peer] for peer, of_peer in rounds.items()},
         "session": {
             "best": shapes[0]["shape"],
-            "tried": {_shape_name(each["shape"]): round(each["texts"] / each["seconds"], 1) for each in shapes},
+            "tried": {_shape_name(tried["shape"]): round(tried["texts"] / tried["seconds"], 1) for tried in shapes},
         },
         "data": plan.data.name,
         "seed": plan.seed,
@@ -184,14 +188,18 @@ def _accuracies(
 ) -> dict[str, dict[str, Any]]:
     """Of every peer, on the texts that Headrace decided in all of its rounds, with and without the fast path: the same
     texts for both. Peers that got through fewer are measured on those of their own."""
-    own = [{each.number for each in one.answers} for peer in (HEADRACE, FULL) for one in rounds.get(peer, ())]
+    own = [
+        {answer.number for answer in measured.answers} for peer in (HEADRACE, FULL) for measured in rounds.get(peer, ())
+    ]
     common = set.intersection(*own) if own else None
-    found = {}
-    for peer, each in rounds.items():
-        answers = [answer for answer in (each[0].answers if each else ()) if common is None or answer.number in common]
+    accuracies = {}
+    for peer, of_peer in rounds.items():
+        answers = [
+            answer for answer in (of_peer[0].answers if of_peer else ()) if common is None or answer.number in common
+        ]
         if answers:
-            found[peer] = accuracy(answers, labels, oos_label)
-    return found
+            accuracies[peer] = accuracy(answers, labels, oos_label)
+    return accuracies
 
 
 def _shape_name(shape: Mapping[str, Any]) -> str:

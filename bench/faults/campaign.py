@@ -60,9 +60,9 @@ def run(ground: Ground, plan: Plan, progress: Callable[[str, int, int], None], s
         ends, ids = _end(scene, stopped)
         verdict = judge(scene.ledger.entries(), ids, ends, seed=plan.seed, least=plan.least)
         left = [
-            {"process": each.name, "code": each.code, "reason": each.reason}
-            for each in scene.ledger.entries()
-            if isinstance(each, Left)
+            {"process": entry.name, "code": entry.code, "reason": entry.reason}
+            for entry in scene.ledger.entries()
+            if isinstance(entry, Left)
         ]
     return Verdict({**verdict.figures, "left": left}, verdict.faults, (*stopped, *verdict.breaches))
 
@@ -202,8 +202,8 @@ def _look_at_monitors(scene: Scene) -> None:
     """What monitors have told, and the state that the last one put down."""
     address, now = scene.cluster.address, time.monotonic()
     scene.ledger.append(look_at_monitors(address, scene.product.app, scene.shelf.registry, now))
-    for told in alerts_told(address, NAME, now):
-        scene.ledger.append(told)
+    for alert in alerts_told(address, NAME, now):
+        scene.ledger.append(alert)
 
 
 def _look_who_works(scene: Scene, before: Mapping[str, int]) -> None:

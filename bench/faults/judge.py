@@ -73,7 +73,7 @@ def judge(
     first, repeats = _first_and_repeats(decided)
     lost = sorted(events - documents.keys())
     doubled = sorted(source for source, count in documents.items() if count > 1)
-    seen = [each for each in done if each.seen]
+    seen = [fault for fault in done if fault.seen]
     disorder = _out_of_order(first)
     breaches = [
         *_breach("lost: no document in the store for", lost),
@@ -92,8 +92,8 @@ def judge(
     ]
     figures = {
         "seed": seed,
-        "kills": sum(each.kill for each in seen),
-        "outages": sum(each.outage for each in seen),
+        "kills": sum(fault.kill for fault in seen),
+        "outages": sum(fault.outage for fault in seen),
         "faults": len(seen),
         "faults_not_seen": len(done) - len(seen),
         "events": len(events),
@@ -110,7 +110,7 @@ def judge(
         "alerts": sum(isinstance(entry, Alerted) for entry in ledger),
         "signals": sum(entry.events for entry in ledger if isinstance(entry, MonitorState)),
     }
-    rows = [_row(each, repeats) for each in done]
+    rows = [_row(fault, repeats) for fault in done]
     return Verdict(figures, rows, tuple(breaches))
 
 
@@ -163,12 +163,14 @@ def _longest_gap(first: Sequence[Decided]) -> float:
 
 
 def _slow(seen: Sequence[FaultDone]) -> list[str]:
-    found = []
-    for each in seen:
-        if each.limit is not None and (each.recovery is None or each.recovery > each.limit):
-            took = "never" if each.recovery is None else f"after {each.recovery:.1f} s"
-            found.append(f"{each.name} (fault {each.number}): new decisions {took}, promised within {each.limit:g} s")
-    return found
+    breaches = []
+    for fault in seen:
+        if fault.limit is not None and (fault.recovery is None or fault.recovery > fault.limit):
+            took = "never" if fault.recovery is None else f"after {fault.recovery:.1f} s"
+            breaches.append(
+                f"{fault.name} (fault {fault.number}): new decisions {took}, promised within {fault.limit:g} s"
+            )
+    return breaches
 
 
 def _disagreements(ledger: Sequence[Entry]) -> list[str]:
@@ -201,31 +203,31 @@ def _repeats_after_clean_faults(
     done: Sequence[FaultDone], left: Sequence[Left], repeats: Sequence[Decided]
 ) -> list[str]:
     """Not where a process left by itself meanwhile: then something was broken off, though not by the fault."""
-    found = []
-    for each in done:
-        count = _repeats_of(each, repeats)
-        undisturbed = not any(each.injected <= one.at <= each.ended for one in left)
-        if each.guarantee == "once" and count and undisturbed:
-            found.append(
-                f"{each.name} (fault {each.number}): {count} decisions repeated, though nothing was broken off"
+    breaches = []
+    for fault in done:
+        count = _repeats_of(fault, repeats)
+        undisturbed = not any(fault.injected <= leaving.at <= fault.ended for leaving in left)
+        if fault.guarantee == "once" and count and undisturbed:
+            breaches.append(
+                f"{fault.name} (fault {fault.number}): {count} decisions repeated, though nothing was broken off"
             )
-    return found
+    return breaches
 
 
 def _monitors(ledger: Sequence[Entry]) -> list[str]:
     """Alerts that fire though nothing is there, or that a monitor told twice, and a state that stops have changed."""
     states = [entry for entry in ledger if isinstance(entry, MonitorState)]
-    told: dict[str, list[Alerted]] = {}
+    heard: dict[str, list[Alerted]] = {}
     for entry in ledger:
         if isinstance(entry, Alerted):
-            told.setdefault(entry.fingerprint, []).append(entry)
+            heard.setdefault(entry.fingerprint, []).append(entry)
     wanted = {name for state in states for name in state.firing}
-    firing = {name for name, alerts in told.items() if alerts[-1].state == "firing"}
+    firing = {name for name, alerts in heard.items() if alerts[-1].state == "firing"}
     twice = [
         f"{name} ({alerts[0].rule})"
-        for name, alerts in told.items()
+        for name, alerts in heard.items()
         if alerts[0].rule != "release_refused"  # each worker tells its own
-        and any(one.state == other.state for one, other in itertools.pairwise(alerts))
+        and any(alert.state == later.state for alert, later in itertools.pairwise(alerts))
     ]
     return [
         *_breach("alerts that fire though nothing is there:", sorted(firing - wanted)),
@@ -243,21 +245,23 @@ def _repeats_of(fault: FaultDone, repeats: Sequence[Decided]) -> int:
 
 
 def _too_little(least: Least, events: int, seen: Sequence[FaultDone]) -> list[str]:
-    found = []
+    breaches = []
     if events < least.events:
-        found.append(f"too little traffic: {events} events, at least {least.events} are needed")
+        breaches.append(f"too little traffic: {events} events, at least {least.events} are needed")
     if len(seen) < least.faults:
-        found.append(f"too few faults were seen: {len(seen)}, at least {least.faults} are needed")
-    if missing := sorted(least.kinds - {each.name for each in seen}):
-        found.append(f"never seen: {', '.join(missing)}")
-    return found
+        breaches.append(f"too few faults were seen: {len(seen)}, at least {least.faults} are needed")
+    if missing := sorted(least.kinds - {fault.name for fault in seen}):
+        breaches.append(f"never seen: {', '.join(missing)}")
+    return breaches
 
 
-def _breach(words: str, found: Sequence[object]) -> list[str]:
-    if not found:
+def _breach(words: str, culprits: Sequence[object]) -> list[str]:
+    if not culprits:
         return []
-    shown = ", ".join(f"{each[0]}-{each[1]}" if isinstance(each, tuple) else str(each) for each in found[:SHOWN])
-    return [f"{words} {len(found)}: {shown}{' ...' if len(found) > SHOWN else ''}"]
+    shown = ", ".join(
+        f"{culprit[0]}-{culprit[1]}" if isinstance(culprit, tuple) else str(culprit) for culprit in culprits[:SHOWN]
+    )
+    return [f"{words} {len(culprits)}: {shown}{' ...' if len(culprits) > SHOWN else ''}"]
 
 
 def _row(fault: FaultDone, repeats: Sequence[Decided]) -> dict[str, Any]:

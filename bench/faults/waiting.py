@@ -24,9 +24,9 @@ def wait_until(
     """
     deadline = time.monotonic() + seconds
     while True:
-        found = true()
-        if found:
-            return found
+        answer = true()
+        if answer:
+            return answer
         if time.monotonic() > deadline:
             raise TimedOut(f"not within {seconds:.0f} s: {message()}")
         time.sleep(poll_seconds)

@@ -29,10 +29,10 @@ def run(order: Order) -> None:
         if not messages:
             continue
         texts = [str(orjson.loads(message.value() or b"{}")["text"]) for message in messages]
-        for message, text, found in zip(messages, texts, classifier.classify_texts(texts), strict=True):
+        for message, text, decision in zip(messages, texts, classifier.classify_texts(texts), strict=True):
             value = answer(
                 order,
-                found,
+                decision,
                 text=text,
                 key=message.key(),
                 partition=message.partition() or 0,

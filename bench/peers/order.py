@@ -46,24 +46,24 @@ def load_classifier(order: Order) -> Classifier:
     from headrace.wiring import Wiring
     from streams.classify.release_loading import load_release
 
-    found = load_release(Wiring(load_settings()).registry(), order.model, order.version, threads=1)
+    release = load_release(Wiring(load_settings()).registry(), order.model, order.version, threads=1)
     encoder = Encoder.from_bytes(
-        found.encoder.model_bytes(),
-        found.encoder.tokenizer_json,
-        max_tokens=found.encoder.max_tokens,
+        release.encoder.model_bytes(),
+        release.encoder.tokenizer_json,
+        max_tokens=release.encoder.max_tokens,
         threads=order.threads,
         lanes=1,
     )
-    return Classifier(found.model, found.version, encoder, found.vocabulary, list(found.heads.values()))
+    return Classifier(release.model, release.version, encoder, release.vocabulary, list(release.heads.values()))
 
 
 def answer(
-    order: Order, found: Classification, *, text: str, key: bytes | None, partition: int, offset: int, at_ms: int
+    order: Order, decision: Classification, *, text: str, key: bytes | None, partition: int, offset: int, at_ms: int
 ) -> bytes:
     """A decision with the fields of Headrace's own."""
     now = datetime.now(UTC)
     labels: dict[str, dict[str, Any]] = {}
-    for name, head in found.heads.items():
+    for name, head in decision.heads.items():
         labels[name] = {"label": head.label, "probability": round(head.probability, 6)}
         if head.oos_score is not None:
             labels[name] |= {"oos_score": round(head.oos_score, 6), "rejected": head.rejected}
@@ -73,7 +73,7 @@ def answer(
             "app": order.model,
             "model": order.model,
             "version": order.version,
-            "path": found.path,
+            "path": decision.path,
             "at": _rfc3339(datetime.fromtimestamp(at_ms / 1000, UTC)),
             "decided_at": _rfc3339(now),
             "latency_ms": max(int(now.timestamp() * 1000) - at_ms, 0),

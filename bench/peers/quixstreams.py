@@ -30,10 +30,10 @@ class Decide(BatchingSink):  # type: ignore[misc,unused-ignore]
         for chunk in batch.iter_chunks(BATCH_TEXTS):
             items = list(chunk)
             texts = [str(orjson.loads(item.value)["text"]) for item in items]
-            for item, text, found in zip(items, texts, self._classifier.classify_texts(texts), strict=True):
+            for item, text, decision in zip(items, texts, self._classifier.classify_texts(texts), strict=True):
                 value = answer(
                     self._order,
-                    found,
+                    decision,
                     text=text,
                     key=item.key,
                     partition=batch.partition,

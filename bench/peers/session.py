@@ -106,18 +106,18 @@ def shapes(threads: int) -> list[Shape]:
     return [Shape(*layout, batch, WINDOW) for layout, batch in itertools.product(layouts, BATCHES)]
 
 
-def refined(found: Sequence[Measured]) -> list[Shape]:
+def refined(measured: Sequence[Measured]) -> list[Shape]:
     """The best of these with the other windows, and the very best with spinning threads."""
-    best = sorted(found, key=lambda each: each.seconds / each.texts)[:REFINED]
+    best = sorted(measured, key=lambda measurement: measurement.seconds / measurement.texts)[:REFINED]
     return [replace(best[0].shape, spinning=True)] + [
-        replace(each.shape, window=window) for each in best for window in OTHER_WINDOWS
+        replace(measurement.shape, window=window) for measurement in best for window in OTHER_WINDOWS
     ]
 
 
 def search(measure: Callable[[Shape], Measured], threads: int) -> list[Measured]:
     """Every shape that is tried."""
-    found = [measure(shape) for shape in shapes(threads)]
-    return found + [measure(shape) for shape in refined(found)]
+    measured = [measure(shape) for shape in shapes(threads)]
+    return measured + [measure(shape) for shape in refined(measured)]
 
 
 def run(order: Order, seconds: float, shape: Shape | None) -> None:
@@ -131,8 +131,8 @@ def run(order: Order, seconds: float, shape: Shape | None) -> None:
     def measure(tried: Shape) -> Measured:
         return Measured(tried, *Session(encoder, tried).rate(texts, seconds))
 
-    found = search(measure, order.threads) if shape is None else [measure(shape)]
-    print(orjson.dumps([asdict(each) for each in found]).decode(), flush=True)
+    measured = search(measure, order.threads) if shape is None else [measure(shape)]
+    print(orjson.dumps([asdict(measurement) for measurement in measured]).decode(), flush=True)
 
 
 if __name__ == "__main__":

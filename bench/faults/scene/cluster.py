@@ -51,7 +51,7 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         """kill -9 of a service and its children; returns when it is gone."""
-        service = next(each for each in self._running() if each.name == name)
+        service = next(service for service in self._running() if service.name == name)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(service.pid, signal.SIGKILL)
         wait_until(lambda: not service.is_alive(), GONE_SECONDS, lambda: f"{name} (process {service.pid}) still runs")

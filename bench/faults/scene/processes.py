@@ -128,8 +128,8 @@ class HeadraceProcess:
         with contextlib.suppress(OSError, ValueError):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health/ready", timeout=5.0) as answer:
-                    found: dict[str, Any] = json.load(answer)
-                    return found
+                    body: dict[str, Any] = json.load(answer)
+                    return body
             except urllib.error.HTTPError as refusal:  # 503 carries the same body
                 with refusal:
                     said: dict[str, Any] = json.load(refusal)
@@ -156,8 +156,8 @@ class HeadraceProcess:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5.0) as answer:
                 families = text_string_to_metric_families(answer.read().decode())
                 samples = [sample for family in families for sample in family.samples]
-            told = [sample.labels for sample in samples if sample.name == "headrace_model_info"]
-            return {labels["role"]: labels["version"] for labels in told if labels["app"] == app}
+            served = [sample.labels for sample in samples if sample.name == "headrace_model_info"]
+            return {labels["role"]: labels["version"] for labels in served if labels["app"] == app}
         return {}
 
     def tail(self) -> str:

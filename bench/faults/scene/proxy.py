@@ -111,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         if kept:
             rest = {name: value for name, value in headers.items() if name.lower() != "content-length"}
             content = b"".join(line + b"\n" for pair in kept for line in pair)
-            status, answered, found = self.proxy.forward(self.command, self.path, rest, content)
+            status, answered, answer = self.proxy.forward(self.command, self.path, rest, content)
             if status != 200:
-                return status, answered, found
-            items = json.loads(found)["items"]
+                return status, answered, answer
+            items = json.loads(answer)["items"]
         rows = iter(items)
         merged = [next(rows) if number % 2 else refused for number in range(len(pairs))]
         return 200, answered, json.dumps({"took": 1, "errors": True, "items": merged}).encode()

@@ -34,9 +34,9 @@ class ReleaseShelf:
     @property
     def champion(self) -> str:
         """The version that the registry names."""
-        found = self._registry.champion(self._model)
-        assert found is not None
-        return found
+        version = self._registry.champion(self._model)
+        assert version is not None
+        return version
 
     def note(self, version: str) -> None:
         """Have the registry name what was announced."""

@@ -61,10 +61,10 @@ class Loader:
             self._thread.join()
         self._producer.flush(CONFIRM_SECONDS)
 
-    def send_to_each(self, partitions: int, each: int) -> None:
-        """Now, and confirmed: `each` events into every partition, under keys of their own."""
+    def send_to_each(self, partitions: int, events: int) -> None:
+        """Now, and confirmed: `events` events into every partition, under keys of their own."""
         for partition in range(partitions):
-            for _ in range(each):
+            for _ in range(events):
                 self._send(f"last-{partition}", partition)
         self._producer.flush(CONFIRM_SECONDS)
 
@@ -180,8 +180,8 @@ class Positions:
         def ask() -> dict[int, int]:
             consumer = _reader(self._config, group)
             try:
-                found = consumer.committed([TopicPartition(topic, p) for p in range(partitions)], ASK_SECONDS)
-                return {tp.partition: tp.offset for tp in found if tp.offset >= 0}
+                places = consumer.committed([TopicPartition(topic, p) for p in range(partitions)], ASK_SECONDS)
+                return {tp.partition: tp.offset for tp in places if tp.offset >= 0}
             finally:
                 consumer.close()
 
