@@ -1,4 +1,4 @@
-"""Builds the five roles from the wiring: each a Faust app with an engine behind it, ready for
+"""Builds the four roles from the wiring: each a Faust app with an engine behind it, ready for
 `headrace.process.runtime`."""
 
 import logging

@@ -145,10 +145,10 @@ def health_app(registry: CollectorRegistry, health: Health) -> WSGIApplication:
         if path == "/metrics":
             return metrics(environ, start_response)
         missing = {"status": "not found", "reasons": [f"there are /metrics, {', '.join(answers)}"]}
-        found: dict[str, Any] = answers[path]() if path in answers else missing
-        status = {"ok": "200 OK", "not found": "404 Not Found"}.get(found["status"], "503 Service Unavailable")
+        body: dict[str, Any] = answers[path]() if path in answers else missing
+        status = {"ok": "200 OK", "not found": "404 Not Found"}.get(body["status"], "503 Service Unavailable")
         start_response(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
-        return [orjson.dumps(found) + b"\n"]
+        return [orjson.dumps(body) + b"\n"]
 
     return app
 

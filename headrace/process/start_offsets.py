@@ -135,8 +135,8 @@ def _refuse_lost(group: str, places: Sequence[Standing]) -> None:
     lost = [reason for place in places for reason in place.lost().values()]
     if not lost:
         return
-    words = "; ".join(one.reason for one in lost[:WORDS_OF]) + ("; ..." if len(lost) > WORDS_OF else "")
-    if len(lost) == sum(len(place.positions) for place in places) or not all(one.is_cut for one in lost):
+    words = "; ".join(loss.reason for loss in lost[:WORDS_OF]) + ("; ..." if len(lost) > WORDS_OF else "")
+    if len(lost) == sum(len(place.positions) for place in places) or not all(loss.is_cut for loss in lost):
         raise ConfigError(f"group {group} has lost its place: {words}: {RESET_ADVICE}")
     log.error("%s: %s: nothing is read there, the other partitions go on: %s", group, words, RESET_ADVICE)
 

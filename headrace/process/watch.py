@@ -1,4 +1,4 @@
-"""Puts the watchdog together: roles, broker, stores and event loop are looked at once a second, and what is found
+"""Puts the watchdog together: roles, broker, stores and event loop are looked at twice a second, and what is found
 goes to health, to metrics, and as an error to whoever runs the roles."""
 
 import logging
@@ -19,7 +19,7 @@ from streams.engine.watchdog import (
     RoleWatch,
     Stopped,
     cut_partitions,
-    held_words,
+    cut_words,
     lags,
 )
 from streams.metrics import Metrics
@@ -146,22 +146,22 @@ class Watch:
         for warning in self._transactions.check(now, transactions):
             log.warning("%s", warning)
         self._metrics.transactions(transactions)
-        told = {state.name: self._tell_role(state, transactions) for state in states}
-        self.health.update(HealthState(not_ready=not_ready, roles=told, serves=self._serves()))
+        roles = {state.name: self._tell_role(state, transactions) for state in states}
+        self.health.update(HealthState(not_ready=not_ready, roles=roles, serves=self._serves()))
         self._metrics.process(
             loop_delay_seconds=loop_delay_seconds, broker_silence_seconds=silence, ready=not not_ready
         )
 
     def _held_reasons(self, state: RoleState) -> list[str]:
         """Says each partition once, loudly; its reason stays in the health for as long as it is held."""
-        held = cut_partitions(state, self._log.latest)
-        self._metrics.cut(state.name, len(held))
+        cut = cut_partitions(state, self._log.latest)
+        self._metrics.cut(state.name, len(cut))
         known = self._held.get(state.name, frozenset())
-        self._held[state.name] = frozenset(held)
-        if not held:
+        self._held[state.name] = frozenset(cut)
+        if not cut:
             return []
-        reason = f"{state.name}: {held_words(held)}; the other partitions go on; to read on there, {RESET_ADVICE}"
-        if held.keys() - known:
+        reason = f"{state.name}: {cut_words(cut)}; the other partitions go on; to read on there, {RESET_ADVICE}"
+        if cut.keys() - known:
             log.error("%s", reason)
         return [reason]
 
@@ -183,9 +183,9 @@ class Watch:
             }
             for (topic, partition), position in sorted(positions.items())
         }
-        told: dict[str, Any] = {"finished": state.finished, "in_flight": state.in_flight, "partitions": partitions}
+        described: dict[str, Any] = {"finished": state.finished, "in_flight": state.in_flight, "partitions": partitions}
         # ready, and takes over when the one who has the partitions goes
-        return told | ({"standby": True} if state.positions is not None and not partitions else {})
+        return described | ({"standby": True} if state.positions is not None and not partitions else {})
 
 
 def _known(role: str, trouble: BaseException) -> BaseException:

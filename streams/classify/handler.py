@@ -191,6 +191,6 @@ def _is_known(served: ServedRelease, pending: Pending) -> bool:
     return True
 
 
-def _same_labels(one: Classification, other: Classification) -> bool:
+def _same_labels(first: Classification, second: Classification) -> bool:
     """Whether two releases say the same; heads that only one of them has do not count."""
-    return all(head.label == other.heads[name].label for name, head in one.heads.items() if name in other.heads)
+    return all(head.label == second.heads[name].label for name, head in first.heads.items() if name in second.heads)

@@ -56,12 +56,12 @@ class LogWatch:
                 f"not ours; check HEADRACE_BROKER, then start again"
             )
         for name, topic in first.topics.items():
-            found = log.topics.get(name)
-            self._missing[name] = self._missing.get(name, 0) + 1 if found is None else 0
+            latest = log.topics.get(name)
+            self._missing[name] = self._missing.get(name, 0) + 1 if latest is None else 0
             if self._missing[name] >= MISSING_LOOKS:
                 raise LogChanged(f"topic {name} is gone; make it again, or start again: a start creates missing topics")
-            if found is not None and found.epoch != topic.epoch and name in self.read:
+            if latest is not None and latest.epoch != topic.epoch and name in self.read:
                 raise LogChanged(
-                    f"topic {name} was made again (epoch {found.epoch}, was {topic.epoch}): its offsets start "
+                    f"topic {name} was made again (epoch {latest.epoch}, was {topic.epoch}): its offsets start "
                     f"afresh; {RESET_ADVICE}"
                 )

@@ -43,7 +43,7 @@ class TransactionWatch:
 
     def check(self, now: float, transactions: Sequence[OpenTransaction]) -> list[str]:
         """A line for each that has been open for long and was not told of lately."""
-        known = {(each.partition, each.offset) for each in transactions}
+        known = {(transaction.partition, transaction.offset) for transaction in transactions}
         self._since = {place: self._since.get(place, now) for place in known}
         self._told_at = {place: at for place, at in self._told_at.items() if place in known}
         warnings = []

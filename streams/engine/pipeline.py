@@ -94,7 +94,7 @@ class BatchPipeline:
         """Start one task a stage."""
         queues: list[asyncio.Queue[Batch]] = [asyncio.Queue(maxsize=1) for _ in self._stages]
         sources = [None, *queues[:-1]]
-        loops = [partial(self._run_stage, *each) for each in zip(range(len(queues)), sources, queues, strict=True)]
+        loops = [partial(self._run_stage, *ends) for ends in zip(range(len(queues)), sources, queues, strict=True)]
         loops.append(partial(self._run_acknowledging, queues[-1]))
         self._tasks = [asyncio.create_task(self._ending(loop), name=f"{self.name}-{n}") for n, loop in enumerate(loops)]
 

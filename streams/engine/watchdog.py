@@ -148,11 +148,11 @@ class RoleWatch:
             return None
         self._placeless_since = None
         self._check_flight(now, role)
-        held = cut_partitions(role, log)
-        readable = log.partitions(role.topics) - held.keys() if log is not None else set()
-        if held and role.topics and log is not None and not readable:
-            raise LogChanged(f"{role.name}: {held_words(held)}: {RESET_ADVICE}")
-        going = {partition: position for partition, position in role.positions.items() if partition not in held}
+        cut = cut_partitions(role, log)
+        readable = log.partitions(role.topics) - cut.keys() if log is not None else set()
+        if cut and role.topics and log is not None and not readable:
+            raise LogChanged(f"{role.name}: {cut_words(cut)}: {RESET_ADVICE}")
+        going = {partition: position for partition, position in role.positions.items() if partition not in cut}
         self._check_positions(now, role, going, log, dict.fromkeys(placed, elapsed))
         return self._standing_by(now, role, role.positions, log)
 
@@ -228,23 +228,23 @@ class RoleWatch:
 def cut_partitions(role: RoleState, log: LogState | None) -> dict[Partition, str]:
     """Partition to the reason, of those that the role was given and in which what it reads next is gone: the client
     says so, or the log's beginning does. log: a look that is older than the role's state."""
-    held = {}
+    cut = {}
     for partition, position in (role.positions or {}).items():
         bounds = None if log is None else log.bounds(partition)
         next_offset = position.committed if position.read is None else position.read
         overtaken = bounds is not None and position.read is not None and position.read < bounds[0]
         if overtaken or partition in role.truncated:
             begins = f", the log begins at {bounds[0]}" if bounds is not None and overtaken else ""
-            held[partition] = (
+            cut[partition] = (
                 f"{partition[0]}[{partition[1]}] no longer has what stands at position {_shown(next_offset)}{begins} "
                 f"(retention overtook the reader, or the log was cut)"
             )
-    return held
+    return cut
 
 
-def held_words(held: Mapping[Partition, str]) -> str:
+def cut_words(cut: Mapping[Partition, str]) -> str:
     """The reasons in one line, the first few spelt out."""
-    words = [reason for _, reason in sorted(held.items())]
+    words = [reason for _, reason in sorted(cut.items())]
     return "; ".join(words[:HELD_SPELT_OUT]) + (
         f" and {len(words) - HELD_SPELT_OUT} more" if len(words) > HELD_SPELT_OUT else ""
     )
@@ -264,13 +264,13 @@ def is_behind(position: Position, bounds: tuple[int, int]) -> bool:
 
 def lags(positions: Mapping[Partition, Position], log: LogState) -> dict[Partition, int]:
     """Events between each committed position and its partition's end."""
-    found = {}
+    behind = {}
     for partition, position in positions.items():
         bounds = log.bounds(partition)
         if bounds is not None:
             committed = bounds[0] if position.committed is None else position.committed
-            found[partition] = max(bounds[1] - committed, 0) if is_behind(position, bounds) else 0
-    return found
+            behind[partition] = max(bounds[1] - committed, 0) if is_behind(position, bounds) else 0
+    return behind
 
 
 def _shown(offset: int | None) -> str:

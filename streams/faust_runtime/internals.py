@@ -91,13 +91,13 @@ INTERNALS: Sequence[Internals] = (
 def missing_internals(internals: Sequence[Internals] = INTERNALS) -> list[str]:
     """Full names of those that the installed libraries do not have."""
     missing: list[str] = []
-    for one in internals:
-        kind = _found(one.place)
+    for internal in internals:
+        kind = _found(internal.place)
         if kind is None:
-            missing.append(one.place)
+            missing.append(internal.place)
             continue
-        missing += [f"{one.place}.{name}" for name in one.methods if not _has(kind, name)]
-        missing += [f"{one.place}.{name}" for name in one.attributes if not _speaks_of(kind, name)]
+        missing += [f"{internal.place}.{name}" for name in internal.methods if not _has(kind, name)]
+        missing += [f"{internal.place}.{name}" for name in internal.attributes if not _speaks_of(kind, name)]
     return missing
 
 

@@ -31,7 +31,7 @@ def positions(
     subscription = _subscription(app)
     if subscription is None or subscription.assignment is None or subscription._reassignment_in_progress:
         return None
-    found = {}
+    positions = {}
     for tp in list(subscription.assignment.tps):
         state = subscription.assignment.state_value(tp)
         committed, last_read = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
@@ -39,8 +39,8 @@ def positions(
         outstanding = is_outstanding((tp.topic, tp.partition)) or (
             last_read is not None and last_read > (committed or 0)
         )
-        found[tp.topic, tp.partition] = Position(committed, read, outstanding, not gate.is_open(tp.topic))
-    return found
+        positions[tp.topic, tp.partition] = Position(committed, read, outstanding, not gate.is_open(tp.topic))
+    return positions
 
 
 def truncated_partitions(app: faust.App) -> set[Partition]:

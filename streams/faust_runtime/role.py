@@ -72,8 +72,8 @@ class Role:
         self.app.on_partitions_revoked.connect(cast(Any, self._on_revoked), weak=False)
 
     def _add_agent(self, topics: Sequence[str], *, urgent: bool) -> None:
-        for each in topics:
-            self.gate.add_topic(each, lambda: not self.engine.is_full(urgent))
+        for name in topics:
+            self.gate.add_topic(name, lambda: not self.engine.is_full(urgent))
         topic = self.app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
         async def consume(stream: Any) -> None:

@@ -155,13 +155,13 @@ class MonitorHandler:
         standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.rule.startswith(RULES)]
         alerts = Alerts()
         alerts.load(standing)
-        told = max((int(alert.values.get("signals_offset", -1)) for alert in standing), default=-1) + 1
+        published = max((int(alert.values.get("signals_offset", -1)) for alert in standing), default=-1) + 1
         now = self._clock()
         watch = _Watch(
             core,
             alerts,
             signals.epoch,
-            silent_until={p: max(offset, told if p == 0 else 0) for p, offset in signals.committed.items()},
+            silent_until={p: max(offset, published if p == 0 else 0) for p, offset in signals.committed.items()},
             ends={p: end for p, (_, end) in signals.bounds.items()},
             heard_at=now,
             snapshot_at=now,

@@ -149,8 +149,8 @@ def changes(before: NDArray[np.int32], after: NDArray[np.int32], labels: Sequenc
     width = len(labels) + 1
     pairs, counts = np.unique((before[differ].astype(np.int64) + 1) * width + after[differ] + 1, return_counts=True)
     names = [None, *labels]
-    found = [
+    confusions = [
         Change(names[pair // width], names[pair % width], count)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
     ]
-    return sorted(found, key=lambda each: (-each.events, each.before or "", each.after or ""))
+    return sorted(confusions, key=lambda change: (-change.events, change.before or "", change.after or ""))

@@ -30,8 +30,8 @@ def parse_place(text: str) -> Place:
             raise WrongStretch(f"{text!r} is larger than any offset; a time is written as 2026-11-24T10:00:00Z")
         return Place(offset=int(stripped))
     try:
-        found = datetime.fromisoformat(stripped)
-        return Place(time_ms=round(found.replace(tzinfo=found.tzinfo or UTC).timestamp() * 1000))
+        moment = datetime.fromisoformat(stripped)
+        return Place(time_ms=round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000))
     except (ValueError, OverflowError) as error:
         raise WrongStretch(
             f"{text!r} is neither an offset (digits) nor an ISO time such as 2026-11-24T10:00:00Z"

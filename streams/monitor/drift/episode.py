@@ -186,10 +186,10 @@ def new_words(inside: Iterable[str | None], outside: Iterable[str | None], limit
         for word, count in counts.items()
         if count >= 2 and rest[word] <= _NEW_WORD_SHARE * len(others) and count * len(others) > rest[word] * len(texts)
     }
-    found = sorted(
+    words = sorted(
         (word for word, score in scores.items() if score > _SURPRISE), key=lambda word: (-scores[word], word)
     )
-    return tuple(found[:limit])
+    return tuple(words[:limit])
 
 
 def words_of(text: str) -> set[str]:

@@ -84,8 +84,8 @@ def simulate_thresholds(
             excursions[detector].append(highest[ended[:, detector], detector])
         highest = np.where(sums == 0.0, 0.0, np.maximum(highest, sums))
     events = policy.runs * policy.events
-    heights = [np.concatenate([*found, highest[:, detector]]) for detector, found in enumerate(excursions)]
-    return np.array([threshold_from_climbs(found, events, expected_run_events) for found in heights])
+    heights = [np.concatenate([*climbs, highest[:, detector]]) for detector, climbs in enumerate(excursions)]
+    return np.array([threshold_from_climbs(climbs, events, expected_run_events) for climbs in heights])
 
 
 def _full_shares(reference: Reference, factors: Doubles, random: np.random.Generator) -> Doubles | None:
