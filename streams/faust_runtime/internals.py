@@ -65,7 +65,8 @@ INTERNALS: Sequence[Internals] = (
     Internals(  # record_parsing
         "aiokafka.consumer.fetcher.PartitionRecords", ("__next__",), ("next_fetch_offset", "_tp")
     ),
-    Internals("aiokafka.consumer.fetcher.MemoryRecords", ("has_next", "next_batch", "size_in_bytes")),
+    Internals("aiokafka.consumer.fetcher.MemoryRecords"),  # ours once an app was made (record_parsing)
+    Internals("aiokafka.record.memory_records.MemoryRecords", ("has_next", "next_batch", "size_in_bytes")),
     Internals("aiokafka.record.memory_records._MemoryRecordsPy", ("next_batch", "MAGIC_OFFSET"), ("_next_slice",)),
     Internals("aiokafka.record.default_records._DefaultRecordBatchPy", ("_read_msg",), ("_buffer",)),
     Internals("aiokafka.consumer.subscription_state.SubscriptionState", ("subscription",)),
