@@ -31,6 +31,12 @@ class DecisionFamilies:
             ["app", "reason"],
             registry=registry,
         )
+        self.left_out = Counter(
+            "headrace_records_left_out",
+            "Records beside the decisions (signals, trials, alerts) that the broker refused for good, by topic",
+            ["app", "topic"],
+            registry=registry,
+        )
         self.audits = Counter(
             "headrace_audits",
             "Fast decisions that the encoder made as well, by whether both agree",

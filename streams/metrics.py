@@ -65,6 +65,10 @@ class Metrics:
         if decided:
             self._of_decisions.latency.observe_all(app, [outcome.latency_seconds for outcome in decided])
 
+    def left_out(self, app: str, topic: str) -> None:
+        """A record of this topic was refused for good."""
+        self._of_decisions.left_out.labels(app, topic).inc()
+
     def batch_taken(self, engine: str, events: int, oldest_wait_seconds: float) -> None:
         """See EngineObserver."""
         self._of_engines.batch.labels(engine).observe(events)

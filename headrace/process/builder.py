@@ -4,6 +4,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
@@ -202,7 +203,8 @@ class RoleBuilder:
         start_offsets.take_over(self._admin, OLD_MONITOR_GROUP, group.name, group.topics)
         epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
         faust_app = self._wiring.faust_app(group.name, epochs)
-        service = MonitorService(handler, Producer(faust_app).send_all)
+        left_out = partial(self._metrics.left_out, handler.app.name)
+        service = MonitorService(handler, Producer(faust_app).send_all, left_out)
         self.built.monitors[handler.app.name] = handler
         self._metrics.follow_monitor(handler.app.name, handler.counts)
         self.built.roles.append(
@@ -215,7 +217,7 @@ class RoleBuilder:
         faust_app = self._wiring.faust_app(group.name, epochs)
         send = Producer(faust_app).send_all
         limit = DeadLetterLimit(app.max_dead_letter_share)
-        first_letters = FirstDeadLetters(app.name)
+        first_letters, left_out = FirstDeadLetters(app.name), partial(self._metrics.left_out, app.name)
 
         def on_outcomes(outcomes: Sequence[Outcome]) -> None:
             """Confirmed, and not acknowledged yet: what the limit refuses is decided again at the next start."""
@@ -227,7 +229,7 @@ class RoleBuilder:
             Role(
                 faust_app,
                 [app.topic],
-                lambda ack: worker_pipeline(app, handler, send, ack, on_outcomes, self._metrics),
+                lambda ack: worker_pipeline(app, handler, send, ack, on_outcomes, self._metrics, left_out),
                 urgent_topics=app.priority_topics,
                 holder=handler if isinstance(handler, RecommendHandler) else None,
             )

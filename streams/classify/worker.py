@@ -35,16 +35,19 @@ def worker_pipeline(
     acknowledge: Acknowledge,
     on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _: None,
     observer: PipelineObserver | None = None,
+    on_left_out: Callable[[str], None] = lambda topic: None,
 ) -> BatchPipeline:
     """The stages of a worker.
 
     on_outcomes: told of each batch once it is confirmed and before it is acknowledged (metrics, the dead letters'
     share). What it raises on purpose ends the engine; any other error of it is logged, as what is sent is sent.
+    on_left_out: told the topic of each record beside the decisions that Kafka refused for good.
     """
 
     async def publish(batch: Sequence[Delivery]) -> None:
         signals = [delivery.result.signal for delivery in batch if delivery.result.signal is not None]
-        await send_outcomes(send_all, batch, _signal_records(app.signals_topic, signals))
+        for topic in await send_outcomes(send_all, batch, _signal_records(app.signals_topic, signals)):
+            on_left_out(topic)
         try:
             on_outcomes([delivery.result for delivery in batch])
         except HeadraceError:

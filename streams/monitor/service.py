@@ -23,8 +23,14 @@ TICK_SECONDS: Final = 1.0
 class MonitorService:
     """pipeline, then assigned and released as the group decides."""
 
-    def __init__(self, handler: MonitorHandler, send_all: Callable[[Sequence[OutRecord]], Awaitable[None]]) -> None:
-        self._handler, self._send_all = handler, send_all
+    def __init__(
+        self,
+        handler: MonitorHandler,
+        send_all: Callable[[Sequence[OutRecord]], Awaitable[None]],
+        on_left_out: Callable[[str], None] = lambda topic: None,
+    ) -> None:
+        """on_left_out: told the topic of each record that Kafka refused for good."""
+        self._handler, self._send_all, self._on_left_out = handler, send_all, on_left_out
         self._observe = in_thread(handler.observe, f"{handler.app.name}-monitor")  # its thread ends with the pipeline
         self._publishing, self._stopping = asyncio.Lock(), asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
@@ -95,6 +101,7 @@ class MonitorService:
                         refusal.record.topic,
                         refusal.error,
                     )
+                    self._on_left_out(refusal.record.topic)
             del self._handler.outbox[: len(records)]
 
     async def _in_thread(self, work: Callable[[], None]) -> None:

@@ -16,30 +16,35 @@ log = logging.getLogger(__name__)
 SMALLEST_DEAD_LETTER_BYTES = 4_096
 
 
-async def send_outcomes(send_all: SendAll, batch: Sequence[Delivery], others: Sequence[OutRecord] = ()) -> None:
+async def send_outcomes(send_all: SendAll, batch: Sequence[Delivery], others: Sequence[OutRecord] = ()) -> list[str]:
     """Send the records of each delivery's Outcome, and `others`, and confirm them.
 
     A delivery whose own record is refused gets a dead letter as its result, which is sent instead. What goes with a
-    delivery (a trial's decision) or with the batch (signals) is not worth a dead letter: it is dropped with a warning.
-    Raises what `send_all` raises; TopicMismatch where not even a short dead letter is taken.
+    delivery (a trial's decision) or with the batch (signals) is not worth a dead letter: it is left out with a warning.
+    Returns the topics of what was left out, one for each record. Raises what `send_all` raises; TopicMismatch where not
+    even a short dead letter is taken.
     """
     try:
         await send_all([*(record for delivery in batch for record in delivery.result.records), *others])
     except RecordsRefused as error:
-        await _send_refused(send_all, batch, error.refusals)
+        return await _send_refused(send_all, batch, error.refusals)
+    return []
 
 
-async def _send_refused(send_all: SendAll, batch: Sequence[Delivery], refusals: Sequence[Refusal]) -> None:
+async def _send_refused(send_all: SendAll, batch: Sequence[Delivery], refusals: Sequence[Refusal]) -> list[str]:
+    left_out = []
     owners = {id(delivery.result.records[0]): delivery for delivery in batch if delivery.result.records}
     for refusal in refusals:
         delivery = owners.get(id(refusal.record))
         if delivery is None:
             log.warning("a record of %s is left out: %s", refusal.record.topic, refusal.error)
+            left_out.append(refusal.record.topic)
         elif refusal.record.topic == DEAD_LETTERS_TOPIC:
             await send_dead_letter(send_all, _shorter(refusal))
         else:
             delivery.result = dead_letter(delivery, refusal.error)
             await send_dead_letter(send_all, delivery.result.records[0])
+    return left_out
 
 
 async def send_dead_letter(send_all: SendAll, letter: OutRecord) -> None:

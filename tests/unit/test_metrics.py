@@ -39,6 +39,14 @@ def test_a_batch_is_counted_by_path_reason_audit_and_trial() -> None:
     assert value(metrics, "headrace_decision_latency_seconds_sum", app="support") == pytest.approx(0.06)
 
 
+def test_records_that_kafka_never_takes_are_counted_by_topic() -> None:
+    metrics = Metrics()
+    for topic in ("signals.support", "alerts", "signals.support"):
+        metrics.left_out("support", topic)
+    assert value(metrics, "headrace_records_left_out_total", app="support", topic="signals.support") == 2
+    assert value(metrics, "headrace_records_left_out_total", app="support", topic="alerts") == 1
+
+
 def test_partitions_and_releases_that_went_away_are_no_longer_told() -> None:
     metrics = Metrics()
     metrics.consumers("worker", partitions=2, paused=1, in_flight=3, lags={("texts", 0): 5, ("texts", 1): 6})

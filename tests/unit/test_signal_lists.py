@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from models.errors import MessageError
 from streams.application import Application, HeadSpec
 from streams.classify.worker import worker_pipeline
-from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
+from streams.engine.delivery import Delivery, Outcome, OutRecord, RecordsRefused, Refusal, Step
 
 APP = Application(name="a", topic="t", heads=(HeadSpec(name="h", column="h"),))
 
@@ -49,3 +50,23 @@ def test_no_batch_makes_a_record_of_signals_that_a_broker_refuses(symbol: str) -
     assert all(len(record.value or b"") < 1_000_000 for record in sent)
     signals = [signal for record in sent for signal in orjson.loads(record.value or b"")]
     assert [signal["offset"] for signal in signals] == list(range(600))
+
+
+def test_signals_that_kafka_never_takes_are_counted_and_stop_nothing() -> None:
+    """They were left out with a warning alone: a monitor that sees nothing looked like a quiet stream."""
+
+    async def run() -> list[str]:
+        left_out: list[str] = []
+
+        async def send_all(records: Sequence[OutRecord]) -> None:
+            if records:
+                raise RecordsRefused([Refusal(record, MessageError("too_large", "no")) for record in records])
+
+        pipeline = worker_pipeline(APP, Decides("A"), send_all, lambda _: None, on_left_out=left_out.append)
+        pipeline.start()
+        await pipeline.submit([Delivery("t", 0, 0, None, b"v", 0)])
+        assert await pipeline.drain(20.0) == 0
+        await pipeline.abort()
+        return left_out
+
+    assert asyncio.run(run()) == ["signals.a"]
