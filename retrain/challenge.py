@@ -15,6 +15,8 @@ from models.classifier import Classifier
 from retrain.data import Dataset, Row
 from retrain.evaluation import evaluate
 from retrain.gate import Verdict, judge_all_heads
+from retrain.limits import Footprint
+from retrain.speed import texts_per_second
 from retrain.text_keys import NearCopies, is_held_out, text_key
 
 NEW_LABEL_TEXTS: Final = 10  # a label that nobody knew before needs so many different texts
@@ -119,8 +121,17 @@ def _that_stay(rows: Sequence[Row], new: Sequence[Row], of_tests: NearCopies) ->
     return [not copy or not row.labels.items() <= learnt for row, copy in zip(rows, copies, strict=True)]
 
 
-def compare(champion: Classifier, challenger: Classifier, dataset: Dataset, oos_label: str | None = None) -> Verdict:
-    """The gate's word on every head, on the dataset's test rows. oos_label: of the primary head."""
-    tested = dataset.part("test")
-    before, after = (evaluate(classifier, tested, oos_label=oos_label) for classifier in (champion, challenger))
-    return judge_all_heads(before, after, tested, dataset.heads[0])
+def compare(
+    champion: Classifier,
+    challenger: Classifier,
+    dataset: Dataset,
+    size_bytes: tuple[int, int],
+    oos_label: str | None = None,
+) -> Verdict:
+    """The gate's word on every head, on the dataset's test rows, and on what both take. size_bytes: of the files that
+    serve, the champion's first. oos_label: of the primary head."""
+    tested, both = dataset.part("test"), (champion, challenger)
+    before, after = (evaluate(classifier, tested, oos_label=oos_label) for classifier in both)
+    speeds = texts_per_second(both, [row.text for row in tested])
+    footprints = (Footprint(size_bytes[0], speeds[0]), Footprint(size_bytes[1], speeds[1]))
+    return judge_all_heads(before, after, tested, dataset.heads[0], footprints=footprints)

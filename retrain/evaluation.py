@@ -58,7 +58,8 @@ class HeadMetrics:
 
     ci95: Wilson's interval. ece: expected calibration error. fast_path: both ways compared. right: for each scored text
     whether it was decided rightly (for paired tests). rows: which of the given texts those are. rejected: whether each
-    was rejected.
+    was rejected. probabilities: of the label that was decided. strange_rows, strange_rejected: the same of the known
+    out-of-scope texts.
     """
 
     head: str
@@ -73,6 +74,9 @@ class HeadMetrics:
     right: NDArray[np.bool_] = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
     rejected: NDArray[np.bool_] = field(repr=False)
+    probabilities: NDArray[np.float64] = field(repr=False)
+    strange_rows: NDArray[np.int64] = field(repr=False)
+    strange_rejected: NDArray[np.bool_] = field(repr=False)
     fast_path: FastPathMetrics | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -175,6 +179,8 @@ def score_head(
         raise TrainingDataError(f"all {len(rows)} texts for head {name!r} are out of scope; nothing to score")
     given = np.array([decision.label for decision in decisions], dtype=object)
     probabilities = np.array([decision.probability for decision in decisions])
+    rejected = np.array([bool(decision.rejected) for decision in decisions])
+    given_rows = np.asarray(numbers, dtype=np.int64)
     right = (given == wanted)[in_scope]
     y_true, y_given = wanted[in_scope].astype(str), given[in_scope].astype(str)
     slices = slices_of([row for row, inside in zip(rows, in_scope, strict=True) if inside])
@@ -192,8 +198,11 @@ def score_head(
         },
         oos=_oos_metrics(decisions, in_scope, given == wanted) if not in_scope.all() else None,
         right=right,
-        rows=np.asarray(numbers, dtype=np.int64)[in_scope],
-        rejected=np.array([bool(decision.rejected) for decision in decisions])[in_scope],
+        rows=given_rows[in_scope],
+        rejected=rejected[in_scope],
+        probabilities=probabilities[in_scope],
+        strange_rows=given_rows[~in_scope],
+        strange_rejected=rejected[~in_scope],
     )
 
 

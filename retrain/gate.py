@@ -1,10 +1,10 @@
 """The gate: is the challenger better than the champion, on the same held-out texts? Pure, answers in words.
 
-A challenger passes when it decides more of the texts rightly than the champion does, by more than chance would, and
-is not clearly worse on any group of them.
+A challenger passes when it decides more of the texts rightly than the champion does, by more than chance would, is
+not clearly worse on any group of them, and stays inside the limits on everything else that a release is for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import HeadMetrics, slices_of
+from retrain.limits import Footprint, calibration_objection, footprint_objection
 
 MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
 
@@ -22,11 +23,15 @@ MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
 @dataclass(frozen=True, slots=True)
 class GatePolicy:
     """significance: highest p-value at which a difference counts. slice_significance: the same for a group that got
-    worse, shared between the groups (Bonferroni)."""
+    worse, shared between the groups (Bonferroni). max_ece_increase: by which the calibration error may rise beyond
+    doubt. max_size_ratio, max_time_ratio: how many times the champion's bytes, and time for a text, are too many."""
 
     significance: float = 0.05
     slice_significance: float = 0.05
     min_texts: int = 30
+    max_ece_increase: float = 0.01
+    max_size_ratio: float = 1.5
+    max_time_ratio: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,35 +98,82 @@ def judge_all_heads(
     rows: Sequence[Row],
     primary: str,
     policy: GatePolicy | None = None,
+    footprints: tuple[Footprint, Footprint] | None = None,
 ) -> Verdict:
-    """The gate's word on two results of `evaluate`: the primary head better, no other head worse, and no more of the
-    texts in scope rejected, each by more than chance would."""
+    """The gate's word on two results of `evaluate`: the primary head better, and nothing else clearly worse: no other
+    head, no group of texts, the share of rejected texts in scope and of texts out of scope that pass, the honesty of
+    probabilities, and size and speed where both footprints (the champion's first) are given. What the fast path covers
+    is told, and refuses nothing."""
     policy = policy or GatePolicy()
-    verdict = judge_heads(champion[primary], challenger[primary], rows, policy)
+    before, after = champion[primary], challenger[primary]
+    verdict = judge_heads(before, after, rows, policy)
     if not verdict.passed:
         return verdict
-    rejected = compare(~champion[primary].rejected, ~challenger[primary].rejected)
-    if _is_worse(rejected, policy.significance):
-        return replace(
-            verdict,
-            passed=False,
-            reason=f"not released: more right, but it rejects {1 - rejected.challenger_accuracy:.1%} of the texts "
-            f"against {1 - rejected.champion_accuracy:.1%} (p = {rejected.p_value:.2g})",
+    objections = _objections(champion, challenger, rows, primary, policy, footprints)
+    if (objection := next(objections, None)) is not None:
+        return replace(verdict, passed=False, reason=f"not released: {objection}")
+    return replace(verdict, reason=verdict.reason + _coverage(before, after))
+
+
+def _objections(
+    champion: Mapping[str, HeadMetrics],
+    challenger: Mapping[str, HeadMetrics],
+    rows: Sequence[Row],
+    primary: str,
+    policy: GatePolicy,
+    footprints: tuple[Footprint, Footprint] | None,
+) -> Iterator[str]:
+    """All that speaks against a challenger whose primary head is better, in words."""
+    yield from _rejections(champion[primary], challenger[primary], policy)
+    heads = sorted(champion.keys() & challenger.keys())
+    share = policy.significance / len(heads)
+    for head in heads:
+        if head != primary:
+            verdict = judge_heads(champion[head], challenger[head], rows, policy)
+            yield from _head_that_is_worse(verdict, head, primary, policy.significance / (len(heads) - 1))
+    limits = [
+        calibration_objection(champion[head], challenger[head], policy.max_ece_increase, share)
+        for head in heads
+        if challenger[head].texts >= policy.min_texts
+    ]
+    if footprints is not None:
+        limits.append(footprint_objection(*footprints, policy.max_size_ratio, policy.max_time_ratio))
+    yield from (f"more right, but {objection}" for objection in limits if objection is not None)
+
+
+def _rejections(champion: HeadMetrics, challenger: HeadMetrics, policy: GatePolicy) -> Iterator[str]:
+    kept = compare(~champion.rejected, ~challenger.rejected)
+    if _is_worse(kept, policy.significance):
+        yield (
+            f"more right, but it rejects {1 - kept.challenger_accuracy:.1%} of the texts against "
+            f"{1 - kept.champion_accuracy:.1%} (p = {kept.p_value:.2g})"
         )
-    others = sorted((champion.keys() & challenger.keys()) - {primary})
-    for head in others:
-        other = judge_heads(champion[head], challenger[head], rows, policy)
-        is_worse = _is_worse(other.overall, policy.significance / len(others))
-        if is_worse or other.worse_slices:
-            where = head if is_worse else f"{head}, {other.worse_slices[0]},"
-            overall = other.overall if is_worse else other.slices[other.worse_slices[0]]
-            return replace(
-                verdict,
-                passed=False,
-                reason=f"not released: {primary} is better, but {where} is worse: {overall.challenger_accuracy:.1%} "
-                f"against {overall.champion_accuracy:.1%} on {overall.texts} texts (p = {overall.p_value:.2g})",
-            )
-    return verdict
+    if not np.array_equal(champion.strange_rows, challenger.strange_rows):
+        raise TrainingDataError("the out-of-scope texts of champion and challenger differ; score both on the same ones")
+    recall = compare(champion.strange_rejected, challenger.strange_rejected)
+    if _is_worse(recall, policy.significance):
+        yield (
+            f"more right, but it rejects only {recall.challenger_accuracy:.1%} of the out-of-scope texts against "
+            f"{recall.champion_accuracy:.1%} (p = {recall.p_value:.2g})"
+        )
+
+
+def _head_that_is_worse(verdict: Verdict, head: str, primary: str, significance: float) -> Iterator[str]:
+    is_worse = _is_worse(verdict.overall, significance)
+    if is_worse or verdict.worse_slices:
+        where = head if is_worse else f"{head}, {verdict.worse_slices[0]},"
+        overall = verdict.overall if is_worse else verdict.slices[verdict.worse_slices[0]]
+        yield (
+            f"{primary} is better, but {where} is worse: {overall.challenger_accuracy:.1%} against "
+            f"{overall.champion_accuracy:.1%} on {overall.texts} texts (p = {overall.p_value:.2g})"
+        )
+
+
+def _coverage(champion: HeadMetrics, challenger: HeadMetrics) -> str:
+    if champion.fast_path is None and challenger.fast_path is None:
+        return ""
+    before, after = (0.0 if one.fast_path is None else one.fast_path.coverage for one in (champion, challenger))
+    return f"; the fast path decides {after:.1%} of the texts against {before:.1%}"
 
 
 def _is_worse(comparison: Comparison, significance: float) -> bool:

@@ -86,6 +86,11 @@ def trained_texts(manifest: bytes, blob: Callable[[str], bytes]) -> frozenset[st
     return frozenset(key_hash(row.text) for row in of_release(described, blob).rows if row.split != "test")
 
 
+def served_bytes(described: Mapping[str, Any]) -> int:
+    """Bytes of a release's files but its training data. described: its manifest."""
+    return sum(int(file["bytes"]) for role, file in described["files"].items() if role != ROLE)
+
+
 def attach(manifest: dict[str, Any], blobs: dict[str, bytes], dataset: Dataset) -> None:
     """Put the data into a packed release that is not published yet."""
     content = to_bytes(dataset)

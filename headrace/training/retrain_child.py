@@ -42,7 +42,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         oos_label=oos_label,
         parent=version,
     )
-    verdict = compare(champion, trained.classifier, dataset, oos_label)
+    sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
+    verdict = compare(champion, trained.classifier, dataset, sizes, oos_label)
     reason = "; ".join(filter(None, (verdict.reason, challenge.words)))
     if not verdict.passed:
         return {"version": None, "words": reason}

@@ -1,14 +1,18 @@
 """The gate lets a challenger through only when it is better, and says why."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 
-from models.decision import HeadDecision
+from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
-from retrain.evaluation import HeadMetrics, score_head
+from retrain.evaluation import FastPathMetrics, HeadMetrics, score_head
 from retrain.gate import GatePolicy, compare, judge_all_heads, judge_heads, judge_texts
+from retrain.limits import Footprint
+from retrain.speed import texts_per_second
 
 
 def results(both: int, only_champion: int, only_challenger: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,3 +119,149 @@ def test_every_head_and_the_rejected_share_are_compared(sentiment: int, rejected
     verdict = judge_all_heads(champion, challenger, rows, "topic")
     assert verdict.passed == (says is None)
     assert says is None or says in verdict.reason
+
+
+def sure(probabilities: np.ndarray, right: np.ndarray, strange_rejected: np.ndarray | None = None) -> HeadMetrics:
+    """A head that was so sure of each text, and decided it so; behind these, out-of-scope texts."""
+    strange = np.zeros(0, dtype=bool) if strange_rejected is None else strange_rejected
+    rows = [Row("text", {"topic": "a"}) for _ in right] + [Row("text", {"topic": "oos"}) for _ in strange]
+    decisions = [
+        HeadDecision("a" if is_right else "wrong", float(probability), 0.0)
+        for probability, is_right in zip(probabilities, right, strict=True)
+    ]
+    decisions += [HeadDecision("a", 0.5, 1.0, bool(is_rejected)) for is_rejected in strange]
+    return score_head("topic", rows, decisions, range(len(rows)), "oos")
+
+
+def of_topic(
+    champion: HeadMetrics, challenger: HeadMetrics, policy: GatePolicy | None = None, *footprints: Footprint
+) -> tuple[bool, str]:
+    rows = [Row("text", {"topic": "a"}) for _ in range(2000)]
+    both = (footprints[0], footprints[1]) if footprints else None
+    verdict = judge_all_heads({"topic": champion}, {"topic": challenger}, rows, "topic", policy, both)
+    assert verdict.reason.startswith("better: " if verdict.passed else "not released: ")
+    return verdict.passed, verdict.reason
+
+
+MIXED = np.random.default_rng(1).permutation(400)
+BETTER = tuple(right[MIXED] for right in results(300, 5, 60, 35))
+
+
+@pytest.mark.parametrize(
+    ("promised", "says"),
+    [
+        (0.90, None),
+        (0.86, None),
+        (0.999, "more right, but topic's probabilities are off by 0.099 (calibration error) against 0.0"),
+        (0.70, "more right, but topic's probabilities are off by 0.200 (calibration error) against 0.0"),
+    ],
+    ids=["calibrated", "a little off", "over-confident", "too humble"],
+)
+def test_a_challenger_whose_probabilities_are_wrong_is_not_released(promised: float, says: str | None) -> None:
+    """M-4: calibration was not compared: a challenger with an ECE of 0.11 against 0.06 passed."""
+    champion, challenger = sure(np.full(400, 0.76), BETTER[0]), sure(np.full(400, promised), BETTER[1])
+    passed, reason = of_topic(champion, challenger)
+    assert passed == (says is None), reason
+    assert says is None or says in reason
+
+
+def test_probabilities_as_honest_as_before_are_rarely_refused() -> None:
+    """On small tests an ECE is mostly noise."""
+    random = np.random.default_rng(5)
+    refused = 0
+    for _ in range(60):
+        promised = random.uniform(0.5, 1.0, (2, 100))
+        right = random.random((2, 100)) < promised
+        right[1, :60] |= ~right[0, :60]  # better, and by that more honest rather than less
+        _, reason = of_topic(sure(promised[0], right[0]), sure(np.maximum(promised[1], 0.8), right[1]))
+        refused += "calibration" in reason
+    assert refused <= 3
+
+
+def test_every_heads_probabilities_are_compared() -> None:
+    rows = [Row("text", {"topic": "a", "sentiment": "a"}) for _ in range(400)]
+    champion, challenger = sure(np.full(400, 0.75), BETTER[0]), sure(np.full(400, 0.9), BETTER[1])
+    honest, proud = (replace(sure(np.full(400, promised), BETTER[0]), head="sentiment") for promised in (0.75, 0.99))
+    for sentiment, passes in ((honest, True), (proud, False)):
+        verdict = judge_all_heads(
+            {"topic": champion, "sentiment": honest}, {"topic": challenger, "sentiment": sentiment}, rows, "topic"
+        )
+        assert verdict.passed is passes and ("sentiment's probabilities" in verdict.reason) is not passes
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "passes"),
+    [(0, 0, True), (4, 0, True), (12, 10, True), (2, 30, True), (12, 0, False), (30, 8, False)],
+    ids=["the same", "a few", "as many others", "better", "a tenth", "a fifth"],
+)
+def test_a_challenger_that_lets_more_strange_texts_pass_is_not_released(lost: int, won: int, passes: bool) -> None:
+    """M-4: the recall of known out-of-scope texts was not compared."""
+    before, after = results(60, lost, won, 40)
+    champion, challenger = sure(np.full(400, 0.75), BETTER[0], before), sure(np.full(400, 0.9), BETTER[1], after)
+    passed, reason = of_topic(champion, challenger)
+    assert passed is passes
+    assert passes or "of the out-of-scope texts against" in reason
+
+
+def test_recalls_of_different_texts_are_not_compared() -> None:
+    rejected = np.ones(40, dtype=bool)
+    champion = sure(np.full(400, 0.75), BETTER[0], rejected)
+    with pytest.raises(TrainingDataError, match="the same ones"):
+        of_topic(champion, sure(np.full(400, 0.9), BETTER[1], rejected[:30]))
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "speed", "policy", "says"),
+    [
+        (14_000_000, 350.0, None, None),
+        (5_000_000, 2000.0, None, None),
+        (16_000_000, 500.0, None, "16.0 MB against 10.0 MB, more than 1.5 times as large"),
+        (10_000_000, 300.0, None, "300 texts/s against 500, more than 1.5 times as slow"),
+        (16_000_000, 300.0, GatePolicy(max_size_ratio=2.0, max_time_ratio=2.0), None),
+        (16_000_000, 300.0, GatePolicy(max_size_ratio=2.0), "300 texts/s against 500, more than 1.5 times as slow"),
+    ],
+    ids=["somewhat more", "less", "too large", "too slow", "allowed", "one of them allowed"],
+)
+def test_a_challenger_much_larger_or_slower_is_not_released(
+    size_bytes: int, speed: float, policy: GatePolicy | None, says: str | None
+) -> None:
+    """M-4: bytes and speed were not compared."""
+    champion, challenger = sure(np.full(400, 0.75), BETTER[0]), sure(np.full(400, 0.9), BETTER[1])
+    passed, reason = of_topic(champion, challenger, policy, Footprint(10_000_000, 500.0), Footprint(size_bytes, speed))
+    assert passed == (says is None)
+    assert says is None or says in reason
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.6, 0.2), (None, 0.4), (0.5, None), (None, None)])
+def test_the_fast_paths_coverage_is_told_and_refuses_nothing(before: float | None, after: float | None) -> None:
+    def covered(metrics: HeadMetrics, coverage: float | None) -> HeadMetrics:
+        figures = None if coverage is None else FastPathMetrics(coverage, 0.9, 0.9, 1.0, None, None)
+        return replace(metrics, fast_path=figures)
+
+    champion, challenger = sure(np.full(400, 0.75), BETTER[0]), sure(np.full(400, 0.9), BETTER[1])
+    passed, reason = of_topic(covered(champion, before), covered(challenger, after))
+    assert passed
+    says = f"the fast path decides {after or 0:.1%} of the texts against {before or 0:.1%}"
+    assert (says in reason) == (before is not None or after is not None)
+
+
+class Timed:
+    """A classifier that takes its time by a clock of its own: `seconds` a text, more in some rounds."""
+
+    def __init__(self, clock: list[float], seconds: float, disturbed: set[int]) -> None:
+        self.clock, self.seconds, self.disturbed, self.rounds = clock, seconds, disturbed, 0
+
+    def classify_texts(self, texts: list[str], *, fast: bool = True) -> list[Classification]:
+        assert not fast, "coverage is told apart"
+        self.clock[0] += len(texts) * self.seconds * (9 if self.rounds in self.disturbed else 1)
+        self.rounds += 1
+        return []
+
+
+def test_speed_is_that_of_the_quietest_round() -> None:
+    """Others work on the machine, too, at times."""
+    clock = [0.0]
+    pair = [Timed(clock, 0.01, {0, 2, 3}), Timed(clock, 0.02, {1})]
+    speeds = texts_per_second(pair, ["a", "b"] * 100, clock=lambda: clock[0])
+    assert speeds == pytest.approx((100.0, 50.0))
+    assert pair[0].rounds == pair[1].rounds > 2
