@@ -1,8 +1,10 @@
 """What can go wrong outside: adapters translate every client exception into one of these."""
 
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import ClassVar
 
-from models.errors import ConnectorError
+from models.errors import ConnectorError, HeadraceError, MessageError
 
 
 class BrokerUnavailable(ConnectorError):
@@ -45,3 +47,37 @@ class EncoderUnavailable(ConnectorError):
 
 class ServiceUnavailable(ConnectorError):
     """A local service (Kafka, Elasticsearch) cannot be started on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaErrors:
+    """The error classes of a Kafka client, by name. unavailable: the same call may succeed a moment later. denied:
+    user, password, certificate or rights. topic: it is not there, another one, or may not stand as asked.
+    record_reasons: one record is at fault, and why. refused: for good, and none of these."""
+
+    unavailable: Set[str]
+    denied: Set[str]
+    topic: Set[str]
+    record_reasons: Mapping[str, str]
+    refused: Set[str]
+
+    def translate(self, error: Exception, kafka: str, said: str) -> HeadraceError:
+        """Headrace's error: MessageError where a record is at fault, else a ConnectorError, which says by its class
+        whether to try again. A class that is in no group (an error code that the client does not know) counts as its
+        base. kafka: how the broker is called. said: what the error says."""
+        for kind in type(error).__mro__:
+            name = kind.__name__
+            if name in self.unavailable:
+                return BrokerUnavailable(f"{kafka} did not answer as it should: {said}")
+            if name in self.denied:
+                return AccessDenied(
+                    f"{kafka} refused the credentials or rights: {said}; see HEADRACE_SASL_*, HEADRACE_TLS_* and the "
+                    f"broker's ACLs"
+                )
+            if name in self.topic:
+                return TopicMismatch(f"{kafka}: {said}")
+            if name in self.record_reasons:
+                return MessageError(self.record_reasons[name], f"{kafka} refused a record: {said}")
+            if name in self.refused:
+                break
+        return ConnectorError(f"{kafka} refused a request: {said}")

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import kafka.errors as client
 
 from connectors.compression import codec_advice
-from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
-from models.errors import ConnectorError, HeadraceError, MessageError
+from connectors.errors import BrokerUnavailable, KafkaErrors
+from models.errors import ConnectorError, HeadraceError
 
 # The broker is not there, is busy with itself, or did not answer in time: the same call may succeed a moment later.
 UNAVAILABLE = frozenset(
@@ -200,8 +200,7 @@ def no_broker(address: str) -> BrokerUnavailable:
 def translate(error: Exception, address: str) -> HeadraceError:
     """Headrace's error for an error of kafka-python (or of the socket and TLS layers under it).
 
-    Returns MessageError for one bad record, else a ConnectorError. A dynamic class (an error code the client does not
-    know) is treated as its base.
+    Returns MessageError for one bad record, else a ConnectorError.
     """
     if isinstance(error, HeadraceError):
         return error
@@ -209,21 +208,10 @@ def translate(error: Exception, address: str) -> HeadraceError:
         return BrokerUnavailable(f"the connection to Kafka at {address} failed: {error}")
     if isinstance(error, client.UnsupportedCodecError):
         return ConnectorError(f"reading from Kafka at {address}: {codec_advice(error)}")
-    for kind in type(error).__mro__:
-        name = kind.__name__
-        if name in UNAVAILABLE:
-            return BrokerUnavailable(f"Kafka at {address} did not answer as it should: {error}")
-        if name in DENIED:
-            return AccessDenied(
-                f"Kafka at {address} refused the credentials or rights: {error}; see HEADRACE_SASL_* and HEADRACE_TLS_*"
-            )
-        if name in TOPIC:
-            return TopicMismatch(f"Kafka at {address}: {error}")
-        if name in RECORD_REASONS:
-            return MessageError(RECORD_REASONS[name], f"Kafka at {address} refused a record: {error}")
-        if name in REFUSED:
-            break
-    return ConnectorError(f"Kafka at {address} refused a request: {error}")
+    return _ERRORS.translate(error, f"Kafka at {address}", str(error))
+
+
+_ERRORS = KafkaErrors(UNAVAILABLE, DENIED, TOPIC, RECORD_REASONS, REFUSED)
 
 
 @contextmanager

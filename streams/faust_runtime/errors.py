@@ -2,11 +2,11 @@
 has its line here; a test holds it to that. (connectors.kafka.errors does the same for kafka-python.)
 """
 
-from aiokafka.errors import KafkaError, UnsupportedCodecError
+from aiokafka.errors import UnsupportedCodecError
 
 from connectors.compression import codec_advice
-from connectors.errors import AccessDenied, BrokerUnavailable, TopicMismatch
-from models.errors import ConnectorError, HeadraceError, MessageError
+from connectors.errors import KafkaErrors
+from models.errors import ConnectorError, HeadraceError
 from streams.engine import delivery
 
 # The broker is not there, is busy with itself, or did not answer in time: the same call may succeed a moment later.
@@ -144,18 +144,7 @@ def translate(error: Exception) -> HeadraceError:
     fault, else a ConnectorError, which says by its class whether to try again."""
     if isinstance(error, UnsupportedCodecError):
         return ConnectorError(codec_advice(error))
-    name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KNOWN), KafkaError.__name__)
-    if name in UNAVAILABLE:
-        return BrokerUnavailable(f"Kafka did not answer as it should: {error!r}")
-    if name in DENIED:
-        return AccessDenied(
-            f"Kafka refused the credentials or rights: {error}; see HEADRACE_SASL_*, HEADRACE_TLS_* and the ACLs"
-        )
-    if name in TOPIC:
-        return TopicMismatch(f"Kafka: {error}")
-    if name in RECORD_REASONS:
-        return MessageError(RECORD_REASONS[name], f"Kafka refused a record: {error}")
-    return ConnectorError(f"Kafka refused a request: {error!r}")
+    return _ERRORS.translate(error, "Kafka", repr(error))  # some of them cannot be told by str
 
 
-_KNOWN = UNAVAILABLE | DENIED | TOPIC | frozenset(RECORD_REASONS) | REFUSED
+_ERRORS = KafkaErrors(UNAVAILABLE, DENIED, TOPIC, RECORD_REASONS, REFUSED)
