@@ -28,7 +28,8 @@ class RetrainerFault(Fault):
         at, champion = format_time(wall_clock_ms()), scene.clients.releases()[-1].champion
         (partition, offset), head = scene.clients.decided_after(0)[0].source, scene.product.app.head_names[0]
         decision = f"{scene.product.app.topic}@{scene.clients.epoch}-{partition}-{offset}"
-        label = Feedback(decision_id=decision, head=head, label="other", by="faults", at=at)
+        known = scene.shelf.known_label(head)
+        label = Feedback(decision_id=decision, head=head, label=known, by="faults", at=at)
         scene.clients.publisher.send(FEEDBACK_TOPIC, label.encode(), label.key)
         self._request = RetrainRequest(
             id=f"faults-{time.monotonic_ns()}", app=NAME, reason=self.name, evidence={"version": champion}, at=at

@@ -38,6 +38,11 @@ class ReleaseShelf:
         assert version is not None
         return version
 
+    def known_label(self, head: str) -> str:
+        """A label that the good releases decide: a new one would be left out of training."""
+        labels: dict[str, list[str]] = {described["name"]: described["labels"] for described in self._manifest["heads"]}
+        return labels[head][0]
+
     def note(self, version: str) -> None:
         """Have the registry name what was announced."""
         self._registry.promote(self._model, version)
