@@ -28,7 +28,8 @@ def calibration_objection(
     champion: HeadMetrics, challenger: HeadMetrics, max_increase: float, significance: float
 ) -> str | None:
     """That the calibration error rises by more than `max_increase` beyond doubt, in words: that the lower end of the
-    one-sided bootstrap interval, over the texts that both decided, lies above it. The same results give the same answer.
+    one-sided bootstrap interval, over the texts that both decided, lies above it. The same results give the same
+    answer.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13 (percentile interval).
     """
