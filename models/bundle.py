@@ -82,12 +82,14 @@ class Reference:
 class Notes:
     """What a manifest says beyond the parts. All values are JSON.
 
-    parent: the version that this one was trained to replace. golden_texts: typical texts of the training data.
+    parent: the version that this one was trained to replace. strategy: that was asked for. serves: the one whose model
+    serves, which may be a simpler one that was as good. golden_texts: typical texts of the training data.
     libraries: versions, by name, of what the release was made with.
     """
 
     parent: str | None = None
     strategy: str = "quick"
+    serves: str = "quick"
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     golden_texts: Sequence[str] = ()
@@ -115,6 +117,7 @@ def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[di
         "model": classifier.model,
         "parent": notes.parent,
         "strategy": notes.strategy,
+        "serves": notes.serves,
         "hashing": HASHING,
         "encoder": {"max_tokens": encoder.max_tokens, "dimensions": encoder.dimensions},
         "heads": [head.describe() for head in classifier.heads.values()],

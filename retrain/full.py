@@ -223,7 +223,7 @@ class FullStrategy:
         right = [_right(trained, primary, tuning) for trained in (quick, tuned)]
         choices |= {"quick_tuning_accuracy": _share(right[0]), "full_tuning_accuracy": _share(right[1])}
         if is_clearly_better(*right):
-            chosen, choices = tuned, choices | {"fine_tuned": 1.0}
+            chosen, choices = replace(tuned, serves="full"), choices | {"fine_tuned": 1.0}
         else:
             # The tuning rows that were only made for the comparison train again.
             again = split is not dataset

@@ -71,7 +71,8 @@ def train_release(
 ) -> TrainedRelease:
     """Train all heads of the dataset, score them once on its test rows, and pack the release.
 
-    strategy: its name, for manifest and report. trainer: the strategy itself. Raises TrainingDataError.
+    strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. Raises
+    TrainingDataError.
     """
     started = clock()
     tested = dataset.part("test")
@@ -87,6 +88,7 @@ def train_release(
     notes = Notes(
         parent=parent,
         strategy=strategy,
+        serves=trained.serves,
         metrics={head: found.as_json() for head, found in metrics.items()},
         training=_training(dataset, trained, seed, oos_label),
         golden_texts=_golden_texts(dataset, seed),
@@ -131,6 +133,7 @@ def _report(
         "model": manifest["model"],
         "version": None,
         "strategy": manifest["strategy"],
+        "serves": manifest["serves"],
         "train_rows": len(dataset.part("train")),
         "test_rows": len(dataset.part("test")),
         "accuracy": round(primary.accuracy, 4),

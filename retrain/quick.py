@@ -48,6 +48,7 @@ class Trained:
 
     heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where
     n-grams alone cannot decide enough texts. encoder_tuned_on: key hashes of the texts that the encoder knows by heart.
+    serves: the strategy that this is the model of.
     """
 
     encoder: Encoder
@@ -57,6 +58,7 @@ class Trained:
     choices: dict[str, dict[str, float]]
     fast_path: FastPath | None = None
     encoder_tuned_on: frozenset[str] = frozenset()
+    serves: str = "quick"
 
 
 def train_quick(

@@ -73,7 +73,7 @@ def of_release(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Da
     Raises ReleaseCorrupt.
     """
     # FP16 weights stand beside an encoder that was fine-tuned, and beside no other, in its successors as well.
-    tuned = described.get("strategy") == "full" or HALF_ROLE in described["files"]
+    tuned = described.get("serves", described.get("strategy")) == "full" or HALF_ROLE in described["files"]
     return from_bytes(blob(described["files"][ROLE]["sha256"]), tuned_encoder=tuned)
 
 

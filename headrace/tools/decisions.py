@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.errors import TopicMismatch
 from connectors.ports import DecisionStore, Record, ReleaseRegistry
+from headrace.tools.release_sheet import strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError, HeadraceError
 from streams.topics import FEEDBACK_TOPIC
@@ -75,7 +76,7 @@ def release_facts(registry: ReleaseRegistry, decision: Mapping[str, Any]) -> dic
         manifest = json.loads(registry.manifest(decision["model"], decision["version"]))
     except HeadraceError:
         return None
-    facts = {name: manifest.get(name) for name in ("strategy", "parent", "created")}
+    facts = {name: manifest.get(name) for name in ("strategy", "serves", "parent", "created")}
     metrics = {head: values.get("accuracy") for head, values in manifest.get("metrics", {}).items()}
     return {**facts, "accuracy": metrics, "is_champion": registry.champion(decision["model"]) == decision["version"]}
 
@@ -122,4 +123,6 @@ def _release(release: Mapping[str, Any] | None) -> str:
         return ", not in this registry"
     accuracy = ", ".join(f"{head} {value:.3f}" for head, value in release["accuracy"].items() if value is not None)
     champion = "the champion now" if release["is_champion"] else "not the champion now"
-    return f", {release['strategy']}, {champion}" + (f", accuracy on held-out texts: {accuracy}" if accuracy else "")
+    return f", {strategy_in_words(release)}, {champion}" + (
+        f", accuracy on held-out texts: {accuracy}" if accuracy else ""
+    )

@@ -11,7 +11,7 @@ from headrace.releases.names import split_name
 from headrace.releases.release_log import manifest_hashes
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
-from headrace.tools.release_sheet import sheet
+from headrace.tools.release_sheet import sheet, strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.classify.release_loading import load_release
@@ -39,6 +39,7 @@ def list_models(json: bool) -> None:
                     "champion": champion == version,
                     "serves_as": None if serving is None else serving.get(version, []),
                     "strategy": manifest.get("strategy"),
+                    "serves": manifest.get("serves"),
                     "parent": manifest.get("parent"),
                     "accuracy": first.get("accuracy"),
                     "train_rows": manifest.get("training", {}).get("train_rows"),
@@ -53,7 +54,7 @@ def list_models(json: bool) -> None:
                 f"{row['model']}@{row['version']}",
                 "*" if row["champion"] else "",
                 "?" if row["serves_as"] is None else ", ".join(row["serves_as"]),
-                row["strategy"],
+                strategy_in_words(row),
                 row["parent"],
                 row["accuracy"],
                 f"{row['train_rows']} texts",

@@ -11,7 +11,7 @@ ROWS = ("train_rows", "valid_rows", "test_rows", "rejected_rows")
 def sheet(name: str, version: str, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Lines, none of them wider than 80 columns but where a single label is."""
     parent = manifest.get("parent")
-    yield f"{name}@{version}: {manifest.get('strategy')}" + (f", trained after {name}@{parent}" if parent else "")
+    yield f"{name}@{version}: {strategy_in_words(manifest)}" + (f", trained after {name}@{parent}" if parent else "")
     for head in manifest.get("heads", []):
         yield from _list(head["name"], head["labels"])
         yield from _figures(manifest.get("metrics", {}).get(head["name"], {}))
@@ -24,6 +24,12 @@ def sheet(name: str, version: str, manifest: Mapping[str, Any]) -> Iterator[str]
     for part, file in manifest.get("files", {}).items():
         yield _line("file", f"{part:<16} {file['bytes']:>12,} bytes  {file['sha256'][:12]}")
     yield from _list("made with", [f"{library} {number}" for library, number in manifest.get("libraries", {}).items()])
+
+
+def strategy_in_words(manifest: Mapping[str, Any]) -> str:
+    """The strategy of a release, and which one's model serves where it is another; older releases do not say."""
+    strategy, serves = manifest.get("strategy"), manifest.get("serves")
+    return str(strategy) if serves in (None, strategy) else f"{strategy} ({serves} serves)"
 
 
 def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:

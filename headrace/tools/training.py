@@ -71,6 +71,11 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
     )
+    if report["serves"] != report["strategy"]:
+        say(
+            f"strategy {report['strategy']} did not decide clearly more of the tuning texts rightly: the "
+            f"{report['serves']} one serves"
+        )
     if registered:
         name = f"{report['model']}@{report['version']}"
         what_now = (

@@ -22,7 +22,8 @@ from retrain.quick import _Fitted, _reference, train_quick
 def test_report_has_the_fields_that_the_contract_promises() -> None:
     report = small_release().report
     promised = (
-        "model version strategy train_rows test_rows accuracy macro_f1 accuracy_ci95 seconds model_bytes fast_path oos"
+        "model version strategy train_rows test_rows accuracy macro_f1 accuracy_ci95 seconds model_bytes fast_path oos "
+        "serves"
     )
     assert set(promised.split()) <= set(report)
     assert (report["model"], report["strategy"], report["train_rows"], report["test_rows"]) == (
