@@ -163,10 +163,10 @@ class MemorySources:
 
     def reference(self, version: str) -> Reference:
         self.references_read += 1
-        found = self._world.references[version]
-        if isinstance(found, Exception):
-            raise found
-        return found
+        reference = self._world.references[version]
+        if isinstance(reference, Exception):
+            raise reference
+        return reference
 
     def is_published(self, version: str) -> bool:
         return version in self._world.references

@@ -17,11 +17,11 @@ from retrain.fitting.vocabulary import build_vocabulary
 def small_fast_path() -> FastPath:
     """A fast path for the small release's heads; thresholds at 0.7."""
     rows, release = small_rows(), small_release().classifier
-    found = find_ngrams([row.text for row in rows])
-    vocabulary = build_vocabulary(found.counted(), np.arange(len(rows)), 6)
+    occurrences = find_ngrams([row.text for row in rows])
+    vocabulary = build_vocabulary(occurrences.counted(), np.arange(len(rows)), 6)
     places = np.full(BUCKETS, len(vocabulary), dtype=np.uint16)
     places[vocabulary.buckets] = np.arange(len(vocabulary))
-    ngrams = weigh_occurrences(found, places, np.append(vocabulary.idf, np.float32(vocabulary.unseen_idf)))
+    ngrams = weigh_occurrences(occurrences, places, np.append(vocabulary.idf, np.float32(vocabulary.unseen_idf)))
     weights, biases, heads = [], [], []
     for head in release.heads.values():
         labelled = np.array([number for number, row in enumerate(rows) if head.name in row.labels])
@@ -42,8 +42,15 @@ def small_fast_path() -> FastPath:
 
 def classifier_with(fast_path: FastPath | None) -> Classifier:
     """The small release's classifier, with this fast path."""
-    one = small_release().classifier
-    return Classifier(one.model, one.version, one.encoder, one.vocabulary, list(one.heads.values()), fast_path)
+    classifier = small_release().classifier
+    return Classifier(
+        classifier.model,
+        classifier.version,
+        classifier.encoder,
+        classifier.vocabulary,
+        list(classifier.heads.values()),
+        fast_path,
+    )
 
 
 def with_threshold(threshold: float) -> FastPath:

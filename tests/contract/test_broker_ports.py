@@ -90,11 +90,11 @@ def test_a_read_keeps_order_within_partitions_and_to_its_bounds(broker: Broker) 
     offsets: dict[int, list[int]] = {}
     for record in broker.reader.read(broker.topic):
         offsets.setdefault(record.partition, []).append(record.offset)
-    assert all(found == list(range(len(found))) for found in offsets.values())
+    assert all(of_partition == list(range(len(of_partition))) for of_partition in offsets.values())
     assert sum(map(len, offsets.values())) == 400
-    partition = max(offsets, key=lambda each: len(offsets[each]))
-    start = {each: (10 if each == partition else 0) for each in offsets}
-    end = {each: (15 if each == partition else 0) for each in offsets}
+    partition = max(offsets, key=lambda number: len(offsets[number]))
+    start = {number: (10 if number == partition else 0) for number in offsets}
+    end = {number: (15 if number == partition else 0) for number in offsets}
     assert [record.offset for record in broker.reader.read(broker.topic, start, end)] == list(range(10, 15))
     only = broker.reader.read(broker.topic, {partition: 7}, {partition: 9}, partitions=[partition, 77])
     assert [(record.partition, record.offset) for record in only] == [(partition, 7), (partition, 8)]

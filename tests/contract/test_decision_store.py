@@ -83,11 +83,11 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
     given = decision(app, 1, key="customer-7", items=[{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}])
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
-    (found,) = search_until(store, SearchQuery("card", app=app), 1)
-    assert {name: found[name] for name in given} == given
-    assert set(found) == {*given, "score", "highlight"}
-    assert found["score"] > 0
-    assert found["highlight"] == "Where is my <em>card</em>?"
+    (document,) = search_until(store, SearchQuery("card", app=app), 1)
+    assert {name: document[name] for name in given} == given
+    assert set(document) == {*given, "score", "highlight"}
+    assert document["score"] > 0
+    assert document["highlight"] == "Where is my <em>card</em>?"
 
 
 def test_the_first_decision_of_an_id_stays_and_repeats_are_counted(store: DecisionStore, app: str) -> None:
@@ -95,7 +95,7 @@ def test_the_first_decision_of_an_id_stays_and_repeats_are_counted(store: Decisi
     again = store.index([decision(app, 1, "third"), decision(app, 2)])
     assert (again.created, again.repeats) == (1, 1)
     documents = search_until(store, SearchQuery(app=app), 2)
-    assert sorted(each["text"] for each in documents) == ["Where is my card?", "first"]
+    assert sorted(document["text"] for document in documents) == ["Where is my card?", "first"]
     assert sorted(store.ids(app)) == [f"support.chats@0a1b2c3d-0-{number}" for number in (1, 2)]
 
 
@@ -161,7 +161,10 @@ def test_words_are_found_in_every_script(store: DecisionStore, app: str) -> None
     search_until(store, SearchQuery(app=app), len(texts))
 
     def find(question: str) -> set[int]:
-        return {int(each["id"].rpartition("-")[2]) for each in store.search(SearchQuery(question, app=app)).documents}
+        return {
+            int(document["id"].rpartition("-")[2])
+            for document in store.search(SearchQuery(question, app=app)).documents
+        }
 
     assert {question: find(question) for question in wanted} == wanted
 
@@ -231,7 +234,7 @@ def test_label_time_and_app_narrow_the_search(store: DecisionStore, app: str) ->
     search_until(store, SearchQuery(app=app), 3)
 
     def numbers(**query: Any) -> set[int]:
-        return {int(each["id"].rpartition("-")[2]) for each in store.search(SearchQuery(**query)).documents}
+        return {int(document["id"].rpartition("-")[2]) for document in store.search(SearchQuery(**query)).documents}
 
     assert numbers(app=app, label="high") == {2}
     assert numbers(app=app, label="lost") == {2}
@@ -248,7 +251,7 @@ def test_newest_first_without_text_and_limit_with_a_full_total(store: DecisionSt
     search_until(store, SearchQuery(app=app), 12)
     result = store.search(SearchQuery(app=app, limit=3))
     assert result.total == 12
-    assert [each["at"][8:10] for each in result.documents] == ["12", "11", "10"]
+    assert [document["at"][8:10] for document in result.documents] == ["12", "11", "10"]
 
 
 def test_a_time_that_is_none_is_the_askers_mistake(store: DecisionStore) -> None:
@@ -281,7 +284,7 @@ def test_hostile_texts_are_kept(store: DecisionStore, app: str) -> None:
     texts = ["a\0b", "lone \ud800 surrogate", "x" * 60_000, "", "line\nbreak\ttab", "a" * 40_000 + " end"]
     assert store.index([decision(app, number, text) for number, text in enumerate(texts)]).created == len(texts)
     documents = search_until(store, SearchQuery(app=app), len(texts))
-    assert {each["text"] for each in documents} == {text.replace("\ud800", "�") for text in texts}
+    assert {document["text"] for document in documents} == {text.replace("\ud800", "�") for text in texts}
     assert store.search(SearchQuery("surrogate", app=app)).total == 1
 
 
@@ -290,8 +293,8 @@ def test_long_keys_and_labels_are_kept(store: DecisionStore, app: str) -> None:
     assert (
         store.index([decision(app, 1, key=long, labels={"intent": {"label": long, "probability": 0.1}})]).created == 1
     )
-    (found,) = search_until(store, SearchQuery(app=app), 1)
-    assert found["key"] == long
+    (document,) = search_until(store, SearchQuery(app=app), 1)
+    assert document["key"] == long
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -432,10 +435,12 @@ def test_what_is_indexed_is_searchable_within_a_second_or_so(store: DecisionStor
 def test_get_gives_documents_by_id_and_leaves_out_what_is_not_there(store: DecisionStore, app: str) -> None:
     documents = [decision(app, 1, "one"), decision(app, 2, "two")]
     store.index(documents)
-    ids = [str(each["id"]) for each in documents]
+    ids = [str(document["id"]) for document in documents]
     wait_until(lambda: len(store.get(ids, app)) == 2, 10.0, "both documents")
-    found = store.get([*ids, "nowhere@00000000-0-0", "\ud800"], app)
-    assert {identity: each["text"] for identity, each in found.items()} == dict(zip(ids, ["one", "two"], strict=True))
-    assert "words" not in found[ids[0]]
+    stored = store.get([*ids, "nowhere@00000000-0-0", "\ud800"], app)
+    assert {identity: document["text"] for identity, document in stored.items()} == dict(
+        zip(ids, ["one", "two"], strict=True)
+    )
+    assert "words" not in stored[ids[0]]
     assert set(store.get(ids)) == set(ids)
     assert store.get([]) == {}

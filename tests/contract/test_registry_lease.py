@@ -47,9 +47,9 @@ def test_one_of_many_who_ask_at_once_has_it(registry: FolderRegistry) -> None:
     asking = [lease(registry) for _ in range(8)]
     gate = threading.Barrier(len(asking))
 
-    def ask(one: Lease) -> bool:
+    def ask(lease: Lease) -> bool:
         gate.wait()
-        return one.take()
+        return lease.take()
 
     with ThreadPoolExecutor(len(asking)) as pool:
         taken = list(pool.map(ask, asking))
@@ -70,15 +70,15 @@ def test_a_holder_that_died_loses_it_after_a_while_to_one_of_those_who_wait(regi
     dead, waiting = lease(registry), [lease(registry, clock) for _ in range(3)]
     assert dead.take()
     stop_beating(dead)
-    assert not any(one.take() for one in waiting)
+    assert not any(waiter.take() for waiter in waiting)
     clock.now += LEASE_SECONDS
-    assert not any(one.take() for one in waiting), "not yet"
+    assert not any(waiter.take() for waiter in waiting), "not yet"
     clock.now += 0.1
-    assert sum(one.take() for one in waiting) == 1
+    assert sum(waiter.take() for waiter in waiting) == 1
     dead.beat()
     assert dead.is_lost, "a holder that was only paused finds out"
-    for one in waiting:
-        one.give_back()
+    for waiter in waiting:
+        waiter.give_back()
 
 
 def test_a_holder_that_lives_keeps_it(registry: FolderRegistry) -> None:
@@ -149,7 +149,7 @@ def test_a_registry_that_did_not_answer_is_no_sign_of_a_holders_death(registry: 
 def test_leases_of_another_purpose_or_model_are_apart_and_no_model_appears(registry: FolderRegistry) -> None:
     leases = [registry.lease("support", "first-release"), registry.lease("support", "retrain-7")]
     leases.append(registry.lease("finance", "first-release"))
-    assert all(one.take() for one in leases)
+    assert all(lease.take() for lease in leases)
     assert (registry.models(), registry.versions("support")) == ([], [])
-    for one in leases:
-        one.give_back()
+    for lease in leases:
+        lease.give_back()

@@ -48,8 +48,8 @@ class Headrace:
         """Run with --json; fails with what stood on stderr."""
         done = self.run(*arguments, "--json", timeout=timeout)
         assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
 
     def start(self, *arguments: str, name: str = "up", create_topics: bool = True) -> "Running":
         """Start in the background; its log goes to a file in the home. create_topics: whether a worker makes its source

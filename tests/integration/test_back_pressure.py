@@ -33,7 +33,7 @@ class Slow:
 
     async def run(self, batch: Sequence[Delivery]) -> None:
         await asyncio.sleep(self._seconds)
-        self.seen += [(each.topic, each.partition, each.offset) for each in batch]
+        self.seen += [(delivery.topic, delivery.partition, delivery.offset) for delivery in batch]
         assert self.role is not None
         self.most_held = max(self.most_held, self.role.engine.in_flight)
 

@@ -14,7 +14,7 @@ def test_peers_do_equal_work_and_the_run_leaves_nothing_behind(
     make_home: MakeHome, kafka_address: str, small_corpus: Path
 ) -> None:
     home = make_home(f"kafka://{kafka_address}")
-    found = home.json(
+    report = home.json(
         "bench",
         "throughput",
         "--data",
@@ -29,17 +29,17 @@ def test_peers_do_equal_work_and_the_run_leaves_nothing_behind(
         "session,headrace_full,confluent_loop",
         timeout=800,
     )
-    rates = found["texts_per_second"]
+    rates = report["texts_per_second"]
     assert set(rates) == {"headrace", "headrace_full", "session", "confluent_loop", "quixstreams", "faust_transformers"}
     assert {peer for peer, rate in rates.items() if rate is not None} == {"session", "headrace_full", "confluent_loop"}
-    assert found["ratios"]["headrace_full/session"] == pytest.approx(
+    assert report["ratios"]["headrace_full/session"] == pytest.approx(
         rates["headrace_full"] / rates["session"], rel=0.01
     )
     for peer in ("headrace_full", "confluent_loop"):
-        (once,) = found["rounds_raw"][peer]
+        (once,) = report["rounds_raw"][peer]
         assert (once["lost"], once["repeated"], once["uncommitted"]) == (0, 0, 0), peer
         assert once["seconds"] >= 4 or "ended_early" in once
-    details = found["accuracy_details"]
+    details = report["accuracy_details"]
     assert details["headrace_full"]["in_scope_accuracy"] > 0.8
     assert details["headrace_full"]["fast_share"] == 0
     assert details["confluent_loop"]["in_scope_accuracy"] == pytest.approx(
@@ -55,14 +55,16 @@ def test_a_replay_decides_what_the_live_worker_decided(
     make_home: MakeHome, kafka_address: str, small_corpus: Path
 ) -> None:
     home = make_home(f"kafka://{kafka_address}")
-    found = home.json("bench", "replay", "--data", str(small_corpus), "--events", "12000", "--rounds", "1", timeout=600)
-    assert (found["different_labels"], found["missing"]) == (0, 0)
-    assert found["ratio"] > 0.3
+    report = home.json(
+        "bench", "replay", "--data", str(small_corpus), "--events", "12000", "--rounds", "1", timeout=600
+    )
+    assert (report["different_labels"], report["missing"]) == (0, 0)
+    assert report["ratio"] > 0.3
 
 
 def test_latency_loses_nothing_at_the_maximum_rate(make_home: MakeHome, kafka_address: str, small_corpus: Path) -> None:
     home = make_home(f"kafka://{kafka_address}")
-    found = home.json(
+    report = home.json(
         "bench",
         "latency",
         "--data",
@@ -75,9 +77,9 @@ def test_latency_loses_nothing_at_the_maximum_rate(make_home: MakeHome, kafka_ad
         "200",
         timeout=600,
     )
-    assert [found[phase]["lost"] for phase in ("lone", "half", "swap", "maximum")] == [0, 0, 0, 0]
-    assert len(found["swap"]["served"]) == 3
-    assert found["lone"]["events"] == 10
-    assert 0 < found["lone"]["latency_ms"]["p50"] < 1_000
-    assert found["maximum"]["events"] == 1_000
-    assert found["maximum"]["backlog_largest"] < 8_192
+    assert [report[phase]["lost"] for phase in ("lone", "half", "swap", "maximum")] == [0, 0, 0, 0]
+    assert len(report["swap"]["served"]) == 3
+    assert report["lone"]["events"] == 10
+    assert 0 < report["lone"]["latency_ms"]["p50"] < 1_000
+    assert report["maximum"]["events"] == 1_000
+    assert report["maximum"]["backlog_largest"] < 8_192

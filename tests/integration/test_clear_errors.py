@@ -81,5 +81,5 @@ def test_a_broken_row_is_rejected_with_its_line_and_the_rest_trains(tmp_path: Pa
     lines.insert(6, "too,many,fields,here\n")
     (tmp_path / "broken.csv").write_text("".join(lines), encoding="utf-8")
     report = Headrace(tmp_path).json("train", "support", "--data", "broken.csv")
-    assert [each["line"] for each in report["rejected_rows"]] == [4, 7]
+    assert [reject["line"] for reject in report["rejected_rows"]] == [4, 7]
     assert report["train_rows"] + report["test_rows"] == len(lines) - 3

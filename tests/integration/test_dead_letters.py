@@ -32,7 +32,7 @@ def test_a_repaired_dead_letter_goes_back_into_its_topic_once_and_is_decided(
     resend = ("deadletters", "resend", "--app", toml)
     assert home.json(*resend, letter["name"], "--value", str(repaired)) == {"sent": 1, "skipped_already_sent": 0}
     wait_for(lambda: len(documents(home)) == 2, 60, up.text)
-    assert sorted(str(each["text"]) for each in documents(home).values()) == [
+    assert sorted(str(document["text"]) for document in documents(home).values()) == [
         "where is my parcel",
         "where is my parcel now",
     ]

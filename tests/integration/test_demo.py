@@ -21,8 +21,8 @@ def check(report: dict, *, has_drift: bool) -> None:  # type: ignore[type-arg]
     if not has_drift:
         assert report["drift"] == [] and report["releases"] == []
         return
-    assert all(each["detected_event"] > each["onset_event"] for each in report["drift"])
-    assert [each["app"] for each in report["drift"]][:1] == ["support"]
+    assert all(episode["detected_event"] > episode["onset_event"] for episode in report["drift"])
+    assert [episode["app"] for episode in report["drift"]][:1] == ["support"]
     assert report["releases"][0]["accuracy_after"] > report["releases"][0]["accuracy_before"]
 
 

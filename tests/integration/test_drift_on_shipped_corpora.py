@@ -47,7 +47,7 @@ class Support:
         watch = DriftMonitor.from_reference(
             self.reference, false_alarm_every=100_000, seed=seed, fast_path=self.fast_path
         )
-        return next((found for signal in stream if (found := watch.update(signal)) is not None), None)
+        return next((episode for signal in stream if (episode := watch.update(signal)) is not None), None)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,18 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, dict[
     cache = tmp_path_factory.mktemp("encoder")
     encoder = load_encoder(locate_encoder(cache=cache), cache=cache)
     corpus = labelled("support.csv")
-    held = np.random.default_rng(0).random(len(corpus)) < 0.25
-    rows = [Row(text, {"intent": label}, "train") for (text, label), out in zip(corpus, held, strict=True) if not out]
+    held_out = np.random.default_rng(0).random(len(corpus)) < 0.25
+    rows = [
+        Row(text, {"intent": label}, "train") for (text, label), out in zip(corpus, held_out, strict=True) if not out
+    ]
     trained = train_quick(encoder, split_rows(rows, ("intent",), seed=0), ["intent"], seed=0)
     assert trained.fast_path is not None
     classifier = Classifier("support", "1", encoder, trained.vocabulary, trained.heads, trained.fast_path)
-    return classifier, trained.reference.arrays(), [text for (text, _), out in zip(corpus, held, strict=True) if out]
+    return (
+        classifier,
+        trained.reference.arrays(),
+        [text for (text, _), out in zip(corpus, held_out, strict=True) if out],
+    )
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["all by the encoder", "with the fast path"])
@@ -73,13 +79,15 @@ def support(request: pytest.FixtureRequest, release: tuple[Classifier, dict[str,
             "",
             0,
             text,
-            found.heads["intent"].label,
-            found.heads["intent"].probability,
+            decision.heads["intent"].label,
+            decision.heads["intent"].probability,
             None,
-            found.embedding if found.embedding is None else found.embedding.astype(np.float16).astype(np.float32),
-            found.path == "fast",
+            decision.embedding
+            if decision.embedding is None
+            else decision.embedding.astype(np.float16).astype(np.float32),
+            decision.path == "fast",
         )
-        for text, found in zip(texts, classifier.classify_texts(texts, fast=request.param), strict=True)
+        for text, decision in zip(texts, classifier.classify_texts(texts, fast=request.param), strict=True)
     ]
     assert any(signal.fast for signal in signals) == request.param
     return Support(reference, signals, len(known), request.param)
@@ -90,8 +98,8 @@ def test_support_stream_without_new_subjects_is_silent(support: Support) -> None
 
 
 def test_new_support_subjects_are_found_and_named(support: Support) -> None:
-    found = [support.first_episode(seed, support.stream(seed, 1_000, new_from=601)) for seed in SEEDS]
-    episodes = [episode for episode in found if episode is not None]
+    first_episodes = [support.first_episode(seed, support.stream(seed, 1_000, new_from=601)) for seed in SEEDS]
+    episodes = [episode for episode in first_episodes if episode is not None]
     assert len(episodes) == len(SEEDS)
     delays = sorted(episode.detected_event - 600 for episode in episodes)
     assert delays[0] > 0 and delays[len(delays) // 2] <= 110  # medians of 75 and 90: docs/drift.md

@@ -197,8 +197,8 @@ def send_over_restarts(field: Field, seed: int) -> None:
     legs = [list(islice(left, RECORDS // LEGS)) for _ in range(LEGS)]
     field.sent |= field.sender.send(legs[0])
     restart(field, by_kill=True)
-    held = [replace(record, kind="held back") for record in islice(_good(seed), OPEN_RECORDS)]
-    with field.sender.open_transaction(held) as open_sent:
+    kept_back = [replace(record, kind="held back") for record in islice(_good(seed), OPEN_RECORDS)]
+    with field.sender.open_transaction(kept_back) as open_sent:
         opened = time.monotonic()
         field.sent |= open_sent | field.sender.send(legs[1])
         restart(field, by_kill=False)

@@ -69,8 +69,8 @@ def ask(url: str) -> Any:
 
 
 def value(url: str, query: str) -> float | None:
-    found = ask(f"{url}/api/v1/query?query={query}")
-    return float(found["result"][0]["value"][1]) if found and found["result"] else None
+    answer = ask(f"{url}/api/v1/query?query={query}")
+    return float(answer["result"][0]["value"][1]) if answer and answer["result"] else None
 
 
 def test_a_real_prometheus_scrapes_every_kind_of_metric_and_takes_the_rules(

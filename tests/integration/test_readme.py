@@ -27,8 +27,8 @@ ROWS_PER_LABEL, SENT = 25, 60
 
 def blocks(language: str) -> list[str]:
     """The code blocks of the section, without their indentation."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", SECTION, re.M | re.S)
-    return ["\n".join(line.removeprefix(indent) for line in body.splitlines()) for indent, body in found]
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```", SECTION, re.M | re.S)
+    return ["\n".join(line.removeprefix(indent) for line in body.splitlines()) for indent, body in blocks]
 
 
 def commands() -> list[str]:
@@ -118,8 +118,8 @@ def test_the_commands_of_the_first_five_minutes_work_as_they_stand(shell: Shell)
         if command.startswith("headrace search"):
             wait_for_decisions(shell)
         shell.run(command)
-    found = next(printed for command, printed in shell.printed.items() if command.startswith("headrace search"))
-    assert "refund" in found
+    answer = next(printed for command, printed in shell.printed.items() if command.startswith("headrace search"))
+    assert "refund" in answer
     shown = next(printed for command, printed in shell.printed.items() if command.startswith("headrace show"))
     assert "crm.tickets@" in shown and "tickets@1" in shown
     assert letters(shell) == 0

@@ -70,7 +70,7 @@ def test_banking77_is_learnt_decided_exactly_once_and_found_also_after_kill_9(
         known = set(mine())
         new = store.get([identity for identity in known if identity not in before])
         before.update(identity for identity in known if identity in new and str(new[identity]["decided_at"]) < killed)
-        return any(str(each["decided_at"]) > killed for each in new.values())
+        return any(str(decision["decided_at"]) > killed for decision in new.values())
 
     before: set[str] = set()
     wait_for(decided_since, 60, again.text)

@@ -52,8 +52,8 @@ class Worker:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return {}
-        told = [line for line in lines if line.startswith("headrace_model_info{")]
-        return {line.split('role="')[1].split('"')[0]: line.split('version="')[1].split('"')[0] for line in told}
+        served = [line for line in lines if line.startswith("headrace_model_info{")]
+        return {line.split('role="')[1].split('"')[0]: line.split('version="')[1].split('"')[0] for line in served}
 
 
 def wait_for_roles(wanted: dict[str, str], *workers: Worker) -> None:

@@ -24,16 +24,16 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def admin(kafka_address: str) -> Iterator[KafkaAdmin]:
-    found = KafkaAdmin(kafka_address)
-    yield found
-    found.close()
+    client = KafkaAdmin(kafka_address)
+    yield client
+    client.close()
 
 
 @pytest.fixture
 def publisher(kafka_address: str) -> Iterator[KafkaPublisher]:
-    found = KafkaPublisher(kafka_address)
-    yield found
-    found.close()
+    client = KafkaPublisher(kafka_address)
+    yield client
+    client.close()
 
 
 def corpus_rows(path: Path) -> list[dict[str, str]]:
@@ -43,8 +43,10 @@ def corpus_rows(path: Path) -> list[dict[str, str]]:
 
 def labels_by_id(lines: list[bytes]) -> dict[str, dict[str, str]]:
     """Labels by head of each decision, by its id."""
-    found = map(orjson.loads, lines)
-    return {each["id"]: {head: value["label"] for head, value in each["labels"].items()} for each in found}
+    decisions = map(orjson.loads, lines)
+    return {
+        decision["id"]: {head: value["label"] for head, value in decision["labels"].items()} for decision in decisions
+    }
 
 
 def live_labels(address: str, topic: str) -> dict[str, dict[str, str]]:
@@ -58,7 +60,7 @@ def live_labels(address: str, topic: str) -> dict[str, dict[str, str]]:
 def groups(address: str) -> set[str]:
     client = KafkaAdminClient(bootstrap_servers=address)
     try:
-        return {str(each["group_id"]) for each in client.list_groups()}
+        return {str(group["group_id"]) for group in client.list_groups()}
     finally:
         client.close()
 
@@ -160,7 +162,7 @@ def test_two_releases_are_compared_event_by_event_with_labels_from_a_file_and_fr
     publisher.send(topic, orjson.dumps({"text": "<script>alert(1)</script> refund my order"}), b"x")
     publisher.flush()
     releases = ("--model", f"{name}@1", "--against", f"{name}@2")
-    found = home.json(
+    report = home.json(
         "replay",
         topic,
         "--app",
@@ -174,17 +176,17 @@ def test_two_releases_are_compared_event_by_event_with_labels_from_a_file_and_fr
         "out.jsonl",
     )
     unknown = sum(row["intent"] not in kept for row in rows)
-    assert found["events"] == len(rows) + 1
-    assert found["labels"]["matched_by"] == "text" and found["labels"]["events"] == len(rows)
-    compared = found["against"]
+    assert report["events"] == len(rows) + 1
+    assert report["labels"]["matched_by"] == "text" and report["labels"]["events"] == len(rows)
+    compared = report["against"]
     assert (compared["from"], compared["to"]) == (f"{name}@2", f"{name}@1")
-    assert unknown <= found["changed"] + (1 - found["metrics"]["accuracy"]) * len(rows)
+    assert unknown <= report["changed"] + (1 - report["metrics"]["accuracy"]) * len(rows)
     assert compared["test"]["better"] - compared["test"]["worse"] == round(
         (compared["test"]["accuracy_to"] - compared["test"]["accuracy_from"]) * len(rows)
     )
     assert compared["test"]["p_value"] < 0.01 and compared["gate"]["passed"]
-    assert sum(each["events"] for each in compared["heads"]["intent"]["confusion"]) == found["changed"]
-    assert len(found["examples"]["better"]) == 10
+    assert sum(change["events"] for change in compared["heads"]["intent"]["confusion"]) == report["changed"]
+    assert len(report["examples"]["better"]) == 10
     page = (home.home / "out.html").read_text(encoding="utf-8")
     assert "<script" not in page and f"{name}@2" in page
 
@@ -203,7 +205,7 @@ def test_two_releases_are_compared_event_by_event_with_labels_from_a_file_and_fr
     publisher.flush()
     by_id = home.json("replay", topic, "--app", toml, *releases, "--labels", FEEDBACK_TOPIC)
     assert by_id["labels"]["matched_by"] == "id" and by_id["labels"]["events"] == by_id["metrics"]["labelled"] == 20
-    assert by_id["metrics"]["labels_sha256"] == found["metrics"]["labels_sha256"]
+    assert by_id["metrics"]["labels_sha256"] == report["metrics"]["labels_sha256"]
 
 
 def test_a_stretch_that_retention_has_cut_is_replayed_as_far_as_it_is_left_and_it_says_so(
@@ -220,8 +222,8 @@ def test_a_stretch_that_retention_has_cut_is_replayed_as_far_as_it_is_left_and_i
     client.close()
     done = home.run("replay", topic, "--app", toml, "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["events"], found["gone"]) == (35, [{"partition": 0, "first_offset": 25}])
+    report = json.loads(done.stdout)
+    assert (report["events"], report["gone"]) == (35, [{"partition": 0, "first_offset": 25}])
     assert "oldest messages" in done.stderr and "25" in done.stderr
     within = home.json("replay", topic, "--app", toml, "--from", "30", "--to", "50")
     assert (within["events"], within["gone"]) == (20, [])
@@ -267,8 +269,8 @@ def test_offsets_without_a_record_in_the_middle_and_at_the_very_end_are_no_obsta
         producer.send(topic, orjson.dumps({"text": f"i want my money back {number}"}), b"one")
         producer.commit_transaction()
     producer.close()
-    found = home.json("replay", topic, "--app", toml)
-    assert (found["events"], found["offsets_without_event"], found["gone"]) == (5, 5, [])
+    report = home.json("replay", topic, "--app", toml)
+    assert (report["events"], report["offsets_without_event"], report["gone"]) == (5, 5, [])
 
 
 @pytest.mark.slow
@@ -298,9 +300,9 @@ def test_a_compacted_topic_is_replayed_with_its_last_values(
 
     wait_for(lambda: write_and_count() < 0, 120)
     reader.close()
-    found = home.json("replay", topic, "--app", toml)
-    assert found["events"] + found["offsets_without_event"] == admin.offsets(topic)[0][1]
-    assert found["offsets_without_event"] > 0
+    report = home.json("replay", topic, "--app", toml)
+    assert report["events"] + report["offsets_without_event"] == admin.offsets(topic)[0][1]
+    assert report["offsets_without_event"] > 0
 
 
 @pytest.mark.parametrize(
@@ -319,7 +321,7 @@ def test_what_is_not_there_is_one_line_and_exit_code_1(
 ) -> None:
     home, toml, name = app
     admin.ensure([TopicSpec(f"{name}.chats", 1)])
-    done = home.run("replay", f"{name}.chats", "--app", toml, *(each.format(name=name) for each in arguments))
+    done = home.run("replay", f"{name}.chats", "--app", toml, *(argument.format(name=name) for argument in arguments))
     assert done.returncode == code
     last = [line for line in done.stderr.splitlines() if not line[:4].isdigit()]
     assert len(last) == 1 and words in last[0], done.stderr

@@ -4,8 +4,9 @@ import csv
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import Headrace, MakeHome, documents, texts_file, wait_for
@@ -16,6 +17,11 @@ from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.local_services import services
 
 pytestmark = pytest.mark.kafka
+
+
+def labels_only(answers: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Each text's label by head, without probabilities."""
+    return {text: {head: answer["label"] for head, answer in heads.items()} for text, heads in answers.items()}
 
 
 def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
@@ -29,15 +35,15 @@ def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
     assert sent["rejected"] == 0
     wait_for(lambda: len(documents(home)) >= sent["sent"], 60, up.text)
     assert up.stop() == 0
-    found = documents(home)
-    assert len(found) == sent["sent"]
+    stored = documents(home)
+    assert len(stored) == sent["sent"]
     with file.open(encoding="utf-8", newline="") as rows:
         expected = [row["text"] for row in csv.DictReader(rows)]
-    assert sorted(str(each["text"]) for each in found.values()) == sorted(expected)
+    assert sorted(str(decision["text"]) for decision in stored.values()) == sorted(expected)
     lines = home.run("classify", toml, stdin="\n".join(expected)).stdout.splitlines()
-    decided = {each["text"]: each["labels"] for each in map(json.loads, lines)}
-    labels = {str(each["text"]): {h: v["label"] for h, v in each["labels"].items()} for each in found.values()}  # type: ignore[attr-defined]
-    assert labels == {text: {head: value["label"] for head, value in each.items()} for text, each in decided.items()}
+    decided = {decision["text"]: decision["labels"] for decision in map(json.loads, lines)}
+    labels = {str(decision["text"]): decision["labels"] for decision in stored.values()}
+    assert labels_only(labels) == labels_only(decided)
     searched = home.run("search", expected[0].split()[0], "--app", name, "--json")
     assert searched.returncode == 0 and searched.stdout.strip()
 
@@ -65,7 +71,7 @@ def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_1
     loader.join(120)
     wait_for(lambda: len(documents(home)) >= sent["sent"], 90, again.text)
     assert again.stop() == 0
-    numbers = [each["extra"]["number"] for each in documents(home).values()]  # type: ignore[index]
+    numbers = [document["extra"]["number"] for document in documents(home).values()]  # type: ignore[index]
     assert sorted(map(int, numbers)) == list(range(sent["sent"]))
     print(f"first new decision {seconds:.1f} s after the restart was ready")
 
@@ -100,11 +106,13 @@ def test_every_hostile_record_is_decided_or_a_dead_letter_and_the_process_lives(
     tombstones = {(partition, offset) for _, partition, offset in publisher.flush()}
     publisher.send(f"{name}.chats", b'{"text": "and a last good one"}')
     publisher.flush()
-    wait_for(lambda: any(each["text"] == "and a last good one" for each in documents(home).values()), 60, up.text)
+    wait_for(
+        lambda: any(document["text"] == "and a last good one" for document in documents(home).values()), 60, up.text
+    )
     time.sleep(1)
     reader = KafkaReader(kafka_address)
     letters = [read_origin(record.headers) for record in reader.read("deadletters")]
-    mine = {(each.partition, each.offset): each.reason for each in letters if each.topic == f"{name}.chats"}
+    mine = {(origin.partition, origin.offset): origin.reason for origin in letters if origin.topic == f"{name}.chats"}
     reader.close()
     publisher.close()
     decided = {tuple(map(int, identity.split("-")[-2:])) for identity in documents(home)}

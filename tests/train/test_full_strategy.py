@@ -85,12 +85,12 @@ def test_fine_tuned_weights_serve_through_the_same_graph_and_learn_what_random_o
     seen: list[tuple[str, int, int]] = []
     strategy = FullStrategy(weights, config, quantize, PLAN)
     done = train_release(
-        "tiny", dataset(), base, strategy="full", trainer=strategy, progress=lambda *each: seen.append(each)
+        "tiny", dataset(), base, strategy="full", trainer=strategy, progress=lambda *step: seen.append(step)
     )
     assert done.report["accuracy"] >= 0.95
     assert done.report["strategy"] == "full"
     assert done.classifier.encoder.sha256 != base.sha256
     stages = {stage for stage, _, _ in seen}
     assert "fine-tuning" in stages
-    last = [each for each in seen if each[0] == "fine-tuning"][-1]
+    last = [step for step in seen if step[0] == "fine-tuning"][-1]
     assert last[1] == last[2]

@@ -33,7 +33,7 @@ print(open(sys.argv[2]).read().count("<heap nr="))
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
 def test_threads_share_two_arenas(tmp_path: Path) -> None:
-    found = {
+    resident = {
         mode: int(
             subprocess.run(
                 [sys.executable, "-c", COUNT, mode, str(tmp_path / mode)], capture_output=True, text=True, check=True
@@ -41,4 +41,4 @@ def test_threads_share_two_arenas(tmp_path: Path) -> None:
         )
         for mode in ("own", "shared")
     }
-    assert found["shared"] <= 2 < found["own"]
+    assert resident["shared"] <= 2 < resident["own"]

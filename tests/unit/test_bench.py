@@ -37,10 +37,10 @@ def test_texts_of_a_run_are_unique_after_normalising_and_keep_their_labels(
     texts: list[str], count: int, seed: int
 ) -> None:
     base = {normalised(text): LabelledText(text, f"label of {normalised(text)}") for text in texts}
-    found = unique_texts(list(base.values()), count, seed)
-    assert len(found) == count == len({normalised(each.text) for each in found})
-    for each in found:
-        assert each.label == f"label of {normalised(each.text.rsplit(' ', 1)[0])}"
+    rows = unique_texts(list(base.values()), count, seed)
+    assert len(rows) == count == len({normalised(row.text) for row in rows})
+    for row in rows:
+        assert row.label == f"label of {normalised(row.text.rsplit(' ', 1)[0])}"
 
 
 def test_a_longer_list_of_the_same_seed_begins_with_the_shorter_one() -> None:
@@ -50,8 +50,8 @@ def test_a_longer_list_of_the_same_seed_begins_with_the_shorter_one() -> None:
 
 
 def test_more_passes_than_short_numbers_stay_unique() -> None:
-    found = unique_texts([LabelledText("one", "a")], 2_000, 0)
-    assert len({each.text for each in found}) == 2_000
+    rows = unique_texts([LabelledText("one", "a")], 2_000, 0)
+    assert len({row.text for row in rows}) == 2_000
 
 
 def test_only_test_rows_are_read_and_a_text_that_comes_twice_is_taken_once(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_no_rate_is_made_up_where_nothing_was_answered() -> None:
 
 def test_lost_repeated_and_uncommitted_answers_are_told_apart() -> None:
     # two partitions: numbers 0, 2, 4 and 1, 3, 5; committed are 0, 2, 4 and 1
-    found = equality([0, 2, 2, 1, 5], {0: 3, 1: 1}, partitions=2)
-    assert (found.lost, found.repeated, found.uncommitted) == (1, 1, 1)
+    equal = equality([0, 2, 2, 1, 5], {0: 3, 1: 1}, partitions=2)
+    assert (equal.lost, equal.repeated, equal.uncommitted) == (1, 1, 1)
 
 
 def test_accuracy_tells_in_scope_and_out_of_scope_texts_apart() -> None:
@@ -101,8 +101,8 @@ def test_accuracy_tells_in_scope_and_out_of_scope_texts_apart() -> None:
         Answer(3, 0, "b", False, "fast"),
         Answer(4, 0, "b", False, "fast"),
     ]
-    found = accuracy(answers, labels, "oos")
-    assert found == {
+    shares = accuracy(answers, labels, "oos")
+    assert shares == {
         "texts": 4,
         "in_scope_accuracy": 0.5,
         "rejected_in_scope": 0.5,
@@ -118,8 +118,8 @@ def test_accuracy_without_labels_is_unknown_and_not_zero() -> None:
 
 
 def test_ratios_set_headrace_against_everyone_else() -> None:
-    found = ratios({"headrace_full": 90.0, "session": 100.0, "confluent_loop": 60.0})
-    assert found == {"headrace_full/session": 0.9, "headrace_full/confluent_loop": 1.5}
+    given = ratios({"headrace_full": 90.0, "session": 100.0, "confluent_loop": 60.0})
+    assert given == {"headrace_full/session": 0.9, "headrace_full/confluent_loop": 1.5}
 
 
 def test_the_session_is_tried_in_all_shapes_and_the_best_with_every_window() -> None:
@@ -128,13 +128,17 @@ def test_the_session_is_tried_in_all_shapes_and_the_best_with_every_window() -> 
     def measure(shape: Shape) -> Measured:
         return Measured(shape, speeds.get((shape.threads, shape.batch), 300) + shape.window // 100, 1.0)
 
-    tried = [each.shape for each in search(measure, 2)]
+    tried = [measured.shape for measured in search(measure, 2)]
     assert len(tried) == len(set(tried)) == 11
-    assert {(each.threads, each.sessions, each.batch) for each in tried} == {
+    assert {(shape.threads, shape.sessions, shape.batch) for shape in tried} == {
         (*layout, b) for layout in ((2, 1), (1, 2)) for b in (1, 16, 32)
     }
     for threads, batch in speeds:
-        assert {each.window for each in tried if (each.threads, each.batch) == (threads, batch)} == {256, 1_024, 4_096}
+        assert {shape.window for shape in tried if (shape.threads, shape.batch) == (threads, batch)} == {
+            256,
+            1_024,
+            4_096,
+        }
 
 
 def test_an_interpreter_without_a_peers_libraries_is_passed_over(tmp_path: Path) -> None:

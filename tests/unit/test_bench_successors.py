@@ -25,5 +25,8 @@ def test_a_successor_decides_like_the_champion_and_shares_its_encoder_only_where
     successor = load_release(registry, "support", second, encoder=champion.encoder)  # proves its golden texts as well
     assert (second, successor.version) == ("2", "2")
     assert (successor.encoder is champion.encoder) is not own_encoder
-    answers = [[found.heads["intent"].label for found in each.classify_texts(TEXTS)] for each in (champion, successor)]
+    answers = [
+        [decision.heads["intent"].label for decision in classifier.classify_texts(TEXTS)]
+        for classifier in (champion, successor)
+    ]
     assert answers[0] == answers[1]

@@ -63,9 +63,9 @@ def test_reference_beside_a_fast_path_says_which_texts_it_decides() -> None:
     plain = {"reference_fast", "reference_full_embeddings"}
     reference = read_reference(manifest_bytes(RELEASE), RELEASE.blobs.__getitem__)
     assert not plain & set(reference) and RELEASE.classifier.fast_path is None
-    one = np.ones((3, 2), np.float32)
+    ones = np.ones((3, 2), np.float32)
     fast = np.array([True, False, True])
-    saved = load(Reference(one, one[:, 0], one[:, 0], one, one[:, 0], fast, one[:1]).to_bytes())
+    saved = load(Reference(ones, ones[:, 0], ones[:, 0], ones, ones[:, 0], fast, ones[:1]).to_bytes())
     assert saved["reference_fast"].dtype == np.uint8 and saved["reference_fast"].tolist() == [1, 0, 1]
     assert saved["reference_full_embeddings"].shape == (1, 2)
 

@@ -23,8 +23,8 @@ some_texts = st.lists(
 )
 
 
-def labels_of(found: list[Classification]) -> list[tuple[str, ...]]:
-    return [tuple(head.label for head in each.heads.values()) for each in found]
+def labels_of(decisions: list[Classification]) -> list[tuple[str, ...]]:
+    return [tuple(head.label for head in decision.heads.values()) for decision in decisions]
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,15 +48,15 @@ def test_stages_may_run_in_different_threads_at_the_same_time() -> None:
 
 
 def test_classification_carries_what_signals_need() -> None:
-    (found,) = CLASSIFIER.classify_texts(["where is my parcel zebra"])
-    assert list(found.heads) == ["intent", "urgency"]
-    assert found.path == "full"
-    assert found.characters == 24
-    assert 0 < found.unknown_share < 1
-    assert found.embedding is not None
-    assert np.linalg.norm(found.embedding) == np.float32(1) or abs(np.linalg.norm(found.embedding) - 1) < 1e-5
-    assert found.heads["intent"].oos_score is not None
-    assert found.heads["urgency"].oos_score is None
+    (decision,) = CLASSIFIER.classify_texts(["where is my parcel zebra"])
+    assert list(decision.heads) == ["intent", "urgency"]
+    assert decision.path == "full"
+    assert decision.characters == 24
+    assert 0 < decision.unknown_share < 1
+    assert decision.embedding is not None
+    assert np.linalg.norm(decision.embedding) == np.float32(1) or abs(np.linalg.norm(decision.embedding) - 1) < 1e-5
+    assert decision.heads["intent"].oos_score is not None
+    assert decision.heads["urgency"].oos_score is None
 
 
 def test_no_texts_give_no_answers() -> None:

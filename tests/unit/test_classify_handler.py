@@ -50,16 +50,18 @@ def decided(app: Application, serving: Serving, batch: list[Delivery]) -> list[O
     handler = ClassifyHandler(app, serving, {"support.chats": "e0"}, now_ms=lambda: NOW_MS)
     for _, step in handler.steps:
         step(batch)
-    assert all(isinstance(each.result, Outcome) for each in batch)
-    return [each.result for each in batch]
+    assert all(isinstance(delivery.result, Outcome) for delivery in batch)
+    return [delivery.result for delivery in batch]
 
 
 def decisions(outcomes: Sequence[Outcome], topic: str = "decisions.support") -> list[dict[str, Any]]:
-    return [orjson.loads(each.value or b"") for outcome in outcomes for each in outcome.records if each.topic == topic]
+    return [
+        orjson.loads(record.value or b"") for outcome in outcomes for record in outcome.records if record.topic == topic
+    ]
 
 
-def what_was_said(found: Sequence[dict[str, Any]]) -> list[Any]:
-    return [(each["id"], each["labels"], each["path"], each["action"]) for each in found]
+def what_was_said(records: Sequence[dict[str, Any]]) -> list[Any]:
+    return [(record["id"], record["labels"], record["path"], record["action"]) for record in records]
 
 
 class Broken(Classifier):
@@ -92,16 +94,17 @@ class Broken(Classifier):
 
 
 def test_a_decision_says_all_that_its_reader_needs() -> None:
-    (found,) = decisions(decided(application(), Serving(small_release().classifier), deliveries(["refund please"])))
-    assert found["id"] == "support.chats@e0-0-0"
-    assert found["app"] == found["model"] == "support"
-    assert found["labels"]["intent"]["label"] == "refund"
-    assert (found["key"], found["text"], found["extra"], found["latency_ms"]) == ("k0", "refund please", {}, 0)
+    (decision,) = decisions(decided(application(), Serving(small_release().classifier), deliveries(["refund please"])))
+    assert decision["id"] == "support.chats@e0-0-0"
+    assert decision["app"] == decision["model"] == "support"
+    assert decision["labels"]["intent"]["label"] == "refund"
+    assert (decision["key"], decision["text"]) == ("k0", "refund please")
+    assert (decision["extra"], decision["latency_ms"]) == ({}, 0)
 
 
 def test_the_fast_path_decides_what_it_is_sure_of_and_the_decision_says_so() -> None:
-    found = decisions(decided(application(), Serving(fast_classifier()), deliveries(TEXTS)))
-    assert {each["path"] for each in found} == {"fast", "full"}
+    records = decisions(decided(application(), Serving(fast_classifier()), deliveries(TEXTS)))
+    assert {record["path"] for record in records} == {"fast", "full"}
 
 
 def test_audit_cache_and_trials_change_nothing_in_a_decision() -> None:
@@ -113,8 +116,10 @@ def test_audit_cache_and_trials_change_nothing_in_a_decision() -> None:
     again = decided(application(), serving, deliveries(TEXTS))
     assert what_was_said(decisions(first)) == plain
     assert what_was_said(decisions(again)) == plain
-    assert "cache" in {each.path for each in again}
-    alone = [decided(application(cache_texts=0), Serving(champion), [each])[0] for each in deliveries(TEXTS[:30])]
+    assert "cache" in {record.path for record in again}
+    alone = [
+        decided(application(cache_texts=0), Serving(champion), [delivery])[0] for delivery in deliveries(TEXTS[:30])
+    ]
     assert what_was_said(decisions(alone)) == plain[:30]
 
 
@@ -128,7 +133,7 @@ def test_the_audited_share_of_the_fast_texts_goes_through_the_encoder_too() -> N
 
 def test_switched_off_the_fast_path_decides_nothing() -> None:
     outcomes = decided(application(fast_path="off"), Serving(fast_classifier()), deliveries(TEXTS))
-    assert {each.path for each in outcomes} == {"full"}
+    assert {outcome.path for outcome in outcomes} == {"full"}
 
 
 def test_what_a_trial_decides_is_marked_never_acts_and_goes_to_a_topic_of_its_own() -> None:
@@ -136,13 +141,13 @@ def test_what_a_trial_decides_is_marked_never_acts_and_goes_to_a_topic_of_its_ow
     serving = Serving(small_release().classifier)
     serving.set_trials((Trial("canary", ServedRelease.of(small_release().classifier, 0), share=0.3),))
     outcomes = decided(app, serving, deliveries(TEXTS))
-    found = decisions(outcomes, "trials.support")
-    assert 0.1 * len(TEXTS) < len(found) < 0.5 * len(TEXTS)
-    assert {(each["role"], each["action"]) for each in found} == {("canary", "none")}
+    trials = decisions(outcomes, "trials.support")
+    assert 0.1 * len(TEXTS) < len(trials) < 0.5 * len(TEXTS)
+    assert {(trial["role"], trial["action"]) for trial in trials} == {("canary", "none")}
     assert len(decisions(outcomes)) == len(TEXTS)
     expected = {f"k{n}" for n in range(len(TEXTS)) if sample_position("canary", f"k{n}") < 0.3}
-    assert {each["key"] for each in found} == expected
-    assert all(each.trial_agrees in ({}, {"canary": True}) for each in outcomes)
+    assert {trial["key"] for trial in trials} == expected
+    assert all(outcome.trial_agrees in ({}, {"canary": True}) for outcome in outcomes)
 
 
 def test_a_trial_that_fails_does_not_touch_the_champions_decisions() -> None:
@@ -157,7 +162,7 @@ def test_a_trial_that_fails_does_not_touch_the_champions_decisions() -> None:
 def test_a_text_that_the_model_fails_on_becomes_a_dead_letter_and_its_neighbours_are_decided(step: str) -> None:
     broken = Broken(small_release().classifier, "poison", step)
     outcomes = decided(application(), Serving(broken), deliveries(["refund please", "poison", "late"]))
-    assert [each.rejected_because for each in outcomes] == [None, "model_error", None]
+    assert [outcome.rejected_because for outcome in outcomes] == [None, "model_error", None]
 
 
 @pytest.mark.parametrize("step", ["embed", "classify"])
@@ -188,9 +193,11 @@ def test_a_text_that_the_model_fails_on_is_a_dead_letter_also_where_it_comes_alo
     start; and whatever failed while the texts were taken in was not guarded at all."""
     broken = Broken(small_release().classifier, "poison", step)
     app = application(fast_path=fast_path)
-    assert [each.rejected_because for each in decided(app, Serving(broken), deliveries(["poison"]))] == ["model_error"]
+    assert [outcome.rejected_because for outcome in decided(app, Serving(broken), deliveries(["poison"]))] == [
+        "model_error"
+    ]
     together = decided(app, Serving(broken), deliveries(["refund please", "poison", "fee"]))
-    assert [each.rejected_because for each in together] == [None, "model_error", None]
+    assert [outcome.rejected_because for outcome in together] == [None, "model_error", None]
 
 
 @pytest.mark.parametrize("step", ["tokenize", "embed", "classify"])
@@ -240,7 +247,8 @@ def test_batches_may_stand_in_all_steps_at_once() -> None:
     handler.encode(second)
     handler.decide(first)
     handler.decide(second)
-    assert [each.result.rejected_because for each in [*first, *second]] == [None] * 4 + ["not_json"] + [None] * 4
+    reasons = [delivery.result.rejected_because for delivery in [*first, *second]]
+    assert reasons == [None] * 4 + ["not_json"] + [None] * 4
 
 
 def test_nothing_of_a_decided_batch_waits_for_the_collector() -> None:
@@ -266,7 +274,7 @@ def test_a_batch_without_any_text_passes_all_steps() -> None:
     handler = ClassifyHandler(application(), Serving(small_release().classifier), {"support.chats": "e0"})
     for _, step in handler.steps:
         step(batch)
-    assert [(each.result.rejected_because, each.result.passed_over) for each in batch] == [
+    assert [(delivery.result.rejected_because, delivery.result.passed_over) for delivery in batch] == [
         ("not_json", None),
         (None, "tombstone"),
     ]
@@ -275,9 +283,9 @@ def test_a_batch_without_any_text_passes_all_steps() -> None:
 def test_past_the_deadline_the_fast_path_alone_decides_and_the_decision_says_so() -> None:
     app = application(deadline_seconds=2.0)
     batch = deliveries(TEXTS[:10], NOW_MS - 1_000) + deliveries(TEXTS[:10], NOW_MS - 3_000)
-    found = decisions(decided(app, Serving(fast_classifier()), batch))
-    assert [each["extra"].get("headrace_late", False) for each in found] == [False] * 10 + [True] * 10
-    assert {each["path"] for each in found[10:]} == {"fast"}
+    records = decisions(decided(app, Serving(fast_classifier()), batch))
+    assert [record["extra"].get("headrace_late", False) for record in records] == [False] * 10 + [True] * 10
+    assert {record["path"] for record in records[10:]} == {"fast"}
 
 
 @pytest.mark.parametrize(
@@ -300,5 +308,5 @@ def test_above_a_rate_the_monitor_is_shown_a_sample_that_no_text_decides_on() ->
     batch = deliveries(TEXTS)
     for _, step in handler.steps:
         step(batch)
-    shown = [each.result.signal is not None for each in batch]
+    shown = [delivery.result.signal is not None for delivery in batch]
     assert shown == [sample_position("signals", f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]

@@ -25,5 +25,5 @@ def test_a_missing_library_is_found_for_either_client(codec: str) -> None:
 
 def test_a_replay_says_what_to_install() -> None:
     """F-5: "Kafka at … refused a request: UnsupportedCodecError", though Kafka refused nothing."""
-    told = str(translate(UnsupportedCodecError("Libraries for zstd compression codec not found"), "kafka:9092"))
-    assert "pip install cramjam zstandard" in told and "refused" not in told
+    words = str(translate(UnsupportedCodecError("Libraries for zstd compression codec not found"), "kafka:9092"))
+    assert "pip install cramjam zstandard" in words and "refused" not in words

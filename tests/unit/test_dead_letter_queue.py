@@ -169,10 +169,10 @@ def test_a_list_holds_no_more_than_it_shows(topics: Topics) -> None:
     for number in range(30):
         topics.letter(error=f"error {number}")
     letters = DeadLetterQueue(Wiring(load_settings())).letters(DeadLetterFilter())
-    told = listing(letters, 3)
-    assert (told.total, told.by_reason) == (30, {"not_json": 30})
-    assert [entry["error"] for entry in told.newest] == ["error 27", "error 28", "error 29"]
-    assert all("value" not in entry for entry in told.newest)
+    newest = listing(letters, 3)
+    assert (newest.total, newest.by_reason) == (30, {"not_json": 30})
+    assert [entry["error"] for entry in newest.newest] == ["error 27", "error 28", "error 29"]
+    assert all("value" not in entry for entry in newest.newest)
 
 
 def test_a_value_cut_within_a_character_is_still_text() -> None:

@@ -36,8 +36,8 @@ class World:
         self.subjects /= np.linalg.norm(self.subjects, axis=1, keepdims=True)
 
     def texts(self, subjects: NDArray[np.int64]) -> Vectors:
-        found = self.subjects[subjects] + 0.16 * self.random.standard_normal((len(subjects), DIMENSIONS))
-        unit: Vectors = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+        vectors = self.subjects[subjects] + 0.16 * self.random.standard_normal((len(subjects), DIMENSIONS))
+        unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
 
     def confidence(self, texts: Vectors) -> Vectors:
@@ -65,8 +65,8 @@ class World:
             words = (
                 f"recall battery {self.sent} fire" if subject == LABELS else f"order {'abcdefgh'[subject]}way parcel"
             )
-            told = None if new == 0.0 else f"{words} {'x' * self.sent}"
-            yield Signal(f"s@1-0-{self.sent}", self.sent, told, label, float(confidence), None, text)
+            shown = None if new == 0.0 else f"{words} {'x' * self.sent}"
+            yield Signal(f"s@1-0-{self.sent}", self.sent, shown, label, float(confidence), None, text)
 
 
 def world(seed: int) -> World:
@@ -108,13 +108,13 @@ def test_new_subject_is_found_soon_and_its_onset_is_near() -> None:
 
 
 def test_detection_falls_on_the_same_event_for_the_same_seed() -> None:
-    found = []
+    both = []
     for _ in range(2):
         here = world(3)
         watch = monitor(here.reference(), 3)
-        found.append(episodes(watch, iter([*here.signals(400), *here.signals(200, new=0.3)])))
-    assert found[0] == found[1]
-    assert (found[0][0].onset_event, found[0][0].detected_event) == EXPECTED_EVENTS
+        both.append(episodes(watch, iter([*here.signals(400), *here.signals(200, new=0.3)])))
+    assert both[0] == both[1]
+    assert (both[0][0].onset_event, both[0][0].detected_event) == EXPECTED_EVENTS
 
 
 EXPECTED_EVENTS = (396, 411)
@@ -123,8 +123,8 @@ EXPECTED_EVENTS = (396, 411)
 def test_one_cause_is_told_once() -> None:
     here = world(1)
     watch = monitor(here.reference())
-    found = episodes(watch, iter([*here.signals(300), *here.signals(1_500, new=0.3)]))
-    assert len(found) == 1 and watch.episode == found[0]
+    alarms = episodes(watch, iter([*here.signals(300), *here.signals(1_500, new=0.3)]))
+    assert len(alarms) == 1 and watch.episode == alarms[0]
 
 
 def test_monitor_arms_itself_again_when_the_stream_is_as_before() -> None:
@@ -139,17 +139,19 @@ def test_monitor_arms_itself_again_when_the_stream_is_as_before() -> None:
 def test_falling_confidence_is_found_without_embeddings() -> None:
     here = world(4)
     watch = monitor(here.reference())
-    plain = (Signal(each.id, each.event_number, None, each.label, each.confidence) for each in here.signals(500))
+    plain = (
+        Signal(signal.id, signal.event_number, None, signal.label, signal.confidence) for signal in here.signals(500)
+    )
     assert episodes(watch, plain) == []
     doubtful = (
         Signal(
-            each.id,
-            each.event_number,
+            signal.id,
+            signal.event_number,
             None,
-            each.label,
-            each.confidence * (0.5 if each.event_number % 3 == 0 else 1.0),
+            signal.label,
+            signal.confidence * (0.5 if signal.event_number % 3 == 0 else 1.0),
         )
-        for each in here.signals(400)
+        for signal in here.signals(400)
     )
     (episode,) = episodes(watch, doubtful)
     assert episode.detectors == ("confidence",)
@@ -191,8 +193,8 @@ def test_episode_says_what_is_new() -> None:
     assert {"recall", "battery", "fire"} <= set(episode.words)
     assert not {"order", "parcel"} & set(episode.words)
     assert len(episode.examples) == 10
-    told = ["recall" in str(example.text) for example in episode.examples]
-    assert told[0] and sum(told) >= 3 and told == sorted(told, reverse=True)
+    named = ["recall" in str(example.text) for example in episode.examples]
+    assert named[0] and sum(named) >= 3 and named == sorted(named, reverse=True)
     assert all(episode.onset_event <= example.event_number <= episode.detected_event for example in episode.examples)
     assert 0.15 < episode.share_after < 0.6 and episode.share_before < 0.05
     assert f"Since about event {episode.onset_event}" in episode.summary and "recall" in episode.summary
@@ -259,8 +261,8 @@ def test_thresholds_are_the_same_for_a_seed_and_grow_with_the_expected_run() -> 
 
     def heights(seed: int, run: float) -> list[float]:
         policy = QUICK.simulation
-        found = simulate_thresholds(reference, EvidencePolicy(), expected_run_events=run, seed=seed, policy=policy)
-        return [float(height) for height in found]
+        heights = simulate_thresholds(reference, EvidencePolicy(), expected_run_events=run, seed=seed, policy=policy)
+        return [float(height) for height in heights]
 
     assert heights(1, 1e5) == heights(1, 1e5)
     assert all(low < high for low, high in zip(heights(1, 1e4), heights(1, 1e6), strict=True))

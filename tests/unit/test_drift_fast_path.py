@@ -41,8 +41,8 @@ class World:
         self.sent = 0
 
     def texts(self, subjects: NDArray[np.int64]) -> Floats:
-        found = self.subjects[subjects] + 0.16 * self.random.standard_normal((len(subjects), DIMENSIONS))
-        unit: Floats = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+        vectors = self.subjects[subjects] + 0.16 * self.random.standard_normal((len(subjects), DIMENSIONS))
+        unit: Floats = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
 
     def confidence(self, texts: Floats) -> Floats:
@@ -187,8 +187,8 @@ def test_scale_of_the_stream_is_learnt_from_the_part_that_is_seen(scale: float, 
     for texts in seen[:600_000].reshape(-1, 200)[:2_000]:
         surprisals: Doubles = np.repeat(texts[:, None], 3, axis=1)
         evidence.add(surprisals, np.empty((200, 0), np.float32), texts == 0.0)
-    one = np.ones((200, 3))
-    learnt = one / evidence._corrected(one)
+    ones = np.ones((200, 3))
+    learnt = ones / evidence._corrected(ones)
     assert learnt.mean() == pytest.approx(scale, abs=0.03)
 
 

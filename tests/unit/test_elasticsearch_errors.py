@@ -53,11 +53,11 @@ def not_elasticsearch(status: int) -> elasticsearch.ApiError:
     ],
 )
 def test_errors_become_headraces(error: Exception, kind: type[Exception], retriable: bool) -> None:
-    found = translate(error, URL)
-    assert type(found) is kind
-    assert found.retriable is retriable
-    assert URL in str(found)
-    assert "\n" not in str(found)
+    translated = translate(error, URL)
+    assert type(translated) is kind
+    assert translated.retriable is retriable
+    assert URL in str(translated)
+    assert "\n" not in str(translated)
 
 
 def test_every_error_of_the_client_is_one_that_the_store_catches() -> None:
@@ -112,7 +112,7 @@ def store_with(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> Elasticse
     store._indices.heads = {"support": ["intent"]}
     monkeypatch.setattr(store, "_client", client)
     monkeypatch.setattr(
-        store._indices, "places", lambda days: Places({each: index_names(*each)["month"] for each in days}, [])
+        store._indices, "places", lambda days: Places({place: index_names(*place)["month"] for place in days}, [])
     )
     monkeypatch.setattr(bulk, "BACK_OFF_SECONDS", (0.001, 0.002))
     return store
@@ -164,7 +164,7 @@ def test_what_no_document_would_survive_is_raised(
 def test_large_batches_go_in_several_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient([201] * 1_000, [201] * 500)
     assert store_with(client, monkeypatch).index(decisions(1_500)).created == 1_500
-    large = [{**each, "text": "x" * 1_000_000} for each in decisions(6)]
+    large = [{**decision, "text": "x" * 1_000_000} for decision in decisions(6)]
     client.script = [[201] * 2] * 3
     assert store_with(client, monkeypatch).index(large).created == 6
 
@@ -202,7 +202,7 @@ def test_a_document_on_which_the_server_always_fails_does_not_hold_the_others_up
 ) -> None:
     """D-B6: a document that always gave 500 was "busy" for 30 s, then the role left and met it again, for ever."""
     monkeypatch.setattr(bulk, "BULK_SECONDS", 0.05)
-    client = FakeClient(lambda ids: [(500, "null_pointer_exception") if each == "1" else 201 for each in ids])
+    client = FakeClient(lambda ids: [(500, "null_pointer_exception") if identity == "1" else 201 for identity in ids])
     report = store_with(client, monkeypatch).index(decisions(3))
     assert report.created == 2
     assert [rejected.position for rejected in report.rejected] == [1]

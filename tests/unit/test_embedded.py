@@ -33,8 +33,8 @@ def broker_at(address: str) -> EmbeddedBroker:
 def test_a_broker_is_found_by_its_file_until_it_is_removed(tmp_path: Path) -> None:
     broker = broker_at("127.0.0.1:4242")
     write_broker_file(tmp_path / "home", broker)
-    found = read_broker_file(tmp_path / "home")
-    assert (found.address, found.epoch, found.pid) == ("127.0.0.1:4242", broker.epoch, os.getpid())
+    running = read_broker_file(tmp_path / "home")
+    assert (running.address, running.epoch, running.pid) == ("127.0.0.1:4242", broker.epoch, os.getpid())
     remove_broker_file(tmp_path / "home")
     with pytest.raises(BrokerUnavailable, match="start `headrace up APP` first"):
         read_broker_file(tmp_path / "home")

@@ -141,10 +141,10 @@ def test_padded_batches_hold_every_row_once_within_the_limits(lengths: list[int]
 
 def test_half_graph_gives_float32_embeddings_close_to_the_exact_ones() -> None:
     tokenized = EXACT.tokenize(TEXTS)
-    found = card_of(PassesForCuda(HALF)).embed([text.ids for text in tokenized])
-    assert found.dtype == np.float32
-    assert np.abs(found - EXACT.embed_tokens(tokenized)).max() <= 5e-3
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
+    embeddings = card_of(PassesForCuda(HALF)).embed([text.ids for text in tokenized])
+    assert embeddings.dtype == np.float32
+    assert np.abs(embeddings - EXACT.embed_tokens(tokenized)).max() <= 5e-3
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1.0, atol=1e-5)
     assert count_layers(HALF) == CONFIG["num_hidden_layers"]
 
 
@@ -183,10 +183,10 @@ def test_the_fp32_graph_is_left_alone_and_a_foreign_one_refused() -> None:
 def test_card_splits_what_does_not_fit_and_keeps_the_order() -> None:
     session = PassesForCuda(HALF)
     texts = [text.ids for text in EXACT.tokenize([*TEXTS, *reversed(TEXTS)])]
-    found = card_of(session, padded_tokens=32).embed(texts)
+    embeddings = card_of(session, padded_tokens=32).embed(texts)
     assert session.runs > 1
-    assert np.abs(found[: len(TEXTS)] - found[len(TEXTS) :][::-1]).max() <= 1e-5
-    assert np.abs(found[: len(TEXTS)] - EXACT.embed(TEXTS)).max() <= 5e-3
+    assert np.abs(embeddings[: len(TEXTS)] - embeddings[len(TEXTS) :][::-1]).max() <= 1e-5
+    assert np.abs(embeddings[: len(TEXTS)] - EXACT.embed(TEXTS)).max() <= 5e-3
     assert card_of(session).embed([]).shape == (0, 32)
 
 

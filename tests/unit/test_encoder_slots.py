@@ -29,7 +29,7 @@ RELEASED = {name: session(content) for name, content in FILES.items()}
 SERVING = {name: session(with_slots(content)) for name, content in FILES.items()}
 
 some_groups = st.lists(
-    st.tuples(st.integers(1, 6), st.integers(1, 20)), min_size=1, max_size=SLOTS, unique_by=lambda each: each[1]
+    st.tuples(st.integers(1, 6), st.integers(1, 20)), min_size=1, max_size=SLOTS, unique_by=lambda pair: pair[1]
 )
 
 
@@ -45,8 +45,8 @@ def test_each_text_is_computed_as_the_released_graph_computes_it(
     precision: str, groups: list[tuple[int, int]], seed: int
 ) -> None:
     ids = token_ids(groups, seed)
-    (together,) = SERVING[precision].run(["embedding"], slot_inputs([list(each) for each in ids]))
-    apart = [RELEASED[precision].run(["embedding"], {"input_ids": each})[0] for each in ids]
+    (together,) = SERVING[precision].run(["embedding"], slot_inputs([list(text) for text in ids]))
+    apart = [RELEASED[precision].run(["embedding"], {"input_ids": text})[0] for text in ids]
     np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-6)
 
 

@@ -27,14 +27,14 @@ async def run(
     acknowledged: list[tuple[int, int]] = []
 
     def acknowledge(done: Sequence[Delivery]) -> None:
-        acknowledged.extend((each.partition, each.offset) for each in done)
+        acknowledged.extend((delivery.partition, delivery.offset) for delivery in done)
 
     engine = BatchPipeline(
-        "test", [Stage(f"stage-{n}", each) for n, each in enumerate(stages)], acknowledge, bounds=Limits(**bounds)
+        "test", [Stage(f"stage-{n}", stage) for n, stage in enumerate(stages)], acknowledge, bounds=Limits(**bounds)
     )
     engine.start()
-    for each in deliveries:
-        await engine.submit([each])
+    for delivery in deliveries:
+        await engine.submit([delivery])
     await engine.drain(5.0)
     await engine.abort()
     return engine, acknowledged
@@ -57,7 +57,7 @@ def test_every_delivery_is_acknowledged_once_and_in_order_per_partition(
         await asyncio.sleep(delays[len(seen) % len(delays)])
 
     async def second(deliveries: Sequence[Delivery]) -> None:
-        seen.extend(each.offset for each in deliveries)
+        seen.extend(delivery.offset for delivery in deliveries)
 
     sent = [delivery(n, p) for n, p in enumerate(partitions)]
     engine, acknowledged = asyncio.run(run(sent, [slow, second], batch_events=batch, max_events=bound))
@@ -123,11 +123,11 @@ def test_a_stage_that_raises_fails_the_engine_and_every_waiter_and_acknowledges_
         acknowledged: list[int] = []
 
         async def broken(batch: Sequence[Delivery]) -> None:
-            if any(each.offset == 2 for each in batch):
+            if any(delivery.offset == 2 for delivery in batch):
                 raise ValueError("broken")
 
         def acknowledge(done: Sequence[Delivery]) -> None:
-            acknowledged.extend(each.offset for each in done)
+            acknowledged.extend(delivery.offset for delivery in done)
 
         engine = BatchPipeline(
             "test", [Stage("only", broken)], acknowledge, bounds=Limits(batch_events=1, max_events=3)
@@ -175,7 +175,7 @@ def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in
             await gate.wait()
 
         def acknowledge(done: Sequence[Delivery]) -> None:
-            acknowledged.extend(each.offset for each in done)
+            acknowledged.extend(delivery.offset for delivery in done)
             happened.extend(["acknowledged"] * len(done))
 
         async def commit() -> None:
@@ -211,7 +211,7 @@ def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
             await gate.wait()
 
         def acknowledge(done: Sequence[Delivery]) -> None:
-            acknowledged.extend(each.offset for each in done)
+            acknowledged.extend(delivery.offset for delivery in done)
 
         engine = BatchPipeline("test", [Stage("only", held)], acknowledge)
         engine.start()
@@ -234,7 +234,7 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
 
         async def stage(batch: Sequence[Delivery]) -> None:
             await asyncio.sleep(0.05)
-            decided.extend(each.offset for each in batch)
+            decided.extend(delivery.offset for delivery in batch)
 
         def acknowledge(_: Sequence[Delivery]) -> None:
             pass
@@ -289,7 +289,7 @@ def test_what_is_acknowledged_leaves_memory_without_the_garbage_collector() -> N
     try:
         asyncio.run(run([delivery(n, value=b"forgotten") for n in range(50)], [stage], batch_events=1))
         left = [
-            each for each in gc.get_objects() if type(each) is Delivery and each.value == b"forgotten"
+            delivery for delivery in gc.get_objects() if type(delivery) is Delivery and delivery.value == b"forgotten"
         ]  # not another test's
         assert len(left) <= 3  # what each loop had in hand when it was ended
     finally:

@@ -36,7 +36,7 @@ class Line:
         self.engine = BatchPipeline(
             "test",
             [Stage("prepare", self.prepare), Stage("decide", self.decide), Stage("publish", self.publish)],
-            lambda done: self.acknowledged.extend(each.offset for each in done),
+            lambda done: self.acknowledged.extend(delivery.offset for delivery in done),
             bounds=Limits(batch_events=8),
             give_up=(lambda delivery, error: f"dead: {error}") if give_up else None,
         )

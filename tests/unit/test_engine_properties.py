@@ -40,8 +40,8 @@ class Log:
 
     async def prepare(self, batch: Sequence[Delivery]) -> None:
         await asyncio.sleep(0)
-        for each in batch:
-            each.result = self.version  # a batch keeps to its end the release that it began with
+        for delivery in batch:
+            delivery.result = self.version  # a batch keeps to its end the release that it began with
 
     async def decide(self, batch: Sequence[Delivery]) -> None:
         self.batches += 1
@@ -49,8 +49,8 @@ class Log:
         await asyncio.sleep(0)
         if self.batches in self.failures:
             raise Away("not now")
-        assert len({each.result for each in batch}) == 1
-        self.decided += [((each.topic, each.partition), each.offset, each.result) for each in batch]
+        assert len({delivery.result for delivery in batch}) == 1
+        self.decided += [((delivery.topic, delivery.partition), delivery.offset, delivery.result) for delivery in batch]
 
     async def commit(self) -> None:
         done = {(partition, offset) for partition, offset, _ in self.decided}
@@ -70,7 +70,7 @@ class Log:
                 topic, number = partition
                 run = range(position, min(position + 1 + step, self.length))
                 await self.engine.submit(
-                    [Delivery(topic, number, each, None, b"x", 0, urgent=topic == "vip") for each in run]
+                    [Delivery(topic, number, offset, None, b"x", 0, urgent=topic == "vip") for offset in run]
                 )
                 positions[partition] = max(position, run.stop)
                 if step == 0:

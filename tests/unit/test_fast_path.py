@@ -46,11 +46,15 @@ def test_logits_have_the_same_bits_whatever_the_batch(texts: list[str], start: i
 @given(some_texts)
 def test_path_and_answer_are_the_same_alone_and_in_a_batch(texts: list[str]) -> None:
     together = CLASSIFIER.classify_texts(texts)
-    for text, one in zip(texts, together, strict=True):
+    for text, decision in zip(texts, together, strict=True):
         (alone,) = CLASSIFIER.classify_texts([text])
-        assert (alone.path, alone.characters, alone.unknown_share) == (one.path, one.characters, one.unknown_share)
-        if one.path == "fast":
-            assert alone.heads == one.heads
+        assert (alone.path, alone.characters, alone.unknown_share) == (
+            decision.path,
+            decision.characters,
+            decision.unknown_share,
+        )
+        if decision.path == "fast":
+            assert alone.heads == decision.heads
 
 
 @settings(max_examples=40, deadline=None)
@@ -66,19 +70,19 @@ def test_text_left_to_the_encoder_is_answered_as_without_a_fast_path(texts: list
 
 
 def test_fast_answer_has_no_embedding_and_looked_for_nothing_strange() -> None:
-    (found,) = CLASSIFIER.classify_texts(["give my money back"])
-    assert found.path == "fast"
-    assert found.embedding is None and found.unknown_share is None and found.agrees is None
-    assert found.characters == 18
-    assert list(found.heads) == ["intent", "urgency"]
-    assert found.heads["intent"].label == "refund"
-    assert {(head.oos_score, head.rejected) for head in found.heads.values()} == {(None, False)}
+    (decision,) = CLASSIFIER.classify_texts(["give my money back"])
+    assert decision.path == "fast"
+    assert decision.embedding is None and decision.unknown_share is None and decision.agrees is None
+    assert decision.characters == 18
+    assert list(decision.heads) == ["intent", "urgency"]
+    assert decision.heads["intent"].label == "refund"
+    assert {(head.oos_score, head.rejected) for head in decision.heads.values()} == {(None, False)}
 
 
 def test_encoder_gets_only_what_the_fast_path_leaves() -> None:
     texts = ["give my money back", "order card zebra", "where is my parcel"]
     prepared = CLASSIFIER.tokenize(texts)
-    paths = [found.path for found in CLASSIFIER.classify(prepared)]
+    paths = [decision.path for decision in CLASSIFIER.classify(prepared)]
     assert set(paths) == {"fast", "full"}
     assert [row for row, path in enumerate(paths) if path == "full"] == prepared.for_encoder.tolist()
     assert len(prepared.tokenized) == prepared.ngrams.shape[0] == paths.count("full")
@@ -96,7 +100,7 @@ def test_audited_text_keeps_its_fast_answer_and_shows_its_embedding() -> None:
     fast = CLASSIFIER.classify_texts(TEXTS)
     audited = CLASSIFIER.classify(CLASSIFIER.tokenize(TEXTS, audited=[True] * len(TEXTS)))
     full = CLASSIFIER.classify_texts(TEXTS, fast=False)
-    assert {found.path for found in fast} == {"fast", "full"} or {found.path for found in fast} == {"fast"}
+    assert {decision.path for decision in fast} == {"fast", "full"} or {decision.path for decision in fast} == {"fast"}
     for one, looked_at, other in zip(fast, audited, full, strict=True):
         assert one.heads == looked_at.heads or one.path == "full"
         assert one.path == looked_at.path
@@ -113,9 +117,9 @@ def test_audit_tells_where_the_encoder_decides_otherwise() -> None:
     path = with_threshold(0.0)
     backwards = replace(path, weights=-path.weights, bias=-path.bias)
     classifier = classifier_with(backwards)
-    found = classifier.classify(classifier.tokenize(TEXTS, audited=[True] * len(TEXTS)))
-    assert {each.path for each in found} == {"fast"}
-    assert sum(bool(each.agrees) for each in found) < len(TEXTS) / 4
+    decisions = classifier.classify(classifier.tokenize(TEXTS, audited=[True] * len(TEXTS)))
+    assert {decision.path for decision in decisions} == {"fast"}
+    assert sum(bool(decision.agrees) for decision in decisions) < len(TEXTS) / 4
 
 
 @pytest.mark.parametrize("threshold_increase", [1.0, 1.5])
@@ -128,9 +132,9 @@ def test_thresholds_raised_by_one_or_more_leave_nothing_to_the_fast_path(thresho
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0, 1.2), st.floats(0, 1.2))
 def test_raising_the_thresholds_only_takes_texts_away(one: float, other: float) -> None:
-    found = find_ngrams(TEXTS)
-    lower = small_fast_path().decide(found, threshold_increase=min(one, other)).sure
-    higher = small_fast_path().decide(found, threshold_increase=max(one, other)).sure
+    occurrences = find_ngrams(TEXTS)
+    lower = small_fast_path().decide(occurrences, threshold_increase=min(one, other)).sure
+    higher = small_fast_path().decide(occurrences, threshold_increase=max(one, other)).sure
     assert not (higher & ~lower).any()
 
 
@@ -183,8 +187,8 @@ def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], content: byt
 
 
 def packed(fast_path: FastPath | None) -> tuple[dict[str, Any], dict[str, bytes]]:
-    one = np.zeros((1, 32), dtype=np.float32)
-    reference = Reference(one, one[0], one[0], one, one[0])
+    zeros = np.zeros((1, 32), dtype=np.float32)
+    reference = Reference(zeros, zeros[0], zeros[0], zeros, zeros[0])
     return pack(classifier_with(fast_path), reference, Notes(golden_texts=TEXTS))
 
 

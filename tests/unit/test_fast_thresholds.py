@@ -106,9 +106,9 @@ def test_drop_bound_covers_the_true_drop_at_least_nineteen_times_in_twenty() -> 
     assert covered >= 930
 
 
-@pytest.mark.parametrize(("found", "total", "bound"), [(0, 100, 0.0295), (2, 200, 0.0311), (5, 5, 1.0)])
-def test_share_bound_is_clopper_and_pearsons(found: int, total: int, bound: float) -> None:
-    assert share_bound(found, total) == pytest.approx(bound, abs=2e-4)
+@pytest.mark.parametrize(("count", "total", "bound"), [(0, 100, 0.0295), (2, 200, 0.0311), (5, 5, 1.0)])
+def test_share_bound_is_clopper_and_pearsons(count: int, total: int, bound: float) -> None:
+    assert share_bound(count, total) == pytest.approx(bound, abs=2e-4)
 
 
 def agreeing(texts: int, *, wrong: int = 0) -> Pairs:

@@ -58,9 +58,9 @@ def verdict(
 
 
 def test_a_faultless_campaign_passes_with_the_promised_figures() -> None:
-    found = verdict(faultless())
-    assert found.passed, found.breaches
-    told = found.as_json()
+    judged = verdict(faultless())
+    assert judged.passed, judged.breaches
+    report = judged.as_json()
     promised = {
         "seed": 5,
         "kills": 1,
@@ -73,8 +73,8 @@ def test_a_faultless_campaign_passes_with_the_promised_figures() -> None:
         "idle_workers": 0,
         "longest_gap_seconds": 1.0,
     }
-    assert {name: told[name] for name in promised} == promised
-    assert [row["fault"] for row in told["per_fault"]] == ["worker killed", "worker added"]
+    assert {name: report[name] for name in promised} == promised
+    assert [row["fault"] for row in report["per_fault"]] == ["worker killed", "worker added"]
 
 
 def without(*kinds: Callable[[Entry], bool]) -> list[Entry]:
@@ -82,26 +82,26 @@ def without(*kinds: Callable[[Entry], bool]) -> list[Entry]:
 
 
 def test_an_event_without_a_document_is_lost() -> None:
-    found = verdict(faultless(), [each for each in EVENTS if each != (1, 2)])
-    assert found.figures["lost"] == 1
-    assert found.breaches == ("lost: no document in the store for 1: 1-2",)
+    judged = verdict(faultless(), [entry for entry in EVENTS if entry != (1, 2)])
+    assert judged.figures["lost"] == 1
+    assert judged.breaches == ("lost: no document in the store for 1: 1-2",)
 
 
 def test_a_confirmed_event_that_is_not_even_in_the_log_is_lost() -> None:
-    found = verdict([*faultless(), Sent((1, 3), "customer-1", 8.0)])
-    assert found.figures["lost"] == 1
+    judged = verdict([*faultless(), Sent((1, 3), "customer-1", 8.0)])
+    assert judged.figures["lost"] == 1
 
 
 def test_an_event_of_the_log_counts_though_its_confirmation_was_never_heard() -> None:
-    entries = without(lambda each: isinstance(each, Sent) and each.source == (0, 3))
+    entries = without(lambda entry: isinstance(entry, Sent) and entry.source == (0, 3))
     assert verdict(entries).passed
-    assert verdict(entries, [each for each in EVENTS if each != (0, 3)]).figures["lost"] == 1
+    assert verdict(entries, [entry for entry in EVENTS if entry != (0, 3)]).figures["lost"] == 1
 
 
 def test_two_documents_of_one_event_are_doubled() -> None:
-    found = verdict(faultless(), [*EVENTS, (0, 1)])
-    assert found.figures["duplicated"] == 1
-    assert found.breaches == ("doubled: more than one document for 1: 0-1",)
+    judged = verdict(faultless(), [*EVENTS, (0, 1)])
+    assert judged.figures["duplicated"] == 1
+    assert judged.breaches == ("doubled: more than one document for 1: 0-1",)
 
 
 def test_a_document_of_an_event_that_never_was_is_told() -> None:
@@ -112,69 +112,69 @@ def test_a_document_of_an_event_that_never_was_is_told() -> None:
 
 def test_an_event_that_is_indexed_without_a_decision_in_the_topic_is_told() -> None:
     entries = without(
-        lambda each: isinstance(each, Decided) and each.source == (1, 2), lambda each: isinstance(each, Committed)
+        lambda entry: isinstance(entry, Decided) and entry.source == (1, 2), lambda entry: isinstance(entry, Committed)
     )
     assert verdict(entries).breaches == ("no decision in the topic for 1: 1-2",)
 
 
 def test_first_decisions_of_a_key_in_another_order_than_the_source_are_out_of_order() -> None:
     order = [(0, 0), (0, 2), (0, 1), (0, 3), (1, 0), (1, 1), (1, 2)]
-    entries: list[Entry] = without(lambda each: isinstance(each, Decided | Committed))
+    entries: list[Entry] = without(lambda entry: isinstance(entry, Decided | Committed))
     entries += [Decided(source, key(source), "1", 10.0 + n) for n, source in enumerate(order)]
-    found = verdict(entries)
-    assert found.figures["out_of_order"] == 1
-    assert found.breaches == ("out of order within their key: 1: 0-1",)
+    judged = verdict(entries)
+    assert judged.figures["out_of_order"] == 1
+    assert judged.breaches == ("out of order within their key: 1: 0-1",)
 
 
 def test_other_keys_may_overtake_and_late_repeats_are_no_disorder() -> None:
-    entries: list[Entry] = without(lambda each: isinstance(each, Decided | Committed))
+    entries: list[Entry] = without(lambda entry: isinstance(entry, Decided | Committed))
     order = [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (0, 2), (0, 3), (0, 1)]
     entries += [Decided(source, key(source), "1", 10.0 + n) for n, source in enumerate(order)]
-    found = verdict(entries)
-    assert found.passed, found.breaches
-    assert found.figures["repeats_in_decisions"] == 1
+    judged = verdict(entries)
+    assert judged.passed, judged.breaches
+    assert judged.figures["repeats_in_decisions"] == 1
 
 
 def test_a_repeat_after_a_kill_is_counted_and_allowed() -> None:
-    found = verdict([*faultless(), Decided((0, 1), "customer-0", "1", 1.5)])
-    assert found.passed
-    assert [row["repeats"] for row in found.faults] == [1, 0]
+    judged = verdict([*faultless(), Decided((0, 1), "customer-0", "1", 1.5)])
+    assert judged.passed
+    assert [row["repeats"] for row in judged.faults] == [1, 0]
 
 
 def test_a_repeat_where_nothing_was_broken_off_is_a_breach() -> None:
-    found = verdict([*faultless(), Decided((0, 1), "customer-0", "1", 4.0)])
-    assert found.breaches == ("worker added (fault 2): 1 decisions repeated, though nothing was broken off",)
+    judged = verdict([*faultless(), Decided((0, 1), "customer-0", "1", 4.0)])
+    assert judged.breaches == ("worker added (fault 2): 1 decisions repeated, though nothing was broken off",)
 
 
 def test_a_repeat_is_no_breach_where_a_process_left_by_itself_meanwhile() -> None:
-    found = verdict([*faultless(), Decided((0, 1), "customer-0", "1", 4.0), Left("worker-1", 1, "stuck", 3.5)])
-    assert found.passed
-    assert found.figures["left_by_themselves"] == 1
+    judged = verdict([*faultless(), Decided((0, 1), "customer-0", "1", 4.0), Left("worker-1", 1, "stuck", 3.5)])
+    assert judged.passed
+    assert judged.figures["left_by_themselves"] == 1
 
 
 def test_a_commit_before_its_decision_is_a_breach_even_if_the_decision_comes_later() -> None:
     entries = faultless()
-    at = next(n for n, each in enumerate(entries) if isinstance(each, Decided) and each.source == (0, 2))
-    found = verdict([*entries[:at], Committed(0, 3, 2.4), *entries[at:]])
-    assert found.breaches == ("committed before its decision was written: 1: 0-2",)
+    at = next(n for n, entry in enumerate(entries) if isinstance(entry, Decided) and entry.source == (0, 2))
+    judged = verdict([*entries[:at], Committed(0, 3, 2.4), *entries[at:]])
+    assert judged.breaches == ("committed before its decision was written: 1: 0-2",)
 
 
 def test_a_worker_that_lives_and_does_nothing_is_idle() -> None:
     entries = [
-        *without(lambda each: isinstance(each, Worked)),
+        *without(lambda entry: isinstance(entry, Worked)),
         Worked("worker-1", 2, 7, 9.0),
         Worked("worker-2", 0, 0, 9.0),
     ]
-    found = verdict(entries)
-    assert found.figures["idle_workers"] == 1
-    assert found.breaches == ("alive and idle at the end: 1: worker-2",)
+    judged = verdict(entries)
+    assert judged.figures["idle_workers"] == 1
+    assert judged.breaches == ("alive and idle at the end: 1: worker-2",)
 
 
 @pytest.mark.parametrize(("recovery", "words"), [(15.2, "after 15.2 s"), (None, "never")], ids=["too late", "never"])
 def test_decisions_that_do_not_come_back_in_time_after_a_kill_are_a_breach(recovery: float | None, words: str) -> None:
-    entries = without(lambda each: isinstance(each, FaultDone) and each.kill)
-    found = verdict([*entries, fault("worker killed", 1, 0.2, 2.0, kill=True, limit=15.0, recovery=recovery)])
-    assert found.breaches == (f"worker killed (fault 1): new decisions {words}, promised within 15 s",)
+    entries = without(lambda entry: isinstance(entry, FaultDone) and entry.kill)
+    judged = verdict([*entries, fault("worker killed", 1, 0.2, 2.0, kill=True, limit=15.0, recovery=recovery)])
+    assert judged.breaches == (f"worker killed (fault 1): new decisions {words}, promised within 15 s",)
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_decisions_that_do_not_come_back_in_time_after_a_kill_are_a_breach(recov
 )
 def test_workers_that_serve_different_releases_for_too_long_are_a_breach(seconds: float | None, breaches: int) -> None:
     """D-B2: two workers served different releases for ever, and no campaign looked."""
-    found = verdict([*faultless(), Agreed("2", seconds, "release rolled back; {'worker-1': '1'}", 8.0)])
-    assert len(found.breaches) == breaches
-    assert all("all workers served release 2" in breach and "worker-1" in breach for breach in found.breaches)
-    assert found.figures["longest_disagreement_seconds"] == (seconds or 0.0)
+    judged = verdict([*faultless(), Agreed("2", seconds, "release rolled back; {'worker-1': '1'}", 8.0)])
+    assert len(judged.breaches) == breaches
+    assert all("all workers served release 2" in breach and "worker-1" in breach for breach in judged.breaches)
+    assert judged.figures["longest_disagreement_seconds"] == (seconds or 0.0)
 
 
 @pytest.mark.parametrize(
@@ -194,26 +194,26 @@ def test_workers_that_serve_different_releases_for_too_long_are_a_breach(seconds
 def test_a_request_must_lead_to_one_retraining_and_one_announcement(
     versions: int, announcements: int, passes: bool
 ) -> None:
-    found = verdict([*faultless(), Retrained("r-1", versions, announcements, 8.0)])
-    assert found.passed is passes
-    assert found.figures["retrainings"] == 1
+    judged = verdict([*faultless(), Retrained("r-1", versions, announcements, 8.0)])
+    assert judged.passed is passes
+    assert judged.figures["retrainings"] == 1
 
 
 def test_too_little_traffic_fails() -> None:
-    found = verdict(faultless(), least=Least(events=8, faults=2))
-    assert found.breaches == ("too little traffic: 7 events, at least 8 are needed",)
+    judged = verdict(faultless(), least=Least(events=8, faults=2))
+    assert judged.breaches == ("too little traffic: 7 events, at least 8 are needed",)
 
 
 def test_an_empty_campaign_fails() -> None:
-    found = judge([], [], {}, seed=0, least=Least())
-    assert not found.passed
+    judged = judge([], [], {}, seed=0, least=Least())
+    assert not judged.passed
 
 
 def test_a_fault_that_nobody_saw_does_not_count() -> None:
-    entries = without(lambda each: isinstance(each, FaultDone) and each.kill)
-    found = verdict([*entries, fault("worker killed", 1, 0.2, 2.0, kill=True, seen=False)])
-    assert found.breaches == ("too few faults were seen: 1, at least 2 are needed", "never seen: worker killed")
-    assert (found.figures["kills"], found.figures["faults_not_seen"]) == (0, 1)
+    entries = without(lambda entry: isinstance(entry, FaultDone) and entry.kill)
+    judged = verdict([*entries, fault("worker killed", 1, 0.2, 2.0, kill=True, seen=False)])
+    assert judged.breaches == ("too few faults were seen: 1, at least 2 are needed", "never seen: worker killed")
+    assert (judged.figures["kills"], judged.figures["faults_not_seen"]) == (0, 1)
 
 
 def test_the_longest_gap_is_between_two_new_decisions() -> None:
@@ -270,9 +270,9 @@ def test_alerts_that_end_or_truly_fire_and_an_equal_state_pass() -> None:
     ends = [MonitorState((), (OTHER,), 40, 9.0), *told("firing", "resolved", "firing", "resolved")]
     entries = [*faultless(), *ends, *told("firing", name=OTHER)]
     entries += told("firing", "firing", "resolved", rule="release_refused", name="release_refused")
-    found = verdict(entries)
-    assert found.passed, found.breaches
-    assert (found.figures["alerts"], found.figures["signals"]) == (8, 40)
+    judged = verdict(entries)
+    assert judged.passed, judged.breaches
+    assert (judged.figures["alerts"], judged.figures["signals"]) == (8, 40)
 
 
 @pytest.mark.parametrize(
@@ -288,5 +288,5 @@ def test_alerts_that_end_or_truly_fire_and_an_equal_state_pass() -> None:
     ids=["left firing", "refusal left firing", "missing", "fired twice", "resolved twice", "state differs"],
 )
 def test_what_monitors_get_wrong_is_a_breach(entries: list[Entry], words: str) -> None:
-    found = verdict([*faultless(), *entries])
-    assert not found.passed and any(words in breach for breach in found.breaches), found.breaches
+    judged = verdict([*faultless(), *entries])
+    assert not judged.passed and any(words in breach for breach in judged.breaches), judged.breaches

@@ -59,4 +59,4 @@ def test_a_replay_reads_records_with_any_header_name(codec: int) -> None:
     letters could not be listed."""
     kafka_python_accepts()
     records = MemoryRecords(batch(10, NAMES, codec))
-    assert [record.headers[0][0] for one in records for record in one] == READ_AS
+    assert [record.headers[0][0] for batch in records for record in batch] == READ_AS

@@ -203,10 +203,10 @@ def test_a_lookout_reports_failures_and_goes_on() -> None:
     looks: Iterator[LogState | Exception] = iter([OSError("away"), LOG])
 
     def look() -> LogState:
-        found = next(looks, LOG)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        look = next(looks, LOG)
+        if isinstance(look, Exception):
+            raise look
+        return look
 
     lookout = BrokerProbe(look, [], 0.05)
     lookout.start()

@@ -42,7 +42,7 @@ def test_every_hostile_record_gets_its_verdict_and_what_comes_of_it_can_be_sent(
     handler = ClassifyHandler(APP, Serving(small_release().classifier), {APP.topic: "e0"})
     for _, step in handler.steps:
         step(batch)
-    outcomes: list[Outcome] = [one.result for one in batch]
+    outcomes: list[Outcome] = [delivery.result for delivery in batch]
     wrong = Counter(
         f"{record.kind}: {what_became(outcome)}, not {record.verdict}"
         for record, outcome in zip(records, outcomes, strict=True)

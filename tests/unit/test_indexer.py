@@ -46,7 +46,7 @@ def run(values: Sequence[bytes], share: float = 1.0) -> tuple[BatchPipeline, Sto
         engine = indexer_pipeline(
             store,  # type: ignore[arg-type]  # as much of a store as is used
             send_all,
-            lambda done: acknowledged.extend(each.offset for each in done),
+            lambda done: acknowledged.extend(delivery.offset for delivery in done),
             counts,
             limit=DeadLetterLimit(share),
         )

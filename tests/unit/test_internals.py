@@ -51,13 +51,13 @@ def test_the_project_pins_what_was_tested() -> None:
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [(one.place, name) for one in INTERNALS for name in (*one.methods, *one.attributes)],
+    [(internal.place, name) for internal in INTERNALS for name in (*internal.methods, *internal.attributes)],
     ids=lambda part: str(part).rpartition(".")[2],
 )
 def test_a_name_that_is_gone_is_named(place: str, name: str) -> None:
     """Each is looked for, whether a class or its instances have it: under another name it would be missing."""
-    one = next(one for one in INTERNALS if one.place == place)
-    kind = "methods" if name in one.methods else "attributes"
+    internal = next(internal for internal in INTERNALS if internal.place == place)
+    kind = "methods" if name in internal.methods else "attributes"
     renamed = Internals(place, **{kind: [f"{name}_of_old"]})
     assert missing_internals([renamed]) == [f"{place}.{name}_of_old"]
 

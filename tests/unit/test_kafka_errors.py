@@ -47,10 +47,10 @@ def test_no_group_names_an_error_that_the_client_does_not_have() -> None:
     ],
 )
 def test_errors_become_headraces(error: Exception, kind: type[Exception]) -> None:
-    found = translate(error, "kafka:9092")
-    assert type(found) is kind
-    assert "kafka:9092" in str(found)
-    assert "\n" not in str(found)
+    translated = translate(error, "kafka:9092")
+    assert type(translated) is kind
+    assert "kafka:9092" in str(translated)
+    assert "\n" not in str(translated)
 
 
 def test_what_is_retriable_there_is_retriable_here() -> None:

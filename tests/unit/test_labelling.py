@@ -20,7 +20,7 @@ def state(**labels: int) -> RetrainState:
 
 def test_least_sure_text_comes_first() -> None:
     candidates = [Candidate("sure", 0.99), Candidate("unsure", 0.3), Candidate("middling", 0.6)]
-    assert [each.id for each in choose_for_labelling(candidates, 3)] == ["unsure", "middling", "sure"]
+    assert [candidate.id for candidate in choose_for_labelling(candidates, 3)] == ["unsure", "middling", "sure"]
 
 
 def test_second_text_is_unlike_the_first_even_when_a_twin_is_less_sure() -> None:
@@ -29,7 +29,7 @@ def test_second_text_is_unlike_the_first_even_when_a_twin_is_less_sure() -> None
         Candidate("twin", 0.21, unit(1, 0.01)),
         Candidate("other", 0.50, unit(0, 1)),
     ]
-    assert [each.id for each in choose_for_labelling(candidates, 2)] == ["first", "other"]
+    assert [candidate.id for candidate in choose_for_labelling(candidates, 2)] == ["first", "other"]
 
 
 def test_labelled_and_equal_texts_are_not_chosen_again() -> None:
@@ -38,7 +38,7 @@ def test_labelled_and_equal_texts_are_not_chosen_again() -> None:
         Candidate("2", 0.2, text="hi"),
         Candidate("3", 0.3, text="ho"),
     ]
-    assert [each.text for each in choose_for_labelling(candidates, 5, labelled=["3"])] == ["hi"]
+    assert [candidate.text for candidate in choose_for_labelling(candidates, 5, labelled=["3"])] == ["hi"]
 
 
 def test_nothing_to_choose_gives_nothing() -> None:
@@ -53,7 +53,7 @@ def test_choice_is_whole_and_without_repeats(texts: list[tuple[float, bool]], li
         Candidate(str(number), confidence, unit(*random.standard_normal(4)) if embedded else None)
         for number, (confidence, embedded) in enumerate(texts)
     ]
-    chosen = [each.id for each in choose_for_labelling(candidates, limit)]
+    chosen = [candidate.id for candidate in choose_for_labelling(candidates, limit)]
     assert len(chosen) == len(set(chosen)) == min(limit, len(candidates))
 
 

@@ -75,8 +75,8 @@ def test_a_batch_histogram_counts_as_prometheus_own_does(batches: list[list[floa
     single = Histogram("x_seconds", "x", ["app"], buckets=buckets, registry=theirs)
     for batch in batches:
         batched.observe_all("a", batch)
-        for each in batch:
-            single.labels("a").observe(each)
+        for seconds in batch:
+            single.labels("a").observe(seconds)
     if not any(batches):
         return
     for bound in ("0.005", "0.1", "1", "+Inf"):

@@ -27,14 +27,14 @@ RELEASE = Release(
 
 def reference() -> dict[str, NDArray[Any]]:
     """Of the small release's texts, half of them said to be decided by the fast path."""
-    found = CLASSIFIER.classify_texts(TEXTS, fast=False)
-    embeddings = np.stack([each.embedding for each in found if each.embedding is not None])
+    decisions = CLASSIFIER.classify_texts(TEXTS, fast=False)
+    embeddings = np.stack([decision.embedding for decision in decisions if decision.embedding is not None])
     centroids = embeddings[:4]
     fast = np.arange(len(TEXTS)) % 2 == 0
     return {
         "centroids": centroids,
         "reference_distances": centroid_distances(embeddings, centroids),
-        "reference_confidence": np.array([each.heads["intent"].probability for each in found], np.float32),
+        "reference_confidence": np.array([decision.heads["intent"].probability for decision in decisions], np.float32),
         "reference_embeddings": embeddings,
         "reference_fast": fast.astype(np.uint8),
         "reference_full_embeddings": embeddings[~fast],
@@ -48,11 +48,11 @@ def application(fast_path: Literal["on", "off"]) -> Application:
 
 
 def signals(*, fast: bool) -> list[dict[str, Any]]:
-    found = CLASSIFIER.classify_texts(TEXTS[:8], fast=fast)
+    decisions = CLASSIFIER.classify_texts(TEXTS[:8], fast=fast)
     at = "2026-11-24T12:00:00.000Z"
     return [
-        signal_record(f"s@1-0-{number}", at, "1", each, SourceText(text, None, 0))
-        for number, (text, each) in enumerate(zip(TEXTS[:8], found, strict=True))
+        signal_record(f"s@1-0-{number}", at, "1", decision, SourceText(text, None, 0))
+        for number, (text, decision) in enumerate(zip(TEXTS[:8], decisions, strict=True))
     ]
 
 
@@ -82,14 +82,14 @@ def observed(app: Application, raw: list[dict[str, Any]], monkeypatch: pytest.Mo
 
 def test_fast_decisions_are_told_as_fast_and_need_no_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = signals(fast=True)
-    assert {each["path"] for each in raw} == {"fast"} and raw[0]["unknown_share"] is None
+    assert {record["path"] for record in raw} == {"fast"} and raw[0]["unknown_share"] is None
     heard, _ = observed(application("on"), raw, monkeypatch)
-    assert len(heard) == 8 and all(each.fast and each.embedding is None for each in heard)
+    assert len(heard) == 8 and all(signal.fast and signal.embedding is None for signal in heard)
 
 
 def test_full_decisions_carry_their_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     heard, _ = observed(application("on"), signals(fast=False), monkeypatch)
-    assert len(heard) == 8 and not any(each.fast or each.embedding is None for each in heard)
+    assert len(heard) == 8 and not any(signal.fast or signal.embedding is None for signal in heard)
 
 
 @pytest.mark.parametrize(("setting", "used"), [("on", True), ("off", False)], ids=["on", "off"])

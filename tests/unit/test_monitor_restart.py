@@ -84,8 +84,8 @@ def test_killed_anywhere_the_state_is_that_of_one_that_never_stopped(
     """S-A5: sums, episode, labels, surges, event numbers and what fires: all of it was gone after a restart."""
     random, world, calm_world = np.random.default_rng(seed), World(), World()
     steady, killed = Process(calm_world), Process(world, snapshot_seconds=snapshot_seconds)
-    for each in (world, calm_world):
-        each.announce("1")
+    for twin in (world, calm_world):
+        twin.announce("1")
     for action, count in [*steps, ("known", 2), ("tick", 0)]:
         versions = {w.announced.champion if w.announced else "1" for w in (world, calm_world)}
         (version,) = versions
@@ -99,11 +99,11 @@ def test_killed_anywhere_the_state_is_that_of_one_that_never_stopped(
                     calm_world.now_ms = record.timestamp_ms
                     calm_world.append(APP.signals_topic, record.value)
             case "label" | "withdraw":
-                for each in (world, calm_world):
-                    each.label(count, "3" if action == "label" else None)
+                for twin in (world, calm_world):
+                    twin.label(count, "3" if action == "label" else None)
             case "promote":
-                for each in (world, calm_world):
-                    each.announce("2" if version == "1" else "1")
+                for twin in (world, calm_world):
+                    twin.announce("2" if version == "1" else "1")
             case "kill":
                 killed.follow(publish=count > 0, commit=count > 1)
                 if count > 2:
@@ -121,8 +121,8 @@ def test_killed_anywhere_the_state_is_that_of_one_that_never_stopped(
     calm_world.now_ms = world.now_ms = world.now_ms + 60_000
     for process in (steady, killed):
         process.tick()
-    told, restored = steady.state(), killed.state()
-    assert {**restored, "alerts": 0} == {**told, "alerts": 0}
+    uninterrupted, restored = steady.state(), killed.state()
+    assert {**restored, "alerts": 0} == {**uninterrupted, "alerts": 0}
     assert world.firing() == calm_world.firing()
     assert len({request.id for request in world.requests()}) == len(world.requests())
     for name in {alert.fingerprint for alert in world.alerts()}:
@@ -300,12 +300,12 @@ def test_a_release_without_a_reference_is_an_alert_and_everything_else_goes_on()
     send(world, random, 20)
     world.signals([signal(1_000 + number, "1", 3, random, world.now_ms) for number in range(40)])
     process.follow()
-    told = {alert.rule: alert for alert in world.alerts()}
-    assert {rule: alert.state for rule, alert in told.items()} == {
+    alerts = {alert.rule: alert for alert in world.alerts()}
+    assert {rule: alert.state for rule, alert in alerts.items()} == {
         "drift_unwatched": "firing",
         "surge:intent=3": "firing",
     }
-    assert "centroids" in told["drift_unwatched"].summary
+    assert "centroids" in alerts["drift_unwatched"].summary
     again = Process(world)
     again.tick()
     assert len(world.alerts()) == 2
@@ -396,11 +396,11 @@ def test_a_state_that_cannot_be_used_is_ignored_with_one_warning(
     broken: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     world, process = drifted()
-    told = process.state()
+    before = process.state()
     world.append(MONITOR_STATE_TOPIC, broken)
     again = Process(world)
     again.tick()
-    assert again.state() == {**told, "alerts": again.state()["alerts"]}
+    assert again.state() == {**before, "alerts": again.state()["alerts"]}
     assert caplog.text.count("the kept state cannot be used") == 1 and len(world.alerts()) == 1
 
 

@@ -54,10 +54,10 @@ class Fetcher:
         return False
 
 
-def look(states: Mapping[TP, State], held: set[tuple[str, int]]) -> None:
+def look(states: Mapping[TP, State], truncated: set[tuple[str, int]]) -> None:
     """The client looks twice at what has no position."""
     thread = NoResetThread.__new__(NoResetThread)
-    thread.truncated_partitions = held
+    thread.truncated_partitions = truncated
     fetcher: Any = Fetcher(states)
     thread._hold(fetcher)
     assignment = SimpleNamespace(state_value=states.__getitem__)
@@ -73,10 +73,10 @@ def look(states: Mapping[TP, State], held: set[tuple[str, int]]) -> None:
 def test_a_partition_that_appears_while_a_worker_runs_is_read_from_its_beginning(tmp_path: Path) -> None:
     """F-16 stays: a topic went from one to three partitions under `up`, and none of the new ones' records was lost."""
     states = {FORMER: State(committed=41), NEW: State(committed=None)}
-    held: set[tuple[str, int]] = set()
-    look(states, held)
+    truncated: set[tuple[str, int]] = set()
+    look(states, truncated)
     assert (states[FORMER].position, states[NEW].position) == (41, 0)
-    assert not held and not any(state.paused for state in states.values())
+    assert not truncated and not any(state.paused for state in states.values())
     app = make_app("app", "kafka://127.0.0.1:1", folder=tmp_path)
     assert app.conf.consumer_auto_offset_reset == "earliest", "the beginning is what the client goes to there"
 
@@ -84,8 +84,8 @@ def test_a_partition_that_appears_while_a_worker_runs_is_read_from_its_beginning
 def test_a_partition_whose_next_record_is_gone_is_held_and_the_others_go_on() -> None:
     """S-A14."""
     states = {FORMER: State(committed=41, awaiting_reset=True), NEW: State(committed=7)}
-    held: set[tuple[str, int]] = set()
-    look(states, held)
-    assert held == {("texts", 0)} and states[FORMER].paused
+    truncated: set[tuple[str, int]] = set()
+    look(states, truncated)
+    assert truncated == {("texts", 0)} and states[FORMER].paused
     assert states[FORMER].position == 41, "not a step further, not a step back"
     assert states[NEW].position == 7

@@ -18,14 +18,14 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> int:
     return int(app.assignor.replicas)  # type: ignore[attr-defined]
 
 
-def shares(held: list[set[int]], partitions: int, replicas: int) -> list[int]:
+def shares(owned: list[set[int]], partitions: int, replicas: int) -> list[int]:
     """Sizes after a rebalance, by what each worker held before; a newcomer held nothing."""
     members = {
-        f"worker-{number}": CopartitionedAssignment(set(each), set(), {"texts"}) for number, each in enumerate(held)
+        f"worker-{number}": CopartitionedAssignment(set(own), set(), {"texts"}) for number, own in enumerate(owned)
     }
     assigned = CopartitionedAssignor({"texts"}, members, partitions, replicas).get_assignment()
-    assert sorted(p for each in assigned.values() for p in each.actives) == list(range(partitions))
-    return sorted(len(each.actives) for each in assigned.values())
+    assert sorted(p for assignment in assigned.values() for p in assignment.actives) == list(range(partitions))
+    return sorted(len(assignment.actives) for assignment in assigned.values())
 
 
 def test_a_fourth_worker_gets_a_partition_of_six(replicas: int) -> None:
@@ -41,7 +41,7 @@ def test_no_worker_is_left_without_a_partition_and_none_has_more_than_its_share(
     owners = data.draw(
         st.lists(st.integers(0, workers), min_size=partitions, max_size=partitions)
     )  # `workers`: nobody's
-    held = [{p for p, owner in enumerate(owners) if owner == worker} for worker in range(workers)]
-    found = shares(held, partitions, replicas)
-    assert found[0] >= 1
-    assert found[-1] <= -(-partitions // workers)
+    owned = [{p for p, owner in enumerate(owners) if owner == worker} for worker in range(workers)]
+    counts = shares(owned, partitions, replicas)
+    assert counts[0] >= 1
+    assert counts[-1] <= -(-partitions // workers)

@@ -44,15 +44,15 @@ def test_same_seed_trains_the_same_release() -> None:
 
 
 def test_progress_tells_stages_that_come_to_an_end() -> None:
-    told: dict[str, tuple[int, int]] = {}
+    progress: dict[str, tuple[int, int]] = {}
     train_release(
         "m",
         small_dataset(),
         small_encoder(),
-        progress=lambda stage, done, total: told.__setitem__(stage, (done, total)),
+        progress=lambda stage, done, total: progress.__setitem__(stage, (done, total)),
     )
-    assert {"embedding texts", "choosing for intent", "fitting urgency", "scoring texts"} <= set(told)
-    assert all(done == total for done, total in told.values())
+    assert {"embedding texts", "choosing for intent", "fitting urgency", "scoring texts"} <= set(progress)
+    assert all(done == total for done, total in progress.values())
 
 
 def test_out_of_scope_label_is_no_class_and_is_scored_apart() -> None:

@@ -152,9 +152,9 @@ def test_replay_rebuilds_the_same_state() -> None:
         for _ in range(300)
     ]
     first, second = Recommender(ITEMS, clusters()), Recommender(ITEMS, clusters())
-    lists = [first.observe(each).items for each in events]
+    lists = [first.observe(event).items for event in events]
     second.replay(events[:200])
-    assert [second.observe(each).items for each in events[200:]] == lists[200:]
+    assert [second.observe(event).items for event in events[200:]] == lists[200:]
     assert first.weights == second.weights and first.quality == second.quality
 
 
@@ -205,11 +205,11 @@ def test_shipped_behaviour_is_met_far_better_than_by_popularity() -> None:
     popular_hits = 0
     with (CORPORA / "user_events.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            each = UserEvent.from_record(row)
-            recommender.observe(each)
-            popular_hits += each.action in FEEDBACK_ACTIONS and each.item_id in popular.get(each.user_id, [])
-            seen[str(each.item_id)] += 1
-            popular[each.user_id] = sorted(ids, key=lambda item: -seen[item])[:10]
+            event = UserEvent.from_record(row)
+            recommender.observe(event)
+            popular_hits += event.action in FEEDBACK_ACTIONS and event.item_id in popular.get(event.user_id, [])
+            seen[str(event.item_id)] += 1
+            popular[event.user_id] = sorted(ids, key=lambda item: -seen[item])[:10]
     assert recommender.quality.feedbacks > 800
     assert recommender.quality.hit_rate > 0.6
     assert popular_hits / recommender.quality.feedbacks < 0.2

@@ -40,14 +40,14 @@ def test_a_record_without_a_text_is_refused_with_its_reason(value: bytes | None,
 
 def test_other_peoples_records_are_read_through_pointers() -> None:
     source = Source(text="/payload/body", key="/payload/from/id", at="/ts")
-    found = parsed({"payload": {"body": "hello", "from": {"id": 7}}, "ts": 1_763_999_000}, source)
-    assert (found.text, found.key, found.at_ms) == ("hello", "7", 1_763_999_000_000)
+    source_text = parsed({"payload": {"body": "hello", "from": {"id": 7}}, "ts": 1_763_999_000}, source)
+    assert (source_text.text, source_text.key, source_text.at_ms) == ("hello", "7", 1_763_999_000_000)
 
 
 def test_lone_surrogates_and_nul_become_replacement_characters() -> None:
-    found = SourceReader(SUPPORT).parse(b'{"text": "a\\ud800b\\u0000c"}', None, NOW)
-    assert found.text.encode()
-    assert "\0" not in found.text
+    source_text = SourceReader(SUPPORT).parse(b'{"text": "a\\ud800b\\u0000c"}', None, NOW)
+    assert source_text.text.encode()
+    assert "\0" not in source_text.text
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ class Control(ReleaseControl):
         self.before_load(version)
         if failures := self.failures.get(version):
             raise failures.pop(0)
-        one = small_release().classifier
-        return Classifier(model, version, one.encoder, one.vocabulary, list(one.heads.values()))
+        classifier = small_release().classifier
+        return Classifier(model, version, classifier.encoder, classifier.vocabulary, list(classifier.heads.values()))
 
 
 class World:

@@ -66,8 +66,8 @@ class Process(ReleaseObserver):
 
 
 def classifier(version: str) -> Classifier:
-    one = small_release().classifier
-    return Classifier("support", version, one.encoder, one.vocabulary, list(one.heads.values()))
+    classifier = small_release().classifier
+    return Classifier("support", version, classifier.encoder, classifier.vocabulary, list(classifier.heads.values()))
 
 
 class FleetMachine(RuleBasedStateMachine):

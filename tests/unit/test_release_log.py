@@ -44,10 +44,10 @@ def announce(topics: MemoryTopics, state: Release) -> None:
 
 def heard(topics: MemoryTopics) -> list[str]:
     """The champions that a follower tells, one word a look."""
-    told: list[str] = []
-    follower = ReleaseFollower(topics.reader, lambda state: told.append(state.champion))
+    champions: list[str] = []
+    follower = ReleaseFollower(topics.reader, lambda state: champions.append(state.champion))
     follower._follow(topics.reader())
-    return told
+    return champions
 
 
 def test_of_equal_revisions_the_later_record_counts(topics: MemoryTopics, log: ReleaseLog) -> None:
@@ -61,24 +61,24 @@ def test_of_equal_revisions_the_later_record_counts(topics: MemoryTopics, log: R
 
 def test_a_topic_that_was_made_again_counts_though_its_revisions_begin_anew(topics: MemoryTopics) -> None:
     """S-A16: a running follower knew revision 7 and ignored everything up to that number."""
-    told: list[str] = []
-    follower = ReleaseFollower(topics.reader, lambda state: told.append(state.champion))
+    champions: list[str] = []
+    follower = ReleaseFollower(topics.reader, lambda state: champions.append(state.champion))
     announce(topics, release("7", revision=7))
     follower._follow(topics.reader())
     topics.records.clear()
     announce(topics, release("1", revision=1))
     follower._follow(topics.reader())
-    assert told == ["7", "1"]
+    assert champions == ["7", "1"]
 
 
 def test_what_was_heard_is_not_told_again_when_the_reader_begins_anew(topics: MemoryTopics) -> None:
-    told: list[str] = []
-    follower = ReleaseFollower(topics.reader, lambda state: told.append(state.champion))
+    champions: list[str] = []
+    follower = ReleaseFollower(topics.reader, lambda state: champions.append(state.champion))
     for champion in ("1", "2"):
         announce(topics, release(champion))
     for _ in range(2):
         follower._follow(topics.reader())
-    assert told == ["2"]
+    assert champions == ["2"]
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_a_follower_that_cannot_read_says_for_how_long() -> None:
 
 
 def test_a_listener_that_fails_is_told_the_same_state_again(topics: MemoryTopics) -> None:
-    told: list[str] = []
+    champions: list[str] = []
 
     def listen(state: Release) -> None:
-        told.append(state.champion)
-        if len(told) == 1:
+        champions.append(state.champion)
+        if len(champions) == 1:
             raise RuntimeError("a fault")
 
     follower = ReleaseFollower(topics.reader, listen)
@@ -129,7 +129,7 @@ def test_a_listener_that_fails_is_told_the_same_state_again(topics: MemoryTopics
     with pytest.raises(RuntimeError):
         follower._follow(topics.reader())
     follower._follow(topics.reader())
-    assert told == ["1", "1"]
+    assert champions == ["1", "1"]
 
 
 def test_what_a_person_says_counts_whatever_stands(topics: MemoryTopics, log: ReleaseLog) -> None:
@@ -226,12 +226,12 @@ def test_a_version_whose_manifest_is_another_one_than_announced_is_not_announced
     registry: FolderRegistry,
 ) -> None:
     """D-A3: promote and rollback took an altered manifest as it was."""
-    one, _ = publish(registry, "one")
-    standing = release("8", manifest={}).model_copy(update={"manifest_sha256": {one: "0" * 64}})
+    version, _ = publish(registry, "one")
+    standing = release("8", manifest={}).model_copy(update={"manifest_sha256": {version: "0" * 64}})
     with pytest.raises(ReleaseCorrupt, match=r"not the one that was announced.*--accept-altered"):
-        next_release(registry, "support", one, standing, by="rollback")
-    accepted = next_release(registry, "support", one, standing, by="promote", accept_altered=True)
-    assert accepted.manifest_sha256[one] == hashlib.sha256(registry.manifest("support", one)).hexdigest()
+        next_release(registry, "support", version, standing, by="rollback")
+    accepted = next_release(registry, "support", version, standing, by="promote", accept_altered=True)
+    assert accepted.manifest_sha256[version] == hashlib.sha256(registry.manifest("support", version)).hexdigest()
 
 
 def test_a_release_of_before_is_read(topics: MemoryTopics) -> None:

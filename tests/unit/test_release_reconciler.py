@@ -22,8 +22,8 @@ HASHES = {version: f"sha-of-{version}" for version in ("1", "2", "3", "4", "bad"
 
 
 def classifier(version: str) -> Classifier:
-    one = small_release().classifier
-    return Classifier("support", version, one.encoder, one.vocabulary, list(one.heads.values()))
+    classifier = small_release().classifier
+    return Classifier("support", version, classifier.encoder, classifier.vocabulary, list(classifier.heads.values()))
 
 
 def release(champion: str, revision: int = 2, **fields: Any) -> Release:

@@ -43,7 +43,10 @@ def test_the_announced_release_is_proved_and_served(registry: FolderRegistry, re
     classifier = load_release(registry, "support", "1", sha256, threads=1)
     golden = described["golden"]
     decided = classifier.classify_texts(golden["texts"])
-    agree = [one.heads["intent"].label == label for one, label in zip(decided, golden["labels"]["intent"], strict=True)]
+    agree = [
+        decision.heads["intent"].label == label
+        for decision, label in zip(decided, golden["labels"]["intent"], strict=True)
+    ]
     assert np.mean(agree) > 0.9, "but for texts between two labels"
 
 

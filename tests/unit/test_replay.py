@@ -47,11 +47,11 @@ def test_a_start_after_the_end_is_refused_and_an_empty_stretch_is_not() -> None:
 
 
 def test_a_stretch_without_places_is_all_that_is_left_and_tells_what_is_gone() -> None:
-    found = choose_stretch(BOUNDS)
-    assert found.starts == {0: 0, 1: 4, 2: 7, 3: 0}
-    assert found.ends == {0: 10, 1: 9, 2: 7, 3: 0}
-    assert found.gone == {1: 4, 2: 7}
-    assert found.offsets == 15
+    stretch = choose_stretch(BOUNDS)
+    assert stretch.starts == {0: 0, 1: 4, 2: 7, 3: 0}
+    assert stretch.ends == {0: 10, 1: 9, 2: 7, 3: 0}
+    assert stretch.gone == {1: 4, 2: 7}
+    assert stretch.offsets == 15
 
 
 def test_offsets_before_the_oldest_are_gone_and_those_at_or_after_it_are_not() -> None:
@@ -66,13 +66,13 @@ def test_a_time_that_is_found_at_the_oldest_record_left_may_have_lost_some_befor
 
 
 def test_a_partition_without_a_record_as_late_as_the_start_gives_nothing() -> None:
-    found = choose_stretch({0: (0, 10), 1: (0, 10)}, {0: 6}, None)
-    assert (found.starts, found.ends) == ({0: 6, 1: 10}, {0: 10, 1: 10})
+    stretch = choose_stretch({0: (0, 10), 1: (0, 10)}, {0: 6}, None)
+    assert (stretch.starts, stretch.ends) == ({0: 6, 1: 10}, {0: 10, 1: 10})
 
 
 def test_a_partition_without_a_record_as_late_as_the_end_is_read_to_its_end() -> None:
-    found = choose_stretch({0: (0, 10), 1: (0, 10)}, None, {0: 6})
-    assert found.ends == {0: 6, 1: 10}
+    stretch = choose_stretch({0: (0, 10), 1: (0, 10)}, None, {0: 6})
+    assert stretch.ends == {0: 6, 1: 10}
 
 
 def test_an_offset_after_a_time_is_refused_only_where_no_partition_is_left() -> None:
@@ -83,7 +83,8 @@ def test_an_offset_after_a_time_is_refused_only_where_no_partition_is_left() -> 
 
 @given(
     st.dictionaries(
-        st.integers(0, 3), st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda each: (min(each), max(each)))
+        st.integers(0, 3),
+        st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda bounds: (min(bounds), max(bounds))),
     ),
     st.none() | st.dictionaries(st.integers(0, 3), st.integers(0, 30)),
     st.none() | st.dictionaries(st.integers(0, 3), st.integers(0, 30)),
@@ -92,16 +93,16 @@ def test_a_stretch_lies_within_the_topic_and_within_what_was_asked_for(
     bounds: dict[int, tuple[int, int]], starts: dict[int, int] | None, ends: dict[int, int] | None
 ) -> None:
     try:
-        found = choose_stretch(bounds, starts, ends)
+        stretch = choose_stretch(bounds, starts, ends)
     except WrongStretch:
         return
     for partition, (first, last) in bounds.items():
-        assert first <= found.starts[partition] <= found.ends[partition] <= last
+        assert first <= stretch.starts[partition] <= stretch.ends[partition] <= last
         asked = range(
             (starts or {}).get(partition, last if starts is not None else 0), (ends or {}).get(partition, last)
         )
         wanted = [offset for offset in range(first, last) if offset in asked]
-        assert list(range(found.starts[partition], found.ends[partition])) == wanted
+        assert list(range(stretch.starts[partition], stretch.ends[partition])) == wanted
 
 
 def say(label: str, probability: float = 0.9, rejected: bool | None = False) -> dict[str, Answer]:
@@ -143,8 +144,10 @@ def test_changes_count_each_pair_and_name_a_failure_none() -> None:
         [("a", "b", None), ("a", "b", None), ("b", "a", None), ("a", None, None), ("a", "a", None), (None, "b", None)]
     )
     old, new = (answers.of(release, "intent").codes for release in ("old@1", "new@1"))
-    found = [(each.before, each.after, each.events) for each in changes(old, new, answers.labels("intent"))]
-    assert found == [("b", "a", 2), (None, "a", 1), ("a", "b", 1), ("b", None, 1)]
+    confusions = [
+        (change.before, change.after, change.events) for change in changes(old, new, answers.labels("intent"))
+    ]
+    assert confusions == [("b", "a", 2), (None, "a", 1), ("a", "b", 1), ("b", None, 1)]
 
 
 def test_figures_of_a_release_count_labelled_events_only_and_a_failure_as_an_error() -> None:
@@ -195,18 +198,18 @@ def test_an_event_takes_few_bytes_whatever_it_said() -> None:
     said = {"intent": Answer("x", 0.5, False), "urgency": Answer("low", 0.5)}
     for offset in range(10_000):
         answers.add(0, offset, offset, [said], {"intent": "x"})
-    held = (
+    held_bytes = (
         sum(
             column.itemsize * len(column)
             for column in (answers._partitions, answers._offsets, answers._times, *answers._truth.values())
         )
         + sum(
-            each.codes.itemsize + each.probabilities.itemsize + each.rejected.itemsize
-            for each in answers._columns.values()
+            column.codes.itemsize + column.probabilities.itemsize + column.rejected.itemsize
+            for column in answers._columns.values()
         )
         * 10_000
     )
-    assert held / 10_000 < 64
+    assert held_bytes / 10_000 < 64
     assert np.array_equal(answers.of("a@1", "intent").codes, np.zeros(10_000))
 
 

@@ -20,15 +20,15 @@ def from_csv(folder: Path, text: str) -> TrueLabels:
 
 
 def test_a_file_with_ids_gives_labels_by_head_and_tells_ids_of_other_topics(tmp_path: Path) -> None:
-    found = from_csv(
+    labels = from_csv(
         tmp_path,
         f"id,head,label\n{PREFIX}0-1,intent,refund\n{PREFIX}0-1,urgency,high\nother@0a1b2c3d-0-1,intent,fee\n{PREFIX}0-2,,fee\n",
     )
-    assert found.matched_by == "id"
-    assert found.of(f"{PREFIX}0-1", "") == {"intent": "refund", "urgency": "high"}
-    assert found.of(f"{PREFIX}0-2", "") == {"intent": "fee"}
-    assert found.of(f"{PREFIX}0-3", "") is None
-    assert found.report() == {
+    assert labels.matched_by == "id"
+    assert labels.of(f"{PREFIX}0-1", "") == {"intent": "refund", "urgency": "high"}
+    assert labels.of(f"{PREFIX}0-2", "") == {"intent": "fee"}
+    assert labels.of(f"{PREFIX}0-3", "") is None
+    assert labels.report() == {
         "source": "labels.csv",
         "matched_by": "id",
         "given": 3,
@@ -41,12 +41,12 @@ def test_a_file_with_ids_gives_labels_by_head_and_tells_ids_of_other_topics(tmp_
 
 
 def test_a_file_with_texts_matches_every_event_with_that_text_and_counts_contradictions(tmp_path: Path) -> None:
-    found = from_csv(
+    labels = from_csv(
         tmp_path, "text,label\nwhere is it,delivery\nwhere is it,parcel\nmoney back,refund\nnever asked,fee\n"
     )
     for _ in range(3):
-        assert found.of("any", "where is it") == {"intent": "parcel"}
-    report = found.report()
+        assert labels.of("any", "where is it") == {"intent": "parcel"}
+    report = labels.report()
     assert (report["matched_by"], report["given"], report["matched"], report["events"], report["disagreeing"]) == (
         "text",
         4,
@@ -57,15 +57,15 @@ def test_a_file_with_texts_matches_every_event_with_that_text_and_counts_contrad
 
 
 def test_a_corpus_with_the_heads_own_columns_labels_every_head(tmp_path: Path) -> None:
-    found = from_csv(tmp_path, "text,topic,urgency\nhello,greeting,low\nbye,,high\n")
-    assert found.of("", "hello") == {"intent": "greeting", "urgency": "low"}
-    assert found.of("", "bye") == {"urgency": "high"}
+    labels = from_csv(tmp_path, "text,topic,urgency\nhello,greeting,low\nbye,,high\n")
+    assert labels.of("", "hello") == {"intent": "greeting", "urgency": "low"}
+    assert labels.of("", "bye") == {"urgency": "high"}
 
 
 def test_rows_without_a_label_or_with_a_strange_head_are_counted_with_their_line(tmp_path: Path) -> None:
-    found = from_csv(tmp_path, f"id,head,label\n{PREFIX}0-1,intent,\n{PREFIX}0-2,mood,good\n,intent,fee\n")
-    assert found.unusable == 3
-    assert [reason.partition(":")[0] for reason in found.reasons] == ["line 2", "line 3", "line 4"]
+    labels = from_csv(tmp_path, f"id,head,label\n{PREFIX}0-1,intent,\n{PREFIX}0-2,mood,good\n,intent,fee\n")
+    assert labels.unusable == 3
+    assert [reason.partition(":")[0] for reason in labels.reasons] == ["line 2", "line 3", "line 4"]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_the_last_value_of_a_key_counts_and_a_tombstone_withdraws_it() -> None:
         opinion(5, "0-3", None),
         opinion(6, "0-3", "fee"),
     ]
-    found = labels_from_topic(Feedbacks(records), "feedback.labels", ["intent"], PREFIX)
-    assert {name: found.of(PREFIX + name, "") for name in ("0-1", "0-2", "0-3")} == {
+    labels = labels_from_topic(Feedbacks(records), "feedback.labels", ["intent"], PREFIX)
+    assert {name: labels.of(PREFIX + name, "") for name in ("0-1", "0-2", "0-3")} == {
         "0-1": {"intent": "fee"},
         "0-2": None,
         "0-3": {"intent": "fee"},
@@ -129,18 +129,18 @@ def test_the_last_value_of_a_key_counts_and_a_tombstone_withdraws_it() -> None:
 
 def test_of_two_people_the_later_counts_and_where_that_one_withdraws_the_earlier_does() -> None:
     both = [opinion(5, "0-1", "fee", by="bob", partition=1), opinion(1, "0-1", "refund", by="ann")]
-    found = labels_from_topic(Feedbacks(both), "feedback.labels", ["intent"], PREFIX)
-    assert found.of(PREFIX + "0-1", "") == {"intent": "fee"}
-    assert found.disagreeing == 1
+    labels = labels_from_topic(Feedbacks(both), "feedback.labels", ["intent"], PREFIX)
+    assert labels.of(PREFIX + "0-1", "") == {"intent": "fee"}
+    assert labels.disagreeing == 1
     withdrawn = [*both, opinion(9, "0-1", None, by="bob", partition=1)]
-    found = labels_from_topic(Feedbacks(withdrawn), "feedback.labels", ["intent"], PREFIX)
-    assert found.of(PREFIX + "0-1", "") == {"intent": "refund"}
+    labels = labels_from_topic(Feedbacks(withdrawn), "feedback.labels", ["intent"], PREFIX)
+    assert labels.of(PREFIX + "0-1", "") == {"intent": "refund"}
 
 
 def test_labels_of_other_topics_strange_heads_and_broken_records_are_counted_apart() -> None:
     foreign = Record("feedback.labels", 0, 0, b"other@0a1b2c3d-0-1|intent|ann", b"{}", 0)
     broken = Record("feedback.labels", 0, 1, f"{PREFIX}0-9|intent|ann".encode(), b"{broken", 0)
-    found = labels_from_topic(
+    labels = labels_from_topic(
         Feedbacks([foreign, broken, opinion(2, "0-1", "high", head="mood")]), "feedback.labels", ["intent"], PREFIX
     )
-    assert (found.foreign, found.unusable, found.given) == (1, 2, 0)
+    assert (labels.foreign, labels.unusable, labels.given) == (1, 2, 0)

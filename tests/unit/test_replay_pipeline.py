@@ -44,25 +44,25 @@ def records(count: int) -> list[Record]:
 
 def labels(classifier: Classifier, read: list[Record]) -> dict[tuple[int, int], str | None]:
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
-    found = [each for batch in decide_records(read, [handler], APP.decisions_topic) for each in batch]
-    assert [(each.record.partition, each.record.offset) for each in found] == [
-        (each.partition, each.offset) for each in read
+    events = [event for batch in decide_records(read, [handler], APP.decisions_topic) for event in batch]
+    assert [(event.record.partition, event.record.offset) for event in events] == [
+        (record.partition, record.offset) for record in read
     ]
     return {
-        (each.record.partition, each.record.offset): None
-        if each.decisions[0] is None
-        else each.decisions[0]["labels"]["intent"]["label"]
-        for each in found
+        (event.record.partition, event.record.offset): None
+        if event.decisions[0] is None
+        else event.decisions[0]["labels"]["intent"]["label"]
+        for event in events
     }
 
 
 def test_every_record_is_decided_or_a_dead_letter_in_the_order_of_reading(classifier: Classifier) -> None:
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
-    found = [each for batch in decide_records(records(40), [handler], APP.decisions_topic) for each in batch]
-    assert [each.rejected_because[0] for each in found] == [None] * 40 + ["not_json", None]
-    assert [each.passed_over for each in found] == [None] * 41 + ["tombstone"]
-    assert found[4].decisions[0] is not None and found[4].decisions[0]["id"] == "chats@0a1b2c3d-1-1"
-    assert found[40].raw == (None,)
+    events = [event for batch in decide_records(records(40), [handler], APP.decisions_topic) for event in batch]
+    assert [event.rejected_because[0] for event in events] == [None] * 40 + ["not_json", None]
+    assert [event.passed_over for event in events] == [None] * 41 + ["tombstone"]
+    assert events[4].decisions[0] is not None and events[4].decisions[0]["id"] == "chats@0a1b2c3d-1-1"
+    assert events[40].raw == (None,)
 
 
 def test_labels_are_the_same_in_batches_of_any_size(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,16 +82,16 @@ def test_a_batch_is_bounded_by_bytes_as_well(classifier: Classifier, monkeypatch
 def test_two_releases_decide_each_record_without_touching_each_other(classifier: Classifier) -> None:
     handlers = [replay_handler(APP, classifier, "chats", "0a1b2c3d") for _ in range(2)]
     for batch in decide_records(records(20), handlers, APP.decisions_topic):
-        for each in batch:
-            first, second = each.decisions
+        for event in batch:
+            first, second = event.decisions
             assert (first and first["labels"]) == (second and second["labels"])
 
 
 def test_an_application_with_a_deadline_finds_no_old_event_late(classifier: Classifier) -> None:
     hurried = APP.model_copy(update={"deadline_seconds": 0.001})
     handler = replay_handler(hurried, classifier, "chats", "0a1b2c3d")
-    found = [each for batch in decide_records(records(10)[:10], [handler], APP.decisions_topic) for each in batch]
-    assert [each.rejected_because[0] for each in found] == [None] * 10
+    events = [event for batch in decide_records(records(10)[:10], [handler], APP.decisions_topic) for event in batch]
+    assert [event.rejected_because[0] for event in events] == [None] * 10
 
 
 def test_a_release_that_fails_on_every_text_ends_the_replay(
@@ -158,10 +158,10 @@ def test_history_of_any_age_and_in_any_unit_of_time_is_replayed_and_drawn(
     read.append(Record("chats", 0, len(times), None, old, NOW_MS))
     handler = replay_handler(APP, classifier, "chats", "0a1b2c3d")
     replayed = Replayed(("support@1",), Answers(APP.head_names, ("support@1",)))
-    told = []
+    decided_times = []
     for batch in decide_records(read, [handler], APP.decisions_topic):
         take(batch, replayed, APP, None, None)
-        told += [decided.decisions[0]["at"] for decided in batch if decided.decisions[0] is not None]
+        decided_times += [decided.decisions[0]["at"] for decided in batch if decided.decisions[0] is not None]
     seen = "2026-09-21T13:56:40.123Z"
-    assert told == [seen, seen, "2016-09-23T13:56:40.123Z", *told[3:5], "1999-12-31T23:59:59.000Z"]
+    assert decided_times == [seen, seen, "2016-09-23T13:56:40.123Z", *decided_times[3:5], "1999-12-31T23:59:59.000Z"]
     assert decisions_over_time(replayed.answers, ("support@1",), "intent") is not None

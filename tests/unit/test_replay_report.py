@@ -27,7 +27,8 @@ def answers_of(
     answers = Answers(["intent"], releases)
     for offset, (new, old, true) in enumerate(rows):
         said = [
-            None if each is None else {"intent": Answer(each, 0.25 + 0.5 * (offset % 2), False)} for each in (new, old)
+            None if label is None else {"intent": Answer(label, 0.25 + 0.5 * (offset % 2), False)}
+            for label in (new, old)
         ][: len(releases)]
         answers.add(0, offset, 1_700_000_000_000 + 60_000 * offset, said, {"intent": true} if true else None)
     return answers
@@ -152,14 +153,14 @@ def test_nothing_replayed_makes_a_page_without_pictures() -> None:
 
 def test_the_numbers_in_the_matrix_and_those_hidden_add_up_to_all_changes() -> None:
     rows: list[tuple[str, str | None, str | None]] = [(f"n{n % 17}", f"n{(n * 5) % 19}", None) for n in range(400)]
-    found = change_matrix(answers_of(rows), "old@1", "new@2", "intent")
-    assert found is not None
-    assert len(found.labels) <= MATRIX_LABELS
-    shown = sum(events for row, line in enumerate(found.events) for column, events in enumerate(line) if row != column)
-    assert shown + found.hidden == sum(new != old for new, old, _ in rows)
-    for row, before in enumerate(found.labels):
-        for column, after in enumerate(found.labels):
-            assert found.events[row][column] == sum((old, new) == (before, after) for new, old, _ in rows)
+    matrix = change_matrix(answers_of(rows), "old@1", "new@2", "intent")
+    assert matrix is not None
+    assert len(matrix.labels) <= MATRIX_LABELS
+    shown = sum(events for row, line in enumerate(matrix.events) for column, events in enumerate(line) if row != column)
+    assert shown + matrix.hidden == sum(new != old for new, old, _ in rows)
+    for row, before in enumerate(matrix.labels):
+        for column, after in enumerate(matrix.labels):
+            assert matrix.events[row][column] == sum((old, new) == (before, after) for new, old, _ in rows)
 
 
 def test_bars_hold_every_event_once() -> None:
@@ -181,10 +182,10 @@ def test_intervals_stand_on_one_axis_with_the_value_inside() -> None:
         "metrics": release_figures(answers, "new@2"),
         "against": {"from": "old@1", "metrics": release_figures(answers, "old@1")},
     }
-    found = interval_rows(report)
-    assert found is not None
-    assert [row.name for row in found.rows] == ["old@1", "new@2"]
-    for row in found.rows:
+    intervals = interval_rows(report)
+    assert intervals is not None
+    assert [row.name for row in intervals.rows] == ["old@1", "new@2"]
+    for row in intervals.rows:
         assert 0 <= row.left <= row.dot <= row.left + row.width <= 100.01
 
 

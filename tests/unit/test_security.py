@@ -71,7 +71,7 @@ def test_kafka_python_gets_all_of_it(everything: Security) -> None:
     assert opened(arguments)["sasl_plain_password"] == PASSWORD
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode == ssl.CERT_REQUIRED
-    assert next(each["subject"] for each in context.get_ca_certs()) == ((("commonName", "test"),),)
+    assert next(authority["subject"] for authority in context.get_ca_certs()) == ((("commonName", "test"),),)
     for client in (KafkaProducer, KafkaConsumer, KafkaAdminClient, KafkaConnectionManager):
         assert set(arguments) | {"ssl_context"} <= set(client.DEFAULT_CONFIG)
 

@@ -40,7 +40,7 @@ def test_a_refused_decision_becomes_a_dead_letter_and_its_neighbours_stay_as_the
         ("signals", b"s"),
         (DEAD_LETTERS_TOPIC, b"text"),
     ]
-    assert [each.result.rejected_because for each in batch] == [None, "too_large"]
+    assert [delivery.result.rejected_because for delivery in batch] == [None, "too_large"]
     assert read_origin(kafka.log[2].headers).offset == 1
 
 

@@ -41,8 +41,8 @@ def test_the_newest_jdk_that_fits_is_taken(tmp_path: Path, monkeypatch: pytest.M
     fake_jdk(tmp_path / "b", "17.0.15")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "a"))
     monkeypatch.setenv("ES_JAVA_HOME", str(tmp_path / "b"))
-    found = {jdk.home: jdk.major for jdk in java.find_jdks()}
-    assert (found[tmp_path / "a"], found[tmp_path / "b"]) == (8, 17)
+    majors = {jdk.home: jdk.major for jdk in java.find_jdks()}
+    assert (majors[tmp_path / "a"], majors[tmp_path / "b"]) == (8, 17)
     monkeypatch.setattr(
         java, "find_jdks", lambda: [java.Jdk(Path("/j25"), 25), java.Jdk(Path("/j21"), 21), java.Jdk(Path("/j17"), 17)]
     )
@@ -221,7 +221,7 @@ def test_a_broker_that_ended_comes_back_at_its_address_beside_those_that_run(
         after = services.start(folder, elasticsearch=False, brokers=3, cache=tmp_path / "cache")
         known = {service.name: service for service in before.services}
         assert {service.name: service.address for service in after.services} == {
-            name: each.address for name, each in known.items()
+            name: service.address for name, service in known.items()
         }
         assert [service.name for service in after.services if service.pid != known[service.name].pid] == [victim.name]
     finally:

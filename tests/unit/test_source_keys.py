@@ -31,10 +31,10 @@ def test_four_java_longs_stay_four_keys_on_the_wire_and_in_the_body() -> None:
     """F-14: 200, 201, 254 and 255 as eight bytes were one key."""
     keys = [struct.pack(">q", number) for number in (200, 201, 254, 255)]
     assert [outcome_of(TEXT, key).records[0].key for key in keys] == keys
-    told = [decision_of(TEXT, key=key) for key in keys]
-    assert told[0]["key"] == "0x00000000000000c8"
-    assert len({decision["key"] for decision in told}) == 4
-    assert all(decision["extra"] == {"headrace_key_hex": True} for decision in told)
+    decisions = [decision_of(TEXT, key=key) for key in keys]
+    assert decisions[0]["key"] == "0x00000000000000c8"
+    assert len({decision["key"] for decision in decisions}) == 4
+    assert all(decision["extra"] == {"headrace_key_hex": True} for decision in decisions)
 
 
 def test_small_java_longs_look_like_the_others() -> None:

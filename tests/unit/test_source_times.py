@@ -82,8 +82,8 @@ def test_iso_times_are_understood_in_all_their_forms(at: str, expected: str) -> 
 )
 def test_a_time_that_makes_no_sense_gives_way_to_the_records_own_and_the_decision_says_so(at: object) -> None:
     """D-B6: times up to ten years off were believed, an index a month each; what was set aside left no trace."""
-    told, mark = time_told(at, timestamp_ms=NOW_MS - HOUR_MS)
-    assert told == format_time(NOW_MS - HOUR_MS)
+    believed, mark = time_told(at, timestamp_ms=NOW_MS - HOUR_MS)
+    assert believed == format_time(NOW_MS - HOUR_MS)
     assert isinstance(mark, dict) and list(mark) == ["source"]
 
 
@@ -128,8 +128,8 @@ def test_a_wider_span_lets_history_in() -> None:
 
 def test_what_no_store_takes_is_not_believed_in_the_widest_span() -> None:
     """A decision on an event of 1950 would be refused by the index."""
-    told, mark = time_told("1950-01-01T00:00:00Z", source=Source(max_age_days=36_525))
-    assert (told, mark) == (SEEN, {"source": "1950-01-01T00:00:00Z"})
+    believed, mark = time_told("1950-01-01T00:00:00Z", source=Source(max_age_days=36_525))
+    assert (believed, mark) == (SEEN, {"source": "1950-01-01T00:00:00Z"})
 
 
 def test_history_is_not_compared_with_the_clock() -> None:

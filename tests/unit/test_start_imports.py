@@ -11,5 +11,5 @@ def test_a_worker_starts_without_what_only_training_needs() -> None:
         f"import sys, headrace.cli, headrace.process.builder, headrace.process.runtime; print([name for name in "
         f"{SLOW!r} if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

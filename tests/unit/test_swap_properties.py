@@ -74,7 +74,7 @@ class SwapMachine(RuleBasedStateMachine):
         )
         self.reconciler.step()
         self.champion = champion if is_good(champion) else self.champion
-        self.trials = {each for each in (canary, shadow) if each is not None and is_good(each)}
+        self.trials = {version for version in (canary, shadow) if version is not None and is_good(version)}
 
     @precondition(lambda self: len(self.waiting) < MOST_BATCHES)
     @rule(
@@ -97,14 +97,14 @@ class SwapMachine(RuleBasedStateMachine):
         batch, champion, trials = self.waiting.pop(0)
         self.handler.encode(batch)
         self.handler.decide(batch)
-        for each in batch:
-            assert isinstance(each.result, Outcome)
-            records = [orjson.loads(record.value or b"") for record in each.result.records]
+        for delivery in batch:
+            assert isinstance(delivery.result, Outcome)
+            records = [orjson.loads(record.value or b"") for record in delivery.result.records]
             acting = [record for record in records if "role" not in record]
             assert [record["version"] for record in acting] == [champion]
             assert {record["version"] for record in records if "role" in record} == trials
             assert all(record["action"] == "none" for record in records if "role" in record)
-            self.decided.append(each.offset)
+            self.decided.append(delivery.offset)
 
     @invariant()
     def each_event_is_decided_once_in_order(self) -> None:
@@ -119,7 +119,7 @@ class SwapMachine(RuleBasedStateMachine):
         while self.waiting:
             self.decide()
         gc.collect()
-        in_memory = {found.version for each in self.loaded if (found := each()) is not None}
+        in_memory = {classifier.version for reference in self.loaded if (classifier := reference()) is not None}
         assert in_memory == {self.champion, *self.trials}, "what neither decides nor looks on has left memory"
 
 

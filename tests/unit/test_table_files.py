@@ -128,7 +128,7 @@ def test_a_file_of_no_use_is_one_line_that_says_what_it_is(
 def test_a_row_that_cannot_be_read_is_refused_by_its_line_and_the_rest_goes_on(row: bytes, reason: str) -> None:
     """F-49."""
     rows = read(b"text,label\nfirst,a\n" + row + b"\nsecond,b\n")
-    assert [each["text"] for each in fields(rows)] == ["first", "second"]
+    assert [row["text"] for row in fields(rows)] == ["first", "second"]
     assert list(reasons(rows)) == [3] and reason in reasons(rows)[3]
 
 

@@ -56,7 +56,7 @@ def asked(query: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[li
 
 
 @pytest.mark.parametrize(
-    ("query", "found", "says"),
+    ("query", "matches", "says"),
     [
         pytest.param("", 3, "", id="nothing"),
         pytest.param("*", 3, "", id="star"),
@@ -68,12 +68,12 @@ def asked(query: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[li
     ],
 )
 def test_a_question_that_is_taken_otherwise_than_meant_is_told(
-    query: str, found: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    query: str, matches: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F-67: an emoji found nothing, silently. F-69: AND and OR were taken as words, silently. N-6: `*` found nothing
     and `""` all, undocumented."""
     texts, said = asked(query, tmp_path, monkeypatch)
-    assert len(texts) == found
+    assert len(texts) == matches
     assert said.startswith(says) and bool(said) == bool(says)
 
 

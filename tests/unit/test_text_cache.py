@@ -18,8 +18,8 @@ def answer(label: str, embedding: bool = False) -> Classification:
 def test_text_is_answered_again_only_when_it_is_exactly_the_same() -> None:
     cache = TextCache(10)
     cache.put("card lost", answer("lost"))
-    found = cache.get("card lost")
-    assert found is not None and found.heads["intent"].label == "lost"
+    kept = cache.get("card lost")
+    assert kept is not None and kept.heads["intent"].label == "lost"
     assert cache.get("Card lost") is None
     assert (cache.hits, cache.misses) == (1, 1)
 
@@ -37,8 +37,8 @@ def test_answer_that_was_not_asked_for_longest_makes_room() -> None:
 def test_what_is_kept_has_no_embedding_and_is_no_audit() -> None:
     cache = TextCache(2)
     cache.put("a", answer("a", embedding=True))
-    found = cache.get("a")
-    assert found is not None and found.embedding is None and found.agrees is None
+    kept = cache.get("a")
+    assert kept is not None and kept.embedding is None and kept.agrees is None
 
 
 def test_cache_for_no_texts_keeps_none() -> None:
@@ -54,9 +54,9 @@ def test_threads_never_see_another_texts_answer_and_the_bound_holds() -> None:
 
     def work(seed: int) -> None:
         for number in np.random.default_rng(seed).integers(0, 100, 2000).tolist():
-            found = cache.get(str(number))
-            assert found is None or found.heads["intent"].label == str(number)
-            if found is None:
+            kept = cache.get(str(number))
+            assert kept is None or kept.heads["intent"].label == str(number)
+            if kept is None:
                 cache.put(str(number), answer(str(number)))
             assert len(cache) <= 51  # one may be on its way out
 

@@ -30,8 +30,8 @@ GOOD = "text,label,split\nmy card,a,train\nother,b,train\nmore,a,test\n"
 
 
 def test_rows_are_read_by_column_name() -> None:
-    found = parse("id,label,split,text\n1,a,train,hello\n2,b,test,bye\n")
-    assert [(row.text, dict(row.labels), row.split, row.line) for row in found.rows] == [
+    dataset = parse("id,label,split,text\n1,a,train,hello\n2,b,test,bye\n")
+    assert [(row.text, dict(row.labels), row.split, row.line) for row in dataset.rows] == [
         ("hello", {"intent": "a"}, "train", 2),
         ("bye", {"intent": "b"}, "test", 3),
     ]
@@ -48,15 +48,15 @@ def test_rows_are_read_by_column_name() -> None:
     ids=["byte order mark", "Windows line ends", "semicolons", "tabs"],
 )
 def test_file_is_read_as_spreadsheets_write_it(raw: bytes) -> None:
-    found = parse(raw)
-    assert texts(found) == ["my card", "other", "more"]
-    assert not found.rejected
+    dataset = parse(raw)
+    assert texts(dataset) == ["my card", "other", "more"]
+    assert not dataset.rejected
 
 
 def test_text_may_hold_commas_quotes_and_line_ends() -> None:
-    found = parse('text,label,split\n"one, ""two""\nthree",a,train\nx,b,test\n')
-    assert texts(found) == ['one, "two"\nthree', "x"]
-    assert [row.line for row in found.rows] == [2, 4]
+    dataset = parse('text,label,split\n"one, ""two""\nthree",a,train\nx,b,test\n')
+    assert texts(dataset) == ['one, "two"\nthree', "x"]
+    assert [row.line for row in dataset.rows] == [2, 4]
 
 
 @pytest.mark.parametrize(
@@ -85,24 +85,24 @@ def test_text_may_hold_commas_quotes_and_line_ends() -> None:
     ],
 )
 def test_broken_row_is_rejected_with_its_line_and_the_rest_goes_on(row: bytes, reason: str) -> None:
-    found = parse(b"text,label,split\nfirst,a,train\n" + row + b"\nsecond,b,train\nthird,a,test\n")
-    assert texts(found) == ["first", "second", "third"]
-    assert list(reasons(found)) == [3]
-    assert reason in reasons(found)[3]
+    dataset = parse(b"text,label,split\nfirst,a,train\n" + row + b"\nsecond,b,train\nthird,a,test\n")
+    assert texts(dataset) == ["first", "second", "third"]
+    assert list(reasons(dataset)) == [3]
+    assert reason in reasons(dataset)[3]
 
 
 def test_open_quote_swallows_neither_the_rest_nor_a_later_quoted_row() -> None:
-    found = parse('text,label,split\n"open,a,train\nkept,a,train\n"quoted, kept",b,train\n' + "more,a,test\n" * 50)
-    assert texts(found)[:2] == ["kept", "quoted, kept"]
-    assert list(reasons(found)) == [2]
-    assert len(found.rows) == 52
+    dataset = parse('text,label,split\n"open,a,train\nkept,a,train\n"quoted, kept",b,train\n' + "more,a,test\n" * 50)
+    assert texts(dataset)[:2] == ["kept", "quoted, kept"]
+    assert list(reasons(dataset)) == [2]
+    assert len(dataset.rows) == 52
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_after_the_header_end_as_rows_or_rejected_rows(content: bytes) -> None:
-    found = parse(GOOD.encode() + content)
-    assert texts(found)[: 3 - found.dropped_duplicates]
-    assert all(row.reason and row.line > 1 for row in found.rejected)
+    dataset = parse(GOOD.encode() + content)
+    assert texts(dataset)[: 3 - dataset.dropped_duplicates]
+    assert all(row.reason and row.line > 1 for row in dataset.rejected)
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,15 @@ def test_file_that_is_not_there_is_an_error_with_a_way_out(tmp_path: Path) -> No
 
 def test_several_heads_share_a_row_and_a_missing_label_only_leaves_that_head_out() -> None:
     columns = Columns(labels={"intent": "intent", "urgency": "urgency"})
-    found = parse("text,intent,urgency,split\none,a,high,train\ntwo,b,,train\nthree,,low,test\nfour,,,train\n", columns)
-    assert [dict(row.labels) for row in found.rows] == [
+    dataset = parse(
+        "text,intent,urgency,split\none,a,high,train\ntwo,b,,train\nthree,,low,test\nfour,,,train\n", columns
+    )
+    assert [dict(row.labels) for row in dataset.rows] == [
         {"intent": "a", "urgency": "high"},
         {"intent": "b"},
         {"urgency": "low"},
     ]
-    assert reasons(found) == {5: "empty label"}
+    assert reasons(dataset) == {5: "empty label"}
 
 
 def test_valid_rows_tune_beside_test_rows_and_are_the_test_without_them() -> None:
@@ -158,11 +160,11 @@ def rows_without_split(per_label: int = 20) -> list[Row]:
 
 
 def test_rows_without_split_are_split_80_to_20_by_label_and_seed() -> None:
-    found = split_rows(rows_without_split(), ("intent",), seed=3)
+    dataset = split_rows(rows_without_split(), ("intent",), seed=3)
     for label in "abc":
-        assert sum(row.labels["intent"] == label for row in found.part("test")) == 4
-    assert found == split_rows(rows_without_split(), ("intent",), seed=3)
-    assert found != split_rows(rows_without_split(), ("intent",), seed=4)
+        assert sum(row.labels["intent"] == label for row in dataset.part("test")) == 4
+    assert dataset == split_rows(rows_without_split(), ("intent",), seed=3)
+    assert dataset != split_rows(rows_without_split(), ("intent",), seed=4)
 
 
 def test_equal_texts_fall_on_the_same_side() -> None:
@@ -171,16 +173,16 @@ def test_equal_texts_fall_on_the_same_side() -> None:
         for row in rows_without_split()
         for text in (row.text, f" {row.text.upper()}  ")
     ]
-    found = split_rows(rows, ("intent",))
-    tested = {same_text_key(row.text) for row in found.part("test")}
-    assert not tested & {same_text_key(row.text) for row in found.part("train")}
-    assert len(found.part("test")) == 24
+    dataset = split_rows(rows, ("intent",))
+    tested = {same_text_key(row.text) for row in dataset.part("test")}
+    assert not tested & {same_text_key(row.text) for row in dataset.part("train")}
+    assert len(dataset.part("test")) == 24
 
 
 def test_training_text_that_is_tested_does_not_train() -> None:
-    found = parse("text,label,split\nMy  card,a,train\nother,b,train\nmy card,a,test\n")
-    assert [row.text for row in found.part("train")] == ["other"]
-    assert found.dropped_duplicates == 1
+    dataset = parse("text,label,split\nMy  card,a,train\nother,b,train\nmy card,a,test\n")
+    assert [row.text for row in dataset.part("train")] == ["other"]
+    assert dataset.dropped_duplicates == 1
 
 
 def test_fingerprint_follows_what_trains_and_not_the_order() -> None:

@@ -66,7 +66,9 @@ def served(trained: Trained, texts: Sequence[str]) -> tuple[float, float]:
     decisions = trained.heads[0].decide(embeddings, trained.vocabulary.weigh(hash_ngrams(texts)))
     right = np.array([decision.label == str(label_of(text)) for decision, text in zip(decisions, texts, strict=True)])
     probabilities = np.array([decision.probability for decision in decisions])
-    return expected_calibration_error(probabilities, right), float(np.mean([each.rejected for each in decisions]))
+    return expected_calibration_error(probabilities, right), float(
+        np.mean([decision.rejected for decision in decisions])
+    )
 
 
 @pytest.mark.parametrize("split", ["valid", "train"])

@@ -163,9 +163,9 @@ def test_a_cut_partition_is_held_and_never_called_stuck_while_the_others_go_on()
         positions = {T0: Position(5, None, False), T1: Position(second, second, False)}
         state = RoleState("worker", positions, second, 0, truncated={T0}, topics=["texts"])
         watch.check(second, state, log(first=0, end=1_000, partitions=2))
-    held = cut_partitions(state, log(first=6, partitions=2))
-    assert list(held) == [T0]
-    assert "texts[0] no longer has what stands at position 5" in held[T0]
+    cut = cut_partitions(state, log(first=6, partitions=2))
+    assert list(cut) == [T0]
+    assert "texts[0] no longer has what stands at position 5" in cut[T0]
 
 
 def test_where_all_partitions_of_the_topics_were_cut_the_role_stops_with_a_choice() -> None:
