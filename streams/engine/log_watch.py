@@ -59,7 +59,10 @@ class LogWatch:
             latest = log.topics.get(name)
             self._missing[name] = self._missing.get(name, 0) + 1 if latest is None else 0
             if self._missing[name] >= MISSING_LOOKS:
-                raise LogChanged(f"topic {name} is gone; make it again, or start again: a start creates missing topics")
+                raise LogChanged(
+                    f"topic {name} is gone; make it again, or start again: a start creates what is missing, a source "
+                    f"topic only with --create-topics"
+                )
             if latest is not None and latest.epoch != topic.epoch and name in self.read:
                 raise LogChanged(
                     f"topic {name} was made again (epoch {latest.epoch}, was {topic.epoch}): its offsets start "
