@@ -21,7 +21,7 @@ from connectors.table_lines import Reject, summary
 from connectors.table_lines import Row as TableRow
 from models.errors import ConfigError, TrainingDataError
 from retrain.row_groups import leaders
-from retrain.text_keys import same_text_key
+from retrain.text_keys import same_text_key, text_key
 
 Split = Literal["train", "valid", "test"]
 _SPLITS: Final[Mapping[str, Split]] = {
@@ -34,6 +34,10 @@ _SPLITS: Final[Mapping[str, Split]] = {
     "test": "test",
 }
 TEST_SHARE: Final = 0.2
+TUNING_SHARE: Final = 0.06
+LARGE_ROWS: Final = 5000
+MIN_TUNING_ROWS: Final = 300
+MIN_TUNING_PER_LABEL: Final = 3
 DEFAULT_SPLIT_COLUMN: Final = "split"
 
 
@@ -246,3 +250,31 @@ def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
         count = max(round(len(firsts) * TEST_SHARE), 1) if len(firsts) > 1 else 0
         tested.update(firsts[chosen] for chosen in random.permutation(len(firsts))[:count].tolist())
     return [replace(row, split="test") if first in tested else row for row, first in zip(rows, leader, strict=True)]
+
+
+def with_tuning_rows(dataset: Dataset, seed: int) -> Dataset:
+    """The same dataset; where it has no tuning rows, a seeded share of each label's training texts becomes them.
+
+    Copies of a text, and rows of one group, stay together on one side. Below LARGE_ROWS texts the share grows: to
+    MIN_TUNING_ROWS, and MIN_TUNING_PER_LABEL of each label, but to a third at most.
+    """
+    if dataset.part("valid"):
+        return dataset
+    rng = np.random.default_rng(seed)
+    training = [index for index, row in enumerate(dataset.rows) if row.split == "train"]
+    trains = [dataset.rows[index] for index in training]
+    leader = rows_together(trains, dataset.heads[0])
+    by_label: dict[str, list[int]] = {}
+    for first in np.unique(leader).tolist():
+        by_label.setdefault(trains[first].labels.get(dataset.heads[0], ""), []).append(first)
+    total = sum(map(len, by_label.values()))
+    share = TUNING_SHARE if total >= LARGE_ROWS else max(TUNING_SHARE, MIN_TUNING_ROWS / max(1, total))
+    moved: set[int] = set()
+    for label in sorted(by_label):
+        firsts = sorted(by_label[label], key=lambda first: (text_key(trains[first].text), first))
+        least = MIN_TUNING_PER_LABEL if total < LARGE_ROWS else 0
+        count = min(max(round(len(firsts) * share), least), len(firsts) // 3)
+        moved.update(firsts[chosen] for chosen in rng.permutation(len(firsts))[:count].tolist())
+    tunes = {index for index, first in zip(training, leader.tolist(), strict=True) if first in moved}
+    rows = tuple(replace(row, split="valid") if index in tunes else row for index, row in enumerate(dataset.rows))
+    return replace(dataset, rows=rows)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from headrace.releases.encoders import encoder_source
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
-from retrain.full import FineTuning, FullStrategy, Weights
+from retrain.fitting.fine_tuning import FineTuning, Weights
+from retrain.full import FullStrategy
 
 
 def full_trainer(wiring: Wiring, epochs: int | None) -> FullStrategy:

@@ -7,7 +7,8 @@ from tiny_encoder import tiny_tokenizer, tiny_weights
 from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from retrain.data import Dataset, Row, split_rows
-from retrain.full import FineTuning, FullStrategy, fine_tune
+from retrain.fitting.fine_tuning import FineTuning, fine_tune
+from retrain.full import FullStrategy
 from retrain.job import train_release
 
 pytestmark = pytest.mark.train

@@ -13,8 +13,7 @@ from models.errors import TrainingDataError
 from retrain import training_data
 from retrain.challenge import challenger_dataset
 from retrain.crossfit import FOLDS, assign_folds
-from retrain.data import Columns, Dataset, Row, parse_labelled_csv, split_rows
-from retrain.full import with_tuning_rows
+from retrain.data import Columns, Dataset, Row, parse_labelled_csv, split_rows, with_tuning_rows
 from retrain.row_groups import leaders
 from retrain.text_keys import text_key
 

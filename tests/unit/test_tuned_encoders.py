@@ -15,9 +15,9 @@ from models.errors import TrainingDataError
 from models.heads import Floats
 from models.ngrams import hash_ngrams
 from retrain import training_data
-from retrain.data import Dataset, Row
+from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.evaluation import expected_calibration_error
-from retrain.full import is_clearly_better, with_tuning_rows
+from retrain.full import is_clearly_better
 from retrain.quick import Trained, train_quick
 from retrain.text_keys import key_hash, text_key
 

@@ -8,7 +8,8 @@ from small_release import small_dataset, small_encoder
 from headrace.tools.release_sheet import sheet, strategy_in_words
 from headrace.tools.training import _tell_training
 from retrain import full, training_data
-from retrain.full import FineTuning, FullStrategy
+from retrain.fitting.fine_tuning import FineTuning
+from retrain.full import FullStrategy
 from retrain.job import TrainedRelease, train_release
 from retrain.quick import train_quick
 
