@@ -1,0 +1,74 @@
+"""One retraining as its process does it: champion's data and labels in, a published release or a refusal out."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_release import ENDINGS, small_release
+
+from connectors.registry import FolderRegistry
+from headrace.training.retrain_child import run
+from retrain import training_data
+from retrain.text_keys import is_held_out
+
+THINGS = ("blender", "kettle", "toaster", "heater", "lamp", "charger", "battery", "drill", "scooter", "fan")
+RECALLED = [f"is the {thing} recalled by its maker{ending}" for thing in THINGS for ending in ENDINGS]
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> dict[str, Any]:
+    """About support@1, without a label so far."""
+    release, registry = small_release(), FolderRegistry(str(tmp_path))
+    manifest, blobs = json.loads(json.dumps(release.manifest)), dict(release.blobs)
+    training_data.attach(manifest, blobs, release.dataset)
+    version = registry.publish("support", manifest, blobs)
+    sha256 = hashlib.sha256(registry.manifest("support", version)).hexdigest()
+    return {
+        "registry": str(tmp_path),
+        "model": "support",
+        "champion": version,
+        "manifest_sha256": sha256,
+        "request": "support@1-7",
+        "labelled": [],
+        "seed": 0,
+        "threads": 1,
+    }
+
+
+def recalled(count: int) -> list[dict[str, Any]]:
+    return [
+        {"id": str(number), "text": text, "labels": {"intent": "recall"}, "introduces": ["intent"]}
+        for number, text in enumerate(RECALLED[:count])
+    ]
+
+
+def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, Any]) -> None:
+    """Size and speed of both are measured, and found alike."""
+    verdict = run(order | {"labelled": recalled(100)})
+    assert verdict["version"] == "2", verdict["words"]
+    registry = FolderRegistry(order["registry"])
+    manifest = registry.manifest("support", "2")
+    described = json.loads(manifest)
+    assert described["gate"] == {"passed": True, "reason": verdict["words"]} and verdict["words"].startswith("better: ")
+    assert described["retraining"] == {"request": "support@1-7"} and described["serves"] == "quick"
+    dataset = training_data.of_release(described, registry.blobs_of(manifest))
+    held_out = {text for text in RECALLED if is_held_out(text)}
+    assert held_out and held_out == {row.text for row in dataset.part("test")} & set(RECALLED)
+
+
+def test_one_that_is_much_larger_is_not(order: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """M-4."""
+    sizes = iter((1_000_000, 1_600_000))
+    monkeypatch.setattr(training_data, "served_bytes", lambda _: next(sizes))
+    verdict = run(order | {"labelled": recalled(100)})
+    assert verdict["version"] is None
+    assert "1.6 MB against 1.0 MB, more than 1.5 times as large" in verdict["words"]
+
+
+def test_the_training_data_are_not_what_serves(order: dict[str, Any]) -> None:
+    """They grow with every label."""
+    described = json.loads(FolderRegistry(order["registry"]).manifest("support", "1"))
+    assert described["files"][training_data.ROLE]["bytes"] > 0
+    assert training_data.served_bytes(described) == training_data.served_bytes(small_release().manifest)
