@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 EVENTS = {"support": 1_500, "finance": 700, "recommend": 1_000}
 AFTER_RELEASE_SHARE = 0.2  # of the planned time that goes on after a release, so that its effect is seen
 PATIENCE_SECONDS = 75.0  # how much longer than planned the story may take until a better model is there
+TRAINING_PATIENCE_SECONDS = 300.0  # the same while a challenger is in training: on a busy machine that takes minutes
 DRAIN_SECONDS = 30.0
 
 
@@ -207,7 +208,8 @@ class Demo:
                 released_at = now
             expects_release = any(stream.has_drifted for stream in self._streams.values())
             settled = released_at is not None and now >= released_at + self.order.seconds * AFTER_RELEASE_SHARE
-            patient = now < self.order.seconds + PATIENCE_SECONDS
+            is_training = self._told_requests > self._told_verdicts
+            patient = now < self.order.seconds + (TRAINING_PATIENCE_SECONDS if is_training else PATIENCE_SECONDS)
             if now >= self.order.seconds and (not expects_release or settled or not patient):
                 return
 
