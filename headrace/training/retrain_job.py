@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from connectors.errors import RegistryError
@@ -54,8 +54,13 @@ class RetrainJob:
         return challenger
 
     async def announce(self, request: RetrainRequest, challenger: Challenger) -> str:
-        """See the port. The registry notes what was announced."""
-        verdict = await asyncio.to_thread(self._announce, request, challenger)
+        """See the port. The registry notes what was announced.
+
+        Under the same lease as the training: of two retrainers with the request, both would find nothing announced.
+        """
+        registry = await asyncio.to_thread(self._wiring.registry)
+        async with _turn(registry, request):
+            verdict = await _to_its_end(asyncio.to_thread(self._announce, request, challenger))
         self.verdicts.append((request.app, verdict))
         return verdict
 
@@ -196,6 +201,17 @@ async def _turn(registry: ReleaseRegistry, request: RetrainRequest) -> AsyncIter
             await asyncio.to_thread(turn.give_back)
         except RegistryError as error:
             log.warning("a turn is not given back, and ends by itself: %s", error)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, str]) -> str:
+    """Its result. Who is cancelled waits for it all the same: no cancellation stops a thread, and what is done under a
+    lease must be done when that is given back."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _texts(store: DecisionStore, ids: Sequence[str]) -> dict[str, str]:

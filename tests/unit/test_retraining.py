@@ -1,6 +1,8 @@
 """One retraining comes of one request, wherever a retrainer dies and however many there are."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from streams.engine.delivery import Delivery, OutRecord
 from streams.retrainer import Challenger, retrainer_pipeline
 from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Feedback, Release, RetrainRequest
+from streams.wire.release_state import Announced
 
 APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
 AT = "2026-01-01T00:00:00Z"
@@ -137,6 +140,57 @@ def test_a_retrainer_that_died_between_training_and_announcing_does_not_train_ag
     assert world.champions() == ["1"]
     assert asyncio.run(answer(world.job())) == "better: 99 % against 95 %"
     assert (world.trained, world.champions(), world.registry().champion("support")) == (1, ["1", "2"], "2")
+
+
+def test_two_retrainers_that_hold_the_same_trained_release_announce_it_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One held the request when the partition went to the other: both announced, and one put the word in place again,
+    so that three records came of one request."""
+    jobs = [world.job(), world.job()]
+    both_have_looked = threading.Barrier(2)
+    standing = ReleaseLog.standing
+
+    def looked(log: ReleaseLog, model: str) -> Announced | None:
+        found = standing(log, model)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_have_looked.wait(0.3)
+        return found
+
+    async def both() -> list[str]:
+        challengers = [await job.train(REQUEST) for job in jobs]
+        monkeypatch.setattr(ReleaseLog, "standing", looked)
+        return await asyncio.gather(
+            *(job.announce(REQUEST, challenger) for job, challenger in zip(jobs, challengers, strict=True))
+        )
+
+    assert asyncio.run(both()) == ["better: 99 % against 95 %"] * 2
+    assert (world.trained, world.champions(), world.registry().champion("support")) == (1, ["1", "2"], "2")
+
+
+def test_a_retrainer_that_must_stop_while_it_announces_gives_its_turn_back_when_it_has(world: World) -> None:
+    """Its thread went on without the lease, beside the retrainer that was given the request."""
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def held() -> None:
+        waiting.set()
+        assert go_on.wait(5)
+
+    async def stop_in_the_middle() -> None:
+        job = world.job()
+        challenger = await job.train(REQUEST)
+        world.topics.before_write = held
+        task = asyncio.create_task(job.announce(REQUEST, challenger))
+        assert await asyncio.to_thread(waiting.wait, 5)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        go_on.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(stop_in_the_middle())
+    assert (world.champions(), world.registry().champion("support")) == (["1", "2"], "2")
 
 
 def test_a_retrainer_that_died_between_announcing_and_noting_announces_nothing_again(world: World) -> None:
