@@ -15,9 +15,9 @@ MAX_RECALL_DROP: Final = 0.01  # below the full path's recall of out-of-scope te
 MAX_REJECTED_TAKEN: Final = 0.005  # of the texts in scope, where no out-of-scope texts are known
 MIN_STRANGE_TEXTS: Final = 100  # with fewer, one text is more than MAX_RECALL_DROP
 USEFUL_COVERAGE: Final = 0.1  # a fast path that decides less is not worth its files
+MAX_DROP_BOUND: Final = 0.01  # where only the estimate keeps MAX_ACCURACY_DROP: what its bound must keep all the same
 MIN_TEXTS: Final = 500  # fewer cannot tell a drop of 0.2 points from none
-MAX_DROP_OF_FEW: Final = 0.01  # what the bound must hold to there
-MAX_DISAGREEMENT_OF_FEW: Final = 0.03  # and the bound of the decisions that the full path would take otherwise
+MAX_DISAGREEMENT_OF_FEW: Final = 0.03  # there also: the bound of the decisions that the full path would take otherwise
 STEPS: Final = 200  # thresholds that are tried, each half a percent of the texts apart
 _Z95_ONE_SIDED: Final = 1.6448536269514722
 
@@ -45,12 +45,20 @@ class Pairs:
         return float(self.full_right.mean() - together.mean())
 
     def holds_for_few(self, threshold: float) -> bool:
-        """Whether so few texts show all the same that the n-grams may decide: both bounds hold, of the accuracy's drop
-        and of the texts that they decide otherwise than the full path."""
+        """Whether so few texts show all the same that the n-grams may decide: the bound holds of the texts that they
+        decide otherwise than the full path."""
         sure = self.surest >= np.float32(threshold)
         differs = (self.fast_right != self.full_right) | self.rejected
-        disagreement = share_bound(int(differs[sure].sum()), int(sure.sum()))
-        return self.accuracy_drop(threshold, bound=True) <= MAX_DROP_OF_FEW and disagreement <= MAX_DISAGREEMENT_OF_FEW
+        return share_bound(int(differs[sure].sum()), int(sure.sum())) <= MAX_DISAGREEMENT_OF_FEW
+
+    def keeps_accuracy(self, threshold: float, *, bound: bool) -> bool:
+        """Whether accuracy falls by at most MAX_ACCURACY_DROP: by the bound; or by the estimate, whose own bound must
+        then keep MAX_DROP_BOUND: where both paths differ in many of some hundred texts, an estimate of 0 says
+        nothing."""
+        if bound:
+            return self.accuracy_drop(threshold, bound=True) <= MAX_ACCURACY_DROP
+        estimate, upper = (self.accuracy_drop(threshold, bound=of) for of in (False, True))
+        return estimate <= MAX_ACCURACY_DROP and upper <= MAX_DROP_BOUND
 
     def keeps_rejections(self, threshold: float) -> bool:
         """Whether the full path's rejections survive: it loses at most MAX_RECALL_DROP of the out-of-scope texts; where
@@ -95,7 +103,7 @@ def _lowest(pairs: Pairs, candidates: list[float], *, bound: bool) -> float | No
     """The last candidate, from the highest down, before the first that breaks a promise."""
     kept = None
     for threshold in candidates:
-        if pairs.accuracy_drop(threshold, bound=bound) > MAX_ACCURACY_DROP or not pairs.keeps_rejections(threshold):
+        if not (pairs.keeps_accuracy(threshold, bound=bound) and pairs.keeps_rejections(threshold)):
             break
         kept = threshold
     return kept

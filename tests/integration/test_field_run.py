@@ -40,6 +40,7 @@ pytestmark = pytest.mark.kafka
 RECORDS, PARTITIONS = 5_000, 3
 LEGS = 5  # of the way: between two of them something ends the worker, or a transaction begins or ends
 OPEN_RECORDS = 12
+RAW_NAMED_RECORDS = 2 * PARTITIONS
 STUCK_SECONDS = 20  # below the time for which the transaction stays open: waiting for it is no reason to leave
 OPEN_AT_LEAST_SECONDS = 25.0
 FOR_EVER = str(2**63 - 1)
@@ -161,7 +162,7 @@ def field(tmp_path: Path, kafka_address: str, unique: str) -> Iterator[Field]:
 
 def records(seed: int) -> Iterator[HostileRecord]:
     """Hostile records; those to which any key will do have an odd one."""
-    for number, record in enumerate(hostile_records(RECORDS - OPEN_RECORDS, seed)):
+    for number, record in enumerate(hostile_records(RECORDS - OPEN_RECORDS - RAW_NAMED_RECORDS, seed)):
         yield replace(record, key=OWN_KEYS[number % len(OWN_KEYS)]) if record.key is None else record
 
 
