@@ -209,13 +209,17 @@ def _load_encoder(
             return _file(described, blob, HALF_ROLE)
         return half(described["files"]["encoder"]["sha256"]) if half is not None else None
 
+    def encoder_file() -> bytes:
+        return _file(described, blob, "encoder")
+
     return Encoder.from_bytes(
-        _file(described, blob, "encoder"),
+        encoder_file(),
         _file(described, blob, "tokenizer").decode("utf-8"),
         max_tokens=described["encoder"]["max_tokens"],
         threads=threads,
         device=device,
         half=half_graph,
+        read_again=encoder_file,
     )
 
 

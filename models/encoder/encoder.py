@@ -29,6 +29,7 @@ __all__ = ["Encoder", "TokenizedText", "choose_device"]
 log = logging.getLogger(__name__)
 
 Half = Callable[[], bytes | None]
+ReadFile = Callable[[], bytes]
 
 DEFAULT_MAX_TOKENS: Final = 256
 CALL_TOKENS: Final = 256  # aimed at, of a call: more would not make it cheaper (docs/encoder.md)
@@ -45,7 +46,8 @@ class Encoder:
     def __init__(
         self,
         session: ort.InferenceSession,
-        onnx_bytes: bytes,
+        file: ReadFile,
+        sha256: str,
         tokenizer_json: str,
         max_tokens: int,
         lanes: int,
@@ -56,14 +58,14 @@ class Encoder:
         self._session = session
         self._half = half
         self._card = card
-        self._onnx_bytes = onnx_bytes
+        self._file = file
         self._tokenizer = TextTokenizer(tokenizer_json, max_tokens=max_tokens)
         self._pool = ThreadPoolExecutor(lanes - 1, thread_name_prefix="encoder") if lanes > 1 else None
         self.lanes = lanes
         self.tokenizer_json = tokenizer_json
         self.max_tokens = max_tokens
         self.dimensions = int(session.get_outputs()[0].shape[-1])
-        self.sha256 = hashlib.sha256(onnx_bytes).hexdigest()
+        self.sha256 = sha256
 
     @classmethod
     def from_bytes(
@@ -76,6 +78,7 @@ class Encoder:
         lanes: int | None = None,
         device: str = "cpu",
         half: Half | None = None,
+        read_again: ReadFile | None = None,
         providers: Sequence[str] | None = None,
         open_session: OpenSession | None = None,
     ) -> "Encoder":
@@ -86,26 +89,16 @@ class Encoder:
         auto (cuda where this onnxruntime has it). half: gives the FP16 graph of the same weights
         (`models.encoder.precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why
         and the CPU computes. It is asked on a GPU, and for a release packed on this encoder, which carries it.
+        read_again: gives `onnx_bytes` once more, checked, where `model_bytes` wants them; None keeps them in memory.
         providers, open_session: of onnxruntime; None takes its own. Raises ModelError.
         """
         threads = threads or available_cores()
         lanes = lanes or threads
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = max(1, threads // lanes)
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores as well
-        options.enable_mem_pattern = False  # a plan of the memory for each shape: calls have hundreds, 13 MB of plans
-        # The graph is built fused; the optimiser would put the slow SkipLayerNormalization back in.
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        try:
-            session = ort.InferenceSession(with_slots(onnx_bytes), options, providers=["CPUExecutionProvider"])
-        except ModelError:
-            raise
-        except Exception as error:  # onnxruntime's exceptions share no public base
-            raise ModelError(f"the encoder's ONNX file cannot be loaded: {error}") from error
+        session = _open_session(onnx_bytes, max(1, threads // lanes))
         dimensions = int(session.get_outputs()[0].shape[-1])
         card = _card(half, dimensions, max_tokens, open_session) if choose_device(device, providers) == "cuda" else None
-        return cls(session, onnx_bytes, tokenizer_json, max_tokens, lanes, half, card)
+        file, sha256 = read_again or (lambda: onnx_bytes), hashlib.sha256(onnx_bytes).hexdigest()
+        return cls(session, file, sha256, tokenizer_json, max_tokens, lanes, half, card)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Token ids of every text, in order; any str will do (empty, huge, lone surrogates)."""
@@ -155,8 +148,9 @@ class Encoder:
         return self.embed_tokens(self.tokenize(texts))
 
     def model_bytes(self) -> bytes:
-        """The ONNX file that serves; with `tokenizer_json` and `max_tokens` enough to build this encoder again."""
-        return self._onnx_bytes
+        """The ONNX file that serves; with `tokenizer_json` and `max_tokens` enough to build this encoder again. Raises
+        what reading it again raises."""
+        return self._file()
 
     @property
     def device(self) -> Device:
@@ -169,7 +163,9 @@ class Encoder:
 
     def without_card(self) -> "Encoder":
         """The same encoder on the CPU; this one may go on to serve others."""
-        return Encoder(self._session, self._onnx_bytes, self.tokenizer_json, self.max_tokens, self.lanes, self._half)
+        return Encoder(
+            self._session, self._file, self.sha256, self.tokenizer_json, self.max_tokens, self.lanes, self._half
+        )
 
     def close(self) -> None:
         """End the threads; the encoder cannot be used any more."""
@@ -181,6 +177,26 @@ class Encoder:
     def _run(self, groups: Sequence[Sequence[NDArray[np.int32]]]) -> NDArray[np.float32]:
         (embedding,) = self._session.run(["embedding"], slot_inputs(groups))
         return np.asarray(embedding, dtype=np.float32)
+
+
+def _open_session(onnx_bytes: bytes, threads: int) -> ort.InferenceSession:
+    """The file, rewritten for serving, on the CPU. Raises ModelError."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores as well
+    options.enable_mem_pattern = False  # a plan of the memory for each shape: calls have hundreds, 13 MB of plans
+    # The graph is built fused; the optimiser would put the slow SkipLayerNormalization back in.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    try:
+        session = ort.InferenceSession(with_slots(onnx_bytes), options, providers=["CPUExecutionProvider"])
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime's exceptions share no public base
+        raise ModelError(f"the encoder's ONNX file cannot be loaded: {error}") from error
+    # It keeps what it was made of, to make itself again on other providers: a second copy of the weights.
+    session._model_bytes = None
+    return session
 
 
 def available_cores() -> int:
