@@ -5,25 +5,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from connectors.addresses import redacted
 from headrace.terminal import console, plain
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 log = logging.getLogger(__name__)
 
-ERRORS = console(stderr=True)
 LINE_SECONDS = 20.0  # between two lines about the same long work
 
 
@@ -55,7 +48,7 @@ class _PlainFormatter(logging.Formatter):
 class StageBars:
     """A bar for each stage of long work on a terminal: how much, how fast, how long still."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
@@ -93,6 +86,16 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
     if not sys.stderr.isatty():
         yield StageLines()
         return
+    # a process without a terminal, as roles are, starts without it
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description:<22}", markup=False),
         BarColumn(),
@@ -100,5 +103,5 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=ERRORS, transient=False) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=False) as progress:
         yield StageBars(progress)

@@ -12,13 +12,12 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from connectors.addresses import redacted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def plain(value: object) -> str:
@@ -60,6 +59,9 @@ def say_rejected(rows: Iterable[Any]) -> None:
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table on stdout, as wide as the terminal. A cell may be a tuple: its values stand below each other. The first
     column is never broken: it names the row."""
+    from rich.table import Table
+    from rich.text import Text
+
     cells = [[_cell_lines(value) for value in row] for row in rows]
     is_tall = any(len(lines) > 1 for row in cells for lines in row)
     table = Table(title=None if title is None else Text(field(title)), show_lines=is_tall)
@@ -74,8 +76,10 @@ def _cell_lines(value: object) -> list[str]:
     return [field(line) for line in (value if isinstance(value, tuple) else (value,))]
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """rich's console that takes no text as markup, emoji code or something to colour."""
+    from rich.console import Console
+
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 

@@ -20,7 +20,6 @@ from connectors.ports import DecisionStore, Publisher
 from connectors.private_folders import make_private
 from connectors.registry import FolderRegistry
 from connectors.security import Security
-from connectors.sqlite_store import SQLiteStore
 from headrace.releases.release_log import ReleaseLog
 from headrace.settings import Settings
 
@@ -113,6 +112,8 @@ class Wiring:
         """The decision store."""
         url = self.settings.store_url
         if url.startswith("sqlite:///"):
+            from connectors.sqlite_store import SQLiteStore
+
             return SQLiteStore(Path(url.removeprefix("sqlite:///")).expanduser())
         from connectors.elasticsearch.indices import IndexLayout
         from connectors.elasticsearch.store import ElasticsearchStore

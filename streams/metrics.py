@@ -5,6 +5,7 @@ docs/operations.md explains them; a test holds it to this file.
 
 from collections import Counter as Count
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -19,8 +20,10 @@ from streams.metric_families import (
     ProcessFamilies,
     ReleaseFamilies,
 )
-from streams.monitor.core import MonitorTotals
 from streams.role_counts import RoleCounts
+
+if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's statistics
+    from streams.monitor.core import MonitorTotals
 
 RETRAINING_OUTCOMES = ("finished", "failed")
 
@@ -164,7 +167,7 @@ class Metrics:
         """Read whenever Prometheus asks how many times of an application's records were not believed, by place."""
         self._counted.times_set_aside[app] = times_set_aside
 
-    def follow_monitor(self, app: str, totals: MonitorTotals) -> None:
+    def follow_monitor(self, app: str, totals: "MonitorTotals") -> None:
         """Read what an application's monitor counts whenever Prometheus asks."""
         self._counted.monitors[app] = totals
 

@@ -2,14 +2,17 @@
 
 from collections import Counter as Count
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import Metric
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from streams.indexer import IndexerCounts
-from streams.monitor.core import MonitorTotals
 from streams.monitor.drift.evidence import DETECTORS
+
+if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's statistics
+    from streams.monitor.core import MonitorTotals
 
 
 class RoleCounts(Collector):
@@ -60,7 +63,7 @@ class RoleCounts(Collector):
             self.times_set_aside,
         )
 
-    def _of_monitors(self, monitors: Mapping[str, MonitorTotals]) -> Iterable[Metric]:
+    def _of_monitors(self, monitors: Mapping[str, "MonitorTotals"]) -> Iterable[Metric]:
         yield CounterMetricFamily(
             "headrace_alerts",
             "Alerts that monitors found, firing and resolved",

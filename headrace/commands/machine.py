@@ -1,13 +1,18 @@
-"""services: real Kafka and Elasticsearch on this machine; doctor: is everything as it must be."""
+"""services: real Kafka and Elasticsearch on this machine; doctor: is everything as it must be.
 
-from typing import Annotated
+What starts services is imported where it is used: every other command would start with it.
+"""
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connectors.local_services import services as local_services
-from headrace.output import ERRORS, print_json
+from headrace.output import print_json
 from headrace.settings import load_settings
-from headrace.terminal import field, plain, say
+from headrace.terminal import console, field, plain, say
+
+if TYPE_CHECKING:
+    from connectors.local_services.services import ServicesStatus
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
@@ -33,7 +38,10 @@ def _start(
 ) -> None:
     """Start what does not run yet, wait until it answers, print the addresses. The first time fetches the
     programs."""
+    from connectors.local_services import services as local_services
+
     settings = load_settings()
+    errors = console(stderr=True)
     status = local_services.start(
         settings.home_path / "services",
         kafka=kafka,
@@ -41,19 +49,23 @@ def _start(
         brokers=brokers,
         elasticsearch_major=elasticsearch_major,
         cache=settings.cache.expanduser() / "services",
-        progress=lambda line: ERRORS.print(plain(line), style="dim"),
+        progress=lambda line: errors.print(plain(line), style="dim"),
     )
     _show(status, json)
 
 
 def _stop(json: JsonFlag = False) -> None:
     """Stop what `services start` started. Data stays."""
+    from connectors.local_services import services as local_services
+
     stopped = local_services.stop(load_settings().home_path / "services")
     print_json({"stopped": stopped}) if json else say(f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
 
 def _status(json: JsonFlag = False) -> None:
     """What runs, and where."""
+    from connectors.local_services import services as local_services
+
     _show(local_services.status(load_settings().home_path / "services"), json)
 
 
@@ -80,7 +92,7 @@ def _doctor(
         raise typer.Exit(1)
 
 
-def _show(status: local_services.ServicesStatus, json: bool) -> None:
+def _show(status: "ServicesStatus", json: bool) -> None:
     if json:
         print_json({"kafka": status.kafka, "elasticsearch": status.elasticsearch})
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headrace.terminal import say
+from headrace.terminal import console, say
 
 if TYPE_CHECKING:
     from headrace.replay.run import Progress
@@ -109,8 +109,6 @@ def _bar() -> "Iterator[Progress]":
     """Share of the stretch, events, rate, time left; nothing where stderr is no terminal."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from headrace.output import ERRORS
-
     columns = (
         TextColumn("replay"),
         BarColumn(),
@@ -119,7 +117,7 @@ def _bar() -> "Iterator[Progress]":
         TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=ERRORS, disable=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, console=console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("replay", total=None, events=0, rate=0.0)
 
         def show(events: int, done: int, total: int) -> None:

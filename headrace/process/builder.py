@@ -1,10 +1,14 @@
 """Builds the four roles from the wiring: each a Faust app with an engine behind it, ready for
-`headrace.process.runtime`."""
+`headrace.process.runtime`.
+
+What only one of the other roles needs is imported where that role is added: a worker's restart would wait for it.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from connectors.ports import DecisionStore
 from headrace.process import start_offsets
@@ -20,13 +24,10 @@ from headrace.process.consumer_groups import (
     worker_group,
 )
 from headrace.process.health import Health
-from headrace.process.monitor_sources import KafkaMonitorSources
 from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
-from headrace.process.retention import Retention
 from headrace.process.source_topics import source_epochs
 from headrace.process.watch import Watch, look_seconds
-from headrace.training.retrain_job import RetrainJob
 from headrace.wiring import Wiring
 from streams import topics
 from streams.application import Application
@@ -40,14 +41,15 @@ from streams.faust_runtime.producer import Producer
 from streams.faust_runtime.role import Role
 from streams.indexer import IndexerCounts, indexer_pipeline
 from streams.metrics import Metrics
-from streams.monitor.handler import MonitorHandler
-from streams.monitor.retrain_policy import RetrainPolicy
-from streams.monitor.service import MonitorService
 from streams.recommend import RecommendHandler
-from streams.retrainer import retrainer_pipeline
 from streams.wire.first_dead_letters import FirstDeadLetters
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
+
+if TYPE_CHECKING:
+    from headrace.training.retrain_job import RetrainJob
+    from streams.monitor.handler import MonitorHandler
+    from streams.monitor.retrain_policy import RetrainPolicy
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +65,9 @@ class ProcessRoles:
     stores: list[DecisionStore] = field(default_factory=list)
     chores: list[Callable[[], None]] = field(default_factory=list)
     indexed: IndexerCounts = field(default_factory=IndexerCounts)
-    monitors: dict[str, MonitorHandler] = field(default_factory=dict)
+    monitors: "dict[str, MonitorHandler]" = field(default_factory=dict)
     monitor_follower: ReleaseFollower | None = None
-    job: RetrainJob | None = None
+    job: "RetrainJob | None" = None
     on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
 
     def serves(self) -> dict[str, str]:
@@ -145,6 +147,8 @@ class RoleBuilder:
 
     def add_indexer(self) -> None:
         """An indexer per application, all of them with the same store."""
+        from headrace.process.retention import Retention
+
         store = self._wiring.store()
         store.prepare({app.name: app.head_names for app in self._apps})
         self.built.stores.append(store)
@@ -156,8 +160,12 @@ class RoleBuilder:
             start_offsets.take_over(self._admin, OLD_INDEXER_GROUP, group.name, group.topics)
             self._add_indexer(group, store, DeadLetterLimit(app.max_dead_letter_share))
 
-    def add_monitor(self, policy: RetrainPolicy | None = None, seed: int = 0) -> None:
+    def add_monitor(self, policy: "RetrainPolicy | None" = None, seed: int = 0) -> None:
         """A monitor per application that classifies. Of several in a group one is active, the others stand by."""
+        from headrace.process.monitor_sources import KafkaMonitorSources
+        from streams.monitor.handler import MonitorHandler
+        from streams.monitor.retrain_policy import RetrainPolicy
+
         follower = self.built.monitor_follower = ReleaseFollower(self._wiring.reader)
         follower.start()
         for app in self._apps:
@@ -169,12 +177,16 @@ class RoleBuilder:
 
     def add_retrainer(self, seed: int = 0) -> None:
         """A retrainer per application; jobs run in a child process, one at a time."""
+        from headrace.training.retrain_job import RetrainJob
+
         apps = [app for app in self._apps if app.kind == "classify"]
         self.built.job = RetrainJob(self._wiring, apps, seed=seed)
         for app in apps:
             self._add_retrainer(app, self.built.job)
 
-    def _add_retrainer(self, app: Application, job: RetrainJob) -> None:
+    def _add_retrainer(self, app: Application, job: "RetrainJob") -> None:
+        from streams.retrainer import retrainer_pipeline
+
         group = retrainer_group(app)
         start_offsets.take_over(self._admin, OLD_RETRAINER_GROUP, group.name, group.topics)
         epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
@@ -198,7 +210,9 @@ class RoleBuilder:
         self.built.releases.start()
         return self.built.releases
 
-    def _add_monitor(self, handler: MonitorHandler) -> None:
+    def _add_monitor(self, handler: "MonitorHandler") -> None:
+        from streams.monitor.service import MonitorService
+
         group = monitor_group(handler.app)
         start_offsets.take_over(self._admin, OLD_MONITOR_GROUP, group.name, group.topics)
         epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
-SLOW = ("scipy.stats", "scipy.optimize", "sklearn", "retrain.quick", "torch", "transformers")
+SLOW = (
+    *("scipy.stats", "scipy.optimize", "scipy.special", "sklearn", "retrain.quick", "torch", "transformers", "pandas"),
+    *("rich", "connectors.local_services.services", "connectors.elasticsearch", "connectors.sqlite_store"),
+    *("headrace.training.retrain_job", "streams.monitor.handler", "streams.monitor.core", "streams.retrainer"),
+)
 
 
 def test_a_worker_starts_without_what_only_training_needs() -> None:

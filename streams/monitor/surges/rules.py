@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from scipy.special import bdtrc  # scipy.stats takes half a second to import, and a worker starts with this
+from scipy.special import bdtrc  # scipy.stats takes half a second to import
 
 from streams.application import Surge
 from streams.monitor.surges.alerts import ALL, resolved_surge, silent_surge, surge_alert, surge_fingerprint
