@@ -167,9 +167,9 @@ class TopicReader(Protocol):
         default: all."""
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
-        """Everything committed from the beginning, then what arrives; None at each poll that finds nothing, once all
-        that stood at the call has been given. Outlives a broker that goes away after that, and a topic that is made
-        again (from its beginning)."""
+        """Everything committed from the beginning, then what arrives; None once all that stood at the call has been
+        given, and from then on at each poll that finds nothing. Outlives a broker that goes away after that, and a
+        topic that is made again (from its beginning)."""
 
     def close(self) -> None:
         """Release connections; a `follow` in another thread ends."""

@@ -190,9 +190,9 @@ class KafkaReader:
                     consumer.pause(tp)
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
-        """See the port. None comes after every empty poll, once all that stood at the call has been given. A broker
-        that goes away later is waited for; before that moment it raises BrokerUnavailable. A topic that was made again
-        is read from its beginning."""
+        """See the port. None comes once all that stood at the call has been given, and after every empty poll from
+        then on. A broker that goes away later is waited for; before that moment it raises BrokerUnavailable. A topic
+        that was made again is read from its beginning."""
         while not self._closed.is_set():
             yield from self._follow(topic, poll_seconds)
 
@@ -203,17 +203,19 @@ class KafkaReader:
         with self._consumer({p: first for p, (first, _) in bounds.items()}, partitions) as consumer:
             caught_up, silent_since, looked = False, time.monotonic(), time.monotonic()
             while not self._closed.is_set():
+                if not caught_up:  # looked at before each poll: who waits for this must not wait for an empty one too
+                    positions = self._positions(consumer, partitions)
+                    caught_up = all(positions[p] >= last for p, (_, last) in bounds.items())
+                    if caught_up:
+                        yield None
+                    elif time.monotonic() - silent_since > SILENCE_SECONDS:
+                        raise BrokerUnavailable(f"Kafka at {self._address} sent nothing of {topic} before its end")
                 empty = True
                 for record in self._poll(consumer, poll_seconds):
                     empty, silent_since = False, time.monotonic()
                     yield record
                 if not empty:
                     continue
-                if not caught_up:
-                    positions = self._positions(consumer, partitions)
-                    caught_up = all(positions[p] >= last for p, (_, last) in bounds.items())
-                    if not caught_up and time.monotonic() - silent_since > SILENCE_SECONDS:
-                        raise BrokerUnavailable(f"Kafka at {self._address} sent nothing of {topic} before its end")
                 if caught_up:
                     yield None
                 if time.monotonic() - looked > REFRESH_SECONDS:
