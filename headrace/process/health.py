@@ -66,7 +66,15 @@ class Health:
 
     def ready(self) -> dict[str, Any]:
         """The answer to /health/ready."""
-        return _answer([*self._state.not_live, *self._state.not_ready, *self._loop_reasons()], self._state)
+        return _answer(self._not_ready(), self._state)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether /health/ready says ok."""
+        return not self._not_ready()
+
+    def _not_ready(self) -> list[str]:
+        return [*self._state.not_live, *self._state.not_ready, *self._loop_reasons()]
 
     def _loop_reasons(self) -> list[str]:
         silent = self._silent_seconds()

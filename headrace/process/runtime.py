@@ -24,6 +24,7 @@ from streams.faust_runtime.role import Role
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.5
+STARTING_WATCH_SECONDS = 0.05  # until this process is ready: whoever waits for that must not wait for the next look
 STUCK_SECONDS = 120.0  # where nobody says otherwise; HEADRACE_STUCK_SECONDS does
 DRAIN_SHARE = 0.5  # of the stop limit; the rest is for leaving the group and closing clients
 EXIT_TROUBLE, EXIT_STOP_TIMEOUT = 1, 3
@@ -98,12 +99,15 @@ class Runtime:
             await asyncio.Event().wait()
 
     async def _look_after(self) -> None:
+        seconds = STARTING_WATCH_SECONDS
         while True:
             asked = time.monotonic()
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(seconds)
             now = time.monotonic()
             self._loop_watch.tick()
-            self._watch.check(now, self._roles, max(now - asked - WATCH_SECONDS, 0.0))
+            self._watch.check(now, self._roles, max(now - asked - seconds, 0.0))
+            if self._watch.health.is_ready:
+                seconds = WATCH_SECONDS
 
     async def _stop_roles(self) -> int:
         budget = self._stop_seconds * DRAIN_SHARE
