@@ -24,6 +24,7 @@ from headrace.process.consumer_groups import (
     worker_group,
 )
 from headrace.process.health import Health
+from headrace.process.memory import MemoryTrim
 from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
 from headrace.process.source_topics import source_epochs
@@ -116,8 +117,9 @@ class RoleBuilder:
         settings = self._wiring.settings
         read = sorted({topic for role in self.built.roles for topic in role.topics})
         names = [spec.name for spec in topics.specs(self._apps)]
+        chores: list[Callable[[], None]] = [*self.built.chores, MemoryTrim()]
         look = ClusterProbe(self._wiring.admin, names, read)
-        lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds), self.built.chores)
+        lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds), chores)
         return Watch(
             settings.stuck_seconds,
             lookout=lookout,
