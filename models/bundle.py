@@ -215,6 +215,7 @@ def _load_encoder(
     return Encoder.from_bytes(
         encoder_file(),
         _file(described, blob, "tokenizer").decode("utf-8"),
+        sha256=described["files"]["encoder"]["sha256"],
         max_tokens=described["encoder"]["max_tokens"],
         threads=threads,
         device=device,

@@ -73,6 +73,7 @@ class Encoder:
         onnx_bytes: bytes,
         tokenizer_json: str,
         *,
+        sha256: str | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         threads: int | None = None,
         lanes: int | None = None,
@@ -84,20 +85,20 @@ class Encoder:
     ) -> "Encoder":
         """Load a graph that `build_encoder_graph` built.
 
-        threads: in all, None takes one a core. lanes: into which they are divided; None makes each thread a lane that
-        computes batches of its own, which measured faster than sharing them (docs/encoder.md). device: cpu, cuda, or
-        auto (cuda where this onnxruntime has it). half: gives the FP16 graph of the same weights
-        (`models.encoder.precision`), which a GPU computes; where there is none or the GPU cannot, a warning says why
-        and the CPU computes. It is asked on a GPU, and for a release packed on this encoder, which carries it.
-        read_again: gives `onnx_bytes` once more, checked, where `model_bytes` wants them; None keeps them in memory.
-        providers, open_session: of onnxruntime; None takes its own. Raises ModelError.
+        sha256: of `onnx_bytes`, where it was just checked. threads: in all, None takes one a core. lanes: into which
+        they are divided; None makes each thread a lane that computes batches of its own, which measured faster than
+        sharing them (docs/encoder.md). device: cpu, cuda, or auto (cuda where this onnxruntime has it). half: gives
+        the FP16 graph of the same weights (`models.encoder.precision`), which a GPU computes; where there is none or
+        the GPU cannot, a warning says why and the CPU computes. It is asked on a GPU, and for a release packed on
+        this encoder, which carries it. read_again: gives `onnx_bytes` once more, checked, where `model_bytes` wants
+        them; None keeps them in memory. providers, open_session: of onnxruntime; None takes its own. Raises ModelError.
         """
         threads = threads or available_cores()
         lanes = lanes or threads
         session = _open_session(onnx_bytes, max(1, threads // lanes))
         dimensions = int(session.get_outputs()[0].shape[-1])
         card = _card(half, dimensions, max_tokens, open_session) if choose_device(device, providers) == "cuda" else None
-        file, sha256 = read_again or (lambda: onnx_bytes), hashlib.sha256(onnx_bytes).hexdigest()
+        file, sha256 = read_again or (lambda: onnx_bytes), sha256 or hashlib.sha256(onnx_bytes).hexdigest()
         return cls(session, file, sha256, tokenizer_json, max_tokens, lanes, half, card)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:

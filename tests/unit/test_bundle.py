@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from safetensors.numpy import load, save
 from small_release import manifest_bytes, small_encoder, small_release
 
+from models import bundle
 from models.bundle import Reference, parse_manifest, read_reference, unpack
+from models.encoder import encoder
 from models.errors import ModelError, ReleaseCorrupt
 
 RELEASE = small_release()
@@ -43,6 +46,21 @@ def test_what_serves_keeps_no_copy_of_the_encoder_file() -> None:
     assert sys.getrefcount(content) == before
     assert [kept for kept in vars(served._session).values() if isinstance(kept, bytes)] == []
     assert served.model_bytes() == content
+
+
+def test_encoder_file_is_hashed_once_for_its_check_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start hashed 23 MB twice here, and once more in the registry."""
+    file = RELEASE.manifest["files"]["encoder"]
+    hashed: list[int] = []
+
+    def sha256(content: bytes) -> Any:
+        hashed.append(len(content))
+        return hashlib.sha256(content)
+
+    for room in (bundle, encoder):
+        monkeypatch.setattr(room, "hashlib", SimpleNamespace(sha256=sha256))
+    served = unpack(manifest_bytes(RELEASE), RELEASE.blobs.__getitem__, threads=1).encoder
+    assert served.sha256 == file["sha256"] and hashed.count(file["bytes"]) == 1
 
 
 def test_encoder_file_that_is_read_again_is_checked_again() -> None:
