@@ -165,6 +165,9 @@ def _one_role(role: str) -> Any:
 def _run(request: _RunRequest) -> None:
     if request.reset_position not in (None, "beginning", "end"):
         raise typer.BadParameter("--reset-position takes beginning or end")
+    from headrace.process.garbage import collect_rarely_at_start
+
+    collect_rarely_at_start()
     from headrace.applications import load_applications
     from headrace.output import set_up_logging
     from headrace.process.health import Health, serve
