@@ -31,6 +31,7 @@ SILENCE_SECONDS = 30.0
 # How often a follower that has nothing to do looks for new partitions, and for a topic that was made again.
 REFRESH_SECONDS = 10.0
 POLL_RECORDS = 2_000
+FIRST_POLL_SECONDS = 0.02  # the client fetches when it is polled again after it has heard who leads the partitions
 # The broker's and the topic's limits decide; the client's own must not be in the way of a dead letter.
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 # Up to here no topic's limit is asked for; kafka-python does not survive a record that the broker refuses.
@@ -200,6 +201,7 @@ class KafkaReader:
         """Follow until closed or until the topic is another one under the same name."""
         epoch, bounds = self._stand(topic)
         partitions = [TopicPartition(topic, p) for p in bounds]
+        first_poll_seconds = min(poll_seconds, FIRST_POLL_SECONDS)
         with self._consumer({p: first for p, (first, _) in bounds.items()}, partitions) as consumer:
             caught_up, silent_since, looked = False, time.monotonic(), time.monotonic()
             while not self._closed.is_set():
@@ -211,7 +213,7 @@ class KafkaReader:
                     elif time.monotonic() - silent_since > SILENCE_SECONDS:
                         raise BrokerUnavailable(f"Kafka at {self._address} sent nothing of {topic} before its end")
                 empty = True
-                for record in self._poll(consumer, poll_seconds):
+                for record in self._poll(consumer, poll_seconds if caught_up else first_poll_seconds):
                     empty, silent_since = False, time.monotonic()
                     yield record
                 if not empty:

@@ -17,6 +17,7 @@ class ScriptedReader(KafkaReader):
     def __init__(self, polls: Sequence[int], end: int) -> None:
         self._address, self._closed = "broker", client.threading.Event()
         self.polls, self.end, self.position, self.polled = list(polls), end, 0, 0
+        self.waited: list[float] = []
 
     def _stand(self, topic: str) -> tuple[str, dict[int, tuple[int, int]]]:
         return "aaaaaaaa", {0: (0, self.end)}
@@ -27,6 +28,7 @@ class ScriptedReader(KafkaReader):
 
     def _poll(self, consumer: Any, seconds: float) -> Iterator[Record]:
         self.polled += 1
+        self.waited.append(seconds)
         for _ in range(self.polls.pop(0) if self.polls else 0):
             self.position += 1
             yield Record("releases", 0, self.position - 1, b"support", b"{}", 0)
@@ -49,3 +51,11 @@ def test_each_empty_poll_after_that_is_told() -> None:
     reader = ScriptedReader([1, 0, 1], 1)
     following = reader.follow("releases")
     assert [next(following) is None for _ in range(5)] == [False, True, True, False, True]
+
+
+def test_first_records_are_not_waited_for_by_long_polls() -> None:
+    """The client sends no fetch in the poll that learns the leader, and a start lost that whole poll: 0.2 s."""
+    reader = ScriptedReader([0, 0, 1], 1)
+    following = reader.follow("releases", 0.2)
+    assert [next(following) is None for _ in range(3)] == [False, True, True]
+    assert max(reader.waited[:3]) <= 0.02 and reader.waited[3] == 0.2
