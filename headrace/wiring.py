@@ -6,22 +6,18 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
-from connectors.kafka.embedded import (
-    EmbeddedBroker,
-    EmbeddedPublisher,
-    read_broker_file,
-    remove_broker_file,
-    write_broker_file,
-)
 from connectors.ports import DecisionStore, Publisher
 from connectors.private_folders import make_private
 from connectors.registry import FolderRegistry
 from connectors.security import Security
 from headrace.releases.release_log import ReleaseLog
 from headrace.settings import Settings
+
+if TYPE_CHECKING:
+    from connectors.kafka.embedded import EmbeddedBroker
 
 
 def group_name(role: str, app: str) -> str:
@@ -63,11 +59,15 @@ class Wiring:
             return Broker(self.settings.broker.removeprefix("kafka://"), None)
         if self._embedded is not None:
             return Broker(self._embedded.address, self._embedded.epoch)
+        from connectors.kafka.embedded import read_broker_file
+
         running = read_broker_file(self.settings.home_path)
         return Broker(running.address, running.epoch)
 
     def start_embedded_broker(self) -> Broker:
         """Start the embedded broker in this process and leave word of it in HEADRACE_HOME/broker.json."""
+        from connectors.kafka.embedded import EmbeddedBroker, write_broker_file
+
         make_private(self.settings.home_path)  # first: it may not be possible
         self._embedded = EmbeddedBroker()
         self._embedded.start()
@@ -100,6 +100,8 @@ class Wiring:
         inner = KafkaPublisher(broker.address, self.security, broker.epoch)
         if not broker.is_embedded:
             return inner
+        from connectors.kafka.embedded import EmbeddedPublisher
+
         admin = self.admin()
         groups = consumer_groups or {}
 
@@ -157,6 +159,8 @@ class Wiring:
     def close(self) -> None:
         """End what this object started."""
         if self._embedded is not None:
+            from connectors.kafka.embedded import remove_broker_file
+
             remove_broker_file(self.settings.home_path)
             self._embedded.close()
             self._embedded = None

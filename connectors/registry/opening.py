@@ -1,11 +1,9 @@
 """Which files a registry's address stands for."""
 
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-
-import fsspec
-from fsspec.utils import get_protocol
 
 from connectors.errors import RegistryError
 from connectors.registry.files import RegistryFiles
@@ -17,7 +15,8 @@ EXTRAS: Final = {"s3": "s3", "gs": "gcs", "abfs": "azure", "abfss": "azure", "az
 
 def open_files(root: str) -> RegistryFiles:
     """root: a folder, or file://, memory://, s3://, gs://, abfs:// and az:// URLs. Raises RegistryError for others."""
-    protocol = get_protocol(root)
+    named = re.split("::|://", root, maxsplit=1)
+    protocol = named[0] if len(named) > 1 else "file"
     if "::" in root or protocol not in ("file", "memory", *EXTRAS):
         raise RegistryError(
             f"HEADRACE_REGISTRY cannot be a {protocol}:// URL: only a folder, s3://, gs://, abfs:// and memory:// make "
@@ -25,6 +24,8 @@ def open_files(root: str) -> RegistryFiles:
         )
     if protocol == "file":
         return LocalFiles(Path(root.removeprefix("file://")).expanduser().absolute())
+    import fsspec  # an object store's alone: a folder is opened without it
+
     try:
         files, path = fsspec.core.url_to_fs(root, use_listings_cache=False)
     except ImportError as error:

@@ -25,7 +25,6 @@ from headrace.process.consumer_groups import (
 )
 from headrace.process.health import Health
 from headrace.process.memory import MemoryTrim
-from headrace.process.recommender import recommend_handler
 from headrace.process.release_control import ReleaseControl
 from headrace.process.source_topics import source_epochs
 from headrace.process.watch import Watch, look_seconds
@@ -137,6 +136,8 @@ class RoleBuilder:
         releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
+                from headrace.process.recommender import recommend_handler
+
                 recommending = recommend_handler(self._wiring, app, epochs, worker_group(app).name)
                 self.built.recommenders[app.name] = recommending
                 handler: RecommendHandler | ClassifyHandler = recommending

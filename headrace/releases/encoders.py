@@ -1,32 +1,35 @@
-"""The configured encoder: its files, built once and cached, and its FP16 weights for a GPU."""
+"""The configured encoder: its files, built once and cached, and its FP16 weights for a GPU.
+
+What finds and builds them is imported where it is used: a worker whose release carries its encoder starts without.
+"""
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from connectors.encoder_files import (
-    EncoderSource,
-    find_encoder,
-    half_graph_of,
-    is_built,
-    load_encoder,
-    locate_encoder,
-)
 from headrace.wiring import Wiring
 from models.bundle import HalfGraphs
 from models.encoder.encoder import Encoder
 from models.errors import ConnectorError, ModelError
+
+if TYPE_CHECKING:
+    from connectors.encoder_files import EncoderSource
 
 log = logging.getLogger(__name__)
 
 
 def default_encoder(wiring: Wiring) -> Encoder:
     """The configured encoder, built once and cached."""
+    from connectors.encoder_files import load_encoder
+
     settings = wiring.settings
     return load_encoder(encoder_source(wiring), cache=settings.cache.expanduser(), threads=settings.threads or None)
 
 
-def encoder_source(wiring: Wiring) -> EncoderSource:
+def encoder_source(wiring: Wiring) -> "EncoderSource":
     """The configured encoder's files: a folder's, or those of the package that carries the default one."""
+    from connectors.encoder_files import locate_encoder
+
     folder = Path(wiring.settings.encoder).expanduser()
     cache = wiring.settings.cache.expanduser()
     if folder.is_dir():
@@ -34,9 +37,11 @@ def encoder_source(wiring: Wiring) -> EncoderSource:
     return locate_encoder(wiring.settings.encoder, cache=cache)
 
 
-def standing_encoder(wiring: Wiring) -> tuple[EncoderSource, bool] | None:
+def standing_encoder(wiring: Wiring) -> "tuple[EncoderSource, bool] | None":
     """The configured encoder's files and whether its graph is built, as they stand: nothing is fetched or built. None
     where the files are not here yet. Raises EncoderUnavailable where they are not what they should be."""
+    from connectors.encoder_files import find_encoder, is_built
+
     settings = wiring.settings
     folder, cache = Path(settings.encoder).expanduser(), settings.cache.expanduser()
     source = find_encoder(
@@ -52,6 +57,8 @@ def half_graphs(wiring: Wiring) -> HalfGraphs:
     """
 
     def find(int8_sha256: str) -> bytes | None:
+        from connectors.encoder_files import half_graph_of
+
         try:
             return half_graph_of(int8_sha256, encoder_source(wiring), cache=wiring.settings.cache.expanduser())
         except (ConnectorError, ModelError) as error:
