@@ -83,7 +83,7 @@ def episodes(watch: DriftMonitor, signals: Iterator[Signal]) -> list[Episode]:
     return [episode for signal in signals if (episode := watch.update(signal)) is not None]
 
 
-@pytest.mark.parametrize("seed", range(20, 24))  # silent seeds: of 0 to 4, 2 gave a false alarm
+@pytest.mark.parametrize("seed", range(8))
 def test_stationary_stream_stays_silent(seed: int) -> None:
     here = world(seed)
     assert episodes(monitor(here.reference(), seed), here.signals(1_500)) == []
@@ -117,7 +117,7 @@ def test_detection_falls_on_the_same_event_for_the_same_seed() -> None:
     assert (both[0][0].onset_event, both[0][0].detected_event) == EXPECTED_EVENTS
 
 
-EXPECTED_EVENTS = (396, 411)
+EXPECTED_EVENTS = (397, 410)
 
 
 def test_one_cause_is_told_once() -> None:
@@ -244,6 +244,53 @@ def test_small_reference_gives_finite_thresholds_and_silence(texts: int) -> None
     here = world(11)
     watch = monitor(here.reference(texts))
     assert all(np.isfinite(height) and height > 0 for height in watch.thresholds.values())
+
+
+def few_texts(random: np.random.Generator, labels: int = 12, each: int = 20, dimensions: int = 160) -> list[Any]:
+    """A release of few texts a label, and 1,000 texts more of the same labels: (reference, texts, confidence)."""
+    subjects = random.standard_normal((labels, 1, dimensions)) / np.sqrt(dimensions)
+    wordings = subjects + 0.7 * random.standard_normal((labels, 12, dimensions)) / np.sqrt(dimensions)
+    spreads = np.linspace(0.4, 1.0, labels)[:, None]  # some labels are wider than others
+
+    def draw(which: NDArray[np.int64]) -> Vectors:
+        own = spreads[which] * random.standard_normal((len(which), dimensions)) / np.sqrt(dimensions)
+        vectors = wordings[which, random.integers(12, size=len(which))] + own
+        unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        return unit
+
+    def unit_means(texts: Vectors, which: NDArray[np.int64]) -> Vectors:
+        means = np.stack([texts[which == label].mean(axis=0) for label in range(labels)])
+        unit: Vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return unit
+
+    which = np.tile(np.arange(labels), each)
+    known, fold = draw(which), np.arange(labels * each) // labels % 5
+    centroids = unit_means(known, which)
+    similar = np.empty((len(known), labels), np.float32)
+    for one in range(5):  # by centroids of the other folds
+        similar[fold == one] = known[fold == one] @ unit_means(known[fold != one], which[fold != one]).T
+    confidence = np.exp(8 * similar).max(axis=1) / np.exp(8 * similar).sum(axis=1)
+    reference = {
+        "centroids": centroids,
+        "reference_distances": 1.0 - similar.max(axis=1),
+        "reference_confidence": confidence,
+        "reference_embeddings": known,
+    }
+    stream = draw(random.integers(labels, size=1_000))
+    logits = 8 * stream @ centroids.T
+    return [reference, stream, np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)]
+
+
+def test_few_texts_a_label_give_no_alarms() -> None:
+    """Twenty texts a label tell roughly only where each label lies: no finding about the stream."""
+    told = []
+    for seed in range(12):
+        reference, texts, confidence = few_texts(np.random.default_rng(seed))
+        watch = monitor(reference, seed)
+        stream = zip(texts, confidence, strict=True)
+        signals = [Signal(str(n), n, None, "a", float(sure), None, text) for n, (text, sure) in enumerate(stream)]
+        told += episodes(watch, iter(signals))
+    assert told == []
 
 
 def test_reference_with_more_labels_than_dimensions_still_works() -> None:

@@ -106,6 +106,7 @@ class DriftMonitor:
             reference.basis.shape[1],
             reference.spread,
             place=reference.place,
+            place_texts=reference.place_texts,
             full_share=reference.full_share,
         )
         self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}

@@ -8,6 +8,8 @@ stream that is like the reference:
 - *direction*: the mean embedding of any mix of known labels lies in the span of the centroids. What is left
   of a text outside that span has mean zero, whatever the mix; if new texts keep pointing where the unusual
   ones before them pointed, a new subject has come. The direction is always chosen before the text is seen.
+  Of few texts that mean is known roughly only. An error in it would be found again in text after text, so what
+  agreement the likely error explains is taken off first.
 
 Texts that the fast path decides are the least suspicious of all, whatever their distance would be: one rule orders the
 whole stream, so that the tail probability of any other text counts among all texts. They say the least that a text can
@@ -47,12 +49,15 @@ class EvidencePolicy:
     by a scale, which is taken for `expected_scale` at first and learnt from their mean over the first
     `settle_events`, the expectation counting as `expected_weight` of them, within `scale_limits`. A text enters
     only `lag_events` later, so that a drift is not learnt as normal before it is seen. The place of the parts
-    outside the span is learnt in the same way.
+    outside the span is learnt in the same way. place_errors: times its expected squared error, of a mean of so many
+    texts, which may explain agreement with the direction; above 1, as unusual texts and other mixes of labels know
+    less of them than all texts.
     """
 
     direction_half_life: float = 60.0
     expected_scale: float = 1.1
     expected_weight: float = 200.0
+    place_errors: float = 2.0
     lag_events: int = 100
     settle_events: int = 3_000
     scale_limits: tuple[float, float] = (1.0, 1.5)
@@ -72,13 +77,17 @@ class Evidence:
         spread: float,
         *,
         place: Floats | None = None,
+        place_texts: float = np.inf,
         full_share: float = 1.0,
     ) -> None:
-        """dimensions, spread, place: of the parts outside the span (`Reference.basis`, `Reference.spread`,
-        `Reference.place`; None: zero). full_share: `Reference.full_share`."""
+        """dimensions, spread, place, place_texts: of the parts outside the span, which are 1 long in the root mean
+        square (`Reference.basis`, `Reference.spread`, `Reference.place`; None: zero; `Reference.place_texts`).
+        full_share: `Reference.full_share`."""
         self._policy = policy
         self._keep = np.float32(0.5 ** (1.0 / policy.direction_half_life))
         self._direction = np.zeros((runs, dimensions), np.float32)
+        self._direction_weight = np.zeros(runs)
+        self._place_texts = place_texts
         self._offset = np.zeros((runs, dimensions), np.float32)
         if place is not None:
             self._offset += place
@@ -143,6 +152,7 @@ class Evidence:
         """What was learnt of the streams so far, beside the texts that wait to enter it."""
         return {
             "direction": self._direction,
+            "direction_weight": self._direction_weight,
             "offset": self._offset,
             "spread": self._spread,
             "means": self._means,
@@ -158,16 +168,22 @@ class Evidence:
     def _agreement(self, centred: Floats, weights: Doubles, full: NDArray[np.bool_]) -> Doubles:
         """How far the full texts point along the direction so far, in standard deviations; then they turn the
         direction. 0 for the others."""
-        lengths = np.linalg.norm(self._direction, axis=1)
-        along = np.einsum("ij,ij->i", centred, self._direction) / np.maximum(lengths, 1e-12)
+        lengths = np.maximum(np.linalg.norm(self._direction, axis=1), 1e-12)
+        along = np.einsum("ij,ij->i", centred, self._direction) / lengths
+        # An error of the place turns the direction its way with every text; the texts to come then point there as well.
+        squared_error = self._policy.place_errors / (self._place_texts + self._placed)
+        explained = self._direction_weight * squared_error / lengths
         known = full & (self._texts >= 5)
-        agreement: Doubles = np.where(known, np.clip(along / np.sqrt(self._spread), *_AGREEMENT), 0.0)
+        agreement: Doubles = np.where(known, np.clip((along - explained) / np.sqrt(self._spread), *_AGREEMENT), 0.0)
         # A few texts far along must not widen what is usual: cut at three standard deviations.
         memory = np.minimum(100 + self._texts, 1_000)
         self._spread += known * (np.minimum(along**2, 9 * self._spread) - self._spread) / memory
         self._texts += full
-        self._direction *= np.where(full, self._keep, np.float32(1.0))[:, None]
+        keep = np.where(full, self._keep, np.float32(1.0))
+        self._direction *= keep[:, None]
         self._direction += (full * weights).astype(np.float32)[:, None] * centred
+        self._direction_weight *= keep
+        self._direction_weight += full * weights
         return agreement
 
     def _settle(self, surprisals: Doubles, outside: Floats | None, full: NDArray[np.bool_]) -> None:

@@ -21,7 +21,8 @@ class Reference:
     basis: (dimensions, kept), maps an embedding to its part outside the span of the centroids; its mean
     squared length on the reference is 1. spread: variance of that part along the direction of another
     reference text. place: (kept,), mean of that part. All three over the texts that the encoder sees.
-    full_share: share of those, in (0, 1]; 1 without a fast path.
+    place_texts: how many texts that mean is known from. sample_distances, sample_labels: (sample,), to the nearest
+    centroid, and its number. full_share: share of texts that the encoder sees, in (0, 1]; 1 without a fast path.
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class Reference:
         self._sums = np.sort(sums)
         self.basis, self.residuals, self.spread = _outside_span(centroids, embeddings)
         # Any mix of all texts has mean zero here; a selection of them has a mean of its own.
-        self.place = np.zeros(self.basis.shape[1], np.float32)
+        self.place, self.place_texts = np.zeros(self.basis.shape[1], np.float32), pairs
         if fast is not None and len(self.residuals):
-            self.place = self.residuals.mean(axis=0)
-        self.sample_distances = self.distances(embeddings) if embeddings is not None else np.empty(0, np.float32)
+            self.place, self.place_texts = self.residuals.mean(axis=0), len(self.residuals)
+        sample = embeddings if embeddings is not None else np.empty((0, self.dimensions), np.float32)
+        self.sample_distances, self.sample_labels = self.distances(sample), (sample @ self._directions).argmax(axis=1)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, fast_path: bool = True) -> Self:
