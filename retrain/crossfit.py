@@ -17,7 +17,7 @@ from models.encoder.encoder import available_cores
 from models.errors import TrainingDataError
 from models.heads import Floats, centroid_distances, unit_centroids
 from retrain.fitting.calibration import calibrated_loss
-from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_softmax
+from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
 from retrain.fitting.support_vectors import fit_support_vectors
 from retrain.progress import Progress
@@ -97,7 +97,7 @@ class Task:
             if policy.loss == "squared_hinge":
                 return fit_support_vectors(embeddings, ngrams, targets, labels, policy, words=words)
             return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed)
-        return fit_kernel_softmax(features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words)
+        return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words)
 
     def centroids(self, features: Features, rows: Ints) -> Floats:
         """Unit-length centroid of each label over these texts."""

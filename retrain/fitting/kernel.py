@@ -51,7 +51,7 @@ def _products(matrix: sparse.csr_array) -> Floats:
     return np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
 
 
-def fit_kernel_softmax(
+def fit_kernel_classifier(
     kernels: Kernels,
     rows: NDArray[np.int64],
     embeddings: Floats,

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy import sparse
 
-from retrain.fitting.kernel import Kernels, fit_kernel_softmax
+from retrain.fitting.kernel import Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy
 
 
@@ -16,5 +16,5 @@ def test_near_copies_do_not_stop_the_fit() -> None:
     policy = LinearPolicy(words=0.0, characters=0.0)
     kernels = Kernels.of(texts, ngrams, 2)
     assert np.linalg.eigvalsh(kernels.weighted(np.arange(len(texts)), policy).astype(np.float64)).min() < -1e-3
-    weights = fit_kernel_softmax(kernels, np.arange(len(texts)), texts, ngrams, targets, 6, policy, words=2)
+    weights = fit_kernel_classifier(kernels, np.arange(len(texts)), texts, ngrams, targets, 6, policy, words=2)
     assert (weights.logits(texts, ngrams).argmax(axis=1) == targets).mean() > 0.99

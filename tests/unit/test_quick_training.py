@@ -12,7 +12,7 @@ from models.heads import Head, label_probabilities
 from retrain.crossfit import FOLDS, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row, split_rows
 from retrain.fitting.calibration import choose_threshold, fit_temperature
-from retrain.fitting.kernel import Kernels, fit_kernel_softmax
+from retrain.fitting.kernel import Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, fit_softmax
 from retrain.fitting.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 from retrain.job import train_release
@@ -187,7 +187,7 @@ def test_both_solvers_find_the_same_classifier() -> None:
     policy = LinearPolicy(words=1.0, characters=0.5, strength=0.5, epochs=60)
     by_batches = fit_softmax(embeddings, ngrams, targets, 3, policy, words=10, seed=0)
     kernels = Kernels.of(embeddings, ngrams, 10)
-    exact = fit_kernel_softmax(kernels, np.arange(400), embeddings, ngrams, targets, 3, policy, words=10)
+    exact = fit_kernel_classifier(kernels, np.arange(400), embeddings, ngrams, targets, 3, policy, words=10)
     unseen, unseen_ngrams, _ = toy(300, seed=1)
     one, other = by_batches.logits(unseen, unseen_ngrams), exact.logits(unseen, unseen_ngrams)
     assert np.abs(label_probabilities(one) - label_probabilities(other)).max() < 0.02
@@ -198,7 +198,7 @@ def test_block_of_weight_zero_is_left_out() -> None:
     policy = LinearPolicy(words=1.0, characters=0.0)
     for weights in (
         fit_softmax(embeddings, ngrams, targets, 3, policy, words=10, seed=0),
-        fit_kernel_softmax(
+        fit_kernel_classifier(
             Kernels.of(embeddings, ngrams, 10),
             np.arange(200),
             embeddings,

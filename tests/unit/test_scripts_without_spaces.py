@@ -8,7 +8,7 @@ from small_release import small_encoder
 
 from models.ngrams import hash_ngrams, share_without_spaces
 from retrain.data import Dataset, Row
-from retrain.fitting.kernel import Kernels, fit_kernel_softmax
+from retrain.fitting.kernel import Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.support_vectors import fit_support_vectors
 from retrain.fitting.vocabulary import build_vocabulary
@@ -75,7 +75,7 @@ def test_both_solvers_decide_like_scikit_learns_machine(labels: int) -> None:
     kernels = Kernels.of(embeddings, ngrams, vocabulary.words)
     solved: list[LinearWeights] = [
         fit_support_vectors(embeddings, ngrams, targets, labels, HINGE, words=vocabulary.words),
-        fit_kernel_softmax(kernels, rows, embeddings, ngrams, targets, labels, HINGE, words=vocabulary.words),
+        fit_kernel_classifier(kernels, rows, embeddings, ngrams, targets, labels, HINGE, words=vocabulary.words),
     ]
     scale = np.where(np.arange(ngrams.shape[1]) < vocabulary.words, HINGE.words, HINGE.characters)
     dense = np.hstack([embeddings * HINGE.embedding, ngrams.toarray() * scale])
