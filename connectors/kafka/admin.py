@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 DEFAULT_MAX_RECORD_BYTES = 1_048_588  # of Kafka's max.message.bytes
 REPLICAS_THAT_MAY_LOSE_ONE = 3  # then two must have a record before it counts as written
 CREATES = "`headrace up` creates Headrace's own topics, and with --create-topics the source topics"
+LEARNING_SECONDS = 3.0  # within which each broker has heard of a topic that another one knows
 COORDINATOR_NOT_YET = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 
 
@@ -55,6 +56,7 @@ class KafkaAdmin:
         self._address = self._connection.address
         self._epoch = embedded_epoch
         self._client: Any = self._connection.make(KafkaAdminClient)
+        self._known: set[str] = set()  # topics that a broker told of, or that were made here
 
     def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
         """See the port. The embedded broker makes topics of four partitions, whatever is asked, and never compacts."""
@@ -80,6 +82,7 @@ class KafkaAdmin:
         elif missing:
             for spec in missing:
                 self._create(spec)
+            self._known.update(spec.name for spec in missing)
         return [spec.name for spec in missing]
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
@@ -201,6 +204,7 @@ class KafkaAdmin:
         """Remove topics and what is in them (tests)."""
         with translated(self._address):
             self._client.delete_topics(list(names))
+        self._known.difference_update(names)
 
     def close(self) -> None:
         """See the port."""
@@ -249,7 +253,20 @@ class KafkaAdmin:
         }
 
     def _described(self, names: Sequence[str]) -> dict[str, Any]:
-        """What the broker says of each topic that is there."""
+        """What the broker says of each topic that is there.
+
+        Any broker may answer, and a new topic becomes known to one after the other: what one knew is asked for again
+        before it is taken for gone.
+        """
+        standing = self._answered(names)
+        deadline = time.monotonic() + LEARNING_SECONDS
+        while (gone := self._known & (set(names) - set(standing))) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            standing = self._answered(names)
+        self._known = (self._known - gone) | set(standing)
+        return standing
+
+    def _answered(self, names: Sequence[str]) -> dict[str, Any]:
         if not names:
             return {}
         with translated(self._address):

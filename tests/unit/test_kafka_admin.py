@@ -46,7 +46,7 @@ class Client:
 
 def admin_of(client: Client) -> KafkaAdmin:
     admin = KafkaAdmin.__new__(KafkaAdmin)
-    admin._address, admin._epoch, admin._client = "kafka:9092", None, client
+    admin._address, admin._epoch, admin._client, admin._known = "kafka:9092", None, client, set()
     return admin
 
 
@@ -100,3 +100,36 @@ def test_a_topic_with_three_replicas_needs_two_in_step(
     admin_of(client).ensure([TopicSpec("texts", replication=asked)])
     assert client.created["texts"]["replication_factor"] == asked
     assert client.created["texts"]["configs"].get("min.insync.replicas") == in_step
+
+
+def test_a_topic_that_only_some_brokers_know_yet_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start made its source topic, asked another broker for it, and ended: "there is no topic ...,
+    --create-topics makes it". So did a start that found the topic which its neighbour had just made."""
+    client = Client({})
+    admin = admin_of(client)
+    admin.ensure([TopicSpec("made here")])
+    client.codes["made by others"] = OK
+    admin.describe(["made by others"])
+    client.codes = {"made here": UNKNOWN, "made by others": UNKNOWN}
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        client.codes = {"made here": OK, "made by others": OK}
+
+    monkeypatch.setattr("connectors.kafka.admin.time.sleep", wait)
+    assert set(admin.describe(["made here", "made by others"])) == {"made here", "made by others"}
+    assert len(waits) == 1
+
+
+def test_a_topic_that_stays_away_is_gone_and_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client({"texts": OK})
+    admin = admin_of(client)
+    admin.describe(["texts"])
+    client.codes = {}
+    monkeypatch.setattr("connectors.kafka.admin.LEARNING_SECONDS", 0.25)
+    assert admin.describe(["texts", "never seen"]) == {}
+    monkeypatch.setattr(
+        "connectors.kafka.admin.time.sleep", lambda _: pytest.fail("waited for what is known to be gone")
+    )
+    assert admin.describe(["texts", "never seen"]) == {}
