@@ -5,6 +5,9 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from headrace.process import runtime
 from headrace.process.runtime import Runtime
 from headrace.process.watch import Watch
 from streams.engine.watchdog import RoleState
@@ -31,8 +34,10 @@ class JoiningRole:
         return None
 
 
-def test_a_role_that_has_its_place_is_ready_at_once() -> None:
-    """The watch looked every half second, and a worker's start took up to that much longer."""
+def test_a_role_that_has_its_place_is_ready_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch looked every half second, and a worker's start took up to that much longer. Here it looks every minute,
+    which no busy machine is mistaken for."""
+    monkeypatch.setattr(runtime, "WATCH_SECONDS", 60.0)
     role, watch = JoiningRole(), Watch(60)
     delays: list[float] = []
 
@@ -43,4 +48,4 @@ def test_a_role_that_has_its_place_is_ready_at_once() -> None:
 
     roles: Any = [role]
     assert asyncio.run(Runtime(roles, stop_seconds=30, watch=watch).run(alongside=wait_for_ready())) == 0
-    assert delays[0] < 0.2
+    assert delays[0] < 30.0
