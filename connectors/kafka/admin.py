@@ -267,6 +267,7 @@ class KafkaAdmin:
         return standing
 
     def _answered(self, names: Sequence[str]) -> dict[str, Any]:
+        """What the broker that is asked knows."""
         if not names:
             return {}
         with translated(self._address):

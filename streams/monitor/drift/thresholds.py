@@ -183,15 +183,16 @@ def _place_errors(texts: _Texts, own: NDArray[np.int64], known_from: int, policy
     `place_errors` over `known_from`.
     """
     member = np.eye(int(texts.labels.max(initial=-1)) + 1, dtype=np.float32)[texts.labels]
-    everywhere = _means(member, texts.outside)
-    moved = np.stack([_means(member[rows], texts.outside[rows]) - everywhere for rows in own])
-    moved[np.stack([member[rows].sum(axis=0) == 0.0 for rows in own])] = 0.0
+    everywhere = _means(member, texts.outside, np.zeros((member.shape[1], texts.outside.shape[1]), np.float32))
+    moved = np.stack([_means(member[rows], texts.outside[rows], everywhere) - everywhere for rows in own])
     count = len(texts.labels)
     moved *= np.float32(np.sqrt(2.0 + policy.place_errors * count / max(known_from, count)) - 1.0)
     return moved
 
 
-def _means(member: Floats, vectors: Floats) -> Floats:
-    """Mean of each group's vectors, (groups, dimensions); zero of an empty one. member: (vectors, groups), 0 or 1."""
-    means: Floats = (member.T @ vectors) / np.maximum(member.sum(axis=0), 1.0)[:, None]
+def _means(member: Floats, vectors: Floats, empty: Floats) -> Floats:
+    """Mean of each group's vectors, (groups, dimensions); `empty` of a group without one. member: (vectors, groups), 0
+    or 1."""
+    counts = member.sum(axis=0)[:, None]
+    means: Floats = np.where(counts > 0.0, (member.T @ vectors) / np.maximum(counts, 1.0), empty)
     return means
