@@ -26,14 +26,14 @@ from headrace.process.consumer_groups import (
 from headrace.process.health import Health
 from headrace.process.memory import MemoryTrim
 from headrace.process.release_control import ReleaseControl
-from headrace.process.source_topics import source_epochs
+from headrace.process.source_topics import source_states
 from headrace.process.watch import Watch, look_seconds
 from headrace.wiring import Wiring
 from streams import topics
 from streams.application import Application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.serving import Serving
-from streams.classify.worker import Handler, worker_pipeline
+from streams.classify.worker import worker_pipeline
 from streams.engine.dead_letter_limit import DeadLetterLimit
 from streams.engine.delivery import Acknowledge, Outcome
 from streams.engine.pipeline import BatchPipeline
@@ -132,7 +132,8 @@ class RoleBuilder:
     def add_workers(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
         """A worker per application, with its champion loaded, proved and warm. Raises ConfigError where a source topic
         is not there."""
-        epochs = source_epochs(self._admin, self._apps)
+        sources = source_states(self._admin, self._apps)
+        epochs = {topic: state.epoch for topic, state in sources.items()}
         releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
@@ -143,7 +144,8 @@ class RoleBuilder:
                 handler: RecommendHandler | ClassifyHandler = recommending
             else:
                 self.built.servings[app.name] = releases.serve(app, progress)
-                handler = ClassifyHandler(app, self.built.servings[app.name], epochs)
+                partitions = sum(sources[topic].partitions for topic in app.source_topics)
+                handler = ClassifyHandler(app, self.built.servings[app.name], epochs, partitions=partitions)
                 self._metrics.follow_model(app.name, handler.failures.counts)
             self._metrics.follow_source(app.name, handler.reader.times_set_aside)
             self._add_worker(app, handler)
@@ -228,7 +230,7 @@ class RoleBuilder:
             Role(faust_app, group.topics, lambda ack: service.pipeline(ack, self._metrics), holder=service)
         )
 
-    def _add_worker(self, app: Application, handler: Handler) -> None:
+    def _add_worker(self, app: Application, handler: RecommendHandler | ClassifyHandler) -> None:
         group = worker_group(app)
         epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
         faust_app = self._wiring.faust_app(group.name, epochs)
@@ -248,7 +250,7 @@ class RoleBuilder:
                 [app.topic],
                 lambda ack: worker_pipeline(app, handler, send, ack, on_outcomes, self._metrics, left_out),
                 urgent_topics=app.priority_topics,
-                holder=handler if isinstance(handler, RecommendHandler) else None,
+                holder=handler,
             )
         )
 

@@ -4,13 +4,14 @@ import difflib
 from collections.abc import Sequence
 
 from connectors.kafka.client import KafkaAdmin
+from connectors.ports import TopicState
 from models.errors import ConfigError
 from streams.application import Application
 from streams.topics import own_specs
 
 
-def source_epochs(admin: KafkaAdmin, apps: Sequence[Application]) -> dict[str, str]:
-    """Topic to epoch, of each topic that these applications read. Raises ConfigError where one is not there, with the
+def source_states(admin: KafkaAdmin, apps: Sequence[Application]) -> dict[str, TopicState]:
+    """By name, each topic that these applications read. Raises ConfigError where one is not there, with the
     names that are nearest to its own."""
     sources = [topic for app in apps for topic in app.source_topics]
     standing = admin.describe(sources)
@@ -19,7 +20,7 @@ def source_epochs(admin: KafkaAdmin, apps: Sequence[Application]) -> dict[str, s
             if topic not in standing:
                 ours = {spec.name for spec in own_specs(apps)}
                 raise ConfigError(_missing(topic, app.name, [name for name in admin.names() if name not in ours]))
-    return {name: state.epoch for name, state in standing.items()}
+    return standing
 
 
 def _missing(topic: str, app: str, names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ change nothing in it. Only lateness does (the application's `deadline_seconds`),
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from models.classifier import Classifier
 from models.decision import Classification
@@ -16,9 +16,17 @@ from streams.classify.decision_records import DecisionRecords
 from streams.classify.fast_path_guard import FastPathGuard
 from streams.classify.model_failures import ModelFailures
 from streams.classify.release_batch import BatchState, Pending, ReleaseBatch
-from streams.classify.sampling import AUDIT_SHARE, AUDITS_PER_SECOND, SIGNALS_PER_SECOND, Sample, sample_position
+from streams.classify.sampling import (
+    ALL_SIGNALS_PER_SECOND,
+    AUDIT_SHARE,
+    AUDITS_PER_SECOND,
+    SIGNALS_PER_SECOND,
+    Sample,
+    sample_position,
+)
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Delivery, Outcome, Step
+from streams.engine.offset_tracker import Partition
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import decision_id
 from streams.wire.source_records import PassedOver, SourceReader, SourceText
@@ -29,8 +37,11 @@ ALWAYS_FAST = -1.0  # lowers every threshold of the fast path below any probabil
 
 
 class ClassifyHandler:
-    """Decides batches of one application's records. epochs: of each topic it reads. of_history: its records may be of
-    any age, so their times are not compared with the clock."""
+    """Decides batches of one application's records. Told of each assignment (a role's PartitionHolder).
+
+    epochs: of each topic it reads. of_history: its records may be of any age, so their times are not compared with the
+    clock. partitions: of all topics it reads, together; 0: nobody shares them.
+    """
 
     def __init__(
         self,
@@ -42,14 +53,25 @@ class ClassifyHandler:
         audit_sample: Sample | None = None,
         *,
         of_history: bool = False,
+        partitions: int = 0,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
-        self._of_history = of_history
+        self._of_history, self._partitions = of_history, partitions
         self.reader = SourceReader(app.source)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self.retreat = FastPathGuard()
         self.failures = ModelFailures()
+
+    async def assigned(self, partitions: Collection[Partition]) -> None:
+        """One monitor follows all workers: each shows it a share of what it can take, by its share of the
+        partitions."""
+        if self._partitions:
+            ours = len(partitions) / self._partitions
+            self._signal_sample.limit(min(SIGNALS_PER_SECOND, ours * ALL_SIGNALS_PER_SECOND))
+
+    async def released(self) -> None:
+        """Nothing is kept of a partition."""
 
     @property
     def steps(self) -> Sequence[Step]:

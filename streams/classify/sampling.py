@@ -14,7 +14,8 @@ AUDIT_SHARE = 0.05  # of the texts that the fast path decides go through the enc
 AUDITS_PER_SECOND = (
     20.0  # of one worker at the most: a window of them in ten seconds says enough, and the encoder is dear
 )
-SIGNALS_PER_SECOND = 200.0  # of one worker; a monitor follows some thousands a second
+SIGNALS_PER_SECOND = 200.0  # of one worker: more say no more, and each takes 2 kB
+ALL_SIGNALS_PER_SECOND = 1_000.0  # of all workers of an application: one monitor follows them, in less than 1 ms each
 RATE_SECONDS = 5.0  # over which the rate of events is averaged
 
 
@@ -36,6 +37,10 @@ class Sample:
     def __init__(self, per_second: float, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._share, self._clock = per_second, share, clock
         self._last, self._rate = clock(), 0.0
+
+    def limit(self, per_second: float) -> None:
+        """From now on up to so many a second are chosen."""
+        self._per_second = per_second
 
     def of(self, events: int) -> float:
         """The share of a batch of `events` that is chosen, in [0, share]."""

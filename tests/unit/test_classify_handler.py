@@ -1,5 +1,6 @@
 """The classify agent without Kafka: what a batch of records leads to."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Sequence
@@ -18,7 +19,13 @@ from models.errors import ModelError
 from streams.application import Application, HeadSpec
 from streams.classify.handler import ClassifyHandler
 from streams.classify.model_failures import ModelFailures
-from streams.classify.sampling import AUDIT_SHARE, sample_position
+from streams.classify.sampling import (
+    ALL_SIGNALS_PER_SECOND,
+    AUDIT_SHARE,
+    SIGNALS_PER_SECOND,
+    Sample,
+    sample_position,
+)
 from streams.classify.serving import ServedRelease, Serving, Trial
 from streams.engine.delivery import Delivery, Outcome
 
@@ -310,3 +317,26 @@ def test_above_a_rate_the_monitor_is_shown_a_sample_that_no_text_decides_on() ->
         step(batch)
     shown = [delivery.result.signal is not None for delivery in batch]
     assert shown == [sample_position("signals", f"support.chats@e0-0-{n}") < 0.25 for n in range(len(TEXTS))]
+
+
+@pytest.mark.parametrize("workers", [1, 3, 50])
+def test_all_workers_together_show_the_monitor_what_one_can_follow(workers: int) -> None:
+    """S-A17e: 200 a second of each worker, so fifty of them sent ten times what one monitor follows."""
+    partitions = [("support.chats", number) for number in range(50)]
+    rates = []
+    for number in range(workers):
+        clock = [0.0]
+        sample = Sample(SIGNALS_PER_SECOND, clock=lambda clock=clock: clock[0])  # type: ignore[misc]
+        handler = ClassifyHandler(
+            application(),
+            Serving(small_release().classifier),
+            {"support.chats": "e0"},
+            signal_sample=sample,
+            partitions=50,
+        )
+        asyncio.run(handler.assigned(partitions[number::workers]))
+        for _ in range(600):
+            clock[0] += 0.1
+            share = sample.of(100)
+        rates.append(share * 1_000)
+    assert sum(rates) == pytest.approx(min(workers * SIGNALS_PER_SECOND, ALL_SIGNALS_PER_SECOND), rel=0.05)
