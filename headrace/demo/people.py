@@ -157,6 +157,7 @@ class Agents(threading.Thread):
                 by="agent",
                 at=format_time(wall_clock_ms()),
                 introduces=True,
+                chosen="correction",
             )
             self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
         self._publisher.flush()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from connectors.ports import Record, TopicReader
-from connectors.table_files import Reject, Row, Table, open_table
+from connectors.table_files import Reject
+from headrace.label_files import open_label_file
 from models.errors import ConfigError, MessageError
 from streams.application import HeadSpec
 from streams.wire.feedback import Opinions
@@ -78,62 +79,22 @@ def is_file(source: str) -> bool:
 
 
 def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> TrueLabels:
-    """Columns `id` or `text`; `label`, with `head` where it is not of the primary one, or the heads' own columns.
-
-    prefix: what ids of this topic begin with. Raises ConfigError for a file without those columns.
-    """
-    with open_table(path) as table:
-        true_labels = _start(table, heads)
-        names = {head.name for head in heads}
-        for row in table.rows:
+    """What a file says (headrace.label_files). prefix: what ids of this topic begin with. Raises ConfigError for a file
+    that is none of labels."""
+    with open_label_file(path, heads) as file:
+        true_labels = TrueLabels(file.name, file.matched_by)
+        for row in file.rows:
             if isinstance(row, Reject):
                 true_labels.refuse(f"line {row.line}: {row.reason}")
-                continue
-            name = _text(row, true_labels.matched_by)
-            labels = _labels(row, heads)
-            if not name or not labels or not names.issuperset(labels):
-                true_labels.refuse(f"line {row.line}: {_reason(name, labels, true_labels.matched_by, heads)}")
-            elif true_labels.matched_by == "id" and not name.startswith(prefix):
+            elif file.matched_by == "id" and not row.name.startswith(prefix):
                 true_labels.foreign += 1
             else:
-                for head, label in labels.items():
-                    true_labels.add(
-                        cut_text(clean_text(name)) if true_labels.matched_by == "text" else name, head, label
-                    )
+                name = cut_text(clean_text(row.name)) if file.matched_by == "text" else row.name
+                for head, label in row.labels.items():
+                    true_labels.add(name, head, label)
     if not true_labels.given and not true_labels.unusable and not true_labels.foreign:
         raise ConfigError(f"{path.name} holds no labels")
     return true_labels
-
-
-def _start(table: Table, heads: Sequence[HeadSpec]) -> TrueLabels:
-    matched_by = next((name for name in ("id", "text") if name in table.columns), None)
-    if matched_by is None or not {"label", *(head.column for head in heads)} & set(table.columns):
-        raise ConfigError(
-            f"{table.name} must have the columns id,head,label or text,label (or a head's own column: "
-            f"{', '.join(head.column for head in heads)}); it has: {', '.join(table.columns)}"
-        )
-    return TrueLabels(table.name, "id" if matched_by == "id" else "text")
-
-
-def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:
-    if label := _text(row, "label"):
-        return {_text(row, "head") or heads[0].name: label}
-    return {head.name: label for head in heads if (label := _text(row, head.column))}
-
-
-def _text(row: Row, column: str) -> str:
-    value = row.fields.get(column)
-    if value is None:
-        return ""
-    return (value if column == "text" else value.strip()) if isinstance(value, str) else str(value)
-
-
-def _reason(name: str, labels: Mapping[str, str], matched_by: str, heads: Sequence[HeadSpec]) -> str:
-    if not name:
-        return f"no {matched_by}"
-    if not labels:
-        return "no label"
-    return f"no head {', '.join(labels)}; there are {', '.join(head.name for head in heads)}"
 
 
 def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], prefix: str) -> TrueLabels:

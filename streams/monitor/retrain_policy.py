@@ -63,9 +63,10 @@ class RetrainPolicy:
     without_episode: int = 500
     per_label: int = 8
 
-    def is_due(self, state: RetrainState, *, has_episode: bool) -> bool:
-        """Whether the labels so far are enough."""
-        if state.total >= self.without_episode:
-            return True
-        learnable = any(count >= self.per_label for count in state.labels.values())
-        return has_episode and learnable and state.total >= self.after_episode
+    def missing(self, state: RetrainState, *, has_episode: bool) -> int:
+        """How many more labels are enough; after an episode, if they are of the label that has come most. 0: enough."""
+        missing = max(self.without_episode - state.total, 0)
+        if not has_episode:
+            return missing
+        learnable = self.per_label - max(state.labels.values(), default=0)
+        return min(missing, max(self.after_episode - state.total, learnable, 0))

@@ -42,13 +42,18 @@ class RetrainRequests:
         """Opinions given at `since_ms` (milliseconds since 1970) or later."""
         return self._labels.since(since_ms).total
 
-    def due(self, version: str, since_ms: int, episode: Episode | None, now_ms: int) -> RetrainRequest | None:
-        """A request about the champion, where the labels since `since_ms` are enough and were not asked for already."""
+    def missing(self, version: str, since_ms: int, *, has_episode: bool) -> int:
+        """How many more labels, beside those since `since_ms`, lead to a request about the champion; 0: one is due."""
         state = self._labels.since(since_ms)
         asked_labels, asked_since_ms = self._asked.get(version, (0, 0))
         least = int(asked_labels * MORE_LABELS) if asked_since_ms >= since_ms else 0
-        if state.total < least or not self._policy.is_due(state, has_episode=episode is not None):
+        return max(least - state.total, self._policy.missing(state, has_episode=has_episode))
+
+    def due(self, version: str, since_ms: int, episode: Episode | None, now_ms: int) -> RetrainRequest | None:
+        """A request about the champion, where the labels since `since_ms` are enough and were not asked for already."""
+        if self.missing(version, since_ms, has_episode=episode is not None):
             return None
+        state = self._labels.since(since_ms)
         request = RetrainRequest(
             id=f"{self._app.name}@{version}-{since_ms}-{state.total}",
             app=self._app.name,

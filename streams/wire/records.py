@@ -102,6 +102,12 @@ class Feedback(Wire):
     introduces: bool | None = None
     """Whether the label is meant to be new; else one that the model does not know trains only once ten texts and two
     people stand behind it."""
+    chosen: Literal["random", "queue", "correction", "import"] | None = None
+    """How the decision came to be labelled: `random` (drawn whatever was decided), `queue` (asked for, as worth
+    knowing), `correction` (somebody noticed it), `import` (labelled elsewhere); none: written before this was noted.
+    Only `random` can say how often decisions are right."""
+    probability: float | None = Field(default=None, gt=0, le=1)
+    """`random` only: how probable it was that this decision was drawn."""
 
     @property
     def key(self) -> bytes:

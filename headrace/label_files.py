@@ -1,0 +1,90 @@
+"""Files that say which labels decisions or texts should have had: one format for all commands that take one.
+
+Columns `id` (of a decision) or `text`; `label`, with `head` where it is not of the primary one, or the heads' own
+columns; `by`, where the file knows who said it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from connectors.table_files import Reject, Row, Table, open_table
+from models.errors import ConfigError
+from streams.application import HeadSpec
+
+PRIMARY: Final = ""  # the head of a row that names none, where the heads are not known
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """line: where it begins. name: a decision's id, or a text. labels: by head, at least one. by: who says so; empty
+    where the file does not tell."""
+
+    line: int
+    name: str
+    labels: Mapping[str, str]
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """An open file. matched_by: what its rows name. rows: in the file's order, to be taken once."""
+
+    name: str
+    matched_by: Literal["id", "text"]
+    rows: Iterator[LabelRow | Reject]
+
+
+@contextmanager
+def open_label_file(path: Path, heads: Sequence[HeadSpec] = ()) -> Iterator[LabelFile]:
+    """A file of labels. heads: of the application; without them a row names its head, or means the primary one. Raises
+    ConfigError for a file without those columns."""
+    with open_table(path) as table:
+        matched_by = _matched_by(table, heads)
+        yield LabelFile(table.name, matched_by, (_label_row(row, heads, matched_by) for row in table.rows))
+
+
+def _matched_by(table: Table, heads: Sequence[HeadSpec]) -> Literal["id", "text"]:
+    own = {head.column for head in heads}
+    if {"label", *own} & set(table.columns):
+        if "id" in table.columns:
+            return "id"
+        if "text" in table.columns:
+            return "text"
+    or_own = (
+        f" (or a head's own column: {', '.join(sorted(own))})"
+        if own
+        else " (with --app APP the heads' own columns too)"
+    )
+    raise ConfigError(
+        f"{table.name} must have the columns id,head,label or text,label{or_own}; it has: {', '.join(table.columns)}"
+    )
+
+
+def _label_row(row: Row | Reject, heads: Sequence[HeadSpec], matched_by: str) -> LabelRow | Reject:
+    if isinstance(row, Reject):
+        return row
+    name, labels = _field(row, matched_by), _labels(row, heads)
+    if not name:
+        return Reject(row.line, f"no {matched_by}")
+    if not labels:
+        return Reject(row.line, "no label")
+    names = [head.name for head in heads]
+    if names and not set(names).issuperset(labels):
+        return Reject(row.line, f"no head {', '.join(labels)}; there are {', '.join(names)}")
+    return LabelRow(row.line, name, labels, _field(row, "by"))
+
+
+def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:
+    if label := _field(row, "label"):
+        return {_field(row, "head") or (heads[0].name if heads else PRIMARY): label}
+    return {head.name: label for head in heads if (label := _field(row, head.column))}
+
+
+def _field(row: Row, column: str) -> str:
+    value = row.fields.get(column)
+    if value is None:
+        return ""
+    return (value if column == "text" else value.strip()) if isinstance(value, str) else str(value)

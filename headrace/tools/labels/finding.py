@@ -1,0 +1,55 @@
+"""The decisions that labels are for: by their ids from the store, by their texts from their topic."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import orjson
+
+from connectors.errors import TopicMismatch
+from connectors.ports import DecisionStore, Document, TopicReader
+from models.errors import ConfigError
+from streams.application import Application
+from streams.wire.text import clean_text, cut_text
+
+IDS_AT_ONCE = 500
+
+
+def decisions_by_id(store: DecisionStore, ids: Sequence[str], app: str | None = None) -> dict[str, Document]:
+    """Those that are there. app: whose decision, where two applications read one topic."""
+    found: dict[str, Document] = {}
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        found |= store.get(ids[start : start + IDS_AT_ONCE], app)
+    return found
+
+
+def decisions_by_text(reader: TopicReader, app: Application, texts: Collection[str]) -> dict[str, Document]:
+    """For each text the decision that was made of it last: a text that comes often is labelled once. Raises ConfigError
+    where nothing was decided yet."""
+    wanted = {as_decided(text): text for text in texts}
+    found: dict[str, Document] = {}
+    for decision in decided(reader, app):
+        text = wanted.get(decision["text"])
+        if text is not None and (text not in found or found[text]["decided_at"] <= decision["decided_at"]):
+            found[text] = decision
+    return found
+
+
+def decided(reader: TopicReader, app: Application) -> Iterator[Document]:
+    """Everything in `decisions.<app>`. Raises ConfigError where there is no such topic."""
+    try:
+        for record in reader.read(app.decisions_topic):
+            if record.value is not None:
+                yield orjson.loads(record.value)
+    except TopicMismatch as error:
+        raise ConfigError(
+            f"there is no topic {app.decisions_topic}: nothing was decided yet; `headrace up {app.given_as}` decides"
+        ) from error
+
+
+def as_decided(text: str) -> str:
+    """A text as it stands in its decision."""
+    return cut_text(clean_text(text))
+
+
+def unique(values: Iterable[str]) -> list[str]:
+    """Each once, in their order."""
+    return list(dict.fromkeys(values))

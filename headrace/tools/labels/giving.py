@@ -1,0 +1,193 @@
+"""Labels into `feedback.labels`: each checked against what the model knows, and confirmed before it counts as taken."""
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from connectors.errors import TopicMismatch
+from connectors.ports import Document, Publisher
+from connectors.table_files import Reject
+from headrace.label_files import PRIMARY
+from headrace.releases.references import labels_of
+from headrace.wiring import Wiring
+from models.errors import ConfigError, HeadraceError, MessageError
+from streams.topics import FEEDBACK_TOPIC
+from streams.wire.feedback import Opinions
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Feedback, format_time
+from streams.wire.text import clean_text
+
+Chosen = Literal["random", "queue", "correction", "import"]
+LABEL_CHARACTERS: Final = 200  # longer ones are texts in the wrong column
+FLUSH_LABELS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NewLabel:
+    """decision: as it stands in the store or its topic. head: `PRIMARY` for the first one. line: of a file, else 0.
+    probability: that the decision was drawn, where it was drawn at random."""
+
+    decision: Document
+    head: str
+    label: str
+    by: str
+    line: int = 0
+    chosen: Chosen = "correction"
+    probability: float | None = None
+
+
+@dataclass(slots=True)
+class GivenLabels:
+    """taken: written and confirmed. unchanged: the same person had said the same already. unchecked: models whose
+    labels nobody could tell, with the reason."""
+
+    taken: list[Feedback] = field(default_factory=list)
+    unchanged: int = 0
+    rejected: list[Reject] = field(default_factory=list)
+    unchecked: dict[str, str] = field(default_factory=dict)
+
+
+class LabelGiver:
+    """Gives labels and takes them back. `close` when done."""
+
+    def __init__(self, wiring: Wiring, clock_ms: Callable[[], int] = wall_clock_ms) -> None:
+        """Raises BrokerUnavailable, and ConfigError where nobody has made the topic yet."""
+        self._wiring, self._clock_ms = wiring, clock_ms
+        self._opinions = self._standing()
+        self._labels = {opinion.feedback.key: opinion.feedback.label for opinion in self._opinions}
+        self._known: dict[str, Mapping[str, set[str]] | None] = {}  # model to the labels of its champion, by head
+        self._introduced: dict[tuple[str, str], set[str]] = defaultdict(set)  # (topic of the decision, head) to labels
+        for opinion in self._opinions:
+            self._note(opinion.feedback)
+        self._publisher: Publisher = wiring.publisher()
+
+    def give(
+        self, labels: Iterable[NewLabel], *, introduces: bool = False, progress: Callable[[int], None] = lambda _: None
+    ) -> GivenLabels:
+        """Write those that say something new. introduces: labels that the model does not know are meant to be new; else
+        they are rejected."""
+        report, waiting = GivenLabels(), list[Feedback]()
+        for number, new in enumerate(labels, 1):
+            try:
+                feedback = self._checked(new, introduces=introduces, report=report)
+                if self._labels.get(feedback.key) == feedback.label:
+                    report.unchanged += 1
+                else:
+                    self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
+                    self._note(feedback)
+                    waiting.append(feedback)
+            except (ValueError, MessageError) as error:
+                report.rejected.append(Reject(new.line, str(error)))
+            if len(waiting) >= FLUSH_LABELS:
+                self._confirm(waiting, report)
+            progress(number)
+        self._confirm(waiting, report)
+        return report
+
+    def withdraw(self, decision: Document, head: str, by: str) -> Feedback:
+        """Take back what a person said of a decision and head. Raises ConfigError where they said nothing."""
+        try:
+            name = _head(decision, head)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        said = [
+            opinion.feedback
+            for opinion in self._opinions
+            if (opinion.feedback.decision_id, opinion.feedback.head) == (decision["id"], name)
+        ]
+        mine = next((feedback for feedback in said if feedback.by == by), None)
+        if mine is None:
+            others = ", ".join(sorted(feedback.by for feedback in said)) or "nobody"
+            raise ConfigError(
+                f"{by} has given {decision['id']} no label of {name} to withdraw ({others} has: --by NAME)"
+            )
+        self._publisher.send(FEEDBACK_TOPIC, None, mine.key)
+        self._publisher.flush()
+        return mine
+
+    def close(self) -> None:
+        """Release connections."""
+        self._publisher.close()
+
+    def _standing(self) -> Opinions:
+        opinions, reader = Opinions(on_refused=lambda record, error: None), self._wiring.reader()
+        try:
+            for record in reader.read(FEEDBACK_TOPIC):
+                opinions.take(record)
+        except TopicMismatch as error:
+            raise ConfigError(
+                f"there is no topic {FEEDBACK_TOPIC}: `headrace up APP` makes it, with all others of Headrace's own"
+            ) from error
+        finally:
+            reader.close()
+        return opinions
+
+    def _confirm(self, waiting: list[Feedback], report: GivenLabels) -> None:
+        if waiting:
+            self._publisher.flush()
+            report.taken += waiting
+            waiting.clear()
+
+    def _checked(self, new: NewLabel, *, introduces: bool, report: GivenLabels) -> Feedback:
+        """Raises ValueError saying what is wrong with it."""
+        head, label = _head(new.decision, new.head), clean_text(new.label).strip()
+        if not label or len(label) > LABEL_CHARACTERS or not label.isprintable():
+            raise ValueError(f"{label[:40]!r} is no label: 1 to {LABEL_CHARACTERS} characters on one line")
+        known = self._known_labels(new.decision, head, report)
+        is_new = known is not None and label not in known
+        if is_new and not introduces:
+            raise ValueError(_unknown(label, head, sorted(known or ())))
+        return Feedback(
+            decision_id=new.decision["id"],
+            head=head,
+            label=label,
+            by=new.by,
+            at=format_time(self._clock_ms()),
+            introduces=True if is_new else None,
+            chosen=new.chosen,
+            probability=new.probability,
+        )
+
+    def _known_labels(self, decision: Document, head: str, report: GivenLabels) -> set[str] | None:
+        """Those of the release that serves, and those that somebody has introduced since; None where nobody can
+        tell."""
+        model = str(decision["model"])
+        if model not in self._known:
+            try:
+                registry = self._wiring.registry()
+                version = registry.champion(model) or decision["version"]
+                of_heads = labels_of(registry.manifest(model, version))
+                self._known[model] = {name: set(labels) for name, labels in of_heads.items()}
+            except HeadraceError as error:
+                self._known[model], report.unchecked[model] = None, str(error)
+        heads = self._known[model]
+        if heads is None:
+            return None
+        return heads.get(head, set()) | self._introduced[_topic(decision["id"]), head]
+
+    def _note(self, feedback: Feedback) -> None:
+        self._labels[feedback.key] = feedback.label
+        if feedback.introduces:
+            self._introduced[_topic(feedback.decision_id), feedback.head].add(feedback.label)
+
+
+def _topic(decision_id: str) -> str:
+    return decision_id.partition("@")[0]
+
+
+def _head(decision: Document, head: str) -> str:
+    """Raises ValueError for one that did not decide this."""
+    heads = list(decision.get("labels") or ())
+    if not heads:
+        raise ValueError(f"{decision['id']} is a ranked list, not a label: it learns from what its user does next")
+    if head != PRIMARY and head not in heads:
+        raise ValueError(f"{decision['id']} has no head {head!r}; it has: {', '.join(heads)}")
+    return head or heads[0]
+
+
+def _unknown(label: str, head: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(label, known, n=1)
+    meant = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:12])}{' …' * (len(known) > 12)}"
+    return f"the model knows no label {label!r} of {head}; {meant} --new introduces it"

@@ -1,0 +1,103 @@
+"""How far the labels have come: how many count since the champion serves, and how many more train a better model."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.errors import TopicMismatch
+from connectors.ports import Record
+from headrace.applications import SHIPPED, load_application
+from headrace.wiring import Wiring
+from models.errors import MessageError
+from streams.application import Application
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.retrain_requests import RetrainRequests, milliseconds
+from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.wire.records import Alert, Release, decode
+
+DRIFT_RULE = "drift"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """labels: that count. missing: how many more lead to a training; 0: it is asked for. drifts: whether a drift alert
+    fires, after which fewer are enough."""
+
+    app: str
+    version: str
+    labels: int
+    missing: int
+    drifts: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return dataclasses.asdict(self)
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        since = f"{self.labels} labels of {self.app} count" + (" since it drifts" if self.drifts else "")
+        if self.missing:
+            return f"{since}; {self.missing} more and a better model is trained"
+        return f"{since}: enough, the monitor asks for a better model"
+
+
+def outlooks(wiring: Wiring, decision_ids: Collection[str], app: Application | None) -> list[Outlook]:
+    """Of the applications whose decisions these are: of `app`, or of those that ship; what others there are is not
+    known without their files."""
+    topics = {identity.partition("@")[0] for identity in decision_ids}
+    apps = [app] if app is not None else [load_application(name) for name in SHIPPED]
+    found = [outlook(wiring, one) for one in apps if one.kind == "classify" and topics & set(one.source_topics)]
+    return [one for one in found if one is not None]
+
+
+def outlook(wiring: Wiring, app: Application) -> Outlook | None:
+    """Of an application; None while no release was announced. The monitor counts by the same rules. Raises
+    BrokerUnavailable."""
+    releases = [release for release in _decoded(Release, wiring, RELEASES_TOPIC) if release.model == app.name]
+    if not releases:
+        return None
+    champion = releases[-1].champion
+    serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
+    drifting_ms = _drifting_since(_records(wiring, ALERTS_TOPIC), app.name)
+    since_ms = max(milliseconds(serving[-1].at), drifting_ms or 0)
+    requests = RetrainRequests(app, RetrainPolicy())
+    for record in _records(wiring, RETRAIN_REQUESTS_TOPIC):
+        requests.take_request(record)
+    for record in _records(wiring, FEEDBACK_TOPIC):
+        requests.take_label(record)
+    missing = requests.missing(champion, since_ms, has_episode=drifting_ms is not None)
+    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drifting_ms is not None)
+
+
+def _drifting_since(records: Iterable[Record], app: str) -> int | None:
+    """When the drift alert of an application that fires was told, milliseconds since 1970."""
+    since: dict[str, int] = {}
+    for record in records:
+        with contextlib.suppress(MessageError):
+            alert = decode(Alert, record.value)
+            if alert.rule == DRIFT_RULE and alert.values.get("app") == app:
+                since.pop(alert.fingerprint, None)
+                if alert.state == "firing":
+                    since[alert.fingerprint] = record.timestamp_ms
+    return max(since.values(), default=None)
+
+
+def _decoded(kind: type[Release], wiring: Wiring, topic: str) -> Iterable[Release]:
+    for record in _records(wiring, topic):
+        with contextlib.suppress(MessageError):
+            yield decode(kind, record.value)
+
+
+def _records(wiring: Wiring, topic: str) -> list[Record]:
+    """All of a topic; none where it is not there."""
+    reader = wiring.reader()
+    try:
+        return list(reader.read(topic))
+    except TopicMismatch:
+        return []
+    finally:
+        reader.close()
