@@ -1,0 +1,66 @@
+"""alerts: what fires, and what it is about."""
+
+from typing import Annotated
+
+import typer
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    alerts = typer.Typer(no_args_is_help=True, help="What fires now, since when, and why.")
+    cli.add_typer(alerts, name="alerts")
+    alerts.command("list", epilog="Example: headrace alerts list --app support")(_list)
+    alerts.command("show", epilog="Example: headrace alerts show 3f2a")(_show)
+
+
+def _list(
+    app: Annotated[str | None, typer.Option(help="one application's only, by its name")] = None,
+    every: Annotated[bool, typer.Option("--all", help="those that are over, too")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print JSON lines, one an alert")] = False,
+) -> None:
+    """Alerts that fire now, the newest first."""
+    from headrace.output import print_json
+    from headrace.settings import load_settings
+    from headrace.terminal import say, show_table
+    from headrace.tools.alerts import standing_alerts
+    from headrace.wiring import Wiring
+
+    standing = standing_alerts(Wiring(load_settings()))
+    wanted = [one for one in standing if (every or one.is_firing) and app in (None, one.alert.values.get("app"))]
+    if json:
+        for one in wanted:
+            print_json(one.as_json())
+        return
+    if not wanted:
+        say("nothing fires" + ("" if every else "; --all shows what is over"))
+        return
+    show_table(
+        ("alert", "state", "what"),
+        [
+            (
+                one.alert.fingerprint,
+                (one.alert.state, one.alert.severity),
+                (one.alert.summary, f"{one.alert.rule}, {one.alert.at[:19]}"),
+            )
+            for one in wanted
+        ],
+    )
+
+
+def _show(
+    fingerprint: Annotated[str, typer.Argument(metavar="ALERT", help="as `list` shows it, or its beginning")],
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """One alert with its figures and its examples."""
+    from headrace.output import print_json
+    from headrace.settings import load_settings
+    from headrace.terminal import field, say
+    from headrace.tools.alerts import find_alert, lines, standing_alerts
+    from headrace.wiring import Wiring
+
+    standing = find_alert(standing_alerts(Wiring(load_settings())), fingerprint)
+    if json:
+        print_json(standing.as_json())
+        return
+    for name, value in lines(standing):
+        say(f"{field(name):<14} {field(value)}")

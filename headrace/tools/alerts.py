@@ -1,0 +1,97 @@
+"""Alerts as they stand in their topic: what fires, since when, and what was over."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.errors import TopicMismatch
+from connectors.ports import Record
+from headrace.wiring import Wiring
+from models.errors import ConfigError, MessageError
+from streams.topics import ALERTS_TOPIC
+from streams.wire.records import Alert, decode, format_time
+
+VALUE_CHARACTERS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class StandingAlert:
+    """The last word on a cause. told_at: when it was written, RFC 3339; `alert.at` is the event's time."""
+
+    alert: Alert
+    told_at: str
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether it is still so."""
+        return self.alert.state == "firing"
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return self.alert.model_dump() | {"told_at": self.told_at}
+
+
+def standing_alerts(wiring: Wiring) -> list[StandingAlert]:
+    """The last word on each cause, what fires first, then the newest first. Raises BrokerUnavailable."""
+    reader = wiring.reader()
+    try:
+        alerts = last_words(reader.read(ALERTS_TOPIC))
+    except TopicMismatch:
+        return []  # nothing runs yet that could tell of anything
+    finally:
+        reader.close()
+    alerts.sort(key=lambda standing: standing.told_at, reverse=True)
+    return sorted(alerts, key=lambda standing: not standing.is_firing)
+
+
+def last_words(records: Iterable[Record]) -> list[StandingAlert]:
+    """By fingerprint. records: of the topic, in its order; what is no alert is passed over."""
+    standing: dict[str, StandingAlert] = {}
+    for record in records:
+        try:
+            alert = decode(Alert, record.value)
+        except MessageError:
+            continue
+        standing[alert.fingerprint] = StandingAlert(alert, format_time(max(record.timestamp_ms, 0)))
+    return list(standing.values())
+
+
+def find_alert(alerts: Iterable[StandingAlert], fingerprint: str) -> StandingAlert:
+    """The one whose fingerprint begins so. Raises ConfigError where none or several do."""
+    fitting = [standing for standing in alerts if standing.alert.fingerprint.startswith(fingerprint)]
+    if len(fitting) != 1:
+        count = "several alerts begin" if fitting else "no alert begins"
+        raise ConfigError(f"{count} with {fingerprint!r}: `headrace alerts list --all` shows them")
+    return fitting[0]
+
+
+def lines(standing: StandingAlert) -> Iterator[tuple[str, str]]:
+    """For a person: name and value."""
+    alert = standing.alert
+    yield "alert", alert.fingerprint
+    yield "state", f"{alert.state}, {alert.severity}"
+    yield "rule", alert.rule
+    yield "summary", alert.summary
+    yield "at", alert.at
+    yield "told", standing.told_at
+    for name, value in alert.values.items():
+        if value not in (None, [], {}, ""):
+            yield name, _in_words(value)
+    for example in alert.evidence:
+        yield "example", _example(example)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))[:VALUE_CHARACTERS]
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())[:VALUE_CHARACTERS]
+    return str(value)
+
+
+def _example(example: Any) -> str:
+    if isinstance(example, dict) and "text" in example:
+        return f"{example.get('id', '')} {example.get('label', '')}: {example['text']}"[:VALUE_CHARACTERS]
+    return _in_words(example)

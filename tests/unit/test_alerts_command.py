@@ -1,0 +1,57 @@
+"""`headrace alerts`: N-3, an alert was a line in a terminal and a record without a command to read it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from topics_in_memory import MemoryTopics
+
+from headrace.tools.alerts import find_alert, lines, standing_alerts
+from models.errors import ConfigError
+from streams.topics import ALERTS_TOPIC
+from streams.wire.records import Alert
+
+
+def alert(name: str, state: str = "firing", **fields: Any) -> Alert:
+    return Alert.model_validate(
+        {
+            "fingerprint": name,
+            "rule": "drift",
+            "severity": "warning",
+            "state": state,
+            "summary": f"{name} drifts",
+            "values": {"app": "support", "words": ["recall", "battery"], "share_after": 0.21234, "empty": []},
+            "evidence": [{"id": "chats@0-0-1", "label": "fee", "text": "is my battery recalled"}, "odd"],
+            "at": "2026-11-01T10:00:00Z",
+        }
+        | fields
+    )
+
+
+def topics_with(*alerts: Alert) -> Any:
+    topics = MemoryTopics()
+    topics.append(ALERTS_TOPIC, b"no alert", b"x")
+    for one in alerts:
+        topics.append(ALERTS_TOPIC, one.encode(), one.fingerprint.encode())
+    return SimpleNamespace(reader=topics.reader)
+
+
+def test_what_fires_comes_first_and_the_last_word_on_a_cause_counts() -> None:
+    standing = standing_alerts(topics_with(alert("aa"), alert("bb"), alert("aa", "resolved"), alert("cc")))
+    assert [(one.alert.fingerprint, one.is_firing) for one in standing] == [("bb", True), ("cc", True), ("aa", False)]
+
+
+def test_an_alert_is_shown_with_its_figures_and_examples() -> None:
+    standing = standing_alerts(topics_with(alert("aa")))
+    shown = list(lines(find_alert(standing, "a")))
+    assert ("words", "recall, battery") in shown and ("share_after", "0.2123") in shown
+    assert ("example", "chats@0-0-1 fee: is my battery recalled") in shown and ("example", "odd") in shown
+    assert not any(name == "empty" for name, _ in shown)
+    assert standing[0].as_json()["told_at"].startswith("1970")
+
+
+def test_a_name_of_none_or_of_several_is_told_with_the_way_out() -> None:
+    standing = standing_alerts(topics_with(alert("aa"), alert("ab")))
+    for name, said in (("a", "several alerts begin"), ("zz", "no alert begins")):
+        with pytest.raises(ConfigError, match=f"{said} with '{name}': `headrace alerts list --all`"):
+            find_alert(standing, name)
