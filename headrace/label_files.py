@@ -1,7 +1,7 @@
 """Files that say which labels decisions or texts should have had: one format for all commands that take one.
 
 Columns `id` (of a decision) or `text`; `label`, with `head` where it is not of the primary one, or the heads' own
-columns; `by`, where the file knows who said it.
+columns; `by`, where the file knows who said it; `chosen` and `probability`, as `headrace labels export` writes them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,17 +15,19 @@ from models.errors import ConfigError
 from streams.application import HeadSpec
 
 PRIMARY: Final = ""  # the head of a row that names none, where the heads are not known
+NO_LABEL: Final = "no label"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
     """line: where it begins. name: a decision's id, or a text. labels: by head, at least one. by: who says so; empty
-    where the file does not tell."""
+    where the file does not tell. drawn: with which probability the decision is said to have been drawn at random."""
 
     line: int
     name: str
     labels: Mapping[str, str]
     by: str = ""
+    drawn: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,26 @@ def _label_row(row: Row | Reject, heads: Sequence[HeadSpec], matched_by: str) ->
     if not name:
         return Reject(row.line, f"no {matched_by}")
     if not labels:
-        return Reject(row.line, "no label")
+        return Reject(row.line, NO_LABEL)
     names = [head.name for head in heads]
     if names and not set(names).issuperset(labels):
         return Reject(row.line, f"no head {', '.join(labels)}; there are {', '.join(names)}")
-    return LabelRow(row.line, name, labels, _field(row, "by"))
+    return LabelRow(row.line, name, labels, _field(row, "by"), _drawn(row))
 
 
 def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:
     if label := _field(row, "label"):
         return {_field(row, "head") or (heads[0].name if heads else PRIMARY): label}
     return {head.name: label for head in heads if (label := _field(row, head.column))}
+
+
+def _drawn(row: Row) -> float | None:
+    if _field(row, "chosen") != "random":
+        return None
+    try:
+        return float(_field(row, "probability"))
+    except ValueError:
+        return None
 
 
 def _field(row: Row, column: str) -> str:

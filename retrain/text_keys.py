@@ -50,11 +50,15 @@ class NearCopies:
         self._index = MinHashLSH(threshold=self.SIMILARITY, num_perm=self._EMPTY.num_perm)
         self._hashes: dict[str, MinHash] = {}
         for text in texts:
-            key = text_key(text)
-            if key not in self._keys:
-                self._keys.add(key)
-                self._hashes[key] = self._hashed(key)
-                self._index.insert(key, self._hashes[key])
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        """Take one more that others may be copies of."""
+        key = text_key(text)
+        if key not in self._keys:
+            self._keys.add(key)
+            self._hashes[key] = self._hashed(key)
+            self._index.insert(key, self._hashes[key])
 
     def __contains__(self, text: str) -> bool:
         """Whether the text is a copy of one of them, or nearly one."""

@@ -120,6 +120,18 @@ class Surge(BaseModel):
     """Count apart for each label of this other head, or for each of the record's `symbols`."""
 
 
+class Labelling(BaseModel):
+    """Which decisions people are asked about (`docs/labels.md`)."""
+
+    model_config = SHAPE
+
+    random_share: float = Field(default=0.005, ge=0, le=1)
+    """The share of all decisions that is drawn at random for labelling, 0 to 1: only these labels say how often
+    decisions are right."""
+    random_per_day: int = Field(default=20, ge=0)
+    """At least so many of a day are drawn, where there are as many."""
+
+
 class Application(BaseModel):
     """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue."""
 
@@ -149,6 +161,11 @@ class Application(BaseModel):
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
     surges: tuple[Surge, ...] = ()
     """The tables `[[surges]]`."""
+    mask_personal_data: bool = False
+    """Whether card numbers, IBANs, e-mail addresses and phone numbers are masked in what `headrace labels` shows and
+    exports, and in what alerts' receivers are told."""
+    labelling: Labelling = Labelling()
+    """The table `[labelling]`."""
     human_queue: str = "people"
     """The queue of texts that are rejected as out of scope, and of labels that `[queues]` does not name."""
     false_alarm_every: int = Field(default=100_000, ge=1_000)
@@ -235,7 +252,12 @@ class Application(BaseModel):
         return f"signals.{self.name}"
 
 
-TABLES: Mapping[str, type[BaseModel]] = {"source": Source, "heads": HeadSpec, "surges": Surge}
+TABLES: Mapping[str, type[BaseModel]] = {
+    "source": Source,
+    "heads": HeadSpec,
+    "surges": Surge,
+    "labelling": Labelling,
+}
 
 
 def parse_application(text: str, folder: Path, origin: str, given_as: str | None = None) -> Application:

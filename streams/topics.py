@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # an application is checked against the topics below, so it i
     from streams.application import Application
 
 FEEDBACK_TOPIC = "feedback.labels"
+LEASES_TOPIC = "labels.leases"  # who is looking at which decision, for some minutes
 ALERTS_TOPIC = "alerts"
 RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
@@ -18,6 +19,7 @@ RESENT_TOPIC = "deadletters.resent"  # which of them were sent again, by their p
 # Topics that every application shares and none reads as its source.
 SHARED_TOPICS = (
     FEEDBACK_TOPIC,
+    LEASES_TOPIC,
     ALERTS_TOPIC,
     RETRAIN_REQUESTS_TOPIC,
     RELEASES_TOPIC,
@@ -29,6 +31,7 @@ SHARED_TOPICS = (
 SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrives
 # Some hundred kB a minute and application, of which the last counts: small segments, so that the others go soon.
 SNAPSHOTS_CONFIG = {"segment.bytes": str(16 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
+LEASES_KEPT_MS = 24 * 3_600_000  # one lasts for minutes
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
 DEAD_LETTER_KEPT_MS = 90 * 24 * 3_600_000  # whoever repairs a source may have been on holiday
 
@@ -43,6 +46,7 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
     dead_letters = {"max.message.bytes": str(DEAD_LETTER_MAX_BYTES), "retention.ms": str(DEAD_LETTER_KEPT_MS)}
     own = [
         TopicSpec(FEEDBACK_TOPIC, 4, replication, "compact"),
+        TopicSpec(LEASES_TOPIC, 1, replication, config={"retention.ms": str(LEASES_KEPT_MS)}),
         # not strict: before, it was made without compaction, and alerts are told there just the same
         TopicSpec(ALERTS_TOPIC, 1, replication, "compact", is_strict=False),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),

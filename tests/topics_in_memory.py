@@ -24,6 +24,20 @@ class MemoryTopics:
     def publisher(self) -> "MemoryPublisher":
         return MemoryPublisher(self)
 
+    def admin(self) -> "MemoryAdmin":
+        return MemoryAdmin(self)
+
+
+class MemoryAdmin:
+    def __init__(self, topics: MemoryTopics) -> None:
+        self._topics = topics
+
+    def readable_offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        return {0: (0, len(self._topics.records.get(topic, [])))}
+
+    def close(self) -> None:
+        pass
+
 
 class MemoryReader:
     def __init__(self, topics: MemoryTopics) -> None:
@@ -32,7 +46,7 @@ class MemoryReader:
     def read(
         self, topic: str, start: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
     ) -> Iterator[Record]:
-        yield from list(self._topics.records.get(topic, []))
+        yield from self._topics.records.get(topic, [])[(start or {}).get(0, 0) :]
 
     def follow(self, topic: str, poll_seconds: float = 0.2) -> Iterator[Record | None]:
         yield from self.read(topic)

@@ -15,20 +15,22 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from streams.application import Application, HeadSpec, Source, Surge
-from streams.wire.records import Alert, Decision, Feedback, HeadAnswer, RankedItem, Release, RetrainRequest
+from streams.application import Application, HeadSpec, Labelling, Source, Surge
+from streams.wire.records import Alert, Decision, Feedback, HeadAnswer, Lease, RankedItem, Release, RetrainRequest
 
 APPLICATION = (
     ("The file", Application),
     ("`[source]`", Source),
     ("`[[heads]]`", HeadSpec),
     ("`[[surges]]`", Surge),
+    ("`[labelling]`", Labelling),
 )
 RECORDS = (
     ("`decisions.<app>`, `trials.<app>`", Decision),
     ("A decision's `labels`", HeadAnswer),
     ("A decision's `items`", RankedItem),
     ("`feedback.labels`", Feedback),
+    ("`labels.leases`", Lease),
     ("`alerts`", Alert),
     ("`retrain.requests`", RetrainRequest),
     ("`model.releases`", Release),

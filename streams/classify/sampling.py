@@ -1,4 +1,4 @@
-"""Which events are audited, and which are shown to the monitor when there are too many: by a hash of the event's id.
+"""Which events are audited, shown to the monitor when there are too many, drawn for labelling: by a hash of the id.
 
 The same events are chosen in every process and at every replay, and nothing about a text decides whether it is.
 """
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-Purpose = Literal["audit", "signals", "canary"]
+Purpose = Literal["audit", "signals", "canary", "labels"]
 
 AUDIT_SHARE = 0.05  # of the texts that the fast path decides go through the encoder as well
 AUDITS_PER_SECOND = (

@@ -60,7 +60,7 @@ class Opinions:
         differently) is settled by the records' own times.
         """
         key = record.key or b""
-        before = self.of_key(key)
+        before = self._of(key)
         opinion = self._opinion(record)
         if not self.wanted(opinion.feedback.decision_id if opinion is not None else key.decode("utf-8", "replace")):
             return before, before
@@ -69,7 +69,7 @@ class Opinions:
         order = (record.timestamp_ms, record.offset)
         if last is None or last.order[1] <= record.offset:
             partitions[record.partition] = _Said(order, opinion)
-        return before, self.of_key(key)
+        return before, self._of(key)
 
     def _opinion(self, record: Record) -> Opinion | None:
         """None for a tombstone, and for what is no label: it has taken the place of what stood there before."""
@@ -84,7 +84,7 @@ class Opinions:
     def __iter__(self) -> Iterator[Opinion]:
         """Every opinion that stands: one for each decision, head and person."""
         for key in self._said:
-            if (opinion := self.of_key(key)) is not None:
+            if (opinion := self._of(key)) is not None:
                 yield opinion
 
     def labels(self) -> dict[tuple[str, str], Feedback]:
@@ -96,8 +96,7 @@ class Opinions:
                 latest[subject] = opinion
         return {subject: opinion.feedback for subject, opinion in latest.items()}
 
-    def of_key(self, key: bytes) -> Opinion | None:
-        """The opinion that stands under a record's key."""
+    def _of(self, key: bytes) -> Opinion | None:
         partitions = self._said.get(key)
         if not partitions:
             return None

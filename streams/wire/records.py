@@ -115,6 +115,18 @@ class Feedback(Wire):
         return f"{self.decision_id}|{self.head}|{self.by}".encode()
 
 
+class Lease(Wire):
+    """A person looks at a decision to label it; nobody else is given it meanwhile. Written to `labels.leases`, keyed by
+    the decision: of those whose time is not over, the first one's counts."""
+
+    decision_id: str
+    """The decision's `id`."""
+    by: str
+    """Who looks at it."""
+    until_ms: int
+    """When it ends, milliseconds since 1970; 0: given back."""
+
+
 class Alert(Wire):
     """Something a person should know. Written to `alerts`, keyed by its fingerprint: the same fingerprint resolves what
     it fired."""

@@ -18,19 +18,19 @@ def test_corrections_are_taken_by_id_and_by_file_and_shown_with_the_decision(
     wait_for(lambda: len(documents(home)) == len(texts), 60, up.text)
     ids = sorted(documents(home))
 
-    slip = home.run("correct", ids[0], "refund_statu")
-    assert slip.returncode == 1 and "did you mean 'refund_status'" in slip.stderr
-    one = home.json("correct", ids[0], "refund_status", "--by", "ann")
+    slip = home.run("correct", ids[0], "order_statu")
+    assert slip.returncode == 1 and "did you mean 'order_status'" in slip.stderr
+    one = home.json("correct", ids[0], "order_status", "--by", "ann")
     assert (one["taken"], one["rejected"]) == (1, 0)
     assert one["outlook"][0]["labels"] == 1 and one["outlook"][0]["missing"] == 499
     file = home.home / "corrections.csv"
-    file.write_text("id,label\n" + "".join(f"{identity},refund_status\n" for identity in [*ids, "x@0-0-1"]))
+    file.write_text("id,label\n" + "".join(f"{identity},order_status\n" for identity in [*ids, "x@0-0-1"]))
     many = home.run("correct", "--file", str(file), "--by", "ann")
     assert many.returncode == 0
     assert "19 taken, 1 said already, 1 rejected" in many.stdout
     assert "20 labels of support count; 480 more and a better model is trained" in many.stdout
     assert "line 22: no decision of id 'x@0-0-1' is in the store" in many.stderr
-    assert "intent: refund_status, by ann" in home.run("show", ids[0]).stdout
-    assert "withdrawn: intent: refund_status" in home.run("correct", ids[0], "--withdraw", "--by", "ann").stdout
+    assert "intent: order_status, by ann" in home.run("show", ids[0]).stdout
+    assert "withdrawn: intent: order_status" in home.run("correct", ids[0], "--withdraw", "--by", "ann").stdout
     assert "by ann" not in home.run("show", ids[0]).stdout
     assert up.stop() == 0

@@ -10,6 +10,7 @@ from headrace.label_files import LabelFile, LabelRow, open_label_file
 from headrace.tools.decisions import find_decision
 from headrace.tools.labels.finding import decisions_by_id, decisions_by_text, unique
 from headrace.tools.labels.giving import Chosen, GivenLabels, LabelGiver, NewLabel
+from headrace.tools.labels.random_draw import was_drawn
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
@@ -33,12 +34,15 @@ class Speaker:
         return None if self.app is None else self.app.name
 
 
-def correct_one(wiring: Wiring, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
-    """Give one decision its label. Raises ConfigError where it cannot be taken."""
+def correct_one(
+    wiring: Wiring, identity: str, head: str, label: str, speaker: Speaker, probability: float | None = None
+) -> GivenLabels:
+    """Give one decision its label. probability: with which it was drawn at random. Raises ConfigError where it cannot
+    be taken."""
     decision = _decision(wiring, identity, speaker)
     giver = LabelGiver(wiring)
     try:
-        new = NewLabel(decision, head, label, speaker.by, chosen=speaker.chosen)
+        new = NewLabel(decision, head, label, speaker.by, chosen=speaker.chosen, probability=probability)
         report = giver.give([new], introduces=speaker.introduces)
     finally:
         giver.close()
@@ -62,8 +66,18 @@ def correct_file(wiring: Wiring, path: Path, speaker: Speaker, progress: Progres
     """Give every row's labels; what cannot be taken is rejected with its line. Raises ConfigError for a file of no
     use."""
     with open_label_file(path, () if speaker.app is None else speaker.app.heads) as file:
-        rows = list(file.rows)
-        labels, rejected = _new_labels(wiring, file, rows, speaker)
+        return give_rows(wiring, file, list(file.rows), speaker, progress)
+
+
+def give_rows(
+    wiring: Wiring,
+    file: LabelFile,
+    rows: Sequence[LabelRow | Reject],
+    speaker: Speaker,
+    progress: Progress = lambda *_: None,
+) -> GivenLabels:
+    """The same for rows at hand. file: that they came from."""
+    labels, rejected = _new_labels(wiring, file, rows, speaker)
     giver = LabelGiver(wiring)
     try:
         report = giver.give(
@@ -98,11 +112,19 @@ def _new_labels(
         elif (decision := decisions.get(row.name)) is None:
             rejected.append(Reject(row.line, f"no decision of {file.matched_by} {row.name[:60]!r} is in {where}"))
         else:
-            labels += [
-                NewLabel(decision, head, label, row.by or speaker.by, row.line, speaker.chosen)
-                for head, label in row.labels.items()
-            ]
+            labels += _labels_of(row, decision, speaker)
     return labels, rejected
+
+
+def _labels_of(row: LabelRow, decision: Document, speaker: Speaker) -> list[NewLabel]:
+    """chosen: at random only where the decision's hash agrees; a file may say what it likes."""
+    is_drawn = row.drawn is not None and 0 < row.drawn <= 1 and was_drawn(str(decision["id"]), row.drawn)
+    chosen: Chosen = "random" if is_drawn else speaker.chosen
+    probability = row.drawn if is_drawn else None
+    return [
+        NewLabel(decision, head, label, row.by or speaker.by, row.line, chosen, probability)
+        for head, label in row.labels.items()
+    ]
 
 
 def _decisions(wiring: Wiring, file: LabelFile, names: Sequence[str], speaker: Speaker) -> dict[str, Document]:

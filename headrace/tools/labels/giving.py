@@ -55,11 +55,10 @@ class LabelGiver:
     def __init__(self, wiring: Wiring, clock_ms: Callable[[], int] = wall_clock_ms) -> None:
         """Raises BrokerUnavailable, and ConfigError where nobody has made the topic yet."""
         self._wiring, self._clock_ms = wiring, clock_ms
-        self._opinions = self._standing()
-        self._labels = {opinion.feedback.key: opinion.feedback.label for opinion in self._opinions}
+        self._said: dict[tuple[str, str], dict[str, Feedback]] = defaultdict(dict)  # (decision, head) to who says what
         self._known: dict[str, Mapping[str, set[str]] | None] = {}  # model to the labels of its champion, by head
         self._introduced: dict[tuple[str, str], set[str]] = defaultdict(set)  # (topic of the decision, head) to labels
-        for opinion in self._opinions:
+        for opinion in self._standing():
             self._note(opinion.feedback)
         self._publisher: Publisher = wiring.publisher()
 
@@ -72,7 +71,7 @@ class LabelGiver:
         for number, new in enumerate(labels, 1):
             try:
                 feedback = self._checked(new, introduces=introduces, report=report)
-                if self._labels.get(feedback.key) == feedback.label:
+                if self._stands(feedback):
                     report.unchanged += 1
                 else:
                     self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
@@ -92,20 +91,20 @@ class LabelGiver:
             name = _head(decision, head)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        said = [
-            opinion.feedback
-            for opinion in self._opinions
-            if (opinion.feedback.decision_id, opinion.feedback.head) == (decision["id"], name)
-        ]
-        mine = next((feedback for feedback in said if feedback.by == by), None)
-        if mine is None:
-            others = ", ".join(sorted(feedback.by for feedback in said)) or "nobody"
+        said = self._said[str(decision["id"]), name]
+        if by not in said:
+            others = ", ".join(sorted(said)) or "nobody"
             raise ConfigError(
                 f"{by} has given {decision['id']} no label of {name} to withdraw ({others} has: --by NAME)"
             )
+        mine = said.pop(by)
         self._publisher.send(FEEDBACK_TOPIC, None, mine.key)
         self._publisher.flush()
         return mine
+
+    def known_labels(self, decision: Document, head: str = PRIMARY) -> list[str]:
+        """Labels that can be given without introducing one, sorted; none where nobody can tell."""
+        return sorted(self._known_labels(decision, _head(decision, head), GivenLabels()) or ())
 
     def close(self) -> None:
         """Release connections."""
@@ -167,8 +166,12 @@ class LabelGiver:
             return None
         return heads.get(head, set()) | self._introduced[_topic(decision["id"]), head]
 
+    def _stands(self, feedback: Feedback) -> bool:
+        mine = self._said[feedback.decision_id, feedback.head].get(feedback.by)
+        return mine is not None and mine.label == feedback.label
+
     def _note(self, feedback: Feedback) -> None:
-        self._labels[feedback.key] = feedback.label
+        self._said[feedback.decision_id, feedback.head][feedback.by] = feedback
         if feedback.introduces:
             self._introduced[_topic(feedback.decision_id), feedback.head].add(feedback.label)
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.errors import TopicMismatch
 from connectors.ports import Record
 from headrace.applications import SHIPPED, load_application
+from headrace.tools.labels.pool import all_records
 from headrace.wiring import Wiring
 from models.errors import MessageError
 from streams.application import Application
@@ -57,20 +57,26 @@ def outlooks(wiring: Wiring, decision_ids: Collection[str], app: Application | N
 def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     """Of an application; None while no release was announced. The monitor counts by the same rules. Raises
     BrokerUnavailable."""
-    releases = [release for release in _decoded(Release, wiring, RELEASES_TOPIC) if release.model == app.name]
+    releases = [release for release in _releases(wiring) if release.model == app.name]
     if not releases:
         return None
     champion = releases[-1].champion
     serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
-    drifting_ms = _drifting_since(_records(wiring, ALERTS_TOPIC), app.name)
+    drifting_ms = _drifting_since(all_records(wiring, ALERTS_TOPIC), app.name)
     since_ms = max(milliseconds(serving[-1].at), drifting_ms or 0)
     requests = RetrainRequests(app, RetrainPolicy())
-    for record in _records(wiring, RETRAIN_REQUESTS_TOPIC):
+    for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
-    for record in _records(wiring, FEEDBACK_TOPIC):
+    for record in all_records(wiring, FEEDBACK_TOPIC):
         requests.take_label(record)
     missing = requests.missing(champion, since_ms, has_episode=drifting_ms is not None)
     return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drifting_ms is not None)
+
+
+def _releases(wiring: Wiring) -> Iterable[Release]:
+    for record in all_records(wiring, RELEASES_TOPIC):
+        with contextlib.suppress(MessageError):
+            yield decode(Release, record.value)
 
 
 def _drifting_since(records: Iterable[Record], app: str) -> int | None:
@@ -84,20 +90,3 @@ def _drifting_since(records: Iterable[Record], app: str) -> int | None:
                 if alert.state == "firing":
                     since[alert.fingerprint] = record.timestamp_ms
     return max(since.values(), default=None)
-
-
-def _decoded(kind: type[Release], wiring: Wiring, topic: str) -> Iterable[Release]:
-    for record in _records(wiring, topic):
-        with contextlib.suppress(MessageError):
-            yield decode(kind, record.value)
-
-
-def _records(wiring: Wiring, topic: str) -> list[Record]:
-    """All of a topic; none where it is not there."""
-    reader = wiring.reader()
-    try:
-        return list(reader.read(topic))
-    except TopicMismatch:
-        return []
-    finally:
-        reader.close()

@@ -1,0 +1,141 @@
+"""What may be labelled, as the topics tell it: decisions of late, what their texts are like, what was said of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from connectors.errors import TopicMismatch
+from connectors.ports import Document, Record
+from headrace.tools.labels.choosing import Candidate
+from headrace.wiring import Wiring
+from models.errors import ConfigError, MessageError
+from streams.application import Application
+from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
+from streams.wire.feedback import Opinions, of_topics
+from streams.wire.records import Alert, Feedback, decode
+from streams.wire.signals import read_signals
+
+DECISIONS_READ: Final = 100_000  # the newest: of them some are drawn at random
+DECISIONS_LOOKED_AT: Final = 5_000  # the newest of those: of them the most useful are chosen
+SIGNALS_READ: Final = 20_000  # records, each of a batch: for the embeddings of the decisions that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEpisode:
+    """Drift that goes on: since when, by which examples (ids), in which words."""
+
+    onset_at: str
+    examples: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """decisions: newest last, by id. candidates: of the newest of them. labels: every standing opinion on the
+    application's decisions. episode: None while nothing drifts."""
+
+    decisions: Mapping[str, Document]
+    candidates: tuple[Candidate, ...]
+    labels: tuple[Feedback, ...]
+    episode: OpenEpisode | None
+
+    @property
+    def labelled(self) -> set[str]:
+        """Ids that somebody has labelled."""
+        return {label.decision_id for label in self.labels}
+
+
+def read_pool(wiring: Wiring, app: Application) -> Pool:
+    """Everything from topics alone, so that it is the same after any restart. Raises BrokerUnavailable, and ConfigError
+    where nothing was decided yet."""
+    decisions = {decision["id"]: decision for decision in _decisions(wiring, app)}
+    newest = list(decisions)[-DECISIONS_LOOKED_AT:]
+    embeddings = _embeddings(wiring, app, set(newest))
+    head = app.head_names[0]
+    candidates = [_candidate(decisions[identity], head, embeddings.get(identity)) for identity in newest]
+    opinions = Opinions(of_topics(app.source_topics), lambda record, error: None)
+    for record in all_records(wiring, FEEDBACK_TOPIC):
+        opinions.take(record)
+    labels = sorted((opinion for opinion in opinions), key=lambda opinion: opinion.rank)
+    episode = open_episode(all_records(wiring, ALERTS_TOPIC), app.name)
+    return Pool(decisions, tuple(candidates), tuple(opinion.feedback for opinion in labels), episode)
+
+
+def open_episode(records: Iterable[Record], app: str) -> OpenEpisode | None:
+    """The drift episode whose alert fires; the last one told where there are several."""
+    firing: dict[str, Alert] = {}
+    for record in records:
+        try:
+            alert = decode(Alert, record.value)
+        except MessageError:
+            continue
+        if alert.rule == "drift" and alert.values.get("app") == app:
+            firing.pop(alert.fingerprint, None)
+            if alert.state == "firing":
+                firing[alert.fingerprint] = alert
+    if not firing:
+        return None
+    alert = list(firing.values())[-1]
+    examples = tuple(str(one["id"]) for one in alert.evidence if isinstance(one, dict) and "id" in one)
+    words = tuple(str(word) for word in alert.values.get("words") or ())
+    return OpenEpisode(str(alert.values.get("onset_at") or alert.at), examples, words)
+
+
+def _candidate(decision: Document, head: str, embedding: Any) -> Candidate:
+    answer = decision["labels"][head]
+    return Candidate(
+        decision["id"], decision["text"], answer["probability"], embedding, bool(answer.get("rejected", False))
+    )
+
+
+def _decisions(wiring: Wiring, app: Application) -> list[Document]:
+    """The newest decisions with a label, oldest first."""
+    decisions = []
+    for record in _newest(wiring, app.decisions_topic, DECISIONS_READ, app):
+        try:
+            decision = orjson.loads(record.value or b"null")
+            if decision and decision["labels"].get(app.head_names[0]):
+                decisions.append(decision)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            continue  # written by no worker
+    return sorted(decisions, key=lambda decision: str(decision.get("decided_at")))
+
+
+def _embeddings(wiring: Wiring, app: Application, wanted: set[str]) -> dict[str, Any]:
+    found = {}
+    for record in _newest(wiring, app.signals_topic, SIGNALS_READ, app):
+        for signal in read_signals(record.value).signals:
+            if signal.id in wanted and signal.embedding is not None:
+                found[signal.id] = signal.embedding
+    return found
+
+
+def _newest(wiring: Wiring, topic: str, limit: int, app: Application) -> Iterable[Record]:
+    """The last `limit` records of a topic, about the same number of each partition."""
+    admin, reader = wiring.admin(), wiring.reader()
+    try:
+        offsets = admin.readable_offsets(topic)
+        each = -(-limit // max(1, len(offsets)))
+        yield from reader.read(
+            topic, {partition: max(first, last - each) for partition, (first, last) in offsets.items()}
+        )
+    except TopicMismatch as error:
+        raise ConfigError(
+            f"there is no topic {topic}: nothing was decided yet; `headrace up {app.given_as}` decides"
+        ) from error
+    finally:
+        reader.close()
+        admin.close()
+
+
+def all_records(wiring: Wiring, topic: str) -> Iterator[Record]:
+    """All of a topic; nothing where it is not there."""
+    reader = wiring.reader()
+    try:
+        yield from reader.read(topic)
+    except TopicMismatch:
+        return
+    finally:
+        reader.close()

@@ -1,0 +1,96 @@
+"""The labelling queue: which decisions people are asked about, in which order, and why."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from connectors.ports import Document
+from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
+from headrace.tools.labels.correcting import Speaker, correct_one
+from headrace.tools.labels.giving import GivenLabels
+from headrace.tools.labels.pool import Pool, read_pool
+from headrace.tools.labels.random_draw import days_of, drawn
+from headrace.wiring import Wiring
+from streams.application import Application
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A decision in the queue. reason: why a person is asked, in words. chosen, probability: as its label will say."""
+
+    decision: Document
+    reason: str
+    chosen: Literal["random", "queue"]
+    probability: float | None = None
+
+    def as_json(self, head: str) -> dict[str, Any]:
+        """One JSON object. head: the primary one."""
+        answer = self.decision["labels"][head]
+        return {
+            "id": self.decision["id"],
+            "text": self.decision["text"],
+            "head": head,
+            "label": answer["label"],
+            "confidence": answer["probability"],
+            "rejected": bool(answer.get("rejected", False)),
+            "at": self.decision["at"],
+            "reason": self.reason,
+            "chosen": self.chosen,
+        } | ({} if self.probability is None else {"probability": self.probability})
+
+
+def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[str] = ()) -> list[Asked]:
+    """Up to `limit` decisions: those drawn at random, then those of an open episode, then what the model is unsure of.
+
+    taken: ids that somebody looks at. What somebody has labelled is not asked again.
+    """
+    busy = pool.labelled | set(taken)
+    queue = [one for one in _random(pool, app) if one.decision["id"] not in busy][:limit]
+    busy |= {one.decision["id"] for one in queue}
+    known = [str(pool.decisions[identity]["text"]) for identity in pool.labelled if identity in pool.decisions]
+    seen = [*known, *(str(one.decision["text"]) for one in queue)]
+    candidates = [one for one in pool.candidates if one.id not in busy]
+    if pool.episode is not None:
+        of_episode = _of_episode(pool, candidates)
+        about = ", ".join(pool.episode.words[:3]) or "new texts"
+        chosen = choose_for_labelling(of_episode, limit - len(queue), seen)
+        queue += [Asked(pool.decisions[one.id], f"drift ({about})", "queue") for one in chosen]
+        seen += [one.text for one in chosen]
+        candidates = [one for one in candidates if one.id not in {member.id for member in of_episode}]
+    chosen = choose_for_labelling(candidates, limit - len(queue), seen)
+    return queue + [Asked(pool.decisions[one.id], _doubt(one), "queue") for one in chosen]
+
+
+def random_draw(pool: Pool, app: Application) -> dict[str, float]:
+    """Id to probability of all decisions in the pool that are drawn at random."""
+    days = days_of([(identity, str(decision["decided_at"])) for identity, decision in pool.decisions.items()])
+    return drawn(days, app.labelling)
+
+
+def add_label(wiring: Wiring, app: Application, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
+    """Give a decision of the queue its label: as drawn at random where it was, else as asked for."""
+    probability = random_draw(read_pool(wiring, app), app).get(identity)
+    if probability is None:
+        return correct_one(wiring, identity, head, label, speaker)
+    return correct_one(wiring, identity, head, label, replace(speaker, chosen="random"), probability)
+
+
+def _random(pool: Pool, app: Application) -> list[Asked]:
+    return [
+        Asked(pool.decisions[identity], "random", "random", probability)
+        for identity, probability in random_draw(pool, app).items()
+    ]
+
+
+def _of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:
+    assert pool.episode is not None
+    onset, examples = pool.episode.onset_at, set(pool.episode.examples)
+    since = [one for one in candidates if str(pool.decisions[one.id]["at"]) >= onset]
+    before = [one for one in pool.candidates if str(pool.decisions[one.id]["at"]) < onset]
+    return members(since, before, [one for one in pool.candidates if one.id in examples])
+
+
+def _doubt(candidate: Candidate) -> str:
+    if candidate.is_rejected:
+        return "out of scope"
+    return f"unsure ({candidate.confidence:.2f})" if candidate.confidence < 0.9 else "unlike others"

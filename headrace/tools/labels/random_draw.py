@@ -1,0 +1,62 @@
+"""Decisions that are drawn for labelling whatever was decided: only their labels say how often decisions are right.
+
+Whether one is drawn depends on a hash of its id and on how many decisions its day has, never on its text or its label:
+so everybody who reads the same topic draws the same, and no choice of the model's own gets into the figure.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from streams.application import Labelling
+from streams.classify.sampling import sample_position
+
+_SPARE = 2.0  # standard deviations above the number that is wanted of a day that is not over
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedDay:
+    """ids: decided on that day (UTC). is_over: whether no more will come."""
+
+    ids: tuple[str, ...]
+    is_over: bool
+
+
+def days_of(decided: Sequence[tuple[str, str]]) -> dict[str, DecidedDay]:
+    """(id, decided_at in RFC 3339) by day; the last day is not over."""
+    by_day: dict[str, list[str]] = defaultdict(list)
+    for identity, at in decided:
+        by_day[at[:10]].append(identity)
+    last = max(by_day, default="")
+    return {day: DecidedDay(tuple(ids), day < last) for day, ids in sorted(by_day.items())}
+
+
+def drawn(days: Mapping[str, DecidedDay], settings: Labelling) -> dict[str, float]:
+    """Id to the probability with which it was drawn, those that come first in their day's order first.
+
+    Of a day that goes on: all whose position is below a share that the busiest day known gives, a little above what is
+    wanted, as fewer may come. Of a day that is over: at least `random_per_day`, where there are as many.
+    """
+    busiest = max((len(day.ids) for day in days.values()), default=0)
+    probabilities: dict[str, float] = {}
+    for day in days.values():
+        positions = sorted((sample_position("labels", identity), identity) for identity in day.ids)
+        share = _share(busiest, settings)
+        chosen = [identity for position, identity in positions if position < share]
+        wanted = min(settings.random_per_day, len(positions))
+        if day.is_over and len(chosen) < wanted:
+            chosen, share = [identity for _, identity in positions[:wanted]], wanted / len(positions)
+        probabilities |= dict.fromkeys(chosen, share)
+    return probabilities
+
+
+def was_drawn(identity: str, probability: float) -> bool:
+    """Whether a decision that is said to have been drawn with this probability can have been."""
+    return sample_position("labels", identity) < probability
+
+
+def _share(busiest: int, settings: Labelling) -> float:
+    wanted = settings.random_per_day
+    enough = (wanted + _SPARE * math.sqrt(wanted)) / busiest if busiest else 1.0
+    return min(1.0, max(settings.random_share, enough))

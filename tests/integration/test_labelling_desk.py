@@ -1,0 +1,83 @@
+"""A person at a terminal labels what the queue asks about."""
+
+import csv
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from harness import Headrace, MakeHome, documents, texts_file, wait_for
+
+KEY_SECONDS = 1.0  # a person reads first; what is typed before a key is asked for does not count
+
+
+def at_a_terminal(home: Headrace, arguments: list[str], steps: list[tuple[str, str]]) -> str:
+    """Run in a terminal of its own; each step waits for a text and then presses keys. Returns what stood there."""
+    own, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headrace.cli", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=home.environment(),
+        cwd=home.home,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown, seen_to, deadline = "", 0, time.monotonic() + 90
+    try:
+        while time.monotonic() < deadline:
+            if steps and steps[0][0] in shown[seen_to:]:
+                seen_to = len(shown)
+                time.sleep(KEY_SECONDS)
+                os.write(own, steps.pop(0)[1].encode())
+            if select.select([own], [], [], 0.1)[0]:
+                try:
+                    shown += os.read(own, 65_536).decode("utf-8", "replace")
+                except OSError:  # the other end is closed
+                    break
+        assert process.wait(30) == 0, shown
+    finally:
+        process.kill()
+        os.close(own)
+    return shown
+
+
+def test_the_queue_is_worked_off_with_single_keys_and_the_report_says_how_good_decisions_are(
+    make_home: MakeHome, small_corpus: Path
+) -> None:
+    home = make_home()
+    up = home.start("up", "support", "--from-beginning")
+    up.wait_ready()
+    with texts_file(home, small_corpus, 1).open(encoding="utf-8", newline="") as lines:
+        texts = [row["text"].rpartition(" (")[0] for row in csv.DictReader(lines)][::40]
+    home.run("load", "-", "--app", "support", stdin="text\n" + "".join(f'"{text}"\n' for text in texts))
+    wait_for(lambda: len(documents(home)) == len(texts), 60, up.text)
+
+    listed = [json.loads(line) for line in home.run("labels", "queue", "support", "--json").stdout.splitlines()]
+    assert listed and all(row["chosen"] == "random" for row in listed)  # so few in a day: all of them are drawn
+    shown = at_a_terminal(
+        home,
+        ["labels", "next", "support", "--by", "ann"],
+        [("asked: random", "\r"), ("asked: random", "2"), ("asked: random", "u"), ("withdrawn", "s"), ("asked", "q")],
+    )
+    assert "1 labelled, 1 skipped" in shown, shown
+    report = home.json("labels", "report", "support")
+    assert (report["labels"], report["random"]["labelled"], report["random"]["right"]) == (1, 1, 1)
+
+    tasks = home.home / "tasks.csv"
+    assert home.json("labels", "export", "support", str(tasks))["exported"] == len(listed) - 1
+    assert "is there already" in home.run("labels", "export", "support", str(tasks)).stderr
+    with tasks.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    with tasks.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"label": row["decided"]} for row in rows[:3])
+    assert home.json("labels", "import", "support", str(tasks), "--by", "bob")["taken"] == 3
+    assert home.json("labels", "report", "support")["people"] == {"ann": 1, "bob": 3}
+    assert up.stop() == 0
