@@ -7,7 +7,20 @@ from pathlib import Path
 import typer
 
 from headrace import __version__
-from headrace.commands import alerts, bench, dead_letters, demo, labels, machine, models, replay, roles, store, training
+from headrace.commands import (
+    alerts,
+    bench,
+    dead_letters,
+    demo,
+    drift,
+    labels,
+    machine,
+    models,
+    replay,
+    roles,
+    store,
+    training,
+)
 from headrace.output import set_up_logging
 from headrace.settings import load_settings
 from headrace.terminal import is_broken_pipe, one_line, prepare_streams, say, silence_stdout
@@ -31,6 +44,7 @@ models.add_to(app)
 store.add_to(app)
 labels.add_to(app)
 alerts.add_to(app)
+drift.add_to(app)
 dead_letters.add_to(app)
 replay.add_to(app)
 machine.add_to(app)

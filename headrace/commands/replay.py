@@ -65,7 +65,7 @@ def _replay(
     """What would this release have decided? Live commits, topics and the store stay as they are."""
     from streams.replay.stretch import WrongStretch
 
-    first, last = _places(start, end)
+    first, last = places(start, end)
     for file in (report, decisions):
         if file is not None and not file.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {file.parent} for {file.name}")
@@ -79,7 +79,7 @@ def _replay(
 
     request = ReplayRequest(topic, load_application(app), model, against, first, last, labels, decisions)
     try:
-        with _bar() as progress:
+        with replay_bar() as progress:
             figures, replayed = replay(Wiring(load_settings()), request, progress)
     except WrongStretch as error:
         raise typer.BadParameter(str(error)) from error
@@ -93,7 +93,8 @@ def _replay(
         _tell(figures, report)
 
 
-def _places(start: str | None, end: str | None) -> "tuple[Place | None, Place | None]":
+def places(start: str | None, end: str | None) -> "tuple[Place | None, Place | None]":
+    """The stretch's two ends; a wrong one is wrong usage."""
     from streams.replay.stretch import WrongStretch, check_order, parse_place
 
     try:
@@ -105,7 +106,7 @@ def _places(start: str | None, end: str | None) -> "tuple[Place | None, Place | 
 
 
 @contextmanager
-def _bar() -> "Iterator[Progress]":
+def replay_bar() -> "Iterator[Progress]":
     """Share of the stretch, events, rate, time left; nothing where stderr is no terminal."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

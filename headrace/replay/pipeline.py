@@ -4,6 +4,7 @@ apart.
 What is in memory at any time is a few batches, whatever the topic's length; each is bounded by events and by bytes.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Iterable, Iterator
@@ -31,17 +32,19 @@ MODEL_ERROR = (
 T = TypeVar("T")
 
 
-def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: str) -> ClassifyHandler:
+def replay_handler(
+    app: Application, classifier: Classifier, topic: str, epoch: str, *, with_signals: bool = False
+) -> ClassifyHandler:
     """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out
     beside it, and nothing is audited: live, audits may raise the fast path's thresholds, and a replayed label must
-    not depend on where the replay began."""
+    not depend on where the replay began. with_signals: whether it says of every event what a monitor needs."""
     source = app.source.model_copy(update={"max_age_days": OLDEST_DAYS})
     offline = app.model_copy(update={"deadline_seconds": None, "source": source})
     return ClassifyHandler(
         offline,
         Serving(classifier),
         {topic: epoch},
-        signal_sample=Sample(0.0),
+        signal_sample=Sample(math.inf if with_signals else 0.0),
         audit_sample=Sample(0.0),
         of_history=True,
     )
@@ -50,13 +53,15 @@ def replay_handler(app: Application, classifier: Classifier, topic: str, epoch: 
 @dataclass(frozen=True, slots=True)
 class Decided:
     """One record and what each release made of it, in their order: the decision as it would stand in `decisions.<app>`
-    (bytes and parsed), or why there is none. passed_over: why there is nothing to decide in the record."""
+    (bytes and parsed), or why there is none. passed_over: why there is nothing to decide in the record. signal: the
+    first release's, where its handler was asked for them."""
 
     record: Record
     raw: tuple[bytes | None, ...]
     decisions: tuple[dict[str, Any] | None, ...]
     rejected_because: tuple[str | None, ...]
     passed_over: str | None = None
+    signal: dict[str, Any] | None = None
 
 
 def decide_records(
@@ -121,7 +126,7 @@ def _decided(record: Record, outcomes: tuple[Outcome, ...], decisions_topic: str
     raw = tuple(_raw(outcome, decisions_topic) for outcome in outcomes)
     parsed = tuple(None if value is None else orjson.loads(value) for value in raw)
     rejected_because = tuple(outcome.rejected_because for outcome in outcomes)
-    return Decided(record, raw, parsed, rejected_because, outcomes[0].passed_over)
+    return Decided(record, raw, parsed, rejected_because, outcomes[0].passed_over, outcomes[0].signal)
 
 
 def _raw(outcome: Outcome, decisions_topic: str) -> bytes | None:

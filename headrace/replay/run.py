@@ -60,10 +60,10 @@ def replay(
     with ExitStack() as stack:
         admin = wiring.admin()
         stack.callback(admin.close)
-        epoch = _epoch(admin, order.topic)
-        stretch = _stretch(admin, order)
-        _tell_gone(order.topic, stretch)
-        classifiers = _classifiers(wiring, order)
+        epoch = topic_epoch(admin, order.topic)
+        stretch = stretch_of(admin, order)
+        tell_gone(order.topic, stretch)
+        classifiers = load_classifiers(wiring, order)
         releases = tuple(f"{classifier.model}@{classifier.version}" for classifier in classifiers)
         labels = _labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
         handlers = [replay_handler(order.app, classifier, order.topic, epoch) for classifier in classifiers]
@@ -75,7 +75,7 @@ def replay(
         stack.enter_context(spared_collector())
         started = time.monotonic()
         records = reader.read(order.topic, stretch.starts, stretch.ends)
-        for batch in _counted(decide_records(records, handlers, order.app.decisions_topic), stretch, progress):
+        for batch in counted(decide_records(records, handlers, order.app.decisions_topic), stretch, progress):
             take(batch, replayed, order.app, labels, sink)
         seconds = time.monotonic() - started
         left = admin.offsets(order.topic)
@@ -94,14 +94,16 @@ def replay(
     return _report(order, stretch, labels, replayed, seconds, cut), replayed
 
 
-def _epoch(admin: KafkaAdmin, topic: str) -> str:
+def topic_epoch(admin: KafkaAdmin, topic: str) -> str:
+    """Raises ConfigError where there is no such topic."""
     state = admin.describe([topic]).get(topic)
     if state is None:
         raise ConfigError(f"there is no topic {topic}; `headrace doctor` lists what an application needs")
     return state.epoch
 
 
-def _stretch(admin: KafkaAdmin, order: ReplayRequest) -> Stretch:
+def stretch_of(admin: KafkaAdmin, order: ReplayRequest) -> Stretch:
+    """Which offsets are replayed. Raises WrongStretch."""
     bounds = admin.readable_offsets(order.topic)
     starts, ends = (_offsets(admin, order, place, bounds) for place in (order.start, order.end))
     return choose_stretch(bounds, starts, ends, by_time=order.start is not None and order.start.time_ms is not None)
@@ -118,7 +120,8 @@ def _offsets(
     return admin.offsets_at(order.topic, place.time_ms)
 
 
-def _tell_gone(topic: str, stretch: Stretch) -> None:
+def tell_gone(topic: str, stretch: Stretch) -> None:
+    """Say what of the stretch has left the topic."""
     if stretch.gone:
         where = ", ".join(
             f"[{partition}] begins at offset {first}" for partition, first in sorted(stretch.gone.items())
@@ -128,7 +131,8 @@ def _tell_gone(topic: str, stretch: Stretch) -> None:
         log.warning("nothing stands in this stretch of %s", topic)
 
 
-def _classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
+def load_classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
+    """The releases that decide, proved. Raises ConfigError for one that the application cannot use."""
     registry = wiring.registry()
     names = [split_name(order.model or order.app.name, registry)]
     if order.against is not None:
@@ -169,7 +173,7 @@ def _labels(wiring: Wiring, order: ReplayRequest, prefix: str) -> TrueLabels | N
         reader.close()
 
 
-def _counted(batches: Iterable[list[Decided]], stretch: Stretch, progress: Progress) -> Iterator[list[Decided]]:
+def counted(batches: Iterable[list[Decided]], stretch: Stretch, progress: Progress) -> Iterator[list[Decided]]:
     """Tells how far it is: by offsets, because a compacted topic has fewer records than those."""
     reached, events = dict(stretch.starts), 0
     progress(0, 0, stretch.offsets)

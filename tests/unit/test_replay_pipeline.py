@@ -10,6 +10,7 @@ from small_release import manifest_bytes, small_release, small_rows
 
 from connectors.ports import Record
 from headrace.replay import pipeline
+from headrace.replay.backtest import by_time
 from headrace.replay.collecting import Replayed, take
 from headrace.replay.pipeline import Prefetcher, decide_records, replay_handler
 from headrace.replay.report.charts import decisions_over_time
@@ -18,6 +19,7 @@ from models.classifier import Classifier
 from models.errors import ModelError
 from streams.application import Application, HeadSpec, Source
 from streams.replay.answers import Answers
+from streams.replay.stretch import Stretch
 
 APP = Application(
     name="support",
@@ -165,3 +167,34 @@ def test_history_of_any_age_and_in_any_unit_of_time_is_replayed_and_drawn(
     seen = "2026-09-21T13:56:40.123Z"
     assert decided_times == [seen, seen, "2016-09-23T13:56:40.123Z", *decided_times[3:5], "1999-12-31T23:59:59.000Z"]
     assert decisions_over_time(replayed.answers, ("support@1",), "intent") is not None
+
+
+def test_signals_of_every_event_are_given_where_they_are_asked_for_only(classifier: Classifier) -> None:
+    read = records(20)
+    for with_signals in (False, True):
+        handler = replay_handler(APP, classifier, "chats", "0a1b2c3d", with_signals=with_signals)
+        events = [event for batch in decide_records(read, [handler], APP.decisions_topic) for event in batch]
+        decided = [event for event in events if event.decisions[0] is not None]
+        assert len(decided) == 20
+        assert all((event.signal is not None) == with_signals for event in decided)
+
+
+def test_partitions_are_read_by_their_records_times_and_each_in_its_order() -> None:
+    """A stream's dependence is in its order: one partition after the other is another stream."""
+    times = {0: (1, 5, 4, 9), 1: (2, 3, 8), 2: ()}
+    stretch = Stretch({p: 0 for p in times}, {p: len(times[p]) for p in times})
+
+    def partition(number: int) -> Iterator[Record]:
+        for offset, at_ms in enumerate(times[number]):
+            yield Record("chats", number, offset, None, b"", at_ms)
+
+    read = list(by_time(stretch, partition))
+    assert [(record.partition, record.offset) for record in read] == [
+        (0, 0),
+        (1, 0),
+        (1, 1),
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (0, 3),
+    ]

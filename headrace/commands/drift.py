@@ -1,0 +1,72 @@
+"""drift: what a stretch of a topic would have alarmed about."""
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.commands.replay import End, Start, places, replay_bar
+
+if TYPE_CHECKING:
+    from headrace.replay.backtest import Backtest
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    drift = typer.Typer(no_args_is_help=True, help="Drift: what a stretch of a topic would have alarmed about.")
+    cli.add_typer(drift, name="drift")
+    drift.command(
+        "backtest",
+        epilog="Example: headrace drift backtest support.chats --app support --false-alarm-every 20000",
+    )(_backtest)
+
+
+def _backtest(
+    topic: Annotated[str, typer.Argument(help="topic to read; nothing is committed or written")],
+    app: Annotated[str, typer.Option(help="support, finance, or the path of a TOML file: how records are read")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")
+    ] = None,
+    start: Start = None,
+    end: End = None,
+    false_alarm_every: Annotated[
+        int | None,
+        typer.Option(min=1_000, help="events between two false alarms; default: as the application's file says"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """What would have alarmed, by day, with this release and this setting? The stretch is decided anew and shown to the
+    monitor that watches live streams; live state stays as it is."""
+    from headrace.applications import load_application
+    from headrace.output import print_json
+    from headrace.replay.backtest import backtest
+    from headrace.replay.run import ReplayRequest
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+    from streams.replay.stretch import WrongStretch
+
+    first, last = places(start, end)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: there is nothing to drain
+    order = ReplayRequest(topic, load_application(app), model, None, first, last)
+    try:
+        with replay_bar() as progress:
+            result = backtest(Wiring(load_settings()), order, false_alarm_every, progress)
+    except WrongStretch as error:
+        raise typer.BadParameter(str(error)) from error
+    if json:
+        print_json(result.as_json())
+    else:
+        _tell(result)
+
+
+def _tell(result: "Backtest") -> None:
+    from headrace.terminal import say, show_table
+
+    events, every = result.events.total(), result.false_alarm_every
+    say(
+        f"{result.model} on {result.topic}: {events} events, {len(result.fired)} alerts; of an unchanged stream so "
+        f"long {events / every:.2g} drift alarms would be expected (one in {every})"
+    )
+    show_table(("day", "events", "alerts"), [(day["day"], day["events"], day["alerts"] or "") for day in result.days()])
+    for alert in result.alerts:
+        say(f"{alert.at[:19]} {alert.state:<8} {alert.rule:<6} {alert.summary}")
