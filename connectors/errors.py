@@ -45,6 +45,20 @@ class EncoderUnavailable(ConnectorError):
     """The encoder's files are neither installed, nor cached, nor to be fetched."""
 
 
+class ReceiverUnavailable(ConnectorError):
+    """A receiver of alerts does not answer now."""
+
+    retriable: ClassVar[bool] = True
+
+
+class ReceiverRefused(ConnectorError):
+    """A receiver of alerts will never take this one."""
+
+
+class ReceiverDenied(ConnectorError):
+    """A receiver of alerts takes nothing as it is set up: its address is not allowed, or it does not know us."""
+
+
 class ServiceUnavailable(ConnectorError):
     """A local service (Kafka, Elasticsearch) cannot be started on this machine."""
 

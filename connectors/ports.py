@@ -241,6 +241,38 @@ class ReleaseRegistry(Protocol):
         """For what only one process at a time shall do with a model."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An alert as it goes to people. key: names this word on this cause; a repeat has the same. fired_at: when the
+    cause began to fire; at: when this word was said; both RFC 3339. runbook: a page that says what to do."""
+
+    key: str
+    fingerprint: str
+    app: str
+    rule: str
+    severity: str
+    is_firing: bool
+    summary: str
+    fired_at: str
+    at: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Sequence[Any] = ()
+    runbook: str = ""
+
+
+class Receiver(Protocol):
+    """Who is told of alerts. repeat_seconds: how often it wants to hear again of what fires; 0: never."""
+
+    repeat_seconds: float
+
+    def deliver(self, notice: Notice) -> None:
+        """Tell it; what it has confirmed is told. Raises ReceiverUnavailable or ReceiverDenied (tell it again,
+        with the same key) or ReceiverRefused (it will never take this)."""
+
+    def repeat(self, notices: Sequence[Notice]) -> None:
+        """Say again what fires, to one that forgets. Raises as `deliver`."""
+
+
 class ExclusiveTurn(Protocol):
     """A turn that one process at a time has (`ReleaseRegistry.lease`); a holder that dies loses it after a while."""
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from headrace.toml_files import read_text
 from models.errors import ConfigError
-from streams.application import Application, parse_application
+from streams.application import Application, ReceiverSpec, parse_application
 
+ALERTMANAGER = "alertmanager"  # the receiver that HEADRACE_ALERTMANAGER makes
 SHIPPED = ("support", "finance", "recommend")
 
 
@@ -43,6 +44,15 @@ def load_applications(names: list[str]) -> list[Application]:
                 f"two applications have the same {what} {twice.pop()!r}; start them in processes of their own"
             )
     return apps
+
+
+def with_alertmanager(app: Application, address: str) -> Application:
+    """An application whose alerts go to this Alertmanager as well. address: empty: to none."""
+    if not address or app.kind != "classify":
+        return app
+    own = ReceiverSpec(name=ALERTMANAGER, kind="alertmanager", url=address, least="info")
+    others = tuple(receiver for receiver in app.receivers if receiver.name != ALERTMANAGER)
+    return app.model_copy(update={"receivers": (*others, own)})
 
 
 def load_classifying_application(name_or_path: str) -> Application:

@@ -130,6 +130,16 @@ class Settings(BaseSettings):
     store_user: str = Field("", description="Elasticsearch user name, where no API key is used")
     store_password_file: Path | None = Field(None, description="file that holds that user's password")
 
+    alertmanager: str = Field(
+        "",
+        description="address of an Alertmanager that is told of every application's alerts, beside its own receivers",
+    )
+    alert_hosts: str = Field(
+        "",
+        description="hosts, addresses and networks, separated by commas, that alerts may be sent to though they are "
+        "not public, or not over TLS: `alertmanager,10.1.0.0/16`",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -132,6 +132,57 @@ class Labelling(BaseModel):
     """At least so many of a day are drawn, where there are as many."""
 
 
+class ReceiverSpec(BaseModel):
+    """Who is told of this application's alerts (`docs/alerts.md`)."""
+
+    model_config = SHAPE
+
+    name: Name
+    """What it is called in logs, metrics and `alerts.told`."""
+    kind: Literal["log", "webhook", "alertmanager", "slack", "email"]
+    """How it is told."""
+    url: str = ""
+    """`webhook`, `alertmanager`: where it is."""
+    url_file: Path | None = None
+    """`slack`, `webhook`: a file that holds the URL, where that is a secret; relative to this file."""
+    secret_file: Path | None = None
+    """`webhook`: a file that holds what both sides sign with."""
+    server: str = ""
+    """`email`: `host:port` of the mail server."""
+    tls: Literal["starttls", "tls", "off"] = "starttls"
+    """`email`: how the connection is encrypted; `off` only to a host that HEADRACE_ALERT_HOSTS names."""
+    user: str = ""
+    """`email`: who signs in."""
+    password_file: Path | None = None
+    """`email`: a file that holds the password."""
+    sender: str = ""
+    """`email`: from whom."""
+    recipients: tuple[str, ...] = ()
+    """`email`: to whom."""
+    least: Literal["info", "warning", "critical"] = "warning"
+    """Alerts of less weight are not told."""
+    rules: tuple[str, ...] = ()
+    """Only alerts of these rules (`drift`, `surge`, `release_refused`, …) are told; empty: all."""
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> "ReceiverSpec":
+        needed = {
+            "webhook": bool(self.url) != (self.url_file is not None),
+            "alertmanager": bool(self.url),
+            "slack": self.url_file is not None,
+            "email": bool(self.server and self.sender and self.recipients),
+        }
+        wanted = {
+            "webhook": "url or url_file",
+            "alertmanager": "url",
+            "slack": "url_file (the URL is a secret)",
+            "email": "server, sender and recipients",
+        }
+        if not needed.get(self.kind, True):
+            raise ValueError(f"a receiver of kind {self.kind!r} needs {wanted[self.kind]}")
+        return self
+
+
 class Application(BaseModel):
     """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue."""
 
@@ -164,6 +215,10 @@ class Application(BaseModel):
     mask_personal_data: bool = False
     """Whether card numbers, IBANs, e-mail addresses and phone numbers are masked in what `headrace labels` shows and
     exports, and in what alerts' receivers are told."""
+    receivers: tuple[ReceiverSpec, ...] = ()
+    """The tables `[[receivers]]`: who is told of alerts."""
+    runbook: str = ""
+    """A page that says what to do; alerts name it."""
     labelling: Labelling = Labelling()
     """The table `[labelling]`."""
     human_queue: str = "people"
@@ -202,6 +257,14 @@ class Application(BaseModel):
             raise ValueError(
                 f"{twice!r} stands twice among topic and priority_topics: each of its events would be decided twice"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _receivers_have_names_of_their_own(self) -> "Application":
+        names = [receiver.name for receiver in self.receivers]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two [[receivers]] are called {twice!r}")
         return self
 
     @model_validator(mode="after")
@@ -257,6 +320,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "heads": HeadSpec,
     "surges": Surge,
     "labelling": Labelling,
+    "receivers": ReceiverSpec,
 }
 
 
@@ -270,9 +334,16 @@ def parse_application(text: str, folder: Path, origin: str, given_as: str | None
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_refusal(error)}") from error
     paths = {name: folder / path for name in ("corpus", "catalog") if (path := getattr(app, name)) is not None}
-    app = app.model_copy(update=paths)
+    app = app.model_copy(update={**paths, "receivers": tuple(_located(one, folder) for one in app.receivers)})
     app._given_as = given_as
     return app
+
+
+def _located(receiver: ReceiverSpec, folder: Path) -> ReceiverSpec:
+    names = ("url_file", "secret_file", "password_file")
+    return receiver.model_copy(
+        update={name: folder / path for name in names if (path := getattr(receiver, name)) is not None}
+    )
 
 
 def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) -> Iterator[str]:

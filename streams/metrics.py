@@ -167,6 +167,12 @@ class Metrics:
         """Read whenever Prometheus asks how many times of an application's records were not believed, by place."""
         self._counted.times_set_aside[app] = times_set_aside
 
+    def follow_notifier(
+        self, app: str, told: Mapping[str, Mapping[str, int]], pending: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Read what an application's notifier has told, and has still to tell, by receiver."""
+        self._counted.told[app], self._counted.to_tell[app] = told, pending
+
     def follow_monitor(self, app: str, totals: "MonitorTotals") -> None:
         """Read what an application's monitor counts whenever Prometheus asks."""
         self._counted.monitors[app] = totals

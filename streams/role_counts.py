@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's sta
 
 class RoleCounts(Collector):
     """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
-    place). gap_seconds, unread_seconds: see `Metrics.follow_releases`."""
+    place). told, to_tell: of notifiers, by receiver. gap_seconds, unread_seconds: see `Metrics.follow_releases`."""
 
     def __init__(self) -> None:
         self.index = IndexerCounts()
@@ -25,6 +25,8 @@ class RoleCounts(Collector):
         self.monitors: dict[str, MonitorTotals] = {}
         self.failures: dict[str, Mapping[str, int]] = {}
         self.times_set_aside: dict[str, Mapping[str, int]] = {}
+        self.told: dict[str, Mapping[str, Mapping[str, int]]] = {}
+        self.to_tell: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
         self.unread_seconds: Callable[[], float] = float
 
@@ -34,6 +36,26 @@ class RoleCounts(Collector):
         yield from self._of_workers()
         yield from self._of_monitors(dict(self.monitors))
         yield from self._of_releases()
+        yield from self._of_notifiers()
+
+    def _of_notifiers(self) -> Iterable[Metric]:
+        told = CounterMetricFamily(
+            "headrace_notifications",
+            "Alerts by receiver and outcome: told, refused (it will never take them), failed (to be told again)",
+            labels=["app", "receiver", "outcome"],
+        )
+        pending = GaugeMetricFamily(
+            "headrace_notifications_pending", "Alerts that a receiver is still to be told", labels=["app", "receiver"]
+        )
+        for app, receivers in self.told.items():
+            for receiver, outcomes in dict(receivers).items():
+                for outcome, number in dict(outcomes).items():
+                    told.add_metric([app, receiver, outcome], number)
+        for app, to_tell in self.to_tell.items():
+            for receiver, number in to_tell().items():
+                pending.add_metric([app, receiver], number)
+        yield told
+        yield pending
 
     def _of_indexer(self) -> Iterable[Metric]:
         index = self.index

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # an application is checked against the topics below, so it i
 FEEDBACK_TOPIC = "feedback.labels"
 LEASES_TOPIC = "labels.leases"  # who is looking at which decision, for some minutes
 ALERTS_TOPIC = "alerts"
+TOLD_TOPIC = "alerts.told"  # which receiver was told of which alert
 RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
 MONITOR_STATE_TOPIC = "monitor.state"  # application to the monitor's state, as its topics gave it
@@ -21,6 +22,7 @@ SHARED_TOPICS = (
     FEEDBACK_TOPIC,
     LEASES_TOPIC,
     ALERTS_TOPIC,
+    TOLD_TOPIC,
     RETRAIN_REQUESTS_TOPIC,
     RELEASES_TOPIC,
     MONITOR_STATE_TOPIC,
@@ -49,6 +51,7 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         TopicSpec(LEASES_TOPIC, 1, replication, config={"retention.ms": str(LEASES_KEPT_MS)}),
         # not strict: before, it was made without compaction, and alerts are told there just the same
         TopicSpec(ALERTS_TOPIC, 1, replication, "compact", is_strict=False),
+        TopicSpec(TOLD_TOPIC, 1, replication, "compact"),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
         TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
         TopicSpec(MONITOR_STATE_TOPIC, 1, replication, "compact", SNAPSHOTS_CONFIG),

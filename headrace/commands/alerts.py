@@ -1,4 +1,4 @@
-"""alerts: what fires, and what it is about."""
+"""alerts: what fires, what it is about, and whether its receivers hear of it."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ def add_to(cli: typer.Typer) -> None:
     cli.add_typer(alerts, name="alerts")
     alerts.command("list", epilog="Example: headrace alerts list --app support")(_list)
     alerts.command("show", epilog="Example: headrace alerts show 3f2a")(_show)
+    alerts.command("test", epilog="Example: headrace alerts test tickets.toml --receiver pager")(_test)
 
 
 def _list(
@@ -64,3 +65,27 @@ def _show(
         return
     for name, value in lines(standing):
         say(f"{field(name):<14} {field(value)}")
+
+
+def _test(
+    app: Annotated[str, typer.Argument(metavar="APP", help="support, finance, or the path of a TOML file")],
+    receiver: Annotated[str | None, typer.Option(help="only this one, by its name")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """A test alert through every receiver, fired and resolved; exit 1 where one did not take it. Nothing is written to
+    a topic."""
+    from headrace.applications import load_application, with_alertmanager
+    from headrace.output import print_json
+    from headrace.settings import load_settings
+    from headrace.terminal import field, say
+    from headrace.tools.alert_trials import try_receivers
+
+    settings = load_settings()
+    trials = try_receivers(with_alertmanager(load_application(app), settings.alertmanager), settings, receiver)
+    if json:
+        print_json({"receivers": [{"name": trial.name, "ok": trial.ok, "reason": trial.reason} for trial in trials]})
+    else:
+        for trial in trials:
+            say(f"{trial.name:<16} {'ok' if trial.ok else field(trial.reason)}")
+    if not all(trial.ok for trial in trials):
+        raise typer.Exit(1)

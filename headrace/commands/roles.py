@@ -40,7 +40,7 @@ Reset = Annotated[
 CreateTopics = Annotated[
     bool, typer.Option("--create-topics", help="create the applications' source topics as well where they are missing")
 ]
-ALL_ROLES = ("worker", "indexer", "monitor", "retrainer")
+ALL_ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier")
 Seed = Annotated[int, typer.Option(help="seed of drift thresholds and retraining")]
 
 
@@ -52,6 +52,7 @@ def add_to(cli: typer.Typer) -> None:
         ("monitor", "Watch for drift, raise alerts, ask for retraining."),
         ("indexer", "Put decisions into the store."),
         ("retrainer", "Train a challenger when asked, release it when it is better."),
+        ("notifier", "Tell people of alerts: the receivers that the applications name."),
     ):
         cli.command(role, help=f"One role in a process of its own. {text}", epilog=f"Example: headrace {role} support")(
             _one_role(role)
@@ -168,7 +169,7 @@ def _run(request: _RunRequest) -> None:
     from headrace.process.garbage import collect_rarely_at_start
 
     collect_rarely_at_start()
-    from headrace.applications import load_applications
+    from headrace.applications import load_applications, with_alertmanager
     from headrace.output import set_up_logging
     from headrace.process.health import Health, serve
     from headrace.process.memory import give_memory_back
@@ -180,7 +181,12 @@ def _run(request: _RunRequest) -> None:
     give_memory_back()
     settings = load_settings()
     set_up_logging(settings.log_level)
-    apps = load_applications(request.apps)
+    apps = [with_alertmanager(app, settings.alertmanager) for app in load_applications(request.apps)]
+    if request.roles == ("notifier",) and not any(app.receivers for app in apps):
+        raise ConfigError(
+            f"nobody is to be told: {', '.join(request.apps)} has no [[receivers]], and HEADRACE_ALERTMANAGER is not "
+            f"set (docs/alerts.md)"
+        )
     wiring, metrics, health = Wiring(settings), Metrics(), Health()
     if settings.broker == "embedded":
         if request.roles != ALL_ROLES:
@@ -237,4 +243,6 @@ def _prepare(wiring: "Wiring", apps: "list[Application]", request: _RunRequest, 
         builder.add_monitor(seed=request.seed)
     if "retrainer" in request.roles:
         builder.add_retrainer(seed=request.seed)
+    if "notifier" in request.roles:
+        builder.add_notifier()
     return builder

@@ -20,6 +20,7 @@ from headrace.process.consumer_groups import (
     ConsumerGroup,
     indexer_group,
     monitor_group,
+    notifier_group,
     retrainer_group,
     worker_group,
 )
@@ -69,6 +70,7 @@ class ProcessRoles:
     monitor_follower: ReleaseFollower | None = None
     job: "RetrainJob | None" = None
     on_swapped: list[Callable[[Release, float], None]] = field(default_factory=list)
+    closers: list[Callable[[], None]] = field(default_factory=list)
 
     def serves(self) -> dict[str, str]:
         """Application to the version that decides."""
@@ -88,6 +90,8 @@ class ProcessRoles:
             monitor.close()
         for store in self.stores:
             store.close()
+        for close in self.closers:
+            close()
 
 
 class RoleBuilder:
@@ -179,6 +183,29 @@ class RoleBuilder:
                 self._add_monitor(MonitorHandler(app, sources, policy or RetrainPolicy(), seed=seed))
         if not self.built.monitors:
             log.warning("nothing to watch: none of %s classifies", ", ".join(app.name for app in self._apps))
+
+    def add_notifier(self) -> None:
+        """A notifier per application that has receivers. Of several in a group one is active, the others stand by."""
+        from headrace.process.notifier_sources import KafkaNotifierSources, text_mask
+        from streams.notifier.service import NotifierService
+
+        sources = KafkaNotifierSources(self._wiring)
+        self.built.closers.append(sources.close)
+        for app in self._apps:
+            if app.receivers:
+                group = notifier_group(app)
+                # its state comes from the topics, so where it begins to listen loses nothing
+                epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=True)
+                service = NotifierService(app, sources, text_mask(app))
+                self._metrics.follow_notifier(app.name, service.counts, service.pending)
+                self.built.roles.append(
+                    Role(
+                        self._wiring.faust_app(group.name, epochs),
+                        list(group.topics),
+                        partial(service.pipeline, observer=self._metrics),
+                        holder=service,
+                    )
+                )
 
     def add_retrainer(self, seed: int = 0) -> None:
         """A retrainer per application; jobs run in a child process, one at a time."""

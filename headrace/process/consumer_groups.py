@@ -13,7 +13,7 @@ from streams.application import Application
 OLD_INDEXER_GROUP, OLD_MONITOR_GROUP, OLD_RETRAINER_GROUP = "headrace-indexer", "headrace-monitor", "headrace-retrainer"
 
 
-ROLES = ("worker", "indexer", "monitor", "retrainer")
+ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ def monitor_group(app: Application) -> ConsumerGroup:
     return ConsumerGroup(group_name("monitor", app.name), (app.signals_topic,))
 
 
+def notifier_group(app: Application) -> ConsumerGroup:
+    """The group whose member with the alerts is an application's active notifier; the others stand by."""
+    return ConsumerGroup(group_name("notifier", app.name), (topics.ALERTS_TOPIC,))
+
+
 def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGroup]:
     """The groups that a process with this role and these applications joins. Raises ConfigError for no role."""
     match role:
@@ -55,4 +60,6 @@ def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGrou
             return [monitor_group(app) for app in apps if app.kind == "classify"]
         case "retrainer":
             return [retrainer_group(app) for app in apps if app.kind == "classify"]
+        case "notifier":
+            return [notifier_group(app) for app in apps if app.receivers]
     raise ConfigError(f"no role is called {role!r}")

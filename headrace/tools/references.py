@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from streams.application import Application, HeadSpec, Labelling, Source, Surge
-from streams.wire.records import Alert, Decision, Feedback, HeadAnswer, Lease, RankedItem, Release, RetrainRequest
+from streams.application import Application, HeadSpec, Labelling, ReceiverSpec, Source, Surge
+from streams.wire.records import Alert, Decision, Feedback, HeadAnswer, Lease, RankedItem, Release, RetrainRequest, Told
 
 APPLICATION = (
     ("The file", Application),
@@ -24,6 +24,7 @@ APPLICATION = (
     ("`[[heads]]`", HeadSpec),
     ("`[[surges]]`", Surge),
     ("`[labelling]`", Labelling),
+    ("`[[receivers]]`", ReceiverSpec),
 )
 RECORDS = (
     ("`decisions.<app>`, `trials.<app>`", Decision),
@@ -32,6 +33,7 @@ RECORDS = (
     ("`feedback.labels`", Feedback),
     ("`labels.leases`", Lease),
     ("`alerts`", Alert),
+    ("`alerts.told`", Told),
     ("`retrain.requests`", RetrainRequest),
     ("`model.releases`", Release),
 )

@@ -149,6 +149,33 @@ class Alert(Wire):
     """When it fired or resolved, RFC 3339."""
 
 
+class Told(Wire):
+    """A receiver has taken an alert, or will never take it. Written to `alerts.told`, keyed
+    `app|receiver|fingerprint`: a later record of the key replaces it."""
+
+    app: str
+    """The application whose alert it is."""
+    receiver: str
+    """The receiver's name in the application's file."""
+    fingerprint: str
+    """What the alert is about."""
+    key: str
+    """Names the word that was told; a repeat of it has the same."""
+    state: Literal["firing", "resolved"]
+    """What was told."""
+    fired_at: str
+    """When the cause began to fire, RFC 3339."""
+    at: str
+    """When it was told, RFC 3339."""
+    refused: str | None = None
+    """Why the receiver will not take it."""
+
+    @property
+    def record_key(self) -> bytes:
+        """The last word that a receiver has of a cause."""
+        return f"{self.app}|{self.receiver}|{self.fingerprint}".encode()
+
+
 class RetrainRequest(Wire):
     """The monitor's wish for a better model. Written to `retrain.requests`, keyed by the application."""
 

@@ -15,7 +15,7 @@ from headrace.cli import app
 from headrace.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
-ROLES = ("worker", "indexer", "monitor", "retrainer")
+ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 

@@ -1,0 +1,88 @@
+"""Where alerts may be sent: to public addresses, and to what the operator has named.
+
+An address in an application's file must not become a way to this machine's own services or to a cloud's metadata. So a
+name is resolved once, every answer is looked at, and the connection goes to that very address: a second look-up could
+say something else (DNS rebinding).
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.errors import ReceiverDenied, ReceiverUnavailable
+from models.errors import ConfigError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Sequence[str]]
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_WAY_OUT = "name it in HEADRACE_ALERT_HOSTS if alerts shall go there"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A host as it was named, and the address to connect to. is_named: the operator has named it."""
+
+    host: str
+    address: str
+    port: int
+    is_named: bool
+
+
+class AllowedHosts:
+    """names: host names, addresses and networks that alerts may go to though they are not public."""
+
+    def __init__(self, names: str = "", resolve: Resolve | None = None) -> None:
+        """names: separated by commas or blanks. Raises ConfigError for one that is none."""
+        self._hosts: set[str] = set()
+        self._networks: list[Any] = []
+        self._resolve = resolve or _resolved
+        for name in names.replace(",", " ").split():
+            try:
+                self._networks.append(ipaddress.ip_network(name.strip("[]"), strict=False))
+            except ValueError:
+                if "/" in name or ":" in name:
+                    raise ConfigError(
+                        f"HEADRACE_ALERT_HOSTS: {name!r} is no host name, address or network (10.0.0.0/8)"
+                    ) from None
+                self._hosts.add(name.rstrip(".").lower())
+
+    def destination(self, host: str, port: int) -> Destination:
+        """Where to connect for a host. Raises ReceiverDenied where it must not be, ReceiverUnavailable where nobody
+        knows it."""
+        name = host.strip("[]").rstrip(".").lower()
+        try:
+            addresses = [str(ipaddress.ip_address(name))]
+        except ValueError:
+            addresses = list(self._resolve(name, port))
+        if not addresses:
+            raise ReceiverUnavailable(f"{host} has no address")
+        is_named = name in self._hosts or all(self._is_named(address) for address in addresses)
+        for address in addresses:
+            if not is_named and not _is_public(ipaddress.ip_address(address.partition("%")[0])):
+                raise ReceiverDenied(f"{host} is {address}, which is no public address: {_WAY_OUT}")
+        return Destination(host, addresses[0], port, is_named)
+
+    def _is_named(self, address: str) -> bool:
+        one = ipaddress.ip_address(address.partition("%")[0])
+        return any(one in network for network in self._networks if network.version == one.version)
+
+
+def _is_public(address: Address) -> bool:
+    """An address that embeds another one is as public as that."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def _resolved(name: str, port: int) -> list[str]:
+    try:
+        answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ReceiverUnavailable(f"{name} cannot be resolved: {error}") from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))

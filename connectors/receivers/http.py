@@ -1,0 +1,99 @@
+"""One POST to an address that was looked at: no redirects, no proxies, bounded in time and bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import urllib3
+
+from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
+from connectors.receivers.destinations import AllowedHosts, Destination
+from models.errors import ConfigError
+
+SECONDS: Final = 10.0  # for the connection, and for the answer
+ANSWER_BYTES: Final = 2_000  # of what a receiver says of a refusal
+_AGAIN: Final = (408, 425, 429)  # besides 5xx: the same may be taken a moment later
+_OF_THIS_ONE: Final = (400, 413, 422)  # said of what was sent; all others are said of who sends it, or where to
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An HTTP address in parts. shown: what may stand in logs: no path or query, which often are secrets."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def of(cls, url: str, what: str) -> "Url":
+        """what: how the address is called in errors. Raises ConfigError, without the address."""
+        try:
+            parts = urlsplit(url.strip())
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        except (ValueError, KeyError):
+            raise ConfigError(f"{what} is no address of HTTP: https://host/path") from None
+        if not parts.hostname or "@" in parts.netloc:
+            raise ConfigError(f"{what} must name a host, and no user or password")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(parts.scheme, parts.hostname, port, path)
+
+    @property
+    def shown(self) -> str:
+        """For logs."""
+        return f"{self.scheme}://{self.host}:{self.port}/…"
+
+    def child(self, path: str) -> "Url":
+        """Below this address."""
+        return Url(self.scheme, self.host, self.port, self.path.rstrip("/") + path)
+
+
+def post(url: Url, body: bytes, headers: Mapping[str, str], hosts: AllowedHosts) -> None:
+    """Raises ReceiverUnavailable, ReceiverDenied, ReceiverRefused. Unencrypted only to hosts that the operator has
+    named."""
+    destination = hosts.destination(url.host, url.port)
+    if url.scheme != "https" and not destination.is_named:
+        raise ReceiverDenied(f"{url.shown}: alerts go unencrypted only to hosts named in HEADRACE_ALERT_HOSTS")
+    with _pool(url, destination) as pool:
+        try:
+            answer = pool.urlopen(
+                "POST",
+                url.path,
+                body=body,
+                headers={"Host": _host_header(url), "User-Agent": "headrace", **headers},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+            status, said = answer.status, answer.read(ANSWER_BYTES).decode("utf-8", "replace")
+            answer.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ReceiverUnavailable(f"{url.shown} does not answer: {type(error).__name__}") from error
+    if 200 <= status < 300:
+        return
+    words = f"{url.shown} answered {status}" + (f": {' '.join(said.split())[:200]}" if said.strip() else "")
+    if status >= 500 or status in _AGAIN:
+        raise ReceiverUnavailable(words)
+    if status in _OF_THIS_ONE:
+        raise ReceiverRefused(words)
+    raise ReceiverDenied(words + (" (redirects are not followed)" if 300 <= status < 400 else ""))
+
+
+def _pool(url: Url, destination: Destination) -> Any:
+    timeout = urllib3.Timeout(connect=SECONDS, read=SECONDS)
+    if url.scheme == "https":
+        return urllib3.HTTPSConnectionPool(
+            destination.address,
+            destination.port,
+            timeout=timeout,
+            server_hostname=url.host,
+            assert_hostname=url.host,
+            cert_reqs="CERT_REQUIRED",
+        )
+    return urllib3.HTTPConnectionPool(destination.address, destination.port, timeout=timeout)
+
+
+def _host_header(url: Url) -> str:
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return host if url.port in (80, 443) else f"{host}:{url.port}"

@@ -1,0 +1,1 @@
+"""The role that tells people of alerts."""

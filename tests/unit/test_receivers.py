@@ -1,0 +1,319 @@
+"""Receivers of alerts: what they are sent, what they may answer, and where nothing is sent."""
+
+import importlib.util
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
+from connectors.ports import Notice
+from connectors.receivers.alertmanager import Alertmanager
+from connectors.receivers.destinations import AllowedHosts
+from connectors.receivers.email import Email, MailServer
+from connectors.receivers.http import Url
+from connectors.receivers.slack import Slack, message
+from connectors.receivers.webhook import Webhook
+from headrace.process.notifier_sources import make_receiver
+from models.errors import ConfigError
+from streams.application import ReceiverSpec, parse_application
+
+NOTICE = Notice(
+    key="k1",
+    fingerprint="f1",
+    app="support",
+    rule="drift",
+    severity="warning",
+    is_firing=True,
+    summary="support: new <texts> & more",
+    fired_at="2026-11-01T10:00:00.000Z",
+    at="2026-11-01T10:00:00.000Z",
+    evidence=[{"id": "x", "text": "a battery <b>recall</b>"}, "y"],
+    runbook="https://wiki.example.com",
+)
+LOCAL = AllowedHosts("127.0.0.1")
+SECRET = b"sesame"
+
+
+class Server:
+    """Answers POST with `status`, remembers what came."""
+
+    def __init__(self) -> None:
+        self.status, self.headers, self.came = 204, dict[str, str](), list[tuple[str, dict[str, str], bytes]]()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.came.append((self.path, dict(self.headers), body))
+                self.send_response(outer.status)
+                for name, value in outer.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http.server_address[1]}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+def shipped_example() -> Any:
+    path = Path(__file__).parents[2] / "docs" / "examples" / "verify_webhook.py"
+    spec = importlib.util.spec_from_file_location("verify_webhook", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_webhook_is_signed_and_the_shipped_example_believes_it_and_nothing_else(server: Server) -> None:
+    Webhook(Url.of(server.url + "/hook?team=1", "url"), SECRET, LOCAL, clock=lambda: 1_000.0).deliver(NOTICE)
+    ((path, headers, body),) = server.came
+    assert path == "/hook?team=1" and json.loads(body)["state"] == "firing" and headers["Headrace-Key"] == "k1"
+    genuine = shipped_example().is_genuine
+    given = headers["Headrace-Timestamp"], headers["Headrace-Signature"]
+    assert genuine(SECRET, *given, body, 1_010.0)
+    assert not genuine(b"another", *given, body, 1_010.0)
+    assert not genuine(SECRET, *given, body + b" ", 1_010.0)
+    assert not genuine(SECRET, "1001", given[1], body, 1_010.0)
+    assert not genuine(SECRET, *given, body, 1_400.0), "an old one that is played again"
+    assert not genuine(SECRET, "²", "", body, 1_010.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (503, ReceiverUnavailable),
+        (429, ReceiverUnavailable),
+        (400, ReceiverRefused),
+        (413, ReceiverRefused),
+        (401, ReceiverDenied),
+        (404, ReceiverDenied),
+        (302, ReceiverDenied),
+    ],
+)
+def test_what_a_receiver_answers_says_whether_to_tell_it_again(
+    server: Server, status: int, error: type[Exception]
+) -> None:
+    server.status, server.headers = status, {"Location": "http://169.254.169.254/latest/meta-data"}
+    with pytest.raises(error, match=str(status)):
+        Webhook(Url.of(server.url + "/secret-path", "url"), SECRET, LOCAL).deliver(NOTICE)
+    assert len(server.came) == 1, "redirects are not followed"
+
+
+def test_what_is_said_of_a_receiver_holds_no_path_which_may_be_a_secret(server: Server) -> None:
+    server.status = 500
+    with pytest.raises(ReceiverUnavailable) as error:
+        Slack(Url.of(server.url + "/services/T0/B0/SECRET", "url"), LOCAL).deliver(NOTICE)
+    assert "SECRET" not in str(error.value)
+
+
+def test_nobody_there_is_told_again_later() -> None:
+    with pytest.raises(ReceiverUnavailable, match="does not answer"):
+        Webhook(Url.of("http://127.0.0.1:9", "url"), b"", LOCAL).deliver(NOTICE)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"),
+        *("::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::"),
+    ],
+)
+def test_no_alert_goes_to_an_address_that_is_not_public(address: str) -> None:
+    hosts = AllowedHosts(resolve=lambda name, port: [address])
+    with pytest.raises(ReceiverDenied, match="HEADRACE_ALERT_HOSTS"):
+        hosts.destination("alerts.example.com", 443)
+    with pytest.raises(ReceiverDenied):
+        hosts.destination(f"[{address}]" if ":" in address else address, 443)
+
+
+def test_one_private_answer_of_several_is_one_too_many() -> None:
+    hosts = AllowedHosts(resolve=lambda name, port: ["93.184.216.34", "10.0.0.1"])
+    with pytest.raises(ReceiverDenied, match=r"10\.0\.0\.1"):
+        hosts.destination("alerts.example.com", 443)
+
+
+def test_a_name_is_looked_up_once_and_that_very_address_is_connected_to(server: Server) -> None:
+    """DNS rebinding: the second answer may be another one."""
+    answers = [["127.0.0.1"], ["10.0.0.1"]]
+    hosts = AllowedHosts("alerts.example.com", resolve=lambda name, port: answers.pop(0))
+    port = server.http.server_address[1]
+    Webhook(Url.of(f"http://alerts.example.com:{port}/x", "url"), b"", hosts).deliver(NOTICE)
+    assert server.came[0][1]["Host"] == f"alerts.example.com:{port}" and answers == [["10.0.0.1"]]
+
+
+@pytest.mark.parametrize("names", ["alerts.internal", "10.0.0.0/8", "x, 10.1.2.3"])
+def test_what_the_operator_names_may_be_told(names: str) -> None:
+    hosts = AllowedHosts(names, resolve=lambda name, port: ["10.1.2.3"])
+    assert hosts.destination("Alerts.Internal.", 80).is_named
+
+
+@pytest.mark.parametrize("names", ["http://x", "10.0.0.0/99", "host:80"])
+def test_a_name_that_is_none_is_refused(names: str) -> None:
+    with pytest.raises(ConfigError, match="HEADRACE_ALERT_HOSTS"):
+        AllowedHosts(names)
+
+
+def test_alerts_go_unencrypted_only_to_hosts_that_the_operator_named() -> None:
+    hosts = AllowedHosts(resolve=lambda name, port: ["93.184.216.34"])
+    with pytest.raises(ReceiverDenied, match="unencrypted"):
+        Webhook(Url.of("http://alerts.example.com/x", "url"), b"", hosts).deliver(NOTICE)
+    mail = Email(MailServer("mail.example.com", 25, "off"), "a@example.com", ["b@example.com"], hosts)
+    with pytest.raises(ReceiverDenied, match="unencrypted"):
+        mail.deliver(NOTICE)
+
+
+def test_alertmanager_gets_the_same_labels_when_it_fires_and_when_it_is_over(server: Server) -> None:
+    receiver = Alertmanager(Url.of(server.url + "/prefix/", "url"), LOCAL, clock=lambda: 1_793_600_000.0)
+    receiver.deliver(NOTICE)
+    receiver.deliver(replace(NOTICE, is_firing=False, at="2026-11-01T11:00:00.000Z"))
+    (path, _, fired), (_, _, over) = server.came
+    assert path == "/prefix/api/v2/alerts"
+    (first,), (last,) = json.loads(fired), json.loads(over)
+    assert (
+        first["labels"]
+        == last["labels"]
+        == {
+            "alertname": "headrace_drift",
+            "app": "support",
+            "rule": "drift",
+            "severity": "warning",
+            "fingerprint": "f1",
+        }
+    )
+    assert first["startsAt"] == last["startsAt"] == NOTICE.fired_at
+    assert first["endsAt"] > last["endsAt"]
+
+
+def test_what_a_customer_wrote_is_no_markup_in_slack() -> None:
+    said = message(NOTICE)
+    assert "&lt;texts&gt; &amp; more" in said and "<b>" not in said and "|what to do>" in said
+
+
+def test_a_mail_cannot_be_given_headers_by_a_summary() -> None:
+    mail = Email(MailServer("mail.example.com", 25), "Head <a@example.com>", ["b@example.com"], LOCAL)
+    built = mail._message(replace(NOTICE, summary="x\r\nBcc: everybody@example.com\n" + "y" * 400))
+    assert built["Bcc"] is None and "\n" not in built["Subject"] and built["Message-ID"] == "<k1@example.com>"
+    with pytest.raises(ConfigError, match="no e-mail address"):
+        Email(MailServer("mail.example.com", 25), "nobody", ["b@example.com"], LOCAL)
+
+
+class Mailbox:
+    """A mail server that keeps what comes; refuses `refused@...` for good."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd asks for this name
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address.startswith("refused"):
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any
+    ) -> str:
+        self.mails.append(message_from_bytes(envelope.content))
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, MailServer]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    box = Mailbox()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, MailServer("127.0.0.1", port, "off")
+    controller.stop()
+
+
+def test_a_mail_arrives_and_a_repeat_has_the_same_message_id(mailbox: tuple[Mailbox, MailServer]) -> None:
+    box, server = mailbox
+    receiver = Email(server, "headrace@example.com", ["ann@example.com", "bob@example.com"], LOCAL)
+    receiver.deliver(NOTICE)
+    receiver.deliver(NOTICE)
+    first, again = box.mails
+    assert first["Message-ID"] == again["Message-ID"] and first["To"] == "ann@example.com, bob@example.com"
+    assert first["Subject"].startswith("[firing, warning] support: new")
+    assert "a battery <b>recall</b>" in first.get_payload()
+
+
+def test_a_mailbox_that_is_none_is_refused_for_good_and_a_server_that_is_away_is_not(
+    mailbox: tuple[Mailbox, MailServer],
+) -> None:
+    _, server = mailbox
+    with pytest.raises(ReceiverRefused, match="550"):
+        Email(server, "headrace@example.com", ["refused@example.com"], LOCAL).deliver(NOTICE)
+    with pytest.raises(ReceiverUnavailable):
+        Email(replace(server, port=9), "headrace@example.com", ["ann@example.com"], LOCAL).deliver(NOTICE)
+    with pytest.raises(ReceiverUnavailable, match="takes no mail"):  # it knows no STARTTLS
+        Email(replace(server, tls="starttls"), "headrace@example.com", ["ann@example.com"], LOCAL).deliver(NOTICE)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/y", "https://", "x", "https://user:pw@host/", "https://host:99999/"])
+def test_an_address_that_is_none_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Url.of(url, "the receiver x's url")
+    assert "pw" not in str(error.value)
+
+
+def test_secrets_are_read_from_files_beside_the_application(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "slack.url").write_text(server.url + "/T0/SECRET\n")
+    text = """
+name = "support"
+topic = "chats"
+[[heads]]
+name = "intent"
+column = "intent"
+[[receivers]]
+name = "team"
+kind = "slack"
+url_file = "slack.url"
+"""
+    app = parse_application(text, tmp_path, "x.toml")
+    make_receiver(app.receivers[0], LOCAL).deliver(NOTICE)
+    assert server.came[0][0] == "/T0/SECRET"
+    with pytest.raises(ConfigError, match=r"slack\.url cannot be read"):
+        make_receiver(app.receivers[0].model_copy(update={"url_file": tmp_path / "none" / "slack.url"}), LOCAL)
+    with pytest.raises(ConfigError, match="called 'team'"):
+        parse_application(text + '[[receivers]]\nname = "team"\nkind = "log"\n', tmp_path, "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": "webhook"}, "url or url_file"),
+        ({"kind": "slack", "url": "https://hooks.slack.com/x"}, "url_file"),
+        ({"kind": "email", "server": "x:25"}, "recipients"),
+        ({"kind": "alertmanager"}, "needs url"),
+    ],
+)
+def test_a_receiver_without_what_it_needs_is_told(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ReceiverSpec(name="x", **fields)
