@@ -1,7 +1,7 @@
 """Files that say which labels decisions or texts should have had: one format for all commands that take one.
 
 Columns `id` (of a decision) or `text`; `label`, with `head` where it is not of the primary one, or the heads' own
-columns; `by`, where the file knows who said it; `chosen` and `probability`, as `headrace labels export` writes them.
+columns; `by`, where the file knows who said it; `chosen`, as `headrace labels export` writes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,13 +21,14 @@ NO_LABEL: Final = "no label"
 @dataclass(frozen=True, slots=True)
 class LabelRow:
     """line: where it begins. name: a decision's id, or a text. labels: by head, at least one. by: who says so; empty
-    where the file does not tell. drawn: with which probability the decision is said to have been drawn at random."""
+    where the file does not tell. is_random: whether it says that the decision was drawn at random; the draw itself says
+    whether it was."""
 
     line: int
     name: str
     labels: Mapping[str, str]
     by: str = ""
-    drawn: float | None = None
+    is_random: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +77,13 @@ def _label_row(row: Row | Reject, heads: Sequence[HeadSpec], matched_by: str) ->
     names = [head.name for head in heads]
     if names and not set(names).issuperset(labels):
         return Reject(row.line, f"no head {', '.join(labels)}; there are {', '.join(names)}")
-    return LabelRow(row.line, name, labels, _field(row, "by"), _drawn(row))
+    return LabelRow(row.line, name, labels, _field(row, "by"), _field(row, "chosen") == "random")
 
 
 def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:
     if label := _field(row, "label"):
         return {_field(row, "head") or (heads[0].name if heads else PRIMARY): label}
     return {head.name: label for head in heads if (label := _field(row, head.column))}
-
-
-def _drawn(row: Row) -> float | None:
-    if _field(row, "chosen") != "random":
-        return None
-    try:
-        return float(_field(row, "probability"))
-    except ValueError:
-        return None
 
 
 def _field(row: Row, column: str) -> str:

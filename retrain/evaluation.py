@@ -206,8 +206,9 @@ def score_head(
     )
 
 
-def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, float]:
-    """Wilson's score interval of a share. Source: Wilson (1927)."""
+def wilson_interval(right: float, total: float, z: float = _Z95) -> tuple[float, float]:
+    """Wilson's score interval of a share. Not whole numbers: of weighted texts, an effective number. Source: Wilson
+    (1927)."""
     if total == 0:
         return 0.0, 1.0
     share = right / total

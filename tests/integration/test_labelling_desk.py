@@ -63,11 +63,18 @@ def test_the_queue_is_worked_off_with_single_keys_and_the_report_says_how_good_d
     shown = at_a_terminal(
         home,
         ["labels", "next", "support", "--by", "ann"],
-        [("asked: random", "\r"), ("asked: random", "2"), ("asked: random", "u"), ("withdrawn", "s"), ("asked", "q")],
+        [
+            ("asked: random", "\r"),
+            ("asked: random", "2"),
+            ("asked: random", "u"),
+            ("withdrawn", "s"),
+            ("asked", "s"),
+            ("asked", "q"),
+        ],
     )
-    assert "1 labelled, 1 skipped" in shown, shown
+    assert "1 labelled, 2 skipped" in shown, shown
     report = home.json("labels", "report", "support")
-    assert (report["labels"], report["random"]["labelled"], report["random"]["right"]) == (1, 1, 1)
+    assert (report["labels"], report["random"]["asked"], report["random"]["accuracy"]) == (1, 1, 1.0)
 
     tasks = home.home / "tasks.csv"
     assert home.json("labels", "export", "support", str(tasks))["exported"] == len(listed) - 1

@@ -36,7 +36,7 @@ class Session:
     given: int = 0
     skipped: int = 0
     undone: int = 0
-    last: list[NewLabel] = field(default_factory=list)  # what an undo takes back
+    last: list[tuple[NewLabel, Asked]] = field(default_factory=list)  # what an undo takes back
 
 
 class LabellingDesk:
@@ -48,12 +48,14 @@ class LabellingDesk:
         """show: a text as it may be shown (personal data masked where the application says so)."""
         self._giver, self._leases, self._terminal, self._by, self._show = giver, leases, terminal, by, show
         self._usual: Counter[str] = Counter()  # labels by how often they were decided or given: the usual ones get keys
+        self._again: list[Asked] = []  # taken back, and asked about next
         self.session = Session()
 
     def work(self, queue: Iterable[Asked], head: str) -> Session:
         """Go through the queue. head: that is asked for."""
         self._terminal.show(HELP)
-        for asked in queue:
+        coming = iter(queue)
+        while (asked := self._again.pop() if self._again else next(coming, None)) is not None:
             identity = str(asked.decision["id"])
             if not self._leases.take(identity):
                 continue
@@ -115,14 +117,14 @@ class LabellingDesk:
             return False
         self._usual[label] += 1
         self.session.given += 1
-        self.session.last.append(new)
+        self.session.last.append((new, asked))
         return True
 
     def _undo(self) -> None:
         if not self.session.last:
             self._terminal.show("nothing to undo")
             return
-        last = self.session.last.pop()
+        last, asked = self.session.last.pop()
         try:
             self._giver.withdraw(last.decision, last.head, self._by)
         except ConfigError as error:
@@ -130,6 +132,7 @@ class LabellingDesk:
             return
         self.session.given -= 1
         self.session.undone += 1
+        self._again.append(asked)
         self._terminal.show(f"withdrawn: {last.label} of {self._show(str(last.decision['text']))[:60]!r}")
 
     def _choices(self, decided: str, known: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """`headrace correct`: what a decision, or each row of a file, should have been."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.ports import Document
@@ -10,7 +10,6 @@ from headrace.label_files import LabelFile, LabelRow, open_label_file
 from headrace.tools.decisions import find_decision
 from headrace.tools.labels.finding import decisions_by_id, decisions_by_text, unique
 from headrace.tools.labels.giving import Chosen, GivenLabels, LabelGiver, NewLabel
-from headrace.tools.labels.random_draw import was_drawn
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
@@ -34,12 +33,23 @@ class Speaker:
         return None if self.app is None else self.app.name
 
 
-def correct_one(
-    wiring: Wiring, identity: str, head: str, label: str, speaker: Speaker, probability: float | None = None
+@dataclass(frozen=True, slots=True)
+class Known:
+    """decisions: by id, as the topics have them. draws: id to probability of those drawn at random."""
+
+    decisions: Mapping[str, Document] = field(default_factory=dict)
+    draws: Mapping[str, float] = field(default_factory=dict)
+
+
+def correct_one(wiring: Wiring, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
+    """Give one decision of the store its label. Raises ConfigError where it cannot be taken."""
+    return give_one(wiring, _decision(wiring, identity, speaker), head, label, speaker)
+
+
+def give_one(
+    wiring: Wiring, decision: Document, head: str, label: str, speaker: Speaker, probability: float | None = None
 ) -> GivenLabels:
-    """Give one decision its label. probability: with which it was drawn at random. Raises ConfigError where it cannot
-    be taken."""
-    decision = _decision(wiring, identity, speaker)
+    """The same for a decision at hand. probability: with which it was drawn at random."""
     giver = LabelGiver(wiring)
     try:
         new = NewLabel(decision, head, label, speaker.by, chosen=speaker.chosen, probability=probability)
@@ -75,9 +85,11 @@ def give_rows(
     rows: Sequence[LabelRow | Reject],
     speaker: Speaker,
     progress: Progress = lambda *_: None,
+    known: Known | None = None,
 ) -> GivenLabels:
-    """The same for rows at hand. file: that they came from."""
-    labels, rejected = _new_labels(wiring, file, rows, speaker)
+    """The same for rows at hand. file: that they came from. known: decisions and draws that are known already."""
+    known = known or Known()
+    labels, rejected = _new_labels(wiring, file, rows, speaker, known)
     giver = LabelGiver(wiring)
     try:
         report = giver.give(
@@ -100,10 +112,12 @@ def _decision(wiring: Wiring, identity: str, speaker: Speaker) -> Document:
 
 
 def _new_labels(
-    wiring: Wiring, file: LabelFile, rows: Sequence[LabelRow | Reject], speaker: Speaker
+    wiring: Wiring, file: LabelFile, rows: Sequence[LabelRow | Reject], speaker: Speaker, known: Known
 ) -> tuple[list[NewLabel], list[Reject]]:
     names = unique(row.name for row in rows if isinstance(row, LabelRow))
-    decisions = _decisions(wiring, file, names, speaker)
+    decisions = dict(known.decisions) if file.matched_by == "id" else {}
+    missing = [name for name in names if name not in decisions]
+    decisions |= _decisions(wiring, file, missing, speaker) if missing else {}
     where = "the store" if file.matched_by == "id" else f"decisions.{speaker.app_name}"
     labels, rejected = list[NewLabel](), list[Reject]()
     for row in rows:
@@ -112,15 +126,14 @@ def _new_labels(
         elif (decision := decisions.get(row.name)) is None:
             rejected.append(Reject(row.line, f"no decision of {file.matched_by} {row.name[:60]!r} is in {where}"))
         else:
-            labels += _labels_of(row, decision, speaker)
+            labels += _labels_of(row, decision, speaker, known)
     return labels, rejected
 
 
-def _labels_of(row: LabelRow, decision: Document, speaker: Speaker) -> list[NewLabel]:
-    """chosen: at random only where the decision's hash agrees; a file may say what it likes."""
-    is_drawn = row.drawn is not None and 0 < row.drawn <= 1 and was_drawn(str(decision["id"]), row.drawn)
-    chosen: Chosen = "random" if is_drawn else speaker.chosen
-    probability = row.drawn if is_drawn else None
+def _labels_of(row: LabelRow, decision: Document, speaker: Speaker, known: Known) -> list[NewLabel]:
+    """chosen: at random where the file says so and the draw does as well; a file alone may say what it likes."""
+    probability = known.draws.get(str(decision["id"])) if row.is_random else None
+    chosen: Chosen = speaker.chosen if probability is None else "random"
     return [
         NewLabel(decision, head, label, row.by or speaker.by, row.line, chosen, probability)
         for head, label in row.labels.items()

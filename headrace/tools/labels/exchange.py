@@ -17,7 +17,8 @@ from connectors.table_files import Reject
 from headrace.label_files import NO_LABEL, LabelFile, LabelRow, open_label_file
 from headrace.tools.labels.correcting import Progress, Speaker, give_rows
 from headrace.tools.labels.giving import GivenLabels
-from headrace.tools.labels.queue import Asked
+from headrace.tools.labels.pool import read_pool
+from headrace.tools.labels.queue import Asked, known_decisions
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 
@@ -44,7 +45,7 @@ def exported(queue: Sequence[Asked], head: str, kind: Format, mask: Callable[[st
     content = io.StringIO(newline="")
     writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row | {"text": _as_text_in_a_sheet(row["text"])} for row in rows)
     return content.getvalue().encode()
 
 
@@ -59,9 +60,10 @@ def import_file(
         else:
             file = stack.enter_context(open_label_file(path, speaker.app.heads))
         rows = list(file.rows)
+    known = known_decisions(read_pool(wiring, speaker.app), speaker.app)
     open_rows = [row for row in rows if isinstance(row, Reject) and row.reason == NO_LABEL]
     labelled = [row for row in rows if not (isinstance(row, Reject) and row.reason == NO_LABEL)]
-    return give_rows(wiring, file, labelled, speaker, progress), len(open_rows)
+    return give_rows(wiring, file, labelled, speaker, progress, known), len(open_rows)
 
 
 def _row(asked: Asked, head: str, mask: Callable[[str], str]) -> dict[str, Any]:
@@ -78,6 +80,11 @@ def _row(asked: Asked, head: str, mask: Callable[[str], str]) -> dict[str, Any]:
         "chosen": fields["chosen"],
         "probability": fields.get("probability", ""),
     }
+
+
+def _as_text_in_a_sheet(text: str) -> str:
+    """A spreadsheet would compute what a customer has begun with one of these signs."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _task(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,9 +129,8 @@ def _annotated(number: int, data: Mapping[str, Any], annotation: Any, primary: s
                 labels[str(result.get("from_name") or primary)] = str(result["value"]["choices"][0])
     if not labels:
         return Reject(number, NO_LABEL)
-    probability = data.get("probability")
-    drawn = float(probability) if data.get("chosen") == "random" and isinstance(probability, (int, float)) else None
-    return LabelRow(number, str(data["id"]), labels, _person(annotation.get("completed_by")), drawn)
+    person, is_random = _person(annotation.get("completed_by")), data.get("chosen") == "random"
+    return LabelRow(number, str(data["id"]), labels, person, is_random)
 
 
 def _person(completed_by: Any) -> str:

@@ -138,6 +138,8 @@ class LabelGiver:
         is_new = known is not None and label not in known
         if is_new and not introduces:
             raise ValueError(_unknown(label, head, sorted(known or ())))
+        mine = self._said[str(new.decision["id"]), head].get(new.by)
+        was_random = mine is not None and mine.chosen == "random"  # it stays one, whatever its person says later
         return Feedback(
             decision_id=new.decision["id"],
             head=head,
@@ -145,8 +147,8 @@ class LabelGiver:
             by=new.by,
             at=format_time(self._clock_ms()),
             introduces=True if is_new else None,
-            chosen=new.chosen,
-            probability=new.probability,
+            chosen="random" if was_random else new.chosen,
+            probability=mine.probability if mine is not None and was_random else new.probability,
         )
 
     def _known_labels(self, decision: Document, head: str, report: GivenLabels) -> set[str] | None:
@@ -168,7 +170,9 @@ class LabelGiver:
 
     def _stands(self, feedback: Feedback) -> bool:
         mine = self._said[feedback.decision_id, feedback.head].get(feedback.by)
-        return mine is not None and mine.label == feedback.label
+        if mine is None or mine.label != feedback.label:
+            return False
+        return feedback.chosen != "random" or mine.chosen == "random"  # that it was asked about is new
 
     def _note(self, feedback: Feedback) -> None:
         self._said[feedback.decision_id, feedback.head][feedback.by] = feedback

@@ -34,33 +34,42 @@ class OpenEpisode:
 @dataclass(frozen=True, slots=True)
 class Pool:
     """decisions: newest last, by id. candidates: of the newest of them. labels: every standing opinion on the
-    application's decisions. episode: None while nothing drifts."""
+    application's decisions, oldest first. episode: None while nothing drifts. is_whole: whether the decisions are all
+    that were ever made."""
 
     decisions: Mapping[str, Document]
     candidates: tuple[Candidate, ...]
     labels: tuple[Feedback, ...]
     episode: OpenEpisode | None
+    is_whole: bool = True
 
-    @property
-    def labelled(self) -> set[str]:
-        """Ids that somebody has labelled."""
-        return {label.decision_id for label in self.labels}
+    def labelled(self, head: str) -> set[str]:
+        """Ids of which somebody has said what this head should have decided."""
+        return {label.decision_id for label in self.labels if label.head == head}
+
+    def asked_at_random(self, head: str) -> set[str]:
+        """The same, asked about because they were drawn."""
+        return {label.decision_id for label in self.labels if label.head == head and label.chosen == "random"}
 
 
 def read_pool(wiring: Wiring, app: Application) -> Pool:
     """Everything from topics alone, so that it is the same after any restart. Raises BrokerUnavailable, and ConfigError
     where nothing was decided yet."""
-    decisions = {decision["id"]: decision for decision in _decisions(wiring, app)}
+    starts, is_whole = _starts(wiring, app, app.decisions_topic, DECISIONS_READ)
+    decisions = {decision["id"]: decision for decision in _decisions(wiring, app, starts)}
     newest = list(decisions)[-DECISIONS_LOOKED_AT:]
     embeddings = _embeddings(wiring, app, set(newest))
     head = app.head_names[0]
+    sizes = [embeddings[identity].size for identity in newest if identity in embeddings]
+    # another encoder may serve by now: only what it gave can be compared
+    embeddings = {identity: vector for identity, vector in embeddings.items() if vector.size == sizes[-1]}
     candidates = [_candidate(decisions[identity], head, embeddings.get(identity)) for identity in newest]
     opinions = Opinions(of_topics(app.source_topics), lambda record, error: None)
     for record in all_records(wiring, FEEDBACK_TOPIC):
         opinions.take(record)
     labels = sorted((opinion for opinion in opinions), key=lambda opinion: opinion.rank)
     episode = open_episode(all_records(wiring, ALERTS_TOPIC), app.name)
-    return Pool(decisions, tuple(candidates), tuple(opinion.feedback for opinion in labels), episode)
+    return Pool(decisions, tuple(candidates), tuple(opinion.feedback for opinion in labels), episode, is_whole)
 
 
 def open_episode(records: Iterable[Record], app: str) -> OpenEpisode | None:
@@ -90,10 +99,10 @@ def _candidate(decision: Document, head: str, embedding: Any) -> Candidate:
     )
 
 
-def _decisions(wiring: Wiring, app: Application) -> list[Document]:
-    """The newest decisions with a label, oldest first."""
+def _decisions(wiring: Wiring, app: Application, starts: Mapping[int, int]) -> list[Document]:
+    """Decisions with a label, oldest first."""
     decisions = []
-    for record in _newest(wiring, app.decisions_topic, DECISIONS_READ, app):
+    for record in all_records(wiring, app.decisions_topic, starts):
         try:
             decision = orjson.loads(record.value or b"null")
             if decision and decision["labels"].get(app.head_names[0]):
@@ -105,36 +114,36 @@ def _decisions(wiring: Wiring, app: Application) -> list[Document]:
 
 def _embeddings(wiring: Wiring, app: Application, wanted: set[str]) -> dict[str, Any]:
     found = {}
-    for record in _newest(wiring, app.signals_topic, SIGNALS_READ, app):
+    starts, _ = _starts(wiring, app, app.signals_topic, SIGNALS_READ)
+    for record in all_records(wiring, app.signals_topic, starts):
         for signal in read_signals(record.value).signals:
             if signal.id in wanted and signal.embedding is not None:
                 found[signal.id] = signal.embedding
     return found
 
 
-def _newest(wiring: Wiring, topic: str, limit: int, app: Application) -> Iterable[Record]:
-    """The last `limit` records of a topic, about the same number of each partition."""
-    admin, reader = wiring.admin(), wiring.reader()
+def _starts(wiring: Wiring, app: Application, topic: str, limit: int) -> tuple[dict[int, int], bool]:
+    """Where the last `limit` records of a topic begin, about the same number of each partition, and whether that is all
+    that was ever written."""
+    admin = wiring.admin()
     try:
         offsets = admin.readable_offsets(topic)
-        each = -(-limit // max(1, len(offsets)))
-        yield from reader.read(
-            topic, {partition: max(first, last - each) for partition, (first, last) in offsets.items()}
-        )
     except TopicMismatch as error:
         raise ConfigError(
             f"there is no topic {topic}: nothing was decided yet; `headrace up {app.given_as}` decides"
         ) from error
     finally:
-        reader.close()
         admin.close()
+    each = -(-limit // max(1, len(offsets)))
+    starts = {partition: max(first, last - each) for partition, (first, last) in offsets.items()}
+    return starts, not any(starts.values())
 
 
-def all_records(wiring: Wiring, topic: str) -> Iterator[Record]:
-    """All of a topic; nothing where it is not there."""
+def all_records(wiring: Wiring, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
+    """All of a topic, or what stands from `starts` on; nothing where it is not there."""
     reader = wiring.reader()
     try:
-        yield from reader.read(topic)
+        yield from reader.read(topic, starts)
     except TopicMismatch:
         return
     finally:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from connectors.ports import Document
 from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
-from headrace.tools.labels.correcting import Speaker, correct_one
+from headrace.tools.labels.correcting import Known, Speaker, correct_one, give_one
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import Pool, read_pool
 from headrace.tools.labels.random_draw import days_of, drawn
@@ -42,12 +42,16 @@ class Asked:
 def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[str] = ()) -> list[Asked]:
     """Up to `limit` decisions: those drawn at random, then those of an open episode, then what the model is unsure of.
 
-    taken: ids that somebody looks at. What somebody has labelled is not asked again.
+    taken: ids that somebody looks at. What somebody has labelled is not asked about, but for what was drawn: were the
+    corrected ones left out of that, only those that seemed right would be counted.
     """
-    busy = pool.labelled | set(taken)
-    queue = [one for one in _random(pool, app) if one.decision["id"] not in busy][:limit]
+    head = app.head_names[0]
+    done = pool.asked_at_random(head) | set(taken)
+    queue = [one for one in _random(pool, app) if one.decision["id"] not in done][:limit]
+    busy = done | pool.labelled(head)
     busy |= {one.decision["id"] for one in queue}
-    known = [str(pool.decisions[identity]["text"]) for identity in pool.labelled if identity in pool.decisions]
+    labelled = pool.labelled(head)
+    known = [str(pool.decisions[identity]["text"]) for identity in labelled if identity in pool.decisions]
     seen = [*known, *(str(one.decision["text"]) for one in queue)]
     candidates = [one for one in pool.candidates if one.id not in busy]
     if pool.episode is not None:
@@ -63,16 +67,24 @@ def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[
 
 def random_draw(pool: Pool, app: Application) -> dict[str, float]:
     """Id to probability of all decisions in the pool that are drawn at random."""
-    days = days_of([(identity, str(decision["decided_at"])) for identity, decision in pool.decisions.items()])
-    return drawn(days, app.labelling)
+    decided = [(identity, str(decision["decided_at"])) for identity, decision in pool.decisions.items()]
+    return drawn(days_of(decided, is_whole=pool.is_whole), app.labelling)
 
 
 def add_label(wiring: Wiring, app: Application, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
     """Give a decision of the queue its label: as drawn at random where it was, else as asked for."""
-    probability = random_draw(read_pool(wiring, app), app).get(identity)
-    if probability is None:
+    known = known_decisions(read_pool(wiring, app), app)
+    decision = known.decisions.get(identity)
+    if decision is None:  # older than what the queue looks at
         return correct_one(wiring, identity, head, label, speaker)
-    return correct_one(wiring, identity, head, label, replace(speaker, chosen="random"), probability)
+    probability = known.draws.get(identity)
+    asked = speaker if probability is None else replace(speaker, chosen="random")
+    return give_one(wiring, decision, head, label, asked, probability)
+
+
+def known_decisions(pool: Pool, app: Application) -> Known:
+    """For labels that come from elsewhere: what the queue could have asked about."""
+    return Known(pool.decisions, random_draw(pool, app))
 
 
 def _random(pool: Pool, app: Application) -> list[Asked]:

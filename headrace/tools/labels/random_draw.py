@@ -17,26 +17,28 @@ _SPARE = 2.0  # standard deviations above the number that is wanted of a day tha
 
 @dataclass(frozen=True, slots=True)
 class DecidedDay:
-    """ids: decided on that day (UTC). is_over: whether no more will come."""
+    """ids: decided on that day (UTC). is_whole: whether they are all: none is gone, and no more will come."""
 
     ids: tuple[str, ...]
-    is_over: bool
+    is_whole: bool
 
 
-def days_of(decided: Sequence[tuple[str, str]]) -> dict[str, DecidedDay]:
-    """(id, decided_at in RFC 3339) by day; the last day is not over."""
+def days_of(decided: Sequence[tuple[str, str]], *, is_whole: bool = True) -> dict[str, DecidedDay]:
+    """(id, decided_at in RFC 3339) by day. The last day goes on; of the first one some are gone unless `is_whole`."""
     by_day: dict[str, list[str]] = defaultdict(list)
     for identity, at in decided:
         by_day[at[:10]].append(identity)
-    last = max(by_day, default="")
-    return {day: DecidedDay(tuple(ids), day < last) for day, ids in sorted(by_day.items())}
+    first, last = min(by_day, default=""), max(by_day, default="")
+    return {
+        day: DecidedDay(tuple(ids), day < last and (is_whole or day > first)) for day, ids in sorted(by_day.items())
+    }
 
 
 def drawn(days: Mapping[str, DecidedDay], settings: Labelling) -> dict[str, float]:
     """Id to the probability with which it was drawn, those that come first in their day's order first.
 
-    Of a day that goes on: all whose position is below a share that the busiest day known gives, a little above what is
-    wanted, as fewer may come. Of a day that is over: at least `random_per_day`, where there are as many.
+    All whose position is below a share that the busiest day known gives, a little above what is wanted, as fewer may
+    come. Of a day that is known whole: at least `random_per_day`, where there are as many.
     """
     busiest = max((len(day.ids) for day in days.values()), default=0)
     probabilities: dict[str, float] = {}
@@ -45,15 +47,10 @@ def drawn(days: Mapping[str, DecidedDay], settings: Labelling) -> dict[str, floa
         share = _share(busiest, settings)
         chosen = [identity for position, identity in positions if position < share]
         wanted = min(settings.random_per_day, len(positions))
-        if day.is_over and len(chosen) < wanted:
+        if day.is_whole and len(chosen) < wanted:
             chosen, share = [identity for _, identity in positions[:wanted]], wanted / len(positions)
         probabilities |= dict.fromkeys(chosen, share)
     return probabilities
-
-
-def was_drawn(identity: str, probability: float) -> bool:
-    """Whether a decision that is said to have been drawn with this probability can have been."""
-    return sample_position("labels", identity) < probability
 
 
 def _share(busiest: int, settings: Labelling) -> float:

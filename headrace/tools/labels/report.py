@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from headrace.tools.labels.pool import Pool
 from headrace.tools.labels.queue import random_draw
 from retrain.evaluation import wilson_interval
@@ -25,8 +27,9 @@ class Contested:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """chosen, people, labels: how many of each. asked, right: of the decisions drawn at random up to the last one that
-    was asked about, how many are labelled, and how many of those were decided so. skipped: of them, without a label."""
+    """chosen, people, labels: how many of each. asked: decisions that were drawn at random and asked about. right: the
+    share of decisions that they say is right, each counted by how seldom its like was drawn; None where none was.
+    right_ci95: its 95 % interval. to_ask: drawn, and not asked about yet."""
 
     app: str
     head: str
@@ -35,21 +38,13 @@ class LabelReport:
     people: Mapping[str, int]
     labels: Mapping[str, int]
     asked: int
-    right: int
-    skipped: int
+    right: float | None
+    right_ci95: tuple[float, float]
+    to_ask: int
     contested: Sequence[Contested]
-
-    @property
-    def accuracy(self) -> tuple[float, float, float] | None:
-        """Of decisions, with its 95 % interval; None where nobody was asked about any."""
-        if not self.asked:
-            return None
-        low, high = wilson_interval(self.right, self.asked)
-        return self.right / self.asked, low, high
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
-        accuracy = self.accuracy
         return {
             "app": self.app,
             "head": self.head,
@@ -58,11 +53,10 @@ class LabelReport:
             "people": dict(self.people),
             "by_label": dict(self.labels),
             "random": {
-                "labelled": self.asked,
-                "right": self.right,
-                "skipped": self.skipped,
-                "accuracy": None if accuracy is None else accuracy[0],
-                "accuracy_ci95": None if accuracy is None else [accuracy[1], accuracy[2]],
+                "asked": self.asked,
+                "to_ask": self.to_ask,
+                "accuracy": self.right,
+                "accuracy_ci95": None if self.right is None else list(self.right_ci95),
             },
             "contested": [
                 {"decision_id": one.decision_id, "head": one.head, "said": dict(one.said)} for one in self.contested
@@ -73,14 +67,13 @@ class LabelReport:
         """For a person."""
         yield f"{self.total} labels of {self.app}: {_counts(self.chosen)}"
         yield f"by {_counts(self.people)}"
-        if self.accuracy is None:
+        if self.right is None:
             yield "no decision drawn at random is labelled yet: nobody knows how often decisions are right"
         else:
-            value, low, high = self.accuracy
-            skipped = f", {self.skipped} skipped" if self.skipped else ""
+            low, high = self.right_ci95
             yield (
-                f"{self.head} is right in {value:.1%} ({low:.1%} to {high:.1%}) of {self.asked} decisions drawn at "
-                f"random{skipped}"
+                f"{self.head} is right in {self.right:.1%} of decisions ({low:.1%} to {high:.1%}), by {self.asked} "
+                f"drawn at random; {self.to_ask} more are drawn"
             )
         for one in self.contested[:CONTESTED_SHOWN]:
             words = ", ".join(f"{by}: {label}" for by, label in sorted(one.said.items()))
@@ -93,7 +86,7 @@ def label_report(pool: Pool, app: Application) -> LabelReport:
     """Of the primary head. pool: decisions and every opinion that stands."""
     head = app.head_names[0]
     of_head = [label for label in pool.labels if label.head == head]
-    asked, right, skipped = _random_sample(pool, app, of_head)
+    asked, right, interval, to_ask = _random_sample(pool, app, of_head)
     return LabelReport(
         app.name,
         head,
@@ -103,7 +96,8 @@ def label_report(pool: Pool, app: Application) -> LabelReport:
         Counter(label.label for label in of_head),
         asked,
         right,
-        skipped,
+        interval,
+        to_ask,
         contested(pool.labels),
     )
 
@@ -116,20 +110,25 @@ def contested(labels: Sequence[Feedback]) -> list[Contested]:
     return [Contested(*subject, words) for subject, words in said.items() if len(set(words.values())) > 1]
 
 
-def _random_sample(pool: Pool, app: Application, labels: Sequence[Feedback]) -> tuple[int, int, int]:
-    """(labelled, right, without a label) of the decisions drawn, in their order, up to the last one asked about.
+def _random_sample(
+    pool: Pool, app: Application, labels: Sequence[Feedback]
+) -> tuple[int, float | None, tuple[float, float], int]:
+    """(asked, share that is right, its interval, drawn and not asked yet) of the decisions drawn at random.
 
-    All of them, not those alone that were labelled because they were asked about: one that somebody had corrected
-    before is not asked about again, and leaving it out would flatter the model.
+    Days are drawn from at different rates, so a decision counts by one over its probability (Hájek's estimator), and
+    the interval goes by the number of equal ones that would say as much (Kish, Survey Sampling, 1965). What people said
+    last of a decision is the truth about it.
     """
-    last_word = {label.decision_id: label for label in labels}
-    order = [identity for identity in random_draw(pool, app) if identity in pool.decisions]
-    asked_about = [n for n, identity in enumerate(order) if getattr(last_word.get(identity), "chosen", "") == "random"]
-    prefix = order[: asked_about[-1] + 1] if asked_about else []
-    labelled = [identity for identity in prefix if identity in last_word]
-    head = app.head_names[0]
-    right = sum(pool.decisions[identity]["labels"][head]["label"] == last_word[identity].label for identity in labelled)
-    return len(labelled), right, len(prefix) - len(labelled)
+    head, draws = app.head_names[0], random_draw(pool, app)
+    last_word = {label.decision_id: label.label for label in labels}
+    asked = [identity for identity in draws if identity in pool.asked_at_random(head)]
+    if not asked:
+        return 0, None, (0.0, 1.0), len(draws)
+    weights = np.array([1.0 / draws[identity] for identity in asked])
+    is_right = [pool.decisions[identity]["labels"][head]["label"] == last_word[identity] for identity in asked]
+    share = float(np.average(is_right, weights=weights))
+    alike = float(weights.sum() ** 2 / (weights**2).sum())
+    return len(asked), share, wilson_interval(share * alike, alike), len(draws) - len(asked)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
