@@ -17,15 +17,22 @@ from models.errors import ConfigError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# what Python counts as global though it is not, or leads to what is not (IANA's special-purpose registries; Azure's
+# host, which answers inside of its machines only)
+_SPECIAL = [
+    ipaddress.ip_network(name)
+    for name in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "168.63.129.16/32", "192.88.99.0/24")
+]
 _WAY_OUT = "name it in HEADRACE_ALERT_HOSTS if alerts shall go there"
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A host as it was named, and the address to connect to. is_named: the operator has named it."""
+    """A host as it was named, and the addresses to connect to, each of them looked at. is_named: the operator has named
+    it."""
 
     host: str
-    address: str
+    addresses: tuple[str, ...]
     port: int
     is_named: bool
 
@@ -62,7 +69,7 @@ class AllowedHosts:
         for address in addresses:
             if not is_named and not _is_public(ipaddress.ip_address(address.partition("%")[0])):
                 raise ReceiverDenied(f"{host} is {address}, which is no public address: {_WAY_OUT}")
-        return Destination(host, addresses[0], port, is_named)
+        return Destination(host, tuple(addresses), port, is_named)
 
     def _is_named(self, address: str) -> bool:
         one = ipaddress.ip_address(address.partition("%")[0])
@@ -77,7 +84,8 @@ def _is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(inner)
-    return address.is_global and not address.is_multicast
+    is_special = any(address in network for network in _SPECIAL if network.version == address.version)
+    return address.is_global and not address.is_multicast and not is_special
 
 
 def _resolved(name: str, port: int) -> list[str]:

@@ -1,5 +1,7 @@
 """E-mail by SMTP. A repeat has the same Message-ID, by which mail programs know it."""
 
+import contextlib
+import logging
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -11,8 +13,10 @@ from typing import Final
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
 from connectors.ports import Notice
-from connectors.receivers.destinations import AllowedHosts
+from connectors.receivers.destinations import AllowedHosts, Destination
 from models.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 SECONDS: Final = 15.0
 _SUBJECT_CHARACTERS: Final = 150
@@ -41,19 +45,44 @@ class Email:
             if "@" not in parseaddr(address)[1] or not address.isprintable():
                 raise ConfigError(f"{address!r} is no e-mail address")
         self._server, self._sender, self._recipients, self._hosts = server, sender, tuple(recipients), hosts
+        self._left: dict[str, tuple[str, ...]] = {}  # of a word that some have not got yet
 
     def deliver(self, notice: Notice) -> None:
-        """See the port."""
+        """See the port. Whoever cannot be told now is told later, and nobody else again."""
+        recipients = self._left.get(notice.key, self._recipients)
+        refused = self._send(self._message(notice), recipients)
+        later = tuple(address for address, code in refused.items() if 400 <= code < 500)  # RFC 5321: may be taken later
+        never = [f"{address} ({code})" for address, code in refused.items() if address not in later]
+        if later:
+            self._left[notice.key] = later
+            raise ReceiverUnavailable(f"{self._server.host} takes mail for {', '.join(later)} later")
+        self._left.pop(notice.key, None)
+        if len(never) == len(self._recipients):
+            raise ReceiverRefused(f"{self._server.host} refused the mail: {', '.join(never)}")
+        if never:
+            log.error("%s refused the mail for %s", self._server.host, ", ".join(never))
+
+    def _send(self, message: EmailMessage, recipients: Sequence[str]) -> dict[str, int]:
+        """Who was refused, and with which code. Raises ReceiverUnavailable, ReceiverDenied, ReceiverRefused."""
+        server = self._server_for_mail()
         try:
-            with self._server_for_mail() as server:
-                self._connect(server)
-                server.send_message(self._message(notice))
-        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-            raise _refusal(error, self._server.host) from error
+            self._connect(server)
+            refused = server.send_message(message, to_addrs=list(recipients))
+        except smtplib.SMTPRecipientsRefused as error:
+            refused = error.recipients
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+            kind = ReceiverUnavailable if 400 <= error.smtp_code < 500 else ReceiverRefused
+            raise kind(f"{self._server.host} refused the mail ({error.smtp_code})") from error
         except smtplib.SMTPAuthenticationError as error:
             raise ReceiverDenied(f"{self._server.host} refused the user or the password") from error
         except (smtplib.SMTPException, OSError) as error:
             raise ReceiverUnavailable(f"{self._server.host} takes no mail now: {type(error).__name__}") from error
+        finally:
+            # what it has taken it has taken, whatever it answers to this
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
+            server.close()
+        return {address: int(code) for address, (code, _) in refused.items()}
 
     def repeat(self, notices: Sequence[Notice]) -> None:
         """See the port."""
@@ -69,11 +98,21 @@ class Email:
             raise ReceiverDenied(f"{self._server.host}: mail goes unencrypted only to hosts in HEADRACE_ALERT_HOSTS")
         # whose certificate is wanted; the connection goes to the address that was looked at
         server._host = self._server.host  # type: ignore[attr-defined]
-        server.connect(target.address, target.port)
+        self._connect_any(server, target)
         if self._server.tls == "starttls":
             server.starttls(context=ssl.create_default_context())
         if self._server.user:
             server.login(self._server.user, self._server.password)
+
+    def _connect_any(self, server: smtplib.SMTP, target: Destination) -> None:
+        """To the first address that answers."""
+        for number, address in enumerate(target.addresses, 1):
+            try:
+                server.connect(address, target.port)
+                return
+            except OSError:
+                if number == len(target.addresses):
+                    raise
 
     def _message(self, notice: Notice) -> EmailMessage:
         message = EmailMessage()
@@ -87,11 +126,3 @@ class Email:
         lines += [str(example.get("text") if isinstance(example, dict) else example) for example in notice.evidence]
         message.set_content("\n".join([*lines, *([notice.runbook] if notice.runbook else [])]))
         return message
-
-
-def _refusal(error: smtplib.SMTPException, host: str) -> ReceiverRefused | ReceiverUnavailable:
-    """4xx is said of what may be taken later (RFC 5321)."""
-    codes = [code for code, _ in error.recipients.values()] if isinstance(error, smtplib.SMTPRecipientsRefused) else []
-    code = max(codes, default=getattr(error, "smtp_code", 500))
-    kind = ReceiverUnavailable if 400 <= code < 500 else ReceiverRefused
-    return kind(f"{host} refused the mail ({code})")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import urllib3
 
@@ -11,8 +11,10 @@ from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailab
 from connectors.receivers.destinations import AllowedHosts, Destination
 from models.errors import ConfigError
 
-SECONDS: Final = 10.0  # for the connection, and for the answer
+SECONDS: Final = 10.0  # for the connection, and for each part of the answer
+ADDRESSES: Final = 3  # of a host that are tried
 ANSWER_BYTES: Final = 2_000  # of what a receiver says of a refusal
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AGAIN: Final = (408, 425, 429)  # besides 5xx: the same may be taken a moment later
 _OF_THIS_ONE: Final = (400, 413, 422)  # said of what was sent; all others are said of who sends it, or where to
 
@@ -31,13 +33,17 @@ class Url:
         """what: how the address is called in errors. Raises ConfigError, without the address."""
         try:
             parts = urlsplit(url.strip())
-            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            port = parts.port or DEFAULT_PORTS[parts.scheme]
         except (ValueError, KeyError):
             raise ConfigError(f"{what} is no address of HTTP: https://host/path") from None
         if not parts.hostname or "@" in parts.netloc:
             raise ConfigError(f"{what} must name a host, and no user or password")
+        try:
+            host = parts.hostname if ":" in parts.hostname else parts.hostname.encode("idna").decode()
+        except UnicodeError:
+            raise ConfigError(f"{what} names a host that is none") from None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return cls(parts.scheme, parts.hostname, port, path)
+        return cls(parts.scheme, host, port, quote(path, safe="/?&=%:;,+@!$'()*~-._"))
 
     @property
     def shown(self) -> str:
@@ -55,21 +61,7 @@ def post(url: Url, body: bytes, headers: Mapping[str, str], hosts: AllowedHosts)
     destination = hosts.destination(url.host, url.port)
     if url.scheme != "https" and not destination.is_named:
         raise ReceiverDenied(f"{url.shown}: alerts go unencrypted only to hosts named in HEADRACE_ALERT_HOSTS")
-    with _pool(url, destination) as pool:
-        try:
-            answer = pool.urlopen(
-                "POST",
-                url.path,
-                body=body,
-                headers={"Host": _host_header(url), "User-Agent": "headrace", **headers},
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            status, said = answer.status, answer.read(ANSWER_BYTES).decode("utf-8", "replace")
-            answer.close()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ReceiverUnavailable(f"{url.shown} does not answer: {type(error).__name__}") from error
+    status, said = _answer(url, destination, body, headers)
     if 200 <= status < 300:
         return
     words = f"{url.shown} answered {status}" + (f": {' '.join(said.split())[:200]}" if said.strip() else "")
@@ -80,20 +72,46 @@ def post(url: Url, body: bytes, headers: Mapping[str, str], hosts: AllowedHosts)
     raise ReceiverDenied(words + (" (redirects are not followed)" if 300 <= status < 400 else ""))
 
 
-def _pool(url: Url, destination: Destination) -> Any:
+def _answer(url: Url, destination: Destination, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+    """Status, and some of what it says. Where there was no connection, nothing was sent: the next address is tried."""
+    trouble: Exception | None = None
+    for address in destination.addresses[:ADDRESSES]:
+        with _pool(url, address) as pool:
+            try:
+                answer = pool.urlopen(
+                    "POST",
+                    url.path,
+                    body=body,
+                    headers={"Host": _host_header(url), "User-Agent": "headrace", **headers},
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                )
+                said = "" if 200 <= answer.status < 300 else answer.read1(ANSWER_BYTES).decode("utf-8", "replace")
+                answer.close()
+                return int(answer.status), said
+            except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+                trouble = error
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                trouble = error
+                break
+    raise ReceiverUnavailable(f"{url.shown} does not answer: {type(trouble).__name__}") from trouble
+
+
+def _pool(url: Url, address: str) -> Any:
     timeout = urllib3.Timeout(connect=SECONDS, read=SECONDS)
     if url.scheme == "https":
         return urllib3.HTTPSConnectionPool(
-            destination.address,
-            destination.port,
+            address,
+            url.port,
             timeout=timeout,
             server_hostname=url.host,
             assert_hostname=url.host,
             cert_reqs="CERT_REQUIRED",
         )
-    return urllib3.HTTPConnectionPool(destination.address, destination.port, timeout=timeout)
+    return urllib3.HTTPConnectionPool(address, url.port, timeout=timeout)
 
 
 def _host_header(url: Url) -> str:
     host = f"[{url.host}]" if ":" in url.host else url.host
-    return host if url.port in (80, 443) else f"{host}:{url.port}"
+    return host if url.port == DEFAULT_PORTS[url.scheme] else f"{host}:{url.port}"

@@ -46,4 +46,5 @@ def _text(example: Any) -> str:
 
 def _escaped(text: str) -> str:
     one_line = " ".join(text.split())[:_CHARACTERS]
-    return one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return plain.replace("@", "@\u200b")  # Mattermost would call everybody for an @all

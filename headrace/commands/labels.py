@@ -166,6 +166,7 @@ def _next(app: AppName, by: By = None, json: JsonFlag = False) -> None:
         leases = Leases(name, wiring.reader, publisher)
 
         def refill() -> list[Asked]:
+            say("reading what may be labelled …", error=True)
             return labelling_queue(read_pool(wiring, application), application, 50, leases.taken_by_others())
 
         desk = LabellingDesk(giver, leases, _terminal(), name, show=_shown(application))

@@ -77,11 +77,13 @@ def _doctor(
 ) -> None:
     """Broker, topics, store, registry, encoder, device, disk: each line ok or what to do. Exit 1 when something
     is wrong."""
-    from headrace.applications import SHIPPED, load_applications
+    from headrace.applications import SHIPPED, load_applications, with_alertmanager
     from headrace.tools.doctor import examine
     from headrace.wiring import Wiring
 
-    findings = examine(Wiring(load_settings()), load_applications(apps or list(SHIPPED)))
+    settings = load_settings()
+    loaded = [with_alertmanager(app, settings.alertmanager) for app in load_applications(apps or list(SHIPPED))]
+    findings = examine(Wiring(settings), loaded)
     is_all_ok = all(finding.ok for finding in findings)
     if json:
         print_json({"ok": is_all_ok, "checks": [finding.as_dict() for finding in findings]})

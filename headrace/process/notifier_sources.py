@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from connectors.addresses import hosts
-from connectors.errors import TopicMismatch
+from connectors.errors import BrokerUnavailable, TopicMismatch
 from connectors.ports import Publisher, Receiver, Record
 from connectors.receivers.alertmanager import Alertmanager
 from connectors.receivers.destinations import AllowedHosts
@@ -21,6 +21,8 @@ from streams.application import Application, ReceiverSpec
 from streams.topics import TOLD_TOPIC
 from streams.wire.records import Told
 
+CLOSE_SECONDS = 2.0
+
 
 class KafkaNotifierSources:
     """`streams.notifier.service.NotifierSources`. One publisher for all receivers' threads."""
@@ -29,6 +31,7 @@ class KafkaNotifierSources:
         self._wiring, self._hosts = wiring, allowed_hosts(wiring.settings)
         self._publisher: Publisher | None = None
         self._lock = threading.Lock()
+        self._closed = threading.Event()
 
     def read(self, topic: str) -> Iterator[Record]:
         """See the port."""
@@ -43,6 +46,8 @@ class KafkaNotifierSources:
     def note(self, told: Told) -> None:
         """See the port."""
         with self._lock:
+            if self._closed.is_set():
+                raise BrokerUnavailable("this notifier ends")
             if self._publisher is None:
                 self._publisher = self._wiring.publisher()
             self._publisher.send(TOLD_TOPIC, told.encode(), told.record_key)
@@ -53,11 +58,15 @@ class KafkaNotifierSources:
         return make_receiver(spec, self._hosts)
 
     def close(self) -> None:
-        """Release connections."""
-        with self._lock:
-            if self._publisher is not None:
-                self._publisher.close()
-                self._publisher = None
+        """Release connections; where a note is still being written, the process ends with it."""
+        self._closed.set()
+        if self._lock.acquire(timeout=CLOSE_SECONDS):
+            try:
+                if self._publisher is not None:
+                    self._publisher.close()
+                    self._publisher = None
+            finally:
+                self._lock.release()
 
 
 def allowed_hosts(settings: Settings) -> AllowedHosts:

@@ -14,18 +14,20 @@ from typing import Final
 from connectors.ports import Record
 from models.errors import MessageError
 from streams.application import Application, ReceiverSpec
-from streams.wire.records import Alert, Told, decode
+from streams.wire.records import Alert, Severity, Told, decode
 
 SEVERITIES: Final = ("info", "warning", "critical")
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A word that a receiver is to be told. fired_at: when its cause began to fire, RFC 3339."""
+    """A word that a receiver is to be told. fired_at: when its cause began to fire, RFC 3339. severity: the one that
+    the receiver knows the cause by."""
 
     alert: Alert
     key: str
     fired_at: str
+    severity: Severity
 
     @property
     def is_firing(self) -> bool:
@@ -44,7 +46,7 @@ class Deliveries:
 
     def __init__(self, app: Application) -> None:
         self._app = app
-        self._standing: dict[str, _Standing] = {}
+        self._standing: dict[str, _Standing] = {}  # what was said first stands first
         self._told: dict[tuple[str, str], Told] = {}
         self._lock = threading.Lock()
 
@@ -60,6 +62,7 @@ class Deliveries:
         with self._lock:
             known = self._standing.get(alert.fingerprint)
             if known is None or known.offset < record.offset:
+                self._standing.pop(alert.fingerprint, None)
                 self._standing[alert.fingerprint] = _Standing(record.offset, alert)
 
     def take_told(self, record: Record) -> None:
@@ -79,8 +82,7 @@ class Deliveries:
     def due(self, receiver: ReceiverSpec) -> list[Due]:
         """What a receiver is still to be told, what was said first first."""
         with self._lock:
-            standing = sorted(self._standing.values(), key=lambda one: one.offset)
-            words = [self._word(receiver, one.alert) for one in standing]
+            words = [self._word(receiver, one.alert) for one in self._standing.values()]
         return [word for word in words if word is not None]
 
     def firing(self, receiver: ReceiverSpec) -> list[Due]:
@@ -88,31 +90,38 @@ class Deliveries:
         with self._lock:
             firing = []
             for one in self._standing.values():
-                told = self._told.get((receiver.name, one.alert.fingerprint))
-                if told is not None and told.state == "firing" and told.refused is None and one.alert.state == "firing":
-                    firing.append(Due(one.alert, told.key, told.fired_at))
+                told = self._known_firing(receiver, one.alert)
+                if told is not None and one.alert.state == "firing":
+                    firing.append(Due(one.alert, told.key, told.fired_at, told.severity))
             return firing
 
     def _word(self, receiver: ReceiverSpec, alert: Alert) -> Due | None:
-        told = self._told.get((receiver.name, alert.fingerprint))
-        key = word_key(alert)
-        was_firing = told is not None and told.state == "firing"
-        if told is not None and told.key == key:
-            return None
+        """None where it has been told: by whomever the same is said again, and whenever."""
+        known = self._known_firing(receiver, alert)
         if alert.state == "resolved":  # nothing is over that nobody was told of
-            return Due(alert, key, told.fired_at) if told is not None and was_firing else None
+            if known is None:
+                return None
+            return Due(alert, word_key(alert, known.fired_at), known.fired_at, known.severity)
         if not _is_wanted(receiver, alert):
             return None
-        return Due(alert, key, told.fired_at if told is not None and was_firing else alert.at)
+        fired_at = alert.at if known is None else known.fired_at
+        key, told = word_key(alert, fired_at), self._told.get((receiver.name, alert.fingerprint))
+        return None if told is not None and told.key == key else Due(alert, key, fired_at, alert.severity)
+
+    def _known_firing(self, receiver: ReceiverSpec, alert: Alert) -> Told | None:
+        """What the receiver was told last of this cause, where that was that it fires."""
+        told = self._told.get((receiver.name, alert.fingerprint))
+        return told if told is not None and told.state == "firing" and told.refused is None else None
 
     def pending(self, receivers: Mapping[str, ReceiverSpec]) -> dict[str, int]:
         """Receiver to how many words it is still to be told."""
         return {name: len(self.due(spec)) for name, spec in receivers.items()}
 
 
-def word_key(alert: Alert) -> str:
-    """Names a word: the same however often it is told, another for each that says something new."""
-    parts = (alert.fingerprint, alert.state, alert.at, alert.summary)
+def word_key(alert: Alert, fired_at: str) -> str:
+    """Names a word: the same however often it is said and told, another for each that says something new. fired_at:
+    of its cause."""
+    parts = (alert.fingerprint, alert.state, alert.severity, alert.summary, fired_at)
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:20]
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Protocol
 
 from connectors.ports import Receiver, Record
-from models.errors import HeadraceError
 from streams.application import Application, ReceiverSpec
 from streams.engine.delivery import Acknowledge, Delivery
 from streams.engine.offset_tracker import Partition
@@ -51,6 +51,8 @@ class NotifierService:
         self._observe = in_thread(self._take, f"{app.name}-notifier")
         self._pipeline: BatchPipeline | None = None
         self._beginning: asyncio.Task[None] | None = None
+        self._term = 0  # grows whenever this notifier becomes active or ceases to be
+        self._changing = threading.Lock()
 
     def pipeline(self, acknowledge: Acknowledge, observer: PipelineObserver | None = None) -> BatchPipeline:
         """Take alerts in and wake those who tell them."""
@@ -69,28 +71,33 @@ class NotifierService:
         """Whoever has the alerts is active, all others stand by."""
         is_active = any(topic == ALERTS_TOPIC for topic, _ in partitions)
         if is_active and self._beginning is None:
-            self._beginning = asyncio.create_task(self._begin(), name=f"{self.app.name}-notifier-begins")
+            with self._changing:
+                self._term += 1
+            self._beginning = asyncio.create_task(self._begin(self._term), name=f"{self.app.name}-notifier-begins")
         elif not is_active:
             log.info("%s: another notifier is active, this one stands by", self.app.name)
 
     async def released(self) -> None:
-        """Others tell from here on."""
+        """Others tell from here on: at once, whatever a rebuilding or a slow receiver still does."""
+        with self._changing:
+            self._term += 1
+            tellers, self._tellers = self._tellers, []
+        for teller in tellers:
+            teller.ask_to_stop()
         beginning, self._beginning = self._beginning, None
         if beginning is not None:
             beginning.cancel()
-            await asyncio.wait([beginning])
-        await self._in_thread(lambda: None)  # a rebuilding that has begun ends first: nothing may be told after this
-        tellers, self._tellers = self._tellers, []
         await asyncio.gather(*(asyncio.to_thread(teller.stop, STOP_SECONDS) for teller in tellers))
 
-    async def _begin(self) -> None:
+    async def _begin(self, term: int) -> None:
         """Until the state is there: a broker may be away."""
         said = ""
         while True:
             try:
-                return await self._in_thread(self._rebuild)
-            except HeadraceError as error:
-                if not error.retriable:
+                return await self._in_thread(lambda: self._rebuild(term))
+            except Exception as error:
+                if not getattr(error, "retriable", False):
+                    log.error("%s: the notifier failed", self.app.name, exc_info=error)
                     assert self._pipeline is not None
                     self._pipeline.failure = error
                     return None
@@ -102,21 +109,24 @@ class NotifierService:
     async def _in_thread(self, work: Callable[[], None]) -> None:
         await asyncio.wrap_future(self._observe.submit(work))
 
-    def _rebuild(self) -> None:
-        """What stands and what was told, then the tellers."""
+    def _rebuild(self, term: int) -> None:
+        """What stands and what was told, then the tellers, if it is still ours to tell."""
         deliveries = Deliveries(self.app)
         for record in self._sources.read(TOLD_TOPIC):
             deliveries.take_told(record)
         for record in self._sources.read(ALERTS_TOPIC):
             deliveries.take_alert(record)
-        self._deliveries = deliveries
-        self._tellers = [
-            Teller(self.app, spec, self._receivers[spec.name], deliveries, self._sources.note, self._mask)
-            for spec in self.app.receivers
-        ]
-        for teller in self._tellers:
-            self.counts[teller.spec.name] = teller.counts
-            teller.start()
+        with self._changing:
+            if term != self._term:
+                return
+            self._deliveries = deliveries
+            self._tellers = [
+                Teller(self.app, spec, self._receivers[spec.name], deliveries, self._sources.note, self._mask)
+                for spec in self.app.receivers
+            ]
+            for teller in self._tellers:
+                self.counts[teller.spec.name] = teller.counts
+                teller.start()
         log.info("%s: the notifier is active, %s", self.app.name, _in_words(self.pending()))
 
     def _take(self, batch: Sequence[Delivery]) -> None:

@@ -21,6 +21,8 @@ from streams.wire.records import Told, format_time
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
+REPEAT_AGAIN_SECONDS: Final = 10.0
+FAILURES_AT_ONCE: Final = 3  # then the receiver itself may be what fails
 BACK_OFF_SECONDS: Final = (1.0, 60.0)  # the first wait, and the longest
 
 
@@ -44,7 +46,8 @@ class Teller:
         self.counts = {"told": 0, "refused": 0, "failed": 0}
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._repeated_at = clock()
-        self._failures = 0
+        self._failures, self._said, self._failed = 0, "", set[str]()
+        self._unnoted: Told | None = None  # taken by the receiver, while the broker was away
         self._thread = threading.Thread(target=self._run, name=f"{app.name}-tells-{spec.name}", daemon=True)
 
     def start(self) -> None:
@@ -55,10 +58,14 @@ class Teller:
         """There may be something to tell."""
         self._wake.set()
 
-    def stop(self, seconds: float) -> bool:
-        """End after the word that is being told; whether it has ended within so many seconds."""
+    def ask_to_stop(self) -> None:
+        """End after the word that is being told."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, seconds: float) -> bool:
+        """The same, and wait for it; whether it has ended within so many seconds."""
+        self.ask_to_stop()
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -67,25 +74,48 @@ class Teller:
             wait = LOOK_SECONDS
             try:
                 self.tell_due()
-                self._failures = 0
-            except ConnectorError as error:
+                self._failures, self._said = 0, ""
+            except Exception as error:  # whatever it is: this thread is all that tells this receiver
                 wait = self._back_off(error)
-            except Exception:
-                log.exception("%s: telling %s failed", self._app.name, self.spec.name)
-                wait = self._back_off(None)
-            self._wake.wait(wait) if not self._failures else self._stopping.wait(wait)
+            if self._failures:
+                self._stopping.wait(wait)
+            else:
+                self._wake.wait(wait)
             self._wake.clear()
 
     def tell_due(self) -> None:
-        """Tell all that is due. Raises where the receiver, or the broker to note it, is away: nothing is lost by it."""
-        for due in self._deliveries.due(self.spec):
-            if self._stopping.is_set():
-                return
-            self._tell(due)
+        """Tell all that is due. A word that is not taken keeps no other one waiting: those that fail go last the next
+        time, and after some the receiver is left alone for a while. Raises the first failure; nothing is lost by it."""
+        if self._unnoted is not None:
+            self._note_told(self._unnoted)
+        failures: list[Exception] = []
+        due = sorted(self._deliveries.due(self.spec), key=lambda word: word.key in self._failed)
+        for word in due:
+            if self._stopping.is_set() or len(failures) >= FAILURES_AT_ONCE:
+                break
+            try:
+                self._tell(word)
+                self._failed.discard(word.key)
+            except Exception as error:
+                if self._unnoted is not None:  # taken, and the broker is away: nothing more can be noted now
+                    raise
+                self.counts["failed"] += 1
+                self._failed.add(word.key)
+                failures.append(error)
+        self._failed &= {word.key for word in due}
+        self._repeat()
+        if failures:
+            raise failures[0]
+
+    def _repeat(self) -> None:
         repeat_seconds = self._receiver.repeat_seconds
         if repeat_seconds and self._clock() - self._repeated_at >= repeat_seconds:
-            self._receiver.repeat([self._notice(due) for due in self._deliveries.firing(self.spec)])
             self._repeated_at = self._clock()
+            try:
+                self._receiver.repeat([self._notice(due) for due in self._deliveries.firing(self.spec)])
+            except ConnectorError as error:
+                self._repeated_at -= repeat_seconds - REPEAT_AGAIN_SECONDS
+                log.warning("%s: %s was not told again of what fires: %s", self._app.name, self.spec.name, error)
 
     def _tell(self, due: Due) -> None:
         refused = None
@@ -102,12 +132,19 @@ class Teller:
             fingerprint=due.alert.fingerprint,
             key=due.key,
             state=due.alert.state,
+            severity=due.severity,
             fired_at=due.fired_at,
             at=format_time(wall_clock_ms()),
             refused=refused,
         )
+        self._note_told(told)
+
+    def _note_told(self, told: Told) -> None:
+        """Until it is noted it is not told again: a broker that is away must not repeat a word."""
+        self._unnoted = told
         self._note(told)
         self._deliveries.note(told)
+        self._unnoted = None
 
     def _notice(self, due: Due) -> Notice:
         alert = due.alert
@@ -116,7 +153,7 @@ class Teller:
             fingerprint=alert.fingerprint,
             app=self._app.name,
             rule=alert.rule,
-            severity=alert.severity,
+            severity=due.severity,
             is_firing=due.is_firing,
             summary=self._mask(alert.summary),
             fired_at=due.fired_at,
@@ -126,13 +163,16 @@ class Teller:
             runbook=self._app.runbook,
         )
 
-    def _back_off(self, error: ConnectorError | None) -> float:
+    def _back_off(self, error: Exception) -> float:
         """How long to wait; longer each time, and not the same as others'."""
-        self.counts["failed"] += 1
         first, longest = BACK_OFF_SECONDS
-        wait = min(first * 2.0**self._failures, longest)
-        if error is not None and self._failures == 0:
-            log.warning("%s: %s was not told: %s; trying again", self._app.name, self.spec.name, error)
+        wait = min(first * 2.0 ** min(self._failures, 16), longest)
+        if str(error) != self._said:
+            self._said = str(error)
+            if isinstance(error, ConnectorError):
+                log.warning("%s: %s was not told: %s; trying again", self._app.name, self.spec.name, error)
+            else:
+                log.error("%s: telling %s failed", self._app.name, self.spec.name, exc_info=error)
         self._failures += 1
         return wait * random.uniform(0.5, 1.0)
 

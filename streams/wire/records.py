@@ -24,6 +24,7 @@ class Wire(BaseModel):
 
 
 W = TypeVar("W", bound=Wire)
+Severity = Literal["info", "warning", "critical"]
 
 
 class HeadAnswer(Wire):
@@ -135,7 +136,7 @@ class Alert(Wire):
     """What the alert is about; one alert is firing of each at a time."""
     rule: str
     """`drift`, `surge` or `release_refused`."""
-    severity: Literal["info", "warning", "critical"]
+    severity: Severity
     """How much it matters."""
     state: Literal["firing", "resolved"]
     """Whether it is still so."""
@@ -163,6 +164,8 @@ class Told(Wire):
     """Names the word that was told; a repeat of it has the same."""
     state: Literal["firing", "resolved"]
     """What was told."""
+    severity: Severity
+    """By which the receiver knows the cause."""
     fired_at: str
     """When the cause began to fire, RFC 3339."""
     at: str

@@ -1,5 +1,6 @@
 """Who is told of what: level by level, nothing lost, nothing twice."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from connectors.ports import Notice, Record
 from streams.application import Application, HeadSpec, ReceiverSpec
 from streams.notifier import telling
 from streams.notifier.deliveries import Deliveries
+from streams.notifier.service import NotifierService
 from streams.notifier.telling import Teller
 from streams.wire.records import Alert, Told, decode
 
@@ -125,13 +127,77 @@ def test_who_dies_between_telling_and_noting_tells_that_one_again_with_the_same_
     assert world.heard[0].key == world.heard[1].key != world.heard[2].key
 
 
+def test_a_broker_that_is_away_repeats_nothing(world: World) -> None:
+    world.say(alert("a"), alert("b"))
+    world.note_trouble = BrokerUnavailable("gone")
+    teller = world.teller()
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailable):
+            teller.tell_due()
+    world.note_trouble = None
+    teller.tell_due()
+    assert world.words() == [("a", True), ("b", True)]
+    assert len(world.told) == 2
+
+
 def test_a_cause_that_fires_again_is_another_word(world: World) -> None:
+    for state, day in (("firing", 1), ("resolved", 2), ("firing", 3)):
+        world.say(alert("a", state, f"2026-11-0{day}T10:00:00Z"))
+        world.teller().tell_due()
+    assert world.words() == [("a", True), ("a", False), ("a", True)]
+    assert len({notice.key for notice in world.heard}) == 3
+    assert world.heard[2].fired_at == "2026-11-03T10:00:00Z"
+
+
+def test_the_same_said_by_every_worker_is_told_once(world: World) -> None:
+    """Each worker says for itself that it has refused a release, at a time of its own."""
+    for second in range(3):
+        world.say(alert("a", at=f"2026-11-01T10:00:0{second}Z"))
+        world.teller().tell_due()
+    world.say(alert("a", at="2026-11-01T10:01:00Z", summary="another reason as well"))
+    world.teller().tell_due()
+    assert [notice.summary for notice in world.heard] == ["a is firing", "another reason as well"]
+
+
+def test_the_end_has_the_severity_by_which_the_receiver_knows_the_cause(world: World) -> None:
+    world.say(alert("a", severity="critical"))
+    world.teller().tell_due()
+    world.say(alert("a", "resolved", severity="info"))
+    world.teller().tell_due()
+    assert [notice.severity for notice in world.heard] == ["critical", "critical"]
+
+
+def test_a_word_that_is_not_taken_keeps_no_other_one_waiting(world: World) -> None:
+    def picky(notice: Notice) -> None:
+        if notice.fingerprint.startswith("bad"):
+            raise ValueError("a fault of ours") if notice.fingerprint == "bad0" else ReceiverDenied("answered 403")
+        world.heard.append(notice)
+
+    world.deliver = picky  # type: ignore[method-assign]
+    world.say(*(alert(f"bad{number}") for number in range(4)), alert("good"))
+    teller = world.teller()
+    for _ in range(3):
+        with pytest.raises((ValueError, ReceiverDenied)):
+            teller.tell_due()
+    assert world.words() == [("good", True)]
+
+
+def test_a_repeat_that_fails_holds_no_new_word_up(world: World) -> None:
+    clock = [0.0]
+
+    def broken(_: Sequence[Notice]) -> None:
+        raise ReceiverUnavailable("away")
+
+    world.repeat_seconds, world.repeat = 60.0, broken  # type: ignore[method-assign]
     world.say(alert("a"))
-    world.teller().tell_due()
-    world.say(alert("a", "resolved", "2026-11-01T11:00:00Z"), alert("a", at="2026-11-02T10:00:00Z"))
-    world.teller().tell_due()
-    assert world.words() == [("a", True), ("a", True)]
-    assert world.heard[0].key != world.heard[1].key
+    teller = world.teller(clock=lambda: clock[0])
+    teller.tell_due()
+    clock[0] = 61.0
+    teller.tell_due()
+    world.say(alert("b"))
+    teller._deliveries.take_alert(world.alerts[-1])
+    teller.tell_due()
+    assert world.words() == [("a", True), ("b", True)]
 
 
 def test_a_receiver_hears_only_of_what_it_wants(world: World) -> None:
@@ -156,6 +222,9 @@ def test_what_a_receiver_will_never_take_is_noted_and_the_next_one_is_told(world
     teller.tell_due()
     assert world.words() == [("b", True)]
     assert [decode(Told, record.value).refused for record in world.told] == ["answered 413", None]
+    world.say(alert("a", "resolved"))
+    world.teller().tell_due()
+    assert world.words() == [("b", True)], "nothing is over that it never took"
 
 
 def test_a_receiver_that_is_set_up_wrongly_loses_nothing(world: World) -> None:
@@ -212,3 +281,73 @@ def test_waits_grow_and_end_when_it_is_taken(world: World, monkeypatch: pytest.M
     teller = world.teller()
     waits = [teller._back_off(ReceiverUnavailable("away")) for _ in range(9)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    teller._failures = 5_000
+    assert teller._back_off(ReceiverUnavailable("away")) == 60
+
+
+class Sources:
+    """Topics whose reading can be held up, and one receiver."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.gate = world, threading.Event()
+        self.gate.set()
+
+    def note(self, told: Told) -> None:
+        self.world.note(told)
+
+    def read(self, topic: str) -> list[Record]:
+        assert self.gate.wait(30)
+        return list(self.world.told if topic == "alerts.told" else self.world.alerts)
+
+    def receiver(self, spec: ReceiverSpec) -> World:
+        return self.world
+
+
+async def until(true: Any) -> None:
+    for _ in range(500):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("did not happen")
+
+
+def test_of_several_notifiers_only_the_one_with_the_alerts_tells_and_stops_when_they_go(world: World) -> None:
+    async def story() -> None:
+        sources = Sources(world)
+        service = NotifierService(APP, sources)
+        service.pipeline(lambda _: None)
+        world.say(alert("a"))
+        await service.assigned([])
+        await asyncio.sleep(0.05)
+        assert world.heard == []
+        await service.assigned([("alerts", 0)])
+        await until(lambda: world.words() == [("a", True)])
+        await service.released()
+        world.say(alert("b"))
+        await asyncio.sleep(1.2)
+        assert world.words() == [("a", True)] and service.pending() == {"pager": 0}
+        await service.assigned([("alerts", 0)])
+        await until(lambda: world.words() == [("a", True), ("b", True)])
+        await service.released()
+
+    asyncio.run(story())
+
+
+def test_a_state_that_is_still_being_read_when_the_alerts_go_tells_nothing(world: World) -> None:
+    async def story() -> None:
+        sources = Sources(world)
+        sources.gate.clear()
+        service = NotifierService(APP, sources)
+        service.pipeline(lambda _: None)
+        world.say(alert("a"))
+        await service.assigned([("alerts", 0)])
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(service.released(), 5)
+        await service.assigned([("alerts", 0)])  # and back: one set of tellers, not two
+        sources.gate.set()
+        await until(lambda: world.heard)
+        await asyncio.sleep(0.2)
+        assert world.words() == [("a", True)]
+        await service.released()
+
+    asyncio.run(story())

@@ -138,7 +138,8 @@ def test_nobody_there_is_told_again_later() -> None:
     "address",
     [
         *("127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"),
-        *("::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::"),
+        *("::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "fec0::1", "::7f00:1"),
+        *("64:ff9b:1::a00:1", "::ffff:0:10.0.0.1", "168.63.129.16"),
     ],
 )
 def test_no_alert_goes_to_an_address_that_is_not_public(address: str) -> None:
@@ -225,12 +226,15 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.mails: list[Any] = []
+        self.came_for: list[list[str]] = []
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd asks for this name
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
     ) -> str:
         if address.startswith("refused"):
             return "550 no such mailbox"
+        if address.startswith("later") and len(self.mails) < 2:
+            return "451 greylisted"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -238,6 +242,7 @@ class Mailbox:
         self, server: Any, session: Any, envelope: Any
     ) -> str:
         self.mails.append(message_from_bytes(envelope.content))
+        self.came_for.append(list(envelope.rcpt_tos))
         return "250 OK"
 
 
@@ -274,6 +279,31 @@ def test_a_mailbox_that_is_none_is_refused_for_good_and_a_server_that_is_away_is
         Email(replace(server, port=9), "headrace@example.com", ["ann@example.com"], LOCAL).deliver(NOTICE)
     with pytest.raises(ReceiverUnavailable, match="takes no mail"):  # it knows no STARTTLS
         Email(replace(server, tls="starttls"), "headrace@example.com", ["ann@example.com"], LOCAL).deliver(NOTICE)
+
+
+def test_of_several_people_one_who_is_told_later_is_and_the_others_not_again(
+    mailbox: tuple[Mailbox, MailServer],
+) -> None:
+    box, server = mailbox
+    people = ["ann@example.com", "later@example.com", "refused@example.com"]
+    receiver = Email(server, "headrace@example.com", people, LOCAL)
+    with pytest.raises(ReceiverUnavailable, match=r"later@example\.com"):
+        receiver.deliver(NOTICE)
+    box.mails.append(None)  # time goes by
+    receiver.deliver(NOTICE)
+    assert box.came_for == [["ann@example.com"], ["later@example.com"]]
+
+
+def test_the_next_address_of_a_host_is_tried_where_there_is_no_connection(server: Server) -> None:
+    hosts = AllowedHosts("alerts.example.com", resolve=lambda name, port: ["127.0.0.2", "127.0.0.1"])
+    port = server.http.server_address[1]
+    Webhook(Url.of(f"http://alerts.example.com:{port}/x", "url"), b"", hosts).deliver(NOTICE)
+    assert len(server.came) == 1
+
+
+def test_a_host_with_letters_of_its_country_is_found_by_its_ascii_name() -> None:
+    url = Url.of("https://bücher.example/straße?q=ä b", "url")
+    assert url.host == "xn--bcher-kva.example" and url.path.isascii() and " " not in url.path
 
 
 @pytest.mark.parametrize("url", ["ftp://x/y", "https://", "x", "https://user:pw@host/", "https://host:99999/"])
