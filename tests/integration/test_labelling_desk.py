@@ -1,4 +1,4 @@
-"""A person at a terminal labels what the queue asks about."""
+"""A person at a terminal labels what the queue asks about, and corrects decisions by id and by file (N-2)."""
 
 import csv
 import json
@@ -87,4 +87,25 @@ def test_the_queue_is_worked_off_with_single_keys_and_the_report_says_how_good_d
         writer.writerows(row | {"label": row["decided"]} for row in rows[:3])
     assert home.json("labels", "import", "support", str(tasks), "--by", "bob")["taken"] == 3
     assert home.json("labels", "report", "support")["people"] == {"ann": 1, "bob": 3}
+    correct(home)
     assert up.stop() == 0
+
+
+def correct(home: Headrace) -> None:
+    """One and many of the decisions, of which four have a label."""
+    ids = sorted(documents(home))
+    slip = home.run("correct", ids[0], "order_statu")
+    assert slip.returncode == 1 and "did you mean 'order_status'" in slip.stderr
+    one = home.json("correct", ids[0], "order_status", "--by", "carla")
+    assert (one["taken"], one["rejected"], one["outlook"][0]["missing"]) == (1, 0, 495)
+    file = home.home / "corrections.csv"
+    file.write_text("id,label\n" + "".join(f"{identity},order_status\n" for identity in [*ids, "x@0-0-1"]))
+    many = home.run("correct", "--file", str(file), "--by", "carla")
+    assert many.returncode == 0
+    assert f"{len(ids) - 1} taken, 1 said already, 1 rejected" in many.stdout
+    labels = 4 + len(ids)
+    assert f"{labels} labels of support count; {500 - labels} more and a better model is trained" in many.stdout
+    assert f"line {len(ids) + 2}: no decision of id 'x@0-0-1' is in the store" in many.stderr
+    assert "intent: order_status, by carla" in home.run("show", ids[0]).stdout
+    assert "withdrawn: intent: order_status" in home.run("correct", ids[0], "--withdraw", "--by", "carla").stdout
+    assert "by carla" not in home.run("show", ids[0]).stdout

@@ -22,7 +22,7 @@ from streams.wire.records import Alert
 
 pytestmark = pytest.mark.kafka
 ALERTS = 200
-AWAY_SECONDS = 6.0
+AWAY_SECONDS = 3.0
 
 
 def alert(app: str, number: int, state: str = "firing") -> Alert:
