@@ -10,16 +10,27 @@ def add_to(cli: typer.Typer) -> None:
     alerts = typer.Typer(no_args_is_help=True, help="What fires now, since when, and why.")
     cli.add_typer(alerts, name="alerts")
     alerts.command("list", epilog="Example: headrace alerts list --app support")(_list)
-    alerts.command("show", epilog="Example: headrace alerts show 3f2a")(_show)
+    alerts.command("show", epilog="Example: headrace alerts show 3f2a")(show_alert)
     alerts.command("test", epilog="Example: headrace alerts test tickets.toml --receiver pager")(_test)
 
 
+App = Annotated[str | None, typer.Option(help="one application's only, by its name")]
+Every = Annotated[bool, typer.Option("--all", help="those that are over, too")]
+Lines = Annotated[bool, typer.Option("--json", help="print JSON lines, one an alert")]
+
+
 def _list(
-    app: Annotated[str | None, typer.Option(help="one application's only, by its name")] = None,
-    every: Annotated[bool, typer.Option("--all", help="those that are over, too")] = False,
-    json: Annotated[bool, typer.Option("--json", help="print JSON lines, one an alert")] = False,
+    app: App = None,
+    every: Every = False,
+    rule: Annotated[str | None, typer.Option(help="only of this rule: drift, surge, release_refused")] = None,
+    json: Lines = False,
 ) -> None:
     """Alerts that fire now, the newest first."""
+    list_alerts(app, every=every, rule=rule, json=json)
+
+
+def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -> None:
+    """What `list` prints."""
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
@@ -27,7 +38,7 @@ def _list(
     from headrace.wiring import Wiring
 
     standing = standing_alerts(Wiring(load_settings()))
-    wanted = [one for one in standing if (every or one.is_firing) and app in (None, one.alert.values.get("app"))]
+    wanted = [one for one in standing if (every or one.is_firing) and one.is_of(app, rule)]
     if json:
         for one in wanted:
             print_json(one.as_json())
@@ -48,11 +59,11 @@ def _list(
     )
 
 
-def _show(
+def show_alert(
     fingerprint: Annotated[str, typer.Argument(metavar="ALERT", help="as `list` shows it, or its beginning")],
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """One alert with its figures and its examples."""
+    """One of them with its figures and its examples."""
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import field, say

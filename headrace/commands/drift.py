@@ -1,10 +1,11 @@
-"""drift: what a stretch of a topic would have alarmed about."""
+"""drift: episodes, and what a stretch of a topic would have alarmed about."""
 
 import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.commands.alerts import App, Every, Lines, list_alerts, show_alert
 from headrace.commands.replay import End, Start, places, replay_bar
 
 if TYPE_CHECKING:
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    drift = typer.Typer(no_args_is_help=True, help="Drift: what a stretch of a topic would have alarmed about.")
+    drift = typer.Typer(
+        no_args_is_help=True, help="Drift: its episodes, and what a stretch of a topic would have alarmed about."
+    )
     cli.add_typer(drift, name="drift")
+    drift.command("list", epilog="Example: headrace drift list --app support --all")(_list)
+    drift.command("show", epilog="Example: headrace drift show 3f2a")(show_alert)
     drift.command(
         "backtest",
         epilog="Example: headrace drift backtest support.chats --app support --false-alarm-every 20000",
     )(_backtest)
+
+
+def _list(app: App = None, every: Every = False, json: Lines = False) -> None:
+    """Episodes that go on, the newest first: what changed, since when."""
+    list_alerts(app, every=every, rule="drift", json=json)
 
 
 def _backtest(

@@ -26,6 +26,11 @@ class StandingAlert:
         """Whether it is still so."""
         return self.alert.state == "firing"
 
+    def is_of(self, app: str | None, rule: str | None) -> bool:
+        """Whether it is of this application and this kind of rule; None: of any."""
+        kind = self.alert.rule.partition(":")[0]
+        return app in (None, self.alert.values.get("app")) and rule in (None, kind, self.alert.rule)
+
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
         return self.alert.model_dump() | {"told_at": self.told_at}

@@ -41,6 +41,15 @@ def test_what_fires_comes_first_and_the_last_word_on_a_cause_counts() -> None:
     assert [(one.alert.fingerprint, one.is_firing) for one in standing] == [("bb", True), ("cc", True), ("aa", False)]
 
 
+def test_alerts_are_chosen_by_application_and_by_kind_of_rule() -> None:
+    surge = alert("bb", rule="surge:urgency=high", values={"app": "finance"})
+    drift, other = sorted(standing_alerts(topics_with(alert("aa"), surge)), key=lambda one: one.alert.fingerprint)
+    assert drift.is_of(None, None) and drift.is_of("support", "drift") and not drift.is_of("finance", None)
+    assert (
+        other.is_of("finance", "surge") and other.is_of(None, "surge:urgency=high") and not other.is_of(None, "drift")
+    )
+
+
 def test_an_alert_is_shown_with_its_figures_and_examples() -> None:
     standing = standing_alerts(topics_with(alert("aa")))
     shown = list(lines(find_alert(standing, "a")))
