@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kafka
 CORPUS = Path(__file__).parents[2] / "apps" / "corpora" / "support.csv"
 DAY_MS = 86_400_000
 FIRST_MS = 1_788_220_800_000  # 1 September 2026
-EVENTS = 300  # a day
+EVENTS = 220  # a day
 
 
 def texts_of(path: Path, left_out: set[str]) -> list[str]:
@@ -55,10 +55,9 @@ def test_a_subject_that_came_on_the_third_day_is_told_with_its_day_and_nothing_l
     (alert,) = [alert for alert in result["alerts"] if alert["state"] == "firing"]
     assert alert["rule"] == "drift" and alert["values"]["onset_at"] >= "2026-09-02T20"
 
-    quiet = home.json("drift", "backtest", topic, "--app", toml, "--to", "2026-09-03")
-    assert quiet["alerts"] == [] and quiet["events"] == 2 * EVENTS
-    shown = home.run("drift", "backtest", topic, "--app", toml)
-    assert shown.returncode == 0 and "2026-09-03" in shown.stdout and "would be expected" in shown.stdout
+    quiet = home.run("drift", "backtest", topic, "--app", toml, "--to", "2026-09-03")
+    assert quiet.returncode == 0 and f"{2 * EVENTS} events, 0 alerts" in quiet.stdout
+    assert "2026-09-02" in quiet.stdout and "would be expected" in quiet.stdout
     assert admin.offsets(ALERTS_TOPIC) == alerts_before
     assert json.dumps(result)
     missing = home.run("drift", "backtest", "no.such.topic", "--app", toml)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import Headrace, MakeHome, documents, texts_file, wait_for
 
-KEY_SECONDS = 1.0  # a person reads first; what is typed before a key is asked for does not count
+KEY_SECONDS = 0.5  # a person reads first; what is typed before a key is asked for does not count
 
 
 def at_a_terminal(home: Headrace, arguments: list[str], steps: list[tuple[str, str]]) -> str:

@@ -21,7 +21,7 @@ from streams.topics import ALERTS_TOPIC, own_specs
 from streams.wire.records import Alert
 
 pytestmark = pytest.mark.kafka
-ALERTS = 200
+ALERTS = 120
 AWAY_SECONDS = 3.0
 
 
