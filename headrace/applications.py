@@ -1,6 +1,7 @@
 """Finding an application: by the name of one that ships with Headrace, or by the path of a TOML file."""
 
 import difflib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -63,3 +64,12 @@ def load_classifying_application(name_or_path: str) -> Application:
             f"{application.name} ranks items and has no labels to train; its lists learn from clicks by themselves"
         )
     return application
+
+
+def text_mask(app: Application) -> Callable[[str], str]:
+    """What may leave of an application's texts: all, or what is left where personal data is masked."""
+    if not app.mask_personal_data:
+        return lambda text: text
+    from models.personal_data import mask_personal_data
+
+    return mask_personal_data

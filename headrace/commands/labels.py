@@ -1,7 +1,6 @@
 """correct and labels: what decisions should have been, and which are worth asking about."""
 
 import getpass
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     from headrace.tools.labels.asking import Terminal
     from headrace.tools.labels.correcting import Speaker
     from headrace.tools.labels.giving import GivenLabels
+    from headrace.tools.labels.pool import Pool
     from headrace.wiring import Wiring
     from streams.application import Application
 
@@ -123,14 +123,14 @@ def _queue(
 ) -> None:
     """Which decisions are worth labelling, and why: those drawn at random, which say how good the model is; texts of a
     drift that goes on; then what the model is unsure of. Near copies stand there once."""
+    from headrace.applications import text_mask
     from headrace.output import print_json
     from headrace.terminal import field, say, show_table
-    from headrace.tools.labels.pool import read_pool
     from headrace.tools.labels.queue import labelling_queue
 
     application, wiring = _application(app)
-    queue = labelling_queue(read_pool(wiring, application), application, limit)
-    show, head = _shown(application), application.head_names[0]
+    queue = labelling_queue(_pool(wiring, application), application, limit)
+    show, head = text_mask(application), application.head_names[0]
     rows = [asked.as_json(head) | {"text": show(str(asked.decision["text"]))} for asked in queue]
     if json:
         for row in rows:
@@ -151,12 +151,12 @@ def _queue(
 def _next(app: AppName, by: By = None, json: JsonFlag = False) -> None:
     """Label one decision after the other, one key a label. What you look at is yours for ten minutes; nobody else is
     asked about it."""
+    from headrace.applications import text_mask
     from headrace.output import print_json
     from headrace.terminal import say
     from headrace.tools.labels.asking import LabellingDesk, endless
     from headrace.tools.labels.giving import LabelGiver
     from headrace.tools.labels.leases import Leases
-    from headrace.tools.labels.pool import read_pool
     from headrace.tools.labels.queue import Asked, labelling_queue
 
     application, wiring = _application(app)
@@ -166,10 +166,9 @@ def _next(app: AppName, by: By = None, json: JsonFlag = False) -> None:
         leases = Leases(name, wiring.reader, publisher)
 
         def refill() -> list[Asked]:
-            say("reading what may be labelled …", error=True)
-            return labelling_queue(read_pool(wiring, application), application, 50, leases.taken_by_others())
+            return labelling_queue(_pool(wiring, application), application, 50, leases.taken_by_others())
 
-        desk = LabellingDesk(giver, leases, _terminal(), name, show=_shown(application))
+        desk = LabellingDesk(giver, leases, _terminal(), name, show=text_mask(application))
         session = desk.work(endless(refill), application.head_names[0])
     finally:
         publisher.close()
@@ -206,17 +205,17 @@ def _export(
     json: JsonFlag = False,
 ) -> None:
     """The queue as a file for another labelling tool, or a spreadsheet: fill in `label` and import it."""
+    from headrace.applications import text_mask
     from headrace.output import print_json
     from headrace.terminal import say
     from headrace.tools.labels.exchange import exported, format_of
-    from headrace.tools.labels.pool import read_pool
     from headrace.tools.labels.queue import labelling_queue
     from models.errors import ConfigError
 
     kind = format_of(file)
     application, wiring = _application(app)
-    queue = labelling_queue(read_pool(wiring, application), application, limit)
-    content = exported(queue, application.head_names[0], kind, _shown(application))
+    queue = labelling_queue(_pool(wiring, application), application, limit)
+    content = exported(queue, application.head_names[0], kind, text_mask(application))
     try:
         with file.open("xb") as out:
             out.write(content)
@@ -261,11 +260,10 @@ def _report(app: AppName, json: JsonFlag = False) -> None:
     from headrace.output import print_json
     from headrace.terminal import say
     from headrace.tools.labels.outlook import outlook
-    from headrace.tools.labels.pool import read_pool
     from headrace.tools.labels.report import label_report
 
     application, wiring = _application(app)
-    report, ahead = label_report(read_pool(wiring, application), application), outlook(wiring, application)
+    report, ahead = label_report(_pool(wiring, application), application), outlook(wiring, application)
     if json:
         print_json(report.as_json() | {"outlook": None if ahead is None else ahead.as_json()})
         return
@@ -283,13 +281,13 @@ def _application(name: str) -> "tuple[Application, Wiring]":
     return load_classifying_application(name), Wiring(load_settings())
 
 
-def _shown(app: "Application") -> "Callable[[str], str]":
-    """What may be shown of a text."""
-    if not app.mask_personal_data:
-        return lambda text: text
-    from models.personal_data import mask_personal_data
+def _pool(wiring: "Wiring", app: "Application") -> "Pool":
+    """With a bar: a full topic takes a while."""
+    from headrace.output import stage_bars
+    from headrace.tools.labels.pool import read_pool
 
-    return mask_personal_data
+    with stage_bars() as progress:
+        return read_pool(wiring, app, progress)
 
 
 def _terminal() -> "Terminal":

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connectors.ports import DecisionStore
+from headrace.applications import text_mask
 from headrace.process import start_offsets
 from headrace.process.broker_probe import BrokerProbe, ClusterProbe
 from headrace.process.consumer_groups import (
@@ -186,7 +187,7 @@ class RoleBuilder:
 
     def add_notifier(self) -> None:
         """A notifier per application that has receivers. Of several in a group one is active, the others stand by."""
-        from headrace.process.notifier_sources import KafkaNotifierSources, text_mask
+        from headrace.process.notifier_sources import KafkaNotifierSources
         from streams.notifier.service import NotifierService
 
         sources = KafkaNotifierSources(self._wiring)

@@ -1,11 +1,11 @@
 """What notifiers stand on: topics, and the receivers that an application's file names."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from connectors.addresses import hosts
-from connectors.errors import BrokerUnavailable, TopicMismatch
+from connectors.errors import BrokerUnavailable
 from connectors.ports import Publisher, Receiver, Record
 from connectors.receivers.alertmanager import Alertmanager
 from connectors.receivers.destinations import AllowedHosts
@@ -15,9 +15,10 @@ from connectors.receivers.log import LogReceiver
 from connectors.receivers.slack import Slack
 from connectors.receivers.webhook import Webhook
 from headrace.settings import Settings
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from streams.application import Application, ReceiverSpec
+from streams.application import ReceiverSpec
 from streams.topics import TOLD_TOPIC
 from streams.wire.records import Told
 
@@ -35,13 +36,7 @@ class KafkaNotifierSources:
 
     def read(self, topic: str) -> Iterator[Record]:
         """See the port."""
-        reader = self._wiring.reader()
-        try:
-            yield from reader.read(topic)
-        except TopicMismatch:
-            return
-        finally:
-            reader.close()
+        return all_records(self._wiring, topic)
 
     def note(self, told: Told) -> None:
         """See the port."""
@@ -93,15 +88,6 @@ def make_receiver(spec: ReceiverSpec, allowed: AllowedHosts) -> Receiver:
             server = MailServer(host, int(port), spec.tls, spec.user, password)
             return Email(server, spec.sender, spec.recipients, allowed)
     return LogReceiver()
-
-
-def text_mask(app: Application) -> Callable[[str], str]:
-    """What may leave of a text."""
-    if not app.mask_personal_data:
-        return lambda text: text
-    from models.personal_data import mask_personal_data
-
-    return mask_personal_data
 
 
 def _url(spec: ReceiverSpec) -> Url:

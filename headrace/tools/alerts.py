@@ -4,22 +4,29 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.errors import TopicMismatch
 from connectors.ports import Record
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
 from streams.topics import ALERTS_TOPIC
 from streams.wire.records import Alert, decode, format_time
 
 VALUE_CHARACTERS = 400
+DRIFT_RULE = "drift"
 
 
 @dataclass(frozen=True, slots=True)
 class StandingAlert:
-    """The last word on a cause. told_at: when it was written, RFC 3339; `alert.at` is the event's time."""
+    """The last word on a cause. told_ms: when it was written, milliseconds since 1970; `alert.at` is the event's
+    time."""
 
     alert: Alert
-    told_at: str
+    told_ms: int
+
+    @property
+    def told_at(self) -> str:
+        """The same, RFC 3339."""
+        return format_time(max(self.told_ms, 0))
 
     @property
     def is_firing(self) -> bool:
@@ -38,27 +45,28 @@ class StandingAlert:
 
 def standing_alerts(wiring: Wiring) -> list[StandingAlert]:
     """The last word on each cause, what fires first, then the newest first. Raises BrokerUnavailable."""
-    reader = wiring.reader()
-    try:
-        alerts = last_words(reader.read(ALERTS_TOPIC))
-    except TopicMismatch:
-        return []  # nothing runs yet that could tell of anything
-    finally:
-        reader.close()
-    alerts.sort(key=lambda standing: standing.told_at, reverse=True)
-    return sorted(alerts, key=lambda standing: not standing.is_firing)
+    alerts = last_words(all_records(wiring, ALERTS_TOPIC))  # none where nothing runs yet that could tell of anything
+    return sorted(alerts, key=lambda standing: (not standing.is_firing, -standing.told_ms))
 
 
 def last_words(records: Iterable[Record]) -> list[StandingAlert]:
-    """By fingerprint. records: of the topic, in its order; what is no alert is passed over."""
+    """Of each cause, the one told last comes last. records: of the topic, in its order; what is no alert is passed
+    over."""
     standing: dict[str, StandingAlert] = {}
     for record in records:
         try:
             alert = decode(Alert, record.value)
         except MessageError:
             continue
-        standing[alert.fingerprint] = StandingAlert(alert, format_time(max(record.timestamp_ms, 0)))
+        standing.pop(alert.fingerprint, None)
+        standing[alert.fingerprint] = StandingAlert(alert, record.timestamp_ms)
     return list(standing.values())
+
+
+def firing_drift(records: Iterable[Record], app: str) -> StandingAlert | None:
+    """The drift alert of an application that fires, the one told last where there are several."""
+    firing = [standing for standing in last_words(records) if standing.is_firing and standing.is_of(app, DRIFT_RULE)]
+    return firing[-1] if firing else None
 
 
 def find_alert(alerts: Iterable[StandingAlert], fingerprint: str) -> StandingAlert:

@@ -8,7 +8,7 @@ from connectors.ports import Document
 from connectors.table_files import Reject
 from headrace.label_files import LabelFile, LabelRow, open_label_file
 from headrace.tools.decisions import find_decision
-from headrace.tools.labels.finding import decisions_by_id, decisions_by_text, unique
+from headrace.tools.labels.finding import decisions_by_id, decisions_by_text
 from headrace.tools.labels.giving import Chosen, GivenLabels, LabelGiver, NewLabel
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -114,7 +114,7 @@ def _decision(wiring: Wiring, identity: str, speaker: Speaker) -> Document:
 def _new_labels(
     wiring: Wiring, file: LabelFile, rows: Sequence[LabelRow | Reject], speaker: Speaker, known: Known
 ) -> tuple[list[NewLabel], list[Reject]]:
-    names = unique(row.name for row in rows if isinstance(row, LabelRow))
+    names = list(dict.fromkeys(row.name for row in rows if isinstance(row, LabelRow)))
     decisions = dict(known.decisions) if file.matched_by == "id" else {}
     missing = [name for name in names if name not in decisions]
     decisions |= _decisions(wiring, file, missing, speaker) if missing else {}

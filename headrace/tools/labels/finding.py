@@ -1,6 +1,6 @@
 """The decisions that labels are for: by their ids from the store, by their texts from their topic."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import orjson
 
@@ -48,8 +48,3 @@ def decided(reader: TopicReader, app: Application) -> Iterator[Document]:
 def as_decided(text: str) -> str:
     """A text as it stands in its decision."""
     return cut_text(clean_text(text))
-
-
-def unique(values: Iterable[str]) -> list[str]:
-    """Each once, in their order."""
-    return list(dict.fromkeys(values))

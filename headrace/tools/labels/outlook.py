@@ -7,18 +7,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.ports import Record
 from headrace.applications import SHIPPED, load_application
-from headrace.tools.labels.pool import all_records
+from headrace.tools.alerts import firing_drift
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.records import Alert, Release, decode
-
-DRIFT_RULE = "drift"
+from streams.wire.records import Release, decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +60,18 @@ def outlook(wiring: Wiring, app: Application) -> Outlook | None:
         return None
     champion = releases[-1].champion
     serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
-    drifting_ms = _drifting_since(all_records(wiring, ALERTS_TOPIC), app.name)
-    since_ms = max(milliseconds(serving[-1].at), drifting_ms or 0)
+    drift = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
+    since_ms = max(milliseconds(serving[-1].at), drift.told_ms if drift is not None else 0)
     requests = RetrainRequests(app, RetrainPolicy())
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
     for record in all_records(wiring, FEEDBACK_TOPIC):
         requests.take_label(record)
-    missing = requests.missing(champion, since_ms, has_episode=drifting_ms is not None)
-    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drifting_ms is not None)
+    missing = requests.missing(champion, since_ms, has_episode=drift is not None)
+    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None)
 
 
 def _releases(wiring: Wiring) -> Iterable[Release]:
     for record in all_records(wiring, RELEASES_TOPIC):
         with contextlib.suppress(MessageError):
             yield decode(Release, record.value)
-
-
-def _drifting_since(records: Iterable[Record], app: str) -> int | None:
-    """When the drift alert of an application that fires was told, milliseconds since 1970."""
-    since: dict[str, int] = {}
-    for record in records:
-        with contextlib.suppress(MessageError):
-            alert = decode(Alert, record.value)
-            if alert.rule == DRIFT_RULE and alert.values.get("app") == app:
-                since.pop(alert.fingerprint, None)
-                if alert.state == "firing":
-                    since[alert.fingerprint] = record.timestamp_ms
-    return max(since.values(), default=None)

@@ -1,6 +1,6 @@
 """What may be labelled, as the topics tell it: decisions of late, what their texts are like, what was said of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,18 +8,21 @@ import orjson
 
 from connectors.errors import TopicMismatch
 from connectors.ports import Document, Record
+from headrace.tools.alerts import firing_drift
 from headrace.tools.labels.choosing import Candidate
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
-from models.errors import ConfigError, MessageError
+from models.errors import ConfigError
 from streams.application import Application
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions, of_topics
-from streams.wire.records import Alert, Feedback, decode
+from streams.wire.records import Feedback
 from streams.wire.signals import read_signals
 
 DECISIONS_READ: Final = 100_000  # the newest: of them some are drawn at random
 DECISIONS_LOOKED_AT: Final = 5_000  # the newest of those: of them the most useful are chosen
 SIGNALS_READ: Final = 20_000  # records, each of a batch: for the embeddings of the decisions that are looked at
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,24 @@ class Pool:
         return {label.decision_id for label in self.labels if label.head == head and label.chosen == "random"}
 
 
-def read_pool(wiring: Wiring, app: Application) -> Pool:
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """A stretch up to a topic's end. starts: by partition. offsets: how many, some of them perhaps without a record."""
+
+    starts: Mapping[int, int]
+    offsets: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all that was ever written."""
+        return not any(self.starts.values())
+
+
+def read_pool(wiring: Wiring, app: Application, progress: Progress = lambda *_: None) -> Pool:
     """Everything from topics alone, so that it is the same after any restart. Raises BrokerUnavailable, and ConfigError
     where nothing was decided yet."""
-    starts, is_whole = _starts(wiring, app, app.decisions_topic, DECISIONS_READ)
-    decisions = {decision["id"]: decision for decision in _decisions(wiring, app, starts)}
+    newest_decisions = _newest(wiring, app, app.decisions_topic, DECISIONS_READ)
+    decisions = {decision["id"]: decision for decision in _decisions(wiring, app, newest_decisions, progress)}
     newest = list(decisions)[-DECISIONS_LOOKED_AT:]
     embeddings = _embeddings(wiring, app, set(newest))
     head = app.head_names[0]
@@ -69,24 +85,17 @@ def read_pool(wiring: Wiring, app: Application) -> Pool:
         opinions.take(record)
     labels = sorted((opinion for opinion in opinions), key=lambda opinion: opinion.rank)
     episode = open_episode(all_records(wiring, ALERTS_TOPIC), app.name)
-    return Pool(decisions, tuple(candidates), tuple(opinion.feedback for opinion in labels), episode, is_whole)
+    return Pool(
+        decisions, tuple(candidates), tuple(opinion.feedback for opinion in labels), episode, newest_decisions.is_whole
+    )
 
 
 def open_episode(records: Iterable[Record], app: str) -> OpenEpisode | None:
     """The drift episode whose alert fires; the last one told where there are several."""
-    firing: dict[str, Alert] = {}
-    for record in records:
-        try:
-            alert = decode(Alert, record.value)
-        except MessageError:
-            continue
-        if alert.rule == "drift" and alert.values.get("app") == app:
-            firing.pop(alert.fingerprint, None)
-            if alert.state == "firing":
-                firing[alert.fingerprint] = alert
-    if not firing:
+    standing = firing_drift(records, app)
+    if standing is None:
         return None
-    alert = list(firing.values())[-1]
+    alert = standing.alert
     examples = tuple(str(one["id"]) for one in alert.evidence if isinstance(one, dict) and "id" in one)
     words = tuple(str(word) for word in alert.values.get("words") or ())
     return OpenEpisode(str(alert.values.get("onset_at") or alert.at), examples, words)
@@ -99,10 +108,11 @@ def _candidate(decision: Document, head: str, embedding: Any) -> Candidate:
     )
 
 
-def _decisions(wiring: Wiring, app: Application, starts: Mapping[int, int]) -> list[Document]:
+def _decisions(wiring: Wiring, app: Application, newest: _Newest, progress: Progress) -> list[Document]:
     """Decisions with a label, oldest first."""
     decisions = []
-    for record in all_records(wiring, app.decisions_topic, starts):
+    for number, record in enumerate(all_records(wiring, app.decisions_topic, newest.starts), 1):
+        progress("reading decisions", number, max(number, newest.offsets))
         try:
             decision = orjson.loads(record.value or b"null")
             if decision and decision["labels"].get(app.head_names[0]):
@@ -114,17 +124,16 @@ def _decisions(wiring: Wiring, app: Application, starts: Mapping[int, int]) -> l
 
 def _embeddings(wiring: Wiring, app: Application, wanted: set[str]) -> dict[str, Any]:
     found = {}
-    starts, _ = _starts(wiring, app, app.signals_topic, SIGNALS_READ)
-    for record in all_records(wiring, app.signals_topic, starts):
+    newest = _newest(wiring, app, app.signals_topic, SIGNALS_READ)
+    for record in all_records(wiring, app.signals_topic, newest.starts):
         for signal in read_signals(record.value).signals:
             if signal.id in wanted and signal.embedding is not None:
                 found[signal.id] = signal.embedding
     return found
 
 
-def _starts(wiring: Wiring, app: Application, topic: str, limit: int) -> tuple[dict[int, int], bool]:
-    """Where the last `limit` records of a topic begin, about the same number of each partition, and whether that is all
-    that was ever written."""
+def _newest(wiring: Wiring, app: Application, topic: str, limit: int) -> _Newest:
+    """The last `limit` records of a topic, about the same number of each partition."""
     admin = wiring.admin()
     try:
         offsets = admin.readable_offsets(topic)
@@ -136,15 +145,4 @@ def _starts(wiring: Wiring, app: Application, topic: str, limit: int) -> tuple[d
         admin.close()
     each = -(-limit // max(1, len(offsets)))
     starts = {partition: max(first, last - each) for partition, (first, last) in offsets.items()}
-    return starts, not any(starts.values())
-
-
-def all_records(wiring: Wiring, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
-    """All of a topic, or what stands from `starts` on; nothing where it is not there."""
-    reader = wiring.reader()
-    try:
-        yield from reader.read(topic, starts)
-    except TopicMismatch:
-        return
-    finally:
-        reader.close()
+    return _Newest(starts, sum(last - starts[partition] for partition, (_, last) in offsets.items()))

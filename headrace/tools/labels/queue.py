@@ -46,11 +46,9 @@ def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[
     corrected ones left out of that, only those that seemed right would be counted.
     """
     head = app.head_names[0]
-    done = pool.asked_at_random(head) | set(taken)
+    done, labelled = pool.asked_at_random(head) | set(taken), pool.labelled(head)
     queue = [one for one in _random(pool, app) if one.decision["id"] not in done][:limit]
-    busy = done | pool.labelled(head)
-    busy |= {one.decision["id"] for one in queue}
-    labelled = pool.labelled(head)
+    busy = done | labelled | {one.decision["id"] for one in queue}
     known = [str(pool.decisions[identity]["text"]) for identity in labelled if identity in pool.decisions]
     seen = [*known, *(str(one.decision["text"]) for one in queue)]
     candidates = [one for one in pool.candidates if one.id not in busy]
@@ -60,7 +58,8 @@ def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[
         chosen = choose_for_labelling(of_episode, limit - len(queue), seen)
         queue += [Asked(pool.decisions[one.id], f"drift ({about})", "queue") for one in chosen]
         seen += [one.text for one in chosen]
-        candidates = [one for one in candidates if one.id not in {member.id for member in of_episode}]
+        belong = {one.id for one in of_episode}
+        candidates = [one for one in candidates if one.id not in belong]
     chosen = choose_for_labelling(candidates, limit - len(queue), seen)
     return queue + [Asked(pool.decisions[one.id], _doubt(one), "queue") for one in chosen]
 

@@ -121,7 +121,8 @@ def _random_sample(
     """
     head, draws = app.head_names[0], random_draw(pool, app)
     last_word = {label.decision_id: label.label for label in labels}
-    asked = [identity for identity in draws if identity in pool.asked_at_random(head)]
+    at_random = pool.asked_at_random(head)
+    asked = [identity for identity in draws if identity in at_random]
     if not asked:
         return 0, None, (0.0, 1.0), len(draws)
     weights = np.array([1.0 / draws[identity] for identity in asked])
