@@ -15,6 +15,7 @@ from labelled_world import APP, World, decision
 from numpy.typing import NDArray
 from topics_in_memory import MemoryTopics
 
+from connectors.registry import FolderRegistry
 from headrace.tools.labels.asking import LabellingDesk, endless
 from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
 from headrace.tools.labels.correcting import Speaker, correct_one
@@ -336,8 +337,10 @@ class Script:
         return self.keys.pop(0)
 
 
-def sit_down(world: World, *keys: str, limit: int = 5, app: Application = NO_RANDOM) -> tuple[LabellingDesk, Script]:
-    giver = LabelGiver(world.wiring)
+def sit_down(
+    world: World, *keys: str, limit: int = 5, app: Application = NO_RANDOM, wiring: Any = None
+) -> tuple[LabellingDesk, Script]:
+    giver = LabelGiver(wiring or world.wiring)
     leases = Leases("ann", world.topics.reader, world.topics.publisher())
     terminal = Script(*keys)
     desk = LabellingDesk(giver, leases, terminal, "ann", show=lambda text: text.upper())
@@ -379,6 +382,16 @@ def test_what_is_taken_back_is_asked_about_again(world: World) -> None:
     first = [line for line in terminal.shown if line.startswith(("PLEASE", "TEXT"))]
     assert first[0] == first[-1] or first.count(first[0]) >= 2
     assert said.label == "fee"
+
+
+def test_without_a_registry_any_label_is_taken_as_it_is_typed_and_the_person_is_told(
+    world: World, tmp_path: Path
+) -> None:
+    wiring = world.wiring
+    wiring.registry = lambda: FolderRegistry(str(tmp_path / "another"))
+    _, terminal = sit_down(world, "/", "refund", "q", wiring=wiring)
+    assert [said.label for said in world.said()] == ["refund"]
+    assert any("does not tell which labels there are" in line for line in terminal.shown)
 
 
 def test_a_person_who_leaves_gives_back_what_they_looked_at(world: World) -> None:

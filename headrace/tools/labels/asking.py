@@ -15,6 +15,8 @@ LABEL_KEYS: Final = "123456789"
 RIGHT_KEYS: Final = ("\r", "\n")
 HELP: Final = "Enter: as decided · 1-9: that label · /: type a label · n: a new label · s: skip · u: undo · q: quit"
 
+UNKNOWN: Final = "the registry does not tell which labels there are: / takes any, as you type it"
+
 
 class Terminal(Protocol):
     """What a person sees and presses."""
@@ -70,6 +72,8 @@ class LabellingDesk:
         """Whether the person goes on."""
         known, answer = self._giver.known_labels(asked.decision, head), asked.decision["labels"][head]
         choices = self._choices(str(answer["label"]), known)
+        if not known:
+            self._terminal.show(UNKNOWN)
         self._tell(asked, head, choices)
         while True:
             key = self._terminal.key()
@@ -102,6 +106,8 @@ class LabellingDesk:
     def _typed(self, known: Sequence[str]) -> str:
         """A label by its name or the only one that begins so."""
         typed = self._terminal.line("label: ").strip()
+        if not known:
+            return typed
         fitting = [label for label in known if label.startswith(typed)] if typed else []
         if typed in known or len(fitting) == 1:
             return typed if typed in known else fitting[0]
