@@ -14,9 +14,9 @@ from typing import Any, Final
 from models.classifier import Classifier
 from retrain.data import Dataset, Row
 from retrain.evaluation import evaluate
-from retrain.gate import Verdict, judge_all_heads
-from retrain.limits import Footprint
-from retrain.speed import texts_per_second
+from retrain.gate.judging import Verdict, judge_all_heads
+from retrain.gate.limits import Footprint
+from retrain.gate.speed import texts_per_second
 from retrain.text_keys import NearCopies, is_held_out, text_key
 
 NEW_LABEL_TEXTS: Final = 10  # a label that nobody knew before needs so many different texts

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
 from retrain.evaluation import wilson_interval
-from retrain.gate import Comparison, compare, judge_texts
+from retrain.gate.judging import Comparison, compare, judge_texts
 from streams.replay.answers import NO_LABEL, Answers, HeadAnswers, changes
 
 Codes = NDArray[np.int32]

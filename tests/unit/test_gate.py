@@ -10,9 +10,9 @@ from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import FastPathMetrics, HeadMetrics, score_head
-from retrain.gate import GatePolicy, compare, judge_all_heads, judge_heads, judge_texts
-from retrain.limits import Footprint
-from retrain.speed import texts_per_second
+from retrain.gate.judging import GatePolicy, compare, judge_all_heads, judge_heads, judge_texts
+from retrain.gate.limits import Footprint
+from retrain.gate.speed import texts_per_second
 
 
 def results(both: int, only_champion: int, only_challenger: int, neither: int) -> tuple[np.ndarray, np.ndarray]:

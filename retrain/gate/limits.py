@@ -18,7 +18,7 @@ MAX_BINS: Final = 15
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """What serving a release takes. size_bytes: of all files that serve. texts_per_second: of both releases on the same
-    texts, by `retrain.speed`."""
+    texts, by `retrain.gate.speed`."""
 
     size_bytes: int
     texts_per_second: float

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import HeadMetrics, slices_of
-from retrain.limits import Footprint, calibration_objection, footprint_objection
+from retrain.gate.limits import Footprint, calibration_objection, footprint_objection
 
 MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
 
