@@ -66,7 +66,7 @@ def footprint_objection(
         )
     if challenger.texts_per_second * max_time_ratio < champion.texts_per_second:
         return (
-            f"it decides {challenger.texts_per_second:.0f} texts/s against {champion.texts_per_second:.0f}, more than "
-            f"{max_time_ratio:g} times as slow"
+            f"it decides {challenger.texts_per_second:.0f} texts a processor second against "
+            f"{champion.texts_per_second:.0f}, more than {max_time_ratio:g} times as slow"
         )
     return None

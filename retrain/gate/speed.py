@@ -1,4 +1,4 @@
-"""How fast classifiers are beside each other, on this machine, now."""
+"""How much of a processor classifiers need beside each other."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,10 +18,13 @@ class Classifies(Protocol):
 
 
 def texts_per_second(
-    classifiers: Sequence[Classifies], texts: Sequence[str], clock: Callable[[], float] = time.perf_counter
+    classifiers: Sequence[Classifies], texts: Sequence[str], clock: Callable[[], float] = time.process_time
 ) -> tuple[float, ...]:
-    """Of each, on some of the texts, in the quietest of some rounds, taken in turns: what else runs on the machine
-    slows single rounds down, and all alike. Without the fast path, whose coverage is another figure."""
+    """Of each, for a second of a processor, on some of the texts, in the quietest of some rounds, taken in turns.
+
+    By the seconds that this process computes, all of its threads together: on a machine that has other work too, those
+    that pass say more about that. Without the fast path, whose coverage is another figure.
+    """
     chosen = list(texts[:: max(1, len(texts) // SPEED_TEXTS)][:SPEED_TEXTS])
     best = [float("inf")] * len(classifiers)
     for _ in range(ROUNDS):
