@@ -14,6 +14,7 @@ ALERTS_TOPIC = "alerts"
 TOLD_TOPIC = "alerts.told"  # which receiver was told of which alert
 RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
+RELEASE_HISTORY_TOPIC = "model.releases.history"  # every step of every model's releases
 MONITOR_STATE_TOPIC = "monitor.state"  # application to the monitor's state, as its topics gave it
 DEAD_LETTERS_TOPIC = "deadletters"
 RESENT_TOPIC = "deadletters.resent"  # which of them were sent again, by their place
@@ -25,6 +26,7 @@ SHARED_TOPICS = (
     TOLD_TOPIC,
     RETRAIN_REQUESTS_TOPIC,
     RELEASES_TOPIC,
+    RELEASE_HISTORY_TOPIC,
     MONITOR_STATE_TOPIC,
     DEAD_LETTERS_TOPIC,
     RESENT_TOPIC,
@@ -54,6 +56,7 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         TopicSpec(TOLD_TOPIC, 1, replication, "compact"),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
         TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
+        TopicSpec(RELEASE_HISTORY_TOPIC, 1, replication, "compact"),  # by step: nothing goes but what stands twice
         TopicSpec(MONITOR_STATE_TOPIC, 1, replication, "compact", SNAPSHOTS_CONFIG),
         TopicSpec(RESENT_TOPIC, 1, replication, "compact"),
         TopicSpec(DEAD_LETTERS_TOPIC, 4, replication, config=dead_letters),

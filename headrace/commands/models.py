@@ -1,17 +1,19 @@
 """`headrace models`: its options. What it does stands in `headrace.tools.models`."""
 
+import getpass
 from typing import Annotated
 
 import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+By = Annotated[str | None, typer.Option(help="who says so; default: the user of this system")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")]
 
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     models = typer.Typer(
-        no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out, prune."
+        no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out, history, prune."
     )
     cli.add_typer(models, name="models")
     models.command("list", epilog="Example: headrace models list --json")(_list)
@@ -19,6 +21,7 @@ def add_to(cli: typer.Typer) -> None:
     models.command("verify", epilog="Example: headrace models verify support")(_verify)
     models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
     models.command("rollback", epilog="Example: headrace models rollback support")(_rollback)
+    models.command("history", epilog="Example: headrace models history support")(_history)
     models.command("prune", epilog="Example: headrace models prune support --keep 5 --yes")(_prune)
     models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
 
@@ -50,19 +53,29 @@ def _promote(
     accept_altered: Annotated[
         bool, typer.Option("--accept-altered", help="though its manifest is not the one that was announced before")
     ] = False,
+    by: By = None,
     json: JsonFlag = False,
 ) -> None:
     """Serve this version from now on; running workers hear of it through model.releases."""
     from headrace.tools.models import promote_model
 
-    promote_model(model, accept_altered=accept_altered, json=json)
+    promote_model(model, accept_altered=accept_altered, who=by or getpass.getuser(), json=json)
 
 
-def _rollback(model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False) -> None:
+def _rollback(
+    model: Annotated[str, typer.Argument(help="name of a model")], by: By = None, json: JsonFlag = False
+) -> None:
     """Serve again what served before the champion; running workers hear of it through model.releases."""
     from headrace.tools.models import rollback_model
 
-    rollback_model(model, json)
+    rollback_model(model, who=by or getpass.getuser(), json=json)
+
+
+def _history(model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False) -> None:
+    """Every step of a model's releases: what happened, why, on which figures, when, and who was behind it."""
+    from headrace.tools.release_history import show_history
+
+    show_history(model, json)
 
 
 def _try(
@@ -72,12 +85,13 @@ def _try(
     ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="decides every event as well")] = False,
     end: Annotated[bool, typer.Option("--end", help="end all trials of this model")] = False,
+    by: By = None,
     json: JsonFlag = False,
 ) -> None:
     """Let a version decide beside the champion: marked, in trials.APP, and never acting."""
     from headrace.tools.models import try_model
 
-    try_model(model, canary=canary, shadow=shadow, end=end, json=json)
+    try_model(model, canary=canary, shadow=shadow, end=end, who=by or getpass.getuser(), json=json)
 
 
 def _prune(

@@ -42,6 +42,7 @@ def make_champion(
     version: str,
     *,
     by: str,
+    who: str | None = None,
     accept_altered: bool = False,
 ) -> bool:
     """Announce that `version` serves, then note it in the registry. Returns whether it was announced: where no embedded
@@ -49,7 +50,7 @@ def make_champion(
     does not answer, and then nothing was changed; ReleaseCorrupt, RegistryError."""
 
     def change(standing: Release | None) -> Release:
-        return next_release(registry, model, version, standing, by=by, accept_altered=accept_altered)
+        return next_release(registry, model, version, standing, by=by, who=who, accept_altered=accept_altered)
 
     try:
         announced = bool(wiring.release_log().announce(model, change).release.champion == version)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 
 from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, ReleaseRegistry, TopicReader
+from headrace.releases.history import ReleaseHistory
 from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Release, format_time
+from streams.wire.records import Release, Step, format_time
 from streams.wire.release_state import Announced, take_in, what_stands
 
 HASHES_KEPT = 100  # of the versions of a model, the newest: `models verify` compares with them
@@ -24,6 +25,7 @@ class ReleaseLog:
 
     def __init__(self, open_reader: Callable[[], TopicReader], open_publisher: Callable[[], Publisher]) -> None:
         self._open_reader, self._open_publisher = open_reader, open_publisher
+        self.history = ReleaseHistory(open_reader, open_publisher)
 
     def standing(self, model: str) -> Announced | None:
         """What stands of a model; None where nothing was said of it yet."""
@@ -34,6 +36,7 @@ class ReleaseLog:
         another one's word where that came later."""
         standing = self.standing(model)
         self._write(change(None if standing is None else standing.release))
+        self.history.keep(model)
         return self._present(model)
 
     def announce_if(self, model: str, expected: Announced | None, change: Change) -> Announced:
@@ -51,7 +54,11 @@ class ReleaseLog:
         between = [word for word in words if after < word.offset < offset]
         if between and words[-1].offset == offset:
             first = between[0].release
-            self._write(first.model_copy(update={"revision": words[-1].release.revision + 1}))
+            step = Step(
+                kind="put_back", version=first.champion, reason="it was announced first, another a moment later"
+            )
+            self._write(first.model_copy(update={"revision": words[-1].release.revision + 1, "step": step}))
+        self.history.keep(model)
         return self._present(model)
 
     def _present(self, model: str) -> Announced:
@@ -101,9 +108,12 @@ def next_release(
     by: str,
     request: str | None = None,
     accept_altered: bool = False,
+    reason: str = "",
+    who: str | None = None,
 ) -> Release:
     """The whole state after `version` became champion; trials end with it. request: the retrain request that led to it.
-    accept_altered: though it was announced before with another hash. Raises ReleaseCorrupt, RegistryError."""
+    accept_altered: though it was announced before with another hash. reason, who: of the step, see records.Step. Raises
+    ReleaseCorrupt, RegistryError."""
     hashes = dict(standing.manifest_sha256) if standing is not None else {}
     if accept_altered:
         hashes.pop(version, None)
@@ -116,6 +126,7 @@ def next_release(
         by=by,
         at=format_time(wall_clock_ms()),
         request=request,
+        step=Step(kind="rolled_back" if by == "rollback" else "champion", version=version, reason=reason, who=who),
     )
 
 

@@ -16,7 +16,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.classify.release_loading import load_release
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Release, format_time
+from streams.wire.records import Release, Step, format_time
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def verify_model(model: str, json: bool) -> None:
     )
 
 
-def promote_model(model: str, *, accept_altered: bool, json: bool) -> None:
+def promote_model(model: str, *, accept_altered: bool, who: str, json: bool) -> None:
     """Serve this version from now on; running workers hear of it through model.releases."""
     wiring = Wiring(load_settings())
     registry = wiring.registry()
@@ -118,10 +118,10 @@ def promote_model(model: str, *, accept_altered: bool, json: bool) -> None:
     announced = None if accept_altered else hash_to_compare(wiring, name, version)
     # a release that does not load must not be announced
     load_release(registry, name, version, announced, threads=wiring.settings.threads)
-    _make_champion(wiring, registry, name, version, json, by="promote", accept_altered=accept_altered)
+    _make_champion(wiring, registry, name, version, json, by="promote", who=who, accept_altered=accept_altered)
 
 
-def rollback_model(name: str, json: bool) -> None:
+def rollback_model(name: str, *, who: str, json: bool) -> None:
     """Serve again what served before the champion; where no broker tells, the version that was published before it."""
     wiring = Wiring(load_settings())
     registry = wiring.registry()
@@ -130,7 +130,7 @@ def rollback_model(name: str, json: bool) -> None:
     version = _before(registry, model, noted, standing)
     announced = None if standing is None else standing.manifest_sha256.get(version)
     load_release(registry, model, version, announced, threads=wiring.settings.threads)
-    _make_champion(wiring, registry, model, version, json, by="rollback")
+    _make_champion(wiring, registry, model, version, json, by="rollback", who=who)
 
 
 def _before(registry: ReleaseRegistry, model: str, noted: str, standing: Release | None) -> str:
@@ -155,9 +155,10 @@ def _make_champion(
     json: bool,
     *,
     by: str,
+    who: str,
     accept_altered: bool = False,
 ) -> None:
-    announced = make_champion(wiring, registry, name, version, by=by, accept_altered=accept_altered)
+    announced = make_champion(wiring, registry, name, version, by=by, who=who, accept_altered=accept_altered)
     if json:
         return print_json({"model": name, "version": version, "announced": announced})
     say(
@@ -167,7 +168,7 @@ def _make_champion(
     return None
 
 
-def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json: bool) -> None:
+def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, who: str, json: bool) -> None:
     """Let a version decide beside the champion: marked, in `trials.<app>`, and never acting."""
     if sum((canary is not None, shadow, end)) != 1:
         raise ConfigError("say one of --canary SHARE, --shadow and --end")
@@ -182,7 +183,7 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json:
         load_release(registry, model, version, announced, threads=wiring.settings.threads)
 
     def change(now: Release | None) -> Release:
-        return _with_trials(registry, now or standing, version, canary=canary, shadow=shadow, end=end)
+        return _with_trials(registry, now or standing, version, canary=canary, shadow=shadow, end=end, who=who)
 
     release = wiring.release_log().announce(model, change).release
     if json:
@@ -200,9 +201,17 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, json:
 
 
 def _with_trials(
-    registry: ReleaseRegistry, standing: Release, version: str, *, canary: float | None, shadow: bool, end: bool
+    registry: ReleaseRegistry,
+    standing: Release,
+    version: str,
+    *,
+    canary: float | None,
+    shadow: bool,
+    end: bool,
+    who: str,
 ) -> Release:
     """The state with a trial begun, or with none."""
+    kind = "trials_ended" if end else "shadow" if shadow else "canary"
     changes: dict[str, Any] = {"canary": None, "share": None, "shadow": None}
     if not end:
         kept = {"canary": standing.canary, "share": standing.share, "shadow": standing.shadow}
@@ -215,6 +224,7 @@ def _with_trials(
             "revision": standing.revision + 1,
             "by": "try",
             "at": format_time(wall_clock_ms()),
+            "step": Step(kind=kind, version=version, who=who),
         }
     )
 

@@ -16,7 +16,19 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from streams.application import Application, HeadSpec, Labelling, ReceiverSpec, Source, Surge
-from streams.wire.records import Alert, Decision, Feedback, HeadAnswer, Lease, RankedItem, Release, RetrainRequest, Told
+from streams.wire.records import (
+    Alert,
+    Decision,
+    Feedback,
+    HeadAnswer,
+    Lease,
+    RankedItem,
+    Release,
+    ReleaseStep,
+    RetrainRequest,
+    Step,
+    Told,
+)
 
 APPLICATION = (
     ("The file", Application),
@@ -36,6 +48,8 @@ RECORDS = (
     ("`alerts.told`", Told),
     ("`retrain.requests`", RetrainRequest),
     ("`model.releases`", Release),
+    ("A release's `step`", Step),
+    ("`model.releases.history`", ReleaseStep),
 )
 SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing", Any: "any"}
 

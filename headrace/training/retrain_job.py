@@ -26,7 +26,8 @@ from streams.classify.release_loading import announced_hash
 from streams.retrainer import Challenger
 from streams.topics import FEEDBACK_TOPIC
 from streams.wire.feedback import current_labels
-from streams.wire.records import Release, RetrainRequest
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Release, ReleaseStep, RetrainRequest, format_time
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,16 @@ class RetrainJob:
         self._wiring, self._seed = wiring, seed
         self._apps = {app.name: app for app in apps}
         self._one_at_a_time = asyncio.Lock()  # in this process, whose cores the streams need as well
+        self._unnoted: dict[str, Challenger] = {}  # by request: refused, and not in the history yet
         self.verdicts: list[tuple[str, str]] = []
 
     async def train(self, request: RetrainRequest) -> Challenger:
         """See the port. Publishes what the gate lets pass."""
-        challenger = await self._challenger(request)
+        challenger = self._unnoted.get(request.id) or await self._challenger(request)
         if challenger.version is None:
+            self._unnoted[request.id] = challenger  # where it cannot be noted now, nothing is trained again for it
+            await asyncio.to_thread(self._note_refusal, request, challenger.verdict)
+            del self._unnoted[request.id]
             self.verdicts.append((request.app, challenger.verdict))
         return challenger
 
@@ -133,6 +138,18 @@ class RetrainJob:
             return Challenger(None, f"the training took longer than {JOB_SECONDS / 3600:g} hours and was ended")
         return Challenger(verdict["version"], verdict["words"])
 
+    def _note_refusal(self, request: RetrainRequest, verdict: str) -> None:
+        """The gate's word stays in the history, known by its request: a request that comes again says it there once."""
+        step = ReleaseStep(
+            kind="refused",
+            model=request.app,
+            reason=verdict,
+            by="retrainer",
+            at=format_time(wall_clock_ms()),
+            request=request.id,
+        )
+        self._wiring.release_log().history.note(step)
+
     def _standing(self, model: str) -> Release | None:
         announced = self._wiring.release_log().standing(model)
         return None if announced is None else announced.release
@@ -153,7 +170,7 @@ class RetrainJob:
                     f"{challenger.verdict}; but {serves} serves by now and {model}@{version} was compared with "
                     f"{compared_with}: not announced (`headrace models promote {model}@{version}`)"
                 )
-            release = log_of_releases.announce_if(model, standing, _change(registry, request, version)).release
+            release = log_of_releases.announce_if(model, standing, _change(registry, request, challenger)).release
         if release.champion != version:
             return f"{challenger.verdict}; but {release.champion} was announced at the same time"
         registry.promote(model, version)
@@ -181,9 +198,15 @@ def _manifest(registry: ReleaseRegistry, model: str, version: str) -> dict[str, 
     return described
 
 
-def _change(registry: ReleaseRegistry, request: RetrainRequest, version: str) -> Callable[[Release | None], Release]:
+def _change(
+    registry: ReleaseRegistry, request: RetrainRequest, challenger: Challenger
+) -> Callable[[Release | None], Release]:
+    version = challenger.version
+    assert version is not None
+
     def change(standing: Release | None) -> Release:
-        return next_release(registry, request.app, version, standing, by="retrainer", request=request.id)
+        reason = challenger.verdict
+        return next_release(registry, request.app, version, standing, by="retrainer", request=request.id, reason=reason)
 
     return change
 

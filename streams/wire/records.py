@@ -194,6 +194,39 @@ class RetrainRequest(Wire):
     """When, RFC 3339."""
 
 
+class Step(Wire):
+    """What was done to a model's releases, and why."""
+
+    kind: str
+    """`champion` (it serves), `rolled_back` (the one before serves again), `canary`, `shadow` (it looks on),
+    `trials_ended`, `refused` (the gate let nothing pass), `put_back` (another one's word came at the same moment; the
+    first one's stands)."""
+    version: str | None = None
+    """The version that it is about; of a request that led to none: missing."""
+    reason: str = ""
+    """Why, in words: the gate's, or a person's."""
+    figures: dict[str, Any] = {}
+    """What the words stand on."""
+    who: str | None = None
+    """The person behind it, where there was one."""
+
+
+class ReleaseStep(Step):
+    """A step of a model's releases, kept for good. Written to `model.releases.history`, keyed by what it is about, so
+    that a step that is written again stands there once."""
+
+    model: str
+    """The model's name."""
+    revision: int | None = None
+    """Of the state in `model.releases` that it led to; none: nothing was changed."""
+    by: str
+    """What did it: as `by` in that state."""
+    at: str
+    """When, RFC 3339."""
+    request: str | None = None
+    """The id of the retrain request that led to it."""
+
+
 class Release(Wire):
     """The whole state of a model: which version serves, which one it took over from, and which ones are on trial (see
     streams.classify.serving.Trial). Written to `model.releases`, keyed by the model."""
@@ -220,6 +253,8 @@ class Release(Wire):
     """When, RFC 3339."""
     request: str | None = None
     """The id of the retrain request that led to the champion."""
+    step: Step | None = None
+    """What changed with this record, and why; none: written before this was noted."""
 
 
 def decode(kind: type[W], value: bytes | None) -> W:
