@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from models.errors import ConfigError
+from streams.release_watch.settings import ReleaseSettings
 from streams.topics import SHARED_TOPICS, SOURCE_MAX_BYTES
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -221,6 +222,8 @@ class Application(BaseModel):
     """A page that says what to do; alerts name it."""
     labelling: Labelling = Labelling()
     """The table `[labelling]`."""
+    release: ReleaseSettings = ReleaseSettings()
+    """The table `[release]`."""
     human_queue: str = "people"
     """The queue of texts that are rejected as out of scope, and of labels that `[queues]` does not name."""
     false_alarm_every: int = Field(default=100_000, ge=1_000)
@@ -320,6 +323,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "heads": HeadSpec,
     "surges": Surge,
     "labelling": Labelling,
+    "release": ReleaseSettings,
     "receivers": ReceiverSpec,
 }
 

@@ -21,6 +21,8 @@ def add_to(cli: typer.Typer) -> None:
     models.command("verify", epilog="Example: headrace models verify support")(_verify)
     models.command("promote", epilog="Example: headrace models promote support@2")(_promote)
     models.command("rollback", epilog="Example: headrace models rollback support")(_rollback)
+    models.command("approve", epilog="Example: headrace models approve support@3 --by ann")(_approve)
+    models.command("reject", epilog='Example: headrace models reject support@3 --reason "not before Monday"')(_reject)
     models.command("history", epilog="Example: headrace models history support")(_history)
     models.command("prune", epilog="Example: headrace models prune support --keep 5 --yes")(_prune)
     models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
@@ -76,6 +78,30 @@ def _history(model: Annotated[str, typer.Argument(help="name of a model")], json
     from headrace.tools.release_history import show_history
 
     show_history(model, json)
+
+
+def _approve(
+    model: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="the version that waits")],
+    by: By = None,
+    reason: Annotated[str, typer.Option(help="why; it stands in the history")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Let a version go on that passed the gate and waits, as [release] approval = "ask" wants it."""
+    from headrace.tools.approving import approve_model
+
+    approve_model(model, who=by or getpass.getuser(), reason=reason, json=json)
+
+
+def _reject(
+    model: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="the version that is on its way to serve")],
+    by: By = None,
+    reason: Annotated[str, typer.Option(help="why; it stands in the history")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """End a version's way to serving, at whatever step it is; it is not tried again by itself."""
+    from headrace.tools.approving import reject_model
+
+    reject_model(model, who=by or getpass.getuser(), reason=reason, json=json)
 
 
 def _try(

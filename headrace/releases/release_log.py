@@ -15,6 +15,8 @@ from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
 from streams.wire.release_state import Announced, take_in, what_stands
 
+ROLLING_BACK = ("rollback",)  # who changes what serves by going back, and sets aside what served
+SET_ASIDE_KEPT = 20
 HASHES_KEPT = 100  # of the versions of a model, the newest: `models verify` compares with them
 
 Change = Callable[[Release | None], Release]
@@ -115,6 +117,10 @@ def next_release(
     accept_altered: though it was announced before with another hash. reason, who: of the step, see records.Step. Raises
     ReleaseCorrupt, RegistryError."""
     hashes = dict(standing.manifest_sha256) if standing is not None else {}
+    kind = "rolled_back" if by in ROLLING_BACK else "champion"
+    given_up = standing.candidate if standing is not None else None
+    if given_up is not None and given_up.version != version:
+        reason = "; ".join(filter(None, (reason, f"{given_up.version}, which was {given_up.stage}, is given up")))
     if accept_altered:
         hashes.pop(version, None)
     return Release(
@@ -126,8 +132,15 @@ def next_release(
         by=by,
         at=format_time(wall_clock_ms()),
         request=request,
-        step=Step(kind="rolled_back" if by == "rollback" else "champion", version=version, reason=reason, who=who),
+        step=Step(kind=kind, version=version, reason=reason, who=who),
+        set_aside=set_aside(standing, standing.champion if standing is not None and kind == "rolled_back" else None),
     )
+
+
+def set_aside(standing: Release | None, version: str | None) -> list[str]:
+    """The versions that only a person lets serve again, with this one as well."""
+    before = standing.set_aside if standing is not None else []
+    return [one for one in before if one != version][-SET_ASIDE_KEPT:] + ([] if version is None else [version])
 
 
 def _before(standing: Release | None, version: str) -> str | None:

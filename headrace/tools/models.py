@@ -77,6 +77,9 @@ def _serving(wiring: Wiring, model: str) -> dict[str, list[str]] | None:
         for role in ("champion", "canary", "shadow"):
             if (version := getattr(release.release, role)) is not None:
                 roles.setdefault(version, []).append(role)
+        candidate = release.release.candidate
+        if candidate is not None and candidate.stage == "waiting":
+            roles.setdefault(candidate.version, []).append("waiting")
     return roles
 
 

@@ -36,7 +36,8 @@ def in_use(release: Release | None) -> set[str]:
     """The versions that serve, are tried, or are gone back to."""
     if release is None:
         return set()
-    named = (release.champion, release.previous, release.canary, release.shadow)
+    candidate = None if release.candidate is None else release.candidate.version
+    named = (release.champion, release.previous, release.canary, release.shadow, candidate)
     return {version for version in named if version is not None}
 
 

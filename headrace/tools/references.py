@@ -16,8 +16,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from streams.application import Application, HeadSpec, Labelling, ReceiverSpec, Source, Surge
+from streams.release_watch.settings import ReleaseSettings
 from streams.wire.records import (
     Alert,
+    Candidate,
     Decision,
     Feedback,
     HeadAnswer,
@@ -36,6 +38,7 @@ APPLICATION = (
     ("`[[heads]]`", HeadSpec),
     ("`[[surges]]`", Surge),
     ("`[labelling]`", Labelling),
+    ("`[release]`", ReleaseSettings),
     ("`[[receivers]]`", ReceiverSpec),
 )
 RECORDS = (
@@ -49,6 +52,7 @@ RECORDS = (
     ("`retrain.requests`", RetrainRequest),
     ("`model.releases`", Release),
     ("A release's `step`", Step),
+    ("A release's `candidate`", Candidate),
     ("`model.releases.history`", ReleaseStep),
 )
 SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing", Any: "any"}

@@ -13,6 +13,8 @@ IN_WORDS = {
     "shadow": "shadow",
     "trials_ended": "trials ended",
     "refused": "refused",
+    "waiting": "waits for approval",
+    "rejected": "rejected",
     "put_back": "put back",
 }
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from connectors.errors import RegistryError
 from connectors.ports import DecisionStore, ReleaseRegistry
-from headrace.releases.release_log import next_release
+from headrace.releases.candidates import proposed
 from headrace.training.child_process import run_child
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
@@ -161,8 +161,8 @@ class RetrainJob:
         standing = log_of_releases.standing(model)
         release = None if standing is None else standing.release
         if release is None or release.champion != version:
-            if release is not None and release.previous == version:
-                return f"{challenger.verdict}; {model}@{version} was announced, and {release.champion} serves again"
+            if release is not None and (known := _what_became_of(version, release)):
+                return f"{challenger.verdict}; {model}@{version} {known}"
             compared_with = _manifest(registry, model, version).get("parent")
             if release is None or release.champion != compared_with:
                 serves = "nothing" if release is None else release.champion
@@ -170,7 +170,10 @@ class RetrainJob:
                     f"{challenger.verdict}; but {serves} serves by now and {model}@{version} was compared with "
                     f"{compared_with}: not announced (`headrace models promote {model}@{version}`)"
                 )
-            release = log_of_releases.announce_if(model, standing, _change(registry, request, challenger)).release
+            change = _change(registry, request, challenger, self._apps[model])
+            release = log_of_releases.announce_if(model, standing, change).release
+        if release.candidate is not None and release.candidate.version == version:
+            return f"{challenger.verdict}; {model}@{version} {_what_became_of(version, release)}"
         if release.champion != version:
             return f"{challenger.verdict}; but {release.champion} was announced at the same time"
         registry.promote(model, version)
@@ -199,16 +202,26 @@ def _manifest(registry: ReleaseRegistry, model: str, version: str) -> dict[str, 
 
 
 def _change(
-    registry: ReleaseRegistry, request: RetrainRequest, challenger: Challenger
+    registry: ReleaseRegistry, request: RetrainRequest, challenger: Challenger, app: Application
 ) -> Callable[[Release | None], Release]:
-    version = challenger.version
-    assert version is not None
+    version, words = challenger.version, challenger.verdict
 
     def change(standing: Release | None) -> Release:
-        reason = challenger.verdict
-        return next_release(registry, request.app, version, standing, by="retrainer", request=request.id, reason=reason)
+        assert version is not None and standing is not None
+        return proposed(registry, version, standing, app.release, reason=words, request=request.id)
 
     return change
+
+
+def _what_became_of(version: str, release: Release) -> str:
+    """Of a version that was announced for this request before and does not serve; empty where it was not."""
+    if release.candidate is not None and release.candidate.version == version:
+        if release.candidate.stage == "waiting":
+            return f"waits for `headrace models approve {release.model}@{version}`"
+        return f"is on its way to serve ({release.candidate.stage})"
+    if release.previous == version:
+        return f"was announced, and {release.champion} serves again"
+    return "was rolled back or turned down" if version in release.set_aside else ""
 
 
 @contextlib.asynccontextmanager

@@ -20,6 +20,7 @@ from streams.application import Application
 from streams.monitor.drift.alerts import alert_for_episode, unwatched_alert
 from streams.monitor.drift.detector import DriftMonitor, Episode
 from streams.monitor.monitored_release import MonitoredRelease
+from streams.monitor.release_alerts import alerts_of_release, ending_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.surges.rules import AlertRules
@@ -67,6 +68,7 @@ class MonitorCore:
         self.next_offsets: dict[int, int] = {}
         self.champion_version, self.champion_since_ms = "", 0
         self.releases: dict[str, MonitoredRelease] = {}  # the one whose signals came last stands last
+        self._of_release: dict[str, Alert] = {}  # fingerprint to alert: what follows from what stands of releases
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
         self.requests = RetrainRequests(app, policy)
@@ -94,7 +96,8 @@ class MonitorCore:
         }
         self.releases = {v: release for v, release in self.releases.items() if release.events or v == champion}
         self.releases.setdefault(champion, MonitoredRelease(champion))
-        return self._changes(before, f"{self._app.name}@{champion} serves", serving[-1].at)
+        changes = self._changes(before, f"{self._app.name}@{champion} serves", serving[-1].at)
+        return changes + self._release_changes(releases[-1])
 
     def unknown_versions(self, batch: SignalBatch) -> set[str]:
         """Versions in a batch that never were champion, as far as this monitor has heard."""
@@ -142,7 +145,7 @@ class MonitorCore:
 
     def alerts(self, at: str) -> list[Alert]:
         """Everything that fires now. at: where the alert has no time of its own."""
-        return [*self._drift_alerts().values(), *self.rules.alerts(self._app.name, at)]
+        return [*self._drift_alerts().values(), *self._of_release.values(), *self.rules.alerts(self._app.name, at)]
 
     def due_request(self, now_ms: int) -> RetrainRequest | None:
         """The request for a better model, once where labels are enough."""
@@ -263,6 +266,14 @@ class MonitorCore:
         after = self._drift_alerts()
         changes = [resolution(alert, reason, at) for name, alert in before.items() if name not in after]
         changes += [alert for name, alert in after.items() if name not in before]
+        self.totals.alerts += len(changes)
+        return changes
+
+    def _release_changes(self, release: Release) -> list[Alert]:
+        before, self._of_release = self._of_release, alerts_of_release(self._app.name, release)
+        over = [alert for name, alert in before.items() if name not in self._of_release]
+        changes = [resolution(alert, ending_of(release), release.at) for alert in over]
+        changes += [alert for name, alert in self._of_release.items() if name not in before]
         self.totals.alerts += len(changes)
         return changes
 

@@ -21,6 +21,7 @@ from streams.application import Application
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
+from streams.monitor.release_alerts import WAITING
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.snapshot import decode_snapshot, encode_snapshot
 from streams.monitor.sources import MonitorSources, SignalsLog
@@ -36,7 +37,7 @@ SNAPSHOT_SECONDS: Final = 60.0
 REBUILD_RECORDS: Final = 10_000  # of signals read again where there is no snapshot
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
-RULES: Final = ("drift", "drift_unwatched", "surge:")  # of alerts that a monitor answers for
+RULES: Final = ("drift", "drift_unwatched", "surge:", WAITING)  # of alerts that a monitor answers for
 
 
 @dataclass(slots=True)

@@ -135,7 +135,7 @@ class Alert(Wire):
     fingerprint: str
     """What the alert is about; one alert is firing of each at a time."""
     rule: str
-    """`drift`, `surge` or `release_refused`."""
+    """`drift`, `surge`, `release_refused`, `release_waiting`, …"""
     severity: Severity
     """How much it matters."""
     state: Literal["firing", "resolved"]
@@ -199,8 +199,8 @@ class Step(Wire):
 
     kind: str
     """`champion` (it serves), `rolled_back` (the one before serves again), `canary`, `shadow` (it looks on),
-    `trials_ended`, `refused` (the gate let nothing pass), `put_back` (another one's word came at the same moment; the
-    first one's stands)."""
+    `trials_ended`, `refused` (the gate let nothing pass), `waiting` (somebody is asked), `rejected` (and said no),
+    `put_back` (another one's word came at the same moment; the first one's stands)."""
     version: str | None = None
     """The version that it is about; of a request that led to none: missing."""
     reason: str = ""
@@ -227,6 +227,30 @@ class ReleaseStep(Step):
     """The id of the retrain request that led to it."""
 
 
+class Candidate(Wire):
+    """A version that passed the gate and is on its way to serve. It ends with the champion that it was compared
+    with."""
+
+    version: str
+    """The version."""
+    compared_with: str
+    """The champion that the gate compared it with."""
+    stage: Literal["waiting", "shadow", "canary"]
+    """How far it is; `waiting`: somebody is asked (`headrace models approve`)."""
+    plan: list[Literal["shadow", "canary", "champion"]] = ["champion"]
+    """The steps that are left after this one."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Of the keys, that it decides as a canary."""
+    since: str
+    """When the stage began, RFC 3339."""
+    reason: str = ""
+    """The gate's words."""
+    request: str | None = None
+    """The id of the retrain request that led to it."""
+    approved_by: str | None = None
+    """Who let it go on."""
+
+
 class Release(Wire):
     """The whole state of a model: which version serves, which one it took over from, and which ones are on trial (see
     streams.classify.serving.Trial). Written to `model.releases`, keyed by the model."""
@@ -248,13 +272,17 @@ class Release(Wire):
     manifest_sha256: dict[str, str]
     """What the manifest of each version named here must hash to."""
     by: str
-    """What changed it: start, train, promote, rollback, try or retrainer."""
+    """What changed it: start, train, promote, rollback, try, retrainer, approve or reject."""
     at: str
     """When, RFC 3339."""
     request: str | None = None
     """The id of the retrain request that led to the champion."""
     step: Step | None = None
     """What changed with this record, and why; none: written before this was noted."""
+    candidate: Candidate | None = None
+    """The version that is on its way to serve."""
+    set_aside: list[str] = []
+    """Versions that were rolled back or turned down, the latest last: only a person lets them serve again."""
 
 
 def decode(kind: type[W], value: bytes | None) -> W:
