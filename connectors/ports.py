@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Document = Mapping[str, Any]  # a decision as it stands in `decisions.<app>`, decoded JSON
 
@@ -271,6 +271,30 @@ class Receiver(Protocol):
 
     def repeat(self, notices: Sequence[Notice]) -> None:
         """Say again what fires, to one that forgets. Raises as `deliver`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """Alerts that nobody is to hear of. name: the same for the same wish. app: whose; fingerprint, rule: only this
+    one, only of this rule or kind of rules; None: any. until_ms: milliseconds since 1970; None: until it is not wanted
+    any more. by, because: who says so, and why."""
+
+    name: str
+    app: str
+    fingerprint: str | None
+    rule: str | None
+    until_ms: int | None
+    by: str
+    because: str
+
+
+@runtime_checkable
+class SilencingReceiver(Receiver, Protocol):
+    """One that keeps silences of its own: it is told of all alerts, and of who is not to hear of which."""
+
+    def silence(self, app: str, hushes: Sequence[Hush]) -> None:
+        """Let these be its silences for an application's alerts, and no others of ours. Called again every
+        `repeat_seconds`. Raises as `deliver`."""
 
 
 class ExclusiveTurn(Protocol):

@@ -12,6 +12,7 @@ FEEDBACK_TOPIC = "feedback.labels"
 LEASES_TOPIC = "labels.leases"  # who is looking at which decision, for some minutes
 ALERTS_TOPIC = "alerts"
 TOLD_TOPIC = "alerts.told"  # which receiver was told of which alert
+SILENCES_TOPIC = "alerts.silences"  # which alerts nobody is to be told of, and which somebody looks after
 RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
 RELEASE_HISTORY_TOPIC = "model.releases.history"  # every step of every model's releases
@@ -24,6 +25,7 @@ SHARED_TOPICS = (
     LEASES_TOPIC,
     ALERTS_TOPIC,
     TOLD_TOPIC,
+    SILENCES_TOPIC,
     RETRAIN_REQUESTS_TOPIC,
     RELEASES_TOPIC,
     RELEASE_HISTORY_TOPIC,
@@ -54,6 +56,7 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         # not strict: before, it was made without compaction, and alerts are told there just the same
         TopicSpec(ALERTS_TOPIC, 1, replication, "compact", is_strict=False),
         TopicSpec(TOLD_TOPIC, 1, replication, "compact"),
+        TopicSpec(SILENCES_TOPIC, 1, replication, "compact"),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
         TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
         TopicSpec(RELEASE_HISTORY_TOPIC, 1, replication, "compact"),  # by step: nothing goes but what stands twice

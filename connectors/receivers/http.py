@@ -1,4 +1,4 @@
-"""One POST to an address that was looked at: no redirects, no proxies, bounded in time and bytes."""
+"""One request to an address that was looked at: no redirects, no proxies, bounded in time and bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from models.errors import ConfigError
 SECONDS: Final = 10.0  # for the connection, and for each part of the answer
 ADDRESSES: Final = 3  # of a host that are tried
 ANSWER_BYTES: Final = 2_000  # of what a receiver says of a refusal
+READ_BYTES: Final = 4_000_000  # of what it was asked for
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AGAIN: Final = (408, 425, 429)  # besides 5xx: the same may be taken a moment later
 _OF_THIS_ONE: Final = (400, 413, 422)  # said of what was sent; all others are said of who sends it, or where to
@@ -58,12 +59,17 @@ class Url:
 def post(url: Url, body: bytes, headers: Mapping[str, str], hosts: AllowedHosts) -> None:
     """Raises ReceiverUnavailable, ReceiverDenied, ReceiverRefused. Unencrypted only to hosts that the operator has
     named."""
+    request("POST", url, body, headers, hosts)
+
+
+def request(method: str, url: Url, body: bytes | None, headers: Mapping[str, str], hosts: AllowedHosts) -> str:
+    """What it answers, at most READ_BYTES of it. Raises as `post`."""
     destination = hosts.destination(url.host, url.port)
     if url.scheme != "https" and not destination.is_named:
         raise ReceiverDenied(f"{url.shown}: alerts go unencrypted only to hosts named in HEADRACE_ALERT_HOSTS")
-    status, said = _answer(url, destination, body, headers)
+    status, said = _answer(method, url, destination, body, headers)
     if 200 <= status < 300:
-        return
+        return said
     words = f"{url.shown} answered {status}" + (f": {' '.join(said.split())[:200]}" if said.strip() else "")
     if status >= 500 or status in _AGAIN:
         raise ReceiverUnavailable(words)
@@ -72,14 +78,17 @@ def post(url: Url, body: bytes, headers: Mapping[str, str], hosts: AllowedHosts)
     raise ReceiverDenied(words + (" (redirects are not followed)" if 300 <= status < 400 else ""))
 
 
-def _answer(url: Url, destination: Destination, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
-    """Status, and some of what it says. Where there was no connection, nothing was sent: the next address is tried."""
+def _answer(
+    method: str, url: Url, destination: Destination, body: bytes | None, headers: Mapping[str, str]
+) -> tuple[int, str]:
+    """Status, and some of what it says; of a POST that was taken nothing. Where there was no connection, nothing was
+    sent: the next address is tried."""
     trouble: Exception | None = None
     for address in destination.addresses[:ADDRESSES]:
         with _pool(url, address) as pool:
             try:
                 answer = pool.urlopen(
-                    "POST",
+                    method,
                     url.path,
                     body=body,
                     headers={"Host": _host_header(url), "User-Agent": "headrace", **headers},
@@ -87,9 +96,14 @@ def _answer(url: Url, destination: Destination, body: bytes, headers: Mapping[st
                     retries=False,
                     preload_content=False,
                 )
-                said = "" if 200 <= answer.status < 300 else answer.read1(ANSWER_BYTES).decode("utf-8", "replace")
+                taken = 200 <= answer.status < 300
+                said = b""
+                if taken and method == "GET":
+                    said = answer.read(READ_BYTES)
+                elif not taken:
+                    said = answer.read1(ANSWER_BYTES)
                 answer.close()
-                return int(answer.status), said
+                return int(answer.status), said.decode("utf-8", "replace")
             except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
                 trouble = error
             except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -1,8 +1,12 @@
 """alerts: what fires, what it is about, and whether its receivers hear of it."""
 
-from typing import Annotated
+import getpass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from streams.wire.records import Silence
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -11,6 +15,12 @@ def add_to(cli: typer.Typer) -> None:
     cli.add_typer(alerts, name="alerts")
     alerts.command("list", epilog="Example: headrace alerts list --app support")(_list)
     alerts.command("show", epilog="Example: headrace alerts show 3f2a")(show_alert)
+    alerts.command(
+        "silence",
+        epilog="Examples: headrace alerts silence 3f2a --for 2h --because 'new release, known' · "
+        "headrace alerts silence --app support --rule surge --for 1d · headrace alerts silence 3f2a --withdraw",
+    )(_silence)
+    alerts.command("ack", epilog="Example: headrace alerts ack 3f2a --by ann --because 'on it'")(_ack)
     alerts.command("test", epilog="Example: headrace alerts test tickets.toml --receiver pager")(_test)
 
 
@@ -35,28 +45,30 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
     from headrace.tools.alerts import standing_alerts
+    from headrace.tools.silences import about, hold_of, in_words, standing_silences
     from headrace.wiring import Wiring
+    from streams.wire.outcomes import wall_clock_ms
 
-    standing = standing_alerts(Wiring(load_settings()))
-    wanted = [one for one in standing if (every or one.is_firing) and one.is_of(app, rule)]
+    wiring, now_ms = Wiring(load_settings()), wall_clock_ms()
+    known = standing_silences(wiring)
+    wanted = [one for one in standing_alerts(wiring) if (every or one.is_firing) and one.is_of(app, rule)]
+    holds = [hold_of(known, one, now_ms) for one in wanted]
     if json:
-        for one in wanted:
-            print_json(one.as_json())
+        for one, hold in zip(wanted, holds, strict=True):
+            print_json(one.as_json() | ({} if hold is None else {hold.kind: hold.model_dump(exclude_none=True)}))
         return
-    if not wanted:
+    if wanted:
+        rows = []
+        for one, hold in zip(wanted, holds, strict=True):
+            words = (one.alert.summary, f"{one.alert.rule}, {one.alert.at[:19]}")
+            state = (one.alert.state, one.alert.severity)
+            rows.append((one.alert.fingerprint, state, words if hold is None else (*words, in_words(hold))))
+        show_table(("alert", "state", "what"), rows)
+    else:
         say("nothing fires" + ("" if every else "; --all shows what is over"))
-        return
-    show_table(
-        ("alert", "state", "what"),
-        [
-            (
-                one.alert.fingerprint,
-                (one.alert.state, one.alert.severity),
-                (one.alert.summary, f"{one.alert.rule}, {one.alert.at[:19]}"),
-            )
-            for one in wanted
-        ],
-    )
+    for silence in known.standing(now_ms):
+        if silence.until_ms is not None:
+            say(f"{about(silence)}: {in_words(silence)}")
 
 
 def show_alert(
@@ -76,6 +88,70 @@ def show_alert(
         return
     for name, value in lines(standing):
         say(f"{field(name):<14} {field(value)}")
+
+
+By = Annotated[str | None, typer.Option(help="who says so; default: the user of this system")]
+Because = Annotated[str, typer.Option(help="why, for those who ask later")]
+Withdraw = Annotated[bool, typer.Option("--withdraw", help="take it back")]
+OneJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
+def _silence(
+    fingerprint: Annotated[
+        str | None, typer.Argument(metavar="[ALERT]", help="as `list` shows it, or its beginning")
+    ] = None,
+    app: Annotated[str | None, typer.Option(help="all alerts of this application, by its name")] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(help="all of this rule or kind of rules: surge, drift; may be repeated")
+    ] = None,
+    length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long: 45m, 2h, 1d12h")] = "1h",
+    by: By = None,
+    because: Because = "",
+    withdraw: Withdraw = False,
+    json: OneJson = False,
+) -> None:
+    """Have nobody told of some alerts for a while. What still fires at the end is told then. Saying it again about the
+    same changes the time."""
+    from headrace.settings import load_settings
+    from headrace.tools.alerts import find_alert, standing_alerts
+    from headrace.tools.silences import duration_ms, say, silences
+    from headrace.wiring import Wiring
+
+    wiring = Wiring(load_settings())
+    alert = None if fingerprint is None else find_alert(standing_alerts(wiring), fingerprint)
+    name = by or getpass.getuser()
+    words = silences(alert, app, rule or [], length_ms=duration_ms(length), by=name, because=because)
+    _tell(say(wiring, words, withdraw=withdraw), withdraw=withdraw, json=json)
+
+
+def _ack(
+    fingerprint: Annotated[str, typer.Argument(metavar="ALERT", help="as `list` shows it, or its beginning")],
+    by: By = None,
+    because: Because = "",
+    withdraw: Withdraw = False,
+    json: OneJson = False,
+) -> None:
+    """Say that you look after an alert: nobody is told again until it is over and fires anew."""
+    from headrace.settings import load_settings
+    from headrace.tools.alerts import find_alert, standing_alerts
+    from headrace.tools.silences import acknowledgement, say
+    from headrace.wiring import Wiring
+
+    wiring = Wiring(load_settings())
+    word = acknowledgement(find_alert(standing_alerts(wiring), fingerprint), by or getpass.getuser(), because)
+    _tell(say(wiring, [word], withdraw=withdraw), withdraw=withdraw, json=json)
+
+
+def _tell(words: "list[Silence]", *, withdraw: bool, json: bool) -> None:
+    from headrace.output import print_json
+    from headrace.terminal import say
+    from headrace.tools.silences import about, in_words
+
+    if json:
+        print_json({"withdrawn": withdraw, "silences": [word.model_dump(exclude_none=True) for word in words]})
+        return
+    for word in words:
+        say(f"{about(word)}: {'no longer ' if withdraw else ''}{in_words(word)}")
 
 
 def _test(

@@ -12,11 +12,11 @@ from headrace.wiring import Wiring
 from models.errors import ConnectorError
 from streams.application import Application
 from streams.monitor.sources import Reference, SignalsLog
-from streams.topics import MONITOR_STATE_TOPIC, RELEASES_TOPIC
-from streams.wire.label_follower import LabelFollower
+from streams.topics import FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
 from streams.wire.release_state import Announced, take_in
+from streams.wire.topic_follower import TopicFollower
 
 FOLLOW_SECONDS: Final = 30.0  # within which `model.releases` must have been read to its end
 VERSIONS_SECONDS: Final = 60.0  # for which the registry's list of versions is taken for true
@@ -30,7 +30,7 @@ class KafkaMonitorSources:
         self._wiring, self._registry, self._app, self._follower = wiring, registry, app, follower
         # the embedded broker is gone with the process whose monitor could need one, and keeps 5 MB of a topic
         self.keeps_snapshots = not wiring.broker().is_embedded
-        self._labels: LabelFollower | None = None
+        self._labels: TopicFollower | None = None
         self._versions: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
     def signals(self) -> SignalsLog:
@@ -104,7 +104,7 @@ class KafkaMonitorSources:
     def follow_labels(self) -> None:
         """See the port."""
         self.leave_labels()
-        self._labels = LabelFollower(self._wiring.reader)
+        self._labels = TopicFollower(self._wiring.reader, FEEDBACK_TOPIC)
         self._labels.start()
 
     def labels(self) -> tuple[Sequence[Record], bool]:

@@ -1,7 +1,7 @@
 """What notifiers stand on: topics, and the receivers that an application's file names."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from connectors.addresses import hosts
@@ -21,6 +21,7 @@ from models.errors import ConfigError
 from streams.application import ReceiverSpec
 from streams.topics import TOLD_TOPIC
 from streams.wire.records import Told
+from streams.wire.topic_follower import TopicFollower
 
 CLOSE_SECONDS = 2.0
 
@@ -37,6 +38,12 @@ class KafkaNotifierSources:
     def read(self, topic: str) -> Iterator[Record]:
         """See the port."""
         return all_records(self._wiring, topic)
+
+    def follow(self, topic: str, take: Callable[[Record], None]) -> Callable[[], None]:
+        """See the port."""
+        follower = TopicFollower(self._wiring.reader, topic, take)
+        follower.start()
+        return follower.close
 
     def note(self, told: Told) -> None:
         """See the port."""

@@ -35,8 +35,7 @@ class StandingAlert:
 
     def is_of(self, app: str | None, rule: str | None) -> bool:
         """Whether it is of this application and this kind of rule; None: of any."""
-        kind = self.alert.rule.partition(":")[0]
-        return app in (None, self.alert.values.get("app")) and rule in (None, kind, self.alert.rule)
+        return app in (None, self.alert.values.get("app")) and rule in (None, self.alert.kind, self.alert.rule)
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""

@@ -28,6 +28,7 @@ from streams.wire.records import (
     Release,
     ReleaseStep,
     RetrainRequest,
+    Silence,
     Step,
     Told,
 )
@@ -49,6 +50,7 @@ RECORDS = (
     ("`labels.leases`", Lease),
     ("`alerts`", Alert),
     ("`alerts.told`", Told),
+    ("`alerts.silences`", Silence),
     ("`retrain.requests`", RetrainRequest),
     ("`model.releases`", Release),
     ("A release's `step`", Step),

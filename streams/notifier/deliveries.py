@@ -2,7 +2,7 @@
 
 Wanted is the last word on each cause in `alerts`; told is the last record of each receiver and cause in `alerts.told`.
 What differs is due. So a receiver that was away is told what stands when it is back, and who dies between telling and
-noting tells that one word again, with the same key.
+noting tells that one word again, with the same key. What is silenced, or looked after by somebody, is not due.
 """
 
 import hashlib
@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.ports import Record
+from connectors.ports import Hush, Record
 from models.errors import MessageError
 from streams.application import Application, ReceiverSpec
-from streams.wire.records import Alert, Severity, Told, decode
+from streams.notifier.silences import ACKNOWLEDGEMENT, Silences
+from streams.wire.records import Alert, Severity, Silence, Told, decode
 
 SEVERITIES: Final = ("info", "warning", "critical")
 
@@ -48,6 +49,8 @@ class Deliveries:
         self._app = app
         self._standing: dict[str, _Standing] = {}  # what was said first stands first
         self._told: dict[tuple[str, str], Told] = {}
+        self._silences = Silences()
+        self._over_ms: dict[str, int] = {}  # fingerprint to when its cause was over last, as far as was heard
         self._lock = threading.Lock()
 
     def take_alert(self, record: Record) -> None:
@@ -64,6 +67,13 @@ class Deliveries:
             if known is None or known.offset < record.offset:
                 self._standing.pop(alert.fingerprint, None)
                 self._standing[alert.fingerprint] = _Standing(record.offset, alert)
+                if alert.state == "resolved":
+                    self._over_ms[alert.fingerprint] = record.timestamp_ms
+
+    def take_silence(self, record: Record) -> None:
+        """Take a record of `alerts.silences`."""
+        with self._lock:
+            self._silences.take(record)
 
     def take_told(self, record: Record) -> None:
         """Take a record of `alerts.told`."""
@@ -79,11 +89,38 @@ class Deliveries:
         with self._lock:
             self._told[told.receiver, told.fingerprint] = told
 
-    def due(self, receiver: ReceiverSpec) -> list[Due]:
-        """What a receiver is still to be told, what was said first first."""
+    def due(self, receiver: ReceiverSpec, now_ms: int, *, has_silences: bool = False) -> list[Due]:
+        """What a receiver is still to be told, what was said first first. now_ms: milliseconds since 1970.
+        has_silences: whether it keeps silences of its own, which were told to it: then it is told all."""
         with self._lock:
-            words = [self._word(receiver, one.alert) for one in self._standing.values()]
+            alerts = [one.alert for one in self._standing.values()]
+            words = [self._word(receiver, alert) for alert in alerts if has_silences or self._may_tell(alert, now_ms)]
         return [word for word in words if word is not None]
+
+    def hushes(self, now_ms: int) -> list[Hush]:
+        """What stands in `alerts.silences` about this application's alerts, for a receiver with silences of its own."""
+        with self._lock:
+            names = self._standing.keys()
+            wanted = [
+                one
+                for one in self._silences.standing(now_ms)
+                if one.kind != ACKNOWLEDGEMENT
+                and one.app in (None, self._app.name)
+                and (one.fingerprint is None or one.fingerprint in names)
+            ]
+            held = [self._acknowledged(one.alert) for one in self._standing.values()]
+        return [self._hush(silence) for silence in (*wanted, *held) if silence is not None]
+
+    def _hush(self, silence: Silence) -> Hush:
+        name = hashlib.sha256(b"|".join((self._app.name.encode(), silence.record_key))).hexdigest()[:16]
+        what = self._app.name, silence.fingerprint, silence.rule
+        return Hush(name, *what, silence.until_ms, silence.by, silence.because)
+
+    def _may_tell(self, alert: Alert, now_ms: int) -> bool:
+        return self._silences.silence_of(alert, now_ms) is None and self._acknowledged(alert) is None
+
+    def _acknowledged(self, alert: Alert) -> Silence | None:
+        return self._silences.acknowledgement_of(alert, self._over_ms.get(alert.fingerprint, -1))
 
     def firing(self, receiver: ReceiverSpec) -> list[Due]:
         """What a receiver was told that fires, and still does."""
@@ -104,7 +141,7 @@ class Deliveries:
             return Due(alert, word_key(alert, known.fired_at), known.fired_at, known.severity)
         if not _is_wanted(receiver, alert):
             return None
-        fired_at = alert.at if known is None else known.fired_at
+        fired_at = alert.fired_at or (alert.at if known is None else known.fired_at)
         key, told = word_key(alert, fired_at), self._told.get((receiver.name, alert.fingerprint))
         return None if told is not None and told.key == key else Due(alert, key, fired_at, alert.severity)
 
@@ -113,9 +150,9 @@ class Deliveries:
         told = self._told.get((receiver.name, alert.fingerprint))
         return told if told is not None and told.state == "firing" and told.refused is None else None
 
-    def pending(self, receivers: Mapping[str, ReceiverSpec]) -> dict[str, int]:
+    def pending(self, receivers: Mapping[str, ReceiverSpec], now_ms: int) -> dict[str, int]:
         """Receiver to how many words it is still to be told."""
-        return {name: len(self.due(spec)) for name, spec in receivers.items()}
+        return {name: len(self.due(spec, now_ms)) for name, spec in receivers.items()}
 
 
 def word_key(alert: Alert, fired_at: str) -> str:
@@ -126,6 +163,5 @@ def word_key(alert: Alert, fired_at: str) -> str:
 
 
 def _is_wanted(receiver: ReceiverSpec, alert: Alert) -> bool:
-    rule = alert.rule.partition(":")[0]
     is_heavy = SEVERITIES.index(alert.severity) >= SEVERITIES.index(receiver.least)
-    return is_heavy and (not receiver.rules or rule in receiver.rules or alert.rule in receiver.rules)
+    return is_heavy and (not receiver.rules or alert.kind in receiver.rules or alert.rule in receiver.rules)

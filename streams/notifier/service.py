@@ -13,7 +13,8 @@ from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.notifier.deliveries import Deliveries
 from streams.notifier.telling import Teller
-from streams.topics import ALERTS_TOPIC, TOLD_TOPIC
+from streams.topics import ALERTS_TOPIC, SILENCES_TOPIC, TOLD_TOPIC
+from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Told
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ class NotifierSources(Protocol):
     def read(self, topic: str) -> Iterable[Record]:
         """All that stands in a topic; nothing where it is not there. Raises BrokerUnavailable."""
 
+    def follow(self, topic: str, take: Callable[[Record], None]) -> Callable[[], None]:
+        """Have a topic's records taken from its beginning on, as they come, in a thread; what ends that."""
+
     def receiver(self, spec: ReceiverSpec) -> Receiver:
         """Raises ConfigError where it cannot be made."""
 
@@ -47,6 +51,7 @@ class NotifierService:
         self._receivers = {spec.name: sources.receiver(spec) for spec in app.receivers}
         self._deliveries = Deliveries(app)
         self._tellers: list[Teller] = []
+        self._unfollow: Callable[[], None] = lambda: None
         self.counts: dict[str, dict[str, int]] = {spec.name: {} for spec in app.receivers}
         self._observe = in_thread(self._take, f"{app.name}-notifier")
         self._pipeline: BatchPipeline | None = None
@@ -65,7 +70,7 @@ class NotifierService:
         """Receiver to words that it is still to be told; zero while this notifier stands by."""
         if not self._tellers:
             return dict.fromkeys(self._receivers, 0)
-        return self._deliveries.pending({spec.name: spec for spec in self.app.receivers})
+        return self._deliveries.pending({spec.name: spec for spec in self.app.receivers}, wall_clock_ms())
 
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """Whoever has the alerts is active, all others stand by."""
@@ -82,6 +87,8 @@ class NotifierService:
         with self._changing:
             self._term += 1
             tellers, self._tellers = self._tellers, []
+            unfollow, self._unfollow = self._unfollow, lambda: None
+        unfollow()
         for teller in tellers:
             teller.ask_to_stop()
         beginning, self._beginning = self._beginning, None
@@ -110,8 +117,10 @@ class NotifierService:
         await asyncio.wrap_future(self._observe.submit(work))
 
     def _rebuild(self, term: int) -> None:
-        """What stands and what was told, then the tellers, if it is still ours to tell."""
+        """What stands, what was told and what is silenced, then the tellers, if it is still ours to tell."""
         deliveries = Deliveries(self.app)
+        for record in self._sources.read(SILENCES_TOPIC):
+            deliveries.take_silence(record)
         for record in self._sources.read(TOLD_TOPIC):
             deliveries.take_told(record)
         for record in self._sources.read(ALERTS_TOPIC):
@@ -124,10 +133,16 @@ class NotifierService:
                 Teller(self.app, spec, self._receivers[spec.name], deliveries, self._sources.note, self._mask)
                 for spec in self.app.receivers
             ]
+            self._unfollow = self._sources.follow(SILENCES_TOPIC, self._take_silence)
             for teller in self._tellers:
                 self.counts[teller.spec.name] = teller.counts
                 teller.start()
         log.info("%s: the notifier is active, %s", self.app.name, _in_words(self.pending()))
+
+    def _take_silence(self, record: Record) -> None:
+        self._deliveries.take_silence(record)
+        for teller in self._tellers:
+            teller.wake()
 
     def _take(self, batch: Sequence[Delivery]) -> None:
         for one in batch:

@@ -15,6 +15,7 @@ from connectors.ports import Notice, Receiver
 from models.errors import ConnectorError
 from streams.application import Application, ReceiverSpec
 from streams.notifier.deliveries import Deliveries, Due
+from streams.notifier.hushing import HushKeeper
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Told, format_time
 
@@ -38,15 +39,17 @@ class Teller:
         note: Callable[[Told], None],
         mask: Callable[[str], str] = lambda text: text,
         clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """note: of what was told; confirmed when it returns, raises BrokerUnavailable. mask: what may leave of a
-        text."""
+        text. now_ms: for the end of silences."""
         self._app, self.spec, self._receiver, self._deliveries, self._note = app, spec, receiver, deliveries, note
-        self._mask, self._clock = mask, clock
+        self._mask, self._clock, self._now_ms = mask, clock, now_ms
         self.counts = {"told": 0, "refused": 0, "failed": 0}
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._repeated_at = clock()
         self._failures, self._said, self._failed = 0, "", set[str]()
+        self._hushes = HushKeeper(app.name, spec.name, receiver, clock)
         self._unnoted: Told | None = None  # taken by the receiver, while the broker was away
         self._thread = threading.Thread(target=self._run, name=f"{app.name}-tells-{spec.name}", daemon=True)
 
@@ -89,7 +92,10 @@ class Teller:
         if self._unnoted is not None:
             self._note_told(self._unnoted)
         failures: list[Exception] = []
-        due = sorted(self._deliveries.due(self.spec), key=lambda word: word.key in self._failed)
+        now_ms = self._now_ms()
+        has_silences = self._hushes.keep(lambda: self._deliveries.hushes(now_ms))
+        due = self._deliveries.due(self.spec, now_ms, has_silences=has_silences)
+        due.sort(key=lambda word: word.key in self._failed)
         for word in due:
             if self._stopping.is_set() or len(failures) >= FAILURES_AT_ONCE:
                 break

@@ -59,12 +59,14 @@ class Alerts:
         """A cause is there."""
         if alert.fingerprint in self._firing:
             return None
-        self._firing[alert.fingerprint] = alert
-        return alert
+        fired = alert.model_copy(update={"fired_at": alert.fired_at or alert.at})
+        self._firing[alert.fingerprint] = fired
+        return fired
 
     def resolve(self, alert: Alert) -> Alert | None:
         """A cause is gone. alert: the resolved one."""
-        return alert if self._firing.pop(alert.fingerprint, None) is not None else None
+        fired = self._firing.pop(alert.fingerprint, None)
+        return alert.model_copy(update={"fired_at": fired.fired_at}) if fired is not None else None
 
     def settle(self, wanted: Iterable[Alert], reason: str, at: str) -> list[Alert]:
         """Make what fires what should: fires those that are missing, resolves those that are over for `reason`."""

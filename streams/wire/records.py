@@ -148,6 +148,50 @@ class Alert(Wire):
     """Examples: decisions' ids and what stood in them."""
     at: str
     """When it fired or resolved, RFC 3339."""
+    fired_at: str | None = None
+    """When this firing began, RFC 3339: tells it from one before and one after; none: its writer does not know."""
+
+    @property
+    def kind(self) -> str:
+        """The rule without what tells several of its kind apart."""
+        return self.rule.partition(":")[0]
+
+
+class Silence(Wire):
+    """Alerts that nobody is to be told of for a while, or one that somebody looks after. Written to `alerts.silences`,
+    keyed by what it is about: a later record of the key replaces it, one without a value withdraws it."""
+
+    kind: Literal["silence", "acknowledgement"]
+    """`silence`: of all alerts that fit, until its time is over; `acknowledgement`: of one, until it is over."""
+    fingerprint: str | None = None
+    """Only this alert."""
+    app: str | None = None
+    """Only alerts of this application."""
+    rule: str | None = None
+    """Only alerts of this rule (`surge:sentiment=negative`) or of rules of this kind (`surge`)."""
+    until_ms: int | None = None
+    """`silence`: when it ends, milliseconds since 1970."""
+    fired_at: str | None = None
+    """`acknowledgement`: when the firing began that it is about, where the alert says so."""
+    by: str
+    """Who says so."""
+    because: str = ""
+    """Why."""
+    at: str
+    """When it was said, RFC 3339."""
+
+    @property
+    def record_key(self) -> bytes:
+        """One for each kind and what it is about."""
+        return "|".join((self.kind, self.fingerprint or "", self.app or "", self.rule or "")).encode()
+
+    def fits(self, alert: Alert) -> bool:
+        """Whether it is about this alert."""
+        return (
+            self.fingerprint in (None, alert.fingerprint)
+            and self.app in (None, alert.values.get("app"))
+            and self.rule in (None, alert.rule, alert.kind)
+        )
 
 
 class Told(Wire):

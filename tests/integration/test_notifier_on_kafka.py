@@ -203,6 +203,11 @@ def test_alertmanager_shows_what_fires_and_drops_what_is_over(
     say(kafka_address, alert(unique, 1), alert(unique, 2))
     notifier = start(home, toml, "notifier")
     wait_for(lambda: firing(alertmanager) == [f"{unique}-1", f"{unique}-2"], 60, notifier.text)
+    assert home.run("alerts", "ack", f"{unique}-2", "--by", "ann").returncode == 0
+    wait_for(lambda: firing(alertmanager) == [f"{unique}-1"], 60, notifier.text)  # it keeps a silence of its own
+    assert "looked after by ann" in home.run("alerts", "list", "--app", unique).stdout.replace("\n", " ")
+    assert home.run("alerts", "ack", f"{unique}-2", "--withdraw").returncode == 0
+    wait_for(lambda: firing(alertmanager) == [f"{unique}-1", f"{unique}-2"], 60, notifier.text)
     say(kafka_address, alert(unique, 1, "resolved"))
     wait_for(lambda: firing(alertmanager) == [f"{unique}-2"], 60, notifier.text)
     assert home.json("alerts", "test", toml)["receivers"] == [{"name": "alertmanager", "ok": True, "reason": ""}]

@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
-from connectors.ports import Notice
+from connectors.ports import Hush, Notice
 from connectors.receivers.alertmanager import Alertmanager
 from connectors.receivers.destinations import AllowedHosts
 from connectors.receivers.email import Email, MailServer
@@ -347,3 +347,42 @@ url_file = "slack.url"
 def test_a_receiver_without_what_it_needs_is_told(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         ReceiverSpec(name="x", **fields)
+
+
+def hush(**fields: Any) -> Hush:
+    values = {"app": "support", "fingerprint": "f1", "rule": None, "until_ms": 2_000_000, "by": "ann", "because": "x"}
+    return Hush(**({"name": "ab12"} | values | fields))
+
+
+def test_alertmanager_keeps_our_silences_and_no_others_of_ours(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[dict[str, Any]] = []
+    came: list[tuple[str, str, Any]] = []
+
+    def answer(method: str, url: Url, body: bytes | None, *_: object) -> str:
+        came.append((method, url.path, None if body is None else json.loads(body)))
+        return json.dumps(there)
+
+    monkeypatch.setattr("connectors.receivers.alertmanager.request", answer)
+    monkeypatch.setattr("connectors.receivers.alertmanager.post", lambda url, body, *_: answer("POST", url, body))
+    receiver = Alertmanager(Url.of("http://127.0.0.1:1/am", "url"), LOCAL, clock=lambda: 1_000.0)
+    receiver.silence("support", [hush(), hush(name="cd34", fingerprint=None, rule="surge", until_ms=None)])
+    (_, first, second) = came
+    assert first[:2] == ("POST", "/am/api/v2/silences")
+    assert {m["name"]: m["value"] for m in first[2]["matchers"]} == {"app": "support", "fingerprint": "f1"}
+    assert first[2]["comment"] == "x [headrace support ab12]" and first[2]["endsAt"] == "1970-01-01T00:33:20.000Z"
+    assert second[2]["matchers"][-1]["value"] == "surge(:.*)?" and second[2]["endsAt"] == "1970-01-01T01:16:40.000Z"
+
+    state = {"status": {"state": "active"}}
+    there += [
+        first[2] | state | {"id": "1"},
+        second[2] | state | {"id": "2"},
+        {"id": "3", "comment": "somebody's", "endsAt": "1970-01-01T01:00:00Z"} | state,
+        {"id": "4", "comment": "[headrace finance ab12]", "endsAt": "1970-01-01T01:00:00Z"} | state,
+        {"id": "5", "comment": "[headrace support ef56]", "endsAt": "1970-01-01T01:00:00Z"} | state,
+    ]
+    came.clear()
+    receiver.silence("support", [hush(), hush(name="cd34", fingerprint=None, rule="surge", until_ms=None)])
+    assert [call[:2] for call in came[1:]] == [("DELETE", "/am/api/v2/silence/5")], "what is no longer wanted goes"
+    came.clear()
+    receiver.silence("support", [hush(until_ms=3_000_000)])
+    assert came[1][2]["id"] == "1" and came[1][2]["endsAt"] == "1970-01-01T00:50:00.000Z"
