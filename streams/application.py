@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from models.errors import ConfigError
+from streams.daily_hours import DailyHours
 from streams.release_watch.settings import ReleaseSettings
 from streams.topics import SHARED_TOPICS, SOURCE_MAX_BYTES
 
@@ -133,6 +134,46 @@ class Labelling(BaseModel):
     """At least so many of a day are drawn, where there are as many."""
 
 
+class Retraining(BaseModel):
+    """When a better model is asked for, and what its training may use (`docs/training.md`)."""
+
+    model_config = SHAPE
+
+    after_episode: int = Field(default=40, ge=1)
+    """Labels that are enough once drift was found."""
+    without_episode: int = Field(default=500, ge=1)
+    """Labels that are enough by themselves."""
+    per_label: int = Field(default=8, ge=1)
+    """So often one label must have come before an episode leads to a training."""
+    cool_down_minutes: float = Field(default=0, ge=0, le=5 * 24 * 60)
+    """No request sooner than that after the one before."""
+    per_day: int = Field(default=24, ge=1)
+    """At most so many requests within 24 hours."""
+    hours: str = ""
+    """When trainings may be asked for, such as `22:00-06:00`; empty: at any time."""
+    time_zone: str = "UTC"
+    """Of `hours`: a name such as `Europe/Berlin`."""
+    strategy: Literal["quick", "full"] = "quick"
+    """How the challenger is trained: `quick` on the champion's encoder, `full` fine-tunes the configured one (extra
+    `train`)."""
+    max_label_age_days: float | None = Field(default=None, gt=0)
+    """Labels that were given longer ago take no part; unset: all that stand."""
+    max_texts_per_label: int = Field(default=2_000, ge=10)
+    """Of the labelled decisions so many texts of a label train, the newest ones: what is frequent outweighs nothing
+    else."""
+    cores: int = Field(default=0, ge=0)
+    """How many cores a training may use; 0: half of those that the process may use, at least one."""
+    memory_mb: int = Field(default=0, ge=0)
+    """A training that needs more is ended, and the champion goes on; 0: no limit."""
+    max_minutes: float = Field(default=180, gt=0)
+    """A training that takes longer is ended, and the champion goes on."""
+
+    @model_validator(mode="after")
+    def _hours_can_be_read(self) -> "Retraining":
+        DailyHours.of(self.hours or "00:00-24:00", self.time_zone)
+        return self
+
+
 class ReceiverSpec(BaseModel):
     """Who is told of this application's alerts (`docs/alerts.md`)."""
 
@@ -224,6 +265,8 @@ class Application(BaseModel):
     """The table `[labelling]`."""
     release: ReleaseSettings = ReleaseSettings()
     """The table `[release]`."""
+    retraining: Retraining = Retraining()
+    """The table `[retraining]`."""
     human_queue: str = "people"
     """The queue of texts that are rejected as out of scope, and of labels that `[queues]` does not name."""
     false_alarm_every: int = Field(default=100_000, ge=1_000)
@@ -324,6 +367,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "surges": Surge,
     "labelling": Labelling,
     "release": ReleaseSettings,
+    "retraining": Retraining,
     "receivers": ReceiverSpec,
 }
 

@@ -171,7 +171,8 @@ class RoleBuilder:
             self._add_indexer(group, store, DeadLetterLimit(app.max_dead_letter_share))
 
     def add_monitor(self, policy: "RetrainPolicy | None" = None, seed: int = 0) -> None:
-        """A monitor per application that classifies. Of several in a group one is active, the others stand by."""
+        """A monitor per application that classifies. Of several in a group one is active, the others stand by. policy:
+        None: what each application's file says."""
         from headrace.process.monitor_sources import KafkaMonitorSources
         from streams.monitor.handler import MonitorHandler
         from streams.monitor.retrain_policy import RetrainPolicy
@@ -181,7 +182,7 @@ class RoleBuilder:
         for app in self._apps:
             if app.kind == "classify":
                 sources = KafkaMonitorSources(self._wiring, self._registry, app, follower)
-                self._add_monitor(MonitorHandler(app, sources, policy or RetrainPolicy(), seed=seed))
+                self._add_monitor(MonitorHandler(app, sources, policy or RetrainPolicy.of(app.retraining), seed=seed))
         if not self.built.monitors:
             log.warning("nothing to watch: none of %s classifies", ", ".join(app.name for app in self._apps))
 
@@ -209,10 +210,14 @@ class RoleBuilder:
                 )
 
     def add_retrainer(self, seed: int = 0) -> None:
-        """A retrainer per application; jobs run in a child process, one at a time."""
+        """A retrainer per application; jobs run in a child process, one at a time. Raises ConfigError where what one's
+        strategy needs is not installed."""
+        from headrace.training.fine_tuning import require_libraries
         from headrace.training.retrain_job import RetrainJob
 
         apps = [app for app in self._apps if app.kind == "classify"]
+        if any(app.retraining.strategy == "full" for app in apps):
+            require_libraries()
         self.built.job = RetrainJob(self._wiring, apps, seed=seed)
         for app in apps:
             self._add_retrainer(app, self.built.job)

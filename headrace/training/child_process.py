@@ -1,27 +1,59 @@
 """Training in a process of its own, which ends with its parent.
 
+What it may use is limited, so that who serves on the same machine is not slowed down: it runs on some of the cores,
+yields them to whoever wants them, and is ended where it needs more memory or time than it was given.
+
 The order goes in by standard input, which then stays open: the child ends as soon as it is closed, which the system
 does for a parent that is killed. The result is the last line of the child's output.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from connectors.errors import RegistryUnavailable
 from models.errors import HeadraceError, ModelError
 
+LOOK_SECONDS = 0.5  # between two looks at the child's memory
 END_SECONDS = 5.0  # for a child that was killed to be gone
 PARENT_IS_GONE = 71
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read when the libraries are loaded
 
 
-async def run_child(module: str, order: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-    """Run `module` with an order (JSON) and return its result. Raises TimeoutError; RegistryUnavailable where the child
-    says that trying again can help; ModelError for any other failure of it. A cancelled call ends the child."""
+class OutOfMemory(ModelError):
+    """A child needed more memory than it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What a child may use. cores: 0: half of those that this process may use, at least one. memory_bytes: resident,
+    with all that it starts; 0: no limit."""
+
+    seconds: float
+    cores: int = 0
+    memory_bytes: int = 0
+
+    def allowed_cores(self, ours: Collection[int]) -> list[int]:
+        """Which of our cores, by number: the last ones, as systems put their own work on the first."""
+        count = self.cores or max(1, len(ours) // 2)
+        return sorted(ours)[-count:]
+
+
+async def run_child(module: str, order: dict[str, Any], limits: ChildLimits) -> dict[str, Any]:
+    """Run `module` with an order (JSON) and return its result.
+
+    Raises TimeoutError and OutOfMemory where it needs more than it may; RegistryUnavailable where the child says that
+    trying again can help; ModelError for any other failure of it. A cancelled call ends the child.
+    """
+    cores = limits.allowed_cores(psutil.Process().cpu_affinity())
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # what lies in the working directory is nobody's code
@@ -30,14 +62,23 @@ async def run_child(module: str, order: dict[str, Any], timeout_seconds: float) 
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(len(cores))),
     )
+    watch = asyncio.create_task(_end_when_too_large(child, limits.memory_bytes))
     try:
-        async with asyncio.timeout(timeout_seconds):
+        with contextlib.suppress(psutil.NoSuchProcess):  # its code and its last line will say why
+            psutil.Process(child.pid).cpu_affinity(cores)
+        async with asyncio.timeout(limits.seconds):
             out, err = await _converse(child, json.dumps(order).encode() + b"\n")
     finally:
+        watch.cancel()
         if child.returncode is None:
             child.kill()
             await asyncio.wait_for(child.wait(), END_SECONDS)
+    if watch.done() and not watch.cancelled():
+        raise OutOfMemory(
+            f"the training needed more than {limits.memory_bytes / 2**20:,.0f} MB of memory and was ended"
+        )
     if child.returncode != 0:
         raise ModelError(f"the training process left with code {child.returncode}: {_last_line(err)}")
     result: dict[str, Any] = json.loads(_last_line(out))
@@ -49,7 +90,7 @@ async def run_child(module: str, order: dict[str, Any], timeout_seconds: float) 
 def answer(run: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """The child's side: take the order from standard input, run it, print the result; end at once where the parent
     does."""
-    os.nice(5)  # the streams of this machine come first
+    os.nice(19)  # the streams of this machine come first
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
     try:
@@ -64,6 +105,22 @@ def _end_with_the_parent() -> None:
     while os.read(0, 4096):  # not by sys.stdin, whose lock the interpreter needs at its end
         pass
     os._exit(PARENT_IS_GONE)
+
+
+async def _end_when_too_large(child: asyncio.subprocess.Process, memory_bytes: int) -> None:
+    """Returns once the child was ended for its memory."""
+    while not (memory_bytes and _resident(child.pid) > memory_bytes):
+        await asyncio.sleep(LOOK_SECONDS)
+    child.kill()
+
+
+def _resident(pid: int) -> int:
+    """Bytes of a process and of all that it started."""
+    try:
+        process = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
+    except psutil.Error:  # one of them has just ended
+        return 0
 
 
 async def _converse(child: asyncio.subprocess.Process, order: bytes) -> tuple[bytes, bytes]:

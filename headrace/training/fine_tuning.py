@@ -1,13 +1,21 @@
 """The full strategy with its real encoder files and its real quantisation."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace.releases.encoders import encoder_source
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
-from retrain.fitting.fine_tuning import FineTuning, Weights
+from models.errors import ConfigError
+from retrain.fitting.fine_tuning import NEEDS_LIBRARIES, FineTuning, Weights
 from retrain.full import FullStrategy
+
+
+def require_libraries() -> None:
+    """Raises ConfigError where the strategy's libraries are not installed. They are not loaded."""
+    if any(importlib.util.find_spec(library) is None for library in ("torch", "transformers")):
+        raise ConfigError(NEEDS_LIBRARIES)
 
 
 def full_trainer(wiring: Wiring, epochs: int | None) -> FullStrategy:

@@ -3,15 +3,23 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from connectors.errors import RegistryUnavailable
 from connectors.registry import FolderRegistry
+from headrace.releases.encoders import default_encoder
+from headrace.settings import load_settings
 from headrace.training.child_process import answer
+from headrace.wiring import Wiring
 from models.bundle import unpack
+from models.encoder.encoder import Encoder
+from models.errors import TrainingDataError
 from retrain import training_data
 from retrain.challenge import challenger_dataset, compare
-from retrain.job import train_release
+from retrain.class_balance import newest_of_each_label
+from retrain.data import Dataset
+from retrain.job import TrainedRelease, train_release
 from streams.classify.release_loading import proved_manifest
 
 PUBLISH_SECONDS: Final = 300.0  # for which a registry that does not answer is asked again: training took longer
@@ -33,24 +41,44 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
     before = training_data.of_release(described, blob)
     challenge = challenger_dataset(before, order["labelled"])
-    dataset, oos_label = challenge.dataset, described.get("training", {}).get("oos_label")
-    trained = train_release(
-        model,
-        dataset,
-        champion.encoder,
-        seed=order["seed"],
-        oos_label=oos_label,
-        parent=version,
-    )
+    dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
+    oos_label = described.get("training", {}).get("oos_label")
+    trained, otherwise = _trained(order, dataset, champion.encoder, oos_label)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     verdict = compare(champion, trained.classifier, dataset, sizes, oos_label)
-    reason = "; ".join(filter(None, (verdict.reason, challenge.words)))
+    reason = "; ".join(filter(None, (verdict.reason, challenge.words, left_out, otherwise)))
     if not verdict.passed:
         return {"version": None, "words": reason}
     trained.manifest["gate"] = {"passed": verdict.passed, "reason": reason}
     trained.manifest["retraining"] = {"request": order["request"]}  # by which a request delivered again finds it
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": reason}
+
+
+def _trained(
+    order: dict[str, Any], dataset: Dataset, encoder: Encoder, oos_label: str | None
+) -> tuple[TrainedRelease, str]:
+    """The challenger, and why it was trained otherwise than the application asks, in words; empty where it was not.
+
+    encoder: the champion's. The full strategy fine-tunes the configured one instead, which knows none of the texts;
+    where they are too few for that, the quick one is better than none.
+    """
+
+    def train(strategy: str, encoder: Encoder, dataset: Dataset, **options: Any) -> TrainedRelease:
+        names = {"strategy": strategy, "seed": order["seed"], "oos_label": oos_label, "parent": order["champion"]}
+        return train_release(order["model"], dataset, encoder, **names, **options)
+
+    if order["strategy"] != "full":
+        return train(order["strategy"], encoder, dataset), ""
+    from headrace.training.fine_tuning import full_trainer
+
+    wiring = Wiring(load_settings(**order["settings"]))
+    trainer = full_trainer(wiring, epochs=None)
+    try:
+        unread = replace(dataset, encoder_tuned_on=frozenset())
+        return train("full", default_encoder(wiring), unread, trainer=trainer), ""
+    except TrainingDataError as error:
+        return train("quick", encoder, dataset), f"trained by the quick strategy: {error}"
 
 
 def _publish(registry: FolderRegistry, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:

@@ -18,11 +18,13 @@ from typing import Any
 from connectors.errors import RegistryError
 from connectors.ports import DecisionStore, ReleaseRegistry
 from headrace.releases.candidates import proposed
-from headrace.training.child_process import run_child
+from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
-from streams.application import Application
+from streams.application import Application, Retraining
 from streams.classify.release_loading import announced_hash
+from streams.monitor.retrain_policy import DAY_MS
+from streams.monitor.retrain_requests import milliseconds
 from streams.retrainer import Challenger
 from streams.topics import FEEDBACK_TOPIC
 from streams.wire.feedback import current_labels
@@ -31,7 +33,6 @@ from streams.wire.records import Release, ReleaseStep, RetrainRequest, format_ti
 
 log = logging.getLogger(__name__)
 
-JOB_SECONDS = 3 * 3600.0
 FIND_TEXTS = 500
 INDEX_SECONDS = 60.0  # for an indexer that is behind
 LOOK_SECONDS = 1.0
@@ -79,7 +80,7 @@ class RetrainJob:
         if release is None or version not in (None, release.champion):
             serves = "nothing" if release is None else release.champion
             return Challenger(None, f"the request is about version {version}, {serves} serves now")
-        labelled = await self._labelled(app)
+        labelled = await self._labelled(app, _oldest_label_ms(app.retraining, request))
         if not labelled:
             return Challenger(None, "no labelled decision was found")
         async with self._one_at_a_time, _turn(registry, request):
@@ -87,22 +88,23 @@ class RetrainJob:
                 return known
             return await self._train(app, release, request, labelled)
 
-    async def _labelled(self, app: Application) -> list[dict[str, Any]]:
+    async def _labelled(self, app: Application, since_ms: float) -> list[dict[str, Any]]:
         """See `_collect`; an indexer that is behind is waited for. Raises ConnectorError."""
         for _ in range(int(INDEX_SECONDS / LOOK_SECONDS)):
             try:
-                return await asyncio.to_thread(self._collect, app)
+                return await asyncio.to_thread(self._collect, app, since_ms)
             except NotIndexed:
                 await asyncio.sleep(LOOK_SECONDS)
-        return await asyncio.to_thread(self._collect, app)
+        return await asyncio.to_thread(self._collect, app, since_ms)
 
-    def _collect(self, app: Application) -> list[dict[str, Any]]:
-        """Labels that stand: id, text, labels, by whom, and whether one is meant to be new; the newest last. The text
-        comes from the decision, as it was decided; None where the decision has left the store."""
+    def _collect(self, app: Application, since_ms: float) -> list[dict[str, Any]]:
+        """Labels that stand and were given at `since_ms` (milliseconds since 1970) or later: id, text, labels, by whom,
+        and whether one is meant to be new; the newest last. The text comes from the decision, as it was decided; None
+        where the decision has left the store."""
         reader, store = self._wiring.reader(), self._wiring.store()
         try:
             store.prepare({app.name: app.head_names})
-            feedback = current_labels(reader.read(FEEDBACK_TOPIC), app.source_topics)
+            feedback = current_labels(reader.read(FEEDBACK_TOPIC), app.source_topics, since_ms)
             texts = _texts(store, sorted({identity for identity, _ in feedback}))
         finally:
             reader.close()
@@ -121,7 +123,7 @@ class RetrainJob:
     async def _train(
         self, app: Application, release: Release, request: RetrainRequest, labelled: list[dict[str, Any]]
     ) -> Challenger:
-        settings = self._wiring.settings
+        settings, table = self._wiring.settings, app.retraining
         order = {
             "registry": settings.registry_url,
             "model": app.name,
@@ -131,11 +133,17 @@ class RetrainJob:
             "labelled": labelled,
             "seed": self._seed,
             "threads": settings.threads or None,
+            "strategy": table.strategy,
+            "max_texts_per_label": table.max_texts_per_label,
         }
+        if table.strategy == "full":  # starts from the configured encoder, which this process may know by its flags
+            order["settings"] = settings.model_dump(mode="json", include={"home", "cache", "encoder", "threads"})
         try:
-            verdict = await run_child(CHILD, order, JOB_SECONDS)
+            verdict = await run_child(CHILD, order, _limits(table))
         except TimeoutError:
-            return Challenger(None, f"the training took longer than {JOB_SECONDS / 3600:g} hours and was ended")
+            return Challenger(None, f"the training took longer than {table.max_minutes:g} minutes and was ended")
+        except OutOfMemory as error:
+            return Challenger(None, str(error))
         return Challenger(verdict["version"], verdict["words"])
 
     def _note_refusal(self, request: RetrainRequest, verdict: str) -> None:
@@ -178,6 +186,16 @@ class RetrainJob:
             return f"{challenger.verdict}; but {release.champion} was announced at the same time"
         registry.promote(model, version)
         return challenger.verdict
+
+
+def _limits(table: Retraining) -> ChildLimits:
+    return ChildLimits(table.max_minutes * 60, table.cores, table.memory_mb * 2**20)
+
+
+def _oldest_label_ms(table: Retraining, request: RetrainRequest) -> float:
+    """By the request's own time: one that is delivered again trains on the same labels."""
+    age = table.max_label_age_days
+    return 0.0 if age is None else milliseconds(request.at) - age * DAY_MS
 
 
 class NotIndexed(ConnectorError):

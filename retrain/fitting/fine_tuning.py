@@ -6,7 +6,7 @@ extra; both are imported when a training starts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,10 @@ from models.errors import ConfigError
 from retrain.progress import Progress, no_progress
 
 Weights = Mapping[str, NDArray[np.float32]]
+
+NEEDS_LIBRARIES: Final = (
+    "strategy full needs torch and transformers: `make setup-train`, or pip install 'headrace[train]'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,5 @@ def _libraries() -> tuple[Any, Any]:
         import torch
         import transformers
     except ImportError as error:
-        raise ConfigError(
-            "--strategy full needs torch and transformers: `make setup-train`, or pip install 'headrace[train]'"
-        ) from error
+        raise ConfigError(NEEDS_LIBRARIES) from error
     return torch, transformers

@@ -1,11 +1,17 @@
 """When there are labels enough to train again, and how many there are."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Self
 
 from connectors.ports import Record
+from streams.application import Retraining
+from streams.daily_hours import DailyHours
 from streams.wire.feedback import Opinion, Opinions, of_topics
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 24 * 60 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,28 @@ class RetrainPolicy:
 
     after_episode: labels that are enough once drift was found. without_episode: labels that are enough by
     themselves. per_label: how often a label must have come to count as learnable; after an episode, at least
-    one must have.
+    one must have. cool_down_ms: least time between two requests, milliseconds. per_day: most requests within 24 hours.
+    hours: when one may be asked for; None: at any time.
     """
 
     after_episode: int = 40
     without_episode: int = 500
     per_label: int = 8
+    cool_down_ms: int = 0
+    per_day: int | None = None
+    hours: DailyHours | None = None
+
+    @classmethod
+    def of(cls, table: Retraining) -> Self:
+        """What an application's file says."""
+        return cls(
+            table.after_episode,
+            table.without_episode,
+            table.per_label,
+            round(table.cool_down_minutes * MINUTE_MS),
+            table.per_day,
+            DailyHours.of(table.hours, table.time_zone) if table.hours else None,
+        )
 
     def missing(self, state: RetrainState, *, has_episode: bool) -> int:
         """How many more labels are enough; after an episode, if they are of the label that has come most. 0: enough."""
@@ -70,3 +92,17 @@ class RetrainPolicy:
             return missing
         learnable = self.per_label - max(state.labels.values(), default=0)
         return min(missing, max(self.after_episode - state.total, learnable, 0))
+
+    def earliest_ms(self, asked_ms: Sequence[int], now_ms: int) -> int:
+        """When a request may be made, with enough labels: `now_ms`, or later. Milliseconds since 1970.
+
+        asked_ms: when earlier ones were made, in any order. One of a time to come, by a clock that was wrong, holds
+        nothing back.
+        """
+        past = sorted(at for at in asked_ms if at <= now_ms)
+        earliest = now_ms
+        if past:
+            earliest = max(earliest, past[-1] + self.cool_down_ms)
+        if self.per_day is not None and len(past) >= self.per_day:
+            earliest = max(earliest, past[-self.per_day] + DAY_MS)
+        return earliest + (self.hours.until_open_ms(earliest) if self.hours is not None else 0)

@@ -23,6 +23,7 @@ class RetrainRequests:
         self._app, self._policy = app, policy
         self._labels = LabelCount(app.source_topics, app.head_names[0] if app.head_names else "")
         self._asked: dict[str, tuple[int, int]] = {}  # version to the labels at its last request, and since when
+        self._asked_ms: dict[str, int] = {}  # request to when it was made
 
     def take_label(self, record: Record) -> None:
         """Take a record of `feedback.labels` in."""
@@ -49,9 +50,14 @@ class RetrainRequests:
         least = int(asked_labels * MORE_LABELS) if asked_since_ms >= since_ms else 0
         return max(least - state.total, self._policy.missing(state, has_episode=has_episode))
 
+    def earliest_ms(self, now_ms: int) -> int:
+        """When a request may be made, with enough labels: `now_ms`, or later. Milliseconds since 1970."""
+        return self._policy.earliest_ms(list(self._asked_ms.values()), now_ms)
+
     def due(self, version: str, since_ms: int, episode: Episode | None, now_ms: int) -> RetrainRequest | None:
-        """A request about the champion, where the labels since `since_ms` are enough and were not asked for already."""
-        if self.missing(version, since_ms, has_episode=episode is not None):
+        """A request about the champion, where the labels since `since_ms` are enough, were not asked for already, and
+        one may be made now."""
+        if self.missing(version, since_ms, has_episode=episode is not None) or self.earliest_ms(now_ms) > now_ms:
             return None
         state = self._labels.since(since_ms)
         request = RetrainRequest(
@@ -67,6 +73,7 @@ class RetrainRequests:
 
     def _note(self, request: RetrainRequest) -> None:
         evidence = request.evidence
+        self._asked_ms[request.id] = milliseconds(request.at)
         since_ms = int(evidence.get("since_ms", milliseconds(request.at)))
         self._asked[str(evidence["version"])] = (int(evidence["labels"]), since_ms)
 

@@ -87,10 +87,13 @@ class Opinions:
             if (opinion := self._of(key)) is not None:
                 yield opinion
 
-    def labels(self) -> dict[tuple[str, str], Feedback]:
-        """(decision id, head) to the label that counts."""
+    def labels(self, since_ms: float = 0.0) -> dict[tuple[str, str], Feedback]:
+        """(decision id, head) to the label that counts, of those given at `since_ms` (milliseconds since 1970) or
+        later."""
         latest: dict[tuple[str, str], Opinion] = {}
         for opinion in self:
+            if opinion.rank[0] < since_ms:
+                continue
             subject = opinion.feedback.decision_id, opinion.feedback.head
             if subject not in latest or latest[subject].rank < opinion.rank:
                 latest[subject] = opinion
@@ -109,12 +112,15 @@ def of_topics(source_topics: Iterable[str]) -> Callable[[str], bool]:
     return lambda decision_id: decision_id.partition("@")[0] in topics
 
 
-def current_labels(records: Iterable[Record], source_topics: Iterable[str]) -> dict[tuple[str, str], Feedback]:
-    """(decision id, head) to the label that counts, of an application's decisions. source_topics: all that it reads."""
+def current_labels(
+    records: Iterable[Record], source_topics: Iterable[str], since_ms: float = 0.0
+) -> dict[tuple[str, str], Feedback]:
+    """(decision id, head) to the label that counts, of an application's decisions. source_topics: all that it reads.
+    since_ms: labels given before, in milliseconds since 1970, are left out."""
     opinions = Opinions(of_topics(source_topics))
     for record in records:
         opinions.take(record)
-    return opinions.labels()
+    return opinions.labels(since_ms)
 
 
 def _at_ms(at: str, given_ms: int) -> float:

@@ -34,6 +34,8 @@ def order(tmp_path: Path) -> dict[str, Any]:
         "labelled": [],
         "seed": 0,
         "threads": 1,
+        "strategy": "quick",
+        "max_texts_per_label": 2_000,
     }
 
 

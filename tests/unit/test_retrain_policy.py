@@ -2,7 +2,16 @@
 
 from collections import Counter
 
+import pytest
+
+from connectors.ports import Record
+from streams.application import Application, HeadSpec, Retraining
+from streams.daily_hours import DailyHours
 from streams.monitor.retrain_policy import RetrainPolicy, RetrainState
+from streams.monitor.retrain_requests import RetrainRequests, milliseconds
+from streams.wire.records import Feedback, format_time
+
+MINUTE = 60_000
 
 
 def state(**labels: int) -> RetrainState:
@@ -26,3 +35,87 @@ def test_very_many_labels_are_enough_without_an_episode() -> None:
     assert RetrainPolicy(without_episode=100).missing(state(recall=100), has_episode=False) == 0
     one_each = state(**{f"l{number}": 1 for number in range(98)})
     assert RetrainPolicy(without_episode=100, per_label=8).missing(one_each, has_episode=True) == 2
+
+
+def at(time: str) -> int:
+    return milliseconds(f"2026-11-27T{time}Z")
+
+
+def test_a_request_waits_for_the_cool_down_and_for_its_share_of_a_day() -> None:
+    policy = RetrainPolicy.of(Retraining(cool_down_minutes=30, per_day=2))
+    now = at("12:00:00")
+    assert policy.earliest_ms([], now) == now
+    assert policy.earliest_ms([now - 10 * MINUTE], now) == now + 20 * MINUTE
+    assert policy.earliest_ms([now - 600 * MINUTE, now - 60 * MINUTE], now) == now + 840 * MINUTE, (
+        "24 h after the first"
+    )
+    assert policy.earliest_ms([now - 60 * MINUTE, now - 3_000 * MINUTE], now) == now, "in any order; days ago"
+
+
+def test_a_request_dated_in_the_future_holds_nothing_back() -> None:
+    policy = RetrainPolicy.of(Retraining(cool_down_minutes=30, per_day=1))
+    assert policy.earliest_ms([at("12:00:00") + 10**12], at("12:00:00")) == at("12:00:00")
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone", "now", "opens"),
+    [
+        ("22:00-06:00", "UTC", "12:00:00", "22:00:00"),
+        ("22:00-06:00", "UTC", "23:30:00", "23:30:00"),
+        ("22:00-06:00", "UTC", "05:59:59", "05:59:59"),
+        ("22:00-06:00", "UTC", "06:00:00", "22:00:00"),
+        ("08:30-18:00", "Europe/Berlin", "07:00:00", "07:30:00"),
+        ("12:00-24:00", "UTC", "23:59:59", "23:59:59"),
+        ("00:00-24:00", "UTC", "00:00:00", "00:00:00"),
+    ],
+)
+def test_a_request_waits_for_the_hours_that_the_file_names(hours: str, zone: str, now: str, opens: str) -> None:
+    policy = RetrainPolicy.of(Retraining(hours=hours, time_zone=zone))
+    assert format_time(policy.earliest_ms([], at(now))) == format_time(at(opens))
+
+
+def test_hours_that_are_over_for_today_begin_tomorrow_whatever_the_clocks_do() -> None:
+    hours = DailyHours.of("02:30-03:00", "Europe/Berlin")  # on 29 March 2026 there is no 02:30
+    now = milliseconds("2026-03-28T12:00:00Z")
+    assert 0 < hours.until_open_ms(now) < 24 * 60 * MINUTE
+    assert hours.until_open_ms(milliseconds("2026-10-25T23:00:00Z")) == 150 * MINUTE
+
+
+@pytest.mark.parametrize("hours", ["22-6", "22:00-25:00", "22:00-24:30", "22:61-23:00", "nights"])
+def test_hours_that_are_none_are_refused_with_an_example(hours: str) -> None:
+    with pytest.raises(ValueError, match="no hours of a day"):
+        Retraining(hours=hours)
+
+
+@pytest.mark.parametrize("zone", ["Berlin", "../etc/passwd", "", "Mars/Base"])
+def test_a_time_zone_that_is_none_is_refused_with_an_example(zone: str) -> None:
+    with pytest.raises(ValueError, match="Europe/Berlin"):
+        Retraining(hours="22:00-06:00", time_zone=zone)
+
+
+APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
+
+
+def labelled(requests: RetrainRequests, numbers: range, now_ms: int) -> None:
+    for number in numbers:
+        identity = f"support.chats@0a1b2c3d-0-{number}"
+        said = Feedback(decision_id=identity, head="intent", label="recall", by="ann", at=format_time(now_ms))
+        requests.take_label(Record("feedback.labels", 0, number, said.key, said.encode(), now_ms))
+
+
+def test_a_request_that_must_wait_is_made_when_its_time_comes_and_a_restart_changes_nothing() -> None:
+    """Nobody need give another label, and nobody need have heard of anything in between."""
+    policy, now = RetrainPolicy.of(Retraining(without_episode=10, cool_down_minutes=30)), at("12:00:00")
+    requests = RetrainRequests(APP, policy)
+    labelled(requests, range(10), now)
+    first = requests.due("1", 0, None, now)
+    assert first is not None
+    labelled(requests, range(10, 30), now)
+    again = RetrainRequests(APP, policy)
+    labelled(again, range(30), now)
+    again.take_request(Record("retrain.requests", 0, 0, b"support", first.encode(), now))
+    for one in (requests, again):
+        assert one.earliest_ms(now + MINUTE) == now + 30 * MINUTE
+        assert one.due("1", 0, None, now + 29 * MINUTE) is None
+        second = one.due("1", 0, None, now + 30 * MINUTE)
+        assert second is not None and second.evidence["labels"] == 30

@@ -15,6 +15,7 @@ from connectors.errors import BrokerUnavailable, RegistryUnavailable
 from connectors.registry import FolderRegistry
 from headrace.releases.release_log import ReleaseLog, next_release
 from headrace.training import retrain_job
+from headrace.training.child_process import ChildLimits
 from headrace.training.retrain_job import RetrainJob
 from models.errors import HeadraceError
 from streams.application import Application, HeadSpec
@@ -76,7 +77,7 @@ class World:
         )
         return RetrainJob(wiring, [APP])  # type: ignore[arg-type]  # the parts of it that are needed
 
-    async def run_child(self, module: str, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def run_child(self, module: str, order: dict[str, Any], limits: ChildLimits) -> dict[str, Any]:
         self.trained += 1
         if self.during_training is not None:
             await self.during_training()
@@ -256,7 +257,7 @@ def test_a_training_that_takes_too_long_is_a_verdict_and_no_crash(world: World) 
         raise TimeoutError
 
     world.during_training = never_end
-    assert asyncio.run(answer(world.job())) == "the training took longer than 3 hours and was ended"
+    assert asyncio.run(answer(world.job())) == "the training took longer than 180 minutes and was ended"
 
 
 def test_labels_whose_decisions_are_not_indexed_yet_are_waited_for(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import RegistryUnavailable
-from headrace.training.child_process import run_child
+from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from models.errors import ModelError
 
 CHILDREN = """
@@ -27,6 +27,10 @@ def run(order):
         case "unavailable": raise RegistryUnavailable("503")
         case "refuse": raise ModelError("no row is left to test on")
         case "fault": raise RuntimeError("a fault")
+        case "grow": kept = bytearray(10**9); time.sleep(60)
+        case "look": return {
+            "cores": sorted(os.sched_getaffinity(0)), "nice": os.nice(0), "threads": os.environ["OMP_NUM_THREADS"]
+        }
         case "die": os.kill(os.getpid(), 9)
         case "sleep":
             if path := order.get("pid_file"):
@@ -44,8 +48,9 @@ def child_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), root]))
 
 
-def run(do: str, seconds: float = 30.0, **more: object) -> dict[str, object]:
-    return asyncio.run(run_child("a_child", {"do": do, **more}, seconds))
+def run(do: str, seconds: float = 30.0, *, cores: int = 0, memory_mb: int = 0, **more: object) -> dict[str, object]:
+    limits = ChildLimits(seconds, cores, memory_mb * 2**20)
+    return asyncio.run(run_child("a_child", {"do": do, **more}, limits))
 
 
 def test_the_answer_comes_back_whatever_its_length() -> None:
@@ -74,6 +79,20 @@ def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert not Path(f"/proc/{pid_file.read_text()}").exists()
 
 
+def test_a_child_that_needs_more_memory_than_it_may_is_ended_and_said_so() -> None:
+    with pytest.raises(OutOfMemory, match="more than 300 MB of memory and was ended"):
+        run("grow", memory_mb=300)
+    assert run("answer", words="small", memory_mb=300)["words"] == "small"
+
+
+def test_a_child_leaves_cores_to_those_who_serve() -> None:
+    ours = sorted(os.sched_getaffinity(0))
+    assert run("look", cores=1) == {"cores": ours[-1:], "nice": 19, "threads": "1"}
+    half = max(1, len(ours) // 2)
+    assert run("look") == {"cores": ours[-half:], "nice": 19, "threads": str(half)}
+    assert ChildLimits(1, cores=64).allowed_cores({0, 1}) == [0, 1], "more than there are: all"
+
+
 @pytest.mark.parametrize("end", ["kill -9", "os._exit"])
 def test_a_child_ends_with_its_parent(tmp_path: Path, end: str) -> None:
     """S-A9: the child outlived kill -9 and os._exit, and each restart of the retrainer began another one."""
@@ -83,12 +102,12 @@ def test_a_child_ends_with_its_parent(tmp_path: Path, end: str) -> None:
             sys.executable,
             "-c",
             "import asyncio, os, sys, threading, time\n"
-            "from headrace.training.child_process import run_child\n"
+            "from headrace.training.child_process import ChildLimits, run_child\n"
             "def leave():\n"
             "    while not os.path.exists(sys.argv[2]): time.sleep(0.05)\n"
             "    os._exit(3)\n"
             "if sys.argv[1] == 'os._exit': threading.Thread(target=leave).start()\n"
-            "asyncio.run(run_child('a_child', {'do': 'sleep', 'pid_file': sys.argv[2]}, 60))\n",
+            "asyncio.run(run_child('a_child', {'do': 'sleep', 'pid_file': sys.argv[2]}, ChildLimits(60)))\n",
             end,
             str(pid_file),
         ]

@@ -16,19 +16,22 @@ from streams.application import Application
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.records import Release, decode
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import Release, decode, format_time
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """labels: that count. missing: how many more lead to a training; 0: it is asked for. drifts: whether a drift alert
-    fires, after which fewer are enough."""
+    fires, after which fewer are enough. not_before: RFC 3339, where the application's file has a request wait (hours,
+    cool-down, how many a day)."""
 
     app: str
     version: str
     labels: int
     missing: int
     drifts: bool
+    not_before: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -38,9 +41,10 @@ class Outlook:
     def words(self) -> str:
         """For a person."""
         since = f"{self.labels} labels of {self.app} count" + (" since it drifts" if self.drifts else "")
+        at = f", not before {self.not_before}" if self.not_before else ""
         if self.missing:
-            return f"{since}; {self.missing} more and a better model is trained"
-        return f"{since}: enough, the monitor asks for a better model"
+            return f"{since}; {self.missing} more and a better model is trained{at}"
+        return f"{since}: enough, the monitor asks for a better model{at}"
 
 
 def outlooks(wiring: Wiring, decision_ids: Collection[str], app: Application | None) -> list[Outlook]:
@@ -62,13 +66,16 @@ def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
     drift = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
     since_ms = max(milliseconds(serving[-1].at), drift.told_ms if drift is not None else 0)
-    requests = RetrainRequests(app, RetrainPolicy())
+    requests = RetrainRequests(app, RetrainPolicy.of(app.retraining))
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
     for record in all_records(wiring, FEEDBACK_TOPIC):
         requests.take_label(record)
     missing = requests.missing(champion, since_ms, has_episode=drift is not None)
-    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None)
+    now_ms = wall_clock_ms()
+    earliest_ms = requests.earliest_ms(now_ms)
+    not_before = format_time(earliest_ms) if earliest_ms > now_ms else None
+    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None, not_before)
 
 
 def _releases(wiring: Wiring) -> Iterable[Release]:
