@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.commands.bench_drift import EXAMPLE as DRIFT_EXAMPLE
+from headrace.commands.bench_drift import drift
 from headrace.commands.bench_faults import EXAMPLE, faults
 
 Data = Annotated[Path, typer.Option(help="CSV with a column text; its test rows where it has splits")]
@@ -23,6 +25,7 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("memory", epilog="Example: headrace bench memory --minutes 10 --json")(_memory)
     bench.command("replay", epilog="Example: headrace bench replay --data texts.csv --json")(_replay)
     bench.command("faults", epilog=EXAMPLE)(faults)
+    bench.command("drift", epilog=DRIFT_EXAMPLE)(drift)
 
 
 def _throughput(

@@ -1,0 +1,129 @@
+"""A stream through the core of the live monitor, as its signals would come."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.drift.releases import HEAD, VERSION, Release, Shown
+from bench.drift.streams import Stream
+from models.errors import ConfigError
+from streams.application import Application, HeadSpec
+from streams.classify.sampling import AUDIT_SHARE, sample_position
+from streams.monitor.core import MonitorCore
+from streams.monitor.drift.detector import DriftMonitor
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.wire.records import Alert, format_time
+from streams.wire.records import Release as Announced
+from streams.wire.signals import MonitorSignal, SignalBatch
+
+_NAME: Final = "bench"
+_KEYED: Final = "key" in MonitorSignal.model_fields
+
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert, and the number of the event that brought it, from 0."""
+
+    event: int
+    alert: Alert
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of a stream. told: every alert, fired or resolved. watched: for each monitor that was used, the events
+    [first, end) that it saw with no drift told; a new one is taken after each alarm where that was asked for."""
+
+    told: list[Told] = field(default_factory=list)
+    watched: list[tuple[int, int]] = field(default_factory=list)
+
+    def fired(self, rule: str = "drift") -> list[Told]:
+        """Alerts of one rule that fired."""
+        return [told for told in self.told if told.alert.rule == rule and told.alert.state == "firing"]
+
+
+class Watch:
+    """Monitors of one release at one setting; thresholds are set once."""
+
+    def __init__(self, release: Release, *, false_alarm_every: int, fast_path: bool = True) -> None:
+        """fast_path: as for `show`."""
+        self._app = Application(
+            name=_NAME,
+            topic=_NAME,
+            heads=(HeadSpec(name=HEAD, column=HEAD),),
+            fast_path="on" if fast_path else "off",
+        ).model_copy(update={"false_alarm_every": false_alarm_every})
+        self._drift = DriftMonitor.from_reference(
+            release.arrays, false_alarm_every=false_alarm_every, seed=0, fast_path=fast_path
+        )
+
+    def core(self) -> MonitorCore:
+        """A fresh monitor that watches the release."""
+        core = MonitorCore(self._app, RetrainPolicy(), lambda _: copy.deepcopy(self._drift), lambda _: True)
+        serves = Announced(model=_NAME, champion=VERSION, revision=1, manifest_sha256={}, by="bench", at=format_time(0))
+        core.take_releases([serves])
+        core.watch_champion()
+        return core
+
+    def play(
+        self,
+        shown: Shown,
+        stream: Stream,
+        *,
+        all_new: bool = False,
+        again: bool = False,
+        until_drift_from: int | None = None,
+        tell: Tell = lambda _: None,
+    ) -> Played:
+        """Show the stream. all_new: no event is a copy of another, though the texts come again. again: a fresh monitor
+        after each drift alarm, so that each is counted; False: as served. until_drift_from: stop at the first drift
+        alarm of this event or a later one."""
+        core, played, first = self.core(), Played(), 0
+        rows, times = stream.rows.tolist(), stream.at_ms.tolist()
+        keys = stream.keys.tolist() if len(stream.keys) else []
+        signals, unseen = shown.signals, shown.unseen
+        for event, (row, at_ms) in enumerate(zip(rows, times, strict=True)):
+            name = event_name(event)
+            signal, fast = signals[row], unseen[row]
+            if fast is not None and sample_position("audit", name) >= AUDIT_SHARE:
+                signal = fast
+            update = {"id": name, "at": format_time(at_ms)}
+            if keys and _KEYED:
+                update["key"] = f"key {keys[event]}"
+            if all_new:
+                update["text"] = None  # type: ignore[assignment]
+            alerts = core.observe((0, event), at_ms, SignalBatch((signal.model_copy(update=update),)))
+            if event % 10_000 == 0:
+                tell(event)
+            if not alerts:
+                continue
+            played.told += [Told(event, alert) for alert in alerts]
+            fired = any(alert.rule == "drift" and alert.state == "firing" for alert in alerts)
+            if fired and until_drift_from is not None and event >= until_drift_from:
+                break
+            if fired and again:
+                played.watched.append((first, event + 1))
+                skipped = core.totals.skipped
+                core, first = self.core(), event + 1
+                core.next_offsets[0] = event + 1
+                _check(skipped.total())
+        _check(core.totals.skipped.total())
+        played.watched.append((first, len(rows)))
+        return played
+
+
+def event_name(event: int) -> str:
+    """The id of an event's decision."""
+    return f"{_NAME}@00000000-0-{event}"
+
+
+def event_of(name: str) -> int:
+    """The number in such an id."""
+    return int(name.rsplit("-", 1)[1])
+
+
+def _check(skipped: int) -> None:
+    if skipped:
+        raise ConfigError(f"the monitor skipped {skipped} signals of a benchmark: its figures mean nothing")

@@ -1,0 +1,55 @@
+"""The table: which streams there are, and all that were asked for in one run."""
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.drift.bed import Bed, Figures, Plan, Progress
+from bench.drift.encoding import RememberingEncoder
+from bench.drift.rows import appearing, dependent, stationary
+from headrace.releases.encoders import default_encoder
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+
+ROWS: Final[Mapping[str, Callable[[Bed], Figures]]] = {
+    "a20": appearing.domain_at_20,
+    "a5": appearing.domain_at_5,
+    "b": appearing.banking_at_20,
+    "f": dependent.news_day,
+    "g": stationary.shuffled,
+    "references": stationary.references,
+    "h": dependent.day_and_night,
+    "i": dependent.talks,
+    "j": dependent.outages,
+    "k": dependent.copies,
+}
+
+
+def run(wiring: Wiring, plan: Plan, streams: Sequence[str], progress: Progress) -> dict[str, Any]:
+    """Figures of the streams that were asked for, by name. Raises ConfigError."""
+    unknown = sorted(set(streams) - set(ROWS))
+    if unknown:
+        raise ConfigError(f"there is no stream {', '.join(unknown)}; there are: {', '.join(ROWS)}")
+    bed = Bed(plan, RememberingEncoder(default_encoder(wiring), plan.cache / "embeddings"), progress)
+    report: dict[str, Any] = {
+        "commit": _commit(),
+        "false_alarm_every": plan.false_alarm_every,
+        "fast_path": plan.fast_path,
+        "seeds": plan.seeds,
+        "streams": {},
+    }
+    for name in streams:
+        started = time.monotonic()
+        report["streams"][name] = ROWS[name](bed) | {"seconds": round(time.monotonic() - started, 1)}
+    return report
+
+
+def _commit() -> str:
+    """Of the code that is measured, where it stands in a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
