@@ -60,8 +60,15 @@ check: setup-dev ## ruff (format and rules), mypy --strict, the rooms' import ru
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+MARKS = not slow$(if $(findstring train,$(EXTRAS)),, and not train)
+UNIT_LOG = $(VENV)/unit-tests.log
+
+# those that compute run beside those that wait for services, and let them go first
 test: check ## unit, contract and integration tests, real Kafka and Elasticsearch; EXTRAS=train adds the fine-tuning tests
-	$(BIN)/pytest -m "not slow$(if $(findstring train,$(EXTRAS)),, and not train)"
+	@echo "headrace: unit tests run beside the others; what they say follows at the end ($(UNIT_LOG))"
+	@nice -n 10 $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/unit tests/train > $(UNIT_LOG) 2>&1 & unit=$$!; \
+	$(BIN)/pytest -m "$(MARKS)" tests/contract tests/integration tests/faults; services=$$?; \
+	wait $$unit; unit=$$?; cat $(UNIT_LOG); exit $$((services | unit))
 
 test-all: check ## and the long ones
 	$(BIN)/pytest $(if $(findstring train,$(EXTRAS)),,-m "not train")
