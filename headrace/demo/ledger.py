@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headrace.demo.scenario import LabelledText
+from streams.wire.records import Alert
 
 RECENT = 200
 
@@ -45,6 +46,7 @@ class Ledger:
         self.story: list[str] = []
         self.corrections = 0
         self.swaps: list[dict[str, Any]] = []
+        self.alerts: list[Alert] = []
 
     def confirmed(self, app: str, identity: str, text: LabelledText | None) -> None:
         """The broker has this event for good."""
@@ -63,6 +65,17 @@ class Ledger:
             if is_correct is not None:
                 stream.correct.append(is_correct)
                 stream.recent.append(is_correct)
+
+    def alerted(self, alert: Alert) -> None:
+        """An alert fires, or is over."""
+        with self.lock:
+            self.alerts.append(alert)
+
+    def is_drifting(self, app: str) -> bool:
+        """Whether a drift alert of this application fires."""
+        with self.lock:
+            last = {alert.fingerprint: alert for alert in self.alerts if alert.rule == "drift"}
+        return any(alert.state == "firing" and alert.values.get("app") == app for alert in last.values())
 
     def tell(self, line: str) -> None:
         """A line of the story."""

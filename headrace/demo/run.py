@@ -15,7 +15,7 @@ from typing import Any
 from connectors.ports import TopicReader
 from headrace.applications import load_application
 from headrace.demo.ledger import Ledger
-from headrace.demo.people import Agents, Customers, Source, event_source, text_source
+from headrace.demo.people import Agents, Customers, Source, Watcher, event_source, text_source
 from headrace.demo.scenario import ONSET_SHARE, LabelledText, Pools, TextStream, read_texts, split_pools
 from headrace.process.builder import RoleBuilder
 from headrace.process.runtime import Runtime
@@ -31,7 +31,8 @@ from streams.wire.records import Release
 
 log = logging.getLogger(__name__)
 
-EVENTS = {"support": 1_500, "finance": 700, "recommend": 1_000}
+EVENTS = {"support": 2_000, "finance": 700, "recommend": 1_000}
+ENOUGH_LABELS = 400  # after the drift; of fewer, some hold too few texts of the new subjects to tell a better model
 AFTER_RELEASE_SHARE = 0.2  # of the planned time that goes on after a release, so that its effect is seen
 PATIENCE_SECONDS = 75.0  # how much longer than planned the story may take until a better model is there
 TRAINING_PATIENCE_SECONDS = 300.0  # the same while a challenger is in training: on a busy machine that takes minutes
@@ -84,7 +85,7 @@ class Demo:
         builder.create_topics(with_sources=True)
         builder.add_workers(progress)
         builder.add_indexer()
-        builder.add_monitor(RetrainPolicy(after_episode=100), seed=self.order.seed)
+        builder.add_monitor(RetrainPolicy(after_episode=ENOUGH_LABELS), seed=self.order.seed)
         builder.add_retrainer(seed=self.order.seed)
         builder.built.on_swapped.append(self._on_swapped)
         self.builder, self._epoch = builder, broker.epoch or ""
@@ -151,7 +152,7 @@ class Demo:
 
     async def _tell_story(self) -> None:
         publisher = self.wiring.publisher({app.topic: group_name("worker", app.name) for app in self.apps})
-        agents = [self._agents(app) for app in self.apps]
+        readers = [self._watcher(), *(self._agents(app) for app in self.apps)]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
         self.ledger.tell(
@@ -165,8 +166,13 @@ class Demo:
         if customers.failure is not None:
             raise customers.failure
         await self._drain()
-        for agent in agents:
-            agent.close()
+        for reader in readers:
+            reader.close()
+
+    def _watcher(self) -> Watcher:
+        watcher = Watcher(self.wiring.reader(), self.ledger)
+        watcher.start()
+        return watcher
 
     def _agents(self, app: Application) -> Agents:
         publisher = self.wiring.publisher()
@@ -224,7 +230,7 @@ class Demo:
             self.ledger.tell(f"drift in {app}: {episode.summary}")
         for request in requests[self._told_requests :]:
             labels = request.evidence["labels"]
-            self.ledger.tell(f"{labels} corrections of {request.app} are in: a challenger is asked for")
+            self.ledger.tell(f"{labels} labels of {request.app} are in: a challenger is asked for")
         for app, verdict in job.verdicts[self._told_verdicts :]:
             self.ledger.tell(f"challenger of {app}: {verdict}")
         self._told_episodes, self._told_requests = len(episodes), len(requests)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TRAIN_SHARE = 0.6
-NEW_SUBJECT_SHARE = 0.35  # of the support stream, from the onset on
-HELD_OUT_SHARE = 0.4  # of the texts streamed after the onset, never corrected
-ONSET_SHARE = 0.3  # of the support stream
+NEW_SUBJECT_SHARE = 0.4  # of the support stream, from the onset on
+HELD_OUT_SHARE = 0.15  # of the texts streamed after the onset, never corrected
+ONSET_SHARE = 0.25  # of the support stream
 
 
 @dataclass(frozen=True, slots=True)
