@@ -11,6 +11,7 @@ import orjson
 from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
+from retrain.text_keys import is_held_out
 from streams.application import Application
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.outcomes import wall_clock_ms
@@ -22,6 +23,7 @@ from streams.wire.records import Alert, Feedback, decision_id, decode, format_ti
 ASKED_SHARE = 0.3
 ASKED_SHARE_IN_DRIFT = 0.9
 CORRECTION_SHARE = 0.5  # of the other decisions that are wrong: somebody notices
+LABELS_SHOWN = 3  # labels that the story tells one by one
 FLUSH_SECONDS = 0.1
 
 Source = Callable[[], tuple[dict[str, Any], str, LabelledText | None]]
@@ -115,6 +117,8 @@ class Agents(threading.Thread):
         self._app, self._reader, self._publisher = app, reader, publisher
         self._ledger, self._stream, self._rng = ledger, stream, rng
         self._waiting: list[dict[str, Any]] = []
+        self._labelled: set[str] = set()
+        self._shown = 0
 
     def run(self) -> None:
         """Until the reader is closed."""
@@ -134,24 +138,27 @@ class Agents(threading.Thread):
             if decision["id"] not in truths:
                 return False
             truth = truths[decision["id"]]
-        wrong = (
-            [] if truth is None else [h for h, label in truth.labels.items() if decision["labels"][h]["label"] != label]
-        )
         primary = self._app.head_names[0] if self._app.heads else None
-        self._ledger.decided(self._app.name, decision, None if truth is None else primary not in wrong)
-        if truth is not None and not truth.is_held_out:
-            self._consider(decision, truth, is_wrong=bool(wrong))
+        self._ledger.decided(self._app.name, decision, primary, truth)
+        if truth is not None and not truth.is_held_out and truth.text not in self._labelled:
+            self._consider(decision, truth)
         return True
 
-    def _consider(self, decision: dict[str, Any], truth: LabelledText, *, is_wrong: bool) -> None:
-        share = ASKED_SHARE_IN_DRIFT if self._ledger.is_drifting(self._app.name) else ASKED_SHARE
+    def _consider(self, decision: dict[str, Any], truth: LabelledText) -> None:
+        is_wrong = any(decision["labels"][head]["label"] != label for head, label in truth.labels.items())
+        is_drifting = self._ledger.is_drifting(self._app.name)
+        share = ASKED_SHARE_IN_DRIFT if is_drifting else ASKED_SHARE
         if self._rng.random() < share:
             self._label(decision, truth, "random", share)
         elif is_wrong and self._rng.random() < CORRECTION_SHARE:
             self._label(decision, truth, "correction", None)
         else:
             return
-        self._ledger.corrections += is_wrong
+        head = self._app.head_names[0]
+        was, right = decision["labels"][head]["label"], truth.labels[head]
+        if is_drifting and was != right and self._shown < LABELS_SHOWN:
+            self._shown += 1
+            self._ledger.tell(f"“{truth.text}” is {right}, not {was}, says a person", "label")
 
     def _label(
         self,
@@ -161,7 +168,9 @@ class Agents(threading.Thread):
         probability: float | None,
     ) -> None:
         assert self._stream is not None
-        self._stream.corrected.add(truth.text)
+        self._labelled.add(truth.text)
+        if not is_held_out(truth.text):
+            self._stream.trained.add(truth.text)
         for head, label in truth.labels.items():
             feedback = Feedback(
                 decision_id=decision["id"],
@@ -175,6 +184,8 @@ class Agents(threading.Thread):
             )
             self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
         self._publisher.flush()
+        is_wrong = any(decision["labels"][head]["label"] != label for head, label in truth.labels.items())
+        self._ledger.given(chosen, is_wrong=is_wrong)
 
 
 class Watcher(threading.Thread):

@@ -10,9 +10,9 @@ from streams.wire.feedback import Opinions
 def labelled_items(
     opinions: Opinions, heads: Collection[str], texts: Mapping[str, str], since_ms: float = 0.0
 ) -> list[dict[str, Any]]:
-    """The labels that stand and were given at `since_ms` (milliseconds since 1970) or later, the newest last: `id` of a decision, `text` (None where the decision has left the store),
-    and by head `labels`, `by` whom and how `chosen`; `introduces` and `contested` name heads whose label is meant to be
-    new, or is one that people disagree about.
+    """The labels that stand and were given at `since_ms` (milliseconds since 1970) or later, the newest last: `id` of a
+    decision, `text` (None where the decision has left the store), and by head `labels`, `by` whom and how `chosen`;
+    `introduces` and `contested` name heads whose label is meant to be new, or is one that people disagree about.
 
     texts: by decision. Of a decision that was drawn at random and asked about so, `chosen` says it, whatever else
     somebody did with it: the draw asked about it in any case.
