@@ -58,8 +58,8 @@ class HeadMetrics:
 
     ci95: Wilson's interval. ece: expected calibration error. fast_path: both ways compared. right: for each scored text
     whether it was decided rightly (for paired tests). rows: which of the given texts those are. rejected: whether each
-    was rejected. probabilities: of the label that was decided. strange_rows, strange_rejected: the same of the known
-    out-of-scope texts.
+    was rejected. decided: the label that each got. probabilities: of that label. strange_rows, strange_rejected: the
+    same of the known out-of-scope texts.
     """
 
     head: str
@@ -77,6 +77,7 @@ class HeadMetrics:
     probabilities: NDArray[np.float64] = field(repr=False)
     strange_rows: NDArray[np.int64] = field(repr=False)
     strange_rejected: NDArray[np.bool_] = field(repr=False)
+    decided: NDArray[np.object_] = field(repr=False)
     fast_path: FastPathMetrics | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -203,6 +204,7 @@ def score_head(
         probabilities=probabilities[in_scope],
         strange_rows=given_rows[~in_scope],
         strange_rejected=rejected[~in_scope],
+        decided=given[in_scope],
     )
 
 

@@ -21,13 +21,13 @@ from retrain.fast_thresholds import (
     USEFUL_COVERAGE,
     Pairs,
     Promise,
-    accuracy_drop_bound,
     choose_fast_threshold,
     share_bound,
 )
 from retrain.fitting.calibration import fit_temperature
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.vocabulary import build_vocabulary
+from retrain.paired_bounds import accuracy_drop_bound
 from retrain.progress import Progress
 
 MAX_WEIGHTS: Final = 2_400_000  # of all heads together, 2 bytes each: 4.8 MB

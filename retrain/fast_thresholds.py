@@ -5,10 +5,10 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import beta
 
 from models.heads import Floats
+from retrain.paired_bounds import accuracy_drop_bound
 
 MAX_ACCURACY_DROP: Final = 0.002  # below the full path's accuracy, on texts in scope
 MAX_RECALL_DROP: Final = 0.01  # below the full path's recall of out-of-scope texts
@@ -19,7 +19,6 @@ MAX_DROP_BOUND: Final = 0.01  # where only the estimate keeps MAX_ACCURACY_DROP:
 MIN_TEXTS: Final = 500  # fewer cannot tell a drop of 0.2 points from none
 MAX_DISAGREEMENT_OF_FEW: Final = 0.03  # there also: the bound of the decisions that the full path would take otherwise
 STEPS: Final = 200  # thresholds that are tried, each half a percent of the texts apart
-_Z95_ONE_SIDED: Final = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,29 +106,6 @@ def _lowest(pairs: Pairs, candidates: list[float], *, bound: bool) -> float | No
             break
         kept = threshold
     return kept
-
-
-def accuracy_drop_bound(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> float:
-    """Upper 95 % bound, one-sided, of how much less accurate `right` is than `before`, of the same texts.
-
-    Source: score interval for paired shares, Tango, Equivalence test and confidence interval for the difference in
-    proportions for the paired-sample design (1998). The adjusted Wald interval held 92.6 times in 100 where it should
-    95.
-    """
-    texts, lost, won = len(before), int((before & ~right).sum()), int((right & ~before).sum())
-    if lost == texts or not texts:
-        return 1.0
-
-    def beyond(drop: float) -> float:
-        """Above 0 while the drop is still plausible."""
-        b = (2 * texts - lost + won) * drop - lost - won
-        root = np.sqrt(b * b + 8 * texts * won * drop * (1 - drop))
-        other = (root - b) / (4 * texts)  # share that only `right` has right, if the drop is this
-        spread = np.sqrt(texts * (2 * other + drop * (1 - drop)))
-        return float(lost - won - texts * drop + _Z95_ONE_SIDED * spread)
-
-    # Just above the estimate: where nothing differs, the estimate itself is a second root.
-    return float(brentq(beyond, (lost - won) / texts + 1e-9, 1.0, xtol=1e-7))
 
 
 def share_bound(found: int, total: int) -> float:

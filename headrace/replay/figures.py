@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
 from retrain.evaluation import wilson_interval
-from retrain.gate.judging import Comparison, compare, judge_texts
+from retrain.gate.comparison import Comparison, compare
+from retrain.gate.judging import judge_texts
 from streams.replay.answers import NO_LABEL, Answers, HeadAnswers, changes
 
 Codes = NDArray[np.int32]
@@ -101,7 +102,7 @@ def paired_figures(
 ) -> dict[str, Any]:
     """Both on the labelled events. Each of the three: (labelled events,)."""
     slices = {names[code]: truth == code for code in np.unique(truth).tolist()}
-    verdict = judge_texts(before_right, after_right, slices)
+    verdict = judge_texts(before_right, after_right, [names[code] for code in truth.tolist()])
     per_label: Mapping[str, Comparison] = {
         name: compare(before_right[member], after_right[member]) for name, member in sorted(slices.items())
     }
@@ -118,7 +119,11 @@ def paired_figures(
             "worse": overall.only_champion,
             "p_value": overall.p_value,
         },
-        "gate": {"passed": verdict.passed, "reason": verdict.reason, "worse_labels": list(verdict.worse_slices)},
+        "gate": {
+            "passed": verdict.passed,
+            "reason": verdict.reason,
+            "worse_labels": [label for _, label in verdict.stopped_labels],
+        },
         "per_label": {name: _label_comparison(comparison) for name, comparison in per_label.items()},
     }
 

@@ -16,9 +16,10 @@ from models.bundle import unpack
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
 from retrain import training_data
-from retrain.challenge import challenger_dataset, compare
+from retrain.challenge import challenger_dataset
 from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
+from retrain.gate.contest import contest
 from retrain.job import TrainedRelease, train_release
 from streams.classify.release_loading import proved_manifest
 
@@ -45,11 +46,12 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     oos_label = described.get("training", {}).get("oos_label")
     trained, otherwise = _trained(order, dataset, champion.encoder, oos_label)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
-    verdict = compare(champion, trained.classifier, dataset, sizes, oos_label)
-    reason = "; ".join(filter(None, (verdict.reason, challenge.words, left_out, otherwise)))
+    remarks = [words for words in (challenge.words, left_out, otherwise) if words]
+    verdict = contest(champion, trained.classifier, dataset, sizes, oos_label, left_out=remarks)
+    reason = "; ".join((verdict.reason, *remarks))
     if not verdict.passed:
         return {"version": None, "words": reason}
-    trained.manifest["gate"] = {"passed": verdict.passed, "reason": reason}
+    trained.manifest["gate"] = verdict.as_json(examples=False) | {"reason": reason}
     trained.manifest["retraining"] = {"request": order["request"]}  # by which a request delivered again finds it
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": reason}

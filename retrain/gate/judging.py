@@ -1,225 +1,147 @@
 """The gate: is the challenger better than the champion, on the same held-out texts? Pure, answers in words.
 
-A challenger passes when it decides more of the texts rightly than the champion does, by more than chance would, is
-not clearly worse on any group of them, and stays inside the limits on everything else that a release is for.
+A challenger passes when its primary head decides more of the texts rightly, beyond what a bet may win by luck; when no
+head is worse, on the corpus's texts and on live ones; when no label is ruined and no group of texts clearly worse; and
+when all else that a release is for stays inside its limits. Everything is looked at, whatever the first answer is: the
+verdict is what a person reads who must decide.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from models.errors import TrainingDataError
 from retrain.data import Row
-from retrain.evaluation import HeadMetrics, slices_of
-from retrain.gate.limits import Footprint, calibration_objection, footprint_objection
-
-MIN_SLICE_TEXTS: Final = 20  # fewer texts cannot show that a group got worse
-
-
-@dataclass(frozen=True, slots=True)
-class GatePolicy:
-    """significance: highest p-value at which a difference counts. slice_significance: the same for a group that got
-    worse, shared between the groups (Bonferroni). max_ece_increase: by which the calibration error may rise beyond
-    doubt. max_size_ratio, max_time_ratio: how many times the champion's bytes, and time for a text, are too many."""
-
-    significance: float = 0.05
-    slice_significance: float = 0.05
-    min_texts: int = 30
-    max_ece_increase: float = 0.01
-    max_size_ratio: float = 1.5
-    max_time_ratio: float = 1.5
+from retrain.evaluation import HeadMetrics
+from retrain.gate.comparison import Comparison, compare
+from retrain.gate.evidence import Evidence, level_of, weigh
+from retrain.gate.head_checks import (
+    HeadPair,
+    group_checks,
+    label_changes,
+    label_checks,
+    no_worse_checks,
+    on_known_labels,
+)
+from retrain.gate.limits import Footprint, limit_checks
+from retrain.gate.policy import GatePolicy
+from retrain.gate.verdict import Check, LabelChange, Verdict
+from retrain.text_keys import key_hash
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two models on the same texts. only_champion, only_challenger: texts that just this one decided rightly."""
-
-    texts: int
-    champion_accuracy: float
-    challenger_accuracy: float
-    only_champion: int
-    only_challenger: int
-    p_value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """passed: whether the challenger may be released. reason: in words. worse_slices: what speaks against it. overall,
-    slices: of the primary head."""
-
-    passed: bool
-    reason: str
-    overall: Comparison
-    slices: Mapping[str, Comparison] = field(default_factory=dict)
-    worse_slices: tuple[str, ...] = ()
-
-
-def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> Comparison:
-    """Exact two-sided McNemar test. champion_right, challenger_right: by text, the same texts in the same order.
-
-    Source: McNemar (1947); exact binomial form, Fagerland, Lydersen and Laake (2013).
-    """
-    if champion_right.shape != challenger_right.shape:
-        raise TrainingDataError(
-            f"compared {len(champion_right)} with {len(challenger_right)} texts; score both on the same ones"
-        )
-    only_champion = int((champion_right & ~challenger_right).sum())
-    only_challenger = int((challenger_right & ~champion_right).sum())
-    differing = only_champion + only_challenger
-    p_value = float(binomtest(only_challenger, differing, 0.5).pvalue) if differing else 1.0
-    texts = len(champion_right)
-    shares = [float(right.mean()) if texts else 0.0 for right in (champion_right, challenger_right)]
-    return Comparison(texts, shares[0], shares[1], only_champion, only_challenger, p_value)
-
-
-def judge_heads(
-    champion: HeadMetrics, challenger: HeadMetrics, rows: Sequence[Row], policy: GatePolicy | None = None
-) -> Verdict:
-    """The gate's word on two results of `evaluate` for one head. rows: those that both were given.
-
-    Groups of texts are the labels, the lengths and the data's slice columns. A label that the champion does not know
-    counts as an error of its: that is what a new label is about. Raises TrainingDataError for different texts.
-    """
-    if not np.array_equal(champion.rows, challenger.rows):
-        raise TrainingDataError("champion and challenger were scored on different texts; score both on the same ones")
-    scored = [rows[index] for index in challenger.rows]
-    labels = np.array([row.labels.get(challenger.head, "") for row in scored])
-    slices = slices_of(scored) | {f"{challenger.head}={label}": labels == label for label in np.unique(labels)}
-    return judge_texts(champion.right, challenger.right, slices, policy)
-
-
-def judge_all_heads(
+def judge(
     champion: Mapping[str, HeadMetrics],
     challenger: Mapping[str, HeadMetrics],
     rows: Sequence[Row],
     primary: str,
+    *,
+    look: int = 1,
     policy: GatePolicy | None = None,
     footprints: tuple[Footprint, Footprint] | None = None,
+    known: Mapping[str, Collection[str]] | None = None,
 ) -> Verdict:
-    """The gate's word on two results of `evaluate`: the primary head better, and nothing else clearly worse: no other
-    head, no group of texts, the share of rejected texts in scope and of texts out of scope that pass, the honesty of
-    probabilities, and size and speed where both footprints (the champion's first) are given. What the fast path covers
-    is told, and refuses nothing."""
+    """The gate's word on two results of `evaluate`. rows: those that both were given. look: how many challengers this
+    champion has met with this one. footprints: what both take, the champion's first. known: by head, the labels that
+    the champion can decide; without, those that it decides rightly at least once. A label that it does not know counts
+    as an error of its: that is what a new label is about.
+
+    Raises TrainingDataError where both were scored on different texts.
+    """
     policy = policy or GatePolicy()
-    before, after = champion[primary], challenger[primary]
-    verdict = judge_heads(before, after, rows, policy)
-    if not verdict.passed:
-        return verdict
-    objections = _objections(champion, challenger, rows, primary, policy, footprints)
-    if (objection := next(objections, None)) is not None:
-        return replace(verdict, passed=False, reason=f"not released: {objection}")
-    return replace(verdict, reason=verdict.reason + _coverage(before, after))
-
-
-def _objections(
-    champion: Mapping[str, HeadMetrics],
-    challenger: Mapping[str, HeadMetrics],
-    rows: Sequence[Row],
-    primary: str,
-    policy: GatePolicy,
-    footprints: tuple[Footprint, Footprint] | None,
-) -> Iterator[str]:
-    """All that speaks against a challenger whose primary head is better, in words."""
-    yield from _rejections(champion[primary], challenger[primary], policy)
-    heads = sorted(champion.keys() & challenger.keys())
-    share = policy.significance / len(heads)
-    for head in heads:
-        if head != primary:
-            verdict = judge_heads(champion[head], challenger[head], rows, policy)
-            yield from _head_that_is_worse(verdict, head, primary, policy.significance / (len(heads) - 1))
-    limits = [
-        calibration_objection(champion[head], challenger[head], policy.max_ece_increase, share)
-        for head in heads
-        if challenger[head].texts >= policy.min_texts
-    ]
-    if footprints is not None:
-        limits.append(footprint_objection(*footprints, policy.max_size_ratio, policy.max_time_ratio))
-    yield from (f"more right, but {objection}" for objection in limits if objection is not None)
-
-
-def _rejections(champion: HeadMetrics, challenger: HeadMetrics, policy: GatePolicy) -> Iterator[str]:
-    kept = compare(~champion.rejected, ~challenger.rejected)
-    if _is_worse(kept, policy.significance):
-        yield (
-            f"more right, but it rejects {1 - kept.challenger_accuracy:.1%} of the texts against "
-            f"{1 - kept.champion_accuracy:.1%} (p = {kept.p_value:.2g})"
-        )
-    if not np.array_equal(champion.strange_rows, challenger.strange_rows):
-        raise TrainingDataError("the out-of-scope texts of champion and challenger differ; score both on the same ones")
-    recall = compare(champion.strange_rejected, challenger.strange_rejected)
-    if _is_worse(recall, policy.significance):
-        yield (
-            f"more right, but it rejects only {recall.challenger_accuracy:.1%} of the out-of-scope texts against "
-            f"{recall.champion_accuracy:.1%} (p = {recall.p_value:.2g})"
-        )
-
-
-def _head_that_is_worse(verdict: Verdict, head: str, primary: str, significance: float) -> Iterator[str]:
-    is_worse = _is_worse(verdict.overall, significance)
-    if is_worse or verdict.worse_slices:
-        where = head if is_worse else f"{head}, {verdict.worse_slices[0]},"
-        overall = verdict.overall if is_worse else verdict.slices[verdict.worse_slices[0]]
-        yield (
-            f"{primary} is better, but {where} is worse: {overall.challenger_accuracy:.1%} against "
-            f"{overall.champion_accuracy:.1%} on {overall.texts} texts (p = {overall.p_value:.2g})"
-        )
-
-
-def _coverage(champion: HeadMetrics, challenger: HeadMetrics) -> str:
-    if champion.fast_path is None and challenger.fast_path is None:
-        return ""
-    before, after = (0.0 if one.fast_path is None else one.fast_path.coverage for one in (champion, challenger))
-    return f"; the fast path decides {after:.1%} of the texts against {before:.1%}"
-
-
-def _is_worse(comparison: Comparison, significance: float) -> bool:
-    return comparison.only_champion > comparison.only_challenger and comparison.p_value < significance
+    heads = [primary, *sorted((champion.keys() & challenger.keys()) - {primary})]
+    pairs = {head: HeadPair.of(champion[head], challenger[head], rows) for head in heads}
+    overall, evidence = _gain(pairs[primary], look, policy)
+    labels = {
+        head: label_changes(pair.champion.right, pair.challenger.right, pair.labels, (known or {}).get(head))
+        for head, pair in pairs.items()
+    }
+    level, next_level = level_of(look, policy.alpha), level_of(look + 1, policy.alpha)
+    checks = [_gain_check(primary, overall, evidence)]
+    for pair in pairs.values():
+        checks += no_worse_checks(pair, level, next_level)
+    for head, pair in pairs.items():
+        checks += [*label_checks(head, labels[head]), *group_checks(pair, policy.significance)]
+    checks += limit_checks([(pair.champion, pair.challenger) for pair in pairs.values()], policy, footprints)
+    known_labels = {head: on_known_labels(pair, labels[head]) for head, pair in pairs.items()}
+    return _verdict(primary, overall, evidence, checks, labels, look, level, known_labels)
 
 
 def judge_texts(
     champion_right: NDArray[np.bool_],
     challenger_right: NDArray[np.bool_],
-    slices: Mapping[str, NDArray[np.bool_]] | None = None,
+    labels: Sequence[str] | NDArray[np.object_],
+    head: str = "the head",
     policy: GatePolicy | None = None,
 ) -> Verdict:
-    """The same on bare results, by text. slices: by name, which of the texts belong to it."""
+    """The same on bare results of one head, by text in the order in which they came: better, and no label ruined."""
     policy = policy or GatePolicy()
     overall = compare(champion_right, challenger_right)
-    members = {name: member for name, member in (slices or {}).items() if member.sum() >= MIN_SLICE_TEXTS}
-    by_slice = {name: compare(champion_right[member], challenger_right[member]) for name, member in members.items()}
-    worse = tuple(
-        name
-        for name, found in by_slice.items()
-        if found.only_champion > found.only_challenger and found.p_value < policy.slice_significance / len(by_slice)
-    )
-    passed, reason = _reason(overall, by_slice, worse, policy)
-    return Verdict(passed, reason, overall, by_slice, worse)
+    evidence = weigh(champion_right, challenger_right, alpha=policy.alpha)
+    changes = label_changes(champion_right, challenger_right, np.asarray(labels, dtype=object), None)
+    checks = [_gain_check(head, overall, evidence), *label_checks(head, changes)]
+    return _verdict(head, overall, evidence, checks, {head: changes}, 1, level_of(1, policy.alpha), {})
 
 
-def _reason(
-    overall: Comparison, by_slice: Mapping[str, Comparison], worse: Sequence[str], policy: GatePolicy
-) -> tuple[bool, str]:
-    counted = (
-        f"{overall.challenger_accuracy:.1%} against {overall.champion_accuracy:.1%} on {overall.texts} texts "
-        f"({overall.only_challenger} better, {overall.only_champion} worse, p = {overall.p_value:.2g})"
-    )
-    if overall.texts < policy.min_texts:
-        return (
-            False,
-            f"not released: only {overall.texts} held-out texts, {policy.min_texts} are needed to tell",
-        )
+def _gain(pair: HeadPair, look: int, policy: GatePolicy) -> tuple[Comparison, Evidence]:
+    """In the order of the texts' hashes: that of a file may have to do with the results."""
+    hashes = [key_hash(row.text) for row in pair.rows]
+    order = np.array(sorted(range(len(hashes)), key=hashes.__getitem__), dtype=np.int64)
+    champion, challenger = pair.champion.right, pair.challenger.right
+    return compare(champion, challenger), weigh(champion[order], challenger[order], look, policy.alpha)
+
+
+def _gain_check(head: str, overall: Comparison, evidence: Evidence) -> Check:
+    figures: dict[str, float | int | str | None] = {
+        "texts": overall.texts,
+        "evidence": float(np.exp(min(evidence.log_peak, 700.0))),
+        "needed": float(np.exp(evidence.log_needed)),
+        "more_labels": evidence.more_texts,
+    }
+    counted = f"{overall.words}, evidence {figures['evidence']:.3g} of {figures['needed']:.3g}"
     if overall.only_challenger <= overall.only_champion:
-        return False, f"not released: the challenger is not better, {counted}"
-    if overall.p_value > policy.significance:
-        return False, f"not released: the gain may be chance, {counted}"
-    if worse:
-        found = by_slice[worse[0]]
-        return False, (
-            f"not released: better overall, {counted}, but worse on {worse[0]}: "
-            f"{found.challenger_accuracy:.1%} against {found.champion_accuracy:.1%} on {found.texts} texts"
-        )
-    return True, f"better: {counted}"
+        return Check(f"{head} is better", "refused", f"the challenger is not better, {overall.words}", figures)
+    if evidence.suffices:
+        return Check(f"{head} is better", "passed", counted, figures)
+    if evidence.more_texts is None:
+        return Check(f"{head} is better", "refused", f"the gain may be chance, {counted}", figures)
+    words = f"too few texts to say, {counted}; {evidence.more_texts} more labels, if it goes on so"
+    return Check(f"{head} is better", "refused", words, figures)
+
+
+def _verdict(
+    primary: str,
+    overall: Comparison,
+    evidence: Evidence,
+    checks: Sequence[Check],
+    labels: Mapping[str, Sequence[LabelChange]],
+    look: int,
+    level: float,
+    known: Mapping[str, Comparison],
+) -> Verdict:
+    return Verdict(
+        passed=all(check.outcome != "refused" for check in checks),
+        reason="; ".join(_reason(primary, overall, checks)),
+        primary=primary,
+        overall=overall,
+        look=look,
+        level=level,
+        more_texts=evidence.more_texts,
+        checks=tuple(checks),
+        labels=labels,
+        known=known,
+    )
+
+
+def _reason(primary: str, overall: Comparison, checks: Sequence[Check]) -> Iterator[str]:
+    refused = [check for check in checks if check.outcome == "refused"]
+    if refused:
+        first = refused[0]
+        but = "" if first is checks[0] else f"{primary} is better, {overall.words}, but "
+        yield f"not released: {but}{first.words}"
+        if len(refused) > 1:
+            yield "and: " + ", ".join(check.name for check in refused[1:4]) + (", …" if len(refused) > 4 else "")
+        return
+    yield f"better: {overall.words}"
+    if few := [check.name for check in checks if check.outcome == "too few"]:
+        yield f"too few texts to say that {', '.join(few[:3])}" + (", …" if len(few) > 3 else "")
+    yield from (check.words for check in checks if check.name == "fast path")

@@ -1,5 +1,6 @@
 """The gate lets a challenger through only when it is better, and says why."""
 
+import json
 import time
 from dataclasses import replace
 
@@ -11,9 +12,11 @@ from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import FastPathMetrics, HeadMetrics, score_head
-from retrain.gate.judging import GatePolicy, compare, judge_all_heads, judge_heads, judge_texts
+from retrain.gate.comparison import compare
+from retrain.gate.judging import judge, judge_texts
 from retrain.gate.limits import Footprint
-from retrain.gate.speed import texts_per_second
+from retrain.gate.policy import GatePolicy
+from retrain.gate.speed import measure_speeds
 
 
 def results(both: int, only_champion: int, only_challenger: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,9 +30,11 @@ def metrics(rows: list[Row], given: list[str]) -> HeadMetrics:
 
 
 def test_clearly_better_challenger_passes() -> None:
-    verdict = judge_texts(*results(150, 2, 30, 18))
+    verdict = judge_texts(*results(150, 2, 30, 18), ["a"] * 200)
     assert verdict.passed
-    assert verdict.reason.startswith("better: 90.0% against 76.0% on 200 texts (30 better, 2 worse, p = ")
+    assert verdict.reason == (
+        "better: 90.0% against 76.0% on 200 texts, +14.0 points (95 %: +9.2 to +19.8; 30 better, 2 worse)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,32 +42,20 @@ def test_clearly_better_challenger_passes() -> None:
     [
         ((150, 10, 10, 30), "not better"),
         ((150, 30, 2, 18), "not better"),
-        ((150, 4, 7, 39), "may be chance"),
+        ((150, 4, 7, 39), "too few texts to say, 78.5% against 77.0% on 200 texts"),
         ((200, 0, 0, 0), "not better"),
-        ((5, 0, 15, 0), "only 20 held-out texts, 30 are needed"),
+        ((5, 0, 8, 0), "more labels, if it goes on so"),
     ],
     ids=["as good", "worse", "a little better", "the same", "too few texts"],
 )
 def test_challenger_without_proof_is_not_released(counts: tuple[int, int, int, int], says: str) -> None:
-    verdict = judge_texts(*results(*counts))
+    verdict = judge_texts(*results(*counts), ["a"] * sum(counts))
     assert not verdict.passed
     assert verdict.reason.startswith("not released: ") and says in verdict.reason
 
 
-def test_challenger_that_is_worse_on_a_slice_is_not_released() -> None:
-    champion, challenger = results(100, 15, 60, 25)
-    in_slice = np.zeros(200, dtype=bool)
-    in_slice[80:115] = True  # twenty that both know and all fifteen that only the champion knows
-    verdict = judge_texts(champion, challenger, {"channel=email": in_slice, "channel=chat": ~in_slice})
-    assert not verdict.passed
-    assert verdict.worse_slices == ("channel=email",)
-    assert "but worse on channel=email: 57.1% against 100.0% on 35 texts" in verdict.reason
-
-
-def test_slice_too_small_to_tell_is_left_out() -> None:
-    champion, challenger = results(100, 15, 60, 25)
-    verdict = judge_texts(champion, challenger, {"channel=fax": np.arange(200) >= 190})
-    assert verdict.passed and not verdict.slices
+def test_ten_texts_of_a_new_subject_that_are_all_won_suffice() -> None:
+    assert judge_texts(*results(30, 0, 10, 0), ["a"] * 40).passed
 
 
 def test_p_value_is_the_exact_binomial_one() -> None:
@@ -70,27 +63,72 @@ def test_p_value_is_the_exact_binomial_one() -> None:
     assert found.p_value == pytest.approx(2 * binom.cdf(3, 15, 0.5))
 
 
-def test_as_good_challengers_rarely_pass() -> None:
-    random = np.random.default_rng(0)
-    passed = [judge_texts(random.random(300) < 0.85, random.random(300) < 0.85).passed for _ in range(400)]
-    assert np.mean(passed) <= 0.05
+def two_channels(*of_each: tuple[int, int]) -> tuple[dict[str, HeadMetrics], dict[str, HeadMetrics], list[Row]]:
+    """100 texts of each channel; which share of them champion and challenger decide rightly, from the first on."""
+    rows = [Row(f"{name} {n}", {"intent": "a"}, slices={"channel": name}) for name in "xyz" for n in range(100)]
+    champion, challenger = (["a" if n % 100 < of_each[n // 100][who] else "b" for n in range(300)] for who in (0, 1))
+    return {"intent": metrics(rows, champion)}, {"intent": metrics(rows, challenger)}, rows
 
 
-def test_heads_are_compared_on_labels_and_lengths() -> None:
-    rows = [Row("a text", {"intent": label}) for label in ["old"] * 40 + ["new"] * 40]
-    champion = metrics(rows, ["old"] * 80)
-    challenger = metrics(rows, ["old"] * 40 + ["new"] * 35 + ["old"] * 5)
-    verdict = judge_heads(champion, challenger, rows, GatePolicy())
+def test_challenger_that_is_worse_on_a_group_of_texts_is_not_released() -> None:
+    verdict = judge(*two_channels((90, 78), (60, 95), (60, 95)), "intent")
+    assert not verdict.passed
+    assert "intent is better, 89.3% against 70.0%" in verdict.reason
+    assert "but intent is worse on channel=x: 78.0% against 90.0% on 100 texts" in verdict.reason
+    assert judge(*two_channels((90, 88), (60, 95), (60, 95)), "intent").passed
+
+
+def test_a_ruined_label_beside_a_genuine_new_one_is_not_released() -> None:
+    """M-3: it was: of 26 labels only the new one had texts enough to be looked at."""
+    rows = [Row(f"new {n}", {"intent": "new"}, origin="feedback") for n in range(30)]
+    rows += [Row(f"known {label} {n}", {"intent": f"label {label}"}) for label in range(25) for n in range(6)]
+    known = ["label 0" if row.labels["intent"] == "new" else row.labels["intent"] for row in rows]
+    learnt = ["new" if row.labels["intent"] == "new" else row.labels["intent"] for row in rows]
+    poisoned = [
+        "label 1" if row.text in {f"known 7 {n}" for n in range(4)} else label
+        for row, label in zip(rows, learnt, strict=True)
+    ]
+    champion = {"intent": metrics(rows, known)}
+    assert judge(champion, {"intent": metrics(rows, learnt)}, rows, "intent").passed
+    verdict = judge(champion, {"intent": metrics(rows, poisoned)}, rows, "intent")
+    assert not verdict.passed and verdict.stopped_labels == (("intent", "label 7"),)
+    assert "intent=label 7 falls from 1.00 to 0.33 on 6 texts" in " ".join(check.words for check in verdict.checks)
+    assert verdict.known["intent"].only_champion == 4, "what was forgotten is told"
+
+
+def test_a_label_that_the_champion_does_not_know_cannot_be_lost() -> None:
+    rows = [Row(f"text {n}", {"intent": "a" if n < 40 else "b"}) for n in range(60)]
+    champion = {"intent": metrics(rows, ["a"] * 60)}
+    challenger = {"intent": metrics(rows, ["a"] * 40 + ["b"] * 18 + ["a"] * 2)}
+    verdict = judge(champion, challenger, rows, "intent", known={"intent": ["a"]})
     assert verdict.passed
-    assert set(verdict.slices) == {"intent=old", "intent=new", "length=up to 40 characters"}
+    assert [change.loss_probability is None for change in verdict.labels["intent"]] == [False, True]
 
 
 def test_results_on_different_texts_are_not_compared() -> None:
     rows = [Row("a text", {"intent": "a"})] * 40
     with pytest.raises(TrainingDataError, match="the same ones"):
-        judge_heads(metrics(rows, ["a"] * 40), metrics(rows[:30], ["a"] * 30), rows)
+        judge({"intent": metrics(rows, ["a"] * 40)}, {"intent": metrics(rows[:30], ["a"] * 30)}, rows, "intent")
     with pytest.raises(TrainingDataError, match="the same ones"):
         compare(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
+
+
+def test_a_later_challenger_of_the_same_champion_needs_more() -> None:
+    both = two_channels((90, 92), (60, 66), (60, 64))
+    assert judge(*both, "intent").passed and not judge(*both, "intent", look=5).passed
+
+
+def test_the_order_of_a_file_does_not_matter() -> None:
+    """Sorted by label, a challenger that is better on the first half and worse on the second one would pass."""
+    champion, challenger, rows = two_channels((80, 100), (90, 90), (100, 80))
+    assert not judge(champion, challenger, rows, "intent").passed
+
+
+def test_a_verdict_is_plain_values() -> None:
+    described = judge(*two_channels((90, 92), (60, 66), (60, 64)), "intent").as_json()
+    assert json.loads(json.dumps(described)) == described
+    assert described["gain"]["texts"] == 300 and described["gain"]["gain"] == 0.04
+    assert {check["outcome"] for check in described["checks"]} <= {"passed", "too few", "refused"}
 
 
 def decided(head: str, rows: list[Row], right: int, rejected: int = 0) -> HeadMetrics:
@@ -105,8 +143,8 @@ def decided(head: str, rows: list[Row], right: int, rejected: int = 0) -> HeadMe
     ("sentiment", "rejected", "says"),
     [
         (170, 2, None),
-        (165, 2, None),
-        (120, 2, "sentiment is worse"),
+        (167, 2, None),
+        (120, 2, "sentiment on the corpus's texts: 60.0% against 85.0%"),
         (170, 60, "rejects 30.0% of the texts against 1.0%"),
     ],
     ids=["as good", "worse by chance", "ruins a head", "rejects a third"],
@@ -117,7 +155,7 @@ def test_every_head_and_the_rejected_share_are_compared(sentiment: int, rejected
     rows = [Row("text", {"topic": "a", "sentiment": "b"}) for _ in range(200)]
     champion = {"topic": decided("topic", rows, 140, 2), "sentiment": decided("sentiment", rows, 170)}
     challenger = {"topic": decided("topic", rows, 180, rejected), "sentiment": decided("sentiment", rows, sentiment)}
-    verdict = judge_all_heads(champion, challenger, rows, "topic")
+    verdict = judge(champion, challenger, rows, "topic")
     assert verdict.passed == (says is None)
     assert says is None or says in verdict.reason
 
@@ -139,7 +177,7 @@ def of_topic(
 ) -> tuple[bool, str]:
     rows = [Row("text", {"topic": "a"}) for _ in range(2000)]
     both = (footprints[0], footprints[1]) if footprints else None
-    verdict = judge_all_heads({"topic": champion}, {"topic": challenger}, rows, "topic", policy, both)
+    verdict = judge({"topic": champion}, {"topic": challenger}, rows, "topic", policy=policy, footprints=both)
     assert verdict.reason.startswith("better: " if verdict.passed else "not released: ")
     return verdict.passed, verdict.reason
 
@@ -153,8 +191,8 @@ BETTER = tuple(right[MIXED] for right in results(300, 5, 60, 35))
     [
         (0.90, None),
         (0.86, None),
-        (0.999, "more right, but topic's probabilities are off by 0.099 (calibration error) against 0.0"),
-        (0.70, "more right, but topic's probabilities are off by 0.200 (calibration error) against 0.0"),
+        (0.999, "topic's probabilities are off by 0.099 (calibration error) against 0.0"),
+        (0.70, "topic's probabilities are off by 0.200 (calibration error) against 0.0"),
     ],
     ids=["calibrated", "a little off", "over-confident", "too humble"],
 )
@@ -170,13 +208,13 @@ def test_probabilities_as_honest_as_before_are_rarely_refused() -> None:
     """On small tests an ECE is mostly noise."""
     random = np.random.default_rng(5)
     refused = 0
-    for _ in range(60):
+    for _ in range(40):
         promised = random.uniform(0.5, 1.0, (2, 100))
         right = random.random((2, 100)) < promised
         right[1, :60] |= ~right[0, :60]  # better, and by that more honest rather than less
         _, reason = of_topic(sure(promised[0], right[0]), sure(np.maximum(promised[1], 0.8), right[1]))
         refused += "calibration" in reason
-    assert refused <= 3
+    assert refused <= 2
 
 
 def test_every_heads_probabilities_are_compared() -> None:
@@ -184,7 +222,7 @@ def test_every_heads_probabilities_are_compared() -> None:
     champion, challenger = sure(np.full(400, 0.75), BETTER[0]), sure(np.full(400, 0.9), BETTER[1])
     honest, proud = (replace(sure(np.full(400, promised), BETTER[0]), head="sentiment") for promised in (0.75, 0.99))
     for sentiment, passes in ((honest, True), (proud, False)):
-        verdict = judge_all_heads(
+        verdict = judge(
             {"topic": champion, "sentiment": honest}, {"topic": challenger, "sentiment": sentiment}, rows, "topic"
         )
         assert verdict.passed is passes and ("sentiment's probabilities" in verdict.reason) is not passes
@@ -268,8 +306,9 @@ def test_speed_is_that_of_the_quietest_round() -> None:
     """Others work on the machine, too, at times."""
     clock = [0.0]
     pair = [Timed(clock, 0.01, {0, 2, 3}), Timed(clock, 0.02, {1})]
-    speeds = texts_per_second(pair, ["a", "b"] * 100, clock=lambda: clock[0])
-    assert speeds == pytest.approx((100.0, 50.0))
+    speeds = measure_speeds(pair, ["a", "b"] * 100, clock=lambda: clock[0])
+    assert [speed.texts_per_second for speed in speeds] == pytest.approx([100.0, 50.0])
+    assert [speed.p99_seconds for speed in speeds] == pytest.approx([0.01, 0.02])
     assert pair[0].rounds == pair[1].rounds > 2
 
 
@@ -287,5 +326,5 @@ def test_a_machine_that_is_busy_with_other_things_makes_nobody_slow() -> None:
             sum(range(200_000))
             return []
 
-    speeds = texts_per_second([Computes([0.0], 0, set()), Waits([0.0], 0, set())], ["a"])
-    assert speeds[0] / speeds[1] < 1.5
+    speeds = measure_speeds([Computes([0.0], 0, set()), Waits([0.0], 0, set())], ["a"])
+    assert speeds[0].texts_per_second / speeds[1].texts_per_second < 1.5

@@ -41,13 +41,7 @@ def order(tmp_path: Path) -> dict[str, Any]:
 
 def recalled(count: int) -> list[dict[str, Any]]:
     return [
-        {
-            "id": str(number),
-            "text": text,
-            "labels": {"intent": "recall"},
-            "chosen": {"intent": "random"},
-            "introduces": ["intent"],
-        }
+        {"id": str(number), "text": text, "labels": {"intent": "recall"}, "introduces": ["intent"]}
         for number, text in enumerate(RECALLED[:count])
     ]
 
@@ -59,7 +53,9 @@ def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, 
     registry = FolderRegistry(order["registry"])
     manifest = registry.manifest("support", "2")
     described = json.loads(manifest)
-    assert described["gate"] == {"passed": True, "reason": verdict["words"]} and verdict["words"].startswith("better: ")
+    assert described["gate"]["passed"] and described["gate"]["reason"] == verdict["words"]
+    assert verdict["words"].startswith("better: ") and described["gate"]["gain"]["lost"] == 0
+    assert "won" not in described["gate"], "texts are users', a manifest is read by many"
     assert described["retraining"] == {"request": "support@1-7"} and described["serves"] == "quick"
     dataset = training_data.of_release(described, registry.blobs_of(manifest))
     held_out = {text for text in RECALLED if is_held_out(text)}

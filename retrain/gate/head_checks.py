@@ -1,0 +1,162 @@
+"""What one head must keep: its accuracy on each kind of text, its labels, its groups of texts."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import TrainingDataError
+from retrain.data import Row
+from retrain.evaluation import HeadMetrics, slices_of
+from retrain.gate.comparison import Comparison, compare
+from retrain.gate.label_losses import MAX_RECALL_LOSS, SURE, loss_probabilities
+from retrain.gate.no_worse import MARGIN, NoWorse, no_worse
+from retrain.gate.policy import MIN_GROUP_TEXTS
+from retrain.gate.verdict import Check, LabelChange
+
+ORIGINS: Final = {"corpus": "the corpus's texts", "feedback": "live texts"}
+
+Right = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPair:
+    """Champion and challenger on the texts that one head was scored on. rows: those, in the order of both."""
+
+    champion: HeadMetrics
+    challenger: HeadMetrics
+    rows: Sequence[Row]
+
+    @staticmethod
+    def of(champion: HeadMetrics, challenger: HeadMetrics, rows: Sequence[Row]) -> "HeadPair":
+        """rows: those that `evaluate` was given. Raises TrainingDataError where both were scored on different texts."""
+        if not np.array_equal(champion.rows, challenger.rows):
+            raise TrainingDataError(
+                "champion and challenger were scored on different texts; score both on the same ones"
+            )
+        return HeadPair(champion, challenger, [rows[index] for index in challenger.rows])
+
+    @property
+    def head(self) -> str:
+        """Its name."""
+        return self.challenger.head
+
+    @property
+    def labels(self) -> NDArray[np.object_]:
+        """What people say of each text."""
+        return np.array([row.labels.get(self.head, "") for row in self.rows], dtype=object)
+
+    def on(self, member: Right) -> Comparison:
+        """Both on some of the texts."""
+        return compare(self.champion.right[member], self.challenger.right[member])
+
+
+def no_worse_checks(pair: HeadPair, level: float, next_level: float) -> Iterator[Check]:
+    """One for the corpus's texts and one for live ones, where there are any. level, next_level: see `no_worse`."""
+    origins = np.array([row.origin for row in pair.rows], dtype=object)
+    for origin, where in ORIGINS.items():
+        member = origins == origin
+        if member.any():
+            comparison = pair.on(member)
+            answer = no_worse(comparison, level, next_level)
+            yield Check(
+                f"{pair.head} is no worse on {where}",
+                answer.outcome,
+                _in_words(pair.head, where, comparison, answer),
+                {
+                    "texts": comparison.texts,
+                    "loss": -comparison.gain,
+                    "loss_bound": answer.bound,
+                    "margin": MARGIN,
+                    "more_labels": answer.more_texts,
+                },
+            )
+
+
+def _in_words(head: str, where: str, comparison: Comparison, answer: NoWorse) -> str:
+    if not comparison.only_champion and not comparison.only_challenger:
+        said = f"{head} on {where}: all {comparison.texts} as right or wrong as before"
+    else:
+        said = f"{head} on {where}: {comparison.words}"
+    more = "" if answer.more_texts is None else f": {answer.more_texts} more labels"
+    if answer.outcome == "passed":
+        return f"{said}; it loses at most {answer.bound * 100:.1f} points"
+    if answer.outcome == "too few":
+        return f"{said}; too few texts to say that it loses at most {MARGIN * 100:g} point{more}"
+    return f"{said}; it may lose {answer.bound * 100:.1f} points, {MARGIN * 100:g} is allowed{more}"
+
+
+def label_changes(
+    champion_right: Right, challenger_right: Right, labels: NDArray[np.object_], known: Collection[str] | None
+) -> tuple[LabelChange, ...]:
+    """By label, the greatest loss first. known: the labels that the champion can decide; None: those that it decides
+    rightly at least once. What it does not know it cannot lose."""
+    names = sorted(set(labels.tolist()))
+    members = [labels == name for name in names]
+    texts = np.array([int(member.sum()) for member in members], dtype=np.int64)
+    lost = np.array([int((champion_right & ~challenger_right)[member].sum()) for member in members], dtype=np.int64)
+    won = np.array([int((challenger_right & ~champion_right)[member].sum()) for member in members], dtype=np.int64)
+    before = np.array([float(champion_right[member].mean()) for member in members])
+    is_known = before > 0 if known is None else np.array([name in known for name in names], dtype=bool)
+    probable = np.full(len(names), np.nan)
+    probable[is_known] = loss_probabilities(texts[is_known], lost[is_known], won[is_known])
+    changes = [
+        LabelChange(
+            name,
+            int(texts[n]),
+            float(before[n]),
+            float(before[n] + (won[n] - lost[n]) / texts[n]),
+            int(lost[n]),
+            int(won[n]),
+            float(probable[n]) if is_known[n] else None,
+        )
+        for n, name in enumerate(names)
+    ]
+    return tuple(sorted(changes, key=lambda change: (change.after - change.before, change.label)))
+
+
+def label_checks(head: str, changes: Sequence[LabelChange]) -> Iterator[Check]:
+    """One for each label that is probably ruined; one that says there is none."""
+    stopped = [change for change in changes if (change.loss_probability or 0.0) > SURE]
+    allowed = f"{MAX_RECALL_LOSS * 100:.0f} points"
+    for change in stopped:
+        yield Check(
+            f"{head}={change.label}",
+            "refused",
+            f"{head}={change.label} falls from {change.before:.2f} to {change.after:.2f} on {change.texts} texts: with "
+            f"{change.loss_probability:.0%} it loses more than {allowed}",
+            {"head": head, "label": change.label, "texts": change.texts, "loss_probability": change.loss_probability},
+        )
+    judged = [change for change in changes if change.loss_probability is not None]
+    if judged and not stopped:
+        worst = max(judged, key=lambda change: change.loss_probability or 0.0)
+        words = (
+            f"no label of {head} loses more than {allowed}; most probably {worst.label}, {worst.loss_probability:.0%}"
+        )
+        yield Check(f"labels of {head}", "passed", words, {"labels": len(judged)})
+
+
+def group_checks(pair: HeadPair, significance: float) -> Iterator[Check]:
+    """One for each group of texts (a slice column's value, a length) that is clearly worse; one that says there is
+    none. significance: shared between the groups."""
+    members = {
+        name: member
+        for name, member in slices_of(pair.rows).items()
+        if not name.startswith("origin=") and member.sum() >= MIN_GROUP_TEXTS
+    }
+    groups = {name: pair.on(member) for name, member in members.items()}
+    worse = [name for name, group in groups.items() if group.gain < 0 and group.p_value < significance / len(groups)]
+    for name in worse:
+        words = f"{pair.head} is worse on {name}: {groups[name].words}, p = {groups[name].p_value:.2g}"
+        yield Check(f"{pair.head} on {name}", "refused", words, {"texts": groups[name].texts})
+    if groups and not worse:
+        words = f"{pair.head} is clearly worse on none of {len(groups)} groups of texts"
+        yield Check(f"groups of texts of {pair.head}", "passed", words, {"groups": len(groups)})
+
+
+def on_known_labels(pair: HeadPair, changes: Sequence[LabelChange]) -> Comparison:
+    """Both on the texts whose labels the champion knows: what was forgotten for what was learnt."""
+    known = {change.label for change in changes if change.loss_probability is not None}
+    return pair.on(np.array([label in known for label in pair.labels], dtype=bool))
