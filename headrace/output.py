@@ -59,6 +59,18 @@ class StageBars:
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
 
+class StageLine(StageBars):
+    """One bar for all of it, of the stage that is being worked on: for who does not know the stages."""
+
+    def __init__(self, progress: "Progress", words: str) -> None:
+        super().__init__(progress)
+        self._task = progress.add_task(words, total=None)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report that `done` of `total` steps of `stage` are finished."""
+        self._progress.update(self._task, completed=done, total=total)
+
+
 class StageLines:
     """The same where nobody looks at a terminal: a line in the log now and then, and none about stages that are soon
     over."""
@@ -81,8 +93,9 @@ class StageLines:
 
 
 @contextmanager
-def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows the progress of the work in a `with` block."""
+def stage_bars(words: str | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """Shows the progress of the work in a `with` block: a bar for each stage that stays; with `words` that say what is
+    done, one bar for all of it that goes."""
     if not sys.stderr.isatty():
         yield StageLines()
         return
@@ -103,5 +116,5 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(stderr=True), transient=False) as progress:
-        yield StageBars(progress)
+    with Progress(*columns, console=console(stderr=True), transient=words is not None) as progress:
+        yield StageBars(progress) if words is None else StageLine(progress, words)

@@ -1,9 +1,12 @@
 """A challenger against the champion: what it trains on, and on which texts `retrain.gate` compares both.
 
 Each retraining starts from the original corpus and the labels that stand now, so that a withdrawn label leaves the next
-release. One text key in five (`retrain.text_keys`) is held out: its labels test and never train, under whichever
-decision they come back. The corpus's own test rows stay what they are. Near copies of what tests do not train, the
-corpus's own rows among them; those are set aside, for a retraining in which it does not test any more.
+release. One text key in five (`retrain.text_keys`) is held out: it never trains, under whichever decision it comes
+back. Whether it tests depends on why it was labelled: a text that somebody noticed because the champion was wrong says
+nothing of how a challenger compares with it, as the champion has lost there by choice. So only what was drawn at random
+tests, and not with a label that people disagree about. The corpus's own test rows stay what they are. Near copies of
+what tests do not train, the corpus's own rows among them; those are set aside, for a retraining in which it does not
+test any more.
 """
 
 from collections import defaultdict
@@ -21,29 +24,38 @@ NEW_LABEL_PEOPLE: Final = 2  # from so many people; or one of them says that it 
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """dataset: what the challenger trains and is tested on. unknown_labels: (head, label) that were left out: nobody
-    knew them before, and too few texts or people stand behind them."""
+    knew them before, and too few texts or people stand behind them. silent: labelled texts that are held out and do not
+    test, as they were not drawn at random, or people disagree about their labels."""
 
     dataset: Dataset
     unknown_labels: tuple[tuple[str, str], ...] = ()
+    silent: int = 0
 
     @property
     def words(self) -> str:
         """What was left out, in words; empty where nothing was."""
-        if not self.unknown_labels:
-            return ""
-        names = ", ".join(f"{head}={label}" for head, label in self.unknown_labels[:5])
-        return (
-            f"left out of training: {names}; a new label needs {NEW_LABEL_TEXTS} texts labelled by {NEW_LABEL_PEOPLE} "
-            f"people, or one label with `introduces`"
-        )
+        words = []
+        if self.unknown_labels:
+            names = ", ".join(f"{head}={label}" for head, label in self.unknown_labels[:5])
+            words.append(
+                f"left out of training: {names}; a new label needs {NEW_LABEL_TEXTS} texts labelled by "
+                f"{NEW_LABEL_PEOPLE} people, or one label with `introduces`"
+            )
+        if self.silent:
+            words.append(
+                f"{self.silent} held-out texts do not judge: they were not drawn at random (`headrace labels queue` "
+                f"asks about those that are), or people disagree about their labels"
+            )
+        return "; ".join(words)
 
 
 def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -> Challenge:
     """The corpus and the labels that stand now.
 
-    labelled: `id` of a decision, `labels` by head, and where known `by` (head to person), `introduces` (heads whose
-    label is meant to be new) and `text`; a decision that has left the store is found in the champion's data. The newest
-    word on a text last.
+    labelled: `id` of a decision, `labels` by head, and where known `by` (head to person), `chosen` (head to how the
+    decision came to be labelled), `introduces` (heads whose label is meant to be new), `contested` (heads whose label
+    is one that people disagree about) and `text`; a decision that has left the store is found in the champion's data.
+    The newest word on a text last.
     """
     corpus = _corpus(before)
     known = {(head, label) for row in corpus for head, label in row.labels.items()}
@@ -52,15 +64,35 @@ def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -
     present = [item | {"text": item.get("text") or texts.get(item["id"])} for item in map(dict, labelled)]
     present = [item for item in present if item["text"]]
     unknown = _unsupported(present, known)
+    feedback, judging = _by_text(present, unknown)
+    own = {text_key(row.text) for row in corpus}
+    held_out = {
+        key: replace(row, labels={head: label for head, label in row.labels.items() if head in judging[key]})
+        for key, row in feedback.items()
+        if key not in own and is_held_out(row.text)
+    }
+    silent = sum(not row.labels for row in held_out.values())
+    return Challenge(_joined(before, corpus, feedback, held_out), tuple(sorted(unknown)), silent)
+
+
+def _by_text(
+    items: Sequence[Mapping[str, Any]], unknown: set[tuple[str, str]]
+) -> tuple[dict[str, Row], dict[str, set[str]]]:
+    """(text key to its labels, text key to the heads whose label may judge)."""
     feedback: dict[str, Row] = {}
-    for item in present:
+    # who corrects such a text later leaves it drawn; of several labels the one that counts is contested or not
+    drawn: dict[str, set[str]] = defaultdict(set)
+    contested: dict[str, set[str]] = defaultdict(set)
+    for item in items:
         labels = {head: label for head, label in item["labels"].items() if (head, label) not in unknown}
         if labels:
             key = text_key(item["text"])
             so_far = feedback.get(key, Row(item["text"], {}, origin="feedback"))
             decisions = (*so_far.decisions, str(item["id"]))
             feedback[key] = replace(so_far, labels={**so_far.labels, **labels}, decisions=decisions)
-    return Challenge(_joined(before, corpus, feedback), tuple(sorted(unknown)))
+            drawn[key] |= {head for head in labels if item.get("chosen", {}).get(head) == "random"}
+            contested[key] = contested[key] - labels.keys() | labels.keys() & set(item.get("contested", ()))
+    return feedback, {key: drawn[key] - contested[key] for key in feedback}
 
 
 def _corpus(before: Dataset) -> list[Row]:
@@ -84,12 +116,14 @@ def _unsupported(items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]]
     }
 
 
-def _joined(before: Dataset, corpus: Sequence[Row], feedback: Mapping[str, Row]) -> Dataset:
+def _joined(
+    before: Dataset, corpus: Sequence[Row], feedback: Mapping[str, Row], held_out: Mapping[str, Row]
+) -> Dataset:
+    """held_out: by key, with the labels that test, which may be none."""
     own = {text_key(row.text) for row in corpus}
-    held_out = {key for key, row in feedback.items() if key not in own and is_held_out(row.text)}
-    tests = [replace(feedback[key], split="test") for key in feedback if key in held_out]
+    tests = [replace(row, split="test") for row in held_out.values() if row.labels]
     of_tests = NearCopies([*(row.text for row in corpus if row.split == "test"), *(row.text for row in tests)])
-    new = [row for key, row in feedback.items() if key not in own | held_out and row.text not in of_tests]
+    new = [row for key, row in feedback.items() if key not in own | held_out.keys() and row.text not in of_tests]
     rows = [_corrected(row, None if row.split == "test" else feedback.get(text_key(row.text))) for row in corpus]
     stays = _that_stay(rows, new, of_tests)
     set_aside = [row for row, now, kept in zip(corpus, rows, stays, strict=True) if not kept or now.origin != "corpus"]

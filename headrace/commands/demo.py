@@ -30,8 +30,8 @@ def add_to(cli: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     ) -> None:
         """The whole idea on this machine: three streams, a drift, corrections, a better model, nothing lost."""
+        from headrace.demo.closing import closing_words
         from headrace.demo.run import Demo, DemoOrder
-        from headrace.demo.view import closing_words
         from headrace.output import print_json, set_up_logging, stage_bars
         from headrace.process.runtime import run_async
         from headrace.settings import load_settings
@@ -44,7 +44,7 @@ def add_to(cli: typer.Typer) -> None:
         logging.getLogger("asyncio").setLevel(logging.ERROR)
         show = Demo(settings, DemoOrder(tuple(dict.fromkeys(apps.split(","))), seconds, seed, drift))
         try:
-            with stage_bars() as progress:
+            with stage_bars("training the first models") as progress:
                 show.set_up(progress)
             code = _watch(show) if is_live else run_async(show.run)
             report = show.report() | {"seconds": round(time.monotonic() - started, 1)} if code == 0 else {}

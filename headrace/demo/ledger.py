@@ -1,27 +1,66 @@
 """What happened in a demo, measured at its two ends: what the broker confirmed, what the decisions say."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from headrace.demo.scenario import LabelledText
+from streams.wire.records import Alert
 
 RECENT = 200
+SEEN = 40  # decisions that are kept for the view
+EXAMPLES = 4  # texts that were decided wrongly, and are now decided rightly
+
+Kind = Literal["story", "alert", "resolved", "label", "gate", "release", "mended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A decision as somebody who watches sees it. is_right: None where nobody can say."""
+
+    app: str
+    text: str
+    label: str
+    probability: float
+    action: str
+    is_right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A text that one release decided wrongly and its successor rightly."""
+
+    app: str
+    text: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A line of the story. seconds: since the demo began to write."""
+
+    seconds: float
+    kind: Kind
+    words: str
 
 
 @dataclass(slots=True)
 class StreamLedger:
-    """One stream. truth: decision id to what a person would say. correct: of the primary head, in order of decision."""
+    """One stream. truth: decision id to what a person would say. correct: of the primary head, in order of decision.
+    mistakes: texts that a release decided wrongly, as it called them. hits: shares of recommendations that were right,
+    as the recommender counts them."""
 
     truth: dict[str, LabelledText | None] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
     correct: list[bool] = field(default_factory=list)
-    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
     latency_ms: list[float] = field(default_factory=list)
+    mistakes: dict[str, tuple[str, str]] = field(default_factory=dict)
     version: str = ""
     onset_event: int | None = None
 
@@ -33,26 +72,43 @@ class StreamLedger:
     @property
     def recent_accuracy(self) -> float | None:
         """Over the last 200 decisions."""
-        return sum(self.recent) / len(self.recent) if self.recent else None
+        recent = self.correct[-RECENT:]
+        return sum(recent) / len(recent) if recent else None
+
+    def curve(self, points: int) -> list[float]:
+        """Accuracy of so many stretches of the stream, oldest first; fewer while there are too few decisions."""
+        size = max(25, -(-len(self.correct) // points))
+        stretches = [self.correct[start : start + size] for start in range(0, len(self.correct), size)]
+        return [sum(stretch) / len(stretch) for stretch in stretches if len(stretch) >= min(size, 25)]
 
 
 class Ledger:
     """All streams of a demo. Written by the loader, the agents and the callbacks of the roles; read by the view."""
 
-    def __init__(self, apps: Iterable[str]) -> None:
+    def __init__(self, apps: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.lock = threading.Lock()
+        self._clock, self._started = clock, clock()
         self.streams: dict[str, StreamLedger] = {app: StreamLedger() for app in apps}
-        self.story: list[str] = []
+        self.story: list[Happening] = []
+        self.seen: deque[Seen] = deque(maxlen=SEEN)
+        self.mended: list[Mended] = []
+        self.labelled: dict[str, int] = {"random": 0, "correction": 0}
         self.corrections = 0
         self.swaps: list[dict[str, Any]] = []
+        self.alerts: list[Alert] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the demo began."""
+        return self._clock() - self._started
 
     def confirmed(self, app: str, identity: str, text: LabelledText | None) -> None:
         """The broker has this event for good."""
         with self.lock:
             self.streams[app].truth[identity] = text
 
-    def decided(self, app: str, decision: dict[str, Any], is_correct: bool | None) -> None:
-        """A decision was read."""
+    def decided(self, app: str, decision: dict[str, Any], head: str | None, truth: LabelledText | None) -> None:
+        """A decision was read. head: the primary one; None where lists are decided. truth: what a person would say."""
         with self.lock:
             stream = self.streams[app]
             stream.version = decision["version"]
@@ -60,14 +116,57 @@ class Ledger:
                 return
             stream.decided.add(decision["id"])
             stream.latency_ms.append(decision["latency_ms"])
-            if is_correct is not None:
-                stream.correct.append(is_correct)
-                stream.recent.append(is_correct)
+            if head is None:
+                return
+            answer = decision["labels"][head]
+            is_right = None if truth is None else truth.labels[head] == answer["label"]
+            self.seen.append(
+                Seen(app, decision["text"], answer["label"], answer["probability"], decision["action"], is_right)
+            )
+            if is_right is not None:
+                stream.correct.append(is_right)
+                self._compare(app, decision, answer["label"], is_right)
 
-    def tell(self, line: str) -> None:
+    def _compare(self, app: str, decision: dict[str, Any], label: str, is_right: bool) -> None:
+        """Note a mistake, and that a later release does not make it any more."""
+        mistakes, text = self.streams[app].mistakes, decision["text"]
+        if not is_right:
+            mistakes.setdefault(text, (decision["version"], label))
+        elif text in mistakes:
+            version, was = mistakes.pop(text)
+            if version != decision["version"]:
+                self.mended.append(Mended(app, text, was, label))
+
+    def given(self, chosen: Literal["random", "correction"], *, is_wrong: bool) -> None:
+        """Somebody labelled a decision."""
+        with self.lock:
+            self.labelled[chosen] += 1
+            self.corrections += is_wrong
+
+    def alerted(self, alert: Alert) -> None:
+        """An alert fires, or is over."""
+        with self.lock:
+            self.alerts.append(alert)
+        if alert.state == "firing":
+            self.tell(alert.summary, "alert")
+        else:  # what it was about stands in its beginning
+            over = alert.summary.partition(" (")[0].removeprefix("over: ")
+            self.tell(f"{alert.values.get('app', '')}, {alert.rule}: {over}", "resolved")
+
+    def firing(self) -> list[Alert]:
+        """The alerts that fire, oldest first."""
+        with self.lock:
+            last = {alert.fingerprint: alert for alert in self.alerts}
+        return [alert for alert in last.values() if alert.state == "firing"]
+
+    def is_drifting(self, app: str) -> bool:
+        """Whether a drift alert of this application fires."""
+        return any(alert.rule == "drift" and alert.values.get("app") == app for alert in self.firing())
+
+    def tell(self, words: str, kind: Kind = "story") -> None:
         """A line of the story."""
         with self.lock:
-            self.story.append(line)
+            self.story.append(Happening(self.seconds, kind, words))
 
     def events(self) -> int:
         """How many events the broker confirmed."""

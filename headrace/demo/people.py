@@ -4,22 +4,26 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
+from retrain.text_keys import is_held_out
 from streams.application import Application
-from streams.topics import FEEDBACK_TOPIC
+from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Feedback, decision_id, format_time
+from streams.wire.records import Alert, Feedback, decision_id, decode, format_time
 
-CORRECTION_SHARE = 0.85  # of wrong decisions that somebody corrects
-# of right ones that somebody confirms by working on them; with corrections alone a challenger would learn from the
-# champion's errors only, and forget some of what it knew
-CONFIRMATION_SHARE = 0.3
+# Of all decisions that somebody is asked about, whatever was decided: in quiet times, and while a drift alert fires.
+# Weeks go by in minutes here, so it is more than the half per cent of docs/labels.md. Only these labels say which of
+# two releases is better (retrain/challenge.py), and on this corpus it takes some 35 texts of the new subjects to tell.
+ASKED_SHARE = 0.3
+ASKED_SHARE_IN_DRIFT = 0.9
+CORRECTION_SHARE = 0.5  # of the other decisions that are wrong: somebody notices
+LABELS_SHOWN = 3  # labels that the story tells one by one
 FLUSH_SECONDS = 0.1
 
 Source = Callable[[], tuple[dict[str, Any], str, LabelledText | None]]
@@ -97,8 +101,8 @@ class Customers(threading.Thread):
 
 
 class Agents(threading.Thread):
-    """Reads one application's decisions; corrects most of the wrong ones and confirms some of the right ones, but for
-    texts held out to compare releases."""
+    """Reads one application's decisions; labels those that are drawn at random and corrects some of the other wrong
+    ones, but for texts held out to compare releases."""
 
     def __init__(
         self,
@@ -113,6 +117,8 @@ class Agents(threading.Thread):
         self._app, self._reader, self._publisher = app, reader, publisher
         self._ledger, self._stream, self._rng = ledger, stream, rng
         self._waiting: list[dict[str, Any]] = []
+        self._labelled: set[str] = set()
+        self._shown = 0
 
     def run(self) -> None:
         """Until the reader is closed."""
@@ -132,23 +138,39 @@ class Agents(threading.Thread):
             if decision["id"] not in truths:
                 return False
             truth = truths[decision["id"]]
-        wrong = (
-            [] if truth is None else [h for h, label in truth.labels.items() if decision["labels"][h]["label"] != label]
-        )
         primary = self._app.head_names[0] if self._app.heads else None
-        self._ledger.decided(self._app.name, decision, None if truth is None else primary not in wrong)
-        if (
-            truth is not None
-            and not truth.is_held_out
-            and self._rng.random() < (CORRECTION_SHARE if wrong else CONFIRMATION_SHARE)
-        ):
-            self._label(decision, truth)
-            self._ledger.corrections += bool(wrong)
+        self._ledger.decided(self._app.name, decision, primary, truth)
+        if truth is not None and not truth.is_held_out and truth.text not in self._labelled:
+            self._consider(decision, truth)
         return True
 
-    def _label(self, decision: dict[str, Any], truth: LabelledText) -> None:
+    def _consider(self, decision: dict[str, Any], truth: LabelledText) -> None:
+        is_wrong = any(decision["labels"][head]["label"] != label for head, label in truth.labels.items())
+        is_drifting = self._ledger.is_drifting(self._app.name)
+        share = ASKED_SHARE_IN_DRIFT if is_drifting else ASKED_SHARE
+        if self._rng.random() < share:
+            self._label(decision, truth, "random", share)
+        elif is_wrong and self._rng.random() < CORRECTION_SHARE:
+            self._label(decision, truth, "correction", None)
+        else:
+            return
+        head = self._app.head_names[0]
+        was, right = decision["labels"][head]["label"], truth.labels[head]
+        if is_drifting and was != right and self._shown < LABELS_SHOWN:
+            self._shown += 1
+            self._ledger.tell(f"“{truth.text}” is {right}, not {was}, says a person", "label")
+
+    def _label(
+        self,
+        decision: dict[str, Any],
+        truth: LabelledText,
+        chosen: Literal["random", "correction"],
+        probability: float | None,
+    ) -> None:
         assert self._stream is not None
-        self._stream.corrected.add(truth.text)
+        self._labelled.add(truth.text)
+        if not is_held_out(truth.text):
+            self._stream.trained.add(truth.text)
         for head, label in truth.labels.items():
             feedback = Feedback(
                 decision_id=decision["id"],
@@ -157,7 +179,28 @@ class Agents(threading.Thread):
                 by="agent",
                 at=format_time(wall_clock_ms()),
                 introduces=True,
-                chosen="correction",
+                chosen=chosen,
+                probability=probability,
             )
             self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
         self._publisher.flush()
+        is_wrong = any(decision["labels"][head]["label"] != label for head, label in truth.labels.items())
+        self._ledger.given(chosen, is_wrong=is_wrong)
+
+
+class Watcher(threading.Thread):
+    """Reads the alerts, as they fire and resolve."""
+
+    def __init__(self, reader: TopicReader, ledger: Ledger) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._reader, self._ledger = reader, ledger
+
+    def run(self) -> None:
+        """Until the reader is closed."""
+        for record in self._reader.follow(ALERTS_TOPIC, poll_seconds=0.1):
+            if record is not None and record.value is not None:
+                self._ledger.alerted(decode(Alert, record.value))
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._reader.close()

@@ -1,8 +1,11 @@
 """The story's texts: what the first release may train on, what customers say, and what nobody has seen yet.
 
 Every corpus is cut in two by seed: one part trains the release, the other is what the stream draws from, so that no
-streamed text was trained on. What an agent corrects trains the next release, so it is never streamed again. A share of
-the new subject's texts is never corrected: on those the releases before and after are compared.
+streamed text was trained on. What an agent labels may train the next release, and is then never streamed again. A share
+of the texts is never labelled: on those the releases before and after are compared.
+
+The numbers leave enough labels for a second request, should the first challenger be refused, and enough texts of the
+new subjects among those that judge: simulated on ten seeds, 37 to 46 of them judge at ENOUGH_LABELS.
 """
 
 import csv
@@ -12,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TRAIN_SHARE = 0.6
-NEW_SUBJECT_SHARE = 0.35  # of the support stream, from the onset on
-HELD_OUT_SHARE = 0.4  # of the texts streamed after the onset, never corrected
-ONSET_SHARE = 0.3  # of the support stream
+TRAIN_SHARE = 0.5
+NEW_SUBJECT_SHARE = 0.4  # of the support stream, from the onset on
+HELD_OUT_SHARE = 0.15  # of the texts that are streamed, never labelled
+ONSET_SHARE = 0.25  # of the support stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class TextStream:
     def __init__(self, pools: Pools, rng: random.Random) -> None:
         self.pools, self._rng = pools, rng
         self._rounds: dict[bool, list[LabelledText]] = {False: [], True: []}
-        self.corrected: set[str] = set()
+        self.trained: set[str] = set()
         self.has_drifted = False
 
     def next(self) -> LabelledText:
@@ -81,15 +84,15 @@ class TextStream:
         while True:
             if not self._rounds[is_new]:
                 pool = self.pools.new if is_new else self.pools.known
-                fresh = [text for text in pool if text.text not in self.corrected]
+                fresh = [text for text in pool if text.text not in self.trained]
                 self._rng.shuffle(fresh)
                 self._rounds[is_new] = fresh
             text = self._rounds[is_new].pop()
-            if text.text not in self.corrected:
+            if text.text not in self.trained:
                 return text
 
     def held_out_after_onset(self) -> list[LabelledText]:
-        """What the releases before and after are compared on: never corrected, in the stream's own mixture."""
+        """What the releases before and after are compared on: never labelled, in the stream's own mixture."""
         new = [text for text in self.pools.new if text.is_held_out]
         known = [text for text in self.pools.known if text.is_held_out]
         wanted = min(len(known), round(len(new) * (1 - NEW_SUBJECT_SHARE) / NEW_SUBJECT_SHARE))

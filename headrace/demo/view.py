@@ -1,17 +1,32 @@
-"""What a terminal shows while the demo runs, and the words at its end."""
+"""What a terminal shows while the demo runs: streams, decisions as they come, and what happens."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from headrace.demo.ledger import Ledger
-from headrace.terminal import plain
+from headrace.demo.ledger import RECENT, Happening, Kind, Ledger, Seen
+from headrace.terminal import field, plain
 
-STORY_LINES = 10
+BARS: Final = "▁▂▃▄▅▆▇█"
+CURVE_POINTS: Final = 24
+WIDE: Final = 100  # columns; on less, half as many points
+STORY_SHARE: Final = 0.55  # of the lines below the streams; decisions take the others
+MENDED_SHOWN: Final = 3
+LONGEST: Final = 320  # characters of one line of the story
+MARKS: Final[dict[Kind, tuple[str, str]]] = {
+    "story": ("•", ""),
+    "alert": ("▲ alert", "bold red"),
+    "resolved": ("▽ resolved", "green"),
+    "label": ("✎ label", "yellow"),
+    "gate": ("⚖ gate", "bold"),
+    "release": ("⇒ release", "bold green"),
+    "mended": ("✓ now right", "green"),
+}
 
 
 class View:
@@ -19,40 +34,49 @@ class View:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._started = time.monotonic()
         self._before: dict[str, tuple[float, int, float]] = {}
 
-    def __rich__(self) -> RenderableType:
-        """The picture of this moment."""
-        elapsed = time.monotonic() - self._started
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The picture of this moment, in the lines that the terminal has."""
+        height = options.height or console.height
+        lines = max(10, height - len(self._ledger.streams) - 9)
+        story_lines = round(lines * STORY_SHARE)
         with self._ledger.lock:
-            table = self._streams()
-            story = list(self._ledger.story)[-STORY_LINES:]
-            corrections = self._ledger.corrections
+            streams, seen = (
+                self._streams(CURVE_POINTS if options.max_width >= WIDE else CURVE_POINTS // 2),
+                list(self._ledger.seen),
+            )
+            story, mended = list(self._ledger.story), self._ledger.mended[:MENDED_SHOWN]
+            labelled = dict(self._ledger.labelled)
         latency = self._ledger.latency()
         footer = (
-            f"{elapsed:5.0f} s     latency p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms     "
-            f"{corrections} corrections by agents"
+            f"{self._ledger.seconds:.0f} s · p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms · "
+            f"{labelled['random']} labels at random, {labelled['correction']} corrections"
         )
-        happenings = Text(plain("\n".join(f"• {line}" for line in story)) or "…")
-        return Group(
-            Panel(table, title="Headrace: text streams in, decisions out", subtitle=footer),
-            Panel(happenings, title="what happens"),
+        story += [Happening(0.0, "mended", f"“{one.text}”: {one.now}, was {one.was}") for one in mended]
+        firing = [Happening(0.0, "alert", alert.summary) for alert in self._ledger.firing()]
+        width = options.max_width - 4
+        pinned = _story(firing, lines, width)
+        room = story_lines - len(pinned.wrap(console, width)) if firing else story_lines
+        happened = _story([one for one in story if one.kind != "alert" or not firing], room, width)
+        yield Group(
+            Panel(streams, title="Headrace: text streams in, decisions out", subtitle=footer),
+            Panel(_decisions(seen[-(lines - story_lines) :]), title="decisions as they come"),
+            Panel(Group(happened, pinned) if firing else happened, title="what happens"),
         )
 
-    def _streams(self) -> Table:
+    def _streams(self, points: int) -> Table:
         table = Table(box=None, expand=True)
-        for name in ("stream", "model", "sent", "decided", "per second", "accuracy, last 200", "accuracy, all"):
-            table.add_column(name, justify="left" if name in ("stream", "model") else "right")
+        for name in ("stream", "model", "decided", "a second", "accuracy so far", f"last {RECENT}"):
+            table.add_column(name, justify="right" if name in ("decided", "a second", f"last {RECENT}") else "left")
         for app, stream in self._ledger.streams.items():
             table.add_row(
                 app,
                 f"{app}@{stream.version}" if stream.version else "…",
-                str(len(stream.truth)),
                 str(len(stream.decided)),
                 f"{self._rate(app, len(stream.decided)):.0f}",
-                _percent(stream.recent_accuracy),
-                _percent(stream.accuracy),
+                _curve(stream.curve(points)),
+                "" if stream.recent_accuracy is None else f"{stream.recent_accuracy:.0%}",
             )
         return table
 
@@ -65,42 +89,41 @@ class View:
         return rate
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+def sparkline(shares: Sequence[float]) -> str:
+    """One bar for each share, from the lowest to the highest of them."""
+    low, high = min(shares, default=0.0), max(shares, default=0.0)
+    step = max((high - low) / (len(BARS) - 1), 0.01)
+    return "".join(BARS[round((share - low) / step)] for share in shares)
 
 
-def closing_words(report: dict[str, Any], home: str) -> str:
-    """What happened, and three commands to go on with."""
-    lines = [
-        f"{report['events']} events came in, {report['decisions']} decisions went out, {report['indexed']} stand "
-        f"in the store: "
-        f"{report['lost']} lost, {report['duplicated']} doubled.",
-        f"From a record to its decision: p50 {report['latency_ms']['p50']:.0f} ms, p99 "
-        f"{report['latency_ms']['p99']:.0f} ms.",
-    ]
-    for episode in report["drift"]:
-        after = (
-            ""
-            if episode["onset_event"] is None
-            else f" ({episode['detected_event'] - episode['onset_event']} events after it began)"
-        )
-        lines.append(
-            f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}: {episode['summary']}"
-        )
-    for release in report["releases"]:
-        lines.append(
-            f"{release['app']}@{release['to']} replaced {release['app']}@{release['from']}: on "
-            f"{release['held_out_texts']} held-out texts from after "
-            f"the onset accuracy went from {release['accuracy_before']:.1%} to {release['accuracy_after']:.1%}."
-        )
-    if not report["drift"]:
-        lines.append("No drift was noticed.")
-    lines += [
-        "",
-        "The broker was embedded: its topics are gone. Go on with:",
-        f'  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search "battery"     # what was decided',
-        '  headrace classify support "my parcel should have been here on Monday"',
-        "  headrace services start                                            # real Kafka and Elasticsearch, "
-        "then: headrace up support --create-topics",
-    ]
-    return "\n".join(lines)
+def _curve(shares: Sequence[float]) -> Text:
+    if not shares:
+        return Text("")
+    return Text(sparkline(shares), "cyan").append(f" {min(shares):.0%} to {max(shares):.0%}", "dim")
+
+
+def _decisions(seen: Sequence[Seen]) -> Table:
+    table = Table(box=None, expand=True, show_header=False, padding=(0, 1, 0, 0))
+    for width, ratio in ((1, None), (8, None), (None, 1), (22, None), (5, None), (14, None)):
+        table.add_column(width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")
+    for one in seen:
+        mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: (" ", "")}[one.is_right]
+        queue = f"→ {one.action.removeprefix('queue:')}" if one.action != "none" else ""
+        cells = (field(one.app), field(one.text), field(one.label), f"{one.probability:.0%}", field(queue))
+        table.add_row(Text(mark, style), *(Text(cell) for cell in cells))
+    return table
+
+
+def _story(story: Sequence[Happening], lines: int, width: int) -> Text:
+    """The last happenings that fit into so many lines."""
+    told: list[Text] = []
+    for happening in reversed(story):
+        mark, style = MARKS[happening.kind]
+        words = plain(happening.words)
+        words = words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+        line = Text(f"{mark} ", style).append(words, "")
+        lines -= -(-line.cell_len // max(width, 1))
+        if lines < 0 and told:
+            break
+        told.append(line)
+    return Text("\n").join(reversed(told)) if told else Text("…")

@@ -19,6 +19,7 @@ from connectors.errors import RegistryError
 from connectors.ports import DecisionStore, ReleaseRegistry
 from headrace.releases.candidates import proposed
 from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
+from headrace.training.labelled import labelled_items
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
 from streams.application import Application, Retraining
@@ -27,7 +28,7 @@ from streams.monitor.retrain_policy import DAY_MS
 from streams.monitor.retrain_requests import milliseconds
 from streams.retrainer import Challenger
 from streams.topics import FEEDBACK_TOPIC
-from streams.wire.feedback import current_labels
+from streams.wire.feedback import Opinions, of_topics
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, ReleaseStep, RetrainRequest, format_time
 
@@ -98,27 +99,18 @@ class RetrainJob:
         return await asyncio.to_thread(self._collect, app, since_ms)
 
     def _collect(self, app: Application, since_ms: float) -> list[dict[str, Any]]:
-        """Labels that stand and were given at `since_ms` (milliseconds since 1970) or later: id, text, labels, by whom,
-        and whether one is meant to be new; the newest last. The text comes from the decision, as it was decided; None
-        where the decision has left the store."""
+        """See `labelled_items`. The text comes from the decision, as it was decided."""
         reader, store = self._wiring.reader(), self._wiring.store()
         try:
             store.prepare({app.name: app.head_names})
-            feedback = current_labels(reader.read(FEEDBACK_TOPIC), app.source_topics, since_ms)
-            texts = _texts(store, sorted({identity for identity, _ in feedback}))
+            opinions = Opinions(of_topics(app.source_topics))
+            for record in reader.read(FEEDBACK_TOPIC):
+                opinions.take(record)
+            texts = _texts(store, sorted({identity for identity, _ in opinions.labels(since_ms)}))
         finally:
             reader.close()
             store.close()
-        items: dict[str, dict[str, Any]] = {}
-        for (identity, head), opinion in sorted(feedback.items(), key=lambda labelled: (labelled[1].at, labelled[0])):
-            if head in app.head_names:
-                # A text labelled again moves behind the others: the newest word on it counts.
-                item = items.pop(identity, {"id": identity, "labels": {}, "by": {}, "introduces": []})
-                items[identity] = item | {"text": texts.get(identity)}
-                item["labels"][head], item["by"][head] = opinion.label, opinion.by
-                if opinion.introduces:
-                    item["introduces"].append(head)
-        return list(items.values())
+        return labelled_items(opinions, app.head_names, texts, since_ms)
 
     async def _train(
         self, app: Application, release: Release, request: RetrainRequest, labelled: list[dict[str, Any]]

@@ -15,7 +15,7 @@ from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
 from streams.wire.outcomes import head_record
 from streams.wire.records import format_time
-from streams.wire.signals import signal_record
+from streams.wire.signals import signal_record, trial_answer
 from streams.wire.source_records import SourceReader
 from streams.wire.text import cut_text
 
@@ -38,6 +38,7 @@ class DecisionRecords:
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
+            signal |= _for_the_watch(pending)
         return Outcome(
             records=[OutRecord(self.app.decisions_topic, pending.source.record_key, orjson.dumps(decision))],
             signal=signal,
@@ -76,3 +77,19 @@ class DecisionRecords:
             "key": source.key,
             "extra": extra,
         }
+
+
+def _for_the_watch(pending: Pending) -> dict[str, Any]:
+    """What the watch over releases needs to know beside: see streams.wire.signals.MonitorSignal."""
+    known: dict[str, Any] = {
+        "position": round(sample_position("canary", pending.source.key or pending.identity), 9),
+        "draw": round(sample_position("labels", pending.identity), 9),
+    }
+    if pending.ms is not None:
+        known["ms"] = round(pending.ms, 2)
+    if pending.decided_by is not None:
+        known["role"] = pending.decided_by.role
+    if pending.failed_by is not None:
+        failed = pending.failed_by
+        known["trials"] = [trial_answer(failed.role, failed.served.classifier.version, 0.0, None)]
+    return known

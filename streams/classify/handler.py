@@ -5,6 +5,7 @@ release and the text alone: who is audited, which release is tried out beside th
 change nothing in it. Only lateness does (the application's `deadline_seconds`), and then the decision says so.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -28,7 +29,8 @@ from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Delivery, Outcome, Step
 from streams.engine.offset_tracker import Partition
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
-from streams.wire.records import decision_id
+from streams.wire.records import decision_id, format_time
+from streams.wire.signals import failure_record, trial_answer
 from streams.wire.source_records import PassedOver, SourceReader, SourceText
 
 log = logging.getLogger(__name__)
@@ -83,7 +85,9 @@ class ClassifyHandler:
         hold no text become dead letters here, or are passed over."""
         plan = self._serving.plan
         pending = self._parse(batch, plan.champion.classifier)
-        unknown = [text for text in pending if not _is_known(plan.champion, text)]
+        of_canary = [text for text in pending if plan.acting is not None and _takes(plan.acting, text)]
+        others = [text for text in pending if text.decided_by is None] if of_canary else pending
+        unknown = [text for text in others if not _is_known(plan.champion, text)]
         state = BatchState(plan.champion, [*self._champion_shares(plan.champion, unknown)])
         state.shares += self._trial_shares(plan, pending)
         for text in pending:
@@ -103,12 +107,15 @@ class ClassifyHandler:
         for share in state.shares:
             if share.trial is None:
                 self._decide_share(share)
+            elif share.trial.acts:
+                self._decide_in_place_of(state.champion, share)
         records = DecisionRecords(self._app, self.reader, self._now_ms(), self._signal_sample.of(len(batch)))
         for pending in _pending(batch):
             if pending.classification is not None:
-                pending.delivery.result = records.outcome(pending, pending.classification, state.champion.classifier)
+                served = state.champion if pending.decided_by is None else pending.decided_by.served
+                pending.delivery.result = records.outcome(pending, pending.classification, served.classifier)
         for share in state.shares:
-            if share.trial is not None:
+            if share.trial is not None and not share.trial.acts:
                 self._try_out(share, share.trial, records)
         state.shares.clear()  # they refer back to the texts; such cycles stay until the collector runs
 
@@ -157,7 +164,11 @@ class ClassifyHandler:
 
     def _trial_shares(self, plan: ServingPlan, texts: Sequence[Pending]) -> Iterator[ReleaseBatch]:
         for trial in plan.trials:
-            chosen = [pending for pending in texts if trial.takes(pending.source.key or pending.identity)]
+            chosen = [
+                pending
+                for pending in texts
+                if pending.decided_by is trial or (not trial.acts and _takes_key(trial, pending))
+            ]
             if chosen:
                 share = ReleaseBatch(trial.served, chosen, self._app.fast_path == "on", trial=trial)
                 share.prepare(self.failures)
@@ -169,27 +180,69 @@ class ClassifyHandler:
         self.retreat.observe(classifier, [answer.agrees for answer in answers if isinstance(answer, Classification)])
         for pending, answer in zip(share.texts, answers, strict=True):
             if isinstance(answer, ModelError):
-                pending.delivery.result = dead_letter(pending.delivery, MessageError("model_error", str(answer)))
+                pending.delivery.result = outcome = dead_letter(
+                    pending.delivery, MessageError("model_error", str(answer))
+                )
+                at = format_time(pending.source.at_ms)
+                outcome.signal = failure_record(pending.identity, at, classifier.version, "model_error")
                 continue
-            pending.classification, pending.path = answer, answer.path
+            pending.classification, pending.path, pending.ms = answer, answer.path, share.ms_per_text
             if cache is not None and not pending.late:
                 cache.put(pending.source.text, answer)
+
+    def _decide_in_place_of(self, champion: ServedRelease, share: ReleaseBatch) -> None:
+        """A canary decides its keys. What it fails on, however badly, the champion decides: nobody's event is lost to a
+        release on trial."""
+        try:
+            answers = share.classify(self.failures)
+        except Exception as error:
+            answers = [ModelError(str(error))] * len(share.texts)
+        failed = []
+        for pending, answer in zip(share.texts, answers, strict=True):
+            if isinstance(answer, ModelError):
+                pending.failed_by, pending.decided_by = pending.decided_by, None
+                failed.append(pending)
+            else:
+                pending.classification, pending.path, pending.ms = answer, answer.path, share.ms_per_text
+        if failed:
+            again = ReleaseBatch(champion, failed, self._app.fast_path == "on")
+            again.prepare(self.failures)
+            again.embed(self.failures)
+            self._decide_share(again)
 
     def _try_out(self, share: ReleaseBatch, trial: Trial, records: DecisionRecords) -> None:
         """What a release on trial says goes to a topic of its own, marked and without an action. Whatever goes wrong
         there must not touch the champion's decisions."""
-        classifier = share.served.classifier
-        if share.prepared is None or share.embeddings is None:
-            return  # it failed, and that is counted
-        try:
-            answers = classifier.classify(share.prepared, share.embeddings)
-            for pending, answer in zip(share.texts, answers, strict=True):
-                outcome = pending.delivery.result
-                if isinstance(outcome, Outcome) and pending.classification is not None:
-                    outcome.records.append(records.trial_record(pending, answer, classifier, trial))
-                    outcome.trial_agrees[trial.role] = _same_labels(answer, pending.classification)
-        except Exception as error:
-            self.failures.add("trial", f"{trial.role} {classifier.model}@{classifier.version}", len(share.texts), error)
+        classifier, answers = share.served.classifier, list[Classification]()
+        if share.prepared is not None and share.embeddings is not None:  # else it failed, and that is counted
+            try:
+                with share.timed():
+                    answers = classifier.classify(share.prepared, share.embeddings)
+            except Exception as error:
+                name = f"{trial.role} {classifier.model}@{classifier.version}"
+                self.failures.add("trial", name, len(share.texts), error)
+        for pending, answer in itertools.zip_longest(share.texts, answers):
+            outcome = pending.delivery.result
+            if not isinstance(outcome, Outcome) or pending.classification is None:
+                continue
+            if outcome.signal is not None:
+                said = trial_answer(trial.role, classifier.version, share.ms_per_text, answer)
+                outcome.signal.setdefault("trials", []).append(said)
+            if answer is not None:
+                outcome.records.append(records.trial_record(pending, answer, classifier, trial))
+                outcome.trial_agrees[trial.role] = _same_labels(answer, pending.classification)
+
+
+def _takes(canary: Trial, pending: Pending) -> bool:
+    """Whether a canary decides a text in the champion's place; if so, that is noted. A late text is the champion's."""
+    if pending.late or not _takes_key(canary, pending):
+        return False
+    pending.decided_by = canary
+    return True
+
+
+def _takes_key(trial: Trial, pending: Pending) -> bool:
+    return trial.takes(pending.source.key or pending.identity)
 
 
 def _pending(batch: Sequence[Delivery]) -> list[Pending]:

@@ -17,11 +17,12 @@ CANARY_SHARE = 0.05  # of the keys, where a release does not say
 
 @dataclass(frozen=True, slots=True)
 class WantedTrial:
-    """A release that shall decide beside the champion, on `share` of the keys."""
+    """A release that shall decide beside the champion, or in its place where it `acts`, on `share` of the keys."""
 
     role: TrialRole
     version: str
     share: float
+    acts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def wanted_trials(release: Release) -> tuple[WantedTrial, ...]:
     """The trials that a release asks for, the canary first."""
     trials: list[WantedTrial] = []
     if release.canary is not None:
-        trials.append(WantedTrial("canary", release.canary, release.share or CANARY_SHARE))
+        trials.append(WantedTrial("canary", release.canary, release.share or CANARY_SHARE, bool(release.canary_acts)))
     if release.shadow is not None:
         trials.append(WantedTrial("shadow", release.shadow, 1.0))
     return tuple(trials)
@@ -90,10 +91,10 @@ class Reconciliation:
             differences.append(
                 f"{self._named(self.wanted.champion)} is wanted, {plan.champion.classifier.version} serves"
             )
-        served = {(trial.role, trial.served.classifier.version, trial.share) for trial in plan.trials}
-        wanted = {(trial.role, trial.version, trial.share) for trial in wanted_trials(self.wanted)}
-        differences += [f"{role} {self._named(version)} is wanted" for role, version, _ in sorted(wanted - served)]
-        differences += [f"{role} {version} is not wanted any more" for role, version, _ in sorted(served - wanted)]
+        served = {(trial.role, trial.served.classifier.version, trial.share, trial.acts) for trial in plan.trials}
+        wanted = {(trial.role, trial.version, trial.share, trial.acts) for trial in wanted_trials(self.wanted)}
+        differences += [f"{role} {self._named(version)} is wanted" for role, version, *_ in sorted(wanted - served)]
+        differences += [f"{role} {version} is not wanted any more" for role, version, *_ in sorted(served - wanted)]
         return "; ".join(differences) or None
 
     def _missing(self, loaded: Collection[str]) -> list[str]:

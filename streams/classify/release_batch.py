@@ -1,7 +1,9 @@
 """Asking one release about the texts of a batch: in three steps, each of which may fail without taking the worker or
 the other texts along."""
 
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +25,7 @@ class ReleaseBatch:
     """The texts of a batch that one release decides, and how it is asked.
 
     prepared: None where it failed to take the texts in. embeddings: None where the encoder has not run, or failed.
-    trial: None for the champion's.
+    trial: None for the champion's. seconds: that it took so far.
     """
 
     served: ServedRelease
@@ -33,16 +35,32 @@ class ReleaseBatch:
     trial: Trial | None = None
     prepared: Prepared | None = None
     embeddings: NDArray[np.float32] | None = None
+    seconds: float = 0.0
+
+    @property
+    def ms_per_text(self) -> float:
+        """Milliseconds that each of its texts took of this release so far."""
+        return 1_000.0 * self.seconds / max(len(self.texts), 1)
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Whatever happens inside, its time counts as this release's."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - started
 
     def prepare(self, failures: ModelFailures, audited: Sequence[bool] | None = None) -> None:
         """Fast path, token ids and n-grams. audited: by text, whether the encoder looks at it in any case."""
         try:
-            self.prepared = self.served.classifier.tokenize(
-                [pending.source.text for pending in self.texts],
-                fast=self.fast,
-                audited=audited,
-                threshold_increase=self.threshold_increase,
-            )
+            with self.timed():
+                self.prepared = self.served.classifier.tokenize(
+                    [pending.source.text for pending in self.texts],
+                    fast=self.fast,
+                    audited=audited,
+                    threshold_increase=self.threshold_increase,
+                )
         except Exception as error:
             self._failed(failures, "prepare", error)
 
@@ -51,7 +69,8 @@ class ReleaseBatch:
         if self.prepared is None:
             return
         try:
-            self.embeddings = self.served.classifier.embed(self.prepared)
+            with self.timed():
+                self.embeddings = self.served.classifier.embed(self.prepared)
         except Exception as error:
             self._failed(failures, "encode", error)
 
@@ -60,7 +79,8 @@ class ReleaseBatch:
         is the release that is broken."""
         if self.prepared is not None and self.embeddings is not None:
             try:
-                return self.served.classifier.classify(self.prepared, self.embeddings)
+                with self.timed():
+                    return self.served.classifier.classify(self.prepared, self.embeddings)
             except Exception as error:
                 self._failed(failures, "decide", error)
         return self._one_by_one()
@@ -112,7 +132,11 @@ class BatchState:
 
 @dataclass(slots=True)
 class Pending:
-    """A text between the steps, and the batch that it came in. late: past the application's deadline."""
+    """A text between the steps, and the batch that it came in.
+
+    late: past the application's deadline. decided_by: a canary, where it is not the champion. failed_by: a canary that
+    was to decide it, and could not. ms: see streams.wire.signals.MonitorSignal; None: its answer was known.
+    """
 
     delivery: Delivery
     source: SourceText
@@ -121,3 +145,6 @@ class Pending:
     batch: BatchState | None = None
     classification: Classification | None = None
     path: str = "full"
+    decided_by: Trial | None = None
+    failed_by: Trial | None = None
+    ms: float | None = None

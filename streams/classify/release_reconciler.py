@@ -207,7 +207,7 @@ class ReleaseReconciler:
             serving.swap(served[wanted.champion].classifier)
             log.info("%s@%s serves, %s@%s is replaced", wanted.model, wanted.champion, wanted.model, before)
         trials = tuple(
-            Trial(trial.role, served[trial.version], trial.share)
+            Trial(trial.role, served[trial.version], trial.share, trial.acts)
             for trial in wanted_trials(wanted)
             if trial.version in served
         )
@@ -215,9 +215,10 @@ class ReleaseReconciler:
             serving.set_trials(trials)
             for trial in trials:
                 log.info(
-                    "%s@%s looks on as %s (%.0f %% of the keys)",
+                    "%s@%s %s as %s (%.0f %% of the keys)",
                     wanted.model,
                     trial.served.classifier.version,
+                    "decides" if trial.acts else "looks on",
                     trial.role,
                     100 * trial.share,
                 )

@@ -25,7 +25,8 @@ class ServedRelease:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A release that decides beside the champion, for comparison: what it says is marked and never acts.
+    """A release that decides beside the champion, for comparison: what it says is marked and does not act, but where
+    `acts`: then it decides in the champion's place.
 
     A shadow decides every event; a canary those of a share of the keys, always the same ones.
     """
@@ -33,6 +34,7 @@ class Trial:
     role: TrialRole
     served: ServedRelease
     share: float = 1.0
+    acts: bool = False
 
     def takes(self, key: str) -> bool:
         """Whether an event with this key (its id, where it has none) is decided as well."""
@@ -41,10 +43,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class ServingPlan:
-    """Who decides: the champion acts, trials look on."""
+    """Who decides: the champion acts, trials look on; but for a canary that acts on its share of the keys."""
 
     champion: ServedRelease
     trials: tuple[Trial, ...] = ()
+
+    @property
+    def acting(self) -> Trial | None:
+        """The canary that decides in the champion's place, where there is one."""
+        return next((trial for trial in self.trials if trial.acts), None)
 
 
 class Serving:

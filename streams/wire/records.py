@@ -306,7 +306,10 @@ class Release(Wire):
     previous: str | None = None
     """The champion before this one, to which a rollback goes back."""
     canary: str | None = None
-    """A version that decides a share of the keys as well, into `trials.<app>`, without acting."""
+    """A version that decides a share of the keys as well, into `trials.<app>`, without acting; or, where `canary_acts`,
+    in the champion's place."""
+    canary_acts: bool | None = None
+    """Whether what the canary decides acts: those keys are not the champion's."""
     share: float | None = Field(default=None, gt=0, le=1)
     """Of the keys, that the canary decides."""
     shadow: str | None = None

@@ -20,7 +20,8 @@ TEXT_BYTES = 240  # enough to say which words are new, small enough for one reco
 def signal_record(
     identity: str, at: str, version: str, classification: Classification, source: SourceText
 ) -> dict[str, Any]:
-    """One decision's signal. embedding: base64 of float16, wherever the encoder ran."""
+    """One decision's signal. embedding: base64 of float16, wherever the encoder ran. What only the watch over releases
+    needs is added by whoever knows it: see MonitorSignal."""
     first = next(iter(classification.heads.values()))
     signal: dict[str, Any] = {
         "id": identity,
@@ -29,6 +30,7 @@ def signal_record(
         "version": version,
         "labels": {name: [head.label, round(head.probability, 4)] for name, head in classification.heads.items()},
         "oos": first.oos_score,
+        "rejected": bool(first.rejected),
         "characters": classification.characters,
         "unknown_share": None if classification.unknown_share is None else round(classification.unknown_share, 4),
         "text": cut_text(source.text, TEXT_BYTES),
@@ -40,6 +42,22 @@ def signal_record(
     return signal
 
 
+def failure_record(identity: str, at: str, version: str, reason: str) -> dict[str, Any]:
+    """The signal of a text that a release failed on, so that nothing was decided by it."""
+    return {"id": identity, "at": at, "version": version, "labels": {}, "failed": reason}
+
+
+def trial_answer(role: str, version: str, ms: float, classification: Classification | None) -> dict[str, Any]:
+    """What a release on trial said of the same text, as it stands in the champion's signal. ms: see MonitorSignal.
+    classification: None where it failed."""
+    answer: dict[str, Any] = {"role": role, "version": version, "ms": round(ms, 2)}
+    if classification is None:
+        return answer | {"failed": True}
+    first = next(iter(classification.heads.values()))
+    labels = {name: head.label for name, head in classification.heads.items()}
+    return answer | {"labels": labels, "rejected": bool(first.rejected)}
+
+
 def _unpacked(embedding: object) -> NDArray[np.float32] | None:
     """An embedding from base64 of float16. Raises ValueError."""
     if not embedding:
@@ -49,8 +67,27 @@ def _unpacked(embedding: object) -> NDArray[np.float32] | None:
     return np.frombuffer(base64.b64decode(embedding), np.float16).astype(np.float32)
 
 
+class TrialAnswer(BaseModel):
+    """What a release on trial said of a text that another one decided."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    role: str
+    version: str
+    labels: dict[str, str] = {}
+    rejected: bool = False
+    failed: bool = False
+    ms: FiniteFloat | None = None
+
+
 class MonitorSignal(BaseModel):
-    """A signal as the monitor takes it. Whoever wrote it: what does not fit is no signal."""
+    """A signal as the monitor takes it. Whoever wrote it: what does not fit is no signal.
+
+    rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed: why
+    the release decided nothing. role: `canary` where one decided in the champion's place. position: where the event's
+    key stands between 0 and 1, which says whether a canary is to decide it. draw: where its id does among those drawn
+    for labelling. Older workers leave all of these out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -63,6 +100,13 @@ class MonitorSignal(BaseModel):
     text: str | None = None
     symbols: tuple[str, ...] = ()
     embedding: Annotated[NDArray[np.float32] | None, PlainValidator(_unpacked)] = None
+    rejected: bool | None = None
+    ms: FiniteFloat | None = None
+    failed: str | None = None
+    role: str | None = None
+    position: FiniteFloat | None = None
+    draw: FiniteFloat | None = None
+    trials: tuple[TrialAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ CORPUS = Dataset(
 
 
 def label(text: str | None, intent: str, identity: str = "1", **more: Any) -> dict[str, Any]:
-    return {"id": identity, "text": text, "labels": {"intent": intent}} | more
+    return {"id": identity, "text": text, "labels": {"intent": intent}, "chosen": {"intent": "random"}} | more
+
+
+def correction(text: str, intent: str, identity: str = "1") -> dict[str, Any]:
+    return label(text, intent, identity, chosen={"intent": "correction"})
 
 
 def rows(dataset: Dataset, split: str) -> dict[str, dict[str, str]]:
@@ -132,6 +136,42 @@ def test_a_held_out_text_is_so_under_every_decision_and_with_other_numbers() -> 
     for identity, number in (("1", "1001"), ("2", "77"), ("3", "20/11/2026")):
         dataset = retrained(CORPUS, [label(text.replace("1001", number), "refund", identity)])
         assert len(rows(dataset, "test")) == 2 and rows(dataset, "train") == rows(CORPUS, "train")
+
+
+def test_only_labels_drawn_at_random_test_and_the_others_never_do() -> None:
+    """M-5: with labels chosen because the champion was wrong, 64 of 100 challengers that were no better passed: the
+    champion had lost on the test texts by choice."""
+    labelled = [correction(text, "refund", str(number)) for number, text in enumerate(LIVE)]
+    challenge = challenger_dataset(CORPUS, labelled)
+    assert rows(challenge.dataset, "test") == rows(CORPUS, "test")
+    assert challenge.silent == len(TESTS) > 0 and f"{len(TESTS)} held-out texts do not judge" in challenge.words
+    assert not set(TESTS) & set(rows(challenge.dataset, "train")), "what may test one day never trains"
+    unsaid = challenger_dataset(CORPUS, [item | {"chosen": {}} for item in labelled])
+    assert rows(unsaid.dataset, "test") == rows(CORPUS, "test"), "a label of before, or of a program that does not say"
+
+
+def test_a_later_correction_is_the_truth_about_a_text_that_was_drawn() -> None:
+    labelled = [label(text, "refund", str(number)) for number, text in enumerate(LIVE)]
+    challenge = challenger_dataset(CORPUS, labelled)
+    assert set(TESTS) <= set(rows(challenge.dataset, "test")) and challenge.silent == 0
+    corrected = challenger_dataset(CORPUS, [*labelled, correction(TESTS[0], "delivery", "later")])
+    assert rows(corrected.dataset, "test")[TESTS[0]] == {"intent": "delivery"}
+
+
+def test_a_text_tests_the_heads_alone_that_were_labelled_because_it_was_drawn() -> None:
+    both = label(TESTS[0], "refund", chosen={"intent": "random", "urgency": "correction"})
+    both["labels"] = {"intent": "refund", "urgency": "high"}
+    assert rows(retrained(CORPUS, [both]), "test")[TESTS[0]] == {"intent": "refund"}
+
+
+def test_labels_that_people_disagree_about_judge_nothing_and_train() -> None:
+    labelled = [label(TESTS[0], "refund", contested=["intent"]), label(TESTS[1], "refund", "2")]
+    challenge = challenger_dataset(CORPUS, labelled)
+    assert TESTS[1] in rows(challenge.dataset, "test") and TESTS[0] not in rows(challenge.dataset, "test")
+    assert challenge.silent == 1 and "people disagree" in challenge.words
+    settled = retrained(CORPUS, [*labelled, correction(TESTS[0], "delivery", "later")])
+    assert rows(settled, "test")[TESTS[0]] == {"intent": "delivery"}
+    assert TRAINS[0] in rows(retrained(CORPUS, [label(TRAINS[0], "refund", contested=["intent"])]), "train")
 
 
 def test_frequent_texts_are_drawn_once() -> None:

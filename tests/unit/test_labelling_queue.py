@@ -18,6 +18,7 @@ from topics_in_memory import MemoryTopics
 from connectors.registry import FolderRegistry
 from headrace.tools.labels.asking import LabellingDesk, endless
 from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
+from headrace.tools.labels.contested import contested_decisions, contested_labels, contested_pairs
 from headrace.tools.labels.correcting import Speaker, correct_one
 from headrace.tools.labels.exchange import exported, format_of, import_file
 from headrace.tools.labels.giving import LabelGiver
@@ -25,7 +26,7 @@ from headrace.tools.labels.leases import LEASE_MS, Leases
 from headrace.tools.labels.pool import OpenEpisode, Pool, open_episode, read_pool
 from headrace.tools.labels.queue import Asked, add_label, labelling_queue
 from headrace.tools.labels.random_draw import DecidedDay, days_of, drawn
-from headrace.tools.labels.report import contested, label_report
+from headrace.tools.labels.report import label_report
 from models.errors import ConfigError
 from streams.application import Application, Labelling
 from streams.classify.sampling import sample_position
@@ -557,8 +558,28 @@ def test_days_that_are_drawn_from_at_different_rates_count_by_their_decisions() 
 
 def test_people_who_disagree_are_shown() -> None:
     labels = [label_of(1, "refund", "ann"), label_of(1, "delivery", "bob"), label_of(2, "fee", "ann")]
-    (one,) = contested(labels)
+    (one,) = contested_decisions(labels)
     assert (one.decision_id, dict(one.said)) == (decision(1)["id"], {"ann": "refund", "bob": "delivery"})
     report = label_report(pool(labels=labels), ALL_RANDOM)
     assert any(line.startswith("contested: ") for line in report.lines())
     assert orjson.loads(orjson.dumps(report.as_json()))["people"] == {"ann": 2, "bob": 1}
+
+
+def test_two_labels_that_people_mean_by_the_same_decisions_are_contested() -> None:
+    agreed = [label_of(number, "fee", by) for number in range(10, 13) for by in ("ann", "bob")]
+    one = [label_of(1, "refund", "ann"), label_of(1, "delivery", "bob")]
+    assert contested_pairs([*agreed, *one]) == [], "one slip is no contest"
+    both = [*one, label_of(2, "refund", "ann"), label_of(2, "delivery", "bob")]
+    (pair,) = contested_pairs([*agreed, *both])
+    assert (pair.head, pair.labels, pair.disagree, pair.share) == ("intent", ("delivery", "refund"), 2, 1.0)
+    assert contested_labels([pair]) == {("intent", "delivery"), ("intent", "refund")}
+    report = label_report(pool(labels=both), ALL_RANDOM)
+    assert any("delivery or refund, on 2 decisions" in line for line in report.lines())
+    assert report.as_json()["contested_pairs"][0]["labels"] == ["delivery", "refund"]
+
+
+def test_two_labels_of_which_people_nearly_always_say_the_same_are_not_contested() -> None:
+    slips = [label_of(number, name, by) for number in (1, 2) for by, name in (("ann", "refund"), ("bob", "delivery"))]
+    agreed = [label_of(number, "refund", by) for number in range(10, 17) for by in ("ann", "bob")]
+    assert contested_pairs([*slips, *agreed]) == []
+    assert contested_pairs([*slips, *agreed[:-2]]) != []

@@ -41,7 +41,13 @@ def order(tmp_path: Path) -> dict[str, Any]:
 
 def recalled(count: int) -> list[dict[str, Any]]:
     return [
-        {"id": str(number), "text": text, "labels": {"intent": "recall"}, "introduces": ["intent"]}
+        {
+            "id": str(number),
+            "text": text,
+            "labels": {"intent": "recall"},
+            "chosen": {"intent": "random"},
+            "introduces": ["intent"],
+        }
         for number, text in enumerate(RECALLED[:count])
     ]
 

@@ -220,7 +220,7 @@ def test_a_customers_word_in_the_demos_story_is_text() -> None:
     from headrace.demo.view import View
 
     ledger = Ledger([])
-    ledger.story.append("drift: \x1b[31m [/b] 100 %")
+    ledger.tell("drift: \x1b[31m [/b] 100 %")
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(View(ledger))
     shown = console.export_text()

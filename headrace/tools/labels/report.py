@@ -1,12 +1,13 @@
 """What the labels of an application say: how often decisions are right, who disagrees, how far the next model is."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from headrace.tools.labels.contested import Contested, ContestedPair, contested_decisions, contested_pairs
 from headrace.tools.labels.pool import Pool
 from headrace.tools.labels.queue import random_draw
 from retrain.evaluation import wilson_interval
@@ -17,19 +18,11 @@ CONTESTED_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Contested:
-    """A decision on which people disagree. said: by whom, which label."""
-
-    decision_id: str
-    head: str
-    said: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class LabelReport:
     """chosen, people, labels: how many of each. asked: decisions that were drawn at random and asked about. right: the
     share of decisions that they say is right, each counted by how seldom its like was drawn; None where none was.
-    right_ci95: its 95 % interval. to_ask: drawn, and not asked about yet."""
+    right_ci95: its 95 % interval. to_ask: drawn, and not asked about yet. pairs: of labels that judge no challenger, as
+    people disagree about them."""
 
     app: str
     head: str
@@ -42,6 +35,7 @@ class LabelReport:
     right_ci95: tuple[float, float]
     to_ask: int
     contested: Sequence[Contested]
+    pairs: Sequence[ContestedPair] = ()
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -60,6 +54,10 @@ class LabelReport:
             },
             "contested": [
                 {"decision_id": one.decision_id, "head": one.head, "said": dict(one.said)} for one in self.contested
+            ],
+            "contested_pairs": [
+                {"head": pair.head, "labels": list(pair.labels), "decisions": pair.disagree, "share": pair.share}
+                for pair in self.pairs
             ],
         }
 
@@ -80,6 +78,11 @@ class LabelReport:
             yield f"contested: {one.decision_id} {one.head} ({words})"
         if len(self.contested) > CONTESTED_SHOWN:
             yield f"and {len(self.contested) - CONTESTED_SHOWN} contested more"
+        for pair in self.pairs:
+            yield (
+                f"people disagree about {pair.head}: {' or '.join(pair.labels)}, on {pair.disagree} decisions "
+                f"({pair.share:.0%} of those that several labelled): until they agree, these labels judge no challenger"
+            )
 
 
 def label_report(pool: Pool, app: Application) -> LabelReport:
@@ -98,16 +101,9 @@ def label_report(pool: Pool, app: Application) -> LabelReport:
         right,
         interval,
         to_ask,
-        contested(pool.labels),
+        contested_decisions(pool.labels),
+        contested_pairs(pool.labels),
     )
-
-
-def contested(labels: Sequence[Feedback]) -> list[Contested]:
-    """Decisions of which people say different things, in the order of the first word on them."""
-    said: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for label in labels:
-        said[label.decision_id, label.head][label.by] = label.label
-    return [Contested(*subject, words) for subject, words in said.items() if len(set(words.values())) > 1]
 
 
 def _random_sample(

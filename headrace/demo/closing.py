@@ -1,0 +1,42 @@
+"""The words at the demo's end."""
+
+from typing import Any
+
+
+def closing_words(report: dict[str, Any], home: str) -> str:
+    """What happened, and three commands to go on with."""
+    lines = [
+        f"{report['events']} events came in, {report['decisions']} decisions went out, {report['indexed']} stand "
+        f"in the store: "
+        f"{report['lost']} lost, {report['duplicated']} doubled.",
+        f"From a record to its decision: p50 {report['latency_ms']['p50']:.0f} ms, p99 "
+        f"{report['latency_ms']['p99']:.0f} ms.",
+    ]
+    for episode in report["drift"]:
+        after = (
+            ""
+            if episode["onset_event"] is None
+            else f" ({episode['detected_event'] - episode['onset_event']} events after it began)"
+        )
+        lines.append(
+            f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}: {episode['summary']}"
+        )
+    lines += [f"Gate, {verdict['app']}: {verdict['words']}." for verdict in report["verdicts"]]
+    for release in report["releases"]:
+        lines.append(
+            f"{release['app']}@{release['to']} replaced {release['app']}@{release['from']}: on "
+            f"{release['held_out_texts']} held-out texts from after "
+            f"the onset accuracy went from {release['accuracy_before']:.1%} to {release['accuracy_after']:.1%}."
+        )
+    lines += [f"  “{one['text']}” was {one['was']}, is now {one['now']}" for one in report["mended"]]
+    if not report["drift"]:
+        lines.append("No drift was noticed.")
+    lines += [
+        "",
+        "The broker was embedded: its topics are gone. Go on with:",
+        f'  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search "battery"     # what was decided',
+        '  headrace classify support "my parcel should have been here on Monday"',
+        "  headrace services start                                            # real Kafka and Elasticsearch, "
+        "then: headrace up support --create-topics",
+    ]
+    return "\n".join(lines)

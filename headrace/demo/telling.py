@@ -1,0 +1,67 @@
+"""The roles' part of the story: what the monitor asks for, what the gate says, what is swapped; and when it is over."""
+
+import threading
+from dataclasses import dataclass, field
+
+from headrace.demo.ledger import Ledger
+from headrace.process.builder import ProcessRoles
+from streams.wire.records import Release
+
+AFTER_RELEASE_SHARE = 0.2  # of the planned time that goes on after a release, so that its effect is seen
+QUIET_SECONDS = 20.0  # without a label or a word of a role: nothing more will come
+PATIENCE_SECONDS = 300.0  # how much longer than planned the story may take at most: on a busy machine training does
+
+
+@dataclass(slots=True)
+class Teller:
+    """Follows the roles in this process.
+
+    planned_seconds: how long customers write at least. released: set when a better release serves.
+    """
+
+    ledger: Ledger
+    built: ProcessRoles
+    planned_seconds: float
+    released: threading.Event = field(default_factory=threading.Event)
+    _requests: int = 0
+    _verdicts: int = 0
+    _labels: int = 0
+    _moved_at: float = 0.0
+    _released_at: float | None = None
+
+    def tell(self) -> None:
+        """What is new since the last time."""
+        assert self.built.job is not None
+        requests = [request for monitor in self.built.monitors.values() for request in monitor.counts.requests]
+        verdicts, labels = list(self.built.job.verdicts), sum(self.ledger.labelled.values())
+        for request in requests[self._requests :]:
+            labelled = request.evidence["labels"]
+            self.ledger.tell(f"{labelled} labels of {request.app} since then: a challenger is trained")
+        for app, verdict in verdicts[self._verdicts :]:
+            self.ledger.tell(f"{app}: {verdict}", "gate")
+        if (len(requests), len(verdicts), labels) != (self._requests, self._verdicts, self._labels):
+            self._moved_at = self.ledger.seconds
+        self._requests, self._verdicts, self._labels = len(requests), len(verdicts), labels
+
+    def is_over(self, started: float, *, expects_release: bool) -> bool:
+        """started: when customers began to write, by the ledger's seconds. A refused challenger is no end: people go on
+        to label, and another one is asked for."""
+        now = self.ledger.seconds
+        if self.released.is_set() and self._released_at is None:
+            self._released_at = now
+        if now < started + self.planned_seconds:
+            return False
+        if self._released_at is not None:
+            return now >= self._released_at + self.planned_seconds * AFTER_RELEASE_SHARE
+        is_training = self._requests > self._verdicts
+        is_moving = is_training or now < self._moved_at + QUIET_SECONDS
+        return not expects_release or not is_moving or now >= started + self.planned_seconds + PATIENCE_SECONDS
+
+    def swapped(self, release: Release, seconds: float) -> None:
+        """A worker serves another release."""
+        words = (
+            f"{release.model}@{release.champion} serves ({seconds:.1f} s to load, prove and warm up); nothing stopped"
+        )
+        self.ledger.tell(words, "release")
+        self.ledger.swaps.append({"app": release.model, "from": release.previous, "to": release.champion})
+        self.released.set()

@@ -1,0 +1,149 @@
+"""What the demo's people do, what its view shows, and when it is over."""
+
+import io
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+from rich.console import Console
+
+from headrace.applications import load_application
+from headrace.demo.ledger import Ledger
+from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents
+from headrace.demo.scenario import LabelledText, Pools, TextStream
+from headrace.demo.telling import QUIET_SECONDS, Teller
+from headrace.demo.view import View, sparkline
+from retrain.text_keys import is_held_out
+from streams.wire.records import Alert
+
+TEXTS = [LabelledText(f"my {n} parcel", {"intent": "order_status", "urgency": "low"}) for n in map(chr, range(97, 497))]
+SUPPORT = load_application("support")
+
+
+class Topic:
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        self.labels: list[dict[str, Any]] = []
+
+    def send(self, topic: str, value: bytes, key: bytes) -> None:
+        self.labels.append(orjson.loads(value))
+
+    def flush(self) -> Sequence[tuple[str, int, int]]:
+        return []
+
+
+def decision(number: int, text: str, intent: str = "order_status", version: str = "1") -> dict[str, Any]:
+    answers = {"intent": {"label": intent, "probability": 0.43}, "urgency": {"label": "low", "probability": 0.9}}
+    identity = f"support.chats@0-0-{number}"
+    about = {"id": identity, "version": version, "latency_ms": 40, "text": text, "action": "queue:logistics"}
+    return about | {"labels": answers}
+
+
+def alert(state: Any = "firing", summary: str = "support: 31 % are new. New words: recall, scooter.") -> Alert:
+    values = {"app": "support"}
+    return Alert(
+        fingerprint="1", rule="drift", severity="warning", state=state, summary=summary, values=values, at="2026-11-27"
+    )
+
+
+def agents_at_work(ledger: Ledger, decided_as: str, texts: Sequence[LabelledText] = TEXTS) -> tuple[Topic, TextStream]:
+    topic, stream = Topic(), TextStream(Pools((), tuple(texts)), random.Random(1))
+    agents = Agents(SUPPORT, None, topic, ledger, stream, random.Random(2))  # type: ignore[arg-type]  # not followed
+    for number, text in enumerate(texts):
+        made = decision(number, text.text, decided_as)
+        ledger.confirmed("support", made["id"], text)
+        assert agents._judge(made)
+    return topic, stream
+
+
+@pytest.mark.parametrize("decided_as", ["order_status", "double_charge"])
+@pytest.mark.parametrize("drifts", [False, True])
+def test_whether_a_decision_is_drawn_has_nothing_to_do_with_what_was_decided(decided_as: str, drifts: bool) -> None:
+    ledger = Ledger(["support"])
+    if drifts:
+        ledger.alerted(alert())
+    topic, _ = agents_at_work(ledger, decided_as)
+    share = ASKED_SHARE_IN_DRIFT if drifts else ASKED_SHARE
+    drawn = [label for label in topic.labels if label["head"] == "intent" and label["chosen"] == "random"]
+    assert abs(len(drawn) / len(TEXTS) - share) < 0.08 and {label["probability"] for label in drawn} == {share}
+    others = [label for label in topic.labels if label["chosen"] != "random"]
+    assert (decided_as == "order_status") == (others == []), "what is right is not corrected"
+
+
+def test_nobody_labels_a_text_twice_and_what_may_train_is_not_streamed_again() -> None:
+    ledger = Ledger(["support"])
+    ledger.alerted(alert())
+    topic, stream = agents_at_work(ledger, "double_charge", TEXTS[:50] * 3)
+    assert len({label["decision_id"] for label in topic.labels}) * 2 == len(topic.labels) <= 100
+    assert stream.trained and not any(is_held_out(text) for text in stream.trained)
+
+
+def test_the_view_shows_decisions_the_alert_while_it_fires_and_what_a_release_mended() -> None:
+    ledger = Ledger(["support"])
+    new = LabelledText("is my scooter recalled", {"intent": "battery_recall"})
+    for number, (label, version) in enumerate([("double_charge", "1"), ("battery_recall", "2")] * 40):
+        made = decision(number, new.text, label, version)
+        ledger.confirmed("support", made["id"], new)
+        ledger.decided("support", made, "intent", new)
+        if number == 1:
+            ledger.alerted(alert())
+            assert "▲ alert support: 31 %" in shown(ledger)
+    assert ledger.firing() and ledger.is_drifting("support")
+    ledger.alerted(alert("resolved", "over: support@2 serves (support: 31 % are new.)"))
+    picture = shown(ledger)
+    for words in (
+        "✓ support",
+        "battery_recall",
+        "43%",
+        "→ logistics",
+        "50%",
+        "▽ resolved support, drift: support@2 serves",
+    ):
+        assert words in picture
+    assert "“is my scooter recalled”: battery_recall, was double_charge" in picture
+    assert not ledger.is_drifting("support")
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_the_view_is_no_higher_than_the_terminal(width: int) -> None:
+    ledger = Ledger(["support", "finance", "recommend"])
+    ledger.alerted(alert(summary="support: " + "many words " * 40))
+    agents_at_work(ledger, "double_charge")
+    assert len(shown(ledger, width, 30).splitlines()) <= 30
+
+
+def shown(ledger: Ledger, width: int = 110, height: int = 34) -> str:
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
+    console.print(View(ledger))
+    return console.export_text()
+
+
+def test_the_curve_runs_from_the_lowest_to_the_highest_stretch() -> None:
+    assert sparkline([0.4, 0.75, 0.4]) == "▁█▁" and sparkline([0.5, 0.5]) == "▁▁" and sparkline([]) == ""
+
+
+def test_a_refused_challenger_is_no_end_while_people_label() -> None:
+    clock = [0.0]
+    ledger = Ledger(["support"], clock=lambda: clock[0])
+    job = SimpleNamespace(verdicts=[])
+    request = SimpleNamespace(app="support", evidence={"labels": 450})
+    built = SimpleNamespace(job=job, monitors={"support": SimpleNamespace(counts=SimpleNamespace(requests=[request]))})
+    teller = Teller(ledger, built, planned_seconds=10)  # type: ignore[arg-type]  # the parts of it that are needed
+
+    def is_over(at: float) -> bool:
+        clock[0] = at
+        teller.tell()
+        return teller.is_over(0.0, expects_release=True)
+
+    assert not is_over(5) and not is_over(100), "a challenger is in training"
+    job.verdicts.append(("support", "not released: the gain may be chance"))
+    assert not is_over(101)
+    ledger.given("random", is_wrong=True)
+    assert not is_over(101 + QUIET_SECONDS), "the label came since then"
+    assert is_over(102 + 2 * QUIET_SECONDS), "nothing more will come"
+    teller.released.set()
+    assert not is_over(150) and is_over(152.1)
