@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from bench.records import TopicView, client_config
 from bench.successors import publish_successor
@@ -80,10 +81,14 @@ class Bed:
             raise ConfigError(f"there is no model {model}: run `headrace train {model} --data FILE --register` first")
         manifest = json.loads(source.manifest(model, version))
         blobs = {file["sha256"]: source.blob(file["sha256"]) for file in manifest["files"].values()}
-        copied = self._registry.publish(name, manifest, blobs)
-        self._registry.promote(name, copied)
+        return self.publish(name, manifest, blobs)
+
+    def publish(self, name: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
+        """Make a release the champion `name` of the run's registry; returns its version there."""
+        version = self._registry.publish(name, manifest, blobs)
+        self._registry.promote(name, version)
         self._models.append(name)
-        return copied
+        return version
 
     def swap(self, name: str, *, own_encoder: bool) -> None:
         """Put a release in the champion's place that decides exactly like it (`bench.successors`)."""

@@ -8,6 +8,8 @@ import typer
 from headrace.commands.bench_drift import EXAMPLE as DRIFT_EXAMPLE
 from headrace.commands.bench_drift import drift
 from headrace.commands.bench_faults import EXAMPLE, faults
+from headrace.commands.bench_loop import EXAMPLE as LOOP_EXAMPLE
+from headrace.commands.bench_loop import loop
 
 Data = Annotated[Path, typer.Option(help="CSV with a column text; its test rows where it has splits")]
 App = Annotated[str, typer.Option(help="application whose champion decides")]
@@ -26,6 +28,7 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("replay", epilog="Example: headrace bench replay --data texts.csv --json")(_replay)
     bench.command("faults", epilog=EXAMPLE)(faults)
     bench.command("drift", epilog=DRIFT_EXAMPLE)(drift)
+    bench.command("loop", epilog=LOOP_EXAMPLE)(loop)
 
 
 def _throughput(
