@@ -132,6 +132,9 @@ class Labelling(BaseModel):
     decisions are right."""
     random_per_day: int = Field(default=20, ge=0)
     """At least so many of a day are drawn, where there are as many."""
+    episode_share: float = Field(default=0.25, ge=0, le=1)
+    """The share of an open drift episode's texts that is drawn at random, 0 to 1: these labels say whether a new
+    release is better at them."""
 
 
 class Retraining(BaseModel):

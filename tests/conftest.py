@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from real_services import start_or_skip
 
 from connectors.errors import ServiceUnavailable
@@ -21,6 +22,8 @@ from connectors.kafka.embedded import EmbeddedBroker
 from connectors.local_services import services
 
 FOLDER_PREFIX = "headrace-test-services-"
+settings.register_profile("headrace")  # how long a case takes says how busy the machine is
+settings.load_profile("headrace")
 
 
 @pytest.fixture(scope="session")

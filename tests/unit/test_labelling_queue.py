@@ -25,7 +25,7 @@ from headrace.tools.labels.giving import LabelGiver
 from headrace.tools.labels.leases import LEASE_MS, Leases
 from headrace.tools.labels.pool import OpenEpisode, Pool, open_episode, read_pool
 from headrace.tools.labels.queue import Asked, add_label, labelling_queue
-from headrace.tools.labels.random_draw import DecidedDay, days_of, drawn
+from headrace.tools.labels.random_draw import DecidedDay, days_of, drawn, first_drawn
 from headrace.tools.labels.report import label_report
 from models.errors import ConfigError
 from streams.application import Application, Labelling
@@ -33,7 +33,7 @@ from streams.classify.sampling import sample_position
 from streams.topics import ALERTS_TOPIC, LEASES_TOPIC
 from streams.wire.records import Alert, Feedback
 
-NO_RANDOM = APP.model_copy(update={"labelling": Labelling(random_share=0, random_per_day=0)})
+NO_RANDOM = APP.model_copy(update={"labelling": Labelling(random_share=0, random_per_day=0, episode_share=0)})
 ALL_RANDOM = APP.model_copy(update={"labelling": Labelling(random_share=1.0)})
 
 
@@ -208,6 +208,33 @@ def test_texts_of_an_open_episode_come_before_other_unsure_ones_and_say_so() -> 
     queue = labelling_queue(pool(episode=episode), NO_RANDOM, 3)
     assert queue[0].decision["id"] == decision(7)["id"]
     assert queue[0].reason == "drift (recall, battery)" and queue[1].reason.startswith("unsure")
+
+
+def test_texts_of_an_open_episode_are_drawn_at_random_and_chosen_in_turns() -> None:
+    """In 200 labels of a stream with one new text in five the draw over everything held eight new ones back."""
+    app = APP.model_copy(update={"labelling": Labelling(random_share=0, random_per_day=0, episode_share=0.5)})
+    episode = OpenEpisode("2026-11-01T00:00:00.000Z", (decision(7)["id"],), ("recall",))
+    alike = {number: unit(1.0, 0.01 * number) for number in range(40)}
+    candidates = [
+        Candidate(decision(n)["id"], text, 0.9, alike[n])
+        for n, text in enumerate(f"{a} {b}" for a in TOPICS for b in TOPICS)
+        if n < 40
+    ]
+    decisions = {one.id: decision(number, text=one.text) for number, one in enumerate(candidates)}
+    queue = labelling_queue(Pool(decisions, tuple(candidates), (), episode), app, 16)
+    assert [asked.chosen for asked in queue[:8]] == ["random", "queue"] * 4
+    drawn_ones = [asked for asked in queue if asked.chosen == "random"]
+    assert all(asked.probability == 0.5 and asked.reason == "random, drift (recall)" for asked in drawn_ones)
+    labels = [label_of(int(queue[0].decision["id"].rpartition("-")[2]), chosen="correction")]
+    again = labelling_queue(Pool(decisions, tuple(candidates), tuple(labels), episode), app, 16)
+    assert again[0].decision["id"] == queue[0].decision["id"], "that somebody corrected it does not undo the draw"
+    assert len({asked.decision["id"] for asked in again}) == len(again)
+
+
+def test_a_larger_share_draws_the_same_and_others() -> None:
+    ids = [decision(number)["id"] for number in range(400)]
+    few, more = first_drawn(ids, 0.1), first_drawn(ids, 0.3)
+    assert few == more[: len(few)] and 20 < len(few) < 60 and 90 < len(more) < 150
 
 
 def test_what_is_labelled_or_looked_at_is_not_asked_again() -> None:

@@ -1,5 +1,6 @@
 """The labelling queue: which decisions people are asked about, in which order, and why."""
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from headrace.tools.labels.choosing import Candidate, choose_for_labelling, memb
 from headrace.tools.labels.correcting import Known, Speaker, correct_one, give_one
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import Pool, read_pool
-from headrace.tools.labels.random_draw import days_of, drawn
+from headrace.tools.labels.random_draw import days_of, drawn, first_drawn
 from headrace.wiring import Wiring
 from streams.application import Application
 
@@ -40,7 +41,8 @@ class Asked:
 
 
 def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[str] = ()) -> list[Asked]:
-    """Up to `limit` decisions: those drawn at random, then those of an open episode, then what the model is unsure of.
+    """Up to `limit` decisions: those drawn at random, then those of an open episode (in turns drawn at random and
+    useful ones), then what the model is unsure of.
 
     taken: ids that somebody looks at. What somebody has labelled is not asked about, but for what was drawn: were the
     corrected ones left out of that, only those that seemed right would be counted.
@@ -55,9 +57,17 @@ def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[
     if pool.episode is not None:
         of_episode = _of_episode(pool, candidates)
         about = ", ".join(pool.episode.words[:3]) or "new texts"
-        chosen = choose_for_labelling(of_episode, limit - len(queue), seen)
-        queue += [Asked(pool.decisions[one.id], f"drift ({about})", "queue") for one in chosen]
-        seen += [one.text for one in chosen]
+        at_random = [
+            Asked(pool.decisions[identity], f"random, drift ({about})", "random", probability)
+            for identity, probability in episode_draw(pool, app).items()
+            if identity not in done
+        ]
+        useful = [
+            Asked(pool.decisions[one.id], f"drift ({about})", "queue")
+            for one in choose_for_labelling(of_episode, limit - len(queue), seen)
+        ]
+        queue = _in_turns(queue, at_random, useful, limit)
+        seen += [str(one.decision["text"]) for one in queue]
         belong = {one.id for one in of_episode}
         candidates = [one for one in candidates if one.id not in belong]
     chosen = choose_for_labelling(candidates, limit - len(queue), seen)
@@ -68,6 +78,15 @@ def random_draw(pool: Pool, app: Application) -> dict[str, float]:
     """Id to probability of all decisions in the pool that are drawn at random."""
     decided = [(identity, str(decision["decided_at"])) for identity, decision in pool.decisions.items()]
     return drawn(days_of(decided, is_whole=pool.is_whole), app.labelling)
+
+
+def episode_draw(pool: Pool, app: Application) -> dict[str, float]:
+    """The same of the texts of an open episode, of which more are drawn: whether a new release is better shows there.
+    That a text belongs to it depends on what it is like, and not on what was decided."""
+    if pool.episode is None:
+        return {}
+    share = app.labelling.episode_share
+    return dict.fromkeys(first_drawn([one.id for one in _of_episode(pool, list(pool.candidates))], share), share)
 
 
 def add_label(wiring: Wiring, app: Application, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
@@ -83,7 +102,7 @@ def add_label(wiring: Wiring, app: Application, identity: str, head: str, label:
 
 def known_decisions(pool: Pool, app: Application) -> Known:
     """For labels that come from elsewhere: what the queue could have asked about."""
-    return Known(pool.decisions, random_draw(pool, app))
+    return Known(pool.decisions, episode_draw(pool, app) | random_draw(pool, app))
 
 
 def _random(pool: Pool, app: Application) -> list[Asked]:
@@ -91,6 +110,17 @@ def _random(pool: Pool, app: Application) -> list[Asked]:
         Asked(pool.decisions[identity], "random", "random", probability)
         for identity, probability in random_draw(pool, app).items()
     ]
+
+
+def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:
+    """One drawn at random, one that is useful, and so on: the first kind judges what the second one teaches."""
+    asked = {one.decision["id"] for one in queue}
+    for pair in itertools.zip_longest(at_random, useful):
+        for one in pair:
+            if one is not None and len(queue) < limit and one.decision["id"] not in asked:
+                asked.add(one.decision["id"])
+                queue.append(one)
+    return queue
 
 
 def _of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:

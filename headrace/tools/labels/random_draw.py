@@ -6,7 +6,7 @@ so everybody who reads the same topic draws the same, and no choice of the model
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.application import Labelling
@@ -51,6 +51,13 @@ def drawn(days: Mapping[str, DecidedDay], settings: Labelling) -> dict[str, floa
             chosen, share = [identity for _, identity in positions[:wanted]], wanted / len(positions)
         probabilities |= dict.fromkeys(chosen, share)
     return probabilities
+
+
+def first_drawn(ids: Iterable[str], share: float) -> list[str]:
+    """Those that are drawn where each is with probability `share`, in an order of their own; by the same positions as
+    above, so that with a larger share the same ones are drawn and others too."""
+    positions = sorted((sample_position("labels", identity), identity) for identity in ids)
+    return [identity for position, identity in positions if position < share]
 
 
 def _share(busiest: int, settings: Labelling) -> float:
