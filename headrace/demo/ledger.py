@@ -43,7 +43,7 @@ class Mended:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """A line of the story. seconds: since the demo began to write."""
+    """A line of the story. seconds: since customers began to write."""
 
     seconds: float
     kind: Kind
@@ -96,10 +96,15 @@ class Ledger:
         self.corrections = 0
         self.swaps: list[dict[str, Any]] = []
         self.alerts: list[Alert] = []
+        self.in_training: frozenset[str] = frozenset()  # applications with a challenger that the gate has not seen
+
+    def begin(self) -> None:
+        """Customers begin to write."""
+        self._started = self._clock()
 
     @property
     def seconds(self) -> float:
-        """Since the demo began."""
+        """Since customers began to write."""
         return self._clock() - self._started
 
     def confirmed(self, app: str, identity: str, text: LabelledText | None) -> None:
@@ -159,9 +164,10 @@ class Ledger:
             last = {alert.fingerprint: alert for alert in self.alerts}
         return [alert for alert in last.values() if alert.state == "firing"]
 
-    def is_drifting(self, app: str) -> bool:
-        """Whether a drift alert of this application fires."""
-        return any(alert.rule == "drift" and alert.values.get("app") == app for alert in self.firing())
+    def needs_labels(self, app: str) -> bool:
+        """Whether a drift alert of this application fires, and no challenger is in training that may end it."""
+        is_drifting = any(alert.rule == "drift" and alert.values.get("app") == app for alert in self.firing())
+        return is_drifting and app not in self.in_training
 
     def tell(self, words: str, kind: Kind = "story") -> None:
         """A line of the story."""

@@ -38,7 +38,7 @@ def measured(
         "latency_ms": ledger.latency(),
         "drift": [_episode(ledger, app, episode) for of_app in totals for app, episode in of_app.episodes],
         "releases": ledger.swaps,
-        "alerts": sum(of_app.alerts for of_app in totals),
+        "alerts": len(ledger.alerts),
         "lost": lost,
         "duplicated": duplicated,
         "corrections": ledger.corrections,

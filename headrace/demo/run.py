@@ -131,6 +131,7 @@ class Demo:
         readers: list[Watcher | Agents] = [self._watcher(), *(self._agents(app) for app in self.apps)]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
+        self.ledger.begin()
         self.ledger.tell(
             f"{len(self.apps)} streams are open; the first models were trained on texts that no customer will send"
         )
@@ -182,12 +183,11 @@ class Demo:
 
     async def _wait_for_the_end(self, customers: Customers) -> None:
         assert self.teller is not None
-        started = self.ledger.seconds
         while customers.is_alive():
             await asyncio.sleep(0.2)
             self.teller.tell()
             expects_release = any(stream.has_drifted for stream in self._streams.values())
-            if self.teller.is_over(started, expects_release=expects_release):
+            if self.teller.is_over(expects_release=expects_release):
                 return
 
     async def _drain(self) -> None:
