@@ -17,7 +17,7 @@ from streams.monitor.drift.packing import pack
 from streams.monitor.drift.thresholds import SimulationPolicy
 from streams.monitor.handler import MonitorHandler
 from streams.monitor.retrain_policy import RetrainPolicy
-from streams.monitor.sources import Reference, SignalsLog
+from streams.monitor.sources import Reference, SignalsLog, TakeStep
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.records import Alert, Feedback, Release, RetrainRequest, format_time
 
@@ -187,16 +187,24 @@ class MemorySources:
 class Process:
     """One monitor process on a world: gives it its signals, and sends what it says."""
 
-    def __init__(self, world: World, policy: RetrainPolicy | None = None, snapshot_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        world: World,
+        policy: RetrainPolicy | None = None,
+        snapshot_seconds: float = 0.0,
+        app: Application = APP,
+        take_step: TakeStep | None = None,
+    ) -> None:
         self.world, self.sources = world, MemorySources(world)
         self.handler = MonitorHandler(
-            APP,
+            app,
             self.sources,
             policy or RetrainPolicy(after_episode=5, without_episode=10, per_label=3),
             drift=POLICY,
             snapshot_seconds=snapshot_seconds,
             now_ms=lambda: world.now_ms,
             clock=lambda: world.now_ms / 1_000,
+            take_step=take_step,
         )
         self.given = world.committed
 

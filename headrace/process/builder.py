@@ -174,15 +174,18 @@ class RoleBuilder:
         """A monitor per application that classifies. Of several in a group one is active, the others stand by. policy:
         None: what each application's file says."""
         from headrace.process.monitor_sources import KafkaMonitorSources
+        from headrace.releases.steps import ReleaseSteps
         from streams.monitor.handler import MonitorHandler
         from streams.monitor.retrain_policy import RetrainPolicy
 
         follower = self.built.monitor_follower = ReleaseFollower(self._wiring.reader)
         follower.start()
+        steps = ReleaseSteps(self._registry, self._wiring.release_log())
         for app in self._apps:
             if app.kind == "classify":
                 sources = KafkaMonitorSources(self._wiring, self._registry, app, follower)
-                self._add_monitor(MonitorHandler(app, sources, policy or RetrainPolicy.of(app.retraining), seed=seed))
+                wanted = policy or RetrainPolicy.of(app.retraining)
+                self._add_monitor(MonitorHandler(app, sources, wanted, seed=seed, take_step=steps.take))
         if not self.built.monitors:
             log.warning("nothing to watch: none of %s classifies", ", ".join(app.name for app in self._apps))
 

@@ -1,6 +1,7 @@
 """What `model.releases` holds while a version is on its way to serve: it is proposed, goes on step by step, or ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from connectors.errors import TopicMismatch
 from connectors.ports import ReleaseRegistry
@@ -26,15 +27,16 @@ def proposed(
         version=version,
         compared_with=standing.champion,
         stage="waiting",
+        plan=list(settings.steps),
+        share=settings.share if "canary" in settings.steps else None,
         since=format_time(wall_clock_ms()),
         reason=reason,
         request=request,
     )
     if settings.approval != "ask":
         return gone_on(registry, standing, candidate, by="retrainer", reason=reason)
-    if (replaced := standing.candidate) is not None:
-        reason = f"{reason}; {replaced.version}, which was {replaced.stage}, is given up for it"
-    return _changed(registry, standing, candidate, Step(kind="waiting", version=version, reason=reason), "retrainer")
+    step = Step(kind="waiting", version=version, reason=_with_what_is_replaced(standing, version, reason))
+    return _changed(registry, standing, candidate, step, "retrainer")
 
 
 def gone_on(
@@ -45,28 +47,46 @@ def gone_on(
     by: str,
     who: str | None = None,
     reason: str = "",
+    figures: Mapping[str, Any] | None = None,
 ) -> Release:
     """The state once a candidate has taken the next step of its plan. Raises ReleaseCorrupt, RegistryError."""
-    return next_release(
-        registry,
-        standing.model,
-        candidate.version,
-        standing,
-        by=by,
-        who=who,
-        request=candidate.request,
-        reason=reason,
-    )
+    stage, version = candidate.plan[0], candidate.version
+    if stage == "champion":
+        return next_release(
+            registry,
+            standing.model,
+            version,
+            standing,
+            by=by,
+            who=who,
+            request=candidate.request,
+            reason=reason,
+            figures=figures,
+        )
+    changes = {"stage": stage, "plan": candidate.plan[1:], "since": format_time(wall_clock_ms())}
+    entered = candidate.model_copy(update=changes | {"approved_by": who or candidate.approved_by})
+    reason = _with_what_is_replaced(standing, version, reason)
+    step = Step(kind=stage, version=version, reason=reason, who=who, figures=dict(figures or {}))
+    return _changed(registry, _without_trials_of(standing), entered, step, by)
 
 
-def given_up(standing: Release, candidate: Candidate, *, by: str, who: str | None = None, reason: str = "") -> Release:
+def given_up(
+    standing: Release,
+    candidate: Candidate,
+    *,
+    by: str,
+    kind: str = "rejected",
+    who: str | None = None,
+    reason: str = "",
+    figures: Mapping[str, Any] | None = None,
+) -> Release:
     """The state without its candidate, which is not tried again by itself."""
-    return standing.model_copy(
+    return _without_trials_of(standing).model_copy(
         update={
             "candidate": None,
             "set_aside": set_aside(standing, candidate.version),
             "revision": standing.revision + 1,
-            "step": Step(kind="rejected", version=candidate.version, reason=reason, who=who),
+            "step": Step(kind=kind, version=candidate.version, reason=reason, who=who, figures=dict(figures or {})),
             "by": by,
             "at": format_time(wall_clock_ms()),
         }
@@ -106,16 +126,43 @@ def _on_its_way(release: Release) -> str:
     )
 
 
+def _with_what_is_replaced(standing: Release, version: str, reason: str) -> str:
+    """The words of a step; where it ends another candidate's way, they say so."""
+    replaced = standing.candidate
+    if replaced is None or replaced.version == version:
+        return reason
+    return "; ".join(filter(None, (reason, f"{replaced.version}, which was {replaced.stage}, is given up for it")))
+
+
+def _without_trials_of(standing: Release) -> Release:
+    """The state without what its candidate was on trial as; what people try out by hand goes on."""
+    version = None if standing.candidate is None else standing.candidate.version
+    changes: dict[str, Any] = {}
+    if version is not None and standing.shadow == version:
+        changes["shadow"] = None
+    if version is not None and standing.canary == version:
+        changes |= {"canary": None, "share": None, "canary_acts": None}
+    return standing.model_copy(update=changes)
+
+
+def _on_trial(candidate: Candidate) -> dict[str, Any]:
+    if candidate.stage == "shadow":
+        return {"shadow": candidate.version}
+    if candidate.stage == "canary":
+        return {"canary": candidate.version, "share": candidate.share, "canary_acts": True}
+    return {}
+
+
 def _changed(registry: ReleaseRegistry, standing: Release, candidate: Candidate, step: Step, by: str) -> Release:
     versions = [standing.champion, candidate.version]
     return standing.model_copy(
         update={
+            **_on_trial(candidate),
             "candidate": candidate,
             "manifest_sha256": manifest_hashes(registry, standing.model, versions, standing.manifest_sha256),
             "revision": standing.revision + 1,
             "step": step,
             "by": by,
             "at": format_time(wall_clock_ms()),
-            "request": standing.request,
         }
     )

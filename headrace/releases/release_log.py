@@ -4,7 +4,8 @@ The registry's champion file is a cache of it, written by whoever announced.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, ReleaseRegistry, TopicReader
@@ -15,7 +16,6 @@ from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
 from streams.wire.release_state import Announced, take_in, what_stands
 
-ROLLING_BACK = ("rollback",)  # who changes what serves by going back, and sets aside what served
 SET_ASIDE_KEPT = 20
 HASHES_KEPT = 100  # of the versions of a model, the newest: `models verify` compares with them
 
@@ -112,12 +112,15 @@ def next_release(
     accept_altered: bool = False,
     reason: str = "",
     who: str | None = None,
+    figures: Mapping[str, Any] | None = None,
+    rolls_back: bool | None = None,
 ) -> Release:
     """The whole state after `version` became champion; trials end with it. request: the retrain request that led to it.
-    accept_altered: though it was announced before with another hash. reason, who: of the step, see records.Step. Raises
+    accept_altered: though it was announced before with another hash. reason, who, figures: of the step, see
+    records.Step. rolls_back: whether what served is set aside; by default where a person rolls back. Raises
     ReleaseCorrupt, RegistryError."""
     hashes = dict(standing.manifest_sha256) if standing is not None else {}
-    kind = "rolled_back" if by in ROLLING_BACK else "champion"
+    kind = "rolled_back" if (by == "rollback" if rolls_back is None else rolls_back) else "champion"
     given_up = standing.candidate if standing is not None else None
     if given_up is not None and given_up.version != version:
         reason = "; ".join(filter(None, (reason, f"{given_up.version}, which was {given_up.stage}, is given up")))
@@ -132,7 +135,7 @@ def next_release(
         by=by,
         at=format_time(wall_clock_ms()),
         request=request,
-        step=Step(kind=kind, version=version, reason=reason, who=who),
+        step=Step(kind=kind, version=version, reason=reason, who=who, figures=dict(figures or {})),
         set_aside=set_aside(standing, standing.champion if standing is not None and kind == "rolled_back" else None),
     )
 

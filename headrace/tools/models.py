@@ -181,6 +181,12 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, who: 
     standing = standing_release(wiring, model)
     if standing is None:
         raise ConfigError(f"nothing of {model} was announced yet: start `headrace up {model}` (or a worker) first")
+    if standing.candidate is not None and standing.candidate.stage != "waiting":
+        on_its_way = f"{model}@{standing.candidate.version}"
+        raise ConfigError(
+            f"{on_its_way} is on its way to serve ({standing.candidate.stage}); `headrace models reject {on_its_way}` "
+            f"ends that"
+        )
     if not end:
         announced = standing.manifest_sha256.get(version)
         load_release(registry, model, version, announced, threads=wiring.settings.threads)

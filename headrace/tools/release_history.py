@@ -15,6 +15,7 @@ IN_WORDS = {
     "refused": "refused",
     "waiting": "waits for approval",
     "rejected": "rejected",
+    "stopped": "stopped",
     "put_back": "put back",
 }
 

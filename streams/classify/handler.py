@@ -184,7 +184,9 @@ class ClassifyHandler:
                     pending.delivery, MessageError("model_error", str(answer))
                 )
                 at = format_time(pending.source.at_ms)
-                outcome.signal = failure_record(pending.identity, at, classifier.version, "model_error")
+                outcome.signal = failure_record(
+                    pending.identity, at, classifier.version, pending.source.text, "model_error"
+                )
                 continue
             pending.classification, pending.path, pending.ms = answer, answer.path, share.ms_per_text
             if cache is not None and not pending.late:

@@ -21,10 +21,11 @@ from streams.application import Application
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
-from streams.monitor.release_alerts import WAITING
+from streams.monitor.release_alerts import ROLLED_BACK, STOPPED, WAITING
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.snapshot import decode_snapshot, encode_snapshot
-from streams.monitor.sources import MonitorSources, SignalsLog
+from streams.monitor.sources import MonitorSources, SignalsLog, TakeStep
+from streams.release_watch.policy import decide
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.alerts import Alerts, alerts_of
 from streams.wire.outcomes import wall_clock_ms
@@ -37,7 +38,14 @@ SNAPSHOT_SECONDS: Final = 60.0
 REBUILD_RECORDS: Final = 10_000  # of signals read again where there is no snapshot
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
-RULES: Final = ("drift", "drift_unwatched", "surge:", WAITING)  # of alerts that a monitor answers for
+RULES: Final = (
+    "drift",
+    "drift_unwatched",
+    "surge:",
+    WAITING,
+    ROLLED_BACK,
+    STOPPED,
+)  # of alerts that a monitor answers for
 
 
 @dataclass(slots=True)
@@ -57,6 +65,7 @@ class _Watch:
     watched_at: float
     release: Release | None
     is_settled: bool = False
+    step_refused: str = ""
     knows_labels: bool = False
     refreshed: set[str] = field(default_factory=set)
 
@@ -75,11 +84,14 @@ class MonitorHandler:
         snapshot_seconds: float = SNAPSHOT_SECONDS,
         now_ms: Callable[[], int] = wall_clock_ms,
         clock: Callable[[], float] = time.monotonic,
+        take_step: TakeStep | None = None,
     ) -> None:
-        """seed: of the drift thresholds. drift: None: the default. clock: monotonic seconds."""
+        """seed: of the drift thresholds. drift: None: the default. clock: monotonic seconds. take_step: None: releases
+        are measured, and nothing is done about them."""
         self.app, self.outbox, self.counts = app, list[OutRecord](), MonitorTotals()
         self._sources, self._policy, self._seed, self._drift = sources, policy, seed, drift
         self._snapshot_seconds, self._now_ms, self._clock = snapshot_seconds, now_ms, clock
+        self._take_step = take_step
         self._watch: _Watch | None = None
 
     @property
@@ -121,6 +133,7 @@ class MonitorHandler:
         self._tell(watch.core.watch_champion(again=is_again))
         self._settle_when_caught_up()
         self._hear_labels()
+        self._look_after_release()
         self._keep_snapshot(self._snapshot_seconds)
 
     def hand_over(self) -> None:
@@ -258,6 +271,25 @@ class MonitorHandler:
         watch.knows_labels = watch.knows_labels or is_all
         if watch.knows_labels and watch.is_settled and (request := watch.core.due_request(self._now_ms())) is not None:
             self.outbox.append(OutRecord(RETRAIN_REQUESTS_TOPIC, self.app.name.encode(), request.encode()))
+
+    def _look_after_release(self) -> None:
+        """Take the step that is due, if one is. Whether it was taken shows in what stands afterwards."""
+        watch = self._active
+        if self._take_step is None or watch.release is None or not watch.is_settled:
+            return
+        decision = decide(watch.release, self.app.release, watch.core.release_measures.compared)
+        if decision is None:
+            return
+        try:
+            self._take_step(watch.release, decision)
+        except HeadraceError as error:
+            if error.retriable:
+                raise
+            if str(error) != watch.step_refused:
+                watch.step_refused = str(error)
+                log.error(
+                    "%s@%s: %s is due and cannot be done: %s", self.app.name, decision.version, decision.action, error
+                )
 
     def _settle_when_caught_up(self) -> None:
         """Once all that stood at take-over is taken in: what fires is what should, whatever happened in between."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from connectors.ports import Record
+from streams.release_watch.policy import Decision
 from streams.wire.records import Release
 
 Reference = Mapping[str, NDArray[Any]]
@@ -58,3 +59,11 @@ class MonitorSources(Protocol):
 
     def leave_labels(self) -> None:
         """Follow them no more."""
+
+
+class TakeStep(Protocol):
+    """Does what was decided about a release."""
+
+    def __call__(self, standing: Release, decision: Decision, /) -> None:
+        """Announce it, unless something else than `standing` stands by now; then nothing is done. Raises
+        HeadraceError; what is retriable is tried again."""

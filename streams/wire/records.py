@@ -244,6 +244,7 @@ class Step(Wire):
     kind: str
     """`champion` (it serves), `rolled_back` (the one before serves again), `canary`, `shadow` (it looks on),
     `trials_ended`, `refused` (the gate let nothing pass), `waiting` (somebody is asked), `rejected` (and said no),
+    `stopped` (it did worse on its way),
     `put_back` (another one's word came at the same moment; the first one's stands)."""
     version: str | None = None
     """The version that it is about; of a request that led to none: missing."""
@@ -319,7 +320,7 @@ class Release(Wire):
     manifest_sha256: dict[str, str]
     """What the manifest of each version named here must hash to."""
     by: str
-    """What changed it: start, train, promote, rollback, try, retrainer, approve or reject."""
+    """What changed it: start, train, promote, rollback, try, retrainer, approve, reject or watch."""
     at: str
     """When, RFC 3339."""
     request: str | None = None

@@ -42,9 +42,10 @@ def signal_record(
     return signal
 
 
-def failure_record(identity: str, at: str, version: str, reason: str) -> dict[str, Any]:
+def failure_record(identity: str, at: str, version: str, text: str, reason: str) -> dict[str, Any]:
     """The signal of a text that a release failed on, so that nothing was decided by it."""
-    return {"id": identity, "at": at, "version": version, "labels": {}, "failed": reason}
+    known = {"id": identity, "at": at, "version": version, "labels": {}, "failed": reason}
+    return known | {"text": cut_text(text, TEXT_BYTES)}
 
 
 def trial_answer(role: str, version: str, ms: float, classification: Classification | None) -> dict[str, Any]:

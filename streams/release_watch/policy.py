@@ -1,0 +1,111 @@
+"""What follows of the evidence: values in, at most one decision out.
+
+Wanted and standing state are compared, nothing is remembered: whoever asks again before the state has changed gets the
+same answer, and once it has changed, none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+from streams.release_watch.comparison import Comparison, Role
+from streams.release_watch.settings import ReleaseSettings
+from streams.wire.records import Candidate, Release
+
+MOST_TEXTS: Final = 30  # times the least number: a step that is not passed by then ends
+IN_WORDS: Final = {"rejected": "texts rejected", "failed": "texts failed on", "slow": "texts slow", "wrong": "labels"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """go_on: the candidate takes its next step. stop: its way ends. roll_back: what served before the champion serves
+    again. reason: in words; figures: what it stands on."""
+
+    action: Literal["go_on", "stop", "roll_back"]
+    version: str
+    reason: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Compared(Protocol):
+    """See ReleaseMeasures.compared."""
+
+    def __call__(self, role: Role, version: str, against: str, /) -> Comparison | None:
+        """What is known of a version against another one."""
+
+
+def decide(release: Release, settings: ReleaseSettings, compared: Compared) -> Decision | None:
+    """What is to be done about what stands, if anything. The champion goes before the candidate: what people get now
+    matters more than what they may get."""
+    return _about_champion(release, settings, compared) or _about_candidate(release, settings, compared)
+
+
+def _about_champion(release: Release, settings: ReleaseSettings, compared: Compared) -> Decision | None:
+    previous = release.previous
+    if settings.watch == "off" or previous is None:
+        return None
+    if release.champion in release.set_aside or previous in release.set_aside:
+        return None  # a person brought it back, or would not have what it would go back to
+    comparison = compared("champion", release.champion, previous)
+    if comparison is None or not comparison.worse:
+        return None
+    return Decision(
+        "roll_back",
+        previous,
+        f"{release.champion} did worse than {previous} before it: {_in_words(comparison)}",
+        comparison.figures(),
+    )
+
+
+def _about_candidate(release: Release, settings: ReleaseSettings, compared: Compared) -> Decision | None:
+    candidate = release.candidate
+    if candidate is None or candidate.stage == "waiting":
+        return None
+    comparison = compared(candidate.stage, candidate.version, candidate.compared_with)
+    if comparison is None:
+        return None
+    action, reason = _step(candidate, settings, comparison)
+    return None if action is None else Decision(action, candidate.version, reason, comparison.figures())
+
+
+def _step(
+    candidate: Candidate, settings: ReleaseSettings, comparison: Comparison
+) -> tuple[Literal["go_on", "stop"] | None, str]:
+    name = f"as {candidate.stage}"
+    if comparison.split_is_broken:
+        return "stop", (
+            f"{name} it decided {comparison.taken} of {comparison.keys} keys, and should decide {comparison.share:.1%} "
+            f"of them: the split is broken, so nothing that was seen can be trusted"
+        )
+    if comparison.worse:
+        return "stop", f"{name} it did worse than {candidate.compared_with}: {_in_words(comparison)}"
+    texts = comparison.own.texts
+    if texts < settings.least_texts or comparison.minutes < settings.least_minutes:
+        return None, ""
+    missing = [measure for measure in comparison.fine_bets if measure not in comparison.fine]
+    if not missing:
+        return "go_on", f"{name} it did no worse than {candidate.compared_with}: {_all_in_words(comparison)}"
+    if texts >= MOST_TEXTS * settings.least_texts:
+        return "stop", (
+            f"{name} it decided {texts:.0f} texts, and it could not be shown that it is no worse: "
+            f"{_all_in_words(comparison)}"
+        )
+    return None, ""
+
+
+def _in_words(comparison: Comparison) -> str:
+    return ", ".join(_measured(comparison, measure) for measure in comparison.worse if measure in IN_WORDS)
+
+
+def _all_in_words(comparison: Comparison) -> str:
+    return ", ".join(_measured(comparison, measure) for measure in comparison.fine_bets)
+
+
+def _measured(comparison: Comparison, measure: str) -> str:
+    if measure == "slow":
+        share = comparison.slow_blocks / max(comparison.blocks, 1)
+        return f"{share:.1%} of the texts took more than {comparison.slow_ms:.0f} ms"
+    own = comparison.own.share(measure)
+    known = (comparison.allowed or {}).get(f"{measure}_before")
+    control = comparison.control.share(measure) if known is None else known
+    return f"{own:.1%} of {comparison.own.texts:.0f} {IN_WORDS[measure]} against {control:.1%}"

@@ -1,0 +1,295 @@
+"""Shadow, canary, champion, and back: each step once, wherever a monitor dies and however many there are."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from monitor_in_memory import APP, REFERENCE, Process, signal
+from monitor_in_memory import World as MonitoredWorld
+from topics_in_memory import MemoryTopics
+
+from connectors.registry import FolderRegistry
+from headrace.releases.candidates import proposed
+from headrace.releases.history import releases_of
+from headrace.releases.release_log import ReleaseLog, next_release
+from headrace.releases.steps import ReleaseSteps
+from streams.release_watch.policy import Decision
+from streams.release_watch.settings import ReleaseSettings
+from streams.topics import RELEASE_HISTORY_TOPIC, RELEASES_TOPIC
+from streams.wire.records import Release
+
+SETTINGS = ReleaseSettings(
+    steps=("shadow", "canary", "champion"), share=0.5, least_texts=100, least_minutes=1.0, margin=0.1
+)
+ALL_STEPS = [("champion", "1"), ("shadow", "2"), ("canary", "2"), ("champion", "2")]
+
+
+@pytest.fixture(autouse=True)
+def no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What drift there is does not matter here, and need not be looked for."""
+    monkeypatch.setattr("streams.monitor.core.MonitorCore._observe_drift", lambda *_: [])
+    monkeypatch.setattr("streams.monitor.core.MonitorCore.prepare", lambda *_: [])
+    monkeypatch.setattr("streams.monitor.core.MonitorCore.watch_champion", lambda *_, **__: [])
+
+
+class World(MonitoredWorld):
+    """A registry with three versions, the first of which serves; workers that do as `model.releases` says."""
+
+    def __init__(self, folder: Path, settings: ReleaseSettings = SETTINGS) -> None:
+        super().__init__()
+        self.app = APP.model_copy(update={"release": settings})
+        self.topics, self.registry = MemoryTopics(), FolderRegistry(str(folder))
+        self.log = ReleaseLog(self.topics.reader, self.topics.publisher)
+        self.random, self.rates = np.random.default_rng(0), {"1": 0.05, "2": 0.05, "3": 0.05}
+        self.references = dict.fromkeys(self.rates, REFERENCE)
+        for number in range(3):
+            self.registry.publish("support", {"format": 1, "files": {}, "number": number}, {})
+        self.announce_version("1")
+
+    def announce_version(self, version: str, by: str = "promote") -> None:
+        self.log.announce("support", lambda now: next_release(self.registry, "support", version, now, by=by))
+        self.hear()
+
+    def propose(self, version: str) -> None:
+        def change(now: Release | None) -> Release:
+            assert now is not None
+            return proposed(self.registry, version, now, self.app.release, reason="better", request=f"r-{version}")
+
+        self.log.announce("support", change)
+        self.hear()
+
+    def hear(self) -> None:
+        """The follower's part."""
+        self.releases[:] = list(releases_of(self.topics.reader(), "support"))
+
+    def state(self) -> Release:
+        standing = self.log.standing("support")
+        assert standing is not None
+        return standing.release
+
+    def steps(self) -> list[tuple[str, str | None]]:
+        return [(step.kind, step.version) for step in self.log.history.steps("support")]
+
+    def work(self, texts: int) -> None:
+        """Workers decide so many texts, half a second apart, twenty a record."""
+        state = self.state()
+        for begun in range(0, texts, 20):
+            self.now_ms += 10_000
+            self.signals([self._decided(state, begun + n) for n in range(min(20, texts - begun))])
+
+    def _decided(self, state: Release, number: int) -> dict[str, Any]:
+        position = float(self.random.random())
+        is_canarys = state.canary_acts and position < (state.share or 0.0)
+        version = str(state.canary) if is_canarys else state.champion
+        known = signal(number, version, int(self.random.integers(4)), self.random, self.now_ms)
+        known |= {"position": position, **self._what_happened(version)}
+        known["text"] = f"{self.now_ms} {number}"
+        if is_canarys:
+            known["role"] = "canary"
+        elif state.shadow is not None:
+            known["trials"] = [{"role": "shadow", "version": state.shadow, **self._what_happened(state.shadow)}]
+        return known
+
+    def _what_happened(self, version: str) -> dict[str, Any]:
+        return {"rejected": bool(self.random.random() < self.rates[version]), "ms": 5.0}
+
+    def monitor(self, take_step: Callable[[Release, Decision], None] | None = None) -> Process:
+        steps = ReleaseSteps(self.registry, ReleaseLog(self.topics.reader, self.topics.publisher))
+        return Process(self, app=self.app, take_step=take_step or steps.take)
+
+    def look(self, monitor: Process) -> None:
+        """A monitor takes in what is there, and looks twice: once it has caught up it acts."""
+        self.hear()
+        monitor.follow()
+        self.now_ms += 10_000
+        monitor.tick()
+        self.hear()
+        monitor.tick()
+        self.hear()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def until_it_serves(world: World, monitor: Callable[[], Process]) -> None:
+    for _ in range(60):
+        world.work(200)
+        world.look(monitor())
+        if world.state().champion == "2" or world.state().candidate is None:
+            return
+    raise AssertionError(world.steps())
+
+
+def test_a_version_that_is_no_worse_takes_every_step_and_serves(world: World) -> None:
+    world.propose("2")
+    monitor = world.monitor()
+    until_it_serves(world, lambda: monitor)
+    assert world.steps() == ALL_STEPS
+    state = world.state()
+    assert (state.champion, state.previous, state.shadow, state.canary, state.candidate) == ("2", "1", None, None, None)
+    assert (state.request, world.registry.champion("support")) == ("r-2", "2")
+    as_shadow, as_canary, as_champion = world.log.history.steps("support")[1:]
+    assert as_shadow.reason == "better"
+    for step, stage in ((as_canary, "shadow"), (as_champion, "canary")):
+        assert step.reason.startswith(f"as {stage} it did no worse than 1: ") and step.figures["texts"] >= 100
+
+
+def test_a_monitor_that_is_killed_after_every_look_takes_the_same_steps(world: World) -> None:
+    world.propose("2")
+    until_it_serves(world, world.monitor)
+    assert world.steps() == ALL_STEPS
+
+
+@pytest.mark.parametrize("topic", [RELEASES_TOPIC, RELEASE_HISTORY_TOPIC])
+@pytest.mark.parametrize("is_written", [False, True], ids=["before", "after"])
+def test_a_monitor_that_dies_around_a_record_leaves_no_step_out_and_takes_none_twice(
+    world: World, topic: str, is_written: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.propose("2")
+    deaths = {step: 1 for step in ("canary", "champion")}
+    append = world.topics.append
+
+    def dying(name: str, value: bytes | None, key: bytes | None) -> int:
+        kind = next((kind for kind in deaths if f'"kind":"{kind}","version":"2"'.encode() in (value or b"")), "")
+        if name == topic and deaths.get(kind):
+            deaths[kind] = 0
+            if is_written:
+                append(name, value, key)
+            raise KeyboardInterrupt
+        return append(name, value, key)
+
+    monkeypatch.setattr(world.topics, "append", dying)
+
+    class Turn:
+        """Whoever held it is dead."""
+
+        def take(self) -> bool:
+            return True
+
+        def give_back(self) -> None:
+            pass
+
+    monkeypatch.setattr(FolderRegistry, "lease", lambda *_: Turn())
+    for _ in range(60):
+        world.work(200)
+        try:
+            world.look(world.monitor())
+        except KeyboardInterrupt:
+            continue
+        if world.state().champion == "2":
+            break
+    assert not any(deaths.values())
+    assert world.steps() == ALL_STEPS
+    assert world.state().champion == "2"
+
+
+def test_a_version_that_does_worse_on_its_way_is_stopped_and_an_alert_says_so(world: World) -> None:
+    world.rates["2"] = 0.4
+    world.propose("2")
+    monitor = world.monitor()
+    until_it_serves(world, lambda: monitor)
+    assert world.steps() == [("champion", "1"), ("shadow", "2"), ("stopped", "2")]
+    assert (world.state().shadow, world.state().set_aside) == (None, ["2"])
+    (alert,) = [alert for alert in world.alerts() if alert.rule == "release_stopped"]
+    assert alert.state == "firing" and "did worse than 1" in alert.summary
+    world.propose("3")
+    world.look(monitor)
+    assert [alert.state for alert in world.alerts() if alert.rule == "release_stopped"] == ["firing", "resolved"]
+
+
+def rolled_back(world: World) -> Process:
+    """Version 2 serves after 1, rejects three times as much, and is watched until it is rolled back."""
+    world.work(800)
+    monitor = world.monitor()
+    world.look(monitor)
+    world.rates["2"] = 0.15
+    world.announce_version("2")
+    for _ in range(20):
+        world.work(100)
+        world.look(monitor)
+        if world.state().champion == "1":
+            return monitor
+    raise AssertionError("it still serves")
+
+
+def test_a_champion_that_rejects_three_times_as_much_is_rolled_back_and_not_tried_again(world: World) -> None:
+    monitor = rolled_back(world)
+    state = world.state()
+    assert (state.previous, state.set_aside, state.by, world.registry.champion("support")) == ("2", ["2"], "watch", "1")
+    assert world.steps() == [("champion", "1"), ("champion", "2"), ("rolled_back", "1")]
+    (alert,) = [alert for alert in world.alerts() if alert.rule == "release_rolled_back"]
+    assert (alert.severity, alert.state, alert.values["version"]) == ("critical", "firing", "2")
+    assert "2 did worse than 1 before it" in alert.summary
+    for _ in range(3):
+        world.work(200)
+        world.look(monitor)
+        monitor = world.monitor()
+    assert len(world.steps()) == 3, "no flapping"
+
+
+def test_a_person_who_brings_a_version_back_is_not_overruled(world: World) -> None:
+    monitor = rolled_back(world)
+    world.announce_version("2")
+    for _ in range(3):
+        world.work(200)
+        world.look(monitor)
+    assert world.state().champion == "2"
+    assert [alert.state for alert in world.alerts() if alert.rule == "release_rolled_back"] == ["firing", "resolved"]
+
+
+def test_two_monitors_that_both_take_themselves_for_the_active_one_take_a_step_once(world: World) -> None:
+    world.work(800)
+    monitors = [world.monitor(), world.monitor()]
+    for monitor in monitors:
+        world.look(monitor)
+    world.rates["2"] = 0.5
+    world.announce_version("2")
+    world.work(300)
+    for monitor in monitors:
+        monitor.follow()
+
+    def the_other_one_looks() -> None:
+        world.topics.before_write = lambda: None
+        monitors[1].tick()
+
+    world.topics.before_write = the_other_one_looks
+    for monitor in (*monitors, *monitors):
+        monitor.tick()
+    world.hear()
+    assert world.steps() == [("champion", "1"), ("champion", "2"), ("rolled_back", "1")]
+
+
+def test_a_word_of_a_person_in_between_is_not_overruled(world: World) -> None:
+    world.work(800)
+    monitor = world.monitor()
+    world.look(monitor)
+    world.rates["2"] = 0.5
+    world.announce_version("2")
+    world.work(300)
+    monitor.follow()
+    monitor.tick()
+    world.log.announce("support", lambda now: next_release(world.registry, "support", "3", now, by="promote"))
+    world.topics.records[RELEASES_TOPIC].pop(-2)  # as if it had come before the monitor looked
+    monitor.tick()
+    assert world.state().champion == "3"
+
+
+def test_a_release_that_cannot_be_gone_back_to_ends_no_monitor(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    from connectors.errors import RegistryError
+
+    def gone(*_: Any) -> None:
+        raise RegistryError("support@1 is not there")
+
+    world.work(800)
+    monitor = world.monitor(gone)
+    world.look(monitor)
+    world.rates["2"] = 0.5
+    world.announce_version("2")
+    world.work(300)
+    world.look(monitor)
+    world.look(monitor)
+    assert caplog.text.count("roll_back is due and cannot be done") == 1
