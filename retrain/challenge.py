@@ -52,9 +52,10 @@ class Challenge:
 def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -> Challenge:
     """The corpus and the labels that stand now.
 
-    labelled: `id` of a decision, `labels` by head, and where known `by` (head to person), `chosen` (head to how the
-    decision came to be labelled), `introduces` (heads whose label is meant to be new), `contested` (heads whose label
-    is one that people disagree about) and `text`; a decision that has left the store is found in the champion's data.
+    labelled: `id` of a decision, `labels` by head, and where known `by` (head to person), `people` (head to all who
+    say so), `chosen` (head to how the decision came to be labelled), `introduces` (heads whose label is meant to be
+    new), `contested` (heads whose label is one that people disagree about) and `text`; a decision that has left the
+    store is found in the champion's data.
     The newest word on a text last.
     """
     corpus = _corpus(before)
@@ -106,7 +107,7 @@ def _unsupported(items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]]
     for item in items:
         for head, label in item["labels"].items():
             texts[head, label].add(text_key(item["text"]))
-            people[head, label].add(item.get("by", {}).get(head, ""))
+            people[head, label].update(item.get("people", {}).get(head) or [item.get("by", {}).get(head, "")])
             if head in item.get("introduces", ()):
                 meant.add((head, label))
     return {

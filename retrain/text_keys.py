@@ -43,11 +43,12 @@ class NearCopies:
     SIMILARITY: Final = 0.7  # Jaccard's, estimated
     _RUN: Final = 5
     _EMPTY: Final = MinHash(num_perm=64)  # making its permutations takes far longer than a text's runs do
+    _BANDS: Final = 8, 8  # by which MinHashLSH divides 64 for a threshold of 0.7; it would search them each time
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Take the texts that others may be copies of."""
         self._keys: set[str] = set()
-        self._index = MinHashLSH(threshold=self.SIMILARITY, num_perm=self._EMPTY.num_perm)
+        self._index = MinHashLSH(num_perm=self._EMPTY.num_perm, params=self._BANDS)
         self._hashes: dict[str, MinHash] = {}
         for text in texts:
             self.add(text)
@@ -62,11 +63,17 @@ class NearCopies:
 
     def __contains__(self, text: str) -> bool:
         """Whether the text is a copy of one of them, or nearly one."""
+        return self.copied(text) is not None
+
+    def copied(self, text: str) -> str | None:
+        """The key of the one that it is nearest a copy of; None where it is of none."""
         key = text_key(text)
         if key in self._keys:
-            return True
+            return key
         hashed = self._hashed(key)
-        return any(hashed.jaccard(self._hashes[near]) >= self.SIMILARITY for near in self._index.query(hashed))
+        near = [(hashed.jaccard(self._hashes[other]), other) for other in self._index.query(hashed)]
+        similarity, nearest = max(near, default=(0.0, None))
+        return nearest if similarity >= self.SIMILARITY else None
 
     def _hashed(self, key: str) -> MinHash:
         hashed = self._EMPTY.copy()

@@ -135,6 +135,11 @@ class Labelling(BaseModel):
     episode_share: float = Field(default=0.25, ge=0, le=1)
     """The share of an open drift episode's texts that is drawn at random, 0 to 1: these labels say whether a new
     release is better at them."""
+    person_label_share: float = Field(default=0.5, gt=0, lt=1)
+    """One person's labels are at most this share of what a label is trained on, the corpus included; the others wait
+    until somebody else says the same. Nothing of it where one person gives all labels."""
+    person_share: float = Field(default=1 / 3, gt=0, lt=1)
+    """The same of all that is trained on."""
 
 
 class Retraining(BaseModel):

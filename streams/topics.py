@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # an application is checked against the topics below, so it i
 
 FEEDBACK_TOPIC = "feedback.labels"
 LEASES_TOPIC = "labels.leases"  # who is looking at which decision, for some minutes
+DOUBTS_TOPIC = "labels.doubts"  # labels that wait for a second person's word
 ALERTS_TOPIC = "alerts"
 TOLD_TOPIC = "alerts.told"  # which receiver was told of which alert
 SILENCES_TOPIC = "alerts.silences"  # which alerts nobody is to be told of, and which somebody looks after
@@ -23,6 +24,7 @@ RESENT_TOPIC = "deadletters.resent"  # which of them were sent again, by their p
 SHARED_TOPICS = (
     FEEDBACK_TOPIC,
     LEASES_TOPIC,
+    DOUBTS_TOPIC,
     ALERTS_TOPIC,
     TOLD_TOPIC,
     SILENCES_TOPIC,
@@ -53,6 +55,7 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
     own = [
         TopicSpec(FEEDBACK_TOPIC, 4, replication, "compact"),
         TopicSpec(LEASES_TOPIC, 1, replication, config={"retention.ms": str(LEASES_KEPT_MS)}),
+        TopicSpec(DOUBTS_TOPIC, 1, replication, "compact"),
         # not strict: before, it was made without compaction, and alerts are told there just the same
         TopicSpec(ALERTS_TOPIC, 1, replication, "compact", is_strict=False),
         TopicSpec(TOLD_TOPIC, 1, replication, "compact"),

@@ -5,14 +5,16 @@ from typing import Any
 
 from headrace.tools.labels.contested import contested_labels, contested_pairs
 from streams.wire.feedback import Opinions
+from streams.wire.records import Feedback
 
 
 def labelled_items(
     opinions: Opinions, heads: Collection[str], texts: Mapping[str, str], since_ms: float = 0.0
 ) -> list[dict[str, Any]]:
     """The labels that stand and were given at `since_ms` (milliseconds since 1970) or later, the newest last: `id` of a
-    decision, `text` (None where the decision has left the store), and by head `labels`, `by` whom and how `chosen`;
-    `introduces` and `contested` name heads whose label is meant to be new, or is one that people disagree about.
+    decision, `text` (None where the decision has left the store), and by head `labels`, `by` whom, how `chosen` and
+    what each person `said`, as `retrain.feedback.opinions` takes it; `introduces` and `contested` name heads whose
+    label is meant to be new, or is one that people disagree about.
 
     texts: by decision. Of a decision that was drawn at random and asked about so, `chosen` says it, whatever else
     somebody did with it: the draw asked about it in any case.
@@ -20,18 +22,25 @@ def labelled_items(
     standing = [opinion.feedback for opinion in opinions if opinion.feedback.head in heads]
     drawn = {(label.decision_id, label.head) for label in standing if label.chosen == "random"}
     disputed = contested_labels(contested_pairs(standing))
+    words = opinions.words(since_ms)
     items: dict[str, dict[str, Any]] = {}
     for (identity, head), label in sorted(opinions.labels(since_ms).items(), key=lambda one: (one[1].at, one[0])):
         if head not in heads:
             continue
         # A text labelled again moves behind the others: the newest word on it counts.
-        empty: dict[str, Any] = {"labels": {}, "by": {}, "chosen": {}, "introduces": [], "contested": []}
+        empty: dict[str, Any] = {"labels": {}, "by": {}, "chosen": {}, "said": {}, "introduces": [], "contested": []}
         item = items.pop(identity, {"id": identity, "text": texts.get(identity)} | empty)
         items[identity] = item
         item["labels"][head], item["by"][head] = label.label, label.by
         item["chosen"][head] = "random" if (identity, head) in drawn else label.chosen
+        item["said"][head] = [_word(word) for word in words[identity, head]]
         if label.introduces:
             item["introduces"].append(head)
         if (head, label.label) in disputed:
             item["contested"].append(head)
     return list(items.values())
+
+
+def _word(opinion: Feedback) -> dict[str, Any]:
+    word: dict[str, Any] = {"by": opinion.by, "label": opinion.label}
+    return word | {"confirms": True} if opinion.confirms else word

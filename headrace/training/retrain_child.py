@@ -14,11 +14,14 @@ from headrace.training.child_process import answer
 from headrace.wiring import Wiring
 from models.bundle import unpack
 from models.encoder.encoder import Encoder
+from models.encoder.remembering import RememberingEncoder
 from models.errors import TrainingDataError
 from retrain import training_data
 from retrain.challenge import challenger_dataset
 from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
+from retrain.feedback.policy import FeedbackPolicy
+from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
 from retrain.job import TrainedRelease, train_release
 from streams.classify.release_loading import proved_manifest
@@ -41,20 +44,38 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     blob = registry.blobs_of(manifest)
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
     before = training_data.of_release(described, blob)
-    challenge = challenger_dataset(before, order["labelled"])
-    dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     oos_label = described.get("training", {}).get("oos_label")
+    sifted = _sifted(order, before, champion.encoder, oos_label)
+    challenge = challenger_dataset(before, sifted.labelled)
+    dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     trained, otherwise = _trained(order, dataset, champion.encoder, oos_label)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
-    remarks = [words for words in (challenge.words, left_out, otherwise) if words]
+    set_aside = sifted.report.words(order.get("given_as", model))
+    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise) if words]
     verdict = contest(champion, trained.classifier, dataset, sizes, oos_label, left_out=remarks)
     reason = "; ".join((verdict.reason, *remarks))
+    told = {"words": reason, "feedback": sifted.report.as_json(), "doubts": sifted.report.doubts()}
     if not verdict.passed:
-        return {"version": None, "words": reason}
+        return told | {"version": None}
     trained.manifest["gate"] = verdict.as_json(examples=False) | {"reason": reason}
-    trained.manifest["retraining"] = {"request": order["request"]}  # by which a request delivered again finds it
+    trained.manifest["retraining"] = {  # by its request one that is delivered again finds it
+        "request": order["request"],
+        "feedback": sifted.report.as_json(examples=False),
+    }
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
-    return {"version": _publish(registry, model, trained.manifest, trained.blobs), "words": reason}
+    return told | {"version": _publish(registry, model, trained.manifest, trained.blobs)}
+
+
+def _sifted(order: dict[str, Any], before: Dataset, encoder: Encoder, oos_label: str | None) -> Sifted:
+    """The labels that count. Several heads ask about the same texts, so that each is embedded once."""
+    return sift(
+        before,
+        order["labelled"],
+        RememberingEncoder(encoder).embed,
+        FeedbackPolicy(**order.get("feedback", {})),
+        oos_label=oos_label,
+        seed=order["seed"],
+    )
 
 
 def _trained(

@@ -27,10 +27,10 @@ from streams.classify.release_loading import announced_hash
 from streams.monitor.retrain_policy import DAY_MS
 from streams.monitor.retrain_requests import milliseconds
 from streams.retrainer import Challenger
-from streams.topics import FEEDBACK_TOPIC
+from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions, of_topics
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Release, ReleaseStep, RetrainRequest, format_time
+from streams.wire.records import Doubts, Release, ReleaseStep, RetrainRequest, format_time
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,11 @@ class RetrainJob:
             "threads": settings.threads or None,
             "strategy": table.strategy,
             "max_texts_per_label": table.max_texts_per_label,
+            "feedback": {
+                "label_share": app.labelling.person_label_share,
+                "total_share": app.labelling.person_share,
+            },
+            "given_as": app.given_as,
         }
         if table.strategy == "full":  # starts from the configured encoder, which this process may know by its flags
             order["settings"] = settings.model_dump(mode="json", include={"home", "cache", "encoder", "threads"})
@@ -136,7 +141,18 @@ class RetrainJob:
             return Challenger(None, f"the training took longer than {table.max_minutes:g} minutes and was ended")
         except OutOfMemory as error:
             return Challenger(None, str(error))
+        await asyncio.to_thread(self._ask_again, request, verdict.get("doubts", []))
         return Challenger(verdict["version"], verdict["words"])
+
+    def _ask_again(self, request: RetrainRequest, doubts: list[dict[str, Any]]) -> None:
+        """The queue asks a second person about them. Raises BrokerUnavailable."""
+        asked = Doubts(app=request.app, request=request.id, at=format_time(wall_clock_ms()), labels=doubts)
+        publisher = self._wiring.publisher()
+        try:
+            publisher.send(DOUBTS_TOPIC, asked.encode(), request.app.encode())
+            publisher.flush()
+        finally:
+            publisher.close()
 
     def _note_refusal(self, request: RetrainRequest, verdict: str) -> None:
         """The gate's word stays in the history, known by its request: a request that comes again says it there once."""

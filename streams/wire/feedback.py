@@ -99,6 +99,17 @@ class Opinions:
                 latest[subject] = opinion
         return {subject: opinion.feedback for subject, opinion in latest.items()}
 
+    def words(self, since_ms: float = 0.0) -> dict[tuple[str, str], list[Feedback]]:
+        """(decision id, head) to what each person says of it, the newest last. since_ms: as for `labels`."""
+        words: dict[tuple[str, str], list[Opinion]] = {}
+        for opinion in self:
+            if opinion.rank[0] >= since_ms:
+                words.setdefault((opinion.feedback.decision_id, opinion.feedback.head), []).append(opinion)
+        return {
+            subject: [one.feedback for one in sorted(opinions, key=lambda one: one.rank)]
+            for subject, opinions in words.items()
+        }
+
     def _of(self, key: bytes) -> Opinion | None:
         partitions = self._said.get(key)
         if not partitions:

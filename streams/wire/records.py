@@ -109,6 +109,9 @@ class Feedback(Wire):
     Only `random` can say how often decisions are right."""
     probability: float | None = Field(default=None, gt=0, le=1)
     """`random` only: how probable it was that this decision was drawn."""
+    confirms: bool | None = None
+    """Whether the giver was told that the label is doubted, and means it. It counts where nobody else gives labels;
+    else a second person's word is wanted."""
 
     @property
     def key(self) -> bytes:
@@ -126,6 +129,21 @@ class Lease(Wire):
     """Who looks at it."""
     until_ms: int
     """When it ends, milliseconds since 1970; 0: given back."""
+
+
+class Doubts(Wire):
+    """Labels that do not count yet, of which a second person should say what they think. Written to `labels.doubts` by
+    each training, keyed by the application: what the last one wrote stands."""
+
+    app: str
+    """Whose decisions they are of."""
+    request: str
+    """The `id` of the request that was trained for."""
+    at: str
+    """When, RFC 3339."""
+    labels: list[dict[str, Any]] = []
+    """Each: `decision_id`, `head`, `label`, `by` (a list: who says so), `reason` (`contested`, `relabelling`,
+    `unlikely`, `over the cap`) and, where the texts say so, the label `instead`; those that matter most first."""
 
 
 class Alert(Wire):

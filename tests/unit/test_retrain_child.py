@@ -62,7 +62,7 @@ def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, 
     assert described["gate"]["passed"] and described["gate"]["reason"] == verdict["words"]
     assert verdict["words"].startswith("better: ") and described["gate"]["gain"]["lost"] == 0
     assert "won" not in described["gate"], "texts are users', a manifest is read by many"
-    assert described["retraining"] == {"request": "support@1-7"} and described["serves"] == "quick"
+    assert described["retraining"]["request"] == "support@1-7" and described["serves"] == "quick"
     dataset = training_data.of_release(described, registry.blobs_of(manifest))
     held_out = {text for text in RECALLED if is_held_out(text)}
     assert held_out and held_out == {row.text for row in dataset.part("test")} & set(RECALLED)
@@ -82,3 +82,26 @@ def test_the_training_data_are_not_what_serves(order: dict[str, Any]) -> None:
     described = json.loads(FolderRegistry(order["registry"]).manifest("support", "1"))
     assert described["files"][training_data.ROLE]["bytes"] > 0
     assert training_data.served_bytes(described) == training_data.served_bytes(small_release().manifest)
+
+
+def test_what_was_set_aside_is_told_and_a_second_person_asked(order: dict[str, Any]) -> None:
+    """M-3."""
+    rows = training_data.of_release(*_release(order)).part("train")
+    renamed = [row.text for row in rows if row.labels["intent"] == "refund"][:12]
+    labelled = [
+        {"id": f"r{n}", "text": text, "labels": {"intent": "fee"}, "by": {"intent": "mallory"}}
+        for n, text in enumerate(renamed)
+    ]
+    good = [item | {"by": {"intent": "ann"}} for item in recalled(100)]
+    verdict = run(order | {"labelled": [*good, *labelled], "given_as": "support"})
+    assert verdict["feedback"]["set_aside"]["relabelling"] == 12
+    assert "refund -> fee is the word of mallory alone" in verdict["words"]
+    assert {doubt["decision_id"] for doubt in verdict["doubts"] if doubt["by"] == ["mallory"]} >= {
+        item["id"] for item in labelled
+    }
+
+
+def _release(order: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    registry = FolderRegistry(order["registry"])
+    manifest = registry.manifest("support", "1")
+    return json.loads(manifest), registry.blobs_of(manifest)

@@ -21,8 +21,8 @@ from models.errors import HeadraceError
 from streams.application import Application, HeadSpec
 from streams.engine.delivery import Delivery, OutRecord
 from streams.retrainer import Challenger, retrainer_pipeline
-from streams.topics import RELEASES_TOPIC
-from streams.wire.records import Feedback, Release, RetrainRequest
+from streams.topics import DOUBTS_TOPIC, RELEASES_TOPIC
+from streams.wire.records import Doubts, Feedback, Release, RetrainRequest
 from streams.wire.release_state import Announced
 
 APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
@@ -48,6 +48,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder, self.topics = folder, MemoryTopics()
         self.trained = 0
+        self.doubts: list[dict[str, Any]] = []
         self.during_training: Callable[[], Awaitable[None]] | None = None
         self.announce(self.registry().publish("support", {"format": 1, "files": {}}, {}))
         label = Feedback(decision_id=DECISION, head="intent", label="delivery", by="ann", at=AT)
@@ -72,6 +73,7 @@ class World:
             settings=settings,
             registry=self.registry,
             reader=self.topics.reader,
+            publisher=self.topics.publisher,
             store=Store,
             release_log=self.release_log,
         )
@@ -84,7 +86,7 @@ class World:
         gate = {"passed": True, "reason": "better: 99 % against 95 %"}
         manifest = {"format": 1, "files": {}, "parent": order["champion"], "gate": gate}
         version = self.registry().publish("support", manifest | {"retraining": {"request": order["request"]}}, {})
-        return {"version": version, "words": gate["reason"]}
+        return {"version": version, "words": gate["reason"], "doubts": self.doubts}
 
     def champions(self) -> list[str]:
         records = self.topics.records[RELEASES_TOPIC]
@@ -102,6 +104,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 async def answer(job: RetrainJob, request: RetrainRequest = REQUEST) -> str:
     challenger = await job.train(request)
     return challenger.verdict if challenger.version is None else await job.announce(request, challenger)
+
+
+def test_labels_that_do_not_count_yet_are_left_for_a_second_person(world: World) -> None:
+    world.doubts = [{"decision_id": "support.chats@0a1b2c3d-0-1", "head": "intent", "by": ["mallory"]}]
+    asyncio.run(world.job().train(REQUEST))
+    (record,) = world.topics.records[DOUBTS_TOPIC]
+    assert record.key == b"support"
+    doubts = Doubts.model_validate_json(record.value or b"")
+    assert doubts.labels == world.doubts and doubts.request == REQUEST.id
 
 
 def test_a_better_release_is_announced_first_and_then_noted_in_the_registry(world: World) -> None:
