@@ -8,6 +8,8 @@ import typer
 from headrace.commands.bench_drift import EXAMPLE as DRIFT_EXAMPLE
 from headrace.commands.bench_drift import drift
 from headrace.commands.bench_faults import EXAMPLE, faults
+from headrace.commands.bench_gate import EXAMPLE as GATE_EXAMPLE
+from headrace.commands.bench_gate import gate
 from headrace.commands.bench_loop import EXAMPLE as LOOP_EXAMPLE
 from headrace.commands.bench_loop import loop
 
@@ -29,6 +31,7 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("faults", epilog=EXAMPLE)(faults)
     bench.command("drift", epilog=DRIFT_EXAMPLE)(drift)
     bench.command("loop", epilog=LOOP_EXAMPLE)(loop)
+    bench.command("gate", epilog=GATE_EXAMPLE)(gate)
 
 
 def _throughput(

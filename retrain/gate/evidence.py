@@ -15,11 +15,11 @@ variables by betting (2024); the bet: Turner, Ly and Gruenwald, Generic e-variab
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaln
+from scipy.special import betainc, betaln, logsumexp
 
 ALPHA: Final = 0.05
 # The bet is spread over the share of wins that a better challenger may have by a Beta(2, 2) cut to (1/2, 1). Chosen of
@@ -28,13 +28,15 @@ ALPHA: Final = 0.05
 PRIOR: Final = 2.0
 MOST_TEXTS: Final = 1_000_000  # that are asked for
 
+Counts = NDArray[np.floating[Any]]
+
 
 def level_of(look: int, alpha: float = ALPHA) -> float:
     """The level of the look-th challenger against one champion, the first being 1; those of all sum up to alpha."""
     return 6 * alpha / (math.pi * look) ** 2
 
 
-def log_e_value(won: float | NDArray[np.int64], lost: float | NDArray[np.int64]) -> NDArray[np.float64]:
+def log_e_value(won: float | Counts, lost: float | Counts) -> Counts:
     """Logarithm of what one unit became after so many texts that only the challenger, only the champion has right.
 
     2^(won + lost) times the mean of p^won (1 - p)^lost over the prior. Counts need not be whole.
@@ -43,15 +45,15 @@ def log_e_value(won: float | NDArray[np.int64], lost: float | NDArray[np.int64])
     upper_half = betainc(lost + PRIOR, won + PRIOR, 0.5)  # of Beta(won + PRIOR, lost + PRIOR), above 1/2
     with np.errstate(divide="ignore"):
         mean = betaln(won + PRIOR, lost + PRIOR) + np.log(upper_half) - betaln(PRIOR, PRIOR) - math.log(0.5)
-    result: NDArray[np.float64] = mean + (won + lost) * math.log(2)
+    result: Counts = mean + (won + lost) * math.log(2)
     return result
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """log_peak: the most that the bet has won, on its way through the texts. log_needed: what it must have won.
-    more_texts: how many more would suffice for the next challenger, if it wins and loses as often; None where it does
-    not win more often, or by MOST_TEXTS nothing would come of it."""
+    more_texts: how many more, live ones where there are any, would suffice for the next challenger, if it wins and
+    loses on them as often; None where it does not win more often, or MOST_TEXTS would not do."""
 
     log_peak: float
     log_needed: float
@@ -64,29 +66,48 @@ class Evidence:
 
 
 def weigh(
-    champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_], look: int = 1, alpha: float = ALPHA
+    champion_right: NDArray[np.bool_],
+    challenger_right: NDArray[np.bool_],
+    look: int = 1,
+    alpha: float = ALPHA,
+    is_live: NDArray[np.bool_] | None = None,
 ) -> Evidence:
     """The bet on both results, by text, in the order of the texts, which must have nothing to do with the results: what
-    matters is the peak, and of texts sorted by label a challenger that is better on the first ones would pass."""
-    differs = champion_right != challenger_right
-    wins = np.cumsum(challenger_right[differs])
-    losses = np.cumsum(champion_right[differs])
-    path = log_e_value(wins, losses)
+    matters is the peak, and of texts sorted by label a challenger that is better on the first ones would pass.
+
+    is_live: where some texts are live and others the corpus's, half of the stake is bet on the live ones alone: what is
+    learnt of a new subject shows there, and chance on the corpus's would hide it.
+    """
+    texts = len(champion_right)
+    is_live = np.zeros(texts, dtype=bool) if is_live is None else is_live
+    parts = [np.ones(texts, dtype=bool)] + ([is_live] if is_live.any() and not is_live.all() else [])
+    won = np.array([np.cumsum(challenger_right & ~champion_right & part) for part in parts], dtype=np.float64)
+    lost = np.array([np.cumsum(champion_right & ~challenger_right & part) for part in parts], dtype=np.float64)
+    peak = max(0.0, float(_stakes_together(won, lost).max(initial=0.0)))
     log_needed = -math.log(level_of(look, alpha))
-    peak = float(path.max(initial=0.0))
-    texts, won, lost = len(differs), int(challenger_right[differs].sum()), int(champion_right[differs].sum())
-    return Evidence(peak, log_needed, None if peak >= log_needed else _more_texts(won, lost, texts, look + 1, alpha))
+    if peak >= log_needed or not texts:
+        return Evidence(peak, log_needed, None)
+    more = _more_texts(won[:, -1], lost[:, -1], int(is_live.sum()) or texts, -math.log(level_of(look + 1, alpha)))
+    return Evidence(peak, log_needed, more)
 
 
-def _more_texts(won: int, lost: int, texts: int, look: int, alpha: float) -> int | None:
-    """By the value at the end, on so many times the texts."""
-    if won <= lost:
-        return None
-    needed = -math.log(level_of(look, alpha))
-    low, high = 1.0, MOST_TEXTS / texts
-    if log_e_value(high * won, high * lost) < needed:
+def _stakes_together(won: Counts, lost: Counts) -> Counts:
+    """The bets of equal stakes: (bets, ...) to (...)."""
+    result: Counts = logsumexp(log_e_value(won, lost), axis=0) - math.log(len(won))
+    return result
+
+
+def _more_texts(won: Counts, lost: Counts, growing: int, log_needed: float) -> int | None:
+    """By the value at the end. growing: texts of the last bet, of which labels bring more; the others stay."""
+    each_won, each_lost = won[-1] / growing, lost[-1] / growing
+
+    def suffice(more: float) -> bool:
+        return bool(_stakes_together(won + more * each_won, lost + more * each_lost) >= log_needed)
+
+    low, high = 1.0, float(MOST_TEXTS)
+    if each_won <= each_lost or not suffice(high):
         return None
     while high / low > 1.001:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if log_e_value(middle * won, middle * lost) >= needed else (middle, high)
-    return max(1, math.ceil((high - 1) * texts))
+        low, high = (low, middle) if suffice(middle) else (middle, high)
+    return math.ceil(high)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from retrain.gate.no_worse import MARGIN, NoWorse, no_worse
 from retrain.gate.policy import MIN_GROUP_TEXTS
 from retrain.gate.verdict import Check, LabelChange
 
-ORIGINS: Final = {"corpus": "the corpus's texts", "feedback": "live texts"}
+CORPUS, LIVE, TOGETHER = "the corpus's texts", "live texts", "all texts"
 
 Right = NDArray[np.bool_]
 
@@ -48,31 +47,38 @@ class HeadPair:
         """What people say of each text."""
         return np.array([row.labels.get(self.head, "") for row in self.rows], dtype=object)
 
+    @property
+    def is_live(self) -> Right:
+        """Which of the texts came live; the others are the corpus's."""
+        return np.array([row.origin == "feedback" for row in self.rows], dtype=bool)
+
     def on(self, member: Right) -> Comparison:
         """Both on some of the texts."""
         return compare(self.champion.right[member], self.challenger.right[member])
 
 
-def no_worse_checks(pair: HeadPair, level: float, next_level: float) -> Iterator[Check]:
-    """One for the corpus's texts and one for live ones, where there are any. level, next_level: see `no_worse`."""
-    origins = np.array([row.origin for row in pair.rows], dtype=object)
-    for origin, where in ORIGINS.items():
-        member = origins == origin
-        if member.any():
-            comparison = pair.on(member)
-            answer = no_worse(comparison, level, next_level)
-            yield Check(
-                f"{pair.head} is no worse on {where}",
-                answer.outcome,
-                _in_words(pair.head, where, comparison, answer),
-                {
-                    "texts": comparison.texts,
-                    "loss": -comparison.gain,
-                    "loss_bound": answer.bound,
-                    "margin": MARGIN,
-                    "more_labels": answer.more_texts,
-                },
-            )
+def no_worse_checks(pair: HeadPair, level: float, next_level: float, *, is_primary: bool) -> Iterator[Check]:
+    """One for the corpus's texts and one for live ones, where there are any; and for both together, which say more than
+    either, but of the primary head, which must be better on them. level, next_level: see `no_worse`."""
+    members = {CORPUS: ~pair.is_live, LIVE: pair.is_live}
+    members = {where: member for where, member in members.items() if member.any()}
+    if len(members) > 1 and not is_primary:
+        members[TOGETHER] = np.ones(len(pair.rows), dtype=bool)
+    for where, member in members.items():
+        comparison = pair.on(member)
+        answer = no_worse(comparison, level, next_level)
+        yield Check(
+            f"{pair.head} is no worse on {where}",
+            answer.outcome,
+            _in_words(pair.head, where, comparison, answer),
+            {
+                "texts": comparison.texts,
+                "loss": -comparison.gain,
+                "loss_bound": answer.bound,
+                "margin": MARGIN,
+                "more_labels": answer.more_texts,
+            },
+        )
 
 
 def _in_words(head: str, where: str, comparison: Comparison, answer: NoWorse) -> str:

@@ -51,14 +51,15 @@ def judge(
     heads = [primary, *sorted((champion.keys() & challenger.keys()) - {primary})]
     pairs = {head: HeadPair.of(champion[head], challenger[head], rows) for head in heads}
     overall, evidence = _gain(pairs[primary], look, policy)
+    live = pairs[primary].on(pairs[primary].is_live)
     labels = {
         head: label_changes(pair.champion.right, pair.challenger.right, pair.labels, (known or {}).get(head))
         for head, pair in pairs.items()
     }
     level, next_level = level_of(look, policy.alpha), level_of(look + 1, policy.alpha)
-    checks = [_gain_check(primary, overall, evidence)]
+    checks = [_gain_check(primary, overall, evidence, live)]
     for pair in pairs.values():
-        checks += no_worse_checks(pair, level, next_level)
+        checks += no_worse_checks(pair, level, next_level, is_primary=pair.head == primary)
     for head, pair in pairs.items():
         checks += [*label_checks(head, labels[head]), *group_checks(pair, policy.significance)]
     checks += limit_checks([(pair.champion, pair.challenger) for pair in pairs.values()], policy, footprints)
@@ -83,29 +84,39 @@ def judge_texts(
 
 
 def _gain(pair: HeadPair, look: int, policy: GatePolicy) -> tuple[Comparison, Evidence]:
-    """In the order of the texts' hashes: that of a file may have to do with the results."""
-    hashes = [key_hash(row.text) for row in pair.rows]
-    order = np.array(sorted(range(len(hashes)), key=hashes.__getitem__), dtype=np.int64)
+    """In the order of the texts' hashes: that of a file may have to do with the results. Where both are right, or both
+    wrong, the place does not matter."""
     champion, challenger = pair.champion.right, pair.challenger.right
-    return compare(champion, challenger), weigh(champion[order], challenger[order], look, policy.alpha)
+    differs = champion != challenger
+    place = [key_hash(row.text) if is_bet_on else "" for row, is_bet_on in zip(pair.rows, differs, strict=True)]
+    order = np.array(sorted(range(len(place)), key=place.__getitem__), dtype=np.int64)
+    evidence = weigh(champion[order], challenger[order], look, policy.alpha, pair.is_live[order])
+    return compare(champion, challenger), evidence
 
 
-def _gain_check(head: str, overall: Comparison, evidence: Evidence) -> Check:
+def _gain_check(head: str, overall: Comparison, evidence: Evidence, live: Comparison | None = None) -> Check:
     figures: dict[str, float | int | str | None] = {
         "texts": overall.texts,
         "evidence": float(np.exp(min(evidence.log_peak, 700.0))),
         "needed": float(np.exp(evidence.log_needed)),
         "more_labels": evidence.more_texts,
     }
-    counted = f"{overall.words}, evidence {figures['evidence']:.3g} of {figures['needed']:.3g}"
-    if overall.only_challenger <= overall.only_champion:
-        return Check(f"{head} is better", "refused", f"the challenger is not better, {overall.words}", figures)
+    seen = f"{overall.words}{_of_live(overall, live)}"
+    counted = f"{seen}, evidence {figures['evidence']:.3g} of {figures['needed']:.3g}"
     if evidence.suffices:
-        return Check(f"{head} is better", "passed", counted, figures)
+        return Check(f"{head} is better", "passed", seen, figures)
+    if overall.only_challenger <= overall.only_champion and evidence.more_texts is None:
+        return Check(f"{head} is better", "refused", f"the challenger is not better, {overall.words}", figures)
     if evidence.more_texts is None:
         return Check(f"{head} is better", "refused", f"the gain may be chance, {counted}", figures)
     words = f"too few texts to say, {counted}; {evidence.more_texts} more labels, if it goes on so"
     return Check(f"{head} is better", "refused", words, figures)
+
+
+def _of_live(overall: Comparison, live: Comparison | None) -> str:
+    if live is None or live.texts in (0, overall.texts):
+        return ""
+    return f"; of {live.texts} live ones {live.challenger_accuracy:.1%} against {live.champion_accuracy:.1%}"
 
 
 def _verdict(
@@ -141,7 +152,7 @@ def _reason(primary: str, overall: Comparison, checks: Sequence[Check]) -> Itera
         if len(refused) > 1:
             yield "and: " + ", ".join(check.name for check in refused[1:4]) + (", …" if len(refused) > 4 else "")
         return
-    yield f"better: {overall.words}"
+    yield f"better: {checks[0].words}"
     if few := [check.name for check in checks if check.outcome == "too few"]:
         yield f"too few texts to say that {', '.join(few[:3])}" + (", …" if len(few) > 3 else "")
     yield from (check.words for check in checks if check.name == "fast path")

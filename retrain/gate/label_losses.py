@@ -19,8 +19,8 @@ from scipy.special import betainc, betaincinv, betaln
 MAX_RECALL_LOSS: Final = 0.2
 SURE: Final = 0.9  # this probable that a label loses more: it is stopped
 BROKEN: Final = 0.05
-_QUANTILES: Final = (np.arange(64) + 0.5) / 64
-_MEANS, _STRENGTHS = np.meshgrid(np.geomspace(0.002, 0.5, 40), 2.0 ** np.arange(1, 10))
+_QUANTILES: Final = (np.arange(32) + 0.5) / 32
+_MEANS, _STRENGTHS = np.meshgrid(np.geomspace(0.002, 0.5, 24), 2.0 ** np.arange(1, 10))
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
@@ -33,20 +33,21 @@ def loss_probabilities(texts: Counts, lost: Counts, won: Counts, max_loss: float
     texts: of each label. lost, won: those that only the champion, only the challenger decides rightly. All of one head:
     (labels,). A label without texts says nothing, and is judged by the others.
     """
-    ordinary_lost, broken_lost, weight_lost = _posteriors(texts, lost)
-    ordinary_won, broken_won, weight_won = _posteriors(texts, won)
-    result = np.zeros(len(texts))
+    kinds, kind_of = np.unique(np.stack([texts, lost, won]), axis=1, return_inverse=True)
+    ordinary_lost, broken_lost, weight_lost = _posteriors(kinds[0], kinds[1], _ordinary(texts, lost))
+    ordinary_won, broken_won, weight_won = _posteriors(kinds[0], kinds[2], _ordinary(texts, won))
+    result = np.zeros(kinds.shape[1])
     for of_lost, share_lost in ((ordinary_lost, 1 - weight_lost), (broken_lost, weight_lost)):
         for of_won, share_won in ((ordinary_won, 1 - weight_won), (broken_won, weight_won)):
             gains = betaincinv(*of_won, _QUANTILES[:, None])
             kept = betainc(*of_lost, np.minimum(max_loss + gains, 1.0)).mean(axis=0)
             result += share_lost * share_won * (1 - kept)
-    return result
+    return result[kind_of.reshape(-1)]
 
 
-def _posteriors(texts: Counts, events: Counts) -> tuple[Betas, Betas, Floats]:
+def _posteriors(texts: Counts, events: Counts, ordinary_beta: tuple[float, float]) -> tuple[Betas, Betas, Floats]:
     """Of a share of events: its Beta if the label is as the others; if it is broken; how probable that is."""
-    a, b = _ordinary(texts, events)
+    a, b = ordinary_beta
     ordinary, broken = (events + a, texts - events + b), (events + 1.0, texts - events + 1.0)
     log_ordinary = betaln(*ordinary) - betaln(a, b)
     log_broken = betaln(*broken)  # all shares are alike

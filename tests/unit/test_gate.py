@@ -208,13 +208,13 @@ def test_probabilities_as_honest_as_before_are_rarely_refused() -> None:
     """On small tests an ECE is mostly noise."""
     random = np.random.default_rng(5)
     refused = 0
-    for _ in range(40):
+    for _ in range(20):
         promised = random.uniform(0.5, 1.0, (2, 100))
         right = random.random((2, 100)) < promised
         right[1, :60] |= ~right[0, :60]  # better, and by that more honest rather than less
         _, reason = of_topic(sure(promised[0], right[0]), sure(np.maximum(promised[1], 0.8), right[1]))
         refused += "calibration" in reason
-    assert refused <= 2
+    assert refused <= 1
 
 
 def test_every_heads_probabilities_are_compared() -> None:
