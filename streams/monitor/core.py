@@ -25,6 +25,7 @@ from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import restore_rules, rules_state
+from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
 from streams.wire.alerts import resolution
 from streams.wire.records import Alert, Release, RetrainRequest, format_time
@@ -70,6 +71,7 @@ class MonitorCore:
         self.champion_version, self.champion_since_ms = "", 0
         self.releases: dict[str, MonitoredRelease] = {}  # the one whose signals came last stands last
         self.release_measures = ReleaseMeasures(app.release)
+        self.labelled = LabelledAnswers(app.head_names[0] if app.head_names else "")
         self._of_release: dict[str, Alert] = {}  # fingerprint to alert: what follows from what stands of releases
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
@@ -168,6 +170,7 @@ class MonitorCore:
             "releases": [release.state() for release in self.releases.values() if release.events],
             "surges": rules_state(self.rules, groups),
             "watch": self.release_measures.state(),
+            "labelled": self.labelled.state(),
             "events": self.totals.events,
             "alerts": self.totals.alerts,
         }
@@ -188,6 +191,7 @@ class MonitorCore:
         restore_rules(self.rules, state["surges"])
         if "watch" in state:  # a snapshot of before has none
             self.release_measures.restore(state["watch"])
+        self.labelled.restore(state.get("labelled", {}))
         self.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
 
     def _watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
@@ -205,6 +209,7 @@ class MonitorCore:
 
     def _observe(self, signal: MonitorSignal, offset: int, arrival_ms: int) -> list[Alert]:
         self.release_measures.take(signal, arrival_ms)
+        self.labelled.take(signal, arrival_ms)
         if signal.failed is not None:
             return []
         surged = self.rules.observe(

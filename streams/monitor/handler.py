@@ -268,6 +268,8 @@ class MonitorHandler:
         records, is_all = self._sources.labels()
         for record in records:
             watch.core.requests.take_label(record)
+        if records:
+            watch.core.labelled.judge(watch.core.requests.opinions)
         watch.knows_labels = watch.knows_labels or is_all
         if watch.knows_labels and watch.is_settled and (request := watch.core.due_request(self._now_ms())) is not None:
             self.outbox.append(OutRecord(RETRAIN_REQUESTS_TOPIC, self.app.name.encode(), request.encode()))
@@ -277,7 +279,8 @@ class MonitorHandler:
         watch = self._active
         if self._take_step is None or watch.release is None or not watch.is_settled:
             return
-        decision = decide(watch.release, self.app.release, watch.core.release_measures.compared)
+        core = watch.core
+        decision = decide(watch.release, self.app.release, core.release_measures.compared, core.labelled.worse)
         if decision is None:
             return
         try:

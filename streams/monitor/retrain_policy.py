@@ -43,6 +43,11 @@ class LabelCount:
         self._add(before, -1)
         self._add(after, +1)
 
+    @property
+    def opinions(self) -> Opinions:
+        """All that stand."""
+        return self._opinions
+
     def since(self, since_ms: int) -> RetrainState:
         """The opinions given at `since_ms` (milliseconds since 1970, by their records) or later."""
         if since_ms != self._since_ms:

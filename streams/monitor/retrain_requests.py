@@ -9,6 +9,7 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.drift.episode import Episode
 from streams.monitor.retrain_policy import LabelCount, RetrainPolicy
+from streams.wire.feedback import Opinions
 from streams.wire.records import RetrainRequest, decode, format_time
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,11 @@ class RetrainRequests:
     def take_label(self, record: Record) -> None:
         """Take a record of `feedback.labels` in."""
         self._labels.take(record)
+
+    @property
+    def opinions(self) -> Opinions:
+        """All labels that stand, as they were given."""
+        return self._labels.opinions
 
     def take_request(self, record: Record) -> None:
         """Take a record of `retrain.requests` in, so that nothing is asked for twice. One that is not ours, or of a

@@ -13,7 +13,7 @@ from streams.release_watch.settings import ReleaseSettings
 from streams.wire.records import Candidate, Release
 
 MOST_TEXTS: Final = 30  # times the least number: a step that is not passed by then ends
-IN_WORDS: Final = {"rejected": "texts rejected", "failed": "texts failed on", "slow": "texts slow", "wrong": "labels"}
+IN_WORDS: Final = {"rejected": "texts rejected", "failed": "texts failed on", "slow": "texts slow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +34,47 @@ class Compared(Protocol):
         """What is known of a version against another one."""
 
 
-def decide(release: Release, settings: ReleaseSettings, compared: Compared) -> Decision | None:
+class WorseByLabels(Protocol):
+    """See LabelledAnswers.worse."""
+
+    def __call__(self, role: Role, version: str, against: str, /) -> str:
+        """In words, that a version is wrong more often than another one; empty: that is not shown."""
+
+
+def no_labels(role: Role, version: str, against: str) -> str:
+    """A WorseByLabels of which nothing is known."""
+    return ""
+
+
+def decide(
+    release: Release, settings: ReleaseSettings, compared: Compared, by_labels: WorseByLabels = no_labels
+) -> Decision | None:
     """What is to be done about what stands, if anything. The champion goes before the candidate: what people get now
     matters more than what they may get."""
-    return _about_champion(release, settings, compared) or _about_candidate(release, settings, compared)
+    about_champion = _about_champion(release, settings, compared, by_labels)
+    return about_champion or _about_candidate(release, settings, compared, by_labels)
 
 
-def _about_champion(release: Release, settings: ReleaseSettings, compared: Compared) -> Decision | None:
+def _about_champion(
+    release: Release, settings: ReleaseSettings, compared: Compared, by_labels: WorseByLabels
+) -> Decision | None:
     previous = release.previous
     if settings.watch == "off" or previous is None:
         return None
     if release.champion in release.set_aside or previous in release.set_aside:
         return None  # a person brought it back, or would not have what it would go back to
     comparison = compared("champion", release.champion, previous)
-    if comparison is None or not comparison.worse:
+    words = _in_words(comparison) if comparison is not None else ""
+    words = words or by_labels("champion", release.champion, previous)
+    if not words:
         return None
-    return Decision(
-        "roll_back",
-        previous,
-        f"{release.champion} did worse than {previous} before it: {_in_words(comparison)}",
-        comparison.figures(),
-    )
+    reason = f"{release.champion} did worse than {previous} before it: {words}"
+    return Decision("roll_back", previous, reason, {} if comparison is None else comparison.figures())
 
 
-def _about_candidate(release: Release, settings: ReleaseSettings, compared: Compared) -> Decision | None:
+def _about_candidate(
+    release: Release, settings: ReleaseSettings, compared: Compared, by_labels: WorseByLabels
+) -> Decision | None:
     candidate = release.candidate
     if candidate is None or candidate.stage == "waiting":
         return None
@@ -65,6 +82,8 @@ def _about_candidate(release: Release, settings: ReleaseSettings, compared: Comp
     if comparison is None:
         return None
     action, reason = _step(candidate, settings, comparison)
+    if words := by_labels(candidate.stage, candidate.version, candidate.compared_with):
+        action, reason = "stop", f"as {candidate.stage} it did worse than {candidate.compared_with}: {words}"
     return None if action is None else Decision(action, candidate.version, reason, comparison.figures())
 
 
