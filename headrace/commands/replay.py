@@ -161,6 +161,8 @@ def _tell_comparison(compared: dict[str, Any]) -> None:
             f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = "
             f"{test['p_value']:.2g} (exact McNemar)"
         )
+    if compared["silent"]:
+        say(f"{compared['silent']} labels compare nothing: their decisions were not drawn at random")
 
 
 def _tell_release(name: str, metrics: dict[str, Any]) -> None:

@@ -81,7 +81,8 @@ def _take_decided(event: Decided, replayed: Replayed, app: Application, labels: 
     identity, text = ("", "") if decided is None else (decided["id"], decided["text"])
     truth = labels.of(identity, text) if labels is not None and decided is not None else None
     answers = [None if decision is None else _answers(decision["labels"]) for decision in event.decisions]
-    replayed.answers.add(record.partition, record.offset, written_time(record.timestamp_ms), answers, truth)
+    silent = labels.silent.get(identity, ()) if labels is not None else ()
+    replayed.answers.add(record.partition, record.offset, written_time(record.timestamp_ms), answers, truth, silent)
     kind = example_kind(app.head_names[0], answers, truth)
     if kind is not None and decided is not None:
         known = truth.get(app.head_names[0]) if truth else None

@@ -67,13 +67,14 @@ def comparison_figures(answers: Answers, before: str, after: str) -> dict[str, A
     """What changes from `before` to `after`: the primary head's figures on top, all heads below `heads`."""
     heads = {head: head_comparison(answers, before, after, head) for head in answers.heads}
     first = heads[answers.heads[0]]
-    kept = ("changed", "changed_share", "test", "gate")
+    kept = ("changed", "changed_share", "silent", "test", "gate")
     return {"from": before, "to": after} | {name: first[name] for name in kept} | {"heads": heads}
 
 
 def head_comparison(answers: Answers, before: str, after: str, head: str) -> dict[str, Any]:
     """One head of two releases, event by event: the confusion of changes, and on labelled events the exact McNemar
-    test, the gate's verdict and each label's own comparison."""
+    test, the gate's verdict and each label's own comparison. Labels that somebody gave because of what was decided take
+    no part in these three (`silent` counts them): the release that decided has lost there by choice."""
     old, new = answers.of(before, head), answers.of(after, head)
     truth, names = answers.truth(head), answers.labels(head)
     confusions = changes(old.codes, new.codes, names)
@@ -90,10 +91,11 @@ def head_comparison(answers: Answers, before: str, after: str, head: str) -> dic
         "gate": None,
         "per_label": {},
     }
-    labelled = truth != NO_LABEL
-    if labelled.any():
-        old_right, new_right = (_right(given, truth)[labelled] for given in (old, new))
-        report |= paired_figures(old_right, new_right, truth[labelled], names)
+    judging = answers.judges(head)
+    report["silent"] = int(((truth != NO_LABEL) & ~judging).sum())
+    if judging.any():
+        old_right, new_right = (_right(given, truth)[judging] for given in (old, new))
+        report |= paired_figures(old_right, new_right, truth[judging], names)
     return report
 
 

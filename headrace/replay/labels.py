@@ -10,7 +10,7 @@ from connectors.table_files import Reject
 from headrace.label_files import open_label_file
 from models.errors import ConfigError, MessageError
 from streams.application import HeadSpec
-from streams.wire.feedback import Opinions
+from streams.wire.feedback import Opinions, drawn_at_random
 from streams.wire.text import clean_text, cut_text
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -23,6 +23,7 @@ class TrueLabels:
     given: labels that could be read. unusable: rows or records that hold none, with where and why (the first ten are
     kept). foreign: ids of another topic, or of one of the same name that was made again. disagreeing: labels that a
     later one for the same event and head replaced by another. matched: labels that an event took; `of` counts them.
+    silent: by event, heads whose label compares no releases: somebody gave it because of what was decided.
     """
 
     source: str
@@ -35,6 +36,7 @@ class TrueLabels:
     reasons: list[str] = field(default_factory=list)
     matched: set[str] = field(default_factory=set)
     events: int = 0
+    silent: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, name: str, head: str, label: str) -> None:
         """Keep a label; the last one of an event and head counts."""
@@ -70,6 +72,7 @@ class TrueLabels:
             "foreign": self.foreign,
             "disagreeing": self.disagreeing,
             "unusable": self.unusable,
+            "silent": sum(len(self.silent.get(name, ())) for name in self.matched),
         } | ({"unusable_because": self.reasons} if self.reasons else {})
 
 
@@ -98,7 +101,8 @@ def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> True
 
 
 def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], prefix: str) -> TrueLabels:
-    """The label that counts for each decision and head (streams.wire.feedback).
+    """The label that counts for each decision and head (streams.wire.feedback). Those of decisions that were not drawn
+    at random are silent: of a decision that was corrected, the release that made it has lost by choice.
 
     prefix: what ids of the replayed topic begin with. Raises BrokerUnavailable, TopicMismatch.
     """
@@ -113,9 +117,12 @@ def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], pre
             opinions.take(record)
         else:
             labels.foreign += record.value is not None
+    drawn = drawn_at_random(opinions)
     for opinion in sorted(opinions, key=lambda opinion: opinion.rank):
         feedback = opinion.feedback
         if feedback.head in heads:
+            if (feedback.decision_id, feedback.head) not in drawn:
+                labels.silent.setdefault(feedback.decision_id, set()).add(feedback.head)
             labels.add(feedback.decision_id, feedback.head, feedback.label)
         else:
             labels.refuse(f"no head {feedback.head}; there are {', '.join(heads)}")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from headrace.tools.labels.contested import contested_labels, contested_pairs
-from streams.wire.feedback import Opinions
+from streams.wire.feedback import Opinions, drawn_at_random
 from streams.wire.records import Feedback
 
 
@@ -20,7 +20,7 @@ def labelled_items(
     somebody did with it: the draw asked about it in any case.
     """
     standing = [opinion.feedback for opinion in opinions if opinion.feedback.head in heads]
-    drawn = {(label.decision_id, label.head) for label in standing if label.chosen == "random"}
+    drawn = drawn_at_random(opinions)
     disputed = contested_labels(contested_pairs(standing))
     words = opinions.words(since_ms)
     items: dict[str, dict[str, Any]] = {}

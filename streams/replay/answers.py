@@ -5,7 +5,7 @@ Labels are codes, shared by all releases and by the true labels of a head; -1 st
 
 import hashlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +55,7 @@ class Answers:
         self._codes: dict[str, dict[str, int]] = {head: {} for head in heads}
         self._partitions, self._offsets, self._times = array("i"), array("q"), array("q")
         self._truth = {head: array("i") for head in heads}
+        self._judges = {head: array("b") for head in heads}
         self._columns = {(release, head): _Column() for release in releases for head in heads}
 
     def __len__(self) -> int:
@@ -67,14 +68,17 @@ class Answers:
         time_ms: int,
         answers: Sequence[Mapping[str, Answer] | None],
         truth: Mapping[str, str] | None = None,
+        silent: Collection[str] = (),
     ) -> None:
-        """One event. answers: by release, None where it failed on the text. truth: by head, where it is known."""
+        """One event. answers: by release, None where it failed on the text. truth: by head, where it is known. silent:
+        heads whose truth is known because of what was decided, so that it compares no releases."""
         self._partitions.append(partition)
         self._offsets.append(offset)
         self._times.append(time_ms)
         for head in self.heads:
             known = truth.get(head) if truth else None
             self._truth[head].append(NO_LABEL if known is None else self._code(head, known))
+            self._judges[head].append(known is not None and head not in silent)
             for release, answered in zip(self.releases, answers, strict=True):
                 answer = answered.get(head) if answered is not None else None
                 if answer is None:
@@ -91,6 +95,10 @@ class Answers:
     def truth(self, head: str) -> NDArray[np.int32]:
         """True codes, (events,), -1 where none is known."""
         return np.frombuffer(self._truth[head], dtype=np.int32) if len(self) else np.empty(0, np.int32)
+
+    def judges(self, head: str) -> NDArray[np.bool_]:
+        """(events,), whether the truth is known and may compare releases."""
+        return np.frombuffer(self._judges[head], dtype=np.bool_) if len(self) else np.empty(0, np.bool_)
 
     def times(self) -> NDArray[np.int64]:
         """The records' times, milliseconds since 1970, (events,)."""

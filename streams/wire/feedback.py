@@ -117,6 +117,13 @@ class Opinions:
         return max(partitions.items(), key=lambda said: (said[1].order[0], said[0]))[1].opinion
 
 
+def drawn_at_random(opinions: Iterable[Opinion]) -> set[tuple[str, str]]:
+    """(decision id, head) that somebody labelled because the decision was drawn, whatever else was said of it: the draw
+    asked about it in any case. Only these say how often decisions are right, and which of two releases is better."""
+    said = (opinion.feedback for opinion in opinions)
+    return {(label.decision_id, label.head) for label in said if label.chosen == "random"}
+
+
 def of_topics(source_topics: Iterable[str]) -> Callable[[str], bool]:
     """Whether a decision's event came from one of these topics: all that an application reads, priority topics too."""
     topics = frozenset(source_topics)

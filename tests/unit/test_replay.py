@@ -177,6 +177,20 @@ def test_a_comparison_names_its_direction_and_its_paired_test_by_hand() -> None:
     assert figures["heads"]["intent"]["per_label"]["a"]["better"] == 8
 
 
+def test_labels_given_because_of_what_was_decided_compare_no_releases() -> None:
+    answers = Answers(["intent"], ["old@1", "new@1"])
+    for number in range(20):
+        said = [say("b"), say("a")]
+        answers.add(0, number, 0, said, {"intent": "a"}, silent=["intent"] if number else [])
+    figures = comparison_figures(answers, "old@1", "new@1")
+    assert (figures["silent"], figures["test"]["events"]) == (19, 1)
+    none = Answers(["intent"], ["old@1", "new@1"])
+    none.add(0, 0, 0, [say("b"), say("a")], {"intent": "a"}, silent=["intent"])
+    figures = comparison_figures(none, "old@1", "new@1")
+    assert (figures["silent"], figures["test"], figures["gate"]) == (1, None, None)
+    assert release_figures(none, "new@1")["accuracy"] == 1.0
+
+
 def test_a_head_without_a_score_has_no_out_of_scope_share() -> None:
     answers = Answers(["intent"], ["a@1"])
     answers.add(0, 0, 0, [say("x", rejected=None)])

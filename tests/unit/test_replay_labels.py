@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -37,6 +38,7 @@ def test_a_file_with_ids_gives_labels_by_head_and_tells_ids_of_other_topics(tmp_
         "foreign": 1,
         "disagreeing": 0,
         "unusable": 0,
+        "silent": 0,
     }
 
 
@@ -101,9 +103,17 @@ class Feedbacks:
 
 
 def opinion(
-    offset: int, place: str, label: str | None, by: str = "ann", head: str = "intent", partition: int = 0
+    offset: int,
+    place: str,
+    label: str | None,
+    by: str = "ann",
+    head: str = "intent",
+    partition: int = 0,
+    chosen: Literal["random"] | None = None,
 ) -> Record:
-    said = Feedback(decision_id=PREFIX + place, head=head, label=label or "", by=by, at="2026-11-24T10:00:00Z")
+    said = Feedback(
+        decision_id=PREFIX + place, head=head, label=label or "", by=by, at="2026-11-24T10:00:00Z", chosen=chosen
+    )
     return Record(
         "feedback.labels", partition, offset, said.key, said.encode() if label is not None else None, 1_000 + offset
     )
@@ -135,6 +145,17 @@ def test_of_two_people_the_later_counts_and_where_that_one_withdraws_the_earlier
     withdrawn = [*both, opinion(9, "0-1", None, by="bob", partition=1)]
     labels = labels_from_topic(Feedbacks(withdrawn), "feedback.labels", ["intent"], PREFIX)
     assert labels.of(PREFIX + "0-1", "") == {"intent": "refund"}
+
+
+def test_labels_of_decisions_that_were_not_drawn_are_silent_and_a_file_holds_none() -> None:
+    said = [
+        opinion(1, "0-1", "refund"),
+        opinion(2, "0-2", "refund", chosen="random"),
+        opinion(3, "0-2", "fee", by="bob"),
+    ]
+    labels = labels_from_topic(Feedbacks(said), "feedback.labels", ["intent"], PREFIX)
+    assert labels.silent == {PREFIX + "0-1": {"intent"}}
+    assert labels.of(PREFIX + "0-1", "") and labels.report()["silent"] == 1
 
 
 def test_labels_of_other_topics_strange_heads_and_broken_records_are_counted_apart() -> None:
