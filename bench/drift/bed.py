@@ -21,7 +21,8 @@ Figures = dict[str, Any]
 class Plan:
     """data: folder of the public sets. seeds: runs of a stream (of each domain where there are several). events: of
     the stationary stream, all pools together. fast_path: as an application's file says it. cache: folder of what was
-    computed before."""
+    computed before. peers: that take part in the rows at equal rates. pythons: interpreters, in whose environments
+    their libraries are sought."""
 
     data: Path
     cache: Path
@@ -29,6 +30,8 @@ class Plan:
     events: int = 1_000_000
     false_alarm_every: int = 100_000
     fast_path: bool = True
+    peers: tuple[str, ...] = ()
+    pythons: tuple[str, ...] = ()
 
 
 class Bed:
@@ -39,10 +42,10 @@ class Bed:
         self.releases = Releases(encoder, plan.cache, progress)
         self.set = lru_cache(maxsize=None)(lambda name: public_set(plan.data, name))
 
-    def watch(self, release: Release, false_alarm_every: int | None = None) -> Watch:
-        """Monitors of a release at the plan's setting, or another rate."""
+    def watch(self, release: Release, false_alarm_every: int | None = None, *, all_new: bool = False) -> Watch:
+        """Monitors of a release at the plan's setting, or another rate. all_new: see Watch."""
         every = false_alarm_every or self.plan.false_alarm_every
-        return Watch(release, false_alarm_every=every, fast_path=self.plan.fast_path)
+        return Watch(release, false_alarm_every=every, fast_path=self.plan.fast_path, all_new=all_new)
 
     def show(self, release: Release, texts: Sequence[str], labels: Sequence[str]) -> Shown:
         """What a release says of texts, with or without the fast path as the plan says."""

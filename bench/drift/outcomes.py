@@ -14,19 +14,27 @@ from streams.wire.records import Alert
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Of one run. delay: events from the onset to the alarm, both counted; None: missed. early: alarms before the
-    onset. words: for each of the alert's first words, whether it belongs to what is new and whether it is common.
-    new_examples: of the alert's examples, how many are new, and how many there are. share_error: the share told, less
-    the stream's. onset_error: events that the onset told lies late."""
+class Story:
+    """What an alert says of what is new. words: for each of its first ones, whether it belongs to what is new and
+    whether it is common. new_examples: of the examples, how many are new, and how many there are. share_error: the
+    share told, less the stream's. onset_error: events that the onset told lies late."""
 
-    delay: int | None
-    early: int
     words: tuple[tuple[str, bool, bool], ...] = ()
     new_examples: tuple[int, int] = (0, 0)
     share_error: float | None = None
     onset_error: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one run. delay: events from the onset to the alarm, both counted; None: missed. early: alarms before the
+    onset. story: as it was told first. told_last: as it was told last, some hundred events later at the most."""
+
+    delay: int | None
+    early: int
     severity: str = ""
+    story: Story | None = None
+    told_last: Story | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -48,24 +56,26 @@ def outcome_of(played: Played, stream: Stream, subject: Subject | None = None) -
     if not after:
         return Outcome(None, early)
     alert, delay = after[0].alert, after[0].event - onset + 1
+    last = played.last_words(after[0])
     if subject is None:
-        return Outcome(delay, early, severity=alert.severity, values=alert.values)
+        return Outcome(delay, early, alert.severity, values=last.values)
+    stories = story_of(alert, stream, subject), story_of(last, stream, subject)
+    return Outcome(delay, early, alert.severity, *stories, last.values)
+
+
+def story_of(alert: Alert, stream: Stream, subject: Subject) -> Story:
+    """Judge what an alert says of what is new."""
     words = tuple(
         (word, belongs(word, subject.new, subject.known), is_common(word, subject.known))
         for word in alert.values.get("words", ())[:TOP_WORDS]
     )
     examples = [bool(stream.new[event_of(example["id"])]) for example in alert.evidence]
-    share = alert.values.get("share_after")
-    onset_event = _onset(alert)
-    return Outcome(
-        delay,
-        early,
+    share, onset = alert.values.get("share_after"), alert.values.get("onset_id")
+    return Story(
         words,
         (sum(examples), len(examples)),
         None if share is None else float(share) - subject.share,
-        None if onset_event is None else onset_event - onset,
-        alert.severity,
-        alert.values,
+        None if not onset or stream.onset is None else event_of(onset) - stream.onset,
     )
 
 
@@ -82,27 +92,29 @@ def row_figures(runs: Mapping[str, Sequence[Outcome]], *, before: int) -> dict[s
             name: sum(run.severity == name for run in told) for name in sorted({run.severity for run in told})
         },
     }
-    named = [run for run in told if run.words or run.new_examples[1]]
-    if named:
-        words = [sum(belonging for _, belonging, _ in run.words) for run in named]
-        figures["names"] = {
-            "runs": len(named),
-            "words_belonging": median(words),
-            "three_of_five": _share(count >= 3 for count in words),
-            "with_a_common_word": _share(any(common for _, _, common in run.words) for run in named),
-            "examples_new": median([run.new_examples[0] for run in named]),
-            "eight_of_ten": _share(run.new_examples[0] >= 8 for run in named),
-            "share_error": median([abs(run.share_error) for run in named if run.share_error is not None]),
-            "onset_error": median([abs(run.onset_error) for run in named if run.onset_error is not None]),
-            "words": [" ".join(word for word, _, _ in run.words) for run in named[::10]],
-        }
+    for name, stories in {
+        "names": [run.story for run in told if run.story],
+        "names_told_last": [run.told_last for run in told if run.told_last],
+    }.items():
+        if stories:
+            figures[name] = story_figures(stories)
     return figures
 
 
-def _onset(alert: Alert) -> int | None:
-    """From 0, as streams count; monitors count from 1."""
-    identity = alert.values.get("onset_id")
-    return event_of(identity) if identity else None
+def story_figures(stories: Sequence[Story]) -> dict[str, Any]:
+    """Over all runs that told something."""
+    words = [sum(belonging for _, belonging, _ in story.words) for story in stories]
+    return {
+        "runs": len(stories),
+        "words_belonging": median(words),
+        "three_of_five": _share(count >= 3 for count in words),
+        "with_a_common_word": _share(any(common for _, _, common in story.words) for story in stories),
+        "examples_new": median([story.new_examples[0] for story in stories]),
+        "eight_of_ten": _share(story.new_examples[0] >= 8 for story in stories),
+        "share_error": median([abs(story.share_error) for story in stories if story.share_error is not None]),
+        "onset_error": median([abs(story.onset_error) for story in stories if story.onset_error is not None]),
+        "words": [" ".join(word for word, _, _ in story.words) for story in stories[::10]],
+    }
 
 
 def _share(flags: Any) -> float:

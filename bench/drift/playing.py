@@ -1,7 +1,7 @@
 """A stream through the core of the live monitor, as its signals would come."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,10 +25,12 @@ Tell = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An alert, and the number of the event that brought it, from 0."""
+    """An alert, and the number of the event that brought it, from 0. first: it fires and did not before; False: it is
+    over, or told again as more is known."""
 
     event: int
     alert: Alert
+    first: bool = False
 
 
 @dataclass(slots=True)
@@ -40,15 +42,24 @@ class Played:
     watched: list[tuple[int, int]] = field(default_factory=list)
 
     def fired(self, rule: str = "drift") -> list[Told]:
-        """Alerts of one rule that fired."""
-        return [told for told in self.told if told.alert.rule == rule and told.alert.state == "firing"]
+        """Alerts of one rule that fired, each once."""
+        return [told for told in self.told if told.first and told.alert.rule == rule]
+
+    def last_words(self, first: Told) -> Alert:
+        """The same alert as it was told last."""
+        same = [told.alert for told in self.told if told.event >= first.event and told.alert.state == "firing"]
+        return next(alert for alert in reversed(same) if alert.fingerprint == first.alert.fingerprint)
 
 
 class Watch:
     """Monitors of one release at one setting; thresholds are set once."""
 
-    def __init__(self, release: Release, *, false_alarm_every: int, fast_path: bool = True) -> None:
-        """fast_path: as for `show`."""
+    def __init__(
+        self, release: Release, *, false_alarm_every: int, fast_path: bool = True, all_new: bool = False
+    ) -> None:
+        """fast_path: as for `show`. all_new: no event is a copy of another, though the texts come again: the monitor is
+        told no text."""
+        self._all_new = all_new
         self._app = Application(
             name=_NAME,
             topic=_NAME,
@@ -56,7 +67,10 @@ class Watch:
             fast_path="on" if fast_path else "off",
         ).model_copy(update={"false_alarm_every": false_alarm_every})
         self._drift = DriftMonitor.from_reference(
-            release.arrays, false_alarm_every=false_alarm_every, seed=0, fast_path=fast_path
+            release.arrays,
+            false_alarm_every=false_alarm_every,
+            seed=0,
+            fast_path=fast_path,
         )
 
     def core(self) -> MonitorCore:
@@ -72,46 +86,61 @@ class Watch:
         shown: Shown,
         stream: Stream,
         *,
-        all_new: bool = False,
         again: bool = False,
         until_drift_from: int | None = None,
+        linger: int = 0,
         tell: Tell = lambda _: None,
     ) -> Played:
-        """Show the stream. all_new: no event is a copy of another, though the texts come again. again: a fresh monitor
-        after each drift alarm, so that each is counted; False: as served. until_drift_from: stop at the first drift
-        alarm of this event or a later one."""
+        """Show the stream. again: a fresh monitor after each drift alarm, so that each is counted; False: as served.
+        until_drift_from: stop `linger` events after the first drift alarm of this event or a later one."""
         core, played, first = self.core(), Played(), 0
-        rows, times = stream.rows.tolist(), stream.at_ms.tolist()
-        keys = stream.keys.tolist() if len(stream.keys) else []
-        signals, unseen = shown.signals, shown.unseen
-        for event, (row, at_ms) in enumerate(zip(rows, times, strict=True)):
-            name = event_name(event)
-            signal, fast = signals[row], unseen[row]
-            if fast is not None and sample_position("audit", name) >= AUDIT_SHARE:
-                signal = fast
-            update = {"id": name, "at": format_time(at_ms)}
-            if keys and _KEYED:
-                update["key"] = f"key {keys[event]}"
-            if all_new:
-                update["text"] = None  # type: ignore[assignment]
-            alerts = core.observe((0, event), at_ms, SignalBatch((signal.model_copy(update=update),)))
+        firing: set[str] = set()
+        end = len(stream)
+        for event, signal, at_ms in _signals(shown, stream, all_new=self._all_new):
+            if event >= end:
+                break
             if event % 10_000 == 0:
                 tell(event)
+            alerts = core.observe((0, event), at_ms, SignalBatch((signal,)))
             if not alerts:
                 continue
-            played.told += [Told(event, alert) for alert in alerts]
-            fired = any(alert.rule == "drift" and alert.state == "firing" for alert in alerts)
-            if fired and until_drift_from is not None and event >= until_drift_from:
-                break
-            if fired and again:
+            told = [Told(event, alert, _is_first(alert, firing)) for alert in alerts]
+            played.told += told
+            if not any(one.first and one.alert.rule == "drift" for one in told):
+                continue
+            if until_drift_from is not None and event >= until_drift_from:
+                end = min(end, event + 1 + linger)
+            elif again:
+                _check(core.totals.skipped.total())
                 played.watched.append((first, event + 1))
-                skipped = core.totals.skipped
-                core, first = self.core(), event + 1
+                core, first, firing = self.core(), event + 1, set()
                 core.next_offsets[0] = event + 1
-                _check(skipped.total())
         _check(core.totals.skipped.total())
-        played.watched.append((first, len(rows)))
+        played.watched.append((first, end))
         return played
+
+
+def _signals(shown: Shown, stream: Stream, *, all_new: bool) -> Iterator[tuple[int, MonitorSignal, int]]:
+    """Events' numbers, signals and times."""
+    rows, times, keys = stream.rows.tolist(), stream.at_ms.tolist(), stream.keys.tolist()
+    for event, (row, at_ms) in enumerate(zip(rows, times, strict=True)):
+        name = event_name(event)
+        signal, unseen = shown.signals[row], shown.unseen[row]
+        if unseen is not None and sample_position("audit", name) >= AUDIT_SHARE:
+            signal = unseen
+        update: dict[str, str | None] = {"id": name, "at": format_time(at_ms)}
+        if keys and _KEYED:
+            update["key"] = f"key {keys[event]}"
+        if all_new:
+            update["text"] = None
+        yield event, signal.model_copy(update=update), at_ms
+
+
+def _is_first(alert: Alert, firing: set[str]) -> bool:
+    """Whether it fires and did not before."""
+    known = alert.fingerprint in firing
+    (firing.add if alert.state == "firing" else firing.discard)(alert.fingerprint)
+    return alert.state == "firing" and not known
 
 
 def event_name(event: int) -> str:

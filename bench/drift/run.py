@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.drift.bed import Bed, Figures, Plan, Progress
 from bench.drift.encoding import RememberingEncoder
-from bench.drift.rows import appearing, dependent, stationary
+from bench.drift.rows import appearing, dependent, equal, moving, stationary
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -17,6 +17,8 @@ ROWS: Final[Mapping[str, Callable[[Bed], Figures]]] = {
     "a20": appearing.domain_at_20,
     "a5": appearing.domain_at_5,
     "b": appearing.banking_at_20,
+    "c": moving.topic_grows,
+    "d": moving.noise_rises,
     "f": dependent.news_day,
     "g": stationary.shuffled,
     "references": stationary.references,
@@ -24,6 +26,11 @@ ROWS: Final[Mapping[str, Callable[[Bed], Figures]]] = {
     "i": dependent.talks,
     "j": dependent.outages,
     "k": dependent.copies,
+    "equal-a20": equal.a20,
+    "equal-a5": equal.a5,
+    "equal-b": equal.b,
+    "equal-c": equal.c,
+    "equal-d": equal.d,
 }
 
 

@@ -77,6 +77,17 @@ def mixed(known: Rows, new: Rows, shares: NDArray[np.float64], *, onset: int, se
     return Stream(rows, steady_times(events), is_new, onset=onset)
 
 
+def rising(known: Rows, steps: Sequence[Rows], *, before: int, ramp: int, seed: int) -> Stream:
+    """`before` known texts, then `ramp` texts, equally many of each step, one step after the other."""
+    random = np.random.default_rng(seed)
+    ends = np.linspace(0, ramp, len(steps) + 1).astype(int)
+    parts = [
+        shuffled_rounds(rows, end - start, random) for rows, start, end in zip(steps, ends, ends[1:], strict=False)
+    ]
+    rows = np.concatenate([shuffled_rounds(known, before, random), *parts])
+    return Stream(rows, steady_times(len(rows)), np.zeros(len(rows), bool), onset=before)
+
+
 def swapping(
     by_label: Mapping[str, Rows], pair: tuple[str, str], *, before: int, after: int, share: float, seed: int
 ) -> Stream:

@@ -1,5 +1,6 @@
 """bench drift: delay, false alarms and names of the drift monitor on streams made from public sets."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,11 @@ def drift(
         int, typer.Option(min=100, help="events between two false alarms, as an application's file states it")
     ] = 100_000,
     fast_path: Annotated[bool, typer.Option(help="as the release says, or the encoder for every text")] = True,
+    peers: Annotated[str, typer.Option(help="of the streams at equal rates, comma-separated; empty: all")] = "",
+    python: Annotated[
+        list[str] | None,
+        typer.Option(help="interpreter of another environment, for peers whose libraries are not in this one"),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="folder of embeddings and releases; default: beside the encoder's graphs")
     ] = None,
@@ -25,6 +31,7 @@ def drift(
     """Delay, false alarms and names of the drift monitor, on streams made from public sets; no Kafka."""
     from bench.drift import run
     from bench.drift.bed import Plan
+    from bench.drift.peers.race import OURS, PEERS
     from bench.drift.table import lines
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
@@ -33,7 +40,9 @@ def drift(
     wiring = Wiring(load_settings())
     folder = cache or wiring.settings.cache.expanduser() / "bench-drift"
     chosen = [name.strip() for name in streams.split(",")] if streams else list(run.ROWS)
-    plan = Plan(data, folder, seeds, events, false_alarm_every, fast_path)
+    rivals = tuple(name.strip() for name in peers.split(",")) if peers else (OURS, *PEERS)
+    pythons = (sys.executable, *(python or ()))
+    plan = Plan(data, folder, seeds, events, false_alarm_every, fast_path, rivals, pythons)
     with stage_bars() as progress:
         report = run.run(wiring, plan, chosen, progress)
     if json:

@@ -11,12 +11,16 @@ from bench.drift import table
 from bench.drift.figures import Watched, count_watched, delay_figures, rate_figures
 from bench.drift.names import Corpus, belongs, is_common
 from bench.drift.noise import said_again, syndicated, typed_badly
-from bench.drift.outcomes import Outcome, row_figures
-from bench.drift.playing import Watch, event_name, event_of
+from bench.drift.outcomes import Outcome, Story, row_figures
+from bench.drift.peers.order import Case, Order, read_order, write_order
+from bench.drift.peers.race import wrong_events
+from bench.drift.peers.tuning import bisect, judge_windows, level_alarms
+from bench.drift.playing import Played, Told, Watch, event_name, event_of
 from bench.drift.releases import HEAD, VERSION, Release, Shown
 from bench.drift.streams import (
     EVERY_MS,
     START_MS,
+    Stream,
     appearing,
     by_hour,
     conversations,
@@ -24,6 +28,7 @@ from bench.drift.streams import (
     growing,
     in_order,
     outage,
+    rising,
     rows_by_label,
     stationary,
     swapping,
@@ -33,6 +38,7 @@ from bench.drift.texts import Columns, LabelledSet, at_most, random_share, read_
 from models.classifier import Classifier
 from models.errors import ConfigError
 from retrain.text_keys import text_key
+from streams.wire.records import Alert
 from streams.wire.signals import MonitorSignal
 
 CORPUS = Path(__file__).parents[2] / "apps" / "corpora" / "support.csv"
@@ -217,8 +223,9 @@ def test_a_word_belongs_to_the_new_subject_where_it_is_much_commoner_there() -> 
 
 def test_runs_are_summed_up_by_group() -> None:
     words = (("flight", True, False), ("visa", True, False), ("my", False, True), ("rome", True, False))
+    first, second = Story(words, (9, 10), 0.04, 3), Story(words[:2], (7, 10), -0.02, -5)
     runs = {
-        "travel": [Outcome(30, 0, words, (9, 10), 0.04, 3), Outcome(50, 1, words[:2], (7, 10), -0.02, -5)],
+        "travel": [Outcome(30, 0, "warning", first, first), Outcome(50, 1, "warning", second, first)],
         "work": [Outcome(None, 0)],
     }
     figures = row_figures(runs, before=100)
@@ -228,6 +235,65 @@ def test_runs_are_summed_up_by_group() -> None:
     assert figures["names"]["three_of_five"] == 0.5
     assert figures["names"]["with_a_common_word"] == 0.5
     assert figures["names"]["eight_of_ten"] == 0.5
+    assert figures["names_told_last"]["eight_of_ten"] == 1.0
+
+
+def test_an_alert_that_is_told_again_is_one_alarm_and_its_last_words_count() -> None:
+    alert = Alert(fingerprint="x", rule="drift", severity="warning", state="firing", summary="first", at="")
+    better = alert.model_copy(update={"summary": "better"})
+    played = Played([Told(5, alert, first=True), Told(55, better)])
+    (alarm,) = played.fired()
+    assert alarm.event == 5
+    assert played.last_words(alarm).summary == "better"
+
+
+def test_texts_of_each_step_come_one_step_after_the_other() -> None:
+    steps = [np.arange(100, 110), np.arange(110, 120)]
+    stream = rising(np.arange(100), steps, before=50, ramp=20, seed=0)
+    assert stream.onset == 50
+    assert (stream.rows[:50] < 100).all()
+    assert sorted(stream.rows[50:60].tolist()) == list(range(100, 110))
+    assert sorted(stream.rows[60:].tolist()) == list(range(110, 120))
+
+
+def test_an_order_reads_as_it_was_written(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    vectors, confidence = random.random((6, 3)).astype(np.float32), random.random(6).astype(np.float32)
+    rows, wrong = np.array([0, 1, 5]), np.array([True, False, True])
+    case = Case("one", vectors[:2], confidence[:2], vectors, confidence, rows, (rows, rows[:2]), wrong, (wrong, wrong))
+    write_order(Order((case,), 2_000, 3), tmp_path)
+    read = read_order(tmp_path)
+    assert (read.every, read.seed, read.cases[0].name) == (2_000, 3, "one")
+    assert [stream.tolist() for stream in read.cases[0].streams] == [[0, 1, 5], [0, 1]]
+    assert (read.cases[0].embeddings == vectors).all()
+    assert (read.cases[0].wrong[1] == wrong).all()
+
+
+def test_a_setting_is_sought_that_fires_as_often_as_asked() -> None:
+    def alarms(setting: float, events: int) -> int:
+        return int(events * setting)
+
+    setting, count = bisect(alarms, 1e-8, 0.5, events=200_000, every=2_000, rough=40_000)
+    assert setting == pytest.approx(1 / 2_000, rel=0.2)
+    assert count == pytest.approx(100, rel=0.2)
+
+
+def test_windows_pass_their_threshold_as_often_as_asked() -> None:
+    levels = np.random.default_rng(0).random(2_000).tolist()
+    judged = judge_windows([levels[:1_000], levels[1_000:]], [[[0.0, 1.1, 0.0]], [[0.0]]], 100, 2_000)
+    assert judged["tuned_events"] == 200_000
+    assert judged["tuned_alarms"] == pytest.approx(100, abs=2)
+    assert judged["alarms"] == [[[199]], [[]]]
+
+
+def test_after_an_alarm_a_running_level_is_silent_while_its_window_fills() -> None:
+    assert level_alarms(np.array([0.0, 2.0, 2.0, 2.0, 0.0, 2.0]), 1.0, 3) == [1, 5]
+
+
+def test_swapped_labels_make_right_answers_wrong_from_the_onset_on() -> None:
+    shown = Shown((), ("a", "b", "c"), (), (), ("a", "b", "a"), np.zeros(3), np.zeros((3, 1)))
+    stream = Stream(np.array([0, 1, 2, 0, 1]), np.zeros(5), np.zeros(5, bool), onset=3, swapped={"a": "b", "b": "a"})
+    assert wrong_events(shown, stream).tolist() == [False, False, True, True, True]
 
 
 def test_an_events_number_stands_in_its_name() -> None:

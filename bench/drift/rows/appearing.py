@@ -14,6 +14,7 @@ from bench.drift.texts import LabelledSet, split_parts
 
 BEFORE: Final = 2_000
 AFTER: Final = 1_000  # later than that is missed
+LINGER: Final = 210  # events after an alarm, in which it may be told better
 OUT_OF_SCOPE: Final = "oos"
 
 
@@ -86,4 +87,6 @@ def _figures(bed: Bed, scenes: Iterator[Scene], share: float) -> Figures:
 
 def _run(watch: Watch, scene: Scene, subject: Subject, seed: int) -> Outcome:
     stream = appearing(scene.pool.known, scene.pool.new, before=BEFORE, after=AFTER, share=subject.share, seed=seed)
-    return outcome_of(watch.play(scene.shown, stream, again=True, until_drift_from=BEFORE), stream, subject)
+    return outcome_of(
+        watch.play(scene.shown, stream, again=True, until_drift_from=BEFORE, linger=LINGER), stream, subject
+    )

@@ -66,14 +66,14 @@ def day_and_night(bed: Bed) -> Figures:
     """(h): six days of Banking77 and CLINC150 whose label shares rise and fall by 90 % once a day."""
     figures: Figures = {}
     for name in ("banking77", "clinc150"):
-        texts, release = _own_split(bed, name)
+        texts, release = own_split(bed, name)
         shown = bed.show(release, texts.texts, texts.labels)
         by_label = rows_by_label(texts.labels, np.arange(len(texts)))
-        seeds = max(bed.plan.seeds // 10, 1)
+        seeds, watch = max(bed.plan.seeds // 10, 1), bed.watch(release, all_new=True)
         alarms: list[int] = []
         for seed in range(seeds):
             stream = by_hour(by_label, days=DAYS, events_per_day=EVENTS_PER_DAY, depth=DEPTH, seed=seed)
-            played = bed.watch(release).play(shown, stream, all_new=True, again=True)
+            played = watch.play(shown, stream, again=True)
             alarms += [told.event for told in played.fired()]
             bed.progress(f"day and night, {name}", seed + 1, seeds)
         figures[name] = {
@@ -89,9 +89,14 @@ def talks(bed: Bed) -> Figures:
     figures: Figures = {}
     ready = []
     for name in ("banking77", "clinc150"):
-        texts, release = _own_split(bed, name)
+        texts, release = own_split(bed, name)
         ready.append(
-            (name, texts, bed.show(release, texts.texts, texts.labels), bed.watch(release, CONVERSATION_EVERY))
+            (
+                name,
+                texts,
+                bed.show(release, texts.texts, texts.labels),
+                bed.watch(release, CONVERSATION_EVERY, all_new=True),
+            )
         )
     for messages in MESSAGES:
         pools = []
@@ -99,7 +104,7 @@ def talks(bed: Bed) -> Figures:
             by_label = rows_by_label(texts.labels, np.arange(len(texts)))
             for seed in range(3):
                 stream = conversations(by_label, messages=messages, events=CONVERSATION_EVENTS // 3, seed=seed)
-                played = watch.play(shown, stream, all_new=True, again=True)
+                played = watch.play(shown, stream, again=True)
                 alarms = [told.event for told in played.fired()]
                 pools.append(count_watched(f"{name}/{seed}", played.watched, alarms))
                 bed.progress(f"{messages} messages", len(pools), 6)
@@ -112,7 +117,7 @@ def outages(bed: Bed) -> Figures:
     runs: list[Figures] = []
     for seed in range(bed.plan.seeds):
         name = ("banking77", "clinc150")[seed % 2]
-        texts, release = _own_split(bed, name)
+        texts, release = own_split(bed, name)
         random = np.random.default_rng(seed)
         label = str(random.choice(sorted(set(texts.labels))))
         run = RUNS[seed // 2 % len(RUNS)]
@@ -162,8 +167,8 @@ def copies(bed: Bed) -> Figures:
     }
 
 
-def _own_split(bed: Bed, name: str) -> tuple[LabelledSet, Release]:
-    """What a set's own test rows show, and a release of its others."""
+def own_split(bed: Bed, name: str) -> tuple[LabelledSet, Release]:
+    """A set's own test rows, to be shown, and a release of its others."""
     texts = bed.set(name)
     texts = in_scope(texts) if name == "clinc150" else texts
     parts = split_parts(texts, ~texts.where("splits", ["test"]))

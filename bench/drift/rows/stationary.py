@@ -28,7 +28,7 @@ def shuffled(bed: Bed) -> Figures:
     for number, (name, texts, parts) in enumerate(_halves(bed), start=1):
         release = bed.releases.train(texts, parts.training)
         shown = bed.show(release, *_known(texts, parts))
-        pools.append(watch_pool(bed, name, bed.watch(release), shown, bed.plan.events // count))
+        pools.append(watch_pool(bed, name, bed.watch(release, all_new=True), shown, bed.plan.events // count))
         bed.progress("stationary pools", number, count)
     return rate_figures(pools, bed.plan.false_alarm_every) | _by_pool(pools)
 
@@ -45,7 +45,7 @@ def references(bed: Bed) -> Figures:
             training = at_most(parts.training, size, seed=size)
             release = bed.releases.train(texts, training)
             shown = bed.show(release, *_known(texts, parts))
-            pools.append(watch_pool(bed, name, bed.watch(release, REFERENCE_EVERY), shown, events))
+            pools.append(watch_pool(bed, name, bed.watch(release, REFERENCE_EVERY, all_new=True), shown, events))
         figures[str(size)] = rate_figures(pools, REFERENCE_EVERY) | _by_pool(pools)
         bed.progress("references", number + 1, len(REFERENCES))
     return figures
@@ -59,7 +59,7 @@ def watch_pool(bed: Bed, name: str, watch: Watch, shown: Shown, events: int) -> 
     rows, done, seed = np.arange(len(shown.texts)), 0, 0
     while done < events:
         length = min(STREAM_EVENTS, events - done)
-        played = watch.play(shown, stationary(rows, length, seed), all_new=True, again=True)
+        played = watch.play(shown, stationary(rows, length, seed), again=True)
         spans += [(done + first, done + end) for first, end in played.watched]
         alarms += [done + told.event for told in played.fired()]
         done, seed = done + length, seed + 1

@@ -1,0 +1,117 @@
+"""What moves slowly: (c) a topic's share grows, (d) typing noise rises."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+
+from bench.drift.bed import Bed, Figures, pool_of, pool_of_parts
+from bench.drift.figures import delay_figures, median
+from bench.drift.noise import typed_badly
+from bench.drift.outcomes import Outcome, outcome_of, row_figures
+from bench.drift.releases import Shown
+from bench.drift.rows.appearing import Scene
+from bench.drift.rows.dependent import own_split
+from bench.drift.streams import Stream, growing, rising
+from bench.drift.texts import LabelledSet, random_share, split_parts
+
+BEFORE: Final = 2_000
+TOPICS: Final = ("Politics", "Earnings", "Fed | Central Banks", "Stock Movement")  # of about 1,000 texts each
+RAMP, AT_END = 5_000, 500
+FIRST_SHARE, LAST_SHARE = 0.01, 0.20
+NOISY_SETS: Final = ("banking77", "clinc150")
+NOISE_RAMP: Final = 3_000
+NOISE_STEPS: Final = 16  # of one percent of the letters each
+NOISY_TEXTS: Final = 400  # of a step
+FALL: Final = 0.05  # of accuracy, before which (d) is to be told
+
+
+def topic_grows(bed: Bed) -> Figures:
+    """(c): a topic that the release never learnt is 1 % of the stream from the beginning, then grows to 20 %."""
+    texts = bed.set("tfn_topic")
+    runs: dict[str, list[Outcome]] = {}
+    shares: list[float] = []
+    for topic in TOPICS:
+        parts = split_parts(texts, random_share(texts, 0.5, seed=0), texts.where("labels", [topic]))
+        release = bed.releases.train(texts, parts.training)
+        pool = pool_of_parts(texts, parts)
+        scene = Scene(topic, release, pool, bed.show(release, pool.texts, pool.labels))
+        watch, subject = bed.watch(release), scene.subject(LAST_SHARE)
+        runs[topic] = []
+        for seed in range(max(bed.plan.seeds // len(TOPICS), 1)):
+            stream = growing(
+                pool.known,
+                pool.new,
+                before=BEFORE,
+                ramp=RAMP,
+                after=AT_END,
+                start=FIRST_SHARE,
+                end=LAST_SHARE,
+                seed=seed,
+            )
+            played = watch.play(scene.shown, stream, until_drift_from=0)
+            alarms = played.fired()
+            shares.append(_share_at(alarms[0].event) if alarms else 1.0)
+            runs[topic].append(outcome_of(played, stream, subject))
+            bed.progress(f"{topic} grows", seed + 1, max(bed.plan.seeds // len(TOPICS), 1))
+    told = {"share_at_alarm": median(shares), "before_6_percent": round(float(np.mean(np.array(shares) < 0.06)), 3)}
+    return told | row_figures(runs, before=BEFORE)
+
+
+def noise_rises(bed: Bed) -> Figures:
+    """(d): up to 15 % of the letters are mistyped, a little more with each of 3,000 texts."""
+    figures: Figures = {}
+    for name in NOISY_SETS:
+        texts, release = own_split(bed, name)
+        shown = bed.show(release, *noisy_pool(texts))
+        watch, seeds = bed.watch(release), max(bed.plan.seeds // len(NOISY_SETS), 1)
+        streams = [noisy_stream(len(texts), seed) for seed in range(seeds)]
+        outcomes = []
+        for number, stream in enumerate(streams, start=1):
+            played = watch.play(shown, stream, again=True, until_drift_from=BEFORE)
+            outcomes.append(outcome_of(played, stream))
+            bed.progress(f"noise, {name}", number, seeds)
+        fell = events_to_fall(shown, streams)
+        delays = [run.delay for run in outcomes]
+        figures[name] = {
+            "delay": delay_figures(delays),
+            "accuracy_has_fallen_after": fell,
+            "told_before": round(float(np.mean([d is not None and (fell is None or d < fell) for d in delays])), 3),
+            "early_alarms": sum(run.early for run in outcomes),
+        }
+    return figures
+
+
+def noisy_pool(texts: LabelledSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The texts as they are, then 400 of them at each step of noise."""
+    random = np.random.default_rng(0)
+    written, labels = list(texts.texts), list(texts.labels)
+    for step in range(NOISE_STEPS):
+        for row in random.permutation(len(texts))[:NOISY_TEXTS].tolist():
+            written.append(typed_badly(texts.texts[row], step / 100, random))
+            labels.append(texts.labels[row])
+    known = pool_of(LabelledSet(texts.name, tuple(written), tuple(labels)))
+    return known.texts, known.labels
+
+
+def noisy_stream(clean: int, seed: int) -> Stream:
+    """clean: texts of a noisy pool that are as they were; the others follow them, step by step."""
+    steps = [clean + step * NOISY_TEXTS + np.arange(NOISY_TEXTS) for step in range(NOISE_STEPS)]
+    return rising(np.arange(clean), steps, before=BEFORE, ramp=NOISE_RAMP, seed=seed)
+
+
+def events_to_fall(shown: Shown, streams: Sequence[Stream]) -> int | None:
+    """Events from the onset until accuracy, over all streams, has fallen by five points; None: it never does. A curve
+    that only falls is fitted (Barlow et al. 1972, isotonic regression)."""
+    right = shown.right
+    before = np.mean([right[stream.rows[: stream.onset]].mean() for stream in streams])
+    curve = np.mean([right[stream.rows[stream.onset or 0 :]] for stream in streams], axis=0)
+    fitted = IsotonicRegression(increasing=False).fit_transform(np.arange(len(curve)), curve)
+    below = np.flatnonzero(fitted <= before - FALL)
+    return int(below[0]) if len(below) else None
+
+
+def _share_at(event: int) -> float:
+    """Of the growing topic, at an event."""
+    return float(np.interp(event - BEFORE, [0, RAMP], [FIRST_SHARE, LAST_SHARE]))
