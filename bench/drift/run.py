@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.drift.bed import Bed, Figures, Plan, Progress
 from bench.drift.encoding import RememberingEncoder
-from bench.drift.rows import appearing, dependent, equal, moving, stationary
+from bench.drift.rows import appearing, dependent, driftlens, equal, moving, stationary
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -31,6 +31,8 @@ ROWS: Final[Mapping[str, Callable[[Bed], Figures]]] = {
     "equal-b": equal.b,
     "equal-c": equal.c,
     "equal-d": equal.d,
+    "equal-e": equal.e,
+    "driftlens": driftlens.windows,
 }
 
 

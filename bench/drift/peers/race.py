@@ -35,6 +35,7 @@ PEERS: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "mmd": ("alibi_online", ("mmd",), "alibi_detect"),
     "lsdd": ("alibi_online", ("lsdd",), "alibi_detect"),
 }
+NO_LABELS: Final = "the monitor has no detector on labels yet"
 ON_LABELS: Final = {"adwin": ("adwin", "wrong"), "kswin": ("kswin", "wrong")}
 
 
@@ -49,19 +50,25 @@ class Entry:
     streams: tuple[Stream, ...]
 
 
-def race(bed: Bed, entries: Sequence[Entry], peers: Sequence[str], pythons: Sequence[str]) -> Figures:
+def race(
+    bed: Bed, entries: Sequence[Entry], peers: Sequence[str], pythons: Sequence[str], *, on_labels: bool = False
+) -> Figures:
     """Delays of every detector on the entries' streams. Those whose libraries are nowhere are left out, with the
-    reason."""
+    reason. on_labels: every event has a label given at random; detectors hear whether the decision was wrong."""
     each = TUNING_EVENTS // len(entries)
     tuning = [stationary(entry.known, each, seed=9_000 + number) for number, entry in enumerate(entries)]
     figures: Figures = {"streams": sum(len(entry.streams) for entry in entries)}
     figures[f"every {EVERY}th"] = _judged(entries, [[_each_kth(stream) for stream in e.streams] for e in entries])
     figures["never"] = _judged(entries, [[[] for _ in entry.streams] for entry in entries])
     if OURS in peers:
-        figures[OURS] = _ours(bed, entries, tuning)
+        figures[OURS] = {"left_out": NO_LABELS} if on_labels else _ours(bed, entries, tuning)
     order = Order(tuple(_case(entry, stream) for entry, stream in zip(entries, tuning, strict=True)), EVERY)
     for number, peer in enumerate(one for one in peers if one != OURS):
         module, arguments, library = PEERS[peer]
+        if on_labels:
+            if peer not in ON_LABELS:
+                continue
+            arguments = ON_LABELS[peer]
         figures[peer] = _run(order, module, arguments, library, pythons, entries)
         bed.progress("peers", number + 1, len(peers))
     return figures | {"first": _first(figures)}
@@ -124,29 +131,39 @@ def _run(
     pythons: Sequence[str],
     entries: Sequence[Entry],
 ) -> Figures:
+    answer = _ask(order, module, arguments, library, pythons)
+    if isinstance(answer, str):
+        return {"left_out": answer}
+    told = {"setting": answer["setting"], "tuned_every": _every(answer["tuned_alarms"], answer["tuned_events"])}
+    return told | _judged(entries, answer["alarms"])
+
+
+def verdicts(order: Order, module: str, library: str, pythons: Sequence[str]) -> list[bool] | str:
+    """Of each stream of the only case, whether a peer fired; or why it did not take part."""
+    answer = _ask(order, module, (), library, pythons)
+    return answer if isinstance(answer, str) else [bool(alarms) for alarms in answer["alarms"][0]]
+
+
+def _ask(
+    order: Order, module: str, arguments: Sequence[str], library: str, pythons: Sequence[str]
+) -> dict[str, Any] | str:
+    """What a peer says; or why it does not."""
     python = next((python for python in pythons if _has(python, library)), None)
     if python is None:
-        return {"left_out": f"no interpreter with {library}: name one by --python"}
+        return f"no interpreter with {library}: name one by --python"
     with tempfile.TemporaryDirectory(prefix="headrace-drift-peer-") as folder:
         write_order(order, Path(folder))
         command = [python, "-m", f"bench.drift.peers.{module}", folder, *arguments]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         try:
             done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                capture_output=True,
-                text=True,
-                timeout=LIMIT_SECONDS,
-                check=True,
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
             )
         except subprocess.TimeoutExpired:
-            return {"left_out": f"not done within {LIMIT_SECONDS} s"}
+            return f"not done within {LIMIT_SECONDS} s"
         except subprocess.CalledProcessError as error:
-            return {"left_out": (error.stderr.strip().splitlines() or ["it failed"])[-1][:300]}
-    answer: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
-    told = {"setting": answer["setting"], "tuned_every": _every(answer["tuned_alarms"], answer["tuned_events"])}
-    return told | _judged(entries, answer["alarms"])
+            return str((error.stderr.strip().splitlines() or ["it failed"])[-1])[:300]
+    return dict(orjson.loads(done.stdout.splitlines()[-1]))
 
 
 def _has(python: str, library: str) -> bool:

@@ -66,7 +66,7 @@ def d(bed: Bed) -> Figures:
     return _race(bed, entries)
 
 
-def swap_entries(bed: Bed) -> list[Entry]:
+def e(bed: Bed) -> Figures:
     """(e): two labels, drawn for each stream, together 20 % of it, whose texts mean the other from the onset on."""
     entries = []
     for name in moving.NOISY_SETS:
@@ -79,7 +79,7 @@ def swap_entries(bed: Bed) -> list[Entry]:
             pair = (str(first), str(second))
             streams.append(swapping(by_label, pair, before=SWAP_BEFORE, after=SWAP_AFTER, share=SWAP_SHARE, seed=seed))
         entries.append(Entry(name, release, shown, np.arange(len(texts)), tuple(streams)))
-    return entries
+    return race(bed, entries, bed.plan.peers, bed.plan.pythons, on_labels=True)
 
 
 def _of_scene(bed: Bed, scene: appearing.Scene, share: float, streams: int | None = None) -> Entry:
