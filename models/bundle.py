@@ -31,6 +31,7 @@ from models.fast_path import FastPath
 from models.golden import golden_answers, replay_golden
 from models.heads import Floats, Head
 from models.ngrams import HASHING, NgramVocabulary
+from models.words.counts import WordCounts
 
 HalfGraphs = Callable[[str], bytes | None]
 
@@ -49,6 +50,7 @@ class Reference:
     embeddings: (up to 1000, dimensions), a sample. label_shares: (labels,).
     fast: bool (texts,), whether a fast path that was not trained on the text decides it; None without a fast path.
     full_embeddings: (up to 1000, dimensions), a sample of the texts that it leaves to the encoder; None likewise.
+    background: how often the texts' words come; None where nobody counted.
     """
 
     centroids: Floats
@@ -58,6 +60,7 @@ class Reference:
     label_shares: Floats
     fast: NDArray[np.bool_] | None = None
     full_embeddings: Floats | None = None
+    background: WordCounts | None = None
 
     def to_bytes(self) -> bytes:
         """As safetensors, under the names that `read_reference` gives."""
@@ -75,6 +78,8 @@ class Reference:
         if self.fast is not None and self.full_embeddings is not None:
             arrays["reference_fast"] = self.fast.astype(np.uint8)
             arrays["reference_full_embeddings"] = self.full_embeddings.astype(np.float16)
+        if self.background is not None:
+            arrays |= self.background.arrays()
         return arrays
 
 
@@ -188,7 +193,7 @@ def parse_manifest(manifest: bytes) -> dict[str, Any]:
 def read_reference(manifest: bytes, blob: Callable[[str], bytes]) -> dict[str, NDArray[Any]]:
     """The release's reference statistics for drift: `centroids`, `reference_distances`, `reference_confidence`,
     `reference_embeddings`, `label_shares`; beside a fast path `reference_fast` and `reference_full_embeddings` as
-    well (see Reference). Raises ReleaseCorrupt."""
+    well (see Reference), and what `WordCounts.from_arrays` reads. Raises ReleaseCorrupt."""
     tensors: dict[str, NDArray[Any]] = load(_file(parse_manifest(manifest), blob, "reference"))
     return tensors
 

@@ -11,11 +11,11 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_s
 from models.classifier import Classifier
 from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
+from models.shares import wilson_interval
 from retrain.data import Row
 from retrain.progress import Progress, no_progress
 
 _BATCH_TEXTS: Final = 256
-_Z95: Final = 1.959963984540054
 _LENGTHS: Final = ((40, "up to 40 characters"), (120, "41 to 120 characters"))
 _LONGER: Final = "over 120 characters"
 
@@ -206,19 +206,6 @@ def score_head(
         strange_rejected=rejected[~in_scope],
         decided=given[in_scope],
     )
-
-
-def wilson_interval(right: float, total: float, z: float = _Z95) -> tuple[float, float]:
-    """Wilson's score interval of a share. Not whole numbers: of weighted texts, an effective number. Source: Wilson
-    (1927)."""
-    if total == 0:
-        return 0.0, 1.0
-    share = right / total
-    middle = share + z * z / (2 * total)
-    spread = z * float(np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)))
-    scale = 1 + z * z / total
-    low, high = (middle - spread) / scale, (middle + spread) / scale
-    return (low if right else 0.0), (high if right < total else 1.0)
 
 
 def expected_calibration_error(probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:

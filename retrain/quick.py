@@ -25,6 +25,7 @@ from models.heads import (
     logit_energy,
 )
 from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
+from models.words.counts import WordCounts
 from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
@@ -107,7 +108,10 @@ def train_quick(
         encoder,
         vocabulary,
         tuple(replace(one.head, ngrams=kept) for one, kept in zip(fitted, weights, strict=True)),
-        _reference(tasks[0], features, fitted[0], None if fast is None else fast.sure, seed),
+        replace(
+            _reference(tasks[0], features, fitted[0], None if fast is None else fast.sure, seed),
+            background=WordCounts.of(rows[row].text for row in tasks[0].rows.tolist()),
+        ),
         {one.head.name: one.choices for one in fitted},
         None if fast is None else fast.path,
         dataset.encoder_tuned_on,

@@ -29,6 +29,7 @@ POLICY = DriftPolicy(
     history_texts=80,
     copies_remembered=60,
     quiet_events=60,
+    retold_after=(),
 )
 APP = Application(
     name="support",
@@ -194,13 +195,14 @@ class Process:
         snapshot_seconds: float = 0.0,
         app: Application = APP,
         take_step: TakeStep | None = None,
+        drift: DriftPolicy = POLICY,
     ) -> None:
         self.world, self.sources = world, MemorySources(world)
         self.handler = MonitorHandler(
             app,
             self.sources,
             policy or RetrainPolicy(after_episode=5, without_episode=10, per_label=3),
-            drift=POLICY,
+            drift=drift,
             snapshot_seconds=snapshot_seconds,
             now_ms=lambda: world.now_ms,
             clock=lambda: world.now_ms / 1_000,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.gate.rows import KINDS, Kind, run
-from retrain.evaluation import wilson_interval
+from models.shares import wilson_interval
 from retrain.progress import Progress, no_progress
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-from retrain.evaluation import wilson_interval
+from models.shares import wilson_interval
 from retrain.gate.comparison import Comparison, compare
 from retrain.gate.judging import judge_texts
 from streams.replay.answers import NO_LABEL, Answers, HeadAnswers, changes

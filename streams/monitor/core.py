@@ -236,14 +236,16 @@ class MonitorCore:
             )
             return []
         before = drift.episode
-        episode = release.take(signal, head, offset)
+        release.take(signal, head, offset)
         self._keep_latest(release)
-        if drift.episode is before:
+        episode = drift.episode
+        if episode is before:
             return []
         if episode is None:
             return self._over(release, before, signal.at)
-        release.episode_ms, release.episode_at = arrival_ms, signal.at
-        self.totals.episodes.append((self._app.name, episode))
+        if before is None:
+            release.episode_ms, release.episode_at = arrival_ms, signal.at
+            self.totals.episodes.append((self._app.name, episode))
         return [self._told(release, episode)] if release is self.champion else []
 
     def _keep_latest(self, release: MonitoredRelease) -> None:

@@ -157,8 +157,9 @@ class Deliveries:
 
 def word_key(alert: Alert, fired_at: str) -> str:
     """Names a word: the same however often it is said and told, another for each that says something new. fired_at:
-    of its cause."""
-    parts = (alert.fingerprint, alert.state, alert.severity, alert.summary, fired_at)
+    of its cause. Where the values have a `headline`, a summary that changed under it says the same, only better."""
+    said = str(alert.values.get("headline") or alert.summary)
+    parts = (alert.fingerprint, alert.state, alert.severity, said, fired_at)
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:20]
 
 

@@ -56,8 +56,10 @@ class Alerts:
                 self._firing.pop(alert.fingerprint, None)
 
     def fire(self, alert: Alert) -> Alert | None:
-        """A cause is there."""
-        if alert.fingerprint in self._firing:
+        """A cause is there. One that fires already is told again where its story is newer: `told_event` in its
+        values."""
+        known = self._firing.get(alert.fingerprint)
+        if known is not None and _story(alert) <= _story(known):
             return None
         fired = alert.model_copy(update={"fired_at": alert.fired_at or alert.at})
         self._firing[alert.fingerprint] = fired
@@ -75,3 +77,9 @@ class Alerts:
         changes = [self.resolve(resolution(alert, reason, at)) for alert in over]
         changes += [self.fire(alert) for alert in causes.values()]
         return [alert for alert in changes if alert is not None]
+
+
+def _story(alert: Alert) -> int:
+    """How new it is; 0 of causes whose story does not grow."""
+    told_event = alert.values.get("told_event")
+    return told_event if isinstance(told_event, int) else 0

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from streams.monitor.drift.copies import Copies
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
-from streams.monitor.drift.episode import range_of_share
 from streams.monitor.drift.evidence import EvidencePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
 
@@ -144,14 +143,6 @@ def test_the_streams_of_these_tests_hold_episodes_that_begin_and_end() -> None:
             begun += watch.update(signal) is not None
             ended += before is not None and watch.episode is None
     assert begun >= 5 and ended >= 3
-
-
-def test_the_share_of_new_texts_is_told_as_a_range() -> None:
-    """N-4: "100 % of the texts" was told of four in seven, which truly were 30 %."""
-    low, high = range_of_share(4 / 7, 7)
-    assert low < 0.3 < high and range_of_share(1.0, 4)[0] < 0.6
-    assert range_of_share(0.3, 100_000) == pytest.approx((0.297, 0.303), abs=0.001)
-    assert range_of_share(0.0, 5)[0] == 0.0
 
 
 def test_what_retention_has_dropped_shortens_the_memory_only() -> None:

@@ -7,8 +7,9 @@ from small_release import small_dataset, small_release, small_rows
 
 from models.decision import HeadDecision
 from models.errors import TrainingDataError
+from models.shares import wilson_interval
 from retrain.data import Row
-from retrain.evaluation import evaluate, expected_calibration_error, score_head, slices_of, wilson_interval
+from retrain.evaluation import evaluate, expected_calibration_error, score_head, slices_of
 
 
 def decided(*labels: str, scores: tuple[float, ...] = (), threshold: float = 0.5) -> list[HeadDecision]:

@@ -1,6 +1,7 @@
 """A monitor that is killed anywhere and starts again is as one that never stopped, and tells nothing twice."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -52,6 +53,24 @@ def drifted(records: int = 60) -> tuple[World, Process]:
     process.tick()
     assert [(alert.rule, alert.state) for alert in world.alerts()] == [("drift", "firing")]
     return world, process
+
+
+def test_a_better_story_is_told_once_whoever_tells_it() -> None:
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    policy = replace(POLICY, retold_after=(30,))
+    process = Process(world, drift=policy)
+    send(world, random, 40)
+    for records, publish in ((22, True), (12, False), (4, True)):  # killed in between before anything was sent
+        send(world, random, records, new=0.6)
+        process.follow(publish=publish)
+        process = Process(world, drift=policy)
+    process.follow()
+    process.tick()
+    told = [alert for alert in world.alerts() if alert.rule == "drift"]
+    assert [alert.state for alert in told] == ["firing", "firing"]
+    assert told[0].fingerprint == told[1].fingerprint and told[0].values["headline"] == told[1].values["headline"]
+    assert told[1].values["told_event"] - told[1].values["detected_event"] == 30
 
 
 actions = st.lists(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from headrace.cli import app as cli
 from headrace.replay.figures import comparison_figures, release_figures
-from retrain.evaluation import wilson_interval
+from models.shares import wilson_interval
 from streams.replay.answers import Answer, Answers, changes
 from streams.replay.stretch import Place, WrongStretch, check_order, choose_stretch, parse_place
 

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from headrace.tools.labels.contested import Contested, ContestedPair, contested_decisions, contested_pairs
 from headrace.tools.labels.pool import Pool
 from headrace.tools.labels.queue import random_draw
-from retrain.evaluation import wilson_interval
+from models.shares import weighted_share
 from streams.application import Application
 from streams.wire.records import Feedback
 
@@ -111,9 +109,8 @@ def _random_sample(
 ) -> tuple[int, float | None, tuple[float, float], int]:
     """(asked, share that is right, its interval, drawn and not asked yet) of the decisions drawn at random.
 
-    Days are drawn from at different rates, so a decision counts by one over its probability (Hájek's estimator), and
-    the interval goes by the number of equal ones that would say as much (Kish, Survey Sampling, 1965). What people said
-    last of a decision is the truth about it.
+    Days are drawn from at different rates, so a decision counts by one over its probability. What people said last of a
+    decision is the truth about it.
     """
     head, draws = app.head_names[0], random_draw(pool, app)
     last_word = {label.decision_id: label.label for label in labels}
@@ -121,11 +118,9 @@ def _random_sample(
     asked = [identity for identity in draws if identity in at_random]
     if not asked:
         return 0, None, (0.0, 1.0), len(draws)
-    weights = np.array([1.0 / draws[identity] for identity in asked])
     is_right = [pool.decisions[identity]["labels"][head]["label"] == last_word[identity] for identity in asked]
-    share = float(np.average(is_right, weights=weights))
-    alike = float(weights.sum() ** 2 / (weights**2).sum())
-    return len(asked), share, wilson_interval(share * alike, alike), len(draws) - len(asked)
+    share, interval = weighted_share(is_right, [draws[identity] for identity in asked])
+    return len(asked), share, interval, len(draws) - len(asked)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

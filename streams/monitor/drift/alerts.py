@@ -1,5 +1,7 @@
 """What a drift episode's alerts say, when it is found and when it is over."""
 
+from dataclasses import asdict
+
 from streams.monitor.drift.episode import Episode
 from streams.wire.alerts import fingerprint
 from streams.wire.records import Alert
@@ -24,13 +26,21 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
             "onset_event": episode.onset_event,
             "onset_id": episode.onset_id,
             "onset_at": episode.onset_at,
+            "onset_between": [asdict(place) for place in episode.onset_between],
             "detected_event": episode.detected_event,
             "detectors": list(episode.detectors),
             "labels": dict(episode.labels),
+            "name": episode.name,
             "words": list(episode.words),
+            "phrases": list(episode.phrases),
+            "rose": [asdict(move) for move in episode.rose],
+            "fell": [asdict(move) for move in episode.fell],
+            "segments": [asdict(segment) for segment in episode.segments],
             "share_before": episode.share_before,
             "share_after": episode.share_after,
             "share_range": list(episode.share_range),
+            "told_event": episode.told_event,
+            "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },
         evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],
         at=at,

@@ -79,13 +79,15 @@ class Cusum:
 class DriftPolicy:
     """history_texts: kept for the words, examples and the onset. copies_remembered: texts known by hash; the
     n-th copy of a text counts as one n-th of a text. quiet_events: with all sums below half of their
-    thresholds, after which an episode is over without a new release."""
+    thresholds, after which an episode is over without a new release. retold_after: events after which the story of an
+    episode is told anew, as more of it was seen."""
 
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
     history_texts: int = 2_000
     copies_remembered: int = 5_000
     quiet_events: int = 1_000
+    retold_after: tuple[int, ...] = (50, 200)
 
 
 class DriftMonitor:
@@ -154,7 +156,8 @@ class DriftMonitor:
         return {name: cusum.share for name, cusum in self._cusums.items()}
 
     def update(self, signal: Signal) -> Episode | None:
-        """Take one signal in. An Episode at the event at which drift is found, None at all others.
+        """Take one signal in. An Episode at the event at which drift is found, None at all others: `episode` holds it,
+        and is told anew where more of it was seen.
 
         A signal whose numbers are not finite is left out. Raises ValueError for an embedding of other
         dimensions than the reference has.
@@ -166,6 +169,7 @@ class DriftMonitor:
         for cusum, increment in zip(self._cusums.values(), increments, strict=True):
             cusum.update(increment)
         if self.episode is not None:
+            self._tell_better(signal.event_number)
             self._watch_for_quiet()
             return None
         fired = [name for name, cusum in self._cusums.items() if cusum.drift_detected]
@@ -261,7 +265,21 @@ class DriftMonitor:
         leader = max(fired, key=lambda name: (self._cusums[name].share, -self._cusums[name].texts_since_zero))
         since = min(self._cusums[leader].texts_since_zero, len(self._history))
         supporting = [name for name, cusum in self._cusums.items() if name not in fired and cusum.share > 0.5]
-        return describe_episode(list(self._history), since, tuple(fired + supporting), self._reference.spread)
+        return self._story(since, tuple(fired + supporting))
+
+    def _tell_better(self, event_number: int) -> None:
+        """The story of the episode anew, where it is due."""
+        episode = self.episode
+        if episode is None:
+            return
+        told, now = (event - episode.detected_event for event in (episode.told_event, event_number))
+        if any(told < mark <= now for mark in self.policy.retold_after):
+            since = sum(seen.event_number >= episode.onset_event for seen in self._history)
+            self.episode = self._story(since, episode.detectors, episode)
+
+    def _story(self, since: int, detectors: tuple[str, ...], told: Episode | None = None) -> Episode:
+        reference = self._reference
+        return describe_episode(list(self._history), since, detectors, reference.spread, reference.background, told)
 
     def _watch_for_quiet(self) -> None:
         self._quiet = self._quiet + 1 if all(share < 0.5 for share in self.levels.values()) else 0

@@ -1,72 +1,50 @@
-"""What changed, in words: the story of a drift episode from the texts before and after its onset.
+"""What changed, in words: the story of a drift episode from the texts before and after its onset."""
 
-Source of the words: log-likelihood ratio of two shares, Dunning (1993), "Accurate methods for the statistics
-of surprise and coincidence", Computational Linguistics 19. (Log-odds with a Dirichlet prior, Monroe et al.
-2008, lost the very words that are new: a word never seen before has the widest interval.)
-"""
-
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import xlogy
 
-from streams.monitor.drift.evidence import unusual_share
+from models.shares import wilson_interval
+from models.words.counts import WordCounts
 from streams.monitor.drift.reference import Doubles
+from streams.monitor.episodes.examples import Example, choose_examples
+from streams.monitor.episodes.members import SeenText, newness, onset_range, probably_new
+from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
+from streams.monitor.episodes.naming import name_of, telling_words
+from streams.monitor.episodes.shares import new_share
 
-EXAMPLES: Final = 10
+__all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state", "restored_episode"]
+
 _LABELS: Final = 3
-_NORMAL_95: Final = 1.96  # of a normal distribution, 95 % lie within so many standard deviations
-_WORDS: Final = 8
-_WORD: Final = re.compile(r"[^\W\d_]{2,}(?:'[a-z]+)?")
-_IDEOGRAPHS: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]+")
-_NEW_WORD_SHARE: Final = 0.04  # a word in more of the texts before is not new
-_SURPRISE: Final = 4.0  # chance alone passes it once in about 200 words
-_KNOWN_AGREEMENT: Final = 1.3  # spread of known texts along a direction found in hindsight, in standard deviations
-_NEW_AGREEMENT: Final = (3.0, 1.5)  # mean and spread of new texts along their common direction
+_LEAST_SHARE: Final = 0.02  # of new texts, when asking whether one of them is new
+_BY_SELECTION: Final = 2  # new texts that stand at onset and detection because these were chosen so
+_EARLIER: Final = 400  # texts before the onset that may belong to it
 
 
 @dataclass(frozen=True, slots=True)
-class SeenText:
-    """A text as the monitor remembers it. surprisal: minus the logarithm of its tail probability. copies: 1
-    for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None. at: the source's
-    time. offset: of the record that brought it; -1 where there is none."""
+class Place:
+    """An event: its number, its name, its source's time."""
 
+    event: int
     id: str
-    event_number: int
-    text: str | None
-    label: str
-    surprisal: float
-    copies: int
-    outside: NDArray[np.float16] | None
-    at: str = ""
-    offset: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One of the texts that speak most for the episode."""
-
-    id: str
-    event_number: int
-    label: str
-    text: str | None
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One cause of drift, told once.
+    """One cause of drift, told when it is found and told better when more of it was seen.
 
-    onset_event: estimate of the first event of the change. detected_event: the one at which it was certain
-    enough. detectors: those that fired first, then those that support them. labels: what the model calls the
-    unusual texts, with the share of them, largest first. words: in the unusual texts, and hardly before.
-    examples: up to ten texts, the most telling first. share_before, share_after: estimated share of texts
-    that the model never learnt; share_range: where the second lies with 95 %, by the number of texts since the onset.
-    onset_id, onset_at: name and time of the event at the onset.
+    onset_event: estimate of the first event of the change. detected_event: the one at which it was certain enough.
+    detectors: those that fired first, then those that support them. labels: what the model calls the new texts, with
+    the share of them, largest first. words, phrases: in the new texts, and hardly elsewhere; phrases are two words
+    each. examples: up to ten texts. share_before, share_after: estimated share of texts that the model never learnt;
+    share_range: where the second lies with 95 %. onset_id, onset_at: name and time of the event at the onset.
+    onset_between: events between which the onset lies with 95 %. told_event: the newest that this story knows of.
+    name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
+    it happens. detected_id: names the event at which it was found, and by that the episode.
     """
 
     onset_event: int
@@ -81,6 +59,14 @@ class Episode:
     onset_id: str = ""
     onset_at: str = ""
     share_range: tuple[float, float] = (0.0, 1.0)
+    onset_between: tuple[Place, ...] = ()
+    told_event: int = 0
+    name: str = ""
+    rose: tuple[Move, ...] = ()
+    fell: tuple[Move, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    detected_id: str = ""
+    phrases: tuple[str, ...] = ()
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -90,181 +76,130 @@ def episode_state(episode: Episode) -> dict[str, Any]:
 
 def restored_episode(state: Mapping[str, Any]) -> Episode:
     """What `episode_state` gave, after JSON. Raises KeyError or TypeError for anything else."""
+    parts = {"onset_between": Place, "rose": Move, "fell": Move, "segments": Segment}
     return Episode(
         **dict(state)
         | {
             "detectors": tuple(state["detectors"]),
             "labels": tuple((label, share) for label, share in state["labels"]),
             "words": tuple(state["words"]),
+            "phrases": tuple(state.get("phrases", ())),
             "share_range": tuple(state["share_range"]),
             "examples": tuple(Example(**example) for example in state["examples"]),
         }
+        | {name: tuple(kind(**part) for part in state.get(name, ())) for name, kind in parts.items()}
     )
 
 
 def describe_episode(
-    history: Sequence[SeenText], since: int, detectors: tuple[str, ...], spread: float = 1.0
+    history: Sequence[SeenText],
+    since: int,
+    detectors: tuple[str, ...],
+    spread: float = 1.0,
+    background: WordCounts | None = None,
+    told: Episode | None = None,
 ) -> Episode:
     """Tell the episode whose first text is the `since`-th from the end of `history` (which is in order of
     arrival).
 
-    spread: variance of a reference text's part outside the span along a given direction.
+    spread: variance of a reference text's part outside the span along a given direction. background: words of the
+    release's own texts. told: the story so far, of an episode that is found already; its onset and detection stay, and
+    its share is estimated on texts after the detection, which nothing was chosen by.
     """
     since = min(max(since, 1), len(history))
     before, after = history[:-since], history[-since:]
-    odds_before, odds_after = _log_odds_of_new(before, after, spread)
-    share_before, share_after = share_of_new(odds_before), share_of_new(odds_after)
-    order = sorted(range(len(after)), key=lambda row: (-odds_after[row], row))
-    new = [after[row] for row in order[: max(round(share_after * len(after)), 3)]]
-    labels = Counter(seen.label for seen in new).most_common(_LABELS)
-    named = tuple((label, round(count / len(new), 3)) for label, count in labels)
-    words = new_words((seen.text for seen in new), (seen.text for seen in before if seen.copies == 1))
-    onset, detected = after[0].event_number, after[-1].event_number
-    share_range = range_of_share(share_after, len(after))
-    return Episode(
-        onset_event=onset,
+    odds_before, odds_after = newness(before, after, spread)
+    detected = after[-1].event_number if told is None else told.detected_event
+    share_after, share_range = _share(odds_before, odds_after, [seen.event_number > detected for seen in after])
+    is_new = probably_new(odds_after, max(share_after, _LEAST_SHARE)) > 0.5
+    rows = np.flatnonzero(is_new) if is_new.any() else np.argsort(-odds_after, kind="stable")[:3]
+    new = [after[row] for row in rows.tolist()]
+    texts = [seen.text for seen in new if seen.text and seen.copies == 1]
+    words = telling_words(
+        texts, WordCounts.of(seen.text for seen in before if seen.text and seen.copies == 1), background
+    )
+    rose, fell = moved_labels((seen.label for seen in before), (seen.label for seen in after))
+    episode = Episode(
+        onset_event=after[0].event_number,
         detected_event=detected,
         detectors=detectors,
-        labels=named,
-        words=words,
-        examples=tuple(_example(after[row]) for row in order if after[row].copies == 1)[:EXAMPLES],
-        share_before=round(share_before, 3),
+        labels=_labels(new),
+        words=tuple(word.term for word in words if not word.is_pair),
+        phrases=tuple(word.term for word in words if word.is_pair),
+        examples=choose_examples(new, odds_after[rows]),
+        share_before=round(_share_of_known(odds_before, max(share_after, _LEAST_SHARE)), 3),
         share_after=round(share_after, 3),
-        summary=_summary(onset, detected, (share_before, share_after), share_range, named, words),
+        summary="",
         onset_id=after[0].id,
         onset_at=after[0].at,
         share_range=share_range,
+        onset_between=_onset_between(before, after, np.concatenate([odds_before, odds_after]), share_after),
+        told_event=after[-1].event_number,
+        name=name_of(words, texts),
+        rose=rose,
+        fell=fell,
+        segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(history, new)]),
+        detected_id=after[-1].id if told is None else told.detected_id,
     )
+    return replace(episode, summary=_summary(episode))
 
 
-def share_of_new(log_odds: Doubles) -> float:
-    """Share of texts from the new source, by maximum likelihood, from each text's log-likelihood ratio new
-    against known.
-
-    Source: mixing proportion by expectation-maximisation, Dempster, Laird, Rubin (1977), JRSS B 39.
-    """
-    if not len(log_odds):
-        return 0.0
-    share = 0.2
-    for _ in range(100):
-        share = float(np.mean(_posterior(share, log_odds)))
-        if share < 1e-4:
-            return 0.0
-    return share
+def _share(before: Doubles, after: Doubles, is_later: Sequence[bool]) -> tuple[float, tuple[float, float]]:
+    """Of new texts after the onset. At first by all of them: where it begins and ends was chosen by new texts, which
+    are left out (inverse binomial sampling: Haldane (1945), Biometrika 33)."""
+    later = after[np.asarray(is_later, dtype=bool)]
+    if len(later):
+        return new_share(before, later)
+    share, (_, high) = new_share(before, after)
+    texts = max(len(after) - _BY_SELECTION, 1)
+    count = max(share * len(after) - _BY_SELECTION, 0.0)
+    return count / texts, (round(wilson_interval(count, texts)[0], 3), high)
 
 
-def range_of_share(share: float, texts: int) -> tuple[float, float]:
-    """Where a share seen in so many texts lies, with 95 %.
-
-    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
-    """
-    square = _NORMAL_95**2 / texts
-    centre = (share + square / 2) / (1 + square)
-    half = _NORMAL_95 / (1 + square) * float(np.sqrt(share * (1 - share) / texts + square / (4 * texts)))
-    return round(max(centre - half, 0.0), 3), round(min(centre + half, 1.0), 3)
+def _share_of_known(odds: Doubles, share: float) -> float:
+    """Texts before the onset that look as new as those after it."""
+    return float(np.mean(probably_new(odds, share) > 0.5)) if len(odds) else 0.0
 
 
-def _posterior(share: float, log_odds: Doubles) -> Doubles:
-    ratio = share * np.exp(np.minimum(log_odds, 30.0))
-    posterior: Doubles = ratio / (1.0 - share + ratio)
-    return posterior
+def _onset_between(
+    before: Sequence[SeenText], after: Sequence[SeenText], odds: Doubles, share: float
+) -> tuple[Place, ...]:
+    texts = [*before, *after]
+    first = max(len(before) - _EARLIER, 0)
+    last = min(len(before) + _EARLIER, len(texts) - 1)
+    rows = onset_range(odds, min(max(share, _LEAST_SHARE), 0.98), first, last)
+    earliest, latest = min(rows[0], len(before)), max(rows[1], len(before))
+    return tuple(Place(texts[row].event_number, texts[row].id, texts[row].at) for row in (earliest, latest))
 
 
-def new_words(inside: Iterable[str | None], outside: Iterable[str | None], limit: int = _WORDS) -> tuple[str, ...]:
-    """Words that stand in more of the texts `inside` than those `outside` let expect, the surest first.
-
-    A word counts once per text; a word of one text only is none. Scripts without spaces give pairs of
-    characters.
-    """
-    texts, others = [words_of(text) for text in inside if text], [words_of(text) for text in outside if text]
-    counts, rest = (
-        Counter(word for text in texts for word in text),
-        Counter(word for text in others for word in text),
-    )
-    scores = {
-        word: _surprise(count, len(texts), rest[word], len(others))
-        for word, count in counts.items()
-        if count >= 2 and rest[word] <= _NEW_WORD_SHARE * len(others) and count * len(others) > rest[word] * len(texts)
-    }
-    words = sorted(
-        (word for word, score in scores.items() if score > _SURPRISE), key=lambda word: (-scores[word], word)
-    )
-    return tuple(words[:limit])
+def _labels(new: Sequence[SeenText]) -> tuple[tuple[str, float], ...]:
+    counts = Counter(seen.label for seen in new).most_common(_LABELS)
+    return tuple((label, round(count / len(new), 3)) for label, count in counts)
 
 
-def words_of(text: str) -> set[str]:
-    """Lower-case words of a text; pairs of characters where a script has no spaces."""
-    lowered = text.lower()
-    words = set(_WORD.findall(_IDEOGRAPHS.sub(" ", lowered)))
-    for run in _IDEOGRAPHS.findall(lowered):
-        words.update(run[start : start + 2] for start in range(max(len(run) - 1, 1)))
-    return words
+def _others(history: Iterable[SeenText], new: Sequence[SeenText]) -> list[SeenText]:
+    chosen = {seen.event_number for seen in new}
+    return [seen for seen in history if seen.event_number not in chosen]
 
 
-def _surprise(count: int, texts: int, other_count: int, others: int) -> float:
-    """Log-likelihood ratio of two shares against one for both, in natural logarithms."""
-
-    def likelihood(hits: int, trials: int, share: float) -> float:
-        return float(xlogy(hits, share) + xlogy(trials - hits, 1.0 - share))
-
-    together = (count + other_count) / (texts + others)
-    apart = likelihood(count, texts, count / texts) + likelihood(other_count, others, other_count / max(others, 1))
-    return apart - likelihood(count, texts, together) - likelihood(other_count, others, together)
-
-
-def _log_odds_of_new(before: Sequence[SeenText], after: Sequence[SeenText], spread: float) -> tuple[Doubles, Doubles]:
-    """Log-likelihood ratio, new against known, of each text: by its tail, and by how it points where unusual
-    texts `after` the onset point (a text is not counted for its own direction)."""
-    tails = [0.5 * np.array([seen.surprisal for seen in texts]) + np.log(0.5) for texts in (before, after)]
-    rows = [row for row, seen in enumerate(after) if seen.outside is not None and seen.copies == 1]
-    if len(rows) < 5:
-        return tails[0], tails[1]
-    vectors = _vectors(after[row] for row in rows)
-    weights = unusual_share(np.array([after[row].surprisal for row in rows]))[:, None]
-    direction = (weights * vectors).sum(axis=0)
-    tails[1][rows] += _agreement_odds(vectors, direction - weights * vectors, spread)
-    known = [row for row, seen in enumerate(before) if seen.outside is not None]
-    if known:
-        earlier = _vectors(before[row] for row in known)
-        tails[0][known] += _agreement_odds(earlier, np.broadcast_to(direction, earlier.shape), spread)
-    return tails[0], tails[1]
-
-
-def _agreement_odds(vectors: Doubles, directions: Doubles, spread: float) -> Doubles:
-    """Normal densities of the agreement, new against known, as a log ratio."""
-    lengths = np.maximum(np.linalg.norm(directions, axis=1), 1e-12)
-    agreement = np.einsum("ij,ij->i", vectors, directions) / (lengths * np.sqrt(spread))
-    mean, width = _NEW_AGREEMENT
-    odds: Doubles = (agreement / _KNOWN_AGREEMENT) ** 2 / 2 - ((agreement - mean) / width) ** 2 / 2
-    odds -= np.log(width / _KNOWN_AGREEMENT)
-    return np.where(agreement < 0.0, np.minimum(odds, 0.0), odds)
-
-
-def _vectors(texts: Iterable[SeenText]) -> Doubles:
-    return np.stack([seen.outside for seen in texts if seen.outside is not None]).astype(np.float64)
-
-
-def _example(seen: SeenText) -> Example:
-    return Example(seen.id, seen.event_number, seen.label, seen.text)
-
-
-def _summary(
-    onset: int,
-    detected: int,
-    shares: tuple[float, float],
-    share_range: tuple[float, float],
-    labels: tuple[tuple[str, float], ...],
-    words: tuple[str, ...],
-) -> str:
+def _summary(episode: Episode) -> str:
+    low, high = episode.share_range
+    onset = f"{episode.onset_at} (event {episode.onset_event})" if episode.onset_at else f"event {episode.onset_event}"
+    about = f'"{episode.name}", ' if episode.name else ""
     sentences = [
-        f"Since about event {onset} (noticed at {detected}) some {shares[1]:.0%} of the texts "
-        f"({share_range[0]:.0%} to {share_range[1]:.0%}) are about something the model never learnt; before it was "
-        f"{shares[0]:.0%}."
+        f"Since about {onset}, noticed at event {episode.detected_event}, {low:.0%} to {high:.0%} of the texts "
+        f"are about {about}something the model never learnt."
     ]
-    named = [f"{label} ({share:.0%})" for label, share in labels]
+    named = [f"{label} ({share:.0%})" for label, share in episode.labels]
     sentences.append(
         f"The model calls them {' or '.join([', '.join(named[:-1]), named[-1]] if len(named) > 1 else named)}."
     )
-    if words:
-        sentences.append(f"New words: {', '.join(words)}.")
+    if episode.words:
+        sentences.append(f"New words: {', '.join((*episode.words, *episode.phrases[:3]))}.")
+    moves = [f"{move.name} from {move.before:.0%} to {move.after:.0%}" for move in (*episode.rose, *episode.fell)]
+    if moves:
+        sentences.append(f"Labels moved: {', '.join(moves)}.")
+    if episode.segments:
+        where = [f"{one.field} {one.value} ({one.inside:.0%}, else {one.elsewhere:.0%})" for one in episode.segments]
+        sentences.append(f"Mostly in {', '.join(where)}.")
     return " ".join(sentences)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.words.counts import WordCounts
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -23,6 +24,7 @@ class Reference:
     reference text. place: (kept,), mean of that part. All three over the texts that the encoder sees.
     place_texts: how many texts that mean is known from. sample_distances, sample_labels: (sample,), to the nearest
     centroid, and its number. full_share: share of texts that the encoder sees, in (0, 1]; 1 without a fast path.
+    background: words of the release's own texts; None where it does not know them.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Reference:
         confidence: Floats,
         embeddings: Floats | None,
         fast: NDArray[np.bool_] | None = None,
+        background: WordCounts | None = None,
     ) -> None:
         """See `from_arrays`. embeddings: of texts that the encoder sees. fast: None where it sees all."""
+        self.background = background
         self.dimensions = centroids.shape[1]
         self._directions = np.ascontiguousarray(centroids.T)
         # References of distance and confidence are two views of the same texts where they have the same length.
@@ -58,11 +62,13 @@ class Reference:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, fast_path: bool = True) -> Self:
-        """arrays: `centroids` (labels, dimensions), `reference_distances` (texts,), `reference_confidence`
-        (texts,), of the same texts in the same order, which none of their centroids and heads was fitted on;
-        optionally `reference_embeddings` (texts, dimensions), without which the direction is not tested.
-        Optionally, of a release with a fast path: `reference_fast` (texts,), not 0 for those that it decides, and
-        `reference_full_embeddings` (texts, dimensions), of others. fast_path: whether the application uses it.
+        """arrays: `centroids` (labels, dimensions), `reference_distances` (texts,), `reference_confidence` (texts,), of
+        the same texts in the same order, which none of their centroids and heads was fitted on; optionally
+        `reference_embeddings` (texts, dimensions), without which the direction is not tested. Optionally
+        `background_terms`, `background_counts` and `background_texts` (WordCounts.arrays), without which new words are
+        told by the stream alone. Optionally, of a release with a fast path: `reference_fast` (texts,), not 0 for those
+        that it decides, and `reference_full_embeddings` (texts, dimensions), of others. fast_path: whether the
+        application uses it.
 
         Raises ModelError when one is missing, empty, not finite or of the wrong shape.
         """
@@ -78,7 +84,7 @@ class Reference:
         embeddings = _checked(arrays, sample, 2) if np.size(arrays.get(sample, ())) else None
         if embeddings is not None and embeddings.shape[1] != centroids.shape[1]:
             raise ModelError(f"{sample} of {embeddings.shape[1]} dimensions for centroids of {centroids.shape[1]}")
-        return cls(centroids, distances, confidence, embeddings, fast)
+        return cls(centroids, distances, confidence, embeddings, fast, WordCounts.from_arrays(arrays))
 
     def distances(self, embeddings: Floats) -> Floats:
         """Cosine distance to the nearest centroid, (texts,)."""

@@ -1,0 +1,1 @@
+"""What an episode of drift is called, where it happens, which labels it moves and what it costs. Pure."""

@@ -1,0 +1,91 @@
+"""Which texts of the stream belong to an episode: those that look new, and point where the other new ones point."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.monitor.drift.evidence import unusual_share
+from streams.monitor.drift.reference import Doubles
+
+_KNOWN_AGREEMENT: Final = 1.3  # spread of known texts along a direction found in hindsight, in standard deviations
+_NEW_AGREEMENT: Final = (3.0, 1.5)  # mean and spread of new texts along their common direction
+_ENOUGH: Final = 5  # texts with a known place, for a direction
+_LIKELY_95: Final = 1.92  # log-likelihood below its highest, within which 95 % lie
+
+
+@dataclass(frozen=True, slots=True)
+class SeenText:
+    """A text as the monitor remembers it. surprisal: minus the logarithm of its tail probability. copies: 1
+    for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None. at: the source's
+    time. offset: of the record that brought it; -1 where there is none. fields: the application's segments, such as
+    its channel, and their values."""
+
+    id: str
+    event_number: int
+    text: str | None
+    label: str
+    surprisal: float
+    copies: int
+    outside: NDArray[np.float16] | None
+    at: str = ""
+    offset: int = -1
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def newness(before: Sequence[SeenText], after: Sequence[SeenText], spread: float) -> tuple[Doubles, Doubles]:
+    """Log-likelihood ratio, new against known, of each text: by its tail, and by how it points where unusual
+    texts `after` the onset point (a text is not counted for its own direction).
+
+    spread: variance of a reference text's part outside the span along a given direction.
+    """
+    tails = [0.5 * np.array([seen.surprisal for seen in texts]) + np.log(0.5) for texts in (before, after)]
+    rows = [row for row, seen in enumerate(after) if seen.outside is not None]
+    if sum(after[row].copies == 1 for row in rows) < _ENOUGH:
+        return tails[0], tails[1]
+    vectors = _vectors(after[row] for row in rows)
+    weights = unusual_share(np.array([after[row].surprisal for row in rows]))[:, None]
+    weights = weights * np.array([[after[row].copies == 1] for row in rows])
+    direction = (weights * vectors).sum(axis=0)
+    tails[1][rows] += _agreement_odds(vectors, direction - weights * vectors, spread)
+    known = [row for row, seen in enumerate(before) if seen.outside is not None]
+    if known:
+        earlier = _vectors(before[row] for row in known)
+        tails[0][known] += _agreement_odds(earlier, np.broadcast_to(direction, earlier.shape), spread)
+    return tails[0], tails[1]
+
+
+def probably_new(log_odds: Doubles, share: float) -> Doubles:
+    """Probability that a text is new, by its log-likelihood ratio and the share of new texts."""
+    ratio = share * np.exp(np.minimum(log_odds, 30.0))
+    probability: Doubles = ratio / (1.0 - share + ratio)
+    return probability
+
+
+def onset_range(log_odds: Doubles, share: float, first: int, last: int) -> tuple[int, int]:
+    """Rows between which the change began, with 95 %, by the likelihood of each. log_odds: in order of arrival, from
+    well before to the newest. first, last: between which it is looked for.
+
+    Source: likelihood-based interval of a change point, Siegmund (1988), "Confidence sets in change-point problems",
+    International Statistical Review 56.
+    """
+    gains = np.log(1.0 - share + share * np.exp(np.minimum(log_odds, 30.0)))
+    since = np.cumsum(gains[::-1])[::-1][first : last + 1]
+    likely = np.flatnonzero(since >= since.max() - _LIKELY_95)
+    return first + int(likely[0]), first + int(likely[-1])
+
+
+def _agreement_odds(vectors: Doubles, directions: Doubles, spread: float) -> Doubles:
+    """Normal densities of the agreement, new against known, as a log ratio."""
+    lengths = np.maximum(np.linalg.norm(directions, axis=1), 1e-12)
+    agreement = np.einsum("ij,ij->i", vectors, directions) / (lengths * np.sqrt(spread))
+    mean, width = _NEW_AGREEMENT
+    odds: Doubles = (agreement / _KNOWN_AGREEMENT) ** 2 / 2 - ((agreement - mean) / width) ** 2 / 2
+    odds -= np.log(width / _KNOWN_AGREEMENT)
+    return np.where(agreement < 0.0, np.minimum(odds, 0.0), odds)
+
+
+def _vectors(texts: Iterable[SeenText]) -> Doubles:
+    return np.stack([seen.outside for seen in texts if seen.outside is not None]).astype(np.float64)
