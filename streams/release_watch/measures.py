@@ -15,7 +15,8 @@ COMPARISONS: Final = 6  # that are kept: those that were added to last
 VERSIONS: Final = 3
 HALF_TEXTS: Final = 2_500  # of a champion's last texts; two halves are kept
 LEAST_TEXTS: Final = 300  # of a champion, before another one is compared with it
-COPIES_TEXTS: Final = 4_000  # within which a text that comes again counts less
+WINDOW_TEXTS: Final = 4_000  # within which a text or key that comes again counts less
+CONVERSATIONS: Final = 0.05  # keys to a text, from which on a key is taken for a conversation
 SLOWER: Final = 2.0  # times what 99 % of the champion's texts took is slow,
 LEAST_SLOW_MS: Final = 50.0  # and nothing below that: a batch of one text costs more for each than one of thirty
 _STEPS: Final = 8  # of the histogram of times, to a doubling
@@ -64,6 +65,7 @@ class ReleaseMeasures:
         self._served: dict[str, Served] = {}
         self._comparisons: dict[tuple[Role, str, str], Comparison] = {}
         self._copies: Counter[int] = Counter()
+        self._keys: Counter[int] = Counter()
         self._texts = 0
 
     def compared(self, role: Role, version: str, against: str) -> Comparison | None:
@@ -160,15 +162,26 @@ class ReleaseMeasures:
         return comparison
 
     def _weight(self, signal: MonitorSignal) -> float:
-        """A text that comes the n-th time counts one part in n times n, together never as much as two texts: copies of
-        one story are no new evidence. After some thousand texts they begin to count anew: what people send all day
-        does matter."""
+        """How much a text counts, up to 1. After some thousand texts all begins anew: what people send all day does
+        matter.
+
+        One that comes the n-th time counts one part in n times n, together never as much as two texts: copies of one
+        story are no new evidence. The n-th of its key counts one n-th, as messages of one conversation are rejected
+        together; but not where few keys have all the texts, as a newspaper is no conversation.
+        """
         self._texts += 1
-        if self._texts % COPIES_TEXTS == 0:
+        if self._texts % WINDOW_TEXTS == 0:
             self._copies.clear()
+            self._keys.clear()
         name = zlib.crc32((signal.text or signal.id).encode("utf-8", "replace"))
         self._copies[name] += 1
-        return 1.0 / self._copies[name] ** 2
+        weight = 1.0 / self._copies[name] ** 2
+        if signal.position is not None:
+            key = int(signal.position * 1e9)
+            self._keys[key] += 1
+            if len(self._keys) >= CONVERSATIONS * (self._texts % WINDOW_TEXTS):
+                weight = min(weight, 1.0 / self._keys[key])
+        return weight
 
     def state(self) -> dict[str, Any]:
         """For JSON; `restore` takes it."""
@@ -184,6 +197,7 @@ class ReleaseMeasures:
             },
             "comparisons": [comparison.state() for comparison in self._comparisons.values()],
             "copies": {f"{name:x}": count for name, count in self._copies.items()},
+            "keys": {f"{key:x}": count for key, count in self._keys.items()},
             "texts": self._texts,
         }
 
@@ -192,6 +206,7 @@ class ReleaseMeasures:
         fit."""
         self._champion, self._texts = str(state["champion"]), int(state["texts"])
         self._copies = Counter({int(name, 16): int(count) for name, count in state["copies"].items()})
+        self._keys = Counter({int(key, 16): int(count) for key, count in state["keys"].items()})
         for version, (recent, before, times) in state["served"].items():
             counts = Counter({int(step): int(count) for step, count in times.items()})
             self._served[version] = Served(Sums(*recent), Sums(*before), counts)

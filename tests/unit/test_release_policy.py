@@ -1,6 +1,7 @@
 """What becomes of a release follows from the evidence on it, and from what stands, alone."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,6 +136,23 @@ def test_copies_of_one_text_are_no_evidence() -> None:
         copied = signal.model_copy(update={"text": "the same story", "rejected": True})
         stream.measures.take(copied, START_MS + number)
     assert stream.decision(standing) is None
+
+
+@pytest.mark.parametrize(
+    ("keys_of_others", "key", "goes_back"),
+    [(1_000, 0.25, False), (1_000, None, True), (4, 0.25, True)],
+    ids=["one conversation", "thirty people", "one of four newspapers"],
+)
+def test_thirty_rejected_messages_of_one_conversation_are_not_thirty_texts(
+    keys_of_others: int, key: float | None, goes_back: bool
+) -> None:
+    stream, standing = swapped({"rejected": 0.0})
+    stream.measures._texts, stream.measures._keys = 4_000, Counter()  # as after some thousand texts
+    for number, signal in zip(range(130), stream.signals("2"), strict=False):
+        position = (number % keys_of_others) / keys_of_others if number < 100 or key is None else key
+        known = {"position": position, "rejected": number >= 100}
+        stream.measures.take(signal.model_copy(update=known), START_MS + number)
+    assert (stream.decision(standing) is not None) == goes_back
 
 
 @pytest.mark.parametrize(
