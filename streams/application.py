@@ -24,6 +24,7 @@ from pydantic import (
 from models.errors import ConfigError
 from streams.daily_hours import DailyHours
 from streams.release_watch.settings import ReleaseSettings
+from streams.rule_specs import KINDS, Rule, heads_named, labels_named
 from streams.topics import SHARED_TOPICS, SOURCE_MAX_BYTES
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -262,6 +263,8 @@ class Application(BaseModel):
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
     surges: tuple[Surge, ...] = ()
     """The tables `[[surges]]`."""
+    rules: tuple[Rule, ...] = ()
+    """The tables `[[rules]]`: what else is an alert (`docs/alerts.md`)."""
     mask_personal_data: bool = False
     """Whether card numbers, IBANs, e-mail addresses and phone numbers are masked in what `headrace labels` shows and
     exports, and in what alerts' receivers are told."""
@@ -338,6 +341,27 @@ class Application(BaseModel):
                 raise ValueError(f'surges.{number}.by: "symbols" needs a pointer to them: symbols = "/..." in [source]')
         return self
 
+    @model_validator(mode="after")
+    def _rules_fit(self) -> "Application":
+        titles = [rule.title for rule in self.rules]
+        for number, rule in enumerate(self.rules):
+            where = f"rules.{number}"
+            if titles.count(rule.title) > 1:
+                raise ValueError(f"{where}: two [[rules]] are {rule.title!r}: give each a name of its own")
+            if self.kind != "classify":
+                raise ValueError(f"{where}: rules watch applications that classify")
+            for field, head in heads_named(rule):
+                may_be_symbols = field == "by"
+                if head == BY_SYMBOLS and may_be_symbols:
+                    if self.source.symbols is None:
+                        raise ValueError(
+                            f'{where}.{field}: "symbols" needs a pointer to them: symbols = "/..." in [source]'
+                        )
+                elif head not in self.head_names:
+                    names = (*self.head_names, BY_SYMBOLS) if may_be_symbols else self.head_names
+                    raise ValueError(f"{where}.{field}: there is no head {head!r}{_instead(head, names)}")
+        return self
+
     @property
     def given_as(self) -> str:
         """What a command takes for it: the name of one that ships, else the path of its file as it was given."""
@@ -410,19 +434,25 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
         for label in named:
             if label not in primary:
                 yield f"[{table}] names {label!r}, which the model never decides{_instead(label, primary)}"
-    for surge in app.surges:
-        given = labels.get(surge.head, ())
-        if surge.label not in given:
-            hint = _instead(surge.label, given)
-            yield f"[[surges]] watches {surge.head} for {surge.label!r}, which the model never decides{hint}"
+    watched = [("surges", surge.head, surge.label) for surge in app.surges]
+    watched += [("rules", head, label) for rule in app.rules for head, label in labels_named(rule)]
+    for table, head, label in watched:
+        given = labels.get(head, ())
+        if label not in given:
+            yield f"[[{table}]] watches {head} for {label!r}, which the model never decides{_instead(label, given)}"
 
 
 def _refusal(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    place = [part for part in first["loc"] if not (first["loc"][0] == "rules" and part in KINDS)]
+    where = ".".join(str(part) for part in place)
     said = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        given = str(first.get("ctx", {}).get("tag", ""))
+        return f"{where}: a rule needs kind, one of: {', '.join(KINDS)}{_instead(given, list(KINDS)) if given else ''}"
     if first["type"] == "extra_forbidden":
         table = TABLES.get(str(first["loc"][0]), Application) if len(first["loc"]) > 1 else Application
+        table = KINDS[str(first["loc"][2])] if first["loc"][0] == "rules" else table
         said = f"there is no such field{_instead(str(first['loc'][-1]), list(table.model_fields))}"
     return f"{where}: {said}" if where else said
 

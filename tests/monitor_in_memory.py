@@ -17,6 +17,7 @@ from streams.monitor.drift.packing import pack
 from streams.monitor.drift.thresholds import SimulationPolicy
 from streams.monitor.handler import MonitorHandler
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.rules.outside import Outside
 from streams.monitor.sources import Reference, SignalsLog, TakeStep
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.records import Alert, Feedback, Release, RetrainRequest, format_time
@@ -171,6 +172,9 @@ class MemorySources:
 
     def is_published(self, version: str) -> bool:
         return version in self._world.references
+
+    def outside(self, minutes: Sequence[float], now_ms: int) -> Outside:
+        return Outside()
 
     def follow_labels(self) -> None:
         self._labels_read = 0

@@ -1,25 +1,39 @@
 """What an application's monitor reads beside its signals, from the configured broker and registry."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
+from connectors.deadletters import read_origin
 from connectors.errors import RegistryUnavailable, TopicMismatch
 from connectors.ports import Record, ReleaseRegistry
 from headrace.process.consumer_groups import monitor_group
 from headrace.releases.references import release_reference
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
-from models.errors import ConnectorError
+from models.errors import ConnectorError, MessageError
 from streams.application import Application
+from streams.monitor.retrain_requests import milliseconds
+from streams.monitor.rules.outside import Outside, Undecided
 from streams.monitor.sources import Reference, SignalsLog
-from streams.topics import FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC
-from streams.wire.records import Release
+from streams.topics import (
+    DEAD_LETTERS_TOPIC,
+    FEEDBACK_TOPIC,
+    MONITOR_STATE_TOPIC,
+    RELEASE_HISTORY_TOPIC,
+    RELEASES_TOPIC,
+)
+from streams.wire.records import Release, ReleaseStep, decode
 from streams.wire.release_follower import ReleaseFollower
 from streams.wire.release_state import Announced, take_in
 from streams.wire.topic_follower import TopicFollower
 
 FOLLOW_SECONDS: Final = 30.0  # within which `model.releases` must have been read to its end
 VERSIONS_SECONDS: Final = 60.0  # for which the registry's list of versions is taken for true
+MOST_LETTERS: Final = 20_000  # dead letters that are read at a look; so many are a reason for an alert whatever follows
+NAMED_LETTERS: Final = 10
 LAST_SNAPSHOTS: Final = 50  # records at the end of `monitor.state` that are looked at before all of it is
 
 
@@ -101,6 +115,11 @@ class KafkaMonitorSources:
             self._versions = time.monotonic(), versions
         return version in versions
 
+    def outside(self, minutes: Sequence[float], now_ms: int) -> Outside:
+        """See the port."""
+        undecided = {one: _undecided(self._wiring, self._app, now_ms - round(60_000 * one)) for one in minutes}
+        return Outside(_steps(self._wiring, self._app), undecided)
+
     def follow_labels(self) -> None:
         """See the port."""
         self.leave_labels()
@@ -134,3 +153,61 @@ def last_value(records: Iterable[Record], key: bytes) -> bytes | None:
         if record.key == key:
             value = record.value
     return value
+
+
+def _steps(wiring: Wiring, app: Application) -> list[tuple[int, ReleaseStep]]:
+    steps = []
+    for record in all_records(wiring, RELEASE_HISTORY_TOPIC):
+        try:
+            step = decode(ReleaseStep, record.value)
+        except MessageError:
+            continue
+        if step.model == app.name:
+            steps.append((milliseconds(step.at), step))
+    return steps
+
+
+def _undecided(wiring: Wiring, app: Application, since_ms: int) -> Undecided:
+    """Of what was written since then, milliseconds since 1970."""
+    reasons, ids, number = Counter[str](), list[str](), 0
+    for record in islice(_records(wiring, DEAD_LETTERS_TOPIC, since_ms), MOST_LETTERS):
+        try:
+            origin = read_origin(record.headers)
+        except ValueError:
+            continue
+        if origin.topic in app.source_topics:
+            number += 1
+            reasons[origin.reason] += 1
+            ids = [*ids[-NAMED_LETTERS + 1 :], f"{origin.topic}-{origin.partition}-{origin.offset}"]
+    return Undecided(number, _written(wiring, app.decisions_topic, since_ms), reasons, ids)
+
+
+def _written(wiring: Wiring, topic: str, since_ms: int) -> int:
+    """How many records."""
+    if wiring.broker().is_embedded:
+        return sum(1 for _ in _records(wiring, topic, since_ms))
+    admin = wiring.admin()
+    try:
+        first, ends = admin.offsets_at(topic, since_ms), admin.offsets(topic)
+    except TopicMismatch:
+        return 0
+    finally:
+        admin.close()
+    return sum(ends[partition][1] - offset for partition, offset in first.items() if partition in ends)
+
+
+def _records(wiring: Wiring, topic: str, since_ms: int) -> Iterator[Record]:
+    """Those of since then; the embedded broker, which keeps little, cannot look up by time."""
+    starts: Mapping[int, int] | None = None
+    if not wiring.broker().is_embedded:
+        admin = wiring.admin()
+        try:
+            ends = {partition: end for partition, (_, end) in admin.offsets(topic).items()}
+            starts = ends | admin.offsets_at(topic, since_ms)
+        except TopicMismatch:
+            return
+        finally:
+            admin.close()
+    for record in all_records(wiring, topic, starts):
+        if record.timestamp_ms >= since_ms:
+            yield record

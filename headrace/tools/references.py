@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from streams.application import Application, HeadSpec, Labelling, ReceiverSpec, Source, Surge
 from streams.release_watch.settings import ReleaseSettings
+from streams.rule_specs import KINDS
 from streams.wire.records import (
     Alert,
     Candidate,
@@ -34,11 +35,12 @@ from streams.wire.records import (
     Told,
 )
 
-APPLICATION = (
+APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The file", Application),
     ("`[source]`", Source),
     ("`[[heads]]`", HeadSpec),
     ("`[[surges]]`", Surge),
+    *((f'`[[rules]]`, `kind = "{kind}"`', table) for kind, table in KINDS.items()),
     ("`[labelling]`", Labelling),
     ("`[release]`", ReleaseSettings),
     ("`[[receivers]]`", ReceiverSpec),

@@ -23,6 +23,7 @@ from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.release_alerts import alerts_of_release, ending_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
+from streams.monitor.rules.book import RuleBook
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import restore_rules, rules_state
 from streams.release_watch.labelled import LabelledAnswers
@@ -75,6 +76,7 @@ class MonitorCore:
         self._of_release: dict[str, Alert] = {}  # fingerprint to alert: what follows from what stands of releases
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
+        self.book = RuleBook(app)
         self.requests = RetrainRequests(app, policy)
         self._warned: set[str] = set()
 
@@ -149,7 +151,8 @@ class MonitorCore:
 
     def alerts(self, at: str) -> list[Alert]:
         """Everything that fires now. at: where the alert has no time of its own."""
-        return [*self._drift_alerts().values(), *self._of_release.values(), *self.rules.alerts(self._app.name, at)]
+        of_rules = [*self.rules.alerts(self._app.name, at), *self.book.alerts()]
+        return [*self._drift_alerts().values(), *self._of_release.values(), *of_rules]
 
     def due_request(self, now_ms: int) -> RetrainRequest | None:
         """The request for a better model, once where labels are enough."""
@@ -171,6 +174,7 @@ class MonitorCore:
             "surges": rules_state(self.rules, groups),
             "watch": self.release_measures.state(),
             "labelled": self.labelled.state(),
+            "book": self.book.state(groups),
             "events": self.totals.events,
             "alerts": self.totals.alerts,
         }
@@ -192,6 +196,8 @@ class MonitorCore:
         if "watch" in state:  # a snapshot of before has none
             self.release_measures.restore(state["watch"])
         self.labelled.restore(state.get("labelled", {}))
+        if "book" in state:  # of an earlier version
+            self.book.restore(state["book"])
         self.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
 
     def _watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
@@ -218,6 +224,7 @@ class MonitorCore:
             signal.at,
             arrival_ms,
         )
+        surged += self.book.observe(signal, arrival_ms)
         return surged + self._observe_drift(signal, offset, arrival_ms)
 
     def _observe_drift(self, signal: MonitorSignal, offset: int, arrival_ms: int) -> list[Alert]:

@@ -26,6 +26,7 @@ from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.snapshot import decode_snapshot, encode_snapshot
 from streams.monitor.sources import MonitorSources, SignalsLog, TakeStep
 from streams.release_watch.policy import decide
+from streams.rule_specs import KINDS
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.alerts import Alerts, alerts_of
 from streams.wire.outcomes import wall_clock_ms
@@ -38,14 +39,9 @@ SNAPSHOT_SECONDS: Final = 60.0
 REBUILD_RECORDS: Final = 10_000  # of signals read again where there is no snapshot
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
-RULES: Final = (
-    "drift",
-    "drift_unwatched",
-    "surge:",
-    WAITING,
-    ROLLED_BACK,
-    STOPPED,
-)  # of alerts that a monitor answers for
+LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
+# kinds of alerts that a monitor answers for
+RULES: Final = ("drift", "drift_unwatched", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
 
 
 @dataclass(slots=True)
@@ -67,6 +63,7 @@ class _Watch:
     is_settled: bool = False
     step_refused: str = ""
     knows_labels: bool = False
+    looked_at: float = float("-inf")
     refreshed: set[str] = field(default_factory=set)
 
 
@@ -134,6 +131,7 @@ class MonitorHandler:
         self._settle_when_caught_up()
         self._hear_labels()
         self._look_after_release()
+        self._look_at_rules()
         self._keep_snapshot(self._snapshot_seconds)
 
     def hand_over(self) -> None:
@@ -166,9 +164,10 @@ class MonitorHandler:
         core.take_releases(sources.releases())
         for record in sources.read(RETRAIN_REQUESTS_TOPIC):
             core.requests.take_request(record)
-        standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.rule.startswith(RULES)]
+        standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.kind in RULES]
         alerts = Alerts()
         alerts.load(standing)
+        core.book.adopt(alerts.firing.values())
         published = max((int(alert.values.get("signals_offset", -1)) for alert in standing), default=-1) + 1
         now = self._clock()
         watch = _Watch(
@@ -268,6 +267,7 @@ class MonitorHandler:
         records, is_all = self._sources.labels()
         for record in records:
             watch.core.requests.take_label(record)
+            watch.core.book.take_label(record)
         if records:
             watch.core.labelled.judge(watch.core.requests.opinions)
         watch.knows_labels = watch.knows_labels or is_all
@@ -293,6 +293,18 @@ class MonitorHandler:
                 log.error(
                     "%s@%s: %s is due and cannot be done: %s", self.app.name, decision.version, decision.action, error
                 )
+
+    def _look_at_rules(self) -> None:
+        """Rules that go by the wall clock, once what came meanwhile is taken in: no backlog reads as silence."""
+        watch = self._active
+        book = watch.core.book
+        if not watch.is_settled:
+            return
+        seen = None
+        if book.wants_outside and self._clock() - watch.looked_at >= LOOK_SECONDS:
+            watch.looked_at = self._clock()
+            seen = self._sources.outside(book.dead_letter_minutes, self._now_ms())
+        self._tell(book.look(self._now_ms(), seen, knows_labels=watch.knows_labels))
 
     def _settle_when_caught_up(self) -> None:
         """Once all that stood at take-over is taken in: what fires is what should, whatever happened in between."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from connectors.ports import Record
+from streams.monitor.rules.outside import Outside
 from streams.release_watch.policy import Decision
 from streams.wire.records import Release
 
@@ -50,6 +51,10 @@ class MonitorSources(Protocol):
 
     def is_published(self, version: str) -> bool:
         """Whether the registry has this version, as far as is known."""
+
+    def outside(self, minutes: Sequence[float], now_ms: int) -> Outside:
+        """Steps of the application's releases, and its dead letters of so many minutes each. now_ms: milliseconds since
+        1970."""
 
     def follow_labels(self) -> None:
         """Begin to follow `feedback.labels` from the beginning."""

@@ -166,7 +166,7 @@ class Teller:
             at=alert.at,
             values=alert.values,
             evidence=_masked(alert.evidence, self._mask),
-            runbook=self._app.runbook,
+            runbook=alert.runbook or self._app.runbook,
         )
 
     def _back_off(self, error: Exception) -> float:

@@ -112,6 +112,8 @@ class Feedback(Wire):
     confirms: bool | None = None
     """Whether the giver was told that the label is doubted, and means it. It counts where nobody else gives labels;
     else a second person's word is wanted."""
+    decided: str | None = None
+    """The label that the decision had; none: written before this was noted."""
 
     @property
     def key(self) -> bytes:
@@ -168,6 +170,8 @@ class Alert(Wire):
     """When it fired or resolved, RFC 3339."""
     fired_at: str | None = None
     """When this firing began, RFC 3339: tells it from one before and one after; none: its writer does not know."""
+    runbook: str | None = None
+    """A page that says what to do; none: the application's."""
 
     @property
     def kind(self) -> str:

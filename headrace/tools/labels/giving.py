@@ -149,6 +149,7 @@ class LabelGiver:
             introduces=True if is_new else None,
             chosen="random" if was_random else new.chosen,
             probability=mine.probability if mine is not None and was_random else new.probability,
+            decided=_decided(new.decision, head),
         )
 
     def _known_labels(self, decision: Document, head: str, report: GivenLabels) -> set[str] | None:
@@ -178,6 +179,12 @@ class LabelGiver:
         self._said[feedback.decision_id, feedback.head][feedback.by] = feedback
         if feedback.introduces:
             self._introduced[_topic(feedback.decision_id), feedback.head].add(feedback.label)
+
+
+def _decided(decision: Document, head: str) -> str | None:
+    answer = decision["labels"].get(head)
+    label = answer.get("label") if isinstance(answer, dict) else None
+    return label if isinstance(label, str) else None
 
 
 def _topic(decision_id: str) -> str:

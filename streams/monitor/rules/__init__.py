@@ -1,0 +1,1 @@
+"""Rules of an application's file: what is seen, and when that is an alert."""

@@ -1,0 +1,126 @@
+"""All `[[rules]]` of an application: fed with what its topics say, and the time; gives the alerts that follow. Pure.
+
+Rules about events go by the events' own time, which no single record moves (`streams.monitor.surges.clock`); those
+about silence, labels, dead letters and releases are looked at once in a while, by the wall clock that is handed in.
+What the latter say follows from topics alone, so what fires of them is taken from `alerts` after a restart.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from connectors.ports import Record
+from streams.application import Application
+from streams.monitor.rules.causes import ALL, Causes, Finding
+from streams.monitor.rules.outside import Outside, dead_letters, release_step
+from streams.monitor.rules.people import disagreement
+from streams.monitor.rules.quiet import Quiet
+from streams.monitor.rules.thresholds import Threshold
+from streams.monitor.surges.clock import EventClock
+from streams.rule_specs import DeadLettersRule, DisagreementRule, ReleaseRule, RuleSpec, SilenceRule, ThresholdRule
+from streams.wire.feedback import Opinions, of_topics
+from streams.wire.records import Alert, format_time
+from streams.wire.signals import MonitorSignal
+
+BY_THE_CLOCK: Final = ("silence", "disagreement", "dead_letters", "release")  # kinds that are looked at in `look`
+
+
+class RuleBook:
+    """Not thread-safe."""
+
+    def __init__(self, app: Application) -> None:
+        self._app, self.causes = app, Causes(app.name)
+        self._clock, self._now = EventClock(), float("-inf")
+        self._thresholds = [Threshold(rule) for rule in app.rules if isinstance(rule, ThresholdRule)]
+        self._quiet = [Quiet(rule) for rule in app.rules if isinstance(rule, SilenceRule)]
+        self._disagreements = [rule for rule in app.rules if isinstance(rule, DisagreementRule)]
+        self._dead_letters = [rule for rule in app.rules if isinstance(rule, DeadLettersRule)]
+        self._releases = [rule for rule in app.rules if isinstance(rule, ReleaseRule)]
+        self._opinions, self._has_new_labels = Opinions(of_topics(app.source_topics), lambda *_: None), False
+        self._last_ms = 0
+        self._began_ms = 0  # since when this one looks: where no event is known of, silence counts from there
+
+    @property
+    def dead_letter_minutes(self) -> list[float]:
+        """How long a time of dead letters is to be read, for `look`; empty: none."""
+        return [rule.minutes for rule in self._dead_letters]
+
+    @property
+    def wants_outside(self) -> bool:
+        """Whether `look` is to be given what stands in other topics."""
+        return bool(self._releases or self._dead_letters)
+
+    def alerts(self) -> list[Alert]:
+        """All that fire."""
+        return self.causes.alerts
+
+    def adopt(self, standing: Iterable[Alert]) -> None:
+        """Take what fires in the topic of the rules that go by the wall clock. standing: of the application."""
+        mine = {self.causes.name(rule, ALL) for rule in self._app.rules if str(rule.kind) in BY_THE_CLOCK}
+        self.causes.adopt(mine, standing)
+
+    def observe(self, signal: MonitorSignal, arrival_ms: int) -> list[Alert]:
+        """Take an event in. arrival_ms: when the broker took its signal, milliseconds since 1970."""
+        self._last_ms = max(self._last_ms, arrival_ms)
+        if not self._thresholds:
+            return []
+        at_seconds = self._clock.observe(signal.at, arrival_ms)
+        self._now = max(self._now, self._clock.now_seconds)
+        alerts: list[Alert] = []
+        for threshold in self._thresholds:
+            findings = threshold.observe(signal, at_seconds, self._now)
+            alerts += self._judged(threshold.rule, findings)
+        return alerts
+
+    def take_label(self, record: Record) -> None:
+        """Take a record of `feedback.labels` in."""
+        if self._disagreements:
+            before, after = self._opinions.take(record)
+            self._has_new_labels = self._has_new_labels or before is not after
+
+    def look(self, now_ms: int, seen: Outside | None = None, *, knows_labels: bool = False) -> list[Alert]:
+        """What follows from the time. seen: what stands in other topics; None: nobody has looked now. knows_labels:
+        whether all that stand were taken in."""
+        self._began_ms = self._began_ms or now_ms
+        last_ms = self._last_ms
+        findings: list[tuple[RuleSpec, Finding]] = [
+            (quiet.rule, quiet.look(last_ms, now_ms, self._began_ms)) for quiet in self._quiet
+        ]
+        if self._has_new_labels and knows_labels:
+            self._has_new_labels = False
+            head = self._app.head_names[0]
+            findings += [(rule, disagreement(rule, head, self._opinions)) for rule in self._disagreements]
+        if seen is not None:
+            findings += [(rule, release_step(rule, seen.steps, now_ms)) for rule in self._releases]
+            findings += [(rule, dead_letters(rule, seen.undecided[rule.minutes])) for rule in self._dead_letters]
+        at, seconds = format_time(now_ms), now_ms / 1_000
+        judged = [self.causes.judge(rule, ALL, finding, seconds, at) for rule, finding in findings]
+        return [alert for alert in judged if alert is not None]
+
+    def state(self, groups: int | None = None) -> dict[str, Any]:
+        """For JSON. groups: of each rule, those kept, the ones heard of last; None: all."""
+        return {
+            "causes": self.causes.state(),
+            "clock": self._clock.state(),
+            "now": None if self._now == float("-inf") else self._now,
+            "last_ms": self._last_ms,
+            "thresholds": [threshold.state(groups) for threshold in self._thresholds],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. Rules that are new, or other ones than then, begin anew. Raises ValueError,
+        KeyError or TypeError where the state is broken."""
+        self.causes.restore(state["causes"])
+        self._clock.restore([float(time) for time in state["clock"]])
+        self._now = float("-inf") if state["now"] is None else float(state["now"])
+        self._last_ms = int(state["last_ms"])
+        kept = {str(one["rule"]): one for one in state["thresholds"]}
+        for threshold in self._thresholds:
+            of_rule = kept.get(str(threshold.rule.model_dump(mode="json")))
+            if of_rule is not None:
+                threshold.restore(of_rule)
+        self.causes.keep({rule.title for rule in self._app.rules})
+
+    def _judged(self, rule: RuleSpec, findings: Iterator[tuple[str, Finding]]) -> list[Alert]:
+        at = format_time(max(round(self._now * 1_000), 0))
+        judged = [self.causes.judge(rule, group, finding, self._now, at) for group, finding in findings]
+        return [alert for alert in judged if alert is not None]

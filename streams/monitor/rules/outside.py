@@ -1,0 +1,59 @@
+"""What stands in topics beside the signals: steps of releases, and dead letters. As values: who reads them is told what
+to look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streams.monitor.rules.causes import Finding, Level
+from streams.rule_specs import DeadLettersRule, ReleaseRule
+from streams.wire.records import ReleaseStep
+
+_WORDS = {"rolled_back": "was rolled back", "refused": "was refused by the gate", "rejected": "was turned down"}
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Of the last minutes. letters: dead letters of the application. decided: its decisions. reasons: of the letters,
+    by how often. ids: of some: topic, partition and offset."""
+
+    letters: int
+    decided: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """steps: of the application's releases and when (milliseconds since 1970), in their order. undecided: by how many
+    minutes it is of."""
+
+    steps: Sequence[tuple[int, ReleaseStep]] = ()
+    undecided: Mapping[float, Undecided] = field(default_factory=dict)
+
+
+def dead_letters(rule: DeadLettersRule, seen: Undecided) -> Finding:
+    """What the rule sees."""
+    events = seen.letters + seen.decided
+    share = seen.letters / events if events else 0.0
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(seen.reasons.items(), key=lambda one: -one[1])[:3])
+    words = f"{share:.0%} of {events} events of {rule.minutes:g} minutes could not be decided ({reasons})"
+    level = Level.CALM if share < rule.over_at * rule.share else Level.BETWEEN
+    if share >= rule.share and seen.letters >= rule.least:
+        level = Level.OVER
+    values = {"share": round(share, 4), "letters": seen.letters, "events": events, "reasons": dict(seen.reasons)}
+    said = words if seen.letters else f"all {events} events of {rule.minutes:g} minutes were decided"
+    return Finding(level, f"{said}; the limit is {rule.share:.0%}", values, seen.ids)
+
+
+def release_step(rule: ReleaseRule, steps: Sequence[tuple[int, ReleaseStep]], now_ms: int) -> Finding:
+    """What the rule sees. steps: when (milliseconds since 1970) and what, of the model, in their order."""
+    told = [(at, step) for at, step in steps if step.kind in (*rule.on, "champion")]
+    if not told or told[-1][1].kind == "champion":
+        return Finding(Level.CALM, "another release serves", {})
+    at_ms, step = told[-1]
+    if now_ms - at_ms > rule.hours * 3_600_000:
+        return Finding(Level.CALM, f"it is {rule.hours:g} hours ago", {})
+    name = f"{step.model}@{step.version}" if step.version else f"a challenger of {step.model}"
+    who = f" by {step.who}" if step.who else ""
+    values = {"step": step.kind, "version": step.version, "reason": step.reason}
+    return Finding(Level.OVER, f"{name} {_WORDS[step.kind]}{who}: {step.reason or 'no reason given'}", values)

@@ -1,0 +1,112 @@
+"""A label that comes too often: counted over the last minutes, by the events' own times."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streams.monitor.rules.causes import ALL, EVIDENCE, Finding, Level
+from streams.rule_specs import ThresholdRule
+from streams.wire.signals import MonitorSignal
+
+GROUPS: Final = 1_000  # the one not heard of for longest goes
+_BINS: Final = 60  # of a window
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Of a group. bins: number of the bin to events and hits in it. hits: the last ones."""
+
+    bins: dict[int, list[int]] = field(default_factory=dict)
+    hits: list[dict[str, str]] = field(default_factory=list)
+
+
+class Threshold:
+    """Of one rule."""
+
+    def __init__(self, rule: ThresholdRule) -> None:
+        self.rule = rule
+        self._bin_seconds = 60.0 * rule.minutes / _BINS
+        self._groups: OrderedDict[str, _Counts] = OrderedDict()
+        self._high: set[str] = set()  # groups that were over, and are not calm since
+
+    def observe(self, signal: MonitorSignal, at_seconds: float, now_seconds: float) -> Iterator[tuple[str, Finding]]:
+        """Take an event in: what is to be judged now. at_seconds: its time; now_seconds: the stream's."""
+        now, bin_ = int(now_seconds // self._bin_seconds), int(at_seconds // self._bin_seconds)
+        touched = self._count(signal, min(bin_, now), now)
+        for group in [*touched, *sorted(self._high.difference(touched))]:
+            finding = self._finding(group, now)
+            (self._high.discard if finding.level is Level.CALM else self._high.add)(group) if (
+                finding.level in (Level.CALM, Level.OVER)
+            ) else None
+            yield group, finding
+
+    def _count(self, signal: MonitorSignal, bin_: int, now: int) -> list[str]:
+        decided = signal.labels.get(self.rule.head)
+        if decided is None or bin_ <= now - _BINS:
+            return []
+        is_hit = decided[0] == self.rule.label
+        groups = groups_of(self.rule.by, signal)
+        for group in groups:
+            counts = self._groups.setdefault(group, _Counts())
+            self._groups.move_to_end(group)
+            of_bin = counts.bins.setdefault(bin_, [0, 0])
+            of_bin[0] += 1
+            of_bin[1] += is_hit
+            if is_hit:
+                counts.hits = [*counts.hits[-EVIDENCE + 1 :], {"id": signal.id, "text": signal.text or ""}]
+        while len(self._groups) > GROUPS:
+            self._high.discard(self._groups.popitem(last=False)[0])
+        return groups
+
+    def _finding(self, group: str, now: int) -> Finding:
+        rule, counts = self.rule, self._groups.get(group) or _Counts()
+        counts.bins = {bin_: of_bin for bin_, of_bin in counts.bins.items() if now - _BINS < bin_ <= now}
+        events, hits = (sum(of_bin[one] for of_bin in counts.bins.values()) for one in (0, 1))
+        where = "" if group == ALL else f" in {group}"
+        share = hits / events if events else 0.0
+        values = {"by": rule.by, "events": events, "hits": hits, "share": round(share, 4), "minutes": rule.minutes}
+        if rule.count is not None:
+            level = _level(hits, rule.count, rule.over_at)
+            words = f"{hits} texts{where} were {rule.label} in {rule.minutes:g} minutes; the limit is {rule.count}"
+            return Finding(level, words, values, counts.hits)
+        assert rule.share is not None
+        words = f"{share:.0%} of the {events} texts{where} of {rule.minutes:g} minutes are {rule.label}; the limit is "
+        level = _level(share, rule.share, rule.over_at) if events >= rule.least else Level.INSUFFICIENT
+        if not events:
+            level, words = Level.CALM, f"no text{where} came for {rule.minutes:g} minutes; the limit is "
+        return Finding(level, f"{words}{rule.share:.0%}", values, counts.hits)
+
+    def state(self, groups: int | None = None) -> dict[str, Any]:
+        """For JSON. groups: those kept, the ones heard of last; None: all."""
+        heard = list(self._groups.items())
+        kept = heard if groups is None else heard[len(heard) - min(groups, len(heard)) :]
+        return {
+            "rule": self.rule.model_dump(mode="json"),
+            "groups": [[name, [[bin_, *of] for bin_, of in one.bins.items()], one.hits] for name, one in kept],
+            "high": sorted(self._high),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. Raises ValueError, KeyError or TypeError."""
+        if state["rule"] != self.rule.model_dump(mode="json"):
+            raise ValueError("the application's [[rules]] are other ones now")
+        for name, bins, hits in state["groups"]:
+            self._groups[str(name)] = _Counts({int(b): [int(events), int(n)] for b, events, n in bins}, list(hits))
+        self._high = {str(name) for name in state["high"]}
+
+
+def groups_of(by: str | None, signal: MonitorSignal) -> list[str]:
+    """What an event is counted in. by: a head, `symbols`, or None: all together."""
+    if by is None:
+        return [ALL]
+    if by == "symbols":
+        return list(dict.fromkeys(signal.symbols))
+    decided = signal.labels.get(by)
+    return [decided[0]] if decided is not None else []
+
+
+def _level(value: float, limit: float, over_at: float) -> Level:
+    if value >= limit:
+        return Level.OVER
+    return Level.CALM if value < over_at * limit else Level.BETWEEN
