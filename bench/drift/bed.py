@@ -22,7 +22,7 @@ class Plan:
     """data: folder of the public sets. seeds: runs of a stream (of each domain where there are several). events: of
     the stationary stream, all pools together. fast_path: as an application's file says it. cache: folder of what was
     computed before. peers: that take part in the rows at equal rates. pythons: interpreters, in whose environments
-    their libraries are sought."""
+    their libraries are sought. processes: side by side, for the stationary streams."""
 
     data: Path
     cache: Path
@@ -32,6 +32,7 @@ class Plan:
     fast_path: bool = True
     peers: tuple[str, ...] = ()
     pythons: tuple[str, ...] = ()
+    processes: int = 1
 
 
 class Bed:
@@ -45,7 +46,7 @@ class Bed:
     def watch(self, release: Release, false_alarm_every: int | None = None, *, all_new: bool = False) -> Watch:
         """Monitors of a release at the plan's setting, or another rate. all_new: see Watch."""
         every = false_alarm_every or self.plan.false_alarm_every
-        return Watch(release, false_alarm_every=every, fast_path=self.plan.fast_path, all_new=all_new)
+        return Watch(release.arrays, false_alarm_every=every, fast_path=self.plan.fast_path, all_new=all_new)
 
     def show(self, release: Release, texts: Sequence[str], labels: Sequence[str]) -> Shown:
         """What a release says of texts, with or without the fast path as the plan says."""

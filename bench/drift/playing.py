@@ -1,17 +1,19 @@
 """A stream through the core of the live monitor, as its signals would come."""
 
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from bench.drift.releases import HEAD, VERSION, Release, Shown
+from numpy.typing import NDArray
+
+from bench.drift.releases import HEAD, VERSION, Shown
 from bench.drift.streams import Stream
 from models.errors import ConfigError
 from streams.application import Application, HeadSpec
 from streams.classify.sampling import AUDIT_SHARE, sample_position
 from streams.monitor.core import MonitorCore
-from streams.monitor.drift.detector import DriftMonitor
+from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.wire.records import Alert, format_time
 from streams.wire.records import Release as Announced
@@ -55,10 +57,15 @@ class Watch:
     """Monitors of one release at one setting; thresholds are set once."""
 
     def __init__(
-        self, release: Release, *, false_alarm_every: int, fast_path: bool = True, all_new: bool = False
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        false_alarm_every: int,
+        fast_path: bool = True,
+        all_new: bool = False,
     ) -> None:
-        """fast_path: as for `show`. all_new: no event is a copy of another, though the texts come again: the monitor is
-        told no text."""
+        """arrays: the release's reference. fast_path: as for `show`. all_new: no event is a copy of another, though
+        the texts come again: the monitor is told no text."""
         self._all_new = all_new
         self._app = Application(
             name=_NAME,
@@ -67,10 +74,11 @@ class Watch:
             fast_path="on" if fast_path else "off",
         ).model_copy(update={"false_alarm_every": false_alarm_every})
         self._drift = DriftMonitor.from_reference(
-            release.arrays,
+            arrays,
             false_alarm_every=false_alarm_every,
             seed=0,
             fast_path=fast_path,
+            policy=_policy(all_new=all_new),
         )
 
     def core(self) -> MonitorCore:
@@ -134,6 +142,13 @@ def _signals(shown: Shown, stream: Stream, *, all_new: bool) -> Iterator[tuple[i
         if all_new:
             update["text"] = None
         yield event, signal.model_copy(update=update), at_ms
+
+
+def _policy(*, all_new: bool) -> DriftPolicy:
+    """The live one. all_new: no embedding is as near as a copy's."""
+    policy = DriftPolicy()
+    own: dict[str, Any] = {name: getattr(policy, name) for name in ("clusters",) if hasattr(policy, name)}
+    return replace(policy, **{name: replace(part, cosine=2.0) for name, part in own.items()}) if all_new else policy
 
 
 def _is_first(alert: Alert, firing: set[str]) -> bool:

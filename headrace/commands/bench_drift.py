@@ -18,6 +18,7 @@ def drift(
         int, typer.Option(min=100, help="events between two false alarms, as an application's file states it")
     ] = 100_000,
     fast_path: Annotated[bool, typer.Option(help="as the release says, or the encoder for every text")] = True,
+    processes: Annotated[int, typer.Option(min=1, help="side by side, for the stationary streams")] = 1,
     peers: Annotated[str, typer.Option(help="of the streams at equal rates, comma-separated; empty: all")] = "",
     python: Annotated[
         list[str] | None,
@@ -42,7 +43,7 @@ def drift(
     chosen = [name.strip() for name in streams.split(",")] if streams else list(run.ROWS)
     rivals = tuple(name.strip() for name in peers.split(",")) if peers else (OURS, *PEERS)
     pythons = (sys.executable, *(python or ()))
-    plan = Plan(data, folder, seeds, events, false_alarm_every, fast_path, rivals, pythons)
+    plan = Plan(data, folder, seeds, events, false_alarm_every, fast_path, rivals, pythons, processes)
     with stage_bars() as progress:
         report = run.run(wiring, plan, chosen, progress)
     if json:

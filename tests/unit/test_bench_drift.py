@@ -16,7 +16,7 @@ from bench.drift.peers.order import Case, Order, read_order, write_order
 from bench.drift.peers.race import wrong_events
 from bench.drift.peers.tuning import bisect, judge_windows, level_alarms
 from bench.drift.playing import Played, Told, Watch, event_name, event_of
-from bench.drift.releases import HEAD, VERSION, Release, Shown
+from bench.drift.releases import HEAD, VERSION, Shown
 from bench.drift.streams import (
     EVERY_MS,
     START_MS,
@@ -35,7 +35,6 @@ from bench.drift.streams import (
     with_copies,
 )
 from bench.drift.texts import Columns, LabelledSet, at_most, random_share, read_set, split_parts
-from models.classifier import Classifier
 from models.errors import ConfigError
 from retrain.text_keys import text_key
 from streams.wire.records import Alert
@@ -323,7 +322,7 @@ def test_a_stream_goes_through_the_live_monitor_and_its_change_is_told() -> None
         for number, vector in enumerate(shown_vectors)
     )
     shown = Shown((), (), signals, (None,) * 800, (), np.zeros(0, np.float32), shown_vectors)
-    watch = Watch(Release(cast(Classifier, None), arrays), false_alarm_every=10_000)
+    watch = Watch(arrays, false_alarm_every=10_000)
     stream = appearing(np.arange(600), np.arange(600, 800), before=300, after=200, share=0.5, seed=0)
     played = watch.play(shown, stream, until_drift_from=300)
     (alarm,) = played.fired()
