@@ -13,6 +13,7 @@ from headrace.demo.scenario import LabelledText
 from streams.wire.records import Alert
 
 RECENT = 200
+STRETCH = 25  # decisions that a point of the curve has at least
 SEEN = 40  # decisions that are kept for the view
 EXAMPLES = 4  # texts that were decided wrongly, and are now decided rightly
 
@@ -53,8 +54,8 @@ class Happening:
 @dataclass(slots=True)
 class StreamLedger:
     """One stream. truth: decision id to what a person would say. correct: of the primary head, in order of decision.
-    mistakes: texts that a release decided wrongly, as it called them. hits: shares of recommendations that were right,
-    as the recommender counts them."""
+    mistakes: texts that a release decided wrongly, by which and as what. swapped_after: how many decisions came before
+    another release served."""
 
     truth: dict[str, LabelledText | None] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
@@ -62,6 +63,7 @@ class StreamLedger:
     latency_ms: list[float] = field(default_factory=list)
     mistakes: dict[str, tuple[str, str]] = field(default_factory=dict)
     version: str = ""
+    swapped_after: int | None = None
     onset_event: int | None = None
 
     @property
@@ -75,11 +77,13 @@ class StreamLedger:
         recent = self.correct[-RECENT:]
         return sum(recent) / len(recent) if recent else None
 
-    def curve(self, points: int) -> list[float]:
-        """Accuracy of so many stretches of the stream, oldest first; fewer while there are too few decisions."""
-        size = max(25, -(-len(self.correct) // points))
-        stretches = [self.correct[start : start + size] for start in range(0, len(self.correct), size)]
-        return [sum(stretch) / len(stretch) for stretch in stretches if len(stretch) >= min(size, 25)]
+    def curve(self, points: int) -> tuple[list[float], list[float]]:
+        """Accuracy of so many stretches of the stream, oldest first; fewer while there are too few decisions. Those of
+        the releases before, those of the one that serves."""
+        size = max(STRETCH, -(-len(self.correct) // points))
+        shares = [sum(self.correct[at : at + size]) / size for at in range(0, len(self.correct) - size + 1, size)]
+        before = len(shares) if self.swapped_after is None else -(-self.swapped_after // size)
+        return shares[:before], shares[before:]
 
 
 class Ledger:
@@ -116,9 +120,11 @@ class Ledger:
         """A decision was read. head: the primary one; None where lists are decided. truth: what a person would say."""
         with self.lock:
             stream = self.streams[app]
-            stream.version = decision["version"]
             if decision["id"] in stream.decided:
                 return
+            if stream.version and stream.version != decision["version"]:
+                stream.swapped_after = len(stream.correct)
+            stream.version = decision["version"]
             stream.decided.add(decision["id"])
             stream.latency_ms.append(decision["latency_ms"])
             if head is None:

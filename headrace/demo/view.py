@@ -75,7 +75,7 @@ class View:
                 f"{app}@{stream.version}" if stream.version else "…",
                 str(len(stream.decided)),
                 f"{self._rate(app, len(stream.decided)):.0f}",
-                _curve(stream.curve(points)),
+                _curve(*stream.curve(points)),
                 "" if stream.recent_accuracy is None else f"{stream.recent_accuracy:.0%}",
             )
         return table
@@ -96,10 +96,14 @@ def sparkline(shares: Sequence[float]) -> str:
     return "".join(BARS[round((share - low) / step)] for share in shares)
 
 
-def _curve(shares: Sequence[float]) -> Text:
+def _curve(before: Sequence[float], after: Sequence[float]) -> Text:
+    """Those of the release that serves after another one in green."""
+    shares = [*before, *after]
     if not shares:
         return Text("")
-    return Text(sparkline(shares), "cyan").append(f" {min(shares):.0%} to {max(shares):.0%}", "dim")
+    bars = sparkline(shares)
+    curve = Text(bars[: len(before)], "cyan").append(bars[len(before) :], "green")
+    return Text().append_text(curve).append(f" {min(shares):.0%} to {max(shares):.0%}", "dim")
 
 
 def _decisions(seen: Sequence[Seen]) -> Table:
@@ -121,7 +125,7 @@ def _story(story: Sequence[Happening], lines: int, width: int) -> Text:
         mark, style = MARKS[happening.kind]
         words = plain(happening.words)
         words = words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
-        line = Text(f"{mark} ", style).append(words, "")
+        line = Text().append(f"{mark} ", style).append(words)
         lines -= -(-line.cell_len // max(width, 1))
         if lines < 0 and told:
             break
