@@ -27,7 +27,7 @@ def check(report: dict, *, has_drift: bool) -> None:  # type: ignore[type-arg]
 
 
 def test_the_demo_loses_nothing_notices_the_drift_and_releases_a_better_model(tmp_path: Path) -> None:
-    report = Headrace(tmp_path).json("demo", "--headless", "--seconds", "55", "--seed", "3", timeout=400)
+    report = Headrace(tmp_path).json("demo", "--headless", "--seconds", "40", "--seed", "3", timeout=400)
     check(report, has_drift=True)
     assert report["labels"]["random"] > report["labels"]["correction"]
     assert report["mended"], "texts that the release decided wrongly, and its successor rightly"
