@@ -170,10 +170,9 @@ class Ledger:
             last = {alert.fingerprint: alert for alert in self.alerts}
         return [alert for alert in last.values() if alert.state == "firing"]
 
-    def needs_labels(self, app: str) -> bool:
-        """Whether a drift alert of this application fires, and no challenger is in training that may end it."""
-        is_drifting = any(alert.rule == "drift" and alert.values.get("app") == app for alert in self.firing())
-        return is_drifting and app not in self.in_training
+    def is_drifting(self, app: str) -> bool:
+        """Whether a drift alert of this application fires."""
+        return any(alert.rule == "drift" and alert.values.get("app") == app for alert in self.firing())
 
     def tell(self, words: str, kind: Kind = "story") -> None:
         """A line of the story."""

@@ -17,8 +17,7 @@ from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, Feedback, decision_id, decode, format_time
 
-# Of all decisions that somebody is asked about, whatever was decided: in quiet times, and while a drift alert fires and
-# no challenger is in training.
+# Of all decisions that somebody is asked about, whatever was decided: in quiet times, and while a drift alert fires.
 # Weeks go by in minutes here, so it is more than the half per cent of docs/labels.md. Only these labels say which of
 # two releases is better (retrain/challenge.py), and on this corpus it takes some 35 texts of the new subjects to tell.
 ASKED_SHARE = 0.5
@@ -147,8 +146,11 @@ class Agents(threading.Thread):
         return True
 
     def _consider(self, decision: dict[str, Any], truth: LabelledText) -> None:
+        """Nobody labels while a challenger is in training: what it is for must stay in the stream meanwhile."""
+        if self._app.name in self._ledger.in_training:
+            return
         is_wrong = any(decision["labels"][head]["label"] != label for head, label in truth.labels.items())
-        is_urgent = self._ledger.needs_labels(self._app.name)
+        is_urgent = self._ledger.is_drifting(self._app.name)
         share = ASKED_SHARE_IN_DRIFT if is_urgent else ASKED_SHARE
         if self._rng.random() < share:
             by = self._label(decision, truth, "random", share)

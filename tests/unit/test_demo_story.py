@@ -92,7 +92,7 @@ def test_the_view_shows_decisions_the_alert_while_it_fires_and_what_a_release_me
         if number == 1:
             ledger.alerted(alert())
             assert "▲ alert support: 31 %" in shown(ledger)
-    assert ledger.firing() and ledger.needs_labels("support")
+    assert ledger.firing() and ledger.is_drifting("support")
     ledger.alerted(alert("resolved", "over: support@2 serves (support: 31 % are new.)"))
     picture = shown(ledger)
     for words in (
@@ -105,7 +105,7 @@ def test_the_view_shows_decisions_the_alert_while_it_fires_and_what_a_release_me
     ):
         assert words in picture
     assert "“is my scooter recalled”: battery_recall, was double_charge" in picture
-    assert not ledger.needs_labels("support")
+    assert not ledger.is_drifting("support")
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])
@@ -139,12 +139,10 @@ def test_a_refused_challenger_is_no_end_while_people_label() -> None:
         teller.tell()
         return teller.is_over(expects_release=True)
 
-    ledger.alerted(alert())
-    assert ledger.needs_labels("support")
     assert not is_over(5) and not is_over(100), "a challenger is in training"
-    assert not ledger.needs_labels("support"), "people wait for it"
+    assert agents_at_work(ledger, "double_charge")[0].labels == [], "people wait for it"
     job.verdicts.append(("support", "not released: the gain may be chance"))
-    assert not is_over(101) and ledger.needs_labels("support")
+    assert not is_over(101) and ledger.in_training == frozenset()
     ledger.given("random", is_wrong=True)
     assert not is_over(101 + QUIET_SECONDS), "the label came since then"
     assert is_over(102 + 2 * QUIET_SECONDS), "nothing more will come"
