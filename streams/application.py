@@ -183,6 +183,17 @@ class Retraining(BaseModel):
         return self
 
 
+class Drift(BaseModel):
+    """How much a drift episode weighs, by what it costs (`docs/drift.md`)."""
+
+    model_config = SHAPE
+
+    note_below_errors_per_hour: float = Field(default=1.0, ge=0)
+    """An episode that is estimated to cost fewer wrong decisions an hour in addition is a note (severity `info`)."""
+    critical_from_errors_per_hour: float = Field(default=100.0, gt=0)
+    """One that costs so many or more is `critical`; in between it is a `warning`."""
+
+
 class ReceiverSpec(BaseModel):
     """Who is told of this application's alerts (`docs/alerts.md`)."""
 
@@ -274,6 +285,8 @@ class Application(BaseModel):
     """A page that says what to do; alerts name it."""
     labelling: Labelling = Labelling()
     """The table `[labelling]`."""
+    drift: Drift = Drift()
+    """The table `[drift]`."""
     release: ReleaseSettings = ReleaseSettings()
     """The table `[release]`."""
     retraining: Retraining = Retraining()
@@ -398,6 +411,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "heads": HeadSpec,
     "surges": Surge,
     "labelling": Labelling,
+    "drift": Drift,
     "release": ReleaseSettings,
     "retraining": Retraining,
     "receivers": ReceiverSpec,

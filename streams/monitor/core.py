@@ -19,6 +19,7 @@ from models.errors import HeadraceError
 from streams.application import Application
 from streams.monitor.drift.alerts import alert_for_episode, unwatched_alert
 from streams.monitor.drift.detector import DriftMonitor, Episode
+from streams.monitor.episodes.cost import labelled_accuracy
 from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.release_alerts import alerts_of_release, ending_of
 from streams.monitor.retrain_policy import RetrainPolicy
@@ -272,7 +273,13 @@ class MonitorCore:
         return [resolution(self._told(release, episode), "the stream is again what the release knows", at)]
 
     def _told(self, release: MonitoredRelease, episode: Episode) -> Alert:
-        return alert_for_episode(self._app.name, release.version, episode, release.episode_at)
+        decided = {} if release.drift is None else release.drift.decided_since(episode.onset_event)
+        labels = self.requests.opinions.labels()
+        of_head = [label for (_, head), label in labels.items() if head == self._app.head_names[0]]
+        labelled = labelled_accuracy(decided, of_head)
+        return alert_for_episode(
+            self._app.name, release.version, episode, release.episode_at, self._app.drift, labelled
+        )
 
     def _drift_alerts(self) -> dict[str, Alert]:
         """Fingerprint to alert: what there is to say of the champion now."""

@@ -1,10 +1,15 @@
 """What a drift episode's alerts say, when it is found and when it is over."""
 
 from dataclasses import asdict
+from typing import Final
 
+from streams.application import Drift
 from streams.monitor.drift.episode import Episode
+from streams.monitor.episodes.cost import Labelled, severity_of
 from streams.wire.alerts import fingerprint
 from streams.wire.records import Alert
+
+USUAL: Final = Drift()
 
 
 def drift_fingerprint(app: str, version: str) -> str:
@@ -12,14 +17,18 @@ def drift_fingerprint(app: str, version: str) -> str:
     return fingerprint("drift", app, version)
 
 
-def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Alert:
-    """A drift episode as a firing alert."""
+def alert_for_episode(
+    app: str, version: str, episode: Episode, at: str, weights: Drift = USUAL, labelled: Labelled | None = None
+) -> Alert:
+    """A drift episode as a firing alert. weights: which cost weighs how much. labelled: what labels say of it."""
+    labels_say = "" if labelled is None else f" {labelled.in_words()}"
+    weight = (weights.note_below_errors_per_hour, weights.critical_from_errors_per_hour)
     return Alert(
         fingerprint=drift_fingerprint(app, version),
         rule="drift",
-        severity="warning",
+        severity="warning" if episode.cost is None else severity_of(episode.cost, *weight),
         state="firing",
-        summary=f"{app}: {episode.summary}",
+        summary=f"{app}: {episode.summary}{labels_say}",
         values={
             "app": app,
             "version": version,
@@ -39,6 +48,8 @@ def alert_for_episode(app: str, version: str, episode: Episode, at: str) -> Aler
             "share_before": episode.share_before,
             "share_after": episode.share_after,
             "share_range": list(episode.share_range),
+            "cost": None if episode.cost is None else asdict(episode.cost),
+            "labelled": None if labelled is None else asdict(labelled),
             "told_event": episode.told_event,
             "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },

@@ -155,6 +155,10 @@ class DriftMonitor:
         """Each detector's sum as a share of its threshold: 0 nothing, 1 fires."""
         return {name: cusum.share for name, cusum in self._cusums.items()}
 
+    def decided_since(self, event_number: int) -> dict[str, str]:
+        """Id to label of the texts since an event, as far as they are remembered."""
+        return {seen.id: seen.label for seen in self._history if seen.event_number >= event_number}
+
     def update(self, signal: Signal) -> Episode | None:
         """Take one signal in. An Episode at the event at which drift is found, None at all others: `episode` holds it,
         and is told anew where more of it was seen.
@@ -244,6 +248,7 @@ class DriftMonitor:
             outside[0].astype(np.float16) if outside is not None else None,
             signal.at,
             signal.offset,
+            confidence=signal.confidence,
         )
 
     def _embedding(self, signal: Signal) -> Floats | None:

@@ -10,6 +10,7 @@ import numpy as np
 from models.shares import wilson_interval
 from models.words.counts import WordCounts
 from streams.monitor.drift.reference import Doubles
+from streams.monitor.episodes.cost import Cost, estimated_cost, events_per_hour, restored_cost
 from streams.monitor.episodes.examples import Example, choose_examples
 from streams.monitor.episodes.members import SeenText, newness, onset_range, probably_new
 from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
@@ -45,6 +46,7 @@ class Episode:
     onset_between: events between which the onset lies with 95 %. told_event: the newest that this story knows of.
     name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
     it happens. detected_id: names the event at which it was found, and by that the episode.
+    cost: what it costs, by the texts.
     """
 
     onset_event: int
@@ -67,6 +69,7 @@ class Episode:
     segments: tuple[Segment, ...] = ()
     detected_id: str = ""
     phrases: tuple[str, ...] = ()
+    cost: Cost | None = None
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -87,6 +90,7 @@ def restored_episode(state: Mapping[str, Any]) -> Episode:
             "share_range": tuple(state["share_range"]),
             "examples": tuple(Example(**example) for example in state["examples"]),
         }
+        | {"cost": restored_cost(state.get("cost"))}
         | {name: tuple(kind(**part) for part in state.get(name, ())) for name, kind in parts.items()}
     )
 
@@ -111,6 +115,7 @@ def describe_episode(
     odds_before, odds_after = newness(before, after, spread)
     detected = after[-1].event_number if told is None else told.detected_event
     share_after, share_range = _share(odds_before, odds_after, [seen.event_number > detected for seen in after])
+    later = [seen for seen in after if seen.event_number > detected] or after
     is_new = probably_new(odds_after, max(share_after, _LEAST_SHARE)) > 0.5
     rows = np.flatnonzero(is_new) if is_new.any() else np.argsort(-odds_after, kind="stable")[:3]
     new = [after[row] for row in rows.tolist()]
@@ -140,6 +145,7 @@ def describe_episode(
         fell=fell,
         segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(history, new)]),
         detected_id=after[-1].id if told is None else told.detected_id,
+        cost=_cost(before, later, share_after, share_range),
     )
     return replace(episode, summary=_summary(episode))
 
@@ -154,6 +160,16 @@ def _share(before: Doubles, after: Doubles, is_later: Sequence[bool]) -> tuple[f
     texts = max(len(after) - _BY_SELECTION, 1)
     count = max(share * len(after) - _BY_SELECTION, 0.0)
     return count / texts, (round(wilson_interval(count, texts)[0], 3), high)
+
+
+def _cost(
+    before: Sequence[SeenText], after: Sequence[SeenText], share: float, share_range: tuple[float, float]
+) -> Cost:
+    confidence, tails = (
+        (np.array([getattr(seen, name) for seen in before]), np.array([getattr(seen, name) for seen in after]))
+        for name in ("confidence", "surprisal")
+    )
+    return estimated_cost(confidence, tails, share, share_range, events_per_hour([seen.at for seen in after]))
 
 
 def _share_of_known(odds: Doubles, share: float) -> float:
@@ -202,4 +218,6 @@ def _summary(episode: Episode) -> str:
     if episode.segments:
         where = [f"{one.field} {one.value} ({one.inside:.0%}, else {one.elsewhere:.0%})" for one in episode.segments]
         sentences.append(f"Mostly in {', '.join(where)}.")
+    if episode.cost is not None:
+        sentences.insert(1, episode.cost.in_words())
     return " ".join(sentences)

@@ -21,7 +21,7 @@ class SeenText:
     """A text as the monitor remembers it. surprisal: minus the logarithm of its tail probability. copies: 1
     for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None. at: the source's
     time. offset: of the record that brought it; -1 where there is none. fields: the application's segments, such as
-    its channel, and their values."""
+    its channel, and their values. confidence: calibrated probability of its label."""
 
     id: str
     event_number: int
@@ -33,6 +33,7 @@ class SeenText:
     at: str = ""
     offset: int = -1
     fields: Mapping[str, str] = field(default_factory=dict)
+    confidence: float = 1.0
 
 
 def newness(before: Sequence[SeenText], after: Sequence[SeenText], spread: float) -> tuple[Doubles, Doubles]:
