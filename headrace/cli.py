@@ -9,7 +9,6 @@ import typer
 from headrace import __version__
 from headrace.commands import (
     alerts,
-    bench,
     dead_letters,
     demo,
     drift,
@@ -21,6 +20,7 @@ from headrace.commands import (
     store,
     training,
 )
+from headrace.commands.bench import group as bench_group
 from headrace.output import set_up_logging
 from headrace.settings import load_settings
 from headrace.terminal import is_broken_pipe, one_line, prepare_streams, say, silence_stdout
@@ -48,7 +48,7 @@ drift.add_to(app)
 dead_letters.add_to(app)
 replay.add_to(app)
 machine.add_to(app)
-bench.add_to(app)
+bench_group.add_to(app)
 
 
 def _version(wanted: bool) -> None:

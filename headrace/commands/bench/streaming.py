@@ -1,17 +1,9 @@
-"""bench: figures against limits and peers, measured in one run."""
+"""bench throughput, latency, scaling, memory, replay: figures against limits and peers, measured in one run."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from headrace.commands.bench_drift import EXAMPLE as DRIFT_EXAMPLE
-from headrace.commands.bench_drift import drift
-from headrace.commands.bench_faults import EXAMPLE, faults
-from headrace.commands.bench_gate import EXAMPLE as GATE_EXAMPLE
-from headrace.commands.bench_gate import gate
-from headrace.commands.bench_loop import EXAMPLE as LOOP_EXAMPLE
-from headrace.commands.bench_loop import loop
 
 Data = Annotated[Path, typer.Option(help="CSV with a column text; its test rows where it has splits")]
 App = Annotated[str, typer.Option(help="application whose champion decides")]
@@ -19,19 +11,13 @@ Seed = Annotated[int, typer.Option(help="of the order and of the numbers that ma
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 
-def add_to(cli: typer.Typer) -> None:
+def add_to(bench: typer.Typer) -> None:
     """Register the commands."""
-    bench = typer.Typer(no_args_is_help=True, help="Benchmarks: equal work, one run, JSON out.")
-    cli.add_typer(bench, name="bench")
     bench.command("throughput", epilog="Example: headrace bench throughput --data texts.csv --json")(_throughput)
     bench.command("latency", epilog="Example: headrace bench latency --data texts.csv --json")(_latency)
     bench.command("scaling", epilog="Example: headrace bench scaling --data texts.csv --json")(_scaling)
     bench.command("memory", epilog="Example: headrace bench memory --minutes 10 --json")(_memory)
     bench.command("replay", epilog="Example: headrace bench replay --data texts.csv --json")(_replay)
-    bench.command("faults", epilog=EXAMPLE)(faults)
-    bench.command("drift", epilog=DRIFT_EXAMPLE)(drift)
-    bench.command("loop", epilog=LOOP_EXAMPLE)(loop)
-    bench.command("gate", epilog=GATE_EXAMPLE)(gate)
 
 
 def _throughput(

@@ -1,0 +1,1 @@
+"""headrace bench: a module for each kind of benchmark."""

@@ -1,0 +1,17 @@
+"""bench: all benchmarks under one command."""
+
+import typer
+
+from headrace.commands.bench import drift, faults, gate, kills, loop, streaming
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    bench = typer.Typer(no_args_is_help=True, help="Benchmarks: equal work, one run, JSON out.")
+    cli.add_typer(bench, name="bench")
+    streaming.add_to(bench)
+    bench.command("faults", epilog=faults.EXAMPLE)(faults.faults)
+    bench.command("drift", epilog=drift.EXAMPLE)(drift.drift)
+    bench.command("loop", epilog=loop.EXAMPLE)(loop.loop)
+    bench.command("gate", epilog=gate.EXAMPLE)(gate.gate)
+    bench.command("kills", epilog=kills.EXAMPLE)(kills.kills)
