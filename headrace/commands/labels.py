@@ -166,7 +166,7 @@ def _next(app: AppName, by: By = None, json: JsonFlag = False) -> None:
         leases = Leases(name, wiring.reader, publisher)
 
         def refill() -> list[Asked]:
-            return labelling_queue(_pool(wiring, application), application, 50, leases.taken_by_others())
+            return labelling_queue(_pool(wiring, application), application, 50, leases.taken_by_others(), name)
 
         desk = LabellingDesk(giver, leases, _terminal(), name, show=text_mask(application))
         session = desk.work(endless(refill), application.head_names[0])

@@ -129,7 +129,9 @@ class _Sieves:
         if by_corpus is None:
             return
         ways = directions(judged, [table.rows[one.key] for one in judged], by_corpus)
-        by_all = table.by_all(self._training(alone), self._seed)
+        by_all = None
+        if not ways or any(way.after not in by_corpus.labels for way in ways):
+            by_all = table.by_all(self._training(alone), self._seed)
         self.relabelled += (way for way in ways if by_all is None or not is_new(way, table, by_corpus, by_all))
         gone = [SetAside(one, reasons.RELABELLING, way.before) for way in self.relabelled for one in way.texts]
         yield from gone

@@ -116,7 +116,15 @@ class LabellingDesk:
         return ""
 
     def _give(self, asked: Asked, head: str, label: str, *, is_new: bool) -> bool:
-        new = NewLabel(asked.decision, head, label, self._by, chosen=asked.chosen, probability=asked.probability)
+        new = NewLabel(
+            asked.decision,
+            head,
+            label,
+            self._by,
+            chosen=asked.chosen,
+            probability=asked.probability,
+            confirms=asked.asks_again,
+        )
         report: GivenLabels = self._giver.give([new], introduces=is_new)
         if report.rejected:
             self._terminal.show(report.rejected[0].reason)

@@ -27,7 +27,8 @@ FLUSH_LABELS: Final = 500
 @dataclass(frozen=True, slots=True)
 class NewLabel:
     """decision: as it stands in the store or its topic. head: `PRIMARY` for the first one. line: of a file, else 0.
-    probability: that the decision was drawn, where it was drawn at random."""
+    probability: that the decision was drawn, where it was drawn at random. confirms: whether its giver, who may have
+    said it before, was asked whether that is meant."""
 
     decision: Document
     head: str
@@ -36,6 +37,7 @@ class NewLabel:
     line: int = 0
     chosen: Chosen = "correction"
     probability: float | None = None
+    confirms: bool = False
 
 
 @dataclass(slots=True)
@@ -150,6 +152,7 @@ class LabelGiver:
             chosen="random" if was_random else new.chosen,
             probability=mine.probability if mine is not None and was_random else new.probability,
             decided=_decided(new.decision, head),
+            confirms=True if new.confirms else None,
         )
 
     def _known_labels(self, decision: Document, head: str, report: GivenLabels) -> set[str] | None:
@@ -171,7 +174,7 @@ class LabelGiver:
 
     def _stands(self, feedback: Feedback) -> bool:
         mine = self._said[feedback.decision_id, feedback.head].get(feedback.by)
-        if mine is None or mine.label != feedback.label:
+        if mine is None or mine.label != feedback.label or (feedback.confirms and not mine.confirms):
             return False
         return feedback.chosen != "random" or mine.chosen == "random"  # that it was asked about is new
 

@@ -1,6 +1,6 @@
 """What may be labelled, as the topics tell it: decisions of late, what their texts are like, what was said of them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,11 +10,12 @@ from connectors.errors import TopicMismatch
 from connectors.ports import Document, Record
 from headrace.tools.alerts import firing_drift
 from headrace.tools.labels.choosing import Candidate
+from headrace.tools.labels.second_opinions import open_doubts
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
-from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
+from streams.topics import ALERTS_TOPIC, DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions, of_topics
 from streams.wire.records import Feedback
 from streams.wire.signals import read_signals
@@ -38,13 +39,14 @@ class OpenEpisode:
 class Pool:
     """decisions: newest last, by id. candidates: of the newest of them. labels: every standing opinion on the
     application's decisions, oldest first. episode: None while nothing drifts. is_whole: whether the decisions are all
-    that were ever made."""
+    that were ever made. doubts: labels that wait for a second person (`streams.wire.records.Doubts`)."""
 
     decisions: Mapping[str, Document]
     candidates: tuple[Candidate, ...]
     labels: tuple[Feedback, ...]
     episode: OpenEpisode | None
     is_whole: bool = True
+    doubts: Sequence[Mapping[str, Any]] = ()
 
     def labelled(self, head: str) -> set[str]:
         """Ids of which somebody has said what this head should have decided."""
@@ -86,7 +88,12 @@ def read_pool(wiring: Wiring, app: Application, progress: Progress = lambda *_: 
     labels = sorted((opinion for opinion in opinions), key=lambda opinion: opinion.rank)
     episode = open_episode(all_records(wiring, ALERTS_TOPIC), app.name)
     return Pool(
-        decisions, tuple(candidates), tuple(opinion.feedback for opinion in labels), episode, newest_decisions.is_whole
+        decisions,
+        tuple(candidates),
+        tuple(opinion.feedback for opinion in labels),
+        episode,
+        newest_decisions.is_whole,
+        open_doubts(all_records(wiring, DOUBTS_TOPIC), app.name),
     )
 
 

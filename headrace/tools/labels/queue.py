@@ -1,7 +1,7 @@
 """The labelling queue: which decisions people are asked about, in which order, and why."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,18 +11,21 @@ from headrace.tools.labels.correcting import Known, Speaker, correct_one, give_o
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import Pool, read_pool
 from headrace.tools.labels.random_draw import days_of, drawn, first_drawn
+from headrace.tools.labels.second_opinions import to_ask
 from headrace.wiring import Wiring
 from streams.application import Application
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A decision in the queue. reason: why a person is asked, in words. chosen, probability: as its label will say."""
+    """A decision in the queue. reason: why a person is asked, in words. chosen, probability: as its label will say.
+    asks_again: whether its only person is asked whether they mean what they said."""
 
     decision: Document
     reason: str
     chosen: Literal["random", "queue"]
     probability: float | None = None
+    asks_again: bool = False
 
     def as_json(self, head: str) -> dict[str, Any]:
         """One JSON object. head: the primary one."""
@@ -40,16 +43,20 @@ class Asked:
         } | ({} if self.probability is None else {"probability": self.probability})
 
 
-def labelling_queue(pool: Pool, app: Application, limit: int, taken: Collection[str] = ()) -> list[Asked]:
-    """Up to `limit` decisions: those drawn at random, then those of an open episode (in turns drawn at random and
-    useful ones), then what the model is unsure of.
+def labelling_queue(
+    pool: Pool, app: Application, limit: int, taken: Collection[str] = (), by: str | None = None
+) -> list[Asked]:
+    """Up to `limit` decisions: those drawn at random, then labels that wait for a second opinion, then those of an open
+    episode (in turns drawn at random and useful ones), then what the model is unsure of.
 
-    taken: ids that somebody looks at. What somebody has labelled is not asked about, but for what was drawn: were the
-    corrected ones left out of that, only those that seemed right would be counted.
+    taken: ids that somebody looks at. by: who is asked, where it is known: nobody is their own second person. What
+    somebody has labelled is not asked about but for a second opinion, and for what was drawn: were the corrected ones
+    left out of that, only those that seemed right would be counted.
     """
     head = app.head_names[0]
     done, labelled = pool.asked_at_random(head) | set(taken), pool.labelled(head)
     queue = [one for one in _random(pool, app) if one.decision["id"] not in done][:limit]
+    queue = [*queue, *_second_opinions(pool, app, by, {*taken, *(str(one.decision["id"]) for one in queue)})][:limit]
     busy = done | labelled | {one.decision["id"] for one in queue}
     known = [str(pool.decisions[identity]["text"]) for identity in labelled if identity in pool.decisions]
     seen = [*known, *(str(one.decision["text"]) for one in queue)]
@@ -110,6 +117,17 @@ def _random(pool: Pool, app: Application) -> list[Asked]:
         Asked(pool.decisions[identity], "random", "random", probability)
         for identity, probability in random_draw(pool, app).items()
     ]
+
+
+def _second_opinions(pool: Pool, app: Application, by: str | None, taken: Collection[str]) -> Iterator[Asked]:
+    """Without what the first person said: who reads that, agrees more easily."""
+    draws = known_decisions(pool, app).draws
+    for identity, asks_again in to_ask(pool.doubts, pool.labels, app.head_names[0], by, taken):
+        decision = pool.decisions.get(identity)
+        if decision is not None:  # else it is older than what the queue looks at
+            probability = draws.get(identity)
+            chosen: Literal["random", "queue"] = "queue" if probability is None else "random"
+            yield Asked(decision, "second opinion", chosen, probability, asks_again)
 
 
 def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:

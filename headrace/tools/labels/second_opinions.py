@@ -1,0 +1,62 @@
+"""Labels that do not count until somebody else says the same: who is asked about which of them."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from connectors.ports import Record
+from models.errors import MessageError
+from streams.wire.records import Doubts, Feedback, decode
+
+ASKED_AT_ONCE: Final = 10  # the next training says whether more are needed
+ASKED_OF_A_KIND: Final = 4  # of one reason, label and better label: a few words settle a whole direction
+
+
+def open_doubts(records: Iterable[Record], app: str) -> list[Mapping[str, Any]]:
+    """What the last training left open. records: of `labels.doubts`, in its order."""
+    doubts: list[Mapping[str, Any]] = []
+    for record in records:
+        if record.key != app.encode():
+            continue
+        try:
+            doubts = [] if record.value is None else list(decode(Doubts, record.value).labels)
+        except MessageError:
+            continue
+    return doubts
+
+
+def to_ask(
+    doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str, by: str | None, taken: Collection[str]
+) -> Iterator[tuple[str, bool]]:
+    """(decision id, whether it asks the same person again) of those that still wait for a second word.
+
+    labels: every opinion that stands. by: who is asked, None: anybody. taken: decisions that are asked about already.
+    Who has said something of a decision is not asked about it, but for one who gives all labels alone.
+    """
+    said: dict[str, dict[str, Feedback]] = {}
+    for label in labels:
+        if label.head == head:
+            said.setdefault(label.decision_id, {})[label.by] = label
+    is_team = len({label.by for label in labels}) > 1
+    kinds: Counter[tuple[Any, ...]] = Counter()
+    for doubt in doubts:
+        identity, words = str(doubt.get("decision_id")), said.get(str(doubt.get("decision_id")), {})
+        if doubt.get("head") != head or identity in taken or not _is_open(doubt, words, is_team=is_team):
+            continue
+        if is_team and by in words:
+            continue
+        kind = tuple(str(doubt.get(name)) for name in ("reason", "label", "instead"))
+        kinds[kind] += 1
+        if kinds[kind] <= ASKED_OF_A_KIND and kinds.total() <= ASKED_AT_ONCE:
+            yield identity, not is_team
+
+
+def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback], *, is_team: bool) -> bool:
+    """Whether the label still stands, and nobody has settled it."""
+    votes = Counter(word.label for word in words.values()).most_common(2)
+    if not votes or doubt.get("label") not in {word.label for word in words.values()}:
+        return False
+    if not is_team:
+        return not any(word.confirms for word in words.values())
+    is_settled = votes[0][1] > 1 and (len(votes) == 1 or votes[0][1] > votes[1][1])
+    return not is_settled

@@ -1,0 +1,141 @@
+"""Labels that wait for a second person are asked about, of others than who gave them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from labelled_world import APP, World, decision
+
+from headrace.tools.labels.asking import LabellingDesk
+from headrace.tools.labels.correcting import Speaker, correct_one
+from headrace.tools.labels.giving import LabelGiver
+from headrace.tools.labels.leases import Leases
+from headrace.tools.labels.pool import read_pool
+from headrace.tools.labels.queue import Asked, labelling_queue
+from headrace.tools.labels.second_opinions import ASKED_AT_ONCE, ASKED_OF_A_KIND, open_doubts, to_ask
+from streams.application import Labelling
+from streams.topics import DOUBTS_TOPIC, LEASES_TOPIC
+from streams.wire.records import Doubts, Feedback
+
+NO_RANDOM = APP.model_copy(update={"labelling": Labelling(random_share=0, random_per_day=0)})
+
+
+def said(number: int, label: str = "refund", by: str = "ann", **more: Any) -> Feedback:
+    identity = decision(number)["id"]
+    return Feedback(decision_id=identity, head="intent", label=label, by=by, at="2026-11-02T00:00:00Z", **more)
+
+
+def doubt(number: int, label: str = "refund", reason: str = "relabelling", instead: str = "fee") -> dict[str, Any]:
+    head = {"decision_id": decision(number)["id"], "head": "intent"}
+    return head | {"label": label, "by": ["ann"], "reason": reason, "instead": instead}
+
+
+def asked(doubts: list[dict[str, Any]], labels: list[Feedback], by: str | None = "bob") -> list[tuple[str, bool]]:
+    return list(to_ask(doubts, labels, "intent", by, ()))
+
+
+TEAM = [said(0), said(9, by="bob")]
+
+
+def test_another_person_is_asked_and_who_said_it_is_not() -> None:
+    assert asked([doubt(0)], TEAM, "bob") == [(decision(0)["id"], False)]
+    assert asked([doubt(0)], TEAM, None) == [(decision(0)["id"], False)]
+    assert asked([doubt(0)], TEAM, "ann") == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [said(9, by="bob")],
+        [said(0, "fee"), said(9, by="bob")],
+        [said(0), said(0, by="cem"), said(9, by="bob")],
+        [said(0), said(0, "fee", "cem"), said(0, "fee", "dora"), said(9, by="bob")],
+    ],
+    ids=["withdrawn", "said otherwise since", "a second person agrees", "two say something else"],
+)
+def test_what_is_settled_is_not_asked_about(labels: list[Feedback]) -> None:
+    assert asked([doubt(0)], labels) == []
+
+
+def test_where_two_disagree_a_third_is_asked() -> None:
+    labels = [*TEAM, said(0, "fee", "cem")]
+    assert asked([doubt(0, reason="contested")], labels, "dora") == [(decision(0)["id"], False)]
+
+
+def test_who_labels_alone_is_asked_again_until_they_mean_it() -> None:
+    assert asked([doubt(0)], [said(0)], "ann") == [(decision(0)["id"], True)]
+    assert asked([doubt(0)], [said(0, confirms=True)], "ann") == []
+
+
+def test_a_few_of_a_kind_are_asked_about_at_once() -> None:
+    numbers = range(30)
+    labels = [*(said(n) for n in numbers), said(40, by="bob")]
+    assert len(asked([doubt(n) for n in numbers], labels)) == ASKED_OF_A_KIND
+    assert len(asked([doubt(n, instead=str(n)) for n in numbers], labels)) == ASKED_AT_ONCE
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.topics.records["signals.support"] = []
+    world.topics.records[LEASES_TOPIC] = []
+    return world
+
+
+def leave(world: World, *doubts: dict[str, Any]) -> None:
+    left = Doubts(app="support", request="r", at="2026-11-02T00:00:00Z", labels=list(doubts))
+    world.topics.append(DOUBTS_TOPIC, left.encode(), b"support")
+
+
+def queue(world: World, by: str) -> list[Asked]:
+    asked = labelling_queue(read_pool(world.wiring, NO_RANDOM), NO_RANDOM, 20, by=by)
+    return [one for one in asked if one.reason == "second opinion"]
+
+
+def test_the_last_training_says_what_is_open(world: World) -> None:
+    leave(world, doubt(0))
+    leave(world, doubt(1), doubt(2))
+    world.topics.append(DOUBTS_TOPIC, b"no record", b"support")
+    world.topics.append(DOUBTS_TOPIC, b"{}", b"finance")
+    assert open_doubts(world.topics.records[DOUBTS_TOPIC], "support") == [doubt(1), doubt(2)]
+    assert open_doubts([], "support") == []
+
+
+def test_the_queue_asks_for_a_second_opinion_without_saying_the_first(world: World) -> None:
+    correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("ann"))
+    correct_one(world.wiring, decision(4)["id"], "", "refund", Speaker("bob"))
+    assert queue(world, "bob") == []
+    leave(world, doubt(3), doubt(99))
+    (one,) = queue(world, "bob")
+    assert one.decision["id"] == decision(3)["id"] and one.as_json("intent")["label"] == "fee"
+    assert queue(world, "ann") == []
+    correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("bob"))
+    assert queue(world, "cem") == []
+
+
+def test_who_labels_alone_confirms_by_saying_it_again(world: World) -> None:
+    correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("ann"))
+    leave(world, doubt(3))
+    giver = LabelGiver(world.wiring)
+    leases = Leases("ann", world.topics.reader, world.topics.publisher())
+    desk = LabellingDesk(giver, leases, Keys("/"), "ann", show=str)
+    desk.work(queue(world, "ann"), "intent")
+    giver.close()
+    assert [label.confirms for label in world.said()] == [None, True]
+    assert queue(world, "ann") == []
+
+
+class Keys:
+    """A person who types refund."""
+
+    def __init__(self, keys: str) -> None:
+        self._keys = list(keys)
+
+    def show(self, line: str) -> None:
+        """Nothing is read."""
+
+    def key(self) -> str:
+        return self._keys.pop(0) if self._keys else "q"
+
+    def line(self, question: str) -> str:
+        return "refund"
