@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -155,14 +155,26 @@ class Ledger:
             self.corrections += is_wrong
 
     def alerted(self, alert: Alert) -> None:
-        """An alert fires, or is over."""
+        """An alert fires, is told better, or is over."""
+        is_known = any(one.fingerprint == alert.fingerprint for one in self.firing())
         with self.lock:
             self.alerts.append(alert)
-        if alert.state == "firing":
+        if alert.state == "firing" and not is_known:
             self.tell(alert.summary, "alert")
+        elif alert.state == "firing":
+            self._tell_better(alert)
         else:  # what it was about stands in its beginning
             over = alert.summary.partition(" (")[0].removeprefix("over: ")
             self.tell(f"{alert.values.get('app', '')}, {alert.rule}: {over}", "resolved")
+
+    def _tell_better(self, alert: Alert) -> None:
+        """In the line that told of it first: more is known now."""
+        before = {one.summary for one in self.alerts if one.fingerprint == alert.fingerprint}
+        with self.lock:
+            for place, line in reversed(list(enumerate(self.story))):
+                if line.kind == "alert" and line.words in before:
+                    self.story[place] = replace(line, words=alert.summary)
+                    return
 
     def firing(self) -> list[Alert]:
         """The alerts that fire, oldest first."""

@@ -92,6 +92,8 @@ def test_the_view_shows_decisions_the_alert_while_it_fires_and_what_a_release_me
         if number == 1:
             ledger.alerted(alert())
             assert "▲ alert support: 31 %" in shown(ledger)
+            ledger.alerted(alert(summary="support: 38 % are new. New words: recall, pack."))
+            assert "31 %" not in shown(ledger) and shown(ledger).count("▲ alert support: 38 %") == 1
     assert ledger.firing() and ledger.is_drifting("support")
     ledger.alerted(alert("resolved", "over: support@2 serves (support: 31 % are new.)"))
     picture = shown(ledger)
