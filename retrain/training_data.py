@@ -9,6 +9,7 @@ from typing import Any
 from models.bundle import HALF_ROLE
 from models.errors import ReleaseCorrupt
 from retrain.data import Dataset, Row
+from retrain.gate.verdict import PAGE_ROLE
 from retrain.text_keys import key_hash
 
 ROLE = "training_data"
@@ -87,13 +88,17 @@ def trained_texts(manifest: bytes, blob: Callable[[str], bytes]) -> frozenset[st
 
 
 def served_bytes(described: Mapping[str, Any]) -> int:
-    """Bytes of a release's files but its training data. described: its manifest."""
-    return sum(int(file["bytes"]) for role, file in described["files"].items() if role != ROLE)
+    """Bytes of a release's files but what only people and trainings read. described: its manifest."""
+    return sum(int(file["bytes"]) for role, file in described["files"].items() if role not in (ROLE, PAGE_ROLE))
 
 
 def attach(manifest: dict[str, Any], blobs: dict[str, bytes], dataset: Dataset) -> None:
     """Put the data into a packed release that is not published yet."""
-    content = to_bytes(dataset)
+    attach_file(manifest, blobs, ROLE, to_bytes(dataset))
+
+
+def attach_file(manifest: dict[str, Any], blobs: dict[str, bytes], role: str, content: bytes) -> None:
+    """Put a file into a packed release that is not published yet."""
     digest = hashlib.sha256(content).hexdigest()
-    manifest["files"][ROLE] = {"sha256": digest, "bytes": len(content)}
+    manifest["files"][role] = {"sha256": digest, "bytes": len(content)}
     blobs[digest] = content

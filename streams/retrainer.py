@@ -6,9 +6,9 @@ engine's bounds do the rest.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from models.errors import HeadraceError, MessageError
 from streams.engine.buffer import Limits
@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Challenger:
     """What a request led to. version: published and not announced yet; None where nothing better came of it. verdict:
-    in words."""
+    in words. figures: of one that the gate refused, for the history."""
 
     version: str | None
     verdict: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Retraining(Protocol):

@@ -1,6 +1,7 @@
 """`headrace models`: its options. What it does stands in `headrace.tools.models`."""
 
 import getpass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,7 @@ def add_to(cli: typer.Typer) -> None:
     models.command("approve", epilog="Example: headrace models approve support@3 --by ann")(_approve)
     models.command("reject", epilog='Example: headrace models reject support@3 --reason "not before Monday"')(_reject)
     models.command("history", epilog="Example: headrace models history support")(_history)
+    models.command("verdict", epilog="Example: headrace models verdict support@3 --page verdict.html")(_verdict)
     models.command("prune", epilog="Example: headrace models prune support --keep 5 --yes")(_prune)
     models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
 
@@ -71,6 +73,17 @@ def _rollback(
     from headrace.tools.models import rollback_model
 
     rollback_model(model, who=by or getpass.getuser(), json=json)
+
+
+def _verdict(
+    model: ModelName,
+    page: Annotated[Path | None, typer.Option(help="write it as an HTML page, with examples, to this file")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """How the gate judged a release: every check, with its figures."""
+    from headrace.tools.releases.verdict import show_verdict
+
+    show_verdict(model, page, json)
 
 
 def _history(model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.errors import TopicMismatch
 from connectors.ports import ReleaseRegistry
+from headrace.releases.looks import COMPARED_WITH
 from headrace.releases.release_log import ReleaseLog, manifest_hashes, next_release, set_aside
 from models.errors import ConfigError
 from streams.release_watch.settings import ReleaseSettings
@@ -33,9 +34,11 @@ def proposed(
         reason=reason,
         request=request,
     )
+    figures = {COMPARED_WITH: standing.champion}
     if settings.approval != "ask":
-        return gone_on(registry, standing, candidate, by="retrainer", reason=reason)
-    step = Step(kind="waiting", version=version, reason=_with_what_is_replaced(standing, version, reason))
+        return gone_on(registry, standing, candidate, by="retrainer", reason=reason, figures=figures)
+    reason = _with_what_is_replaced(standing, version, reason)
+    step = Step(kind="waiting", version=version, reason=reason, figures=figures)
     return _changed(registry, standing, candidate, step, "retrainer")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from connectors.errors import RegistryUnavailable
 from connectors.registry import FolderRegistry
+from headrace.pages.verdict import render_verdict
 from headrace.releases.encoders import default_encoder
 from headrace.settings import load_settings
 from headrace.training.child_process import answer
@@ -16,6 +17,7 @@ from models.bundle import unpack
 from models.encoder.encoder import Encoder
 from models.encoder.remembering import RememberingEncoder
 from models.errors import TrainingDataError
+from models.personal_data import mask_personal_data
 from retrain import training_data
 from retrain.challenge import challenger_dataset
 from retrain.class_balance import newest_of_each_label
@@ -23,8 +25,11 @@ from retrain.data import Dataset
 from retrain.feedback.policy import FeedbackPolicy
 from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
+from retrain.gate.verdict import PAGE_ROLE, Verdict
 from retrain.job import TrainedRelease, train_release
 from streams.classify.release_loading import proved_manifest
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import format_time
 
 PUBLISH_SECONDS: Final = 300.0  # for which a registry that does not answer is asked again: training took longer
 PAUSE_SECONDS: Final = 5.0
@@ -55,18 +60,40 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
     remarks = [words for words in (challenge.words, set_aside, left_out, otherwise) if words]
-    verdict = contest(champion, trained.classifier, dataset, sizes, oos_label, left_out=remarks)
+    verdict = contest(
+        champion,
+        trained.classifier,
+        dataset,
+        sizes,
+        oos_label,
+        look=order["look"],
+        left_out=remarks,
+        mask=mask_personal_data if order["mask_personal_data"] else lambda text: text,
+    )
     reason = "; ".join((verdict.reason, *remarks))
+    page = _page(order, verdict, reason)
     told = {"words": reason, "feedback": sifted.report.as_json(), "doubts": sifted.report.doubts()}
     if not verdict.passed:
-        return told | {"version": None}
+        return told | {"version": None, "page": page}
     trained.manifest["gate"] = verdict.as_json(examples=False) | {"reason": reason}
     trained.manifest["retraining"] = {  # by its request one that is delivered again finds it
         "request": order["request"],
         "feedback": sifted.report.as_json(examples=False),
     }
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
+    training_data.attach_file(trained.manifest, trained.blobs, PAGE_ROLE, page.encode())
     return told | {"version": _publish(registry, model, trained.manifest, trained.blobs)}
+
+
+def _page(order: dict[str, Any], verdict: Verdict, reason: str) -> str:
+    return render_verdict(
+        verdict.as_json(),
+        app=order["model"],
+        champion=order["champion"],
+        request=order["request"],
+        reason=reason,
+        at=format_time(wall_clock_ms()),
+    )
 
 
 def _sifted(order: dict[str, Any], before: Dataset, encoder: Encoder, oos_label: str | None) -> Sifted:

@@ -12,14 +12,16 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from connectors.errors import RegistryError
 from connectors.ports import DecisionStore, ReleaseRegistry
 from headrace.releases.candidates import proposed
+from headrace.releases.looks import COMPARED_WITH, look_of
 from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from headrace.training.labelled import labelled_items
+from headrace.training.verdict_files import write_page
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
 from streams.application import Application, Retraining
@@ -55,7 +57,7 @@ class RetrainJob:
         challenger = self._unnoted.get(request.id) or await self._challenger(request)
         if challenger.version is None:
             self._unnoted[request.id] = challenger  # where it cannot be noted now, nothing is trained again for it
-            await asyncio.to_thread(self._note_refusal, request, challenger.verdict)
+            await asyncio.to_thread(self._note_refusal, request, challenger)
             del self._unnoted[request.id]
             self.verdicts.append((request.app, challenger.verdict))
         return challenger
@@ -132,6 +134,8 @@ class RetrainJob:
                 "total_share": app.labelling.person_share,
             },
             "given_as": app.given_as,
+            "look": await asyncio.to_thread(self._look, release, request),
+            "mask_personal_data": app.mask_personal_data,
         }
         if table.strategy == "full":  # starts from the configured encoder, which this process may know by its flags
             order["settings"] = settings.model_dump(mode="json", include={"home", "cache", "encoder", "threads"})
@@ -142,7 +146,19 @@ class RetrainJob:
         except OutOfMemory as error:
             return Challenger(None, str(error))
         await asyncio.to_thread(self._ask_again, request, verdict.get("doubts", []))
-        return Challenger(verdict["version"], verdict["words"])
+        return await asyncio.to_thread(self._answer, order, verdict)
+
+    def _look(self, release: Release, request: RetrainRequest) -> int:
+        return look_of(self._wiring.release_log().history.steps(release.model), release.champion, request.id)
+
+    def _answer(self, order: Mapping[str, Any], verdict: Mapping[str, Any]) -> Challenger:
+        """The child's word; of a refusal, with its page's path."""
+        version, words = verdict["version"], verdict["words"]
+        if version is not None:
+            return Challenger(version, words)
+        path = write_page(self._wiring.settings.home / "verdicts", order["model"], order["request"], verdict["page"])
+        words = words if path is None else f"{words}; page: {path}"
+        return Challenger(None, words, {COMPARED_WITH: order["champion"], "look": order["look"]})
 
     def _ask_again(self, request: RetrainRequest, doubts: list[dict[str, Any]]) -> None:
         """The queue asks a second person about them. Raises BrokerUnavailable."""
@@ -154,12 +170,13 @@ class RetrainJob:
         finally:
             publisher.close()
 
-    def _note_refusal(self, request: RetrainRequest, verdict: str) -> None:
+    def _note_refusal(self, request: RetrainRequest, challenger: Challenger) -> None:
         """The gate's word stays in the history, known by its request: a request that comes again says it there once."""
         step = ReleaseStep(
             kind="refused",
             model=request.app,
-            reason=verdict,
+            reason=challenger.verdict,
+            figures=dict(challenger.figures),
             by="retrainer",
             at=format_time(wall_clock_ms()),
             request=request.id,

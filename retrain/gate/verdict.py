@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from retrain.gate.comparison import Comparison
 from retrain.gate.no_worse import Outcome
+
+PAGE_ROLE: Final = "verdict"  # of the file in a release that shows the verdict as a page
 
 
 @dataclass(frozen=True, slots=True)

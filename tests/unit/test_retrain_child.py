@@ -11,6 +11,7 @@ from small_release import ENDINGS, small_release
 from connectors.registry import FolderRegistry
 from headrace.training.retrain_child import run
 from retrain import training_data
+from retrain.gate.verdict import PAGE_ROLE
 from retrain.text_keys import is_held_out
 
 THINGS = ("blender", "kettle", "toaster", "heater", "lamp", "charger", "battery", "drill", "scooter", "fan")
@@ -36,6 +37,8 @@ def order(tmp_path: Path) -> dict[str, Any]:
         "threads": 1,
         "strategy": "quick",
         "max_texts_per_label": 2_000,
+        "look": 1,
+        "mask_personal_data": False,
     }
 
 
@@ -62,6 +65,8 @@ def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, 
     assert described["gate"]["passed"] and described["gate"]["reason"] == verdict["words"]
     assert verdict["words"].startswith("better: ") and described["gate"]["gain"]["lost"] == 0
     assert "won" not in described["gate"], "texts are users', a manifest is read by many"
+    page = registry.blobs_of(manifest)(described["files"][PAGE_ROLE]["sha256"]).decode()
+    assert '<h1 class="good">Released: better: ' in page and "is the" in page
     assert described["retraining"]["request"] == "support@1-7" and described["serves"] == "quick"
     dataset = training_data.of_release(described, registry.blobs_of(manifest))
     held_out = {text for text in RECALLED if is_held_out(text)}
@@ -74,6 +79,7 @@ def test_one_that_is_much_larger_is_not(order: dict[str, Any], monkeypatch: pyte
     monkeypatch.setattr(training_data, "served_bytes", lambda _: next(sizes))
     verdict = run(order | {"labelled": recalled(100)})
     assert verdict["version"] is None
+    assert '<h1 class="bad">Not released: intent is better' in verdict["page"]
     assert "1.6 MB against 1.0 MB, more than 1.5 times as large" in verdict["words"]
 
 
@@ -81,7 +87,10 @@ def test_the_training_data_are_not_what_serves(order: dict[str, Any]) -> None:
     """They grow with every label."""
     described = json.loads(FolderRegistry(order["registry"]).manifest("support", "1"))
     assert described["files"][training_data.ROLE]["bytes"] > 0
-    assert training_data.served_bytes(described) == training_data.served_bytes(small_release().manifest)
+    served = training_data.served_bytes(small_release().manifest)
+    assert training_data.served_bytes(described) == served
+    training_data.attach_file(described, {}, PAGE_ROLE, b"a page")
+    assert training_data.served_bytes(described) == served
 
 
 def test_what_was_set_aside_is_told_and_a_second_person_asked(order: dict[str, Any]) -> None:

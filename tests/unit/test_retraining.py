@@ -46,6 +46,8 @@ class World:
     """A registry with support@1, announced; a labelled decision; and children that publish a better release."""
 
     def __init__(self, folder: Path) -> None:
+        self.looks: list[int] = []
+        self.refusal = ""
         self.folder, self.topics = folder, MemoryTopics()
         self.trained = 0
         self.doubts: list[dict[str, Any]] = []
@@ -68,7 +70,7 @@ class World:
 
     def job(self) -> RetrainJob:
         """A retrainer's, of a process of its own."""
-        settings = SimpleNamespace(registry_url=str(self.folder), threads=1)
+        settings = SimpleNamespace(registry_url=str(self.folder), threads=1, home=self.folder / "home")
         wiring = SimpleNamespace(
             settings=settings,
             registry=self.registry,
@@ -81,8 +83,11 @@ class World:
 
     async def run_child(self, module: str, order: dict[str, Any], limits: ChildLimits) -> dict[str, Any]:
         self.trained += 1
+        self.looks.append(order["look"])
         if self.during_training is not None:
             await self.during_training()
+        if self.refusal:
+            return {"version": None, "words": self.refusal, "page": "<p>why</p>", "doubts": self.doubts}
         gate = {"passed": True, "reason": "better: 99 % against 95 %"}
         manifest = {"format": 1, "files": {}, "parent": order["champion"], "gate": gate}
         version = self.registry().publish("support", manifest | {"retraining": {"request": order["request"]}}, {})
@@ -113,6 +118,41 @@ def test_labels_that_do_not_count_yet_are_left_for_a_second_person(world: World)
     assert record.key == b"support"
     doubts = Doubts.model_validate_json(record.value or b"")
     assert doubts.labels == world.doubts and doubts.request == REQUEST.id
+
+
+def another_request(number: int) -> RetrainRequest:
+    return REQUEST.model_copy(update={"id": f"support@1-{number}"})
+
+
+def test_each_challenger_that_a_champion_has_met_is_counted_once(world: World) -> None:
+    """Looking again at one champion with new challengers made chance pass, as each was the first."""
+    world.refusal = "not released: too few texts to say"
+    for number in (1, 2):
+        asyncio.run(world.job().train(another_request(number)))
+    asyncio.run(world.job().train(another_request(2)))  # delivered again
+    assert world.looks == [1, 2, 2]
+    world.refusal = ""
+    asyncio.run(answer(world.job(), another_request(3)))
+    assert world.looks[-1] == 3 and world.champions()[-1] == "2"
+    next_one = REQUEST.model_copy(update={"id": "support@2-1", "evidence": {"version": "2"}})
+    asyncio.run(world.job().train(next_one))
+    assert world.looks[-1] == 1, "a new champion begins anew"
+
+
+def test_a_request_without_a_challenger_is_no_look(world: World) -> None:
+    asyncio.run(world.job().train(REQUEST.model_copy(update={"id": "old", "evidence": {"version": "0"}})))
+    asyncio.run(world.job().train(REQUEST))
+    assert world.looks == [1]
+
+
+def test_a_refusal_says_where_its_page_is(world: World) -> None:
+    world.refusal = "not released: the challenger is not better"
+    job = world.job()
+    verdict = asyncio.run(job.train(another_request(1))).verdict
+    words, _, path = verdict.partition("; page: ")
+    assert words == world.refusal and Path(path).read_text() == "<p>why</p>"
+    assert Path(path) == world.folder / "home" / "verdicts" / "support-support@1-1.html"
+    assert job.verdicts == [("support", verdict)]
 
 
 def test_a_better_release_is_announced_first_and_then_noted_in_the_registry(world: World) -> None:

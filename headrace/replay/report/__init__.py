@@ -3,10 +3,8 @@ escaped."""
 
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from headrace.pages import page_environment
 from headrace.replay.collecting import Replayed
 from headrace.replay.report.charts import change_matrix, confidence_bins, decisions_over_time, interval_rows
 
@@ -18,15 +16,7 @@ def write_page(path: Path, report: dict[str, Any], replayed: Replayed) -> None:
 
 def render_page(report: dict[str, Any], replayed: Replayed) -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=PackageLoader("headrace.replay", "report"),
-        autoescape=True,
-        finalize=_visible,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "count": _count}
+    environment = page_environment("headrace.replay", "report")
     answers, releases = replayed.answers, replayed.releases
     head = answers.heads[0]
     page: str = environment.get_template("page.html.j2").render(
@@ -55,21 +45,3 @@ def _per_label(report: dict[str, Any], head: str) -> list[dict[str, Any]]:
         for label, values in compared["heads"][head]["per_label"].items()
     ]
     return sorted(rows, key=lambda row: (-abs(row["better"] - row["worse"]), row["label"]))
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}".replace(",", "\u202f")
-
-
-def _visible(value: Any) -> Any:
-    """Of every string that enters the page: control characters, which it must not hold, become the replacement
-    character. What a macro made is no longer a plain string, and stays."""
-    if type(value) is not str or value.isprintable():
-        return value
-    return "".join(
-        character if character in "\n\t\u200d" or category(character)[0] != "C" else "\ufffd" for character in value
-    )
