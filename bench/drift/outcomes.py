@@ -1,16 +1,20 @@
 """What one run of a changing stream came to, and all runs of a row together. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.drift.figures import by_name, median
 from bench.drift.names import TOP_WORDS, Corpus, belongs, is_common
-from bench.drift.playing import Played, event_of
-from bench.drift.streams import Stream
+from bench.drift.playing import Played, Told, event_of
+from bench.drift.releases import Shown
+from bench.drift.streams import Rows, Stream
 from streams.wire.records import Alert
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +30,28 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """accuracy: estimated since the onset. low, high: 90 %. truth: expected of the stream's events since its onset."""
+
+    accuracy: float
+    low: float
+    high: float
+    truth: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Of one run. delay: events from the onset to the alarm, both counted; None: missed. early: alarms before the
-    onset. story: as it was told first. told_last: as it was told last, some hundred events later at the most."""
+    onset. story, cost: as they were told first. story_last, cost_last: as they were told last, some hundred events
+    later at the most."""
 
     delay: int | None
     early: int
     severity: str = ""
     story: Story | None = None
-    told_last: Story | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    story_last: Story | None = None
+    cost: Estimate | None = None
+    cost_last: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +63,39 @@ class Subject:
     share: float
 
 
-def outcome_of(played: Played, stream: Stream, subject: Subject | None = None) -> Outcome:
-    """Judge a run whose stream has an onset. subject: None where nothing new is to be named."""
+def outcome_of(
+    played: Played, stream: Stream, subject: Subject | None = None, expected: Doubles | None = None
+) -> Outcome:
+    """Judge a run whose stream has an onset. subject: None where nothing new is to be named. expected: of each of the
+    pool's texts, the share of its like that the release decides rightly; None where costs are not judged."""
     onset = stream.onset if stream.onset is not None else len(stream)
     alarms = played.fired()
     early = sum(told.event < onset for told in alarms)
     after = [told for told in alarms if told.event >= onset]
     if not after:
         return Outcome(None, early)
-    alert, delay = after[0].alert, after[0].event - onset + 1
-    last = played.last_words(after[0])
-    if subject is None:
-        return Outcome(delay, early, alert.severity, values=last.values)
-    stories = story_of(alert, stream, subject), story_of(last, stream, subject)
-    return Outcome(delay, early, alert.severity, *stories, last.values)
+    first, last = after[0], played.last_words(after[0])
+    story, story_last = (None if subject is None else story_of(told.alert, stream, subject) for told in (first, last))
+    cost, cost_last = (None if expected is None else cost_of(told, stream, expected) for told in (first, last))
+    return Outcome(first.event - onset + 1, early, first.alert.severity, story, story_last, cost, cost_last)
+
+
+def expected_right(shown: Shown, groups: Sequence[Rows]) -> Doubles:
+    """Of each text, the share of its group that the release decides rightly; of a text in no group, whether it does."""
+    expected = shown.right.astype(float)
+    for rows in groups:
+        expected[rows] = expected[rows].mean()
+    return expected
+
+
+def cost_of(told: Told, stream: Stream, expected: Doubles) -> Estimate | None:
+    """What an alert says that the change costs; None where it says nothing."""
+    cost = told.alert.values.get("cost")
+    if cost is None:
+        return None
+    since = stream.rows[stream.onset or 0 : told.event + 1]
+    low, high = cost["accuracy_range"]
+    return Estimate(float(cost["accuracy"]), float(low), float(high), float(expected[since].mean()))
 
 
 def story_of(alert: Alert, stream: Stream, subject: Subject) -> Story:
@@ -94,10 +129,30 @@ def row_figures(runs: Mapping[str, Sequence[Outcome]], *, before: int) -> dict[s
     }
     for name, stories in {
         "names": [run.story for run in told if run.story],
-        "names_told_last": [run.told_last for run in told if run.told_last],
+        "names_told_last": [run.story_last for run in told if run.story_last],
     }.items():
         if stories:
             figures[name] = story_figures(stories)
+    return figures | cost_figures(told)
+
+
+def cost_figures(told: Sequence[Outcome]) -> dict[str, Any]:
+    """How far estimated accuracy lies from the truth, and how often its interval holds that."""
+    figures = {}
+    for name, estimates in {
+        "cost": [run.cost for run in told if run.cost],
+        "cost_told_last": [run.cost_last for run in told if run.cost_last],
+    }.items():
+        if estimates:
+            errors = [estimate.accuracy - estimate.truth for estimate in estimates]
+            figures[name] = {
+                "runs": len(estimates),
+                "truth": median([estimate.truth for estimate in estimates]),
+                "error": median([abs(error) for error in errors]),
+                "error_p90": round(float(np.quantile(np.abs(errors), 0.9)), 4),
+                "bias": median(errors),
+                "covered": _share(estimate.low <= estimate.truth <= estimate.high for estimate in estimates),
+            }
     return figures
 
 

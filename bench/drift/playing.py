@@ -47,10 +47,10 @@ class Played:
         """Alerts of one rule that fired, each once."""
         return [told for told in self.told if told.first and told.alert.rule == rule]
 
-    def last_words(self, first: Told) -> Alert:
+    def last_words(self, first: Told) -> Told:
         """The same alert as it was told last."""
-        same = [told.alert for told in self.told if told.event >= first.event and told.alert.state == "firing"]
-        return next(alert for alert in reversed(same) if alert.fingerprint == first.alert.fingerprint)
+        same = [told for told in self.told if told.event >= first.event and told.alert.state == "firing"]
+        return next(told for told in reversed(same) if told.alert.fingerprint == first.alert.fingerprint)
 
 
 class Watch:

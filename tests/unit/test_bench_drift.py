@@ -11,7 +11,7 @@ from bench.drift import table
 from bench.drift.figures import Watched, count_watched, delay_figures, rate_figures
 from bench.drift.names import Corpus, belongs, is_common
 from bench.drift.noise import said_again, syndicated, typed_badly
-from bench.drift.outcomes import Outcome, Story, row_figures
+from bench.drift.outcomes import Estimate, Outcome, Story, cost_figures, expected_right, outcome_of, row_figures
 from bench.drift.peers.order import Case, Order, read_order, write_order
 from bench.drift.peers.race import wrong_events
 from bench.drift.peers.tuning import bisect, judge_windows, level_alarms
@@ -243,7 +243,24 @@ def test_an_alert_that_is_told_again_is_one_alarm_and_its_last_words_count() -> 
     played = Played([Told(5, alert, first=True), Told(55, better)])
     (alarm,) = played.fired()
     assert alarm.event == 5
-    assert played.last_words(alarm).summary == "better"
+    assert played.last_words(alarm).alert.summary == "better"
+
+
+def test_an_estimate_is_judged_by_what_is_expected_of_the_texts_since_the_onset() -> None:
+    labels, decided = ("a", "a", "b", "b", "n", "n"), ("a", "a", "b", "a", "a", "b")
+    shown = Shown((), labels, (), (), decided, np.zeros(6, np.float32), np.zeros((6, 1), np.float32))
+    expected = expected_right(shown, (np.arange(4), np.array([4, 5])))
+    assert expected.tolist() == [0.75] * 4 + [0.0] * 2
+    cost = {"accuracy": 0.5, "accuracy_range": [0.4, 0.6]}
+    alert = Alert(
+        fingerprint="x", rule="drift", severity="info", state="firing", summary="", at="", values={"cost": cost}
+    )
+    stream = Stream(np.array([0, 1, 4, 2, 3, 5]), np.zeros(6, np.int64), np.zeros(6, bool), onset=2)
+    outcome = outcome_of(Played([Told(4, alert, first=True)]), stream, expected=expected)
+    assert outcome.delay == 3
+    assert outcome.cost == Estimate(0.5, 0.4, 0.6, 0.5)
+    figures = cost_figures([outcome])
+    assert figures["cost"]["covered"] == 1.0 and figures["cost"]["error"] == 0.0
 
 
 def test_texts_of_each_step_come_one_step_after_the_other() -> None:

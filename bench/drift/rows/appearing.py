@@ -6,7 +6,7 @@ from typing import Final
 
 from bench.drift.bed import Bed, Figures, Pool, pool_of, pool_of_parts
 from bench.drift.names import Corpus
-from bench.drift.outcomes import Outcome, Subject, outcome_of, row_figures
+from bench.drift.outcomes import Doubles, Outcome, Subject, expected_right, outcome_of, row_figures
 from bench.drift.playing import Watch
 from bench.drift.releases import Release, Shown
 from bench.drift.streams import appearing
@@ -26,6 +26,11 @@ class Scene:
     release: Release
     pool: Pool
     shown: Shown
+
+    @property
+    def expected(self) -> Doubles:
+        """Accuracy of the known texts and of the new ones, for each text."""
+        return expected_right(self.shown, (self.pool.known, self.pool.new))
 
     def subject(self, share: float) -> Subject:
         """For what is told of it."""

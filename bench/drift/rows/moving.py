@@ -9,11 +9,11 @@ from sklearn.isotonic import IsotonicRegression
 from bench.drift.bed import Bed, Figures, pool_of, pool_of_parts
 from bench.drift.figures import delay_figures, median
 from bench.drift.noise import typed_badly
-from bench.drift.outcomes import Outcome, outcome_of, row_figures
+from bench.drift.outcomes import Outcome, cost_figures, expected_right, outcome_of, row_figures
 from bench.drift.releases import Shown
-from bench.drift.rows.appearing import Scene
+from bench.drift.rows.appearing import LINGER, Scene
 from bench.drift.rows.dependent import own_split
-from bench.drift.streams import Stream, growing, rising
+from bench.drift.streams import Rows, Stream, growing, rising
 from bench.drift.texts import LabelledSet, random_share, split_parts
 
 BEFORE: Final = 2_000
@@ -50,10 +50,10 @@ def topic_grows(bed: Bed) -> Figures:
                 end=LAST_SHARE,
                 seed=seed,
             )
-            played = watch.play(scene.shown, stream, until_drift_from=0)
+            played = watch.play(scene.shown, stream, until_drift_from=0, linger=LINGER)
             alarms = played.fired()
             shares.append(_share_at(alarms[0].event) if alarms else 1.0)
-            runs[topic].append(outcome_of(played, stream, subject))
+            runs[topic].append(outcome_of(played, stream, subject, scene.expected))
             bed.progress(f"{topic} grows", seed + 1, max(bed.plan.seeds // len(TOPICS), 1))
     told = {"share_at_alarm": median(shares), "before_6_percent": round(float(np.mean(np.array(shares) < 0.06)), 3)}
     return told | row_figures(runs, before=BEFORE)
@@ -67,10 +67,11 @@ def noise_rises(bed: Bed) -> Figures:
         shown = bed.show(release, *noisy_pool(texts))
         watch, seeds = bed.watch(release), max(bed.plan.seeds // len(NOISY_SETS), 1)
         streams = [noisy_stream(len(texts), seed) for seed in range(seeds)]
-        outcomes = []
+        expected = expected_right(shown, [np.arange(len(texts)), *noisy_steps(len(texts))])
+        outcomes: list[Outcome] = []
         for number, stream in enumerate(streams, start=1):
-            played = watch.play(shown, stream, again=True, until_drift_from=BEFORE)
-            outcomes.append(outcome_of(played, stream))
+            played = watch.play(shown, stream, again=True, until_drift_from=BEFORE, linger=LINGER)
+            outcomes.append(outcome_of(played, stream, expected=expected))
             bed.progress(f"noise, {name}", number, seeds)
         fell = events_to_fall(shown, streams)
         delays = [run.delay for run in outcomes]
@@ -79,7 +80,7 @@ def noise_rises(bed: Bed) -> Figures:
             "accuracy_has_fallen_after": fell,
             "told_before": round(float(np.mean([d is not None and (fell is None or d < fell) for d in delays])), 3),
             "early_alarms": sum(run.early for run in outcomes),
-        }
+        } | cost_figures([run for run in outcomes if run.delay is not None])
     return figures
 
 
@@ -97,8 +98,12 @@ def noisy_pool(texts: LabelledSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def noisy_stream(clean: int, seed: int) -> Stream:
     """clean: texts of a noisy pool that are as they were; the others follow them, step by step."""
-    steps = [clean + step * NOISY_TEXTS + np.arange(NOISY_TEXTS) for step in range(NOISE_STEPS)]
-    return rising(np.arange(clean), steps, before=BEFORE, ramp=NOISE_RAMP, seed=seed)
+    return rising(np.arange(clean), noisy_steps(clean), before=BEFORE, ramp=NOISE_RAMP, seed=seed)
+
+
+def noisy_steps(clean: int) -> list[Rows]:
+    """Each step's rows of a noisy pool."""
+    return [clean + step * NOISY_TEXTS + np.arange(NOISY_TEXTS) for step in range(NOISE_STEPS)]
 
 
 def events_to_fall(shown: Shown, streams: Sequence[Stream]) -> int | None:
