@@ -28,6 +28,7 @@ def closing_words(report: dict[str, Any], home: str) -> str:
             f"{release['held_out_texts']} held-out texts from after "
             f"the onset accuracy went from {release['accuracy_before']:.1%} to {release['accuracy_after']:.1%}."
         )
+    lines += [f"Why it was released: {swap['verdict_page']}" for swap in report["releases"] if "verdict_page" in swap]
     lines += [f"  “{one['text']}” was {one['was']}, is now {one['now']}" for one in report["mended"]]
     if not report["drift"]:
         lines.append("No drift was noticed.")

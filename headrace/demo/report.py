@@ -1,5 +1,6 @@
 """The count at the end of a demo: what came in, what was decided, lost and doubled, and what a release changed."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from headrace.demo.scenario import LabelledText, TextStream
 from headrace.process.builder import ProcessRoles
 from headrace.wiring import Wiring
 from models.classifier import Classifier
+from retrain.gate.verdict import PAGE_ROLE
 from streams import topics
 from streams.application import Application
 from streams.classify.release_loading import load_release
@@ -25,6 +27,7 @@ def measured(
 ) -> dict[str, Any]:
     """The contract's object. streams: by application, with the texts that were held out to compare releases."""
     _compare_releases(ledger, wiring, apps, streams)
+    _write_pages(ledger, wiring)
     lost, duplicated, indexed, letters = _count(ledger, wiring, apps, epoch)
     totals = [monitor.counts for monitor in built.monitors.values()]
     accuracy = {app: round(s.accuracy, 4) for app, s in ledger.streams.items() if s.accuracy is not None}
@@ -61,6 +64,19 @@ def _compare_releases(
         for key, version in (("accuracy_before", swap["from"]), ("accuracy_after", swap["to"])):
             swap[key] = round(_accuracy(load_release(registry, app, version), held_out, primary[app]), 4)
         swap["held_out_texts"] = len(held_out)
+
+
+def _write_pages(ledger: Ledger, wiring: Wiring) -> None:
+    """Each release's verdict as a page beside the demo's store."""
+    registry = wiring.registry()
+    for swap in ledger.swaps:
+        app, version = swap["app"], swap["to"]
+        manifest = registry.manifest(app, version)
+        page = json.loads(manifest)["files"].get(PAGE_ROLE)
+        if page is not None:
+            path = wiring.settings.home_path / f"verdict-{app}-{version}.html"
+            path.write_bytes(registry.blobs_of(manifest)(page["sha256"]))
+            swap["verdict_page"] = str(path)
 
 
 def _count(ledger: Ledger, wiring: Wiring, apps: Sequence[Application], epoch: str) -> tuple[int, int, int, int]:
