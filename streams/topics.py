@@ -14,6 +14,7 @@ DOUBTS_TOPIC = "labels.doubts"  # labels that wait for a second person's word
 ALERTS_TOPIC = "alerts"
 TOLD_TOPIC = "alerts.told"  # which receiver was told of which alert
 SILENCES_TOPIC = "alerts.silences"  # which alerts nobody is to be told of, and which somebody looks after
+ACCEPTED_TOPIC = "drift.accepted"  # episodes of drift that people said are to be expected
 RETRAIN_REQUESTS_TOPIC = "retrain.requests"
 RELEASES_TOPIC = "model.releases"
 RELEASE_HISTORY_TOPIC = "model.releases.history"  # every step of every model's releases
@@ -28,6 +29,7 @@ SHARED_TOPICS = (
     ALERTS_TOPIC,
     TOLD_TOPIC,
     SILENCES_TOPIC,
+    ACCEPTED_TOPIC,
     RETRAIN_REQUESTS_TOPIC,
     RELEASES_TOPIC,
     RELEASE_HISTORY_TOPIC,
@@ -60,6 +62,7 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         TopicSpec(ALERTS_TOPIC, 1, replication, "compact", is_strict=False),
         TopicSpec(TOLD_TOPIC, 1, replication, "compact"),
         TopicSpec(SILENCES_TOPIC, 1, replication, "compact"),
+        TopicSpec(ACCEPTED_TOPIC, 1, replication, "compact"),
         TopicSpec(RETRAIN_REQUESTS_TOPIC, 1, replication),
         TopicSpec(RELEASES_TOPIC, 1, replication, "compact"),
         TopicSpec(RELEASE_HISTORY_TOPIC, 1, replication, "compact"),  # by step: nothing goes but what stands twice

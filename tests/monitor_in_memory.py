@@ -19,7 +19,7 @@ from streams.monitor.handler import MonitorHandler
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.rules.outside import Outside
 from streams.monitor.sources import Reference, SignalsLog, TakeStep
-from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.topics import ACCEPTED_TOPIC, ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.records import Alert, Feedback, Release, RetrainRequest, format_time
 
 DIMENSIONS, LABELS = 24, 4
@@ -184,6 +184,9 @@ class MemorySources:
         records = self._world.records.get(FEEDBACK_TOPIC, [])[self._labels_read :]
         self._labels_read += len(records)
         return records, True
+
+    def accepted(self) -> Sequence[Record]:
+        return self._world.records.get(ACCEPTED_TOPIC, [])
 
     def leave_labels(self) -> None:
         self._labels_read = None

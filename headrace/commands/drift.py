@@ -1,11 +1,12 @@
 """drift: episodes, and what a stretch of a topic would have alarmed about."""
 
+import getpass
 import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.commands.alerts import App, Every, Lines, list_alerts, show_alert
+from headrace.commands.alerts import App, By, Every, Lines, OneJson, Withdraw, list_alerts, show_alert
 from headrace.commands.replay import End, Start, places, replay_bar
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ def add_to(cli: typer.Typer) -> None:
     drift.command("list", epilog="Example: headrace drift list --app support --all")(_list)
     drift.command("show", epilog="Example: headrace drift show 3f2a")(show_alert)
     drift.command(
+        "accept", epilog="Examples: headrace drift accept 3f2a --days 14 · headrace drift accept 3f2a --withdraw"
+    )(_accept)
+    drift.command(
         "backtest",
         epilog="Example: headrace drift backtest support.chats --app support --false-alarm-every 20000",
     )(_backtest)
@@ -29,6 +33,35 @@ def add_to(cli: typer.Typer) -> None:
 def _list(app: App = None, every: Every = False, json: Lines = False) -> None:
     """Episodes that go on, the newest first: what changed, since when."""
     list_alerts(app, every=every, rule="drift", json=json)
+
+
+def _accept(
+    episode: Annotated[str, typer.Argument(metavar="EPISODE", help="as `list` shows it, or its beginning")],
+    days: Annotated[int | None, typer.Option(min=1, help="for so many days; default: for good")] = None,
+    by: By = None,
+    withdraw: Withdraw = False,
+    json: OneJson = False,
+) -> None:
+    """That is expected: the alert ends, and texts like those of the episode count no more. Other subjects still
+    alarm."""
+    from headrace.output import print_json
+    from headrace.settings import load_settings
+    from headrace.terminal import say
+    from headrace.tools.alerts import find_alert, standing_alerts
+    from headrace.tools.drift import accepting
+    from headrace.wiring import Wiring
+
+    wiring = Wiring(load_settings())
+    standing = find_alert(standing_alerts(wiring), episode)
+    if withdraw:
+        accepted = accepting.withdraw(wiring, standing)
+    else:
+        accepted = accepting.acceptance(standing, days, by or getpass.getuser())
+        accepting.accept(wiring, accepted)
+    if json:
+        print_json({"withdrawn": withdraw, **accepted.model_dump(exclude_none=True, exclude={"centre"})})
+    else:
+        say(f"{'no longer: ' if withdraw else ''}{accepting.in_words(accepted)}")
 
 
 def _backtest(

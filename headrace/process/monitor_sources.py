@@ -19,6 +19,7 @@ from streams.monitor.retrain_requests import milliseconds
 from streams.monitor.rules.outside import Outside, Undecided
 from streams.monitor.sources import Reference, SignalsLog
 from streams.topics import (
+    ACCEPTED_TOPIC,
     DEAD_LETTERS_TOPIC,
     FEEDBACK_TOPIC,
     MONITOR_STATE_TOPIC,
@@ -45,6 +46,7 @@ class KafkaMonitorSources:
         # the embedded broker is gone with the process whose monitor could need one, and keeps 5 MB of a topic
         self.keeps_snapshots = not wiring.broker().is_embedded
         self._labels: TopicFollower | None = None
+        self._accepted: TopicFollower | None = None
         self._versions: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
     def signals(self) -> SignalsLog:
@@ -125,13 +127,22 @@ class KafkaMonitorSources:
         self.leave_labels()
         self._labels = TopicFollower(self._wiring.reader, FEEDBACK_TOPIC)
         self._labels.start()
+        self._accepted = TopicFollower(self._wiring.reader, ACCEPTED_TOPIC)
+        self._accepted.start()
 
     def labels(self) -> tuple[Sequence[Record], bool]:
         """See the port."""
         return self._labels.take() if self._labels is not None else ([], False)
 
+    def accepted(self) -> Sequence[Record]:
+        """See the port."""
+        return self._accepted.take()[0] if self._accepted is not None else ()
+
     def leave_labels(self) -> None:
         """See the port."""
+        if self._accepted is not None:
+            self._accepted.close()
+            self._accepted = None
         if self._labels is not None:
             self._labels.close()
             self._labels = None

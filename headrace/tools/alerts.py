@@ -13,6 +13,7 @@ from streams.wire.records import Alert, decode, format_time
 
 VALUE_CHARACTERS = 400
 DRIFT_RULE = "drift"
+FOR_PROGRAMS = ("centre", "headline")  # values that say nothing to a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def lines(standing: StandingAlert) -> Iterator[tuple[str, str]]:
     yield "at", alert.at
     yield "told", standing.told_at
     for name, value in alert.values.items():
-        if value not in (None, [], {}, ""):
+        if value not in (None, [], {}, "") and name not in FOR_PROGRAMS:
             yield name, _in_words(value)
     for example in alert.evidence:
         yield "example", _example(example)

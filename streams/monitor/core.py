@@ -17,8 +17,9 @@ from typing import Any, Final
 from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.application import Application
-from streams.monitor.drift.alerts import alert_for_episode, unwatched_alert
+from streams.monitor.drift.alerts import alert_for_episode, drift_fingerprint, unwatched_alert
 from streams.monitor.drift.detector import DriftMonitor, Episode
+from streams.monitor.episodes.accepted import AcceptedEpisodes
 from streams.monitor.episodes.cost import labelled_accuracy
 from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.release_alerts import alerts_of_release, ending_of
@@ -79,6 +80,7 @@ class MonitorCore:
         self.rules = AlertRules(app.surges)
         self.book = RuleBook(app)
         self.requests = RetrainRequests(app, policy)
+        self.accepted = AcceptedEpisodes(app.name)
         self._warned: set[str] = set()
 
     @property
@@ -105,6 +107,14 @@ class MonitorCore:
         self.releases.setdefault(champion, MonitoredRelease(champion))
         changes = self._changes(before, f"{self._app.name}@{champion} serves", serving[-1].at)
         return changes + self._release_changes(releases[-1])
+
+    def take_accepted(self, records: Iterable[Record], at: str) -> list[Alert]:
+        """Take in what stands in `drift.accepted`: an episode that people expect alarms nobody any more; one of which
+        that was withdrawn does again, while it goes on."""
+        before = self._drift_alerts()
+        for record in records:
+            self.accepted.take(record)
+        return self._changes(before, "that is expected", at)
 
     def unknown_versions(self, batch: SignalBatch) -> set[str]:
         """Versions in a batch that never were champion, as far as this monitor has heard."""
@@ -243,6 +253,7 @@ class MonitorCore:
                 f"other dimensions than {drift.dimensions}",
             )
             return []
+        self._let_pass(release, drift, arrival_ms)
         before = drift.episode
         release.take(signal, head, offset)
         self._keep_latest(release)
@@ -254,7 +265,20 @@ class MonitorCore:
         if before is None:
             release.episode_ms, release.episode_at = arrival_ms, signal.at
             self.totals.episodes.append((self._app.name, episode))
-        return [self._told(release, episode)] if release is self.champion else []
+        told = self._told(release, episode)
+        is_told = release is self.champion and self.accepted.of(told.fingerprint) is None
+        return [told] if is_told else []
+
+    def _let_pass(self, release: MonitoredRelease, drift: DriftMonitor, arrival_ms: int) -> None:
+        """What people expect at the time of a signal does not count. Goes by records' times alone, so that it is the
+        same whenever it is read."""
+        drift.expect(one.centre for one in self.accepted.at(arrival_ms))
+        episode = drift.episode
+        if episode is not None and self.accepted.of(self._fingerprint(release, episode), arrival_ms) is not None:
+            drift.end_episode()
+
+    def _fingerprint(self, release: MonitoredRelease, episode: Episode) -> str:
+        return drift_fingerprint(self._app.name, release.version, episode)
 
     def _keep_latest(self, release: MonitoredRelease) -> None:
         """Releases leave by the order of their signals alone, so that it does not matter when one heard of them."""
@@ -284,8 +308,9 @@ class MonitorCore:
     def _drift_alerts(self) -> dict[str, Alert]:
         """Fingerprint to alert: what there is to say of the champion now."""
         champion, alerts = self.champion, list[Alert]()
-        if champion is not None and champion.drift is not None and champion.drift.episode is not None:
-            alerts.append(self._told(champion, champion.drift.episode))
+        episode = champion.drift.episode if champion is not None and champion.drift is not None else None
+        if champion is not None and episode is not None and not self.accepted.of(self._fingerprint(champion, episode)):
+            alerts.append(self._told(champion, episode))
         if champion is not None and champion.unwatched:
             since = format_time(self.champion_since_ms)
             alerts.append(unwatched_alert(self._app.name, champion.version, champion.unwatched, since))

@@ -4,7 +4,7 @@ Whoever owns `signals.<app>` is the active monitor; others stand by. All of its 
 
     monitor.state                   the last snapshot, up to an offset of the signals; what came after is read again
     alerts, retrain.requests        what was told already, so that nothing is told twice and nothing is left firing
-    feedback.labels, model.releases what stands there now
+    feedback.labels, model.releases, drift.accepted: what stands there now
 
 All methods but `outbox` are called by one thread at a time.
 """
@@ -27,7 +27,7 @@ from streams.monitor.snapshot import decode_snapshot, encode_snapshot
 from streams.monitor.sources import MonitorSources, SignalsLog, TakeStep
 from streams.release_watch.policy import decide
 from streams.rule_specs import KINDS
-from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.topics import ACCEPTED_TOPIC, ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.alerts import Alerts, alerts_of
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, Release, format_time
@@ -111,6 +111,7 @@ class MonitorHandler:
         watch.heard_at = self._clock()
         read = [(delivery, read_signals(delivery.value)) for delivery in batch]
         self._hear_release()
+        self._hear_accepted()
         self._prepare([signals for _, signals in read])
         for delivery, signals in read:
             place = delivery.partition, delivery.offset
@@ -128,6 +129,7 @@ class MonitorHandler:
         is_again = self._clock() - watch.watched_at >= WATCH_AGAIN_SECONDS
         watch.watched_at = self._clock() if is_again else watch.watched_at
         self._tell(watch.core.watch_champion(again=is_again))
+        self._hear_accepted()
         self._settle_when_caught_up()
         self._hear_labels()
         self._look_after_release()
@@ -162,6 +164,7 @@ class MonitorHandler:
         core = self._restored(signals)
         release = sources.release()
         core.take_releases(sources.releases())
+        core.take_accepted(sources.read(ACCEPTED_TOPIC), "")
         for record in sources.read(RETRAIN_REQUESTS_TOPIC):
             core.requests.take_request(record)
         standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.kind in RULES]
@@ -261,6 +264,11 @@ class MonitorHandler:
         if missing := versions - watch.refreshed:
             self._tell(self._refresh(watch, missing))
         self._tell(watch.core.prepare(batches))
+
+    def _hear_accepted(self) -> None:
+        records = self._sources.accepted()
+        if records:
+            self._tell(self._active.core.take_accepted(records, format_time(self._now_ms())))
 
     def _hear_labels(self) -> None:
         watch = self._active

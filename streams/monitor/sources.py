@@ -57,10 +57,13 @@ class MonitorSources(Protocol):
         1970."""
 
     def follow_labels(self) -> None:
-        """Begin to follow `feedback.labels` from the beginning."""
+        """Begin to follow `feedback.labels` and `drift.accepted` from the beginning."""
 
     def labels(self) -> tuple[Sequence[Record], bool]:
         """What was heard since the last call, and whether that is all there is."""
+
+    def accepted(self) -> Sequence[Record]:
+        """What was heard of `drift.accepted` since the last call."""
 
     def leave_labels(self) -> None:
         """Follow them no more."""

@@ -245,6 +245,39 @@ class Told(Wire):
         return f"{self.app}|{self.receiver}|{self.fingerprint}".encode()
 
 
+class AcceptedDrift(Wire):
+    """A drift episode that somebody said is to be expected: texts near it count no more. Written to `drift.accepted`,
+    keyed `app|fingerprint`; one without a value withdraws it."""
+
+    app: str
+    """The application whose episode it is."""
+    fingerprint: str
+    """Its alert's."""
+    name: str
+    """What the episode is about."""
+    version: str
+    """The release whose texts it was seen among."""
+    centre: str
+    """Where its texts lie together: base64 of float16, as long as an embedding of that release."""
+    from_ms: int
+    """Signals whose records were written from then on pass, milliseconds since 1970."""
+    until_ms: int | None = None
+    """Until then; none: for good."""
+    by: str
+    """Who says so."""
+    at: str
+    """When, RFC 3339."""
+
+    @property
+    def record_key(self) -> bytes:
+        """One for each episode."""
+        return f"{self.app}|{self.fingerprint}".encode()
+
+    def holds_at(self, at_ms: int) -> bool:
+        """Whether it holds at a time, milliseconds since 1970."""
+        return self.from_ms <= at_ms and (self.until_ms is None or at_ms < self.until_ms)
+
+
 class RetrainRequest(Wire):
     """The monitor's wish for a better model. Written to `retrain.requests`, keyed by the application."""
 

@@ -12,9 +12,9 @@ from streams.wire.records import Alert
 USUAL: Final = Drift()
 
 
-def drift_fingerprint(app: str, version: str) -> str:
-    """One cause for each release that drift strikes."""
-    return fingerprint("drift", app, version)
+def drift_fingerprint(app: str, version: str, episode: Episode) -> str:
+    """One cause for each episode of a release."""
+    return fingerprint("drift", app, version, episode.detected_id)
 
 
 def alert_for_episode(
@@ -24,7 +24,7 @@ def alert_for_episode(
     labels_say = "" if labelled is None else f" {labelled.in_words()}"
     weight = (weights.note_below_errors_per_hour, weights.critical_from_errors_per_hour)
     return Alert(
-        fingerprint=drift_fingerprint(app, version),
+        fingerprint=drift_fingerprint(app, version, episode),
         rule="drift",
         severity="warning" if episode.cost is None else severity_of(episode.cost, *weight),
         state="firing",
@@ -51,6 +51,7 @@ def alert_for_episode(
             "cost": None if episode.cost is None else asdict(episode.cost),
             "labelled": None if labelled is None else asdict(labelled),
             "told_event": episode.told_event,
+            "centre": episode.centre,
             "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },
         evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],

@@ -10,7 +10,7 @@ the onset, Hinkley (1971), Biometrika 58.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -22,9 +22,11 @@ from streams.monitor.drift.episode import Episode, SeenText, describe_episode, e
 from streams.monitor.drift.evidence import BOTH, DETECTORS, Evidence, EvidencePolicy
 from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
+from streams.monitor.episodes.members import is_near
 
 __all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
+_SAME: Final = 0.7  # cosine from which two directions are of one subject
 _MARGIN: Final = 2.0  # times the expected run: a stream is never quite the reference (docs/drift.md)
 
 
@@ -115,6 +117,7 @@ class DriftMonitor:
         self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
         self._copies = Copies(policy.copies_remembered)
         self._quiet = 0
+        self._expected: dict[str, Doubles | None] = {}  # place to its direction, None where it is of another encoder
 
     @classmethod
     def from_reference(
@@ -155,6 +158,20 @@ class DriftMonitor:
         """Each detector's sum as a share of its threshold: 0 nothing, 1 fires."""
         return {name: cusum.share for name, cusum in self._cusums.items()}
 
+    def expect(self, places: Iterable[str]) -> None:
+        """From now on texts near these places (`Reference.place_of`) do not count, and an episode that lies there is
+        none. Those of another encoder are passed over."""
+        wanted = set(places)
+        if wanted == self._expected.keys():
+            return
+        self._expected = {place: self._reference.direction_of(place) for place in sorted(wanted)}
+
+    def end_episode(self) -> None:
+        """What it tells of is no drift any more; what comes next is looked at anew."""
+        self.episode, self._quiet = None, 0
+        for cusum in self._cusums.values():
+            cusum.value, cusum.texts_since_zero = 0.0, 0
+
     def decided_since(self, event_number: int) -> dict[str, str]:
         """Id to label of the texts since an event, as far as they are remembered."""
         return {seen.id: seen.label for seen in self._history if seen.event_number >= event_number}
@@ -170,6 +187,8 @@ class DriftMonitor:
         if seen is None:
             return None
         self._history.append(seen)
+        if not seen.copies:
+            return None
         for cusum, increment in zip(self._cusums.values(), increments, strict=True):
             cusum.update(increment)
         if self.episode is not None:
@@ -179,8 +198,12 @@ class DriftMonitor:
         fired = [name for name, cusum in self._cusums.items() if cusum.drift_detected]
         if not fired:
             return None
-        self.episode = self._describe(fired)
-        return self.episode
+        episode = self._describe(fired)
+        if self._is_expected(episode):
+            self.end_episode()
+            return None
+        self.episode = episode
+        return episode
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here, for JSON. Of the texts remembered it keeps only how often each was
@@ -217,6 +240,8 @@ class DriftMonitor:
         if not np.isfinite(signal.confidence):
             return None, []
         surprisals, outside = self._look(signal)
+        if self._is_near_expected(surprisals, outside):
+            return self._seen(signal, surprisals, outside, 0), []
         copies = self._copies.count(signal.text)
         if copies == 1:
             increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
@@ -224,6 +249,23 @@ class DriftMonitor:
             again = self._evidence.repeated(surprisals, is_fast=signal.fast, has_embedding=outside is not None)
             increments = again / copies
         return self._seen(signal, surprisals, outside, copies), increments[0].tolist()
+
+    def _is_near_expected(self, surprisals: Doubles, outside: Floats | None) -> bool:
+        if outside is None or not self._expected:
+            return False
+        vector, surprisal = outside[0].astype(np.float64), float(surprisals[0, BOTH])
+        directions = [one for one in self._expected.values() if one is not None]
+        return any(is_near(vector, surprisal, one, self._reference.spread) for one in directions)
+
+    def _is_expected(self, episode: Episode) -> bool:
+        """Whether it is made of what the expected texts left: a few of their kind look like known ones, or are decided
+        by n-grams, and add up in time."""
+        direction = self._reference.direction_of(episode.centre) if self._expected else None
+        return direction is not None and any(
+            float(direction @ one) > _SAME * float(np.linalg.norm(direction) * np.linalg.norm(one))
+            for one in self._expected.values()
+            if one is not None
+        )
 
     def _look(self, signal: Signal) -> tuple[Doubles, Floats | None]:
         """A text's surprisals, (1, 3), and its part outside the span, (1, kept), where its embedding counts."""
@@ -279,16 +321,19 @@ class DriftMonitor:
             return
         told, now = (event - episode.detected_event for event in (episode.told_event, event_number))
         if any(told < mark <= now for mark in self.policy.retold_after):
-            since = sum(seen.event_number >= episode.onset_event for seen in self._history)
+            since = sum(seen.event_number >= episode.onset_event for seen in self._counted())
             self.episode = self._story(since, episode.detectors, episode)
 
     def _story(self, since: int, detectors: tuple[str, ...], told: Episode | None = None) -> Episode:
         reference = self._reference
-        return describe_episode(list(self._history), since, detectors, reference.spread, reference.background, told)
+        return describe_episode(
+            self._counted(), since, detectors, reference.spread, reference.background, told, reference.place_of
+        )
+
+    def _counted(self) -> list[SeenText]:
+        return [seen for seen in self._history if seen.copies]
 
     def _watch_for_quiet(self) -> None:
         self._quiet = self._quiet + 1 if all(share < 0.5 for share in self.levels.values()) else 0
         if self._quiet >= self.policy.quiet_events:
-            self.episode, self._quiet = None, 0
-            for cusum in self._cusums.values():
-                cusum.value, cusum.texts_since_zero = 0.0, 0
+            self.end_episode()

@@ -1,7 +1,7 @@
 """What changed, in words: the story of a drift episode from the texts before and after its onset."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -46,7 +46,8 @@ class Episode:
     onset_between: events between which the onset lies with 95 %. told_event: the newest that this story knows of.
     name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
     it happens. detected_id: names the event at which it was found, and by that the episode.
-    cost: what it costs, by the texts.
+    cost: what it costs, by the texts. centre: where its
+    texts lie together, as `Reference.place_of` gives it; "" where nobody knows.
     """
 
     onset_event: int
@@ -70,6 +71,7 @@ class Episode:
     detected_id: str = ""
     phrases: tuple[str, ...] = ()
     cost: Cost | None = None
+    centre: str = ""
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -102,13 +104,14 @@ def describe_episode(
     spread: float = 1.0,
     background: WordCounts | None = None,
     told: Episode | None = None,
+    place_of: Callable[[Doubles], str] = lambda _: "",
 ) -> Episode:
     """Tell the episode whose first text is the `since`-th from the end of `history` (which is in order of
     arrival).
 
     spread: variance of a reference text's part outside the span along a given direction. background: words of the
     release's own texts. told: the story so far, of an episode that is found already; its onset and detection stay, and
-    its share is estimated on texts after the detection, which nothing was chosen by.
+    its share is estimated on texts after the detection, which nothing was chosen by. place_of: `Reference.place_of`.
     """
     since = min(max(since, 1), len(history))
     before, after = history[:-since], history[-since:]
@@ -146,6 +149,7 @@ def describe_episode(
         segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(history, new)]),
         detected_id=after[-1].id if told is None else told.detected_id,
         cost=_cost(before, later, share_after, share_range),
+        centre=_centre(new, place_of),
     )
     return replace(episode, summary=_summary(episode))
 
@@ -186,6 +190,11 @@ def _onset_between(
     rows = onset_range(odds, min(max(share, _LEAST_SHARE), 0.98), first, last)
     earliest, latest = min(rows[0], len(before)), max(rows[1], len(before))
     return tuple(Place(texts[row].event_number, texts[row].id, texts[row].at) for row in (earliest, latest))
+
+
+def _centre(new: Sequence[SeenText], place_of: Callable[[Doubles], str]) -> str:
+    vectors = [seen.outside.astype(np.float64) for seen in new if seen.outside is not None]
+    return place_of(np.mean(vectors, axis=0)) if vectors else ""
 
 
 def _labels(new: Sequence[SeenText]) -> tuple[tuple[str, float], ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.words.counts import WordCounts
+from streams.monitor.drift.packing import pack, unpack
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -90,6 +91,20 @@ class Reference:
         """Cosine distance to the nearest centroid, (texts,)."""
         nearest: Floats = 1.0 - (embeddings @ self._directions).max(axis=1)
         return nearest
+
+    def place_of(self, outside: Doubles) -> str:
+        """A part outside the span, (kept,), as text that does not depend on this release's span: `direction_of` of any
+        release on the same encoder takes it."""
+        return pack((outside @ np.linalg.pinv(self.basis.astype(np.float64))).astype(np.float16))
+
+    def direction_of(self, place: str) -> Doubles | None:
+        """The direction outside the span that `place_of` wrote; None for embeddings of another size."""
+        try:
+            vector = unpack(place, np.float16, (self.dimensions,))
+        except ValueError:
+            return None
+        direction: Doubles = vector.astype(np.float64) @ self.basis
+        return direction if np.linalg.norm(direction) > 0.0 else None
 
     def surprisals(self, distances: Doubles, uncertainty: Doubles) -> Doubles:
         """Minus the logarithm of each detector's tail probability, (texts, 3), of texts that the encoder saw:

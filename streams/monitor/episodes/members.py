@@ -18,10 +18,11 @@ _LIKELY_95: Final = 1.92  # log-likelihood below its highest, within which 95 % 
 
 @dataclass(frozen=True, slots=True)
 class SeenText:
-    """A text as the monitor remembers it. surprisal: minus the logarithm of its tail probability. copies: 1
-    for the first of equal texts. outside: its embedding outside the centroids' span, float16, or None. at: the source's
-    time. offset: of the record that brought it; -1 where there is none. fields: the application's segments, such as
-    its channel, and their values. confidence: calibrated probability of its label."""
+    """A text as the monitor remembers it. surprisal: minus the logarithm of its tail probability. copies: 1 for
+    the first of equal texts, 0 for one that people said is to be expected. outside: its embedding outside the
+    centroids' span, float16, or None. at: the source's time. offset: of the record that brought it; -1 where
+    there is none. fields: the application's segments, such as its channel, and their values. confidence:
+    calibrated probability of its label."""
 
     id: str
     event_number: int
@@ -56,6 +57,12 @@ def newness(before: Sequence[SeenText], after: Sequence[SeenText], spread: float
         earlier = _vectors(before[row] for row in known)
         tails[0][known] += _agreement_odds(earlier, np.broadcast_to(direction, earlier.shape), spread)
     return tails[0], tails[1]
+
+
+def is_near(outside: Doubles, surprisal: float, direction: Doubles, spread: float) -> bool:
+    """Whether a text looks like those that lie along a direction, rather than like a known one. outside: (kept,)."""
+    odds = 0.5 * surprisal + np.log(0.5) + _agreement_odds(outside[None], direction[None], spread)[0]
+    return bool(odds > 0.0)
 
 
 def probably_new(log_odds: Doubles, share: float) -> Doubles:
