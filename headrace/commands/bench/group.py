@@ -2,7 +2,7 @@
 
 import typer
 
-from headrace.commands.bench import drift, faults, gate, kills, loop, streaming
+from headrace.commands.bench import drift, faults, gate, kills, loop, poison, streaming
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -14,4 +14,5 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("drift", epilog=drift.EXAMPLE)(drift.drift)
     bench.command("loop", epilog=loop.EXAMPLE)(loop.loop)
     bench.command("gate", epilog=gate.EXAMPLE)(gate.gate)
+    bench.command("poison", epilog=poison.EXAMPLE)(poison.poison)
     bench.command("kills", epilog=kills.EXAMPLE)(kills.kills)

@@ -1,0 +1,1 @@
+"""`headrace bench poison`: can bad labels get a worse model released?"""
