@@ -138,6 +138,12 @@ class ReleaseFamilies:
             ["app", "outcome"],
             registry=registry,
         )
+        self.labelled = Gauge(
+            "headrace_labelled_texts",
+            "Labelled texts at the last training: taken, or why they did not count",
+            ["app", "outcome"],
+            registry=registry,
+        )
 
 
 class ProcessFamilies:

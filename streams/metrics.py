@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's sta
     from streams.monitor.core import MonitorTotals
 
 RETRAINING_OUTCOMES = ("finished", "failed")
+LABEL_OUTCOMES = ("taken", "contested", "copy", "over the cap", "relabelling", "unlikely")  # retrain.feedback.policy
 
 
 class Metrics:
@@ -139,6 +140,11 @@ class Metrics:
     def retrained(self, app: str, outcome: str) -> None:
         """A retraining ended, as one of RETRAINING_OUTCOMES."""
         self._of_releases.retrainings.labels(app, outcome).inc()
+
+    def sifted(self, app: str, texts: Mapping[str, int]) -> None:
+        """A training has looked at people's labels. texts: how many count (`taken`), or do not, by reason."""
+        for outcome in LABEL_OUTCOMES:
+            self._of_releases.labelled.labels(app, outcome).set(texts.get(outcome, 0))
 
     def swapped(self, app: str) -> None:
         """A release took over."""

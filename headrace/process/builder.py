@@ -221,7 +221,7 @@ class RoleBuilder:
         apps = [app for app in self._apps if app.kind == "classify"]
         if any(app.retraining.strategy == "full" for app in apps):
             require_libraries()
-        self.built.job = RetrainJob(self._wiring, apps, seed=seed)
+        self.built.job = RetrainJob(self._wiring, apps, seed=seed, on_sifted=self._metrics.sifted)
         for app in apps:
             self._add_retrainer(app, self.built.job)
 

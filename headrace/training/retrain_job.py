@@ -23,7 +23,7 @@ from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from headrace.training.labelled import labelled_items
 from headrace.training.verdict_files import write_page
 from headrace.wiring import Wiring
-from models.errors import ConnectorError
+from models.errors import ConnectorError, HeadraceError
 from streams.application import Application, Retraining
 from streams.classify.release_loading import announced_hash
 from streams.monitor.retrain_policy import DAY_MS
@@ -45,8 +45,16 @@ CHILD = "headrace.training.retrain_child"
 class RetrainJob:
     """`streams.retrainer.Retraining`. verdicts: (application, words), one for each request that was answered."""
 
-    def __init__(self, wiring: Wiring, apps: Sequence[Application], *, seed: int = 0) -> None:
-        self._wiring, self._seed = wiring, seed
+    def __init__(
+        self,
+        wiring: Wiring,
+        apps: Sequence[Application],
+        *,
+        seed: int = 0,
+        on_sifted: Callable[[str, Mapping[str, int]], None] = lambda app, texts: None,
+    ) -> None:
+        """on_sifted: told by each training how many labelled texts count (`taken`), and how many do not, by reason."""
+        self._wiring, self._seed, self._on_sifted = wiring, seed, on_sifted
         self._apps = {app.name: app for app in apps}
         self._one_at_a_time = asyncio.Lock()  # in this process, whose cores the streams need as well
         self._unnoted: dict[str, Challenger] = {}  # by request: refused, and not in the history yet
@@ -145,6 +153,8 @@ class RetrainJob:
             return Challenger(None, f"the training took longer than {table.max_minutes:g} minutes and was ended")
         except OutOfMemory as error:
             return Challenger(None, str(error))
+        sifted = verdict.get("feedback", {"taken": 0, "set_aside": {}})
+        self._on_sifted(app.name, {"taken": sifted["taken"], **sifted["set_aside"]})
         await asyncio.to_thread(self._ask_again, request, verdict.get("doubts", []))
         return await asyncio.to_thread(self._answer, order, verdict)
 
@@ -161,14 +171,18 @@ class RetrainJob:
         return Challenger(None, words, {COMPARED_WITH: order["champion"], "look": order["look"]})
 
     def _ask_again(self, request: RetrainRequest, doubts: list[dict[str, Any]]) -> None:
-        """The queue asks a second person about them. Raises BrokerUnavailable."""
+        """The queue asks a second person about them. What cannot be written now, the next training writes: it is no
+        reason to train this one again."""
         asked = Doubts(app=request.app, request=request.id, at=format_time(wall_clock_ms()), labels=doubts)
-        publisher = self._wiring.publisher()
         try:
-            publisher.send(DOUBTS_TOPIC, asked.encode(), request.app.encode())
-            publisher.flush()
-        finally:
-            publisher.close()
+            publisher = self._wiring.publisher()
+            try:
+                publisher.send(DOUBTS_TOPIC, asked.encode(), request.app.encode())
+                publisher.flush()
+            finally:
+                publisher.close()
+        except HeadraceError as error:
+            log.warning("nobody is asked about %d labels that do not count yet: %s", len(doubts), error)
 
     def _note_refusal(self, request: RetrainRequest, challenger: Challenger) -> None:
         """The gate's word stays in the history, known by its request: a request that comes again says it there once."""

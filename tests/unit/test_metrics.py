@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
+from retrain.feedback.policy import REASONS
 from streams.batch_histogram import BatchHistogram
 from streams.engine.delivery import Outcome
 from streams.indexer import IndexerCounts
-from streams.metrics import Metrics
+from streams.metrics import LABEL_OUTCOMES, Metrics
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 
@@ -122,6 +123,18 @@ def test_rare_events_of_an_application_are_told_as_zeros_before_the_first_comes(
     metrics.retrained("support", "failed")
     assert metrics.registry.get_sample_value("headrace_releases_refused_total", {"app": "support"}) == 1
     assert metrics.registry.get_sample_value("headrace_retrainings_total", rare["headrace_retrainings_total"]) == 1
+
+
+def test_each_training_says_anew_what_became_of_the_labels() -> None:
+    metrics = Metrics()
+    metrics.sifted("support", {"taken": 90, "relabelling": 12})
+    metrics.sifted("support", {"taken": 102})
+    values = {
+        outcome: metrics.registry.get_sample_value("headrace_labelled_texts", {"app": "support", "outcome": outcome})
+        for outcome in LABEL_OUTCOMES
+    }
+    assert values == dict.fromkeys(LABEL_OUTCOMES, 0) | {"taken": 102}
+    assert set(LABEL_OUTCOMES) == {"taken", *REASONS}
 
 
 def test_what_steps_failed_on_and_which_times_were_set_aside_is_read_when_prometheus_asks() -> None:

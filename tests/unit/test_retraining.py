@@ -155,6 +155,15 @@ def test_a_refusal_says_where_its_page_is(world: World) -> None:
     assert job.verdicts == [("support", verdict)]
 
 
+def test_where_nobody_can_be_asked_nothing_is_trained_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise BrokerUnavailable("away")
+
+    job = world.job()
+    monkeypatch.setattr(job._wiring, "publisher", away)
+    assert asyncio.run(job.train(REQUEST)).version == "2"
+
+
 def test_a_better_release_is_announced_first_and_then_noted_in_the_registry(world: World) -> None:
     job = world.job()
     assert asyncio.run(answer(job)) == "better: 99 % against 95 %"
