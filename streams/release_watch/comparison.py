@@ -72,7 +72,6 @@ class Comparison:
     version: str
     against: str
     margin: float = 0.03
-    share: float = 0.0
     slow_ms: float = 50.0
     allowed: dict[str, float] | None = None
     first_ms: int = 0
@@ -98,10 +97,9 @@ class Comparison:
         """Between its first and its last text."""
         return (self.last_ms - self.first_ms) / 60_000
 
-    @property
-    def split_is_broken(self) -> bool:
-        """Whether a canary decides another share of the keys than it should."""
-        return self.share > 0 and "split" in self.worse
+    def split_is_broken(self, share: float) -> bool:
+        """Whether a canary that should decide `share` of the keys decides another share."""
+        return split_evidence(self.taken, self.keys, share) >= -math.log(SPLIT_ERROR)
 
     def take_pair(self, own: tuple[bool, bool], control: tuple[bool, bool], weight: float, at_ms: int) -> None:
         """A text that both decided. own, control: whether it was rejected, whether the release failed."""
@@ -153,8 +151,6 @@ class Comparison:
             return
         self.seen |= bit
         self.keys, self.taken = self.keys + 1, self.taken + is_own
-        if "split" not in self.worse and split_evidence(self.taken, self.keys, self.share) >= -math.log(SPLIT_ERROR):
-            self.worse.append("split")
 
     def figures(self) -> dict[str, Any]:
         """What a decision about it stands on, for people."""

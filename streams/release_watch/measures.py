@@ -128,7 +128,6 @@ class ReleaseMeasures:
         if not self._champion:
             return
         comparison = self._comparison("canary", version, self._champion)
-        comparison.share = self._settings.share
         comparison.slow_ms = self._slow_ms
         comparison.take_own(happened, weight, at_ms)
         comparison.take_time(ms, None, at_ms)

@@ -81,19 +81,19 @@ def _about_candidate(
     comparison = compared(candidate.stage, candidate.version, candidate.compared_with)
     if comparison is None:
         return None
-    action, reason = _step(candidate, settings, comparison)
+    action, reason = _step(candidate, release.share, settings, comparison)
     if words := by_labels(candidate.stage, candidate.version, candidate.compared_with):
         action, reason = "stop", f"as {candidate.stage} it did worse than {candidate.compared_with}: {words}"
     return None if action is None else Decision(action, candidate.version, reason, comparison.figures())
 
 
 def _step(
-    candidate: Candidate, settings: ReleaseSettings, comparison: Comparison
+    candidate: Candidate, share: float | None, settings: ReleaseSettings, comparison: Comparison
 ) -> tuple[Literal["go_on", "stop"] | None, str]:
     name = f"as {candidate.stage}"
-    if comparison.split_is_broken:
+    if candidate.stage == "canary" and share is not None and comparison.split_is_broken(share):
         return "stop", (
-            f"{name} it decided {comparison.taken} of {comparison.keys} keys, and should decide {comparison.share:.1%} "
+            f"{name} it decided {comparison.taken} of {comparison.keys} keys, and should decide {share:.1%} "
             f"of them: the split is broken, so nothing that was seen can be trusted"
         )
     if comparison.worse:

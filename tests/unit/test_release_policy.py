@@ -33,6 +33,7 @@ def release(champion: str = "1", stage: Any = None, **fields: Any) -> Release:
         by="test",
         at="",
         candidate=candidate,
+        share=SETTINGS.share if stage == "canary" else None,
         **fields,
     )
 
@@ -229,6 +230,14 @@ def test_a_canary_that_decides_another_share_of_the_keys_is_stopped(share: float
     assert stream.run(5_000, standing, canary="2") is not None
     decision = stream.decision(standing)
     assert decision is not None and decision.action == "stop" and "the split is broken" in decision.reason
+
+
+def test_the_share_that_stands_counts_and_not_what_the_file_says_by_now() -> None:
+    stream, standing = Stream({"1": {}, "2": {}, "split": {"share": 0.2}}), release("1", "canary")
+    stream.settings = stream.settings.model_copy(update={"share": 0.5})
+    stream.run(1_500, standing, canary="2")
+    decision = stream.decision(standing)
+    assert decision is None or decision.action == "go_on"
 
 
 def test_a_version_that_waits_for_a_person_is_left_alone() -> None:
