@@ -87,6 +87,9 @@ class Source(BaseModel):
     """A larger value, as it is when unpacked, is not read: it becomes a dead letter with the reason `too_large`."""
     symbols: Pointer | None = None
     """JSON pointer to a list (or a text of words) that surges can be grouped by, such as the symbols of a news item."""
+    segments: dict[Name, Pointer] = Field(default={}, max_length=8)
+    """JSON pointers to fields that drift is told by, such as `{channel = "/channel", group = "/customer/group"}`: an
+    episode says in which of their values it happens. Few values each: fields of more than 50 say nothing."""
     user: Pointer = "/user_id"
     """`recommend` only: JSON pointer to the user of an event."""
     item: Pointer = "/item_id"

@@ -39,6 +39,8 @@ class DecisionRecords:
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
             signal |= _for_the_watch(pending)
+            if segments := self.reader.segments(pending.source):
+                signal["segments"] = segments
         return Outcome(
             records=[OutRecord(self.app.decisions_topic, pending.source.record_key, orjson.dumps(decision))],
             signal=signal,

@@ -79,4 +79,10 @@ def _for_drift(signal: MonitorSignal, head: str, number: int, offset: int) -> Si
         signal.path == "fast",
         signal.at,
         offset,
+        fields=_segments(signal),
     )
+
+
+def _segments(signal: MonitorSignal) -> dict[str, str]:
+    """The application's own, and the first symbol: an event of many symbols is about the first one most."""
+    return {"symbol": signal.symbols[0], **signal.segments} if signal.symbols else signal.segments

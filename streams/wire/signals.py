@@ -87,7 +87,7 @@ class MonitorSignal(BaseModel):
     rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed: why
     the release decided nothing. role: `canary` where one decided in the champion's place. position: where the event's
     key stands between 0 and 1, which says whether a canary is to decide it. draw: where its id does among those drawn
-    for labelling. Older workers leave all of these out.
+    for labelling. segments: the application's, such as its channel. Older workers leave all of these out.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -107,6 +107,7 @@ class MonitorSignal(BaseModel):
     role: str | None = None
     position: FiniteFloat | None = None
     draw: FiniteFloat | None = None
+    segments: dict[str, str] = {}
     trials: tuple[TrialAnswer, ...] = ()
 
 

@@ -11,6 +11,7 @@ from streams.wire.source_json import compile_pointer
 from streams.wire.text import clean_text, cut_text
 
 EXTRA_MAX_BYTES: Final = 65_536
+SEGMENT_BYTES: Final = 64
 OF_A_DECISION: Final = ("text", "key", "at")  # pointers to what stands in a decision's own fields
 
 
@@ -38,6 +39,22 @@ class ExtraFields:
                 if (value := find(fields)) is not None:
                     _place(extra, path, value)
         return _within_limit(extra) if extra else extra
+
+
+class SegmentFields:
+    """An event's segments, as `[source] segments` names them: short values only, as text."""
+
+    def __init__(self, source: Source) -> None:
+        self._segments = [(name, compile_pointer(pointer)) for name, pointer in source.segments.items()]
+
+    def of(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Name to value; what the record lacks, or is no text, number or truth value, is left out."""
+        values = ((name, find(fields)) for name, find in self._segments)
+        return {
+            name: cut_text(clean_text(str(value)), SEGMENT_BYTES)
+            for name, value in values
+            if isinstance(value, str | int | float) and value != ""
+        }
 
 
 def _pointers(source: Source) -> Iterable[str]:

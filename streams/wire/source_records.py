@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from models.errors import MessageError
 from streams.application import Source
-from streams.wire.source_extra import ExtraFields
+from streams.wire.source_extra import ExtraFields, SegmentFields
 from streams.wire.source_json import (
     compile_delete_check,
     compile_pointer,
@@ -89,7 +89,7 @@ class SourceReader:
         self._user, self._item, self._action = map(compile_pointer, (source.user, source.item, source.action))
         self._is_delete = compile_delete_check(source.text)
         self._is_event_delete = compile_delete_check(source.user)
-        self._extra = ExtraFields(source)
+        self._extra, self._segments = ExtraFields(source), SegmentFields(source)
         self.times_set_aside: Counter[str] = Counter()
 
     def parse(
@@ -189,6 +189,10 @@ class SourceReader:
     def extra(self, source: SourceText) -> dict[str, Any]:
         """The fields of the record that stay with its decision (`ExtraFields`), and what was done to it."""
         return {**self._extra.of(source.fields), **source.marks}
+
+    def segments(self, source: SourceText) -> dict[str, str]:
+        """What drift is told by (`SegmentFields`)."""
+        return self._segments.of(source.fields)
 
 
 def _fields(body: Any) -> Mapping[str, Any]:

@@ -37,7 +37,8 @@ class Signal:
     event_number: counts this application's events, growing. confidence: calibrated probability of the label,
     in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run. fast: whether the
     fast path decided the text; then neither confidence nor embedding counts, so that an audited text is like any other.
-    at: the source's time. offset: of the record that brought it; -1 where there is none.
+    at: the source's time. offset: of the record that brought it; -1 where there is none. fields: segments and their
+    values.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Signal:
     fast: bool = False
     at: str = ""
     offset: int = -1
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -290,6 +292,7 @@ class DriftMonitor:
             outside[0].astype(np.float16) if outside is not None else None,
             signal.at,
             signal.offset,
+            fields=signal.fields,
             confidence=signal.confidence,
         )
 
