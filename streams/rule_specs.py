@@ -145,8 +145,30 @@ class ReleaseRule(RuleSpec):
     """The alert is over after so long, or once another release serves."""
 
 
+class StoriesRule(RuleSpec):
+    """`kind = "stories"`: more stories of a topic or a symbol than usual at this hour of the week. Copies of a story
+    count once, and what rises for all alike is no surge (`docs/alerts.md`)."""
+
+    kind: Literal["stories"]
+    """Which kind of rule it is."""
+    by: tuple[str, ...] = Field(min_length=1)
+    """What is counted apart: heads, whose labels are topics, and `symbols`."""
+    only: dict[str, str] = {}
+    """Count only events with these labels: head to label, such as `{ sentiment = "negative" }`."""
+    false_alarm_every: int = Field(default=20_000, ge=1_000)
+    """Events between two false alarms of this rule, at the least; all groups and both windows share that."""
+    least: int = Field(default=5, ge=2)
+    """Stories above what is usual that a surge has at the least."""
+
+    @property
+    def watches(self) -> str:
+        """What it is called where it has no name."""
+        only = [f"{head}={label}" for head, label in sorted(self.only.items())]
+        return "/".join((*self.by, *only))
+
+
 Rule = Annotated[
-    ThresholdRule | SilenceRule | DisagreementRule | DeadLettersRule | ReleaseRule,
+    ThresholdRule | SilenceRule | DisagreementRule | DeadLettersRule | ReleaseRule | StoriesRule,
     Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[RuleSpec]] = {
@@ -155,16 +177,20 @@ KINDS: dict[str, type[RuleSpec]] = {
     "disagreement": DisagreementRule,
     "dead_letters": DeadLettersRule,
     "release": ReleaseRule,
+    "stories": StoriesRule,
 }
 
 
 def heads_named(rule: Any) -> list[tuple[str, str]]:
     """Field and head, wherever a rule names one."""
-    return [(name, str(head)) for name in ("head", "by") if isinstance(head := getattr(rule, name, None), str)]
+    named = [(name, str(head)) for name in ("head", "by") if isinstance(head := getattr(rule, name, None), str)]
+    if isinstance(rule, StoriesRule):
+        named += [("by", head) for head in rule.by] + [("only", head) for head in rule.only]
+    return named
 
 
 def labels_named(rule: Any) -> list[tuple[str, str]]:
     """Head and label, wherever a rule names one."""
     if isinstance(rule, ThresholdRule):
         return [(rule.head, rule.label)]
-    return []
+    return list(rule.only.items()) if isinstance(rule, StoriesRule) else []

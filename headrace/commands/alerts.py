@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace.commands.replay import End, Start, run_backtest
+
 if TYPE_CHECKING:
     from streams.wire.records import Silence
 
@@ -21,6 +23,9 @@ def add_to(cli: typer.Typer) -> None:
         "headrace alerts silence --app support --rule surge --for 1d · headrace alerts silence 3f2a --withdraw",
     )(_silence)
     alerts.command("ack", epilog="Example: headrace alerts ack 3f2a --by ann --because 'on it'")(_ack)
+    alerts.command(
+        "backtest", epilog="Example: headrace alerts backtest finance.news --app finance.toml --from 2026-11-01"
+    )(_backtest)
     alerts.command("test", epilog="Example: headrace alerts test tickets.toml --receiver pager")(_test)
 
 
@@ -152,6 +157,35 @@ def _tell(words: "list[Silence]", *, withdraw: bool, json: bool) -> None:
         return
     for word in words:
         say(f"{about(word)}: {'no longer ' if withdraw else ''}{in_words(word)}")
+
+
+def _backtest(
+    topic: Annotated[str, typer.Argument(help="topic to read; nothing is committed or written")],
+    app: Annotated[str, typer.Option(help="support, finance, or the path of a TOML file: how records are read, rules")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")
+    ] = None,
+    start: Start = None,
+    end: End = None,
+    json: OneJson = False,
+) -> None:
+    """What would the application's rules have told on a stretch of a topic, by day? It is decided anew and shown to the
+    monitor that watches live streams; live state stays as it is."""
+    from headrace.terminal import say, show_table
+
+    result = run_backtest(topic, app, model, start, end, json=json)
+    if result is None:
+        return
+    say(f"{result.model} on {result.topic}: {result.events.total()} events, {len(result.fired)} alerts")
+    rows = []
+    for day in result.days():
+        rules = ", ".join(f"{rule} {n}" for rule, n in sorted(day["rules"].items()))
+        rows.append((day["day"], day["events"], day["alerts"] or "", rules))
+    show_table(("day", "events", "alerts", "rules"), rows)
+    for alert in result.alerts:
+        say(f"{alert.at[:19]} {alert.state:<8} {alert.rule:<6} {alert.summary}")
+    if result.insufficient:
+        say(f"of {result.insufficient} stories too little was known yet to say what is usual")
 
 
 def _test(

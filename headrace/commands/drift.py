@@ -1,13 +1,12 @@
 """drift: episodes, and what a stretch of a topic would have alarmed about."""
 
 import getpass
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.commands.alerts import App, By, Every, Lines, OneJson, Withdraw, list_alerts, show_alert
-from headrace.commands.replay import End, Start, places, replay_bar
+from headrace.commands.replay import End, Start, run_backtest
 
 if TYPE_CHECKING:
     from headrace.replay.backtest import Backtest
@@ -80,25 +79,8 @@ def _backtest(
 ) -> None:
     """What would have alarmed, by day, with this release and this setting? The stretch is decided anew and shown to the
     monitor that watches live streams; live state stays as it is."""
-    from headrace.applications import load_application
-    from headrace.output import print_json
-    from headrace.replay.backtest import backtest
-    from headrace.replay.run import ReplayRequest
-    from headrace.settings import load_settings
-    from headrace.wiring import Wiring
-    from streams.replay.stretch import WrongStretch
-
-    first, last = places(start, end)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: there is nothing to drain
-    order = ReplayRequest(topic, load_application(app), model, None, first, last)
-    try:
-        with replay_bar() as progress:
-            result = backtest(Wiring(load_settings()), order, false_alarm_every, progress)
-    except WrongStretch as error:
-        raise typer.BadParameter(str(error)) from error
-    if json:
-        print_json(result.as_json())
-    else:
+    result = run_backtest(topic, app, model, start, end, false_alarm_every, json=json)
+    if result is not None:
         _tell(result)
 
 

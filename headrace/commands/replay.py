@@ -12,6 +12,7 @@ import typer
 from headrace.terminal import console, say
 
 if TYPE_CHECKING:
+    from headrace.replay.backtest import Backtest
     from headrace.replay.run import Progress
     from streams.replay.stretch import Place
 
@@ -186,3 +187,36 @@ def _tell_release(name: str, metrics: dict[str, Any]) -> None:
             f"{name}: dead letters: "
             + ", ".join(f"{reason} {events}" for reason, events in metrics["dead_letters"].items())
         )
+
+
+def run_backtest(
+    topic: str,
+    app: str,
+    model: str | None,
+    start: str | None,
+    end: str | None,
+    false_alarm_every: int | None = None,
+    *,
+    json: bool,
+) -> "Backtest | None":
+    """What `drift backtest` and `alerts backtest` share. None where it was printed as JSON."""
+    from headrace.applications import load_application
+    from headrace.output import print_json
+    from headrace.replay.backtest import backtest
+    from headrace.replay.run import ReplayRequest
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+    from streams.replay.stretch import WrongStretch
+
+    first, last = places(start, end)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: there is nothing to drain
+    order = ReplayRequest(topic, load_application(app), model, None, first, last)
+    try:
+        with replay_bar() as progress:
+            result = backtest(Wiring(load_settings()), order, false_alarm_every, progress)
+    except WrongStretch as error:
+        raise typer.BadParameter(str(error)) from error
+    if json:
+        print_json(result.as_json())
+        return None
+    return result

@@ -1,4 +1,5 @@
-"""`headrace drift backtest`: what would have alarmed on a stretch of a topic, with this release and this setting?
+"""`headrace drift backtest`, `headrace alerts backtest`: what would have alarmed on a stretch of a topic, with this
+release and these rules?
 
 The stretch is decided anew and shown, in the order of its records' times, to the monitor that watches live streams.
 Nothing live is touched.
@@ -6,7 +7,7 @@ Nothing live is touched.
 
 import heapq
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ OpenPartition = Callable[[int], Iterator[Record]]
 @dataclass(slots=True)
 class Backtest:
     """What came of it. events: by day (UTC, of the records' own times), those that were decided. alerts: in their
-    order, fired and resolved, as they would have been told. skipped: events without a decision."""
+    order, fired and resolved, as they would have been told. skipped: events without a decision. insufficient: stories
+    of which too little was known to say what is usual."""
 
     topic: str
     model: str
@@ -54,6 +56,7 @@ class Backtest:
     events: Counter[str] = field(default_factory=Counter)
     alerts: list[Alert] = field(default_factory=list)
     skipped: int = 0
+    insufficient: int = 0
     seconds: float = 0.0
 
     @property
@@ -64,8 +67,11 @@ class Backtest:
     def days(self) -> list[dict[str, Any]]:
         """By day: events, and alerts that would have fired."""
         fired = Counter(alert.at[:10] for alert in self.fired)
+        rules = defaultdict[str, Counter[str]](Counter)
+        for alert in self.fired:
+            rules[alert.at[:10]][alert.rule] += 1
         return [
-            {"day": day, "events": self.events[day], "alerts": fired[day]}
+            {"day": day, "events": self.events[day], "alerts": fired[day], "rules": dict(rules[day])}
             for day in sorted(self.events.keys() | fired.keys())
         ]
 
@@ -77,6 +83,7 @@ class Backtest:
             "false_alarm_every": self.false_alarm_every,
             "events": self.events.total(),
             "skipped": self.skipped,
+            "insufficient": self.insufficient,
             "days": self.days(),
             "alerts": [alert.model_dump() for alert in self.alerts],
             "seconds": round(self.seconds, 3),
@@ -84,9 +91,11 @@ class Backtest:
 
 
 def backtest(
-    wiring: Wiring, order: ReplayRequest, false_alarm_every: int | None, progress: Progress = lambda *_: None
+    wiring: Wiring, order: ReplayRequest, false_alarm_every: int | None = None, progress: Progress = lambda *_: None
 ) -> Backtest:
-    """false_alarm_every: None: as the application's file says. Raises what `replay` raises."""
+    """false_alarm_every: of drift; None: as the application's file says. Rules that go by the clock go by the records'
+    own times; those about labels, dead letters and releases are about what no stretch of a topic tells, and are silent.
+    Raises what `replay` raises."""
     if order.app.kind != "classify":
         raise ConfigError(f"{order.app.name} ranks items; only streams that are classified are watched for drift")
     chosen = {} if false_alarm_every is None else {"false_alarm_every": false_alarm_every}
@@ -108,6 +117,7 @@ def backtest(
         for batch in counted(decide_records(records, [handler], app.decisions_topic), stretch, progress):
             for event in batch:
                 _observe(core, event, result)
+        result.insufficient = core.book.insufficient
         result.seconds = time.monotonic() - started
     return result
 
@@ -142,5 +152,6 @@ def _observe(core: MonitorCore, event: Decided, result: Backtest) -> None:
         result.skipped += 1
         return
     number, written_ms = result.events.total(), event.record.timestamp_ms
+    result.alerts += core.book.pass_time(written_ms)
     result.events[format_time(max(written_ms, 0))[:10]] += 1
     result.alerts += core.observe((0, number), written_ms, read_signals(orjson.dumps([event.signal])))

@@ -208,7 +208,7 @@ class MonitorCore:
             self.release_measures.restore(state["watch"])
         self.labelled.restore(state.get("labelled", {}))
         if "book" in state:  # of an earlier version
-            self.book.restore(state["book"])
+            self.book.restore(state["book"], read)
         self.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
 
     def _watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
@@ -235,7 +235,7 @@ class MonitorCore:
             signal.at,
             arrival_ms,
         )
-        surged += self.book.observe(signal, arrival_ms)
+        surged += self.book.observe(signal, arrival_ms, offset)
         return surged + self._observe_drift(signal, offset, arrival_ms)
 
     def _observe_drift(self, signal: MonitorSignal, offset: int, arrival_ms: int) -> list[Alert]:

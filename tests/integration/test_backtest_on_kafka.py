@@ -58,6 +58,12 @@ def test_a_subject_that_came_on_the_third_day_is_told_with_its_day_and_nothing_l
     quiet = home.run("drift", "backtest", topic, "--app", toml, "--to", "2026-09-03")
     assert quiet.returncode == 0 and f"{2 * EVENTS} events, 0 alerts" in quiet.stdout
     assert "2026-09-02" in quiet.stdout and "would be expected" in quiet.stdout
+
+    ruled = Path(toml).with_name("ruled.toml")  # an event each 6.5 minutes, by the records' own times
+    ruled.write_text(f'{Path(toml).read_text()}\n[[rules]]\nkind = "silence"\nminutes = 5\ncool_down_minutes = 10080\n')
+    told = home.json("alerts", "backtest", topic, "--app", str(ruled), "--to", "2026-09-03")
+    assert [day["rules"] for day in told["days"]] == [{"silence": 1}, {}]
+    assert [alert["state"] for alert in told["alerts"]] == ["firing", "resolved"]
     assert admin.offsets(ALERTS_TOPIC) == alerts_before
     assert json.dumps(result)
     missing = home.run("drift", "backtest", "no.such.topic", "--app", toml)

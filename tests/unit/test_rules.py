@@ -197,6 +197,14 @@ def test_silence_survives_restarts_and_is_not_told_of_a_monitor_that_has_just_be
     assert [alert.at[11:16] for alert in stream.alerts] == ["08:59"]
 
 
+def test_a_stretch_that_is_looked_at_again_tells_of_silence_by_its_own_time() -> None:
+    stream = Stream(SILENCE)
+    for minute in (0, 10, 200, 210):
+        stream.alerts += stream.book.pass_time(ms(minute))
+        stream.event(minute)
+    assert [(alert.state, alert.at[11:16]) for alert in stream.alerts] == [("firing", "08:40"), ("resolved", "11:21")]
+
+
 def label(number: int, said: str, decided: str | None, by: str = "ann", chosen: str | None = "random") -> Record:
     feedback = Feedback(
         decision_id=f"chats@0-0-{number}",

@@ -5,7 +5,7 @@ about silence, labels, dead letters and releases are looked at once in a while, 
 What the latter say follows from topics alone, so what fires of them is taken from `alerts` after a restart.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from connectors.ports import Record
@@ -14,9 +14,18 @@ from streams.monitor.rules.causes import ALL, Causes, Finding
 from streams.monitor.rules.outside import Outside, dead_letters, release_step
 from streams.monitor.rules.people import disagreement
 from streams.monitor.rules.quiet import Quiet
+from streams.monitor.rules.stories.rules import StoryRules
 from streams.monitor.rules.thresholds import Threshold
 from streams.monitor.surges.clock import EventClock
-from streams.rule_specs import DeadLettersRule, DisagreementRule, ReleaseRule, RuleSpec, SilenceRule, ThresholdRule
+from streams.rule_specs import (
+    DeadLettersRule,
+    DisagreementRule,
+    ReleaseRule,
+    RuleSpec,
+    SilenceRule,
+    StoriesRule,
+    ThresholdRule,
+)
 from streams.wire.feedback import Opinions, of_topics
 from streams.wire.records import Alert, format_time
 from streams.wire.signals import MonitorSignal
@@ -35,6 +44,7 @@ class RuleBook:
         self._disagreements = [rule for rule in app.rules if isinstance(rule, DisagreementRule)]
         self._dead_letters = [rule for rule in app.rules if isinstance(rule, DeadLettersRule)]
         self._releases = [rule for rule in app.rules if isinstance(rule, ReleaseRule)]
+        self._stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)])
         self._opinions, self._has_new_labels = Opinions(of_topics(app.source_topics), lambda *_: None), False
         self._last_ms = 0
         self._began_ms = 0  # since when this one looks: where no event is known of, silence counts from there
@@ -49,6 +59,11 @@ class RuleBook:
         """Whether `look` is to be given what stands in other topics."""
         return bool(self._releases or self._dead_letters)
 
+    @property
+    def insufficient(self) -> int:
+        """How often stories were counted of which too little was known to say what is usual."""
+        return self._stories.insufficient
+
     def alerts(self) -> list[Alert]:
         """All that fire."""
         return self.causes.alerts
@@ -58,10 +73,11 @@ class RuleBook:
         mine = {self.causes.name(rule, ALL) for rule in self._app.rules if str(rule.kind) in BY_THE_CLOCK}
         self.causes.adopt(mine, standing)
 
-    def observe(self, signal: MonitorSignal, arrival_ms: int) -> list[Alert]:
-        """Take an event in. arrival_ms: when the broker took its signal, milliseconds since 1970."""
+    def observe(self, signal: MonitorSignal, arrival_ms: int, offset: int = 0) -> list[Alert]:
+        """Take an event in. arrival_ms: when the broker took its signal, milliseconds since 1970. offset: of its
+        record."""
         self._last_ms = max(self._last_ms, arrival_ms)
-        if not self._thresholds:
+        if not self._thresholds and not self._stories.rules:
             return []
         at_seconds = self._clock.observe(signal.at, arrival_ms)
         self._now = max(self._now, self._clock.now_seconds)
@@ -69,6 +85,8 @@ class RuleBook:
         for threshold in self._thresholds:
             findings = threshold.observe(signal, at_seconds, self._now)
             alerts += self._judged(threshold.rule, findings)
+        for rule, findings in self._stories.observe(signal, at_seconds, self._now, offset):
+            alerts += self._judged(rule, findings)
         return alerts
 
     def take_label(self, record: Record) -> None:
@@ -96,6 +114,13 @@ class RuleBook:
         judged = [self.causes.judge(rule, ALL, finding, seconds, at) for rule, finding in findings]
         return [alert for alert in judged if alert is not None]
 
+    def pass_time(self, now_ms: int) -> list[Alert]:
+        """As `look`, for each minute since the last event: for a stretch of a topic that is looked at again."""
+        if not self._quiet or not self._last_ms:
+            return []
+        minutes = range(self._last_ms + 60_000, now_ms, 60_000)
+        return [alert for minute in minutes for alert in self.look(minute)] + self.look(now_ms)
+
     def state(self, groups: int | None = None) -> dict[str, Any]:
         """For JSON. groups: of each rule, those kept, the ones heard of last; None: all."""
         return {
@@ -104,11 +129,15 @@ class RuleBook:
             "now": None if self._now == float("-inf") else self._now,
             "last_ms": self._last_ms,
             "thresholds": [threshold.state(groups) for threshold in self._thresholds],
+            "stories": self._stories.state(groups),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken. Rules that are new, or other ones than then, begin anew. Raises ValueError,
-        KeyError or TypeError where the state is broken."""
+    def restore(
+        self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]] = lambda first, end: ()
+    ) -> None:
+        """Go on where `state` was taken. Rules that are new, or other ones than then, begin anew. read: records of
+        signals from an offset to another (exclusive). Raises ValueError, KeyError or TypeError where the state is
+        broken."""
         self.causes.restore(state["causes"])
         self._clock.restore([float(time) for time in state["clock"]])
         self._now = float("-inf") if state["now"] is None else float(state["now"])
@@ -118,6 +147,8 @@ class RuleBook:
             of_rule = kept.get(str(threshold.rule.model_dump(mode="json")))
             if of_rule is not None:
                 threshold.restore(of_rule)
+        if "stories" in state:  # of an earlier version
+            self._stories.restore(state["stories"], read)
         self.causes.keep({rule.title for rule in self._app.rules})
 
     def _judged(self, rule: RuleSpec, findings: Iterator[tuple[str, Finding]]) -> list[Alert]:

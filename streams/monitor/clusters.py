@@ -1,0 +1,215 @@
+"""Which texts belong together: copies of one text, near copies (a story sent on by many), messages of one key.
+
+Three groupings, kept apart, as a greeting that thousands send must not weigh on the rest of each conversation:
+
+- *cluster*: texts that are equal but for digits, case and spaces; or share most of their word shingles (MinHash); or
+  whose embeddings nearly point the same way. A text joins the nearest of the recent texts, so a story may change its
+  words step by step.
+- *key*: of the source record (a conversation, a customer);
+- *run*: most of the last few texts are somewhat near (a story that many tell in their own words, an outage).
+
+Pure and bounded: the same texts in the same order give the same clusters; those not among the recent texts are
+forgotten. The recent texts are compared one by one: of a thousand, that is faster than an index of bands which must
+forget as well.
+
+Sources: MinHash, Broder (1997), "On the resemblance and containment of documents"; joining the nearest of the recent
+texts, Allan, Papka, Lavrenko (1998), "On-line new event detection and tracking", SIGIR.
+"""
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from datasketch import MinHash  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from streams.monitor.drift.packing import pack, unpack
+
+Floats = NDArray[np.float32]
+
+_DIGITS: Final = re.compile(r"\d+")
+_WORD: Final = re.compile(r"\w+")
+_IDEOGRAPHS: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
+_PERMUTATIONS: Final = 64
+_FEW_SHINGLES: Final = 3  # a text of fewer is compared by its name and its embedding only: chance shares too much
+_EMPTY: Final = MinHash(num_perm=_PERMUTATIONS)  # drawing its permutations takes far longer than a text's shingles do
+_KEYS: Final = 2_000  # whose texts are counted in all; the one not seen for longest is forgotten
+_KEYS_JUDGED: Final = 300  # texts with a key, after which it is asked whether keys are conversations at all
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPolicy:
+    """recent_texts: the memory. run_cosine: how near texts of a run are; infinite: nobody asks. A text is of a run
+    where `run_near` of the last `run_last` are so near to it, and then its place is counted among the last `run_texts`.
+    jaccard: least estimated share of word shingles that near copies share. cosine: of their embeddings. texts_per_key:
+    where keys have more in all, on average, they are no conversations (a region, a symbol) and count for nothing."""
+
+    recent_texts: int = 1_000
+    run_cosine: float = np.inf
+    run_last: int = 5
+    run_near: int = 3
+    run_texts: int = 20
+    jaccard: float = 0.5
+    cosine: float = 0.9
+    texts_per_key: float = 25.0
+
+
+class Membership(NamedTuple):
+    """cluster: a number that the texts of one cluster share, growing with the first of each. in_cluster, in_key: the
+    how-many-eth text of its cluster, and of its key, this is among the recent texts; 1 for the first. in_run: likewise
+    among the last ones, of those that are somewhat near."""
+
+    cluster: int
+    in_cluster: int
+    in_key: int
+    in_run: int = 1
+
+    @property
+    def nth(self) -> int:
+        """The largest of all: such a text is worth one `nth`-th of a new one."""
+        return max(self.in_cluster, self.in_key, self.in_run)
+
+
+class ClusterText(NamedTuple):
+    """What is known of a text. embedding: (dimensions,), unit length; None where there is none."""
+
+    text: str | None
+    key: str | None = None
+    embedding: Floats | None = None
+
+
+class Clusters:
+    """Gives each text its cluster. Not thread-safe."""
+
+    def __init__(self, policy: ClusterPolicy | None = None) -> None:
+        """policy: None: the default."""
+        self.policy = policy or ClusterPolicy()
+        size = self.policy.recent_texts
+        self._next = 1
+        self._place = 0  # in the ring of recent texts, of the next one; 0 stands for nothing in all of its columns
+        self._clusters = np.zeros(size, np.int64)
+        self._names, self._keys = np.zeros((2, size), np.uint64)
+        self._signatures = np.zeros((size, _PERMUTATIONS), np.uint32)
+        self._embeddings = np.zeros((size, 0), np.float32)
+        self._key_texts: OrderedDict[int, int] = OrderedDict()
+        self._texts_with_key = 0  # the sum of those
+
+    def add(self, text: ClusterText) -> Membership:
+        """Take the next text in."""
+        name, key = _hashed(_plain(text.text)), _hashed(text.key)
+        signature, embedding = _signature_of(text.text), self._checked(text.embedding)
+        cluster = self._nearest(name, signature, embedding)
+        if not cluster:
+            cluster, self._next = self._next, self._next + 1
+        if key:
+            self._count_key(key)
+        in_run = self._run(embedding)
+        self._remember(cluster, name, key, signature, embedding)
+        in_key = int(np.count_nonzero(self._keys == key)) if key and self._has_conversations() else 1
+        return Membership(cluster, int(np.count_nonzero(self._clusters == cluster)), in_key, in_run)
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs beside the recent texts, for JSON."""
+        keys = len(self._key_texts)
+        return {
+            "next": self._next,
+            "clusters": pack(np.roll(self._clusters, -self._place)),
+            "keys": pack(np.fromiter(self._key_texts.keys(), np.uint64, keys)),
+            "key_texts": pack(np.fromiter(self._key_texts.values(), np.int64, keys)),
+        }
+
+    def restore(self, state: Mapping[str, Any], recent: Iterable[ClusterText]) -> None:
+        """Go on where `state` was taken. recent: the last `recent_texts` texts taken in before, in their order; where
+        some of the first are lost, less is remembered. Raises ValueError, KeyError or TypeError where it does not
+        fit."""
+        self._next = int(state["next"])
+        keys, counts = unpack(state["keys"], np.uint64, (-1,)), unpack(state["key_texts"], np.int64, (-1,))
+        self._key_texts = OrderedDict(zip(keys.tolist(), counts.tolist(), strict=True))
+        self._texts_with_key = int(counts.sum())
+        clusters = unpack(state["clusters"], np.int64, self._clusters.shape)
+        texts = list(recent)[-len(clusters) :]
+        for cluster, text in zip(clusters[len(clusters) - len(texts) :].tolist(), texts, strict=True):
+            name, key = _hashed(_plain(text.text)), _hashed(text.key)
+            self._remember(cluster, name, key, _signature_of(text.text), self._checked(text.embedding))
+
+    def _count_key(self, key: int) -> None:
+        self._key_texts[key] = self._key_texts.pop(key, 0) + 1
+        self._texts_with_key += 1
+        if len(self._key_texts) > _KEYS:
+            self._texts_with_key -= self._key_texts.popitem(last=False)[1]
+
+    def _has_conversations(self) -> bool:
+        """Whether keys come and go, as conversations do. Of few texts nobody knows: then they count as such."""
+        texts, keys = self._texts_with_key, len(self._key_texts)
+        return texts < _KEYS_JUDGED or texts <= self.policy.texts_per_key * keys
+
+    def _nearest(self, name: int, signature: NDArray[np.uint32] | None, embedding: Floats | None) -> int:
+        """The cluster of the nearest recent text that is near enough; 0 where there is none."""
+        if name and (same := np.flatnonzero(self._names == name)).size:
+            return int(self._clusters[same[0]])
+        if embedding is not None:
+            cosines = self._embeddings @ embedding
+            nearest = int(cosines.argmax())
+            if cosines[nearest] >= self.policy.cosine:
+                return int(self._clusters[nearest])
+        if signature is not None:
+            shared = np.count_nonzero(self._signatures == signature, axis=1)
+            nearest = int(shared.argmax())
+            if shared[nearest] >= self.policy.jaccard * _PERMUTATIONS:
+                return int(self._clusters[nearest])
+        return 0
+
+    def _run(self, embedding: Floats | None) -> int:
+        """The how-many-eth text of a run this is; 1 where most of the last few are about something else."""
+        if embedding is None or not np.isfinite(self.policy.run_cosine):
+            return 1
+        last = (self._place - 1 - np.arange(self.policy.run_texts)) % len(self._clusters)
+        near = self._embeddings[last] @ embedding >= self.policy.run_cosine
+        is_run = np.count_nonzero(near[: self.policy.run_last]) >= self.policy.run_near
+        return int(np.count_nonzero(near)) - self.policy.run_near + 2 if is_run else 1
+
+    def _remember(
+        self, cluster: int, name: int, key: int, signature: NDArray[np.uint32] | None, embedding: Floats | None
+    ) -> None:
+        place = self._place
+        self._clusters[place], self._names[place], self._keys[place] = cluster, name, key
+        self._signatures[place] = 0 if signature is None else signature
+        self._embeddings[place] = 0.0 if embedding is None else embedding
+        self._place = (place + 1) % len(self._clusters)
+
+    def _checked(self, embedding: Floats | None) -> Floats | None:
+        """Another release's encoder may have other dimensions: its texts are like none before."""
+        if embedding is None or not np.isfinite(embedding).all():
+            return None
+        if self._embeddings.shape[1] != len(embedding):
+            self._embeddings = np.zeros((len(self._clusters), len(embedding)), np.float32)
+        return embedding.astype(np.float32, copy=False)
+
+
+def _plain(text: str | None) -> str | None:
+    """The same for texts that differ in digits, case or spaces only."""
+    return None if text is None else _DIGITS.sub("0", " ".join(text.lower().split()))
+
+
+def _hashed(text: str | None) -> int:
+    """The same in every process; 0 for nothing."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()) if text else 0
+
+
+def _signature_of(text: str | None) -> NDArray[np.uint32] | None:
+    """MinHash of the pairs of neighbouring words (of characters, where a script has no spaces)."""
+    if not text:
+        return None
+    words = _WORD.findall(_DIGITS.sub("0", _IDEOGRAPHS.sub(lambda match: f" {match.group()} ", text.lower())))
+    shingles = {f"{first} {second}".encode("utf-8", "replace") for first, second in pairwise(words)}
+    if len(shingles) < _FEW_SHINGLES:
+        return None
+    hashed = _EMPTY.copy()
+    hashed.update_batch(list(shingles))
+    signature: NDArray[np.uint32] = hashed.hashvalues.astype(np.uint32)
+    return signature

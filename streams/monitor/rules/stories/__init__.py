@@ -1,0 +1,1 @@
+"""Surges counted in stories: more of a topic or a symbol than usual."""
