@@ -166,7 +166,8 @@ class RetrainJob:
         version, words = verdict["version"], verdict["words"]
         if version is not None:
             return Challenger(version, words)
-        path = write_page(self._wiring.settings.home / "verdicts", order["model"], order["request"], verdict["page"])
+        folder = self._wiring.settings.home_path / "verdicts"
+        path = write_page(folder, order["model"], order["request"], verdict["page"])
         words = words if path is None else f"{words}; page: {path}"
         return Challenger(None, words, {COMPARED_WITH: order["champion"], "look": order["look"]})
 

@@ -14,6 +14,7 @@ from topics_in_memory import MemoryTopics
 from connectors.errors import BrokerUnavailable, RegistryUnavailable
 from connectors.registry import FolderRegistry
 from headrace.releases.release_log import ReleaseLog, next_release
+from headrace.settings import load_settings
 from headrace.training import retrain_job
 from headrace.training.child_process import ChildLimits
 from headrace.training.retrain_job import RetrainJob
@@ -70,7 +71,7 @@ class World:
 
     def job(self) -> RetrainJob:
         """A retrainer's, of a process of its own."""
-        settings = SimpleNamespace(registry_url=str(self.folder), threads=1, home=self.folder / "home")
+        settings = load_settings(registry=str(self.folder), threads=1, home=Path("~/its home"))
         wiring = SimpleNamespace(
             settings=settings,
             registry=self.registry,
@@ -101,6 +102,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(retrain_job, "run_child", world.run_child)
     monkeypatch.setattr(retrain_job, "LOOK_SECONDS", 0.01)
     return world
@@ -146,12 +148,13 @@ def test_a_request_without_a_challenger_is_no_look(world: World) -> None:
 
 
 def test_a_refusal_says_where_its_page_is(world: World) -> None:
+    """A home that is written with ~ became a folder of that name where the retrainer stood."""
     world.refusal = "not released: the challenger is not better"
     job = world.job()
     verdict = asyncio.run(job.train(another_request(1))).verdict
     words, _, path = verdict.partition("; page: ")
     assert words == world.refusal and Path(path).read_text() == "<p>why</p>"
-    assert Path(path) == world.folder / "home" / "verdicts" / "support-support@1-1.html"
+    assert Path(path) == world.folder / "its home" / "verdicts" / "support-support@1-1.html"
     assert job.verdicts == [("support", verdict)]
 
 
