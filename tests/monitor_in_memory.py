@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from connectors.ports import Record
 from streams.application import Application, HeadSpec, Surge
 from streams.engine.delivery import Delivery, OutRecord
+from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftPolicy
 from streams.monitor.drift.evidence import EvidencePolicy
-from streams.monitor.drift.packing import pack
 from streams.monitor.drift.thresholds import SimulationPolicy
 from streams.monitor.handler import MonitorHandler
+from streams.monitor.packing import pack
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.rules.outside import Outside
 from streams.monitor.sources import Reference, SignalsLog, TakeStep
@@ -28,7 +29,7 @@ POLICY = DriftPolicy(
     EvidencePolicy(lag_events=10, settle_events=120),
     SimulationPolicy(runs=32, events=400),
     history_texts=80,
-    copies_remembered=60,
+    clusters=ClusterPolicy(recent_texts=60),
     quiet_events=60,
     retold_after=(),
 )

@@ -18,6 +18,7 @@ from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.application import Application
 from streams.monitor.drift.alerts import alert_for_episode, drift_fingerprint, unwatched_alert
+from streams.monitor.drift.burst_alerts import burst_alert, burst_alerts
 from streams.monitor.drift.detector import DriftMonitor, Episode
 from streams.monitor.episodes.accepted import AcceptedEpisodes
 from streams.monitor.episodes.cost import labelled_accuracy
@@ -257,17 +258,19 @@ class MonitorCore:
         before = drift.episode
         release.take(signal, head, offset)
         self._keep_latest(release)
+        bursts = drift.take_burst_changes()
+        alerts = burst_alerts(self._app.name, release.version, bursts) if release is self.champion else []
         episode = drift.episode
         if episode is before:
-            return []
+            return alerts
         if episode is None:
-            return self._over(release, before, signal.at)
+            return alerts + self._over(release, before, signal.at)
         if before is None:
             release.episode_ms, release.episode_at = arrival_ms, signal.at
             self.totals.episodes.append((self._app.name, episode))
         told = self._told(release, episode)
         is_told = release is self.champion and self.accepted.of(told.fingerprint) is None
-        return [told] if is_told else []
+        return [*alerts, told] if is_told else alerts
 
     def _let_pass(self, release: MonitoredRelease, drift: DriftMonitor, arrival_ms: int) -> None:
         """What people expect at the time of a signal does not count. Goes by records' times alone, so that it is the
@@ -311,6 +314,9 @@ class MonitorCore:
         episode = champion.drift.episode if champion is not None and champion.drift is not None else None
         if champion is not None and episode is not None and not self.accepted.of(self._fingerprint(champion, episode)):
             alerts.append(self._told(champion, episode))
+        if champion is not None and champion.drift is not None:
+            bursts = champion.drift.bursts.firing
+            alerts += [burst_alert(self._app.name, champion.version, burst) for burst in bursts]
         if champion is not None and champion.unwatched:
             since = format_time(self.champion_since_ms)
             alerts.append(unwatched_alert(self._app.name, champion.version, champion.unwatched, since))

@@ -41,7 +41,7 @@ SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this m
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
 LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
 # kinds of alerts that a monitor answers for
-RULES: Final = ("drift", "drift_unwatched", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
+RULES: Final = ("drift", "drift_unwatched", "label_burst", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
 
 
 @dataclass(slots=True)

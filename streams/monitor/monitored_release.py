@@ -79,6 +79,7 @@ def _for_drift(signal: MonitorSignal, head: str, number: int, offset: int) -> Si
         signal.path == "fast",
         signal.at,
         offset,
+        signal.key,
         fields=_segments(signal),
     )
 

@@ -2,6 +2,7 @@
 many)."""
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,17 +12,20 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainValidator, ValidationError
 
 from models.decision import Classification
+from models.languages import language_of
 from streams.wire.source_records import SourceText
 from streams.wire.text import cut_text
 
+KEY_BYTES = 8  # among a million keys, two meet by chance once in 37 million times
 TEXT_BYTES = 240  # enough to say which words are new, small enough for one record a batch
 
 
 def signal_record(
     identity: str, at: str, version: str, classification: Classification, source: SourceText
 ) -> dict[str, Any]:
-    """One decision's signal. embedding: base64 of float16, wherever the encoder ran. What only the watch over releases
-    needs is added by whoever knows it: see MonitorSignal."""
+    """One decision's signal. embedding: base64 of float16, wherever the encoder ran. key: of the source record, hashed,
+    as it may name a person and only has to be the same again. language: see `language_of`. What only the watch over
+    releases needs is added by whoever knows it: see MonitorSignal."""
     first = next(iter(classification.heads.values()))
     signal: dict[str, Any] = {
         "id": identity,
@@ -37,6 +41,10 @@ def signal_record(
     }
     if source.symbols:
         signal["symbols"] = source.symbols
+    if source.key:
+        signal["key"] = hashlib.blake2b(source.key.encode("utf-8", "replace"), digest_size=KEY_BYTES).hexdigest()
+    if (language := language_of(source.text, source.fields)) is not None:
+        signal["language"] = language
     if classification.embedding is not None:
         signal["embedding"] = base64.b64encode(classification.embedding.astype(np.float16).tobytes()).decode()
     return signal
@@ -100,6 +108,8 @@ class MonitorSignal(BaseModel):
     oos: FiniteFloat | None = None
     text: str | None = None
     symbols: tuple[str, ...] = ()
+    key: str | None = None
+    language: str | None = None
     embedding: Annotated[NDArray[np.float32] | None, PlainValidator(_unpacked)] = None
     rejected: bool | None = None
     ms: FiniteFloat | None = None

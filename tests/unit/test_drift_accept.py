@@ -15,9 +15,9 @@ from connectors.ports import Record
 from headrace.tools.alerts import StandingAlert
 from headrace.tools.drift.accepting import AFTER_MS, DAY_MS, accept, acceptance, in_words, withdraw
 from models.errors import ConfigError
-from streams.monitor.drift.packing import pack
 from streams.monitor.drift.reference import Reference
 from streams.monitor.episodes.accepted import AcceptedEpisodes
+from streams.monitor.packing import pack
 from streams.topics import ACCEPTED_TOPIC
 from streams.wire.records import AcceptedDrift, Alert
 

@@ -147,7 +147,7 @@ def test_fast_text_says_the_least_for_all_three_detectors() -> None:
         outside = known.residuals[:1] if embedded else None
         for increments in (
             evidence.add(np.zeros((1, 3)), outside, np.array([True])),
-            evidence.repeated(np.zeros((1, 3)), is_fast=True, has_embedding=False),
+            evidence.repeated(np.zeros((1, 3)), 1, is_fast=True, has_embedding=False),
         ):
             assert increments.tolist() == [[pytest.approx(least)] * len(DETECTORS)]
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streams.monitor.drift.copies import Copies
+from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
 from streams.monitor.drift.evidence import EvidencePolicy
+from streams.monitor.drift.live_thresholds import LivePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
 
 DIMENSIONS, LABELS = 24, 4
@@ -21,8 +22,9 @@ POLICY = DriftPolicy(
     EvidencePolicy(lag_events=10, settle_events=120),
     SimulationPolicy(runs=32, events=400),
     history_texts=80,
-    copies_remembered=60,
+    clusters=ClusterPolicy(recent_texts=60),
     quiet_events=60,
+    live=LivePolicy(young_texts=100, looks=(40, 120), streams=20, stream_texts=300, block_texts=20),
 )
 RANDOM = np.random.default_rng(5)
 SUBJECTS = RANDOM.standard_normal((LABELS + 1, DIMENSIONS)).astype(np.float32)
@@ -60,7 +62,7 @@ FRESH = {
 def fresh(*, with_fast: bool) -> DriftMonitor:
     """As `from_reference` makes one, without its second."""
     ready = FRESH[with_fast]
-    return DriftMonitor(ready._reference, np.array(list(ready.thresholds.values())), POLICY)
+    return DriftMonitor(ready._reference, ready._live._simulated, POLICY, false_alarm_every=2_000)
 
 
 def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: bool) -> list[Signal]:
@@ -86,6 +88,7 @@ def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: boo
                 fast,
                 f"2026-11-24T00:00:{number % 60:02}Z",
                 number // 3,
+                None if random.random() < 0.2 else f"key {random.integers(60)}",
             )
         )
     return signals
@@ -163,7 +166,7 @@ def test_what_retention_has_dropped_shortens_the_memory_only() -> None:
         {"evidence": {}},
         {"sums": {"unheard of": [1.0, 2]}},
         {"sums": {"both": "x"}},
-        {"copies": ["AAAA", "AAAA"]},
+        {"clusters": {"next": 1}},
         {"history": None},
         {"episode": {"onset_event": 1}},
         {"quiet": None},
@@ -176,13 +179,3 @@ def test_a_state_that_does_not_fit_is_refused(broken: dict[str, Any]) -> None:
         watch.update(signal)
     with pytest.raises((ValueError, KeyError, TypeError)):
         fresh(with_fast=False).restore(watch.state() | broken, [])
-
-
-def test_equal_texts_are_known_again_in_another_process() -> None:
-    """S-A5: texts were remembered by Python's own hash, which differs from process to process."""
-    copies = Copies(5)
-    copies.count("Order 17  is late")
-    assert list(copies.counts) == [NAME_OF_THE_TEXT] and copies.count("order 18 is LATE") == 2
-
-
-NAME_OF_THE_TEXT = 5227564392313898754

@@ -11,15 +11,17 @@ the onset, Hinkley (1971), Biometrika 58.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.monitor.drift.copies import Copies
+from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
+from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBursts
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode, episode_state, restored_episode
-from streams.monitor.drift.evidence import BOTH, DETECTORS, Evidence, EvidencePolicy
+from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, Evidence, EvidencePolicy
+from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
 from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
 from streams.monitor.episodes.members import is_near
@@ -37,8 +39,8 @@ class Signal:
     event_number: counts this application's events, growing. confidence: calibrated probability of the label,
     in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run. fast: whether the
     fast path decided the text; then neither confidence nor embedding counts, so that an audited text is like any other.
-    at: the source's time. offset: of the record that brought it; -1 where there is none. fields: segments and their
-    values.
+    at: the source's time. offset: of the record that brought it; -1 where there is none. key: of its conversation.
+    fields: segments and their values.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Signal:
     fast: bool = False
     at: str = ""
     offset: int = -1
+    key: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,15 +84,17 @@ class Cusum:
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
-    """history_texts: kept for the words, examples and the onset. copies_remembered: texts known by hash; the
-    n-th copy of a text counts as one n-th of a text. quiet_events: with all sums below half of their
+    """history_texts: kept for the words, examples and the onset. clusters: the n-th text of a cluster or a key counts
+    as one n-th of a text; of at most `history_texts` recent texts. quiet_events: with all sums below half of their
     thresholds, after which an episode is over without a new release. retold_after: events after which the story of an
     episode is told anew, as more of it was seen."""
 
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
     history_texts: int = 2_000
-    copies_remembered: int = 5_000
+    clusters: ClusterPolicy = field(default_factory=ClusterPolicy)
+    live: LivePolicy = field(default_factory=LivePolicy)
+    bursts: BurstPolicy = field(default_factory=BurstPolicy)
     quiet_events: int = 1_000
     retold_after: tuple[int, ...] = (50, 200)
 
@@ -101,8 +106,11 @@ class DriftMonitor:
     unless the stream goes back to what it was (`quiet_events`), which arms the monitor again.
     """
 
-    def __init__(self, reference: Reference, thresholds: Doubles, policy: DriftPolicy) -> None:
-        """thresholds: one per detector, in the order of DETECTORS. `from_reference` sets them."""
+    def __init__(
+        self, reference: Reference, thresholds: Doubles, policy: DriftPolicy, *, false_alarm_every: float = 100_000.0
+    ) -> None:
+        """thresholds: one per detector, in the order of DETECTORS. `from_reference` sets them. false_alarm_every: of
+        bursts, in events; what the thresholds are for is in them."""
         self.policy = policy
         self.episode: Episode | None = None
         self._reference = reference
@@ -115,9 +123,20 @@ class DriftMonitor:
             place_texts=reference.place_texts,
             full_share=reference.full_share,
         )
+        self._live = LiveThresholds(thresholds, _expected_run(false_alarm_every), policy.live)
         self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
+        self._set_heights()
         self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
-        self._copies = Copies(policy.copies_remembered)
+        self._clusters = Clusters(
+            replace(
+                policy.clusters,
+                recent_texts=min(policy.clusters.recent_texts, policy.history_texts),
+                run_cosine=reference.run_cosine,
+                cosine=max(policy.clusters.cosine, reference.copy_cosine),  # templates are near by themselves
+            )
+        )
+        self.bursts = LabelBursts(reference.labels, false_alarm_every, policy.bursts)
+        self._burst_changes: list[BurstChange] = []
         self._quiet = 0
         self._expected: dict[str, Doubles | None] = {}  # place to its direction, None where it is of another encoder
 
@@ -139,11 +158,11 @@ class DriftMonitor:
         """
         policy = policy or DriftPolicy()
         known = Reference.from_arrays(reference, fast_path=fast_path)
-        expected_run = float(false_alarm_every) * len(DETECTORS) * _MARGIN
+        expected_run = _expected_run(false_alarm_every)
         thresholds = simulate_thresholds(
             known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation
         )
-        return cls(known, thresholds, policy)
+        return cls(known, thresholds, policy, false_alarm_every=false_alarm_every)
 
     @property
     def dimensions(self) -> int:
@@ -193,6 +212,9 @@ class DriftMonitor:
             return None
         for cusum, increment in zip(self._cusums.values(), increments, strict=True):
             cusum.update(increment)
+        if self.episode is None:
+            self._live.add(increments)
+            self._set_heights()
         if self.episode is not None:
             self._tell_better(signal.event_number)
             self._watch_for_quiet()
@@ -207,13 +229,20 @@ class DriftMonitor:
         self.episode = episode
         return episode
 
+    def take_burst_changes(self) -> list[BurstChange]:
+        """Bursts of labels that began or ended since this was asked last."""
+        changes, self._burst_changes = self._burst_changes, []
+        return changes
+
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here, for JSON. Of the texts remembered it keeps only how often each was
         seen: they stand in the topic that they came from."""
         return {
             "sums": {name: [cusum.value, cusum.texts_since_zero] for name, cusum in self._cusums.items()},
             "evidence": self._evidence.state(),
-            "copies": self._copies.state(),
+            "clusters": self._clusters.state(),
+            "bursts": self.bursts.state(),
+            "live": self._live.state(),
             "quiet": self._quiet,
             "episode": None if self.episode is None else episode_state(self.episode),
             "history": [seen.copies for seen in self._history],
@@ -226,11 +255,21 @@ class DriftMonitor:
 
         Raises ValueError, KeyError or TypeError where it does not fit; the monitor is then to be thrown away.
         """
+        if "live" in state:
+            self._live.restore(state["live"])
+            self._set_heights()
         for name, (value, texts_since_zero) in state["sums"].items():
             self._cusums[name].value = min(max(float(value), 0.0), self._cusums[name].threshold)
             self._cusums[name].texts_since_zero = int(texts_since_zero)
         self._evidence.restore(state["evidence"])
-        self._copies.restore(state["copies"])
+        texts = [_cluster_text(signal, self._embedding(signal)) for signal in signals]
+        if "clusters" in state:
+            self._clusters.restore(state["clusters"], texts)
+        else:  # of an earlier version
+            for text in texts:
+                self._clusters.add(text)
+        if "bursts" in state:
+            self.bursts.restore(state["bursts"])
         self._quiet = int(state["quiet"])
         self.episode = None if state["episode"] is None else restored_episode(state["episode"])
         copies = [int(count) for count in state["history"]]
@@ -242,14 +281,14 @@ class DriftMonitor:
         if not np.isfinite(signal.confidence):
             return None, []
         surprisals, outside = self._look(signal)
+        copies = self._count(signal, float(surprisals[0, BOTH if outside is not None else CONFIDENCE]))
         if self._is_near_expected(surprisals, outside):
             return self._seen(signal, surprisals, outside, 0), []
-        copies = self._copies.count(signal.text)
         if copies == 1:
             increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
         else:
-            again = self._evidence.repeated(surprisals, is_fast=signal.fast, has_embedding=outside is not None)
-            increments = again / copies
+            has_embedding = outside is not None
+            increments = self._evidence.repeated(surprisals, copies, is_fast=signal.fast, has_embedding=has_embedding)
         return self._seen(signal, surprisals, outside, copies), increments[0].tolist()
 
     def _is_near_expected(self, surprisals: Doubles, outside: Floats | None) -> bool:
@@ -268,6 +307,13 @@ class DriftMonitor:
             for one in self._expected.values()
             if one is not None
         )
+
+    def _count(self, signal: Signal, surprisal: float) -> int:
+        """The how-many-eth text of its cluster, key, run or burst this is."""
+        member = self._clusters.add(_cluster_text(signal, self._embedding(signal)))
+        event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal)
+        self._burst_changes += self.bursts.observe(signal.label, event)
+        return max(member.nth, self.bursts.texts_of(signal.label))
 
     def _look(self, signal: Signal) -> tuple[Doubles, Floats | None]:
         """A text's surprisals, (1, 3), and its part outside the span, (1, kept), where its embedding counts."""
@@ -336,7 +382,20 @@ class DriftMonitor:
     def _counted(self) -> list[SeenText]:
         return [seen for seen in self._history if seen.copies]
 
+    def _set_heights(self) -> None:
+        for cusum, height in zip(self._cusums.values(), self._live.heights().tolist(), strict=True):
+            cusum.threshold = height
+
     def _watch_for_quiet(self) -> None:
         self._quiet = self._quiet + 1 if all(share < 0.5 for share in self.levels.values()) else 0
         if self._quiet >= self.policy.quiet_events:
             self.end_episode()
+
+
+def _expected_run(false_alarm_every: float) -> float:
+    """Of one detector, in events."""
+    return float(false_alarm_every) * len(DETECTORS) * _MARGIN
+
+
+def _cluster_text(signal: Signal, embedding: Floats | None) -> ClusterText:
+    return ClusterText(signal.text, signal.key, embedding)

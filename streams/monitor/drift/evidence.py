@@ -1,7 +1,7 @@
 """How much one text speaks for drift: the increments that the drift monitor adds up.
 
-Three parts, in natural logarithms of odds, each of which averages at most one (before the logarithm) on a
-stream that is like the reference:
+Three parts, in natural logarithms of odds. Each averages at most one (before the logarithm) on a stream of independent
+texts that is like the reference; the sum of a text's distance and direction need not, as both are of the same text.
 
 - *distance*: the text's distance to the nearest label centroid, as a tail probability among the reference's;
 - *confidence*: how unsure the model is, as a tail probability among the reference's;
@@ -30,8 +30,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.monitor.drift.packing import pack, unpack
 from streams.monitor.drift.reference import Doubles, Floats
+from streams.monitor.packing import pack, unpack
 
 DETECTORS: Final = ("embeddings", "confidence", "both")
 EMBEDDINGS, CONFIDENCE, BOTH = range(3)
@@ -51,10 +51,12 @@ class EvidencePolicy:
     only `lag_events` later, so that a drift is not learnt as normal before it is seen. The place of the parts
     outside the span is learnt in the same way. place_errors: times its expected squared error, of a mean of so many
     texts, which may explain agreement with the direction; above 1, as unusual texts and other mixes of labels know
-    less of them than all texts.
+    less of them than all texts. repeated_limit, repeated_texts: see `Evidence.repeated`.
     """
 
     direction_half_life: float = 60.0
+    repeated_limit: float = 2.0
+    repeated_texts: int = 100
     expected_scale: float = 1.1
     expected_weight: float = 200.0
     place_errors: float = 2.0
@@ -99,6 +101,7 @@ class Evidence:
         self._settled = np.zeros(len(DETECTORS))
         self._placed = np.zeros(runs)
         self._texts = np.zeros(runs)
+        self._allowance = np.full((runs, len(DETECTORS)), policy.repeated_limit)
 
     def add(self, surprisals: Doubles, outside: Floats | None, fast: NDArray[np.bool_] | None = None) -> Doubles:
         """One new text per stream: its increment for each detector, (runs, 3).
@@ -116,14 +119,27 @@ class Evidence:
             agreement = self._agreement(outside - self._offset, unusual_share(corrected[:, EMBEDDINGS]), full)
             increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
         self._settle(surprisals, outside, full)
+        self._refill()
         return increments
 
-    def repeated(self, surprisals: Doubles, *, is_fast: bool, has_embedding: bool) -> Doubles:
-        """The increment of a text seen before: its tails only, and nothing is learnt from it."""
-        increments = tail_evidence(self._corrected(surprisals))
+    def repeated(self, surprisals: Doubles, nth: int, *, is_fast: bool, has_embedding: bool) -> Doubles:
+        """The increment of the `nth` text of what counts as one: its tails only, and nothing is learnt from it. It
+        speaks for drift as one n-th of a text, against it as any other (else a stream of repeats would have no way
+        down). All such texts together lift a sum by no more than `repeated_limit` in `repeated_texts`, twice that in
+        the first."""
+        increments: Doubles = tail_evidence(self._corrected(surprisals))
+        increments = np.where(increments > 0.0, increments / nth, increments)
         if not has_embedding and not is_fast:
             increments[:, [EMBEDDINGS, BOTH]] = 0.0
+        increments = np.minimum(increments, self._allowance)
+        self._allowance -= np.maximum(increments, 0.0)
+        self._refill()
         return increments
+
+    def _refill(self) -> None:
+        limit = self._policy.repeated_limit
+        self._allowance += limit / self._policy.repeated_texts
+        np.minimum(self._allowance, limit, out=self._allowance)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here, for JSON."""
@@ -137,7 +153,8 @@ class Evidence:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
         for name, value in self._learnt().items():
-            value[...] = unpack(state[name], value.dtype, value.shape)
+            if name in state or name != "allowance":  # which states of earlier versions lack
+                value[...] = unpack(state[name], value.dtype, value.shape)
         runs, dimensions = self._direction.shape
         self._waiting = deque(
             (
@@ -159,6 +176,7 @@ class Evidence:
             "settled": self._settled,
             "placed": self._placed,
             "texts": self._texts,
+            "allowance": self._allowance,
         }
 
     def _corrected(self, surprisals: Doubles) -> Doubles:

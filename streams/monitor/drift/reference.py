@@ -4,17 +4,19 @@ What a text's tail probabilities are taken from, and the basis of what lies outs
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.words.counts import WordCounts
-from streams.monitor.drift.packing import pack, unpack
+from streams.monitor.packing import pack, unpack
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+_RUN_PAIRS: Final = 0.02  # share of pairs of the reference's texts that are as near as texts of a run
+_COPIES: Final = 0.02  # share of the reference's texts that may look like copies of others
 
 
 class Reference:
@@ -24,8 +26,9 @@ class Reference:
     squared length on the reference is 1. spread: variance of that part along the direction of another
     reference text. place: (kept,), mean of that part. All three over the texts that the encoder sees.
     place_texts: how many texts that mean is known from. sample_distances, sample_labels: (sample,), to the nearest
-    centroid, and its number. full_share: share of texts that the encoder sees, in (0, 1]; 1 without a fast path.
-    background: words of the release's own texts; None where it does not know them.
+    centroid, and its number. copy_cosine: hardly any of them has another one nearer. run_cosine: hardly any two of
+    them are nearer. labels: how many. full_share: share of texts that the encoder sees, in (0, 1]; 1 without a fast
+    path. background: words of the release's own texts; None where it does not know them.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class Reference:
     ) -> None:
         """See `from_arrays`. embeddings: of texts that the encoder sees. fast: None where it sees all."""
         self.background = background
-        self.dimensions = centroids.shape[1]
+        self.labels, self.dimensions = centroids.shape
         self._directions = np.ascontiguousarray(centroids.T)
         # References of distance and confidence are two views of the same texts where they have the same length.
         pairs = min(len(distances), len(confidence))
@@ -59,6 +62,8 @@ class Reference:
         if fast is not None and len(self.residuals):
             self.place, self.place_texts = self.residuals.mean(axis=0), len(self.residuals)
         sample = embeddings if embeddings is not None else np.empty((0, self.dimensions), np.float32)
+        self.copy_cosine = _nearest_cosine(sample, _COPIES)
+        self.run_cosine = _pair_cosine(sample, _RUN_PAIRS)
         self.sample_distances, self.sample_labels = self.distances(sample), (sample @ self._directions).argmax(axis=1)
 
     @classmethod
@@ -128,6 +133,24 @@ def _checked(arrays: Mapping[str, NDArray[Any]], name: str, axes: int) -> Floats
             f"the release's {name} has shape {array.shape}; it must be finite, {axes}-dimensional, not empty"
         )
     return array
+
+
+def _nearest_cosine(sample: Floats, share: float) -> float:
+    """What only a share of the texts exceeds with the nearest other one; 0 of fewer than two texts."""
+    if len(sample) < 2:
+        return 0.0
+    unit = sample / np.maximum(np.linalg.norm(sample, axis=1, keepdims=True), 1e-12)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -1.0)
+    return float(np.quantile(cosines.max(axis=1), 1.0 - share))
+
+
+def _pair_cosine(sample: Floats, share: float) -> float:
+    """What only a share of all pairs of texts exceeds; infinite of fewer than two texts."""
+    if len(sample) < 2:
+        return np.inf
+    unit = sample / np.maximum(np.linalg.norm(sample, axis=1, keepdims=True), 1e-12)
+    return float(np.quantile((unit @ unit.T)[np.triu_indices(len(unit), 1)], 1.0 - share))
 
 
 def _outside_span(centroids: Floats, embeddings: Floats | None) -> tuple[Floats, Floats, float]:

@@ -107,8 +107,9 @@ def threshold_from_climbs(excursions: Doubles, events: int, expected_run_events:
     """The height that climbs reach once in `expected_run_events`, from those seen in `events`.
 
     The slope is taken one standard error flatter than it was seen: better a little late than a false alarm.
-    Where a reference is so small that hardly anything climbs, the bound stands that holds for any increments
-    whose ratio averages at most 1, the logarithm of the run; and in no case less than half of it.
+    Where hardly anything climbs, the logarithm of the run stands, which increments whose ratio averages at most 1 reach
+    less than once in the run (a direction and a distance together may average a little more); and in no case less than
+    half of it.
     """
     bound = float(np.log(expected_run_events))
     ordered = np.sort(excursions[excursions > 0.0])[::-1]
