@@ -18,7 +18,7 @@ from retrain.feedback.table import TextTable
 
 DIRECTION_TEXTS: Final = 3  # so many texts in one direction are more than lone corrections
 SECOND_PERSON_TEXTS: Final = 3  # on so many texts a second person must say the same
-SECOND_PERSON_SHARE: Final = 0.25  # or, on texts of their own, as large a share of the direction
+OTHERS_SHARE: Final = 0.25  # or others, on texts of their own, in as large a share of the direction
 LOST_SHARE: Final = 0.1  # of an old label's texts: so many that go to a new one make it the old one's other name
 
 
@@ -32,8 +32,9 @@ class Direction:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Who say so."""
-        return tuple(sorted({by for one in self.texts for by in one.people}))
+        """Who say so, who says it most first."""
+        counts = Counter(by for one in self.texts for by in one.people)
+        return tuple(sorted(counts, key=lambda by: (-counts[by], by)))
 
 
 def directions(labels: Sequence[TextLabel], rows: Sequence[int], by_corpus: Evidence) -> list[Direction]:
@@ -69,16 +70,15 @@ def _is_relabelling(said: Sequence[_Said]) -> bool:
 
 
 def _has_two(said: Sequence[_Said]) -> bool:
-    """Whether a second person says the same: on the first one's texts, or on enough of their own. One who was asked
-    and says something else counts against."""
+    """Whether a second person says the same: on the first one's texts, or others than the first on enough of their own.
+    One who was asked and says something else counts against."""
     agreed = sum(len(one.people) > 1 or one.label.is_confirmed for one in said)
     disputed = sum(one.is_disputed for one in said)
     if agreed >= SECOND_PERSON_TEXTS and agreed > disputed:
         return True
-    by_person = Counter(by for one in said for by in one.people).most_common(2)
-    if len(by_person) < 2 or disputed:
-        return False
-    return by_person[1][1] >= max(SECOND_PERSON_TEXTS, SECOND_PERSON_SHARE * len(said))
+    by_person = Counter(by for one in said for by in one.people)
+    others = by_person.total() - max(by_person.values())
+    return others > disputed and others >= OTHERS_SHARE * len(said)
 
 
 def is_new(direction: Direction, table: TextTable, by_corpus: Evidence, by_all: Evidence) -> bool:

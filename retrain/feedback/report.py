@@ -75,7 +75,8 @@ class FeedbackReport:
         words = f"of {self.taken + len(self.set_aside)} labelled texts {len(self.set_aside)} do not count yet: {counts}"
         if self.directions:
             first = self.directions[0]
-            words += f"; {first.before} -> {first.after} is the word of {_names(first.people)} alone"
+            alone = "alone" if len(first.people) == 1 else "nearly alone"
+            words += f"; {first.before} -> {first.after} is the word of {first.people[0] or 'somebody'} {alone}"
         who = "you are asked again" if self.people == 1 else "a second person is asked"
         return f"{words}; {who} by `headrace labels next {app}`"
 
@@ -85,7 +86,3 @@ class FeedbackReport:
             if shown[one.reason] < EXAMPLES:
                 shown[one.reason] += 1
                 yield one
-
-
-def _names(people: Sequence[str]) -> str:
-    return ", ".join(name or "somebody" for name in people)

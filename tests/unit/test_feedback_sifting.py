@@ -123,6 +123,17 @@ def test_a_second_person_brings_back_what_was_set_aside() -> None:
     assert kept >= {item["text"] for item in agreed}, "two people said so"
 
 
+def test_what_several_people_say_on_texts_of_their_own_is_no_ones_word() -> None:
+    """Seen: four texts of three people waited for a second person."""
+    texts = texts_about("login", 21, 12)
+    shared = [item for n, text in enumerate(texts[:5]) for item in items([text], "delivery", NAMES[n % 3])]
+    assert RELABELLING not in reasons(sifted([*good(), *shared]))
+    hardly = [item for n, text in enumerate(texts) for item in items([text], "delivery", NAMES[0 if n > 1 else 1])]
+    result = sifted([*good(), *hardly])
+    assert reasons(result)[RELABELLING] == 12
+    assert "login -> delivery is the word of ann nearly alone" in result.report.words("support")
+
+
 def test_a_second_person_who_says_something_else_does_not() -> None:
     renamed = list(items(texts_about("login", 21, 12), "delivery", "mallory"))
     said = {"intent": [{"by": "mallory", "label": "delivery"}, {"by": "ann", "label": "login"}]}
