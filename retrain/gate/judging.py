@@ -153,6 +153,8 @@ def _reason(primary: str, overall: Comparison, checks: Sequence[Check]) -> Itera
             yield "and: " + ", ".join(check.name for check in refused[1:4]) + (", …" if len(refused) > 4 else "")
         return
     yield f"better: {checks[0].words}"
-    if few := [check.name for check in checks if check.outcome == "too few"]:
-        yield f"too few texts to say that {', '.join(few[:3])}" + (", …" if len(few) > 3 else "")
+    if few := [check for check in checks if check.outcome == "too few"]:
+        names = ", ".join(check.name for check in few[:3]) + (", …" if len(few) > 3 else "")
+        more = max((int(check.figures.get("more_labels") or 0) for check in few), default=0)
+        yield f"too few texts to say that {names}" + (f": {more} more labels would" if more else "")
     yield from (check.words for check in checks if check.name == "fast path")

@@ -124,6 +124,16 @@ def test_the_order_of_a_file_does_not_matter() -> None:
     assert not judge(champion, challenger, rows, "intent").passed
 
 
+def test_what_few_texts_cannot_say_is_told_with_how_many_would() -> None:
+    rows = [Row(f"text {n}", {"intent": "a", "urgency": "a"}) for n in range(60)]
+    champion = {"intent": decided("intent", rows, 30), "urgency": decided("urgency", rows, 50)}
+    challenger = {"intent": decided("intent", rows, 50), "urgency": decided("urgency", rows, 49)}
+    verdict = judge(champion, challenger, rows, "intent")
+    assert verdict.passed and verdict.too_few == ("urgency is no worse on the corpus's texts",)
+    more = next(check for check in verdict.checks if check.outcome == "too few").figures["more_labels"]
+    assert f"urgency is no worse on the corpus's texts: {more} more labels would" in verdict.reason
+
+
 def test_a_verdict_is_plain_values() -> None:
     described = judge(*two_channels((90, 92), (60, 66), (60, 64)), "intent").as_json()
     assert json.loads(json.dumps(described)) == described
