@@ -175,6 +175,9 @@ class Retraining(BaseModel):
     else."""
     cores: int = Field(default=0, ge=0)
     """How many cores a training may use; 0: half of those that the process may use, at least one."""
+    niceness: int = Field(default=19, ge=0, le=19)
+    """How far a training steps back behind other processes: 19: it takes what they leave, next to nothing on a busy
+    machine; 0: it is as any other."""
     memory_mb: int = Field(default=0, ge=0)
     """A training that needs more is ended, and the champion goes on; 0: no limit."""
     max_minutes: float = Field(default=180, gt=0)

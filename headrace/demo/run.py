@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import logging
+import os
 import random
 import shutil
 import time
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 EVENTS = {"support": 2_000, "finance": 700, "recommend": 1_000}
 ENOUGH_LABELS = 450  # after the drift; of fewer, some hold too few texts of the new subjects to tell a better model
 DRAIN_SECONDS = 30.0
+TRAINING_NICENESS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,11 @@ class Demo:
         new = read_texts(new_file, app.head_names, is_new=True) if new_file.exists() else []
         pools = split_pools(known, new, app.head_names[0], rng)
         self._streams[app.name] = TextStream(pools, rng)
-        return app.model_copy(update={"corpus": _write_corpus(self._home / f"{app.name}.csv", app, pools)})
+        # a story must go on: on a busy machine a training that steps back behind everything would not end
+        haste = app.retraining.model_copy(update={"cores": os.cpu_count() or 1, "niceness": TRAINING_NICENESS})
+        return app.model_copy(
+            update={"retraining": haste, "corpus": _write_corpus(self._home / f"{app.name}.csv", app, pools)}
+        )
 
     async def _tell_story(self) -> None:
         publisher = self.wiring.publisher({app.topic: group_name("worker", app.name) for app in self.apps})

@@ -35,11 +35,12 @@ class OutOfMemory(ModelError):
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
     """What a child may use. cores: 0: half of those that this process may use, at least one. memory_bytes: resident,
-    with all that it starts; 0: no limit."""
+    with all that it starts; 0: no limit. niceness: how far it steps back behind other processes, beyond this one."""
 
     seconds: float
     cores: int = 0
     memory_bytes: int = 0
+    niceness: int = 19
 
     def allowed_cores(self, ours: Collection[int]) -> list[int]:
         """Which of our cores, by number: the last ones, as systems put their own work on the first."""
@@ -59,6 +60,7 @@ async def run_child(module: str, order: dict[str, Any], limits: ChildLimits) -> 
         "-P",  # what lies in the working directory is nobody's code
         "-m",
         module,
+        str(limits.niceness),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -90,7 +92,7 @@ async def run_child(module: str, order: dict[str, Any], limits: ChildLimits) -> 
 def answer(run: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """The child's side: take the order from standard input, run it, print the result; end at once where the parent
     does."""
-    os.nice(19)  # the streams of this machine come first
+    os.nice(int(sys.argv[1]))
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
     try:

@@ -229,7 +229,7 @@ class RetrainJob:
 
 
 def _limits(table: Retraining) -> ChildLimits:
-    return ChildLimits(table.max_minutes * 60, table.cores, table.memory_mb * 2**20)
+    return ChildLimits(table.max_minutes * 60, table.cores, table.memory_mb * 2**20, table.niceness)
 
 
 def _oldest_label_ms(table: Retraining, request: RetrainRequest) -> float:

@@ -48,8 +48,10 @@ def child_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), root]))
 
 
-def run(do: str, seconds: float = 30.0, *, cores: int = 0, memory_mb: int = 0, **more: object) -> dict[str, object]:
-    limits = ChildLimits(seconds, cores, memory_mb * 2**20)
+def run(
+    do: str, seconds: float = 30.0, *, cores: int = 0, memory_mb: int = 0, niceness: int = 19, **more: object
+) -> dict[str, object]:
+    limits = ChildLimits(seconds, cores, memory_mb * 2**20, niceness)
     return asyncio.run(run_child("a_child", {"do": do, **more}, limits))
 
 
@@ -86,10 +88,12 @@ def test_a_child_that_needs_more_memory_than_it_may_is_ended_and_said_so() -> No
 
 
 def test_a_child_leaves_cores_to_those_who_serve() -> None:
-    ours = sorted(os.sched_getaffinity(0))
-    assert run("look", cores=1) == {"cores": ours[-1:], "nice": 19, "threads": "1"}
+    ours, own = sorted(os.sched_getaffinity(0)), os.nice(0)
+    lowest = min(19, own + 19)
+    assert run("look", cores=1) == {"cores": ours[-1:], "nice": lowest, "threads": "1"}
     half = max(1, len(ours) // 2)
-    assert run("look") == {"cores": ours[-half:], "nice": 19, "threads": str(half)}
+    assert run("look") == {"cores": ours[-half:], "nice": lowest, "threads": str(half)}
+    assert run("look", niceness=3)["nice"] == min(19, own + 3)
     assert ChildLimits(1, cores=64).allowed_cores({0, 1}) == [0, 1], "more than there are: all"
 
 
