@@ -12,7 +12,8 @@ from streams.release_watch.comparison import Comparison, Role
 from streams.release_watch.settings import ReleaseSettings
 from streams.wire.records import Candidate, Release
 
-MOST_TEXTS: Final = 30  # times the least number: a step that is not passed by then ends
+MOST: Final = 30  # times the least texts and the least minutes: a step that is not passed by then ends,
+MOST_BLOCKS: Final = 100  # and not before so many times of texts are known: what is busy has its texts in seconds
 IN_WORDS: Final = {"rejected": "texts rejected", "failed": "texts failed on", "slow": "texts slow"}
 
 
@@ -104,7 +105,8 @@ def _step(
     missing = [measure for measure in comparison.fine_bets if measure not in comparison.fine]
     if not missing:
         return "go_on", f"{name} it did no worse than {candidate.compared_with}: {_all_in_words(comparison)}"
-    if texts >= MOST_TEXTS * settings.least_texts:
+    is_long = texts >= MOST * settings.least_texts and comparison.minutes >= MOST * settings.least_minutes
+    if is_long and comparison.blocks >= MOST_BLOCKS:
         return "stop", (
             f"{name} it decided {texts:.0f} texts, and it could not be shown that it is no worse: "
             f"{_all_in_words(comparison)}"

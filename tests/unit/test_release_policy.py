@@ -44,7 +44,7 @@ class Stream:
     def __init__(self, rates: dict[str, Rates], seed: int = 0, settings: ReleaseSettings = SETTINGS) -> None:
         self.measures = ReleaseMeasures(settings)
         self.rates, self.random, self.settings = rates, np.random.default_rng(seed), settings
-        self.events = 0
+        self.events, self.step_ms = 0, 100
 
     def of(self, version: str) -> dict[str, Any]:
         rates = self.rates[version]
@@ -81,7 +81,7 @@ class Stream:
     def run(self, events: int, standing: Release, **who: str) -> int | None:
         """Take so many signals; the number of events until there is a decision, if one comes."""
         for number, signal in zip(range(events), self.signals(standing.champion, **who), strict=False):
-            self.measures.take(signal, START_MS + self.events * 100)
+            self.measures.take(signal, START_MS + self.events * self.step_ms)
             if number % 10 == 0 and self.decision(standing) is not None:
                 return number
         return None
@@ -219,6 +219,7 @@ def test_a_step_in_which_nothing_can_be_shown_ends() -> None:
     stream = Stream(
         {"1": {"rejected": 0.3}, "2": {"rejected": 0.3}}, settings=settings.model_copy(update={"margin": 0.002})
     )
+    stream.step_ms = 1_000
     assert stream.run(4_000, release("1", "shadow"), shadow="2") is not None
     decision = stream.decision(release("1", "shadow"))
     assert decision is not None and decision.action == "stop" and "could not be shown" in decision.reason
@@ -230,6 +231,19 @@ def test_a_canary_that_decides_another_share_of_the_keys_is_stopped(share: float
     assert stream.run(5_000, standing, canary="2") is not None
     decision = stream.decision(standing)
     assert decision is not None and decision.action == "stop" and "the split is broken" in decision.reason
+
+
+def test_a_step_does_not_end_before_its_times_can_be_known_however_many_texts_come() -> None:
+    """Six thousand texts in a minute are six values of time: a version as good was stopped for want of them."""
+    settings = SETTINGS.model_copy(update={"least_texts": 100, "least_minutes": 0.1})
+    stream, standing = Stream({"1": {}, "2": {}}, settings=settings), release("1", "shadow")
+    for signal, number in zip(stream.signals("1", shadow="2"), range(4_000), strict=False):
+        stream.measures.take(signal, START_MS + number * 15)
+    assert stream.decision(standing) is None
+    for signal, number in zip(stream.signals("1", shadow="2"), range(40), strict=False):
+        stream.measures.take(signal, START_MS + 60_000 + number * 10_000)
+    decision = stream.decision(standing)
+    assert decision is not None and decision.action == "go_on"
 
 
 def test_the_share_that_stands_counts_and_not_what_the_file_says_by_now() -> None:
