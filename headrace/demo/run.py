@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 EVENTS = {"support": 2_000, "finance": 700, "recommend": 1_000}
 ENOUGH_LABELS = 450  # after the drift; of fewer, some hold too few texts of the new subjects to tell a better model
 DRAIN_SECONDS = 30.0
+MONITOR_SECONDS = 120.0
 TRAINING_NICENESS = 3
 
 
@@ -137,6 +138,7 @@ class Demo:
         readers: list[Watcher | Agents] = [self._watcher(), *(self._agents(app) for app in self.apps)]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
+        await self._until_monitors_watch()
         self.ledger.begin()
         self.ledger.tell(
             f"{len(self.apps)} streams are open; the first models were trained on texts that no customer will send"
@@ -151,6 +153,14 @@ class Demo:
         await self._drain()
         for reader in readers:
             reader.close()
+
+    async def _until_monitors_watch(self) -> None:
+        """On a busy machine they read themselves in for half a minute, and the drift would be over before."""
+        assert self.builder is not None
+        deadline = time.monotonic() + MONITOR_SECONDS
+        monitors = list(self.builder.built.monitors.values())
+        while any(monitor.core is None for monitor in monitors) and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
 
     def _watcher(self) -> Watcher:
         watcher = Watcher(self.wiring.reader(), self.ledger)
