@@ -147,8 +147,7 @@ def _signals(shown: Shown, stream: Stream, *, all_new: bool) -> Iterator[tuple[i
 def _policy(*, all_new: bool) -> DriftPolicy:
     """The live one. all_new: no embedding is as near as a copy's."""
     policy = DriftPolicy()
-    own: dict[str, Any] = {name: getattr(policy, name) for name in ("clusters",) if hasattr(policy, name)}
-    return replace(policy, **{name: replace(part, cosine=2.0) for name, part in own.items()}) if all_new else policy
+    return replace(policy, clusters=replace(policy.clusters, cosine=2.0)) if all_new else policy
 
 
 def _is_first(alert: Alert, firing: set[str]) -> bool:
