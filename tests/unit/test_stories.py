@@ -65,9 +65,9 @@ class Desk:
                 symbol = f"S{self.random.choice(SYMBOLS, p=self.shares)}"
                 self.item(minute, symbol, f"t{self.random.choice(3)}")
 
-    def surge(self, minute: float, stories: int, length: float, **fields: Any) -> None:
+    def surge(self, minute: float, stories: int, length: float, symbol: str = "S30", **fields: Any) -> None:
         for number in range(stories):
-            self.item(minute + length * number / stories, "S30", "t1", **fields)
+            self.item(minute + length * number / stories, symbol, "t1", **fields)
 
     def restart(self) -> None:
         state = orjson.loads(orjson.dumps(self.book.state()))
@@ -109,6 +109,12 @@ def test_eight_stories_more_than_usual_are_one_alert_within_their_window(desk: D
     assert "stories of S30 in" in alert.summary and "usual is 0." in alert.summary
     desk.run(begin + 50, begin + 240)
     assert desk.told() == [("symbols S30", "firing"), ("symbols S30", "resolved")]
+
+
+def test_another_symbol_of_a_topic_that_surges_already_is_a_cause_of_its_own(desk: Desk) -> None:
+    desk.surge(BASE, 12, 4)
+    desk.surge(BASE + 20, 12, 4, "S31")
+    assert desk.told() == [("symbols S30", "firing"), ("symbols S31", "firing")]
 
 
 def test_copies_of_one_story_are_one(desk: Desk) -> None:

@@ -123,7 +123,7 @@ class StorySurges:
             if self._stories(group, window, self.now) < self.rule.least:
                 continue
             chance, count, usual = self._chance(group, window, self.now)
-            if chance < limit and count - usual >= self.rule.least:
+            if chance < limit and round(count - usual) >= self.rule.least:
                 if joined is None and not self._begins(group, window, count):
                     return None
                 return self._finding(group, window, count, usual)
@@ -135,11 +135,11 @@ class StorySurges:
 
     def _begins(self, group: Group, window: int, count: int) -> bool:
         """Whether it is a cause of its own; else it joins the one that it belongs to: most of its stories are that
-        one's, and are most of what that one had meanwhile."""
+        one's, and are most of what that one has had so far."""
         recent = list(self.heard[group].stories)[-count:]
-        for name, surge in self.surges.items():
+        for surge in self.surges.values():
             shared = sum(number in surge.stories for number in recent)
-            if shared > _SAME_CAUSE * max(len(recent), self._stories(name, window, self.now)):
+            if shared > _SAME_CAUSE * max(len(recent), len(surge.stories)):
                 surge.members.add(group)
                 for number in recent:
                     surge.add(number)
