@@ -35,7 +35,7 @@ def text_source(app: Application, stream: TextStream, rng: random.Random) -> Sou
 
     def draw() -> tuple[dict[str, Any], str, LabelledText | None]:
         text = stream.next()
-        key = f"{app.name}-{rng.randrange(400)}"
+        key = f"{app.name}-{rng.getrandbits(32):08x}"  # each a conversation of its own: one's texts count as few
         record = {"text": text.text, (app.source.key or "/key").lstrip("/"): key, "at": format_time(wall_clock_ms())}
         return record, key, text
 
