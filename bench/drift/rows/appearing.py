@@ -92,6 +92,5 @@ def _figures(bed: Bed, scenes: Iterator[Scene], share: float) -> Figures:
 
 def _run(watch: Watch, scene: Scene, subject: Subject, seed: int) -> Outcome:
     stream = appearing(scene.pool.known, scene.pool.new, before=BEFORE, after=AFTER, share=subject.share, seed=seed)
-    return outcome_of(
-        watch.play(scene.shown, stream, again=True, until_drift_from=BEFORE, linger=LINGER), stream, subject
-    )
+    played = watch.play(scene.shown, stream, again=True, until_drift_from=BEFORE, linger=LINGER)
+    return outcome_of(played, stream, subject, scene.expected)
