@@ -24,14 +24,23 @@ def write_page(folder: Path, app: str, request: str, page: str) -> Path | None:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(page)
         new.replace(path)
-        pages = sorted(folder.glob(f"{_plain(app)}-*.html"), key=lambda page: page.stat().st_mtime)
-        for old in pages[:-KEPT]:
-            with contextlib.suppress(OSError):
-                old.unlink()
     except OSError as error:
         log.warning("the verdict's page cannot be written: %s", error)
         return None
+    with contextlib.suppress(OSError):
+        _let_oldest_go(folder, app)
     return path
+
+
+def _let_oldest_go(folder: Path, app: str) -> None:
+    """Ids of requests begin with `APP@`: pages of `support-eu` are not those of `support`."""
+    aged = []
+    for page in folder.glob(f"{_plain(app)}-{_plain(app)}@*.html"):
+        with contextlib.suppress(OSError):  # somebody else let it go
+            aged.append((page.stat().st_mtime, page))
+    for _, old in sorted(aged)[:-KEPT]:
+        with contextlib.suppress(OSError):
+            old.unlink()
 
 
 def _plain(name: str) -> str:

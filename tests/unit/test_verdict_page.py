@@ -91,13 +91,32 @@ def test_the_first_line_says_released_or_not() -> None:
 
 def test_pages_of_refusals_are_their_owners_and_the_oldest_go(tmp_path: Path) -> None:
     for number in range(KEPT + 3):
-        path = write_page(tmp_path / "verdicts", "support", f"../{number:03d}", "page")
+        path = write_page(tmp_path / "verdicts", "support", f"support@1-../{number:03d}", "page")
         assert path is not None and path.parent == tmp_path / "verdicts"
         os.utime(path, (number, number))
     other = write_page(tmp_path / "verdicts", "finance", "1", "page")
     assert other is not None and other.stat().st_mode & 0o777 == 0o600
     names = sorted(path.name for path in (tmp_path / "verdicts").iterdir())
-    assert len(names) == KEPT + 1 and "support-.._000.html" not in names and "support-.._052.html" in names
+    assert (
+        len(names) == KEPT + 1
+        and "support-support@1-.._000.html" not in names
+        and "support-support@1-.._052.html" in names
+    )
+
+
+def test_pages_of_an_application_whose_name_begins_alike_stay(tmp_path: Path) -> None:
+    other = write_page(tmp_path, "support-eu", "support-eu@1-1", "page")
+    assert other is not None
+    os.utime(other, (0, 0))
+    for number in range(KEPT):
+        write_page(tmp_path, "support", f"support@1-{number}", "page")
+    assert other.exists() and len(list(tmp_path.iterdir())) == KEPT + 1
+
+
+def test_a_page_that_somebody_else_deletes_meanwhile_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "support-support@1-gone.html").symlink_to(tmp_path / "gone")  # listed, and not there when looked at
+    path = write_page(tmp_path, "support", "support@1-1", "page")
+    assert path is not None and path.read_text() == "page"
 
 
 def test_where_no_page_can_be_written_the_verdict_stands(tmp_path: Path) -> None:
