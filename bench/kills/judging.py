@@ -48,10 +48,15 @@ def violations(outcome: Outcome) -> list[str]:
 
 def _alerts(alerts: Sequence[Alert]) -> Iterator[str]:
     last: dict[str, str] = {}
-    episodes = Counter(alert.fingerprint for alert in alerts if alert.rule == "drift" and alert.state == "firing")
+    stories: dict[str, int] = {}
+    episodes: Counter[str] = Counter()
     for alert in alerts:
-        if last.get(alert.fingerprint) == alert.state:
+        story = int(alert.values.get("told_event") or 0)  # it grows while an episode goes on, and is told anew
+        if last.get(alert.fingerprint) == alert.state and story <= stories.get(alert.fingerprint, 0):
             yield f"the alert {alert.fingerprint} is {alert.state} twice in a row"
+        stories[alert.fingerprint] = story
+        if alert.rule == "drift" and alert.state == "firing" and last.get(alert.fingerprint) != "firing":
+            episodes[alert.fingerprint] += 1
         if alert.state == "resolved" and alert.fingerprint not in last:
             yield f"the alert {alert.fingerprint} is over and never began"
         last[alert.fingerprint] = alert.state

@@ -8,7 +8,7 @@ Nothing live is touched.
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,6 +58,16 @@ class Backtest:
     skipped: int = 0
     insufficient: int = 0
     seconds: float = 0.0
+
+    def tell(self, alerts: Iterable[Alert]) -> None:
+        """Alerts that fire or are over now. One that fires already, and whose story has grown, is told in its new words
+        and is no second one."""
+        for alert in alerts:
+            same = [number for number, one in enumerate(self.alerts) if one.fingerprint == alert.fingerprint]
+            if same and alert.state == self.alerts[same[-1]].state == "firing":
+                self.alerts[same[-1]] = alert
+            else:
+                self.alerts.append(alert)
 
     @property
     def fired(self) -> list[Alert]:
@@ -152,6 +162,6 @@ def _observe(core: MonitorCore, event: Decided, result: Backtest) -> None:
         result.skipped += 1
         return
     number, written_ms = result.events.total(), event.record.timestamp_ms
-    result.alerts += core.book.pass_time(written_ms)
+    result.tell(core.book.pass_time(written_ms))
     result.events[format_time(max(written_ms, 0))[:10]] += 1
-    result.alerts += core.observe((0, number), written_ms, read_signals(orjson.dumps([event.signal])))
+    result.tell(core.observe((0, number), written_ms, read_signals(orjson.dumps([event.signal]))))

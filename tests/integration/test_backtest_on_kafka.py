@@ -35,7 +35,9 @@ def test_a_subject_that_came_on_the_third_day_is_told_with_its_day_and_nothing_l
     draw = random.Random(0)
     topic = f"{name}.chats"
     admin, publisher = KafkaAdmin(kafka_address), KafkaPublisher(kafka_address)
-    admin.ensure([TopicSpec(topic, 4), TopicSpec(ALERTS_TOPIC, 1, cleanup="compact", is_strict=False)])
+    # kept whatever its records' times are: by default Kafka deletes what is older than a week, every five minutes
+    kept = TopicSpec(topic, 4, config={"retention.ms": "-1"})
+    admin.ensure([kept, TopicSpec(ALERTS_TOPIC, 1, cleanup="compact", is_strict=False)])
     alerts_before = admin.offsets(ALERTS_TOPIC)
     sent = list(range(3 * EVENTS))
     draw.shuffle(sent)  # partitions hold the days in their order; across partitions they are read as they come

@@ -10,9 +10,9 @@ from streams.wire.records import Alert, Release, RetrainRequest
 AT = "2026-11-27T10:00:00.000Z"
 
 
-def alert(state: str, name: str = "episode") -> Alert:
+def alert(state: str, name: str = "episode", **values: int) -> Alert:
     kind = "firing" if state == "firing" else "resolved"
-    return Alert(fingerprint=name, rule="drift", severity="warning", state=kind, summary="", values={}, at=AT)
+    return Alert(fingerprint=name, rule="drift", severity="warning", state=kind, summary="", values=values, at=AT)
 
 
 def request(name: str = "support@1-40") -> RetrainRequest:
@@ -44,6 +44,8 @@ def test_a_run_that_came_to_what_it_must_is_not_convicted() -> None:
     assert violations(GOOD) == []
     again = replace(GOOD, told=[GOOD.told[0], *GOOD.told], notifier_kills=1)
     assert violations(again) == [], "told again by one kill, with the same key"
+    grown = replace(GOOD, alerts=[alert("firing", told_event=500), alert("firing", told_event=550), alert("resolved")])
+    assert violations(grown) == [], "its story has grown"
     never_told = replace(GOOD, told=[])
     assert violations(never_told) == [], "over before anybody could be told"
 
