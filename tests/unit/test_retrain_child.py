@@ -66,7 +66,7 @@ def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, 
     assert verdict["words"].startswith("better: ") and described["gate"]["gain"]["lost"] == 0
     assert "won" not in described["gate"], "texts are users', a manifest is read by many"
     page = registry.blobs_of(manifest)(described["files"][PAGE_ROLE]["sha256"]).decode()
-    assert '<h1 class="good">Released: better: ' in page and "is the" in page
+    assert '<h1 class="good">Passed the gate: better: ' in page and "is the" in page
     assert described["retraining"]["request"] == "support@1-7" and described["serves"] == "quick"
     dataset = training_data.of_release(described, registry.blobs_of(manifest))
     held_out = {text for text in RECALLED if is_held_out(text)}

@@ -77,10 +77,10 @@ def test_a_hostile_text_stays_text_and_the_page_asks_for_nothing() -> None:
     assert "\x1b" not in page and "\u202e" not in page and "&lt;script&gt;" in page
 
 
-def test_the_first_line_says_released_or_not() -> None:
+def test_the_first_line_says_what_is_known_passed_the_gate_or_not_released() -> None:
     for passed, reason, first in (
         (False, "not released: too few texts to say, 90 %", "Not released: too few texts to say, 90 %"),
-        (True, "better: 90.0% against 70.0% on 40 texts", "Released: better: 90.0% against 70.0% on 40 texts"),
+        (True, "better: 90.0% against 70.0% on 40 texts", "Passed the gate: better: 90.0% against 70.0% on 40 texts"),
     ):
         reader = Reader()
         reader.feed(page_of(verdict(passed=passed, reason=reason)))
