@@ -144,6 +144,15 @@ def test_one_record_of_a_wrong_date_hides_no_surge_and_makes_none(desk: Desk, at
     assert desk.told() == [("symbols S30", "firing")]
 
 
+def test_a_surge_of_a_slow_stream_is_seen() -> None:
+    desk = Desk()
+    for minute in range(0, BASE, 10):
+        desk.item(minute, f"S{minute // 10 % 10}")
+    for number in range(10):
+        desk.item(BASE + 6 * number, "S30", "t1")
+    assert ("symbols S30", "firing") in desk.told()
+
+
 def test_before_a_day_has_passed_nothing_is_said() -> None:
     desk = Desk(seed=3)
     desk.run(0, 300)

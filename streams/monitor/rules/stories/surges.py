@@ -17,7 +17,6 @@ from streams.rule_specs import StoriesRule
 WINDOWS_MINUTES: Final = (5, 60)
 _LATE_MINUTES: Final = 5  # for which a story may come after its window, which is closed then
 _KEPT_MINUTES: Final = WINDOWS_MINUTES[-1] + 3 * _LATE_MINUTES
-_AHEAD_MINUTES: Final = 5  # a time further ahead is no time to count by
 _LEAST_STORIES: Final = 100  # behind a baseline; of fewer nothing is said
 _LEAST_MINUTES: Final = 24 * 60  # nor before each hour of a day has been seen once
 _CALM_CHANCE: Final = 0.01  # hysteresis: usual counts are above that
@@ -82,17 +81,17 @@ class StorySurges:
         self.now = 0
         self.began: int | None = None
         self.insufficient = 0  # looks at groups of which too little was known
-        self.left_out = 0  # events whose time is too far from the stream's to count
+        self.left_out = 0  # events whose time is too far behind the stream's to count
 
     def observe(self, story: Story, now_minute: int) -> Iterator[tuple[Group, Finding]]:
         """Take an event in. Gives what is to be judged now: groups that fire, and those that are over. now_minute: the
         stream's, since 1970."""
         self._pass_time(now_minute)
         yield from self._over()
-        if not self.now - _KEPT_MINUTES < story.minute <= self.now + _AHEAD_MINUTES:
+        if story.minute <= self.now - _KEPT_MINUTES:
             self.left_out += 1
             return
-        minute = min(story.minute, self.now)
+        minute = min(story.minute, self.now)  # of a slow stream each event is ahead of the stream's time
         self._count_among_all(story.number, minute)
         if story.counts:
             hour = minute // 60
