@@ -1,5 +1,6 @@
 """Labels that wait for a second person are asked about, of others than who gave them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,20 @@ def test_the_queue_asks_for_a_second_opinion_without_saying_the_first(world: Wor
     assert queue(world, "ann") == []
     correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("bob"))
     assert queue(world, "cem") == []
+
+
+def test_doubts_about_decisions_that_are_too_old_to_be_asked_about_do_not_block_fresh_ones(world: World) -> None:
+    correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("ann"))
+    correct_one(world.wiring, decision(4)["id"], "", "refund", Speaker("bob"))
+    pool = read_pool(world.wiring, NO_RANDOM)
+    numbers = range(100, 100 + ASKED_AT_ONCE)
+    pool = replace(
+        pool,
+        doubts=[*(doubt(n, instead=str(n)) for n in numbers), doubt(3)],
+        labels=(*pool.labels, *(said(n) for n in numbers)),
+    )
+    asked = labelling_queue(pool, NO_RANDOM, 20, by="bob")
+    assert [one.decision["id"] for one in asked if one.reason == "second opinion"] == [decision(3)["id"]]
 
 
 def test_who_labels_alone_confirms_by_saying_it_again(world: World) -> None:

@@ -122,12 +122,12 @@ def _random(pool: Pool, app: Application) -> list[Asked]:
 def _second_opinions(pool: Pool, app: Application, by: str | None, taken: Collection[str]) -> Iterator[Asked]:
     """Without what the first person said: who reads that, agrees more easily."""
     draws = known_decisions(pool, app).draws
-    for identity, asks_again in to_ask(pool.doubts, pool.labels, app.head_names[0], by, taken):
-        decision = pool.decisions.get(identity)
-        if decision is not None:  # else it is older than what the queue looks at
-            probability = draws.get(identity)
-            chosen: Literal["random", "queue"] = "queue" if probability is None else "random"
-            yield Asked(decision, "second opinion", chosen, probability, asks_again)
+    # What is older than the queue looks at must not take the place of what can be asked about.
+    doubts = [doubt for doubt in pool.doubts if str(doubt.get("decision_id")) in pool.decisions]
+    for identity, asks_again in to_ask(doubts, pool.labels, app.head_names[0], by, taken):
+        probability = draws.get(identity)
+        chosen: Literal["random", "queue"] = "queue" if probability is None else "random"
+        yield Asked(pool.decisions[identity], "second opinion", chosen, probability, asks_again)
 
 
 def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:
