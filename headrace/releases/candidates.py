@@ -38,7 +38,7 @@ def proposed(
     if settings.approval != "ask":
         return gone_on(registry, standing, candidate, by="retrainer", reason=reason, figures=figures)
     reason = _with_what_is_replaced(standing, version, reason)
-    step = Step(kind="waiting", version=version, reason=reason, figures=figures)
+    step = Step(kind="waiting", version=version, reason=reason, figures=figures, request=request)
     return _changed(registry, standing, candidate, step, "retrainer")
 
 
@@ -69,7 +69,7 @@ def gone_on(
     changes = {"stage": stage, "plan": candidate.plan[1:], "since": format_time(wall_clock_ms())}
     entered = candidate.model_copy(update=changes | {"approved_by": who or candidate.approved_by})
     reason = _with_what_is_replaced(standing, version, reason)
-    step = Step(kind=stage, version=version, reason=reason, who=who, figures=dict(figures or {}))
+    step = _step(candidate, stage, reason, who, figures)
     return _changed(registry, _without_trials_of(standing), entered, step, by)
 
 
@@ -89,7 +89,7 @@ def given_up(
             "candidate": None,
             "set_aside": set_aside(standing, candidate.version),
             "revision": standing.revision + 1,
-            "step": Step(kind=kind, version=candidate.version, reason=reason, who=who, figures=dict(figures or {})),
+            "step": _step(candidate, kind, reason, who, figures),
             "by": by,
             "at": format_time(wall_clock_ms()),
         }
@@ -126,6 +126,14 @@ def _on_its_way(release: Release) -> str:
     return (
         f"{release.champion} serves, and no version is (one that is ends with the champion that it was compared with: "
         f"`headrace models history {release.model}`)"
+    )
+
+
+def _step(candidate: Candidate, kind: str, reason: str, who: str | None, figures: Mapping[str, Any] | None) -> Step:
+    """With the candidate's request: that of the state is its champion's."""
+    figures = dict(figures or {})
+    return Step(
+        kind=kind, version=candidate.version, reason=reason, who=who, figures=figures, request=candidate.request
     )
 
 

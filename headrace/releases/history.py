@@ -103,7 +103,8 @@ def steps_of(releases: Iterable[Release]) -> Iterator[ReleaseStep]:
     for release in releases:
         step = release.step or _seen_from(release, before)
         own = {"model": release.model, "revision": release.revision, "by": release.by, "at": release.at}
-        yield ReleaseStep.model_validate(step.model_dump(exclude_none=True) | own | {"request": release.request})
+        request = {"request": release.request}  # of what serves; a step about a candidate names its own
+        yield ReleaseStep.model_validate(request | step.model_dump(exclude_none=True) | own)
         before = release
 
 

@@ -309,6 +309,8 @@ class Step(Wire):
     """What the words stand on."""
     who: str | None = None
     """The person behind it, where there was one."""
+    request: str | None = None
+    """The id of the retrain request that led to the version; none: the state's own."""
 
 
 class ReleaseStep(Step):
@@ -323,8 +325,6 @@ class ReleaseStep(Step):
     """What did it: as `by` in that state."""
     at: str
     """When, RFC 3339."""
-    request: str | None = None
-    """The id of the retrain request that led to it."""
 
 
 class Candidate(Wire):

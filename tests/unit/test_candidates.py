@@ -13,6 +13,7 @@ from topics_in_memory import MemoryTopics
 
 from connectors.registry import FolderRegistry
 from headrace.releases.candidates import proposed
+from headrace.releases.looks import look_of
 from headrace.releases.release_log import ReleaseLog, next_release
 from headrace.tools import approving
 from headrace.tools.pruning import in_use
@@ -97,6 +98,32 @@ def test_an_approved_one_serves_and_the_history_says_who_let_it(
     assert (state.champion, state.previous, state.candidate, state.request) == ("2", "1", None, "r-2")
     assert world.registry.champion("support") == "2"
     assert world.steps()[-2:] == [("waiting", "2", None), ("champion", "2", "ann")]
+
+
+def test_a_challenger_that_somebody_was_asked_about_counts_as_a_look(world: World) -> None:
+    world.propose("2")
+    reject("support@2")
+    steps = world.log.history.steps("support")
+    assert [(step.kind, step.request) for step in steps[-2:]] == [("waiting", "r-2"), ("rejected", "r-2")]
+    assert look_of(steps, "1", "r-3") == 2
+    world.propose("3")
+    assert look_of(world.log.history.steps("support"), "1", "r-3") == 2, "its own request counts once"
+
+
+def test_one_that_was_tried_out_counts_as_a_look_and_its_champion_does_not(world: World) -> None:
+    def champion(now: Release | None) -> Release:
+        return next_release(world.registry, "support", "2", now, by="retrainer", request="r-2")
+
+    def shadow(now: Release | None) -> Release:
+        assert now is not None
+        settings = ReleaseSettings(steps=("shadow", "champion"))
+        return proposed(world.registry, "3", now, settings, reason=BETTER, request="r-3")
+
+    world.log.announce("support", champion)
+    world.log.announce("support", shadow)
+    steps = world.log.history.steps("support")
+    assert (steps[-1].kind, steps[-1].request) == ("shadow", "r-3")
+    assert (look_of(steps, "2", "r-3"), look_of(steps, "2", "r-4")) == (1, 2)
 
 
 def test_a_rejected_one_is_over_and_set_aside(world: World) -> None:
