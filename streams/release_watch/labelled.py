@@ -59,7 +59,7 @@ class LabelledAnswers:
         said: dict[str, set[str]] = {}
         for opinion in opinions:
             feedback = opinion.feedback
-            if feedback.head == self._head and feedback.decision_id in self._answers and feedback.chosen == "random":
+            if feedback.head == self._head and feedback.decision_id in self._answers and feedback.is_of_the_stream:
                 said.setdefault(feedback.decision_id, set()).add(feedback.label)
         self._by_version, self._pairs = {}, {}
         for identity, labels in said.items():

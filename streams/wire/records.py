@@ -109,11 +109,19 @@ class Feedback(Wire):
     Only `random` can say how often decisions are right."""
     probability: float | None = Field(default=None, gt=0, le=1)
     """`random` only: how probable it was that this decision was drawn."""
+    stratum: Literal["episode"] | None = None
+    """`random` only: the part of the stream that it was drawn from, more densely than from the rest. Such labels
+    compare releases and say nothing of how often decisions are right; none: all of the stream."""
     confirms: bool | None = None
     """Whether the giver was told that the label is doubted, and means it. It counts where nobody else gives labels;
     else a second person's word is wanted."""
     decided: str | None = None
     """The label that the decision had; none: written before this was noted."""
+
+    @property
+    def is_of_the_stream(self) -> bool:
+        """Whether it was drawn from all decisions: only such labels say how often decisions are right."""
+        return self.chosen == "random" and self.stratum is None
 
     @property
     def key(self) -> bytes:

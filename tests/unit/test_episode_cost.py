@@ -105,6 +105,8 @@ def test_labels_drawn_at_random_say_what_texts_cannot() -> None:
     said = labelled_accuracy(
         decided, [label("a", "x"), label("b", "y"), label("c", "y"), label("d", "x", "correction")]
     )
+    of_episode = [label(one, "y").model_copy(update={"stratum": "episode"}) for one in ("a", "b")]
+    assert labelled_accuracy(decided, of_episode).right is None, "they are drawn where decisions are wrong"
     assert (said.labels, said.right) == (3, 0.667) and said.right_range[0] < 0.667 < said.right_range[1]
 
 

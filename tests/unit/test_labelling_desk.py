@@ -13,7 +13,7 @@ from labelled_world import APP, World, decision
 from connectors.registry import FolderRegistry
 from headrace.tools.labels.asking import LabellingDesk, endless
 from headrace.tools.labels.correcting import Speaker, correct_one
-from headrace.tools.labels.giving import LabelGiver
+from headrace.tools.labels.giving import LabelGiver, NewLabel
 from headrace.tools.labels.leases import LEASE_MS, Leases
 from headrace.tools.labels.pool import read_pool
 from headrace.tools.labels.queue import Asked, add_label, labelling_queue
@@ -153,6 +153,26 @@ def test_who_corrects_what_they_were_asked_about_at_random_keeps_it_random(world
     assert {(said.decision_id[-2:], said.label, said.chosen) for said in standing} == {
         ("20", "delivery", "random"),
         ("21", "delivery", "random"),
+    }
+
+
+def test_a_draw_from_all_of_the_stream_says_more_than_one_from_an_episode(world: World) -> None:
+    giver = LabelGiver(world.wiring)
+
+    def say(number: int, label: str, chosen: Any, probability: float | None = None, stratum: Any = None) -> None:
+        new = NewLabel(decision(number), "", label, "ann", 0, chosen, probability, stratum=stratum)
+        assert not giver.give([new]).rejected
+
+    say(20, "refund", "random", 0.25, "episode")
+    say(20, "delivery", "correction")
+    say(21, "refund", "random", 0.25, "episode")
+    say(21, "refund", "random", 0.01)
+    say(21, "refund", "random", 0.25, "episode")
+    giver.close()
+    standing = read_pool(world.wiring, APP).labels
+    assert {(said.decision_id[-2:], said.label, said.probability, said.stratum) for said in standing} == {
+        ("20", "delivery", 0.25, "episode"),
+        ("21", "refund", 0.01, None),
     }
 
 

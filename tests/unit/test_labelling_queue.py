@@ -13,7 +13,7 @@ from topics_in_memory import MemoryTopics
 from headrace.tools.labels.choosing import Candidate
 from headrace.tools.labels.correcting import Speaker, correct_one
 from headrace.tools.labels.pool import OpenEpisode, Pool, open_episode, read_pool
-from headrace.tools.labels.queue import labelling_queue
+from headrace.tools.labels.queue import known_decisions, labelling_queue
 from headrace.tools.labels.random_draw import first_drawn
 from streams.application import Labelling
 from streams.topics import ALERTS_TOPIC
@@ -57,6 +57,10 @@ def test_texts_of_an_open_episode_are_drawn_at_random_and_chosen_in_turns() -> N
     assert [asked.chosen for asked in queue[:8]] == ["random", "queue"] * 4
     drawn_ones = [asked for asked in queue if asked.chosen == "random"]
     assert all(asked.probability == 0.5 and asked.reason == "random, drift (recall)" for asked in drawn_ones)
+    assert all(asked.stratum == "episode" for asked in drawn_ones)
+    assert not known_decisions(Pool(decisions, tuple(candidates), (), episode), app).draws, (
+        "or doubt would choose judges"
+    )
     labels = [label_of(int(queue[0].decision["id"].rpartition("-")[2]), chosen="correction")]
     again = labelling_queue(Pool(decisions, tuple(candidates), tuple(labels), episode), app, 16)
     assert again[0].decision["id"] == queue[0].decision["id"], "that somebody corrected it does not undo the draw"

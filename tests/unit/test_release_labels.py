@@ -66,6 +66,17 @@ def test_labels_of_decisions_that_were_not_drawn_say_nothing(chosen: str | None)
     assert answers(served(5, 90), opinions).worse("champion", "2", "1") == ""
 
 
+def test_labels_drawn_from_an_episode_alone_say_nothing_of_two_releases_of_different_times() -> None:
+    """They are drawn where decisions are wrong: a subject that neither knows took a sound champion back."""
+    drawn = [opinion(number) for number in range(200)]
+    dense = [
+        Opinion(one.feedback.model_copy(update={"stratum": "episode"}), NOW_MS) if number >= 100 else one
+        for number, one in enumerate(drawn)
+    ]
+    assert answers(served(5, 90), drawn).worse("champion", "2", "1") != ""
+    assert answers(served(5, 90), dense).worse("champion", "2", "1") == ""
+
+
 def test_labels_about_which_people_differ_say_nothing() -> None:
     disputed = [opinion(number, "wrong", by="bob") for number in range(100, 200)]
     assert answers(served(5, 90), [*ALL, *disputed]).worse("champion", "2", "1") == ""

@@ -153,7 +153,7 @@ def _ask(
         return f"no interpreter with {library}: name one by --python"
     with tempfile.TemporaryDirectory(prefix="headrace-drift-peer-") as folder:
         write_order(order, Path(folder))
-        command = [python, "-m", f"bench.drift.peers.{module}", folder, *arguments]
+        command = [python, "-P", "-m", f"bench.drift.peers.{module}", folder, *arguments]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         try:
             done = subprocess.run(

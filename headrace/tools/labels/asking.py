@@ -124,6 +124,7 @@ class LabellingDesk:
             chosen=asked.chosen,
             probability=asked.probability,
             confirms=asked.asks_again,
+            stratum=asked.stratum,
         )
         report: GivenLabels = self._giver.give([new], introduces=is_new)
         if report.rejected:

@@ -27,8 +27,8 @@ FLUSH_LABELS: Final = 500
 @dataclass(frozen=True, slots=True)
 class NewLabel:
     """decision: as it stands in the store or its topic. head: `PRIMARY` for the first one. line: of a file, else 0.
-    probability: that the decision was drawn, where it was drawn at random. confirms: whether its giver, who may have
-    said it before, was asked whether that is meant."""
+    probability, stratum: of its draw, where it was drawn at random (see Feedback). confirms: whether its giver, who may
+    have said it before, was asked whether that is meant."""
 
     decision: Document
     head: str
@@ -38,6 +38,7 @@ class NewLabel:
     chosen: Chosen = "correction"
     probability: float | None = None
     confirms: bool = False
+    stratum: Literal["episode"] | None = None
 
 
 @dataclass(slots=True)
@@ -141,7 +142,9 @@ class LabelGiver:
         if is_new and not introduces:
             raise ValueError(_unknown(label, head, sorted(known or ())))
         mine = self._said[str(new.decision["id"]), head].get(new.by)
-        was_random = mine is not None and mine.chosen == "random"  # it stays one, whatever its person says later
+        # it stays drawn, whatever its person says later; a draw from all of the stream says more than one from a part
+        is_wider = new.chosen == "random" and new.stratum is None
+        drawn = mine if mine is not None and mine.chosen == "random" and not is_wider else new
         return Feedback(
             decision_id=new.decision["id"],
             head=head,
@@ -149,8 +152,9 @@ class LabelGiver:
             by=new.by,
             at=format_time(self._clock_ms()),
             introduces=True if is_new else None,
-            chosen="random" if was_random else new.chosen,
-            probability=mine.probability if mine is not None and was_random else new.probability,
+            chosen=drawn.chosen,
+            probability=drawn.probability,
+            stratum=drawn.stratum,
             decided=_decided(new.decision, head),
             confirms=True if new.confirms else None,
         )
@@ -176,7 +180,8 @@ class LabelGiver:
         mine = self._said[feedback.decision_id, feedback.head].get(feedback.by)
         if mine is None or mine.label != feedback.label or (feedback.confirms and not mine.confirms):
             return False
-        return feedback.chosen != "random" or mine.chosen == "random"  # that it was asked about is new
+        # that it was asked about is new
+        return feedback.chosen != "random" or mine.is_of_the_stream or feedback.stratum == mine.stratum == "episode"
 
     def _note(self, feedback: Feedback) -> None:
         self._said[feedback.decision_id, feedback.head][feedback.by] = feedback

@@ -52,9 +52,13 @@ class Pool:
         """Ids of which somebody has said what this head should have decided."""
         return {label.decision_id for label in self.labels if label.head == head}
 
-    def asked_at_random(self, head: str) -> set[str]:
-        """The same, asked about because they were drawn."""
-        return {label.decision_id for label in self.labels if label.head == head and label.chosen == "random"}
+    def asked_at_random(self, head: str, stratum: str | None = None) -> set[str]:
+        """The same, asked about because they were drawn. stratum: see Feedback."""
+        return {
+            label.decision_id
+            for label in self.labels
+            if label.head == head and label.chosen == "random" and label.stratum == stratum
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,15 @@ from streams.application import Application
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A decision in the queue. reason: why a person is asked, in words. chosen, probability: as its label will say.
-    asks_again: whether its only person is asked whether they mean what they said."""
+    """A decision in the queue. reason: why a person is asked, in words. chosen, probability, stratum: as its label will
+    say. asks_again: whether its only person is asked whether they mean what they said."""
 
     decision: Document
     reason: str
     chosen: Literal["random", "queue"]
     probability: float | None = None
     asks_again: bool = False
+    stratum: Literal["episode"] | None = None
 
     def as_json(self, head: str) -> dict[str, Any]:
         """One JSON object. head: the primary one."""
@@ -64,10 +65,11 @@ def labelling_queue(
     if pool.episode is not None:
         of_episode = _of_episode(pool, candidates)
         about = ", ".join(pool.episode.words[:3]) or "new texts"
+        asked_of_it = pool.asked_at_random(head, "episode")
         at_random = [
-            Asked(pool.decisions[identity], f"random, drift ({about})", "random", probability)
+            Asked(pool.decisions[identity], f"random, drift ({about})", "random", probability, stratum="episode")
             for identity, probability in episode_draw(pool, app).items()
-            if identity not in done
+            if identity not in done | asked_of_it
         ]
         useful = [
             Asked(pool.decisions[one.id], f"drift ({about})", "queue")
@@ -89,7 +91,11 @@ def random_draw(pool: Pool, app: Application) -> dict[str, float]:
 
 def episode_draw(pool: Pool, app: Application) -> dict[str, float]:
     """The same of the texts of an open episode, of which more are drawn: whether a new release is better shows there.
-    That a text belongs to it depends on what it is like, and not on what was decided."""
+
+    A text belongs to it by its embedding. Of those that the fast path decided only the audited ones have one, so these
+    labels compare releases on texts that the n-grams are not sure of; and as they are seldom labelled to the last one,
+    they say nothing of how often decisions are right.
+    """
     if pool.episode is None:
         return {}
     share = app.labelling.episode_share
@@ -108,8 +114,9 @@ def add_label(wiring: Wiring, app: Application, identity: str, head: str, label:
 
 
 def known_decisions(pool: Pool, app: Application) -> Known:
-    """For labels that come from elsewhere: what the queue could have asked about."""
-    return Known(pool.decisions, episode_draw(pool, app) | random_draw(pool, app))
+    """For labels that come from elsewhere: what the queue asks about in any case. A text of an episode's draw may be
+    labelled because the model doubted it; nobody can tell, so it does not count as drawn."""
+    return Known(pool.decisions, random_draw(pool, app))
 
 
 def _random(pool: Pool, app: Application) -> list[Asked]:

@@ -163,7 +163,7 @@ class Labelled:
 
 def labelled_accuracy(decided: Mapping[str, str], labels: Iterable[Feedback]) -> Labelled:
     """decided: id to the label decided. labels: the one that counts of each decision."""
-    drawn = [label for label in labels if label.chosen == "random" and label.decision_id in decided]
+    drawn = [label for label in labels if label.is_of_the_stream and label.decision_id in decided]
     if not drawn:
         return Labelled(0)
     is_right = [decided[label.decision_id] == label.label for label in drawn]

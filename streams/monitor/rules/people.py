@@ -44,6 +44,6 @@ def _judged(rule: DisagreementRule, said: list[Opinion]) -> tuple[tuple[float, i
     last = max(said, key=lambda opinion: opinion.rank)
     if rule.between == "people":
         return (last.rank, last, len({one.feedback.label for one in said}) > 1) if len(said) > 1 else None
-    if last.feedback.chosen != "random" or last.feedback.decided is None:
+    if not last.feedback.is_of_the_stream or last.feedback.decided is None:
         return None
     return last.rank, last, last.feedback.label != last.feedback.decided
