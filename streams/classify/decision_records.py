@@ -87,6 +87,8 @@ def _for_the_watch(pending: Pending) -> dict[str, Any]:
         "position": round(sample_position("canary", pending.source.key or pending.identity), 9),
         "draw": round(sample_position("labels", pending.identity), 9),
     }
+    if pending.late:
+        known["late"] = True
     if pending.ms is not None:
         known["ms"] = round(pending.ms, 2)
     if pending.decided_by is not None:

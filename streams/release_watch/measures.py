@@ -102,7 +102,7 @@ class ReleaseMeasures:
             elif comparison.role == "canary" and comparison.against == version and not has_failed_canary:
                 comparison.take_control(happened, weight)
                 comparison.take_time(None, signal.ms, at_ms)
-                if signal.position is not None:
+                if signal.position is not None and not signal.late:
                     comparison.take_key(signal.position, False, at_ms)
 
     def _begins(self, version: str) -> None:

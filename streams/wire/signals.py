@@ -92,10 +92,11 @@ class TrialAnswer(BaseModel):
 class MonitorSignal(BaseModel):
     """A signal as the monitor takes it. Whoever wrote it: what does not fit is no signal.
 
-    rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed: why
-    the release decided nothing. role: `canary` where one decided in the champion's place. position: where the event's
-    key stands between 0 and 1, which says whether a canary is to decide it. draw: where its id does among those drawn
-    for labelling. segments: the application's, such as its channel. Older workers leave all of these out.
+    rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed:
+    why the release decided nothing. role: `canary` where one decided in the champion's place. position: where the
+    event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
+    always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
+    channel. Older workers leave all of these out.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -116,6 +117,7 @@ class MonitorSignal(BaseModel):
     failed: str | None = None
     role: str | None = None
     position: FiniteFloat | None = None
+    late: bool = False
     draw: FiniteFloat | None = None
     segments: dict[str, str] = {}
     trials: tuple[TrialAnswer, ...] = ()

@@ -15,6 +15,8 @@ from streams.classify.reconciliation import Reconciliation, wanted_trials
 from streams.classify.sampling import sample_position
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Outcome
+from streams.release_watch.measures import ReleaseMeasures
+from streams.release_watch.settings import ReleaseSettings
 from streams.wire.records import Release
 from streams.wire.signals import read_signals
 
@@ -72,6 +74,15 @@ def test_a_late_text_is_the_champions() -> None:
     serving.set_trials((Trial("canary", canary, share=1.0, acts=True),))
     outcomes = decided(app, serving, deliveries(TEXTS[:20], written_ms=NOW_MS - 10_000))
     assert {record["version"] for record in decisions(outcomes)} == {"1"}
+    first, *others = signals(outcomes)
+    assert first.position is not None
+    measures = ReleaseMeasures(ReleaseSettings())
+    for signal in (first, first.model_copy(update={"role": "canary", "version": "2"})):
+        measures.take(signal, NOW_MS)
+    for signal in others:
+        measures.take(signal, NOW_MS + 3_600_000)
+    comparison = measures.compared("canary", "2", "1")
+    assert comparison is not None and comparison.keys == 0, "no key that the canary should have taken"
 
 
 def test_what_a_shadow_says_of_the_champions_texts_stands_in_their_signals() -> None:
