@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
-from streams.monitor.drift.evidence import EvidencePolicy
+from streams.monitor.drift.evidence import Evidence, EvidencePolicy
 from streams.monitor.drift.live_thresholds import LivePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
 
@@ -146,6 +146,13 @@ def test_the_streams_of_these_tests_hold_episodes_that_begin_and_end() -> None:
             begun += watch.update(signal) is not None
             ended += before is not None and watch.episode is None
     assert begun >= 5 and ended >= 3
+
+
+def test_of_texts_that_wait_none_is_kept_once_all_is_learnt() -> None:
+    evidence = Evidence(EvidencePolicy(lag_events=10, settle_events=20), 1, 2, 1.0)
+    for _ in range(40):
+        evidence.add(np.ones((1, 3)), np.ones((1, 2), np.float32))
+    assert evidence.state()["waiting"] == []
 
 
 def test_what_retention_has_dropped_shortens_the_memory_only() -> None:

@@ -222,6 +222,8 @@ class Evidence:
             or self._settled[EMBEDDINGS] < self._policy.settle_events
         ):
             self._waiting.append((surprisals, outside, full))
+        else:
+            self._waiting.clear()  # nothing of them would be learnt any more
 
 
 def tail_evidence(surprisals: Doubles) -> Doubles:
