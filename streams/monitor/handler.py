@@ -171,7 +171,7 @@ class MonitorHandler:
         alerts = Alerts()
         alerts.load(standing)
         core.book.adopt(alerts.firing.values())
-        published = max((int(alert.values.get("signals_offset", -1)) for alert in standing), default=-1) + 1
+        published = _published(standing, signals.bounds.get(0, (0, 0))[1])
         now = self._clock()
         watch = _Watch(
             core,
@@ -276,9 +276,10 @@ class MonitorHandler:
         for record in records:
             watch.core.requests.take_label(record)
             watch.core.book.take_label(record)
-        if records:
-            watch.core.labelled.judge(watch.core.requests.opinions)
+        is_first = is_all and not watch.knows_labels
         watch.knows_labels = watch.knows_labels or is_all
+        if watch.knows_labels and (records or is_first):  # by some of them a release could go that all would keep
+            watch.core.labelled.judge(watch.core.requests.opinions)
         if watch.knows_labels and watch.is_settled and (request := watch.core.due_request(self._now_ms())) is not None:
             self.outbox.append(OutRecord(RETRAIN_REQUESTS_TOPIC, self.app.name.encode(), request.encode()))
 
@@ -293,14 +294,13 @@ class MonitorHandler:
             return
         try:
             self._take_step(watch.release, decision)
-        except HeadraceError as error:
-            if error.retriable:
-                raise
+            watch.step_refused = ""
+        except HeadraceError as error:  # nothing else waits for it: the next tick tries again
             if str(error) != watch.step_refused:
                 watch.step_refused = str(error)
-                log.error(
-                    "%s@%s: %s is due and cannot be done: %s", self.app.name, decision.version, decision.action, error
-                )
+                level, words = (logging.WARNING, "not yet") if error.retriable else (logging.ERROR, "cannot be")
+                name = f"{self.app.name}@{decision.version}"
+                log.log(level, "%s: %s is due and %s done: %s", name, decision.action, words, error)
 
     def _look_at_rules(self) -> None:
         """Rules that go by the wall clock, once what came meanwhile is taken in: no backlog reads as silence."""
@@ -349,6 +349,13 @@ class MonitorHandler:
         value = encode_snapshot(watch.core, self.app.name, watch.epoch)
         if value is not None:
             self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))
+
+
+def _published(standing: Iterable[Alert], end: int) -> int:
+    """Offset before which the signals' alerts were told. end: of the signals; what an alert says beyond it, or that is
+    no offset, is not believed: anybody may write to a topic."""
+    said = [alert.values.get("signals_offset") for alert in standing]
+    return max((offset for offset in said if type(offset) is int and offset < end), default=-1) + 1
 
 
 def is_transient(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from models.errors import ModelError
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
 from streams.monitor.snapshot import MAX_BYTES
-from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.records import Alert, format_time
 
 
@@ -376,6 +376,39 @@ def test_labels_count_as_they_stand() -> None:
     world.label(5, "3", topic="support.urgent")
     process.tick()
     assert [request.evidence["labels"] for request in world.requests()] == [5]
+
+
+def test_no_label_judges_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.announce("1")
+    for number in range(2):
+        world.label(number, "3")
+    process, judged = Process(world), list[int]()
+    process.handler.take_over()
+    first, second = world.records[FEEDBACK_TOPIC]
+    parts = iter([([first], False), ([second], False), ([], True), ([], True)])
+    monkeypatch.setattr(process.sources, "labels", lambda: next(parts))
+    core = process.handler.core
+    assert core is not None
+    monkeypatch.setattr(core.labelled, "judge", lambda opinions: judged.append(len(list(opinions))))
+    for _ in range(4):
+        process.tick()
+    assert judged == [2]
+
+
+@pytest.mark.parametrize("offset", [None, "x", 1_000_000])
+def test_an_offset_of_an_alert_that_cannot_be_is_not_believed(offset: object) -> None:
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    values = {"app": "support", "signals_offset": offset}
+    alert = {"fingerprint": "0a", "rule": "drift", "severity": "warning", "state": "firing", "summary": "", "at": ""}
+    world.append(ALERTS_TOPIC, orjson.dumps(alert | {"values": values, "evidence": []}), b"0a")
+    process = Process(world)
+    process.tick()
+    send(world, random, 40)
+    send(world, random, 60, new=0.6)
+    process.follow()
+    assert [alert.state for alert in world.alerts()] == ["firing", "resolved", "firing"]
 
 
 def test_labels_that_came_before_the_first_signal_count() -> None:

@@ -17,6 +17,7 @@ from headrace.releases.release_log import ReleaseLog, next_release
 from headrace.releases.steps import ReleaseSteps
 from streams.release_watch.policy import Decision
 from streams.release_watch.settings import ReleaseSettings
+from streams.rule_specs import SilenceRule
 from streams.topics import RELEASE_HISTORY_TOPIC, RELEASES_TOPIC
 from streams.wire.records import Release
 
@@ -293,3 +294,22 @@ def test_a_release_that_cannot_be_gone_back_to_ends_no_monitor(world: World, cap
     world.look(monitor)
     world.look(monitor)
     assert caplog.text.count("roll_back is due and cannot be done") == 1
+
+
+def test_a_step_that_cannot_be_taken_yet_keeps_nothing_else_waiting(world: World) -> None:
+    from connectors.errors import RegistryUnavailable
+
+    def away(*_: Any) -> None:
+        raise RegistryUnavailable("no answer")
+
+    world.app = world.app.model_copy(update={"rules": (SilenceRule(kind="silence", minutes=30),)})
+    world.work(800)
+    monitor = world.monitor(away)
+    world.look(monitor)
+    world.rates["2"] = 0.5
+    world.announce_version("2")
+    world.work(300)
+    world.look(monitor)
+    world.now_ms += 40 * 60_000
+    monitor.tick()
+    assert "silence" in {alert.kind for alert in world.alerts()}
