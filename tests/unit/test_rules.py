@@ -12,6 +12,8 @@ from models.errors import ConfigError
 from streams.application import Application, labels_without_use, parse_application
 from streams.monitor.rules.book import RuleBook
 from streams.monitor.rules.outside import Outside, Undecided
+from streams.monitor.rules.thresholds import Threshold
+from streams.rule_specs import ThresholdRule
 from streams.wire.records import Alert, Feedback, ReleaseStep, format_time
 from streams.wire.signals import MonitorSignal
 
@@ -205,6 +207,14 @@ def test_a_stretch_that_is_looked_at_again_tells_of_silence_by_its_own_time() ->
     assert [(alert.state, alert.at[11:16]) for alert in stream.alerts] == [("firing", "08:40"), ("resolved", "11:21")]
 
 
+def test_a_signal_from_the_future_hides_no_silence() -> None:
+    stream = Stream(SILENCE)
+    stream.event(600)
+    stream.look(0)
+    stream.look(31)
+    assert [alert.state for alert in stream.alerts] == ["firing"]
+
+
 def label(number: int, said: str, decided: str | None, by: str = "ann", chosen: str | None = "random") -> Record:
     feedback = Feedback(
         decision_id=f"chats@0-0-{number}",
@@ -304,3 +314,22 @@ def test_state_stays_small_however_many_symbols_come() -> None:
         stream.event(number * 0.01, "fee", symbols=(f"S{number}",))
     assert len(stream.book.state()["thresholds"][0]["groups"]) == 1_000
     assert len(stream.book.state(50)["thresholds"][0]["groups"]) == 50
+
+
+def test_a_group_that_others_push_out_while_it_fires_is_over() -> None:
+    stream = Stream('kind = "threshold"\nhead = "intent"\nlabel = "fee"\ncount = 5\nby = "symbols"')
+    for _ in range(5):
+        stream.event(0, "fee", symbols=("AAA",))
+    for number in range(1_001):
+        stream.event(0, "fee", symbols=(f"S{number}",))
+    assert stream.told() == [("threshold:intent=fee", "AAA", state) for state in ("firing", "resolved")]
+
+
+def test_groups_that_fire_are_not_all_judged_at_each_event() -> None:
+    rule = app('kind = "threshold"\nhead = "intent"\nlabel = "fee"\ncount = 1\nminutes = 60\nby = "symbols"').rules[0]
+    assert isinstance(rule, ThresholdRule)
+    threshold, judged = Threshold(rule), []
+    for number in range(100):
+        signal = MonitorSignal(id="a", at="", version="1", labels={"intent": ("fee", 0.9)}, symbols=(f"S{number}",))
+        judged.append(len(list(threshold.observe(signal, number, number))))
+    assert judged == [1] * 60 + [61] + [1] * 39

@@ -99,7 +99,7 @@ class RuleBook:
         """What follows from the time. seen: what stands in other topics; None: nobody has looked now. knows_labels:
         whether all that stand were taken in."""
         self._began_ms = self._began_ms or now_ms
-        last_ms = self._last_ms
+        last_ms = self._last_ms = min(self._last_ms, now_ms)  # a signal from the future hides no silence
         findings: list[tuple[RuleSpec, Finding]] = [
             (quiet.rule, quiet.look(last_ms, now_ms, self._began_ms)) for quiet in self._quiet
         ]

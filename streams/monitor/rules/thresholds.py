@@ -29,12 +29,17 @@ class Threshold:
         self._bin_seconds = 60.0 * rule.minutes / _BINS
         self._groups: OrderedDict[str, _Counts] = OrderedDict()
         self._high: set[str] = set()  # groups that were over, and are not calm since
+        self._looked: int | None = None  # the bin in which all of those were judged last
 
     def observe(self, signal: MonitorSignal, at_seconds: float, now_seconds: float) -> Iterator[tuple[str, Finding]]:
         """Take an event in: what is to be judged now. at_seconds: its time; now_seconds: the stream's."""
         now, bin_ = int(now_seconds // self._bin_seconds), int(at_seconds // self._bin_seconds)
         touched = self._count(signal, min(bin_, now), now)
-        for group in [*touched, *sorted(self._high.difference(touched))]:
+        others = self._high.difference(touched)
+        if now == self._looked:  # of the others nothing has changed, but that some may have been pushed out
+            others = {group for group in others if group not in self._groups}
+        self._looked = now
+        for group in [*touched, *sorted(others)]:
             finding = self._finding(group, now)
             (self._high.discard if finding.level is Level.CALM else self._high.add)(group) if (
                 finding.level in (Level.CALM, Level.OVER)
@@ -56,7 +61,7 @@ class Threshold:
             if is_hit:
                 counts.hits = [*counts.hits[-EVIDENCE + 1 :], {"id": signal.id, "text": signal.text or ""}]
         while len(self._groups) > GROUPS:
-            self._high.discard(self._groups.popitem(last=False)[0])
+            self._groups.popitem(last=False)  # where it was high, it is judged as one without events, and calm
         return groups
 
     def _finding(self, group: str, now: int) -> Finding:
@@ -85,6 +90,7 @@ class Threshold:
             "rule": self.rule.model_dump(mode="json"),
             "groups": [[name, [[bin_, *of] for bin_, of in one.bins.items()], one.hits] for name, one in kept],
             "high": sorted(self._high),
+            "looked": self._looked,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -94,6 +100,7 @@ class Threshold:
         for name, bins, hits in state["groups"]:
             self._groups[str(name)] = _Counts({int(b): [int(events), int(n)] for b, events, n in bins}, list(hits))
         self._high = {str(name) for name in state["high"]}
+        self._looked = state.get("looked")  # which states of earlier versions lack
 
 
 def groups_of(by: str | None, signal: MonitorSignal) -> list[str]:
