@@ -38,6 +38,7 @@ def retrained(folder: Path, *, per_text: int) -> tuple[dict[str, Any], TrainedRe
             "id": f"{subject}-{number}-{word}",
             "text": f"{text} {word} {number}",
             "labels": {"intent": subject, "urgency": "low" if number % 2 else "high"},
+            "by": dict.fromkeys(("intent", "urgency"), f"person {len(word) % 3}"),
         }
         for subject, texts in SUBJECTS.items()
         for number, text in enumerate(texts)
@@ -54,6 +55,8 @@ def retrained(folder: Path, *, per_text: int) -> tuple[dict[str, Any], TrainedRe
         "threads": 1,
         "strategy": "full",
         "max_texts_per_label": 2_000,
+        "look": 1,
+        "mask_personal_data": False,
         "settings": {
             "home": str(folder / "home"),
             "cache": str(folder / "cache"),
