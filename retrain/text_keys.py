@@ -34,6 +34,11 @@ def is_held_out(text: str) -> bool:
     return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
 
 
+def labels_for(held_out: int | None) -> int | None:
+    """How many labels drawn at random bring so many texts that test, on average; None for None."""
+    return None if held_out is None else -(-held_out * 100 // HELD_OUT_PERCENT)
+
+
 class NearCopies:
     """Texts by which others are known as copies: of the same key, or with most of their runs of five characters shared.
 

@@ -14,6 +14,7 @@ from retrain.gate.label_losses import MAX_RECALL_LOSS, SURE, loss_probabilities
 from retrain.gate.no_worse import MARGIN, NoWorse, no_worse
 from retrain.gate.policy import MIN_GROUP_TEXTS
 from retrain.gate.verdict import Check, LabelChange
+from retrain.text_keys import labels_for
 
 CORPUS, LIVE, TOGETHER = "the corpus's texts", "live texts", "all texts"
 
@@ -72,11 +73,12 @@ def no_worse_checks(pair: HeadPair, level: float, next_level: float, *, is_prima
             answer.outcome,
             _in_words(pair.head, where, comparison, answer),
             {
+                "where": where,
                 "texts": comparison.texts,
                 "loss": -comparison.gain,
                 "loss_bound": answer.bound,
                 "margin": MARGIN,
-                "more_labels": answer.more_texts,
+                "more_labels": _more_labels(where, answer),
             },
         )
 
@@ -86,12 +88,19 @@ def _in_words(head: str, where: str, comparison: Comparison, answer: NoWorse) ->
         said = f"{head} on {where}: all {comparison.texts} as right or wrong as before"
     else:
         said = f"{head} on {where}: {comparison.words}"
-    more = "" if answer.more_texts is None else f": {answer.more_texts} more labels"
+    labels = _more_labels(where, answer)
+    more = "" if labels is None else f": {labels} more labels drawn at random"
     if answer.outcome == "passed":
         return f"{said}; it loses at most {answer.bound * 100:.1f} points"
     if answer.outcome == "too few":
-        return f"{said}; too few texts to say that it loses at most {MARGIN * 100:g} point{more}"
+        few = "the corpus has too few test texts" if where == CORPUS else "too few texts"
+        return f"{said}; {few} to say that it loses at most {MARGIN * 100:g} point{more}"
     return f"{said}; it may lose {answer.bound * 100:.1f} points, {MARGIN * 100:g} is allowed{more}"
+
+
+def _more_labels(where: str, answer: NoWorse) -> int | None:
+    """None on the corpus's texts: no label adds to them."""
+    return None if where == CORPUS else labels_for(answer.more_texts)
 
 
 def label_changes(

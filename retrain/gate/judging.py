@@ -16,6 +16,7 @@ from retrain.evaluation import HeadMetrics
 from retrain.gate.comparison import Comparison, compare
 from retrain.gate.evidence import Evidence, level_of, weigh
 from retrain.gate.head_checks import (
+    CORPUS,
     HeadPair,
     group_checks,
     label_changes,
@@ -26,7 +27,7 @@ from retrain.gate.head_checks import (
 from retrain.gate.limits import Footprint, limit_checks
 from retrain.gate.policy import GatePolicy
 from retrain.gate.verdict import Check, LabelChange, Verdict
-from retrain.text_keys import key_hash
+from retrain.text_keys import key_hash, labels_for
 
 
 def judge(
@@ -99,7 +100,7 @@ def _gain_check(head: str, overall: Comparison, evidence: Evidence, live: Compar
         "texts": overall.texts,
         "evidence": float(np.exp(min(evidence.log_peak, 700.0))),
         "needed": float(np.exp(evidence.log_needed)),
-        "more_labels": evidence.more_texts,
+        "more_labels": labels_for(evidence.more_texts),
     }
     seen = f"{overall.words}{_of_live(overall, live)}"
     counted = f"{seen}, evidence {figures['evidence']:.3g} of {figures['needed']:.3g}"
@@ -109,7 +110,8 @@ def _gain_check(head: str, overall: Comparison, evidence: Evidence, live: Compar
         return Check(f"{head} is better", "refused", f"the challenger is not better, {overall.words}", figures)
     if evidence.more_texts is None:
         return Check(f"{head} is better", "refused", f"the gain may be chance, {counted}", figures)
-    words = f"too few texts to say, {counted}; {evidence.more_texts} more labels, if it goes on so"
+    more = f"{figures['more_labels']} more labels drawn at random"
+    words = f"too few texts to say, {counted}; {more}, if it goes on so"
     return Check(f"{head} is better", "refused", words, figures)
 
 
@@ -154,7 +156,15 @@ def _reason(primary: str, overall: Comparison, checks: Sequence[Check]) -> Itera
         return
     yield f"better: {checks[0].words}"
     if few := [check for check in checks if check.outcome == "too few"]:
-        names = ", ".join(check.name for check in few[:3]) + (", …" if len(few) > 3 else "")
-        more = max((int(check.figures.get("more_labels") or 0) for check in few), default=0)
-        yield f"too few texts to say that {names}" + (f": {more} more labels would" if more else "")
+        corpus = [check for check in few if check.figures.get("where") == CORPUS]
+        if others := [check for check in few if check not in corpus]:
+            more = max(int(check.figures.get("more_labels") or 0) for check in others)
+            would = f": {more} more labels drawn at random would" if more else ""
+            yield f"too few texts to say that {_names(others)}{would}"
+        if corpus:
+            yield f"the corpus has too few test texts to say that {_names(corpus)}"
     yield from (check.words for check in checks if check.name == "fast path")
+
+
+def _names(checks: Sequence[Check]) -> str:
+    return ", ".join(check.name for check in checks[:3]) + (", …" if len(checks) > 3 else "")

@@ -4,7 +4,8 @@ Shown: the bound of what it loses (Tango's, at the level of this challenger) is 
 4 % of the answers change shows it four times in five with ENOUGH texts; from there on, what is not shown is refused.
 With fewer, most equal heads could not show it, and a small application would never get a release. There a head is
 refused that loses more than MARGIN and more often than it wins, beyond chance (one-sided sign test, CHANCE: four losses
-to no win, for one); any other passes, and the verdict says that the texts are too few, and how many labels would do.
+to no win, for one); any other passes, and the verdict says that the texts are too few, and how many labels would do
+(of live texts: no label adds to the corpus's).
 """
 
 import math

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from retrain.gate.comparison import Comparison
 from retrain.gate.no_worse import Outcome
+from retrain.text_keys import labels_for
 
 PAGE_ROLE: Final = "verdict"  # of the file in a release that shows the verdict as a page
 
@@ -63,7 +64,7 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """passed: whether the challenger may be released. reason: in words, on one line. overall: of the primary head.
-    look: this is the look-th challenger against the same champion; level: of its tests. more_texts: labelled texts that
+    look: this is the look-th challenger against the same champion; level: of its tests. more_texts: test texts that
     would suffice to see whether the primary head is better, where they were too few. checks: all that was looked at.
     labels: by head. known: by head, both on the texts whose labels the champion knew: what was forgotten."""
 
@@ -101,7 +102,7 @@ class Verdict:
             "gain": _compared(self.overall),
             "look": self.look,
             "level": _rounded(self.level),
-            "more_labels": self.more_texts,
+            "more_labels": labels_for(self.more_texts),
             "too_few": list(self.too_few),
             "checks": [check.as_json() for check in self.checks],
             "labels": {head: [change.as_json() for change in changes] for head, changes in self.labels.items()},

@@ -12,9 +12,11 @@ from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import FastPathMetrics, HeadMetrics, score_head
-from retrain.gate.comparison import compare
+from retrain.gate.comparison import Comparison, compare
+from retrain.gate.evidence import level_of, weigh
 from retrain.gate.judging import judge, judge_texts
 from retrain.gate.limits import Footprint
+from retrain.gate.no_worse import no_worse
 from retrain.gate.policy import GatePolicy
 from retrain.gate.speed import measure_speeds
 
@@ -44,7 +46,7 @@ def test_clearly_better_challenger_passes() -> None:
         ((150, 30, 2, 18), "not better"),
         ((150, 4, 7, 39), "too few texts to say, 78.5% against 77.0% on 200 texts"),
         ((200, 0, 0, 0), "not better"),
-        ((5, 0, 8, 0), "more labels, if it goes on so"),
+        ((5, 0, 8, 0), "more labels drawn at random, if it goes on so"),
     ],
     ids=["as good", "worse", "a little better", "the same", "too few texts"],
 )
@@ -124,14 +126,35 @@ def test_the_order_of_a_file_does_not_matter() -> None:
     assert not judge(champion, challenger, rows, "intent").passed
 
 
-def test_what_few_texts_cannot_say_is_told_with_how_many_would() -> None:
-    rows = [Row(f"text {n}", {"intent": "a", "urgency": "a"}) for n in range(60)]
-    champion = {"intent": decided("intent", rows, 30), "urgency": decided("urgency", rows, 50)}
-    challenger = {"intent": decided("intent", rows, 50), "urgency": decided("urgency", rows, 49)}
+def test_what_few_texts_cannot_say_is_told_with_how_many_labels_would_where_labels_help() -> None:
+    """One label in five that is drawn at random tests; none ever adds to the corpus's test texts."""
+    heads = {"intent": "a", "urgency": "a"}
+    rows = [Row(f"text {n}", heads, origin="feedback" if n % 2 else "corpus") for n in range(120)]
+    champion = {"intent": decided("intent", rows, 60), "urgency": decided("urgency", rows, 100)}
+    challenger = {"intent": decided("intent", rows, 100), "urgency": decided("urgency", rows, 100)}
     verdict = judge(champion, challenger, rows, "intent")
-    assert verdict.passed and verdict.too_few == ("urgency is no worse on the corpus's texts",)
-    more = next(check for check in verdict.checks if check.outcome == "too few").figures["more_labels"]
-    assert f"urgency is no worse on the corpus's texts: {more} more labels would" in verdict.reason
+    few = {check.name: check for check in verdict.checks if check.outcome == "too few"}
+    corpus, live, both = (
+        few[f"urgency is no worse on {where}"] for where in ("the corpus's texts", "live texts", "all texts")
+    )
+    assert verdict.passed and corpus.figures["more_labels"] is None
+    assert "the corpus has too few test texts to say" in corpus.words and "labels" not in corpus.words
+    pair = Comparison(60, 50 / 60, 50 / 60, 0, 0, 1.0)
+    texts = no_worse(pair, level_of(1), level_of(2)).more_texts
+    assert texts is not None and live.figures["more_labels"] == texts * 5
+    assert f": {texts * 5} more labels drawn at random" in live.words and both.figures["more_labels"]
+    assert f"urgency is no worse on all texts: {texts * 5} more labels drawn at random would" in verdict.reason
+    assert "the corpus has too few test texts to say that urgency is no worse on the corpus's texts" in verdict.reason
+
+
+def test_labels_that_would_suffice_are_five_for_each_text_that_tests() -> None:
+    champion, challenger = results(5, 0, 8, 0)
+    texts = weigh(champion, challenger).more_texts
+    verdict = judge_texts(champion, challenger, ["a"] * 13)
+    assert (
+        texts is not None and verdict.as_json()["more_labels"] == verdict.checks[0].figures["more_labels"] == texts * 5
+    )
+    assert f"; {texts * 5} more labels drawn at random, if it goes on so" in verdict.reason
 
 
 def test_a_verdict_is_plain_values() -> None:
