@@ -1,6 +1,7 @@
 """Monitors on real Kafka: one is active, another stands by, and a kill -9 changes nothing that is told."""
 
 import base64
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +64,8 @@ class Scene:
             for _ in range(SIGNALS_PER_RECORD):
                 self._sent += 1
                 is_new = self._random.random() < new
-                vector = strange + 0.3 * self._random.standard_normal(len(strange)) if is_new else None
+                # alike, and yet no copies of each other: those would count as one
+                vector = strange + 0.8 * self._random.standard_normal(len(strange)) if is_new else None
                 row = int(self._random.integers(len(known)))
                 embedding = known[row] if vector is None else vector / np.linalg.norm(vector)
                 confidence = 0.2 if is_new else float(confidences[int(self._random.integers(len(confidences)))])
@@ -74,11 +76,15 @@ class Scene:
                         "path": "full",
                         "version": "1",
                         "labels": {"intent": ["order_status", round(confidence, 4)], "urgency": ["low", 0.9]},
-                        "text": f"{'recall' if is_new else 'order'} {'x' * (self._sent % 50)}",
+                        "text": f"{'recall' if is_new else 'order'} {self._words(5)}",
                         "embedding": base64.b64encode(embedding.astype(np.float16).tobytes()).decode(),
                     }
                 )
             self._send(self.app.signals_topic, orjson.dumps(batch), None)
+
+    def _words(self, count: int) -> str:
+        letters = self._random.integers(97, 123, size=(count, 6), dtype=np.uint8)
+        return " ".join(bytes(word).decode() for word in letters)
 
     def label(self, number: int) -> None:
         identity = f"{self.app.topic}@0a1b2c3d-0-{number}"
@@ -86,8 +92,10 @@ class Scene:
         self._send(FEEDBACK_TOPIC, said.encode(), said.key)
 
     def alerts(self) -> list[Alert]:
+        """Each change once: an episode is told again, in new words, as more of it is seen."""
         values = [Alert.model_validate_json(record.value or b"") for record in self._read(ALERTS_TOPIC)]
-        return [alert for alert in values if alert.values.get("app") == self.app.name]
+        own = [alert for alert in values if alert.values.get("app") == self.app.name]
+        return [next(told) for _, told in itertools.groupby(own, lambda alert: (alert.fingerprint, alert.state))]
 
     def requests(self) -> list[dict[str, Any]]:
         values = [orjson.loads(record.value or b"{}") for record in self._read("retrain.requests")]
