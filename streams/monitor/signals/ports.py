@@ -1,0 +1,35 @@
+"""The port of change detectors: numbers in, one after the other; a level where the stream has changed."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class ChangeDetector(Protocol):
+    """Watches one stream of numbers. Not thread-safe.
+
+    The same numbers in the same order give the same alarms, however often it was taken apart and put together in
+    between. After an alarm it begins anew: what comes then is what it compares with.
+    """
+
+    @property
+    def level(self) -> float:
+        """How near it is to an alarm: 0 nothing, 1 an alarm at the last number; 0 in between where a method says
+        nothing until it alarms."""
+        ...
+
+    def update(self, value: float) -> float | None:
+        """Take a finite number in. The level where this one makes it alarm; None at all others."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all numbers."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on from here, for JSON: bounded, whatever number of values came."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken, by a detector of the same settings. Raises ValueError, KeyError or TypeError
+        where it does not fit; it is then to be thrown away."""
+        ...
