@@ -228,7 +228,7 @@ class ClassifyHandler:
             if not isinstance(outcome, Outcome) or pending.classification is None:
                 continue
             if outcome.signal is not None:
-                said = trial_answer(trial.role, classifier.version, share.ms_per_text, answer)
+                said = trial_answer(trial.role, classifier.version, share.ms_per_text, answer, trial.trial)
                 outcome.signal.setdefault("trials", []).append(said)
             if answer is not None:
                 outcome.records.append(records.trial_record(pending, answer, classifier, trial))

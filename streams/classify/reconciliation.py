@@ -17,12 +17,14 @@ CANARY_SHARE = 0.05  # of the keys, where a release does not say
 
 @dataclass(frozen=True, slots=True)
 class WantedTrial:
-    """A release that shall decide beside the champion, or in its place where it `acts`, on `share` of the keys."""
+    """A release that shall decide beside the champion, or in its place where it `acts`, on `share` of the keys. trial:
+    see streams.wire.records.Candidate; empty: somebody tries it out by hand."""
 
     role: TrialRole
     version: str
     share: float
     acts: bool = False
+    trial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,16 @@ def wanted_trials(release: Release) -> tuple[WantedTrial, ...]:
     """The trials that a release asks for, the canary first."""
     trials: list[WantedTrial] = []
     if release.canary is not None:
-        trials.append(WantedTrial("canary", release.canary, release.share or CANARY_SHARE, bool(release.canary_acts)))
+        share, acts = release.share or CANARY_SHARE, bool(release.canary_acts)
+        trials.append(WantedTrial("canary", release.canary, share, acts, _trial_of(release, "canary", release.canary)))
     if release.shadow is not None:
-        trials.append(WantedTrial("shadow", release.shadow, 1.0))
+        trials.append(WantedTrial("shadow", release.shadow, 1.0, trial=_trial_of(release, "shadow", release.shadow)))
     return tuple(trials)
+
+
+def _trial_of(release: Release, role: TrialRole, version: str) -> str:
+    candidate = release.candidate
+    return candidate.trial if candidate is not None and (candidate.stage, candidate.version) == (role, version) else ""
 
 
 class Reconciliation:

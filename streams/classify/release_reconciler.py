@@ -206,8 +206,9 @@ class ReleaseReconciler:
         if swapped:
             serving.swap(served[wanted.champion].classifier)
             log.info("%s@%s serves, %s@%s is replaced", wanted.model, wanted.champion, wanted.model, before)
+        is_compared = serving.current.version == wanted.champion  # else with a champion that nobody asked about
         trials = tuple(
-            Trial(trial.role, served[trial.version], trial.share, trial.acts)
+            Trial(trial.role, served[trial.version], trial.share, trial.acts, trial.trial if is_compared else "")
             for trial in wanted_trials(wanted)
             if trial.version in served
         )

@@ -28,13 +28,15 @@ class Trial:
     """A release that decides beside the champion, for comparison: what it says is marked and does not act, but where
     `acts`: then it decides in the champion's place.
 
-    A shadow decides every event; a canary those of a share of the keys, always the same ones.
+    A shadow decides every event; a canary those of a share of the keys, always the same ones. trial: the candidate's
+    stage that this is measured for (streams.wire.records.Candidate); empty: none, as where somebody tries it out.
     """
 
     role: TrialRole
     served: ServedRelease
     share: float = 1.0
     acts: bool = False
+    trial: str = ""
 
     def takes(self, key: str) -> bool:
         """Whether an event with this key (its id, where it has none) is decided as well."""

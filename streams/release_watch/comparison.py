@@ -64,8 +64,9 @@ class Comparison:
     """Of `version` with `against`. margin: by which its share of rejected texts may be higher and it is fine. allowed:
     `champion` only: the shares above which it is worse; None where too little is known of the one before.
 
-    worse, fine: measures for which the evidence was there once. keys, taken: of a canary's split. Times in
-    milliseconds since 1970, of the signals' records.
+    worse, fine: measures for which the evidence was there once. keys, taken: of a canary's split. trial: the
+    candidate's stage that it is about (streams.wire.records.Candidate); a champion has none. Times in milliseconds
+    since 1970, of the signals' records.
     """
 
     role: Role
@@ -91,6 +92,7 @@ class Comparison:
     keys: int = 0
     taken: int = 0
     seen: int = 0
+    trial: str = ""
 
     @property
     def minutes(self) -> float:

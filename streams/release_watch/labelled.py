@@ -6,7 +6,7 @@ signals, labels are taken as they stand, and only counts make the evidence.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final, Self
 
 from streams.release_watch.comparison import LITTLE, Role
@@ -24,7 +24,8 @@ MORE_WRONG: Final = 0.02  # share of wrong decisions by which a champion may be 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was decided about an event: by the release that acted, and by a shadow, where there was one."""
+    """What was decided about an event: by the release that acted, and by a candidate as shadow, where there was one.
+    trial: of the canary that decided it. shadow_trial: see streams.wire.records.Candidate."""
 
     draw: float
     at_ms: int
@@ -32,6 +33,8 @@ class Answer:
     label: str
     shadow: str | None = None
     shadow_label: str | None = None
+    trial: str = ""
+    shadow_trial: str = ""
 
 
 class LabelledAnswers:
@@ -41,15 +44,21 @@ class LabelledAnswers:
         self._head = head
         self._answers: dict[str, Answer] = {}
         self._by_version: dict[str, list[int]] = {}  # version to labelled decisions, and wrong ones among them
-        self._pairs: dict[tuple[str, str], list[int]] = {}  # shadow and champion to only one right, only other
+        self._by_trial: dict[str, list[int]] = {}  # the same of each canary
+        self._pairs: dict[str, list[int]] = {}  # a shadow's trial to only it right, only the champion
 
     def take(self, signal: MonitorSignal, at_ms: int) -> None:
         """Remember what was decided. at_ms: the record's time, milliseconds since 1970."""
         if signal.draw is None or self._head not in signal.labels:
             return
-        shadow = next((answer for answer in signal.trials if answer.role == "shadow" and not answer.failed), None)
-        beside = (None, None) if shadow is None else (shadow.version, shadow.labels.get(self._head))
-        self._answers[signal.id] = Answer(signal.draw, at_ms, signal.version, signal.labels[self._head][0], *beside)
+        answer = Answer(signal.draw, at_ms, signal.version, signal.labels[self._head][0])
+        if signal.role == "canary":
+            answer = replace(answer, trial=signal.trial)
+        for one in signal.trials:
+            if one.role == "shadow" and one.trial and not one.failed:
+                label = one.labels.get(self._head)
+                answer = replace(answer, shadow=one.version, shadow_label=label, shadow_trial=one.trial)
+        self._answers[signal.id] = answer
         if len(self._answers) > REMEMBERED + SPARE:
             young = [item for item in self._answers.items() if at_ms - item[1].at_ms < KEPT_MS]
             self._answers = dict(sorted(young, key=lambda item: item[1].draw)[:REMEMBERED])
@@ -61,26 +70,26 @@ class LabelledAnswers:
             feedback = opinion.feedback
             if feedback.head == self._head and feedback.decision_id in self._answers and feedback.is_of_the_stream:
                 said.setdefault(feedback.decision_id, set()).add(feedback.label)
-        self._by_version, self._pairs = {}, {}
+        self._by_version, self._by_trial, self._pairs = {}, {}, {}
         for identity, labels in said.items():
             if len(labels) == 1:
                 self._count(self._answers[identity], *labels)
 
-    def worse(self, role: Role, version: str, against: str) -> str:
+    def worse(self, role: Role, version: str, against: str, trial: str = "") -> str:
         """In words, that a version is wrong more often; empty: that is not shown.
 
         Of a shadow and its champion the pairs that differ count; of two that decided different texts a bound on the one
         and bets on the other.
         """
         if role == "shadow":
-            better, worse = self._pairs.get((version, against), (0, 0))
+            better, worse = self._pairs.get(trial, (0, 0))
             if counted_evidence(worse, better) < -math.log(WRONG_ERROR):
                 return ""
             return (
                 f"of the labels drawn at random {worse} say that only {against} was right, and {better} that only "
                 f"{version} was"
             )
-        texts, wrong = self._by_version.get(version, (0, 0))
+        texts, wrong = self._by_trial.get(trial, (0, 0)) if trial else self._by_version.get(version, (0, 0))
         texts_before, wrong_before = self._by_version.get(against, (0, 0))
         if texts_before < LEAST_LABELS:
             return ""
@@ -94,10 +103,7 @@ class LabelledAnswers:
 
     def state(self) -> dict[str, list[Any]]:
         """For JSON; `restore` takes it."""
-        return {
-            identity: [one.draw, one.at_ms, one.version, one.label, one.shadow, one.shadow_label]
-            for identity, one in self._answers.items()
-        }
+        return {identity: list(astuple(one)) for identity, one in self._answers.items()}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Go on where `state` was taken. Raises TypeError or AttributeError where it does not fit."""
@@ -105,9 +111,12 @@ class LabelledAnswers:
         return self
 
     def _count(self, answer: Answer, label: str) -> None:
-        counts = self._by_version.setdefault(answer.version, [0, 0])
         is_right = answer.label == label
-        counts[0], counts[1] = counts[0] + 1, counts[1] + (not is_right)
-        if answer.shadow is not None and (answer.shadow_label == label) != is_right:
-            pair = self._pairs.setdefault((answer.shadow, answer.version), [0, 0])
+        counted = [self._by_version.setdefault(answer.version, [0, 0])]
+        if answer.trial:
+            counted.append(self._by_trial.setdefault(answer.trial, [0, 0]))
+        for counts in counted:
+            counts[0], counts[1] = counts[0] + 1, counts[1] + (not is_right)
+        if answer.shadow_trial and (answer.shadow_label == label) != is_right:
+            pair = self._pairs.setdefault(answer.shadow_trial, [0, 0])
             pair[is_right] += 1

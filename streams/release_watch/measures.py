@@ -1,4 +1,7 @@
-"""What each release does, out of the signals alone: the same signals in the same order give the same state."""
+"""What each release does, out of the signals alone: the same signals in the same order give the same state.
+
+Of what looks on, only a candidate's stage is measured, each anew: what people try out by hand is theirs to judge.
+"""
 
 import math
 import zlib
@@ -63,14 +66,14 @@ class ReleaseMeasures:
         self._settings = settings
         self._champion = ""  # whose signal came last
         self._served: dict[str, Served] = {}
-        self._comparisons: dict[tuple[Role, str, str], Comparison] = {}
+        self._comparisons: dict[tuple[Role, str, str], Comparison] = {}  # by role, version, and trial or predecessor
         self._copies: Counter[int] = Counter()
         self._keys: Counter[int] = Counter()
         self._texts = 0
 
-    def compared(self, role: Role, version: str, against: str) -> Comparison | None:
-        """What is known of a version against another one; None: nothing yet."""
-        return self._comparisons.get((role, version, against))
+    def compared(self, role: Role, version: str, against: str, trial: str = "") -> Comparison | None:
+        """What is known of a version against another one, in a candidate's stage or as champion; None: nothing yet."""
+        return self._comparisons.get((role, version, trial or against))
 
     def take(self, signal: MonitorSignal, at_ms: int) -> None:
         """Take a signal in. at_ms: its record's time, milliseconds since 1970."""
@@ -79,14 +82,14 @@ class ReleaseMeasures:
         happened = bool(signal.rejected), signal.failed is not None
         weight = self._weight(signal)
         if signal.role == "canary":
-            self._take_canary(signal.version, happened, signal.ms, signal.position, weight, at_ms)
+            self._take_canary(signal.version, signal.trial, happened, signal.ms, signal.position, weight, at_ms)
             return
         self._take_champion(signal, happened, weight, at_ms)
         for answer in signal.trials:
             if answer.role == "shadow":
                 self._take_shadow(signal, answer, happened, weight, at_ms)
             elif answer.role == "canary" and answer.failed:
-                self._take_canary(answer.version, (False, True), None, signal.position, weight, at_ms)
+                self._take_canary(answer.version, answer.trial, (False, True), None, signal.position, weight, at_ms)
 
     def _take_champion(self, signal: MonitorSignal, happened: tuple[bool, bool], weight: float, at_ms: int) -> None:
         version = signal.version
@@ -94,12 +97,12 @@ class ReleaseMeasures:
             self._begins(version)
         served = self._served[version] = self._served.pop(version, Served())
         served.take(happened, signal.ms, weight)
-        has_failed_canary = any(answer.role == "canary" and answer.failed for answer in signal.trials)
+        failed_in = {answer.trial for answer in signal.trials if answer.role == "canary" and answer.failed}
         for comparison in self._comparisons.values():
             if comparison.role == "champion" and comparison.version == version:
                 comparison.take_own(happened, weight, at_ms)
                 comparison.take_time(signal.ms, None, at_ms)
-            elif comparison.role == "canary" and comparison.against == version and not has_failed_canary:
+            elif comparison.role == "canary" and comparison.against == version and comparison.trial not in failed_in:
                 comparison.take_control(happened, weight)
                 comparison.take_time(None, signal.ms, at_ms)
                 if signal.position is not None and not signal.late:
@@ -119,15 +122,16 @@ class ReleaseMeasures:
     def _take_canary(
         self,
         version: str,
+        trial: str,
         happened: tuple[bool, bool],
         ms: float | None,
         position: float | None,
         weight: float,
         at_ms: int,
     ) -> None:
-        if not self._champion:
+        if not self._champion or not trial:
             return
-        comparison = self._comparison("canary", version, self._champion)
+        comparison = self._comparison("canary", version, self._champion, trial)
         comparison.slow_ms = self._slow_ms
         comparison.take_own(happened, weight, at_ms)
         comparison.take_time(ms, None, at_ms)
@@ -137,7 +141,9 @@ class ReleaseMeasures:
     def _take_shadow(
         self, signal: MonitorSignal, answer: TrialAnswer, happened: tuple[bool, bool], weight: float, at_ms: int
     ) -> None:
-        comparison = self._comparison("shadow", answer.version, signal.version)
+        if not answer.trial:
+            return
+        comparison = self._comparison("shadow", answer.version, signal.version, answer.trial)
         comparison.slow_ms = self._slow_ms
         comparison.take_pair((answer.rejected, answer.failed), happened, weight, at_ms)
         comparison.take_time(answer.ms, signal.ms, at_ms)
@@ -152,9 +158,10 @@ class ReleaseMeasures:
         served = self._served.get(self._champion)
         return LEAST_SLOW_MS if served is None else served.slow_ms
 
-    def _comparison(self, role: Role, version: str, against: str) -> Comparison:
-        key = (role, version, against)
-        comparison = self._comparisons.pop(key, None) or Comparison(role, version, against, self._settings.margin)
+    def _comparison(self, role: Role, version: str, against: str, trial: str = "") -> Comparison:
+        key = (role, version, trial or against)
+        known = self._comparisons.pop(key, None)
+        comparison = known or Comparison(role, version, against, self._settings.margin, trial=trial)
         self._comparisons[key] = comparison
         for old in list(self._comparisons)[:-COMPARISONS]:
             del self._comparisons[old]
@@ -209,5 +216,6 @@ class ReleaseMeasures:
         for version, (recent, before, times) in state["served"].items():
             counts = Counter({int(step): int(count) for step, count in times.items()})
             self._served[version] = Served(Sums(*recent), Sums(*before), counts)
-        for comparison in map(Comparison.of, state["comparisons"]):
-            self._comparisons[comparison.role, comparison.version, comparison.against] = comparison
+        for one in map(Comparison.of, state["comparisons"]):
+            if one.role == "champion" or one.trial:  # what an older Headrace kept mixed trials
+                self._comparisons[one.role, one.version, one.trial or one.against] = one

@@ -31,18 +31,18 @@ class Decision:
 class Compared(Protocol):
     """See ReleaseMeasures.compared."""
 
-    def __call__(self, role: Role, version: str, against: str, /) -> Comparison | None:
-        """What is known of a version against another one."""
+    def __call__(self, role: Role, version: str, against: str, trial: str = "", /) -> Comparison | None:
+        """What is known of a version against another one; of a candidate, in this stage (`Candidate.trial`)."""
 
 
 class WorseByLabels(Protocol):
     """See LabelledAnswers.worse."""
 
-    def __call__(self, role: Role, version: str, against: str, /) -> str:
+    def __call__(self, role: Role, version: str, against: str, trial: str = "", /) -> str:
         """In words, that a version is wrong more often than another one; empty: that is not shown."""
 
 
-def no_labels(role: Role, version: str, against: str) -> str:
+def no_labels(role: Role, version: str, against: str, trial: str = "") -> str:
     """A WorseByLabels of which nothing is known."""
     return ""
 
@@ -79,11 +79,12 @@ def _about_candidate(
     candidate = release.candidate
     if candidate is None or candidate.stage == "waiting":
         return None
-    comparison = compared(candidate.stage, candidate.version, candidate.compared_with)
+    who = candidate.stage, candidate.version, candidate.compared_with, candidate.trial
+    comparison = compared(*who)
     if comparison is None:
         return None
     action, reason = _step(candidate, release.share, settings, comparison)
-    if words := by_labels(candidate.stage, candidate.version, candidate.compared_with):
+    if words := by_labels(*who):
         action, reason = "stop", f"as {candidate.stage} it did worse than {candidate.compared_with}: {words}"
     return None if action is None else Decision(action, candidate.version, reason, comparison.figures())
 

@@ -4,6 +4,7 @@
 """
 
 import functools
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
@@ -357,6 +358,12 @@ class Candidate(Wire):
     """The id of the retrain request that led to it."""
     approved_by: str | None = None
     """Who let it go on."""
+
+    @property
+    def trial(self) -> str:
+        """Names this stage of this candidate: what the same version did at another time, or while somebody tried it
+        out by hand, is no part of it."""
+        return hashlib.sha256("\x1f".join((self.version, self.stage, self.since)).encode()).hexdigest()[:8]
 
 
 class Release(Wire):

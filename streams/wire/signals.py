@@ -56,10 +56,14 @@ def failure_record(identity: str, at: str, version: str, text: str, reason: str)
     return known | {"text": cut_text(text, TEXT_BYTES)}
 
 
-def trial_answer(role: str, version: str, ms: float, classification: Classification | None) -> dict[str, Any]:
-    """What a release on trial said of the same text, as it stands in the champion's signal. ms: see MonitorSignal.
-    classification: None where it failed."""
+def trial_answer(
+    role: str, version: str, ms: float, classification: Classification | None, trial: str = ""
+) -> dict[str, Any]:
+    """What a release on trial said of the same text, as it stands in the champion's signal. ms, trial: see
+    MonitorSignal. classification: None where it failed."""
     answer: dict[str, Any] = {"role": role, "version": version, "ms": round(ms, 2)}
+    if trial:
+        answer["trial"] = trial
     if classification is None:
         return answer | {"failed": True}
     first = next(iter(classification.heads.values()))
@@ -87,13 +91,15 @@ class TrialAnswer(BaseModel):
     rejected: bool = False
     failed: bool = False
     ms: FiniteFloat | None = None
+    trial: str = ""
 
 
 class MonitorSignal(BaseModel):
     """A signal as the monitor takes it. Whoever wrote it: what does not fit is no signal.
 
     rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed:
-    why the release decided nothing. role: `canary` where one decided in the champion's place. position: where the
+    why the release decided nothing. role: `canary` where one decided in the champion's place. trial: the candidate's
+    stage that it counts for (streams.wire.records.Candidate); empty: none. position: where the
     event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
     always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
     channel. Older workers leave all of these out.
@@ -116,6 +122,7 @@ class MonitorSignal(BaseModel):
     ms: FiniteFloat | None = None
     failed: str | None = None
     role: str | None = None
+    trial: str = ""
     position: FiniteFloat | None = None
     late: bool = False
     draw: FiniteFloat | None = None

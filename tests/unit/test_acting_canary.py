@@ -17,10 +17,11 @@ from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Outcome
 from streams.release_watch.measures import ReleaseMeasures
 from streams.release_watch.settings import ReleaseSettings
-from streams.wire.records import Release
+from streams.wire.records import Candidate, Release
 from streams.wire.signals import read_signals
 
 SHARE = 0.3
+TRIAL = "0123abcd"
 CANARYS = {n for n in range(len(TEXTS)) if sample_position("canary", f"k{n}") < SHARE}
 
 
@@ -33,7 +34,7 @@ def as_version(version: str, classifier: Classifier) -> Classifier:
 
 def serving_with(canary: Classifier, *others: Trial) -> Serving:
     serving = Serving(as_version("1", small_release().classifier))
-    acting = Trial("canary", ServedRelease.of(as_version("2", canary), 0), share=SHARE, acts=True)
+    acting = Trial("canary", ServedRelease.of(as_version("2", canary), 0), share=SHARE, acts=True, trial=TRIAL)
     serving.set_trials((acting, *others))
     return serving
 
@@ -49,7 +50,8 @@ def test_it_decides_its_keys_and_the_champion_all_others() -> None:
     ]
     assert decisions(outcomes, "trials.support") == []
     for number, signal in enumerate(signals(outcomes)):
-        assert (signal.version, signal.role) == (("2", "canary") if number in CANARYS else ("1", None))
+        decided_by = ("2", "canary", TRIAL) if number in CANARYS else ("1", None, "")
+        assert (signal.version, signal.role, signal.trial) == decided_by
         assert signal.position == pytest.approx(sample_position("canary", f"k{number}"), abs=1e-8)
         assert signal.ms > 0 and signal.rejected is not None
 
@@ -62,8 +64,8 @@ def test_what_it_fails_on_the_champion_decides_and_the_signal_says_so(step: str,
     failing = {n for n in CANARYS if word in TEXTS[n]}
     assert failing
     for number, signal in enumerate(signals(outcomes)):
-        failed = [(answer.role, answer.version, answer.failed) for answer in signal.trials]
-        assert failed == ([("canary", "2", True)] if number in failing else [])
+        failed = [(answer.role, answer.version, answer.failed, answer.trial) for answer in signal.trials]
+        assert failed == ([("canary", "2", True, TRIAL)] if number in failing else [])
         assert signal.version == ("2" if number in CANARYS - failing else "1")
 
 
@@ -77,22 +79,23 @@ def test_a_late_text_is_the_champions() -> None:
     first, *others = signals(outcomes)
     assert first.position is not None
     measures = ReleaseMeasures(ReleaseSettings())
-    for signal in (first, first.model_copy(update={"role": "canary", "version": "2"})):
+    for signal in (first, first.model_copy(update={"role": "canary", "version": "2", "trial": TRIAL})):
         measures.take(signal, NOW_MS)
     for signal in others:
         measures.take(signal, NOW_MS + 3_600_000)
-    comparison = measures.compared("canary", "2", "1")
+    comparison = measures.compared("canary", "2", "1", TRIAL)
     assert comparison is not None and comparison.keys == 0, "no key that the canary should have taken"
 
 
 def test_what_a_shadow_says_of_the_champions_texts_stands_in_their_signals() -> None:
-    shadow = Trial("shadow", ServedRelease.of(as_version("3", Broken(small_release().classifier, "fee")), 0))
+    served = ServedRelease.of(as_version("3", Broken(small_release().classifier, "fee")), 0)
+    shadow = Trial("shadow", served, trial=TRIAL)
     serving = Serving(as_version("1", small_release().classifier))
     serving.set_trials((shadow,))
     for texts, failed in ((["refund please", "where is it"], False), (["a fee"], True)):
         for signal in signals(decided(application(), serving, deliveries(texts))):
             (answer,) = signal.trials
-            assert (answer.role, answer.version, answer.failed) == ("shadow", "3", failed)
+            assert (answer.role, answer.version, answer.failed, answer.trial) == ("shadow", "3", failed, TRIAL)
             assert failed or set(answer.labels) == {"intent", "urgency"}
 
 
@@ -131,6 +134,19 @@ def test_workers_do_what_the_release_says_of_the_canary() -> None:
     assert reconciliation.gap(plan) is not None
     reconciliation.hear(looking_on)
     assert reconciliation.gap(plan) is None
+
+
+def test_only_a_candidates_own_stage_is_measured() -> None:
+    stage = Candidate(version="2", compared_with="1", stage="canary", since="2026-11-27T00:00:00.000Z")
+    later = stage.model_copy(update={"since": "2026-11-28T00:00:00.000Z"})
+    waiting = stage.model_copy(update={"stage": "waiting"})
+    trials = [
+        wanted_trials(release(canary="2", shadow="3", share=0.1, canary_acts=True, candidate=candidate))
+        for candidate in (stage, stage, later, waiting, None)
+    ]
+    assert all(shadow.trial == "" for _, shadow in trials), "another version, tried out by hand"
+    canarys = [canary.trial for canary, _ in trials]
+    assert canarys[0] == canarys[1] == stage.trial != canarys[2] and canarys[3:] == ["", ""]
 
 
 def test_the_same_keys_are_its_own_in_every_process() -> None:

@@ -19,8 +19,14 @@ NOW_MS = 1_795_000_000_000
 SETTINGS = ReleaseSettings()
 
 
-def signal(number: int, version: str, label: str = "right", shadow: str | None = None) -> MonitorSignal:
-    trials = () if shadow is None else (TrialAnswer(role="shadow", version="2", labels={"intent": shadow}),)
+CANDIDATE = Candidate(version="2", compared_with="1", stage="shadow", since="")
+
+
+def signal(
+    number: int, version: str, label: str = "right", shadow: str | None = None, trial: str = CANDIDATE.trial
+) -> MonitorSignal:
+    said = {} if shadow is None else {"intent": shadow}
+    trials = (TrialAnswer(role="shadow", version="2", labels=said, trial=trial),) if said else ()
     draw = (number * 7919 % 10_007) / 10_007
     return MonitorSignal(
         id=f"a@e-0-{number}", at="", version=version, labels={"intent": (label, 0.9)}, draw=draw, trials=trials
@@ -89,12 +95,24 @@ def test_a_predecessor_with_few_labels_is_no_measure() -> None:
 def test_a_shadow_is_judged_on_the_same_texts() -> None:
     pairs = [signal(n, "1", "right", shadow="wrong" if n < 12 else "right") for n in range(100)]
     known = answers(pairs, ALL)
-    words = known.worse("shadow", "2", "1")
+    words = known.worse("shadow", "2", "1", CANDIDATE.trial)
     assert "12 say that only 1 was right, and 0 that only 2 was" in words
-    candidate = Candidate(version="2", compared_with="1", stage="shadow", since="")
-    standing = STANDING.model_copy(update={"champion": "1", "previous": None, "candidate": candidate})
+    standing = STANDING.model_copy(update={"champion": "1", "previous": None, "candidate": CANDIDATE})
     decision = decide(standing, SETTINGS, lambda *_: Comparison("shadow", "2", "1"), known.worse)
     assert decision is not None and decision.action == "stop" and words in decision.reason
+
+
+@pytest.mark.parametrize("trial", ["", "earlier"], ids=["by hand", "another stage of it"])
+def test_what_a_shadow_answered_at_another_time_does_not_count(trial: str) -> None:
+    pairs = [signal(n, "1", "right", shadow="wrong", trial=trial) for n in range(100)]
+    assert answers(pairs, ALL).worse("shadow", "2", "1", CANDIDATE.trial) == ""
+
+
+@pytest.mark.parametrize(("trial", "is_worse"), [("now", True), ("earlier", False)])
+def test_a_canary_is_judged_by_what_it_decided_in_this_step(trial: str, is_worse: bool) -> None:
+    as_canary = {"role": "canary", "trial": trial}
+    decided = [one.model_copy(update=as_canary) if one.version == "2" else one for one in served(5, 90)]
+    assert (answers(decided, ALL).worse("canary", "2", "1", "now") != "") == is_worse
 
 
 def test_the_order_of_labels_does_not_matter() -> None:
@@ -112,7 +130,7 @@ def test_a_shadow_that_is_no_worse_is_seldom_called_so_though_one_looks_after_ev
         known = answers(signals, [])
         for labels in range(20, 201, 20):
             known.judge(ALL[:labels])
-            if known.worse("shadow", "2", "1"):
+            if known.worse("shadow", "2", "1", CANDIDATE.trial):
                 called += 1
                 break
     assert called <= 1

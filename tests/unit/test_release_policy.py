@@ -14,7 +14,7 @@ from streams.release_watch.measures import ReleaseMeasures
 from streams.release_watch.policy import Decision, decide
 from streams.release_watch.settings import ReleaseSettings
 from streams.wire.records import Candidate, Release
-from streams.wire.signals import MonitorSignal
+from streams.wire.signals import MonitorSignal, TrialAnswer
 
 SETTINGS = ReleaseSettings(steps=("shadow", "canary", "champion"), least_texts=500, least_minutes=1.0, share=0.2)
 START_MS = 1_795_000_000_000
@@ -24,7 +24,8 @@ Rates = dict[str, float]
 def release(champion: str = "1", stage: Any = None, **fields: Any) -> Release:
     candidate = None
     if stage is not None:
-        candidate = Candidate(version="2", compared_with=champion, stage=stage, since="", plan=["champion"])
+        since = fields.pop("since", "")
+        candidate = Candidate(version="2", compared_with=champion, stage=stage, since=since, plan=["champion"])
     return Release(
         model="support",
         champion=champion,
@@ -55,7 +56,13 @@ class Stream:
             "ms": rates.get("ms", 5.0) * self.random.uniform(0.5, 2.0),
         }
 
-    def signals(self, champion: str, shadow: str | None = None, canary: str | None = None) -> Iterator[MonitorSignal]:
+    def signals(
+        self, champion: str, shadow: str | None = None, canary: str | None = None, trial: str | None = None
+    ) -> Iterator[MonitorSignal]:
+        """trial: of whatever looks on; empty: somebody tries it out by hand."""
+        stage = "shadow" if shadow is not None else "canary" if canary is not None else None
+        of_stage = release(champion, stage).candidate
+        trial = trial if trial is not None else of_stage.trial if of_stage is not None else ""
         while True:
             self.events += 1
             position = self.random.random()
@@ -68,14 +75,14 @@ class Stream:
                 "version": acting or champion,
                 "labels": {"intent": ("refund", 0.9)},
                 "role": "canary" if acting else None,
+                "trial": trial if acting else "",
                 "position": position,
                 **known,
                 "failed": "model_error" if known["failed"] else None,
             }
             if shadow is not None:
-                signal["trials"] = [
-                    {"role": "shadow", "version": shadow, "labels": {"intent": "refund"}, **self.of(shadow)}
-                ]
+                said = {"labels": {"intent": "refund"}, "trial": trial, **self.of(shadow)}
+                signal["trials"] = [{"role": "shadow", "version": shadow, **said}]
             yield MonitorSignal.model_validate(signal)
 
     def run(self, events: int, standing: Release, **who: str) -> int | None:
@@ -258,6 +265,27 @@ def test_a_version_that_waits_for_a_person_is_left_alone() -> None:
     stream = Stream({"1": {}, "2": {}})
     stream.run(2_000, release("1", "shadow"), shadow="2")
     assert stream.decision(release("1", "waiting")) is None
+
+
+@pytest.mark.parametrize("trial", ["", "earlier"], ids=["tried by hand", "another stage of it"])
+@pytest.mark.parametrize("stage", ["shadow", "canary"])
+def test_what_a_version_did_at_another_time_is_no_part_of_its_step(stage: Any, trial: str) -> None:
+    for rates in ({}, {"failed": 0.5}):
+        stream, standing = Stream({"1": {}, "2": rates}), release("1", stage)
+        assert stream.run(4_000, standing, **{stage: "2"}, trial=trial) is None
+        assert stream.run(400, standing, **{stage: "2"}) is None or rates, "fewer than the least texts of its own"
+        assert stream.run(15_000, standing, **{stage: "2"}) is not None
+        assert stream.decision(release("1", stage, since="later")) is None, "each stage begins anew"
+
+
+def test_a_canary_that_somebody_tries_out_and_that_fails_says_nothing_of_one_that_acts() -> None:
+    stream, standing = Stream({"1": {}, "2": {}}), release("1", "canary")
+    failing = (TrialAnswer(role="canary", version="2", failed=True),)
+    for number, signal in zip(range(1_000), stream.signals("1"), strict=False):
+        stream.measures.take(signal.model_copy(update={"trials": failing}), START_MS + number * 100)
+    assert stream.run(15_000, standing, canary="2") is not None
+    decision = stream.decision(standing)
+    assert decision is not None and decision.action == "go_on"
 
 
 @pytest.mark.parametrize("who", [{"shadow": "2"}, {"canary": "2"}, {}], ids=["shadow", "canary", "champion"])

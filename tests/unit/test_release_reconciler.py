@@ -15,7 +15,7 @@ from models.errors import ReleaseCorrupt
 from streams.classify.reconciliation import LAST_RETRY_SECONDS
 from streams.classify.release_reconciler import ReleaseObserver, ReleaseReconciler
 from streams.classify.serving import Serving
-from streams.wire.records import Release
+from streams.wire.records import Candidate, Release
 
 KEYS = [f"customer-{number}" for number in range(2_000)]
 HASHES = {version: f"sha-of-{version}" for version in ("1", "2", "3", "4", "bad", "odd")}
@@ -197,6 +197,18 @@ def test_a_release_without_a_hash_is_refused(desk: Desk) -> None:
 def test_the_announced_hash_goes_along_to_the_load(desk: Desk) -> None:
     desk.hear(release("2", shadow="3"))
     assert desk.hashes == ["sha-of-2", "sha-of-3"]
+
+
+def test_a_worker_that_serves_another_champion_than_the_wanted_one_measures_no_candidate(desk: Desk) -> None:
+    desk.unavailable.add("3")
+    candidate = Candidate(version="2", compared_with="3", stage="canary", since="")
+    desk.hear(release("3", canary="2", canary_acts=True, share=0.3, candidate=candidate))
+    (trial,) = desk.serving.plan.trials
+    assert (trial.acts, trial.trial) == (True, "")
+    desk.unavailable.clear()
+    desk.after(LAST_RETRY_SECONDS)
+    (trial,) = desk.serving.plan.trials
+    assert trial.trial == candidate.trial
 
 
 def test_a_canary_takes_a_share_of_the_keys_always_the_same_ones_and_a_shadow_all(desk: Desk) -> None:

@@ -87,10 +87,12 @@ class World(MonitoredWorld):
         known = signal(number, version, int(self.random.integers(4)), self.random, self.now_ms)
         known |= {"position": position, **self._what_happened(version)}
         known["text"] = f"{self.now_ms} {number}"
+        trial = state.candidate.trial if state.candidate is not None else ""
         if is_canarys:
-            known["role"] = "canary"
+            known |= {"role": "canary", "trial": trial}
         elif state.shadow is not None:
-            known["trials"] = [{"role": "shadow", "version": state.shadow, **self._what_happened(state.shadow)}]
+            said = {"trial": trial, **self._what_happened(state.shadow)}
+            known["trials"] = [{"role": "shadow", "version": state.shadow, **said}]
         return known
 
     def _what_happened(self, version: str) -> dict[str, Any]:
