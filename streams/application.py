@@ -141,7 +141,8 @@ class Labelling(BaseModel):
     release is better at them."""
     person_label_share: float = Field(default=0.5, gt=0, lt=1)
     """One person's labels are at most this share of what a label is trained on, the corpus included; the others wait
-    until somebody else says the same. Nothing of it where one person gives all labels."""
+    until somebody else says the same, of them or of a sample. Nothing of it where one person gives all labels, little
+    where others give few."""
     person_share: float = Field(default=1 / 3, gt=0, lt=1)
     """The same of all that is trained on."""
 

@@ -1,7 +1,9 @@
 """How much one person may teach: at most a stated share of what a label, and a model, is trained on.
 
 The corpus counts as taught by others, so that a second person's first label takes nothing from the first person's: a
-share of the feedback alone would fall from all of it to next to nothing at that moment.
+share of the feedback alone would fall from all of it to next to nothing at that moment. For the same reason the limit
+sets in by degrees, as others label (`retrain.feedback.team`). Whose labels a second person has found right by a sample
+has no limit.
 """
 
 import math
@@ -11,11 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from retrain.feedback.opinions import TextLabel
+from retrain.feedback.team import Team, Vouched
 from retrain.text_keys import key_hash
 
 
 def over_the_cap(
-    labels: Sequence[TextLabel], corpus: Mapping[str, int], label_share: float, total_share: float
+    labels: Sequence[TextLabel],
+    corpus: Mapping[str, int],
+    label_share: float,
+    total_share: float,
+    team: Team,
+    vouched: Vouched,
 ) -> Iterator[TextLabel]:
     """Those that are too many of one person, of one head's labels that train.
 
@@ -28,21 +36,29 @@ def over_the_cap(
     by_label = Counter(one.label for one in labels)
     alone = sorted((one for one in labels if len(one.people) == 1), key=lambda one: key_hash(one.text))
     of_person = Counter((one.people[0], one.label) for one in alone)
+    in_all = Counter(one.people[0] for one in alone)
+    total = sum(corpus.values()) + len(labels)
     kept: Counter[str] = Counter()
     taken: Counter[tuple[str, str]] = Counter()
-    total = sum(corpus.values()) + len(labels)
+    limits: dict[tuple[str, str], int] = {}
+    for person, label in of_person:
+        others = (corpus.get(label) or usual) + by_label[label] - of_person[person, label]
+        given, is_free = of_person[person, label], vouched.of_label(person, label)
+        limits[person, label] = given if is_free else _limit(given, others, label_share, team.beside(person))
+    of_all = {
+        person: given if vouched.in_all(person) else _limit(given, total - given, total_share, team.beside(person))
+        for person, given in in_all.items()
+    }
     for one in alone:
         person = one.people[0]
-        others = (corpus.get(one.label) or usual) + by_label[one.label] - of_person[person, one.label]
-        others_in_all = total - sum(count for (by, _), count in of_person.items() if by == person)
-        within = taken[person, one.label] < _allowed(others, label_share)
-        if within and kept[person] < _allowed(others_in_all, total_share):
+        if taken[person, one.label] < limits[person, one.label] and kept[person] < of_all[person]:
             taken[person, one.label] += 1
             kept[person] += 1
         else:
             yield one
 
 
-def _allowed(others: int, share: float) -> int:
-    """How many make up at most this share beside so many others."""
-    return math.floor(others * share / (1 - share) + 1e-9)
+def _limit(given: int, others: int, share: float, beside: float) -> int:
+    """How many of those that a person gave count, beside so many others'. beside: see `Team.beside`."""
+    allowed = math.floor(others * share / (1 - share) + 1e-9)
+    return given - math.floor(beside * max(0, given - allowed) + 1e-9)

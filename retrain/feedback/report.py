@@ -35,12 +35,14 @@ class SetAside:
 @dataclass(frozen=True, slots=True)
 class FeedbackReport:
     """taken: texts whose labels count (train, or test). directions: relabellings that wait for a second person. people:
-    how many gave labels at all."""
+    how many gave labels at all. asked_again: those of them who label (nearly) alone, and are asked themselves whether
+    they mean what was set aside."""
 
     taken: int
     people: int
     set_aside: Sequence[SetAside] = ()
     directions: Sequence[Direction] = ()
+    asked_again: Sequence[str] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,8 +79,14 @@ class FeedbackReport:
             first = self.directions[0]
             alone = "alone" if len(first.people) == 1 else "nearly alone"
             words += f"; {first.before} -> {first.after} is the word of {first.people[0] or 'somebody'} {alone}"
-        who = "you are asked again" if self.people == 1 else "a second person is asked"
-        return f"{words}; {who} by `headrace labels next {app}`"
+        return f"{words}; {self._who_is_asked()} by `headrace labels next {app}`"
+
+    def _who_is_asked(self) -> str:
+        if not self.asked_again:
+            return "a second person is asked"
+        if self.people == 1:
+            return "you are asked again"
+        return f"a second person is asked, or {', '.join(self.asked_again)} again"
 
     def _examples(self) -> Iterator[SetAside]:
         shown: Counter[str] = Counter()

@@ -13,11 +13,12 @@ from retrain.data import Dataset
 from retrain.feedback import policy as reasons
 from retrain.feedback.caps import over_the_cap
 from retrain.feedback.evidence import Evidence
-from retrain.feedback.opinions import TextLabel, copied_texts, said, text_labels, too_many_copies
+from retrain.feedback.opinions import TextLabel, copied_texts, text_labels, too_many_copies
 from retrain.feedback.policy import FeedbackPolicy
 from retrain.feedback.relabelling import Direction, directions, is_new
 from retrain.feedback.report import FeedbackReport, SetAside
 from retrain.feedback.table import Embed, TextTable
+from retrain.feedback.team import Team, Vouched
 from retrain.text_keys import is_held_out, text_key
 
 
@@ -47,19 +48,20 @@ def sift(
     texts = {decision: row.text for row in before.rows for decision in row.decisions}
     items = [dict(item) | {"text": item.get("text") or texts.get(item["id"])} for item in labelled]
     items = [item for item in items if item["text"]]
-    people = {word["by"] for item in items for head in item["labels"] for word in said(item, head)}
     opinions = text_labels(items)
-    if len(people) > 1:  # then a second person's word is wanted, not the first one's again
-        opinions = [replace(one, is_confirmed=False) for one in opinions]
+    team = Team.of(opinions)  # of who has one a second person's word is wanted, not their own again
+    opinions = [replace(one, is_confirmed=one.is_confirmed and team.is_nearly_alone(one.people[0])) for one in opinions]
     aside: list[SetAside] = []
     relabelled: list[Direction] = []
     for number, head in enumerate(before.heads):
         of_head = [one for one in opinions if one.head == head]
-        sieves = _Sieves(before, head, of_head, embed, policy or FeedbackPolicy(), people, seed)
+        sieves = _Sieves(before, head, of_head, embed, policy or FeedbackPolicy(), team, seed)
         aside += sieves.set_aside(oos_label if number == 0 else None)
         relabelled += sieves.relabelled
     gone = {(one.label.head, one.label.key) for one in aside}
-    report = FeedbackReport(sum((one.head, one.key) not in gone for one in opinions), len(people), aside, relabelled)
+    taken = sum((one.head, one.key) not in gone for one in opinions)
+    asked_again = {by for one in aside for by in one.label.people if team.is_nearly_alone(by)}
+    report = FeedbackReport(taken, len(team.people), aside, relabelled, tuple(sorted(asked_again)))
     return Sifted(list(_kept(items, opinions, gone)), report)
 
 
@@ -86,7 +88,7 @@ class _Sieves:
         labels: Sequence[TextLabel],
         embed: Embed,
         policy: FeedbackPolicy,
-        people: set[str],
+        team: Team,
         seed: int,
     ) -> None:
         corpus = [*(row for row in before.rows if row.origin == "corpus"), *before.set_aside]
@@ -95,7 +97,7 @@ class _Sieves:
         self._own = {text_key(row.text) for row in corpus if row.split != "test"}
         self._head, self._labels, self._embed, self._policy = head, labels, embed, policy
         self._firsts = copied_texts(labels)
-        self._is_team, self._seed = len(people) > 1, seed
+        self._team, self._seed = team, seed
         self.relabelled: list[Direction] = []
 
     def set_aside(self, oos_label: str | None) -> list[SetAside]:
@@ -105,15 +107,15 @@ class _Sieves:
         trains = [one for one in alone if self._trains(one)]
         aside += [SetAside(one, reasons.COPY) for one in too_many_copies(trains, self._firsts)]
         aside += self._doubted(oos_label, _without(alone, aside))
-        if self._is_team:  # who labels alone has nobody beside them, and their labels no other limit than the gate
-            corpus = Counter(row.labels[self._head] for row in self._corpus)
-            kept = [one for one in _without(self._labels, aside) if self._trains(one)]
-            caps = over_the_cap(kept, corpus, self._policy.label_share, self._policy.total_share)
-            aside += [SetAside(one, reasons.OVER_THE_CAP) for one in caps]
-        return aside
+        # who labels alone has nobody beside them, and their labels no other limit than the gate
+        corpus = Counter(row.labels[self._head] for row in self._corpus)
+        kept = [one for one in _without(self._labels, aside) if self._trains(one)]
+        shares = self._policy.label_share, self._policy.total_share
+        caps = over_the_cap(kept, corpus, *shares, self._team, Vouched(self._labels))
+        return aside + [SetAside(one, reasons.OVER_THE_CAP) for one in caps]
 
     def _is_agreed(self, one: TextLabel) -> bool:
-        """Whether two people say so; of one who labels alone, whether they said it again when asked."""
+        """Whether two people say so; of one who labels (nearly) alone, whether they said it again when asked."""
         return len(one.people) > 1 or one.is_confirmed
 
     def _trains(self, one: TextLabel) -> bool:

@@ -3,7 +3,8 @@
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from retrain.feedback.caps import over_the_cap
 from retrain.feedback.opinions import TextLabel, text_labels
 from retrain.feedback.policy import CONTESTED, COPY, OVER_THE_CAP, RELABELLING, UNLIKELY, FeedbackPolicy
 from retrain.feedback.sifting import Sifted, sift
+from retrain.feedback.team import Team, Vouched
 from retrain.text_keys import is_held_out
 
 SUBJECTS = {
@@ -183,7 +185,10 @@ def test_one_who_labels_alone_is_asked_again_and_believed() -> None:
     again = {"intent": [{"by": "ann", "label": "delivery", "confirms": True}]}
     meant = [item | ({"said": again} if item in renamed else {}) for item in alone]
     assert reasons(sifted(meant)) == {}
-    assert RELABELLING in reasons(sifted([*meant, *good(["bob"])])), "with a second person, that one's word is wanted"
+    casual = [next(items(texts_about("login", 31, 1), "login", "bob"))]
+    assert reasons(sifted([*meant, *casual])) == {}, "one casual word makes nobody a team"
+    team = [*items(texts_about("login", 31, 12), "login", "bob")]
+    assert RELABELLING in reasons(sifted([*meant, *team])), "with a second person, that one's word is wanted"
 
 
 def test_near_copies_do_not_vouch_for_each_other() -> None:
@@ -204,33 +209,63 @@ def test_of_one_persons_near_copies_some_count() -> None:
     assert reasons(result) == {COPY: len(copied) - 10}
 
 
-def flood(count: int) -> list[TextLabel]:
-    return [TextLabel("intent", f"t{n}", f"t{n}", "refund", ("mallory",), {}, (str(n),)) for n in range(count)]
+def flood(count: int, *people: str, label: str = "refund", name: str = "t") -> list[TextLabel]:
+    people = people or ("mallory",)
+    return [TextLabel("intent", f"{name}{n}", f"{name}{n}", label, people, {}, (str(n),)) for n in range(count)]
+
+
+def capped(
+    labels: Sequence[TextLabel], corpus: Mapping[str, int], label_share: float = 0.5, total_share: float = 0.9
+) -> list[TextLabel]:
+    """Beside a team that labels other things."""
+    team = Team.of([*labels, *flood(40, "ann", label="login", name="of a team ")])
+    return list(over_the_cap(labels, corpus, label_share, total_share, team, Vouched(labels)))
 
 
 def test_one_persons_labels_are_at_most_a_share_of_a_labels_training_texts() -> None:
     corpus = {"refund": 30, "delivery": 30, "login": 30}
-    gone = {one.key for one in over_the_cap(flood(100), corpus, 0.5, 0.9)}
+    gone = {one.key for one in capped(flood(100), corpus)}
     assert len(gone) == 70
-    assert gone > {one.key for one in over_the_cap(flood(100)[:60], corpus, 0.5, 0.9)}, "the same stay as more come"
-    agreed = [TextLabel("intent", f"a{n}", f"a{n}", "refund", ("ann", "bob"), {}, ()) for n in range(20)]
-    assert len(list(over_the_cap([*flood(100), *agreed], corpus, 0.5, 0.9))) == 50, "what others say makes room"
+    assert gone > {one.key for one in capped(flood(100)[:60], corpus)}, "the same stay as more come"
+    agreed = flood(20, "ann", "bob", name="a")
+    assert len(capped([*flood(100), *agreed], corpus)) == 50, "what others say makes room"
 
 
 def test_and_at_most_a_share_of_all() -> None:
-    assert len(list(over_the_cap(flood(100), {"refund": 90, "login": 30}, 0.9, 0.25))) == 60
+    assert len(capped(flood(100), {"refund": 90, "login": 30}, 0.9, 0.25)) == 60
 
 
-def test_a_second_persons_first_label_takes_nothing_from_the_first() -> None:
-    corpus = {"refund": 30, "delivery": 30, "login": 30}
-    first = flood(25)
-    second = TextLabel("intent", "own", "own", "login", ("bob",), {}, ())
-    assert list(over_the_cap([*first, second], corpus, 0.5, 0.5)) == []
+def test_a_second_persons_words_take_by_degrees_from_the_first_and_never_most_at_once() -> None:
+    """One word from a second person set 70 of 100 labels aside."""
+    corpus, gone = {"refund": 30, "delivery": 30, "login": 30}, []
+    for number in (0, 1, 2, 5, 9, 12, 30):
+        labels = [*flood(100), *flood(number, "bob", label="login", name="casual ")]
+        gone.append(len(list(over_the_cap(labels, corpus, 0.5, 0.9, Team.of(labels), Vouched(labels)))))
+    assert gone == [0, 6, 13, 33, 57, 70, 70]
+
+
+def test_an_expert_whose_labels_others_found_right_has_no_cap() -> None:
+    """80 of 100 labels are one person's, in a team of three; the corpus is small."""
+    corpus = {"refund": 10, "login": 10}
+    labels = [*flood(80, "ann"), *flood(15, "bob", label="login", name="b"), *flood(5, "cem", label="login", name="c")]
+    assert len(capped(labels, corpus, 0.5, 0.9)) == 70
+    three = [*flood(3, "ann", "bob"), *labels[3:]]
+    assert capped(three, corpus, 0.5, 0.9) == [], "three of that label were looked at"
+    assert len(capped(three, corpus, 0.5, 1 / 3)) > 50, "three say little of all"
+    assert capped([*flood(10, "ann", "bob"), *labels[10:]], corpus, 0.5, 1 / 3) == []
+
+
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_who_only_agrees_with_others_or_is_found_wrong_is_not_vouched_for(wrong: int) -> None:
+    corpus = {"refund": 30, "login": 30}
+    looked_at = flood(10, "mallory", "ann", name="a") if wrong else flood(10, "ann", "mallory", name="a")
+    found_wrong = [replace(one, others={"ann": "login"}) for one in flood(wrong, name="w")]
+    assert len(capped([*flood(100), *looked_at, *found_wrong], corpus)) >= 60
 
 
 def test_a_label_that_the_corpus_has_not_may_grow_to_the_size_of_a_usual_one() -> None:
     corpus = Counter({"delivery": 30, "login": 40})
-    assert len(list(over_the_cap(flood(100), corpus, 0.5, 0.9))) == 65
+    assert len(capped(flood(100), corpus)) == 65
 
 
 def test_a_flood_beside_a_team_is_cut_and_comes_back() -> None:
@@ -238,7 +273,8 @@ def test_a_flood_beside_a_team_is_cut_and_comes_back() -> None:
     result = sifted([*good(), *flooded])
     assert reasons(result) == {OVER_THE_CAP: 60 - 30 - sum(item["labels"]["intent"] == "refund" for item in good())}
     two = {"intent": [{"by": "mallory", "label": "refund"}, {"by": "ann", "label": "refund"}]}
-    assert reasons(sifted([*good(), *(item | {"said": two} for item in flooded)])) == {}
+    looked_at = [item | {"said": two} for item in flooded[:10]]
+    assert reasons(sifted([*good(), *looked_at, *flooded[10:]])) == {}, "a sample of them was found right"
 
 
 def test_one_who_labels_alone_has_no_cap() -> None:

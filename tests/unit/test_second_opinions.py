@@ -15,7 +15,7 @@ from headrace.tools.labels.pool import read_pool
 from headrace.tools.labels.queue import Asked, labelling_queue
 from headrace.tools.labels.second_opinions import ASKED_AT_ONCE, ASKED_OF_A_KIND, open_doubts, to_ask
 from streams.application import Labelling
-from streams.topics import DOUBTS_TOPIC, LEASES_TOPIC
+from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC, LEASES_TOPIC
 from streams.wire.records import Doubts, Feedback
 
 NO_RANDOM = APP.model_copy(update={"labelling": Labelling(random_share=0, random_per_day=0)})
@@ -35,7 +35,8 @@ def asked(doubts: list[dict[str, Any]], labels: list[Feedback], by: str | None =
     return list(to_ask(doubts, labels, "intent", by, ()))
 
 
-TEAM = [said(0), said(9, by="bob")]
+OTHERS = [said(number, by="bob") for number in range(50, 60)]  # enough to be a team with anybody
+TEAM = [said(0), *OTHERS]
 
 
 def test_another_person_is_asked_and_who_said_it_is_not() -> None:
@@ -47,10 +48,10 @@ def test_another_person_is_asked_and_who_said_it_is_not() -> None:
 @pytest.mark.parametrize(
     "labels",
     [
-        [said(9, by="bob")],
-        [said(0, "fee"), said(9, by="bob")],
-        [said(0), said(0, by="cem"), said(9, by="bob")],
-        [said(0), said(0, "fee", "cem"), said(0, "fee", "dora"), said(9, by="bob")],
+        OTHERS,
+        [said(0, "fee"), *OTHERS],
+        [said(0), said(0, by="cem"), *OTHERS],
+        [said(0), said(0, "fee", "cem"), said(0, "fee", "dora"), *OTHERS],
     ],
     ids=["withdrawn", "said otherwise since", "a second person agrees", "two say something else"],
 )
@@ -68,9 +69,19 @@ def test_who_labels_alone_is_asked_again_until_they_mean_it() -> None:
     assert asked([doubt(0)], [said(0, confirms=True)], "ann") == []
 
 
+def test_who_labels_nearly_alone_is_asked_again_and_so_is_anybody_else() -> None:
+    """One casual word by somebody else, who never labels, left the expert's labels waiting for ever."""
+    labels = [*(said(n) for n in range(8)), said(9, by="bob")]
+    assert asked([doubt(0)], labels, "ann") == [(decision(0)["id"], True)]
+    assert asked([doubt(0)], labels, "bob") == [(decision(0)["id"], False)]
+    assert asked([doubt(0)], [*labels, said(0, "fee", "bob")], "ann") == [], "two disagree: a third must say"
+    assert asked([doubt(0)], [said(0, confirms=True), *labels[1:]], "bob") == []
+    assert asked([doubt(0)], [said(0, confirms=True), *labels[1:], *OTHERS], "bob") == [(decision(0)["id"], False)]
+
+
 def test_a_few_of_a_kind_are_asked_about_at_once() -> None:
     numbers = range(30)
-    labels = [*(said(n) for n in numbers), said(40, by="bob")]
+    labels = [*(said(n) for n in numbers), *OTHERS]
     assert len(asked([doubt(n) for n in numbers], labels)) == ASKED_OF_A_KIND
     assert len(asked([doubt(n, instead=str(n)) for n in numbers], labels)) == ASKED_AT_ONCE
 
@@ -104,7 +115,8 @@ def test_the_last_training_says_what_is_open(world: World) -> None:
 
 def test_the_queue_asks_for_a_second_opinion_without_saying_the_first(world: World) -> None:
     correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("ann"))
-    correct_one(world.wiring, decision(4)["id"], "", "refund", Speaker("bob"))
+    for label in OTHERS:
+        world.topics.append(FEEDBACK_TOPIC, label.encode(), label.key)
     assert queue(world, "bob") == []
     leave(world, doubt(3), doubt(99))
     (one,) = queue(world, "bob")

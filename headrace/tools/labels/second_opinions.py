@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from connectors.ports import Record
 from models.errors import MessageError
+from retrain.feedback.team import Team
 from streams.wire.records import Doubts, Feedback, decode
 
 ASKED_AT_ONCE: Final = 10  # the next training says whether more are needed
@@ -31,32 +32,33 @@ def to_ask(
     """(decision id, whether it asks the same person again) of those that still wait for a second word.
 
     labels: every opinion that stands. by: who is asked, None: anybody. taken: decisions that are asked about already.
-    Who has said something of a decision is not asked about it, but for one who gives all labels alone.
+    Who has said something of a decision is not asked about it, but for one beside whom hardly anybody labels.
     """
     said: dict[str, dict[str, Feedback]] = {}
     for label in labels:
         if label.head == head:
             said.setdefault(label.decision_id, {})[label.by] = label
-    is_team = len({label.by for label in labels}) > 1
+    team = Team((label.decision_id, label.by) for label in labels)
     kinds: Counter[tuple[Any, ...]] = Counter()
     for doubt in doubts:
         identity, words = str(doubt.get("decision_id")), said.get(str(doubt.get("decision_id")), {})
-        if doubt.get("head") != head or identity in taken or not _is_open(doubt, words, is_team=is_team):
+        if doubt.get("head") != head or identity in taken or not _is_open(doubt, words, team):
             continue
-        if is_team and by in words:
+        if by is not None and by in words and (len(words) > 1 or not team.is_nearly_alone(by)):
             continue
         kind = tuple(str(doubt.get(name)) for name in ("reason", "label", "instead"))
         kinds[kind] += 1
         if kinds[kind] <= ASKED_OF_A_KIND and kinds.total() <= ASKED_AT_ONCE:
-            yield identity, not is_team
+            yield identity, by in words
 
 
-def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback], *, is_team: bool) -> bool:
+def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback], team: Team) -> bool:
     """Whether the label still stands, and nobody has settled it."""
     votes = Counter(word.label for word in words.values()).most_common(2)
     if not votes or doubt.get("label") not in {word.label for word in words.values()}:
         return False
-    if not is_team:
-        return not any(word.confirms for word in words.values())
+    if len(words) == 1:
+        ((by, word),) = words.items()
+        return not (word.confirms and team.is_nearly_alone(by))
     is_settled = votes[0][1] > 1 and (len(votes) == 1 or votes[0][1] > votes[1][1])
     return not is_settled
