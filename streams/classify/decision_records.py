@@ -93,8 +93,8 @@ def _for_the_watch(pending: Pending) -> dict[str, Any]:
         known["ms"] = round(pending.ms, 2)
     if pending.decided_by is not None:
         known["role"] = pending.decided_by.role
-        if pending.decided_by.trial:
-            known["trial"] = pending.decided_by.trial
+    if pending.trial:
+        known["trial"] = pending.trial
     if pending.failed_by is not None:
         failed = pending.failed_by
         known["trials"] = [trial_answer(failed.role, failed.served.classifier.version, 0.0, None, failed.trial)]

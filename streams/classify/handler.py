@@ -88,7 +88,7 @@ class ClassifyHandler:
         of_canary = [text for text in pending if plan.acting is not None and _takes(plan.acting, text)]
         others = [text for text in pending if text.decided_by is None] if of_canary else pending
         unknown = [text for text in others if not _is_known(plan.champion, text)]
-        state = BatchState(plan.champion, [*self._champion_shares(plan.champion, unknown)])
+        state = BatchState(plan.champion, [*self._champion_shares(plan.champion, unknown)], plan.acting)
         state.shares += self._trial_shares(plan, pending)
         for text in pending:
             text.batch = state
@@ -185,7 +185,7 @@ class ClassifyHandler:
                 )
                 at = format_time(pending.source.at_ms)
                 outcome.signal = failure_record(
-                    pending.identity, at, classifier.version, pending.source.text, "model_error"
+                    pending.identity, at, classifier.version, pending.source.text, "model_error", pending.trial
                 )
                 continue
             pending.classification, pending.path, pending.ms = answer, answer.path, share.ms_per_text

@@ -124,10 +124,11 @@ def _works(classifier: Classifier) -> bool:
 
 @dataclass(slots=True)
 class BatchState:
-    """A batch between the steps. champion: the one that decides it, whatever is swapped in meanwhile."""
+    """A batch between the steps. champion, acting: those that decide it, whatever is swapped in meanwhile."""
 
     champion: ServedRelease
     shares: list[ReleaseBatch]
+    acting: Trial | None = None
 
 
 @dataclass(slots=True)
@@ -148,3 +149,10 @@ class Pending:
     decided_by: Trial | None = None
     failed_by: Trial | None = None
     ms: float | None = None
+
+    @property
+    def trial(self) -> str:
+        """The candidate's stage that this text counts for, whichever of the two decides it; empty: none. Only where a
+        canary is in service do its keys and the champion's come to what they should."""
+        acting = None if self.batch is None or self.late else self.batch.acting
+        return "" if acting is None else acting.trial

@@ -20,7 +20,6 @@ ERRORS: Final = {"rejected": 0.02, "failed": 0.01, "slow": 0.01}
 FINE_ERROR: Final = 0.05  # the same for one that is worse by the margin, and is called fine
 FAILED_MARGIN: Final = 0.01
 SPLIT_ERROR: Final = 0.001
-SPLIT_GRACE_MS: Final = 60_000  # for workers to load a canary
 BLOCK_MS: Final = 10_000  # times of one batch, or of a busy moment, come together: so many milliseconds are one value
 SLOW_ALLOWED: Final = 0.2  # share of a block's texts that may be slow after a swap, or be slow more in a step
 MORE_ALLOWED: Final = 1.25  # times the predecessor's share, and a little: below that a swap is not called worse
@@ -143,11 +142,9 @@ class Comparison:
             block.control_texts += 1
             block.control_slow += control_ms > self.slow_ms
 
-    def take_key(self, position: float, is_own: bool, at_ms: int) -> None:
+    def take_key(self, position: float, is_own: bool) -> None:
         """Which of the two decided a key. Each counts once: what one decides comes again. position: see
         MonitorSignal."""
-        if at_ms < self.first_ms + SPLIT_GRACE_MS:
-            return
         bit = 1 << (int(position * 1e9) % _SEEN_BITS)  # of its last digits, which say nothing of who decides it
         if self.seen & bit:
             return

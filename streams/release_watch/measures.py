@@ -1,6 +1,7 @@
 """What each release does, out of the signals alone: the same signals in the same order give the same state.
 
-Of what looks on, only a candidate's stage is measured, each anew: what people try out by hand is theirs to judge.
+Of what looks on, only a candidate's stage is measured, each anew: what people try out by hand is theirs to judge. A
+canary is compared with what the champion decides in the same workers, so one that has yet to load it spoils nothing.
 """
 
 import math
@@ -79,6 +80,8 @@ class ReleaseMeasures:
         """Take a signal in. at_ms: its record's time, milliseconds since 1970."""
         if signal.rejected is None and signal.failed is None:
             return  # of an older worker, which says nothing of it
+        if signal.late:
+            return  # the champion's fast path alone decides those
         happened = bool(signal.rejected), signal.failed is not None
         weight = self._weight(signal)
         if signal.role == "canary":
@@ -102,11 +105,11 @@ class ReleaseMeasures:
             if comparison.role == "champion" and comparison.version == version:
                 comparison.take_own(happened, weight, at_ms)
                 comparison.take_time(signal.ms, None, at_ms)
-            elif comparison.role == "canary" and comparison.against == version and comparison.trial not in failed_in:
+            elif comparison.role == "canary" and comparison.trial == signal.trial not in failed_in:
                 comparison.take_control(happened, weight)
                 comparison.take_time(None, signal.ms, at_ms)
-                if signal.position is not None and not signal.late:
-                    comparison.take_key(signal.position, False, at_ms)
+                if signal.position is not None:
+                    comparison.take_key(signal.position, False)
 
     def _begins(self, version: str) -> None:
         """Another champion decides: from now on it is held to what the one before did."""
@@ -129,14 +132,14 @@ class ReleaseMeasures:
         weight: float,
         at_ms: int,
     ) -> None:
-        if not self._champion or not trial:
+        if not trial:
             return
         comparison = self._comparison("canary", version, self._champion, trial)
         comparison.slow_ms = self._slow_ms
         comparison.take_own(happened, weight, at_ms)
         comparison.take_time(ms, None, at_ms)
         if position is not None:
-            comparison.take_key(position, True, at_ms)
+            comparison.take_key(position, True)
 
     def _take_shadow(
         self, signal: MonitorSignal, answer: TrialAnswer, happened: tuple[bool, bool], weight: float, at_ms: int

@@ -50,9 +50,10 @@ def signal_record(
     return signal
 
 
-def failure_record(identity: str, at: str, version: str, text: str, reason: str) -> dict[str, Any]:
-    """The signal of a text that a release failed on, so that nothing was decided by it."""
+def failure_record(identity: str, at: str, version: str, text: str, reason: str, trial: str = "") -> dict[str, Any]:
+    """The signal of a text that a release failed on, so that nothing was decided by it. trial: see MonitorSignal."""
     known = {"id": identity, "at": at, "version": version, "labels": {}, "failed": reason}
+    known |= {"trial": trial} if trial else {}
     return known | {"text": cut_text(text, TEXT_BYTES)}
 
 
@@ -99,7 +100,8 @@ class MonitorSignal(BaseModel):
 
     rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed:
     why the release decided nothing. role: `canary` where one decided in the champion's place. trial: the candidate's
-    stage that it counts for (streams.wire.records.Candidate); empty: none. position: where the
+    stage that it counts for, also where the champion decided beside a canary (streams.wire.records.Candidate); empty:
+    none. position: where the
     event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
     always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
     channel. Older workers leave all of these out.

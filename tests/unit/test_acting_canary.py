@@ -50,7 +50,7 @@ def test_it_decides_its_keys_and_the_champion_all_others() -> None:
     ]
     assert decisions(outcomes, "trials.support") == []
     for number, signal in enumerate(signals(outcomes)):
-        decided_by = ("2", "canary", TRIAL) if number in CANARYS else ("1", None, "")
+        decided_by = ("2", "canary", TRIAL) if number in CANARYS else ("1", None, TRIAL)
         assert (signal.version, signal.role, signal.trial) == decided_by
         assert signal.position == pytest.approx(sample_position("canary", f"k{number}"), abs=1e-8)
         assert signal.ms > 0 and signal.rejected is not None
@@ -73,18 +73,14 @@ def test_a_late_text_is_the_champions() -> None:
     app = application(deadline_seconds=0.001, when_late="fast")
     serving = Serving(as_version("1", fast_classifier()))
     canary = ServedRelease.of(as_version("2", fast_classifier()), 0)
-    serving.set_trials((Trial("canary", canary, share=1.0, acts=True),))
+    serving.set_trials((Trial("canary", canary, share=1.0, acts=True, trial=TRIAL),))
     outcomes = decided(app, serving, deliveries(TEXTS[:20], written_ms=NOW_MS - 10_000))
     assert {record["version"] for record in decisions(outcomes)} == {"1"}
-    first, *others = signals(outcomes)
-    assert first.position is not None
     measures = ReleaseMeasures(ReleaseSettings())
-    for signal in (first, first.model_copy(update={"role": "canary", "version": "2", "trial": TRIAL})):
+    for signal in signals(outcomes):
+        assert signal.late
         measures.take(signal, NOW_MS)
-    for signal in others:
-        measures.take(signal, NOW_MS + 3_600_000)
-    comparison = measures.compared("canary", "2", "1", TRIAL)
-    assert comparison is not None and comparison.keys == 0, "no key that the canary should have taken"
+    assert measures.compared("canary", "2", "1", TRIAL) is None
 
 
 def test_what_a_shadow_says_of_the_champions_texts_stands_in_their_signals() -> None:
@@ -107,6 +103,23 @@ def test_a_text_that_the_champion_fails_on_is_a_dead_letter_that_the_monitor_hea
         ("model_error", True),
         (None, False),
     ]
+
+
+def test_what_the_champion_decides_where_no_canary_is_loaded_is_no_measure_of_a_step() -> None:
+    """A worker that has just started serves the champion first: its texts of the canary's keys broke the split."""
+    serving = Serving(as_version("1", small_release().classifier))
+    assert {signal.trial for signal in signals(decided(application(), serving, deliveries(TEXTS)))} == {""}
+    looks_on = Trial("canary", ServedRelease.of(as_version("2", small_release().classifier), 0), share=SHARE)
+    serving.set_trials((looks_on,))
+    assert {signal.trial for signal in signals(decided(application(), serving, deliveries(TEXTS)))} == {""}
+
+
+def test_a_text_that_the_champion_fails_on_beside_a_canary_counts_for_that_step() -> None:
+    serving = Serving(Broken(as_version("1", small_release().classifier), "poison"))
+    other = ServedRelease.of(as_version("2", small_release().classifier), 0)
+    serving.set_trials((Trial("canary", other, share=1e-9, acts=True, trial=TRIAL),))
+    first, _ = signals(decided(application(), serving, deliveries(["poison", "refund please"])))
+    assert (first.failed, first.trial) == ("model_error", TRIAL)
 
 
 def test_a_signal_of_an_older_worker_is_read() -> None:

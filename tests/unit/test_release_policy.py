@@ -75,7 +75,7 @@ class Stream:
                 "version": acting or champion,
                 "labels": {"intent": ("refund", 0.9)},
                 "role": "canary" if acting else None,
-                "trial": trial if acting else "",
+                "trial": trial if canary is not None else "",
                 "position": position,
                 **known,
                 "failed": "model_error" if known["failed"] else None,
@@ -238,6 +238,30 @@ def test_a_canary_that_decides_another_share_of_the_keys_is_stopped(share: float
     assert stream.run(5_000, standing, canary="2") is not None
     decision = stream.decision(standing)
     assert decision is not None and decision.action == "stop" and "the split is broken" in decision.reason
+
+
+def test_a_worker_that_has_not_loaded_the_canary_yet_breaks_no_split() -> None:
+    """A deploy in the middle of the step: half of the texts come from workers that the champion alone decides in."""
+    stream, standing = Stream({"1": {}, "2": {}}), release("1", "canary")
+    for loaded, unloaded, _ in zip(stream.signals("1", canary="2"), stream.signals("1"), range(4_000), strict=False):
+        for signal in (loaded, unloaded.model_copy(update={"rejected": True})):
+            stream.measures.take(signal, START_MS + stream.events * stream.step_ms)
+    decision = stream.decision(standing)
+    assert decision is not None and decision.action == "go_on"
+    _, of_champion = decision.figures["rejected"]
+    assert of_champion == pytest.approx(0.05, abs=0.02), "nor are those texts the champion's side of it"
+
+
+@pytest.mark.parametrize("stage", ["shadow", "canary", "champion"])
+def test_late_texts_are_compared_with_nothing(stage: Any) -> None:
+    """The champion's fast path alone decides them."""
+    who = {} if stage == "champion" else {stage: "2"}
+    stream, standing = Stream({"1": {}, "2": {}}), release("1", None if stage == "champion" else stage)
+    stream.run(1_000, standing)
+    for number, signal in zip(range(1_000), stream.signals("2" if not who else "1", **who), strict=False):
+        stream.measures.take(signal.model_copy(update={"late": True, "rejected": True}), START_MS + number)
+    assert stream.measures.state()["comparisons"] == []
+    assert stream.measures.state()["served"]["1"][0][:2] == pytest.approx([1_000, 50], abs=40)
 
 
 def test_a_step_does_not_end_before_its_times_can_be_known_however_many_texts_come() -> None:

@@ -88,8 +88,8 @@ class World(MonitoredWorld):
         known |= {"position": position, **self._what_happened(version)}
         known["text"] = f"{self.now_ms} {number}"
         trial = state.candidate.trial if state.candidate is not None else ""
-        if is_canarys:
-            known |= {"role": "canary", "trial": trial}
+        if state.canary_acts:
+            known |= {"role": "canary", "trial": trial} if is_canarys else {"trial": trial}
         elif state.shadow is not None:
             said = {"trial": trial, **self._what_happened(state.shadow)}
             known["trials"] = [{"role": "shadow", "version": state.shadow, **said}]
