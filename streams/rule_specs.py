@@ -1,6 +1,6 @@
 """The tables `[[rules]]` of an application's file: what a person wants to be told of."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -16,6 +16,8 @@ class RuleSpec(BaseModel):
     """What every rule has."""
 
     model_config = SHAPE
+    COUNTED: ClassVar[tuple[str, ...]] = ("kind",)
+    """Fields that say what is counted. Of the others (limits, words, who is told) what was counted does not depend."""
 
     name: RuleName | None = None
     """Tells two rules of a kind apart, in alerts and receivers' `rules`; default: what it watches."""
@@ -42,6 +44,7 @@ class RuleSpec(BaseModel):
 class ThresholdRule(RuleSpec):
     """`kind = "threshold"`: a label comes too often, as a share of the events of the last minutes or as a number."""
 
+    COUNTED = ("kind", "head", "label", "minutes", "by")
     kind: Literal["threshold"]
     """Which kind of rule it is."""
     head: str
@@ -149,6 +152,7 @@ class StoriesRule(RuleSpec):
     """`kind = "stories"`: more stories of a topic or a symbol than usual at this hour of the week. Copies of a story
     count once, and what rises for all alike is no surge (`docs/alerts.md`)."""
 
+    COUNTED = ("kind", "by", "only")
     kind: Literal["stories"]
     """Which kind of rule it is."""
     by: tuple[str, ...] = Field(min_length=1)

@@ -26,11 +26,13 @@ from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.release_alerts import alerts_of_release, ending_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
-from streams.monitor.rules.book import RuleBook
+from streams.monitor.rules.book import RULE_GONE, RuleBook
+from streams.monitor.surges.alerts import surge_title
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import restore_rules, rules_state
 from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
+from streams.rule_specs import KINDS
 from streams.wire.alerts import resolution
 from streams.wire.records import Alert, Release, RetrainRequest, format_time
 from streams.wire.signals import MonitorSignal, SignalBatch
@@ -165,6 +167,13 @@ class MonitorCore:
         """Everything that fires now. at: where the alert has no time of its own."""
         of_rules = [*self.rules.alerts(self._app.name, at), *self.book.alerts()]
         return [*self._drift_alerts().values(), *self._of_release.values(), *of_rules]
+
+    def why_over(self, alert: Alert) -> str:
+        """Why an alert that stands fires no more, though nothing that came said so."""
+        of_surges = {surge_title(surge) for surge in self._app.surges}
+        if alert.kind == "surge" and alert.rule not in of_surges:
+            return RULE_GONE
+        return self.book.why_over(alert) if alert.kind in KINDS else "it no longer holds"
 
     def due_request(self, now_ms: int) -> RetrainRequest | None:
         """The request for a better model, once where labels are enough."""

@@ -323,7 +323,7 @@ class MonitorHandler:
         if is_there or self._clock() - watch.heard_at >= SETTLE_SECONDS:
             watch.is_settled = True
             now = format_time(self._now_ms())
-            for alert in watch.alerts.settle(watch.core.alerts(now), "it no longer holds", now):
+            for alert in watch.alerts.settle(watch.core.alerts(now), watch.core.why_over, now):
                 self._send(alert)
 
     def _tell(self, alerts: Iterable[Alert], offset: int | None = None) -> None:

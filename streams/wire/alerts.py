@@ -5,7 +5,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from connectors.ports import Record
 from models.errors import MessageError
@@ -70,11 +70,12 @@ class Alerts:
         fired = self._firing.pop(alert.fingerprint, None)
         return alert.model_copy(update={"fired_at": fired.fired_at}) if fired is not None else None
 
-    def settle(self, wanted: Iterable[Alert], reason: str, at: str) -> list[Alert]:
-        """Make what fires what should: fires those that are missing, resolves those that are over for `reason`."""
+    def settle(self, wanted: Iterable[Alert], why_over: Callable[[Alert], str], at: str) -> list[Alert]:
+        """Make what fires what should: fires those that are missing, resolves those that are over. why_over: an
+        alert's reason."""
         causes = {alert.fingerprint: alert for alert in wanted}
         over = [alert for name, alert in self._firing.items() if name not in causes]
-        changes = [self.resolve(resolution(alert, reason, at)) for alert in over]
+        changes = [self.resolve(resolution(alert, why_over(alert), at)) for alert in over]
         changes += [self.fire(alert) for alert in causes.values()]
         return [alert for alert in changes if alert is not None]
 

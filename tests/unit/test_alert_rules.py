@@ -293,9 +293,19 @@ def test_rules_go_on_as_if_they_had_never_stopped(parts: list[tuple[str, str, in
     assert {alert.fingerprint for alert in part.alerts("finance", at(0))} == set(whole.firing)
 
 
-def test_state_of_other_rules_is_refused() -> None:
-    with pytest.raises(ValueError, match="other ones"):
-        restore_rules(AlertRules([BY_TOPIC]), rules_state(AlertRules([BY_SYMBOL])))
+def test_edited_surges_keep_what_they_counted_and_others_begin_anew() -> None:
+    feed = Feed(BY_TOPIC, BY_SYMBOL)
+    feed.send(300, negative=0.3)
+    feed.send(60, negative=0.95)
+    state = orjson.loads(orjson.dumps(rules_state(feed.rules)))
+    again = AlertRules([URGENT, BY_TOPIC.model_copy(update={"share": 0.7})])
+    restore_rules(again, state)
+    assert again.firing == feed.rules.firing and again.events == feed.rules.events
+    feed.rules = again
+    assert [alert.state for alert in feed.send(100, negative=0.3)] == ["resolved"]
+    gone = AlertRules([URGENT])
+    restore_rules(gone, state)
+    assert gone.firing == [] and not gone.rules[0].windows.windows
 
 
 def test_state_can_be_cut_to_the_groups_heard_of_last() -> None:

@@ -456,6 +456,25 @@ def test_a_state_that_cannot_be_used_is_ignored_with_one_warning(
     assert caplog.text.count("the kept state cannot be used") == 1 and len(world.alerts()) == 1
 
 
+def test_a_monitor_resolves_what_fires_of_rules_that_are_gone_and_says_why() -> None:
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    monitor = Process(world)
+    world.signals([signal(number, "1", 3, random, world.now_ms) for number in range(40)])
+    monitor.follow()
+    monitor.tick()
+    monitor.stop()
+    (fired,) = [alert for alert in world.alerts() if alert.kind == "surge"]
+    edited_app = APP.model_copy(update={"surges": ()})
+    after = Process(world, app=edited_app)
+    after.follow()
+    after.tick()
+    (over,) = [alert for alert in world.alerts() if alert.fingerprint == fired.fingerprint and alert.state != "firing"]
+    assert "its rule is gone from the application's file" in over.summary
+    assert after.handler.core is not None
+    assert after.handler.core.totals.events == 40, "what else was known is lost"
+
+
 def test_a_state_beyond_the_end_of_the_signals_is_ignored() -> None:
     world, _ = drifted()
     del world.records[APP.signals_topic][50:]

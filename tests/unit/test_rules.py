@@ -333,3 +333,77 @@ def test_groups_that_fire_are_not_all_judged_at_each_event() -> None:
         signal = MonitorSignal(id="a", at="", version="1", labels={"intent": ("fee", 0.9)}, symbols=(f"S{number}",))
         judged.append(len(list(threshold.observe(signal, number, number))))
     assert judged == [1] * 60 + [61] + [1] * 39
+
+
+def firing_fees() -> Stream:
+    stream = Stream(SHARE)
+    for number in range(60):
+        stream.event(number * 0.5, "fee")
+    assert stream.told() == [("threshold:intent=fee", "all", "firing")]
+    return stream
+
+
+def edited(stream: Stream, *rules: str) -> list[str]:
+    """Go on with other rules. Gives the titles that fire."""
+    state = orjson.loads(orjson.dumps(stream.book.state()))
+    stream.app = app(*rules)
+    stream.book = RuleBook(stream.app)
+    stream.book.restore(state)
+    return [alert.rule for alert in stream.book.alerts()]
+
+
+@pytest.mark.parametrize(
+    "field", ['runbook = "https://wiki"', 'severity = "critical"', "cool_down_minutes = 1", "over_at = 0.5"]
+)
+def test_a_rule_that_counts_as_before_goes_on(field: str) -> None:
+    stream = firing_fees()
+    assert edited(stream, f"{SHARE}\n{field}") == ["threshold:intent=fee"]
+    for number in range(200):
+        stream.event(30 + number * 0.5, "other")
+    assert [state for _, _, state in stream.told()] == ["firing", "resolved"]
+
+
+def test_a_limit_that_was_raised_is_held_against_what_was_counted_already() -> None:
+    stream = firing_fees()
+    assert edited(stream, SHARE.replace("0.5", "0.9")) == ["threshold:intent=fee"]
+    for number in range(70):
+        stream.event(30 + number * 0.5, "other")
+    assert [state for _, _, state in stream.told()] == ["firing", "resolved"]
+    assert "62% of the 96 texts" in stream.alerts[-1].summary
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([], "its rule is gone from the application's file"),
+        ([SHARE.replace('"fee"', '"card"')], "its rule is gone from the application's file"),
+        ([SHARE.replace("minutes = 60", "minutes = 30")], "its rule counts something else now"),
+        ([SHARE + '\nby = "urgency"'], "its rule counts something else now"),
+        ([SHARE + '\nname = "fees"'], "its rule is gone from the application's file"),
+    ],
+)
+def test_an_alert_whose_rule_is_gone_or_counts_something_else_is_over_and_says_so(rules: list[str], said: str) -> None:
+    stream = firing_fees()
+    (alert,) = stream.alerts
+    assert edited(stream, *rules) == []
+    assert stream.book.why_over(alert) == said
+
+
+def test_a_rule_that_was_renamed_goes_on_under_its_new_name() -> None:
+    stream = firing_fees()
+    edited(stream, SHARE + '\nname = "fees"')
+    stream.event(30.5, "fee")
+    assert [rule for rule, _, _ in stream.told()] == ["threshold:intent=fee", "threshold:fees"]
+
+
+def test_of_two_rules_that_count_the_same_each_goes_on_with_its_own() -> None:
+    low, high = SHARE.replace("0.5", "0.2") + '\nname = "low"', SHARE + '\nname = "high"'
+    stream = Stream(low, high)
+    for number in range(60):
+        stream.event(number * 0.5, "fee" if number % 3 == 0 else "other")
+    assert stream.told() == [("threshold:low", "all", "firing")]
+    assert edited(stream, high, low) == ["threshold:low"]
+    assert [(one.rule.name, sorted(one.state()["high"])) for one in stream.book._thresholds] == [
+        ("high", []),
+        ("low", ["all"]),
+    ]

@@ -69,7 +69,8 @@ class Desk:
         for number in range(stories):
             self.item(minute + length * number / stories, symbol, "t1", **fields)
 
-    def restart(self) -> None:
+    def restart(self, toml: str = APP) -> None:
+        self.app = parse_application(toml, Path(), "finance.toml")
         state = orjson.loads(orjson.dumps(self.book.state()))
         self.book = RuleBook(self.app)
         self.book.restore(state, lambda first, end: self.records[first:end])
@@ -185,6 +186,29 @@ def test_a_restart_in_the_middle_of_a_surge_is_invisible(desk: Desk, usual: byte
     assert [alert.model_dump() for alert in desk.alerts] == [alert.model_dump() for alert in plain.alerts]
     assert desk.told() == [("symbols S30", "firing"), ("symbols S30", "resolved")]
     assert orjson.dumps(desk.book.state()) == orjson.dumps(plain.book.state())
+
+
+def test_an_edited_stories_rule_keeps_what_is_usual_and_what_fires(desk: Desk) -> None:
+    desk.surge(BASE, 12, 4)
+    assert desk.told() == [("symbols S30", "firing")]
+    desk.restart(APP + 'runbook = "https://wiki"\nfalse_alarm_every = 10000\nseverity = "critical"')
+    desk.surge(BASE + 20, 12, 4, "S31")
+    assert desk.told() == [("symbols S30", "firing"), ("symbols S31", "firing")]
+    desk.run(BASE + 30, BASE + 200)
+    assert sorted(state for _, state in desk.told()) == ["firing", "firing", "resolved", "resolved"]
+
+
+def test_a_stories_rule_that_counts_something_else_begins_anew_and_its_alerts_are_over(desk: Desk) -> None:
+    desk.surge(BASE, 12, 4)
+    (alert,) = desk.alerts
+    named = APP.replace('kind = "stories"', 'kind = "stories"\nname = "news"')
+    desk.restart(named)
+    assert desk.book.alerts() == [] and desk.book.why_over(alert) == "its rule is gone from the application's file"
+    desk.surge(BASE + 5, 1, 1)
+    named_alert = desk.alerts[-1]
+    assert named_alert.rule == "stories:news"
+    desk.restart(named + 'only = { sentiment = "negative" }')
+    assert desk.book.alerts() == [] and desk.book.why_over(named_alert) == "its rule counts something else now"
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any, Final
 from connectors.ports import Record
 from streams.application import Application
 from streams.monitor.rules.causes import ALL, Causes, Finding
+from streams.monitor.rules.kept import match_states
 from streams.monitor.rules.outside import Outside, dead_letters, release_step
 from streams.monitor.rules.people import disagreement
 from streams.monitor.rules.quiet import Quiet
@@ -30,6 +31,7 @@ from streams.wire.feedback import Opinions, of_topics
 from streams.wire.records import Alert, format_time
 from streams.wire.signals import MonitorSignal
 
+RULE_GONE: Final = "its rule is gone from the application's file"
 BY_THE_CLOCK: Final = ("silence", "disagreement", "dead_letters", "release")  # kinds that are looked at in `look`
 
 
@@ -46,6 +48,7 @@ class RuleBook:
         self._releases = [rule for rule in app.rules if isinstance(rule, ReleaseRule)]
         self._stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)])
         self._opinions, self._has_new_labels = Opinions(of_topics(app.source_topics), lambda *_: None), False
+        self._begun_anew = set[str]()  # titles of rules for which no kept state was of use
         self._last_ms = 0
         self._began_ms = 0  # since when this one looks: where no event is known of, silence counts from there
 
@@ -67,6 +70,14 @@ class RuleBook:
     def alerts(self) -> list[Alert]:
         """All that fire."""
         return self.causes.alerts
+
+    def why_over(self, alert: Alert) -> str:
+        """Why an alert of one of the kinds of rules fires no more, though nothing that came said so."""
+        rules = [rule for rule in self._app.rules if rule.title == alert.rule]
+        if not rules:
+            return RULE_GONE
+        is_followed = str(rules[0].kind) in BY_THE_CLOCK or alert.rule not in self._begun_anew
+        return "it no longer holds" if is_followed else "its rule counts something else now"
 
     def adopt(self, standing: Iterable[Alert]) -> None:
         """Take what fires in the topic of the rules that go by the wall clock. standing: of the application."""
@@ -135,21 +146,33 @@ class RuleBook:
     def restore(
         self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]] = lambda first, end: ()
     ) -> None:
-        """Go on where `state` was taken. Rules that are new, or other ones than then, begin anew. read: records of
-        signals from an offset to another (exclusive). Raises ValueError, KeyError or TypeError where the state is
-        broken."""
+        """Go on where `state` was taken. Rules that are new, or count something else than then, begin anew. read:
+        records of signals from an offset to another (exclusive). Raises ValueError, KeyError or TypeError where the
+        state is broken."""
         self.causes.restore(state["causes"])
         self._clock.restore([float(time) for time in state["clock"]])
         self._now = float("-inf") if state["now"] is None else float(state["now"])
         self._last_ms = int(state["last_ms"])
-        kept = {str(one["rule"]): one for one in state["thresholds"]}
-        for threshold in self._thresholds:
-            of_rule = kept.get(str(threshold.rule.model_dump(mode="json")))
+        kept = match_states([one.rule for one in self._thresholds], state["thresholds"])
+        for threshold, of_rule in zip(self._thresholds, kept, strict=True):
             if of_rule is not None:
                 threshold.restore(of_rule)
+            else:
+                self._begun_anew.add(threshold.rule.title)
         if "stories" in state:  # of an earlier version
-            self._stories.restore(state["stories"], read)
-        self.causes.keep({rule.title for rule in self._app.rules})
+            self._begun_anew.update(self._stories.restore(state["stories"], read))
+        self.causes.keep(self._is_followed)
+
+    def _is_followed(self, alert: Alert) -> bool:
+        """Whether something goes on to judge what it is about: nothing else would end it."""
+        group = str(alert.values.get("group", ALL))
+        by_title = {threshold.rule.title: threshold for threshold in self._thresholds}
+        if (threshold := by_title.get(alert.rule)) is not None:
+            return threshold.is_over(group)
+        stories = next((one.rule for one in self._stories.rules if one.rule.title == alert.rule), None)
+        if stories is not None:
+            return group in self._stories.firing(stories)
+        return any(rule.title == alert.rule for rule in self._app.rules)
 
     def _judged(self, rule: RuleSpec, findings: Iterator[tuple[str, Finding]]) -> list[Alert]:
         at = format_time(max(round(self._now * 1_000), 0))

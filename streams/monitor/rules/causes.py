@@ -3,7 +3,7 @@
 A rule says what it sees of each of its groups; what follows from that is decided here alone, for all of them. Pure.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -82,9 +82,9 @@ class Causes:
             if alert.fingerprint in names and alert.state == "firing":
                 self._firing[alert.fingerprint] = alert
 
-    def keep(self, titles: Collection[str]) -> None:
-        """Of these rules only: others are gone."""
-        self._firing = {name: alert for name, alert in self._firing.items() if alert.rule in titles}
+    def keep(self, is_followed: Callable[[Alert], bool]) -> None:
+        """Of what fires, only that which somebody goes on to judge: else nothing would end it."""
+        self._firing = {name: alert for name, alert in self._firing.items() if is_followed(alert)}
 
     def state(self) -> dict[str, Any]:
         """For JSON."""

@@ -82,6 +82,10 @@ class Threshold:
             level, words = Level.CALM, f"no text{where} came for {rule.minutes:g} minutes; the limit is "
         return Finding(level, f"{words}{rule.share:.0%}", values, counts.hits)
 
+    def is_over(self, group: str) -> bool:
+        """Whether the group was over its limit and is not calm since: then it will be judged again."""
+        return group in self._high
+
     def state(self, groups: int | None = None) -> dict[str, Any]:
         """For JSON. groups: those kept, the ones heard of last; None: all."""
         heard = list(self._groups.items())
@@ -94,9 +98,7 @@ class Threshold:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken. Raises ValueError, KeyError or TypeError."""
-        if state["rule"] != self.rule.model_dump(mode="json"):
-            raise ValueError("the application's [[rules]] are other ones now")
+        """Go on where `state` was taken, of a rule that counted the same. Raises ValueError, KeyError or TypeError."""
         for name, bins, hits in state["groups"]:
             self._groups[str(name)] = _Counts({int(b): [int(events), int(n)] for b, events, n in bins}, list(hits))
         self._high = {str(name) for name in state["high"]}

@@ -23,7 +23,7 @@ def surge_alert(app: str, surge: Surge, group: str, window: LabelWindow, baselin
     hits = [entry.id for entry in window.entries if entry.label == surge.label]
     return Alert(
         fingerprint=surge_fingerprint(app, surge, group),
-        rule=_rule(surge),
+        rule=surge_title(surge),
         severity="critical" if share >= _CRITICAL_SHARE else "warning",
         state="firing",
         summary=(
@@ -51,7 +51,7 @@ def silent_surge(app: str, surge: Surge, group: str, at: str) -> Alert:
 def _resolved(app: str, surge: Surge, group: str, words: str, figures: dict[str, Any], at: str) -> Alert:
     return Alert(
         fingerprint=surge_fingerprint(app, surge, group),
-        rule=_rule(surge),
+        rule=surge_title(surge),
         severity="warning",
         state="resolved",
         summary=f"{app}: {words}.",
@@ -60,7 +60,8 @@ def _resolved(app: str, surge: Surge, group: str, words: str, figures: dict[str,
     )
 
 
-def _rule(surge: Surge) -> str:
+def surge_title(surge: Surge) -> str:
+    """The `rule` of its alerts."""
     return f"surge:{surge.head}={surge.label}"
 
 

@@ -26,17 +26,27 @@ def rules_state(rules: AlertRules, groups: int | None = None) -> dict[str, Any]:
 
 
 def restore_rules(rules: AlertRules, state: Mapping[str, Any]) -> None:
-    """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it is of other rules, or broken;
-    the rules are then to be thrown away."""
-    if state["surges"] != _surges(rules):
-        raise ValueError("the application's [[surges]] are other ones now")
+    """Go on where `state` was taken. Rules that count something else than any did then begin anew, and what fires of
+    those that are gone is forgotten. Raises ValueError, KeyError or TypeError where it is broken; the rules are then to
+    be thrown away."""
     rules.events = int(state["events"])
     rules.clock.restore([float(time) for time in state["clock"]])
-    for rule, of_rule in zip(rules.rules, state["rules"], strict=True):
-        _restore_rule(rule, of_rule)
+    then = [_counted(surge) for surge in state["surges"]]
+    numbers: dict[int, int] = {}  # of a rule then to what it is now
+    for rule in rules.rules:
+        before = [n for n, one in enumerate(then) if one == _counted(rule.surge.model_dump()) and n not in numbers]
+        if before:
+            numbers[before[0]] = rule.number
+            _restore_rule(rule, state["rules"][before[0]])
     for name, number, group, hits, members in state["firing"]:
-        surge = FiringSurge(int(number), group, set(_sums(hits)), {(int(rule), name) for rule, name in members})
-        rules.surges[name] = surge
+        of = {(numbers[int(rule)], member) for rule, member in members if int(rule) in numbers}
+        if int(number) in numbers and of:
+            rules.surges[name] = FiringSurge(numbers[int(number)], group, set(_sums(hits)), of)
+
+
+def _counted(surge: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a rule counts; its limit may change."""
+    return surge["head"], surge["label"], surge["window"], surge["by"]
 
 
 def _surges(rules: AlertRules) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from connectors.ports import Record
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.rules.causes import Finding
+from streams.monitor.rules.kept import match_states
 from streams.monitor.rules.stories.state import restore_surges, surges_state
 from streams.monitor.rules.stories.surges import Group, Story, StorySurges
 from streams.monitor.rules.thresholds import groups_of
@@ -47,7 +48,11 @@ class StoryRules:
             counts = all(signal.labels.get(head, ("",))[0] == label for head, label in surges.rule.only.items())
             story = Story(number, signal.id, int(at_seconds // 60), groups, counts)
             found = surges.observe(story, int(now_seconds // 60))
-            yield surges.rule, ((_written(group), finding) for group, finding in found)
+            yield surges.rule, ((written(group), finding) for group, finding in found)
+
+    def firing(self, rule: StoriesRule) -> set[str]:
+        """Groups in a surge of a rule, as alerts call them."""
+        return {written(group) for surges in self.rules if surges.rule is rule for group in surges.surges}
 
     def state(self, groups: int | None = None) -> dict[str, Any]:
         """For JSON. groups: of each rule, see surges_state."""
@@ -59,16 +64,19 @@ class StoryRules:
             "offsets": [self._offsets[0], self._offsets[-1] + 1, len(self._offsets)] if self._offsets else [0, 0, 0],
         }
 
-    def restore(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> None:
-        """Go on where `state` was taken; rules that are other ones now begin anew. read: records of signals from an
-        offset to another (exclusive)."""
+    def restore(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> list[str]:
+        """Go on where `state` was taken; rules that count something else now begin anew. read: records of signals from
+        an offset to another (exclusive). Gives the titles of those that begin anew."""
         if self._clusters is None or "clusters" not in state:
-            return
-        kept = {str(one["rule"]): one for one in state["rules"]}
-        for surges in self.rules:
-            of_rule = kept.get(str(surges.rule.model_dump(mode="json")))
+            return [surges.rule.title for surges in self.rules]
+        anew = []
+        for surges, of_rule in zip(
+            self.rules, match_states([one.rule for one in self.rules], state["rules"]), strict=True
+        ):
             if of_rule is not None:
                 restore_surges(surges, of_rule)
+            else:
+                anew.append(surges.rule.title)
         first, end, texts = (int(number) for number in state["offsets"])
         recent = [
             (_text(signal), record.offset)
@@ -78,12 +86,14 @@ class StoryRules:
         ][-texts:]
         self._clusters.restore(state["clusters"], [text for text, _ in recent])
         self._offsets.extend(offset for _, offset in recent)
+        return anew
 
 
 def _text(signal: MonitorSignal) -> ClusterText:
     return ClusterText(signal.text, None, signal.embedding)
 
 
-def _written(group: Group) -> str:
+def written(group: Group) -> str:
+    """What an alert calls it."""
     by, name = group
     return f"{by} {name}"

@@ -34,10 +34,8 @@ def surges_state(of: StorySurges, groups: int | None = None) -> dict[str, Any]:
 
 
 def restore_surges(into: StorySurges, state: Mapping[str, Any]) -> None:
-    """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it is of another rule, or
-    broken."""
-    if state["rule"] != into.rule.model_dump(mode="json"):
-        raise ValueError("the application's [[rules]] are other ones now")
+    """Go on where `state` was taken, of a rule that counted the same. Raises ValueError, KeyError or TypeError where it
+    is broken."""
     into.now, into.left_out = int(state["now"]), int(state["left_out"])
     into.began, into.insufficient = state["began"], int(state["insufficient"])
     into.minutes = {int(minute): int(n) for minute, n in state["minutes"]}
