@@ -102,6 +102,13 @@ class RoleCounts(Collector):
             "reason",
             {app: totals.skipped for app, totals in monitors.items()},
         )
+        yield _by_application(
+            "headrace_monitor_parts_lost",
+            "Parts of a monitor's state that could not be kept or taken up again, and began anew, by part: release, "
+            "surges, watch, labelled, book, thresholds, stories, totals",
+            "part",
+            {app: totals.parts_lost for app, totals in monitors.items()},
+        )
         drift = CounterMetricFamily(
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )

@@ -29,7 +29,7 @@ from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.rules.book import RULE_GONE, RuleBook
 from streams.monitor.surges.alerts import surge_title
 from streams.monitor.surges.rules import AlertRules
-from streams.monitor.surges.state import restore_rules, rules_state
+from streams.monitor.surges.state import rules_state
 from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
 from streams.rule_specs import KINDS
@@ -39,19 +39,21 @@ from streams.wire.signals import MonitorSignal, SignalBatch
 
 log = logging.getLogger(__name__)
 
+GROUPED: Final = ("surges", "thresholds", "stories")  # parts of the state that grow with their groups
 WATCHED: Final = 2  # releases whose state is kept: those whose signals came last, so the champion and the one before
 
 
 @dataclass(slots=True)
 class MonitorTotals:
     """What a monitor saw. episodes, requests: since this process watches. skipped: signals that were no use, by
-    reason."""
+    reason. parts_lost: parts of its state that could not be kept or taken up again, by which."""
 
     events: int = 0
     alerts: int = 0
     episodes: list[tuple[str, Episode]] = field(default_factory=list)
     requests: list[RetrainRequest] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    parts_lost: Counter[str] = field(default_factory=Counter)
 
 
 class MonitorCore:
@@ -85,6 +87,11 @@ class MonitorCore:
         self.requests = RetrainRequests(app, policy)
         self.accepted = AcceptedEpisodes(app.name)
         self._warned: set[str] = set()
+
+    @property
+    def app(self) -> Application:
+        """Whose monitor it is."""
+        return self._app
 
     @property
     def champion(self) -> MonitoredRelease | None:
@@ -130,13 +137,13 @@ class MonitorCore:
         needed = {signal.version for batch in batches for signal in batch.signals} & self._announced
         for version in needed:
             self.releases.setdefault(version, MonitoredRelease(version))
-        return [alert for version in sorted(needed) for alert in self._watch(self.releases[version])]
+        return [alert for version in sorted(needed) for alert in self.watch(self.releases[version])]
 
     def watch_champion(self, *, again: bool = False) -> list[Alert]:
         """Get the champion's drift monitor before its first signal comes. again: where that has failed, too. Raises a
         retriable error of the registry."""
         champion = self.champion
-        return self._watch(champion, again=again) if champion is not None and self._app.heads else []
+        return self.watch(champion, again=again) if champion is not None and self._app.heads else []
 
     def observe(self, place: tuple[int, int], arrival_ms: int, batch: SignalBatch) -> list[Alert]:
         """Take a record of signals in; one that was taken in before is passed over. What is no signal is skipped.
@@ -187,42 +194,32 @@ class MonitorCore:
             self.totals.requests.append(request)
         return request
 
-    def state(self, groups: int | None = None) -> dict[str, Any]:
-        """What `restore` needs, for JSON. groups: of each surge rule, see rules_state."""
+    def state(self) -> dict[str, Any]:
+        """What `streams.monitor.parts.restore` needs, for JSON."""
         return {
             "offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
             "releases": [release.state() for release in self.releases.values() if release.events],
-            "surges": rules_state(self.rules, groups),
             "watch": self.release_measures.state(),
             "labelled": self.labelled.state(),
-            "book": self.book.state(groups),
+            "book": self.book.causes_state(),
+            **{name: self.grouped_state(name, None) for name in GROUPED},
             "events": self.totals.events,
             "alerts": self.totals.alerts,
         }
 
-    def restore(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> None:
-        """Go on where `state` was taken. read: signals from an offset to another (exclusive), of partition 0.
+    def grouped_state(self, name: str, groups: int | None) -> Any:
+        """One part of `state` that grows with its groups. groups: of each rule, those kept, the ones heard of last;
+        None: all."""
+        match name:
+            case "surges":
+                return rules_state(self.rules, groups)
+            case "thresholds":
+                return self.book.thresholds_state(groups)
+            case _:
+                return self.book.stories_state(groups)
 
-        Raises ValueError, KeyError, TypeError or AttributeError where it does not fit (this object is then to be thrown
-        away), and a retriable error of the registry or the broker.
-        """
-        self.totals.events, self.totals.alerts = int(state["events"]), int(state["alerts"])
-        for of_release in state["releases"]:
-            release = MonitoredRelease.of(of_release)
-            self.releases[release.version] = release
-            if of_release["drift"] is not None:
-                self._watch(release)
-                release.restore_drift(of_release["drift"], self._app.head_names[0], read)
-        restore_rules(self.rules, state["surges"])
-        if "watch" in state:  # a snapshot of before has none
-            self.release_measures.restore(state["watch"])
-        self.labelled.restore(state.get("labelled", {}))
-        if "book" in state:  # of an earlier version
-            self.book.restore(state["book"], read)
-        self.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
-
-    def _watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
-        """Give a release its drift monitor, where it has none."""
+    def watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
+        """Give a release its drift monitor, where it has none. Raises a retriable error of the registry."""
         if release.drift is not None or (release.unwatched and not again):
             return []
         before, now = self._drift_alerts(), format_time(self.champion_since_ms)
@@ -354,6 +351,14 @@ class MonitorCore:
             self._skip(
                 "unknown_version", f"signals of {self._app.name}@{version} are skipped: there is no such release"
             )
+
+    def lose(self, part: str, words: str) -> None:
+        """A part of the state could not be kept or taken up: count, and say why once."""
+        kind = part.partition(" ")[0]
+        self.totals.parts_lost[kind] += 1
+        if part not in self._warned:
+            log.warning("%s: the monitor's state of %s %s", self._app.name, part, words)
+        self._warned.add(part)
 
     def _skip(self, reason: str, words: str = "") -> None:
         """Count; say it once for each reason."""

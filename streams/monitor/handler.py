@@ -21,6 +21,7 @@ from streams.application import Application
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
+from streams.monitor.parts import adopt, restore
 from streams.monitor.release_alerts import ROLLED_BACK, STOPPED, WAITING
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.snapshot import decode_snapshot, encode_snapshot
@@ -197,15 +198,29 @@ class MonitorHandler:
         try:
             state = decode_snapshot(value, self.app.name, signals.epoch)
             core = self._fresh()
-            core.restore(state, self._past_signals(signals))
+            lost = restore(core, state, self._past_signals(signals))
             if any(offset > signals.bounds.get(p, (0, 0))[1] for p, offset in core.next_offsets.items()):
                 raise ValueError(f"it stands at {core.next_offsets}, beyond the end of the signals")
-            return core
         except Exception as error:  # whatever is wrong with it, the signals stand in their topic
             if is_transient(error):
                 raise
             log.warning("%s: the kept state cannot be used, signals are read again: %s", self.app.name, error)
             return self._fresh()
+        if lost:
+            adopt(core, self._before(core.next_offsets, signals), lost)
+        return core
+
+    def _before(self, ends: Mapping[int, int], signals: SignalsLog) -> MonitorCore:
+        """A core that took in the last signals before these offsets, and nothing else."""
+        core = MonitorCore(self.app, self._policy, self._make_drift, self._sources.is_published)
+        core.take_releases(self._sources.releases())
+        core.take_accepted(self._sources.read(ACCEPTED_TOPIC), "")
+        starts = {p: max(signals.bounds.get(p, (0, 0))[0], end - REBUILD_RECORDS) for p, end in ends.items()}
+        for record in self._sources.read(self.app.signals_topic, starts, ends):
+            batch = read_signals(record.value)
+            core.prepare([batch])
+            core.observe((record.partition, record.offset), record.timestamp_ms, batch)
+        return core
 
     def _fresh(self) -> MonitorCore:
         self.counts.events = self.counts.alerts = 0
@@ -347,8 +362,7 @@ class MonitorHandler:
             return
         watch.snapshot_at, watch.snapshot_offsets = now, dict(watch.core.next_offsets)
         value = encode_snapshot(watch.core, self.app.name, watch.epoch)
-        if value is not None:
-            self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))
+        self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))
 
 
 def _published(standing: Iterable[Alert], end: int) -> int:

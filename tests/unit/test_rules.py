@@ -403,7 +403,7 @@ def test_of_two_rules_that_count_the_same_each_goes_on_with_its_own() -> None:
         stream.event(number * 0.5, "fee" if number % 3 == 0 else "other")
     assert stream.told() == [("threshold:low", "all", "firing")]
     assert edited(stream, high, low) == ["threshold:low"]
-    assert [(one.rule.name, sorted(one.state()["high"])) for one in stream.book._thresholds] == [
+    assert [(one.rule.name, sorted(one.state()["high"])) for one in stream.book.thresholds] == [
         ("high", []),
         ("low", ["all"]),
     ]

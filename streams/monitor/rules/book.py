@@ -5,7 +5,7 @@ about silence, labels, dead letters and releases are looked at once in a while, 
 What the latter say follows from topics alone, so what fires of them is taken from `alerts` after a restart.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from connectors.ports import Record
@@ -41,12 +41,12 @@ class RuleBook:
     def __init__(self, app: Application) -> None:
         self._app, self.causes = app, Causes(app.name)
         self._clock, self._now = EventClock(), float("-inf")
-        self._thresholds = [Threshold(rule) for rule in app.rules if isinstance(rule, ThresholdRule)]
+        self.thresholds = [Threshold(rule) for rule in app.rules if isinstance(rule, ThresholdRule)]
         self._quiet = [Quiet(rule) for rule in app.rules if isinstance(rule, SilenceRule)]
         self._disagreements = [rule for rule in app.rules if isinstance(rule, DisagreementRule)]
         self._dead_letters = [rule for rule in app.rules if isinstance(rule, DeadLettersRule)]
         self._releases = [rule for rule in app.rules if isinstance(rule, ReleaseRule)]
-        self._stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)])
+        self.stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)])
         self._opinions, self._has_new_labels = Opinions(of_topics(app.source_topics), lambda *_: None), False
         self._begun_anew = set[str]()  # titles of rules for which no kept state was of use
         self._last_ms = 0
@@ -65,7 +65,7 @@ class RuleBook:
     @property
     def insufficient(self) -> int:
         """How often stories were counted of which too little was known to say what is usual."""
-        return self._stories.insufficient
+        return self.stories.insufficient
 
     def alerts(self) -> list[Alert]:
         """All that fire."""
@@ -88,15 +88,15 @@ class RuleBook:
         """Take an event in. arrival_ms: when the broker took its signal, milliseconds since 1970. offset: of its
         record."""
         self._last_ms = max(self._last_ms, arrival_ms)
-        if not self._thresholds and not self._stories.rules:
+        if not self.thresholds and not self.stories.rules:
             return []
         at_seconds = self._clock.observe(signal.at, arrival_ms)
         self._now = max(self._now, self._clock.now_seconds)
         alerts: list[Alert] = []
-        for threshold in self._thresholds:
+        for threshold in self.thresholds:
             findings = threshold.observe(signal, at_seconds, self._now)
             alerts += self._judged(threshold.rule, findings)
-        for rule, findings in self._stories.observe(signal, at_seconds, self._now, offset):
+        for rule, findings in self.stories.observe(signal, at_seconds, self._now, offset):
             alerts += self._judged(rule, findings)
         return alerts
 
@@ -133,14 +133,11 @@ class RuleBook:
         return [alert for minute in minutes for alert in self.look(minute)] + self.look(now_ms)
 
     def state(self, groups: int | None = None) -> dict[str, Any]:
-        """For JSON. groups: of each rule, those kept, the ones heard of last; None: all."""
+        """All of it, for JSON. groups: of each rule, those kept, the ones heard of last; None: all."""
         return {
-            "causes": self.causes.state(),
-            "clock": self._clock.state(),
-            "now": None if self._now == float("-inf") else self._now,
-            "last_ms": self._last_ms,
-            "thresholds": [threshold.state(groups) for threshold in self._thresholds],
-            "stories": self._stories.state(groups),
+            **self.causes_state(),
+            "thresholds": self.thresholds_state(groups),
+            "stories": self.stories_state(groups),
         }
 
     def restore(
@@ -149,29 +146,67 @@ class RuleBook:
         """Go on where `state` was taken. Rules that are new, or count something else than then, begin anew. read:
         records of signals from an offset to another (exclusive). Raises ValueError, KeyError or TypeError where the
         state is broken."""
+        self.restore_causes(state)
+        self.restore_thresholds(state["thresholds"])
+        self.restore_stories(state["stories"], read)
+        self.end_forgotten()
+
+    def causes_state(self) -> dict[str, Any]:
+        """Of `state`: what fires, cool-downs and times."""
+        return {
+            "causes": self.causes.state(),
+            "clock": self._clock.state(),
+            "now": None if self._now == float("-inf") else self._now,
+            "last_ms": self._last_ms,
+        }
+
+    def thresholds_state(self, groups: int | None = None) -> list[dict[str, Any]]:
+        """Of `state`: what rules about labels counted."""
+        return [threshold.state(groups) for threshold in self.thresholds]
+
+    def stories_state(self, groups: int | None = None) -> dict[str, Any]:
+        """Of `state`: what rules about stories counted."""
+        return self.stories.state(groups)
+
+    def restore_causes(self, state: Mapping[str, Any]) -> None:
+        """Go on where `causes_state` was taken."""
         self.causes.restore(state["causes"])
         self._clock.restore([float(time) for time in state["clock"]])
         self._now = float("-inf") if state["now"] is None else float(state["now"])
         self._last_ms = int(state["last_ms"])
-        kept = match_states([one.rule for one in self._thresholds], state["thresholds"])
-        for threshold, of_rule in zip(self._thresholds, kept, strict=True):
-            if of_rule is not None:
-                threshold.restore(of_rule)
+
+    def restore_thresholds(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """The same for `thresholds_state`: all of it, or nothing has changed."""
+        thresholds = [Threshold(threshold.rule) for threshold in self.thresholds]
+        anew = set()
+        for threshold, kept in zip(thresholds, match_states([one.rule for one in thresholds], state), strict=True):
+            if kept is not None:
+                threshold.restore(kept)
             else:
-                self._begun_anew.add(threshold.rule.title)
-        if "stories" in state:  # of an earlier version
-            self._begun_anew.update(self._stories.restore(state["stories"], read))
+                anew.add(threshold.rule.title)
+        self.thresholds = thresholds
+        self._begun_anew |= anew
+
+    def restore_stories(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> None:
+        """The same for `stories_state`: all of it, or nothing has changed."""
+        stories = StoryRules([surges.rule for surges in self.stories.rules])
+        anew = stories.restore(state, read)
+        self.stories = stories
+        self._begun_anew.update(anew)
+
+    def end_forgotten(self) -> None:
+        """Nothing fires that nobody judges any more, as its rule is gone or begins anew: it would never end."""
         self.causes.keep(self._is_followed)
 
     def _is_followed(self, alert: Alert) -> bool:
         """Whether something goes on to judge what it is about: nothing else would end it."""
         group = str(alert.values.get("group", ALL))
-        by_title = {threshold.rule.title: threshold for threshold in self._thresholds}
+        by_title = {threshold.rule.title: threshold for threshold in self.thresholds}
         if (threshold := by_title.get(alert.rule)) is not None:
             return threshold.is_over(group)
-        stories = next((one.rule for one in self._stories.rules if one.rule.title == alert.rule), None)
+        stories = next((one.rule for one in self.stories.rules if one.rule.title == alert.rule), None)
         if stories is not None:
-            return group in self._stories.firing(stories)
+            return group in self.stories.firing(stories)
         return any(rule.title == alert.rule for rule in self._app.rules)
 
     def _judged(self, rule: RuleSpec, findings: Iterator[tuple[str, Finding]]) -> list[Alert]:

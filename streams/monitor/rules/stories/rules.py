@@ -67,7 +67,7 @@ class StoryRules:
     def restore(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> list[str]:
         """Go on where `state` was taken; rules that count something else now begin anew. read: records of signals from
         an offset to another (exclusive). Gives the titles of those that begin anew."""
-        if self._clusters is None or "clusters" not in state:
+        if self._clusters is None or state == {"rules": []}:  # there are none, or were none then
             return [surges.rule.title for surges in self.rules]
         anew = []
         for surges, of_rule in zip(
