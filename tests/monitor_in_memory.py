@@ -9,6 +9,7 @@ import orjson
 from numpy.typing import NDArray
 
 from connectors.ports import Record
+from models.errors import ConfigError
 from streams.application import Application, HeadSpec, Surge
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.clusters import ClusterPolicy
@@ -20,7 +21,15 @@ from streams.monitor.packing import pack
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.rules.outside import Outside
 from streams.monitor.sources import Reference, SignalsLog, TakeStep
-from streams.topics import ACCEPTED_TOPIC, ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
+from streams.notifier.silences import Silences
+from streams.topics import (
+    ACCEPTED_TOPIC,
+    ALERTS_TOPIC,
+    FEEDBACK_TOPIC,
+    MONITOR_STATE_TOPIC,
+    RETRAIN_REQUESTS_TOPIC,
+    SILENCES_TOPIC,
+)
 from streams.wire.records import Alert, Feedback, Release, RetrainRequest, format_time
 
 DIMENSIONS, LABELS = 24, 4
@@ -143,6 +152,7 @@ class MemorySources:
         self._world, self.keeps_snapshots = world, True
         self._labels_read: int | None = None
         self.references_read = 0
+        self.silences_are_refused = False
 
     def signals(self) -> SignalsLog:
         end = len(self._world.records.get(APP.signals_topic, []))
@@ -176,6 +186,13 @@ class MemorySources:
 
     def outside(self, minutes: Sequence[float], now_ms: int) -> Outside:
         return Outside()
+
+    def looked_after(self, alerts: Sequence[Alert]) -> dict[str, str]:
+        if self.silences_are_refused:
+            raise ConfigError("no rights")
+        silences = Silences(self._world.records.get(SILENCES_TOPIC, []))
+        said = {alert.fingerprint: silences.acknowledgement_of(alert) for alert in alerts}
+        return {name: one.by for name, one in said.items() if one is not None}
 
     def follow_labels(self) -> None:
         self._labels_read = 0

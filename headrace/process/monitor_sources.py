@@ -18,6 +18,7 @@ from streams.application import Application
 from streams.monitor.retrain_requests import milliseconds
 from streams.monitor.rules.outside import Outside, Undecided
 from streams.monitor.sources import Reference, SignalsLog
+from streams.notifier.silences import Silences
 from streams.topics import (
     ACCEPTED_TOPIC,
     DEAD_LETTERS_TOPIC,
@@ -25,8 +26,9 @@ from streams.topics import (
     MONITOR_STATE_TOPIC,
     RELEASE_HISTORY_TOPIC,
     RELEASES_TOPIC,
+    SILENCES_TOPIC,
 )
-from streams.wire.records import Release, ReleaseStep, decode
+from streams.wire.records import Alert, Release, ReleaseStep, decode
 from streams.wire.release_follower import ReleaseFollower
 from streams.wire.release_state import Announced, take_in
 from streams.wire.topic_follower import TopicFollower
@@ -121,6 +123,12 @@ class KafkaMonitorSources:
         """See the port."""
         undecided = {one: _undecided(self._wiring, self._app, now_ms - round(60_000 * one)) for one in minutes}
         return Outside(_steps(self._wiring, self._app), undecided)
+
+    def looked_after(self, alerts: Sequence[Alert]) -> dict[str, str]:
+        """See the port."""
+        silences = Silences(all_records(self._wiring, SILENCES_TOPIC))
+        said = {alert.fingerprint: silences.acknowledgement_of(alert) for alert in alerts}
+        return {name: one.by for name, one in said.items() if one is not None}
 
     def follow_labels(self) -> None:
         """See the port."""

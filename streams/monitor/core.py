@@ -23,7 +23,7 @@ from streams.monitor.drift.detector import DriftMonitor, Episode
 from streams.monitor.episodes.accepted import AcceptedEpisodes
 from streams.monitor.episodes.cost import labelled_accuracy
 from streams.monitor.monitored_release import MonitoredRelease
-from streams.monitor.release_alerts import alerts_of_release, ending_of
+from streams.monitor.release_alerts import StepAlerts
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.rules.book import RULE_GONE, RuleBook
@@ -80,7 +80,7 @@ class MonitorCore:
         self.releases: dict[str, MonitoredRelease] = {}  # the one whose signals came last stands last
         self.release_measures = ReleaseMeasures(app.release)
         self.labelled = LabelledAnswers(app.head_names[0] if app.head_names else "")
-        self._of_release: dict[str, Alert] = {}  # fingerprint to alert: what follows from what stands of releases
+        self.release_alerts = StepAlerts(app.name, app.release.alert_days)
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
         self.book = RuleBook(app)
@@ -116,7 +116,11 @@ class MonitorCore:
         self.releases = {v: release for v, release in self.releases.items() if release.events or v == champion}
         self.releases.setdefault(champion, MonitoredRelease(champion))
         changes = self._changes(before, f"{self._app.name}@{champion} serves", serving[-1].at)
-        return changes + self._release_changes(releases[-1])
+        return changes + self._counted(self.release_alerts.take(releases[-1]))
+
+    def look_at_releases(self, now_ms: int, looked_after: Mapping[str, str]) -> list[Alert]:
+        """What of the alerts about steps of releases begins and ends: see StepAlerts.look."""
+        return self._counted(self.release_alerts.look(now_ms, looked_after))
 
     def take_accepted(self, records: Iterable[Record], at: str) -> list[Alert]:
         """Take in what stands in `drift.accepted`: an episode that people expect alarms nobody any more; one of which
@@ -173,7 +177,7 @@ class MonitorCore:
     def alerts(self, at: str) -> list[Alert]:
         """Everything that fires now. at: where the alert has no time of its own."""
         of_rules = [*self.rules.alerts(self._app.name, at), *self.book.alerts()]
-        return [*self._drift_alerts().values(), *self._of_release.values(), *of_rules]
+        return [*self._drift_alerts().values(), *self.release_alerts.firing.values(), *of_rules]
 
     def why_over(self, alert: Alert) -> str:
         """Why an alert that stands fires no more, though nothing that came said so."""
@@ -335,11 +339,7 @@ class MonitorCore:
         self.totals.alerts += len(changes)
         return changes
 
-    def _release_changes(self, release: Release) -> list[Alert]:
-        before, self._of_release = self._of_release, alerts_of_release(self._app.name, release)
-        over = [alert for name, alert in before.items() if name not in self._of_release]
-        changes = [resolution(alert, ending_of(release), release.at) for alert in over]
-        changes += [alert for name, alert in self._of_release.items() if name not in before]
+    def _counted(self, changes: list[Alert]) -> list[Alert]:
         self.totals.alerts += len(changes)
         return changes
 

@@ -65,6 +65,8 @@ class _Watch:
     step_refused: str = ""
     knows_labels: bool = False
     looked_at: float = float("-inf")
+    releases_looked_at: float = float("-inf")
+    silences_refused: str = ""
     refreshed: set[str] = field(default_factory=set)
 
 
@@ -134,6 +136,8 @@ class MonitorHandler:
         self._settle_when_caught_up()
         self._hear_labels()
         self._look_after_release()
+        if watch.is_settled and self._clock() - watch.releases_looked_at >= LOOK_SECONDS:
+            self._look_at_release_alerts()
         self._look_at_rules()
         self._keep_snapshot(self._snapshot_seconds)
 
@@ -317,6 +321,21 @@ class MonitorHandler:
                 name = f"{self.app.name}@{decision.version}"
                 log.log(level, "%s: %s is due and %s done: %s", name, decision.action, words, error)
 
+    def _look_at_release_alerts(self) -> None:
+        """End those about steps of releases whose time is over, or that somebody looks after."""
+        watch = self._active
+        watch.releases_looked_at = self._clock()
+        about, looked_after = watch.core.release_alerts.about_steps, dict[str, str]()
+        try:
+            looked_after |= self._sources.looked_after(about) if about else {}
+        except HeadraceError as error:
+            if error.retriable:
+                raise
+            if str(error) != watch.silences_refused:  # as without the right to read them
+                watch.silences_refused = str(error)
+                log.error("%s: who looks after alerts cannot be read: %s", self.app.name, error)
+        self._tell(watch.core.look_at_releases(self._now_ms(), looked_after))
+
     def _look_at_rules(self) -> None:
         """Rules that go by the wall clock, once what came meanwhile is taken in: no backlog reads as silence."""
         watch = self._active
@@ -336,6 +355,7 @@ class MonitorHandler:
             return
         is_there = all(watch.core.next_offsets.get(p, 0) >= end for p, end in watch.ends.items())
         if is_there or self._clock() - watch.heard_at >= SETTLE_SECONDS:
+            self._look_at_release_alerts()
             watch.is_settled = True
             now = format_time(self._now_ms())
             for alert in watch.alerts.settle(watch.core.alerts(now), watch.core.why_over, now):

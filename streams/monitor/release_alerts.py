@@ -1,12 +1,68 @@
 """Alerts that follow from what stands in `model.releases`: somebody is asked whether a version may serve, or one was
-stopped or rolled back by the watch over releases."""
+stopped or rolled back by the watch over releases.
 
-from streams.wire.alerts import fingerprint
-from streams.wire.records import Alert, Release
+The first stands as long as the question. The others tell what happened, once and for all: they end with the next step
+of the model's releases, once somebody looks after them, and after some days.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from streams.monitor.retrain_requests import milliseconds
+from streams.wire.alerts import fingerprint, resolution
+from streams.wire.records import Alert, Release, format_time
 
 WAITING = "release_waiting"
 ROLLED_BACK = "release_rolled_back"
 STOPPED = "release_stopped"
+_DAY_MS: Final = 24 * 3_600_000
+
+
+class StepAlerts:
+    """Of one application. take what stands, look at the time; `firing` follows from both and from nothing else."""
+
+    def __init__(self, app: str, days: float) -> None:
+        """days: after which what happened is told no more."""
+        self._app, self._days = app, days
+        self._follow: dict[str, Alert] = {}  # by fingerprint, from what stands, over or not
+        self._over: dict[str, str] = {}  # fingerprint to why it is over, though the state stands
+
+    @property
+    def firing(self) -> dict[str, Alert]:
+        """Fingerprint to alert."""
+        return {name: alert for name, alert in self._follow.items() if name not in self._over}
+
+    @property
+    def about_steps(self) -> Sequence[Alert]:
+        """Those that somebody can end by looking after them, as they stand in `alerts`, over or not."""
+        happened = [alert for alert in self._follow.values() if alert.rule != WAITING]
+        return [alert.model_copy(update={"fired_at": alert.at}) for alert in happened]
+
+    def take(self, release: Release) -> list[Alert]:
+        """What begins and ends with this state."""
+        before, follow = self.firing, alerts_of_release(self._app, release)
+        self._over = {
+            name: why for name, why in self._over.items() if name in follow and follow[name].at == self._follow[name].at
+        }
+        self._follow = follow
+        return _changes(before, self.firing, dict.fromkeys(before, ending_of(release)), release.at)
+
+    def look(self, now_ms: int, looked_after: Mapping[str, str]) -> list[Alert]:
+        """What begins and ends with the time. now_ms: milliseconds since 1970. looked_after: of `about_steps`,
+        fingerprint to who looks after it."""
+        before = self.firing
+        self._over = {name: f"{who} looks after it" for name, who in looked_after.items()}
+        for alert in self.about_steps:
+            if now_ms - milliseconds(alert.at) >= self._days * _DAY_MS:
+                self._over[alert.fingerprint] = f"it is {self._days:g} days ago"
+        return _changes(before, self.firing, self._over, format_time(now_ms))
+
+
+def _changes(before: Mapping[str, Alert], after: Mapping[str, Alert], why: Mapping[str, str], at: str) -> list[Alert]:
+    """An alert that goes on is none; one of the same cause that began anew is."""
+    over = [alert for name, alert in before.items() if name not in after or after[name].at != alert.at]
+    begun = [alert for name, alert in after.items() if name not in before or before[name].at != alert.at]
+    return [resolution(alert, why[alert.fingerprint], at) for alert in over] + begun
 
 
 def ending_of(release: Release) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from connectors.ports import Record
 from streams.monitor.rules.outside import Outside
 from streams.release_watch.policy import Decision
-from streams.wire.records import Release
+from streams.wire.records import Alert, Release
 
 Reference = Mapping[str, NDArray[Any]]
 
@@ -55,6 +55,9 @@ class MonitorSources(Protocol):
     def outside(self, minutes: Sequence[float], now_ms: int) -> Outside:
         """Steps of the application's releases, and its dead letters of so many minutes each. now_ms: milliseconds since
         1970."""
+
+    def looked_after(self, alerts: Sequence[Alert]) -> Mapping[str, str]:
+        """Of these, fingerprint to who looks after it (`headrace alerts ack`)."""
 
     def follow_labels(self) -> None:
         """Begin to follow `feedback.labels` and `drift.accepted` from the beginning."""

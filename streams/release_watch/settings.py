@@ -28,6 +28,9 @@ class ReleaseSettings(BaseModel):
     than that."""
     watch: Literal["on", "off"] = "on"
     """Whether a new champion that does clearly worse than the one before it is rolled back."""
+    alert_days: float = Field(default=7.0, gt=0, le=365)
+    """The alert about a version that was stopped or rolled back is over after so long, if neither another step nor
+    somebody who looks after it (`headrace alerts ack`) ends it before."""
 
     @model_validator(mode="after")
     def _steps_lead_to_the_champion(self) -> "ReleaseSettings":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from monitor_in_memory import APP, REFERENCE, Process, signal
+from monitor_in_memory import APP, REFERENCE, START_MS, Process, signal
 from monitor_in_memory import World as MonitoredWorld
 from topics_in_memory import MemoryTopics
 
@@ -18,8 +18,8 @@ from headrace.releases.steps import ReleaseSteps
 from streams.release_watch.policy import Decision
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import SilenceRule
-from streams.topics import RELEASE_HISTORY_TOPIC, RELEASES_TOPIC
-from streams.wire.records import Release
+from streams.topics import RELEASE_HISTORY_TOPIC, RELEASES_TOPIC, SILENCES_TOPIC
+from streams.wire.records import Release, Silence, format_time
 
 SETTINGS = ReleaseSettings(
     steps=("shadow", "canary", "champion"), share=0.5, least_texts=100, least_minutes=1.0, margin=0.1
@@ -114,8 +114,13 @@ class World(MonitoredWorld):
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    now = [START_MS]
+    for module in ("release_log", "candidates"):
+        monkeypatch.setattr(f"headrace.releases.{module}.wall_clock_ms", lambda: now[-1])
+    world = World(tmp_path)
+    monkeypatch.setattr(World, "now_ms", property(lambda _: now[-1], lambda _, at_ms: now.append(at_ms)))
+    return world
 
 
 def until_it_serves(world: World, monitor: Callable[[], Process]) -> None:
@@ -242,6 +247,78 @@ def test_a_person_who_brings_a_version_back_is_not_overruled(world: World) -> No
         world.look(monitor)
     assert world.state().champion == "2"
     assert [alert.state for alert in world.alerts() if alert.rule == "release_rolled_back"] == ["firing", "resolved"]
+
+
+def of_rule(world: World, rule: str = "release_rolled_back") -> list[str]:
+    return [alert.state for alert in world.alerts() if alert.rule == rule]
+
+
+def acknowledge(world: World, *, withdraw: bool = False) -> None:
+    alert = next(alert for alert in reversed(world.alerts()) if alert.rule == "release_rolled_back")
+    said = Silence(
+        kind="acknowledgement", fingerprint=alert.fingerprint, fired_at=alert.fired_at, by="ann", at=alert.at
+    )
+    world.append(SILENCES_TOPIC, None if withdraw else said.encode(), said.record_key)
+
+
+def later(world: World, monitor: Process, days: float) -> None:
+    world.now_ms += round(days * 24 * 3_600_000)
+    monitor.tick()
+
+
+def test_the_alert_about_a_step_is_over_after_some_days_and_a_restart_changes_nothing(world: World) -> None:
+    """It fired for months: until the next release."""
+    monitor = rolled_back(world)
+    later(world, monitor, 6.9)
+    assert of_rule(world) == ["firing"]
+    later(world, monitor, 0.2)
+    assert of_rule(world) == ["firing", "resolved"]
+    assert "it is 7 days ago" in world.alerts()[-1].summary
+    again = world.monitor()
+    for _ in range(3):
+        later(world, again, 0.1)
+    assert of_rule(world) == ["firing", "resolved"]
+
+
+def test_a_monitor_that_starts_after_those_days_ends_what_fires(world: World) -> None:
+    rolled_back(world)
+    world.now_ms += 8 * 24 * 3_600_000
+    later(world, world.monitor(), 0.1)
+    assert of_rule(world) == ["firing", "resolved"]
+
+
+def test_the_alert_about_a_step_is_over_once_somebody_looks_after_it(world: World) -> None:
+    monitor = rolled_back(world)
+    acknowledge(world)
+    later(world, monitor, 0.01)
+    assert of_rule(world) == ["firing", "resolved"] and "ann looks after it" in world.alerts()[-1].summary
+    monitor = world.monitor()
+    later(world, monitor, 0.01)
+    assert of_rule(world) == ["firing", "resolved"]
+    acknowledge(world, withdraw=True)
+    later(world, monitor, 0.01)
+    assert of_rule(world) == ["firing", "resolved", "firing"]
+
+
+def test_an_acknowledgement_is_of_one_firing(world: World) -> None:
+    monitor = rolled_back(world)
+    acknowledge(world)
+    later(world, monitor, 0.01)
+    standing = world.state()
+    again = standing.model_copy(update={"at": format_time(world.now_ms), "revision": standing.revision + 1})
+    world.log.announce("support", lambda _: again)
+    world.look(monitor)
+    assert of_rule(world) == ["firing", "resolved", "firing"]
+
+
+def test_alerts_end_by_the_time_where_a_monitor_may_not_read_who_looks_after_them(world: World) -> None:
+    monitor = rolled_back(world)
+    acknowledge(world)
+    monitor.sources.silences_are_refused = True
+    later(world, monitor, 0.01)
+    assert of_rule(world) == ["firing"]
+    later(world, monitor, 7.0)
+    assert of_rule(world) == ["firing", "resolved"]
 
 
 def test_two_monitors_that_both_take_themselves_for_the_active_one_take_a_step_once(world: World) -> None:
