@@ -153,7 +153,8 @@ class Retraining(BaseModel):
     model_config = SHAPE
 
     after_episode: int = Field(default=40, ge=1)
-    """Labels that are enough once drift was found."""
+    """Labels that are enough once drift was found, where enough of them are of wrong decisions drawn at random for the
+    gate to tell a better model by (67 for the first challenger)."""
     without_episode: int = Field(default=500, ge=1)
     """Labels that are enough by themselves."""
     per_label: int = Field(default=8, ge=1)

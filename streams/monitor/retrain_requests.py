@@ -1,6 +1,7 @@
 """When a better model is asked for: once for each need, as it stands in `feedback.labels` and `retrain.requests`."""
 
 import logging
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,6 +26,7 @@ class RetrainRequests:
         self._labels = LabelCount(app.source_topics, app.head_names[0] if app.head_names else "")
         self._asked: dict[str, tuple[int, int]] = {}  # version to the labels at its last request, and since when
         self._asked_ms: dict[str, int] = {}  # request to when it was made
+        self._asked_about: dict[str, set[str]] = defaultdict(set)  # version to its requests
 
     def take_label(self, record: Record) -> None:
         """Take a record of `feedback.labels` in."""
@@ -54,7 +56,14 @@ class RetrainRequests:
         state = self._labels.since(since_ms)
         asked_labels, asked_since_ms = self._asked.get(version, (0, 0))
         least = int(asked_labels * MORE_LABELS) if asked_since_ms >= since_ms else 0
-        return max(least - state.total, self._policy.missing(state, has_episode=has_episode))
+        policy = self._policy.missing(state, has_episode=has_episode, look=self._look(version))
+        return max(least - state.total, policy)
+
+    def missing_at_random(self, version: str, since_ms: int, *, has_episode: bool) -> int:
+        """How many of them must be of wrong decisions that were drawn at random: only those say whether a new model is
+        better."""
+        state = self._labels.since(since_ms)
+        return self._policy.missing_at_random(state, has_episode=has_episode, look=self._look(version))
 
     def earliest_ms(self, now_ms: int) -> int:
         """When a request may be made, with enough labels: `now_ms`, or later. Milliseconds since 1970."""
@@ -77,10 +86,15 @@ class RetrainRequests:
         log.info("%s@%s: asking for a retrained model, %d labels are in", request.app, version, state.total)
         return request
 
+    def _look(self, version: str) -> int:
+        """Which challenger of this champion the next one is, at most: one that no gate saw is no look."""
+        return 1 + len(self._asked_about[version])
+
     def _note(self, request: RetrainRequest) -> None:
         evidence = request.evidence
         self._asked_ms[request.id] = milliseconds(request.at)
         since_ms = int(evidence.get("since_ms", milliseconds(request.at)))
+        self._asked_about[str(evidence["version"])].add(request.id)
         self._asked[str(evidence["version"])] = (int(evidence["labels"]), since_ms)
 
 

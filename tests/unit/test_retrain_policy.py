@@ -1,15 +1,19 @@
 """When labels are enough to ask for a better model."""
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from connectors.ports import Record
+from retrain.gate.evidence import level_of, log_e_value
 from streams.application import Application, HeadSpec, Retraining
 from streams.daily_hours import DailyHours
-from streams.monitor.retrain_policy import RetrainPolicy, RetrainState
+from streams.monitor.retrain_policy import RetrainPolicy, RetrainState, wins_needed
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
-from streams.wire.records import Feedback, format_time
+from streams.wire.records import Feedback, RetrainRequest, format_time
 
 MINUTE = 60_000
 
@@ -19,14 +23,14 @@ def state(**labels: int) -> RetrainState:
 
 
 def test_retraining_is_due_after_an_episode_with_enough_labels() -> None:
-    policy = RetrainPolicy(after_episode=40, per_label=8)
+    policy = RetrainPolicy(after_episode=40, per_label=8, first_wins=0)
     assert policy.missing(state(recall=39), has_episode=True) == 1
     assert policy.missing(state(recall=40), has_episode=True) == 0
     assert policy.missing(state(recall=40), has_episode=False) == 460
 
 
 def test_many_labels_of_one_text_each_are_not_learnable_yet() -> None:
-    policy = RetrainPolicy(after_episode=10, per_label=3)
+    policy = RetrainPolicy(after_episode=10, per_label=3, first_wins=0)
     assert policy.missing(state(**{f"l{number}": 2 for number in range(10)}), has_episode=True) == 1
     assert policy.missing(state(**{f"l{number}": 2 for number in range(10)}, more=3), has_episode=True) == 0
 
@@ -35,6 +39,26 @@ def test_very_many_labels_are_enough_without_an_episode() -> None:
     assert RetrainPolicy(without_episode=100).missing(state(recall=100), has_episode=False) == 0
     one_each = state(**{f"l{number}": 1 for number in range(98)})
     assert RetrainPolicy(without_episode=100, per_label=8).missing(one_each, has_episode=True) == 2
+
+
+def test_after_an_episode_nothing_is_asked_that_the_gate_could_not_decide() -> None:
+    """A request at 40 labels had eight texts to be judged by, was refused, and made the next look harder."""
+    policy = RetrainPolicy(after_episode=40, per_label=8)
+    assert policy.missing(state(recall=40), has_episode=True) == 67
+    wrong = RetrainState(Counter(recall=80), wrong_at_random=66)
+    assert policy.missing(wrong, has_episode=True) == policy.missing_at_random(wrong, has_episode=True) == 1
+    assert policy.missing(replace(wrong, wrong_at_random=67), has_episode=True) == 0
+    assert policy.missing(replace(wrong, wrong_at_random=67), has_episode=True, look=2) == 20
+    many = state(recall=495)
+    assert (policy.missing(many, has_episode=True), policy.missing_at_random(many, has_episode=True)) == (5, 0)
+    assert policy.missing_at_random(state(recall=1), has_episode=False) == 0
+
+
+@pytest.mark.parametrize("look", [*range(1, 13), 20, 100])
+def test_so_many_texts_won_are_what_the_gate_needs(look: int) -> None:
+    """Half of the stake is bet on live texts, and may be all that wins anything."""
+    needed = np.log(2) - np.log(level_of(look))
+    assert log_e_value(wins_needed(look, 10), 0) >= needed > log_e_value(wins_needed(look, 10) - 1, 0)
 
 
 def at(time: str) -> int:
@@ -96,11 +120,26 @@ def test_a_time_zone_that_is_none_is_refused_with_an_example(zone: str) -> None:
 APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
 
 
-def labelled(requests: RetrainRequests, numbers: range, now_ms: int) -> None:
+def labelled(requests: RetrainRequests, numbers: range, now_ms: int, by: str = "ann", **more: Any) -> None:
     for number in numbers:
         identity = f"support.chats@0a1b2c3d-0-{number}"
-        said = Feedback(decision_id=identity, head="intent", label="recall", by="ann", at=format_time(now_ms))
+        said = Feedback(decision_id=identity, head="intent", label="recall", by=by, at=format_time(now_ms), **more)
         requests.take_label(Record("feedback.labels", 0, number, said.key, said.encode(), now_ms))
+
+
+def test_wrong_decisions_drawn_at_random_are_counted_once_each_and_anew_from_the_topic() -> None:
+    requests, now = RetrainRequests(APP, RetrainPolicy()), at("12:00:00")
+    labelled(requests, range(100), now, chosen="queue", decided="refund")
+    labelled(requests, range(100, 200), now, chosen="random", decided="recall")
+    assert requests.missing_at_random("1", 0, has_episode=True) == 67
+    labelled(requests, range(200, 220), now, chosen="random", decided="refund")
+    labelled(requests, range(200, 220), now, "bob", chosen="random", decided="refund")
+    assert requests.missing_at_random("1", 0, has_episode=True) == 47
+    asked = RetrainRequest(id="r", app="support", reason="", evidence={"version": "1", "labels": 1}, at=format_time(0))
+    for _ in range(2):
+        requests.take_request(Record("retrain.requests", 0, 0, b"support", asked.encode(), now))
+    assert requests.missing_at_random("1", 0, has_episode=True) == 67, "87 for the second challenger"
+    assert requests.missing_at_random("2", 0, has_episode=True) == 47, "another champion's first"
 
 
 def test_a_request_that_must_wait_is_made_when_its_time_comes_and_a_restart_changes_nothing() -> None:

@@ -23,8 +23,9 @@ from streams.wire.records import Release, decode, format_time
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """labels: that count. missing: how many more lead to a training; 0: it is asked for. drifts: whether a drift alert
-    fires, after which fewer are enough. not_before: RFC 3339, where the application's file has a request wait (hours,
-    cool-down, how many a day)."""
+    fires, after which fewer are enough. missing_at_random: how many of the missing ones must be of wrong decisions that
+    were drawn at random. not_before: RFC 3339, where the application's file has a request wait (hours, cool-down, how
+    many a day)."""
 
     app: str
     version: str
@@ -32,6 +33,7 @@ class Outlook:
     missing: int
     drifts: bool
     not_before: str | None = None
+    missing_at_random: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -42,6 +44,9 @@ class Outlook:
         """For a person."""
         since = f"{self.labels} labels of {self.app} count" + (" since it drifts" if self.drifts else "")
         at = f", not before {self.not_before}" if self.not_before else ""
+        if self.missing_at_random:
+            drawn = f"{self.missing_at_random} of them of wrong decisions drawn at random (`headrace labels next`)"
+            return f"{since}; {self.missing} more, {drawn}, and a better model is trained{at}: only those can prove it"
         if self.missing:
             return f"{since}; {self.missing} more and a better model is trained{at}"
         return f"{since}: enough, the monitor asks for a better model{at}"
@@ -72,10 +77,13 @@ def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     for record in all_records(wiring, FEEDBACK_TOPIC):
         requests.take_label(record)
     missing = requests.missing(champion, since_ms, has_episode=drift is not None)
+    at_random = requests.missing_at_random(champion, since_ms, has_episode=drift is not None)
     now_ms = wall_clock_ms()
     earliest_ms = requests.earliest_ms(now_ms)
     not_before = format_time(earliest_ms) if earliest_ms > now_ms else None
-    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None, not_before)
+    return Outlook(
+        app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None, not_before, at_random
+    )
 
 
 def _releases(wiring: Wiring) -> Iterable[Release]:
