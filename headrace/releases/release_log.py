@@ -37,7 +37,7 @@ class ReleaseLog:
         """Change what stands, whatever it is: what a person says counts. Returns what stands afterwards, which is
         another one's word where that came later."""
         standing = self.standing(model)
-        self._write(change(None if standing is None else standing.release))
+        self._write(_dated(change, standing))
         self.history.keep(model)
         return self._present(model)
 
@@ -50,7 +50,7 @@ class ReleaseLog:
         standing = self.standing(model)
         if standing is not None and standing != expected:
             return standing
-        offset = self._write(change(None if standing is None else standing.release))
+        offset = self._write(_dated(change, standing))
         words = self._words(model)
         after = -1 if standing is None else standing.offset
         between = [word for word in words if after < word.offset < offset]
@@ -99,6 +99,15 @@ class ReleaseLog:
             return publisher.flush()[-1][2]
         finally:
             publisher.close()
+
+
+def _dated(change: Change, announced: Announced | None) -> Release:
+    """The changed state, with the time since when its champion serves: whoever leaves that in place keeps it."""
+    standing = None if announced is None else announced.release
+    release = change(standing)
+    if standing is None or standing.champion != release.champion:
+        return release.model_copy(update={"champion_since": release.at})
+    return release.model_copy(update={"champion_since": standing.champion_since or standing.at})
 
 
 def next_release(

@@ -7,7 +7,6 @@
 The same records in the same order give the same state, however often it was stopped in between.
 """
 
-import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +34,7 @@ from streams.release_watch.measures import ReleaseMeasures
 from streams.rule_specs import KINDS
 from streams.wire.alerts import resolution
 from streams.wire.records import Alert, Release, RetrainRequest, format_time
+from streams.wire.release_state import champion_since
 from streams.wire.signals import MonitorSignal, SignalBatch
 
 log = logging.getLogger(__name__)
@@ -108,14 +108,14 @@ class MonitorCore:
         if not releases:
             return []
         before, champion = self._drift_alerts(), releases[-1].champion
-        serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
-        self.champion_version, self.champion_since_ms = champion, milliseconds(serving[-1].at)
+        since = champion_since(releases)
+        self.champion_version, self.champion_since_ms = champion, milliseconds(since)
         self._announced = {
             version for release in releases for version in (release.champion, release.previous) if version
         }
         self.releases = {v: release for v, release in self.releases.items() if release.events or v == champion}
         self.releases.setdefault(champion, MonitoredRelease(champion))
-        changes = self._changes(before, f"{self._app.name}@{champion} serves", serving[-1].at)
+        changes = self._changes(before, f"{self._app.name}@{champion} serves", since)
         return changes + self._counted(self.release_alerts.take(releases[-1]))
 
     def look_at_releases(self, now_ms: int, looked_after: Mapping[str, str]) -> list[Alert]:

@@ -374,6 +374,9 @@ class Release(Wire):
     """The model's name: its application's."""
     champion: str
     """The version that decides."""
+    champion_since: str | None = None
+    """When the champion began to serve, RFC 3339: steps that leave it in place keep this; none: written before this was
+    noted."""
     previous: str | None = None
     """The champion before this one, to which a rollback goes back."""
     canary: str | None = None

@@ -4,8 +4,9 @@ The topic has one partition, so offsets order everything that was ever announced
 was made again starts them anew, and two writers may choose the same one.
 """
 
+import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from connectors.ports import Record
@@ -43,6 +44,15 @@ def take_in(standing: dict[str, Announced], record: Record) -> None:
         )
         return
     standing[release.model] = Announced(release, record.offset)
+
+
+def champion_since(releases: Sequence[Release]) -> str:
+    """When the last one's champion began to serve, RFC 3339. releases: of one model, all that is left in the topic, in
+    its order. Compaction may leave the last one only: that knows it by itself, or was written before that was noted,
+    and then its own time is all there is."""
+    champion = releases[-1].champion
+    serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
+    return serving[-1].champion_since or serving[-1].at
 
 
 def what_stands(records: Iterable[Record]) -> dict[str, Announced]:

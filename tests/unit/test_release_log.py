@@ -13,7 +13,7 @@ from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
-from streams.wire.release_state import Announced
+from streams.wire.release_state import Announced, champion_since
 
 
 def release(champion: str, revision: int = 1, model: str = "support", **fields: Any) -> Release:
@@ -247,3 +247,32 @@ def test_a_release_of_before_is_read(topics: MemoryTopics) -> None:
     }
     topics.append(RELEASES_TOPIC, json.dumps(value).encode(), b"support")
     assert heard(topics) == ["2"]
+
+
+def test_since_when_a_champion_serves_does_not_change_when_the_topic_is_compacted(
+    topics: MemoryTopics, log: ReleaseLog
+) -> None:
+    """Labels since then counted as those since the last step: after compaction a canary's beginning took them away."""
+
+    def at(hour: int, champion: str, **fields: Any) -> None:
+        log.announce("support", lambda now: release(champion, **fields).model_copy(update={"at": f"T{hour}"}))
+
+    for hour, champion, shadow in ((1, "1", None), (2, "2", None), (3, "2", "3"), (4, "2", None)):
+        at(hour, champion, shadow=shadow)
+        words = [Release.model_validate_json(record.value or b"") for record in topics.records[RELEASES_TOPIC]]
+        assert champion_since(words) == champion_since(words[-1:]) == f"T{min(hour, 2)}"
+    standing = log.standing("support")
+    log.announce_if("support", standing, lambda now: (now or release("2")).model_copy(update={"at": "T5"}))
+    after = log.standing("support")
+    assert after is not None and (after.release.champion_since, after.release.at) == ("T2", "T5")
+
+
+def test_since_when_a_champion_serves_is_told_of_releases_written_before_that_was_noted(
+    topics: MemoryTopics, log: ReleaseLog
+) -> None:
+    old = [release("1").model_copy(update={"at": "T1"}), release("2", 2).model_copy(update={"at": "T2"})]
+    old.append(release("2", 3, shadow="3").model_copy(update={"at": "T3"}))
+    assert (champion_since(old), champion_since(old[:1]), champion_since(old[-1:])) == ("T2", "T1", "T3")
+    announce(topics, old[-1])  # all that compaction left: its own time is the nearest that is known, and stays so
+    announced = log.announce("support", lambda now: (now or release("2")).model_copy(update={"at": "T4"}))
+    assert announced.release.champion_since == "T3" and champion_since([*old, announced.release]) == "T2"

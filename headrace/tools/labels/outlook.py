@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, decode, format_time
+from streams.wire.release_state import champion_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,8 @@ def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     if not releases:
         return None
     champion = releases[-1].champion
-    serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
     drift = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
-    since_ms = max(milliseconds(serving[-1].at), drift.told_ms if drift is not None else 0)
+    since_ms = max(milliseconds(champion_since(releases)), drift.told_ms if drift is not None else 0)
     requests = RetrainRequests(app, RetrainPolicy.of(app.retraining))
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
