@@ -2,6 +2,7 @@
 
     headrace-topic, headrace-partition, headrace-offset    the record
     headrace-reason, headrace-error                        a short fixed word; what went wrong, at most 500 characters
+    headrace-app                                           the application that could not decide it
     headrace-timestamp                                     the record's own time, milliseconds since 1970
     headrace-truncated                                     the value's original length, where it had to be cut
     headrace-key-truncated                                 the key's, where it had to be cut
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 PREFIX = "headrace-"
 LENGTH_MARK, KEY_LENGTH_MARK = PREFIX + "truncated", PREFIX + "key-truncated"
+APP_MARK = PREFIX + "app"
 LENGTH_MARKS = (LENGTH_MARK, KEY_LENGTH_MARK)
 ERROR_CHARACTERS = 500
 # A batch's frame, the record's own, lengths and deltas: measured under 120 bytes with ten headers, counted generously.
@@ -32,7 +34,8 @@ class DeadLetter:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What a dead letter's headers say. truncated_bytes: the value's original length, None where it is whole.
-    timestamp_ms: the record's own time, None in a letter of an older Headrace."""
+    timestamp_ms: the record's own time; app: the application that could not decide it; None in a letter of an older
+    Headrace."""
 
     topic: str
     partition: int
@@ -41,6 +44,7 @@ class Origin:
     error: str
     truncated_bytes: int | None
     timestamp_ms: int | None = None
+    app: str | None = None
 
 
 def build_dead_letter(
@@ -131,6 +135,7 @@ def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:
             error=fields.get(PREFIX + "error", ""),
             truncated_bytes=int(truncated) if truncated is not None else None,
             timestamp_ms=int(timestamp) if timestamp is not None else None,
+            app=fields.get(APP_MARK),
         )
     except KeyError as error:
         raise ValueError(f"no dead letter: header {error.args[0]} is missing") from None

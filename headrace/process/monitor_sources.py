@@ -1,13 +1,11 @@
 """What an application's monitor reads beside its signals, from the configured broker and registry."""
 
+import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final
 
-from connectors.deadletters import read_origin
-from connectors.errors import RegistryUnavailable, TopicMismatch
+from connectors.errors import AccessDenied, RegistryUnavailable, TopicMismatch
 from connectors.ports import Record, ReleaseRegistry
 from headrace.process.consumer_groups import monitor_group
 from headrace.releases.references import release_reference
@@ -16,6 +14,7 @@ from headrace.wiring import Wiring
 from models.errors import ConnectorError, MessageError
 from streams.application import Application
 from streams.monitor.retrain_requests import milliseconds
+from streams.monitor.rules.letters import Letters, stretches
 from streams.monitor.rules.outside import Outside, Undecided
 from streams.monitor.sources import Reference, SignalsLog
 from streams.notifier.silences import Silences
@@ -35,8 +34,6 @@ from streams.wire.topic_follower import TopicFollower
 
 FOLLOW_SECONDS: Final = 30.0  # within which `model.releases` must have been read to its end
 VERSIONS_SECONDS: Final = 60.0  # for which the registry's list of versions is taken for true
-MOST_LETTERS: Final = 20_000  # dead letters that are read at a look; so many are a reason for an alert whatever follows
-NAMED_LETTERS: Final = 10
 LAST_SNAPSHOTS: Final = 50  # records at the end of `monitor.state` that are looked at before all of it is
 
 
@@ -188,45 +185,55 @@ def _steps(wiring: Wiring, app: Application) -> list[tuple[int, ReleaseStep]]:
 
 def _undecided(wiring: Wiring, app: Application, since_ms: int) -> Undecided:
     """Of what was written since then, milliseconds since 1970."""
-    reasons, ids, number = Counter[str](), list[str](), 0
-    for record in islice(_records(wiring, DEAD_LETTERS_TOPIC, since_ms), MOST_LETTERS):
-        try:
-            origin = read_origin(record.headers)
-        except ValueError:
-            continue
-        if origin.topic in app.source_topics:
-            number += 1
-            reasons[origin.reason] += 1
-            ids = [*ids[-NAMED_LETTERS + 1 :], f"{origin.topic}-{origin.partition}-{origin.offset}"]
-    return Undecided(number, _written(wiring, app.decisions_topic, since_ms), reasons, ids)
+    letters = Letters(app.name, app.source_topics, _source_ends(wiring, app))
+    if wiring.broker().is_embedded:
+        for record in _records(wiring, DEAD_LETTERS_TOPIC, since_ms):
+            letters.take(record)
+        return letters.undecided(_written(wiring, app.decisions_topic, since_ms))
+    first, ends = _span(wiring, DEAD_LETTERS_TOPIC, since_ms)
+    reader = wiring.reader()
+    try:
+        for part in stretches(first, ends):
+            span = {part.partition: part.first}, {part.partition: part.end}
+            for record in reader.read(DEAD_LETTERS_TOPIC, *span, partitions=[part.partition]):
+                letters.take(record, part.stands_for)
+    finally:
+        reader.close()
+    return letters.undecided(_written(wiring, app.decisions_topic, since_ms))
+
+
+def _source_ends(wiring: Wiring, app: Application) -> dict[str, dict[int, int]]:
+    """Topic to partition to next offset; topics that are gone, or that a monitor may not see, are left out."""
+    admin, ends = wiring.admin(), dict[str, dict[int, int]]()
+    try:
+        for topic in app.source_topics:
+            with contextlib.suppress(TopicMismatch, AccessDenied):
+                ends[topic] = {partition: end for partition, (_, end) in admin.offsets(topic).items()}
+    finally:
+        admin.close()
+    return ends
+
+
+def _span(wiring: Wiring, topic: str, since_ms: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Of what a topic got since then: each partition's first offset and next one. Empty: nobody has made it yet."""
+    admin = wiring.admin()
+    try:
+        ends = {partition: end for partition, (_, end) in admin.offsets(topic).items()}
+        return admin.offsets_at(topic, since_ms), ends
+    except TopicMismatch:
+        return {}, {}
+    finally:
+        admin.close()
 
 
 def _written(wiring: Wiring, topic: str, since_ms: int) -> int:
     """How many records."""
     if wiring.broker().is_embedded:
         return sum(1 for _ in _records(wiring, topic, since_ms))
-    admin = wiring.admin()
-    try:
-        first, ends = admin.offsets_at(topic, since_ms), admin.offsets(topic)
-    except TopicMismatch:
-        return 0
-    finally:
-        admin.close()
-    return sum(ends[partition][1] - offset for partition, offset in first.items() if partition in ends)
+    first, ends = _span(wiring, topic, since_ms)
+    return sum(ends[partition] - offset for partition, offset in first.items() if partition in ends)
 
 
 def _records(wiring: Wiring, topic: str, since_ms: int) -> Iterator[Record]:
-    """Those of since then; the embedded broker, which keeps little, cannot look up by time."""
-    starts: Mapping[int, int] | None = None
-    if not wiring.broker().is_embedded:
-        admin = wiring.admin()
-        try:
-            ends = {partition: end for partition, (_, end) in admin.offsets(topic).items()}
-            starts = ends | admin.offsets_at(topic, since_ms)
-        except TopicMismatch:
-            return
-        finally:
-            admin.close()
-    for record in all_records(wiring, topic, starts):
-        if record.timestamp_ms >= since_ms:
-            yield record
+    """Those of since then on the embedded broker, which keeps little and cannot look up by time."""
+    return (record for record in all_records(wiring, topic) if record.timestamp_ms >= since_ms)

@@ -11,7 +11,7 @@ from streams.application import Application
 from streams.engine.delivery import Acknowledge, Delivery, Outcome, OutRecord, SendAll, Step
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.wire.outcomes import give_up
-from streams.wire.sending import send_outcomes
+from streams.wire.sending import send_outcomes, signed
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,11 @@ def worker_pipeline(
     on_left_out: told the topic of each record beside the decisions that Kafka refused for good.
     """
 
+    send_own = signed(app.name, send_all)
+
     async def publish(batch: Sequence[Delivery]) -> None:
         signals = [delivery.result.signal for delivery in batch if delivery.result.signal is not None]
-        for topic in await send_outcomes(send_all, batch, _signal_records(app.signals_topic, signals)):
+        for topic in await send_outcomes(send_own, batch, _signal_records(app.signals_topic, signals)):
             on_left_out(topic)
         try:
             on_outcomes([delivery.result for delivery in batch])

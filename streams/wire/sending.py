@@ -5,7 +5,7 @@ others, or the partition, from moving on.
 import logging
 from collections.abc import Sequence
 
-from connectors.deadletters import DeadLetter, cut_dead_letter, wire_bytes
+from connectors.deadletters import APP_MARK, DeadLetter, cut_dead_letter, wire_bytes
 from connectors.errors import TopicMismatch
 from streams.engine.delivery import TOO_LARGE, Delivery, OutRecord, RecordsRefused, Refusal, SendAll
 from streams.topics import DEAD_LETTERS_TOPIC
@@ -29,6 +29,18 @@ async def send_outcomes(send_all: SendAll, batch: Sequence[Delivery], others: Se
     except RecordsRefused as error:
         return await _send_refused(send_all, batch, error.refusals)
     return []
+
+
+def signed(app: str, send_all: SendAll) -> SendAll:
+    """The same, where each dead letter says which application it is of: several may read one topic."""
+
+    async def send(records: Sequence[OutRecord]) -> None:
+        for record in records:
+            if record.topic == DEAD_LETTERS_TOPIC and all(name != APP_MARK for name, _ in record.headers):
+                record.headers.append((APP_MARK, app.encode()))
+        await send_all(records)
+
+    return send
 
 
 async def _send_refused(send_all: SendAll, batch: Sequence[Delivery], refusals: Sequence[Refusal]) -> list[str]:

@@ -14,12 +14,13 @@ _WORDS = {"rolled_back": "was rolled back", "refused": "was refused by the gate"
 @dataclass(frozen=True, slots=True)
 class Undecided:
     """Of the last minutes. letters: dead letters of the application. decided: its decisions. reasons: of the letters,
-    by how often. ids: of some: topic, partition and offset."""
+    by how often. ids: of some: topic, partition and offset. is_estimate: there were too many letters to read all."""
 
     letters: int
     decided: int
     reasons: Mapping[str, int] = field(default_factory=dict)
     ids: Sequence[str] = ()
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def dead_letters(rule: DeadLettersRule, seen: Undecided) -> Finding:
     events = seen.letters + seen.decided
     share = seen.letters / events if events else 0.0
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(seen.reasons.items(), key=lambda one: -one[1])[:3])
-    words = f"{share:.0%} of {events} events of {rule.minutes:g} minutes could not be decided ({reasons})"
+    about = "about " if seen.is_estimate else ""
+    words = f"{about}{share:.0%} of {events} events of {rule.minutes:g} minutes could not be decided ({reasons})"
     level = Level.CALM if share < rule.over_at * rule.share else Level.BETWEEN
     if share >= rule.share and seen.letters >= rule.least:
         level = Level.OVER
