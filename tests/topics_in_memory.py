@@ -13,9 +13,11 @@ class MemoryTopics:
         self.records: dict[str, list[Record]] = {}
         self.before_write: Callable[[], None] = lambda: None
 
-    def append(self, topic: str, value: bytes | None, key: bytes | None) -> int:
+    def append(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Iterable[tuple[str, bytes]] = ()
+    ) -> int:
         records = self.records.setdefault(topic, [])
-        records.append(Record(topic, 0, len(records), key, value, 0))
+        records.append(Record(topic, 0, len(records), key, value, 0, tuple(headers)))
         return len(records) - 1
 
     def reader(self) -> "MemoryReader":
@@ -70,7 +72,7 @@ class MemoryPublisher:
         timestamp_ms: int | None = None,
     ) -> None:
         self._topics.before_write()
-        self._places.append((topic, 0, self._topics.append(topic, value, key)))
+        self._places.append((topic, 0, self._topics.append(topic, value, key, headers)))
 
     def flush(self, timeout_seconds: float = 30.0) -> list[tuple[str, int, int]]:
         places, self._places = self._places, []

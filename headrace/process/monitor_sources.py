@@ -29,7 +29,7 @@ from streams.topics import (
 )
 from streams.wire.records import Alert, Release, ReleaseStep, decode
 from streams.wire.release_follower import ReleaseFollower
-from streams.wire.release_state import Announced, take_in
+from streams.wire.release_state import states_of
 from streams.wire.topic_follower import TopicFollower
 
 FOLLOW_SECONDS: Final = 30.0  # within which `model.releases` must have been read to its end
@@ -90,12 +90,7 @@ class KafkaMonitorSources:
 
     def releases(self) -> list[Release]:
         """See the port."""
-        releases: list[Release] = []
-        for record in self.read(RELEASES_TOPIC):
-            said: dict[str, Announced] = {}
-            take_in(said, record)
-            releases += [announced.release for model, announced in said.items() if model == self._app.name]
-        return releases
+        return list(states_of(self.read(RELEASES_TOPIC), self._app.name))
 
     def reference(self, version: str) -> Reference:
         """See the port. The manifest is held to the hash that was announced."""

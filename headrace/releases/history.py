@@ -14,7 +14,7 @@ from connectors.ports import Publisher, TopicReader
 from models.errors import ConnectorError, MessageError
 from streams.topics import RELEASE_HISTORY_TOPIC, RELEASES_TOPIC
 from streams.wire.records import Release, ReleaseStep, Step, decode
-from streams.wire.release_state import Announced, take_in
+from streams.wire.release_state import states_of
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class ReleaseHistory:
     def _standing(self, model: str) -> dict[bytes, ReleaseStep]:
         reader = self._open_reader()
         try:
-            return {key_of(step): step for step in steps_of(releases_of(reader, model))}
+            return {key_of(step): step for step in steps_of(states_of(reader.read(RELEASES_TOPIC), model))}
         except TopicMismatch:  # the topic is not there yet
             return {}
         finally:
@@ -86,15 +86,6 @@ class ReleaseHistory:
             publisher.flush()
         finally:
             publisher.close()
-
-
-def releases_of(reader: TopicReader, model: str) -> Iterator[Release]:
-    """All that is left in `model.releases` of a model, in its order."""
-    for record in reader.read(RELEASES_TOPIC):
-        said: dict[str, Announced] = {}
-        take_in(said, record)
-        if model in said:
-            yield said[model].release
 
 
 def steps_of(releases: Iterable[Release]) -> Iterator[ReleaseStep]:

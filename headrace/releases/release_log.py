@@ -14,7 +14,7 @@ from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
-from streams.wire.release_state import Announced, take_in, what_stands
+from streams.wire.release_state import Announced, expecting, take_in, what_stands
 
 SET_ASIDE_KEPT = 20
 HASHES_KEPT = 100  # of the versions of a model, the newest: `models verify` compares with them
@@ -44,22 +44,17 @@ class ReleaseLog:
     def announce_if(self, model: str, expected: Announced | None, change: Change) -> Announced:
         """Change what stands only while it is still `expected`; returns what stands afterwards.
 
-        A topic knows no compare-and-set. So the word of somebody who came between the look and the writing is found by
-        reading back, and put in place again: of several who expected the same, the first one's word stands.
+        Of several who expected the same, the first one's word stands: the others' count for nothing, wherever they
+        died or were held up (`release_state`). What stands is said once more then, or compaction would keep the last
+        record of the model, which is one that does not count.
         """
-        standing = self.standing(model)
-        if standing is not None and standing != expected:
+        standing, lost = self._look(model)
+        if standing is not None and (expected is None or standing.release != expected.release):
             return standing
-        offset = self._write(_dated(change, standing))
-        words = self._words(model)
-        after = -1 if standing is None else standing.offset
-        between = [word for word in words if after < word.offset < offset]
-        if between and words[-1].offset == offset:
-            first = between[0].release
-            step = Step(
-                kind="put_back", version=first.champion, reason="it was announced first, another a moment later"
-            )
-            self._write(first.model_copy(update={"revision": words[-1].release.revision + 1, "step": step}))
+        self._write(_dated(change, standing), expecting(standing, lost))
+        standing, lost = self._look(model)
+        if standing is not None and lost:
+            self._write(standing.release, expecting(standing, lost))
         self.history.keep(model)
         return self._present(model)
 
@@ -78,25 +73,29 @@ class ReleaseLog:
         finally:
             reader.close()
 
-    def _words(self, model: str) -> list[Announced]:
-        """All that is left in the topic of a model, in its order."""
+    def _look(self, model: str) -> tuple[Announced | None, list[Announced]]:
+        """What stands of a model, and the records after it that count for nothing."""
+        standing, lost = dict[str, Announced](), list[Announced]()
         reader = self._open_reader()
         try:
-            words: list[Announced] = []
             for record in reader.read(RELEASES_TOPIC):
-                said: dict[str, Announced] = {}
-                take_in(said, record)
-                words += [announced for name, announced in said.items() if name == model]
-            return words
+                before = standing.get(model)
+                said = take_in(standing, record)
+                if standing.get(model) is not before:
+                    lost.clear()
+                elif said is not None and said.release.model == model:
+                    lost.append(said)
+        except TopicMismatch:  # the topic is not there yet
+            return None, []
         finally:
             reader.close()
+        return standing.get(model), lost
 
-    def _write(self, release: Release) -> int:
-        """Returns the record's offset."""
+    def _write(self, release: Release, headers: Iterable[tuple[str, bytes]] = ()) -> None:
         publisher = self._open_publisher()
         try:
-            publisher.send(RELEASES_TOPIC, release.encode(), release.model.encode())
-            return publisher.flush()[-1][2]
+            publisher.send(RELEASES_TOPIC, release.encode(), release.model.encode(), headers)
+            publisher.flush()
         finally:
             publisher.close()
 

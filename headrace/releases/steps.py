@@ -41,6 +41,8 @@ class ReleaseSteps:
             return
         wanted = self._wanted(standing, decision)
         release = self._log.announce_if(standing.model, announced, lambda _: wanted).release
+        if (release.revision, release.at) != (wanted.revision, wanted.at):
+            return  # somebody was faster, and what became of it is theirs to tell
         log.warning("%s@%s: %s (%s)", standing.model, decision.version, decision.action, decision.reason)
         if release.champion != standing.champion:
             try:

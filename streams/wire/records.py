@@ -309,7 +309,7 @@ class Step(Wire):
     """`champion` (it serves), `rolled_back` (the one before serves again), `canary`, `shadow` (it looks on),
     `trials_ended`, `refused` (the gate let nothing pass), `waiting` (somebody is asked), `rejected` (and said no),
     `stopped` (it did worse on its way),
-    `put_back` (another one's word came at the same moment; the first one's stands)."""
+    `put_back` (written by earlier versions: two announced at the same moment, and the first one's word stands)."""
     version: str | None = None
     """The version that it is about; of a request that led to none: missing."""
     reason: str = ""

@@ -2,12 +2,16 @@
 
 The topic has one partition, so offsets order everything that was ever announced. Revisions are for people: a topic that
 was made again starts them anew, and two writers may choose the same one.
+
+A topic knows no compare-and-set, so a record may say in a header which state it was said of. Where another one stood by
+then it counts for nothing, for every reader alike: whoever came first has changed the state, and nobody else has.
 """
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from connectors.ports import Record
 from models.errors import MessageError
@@ -15,6 +19,8 @@ from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release, decode
 
 log = logging.getLogger(__name__)
+
+EXPECTS: Final = "headrace-expects"  # header: names of states, one a line; not a field, as older writers copy those
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +30,59 @@ class Announced:
     release: Release
     offset: int
 
+    @property
+    def name(self) -> str:
+        """Names this state, whoever repeats it."""
+        return f"{self.release.revision}@{self.release.at}"
 
-def take_in(standing: dict[str, Announced], record: Record) -> None:
-    """Let `standing` (by model) follow one more record. A tombstone forgets its model; what cannot be read is logged,
-    and the state before it stands."""
+
+def expecting(standing: Announced | None, lost: Sequence[Announced] = ()) -> tuple[tuple[str, bytes], ...]:
+    """Headers of a record that is to count only where this still stands. lost: the records after it that count for
+    nothing; compaction may leave the last of them in its place."""
+    names = [] if standing is None else [standing.name, *(one.name for one in lost)]
+    return ((EXPECTS, "\n".join(names).encode()),)
+
+
+def take_in(standing: dict[str, Announced], record: Record) -> Announced | None:
+    """Let `standing` (by model) follow one more record; returns it where it counts for nothing, as it was said of
+    another state. A tombstone forgets its model; what cannot be read is logged, and the state before it stands."""
     key = None if record.key is None else record.key.decode("utf-8", "replace")
     if record.value is None:
         if key is not None:
             standing.pop(key, None)
-        return
+        return None
     try:
         release = decode(Release, record.value)
     except MessageError as error:
         log.error("record %d of %s is skipped: %s", record.offset, RELEASES_TOPIC, error)
-        return
+        return None
     if key is not None and key != release.model:
         log.error(
             "record %d of %s is skipped: its key is %r, its model %r", record.offset, RELEASES_TOPIC, key, release.model
         )
-        return
-    standing[release.model] = Announced(release, record.offset)
+        return None
+    said, before = Announced(release, record.offset), standing.get(release.model)
+    expected = dict(record.headers).get(EXPECTS)
+    if (
+        expected is not None
+        and before is not None
+        and before.name not in expected.decode("utf-8", "replace").split("\n")
+    ):
+        return said
+    standing[release.model] = said
+    return None
+
+
+def states_of(records: Iterable[Record], model: str) -> Iterator[Release]:
+    """All that ever stood of a model, as far as the topic still holds it, in its order."""
+    standing: dict[str, Announced] = {}
+    before: Announced | None = None
+    for record in records:
+        take_in(standing, record)
+        now = standing.get(model)
+        if now is not None and (before is None or now.release != before.release):
+            yield now.release
+        before = now
 
 
 def champion_since(releases: Sequence[Release]) -> str:

@@ -13,19 +13,12 @@ from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
-from streams.wire.release_state import Announced, champion_since
+from streams.wire.release_state import Announced, champion_since, expecting
 
 
 def release(champion: str, revision: int = 1, model: str = "support", **fields: Any) -> Release:
-    return Release(
-        model=model,
-        champion=champion,
-        revision=revision,
-        manifest_sha256={champion: "0"},
-        by="test",
-        at="2026-01-01T00:00:00Z",
-        **fields,
-    )
+    known = {"manifest_sha256": {champion: "0"}, "by": "test", "at": f"2026-01-01T00:00:0{champion}Z"} | fields
+    return Release(model=model, champion=champion, revision=revision, **known)
 
 
 @pytest.fixture
@@ -188,16 +181,47 @@ def test_the_word_of_a_person_in_the_middle_of_a_race_is_not_taken_back(topics: 
         writes[0] += 1
         if writes[0] == 1:
             announce(topics, release("2"))
+        if writes[0] == 2:  # the first one's word is about to be said once more
+            announce(topics, release("9", revision=7))
 
     topics.before_write = others
-    words = log._words
-
-    def a_person_comes_after_the_writing(model: str) -> list[Announced]:
-        announce(topics, release("9"))
-        return words(model)
-
-    log._words = a_person_comes_after_the_writing  # type: ignore[method-assign]  # the moment between write and look
     assert log.announce_if("support", None, lambda _: release("1")).release.champion == "9"
+    assert writes[0] > 2 and heard(topics) == ["9"]
+
+
+@pytest.mark.parametrize("kept", ["all", "compacted", "the end is not compacted yet"])
+def test_a_word_about_another_state_than_stands_counts_for_nothing_even_where_its_writer_died(
+    topics: MemoryTopics, log: ReleaseLog, kept: str
+) -> None:
+    """What was written by somebody who was held up between his look and his word."""
+    announce(topics, release("1"))
+    stale = expecting(log.standing("support"))
+    announce(topics, release("2", revision=2))
+    held_up = release("3", revision=2, by="held up")
+    topics.append(RELEASES_TOPIC, held_up.encode(), b"support", stale)
+    assert heard(topics) == ["2"]
+    expected = log.standing("support")
+    announced = log.announce_if("support", expected, lambda _: release("4", revision=3))
+    assert announced.release.champion == "4"
+    records = topics.records[RELEASES_TOPIC]
+    topics.records[RELEASES_TOPIC] = {"all": records, "compacted": records[-1:]}.get(kept, records[-2:])
+    assert heard(topics) == ["4"]
+
+
+def test_who_lost_says_once_more_what_stands_so_that_compaction_keeps_it(topics: MemoryTopics, log: ReleaseLog) -> None:
+    announce(topics, release("1"))
+    expected = log.standing("support")
+
+    def another_comes_between() -> None:
+        topics.before_write = lambda: None
+        announce(topics, release("5", revision=2))
+
+    topics.before_write = another_comes_between
+    log.announce_if("support", expected, lambda _: release("2", revision=2, by="late"))
+    for left in (1, 2, 3, 4):
+        kept = MemoryTopics()
+        kept.records[RELEASES_TOPIC] = topics.records[RELEASES_TOPIC][-left:]
+        assert heard(kept) == ["5"], left
 
 
 @pytest.fixture
