@@ -122,6 +122,12 @@ class MonitorCore:
         """What of the alerts about steps of releases begins and ends: see StepAlerts.look."""
         return self._counted(self.release_alerts.look(now_ms, looked_after))
 
+    def take_label(self, record: Record) -> None:
+        """Take a record of `feedback.labels` in."""
+        before, after = self.requests.take_label(record)
+        if before is not after:
+            self.book.take_opinion(before, after)
+
     def take_accepted(self, records: Iterable[Record], at: str) -> list[Alert]:
         """Take in what stands in `drift.accepted`: an episode that people expect alarms nobody any more; one of which
         that was withdrawn does again, while it goes on."""

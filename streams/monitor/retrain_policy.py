@@ -50,11 +50,13 @@ class LabelCount:
         self._labels: Counter[str] = Counter()
         self._wrong_at_random: Counter[str] = Counter()  # by decision, of which several may say so
 
-    def take(self, record: Record) -> None:
-        """Take a record of the topic in."""
+    def take(self, record: Record) -> tuple[Opinion | None, Opinion | None]:
+        """Take a record of the topic in. What its writer said of the decision before and says now: see
+        `Opinions.take`."""
         before, after = self._opinions.take(record)
         self._add(before, -1)
         self._add(after, +1)
+        return before, after
 
     @property
     def opinions(self) -> Opinions:

@@ -10,7 +10,7 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.drift.episode import Episode
 from streams.monitor.retrain_policy import LabelCount, RetrainPolicy
-from streams.wire.feedback import Opinions
+from streams.wire.feedback import Opinion, Opinions
 from streams.wire.records import RetrainRequest, decode, format_time
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ class RetrainRequests:
         self._asked_ms: dict[str, int] = {}  # request to when it was made
         self._asked_about: dict[str, set[str]] = defaultdict(set)  # version to its requests
 
-    def take_label(self, record: Record) -> None:
-        """Take a record of `feedback.labels` in."""
-        self._labels.take(record)
+    def take_label(self, record: Record) -> tuple[Opinion | None, Opinion | None]:
+        """Take a record of `feedback.labels` in: see `LabelCount.take`."""
+        return self._labels.take(record)
 
     @property
     def opinions(self) -> Opinions:

@@ -1,19 +1,24 @@
 """[[rules]]: when what is seen becomes an alert, one for a cause, and when that is over."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.ports import Record
 from models.errors import ConfigError
 from streams.application import Application, labels_without_use, parse_application
 from streams.monitor.rules.book import RuleBook
 from streams.monitor.rules.outside import Outside, Undecided
+from streams.monitor.rules.people import Disagreement
 from streams.monitor.rules.thresholds import Threshold
-from streams.rule_specs import ThresholdRule
+from streams.rule_specs import DisagreementRule, ThresholdRule
+from streams.wire.feedback import Opinions
 from streams.wire.records import Alert, Feedback, ReleaseStep, format_time
 from streams.wire.signals import MonitorSignal
 
@@ -47,6 +52,7 @@ class Stream:
     def __init__(self, *rules: str) -> None:
         self.app = app(*rules)
         self.book, self.alerts, self._number = RuleBook(self.app), list[Alert](), 0
+        self.opinions = Opinions()
 
     def event(self, minute: float, label: str = "fee", urgency: str = "low", **fields: Any) -> None:
         self._number += 1
@@ -54,6 +60,9 @@ class Stream:
         at = fields.pop("at", format_time(ms(minute)))
         signal = MonitorSignal(id=f"chats@0-0-{self._number}", at=at, version="1", labels=labels, text="hi", **fields)
         self.alerts += self.book.observe(signal, ms(minute))
+
+    def label(self, record: Record) -> None:
+        self.book.take_opinion(*self.opinions.take(record))
 
     def look(self, minute: float, seen: Outside | None = None) -> None:
         self.alerts += self.book.look(ms(minute), seen, knows_labels=True)
@@ -231,28 +240,73 @@ def label(number: int, said: str, decided: str | None, by: str = "ann", chosen: 
 def test_random_labels_that_contradict_the_decisions_are_an_alert() -> None:
     stream = Stream('kind = "disagreement"\nshare = 0.3\nlabels = 20')
     for number in range(20):
-        stream.book.take_label(label(number, "fee", "fee"))
-        stream.book.take_label(label(1_000 + number, "fee", "card", chosen="queue"))  # chosen as they are wrong
-        stream.book.take_label(label(2_000 + number, "fee", None))
+        stream.label(label(number, "fee", "fee"))
+        stream.label(label(1_000 + number, "fee", "card", chosen="queue"))  # chosen as they are wrong
+        stream.label(label(2_000 + number, "fee", None))
     stream.look(1)
     assert stream.told() == []
     for number in range(20, 27):
-        stream.book.take_label(label(number, "fee", "card"))
+        stream.label(label(number, "fee", "card"))
     stream.look(2)
     assert stream.told() == [("disagreement:decisions", "all", "firing")]
     assert "35%" in stream.alerts[0].summary and stream.alerts[0].evidence[-1]["decided"] == "card"
     for number in range(30, 50):
-        stream.book.take_label(label(number, "fee", "fee"))
+        stream.label(label(number, "fee", "fee"))
     stream.look(3)
     assert stream.told()[1:] == [("disagreement:decisions", "all", "resolved")]
+
+
+def test_a_disagreement_that_comes_in_the_cool_down_is_told_after_it() -> None:
+    """It was looked at with new labels only: where none came afterwards, nobody ever heard of it."""
+    stream = Stream('kind = "disagreement"\nshare = 0.3\nlabels = 20\ncool_down_minutes = 30')
+    for number in range(20):
+        stream.label(label(number, "fee", "card"))
+    stream.look(1)
+    for number in range(20, 40):
+        stream.label(label(number, "fee", "fee"))
+    stream.look(2)
+    for number in range(40, 60):
+        stream.label(label(number, "fee", "card"))
+    for minute in (3, 20, 31):
+        stream.look(minute)
+    assert [state for _, _, state in stream.told()] == ["firing", "resolved"]
+    stream.look(33)
+    assert [state for _, _, state in stream.told()] == ["firing", "resolved", "firing"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 14), st.sampled_from("abc"), st.sampled_from(["fee", "card", None]), st.booleans()),
+        max_size=60,
+    ),
+    st.sampled_from(["decisions", "people"]),
+)
+@settings(deadline=None, max_examples=60)
+def test_followed_label_by_label_it_is_as_if_all_were_read_anew(
+    words: list[tuple[int, str, str | None, bool]], between: str
+) -> None:
+    """All labels were read at each look that followed a new one: with 100,000 of them, once a second."""
+    rule = DisagreementRule(kind="disagreement", share=0.3, labels=10, between=between)  # type: ignore[arg-type]
+    followed, opinions = Disagreement(rule, "intent"), Opinions()
+    for offset, (number, by, said, is_random) in enumerate(words):
+        record = label(number, said or "fee", "fee", by=by, chosen="random" if is_random else "queue")
+        value = None if said is None else record.value
+        followed.take(*opinions.take(replace(record, offset=offset, timestamp_ms=offset, value=value)))
+    anew = Disagreement(rule, "intent")
+    for opinion in opinions:
+        anew.take(None, opinion)
+    assert followed.finding() == anew.finding()
+    assert len(followed._in_order) == len(followed._judged) and len(followed._said) == len(
+        {opinion.feedback.decision_id for opinion in opinions}
+    )
 
 
 def test_people_who_label_the_same_otherwise_are_an_alert() -> None:
     stream = Stream('kind = "disagreement"\nbetween = "people"\nshare = 0.5\nlabels = 10')
     for number in range(10):
-        stream.book.take_label(label(number, "fee", None))
-        stream.book.take_label(label(number, "fee" if number % 2 else "card", None, by="bob", chosen=None))
-        stream.book.take_label(label(100 + number, "fee", None))  # of one person only
+        stream.label(label(number, "fee", None))
+        stream.label(label(number, "fee" if number % 2 else "card", None, by="bob", chosen=None))
+        stream.label(label(100 + number, "fee", None))  # of one person only
     stream.look(1)
     assert stream.told() == [("disagreement:people", "all", "firing")]
 

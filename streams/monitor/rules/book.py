@@ -13,7 +13,7 @@ from streams.application import Application
 from streams.monitor.rules.causes import ALL, Causes, Finding
 from streams.monitor.rules.kept import match_states
 from streams.monitor.rules.outside import Outside, dead_letters, release_step
-from streams.monitor.rules.people import disagreement
+from streams.monitor.rules.people import Disagreement
 from streams.monitor.rules.quiet import Quiet
 from streams.monitor.rules.stories.rules import StoryRules
 from streams.monitor.rules.thresholds import Threshold
@@ -27,7 +27,7 @@ from streams.rule_specs import (
     StoriesRule,
     ThresholdRule,
 )
-from streams.wire.feedback import Opinions, of_topics
+from streams.wire.feedback import Opinion
 from streams.wire.records import Alert, format_time
 from streams.wire.signals import MonitorSignal
 
@@ -43,11 +43,13 @@ class RuleBook:
         self._clock, self._now = EventClock(), float("-inf")
         self.thresholds = [Threshold(rule) for rule in app.rules if isinstance(rule, ThresholdRule)]
         self._quiet = [Quiet(rule) for rule in app.rules if isinstance(rule, SilenceRule)]
-        self._disagreements = [rule for rule in app.rules if isinstance(rule, DisagreementRule)]
+        first_head = app.head_names[0] if app.head_names else ""
+        self._disagreements = [
+            Disagreement(rule, first_head) for rule in app.rules if isinstance(rule, DisagreementRule)
+        ]
         self._dead_letters = [rule for rule in app.rules if isinstance(rule, DeadLettersRule)]
         self._releases = [rule for rule in app.rules if isinstance(rule, ReleaseRule)]
         self.stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)])
-        self._opinions, self._has_new_labels = Opinions(of_topics(app.source_topics), lambda *_: None), False
         self._begun_anew = set[str]()  # titles of rules for which no kept state was of use
         self._last_ms = 0
         self._began_ms = 0  # since when this one looks: where no event is known of, silence counts from there
@@ -100,11 +102,10 @@ class RuleBook:
             alerts += self._judged(rule, findings)
         return alerts
 
-    def take_label(self, record: Record) -> None:
-        """Take a record of `feedback.labels` in."""
-        if self._disagreements:
-            before, after = self._opinions.take(record)
-            self._has_new_labels = self._has_new_labels or before is not after
+    def take_opinion(self, before: Opinion | None, after: Opinion | None) -> None:
+        """Take in what one person says of a decision: see `Disagreement.take`."""
+        for disagreement in self._disagreements:
+            disagreement.take(before, after)
 
     def look(self, now_ms: int, seen: Outside | None = None, *, knows_labels: bool = False) -> list[Alert]:
         """What follows from the time. seen: what stands in other topics; None: nobody has looked now. knows_labels:
@@ -114,10 +115,8 @@ class RuleBook:
         findings: list[tuple[RuleSpec, Finding]] = [
             (quiet.rule, quiet.look(last_ms, now_ms, self._began_ms)) for quiet in self._quiet
         ]
-        if self._has_new_labels and knows_labels:
-            self._has_new_labels = False
-            head = self._app.head_names[0]
-            findings += [(rule, disagreement(rule, head, self._opinions)) for rule in self._disagreements]
+        if knows_labels:
+            findings += [(disagreement.rule, disagreement.finding()) for disagreement in self._disagreements]
         if seen is not None:
             findings += [(rule, release_step(rule, seen.steps, now_ms)) for rule in self._releases]
             findings += [(rule, dead_letters(rule, seen.undecided[rule.minutes])) for rule in self._dead_letters]

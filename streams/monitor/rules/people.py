@@ -1,25 +1,63 @@
 """Labels that contradict the decisions, or each other: of the latest ones, as they stand in `feedback.labels`."""
 
-import heapq
-from collections import defaultdict
+from bisect import bisect_left, insort
+from collections.abc import Collection, Sequence
 
 from streams.monitor.rules.causes import Finding, Level
 from streams.rule_specs import DisagreementRule
-from streams.wire.feedback import Opinion, Opinions
+from streams.wire.feedback import Opinion
+
+_Judged = tuple[
+    tuple[float, int, str, str], str, Opinion, bool
+]  # when, decision, who spoke last, whether it is against
 
 
-def disagreement(rule: DisagreementRule, first_head: str, opinions: Opinions) -> Finding:
-    """What the rule sees. opinions: of the application's decisions."""
-    head = rule.head or first_head
-    by_decision = defaultdict[str, list[Opinion]](list)
-    for opinion in opinions:
-        if opinion.feedback.head == head:
-            by_decision[opinion.feedback.decision_id].append(opinion)
-    judged = [_judged(rule, said) for said in by_decision.values()]
-    latest = heapq.nlargest(rule.labels, (one for one in judged if one is not None), key=lambda one: one[0])
+class Disagreement:
+    """Of one rule: follows what people say, label by label. Not thread-safe. Memory: an entry a decision that is
+    labelled, as `streams.wire.feedback.Opinions` has of each label."""
+
+    def __init__(self, rule: DisagreementRule, first_head: str) -> None:
+        self.rule = rule
+        self._head = rule.head or first_head
+        self._said: dict[str, dict[str, Opinion]] = {}  # decision to what each person says of it
+        self._judged: dict[str, _Judged] = {}
+        self._in_order: list[_Judged] = []  # the latest last; no two are of one decision, so opinions are not compared
+        self._finding: Finding | None = None
+
+    def take(self, before: Opinion | None, after: Opinion | None) -> None:
+        """One person's word on a decision was `before` and is `after`; None: none, or withdrawn."""
+        if before is not None and before.feedback.head == self._head:
+            self._said.get(before.feedback.decision_id, {}).pop(before.feedback.by, None)
+        if after is not None and after.feedback.head == self._head:
+            self._said.setdefault(after.feedback.decision_id, {})[after.feedback.by] = after
+        for decision in {one.feedback.decision_id for one in (before, after) if one is not None}:
+            self._judge(decision)
+
+    def finding(self) -> Finding:
+        """What the rule sees now, whether or not anything has changed."""
+        if self._finding is None:
+            self._finding = _finding(self.rule, self._head, self._in_order[-self.rule.labels :])
+        return self._finding
+
+    def _judge(self, decision: str) -> None:
+        self._finding = None
+        judged = self._judged.pop(decision, None)
+        if judged is not None:
+            del self._in_order[bisect_left(self._in_order, judged[:2], key=lambda one: one[:2])]
+        said = self._said.get(decision)
+        if not said:
+            self._said.pop(decision, None)
+            return
+        judged = _judged(self.rule, decision, said.values())
+        if judged is not None:
+            self._judged[decision] = judged
+            insort(self._in_order, judged, key=lambda one: one[:2])
+
+
+def _finding(rule: DisagreementRule, head: str, latest: Sequence[_Judged]) -> Finding:
     if len(latest) < rule.labels:
         return Finding(Level.INSUFFICIENT)
-    against = [opinion for _, opinion, is_against in latest if is_against]
+    against = [opinion for _, _, opinion, is_against in reversed(latest) if is_against]
     share = len(against) / len(latest)
     if rule.between == "people":
         words = f"people disagree on {share:.0%} of the last {len(latest)} decisions that several labelled"
@@ -39,11 +77,12 @@ def disagreement(rule: DisagreementRule, first_head: str, opinions: Opinions) ->
     return Finding(level, f"{words}; the limit is {rule.share:.0%}", values, evidence)
 
 
-def _judged(rule: DisagreementRule, said: list[Opinion]) -> tuple[tuple[float, int, str, str], Opinion, bool] | None:
-    """When it was said, by whom last, and whether it is against; None where it says nothing about it."""
+def _judged(rule: DisagreementRule, decision: str, said: Collection[Opinion]) -> _Judged | None:
+    """None where it says nothing about what the rule asks."""
     last = max(said, key=lambda opinion: opinion.rank)
     if rule.between == "people":
-        return (last.rank, last, len({one.feedback.label for one in said}) > 1) if len(said) > 1 else None
+        is_against = len({one.feedback.label for one in said}) > 1
+        return (last.rank, decision, last, is_against) if len(said) > 1 else None
     if not last.feedback.is_of_the_stream or last.feedback.decided is None:
         return None
-    return last.rank, last, last.feedback.label != last.feedback.decided
+    return last.rank, decision, last, last.feedback.label != last.feedback.decided
