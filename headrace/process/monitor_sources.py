@@ -11,7 +11,7 @@ from headrace.process.consumer_groups import monitor_group
 from headrace.releases.references import release_reference
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
-from models.errors import ConnectorError, MessageError
+from models.errors import ConnectorError
 from streams.application import Application
 from streams.monitor.retrain_requests import milliseconds
 from streams.monitor.rules.letters import Letters, stretches
@@ -23,11 +23,10 @@ from streams.topics import (
     DEAD_LETTERS_TOPIC,
     FEEDBACK_TOPIC,
     MONITOR_STATE_TOPIC,
-    RELEASE_HISTORY_TOPIC,
     RELEASES_TOPIC,
     SILENCES_TOPIC,
 )
-from streams.wire.records import Alert, Release, ReleaseStep, decode
+from streams.wire.records import Alert, Release, ReleaseStep
 from streams.wire.release_follower import ReleaseFollower
 from streams.wire.release_state import states_of
 from streams.wire.topic_follower import TopicFollower
@@ -167,15 +166,7 @@ def last_value(records: Iterable[Record], key: bytes) -> bytes | None:
 
 
 def _steps(wiring: Wiring, app: Application) -> list[tuple[int, ReleaseStep]]:
-    steps = []
-    for record in all_records(wiring, RELEASE_HISTORY_TOPIC):
-        try:
-            step = decode(ReleaseStep, record.value)
-        except MessageError:
-            continue
-        if step.model == app.name:
-            steps.append((milliseconds(step.at), step))
-    return steps
+    return [(milliseconds(step.at), step) for step in wiring.release_log().history.steps(app.name)]
 
 
 def _undecided(wiring: Wiring, app: Application, since_ms: int) -> Undecided:

@@ -7,7 +7,7 @@ before they could. A step's key names it, so one that is copied twice stands the
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, TopicReader
@@ -28,7 +28,7 @@ class ReleaseHistory:
     def steps(self, model: str) -> list[ReleaseStep]:
         """All that is known of a model, the oldest first: the history, and what only `model.releases` holds yet."""
         kept = self._kept(model) or {}
-        return sorted((self._standing(model) | kept).values(), key=lambda step: (step.at, step.revision or 0))
+        return in_order([*kept.values(), *(step for key, step in self._standing(model).items() if key not in kept)])
 
     def keep(self, model: str) -> None:
         """Copy what the history lacks. Where it cannot be written a warning says so: what was announced stands, and
@@ -86,6 +86,22 @@ class ReleaseHistory:
             publisher.flush()
         finally:
             publisher.close()
+
+
+def in_order(steps: Sequence[ReleaseStep]) -> list[ReleaseStep]:
+    """As they were taken. steps: as they stand in the topic, and after them what it lacks.
+
+    By the numbers of the states that they led to, not by their times, which are of several machines' clocks. A step
+    that led to none stands where it was written; a topic that was made again begins at 1.
+    """
+    places: list[tuple[int, int, int]] = []
+    again, highest = 0, 0
+    for place, step in enumerate(steps):
+        if step.revision == 1 and place:
+            again, highest = again + 1, 0
+        highest = max(highest, step.revision or 0)
+        places.append((again, step.revision or highest, place))
+    return [steps[place] for *_, place in sorted(places)]
 
 
 def steps_of(releases: Iterable[Release]) -> Iterator[ReleaseStep]:

@@ -120,6 +120,33 @@ def test_a_word_that_lost_a_race_is_no_step(log: ReleaseLog, topics: MemoryTopic
     assert standing is not None and standing.release.champion == "5" and told(log)[-1] == ("champion", "5")
 
 
+def test_steps_stand_in_the_order_of_the_log_and_not_of_several_machines_clocks(
+    log: ReleaseLog, topics: MemoryTopics
+) -> None:
+    log.announce("support", lambda _: release("1", 1, 30, served("1")))
+    log.announce("support", lambda _: release("2", 2, 20, served("2")))
+    refused = ReleaseStep(kind="refused", request="r-3", model="support", by="retrainer", at="2026-01-01T00:00:50.000Z")
+    log.history.note(refused)
+    log.announce("support", lambda _: release("3", 3, 10, served("3")))
+    died = release("4", 4, 5, served("4"))
+    topics.append(RELEASES_TOPIC, died.encode(), b"support")
+    order = [("champion", "1"), ("champion", "2"), ("refused", None), ("champion", "3"), ("champion", "4")]
+    assert told(log) == order
+    log.history.keep("support")
+    kept = topics.records[RELEASE_HISTORY_TOPIC]
+    kept[-1], kept[-2] = kept[-2], kept[-1]  # by two at once, and compacted
+    assert told(log) == order
+
+
+def test_the_steps_of_a_log_that_was_made_again_follow_those_of_before(log: ReleaseLog, topics: MemoryTopics) -> None:
+    for number in (1, 2, 3):
+        log.announce("support", lambda _, number=number: release(str(number), number, number, served(str(number))))  # type: ignore[misc]
+    del topics.records[RELEASES_TOPIC]
+    log.announce("support", lambda _: release("3", 1, 40, served("3")))
+    log.announce("support", lambda _: release("4", 2, 41, served("4")))
+    assert [version for _, version in told(log)] == ["1", "2", "3", "3", "4"]
+
+
 def test_an_announcement_stands_though_its_step_cannot_be_kept(log: ReleaseLog, topics: MemoryTopics) -> None:
     def no_history(topic: str, *_: Any, **__: Any) -> Any:
         raise BrokerUnavailable("no rights on the history")
