@@ -164,6 +164,8 @@ class MonitorCore:
         if offset < self.next_offsets.get(partition, 0):
             return []
         alerts: list[Alert] = []
+        if batch.signals or batch.refused:  # what could not be decided, or read, is no silence
+            self.book.hear(arrival_ms)
         for reason in batch.refused:
             self._skip(
                 "bad_signal", f"no valid signal in {self._app.signals_topic}[{partition}] offset {offset}: {reason}"

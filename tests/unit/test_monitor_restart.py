@@ -15,6 +15,7 @@ from models.errors import ModelError
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
 from streams.monitor.snapshot import MAX_BYTES
+from streams.rule_specs import SilenceRule
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.records import Alert, format_time
 
@@ -532,3 +533,23 @@ def test_signals_written_by_an_older_headrace_are_read() -> None:
     process = Process(world)
     process.follow()
     assert process.state()["releases"][0]["events"] == 2 and not process.handler.counts.skipped
+
+
+@pytest.mark.parametrize("came", ["failed", "rejected", "broken", "of a version unheard of"])
+def test_an_event_that_came_is_no_silence_whatever_became_of_it(came: str) -> None:
+    """An hour in which every text made the release fail was told as an hour without events."""
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    app = APP.model_copy(update={"rules": (SilenceRule(kind="silence", minutes=30),)})
+    process = Process(world, app=app)
+    fields = {"failed": {"failed": "model_failure", "labels": {}}, "rejected": {"rejected": True}, "broken": {"id": 7}}
+    for number in range(60):
+        world.now_ms += 60_000
+        version = "77" if came == "of a version unheard of" else "1"
+        world.signals([signal(number, version, 0, random, world.now_ms) | fields.get(came, {})])
+        process.follow()
+        process.tick()
+    assert world.alerts() == []
+    world.now_ms += 31 * 60_000
+    process.tick()
+    assert [alert.rule for alert in world.alerts()] == ["silence"]

@@ -86,10 +86,14 @@ class RuleBook:
         mine = {self.causes.name(rule, ALL) for rule in self._app.rules if str(rule.kind) in BY_THE_CLOCK}
         self.causes.adopt(mine, standing)
 
-    def observe(self, signal: MonitorSignal, arrival_ms: int, offset: int = 0) -> list[Alert]:
-        """Take an event in. arrival_ms: when the broker took its signal, milliseconds since 1970. offset: of its
-        record."""
+    def hear(self, arrival_ms: int) -> None:
+        """An event came, whatever became of it. arrival_ms: when the broker took its signal, milliseconds since
+        1970."""
         self._last_ms = max(self._last_ms, arrival_ms)
+
+    def observe(self, signal: MonitorSignal, arrival_ms: int, offset: int = 0) -> list[Alert]:
+        """Take an event in that was decided. arrival_ms: as for `hear`. offset: of its record."""
+        self.hear(arrival_ms)
         if not self.thresholds and not self.stories.rules:
             return []
         at_seconds = self._clock.observe(signal.at, arrival_ms)
