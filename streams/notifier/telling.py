@@ -21,7 +21,7 @@ from streams.wire.records import Told, format_time
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0  # between looks at what is due; so long one list of it is told from
 REPEAT_AGAIN_SECONDS: Final = 10.0
 FAILURES_AT_ONCE: Final = 3  # then the receiver itself may be what fails
 BACK_OFF_SECONDS: Final = (1.0, 60.0)  # the first wait, and the longest
@@ -74,9 +74,8 @@ class Teller:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            wait = LOOK_SECONDS
             try:
-                self.tell_due()
+                wait = 0.0 if self.tell_due() else LOOK_SECONDS
                 self._failures, self._said = 0, ""
             except Exception as error:  # whatever it is: this thread is all that tells this receiver
                 wait = self._back_off(error)
@@ -86,9 +85,12 @@ class Teller:
                 self._wake.wait(wait)
             self._wake.clear()
 
-    def tell_due(self) -> None:
-        """Tell all that is due. A word that is not taken keeps no other one waiting: those that fail go last the next
-        time, and after some the receiver is left alone for a while. Raises the first failure; nothing is lost by it."""
+    def tell_due(self) -> bool:
+        """Tell what is due; whether more is. A receiver may take a while for each word: after a second what is due is
+        asked anew, so that it hears of nothing that was over or silenced meanwhile, and of what fires when it wants.
+
+        A word that is not taken keeps no other one waiting: those that fail go last the next time, and after some the
+        receiver is left alone for a while. Raises the first failure; nothing is lost by it."""
         if self._unnoted is not None:
             self._note_told(self._unnoted)
         failures: list[Exception] = []
@@ -96,9 +98,13 @@ class Teller:
         has_silences = self._hushes.keep(lambda: self._deliveries.hushes(now_ms))
         due = self._deliveries.due(self.spec, now_ms, has_silences=has_silences)
         due.sort(key=lambda word: word.key in self._failed)
+        until, left = self._clock() + LOOK_SECONDS, len(due)
         for word in due:
             if self._stopping.is_set() or len(failures) >= FAILURES_AT_ONCE:
                 break
+            if left < len(due) and self._clock() >= until:
+                break
+            left -= 1
             try:
                 self._tell(word)
                 self._failed.discard(word.key)
@@ -112,6 +118,7 @@ class Teller:
         self._repeat()
         if failures:
             raise failures[0]
+        return left > 0
 
     def _repeat(self) -> None:
         repeat_seconds = self._receiver.repeat_seconds

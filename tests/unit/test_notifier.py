@@ -15,7 +15,7 @@ from streams.notifier import telling
 from streams.notifier.deliveries import Deliveries
 from streams.notifier.service import NotifierService
 from streams.notifier.telling import Teller
-from streams.wire.records import Alert, Told, decode
+from streams.wire.records import Alert, Silence, Told, decode
 
 PAGER = ReceiverSpec(name="pager", kind="log")
 APP = Application(
@@ -198,6 +198,50 @@ def test_a_repeat_that_fails_holds_no_new_word_up(world: World) -> None:
     teller._deliveries.take_alert(world.alerts[-1])
     teller.tell_due()
     assert world.words() == [("a", True), ("b", True)]
+
+
+class SlowWorld(World):
+    """Each word takes the receiver a while, and something happens meanwhile."""
+
+    repeat_seconds = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.deliveries = 0.0, Deliveries(APP)
+
+    def deliver(self, notice: Notice) -> None:
+        super().deliver(notice)
+        self.now += 20.0
+        if len(self.heard) == 2:
+            self.say(alert("c", "resolved"))
+            self.deliveries.take_alert(self.alerts[-1])
+            said = Silence(kind="silence", fingerprint="d", until_ms=10**15, by="ann", at="")
+            self.deliveries.take_silence(Record("alerts.silences", 0, 0, said.record_key, said.encode(), 0))
+
+    def slow_teller(self) -> Teller:
+        for record in self.alerts:
+            self.deliveries.take_alert(record)
+        return Teller(APP, PAGER, self, self.deliveries, self.note, clock=lambda: self.now, now_ms=lambda: 0)
+
+
+def test_a_slow_receiver_is_told_of_nothing_that_is_over_or_silenced_by_then() -> None:
+    """Its words were told from one list, however long that took."""
+    world = SlowWorld()
+    world.say(*(alert(name) for name in "abcdefgh"))
+    teller = world.slow_teller()
+    while teller.tell_due():
+        pass
+    assert world.words() == [(name, True) for name in "abefgh"]
+
+
+def test_a_slow_receiver_hears_again_of_what_fires_while_it_is_told_of_more() -> None:
+    """Alertmanager takes what it has not heard of for five minutes for resolved."""
+    world = SlowWorld()
+    world.say(*(alert(name) for name in "abefgh"))
+    teller = world.slow_teller()
+    while teller.tell_due():
+        pass
+    assert world.repeated == [["a", "b", "e"], ["a", "b", "e", "f", "g", "h"]]
 
 
 def test_a_receiver_hears_only_of_what_it_wants(world: World) -> None:
