@@ -25,6 +25,7 @@ from retrain.gate.head_checks import (
     on_known_labels,
 )
 from retrain.gate.limits import Footprint, limit_checks
+from retrain.gate.no_worse import no_worse_level
 from retrain.gate.policy import GatePolicy
 from retrain.gate.verdict import Check, LabelChange, Verdict
 from retrain.text_keys import key_hash, labels_for
@@ -57,7 +58,7 @@ def judge(
         head: label_changes(pair.champion.right, pair.challenger.right, pair.labels, (known or {}).get(head))
         for head, pair in pairs.items()
     }
-    level, next_level = level_of(look, policy.alpha), level_of(look + 1, policy.alpha)
+    level, next_level = no_worse_level(look, policy.alpha), no_worse_level(look + 1, policy.alpha)
     checks = [_gain_check(primary, overall, evidence, live)]
     for pair in pairs.values():
         checks += no_worse_checks(pair, level, next_level, is_primary=pair.head == primary)
@@ -65,7 +66,7 @@ def judge(
         checks += [*label_checks(head, labels[head]), *group_checks(pair, policy.significance)]
     checks += limit_checks([(pair.champion, pair.challenger) for pair in pairs.values()], policy, footprints)
     known_labels = {head: on_known_labels(pair, labels[head]) for head, pair in pairs.items()}
-    return _verdict(primary, overall, evidence, checks, labels, look, level, known_labels)
+    return _verdict(primary, overall, evidence, checks, labels, look, level_of(look, policy.alpha), known_labels)
 
 
 def judge_texts(

@@ -6,6 +6,11 @@ With fewer, most equal heads could not show it, and a small application would ne
 refused that loses more than MARGIN and more often than it wins, beyond chance (one-sided sign test, CHANCE: four losses
 to no win, for one); any other passes, and the verdict says that the texts are too few, and how many labels would do
 (of live texts: no label adds to the corpus's).
+
+What is spent over the challengers of a champion is the chance that a head passes which loses MARGIN: ALPHA over LOOKS
+of them, half of it on the first, as most champions meet few. The later ones share the rest alike: a level that fell
+from challenger to challenger, as that of the bet does, would refuse one and the same head ever more often, though
+nothing about it has changed, and would never spend most of what it holds back.
 """
 
 import math
@@ -15,11 +20,13 @@ from typing import Final, Literal
 from scipy.stats import binom
 
 from retrain.gate.comparison import Comparison
+from retrain.gate.evidence import ALPHA
 from retrain.paired_bounds import drop_bound
 
 MARGIN: Final = 0.01
 ENOUGH: Final = 3000
 CHANCE: Final = 0.1
+LOOKS: Final = 8  # over which the chance of a wrong pass is at most ALPHA; each more adds a fourteenth of it
 MOST_TEXTS: Final = 1_000_000  # that are asked for
 
 Outcome = Literal["passed", "too few", "refused"]
@@ -35,8 +42,13 @@ class NoWorse:
     more_texts: int | None
 
 
+def no_worse_level(look: int, alpha: float = ALPHA) -> float:
+    """The chance at which a head of the look-th challenger that loses MARGIN may pass; the first is 1."""
+    return alpha / 2 if look == 1 else alpha / 2 / (LOOKS - 1)
+
+
 def no_worse(pair: Comparison, level: float, next_level: float) -> NoWorse:
-    """level: chance at which a head that loses MARGIN may pass; next_level: the next challenger's."""
+    """level: of `no_worse_level`; next_level: the next challenger's."""
     lost, won, texts = pair.only_champion, pair.only_challenger, pair.texts
     bound = drop_bound(lost, won, texts, 1 - level)
     if bound <= MARGIN:

@@ -13,10 +13,10 @@ from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import FastPathMetrics, HeadMetrics, score_head
 from retrain.gate.comparison import Comparison, compare
-from retrain.gate.evidence import level_of, weigh
+from retrain.gate.evidence import weigh
 from retrain.gate.judging import judge, judge_texts
 from retrain.gate.limits import Footprint
-from retrain.gate.no_worse import no_worse
+from retrain.gate.no_worse import no_worse, no_worse_level
 from retrain.gate.policy import GatePolicy
 from retrain.gate.speed import measure_speeds
 
@@ -140,7 +140,7 @@ def test_what_few_texts_cannot_say_is_told_with_how_many_labels_would_where_labe
     assert verdict.passed and corpus.figures["more_labels"] is None
     assert "the corpus has too few test texts to say" in corpus.words and "labels" not in corpus.words
     pair = Comparison(60, 50 / 60, 50 / 60, 0, 0, 1.0)
-    texts = no_worse(pair, level_of(1), level_of(2)).more_texts
+    texts = no_worse(pair, no_worse_level(1), no_worse_level(2)).more_texts
     assert texts is not None and live.figures["more_labels"] == texts * 5
     assert f": {texts * 5} more labels drawn at random" in live.words and both.figures["more_labels"]
     assert f"urgency is no worse on all texts: {texts * 5} more labels drawn at random would" in verdict.reason
