@@ -88,7 +88,10 @@ class Scene:
 
     def label(self, number: int) -> None:
         identity = f"{self.app.topic}@0a1b2c3d-0-{number}"
-        said = Feedback(decision_id=identity, head="intent", label="recall", by="ann", at="2026-11-24T12:00:00Z")
+        drawn = {"chosen": "random", "probability": 0.5, "decided": "order_status"}  # of these the gate can judge
+        said = Feedback(
+            decision_id=identity, head="intent", label="recall", by="ann", at="2026-11-24T12:00:00Z", **drawn
+        )
         self._send(FEEDBACK_TOPIC, said.encode(), said.key)
 
     def alerts(self) -> list[Alert]:
@@ -175,9 +178,9 @@ def test_a_monitor_that_is_killed_is_replaced_by_the_one_that_stands_by_and_noth
     )
     scene.signals(60, new=0.6)
     wait_for(lambda: [alert.state for alert in scene.alerts()] == ["firing"], 60, lambda: str(scene.alerts()))
-    for number in range(40):
+    for number in range(67):
         scene.label(number)
-    wait_for(lambda: [request["evidence"]["labels"] for request in scene.requests()] == [40], 30)
+    wait_for(lambda: [request["evidence"]["labels"] for request in scene.requests()] == [67], 30)
     active, standby = sorted(monitors, key=role_of)
     active.kill()
     scene.signals(60, new=0.3)
