@@ -130,17 +130,6 @@ def of_topics(source_topics: Iterable[str]) -> Callable[[str], bool]:
     return lambda decision_id: decision_id.partition("@")[0] in topics
 
 
-def current_labels(
-    records: Iterable[Record], source_topics: Iterable[str], since_ms: float = 0.0
-) -> dict[tuple[str, str], Feedback]:
-    """(decision id, head) to the label that counts, of an application's decisions. source_topics: all that it reads.
-    since_ms: labels given before, in milliseconds since 1970, are left out."""
-    opinions = Opinions(of_topics(source_topics))
-    for record in records:
-        opinions.take(record)
-    return opinions.labels(since_ms)
-
-
 def _at_ms(at: str, given_ms: int) -> float:
     """An opinion's time; where it cannot be read, that of its record. Without a zone it is UTC."""
     try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.ports import Record
 from models.errors import MessageError
-from streams.wire.feedback import Opinions, current_labels, of_topics
+from streams.wire.feedback import Opinions, of_topics
 from streams.wire.records import Feedback
 
 DECISION = "support.chats@0a1b2c3d-0-7"
@@ -34,6 +34,13 @@ def said(
     feedback = Feedback(decision_id=decision, head="intent", label=label or "", by=by, at=at)
     value = None if label is None else feedback.encode()
     return Record("feedback.labels", partition, offset, feedback.key, value, given_ms)
+
+
+def current_labels(records: Iterable[Record], topics: Iterable[str]) -> dict[tuple[str, str], Feedback]:
+    opinions = Opinions(of_topics(topics))
+    for record in records:
+        opinions.take(record)
+    return opinions.labels()
 
 
 def label_of(records: Iterable[Record], topics: Iterable[str] = ("support.chats",)) -> str | None:
