@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -59,7 +59,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
-    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise) if words]
+    textless = _textless(order["labelled"], before)
+    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise, textless) if words]
     verdict = contest(
         champion,
         trained.classifier,
@@ -94,6 +95,13 @@ def _page(order: dict[str, Any], verdict: Verdict, reason: str) -> str:
         reason=reason,
         at=format_time(wall_clock_ms()),
     )
+
+
+def _textless(labelled: Sequence[Mapping[str, Any]], before: Dataset) -> str:
+    """How many labels could not be used, as nobody knows their text any more, or yet; empty where there are none."""
+    known = {decision for row in before.rows for decision in row.decisions}
+    absent = sum(not item.get("text") and item["id"] not in known for item in labelled)
+    return f"{absent} labelled decisions are not in the store (any more, or yet) and did not train" if absent else ""
 
 
 def _sifted(order: dict[str, Any], before: Dataset, encoder: Encoder, oos_label: str | None) -> Sifted:

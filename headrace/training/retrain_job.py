@@ -16,14 +16,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from typing import Any
 
 from connectors.errors import RegistryError
-from connectors.ports import DecisionStore, ReleaseRegistry
+from connectors.ports import ReleaseRegistry
 from headrace.releases.candidates import proposed
 from headrace.releases.looks import COMPARED_WITH, look_of
 from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from headrace.training.labelled import labelled_items
+from headrace.training.texts import decided_texts
 from headrace.training.verdict_files import write_page
 from headrace.wiring import Wiring
-from models.errors import ConnectorError, HeadraceError
+from models.errors import HeadraceError
 from streams.application import Application, Retraining
 from streams.classify.release_loading import announced_hash
 from streams.monitor.retrain_policy import DAY_MS
@@ -36,8 +37,6 @@ from streams.wire.records import Doubts, Release, ReleaseStep, RetrainRequest, f
 
 log = logging.getLogger(__name__)
 
-FIND_TEXTS = 500
-INDEX_SECONDS = 60.0  # for an indexer that is behind
 LOOK_SECONDS = 1.0
 CHILD = "headrace.training.retrain_child"
 
@@ -91,36 +90,27 @@ class RetrainJob:
         if release is None or version not in (None, release.champion):
             serves = "nothing" if release is None else release.champion
             return Challenger(None, f"the request is about version {version}, {serves} serves now")
-        labelled = await self._labelled(app, _oldest_label_ms(app.retraining, request))
+        labelled = await asyncio.to_thread(self._collect, app, _oldest_label_ms(app.retraining, request))
         if not labelled:
             return Challenger(None, "no labelled decision was found")
+        if not any(item["text"] for item in labelled):
+            where = f"neither in the store nor among the newest of {app.decisions_topic}"
+            return Challenger(None, f"all {len(labelled)} labelled decisions are {where}; is the indexer running?")
         async with self._one_at_a_time, _turn(registry, request):
             if (known := await asyncio.to_thread(trained_for, registry, request)) is not None:
                 return known
             return await self._train(app, release, request, labelled)
 
-    async def _labelled(self, app: Application, since_ms: float) -> list[dict[str, Any]]:
-        """See `_collect`; an indexer that is behind is waited for. Raises ConnectorError."""
-        for _ in range(int(INDEX_SECONDS / LOOK_SECONDS)):
-            try:
-                return await asyncio.to_thread(self._collect, app, since_ms)
-            except NotIndexed:
-                await asyncio.sleep(LOOK_SECONDS)
-        return await asyncio.to_thread(self._collect, app, since_ms)
-
     def _collect(self, app: Application, since_ms: float) -> list[dict[str, Any]]:
         """See `labelled_items`. The text comes from the decision, as it was decided."""
-        reader, store = self._wiring.reader(), self._wiring.store()
+        opinions, reader = Opinions(of_topics(app.source_topics)), self._wiring.reader()
         try:
-            store.prepare({app.name: app.head_names})
-            opinions = Opinions(of_topics(app.source_topics))
             for record in reader.read(FEEDBACK_TOPIC):
                 opinions.take(record)
-            texts = _texts(store, sorted({identity for identity, _ in opinions.labels(since_ms)}))
         finally:
             reader.close()
-            store.close()
-        return labelled_items(opinions, app.head_names, texts, since_ms)
+        ids = sorted({identity for identity, _ in opinions.labels(since_ms)})
+        return labelled_items(opinions, app.head_names, decided_texts(self._wiring, app, ids), since_ms)
 
     async def _train(
         self, app: Application, release: Release, request: RetrainRequest, labelled: list[dict[str, Any]]
@@ -238,10 +228,6 @@ def _oldest_label_ms(table: Retraining, request: RetrainRequest) -> float:
     return 0.0 if age is None else milliseconds(request.at) - age * DAY_MS
 
 
-class NotIndexed(ConnectorError):
-    """None of the labelled decisions is in the store."""
-
-
 def trained_for(registry: ReleaseRegistry, request: RetrainRequest) -> Challenger | None:
     """What was trained for this very request, if it was. Raises RegistryError."""
     about = request.evidence.get("version")
@@ -306,16 +292,3 @@ async def _to_its_end(work: Coroutine[Any, Any, str]) -> str:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-def _texts(store: DecisionStore, ids: Sequence[str]) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for start in range(0, len(ids), FIND_TEXTS):
-        documents = store.get(ids[start : start + FIND_TEXTS])
-        texts |= {identity: document["text"] for identity, document in documents.items()}
-    missing = len(ids) - len(texts)
-    if missing and not texts:
-        raise NotIndexed(f"none of {len(ids)} labelled decisions is in the store; is the indexer running?")
-    if missing:
-        log.warning("%d of %d labelled decisions are not in the store (yet) and do not train", missing, len(ids))
-    return texts

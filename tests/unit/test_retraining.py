@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from topics_in_memory import MemoryTopics
 
@@ -33,11 +34,14 @@ DECISION = "support.chats@e0-0-1"
 
 
 class Store:
+    def __init__(self, stored: Callable[[str], bool] = lambda identity: True) -> None:
+        self._stored = stored
+
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
         pass
 
     def get(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {identity: {"text": "where is my parcel"} for identity in ids}
+        return {identity: {"text": "where is my parcel"} for identity in ids if self._stored(identity)}
 
     def close(self) -> None:
         pass
@@ -51,6 +55,8 @@ class World:
         self.refusal = ""
         self.folder, self.topics = folder, MemoryTopics()
         self.trained = 0
+        self.labelled: list[dict[str, Any]] = []
+        self.store = Store()
         self.doubts: list[dict[str, Any]] = []
         self.during_training: Callable[[], Awaitable[None]] | None = None
         self.announce(self.registry().publish("support", {"format": 1, "files": {}}, {}))
@@ -77,7 +83,8 @@ class World:
             registry=self.registry,
             reader=self.topics.reader,
             publisher=self.topics.publisher,
-            store=Store,
+            store=lambda: self.store,
+            admin=self.topics.admin,
             release_log=self.release_log,
         )
         return RetrainJob(wiring, [APP])  # type: ignore[arg-type]  # the parts of it that are needed
@@ -85,6 +92,7 @@ class World:
     async def run_child(self, module: str, order: dict[str, Any], limits: ChildLimits) -> dict[str, Any]:
         self.trained += 1
         self.looks.append(order["look"])
+        self.labelled = order["labelled"]
         if self.during_training is not None:
             await self.during_training()
         if self.refusal:
@@ -120,6 +128,33 @@ def test_labels_that_do_not_count_yet_are_left_for_a_second_person(world: World)
     assert record.key == b"support"
     doubts = Doubts.model_validate_json(record.value or b"")
     assert doubts.labels == world.doubts and doubts.request == REQUEST.id
+
+
+def label_another(world: World, number: int) -> str:
+    identity = f"support.chats@e0-0-{number}"
+    label = Feedback(decision_id=identity, head="intent", label="delivery", by="ann", at=AT)
+    world.topics.append("feedback.labels", label.encode(), label.key)
+    return identity
+
+
+def test_labels_of_decisions_that_no_indexer_has_stored_yet_train_too(world: World) -> None:
+    """Of an indexer that was behind just the newest labels were lost, without a word but in the log."""
+    world.store = Store(lambda identity: identity == DECISION)
+    new, lost = label_another(world, 2), label_another(world, 3)
+    for value in (b"no decision", b"null", orjson.dumps({"id": new, "text": "it never came"})):
+        world.topics.append("decisions.support", value, b"c1")
+    asyncio.run(world.job().train(REQUEST))
+    texts = {item["id"]: item["text"] for item in world.labelled}
+    assert texts == {DECISION: "where is my parcel", new: "it never came", lost: None}
+
+
+def test_where_no_text_is_known_nothing_is_trained_and_no_look_is_spent(world: World) -> None:
+    world.store = Store(lambda identity: False)
+    verdict = asyncio.run(world.job().train(REQUEST)).verdict
+    assert "all 1 labelled decisions are neither in the store" in verdict and "is the indexer running?" in verdict
+    world.store = Store()
+    asyncio.run(world.job().train(another_request(2)))
+    assert (world.trained, world.looks) == (1, [1])
 
 
 def another_request(number: int) -> RetrainRequest:
