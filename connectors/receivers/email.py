@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import smtplib
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from typing import Final
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
 from connectors.ports import Notice
+from connectors.receivers.deadline import Deadline
 from connectors.receivers.destinations import AllowedHosts, Destination
 from models.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-SECONDS: Final = 15.0
+SECONDS: Final = 15.0  # for each answer,
+ALL_SECONDS: Final = 60.0  # and for all of a mail
 _SUBJECT_CHARACTERS: Final = 150
 
 
@@ -32,6 +35,21 @@ class MailServer:
     tls: str = "starttls"
     user: str = ""
     password: str = ""
+
+
+class _Watched(smtplib.SMTP):
+    """Its connection is watched by a deadline."""
+
+    deadline: Deadline
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # not in typeshed
+        self.deadline.watch(opened)
+        return opened
+
+
+class _WatchedTls(smtplib.SMTP_SSL, _Watched):
+    """The same, before TLS begins on it: SMTP_SSL asks who stands after it for the connection."""
 
 
 class Email:
@@ -64,9 +82,13 @@ class Email:
 
     def _send(self, message: EmailMessage, recipients: Sequence[str]) -> dict[str, int]:
         """Who was refused, and with which code. Raises ReceiverUnavailable, ReceiverDenied, ReceiverRefused."""
-        server = self._server_for_mail()
+        with Deadline(ALL_SECONDS) as deadline:
+            return self._send_within(deadline, message, recipients)
+
+    def _send_within(self, deadline: Deadline, message: EmailMessage, recipients: Sequence[str]) -> dict[str, int]:
+        server = self._server_for_mail(deadline)
         try:
-            self._connect(server)
+            self._connect(server, deadline)
             refused = server.send_message(message, to_addrs=list(recipients))
         except smtplib.SMTPRecipientsRefused as error:
             refused = error.recipients
@@ -76,7 +98,8 @@ class Email:
         except smtplib.SMTPAuthenticationError as error:
             raise ReceiverDenied(f"{self._server.host} refused the user or the password") from error
         except (smtplib.SMTPException, OSError) as error:
-            raise ReceiverUnavailable(f"{self._server.host} takes no mail now: {type(error).__name__}") from error
+            why = f"not within {ALL_SECONDS:.0f} s" if deadline.is_over else type(error).__name__
+            raise ReceiverUnavailable(f"{self._server.host} takes no mail now: {why}") from error
         finally:
             # what it has taken it has taken, whatever it answers to this
             with contextlib.suppress(smtplib.SMTPException, OSError):
@@ -87,31 +110,35 @@ class Email:
     def repeat(self, notices: Sequence[Notice]) -> None:
         """See the port."""
 
-    def _server_for_mail(self) -> smtplib.SMTP:
+    def _server_for_mail(self, deadline: Deadline) -> smtplib.SMTP:
+        server: _Watched
         if self._server.tls == "tls":
-            return smtplib.SMTP_SSL(timeout=SECONDS, context=ssl.create_default_context())
-        return smtplib.SMTP(timeout=SECONDS)
+            server = _WatchedTls(timeout=SECONDS, context=ssl.create_default_context())
+        else:
+            server = _Watched(timeout=SECONDS)
+        server.deadline = deadline
+        return server
 
-    def _connect(self, server: smtplib.SMTP) -> None:
+    def _connect(self, server: smtplib.SMTP, deadline: Deadline) -> None:
         target = self._hosts.destination(self._server.host, self._server.port)
         if self._server.tls == "off" and not target.is_named:
             raise ReceiverDenied(f"{self._server.host}: mail goes unencrypted only to hosts in HEADRACE_ALERT_HOSTS")
         # whose certificate is wanted; the connection goes to the address that was looked at
         server._host = self._server.host  # type: ignore[attr-defined]
-        self._connect_any(server, target)
+        self._connect_any(server, target, deadline)
         if self._server.tls == "starttls":
             server.starttls(context=ssl.create_default_context())
         if self._server.user:
             server.login(self._server.user, self._server.password)
 
-    def _connect_any(self, server: smtplib.SMTP, target: Destination) -> None:
+    def _connect_any(self, server: smtplib.SMTP, target: Destination, deadline: Deadline) -> None:
         """To the first address that answers."""
         for number, address in enumerate(target.addresses, 1):
             try:
                 server.connect(address, target.port)
                 return
             except OSError:
-                if number == len(target.addresses):
+                if number == len(target.addresses) or deadline.is_over:
                     raise
 
     def _message(self, notice: Notice) -> EmailMessage:

@@ -8,10 +8,12 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
+from connectors.receivers.deadline import Deadline
 from connectors.receivers.destinations import AllowedHosts, Destination
 from models.errors import ConfigError
 
-SECONDS: Final = 10.0  # for the connection, and for each part of the answer
+SECONDS: Final = 10.0  # for the connection, and for each part of the answer,
+ALL_SECONDS: Final = 30.0  # and for all of it
 ADDRESSES: Final = 3  # of a host that are tried
 ANSWER_BYTES: Final = 2_000  # of what a receiver says of a refusal
 READ_BYTES: Final = 4_000_000  # of what it was asked for
@@ -64,10 +66,12 @@ def post(url: Url, body: bytes, headers: Mapping[str, str], hosts: AllowedHosts)
 
 def request(method: str, url: Url, body: bytes | None, headers: Mapping[str, str], hosts: AllowedHosts) -> str:
     """What it answers, at most READ_BYTES of it. Raises as `post`."""
+    deadline = Deadline(ALL_SECONDS)
     destination = hosts.destination(url.host, url.port)
     if url.scheme != "https" and not destination.is_named:
         raise ReceiverDenied(f"{url.shown}: alerts go unencrypted only to hosts named in HEADRACE_ALERT_HOSTS")
-    status, said = _answer(method, url, destination, body, headers)
+    with deadline:
+        status, said = _answer(method, url, destination, body, headers, deadline)
     if 200 <= status < 300:
         return said
     words = f"{url.shown} answered {status}" + (f": {' '.join(said.split())[:200]}" if said.strip() else "")
@@ -79,13 +83,20 @@ def request(method: str, url: Url, body: bytes | None, headers: Mapping[str, str
 
 
 def _answer(
-    method: str, url: Url, destination: Destination, body: bytes | None, headers: Mapping[str, str]
+    method: str,
+    url: Url,
+    destination: Destination,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    deadline: Deadline,
 ) -> tuple[int, str]:
     """Status, and some of what it says; of a POST that was taken nothing. Where there was no connection, nothing was
     sent: the next address is tried."""
     trouble: Exception | None = None
     for address in destination.addresses[:ADDRESSES]:
-        with _pool(url, address) as pool:
+        if deadline.is_over:
+            break
+        with _pool(url, address, deadline) as pool:
             try:
                 answer = pool.urlopen(
                     method,
@@ -109,13 +120,15 @@ def _answer(
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 trouble = error
                 break
-    raise ReceiverUnavailable(f"{url.shown} does not answer: {type(trouble).__name__}") from trouble
+    why = f"not within {ALL_SECONDS:.0f} s" if deadline.is_over else type(trouble).__name__
+    raise ReceiverUnavailable(f"{url.shown} does not answer: {why}") from trouble
 
 
-def _pool(url: Url, address: str) -> Any:
-    timeout = urllib3.Timeout(connect=SECONDS, read=SECONDS)
+def _pool(url: Url, address: str, deadline: Deadline) -> Any:
+    timeout = urllib3.Timeout(connect=min(SECONDS, deadline.left), read=SECONDS)
+    pool: Any
     if url.scheme == "https":
-        return urllib3.HTTPSConnectionPool(
+        pool = urllib3.HTTPSConnectionPool(
             address,
             url.port,
             timeout=timeout,
@@ -123,7 +136,17 @@ def _pool(url: Url, address: str) -> Any:
             assert_hostname=url.host,
             cert_reqs="CERT_REQUIRED",
         )
-    return urllib3.HTTPConnectionPool(address, url.port, timeout=timeout)
+    else:
+        pool = urllib3.HTTPConnectionPool(address, url.port, timeout=timeout)
+    kind = pool.ConnectionCls
+
+    def new_connection(connection: Any) -> Any:
+        opened = kind._new_conn(connection)
+        deadline.watch(opened)
+        return opened
+
+    pool.ConnectionCls = type("WatchedConnection", (kind,), {"_new_conn": new_connection})
+    return pool
 
 
 def _host_header(url: Url) -> str:

@@ -1,9 +1,11 @@
 """Receivers of alerts: what they are sent, what they may answer, and where nothing is sent."""
 
+import contextlib
 import importlib.util
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes
@@ -211,6 +213,64 @@ def test_alertmanager_gets_the_same_labels_when_it_fires_and_when_it_is_over(ser
 def test_what_a_customer_wrote_is_no_markup_in_slack() -> None:
     said = message(NOTICE)
     assert "&lt;texts&gt; &amp; more" in said and "<b>" not in said and "|what to do>" in said
+
+
+TLS_RECORD = b"\x16\x03\x03\x3f\xff\x02"  # begins a handshake of 16 kB
+
+
+@pytest.fixture(params=["http", "https", "smtp", "smtps"])
+def dripping(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
+    """A kind, and the port of a server that sends a byte every now and then: no single wait is long."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ends = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(TLS_RECORD if request.param in ("https", "smtps") else b"2")
+            while not ends.wait(0.05):
+                connection.sendall(b"2")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield request.param, int(listener.getsockname()[1])
+    ends.set()
+    listener.close()
+
+
+def test_a_receiver_that_never_ends_its_answer_is_left_after_a_while(
+    dripping: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wait was bounded, and not their sum."""
+    kind, port = dripping
+    for module in ("http", "email"):
+        monkeypatch.setattr(f"connectors.receivers.{module}.ALL_SECONDS", 0.4)
+    url = Url("https" if kind == "https" else "http", "127.0.0.1", port, "/")
+    server = MailServer("127.0.0.1", port, "tls" if kind == "smtps" else "off")
+    mail = kind.startswith("smtp")
+    receiver = Email(server, "headrace@example.com", ["ann@example.com"], LOCAL) if mail else Webhook(url, b"", LOCAL)
+    began = time.monotonic()
+    with pytest.raises(ReceiverUnavailable, match="not within"):
+        receiver.deliver(NOTICE)
+    assert time.monotonic() - began < 5
+
+
+def test_silences_that_are_taken_slowly_leave_alerts_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, came = [1_000.0], list[bytes]()
+
+    def slow(url: Url, body: bytes, *_: object) -> None:
+        now[0] += 9.0
+        came.append(body)
+
+    monkeypatch.setattr("connectors.receivers.alertmanager.request", lambda *_: "[]")
+    monkeypatch.setattr("connectors.receivers.alertmanager.post", slow)
+    receiver = Alertmanager(Url.of("http://127.0.0.1:1/am", "url"), LOCAL, clock=lambda: now[0])
+    with pytest.raises(ReceiverUnavailable, match="takes long for 100 silences"):
+        receiver.silence("support", [hush(name=f"{number:04x}") for number in range(100)])
+    assert len(came) == 4
 
 
 def test_a_mail_cannot_be_given_headers_by_a_summary() -> None:
