@@ -113,8 +113,8 @@ class RoleCounts(Collector):
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )
         detected = Count({(app, detector): 0 for app in self.apps for detector in DETECTORS})
-        for totals in monitors.values():
-            detected.update((app, detector) for app, episode in list(totals.episodes) for detector in episode.detectors)
+        for app, totals in monitors.items():
+            detected.update({(app, detector): episodes for detector, episodes in totals.detections.items()})
         for (app, detector), episodes in detected.items():
             drift.add_metric([app, detector], episodes)
         yield drift

@@ -8,7 +8,7 @@ The same records in the same order give the same state, however often it was sto
 """
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -40,17 +40,20 @@ from streams.wire.signals import MonitorSignal, SignalBatch
 log = logging.getLogger(__name__)
 
 GROUPED: Final = ("surges", "thresholds", "stories")  # parts of the state that grow with their groups
+EPISODES: Final = 1_000  # that are remembered, for who reports what a process found
 WATCHED: Final = 2  # releases whose state is kept: those whose signals came last, so the champion and the one before
 
 
 @dataclass(slots=True)
 class MonitorTotals:
-    """What a monitor saw. episodes, requests: since this process watches. skipped: signals that were no use, by
+    """What a monitor saw. episodes (the last ones), requests, detections (episodes by detector): since this process
+    watches. skipped: signals that were no use, by
     reason. parts_lost: parts of its state that could not be kept or taken up again, by which."""
 
     events: int = 0
     alerts: int = 0
-    episodes: list[tuple[str, Episode]] = field(default_factory=list)
+    episodes: deque[tuple[str, Episode]] = field(default_factory=lambda: deque(maxlen=EPISODES))
+    detections: Counter[str] = field(default_factory=Counter)
     requests: list[RetrainRequest] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     parts_lost: Counter[str] = field(default_factory=Counter)
@@ -286,6 +289,7 @@ class MonitorCore:
         if before is None:
             release.episode_ms, release.episode_at = arrival_ms, signal.at
             self.totals.episodes.append((self._app.name, episode))
+            self.totals.detections.update(episode.detectors)
         told = self._told(release, episode)
         is_told = release is self.champion and self.accepted.of(told.fingerprint) is None
         return [*alerts, told] if is_told else alerts

@@ -40,6 +40,7 @@ SNAPSHOT_SECONDS: Final = 60.0
 REBUILD_RECORDS: Final = 10_000  # of signals read again where there is no snapshot
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
+REFRESHES: Final = 1_000  # versions unheard of for which releases are read anew; who makes up more has them skipped
 LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
 # kinds of alerts that a monitor answers for
 RULES: Final = ("drift", "drift_unwatched", "label_burst", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
@@ -260,14 +261,15 @@ class MonitorHandler:
             return
         for record in self._sources.read(self.app.signals_topic, starts, ends):
             batch = read_signals(record.value)
-            if missing := watch.core.unknown_versions(batch) - watch.refreshed:
-                self._refresh(watch, missing)
+            self._refresh(watch, watch.core.unknown_versions(batch))
             watch.core.prepare([batch])
             watch.core.observe((record.partition, record.offset), record.timestamp_ms, batch)
 
     def _refresh(self, watch: _Watch, versions: set[str]) -> list[Alert]:
         """A signal of a version that was never champion: perhaps its release has not been heard of yet. A worker
         decides by a release only after that was announced, so what stands in the topic now tells."""
+        if not versions - watch.refreshed or len(watch.refreshed) >= REFRESHES:
+            return []
         watch.refreshed |= versions
         return watch.core.take_releases(self._sources.releases())
 
@@ -280,8 +282,7 @@ class MonitorHandler:
     def _prepare(self, batches: Sequence[SignalBatch]) -> None:
         watch = self._active
         versions = {version for batch in batches for version in watch.core.unknown_versions(batch)}
-        if missing := versions - watch.refreshed:
-            self._tell(self._refresh(watch, missing))
+        self._tell(self._refresh(watch, versions))
         self._tell(watch.core.prepare(batches))
 
     def _hear_accepted(self) -> None:

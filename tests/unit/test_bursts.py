@@ -115,3 +115,15 @@ def test_the_alert_says_how_many_in_how_long_and_how_unusual() -> None:
         1 / 30,
     )
     assert burst_alert("support", "3", burst).summary == "support: label 33: 40 in 10 minutes, 12 times its usual."
+
+
+def test_labels_that_nobody_knows_take_no_memory_for_good_and_hide_no_burst() -> None:
+    """A writer that put ever new names into its signals made the monitor grow with each."""
+    bursts = LabelBursts(len(LABELS), 100_000)
+    foreign = [f"foreign {number}" for number in range(6_000)]
+    watch([label for pair in zip(foreign, usual(6_000), strict=True) for label in pair], bursts)
+    assert len(bursts.state()["usual"]) <= len(LABELS) + 1_000
+    share = bursts.usual_share("label 0")
+    assert 0.5 * usual(6_000).count("label 0") / 6_000 * 0.9 < share < 0.5 * usual(6_000).count("label 0") / 6_000 * 1.2
+    changes = watch([*usual(300, 1), *["label 9"] * 40], bursts)
+    assert [change.state for _, change in changes] == ["firing"]

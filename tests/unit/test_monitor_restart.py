@@ -12,6 +12,7 @@ from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, si
 
 from connectors.errors import RegistryUnavailable
 from models.errors import ModelError
+from streams.monitor import handler
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
 from streams.monitor.snapshot import MAX_BYTES
@@ -263,6 +264,20 @@ def test_canaries_and_stragglers_are_passed_over_quietly_and_unknown_versions_wi
     assert process.handler.counts.skipped == {"other_version": 9, "unknown_version": 18}
     assert caplog.text.count("are skipped") == 1 and "support@77" in caplog.text
     assert process.state()["releases"][0]["events"] == 9
+
+
+def test_versions_that_somebody_makes_up_are_not_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "REFRESHES", 5)
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    process, reads = Process(world), list[int]()
+    process.tick()
+    releases = process.sources.releases
+    monkeypatch.setattr(process.sources, "releases", lambda: reads.append(1) or releases())
+    for number in range(20):
+        send(world, random, 1, version=f"made up {number}")
+        process.follow()
+    assert len(reads) == 5 and process.handler.counts.skipped["unknown_version"] == 60
 
 
 BROKEN = [

@@ -22,6 +22,7 @@ _MOSTLY: Final = 0.5  # of the stream: a label with more cannot come several tim
 _USUAL: Final = 0.7  # of the share that a burst has had: once that is usual, it is over
 _KNOWN_SURPRISAL: Final = 3.0  # mean of a label's texts, above which they are no known ones: 1 of all known texts
 _RESCALE: Final = 1e6
+_FOREIGN_LABELS: Final = 1_000  # remembered beside the release's own: who writes signals may call labels what they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class BurstChange:
 
 
 class LabelBursts:
-    """Watches the labels of one stream. Not thread-safe. Memory: some numbers a label, and `lag_texts` labels."""
+    """Watches the labels of one stream. Not thread-safe. Memory: some numbers a label, of
+    those that come most, and `lag_texts` labels."""
 
     def __init__(self, labels: int, false_alarm_every: float, policy: BurstPolicy | None = None) -> None:
         """labels: how many the release knows. false_alarm_every: texts of an unchanged stream, for all labels."""
@@ -183,6 +185,9 @@ class LabelBursts:
         self._unit /= 1.0 - 1.0 / self.policy.memory_texts  # later texts weigh more, so earlier ones are forgotten
         self._usual[learnt] = self._usual.get(learnt, 0.0) + self._unit
         self._total += self._unit
+        if len(self._usual) > self._labels + _FOREIGN_LABELS:
+            heaviest = sorted(self._usual, key=lambda name: -self._usual[name])[: self._labels + _FOREIGN_LABELS // 2]
+            self._usual = {name: self._usual[name] for name in heaviest}
         if self._unit > _RESCALE:
             self._usual = {name: weight / _RESCALE for name, weight in self._usual.items()}
             self._total, self._unit = self._total / _RESCALE, self._unit / _RESCALE

@@ -235,6 +235,8 @@ class StorySurges:
 
     def _forget(self, group: Group) -> None:
         self._prune(group, self.heard.pop(group), everything=True)
+        for _, counts, _ in self.bins:  # where time stands still, no bin is closed
+            counts.pop(group, None)
 
     def _prune(self, group: Group, heard: Heard, *, everything: bool = False) -> None:
         """What is too old for the windows becomes part of what is usual. A surge does so with less weight, and teaches
