@@ -1,7 +1,7 @@
 """Files that say which labels decisions or texts should have had: one format for all commands that take one.
 
 Columns `id` (of a decision) or `text`; `label`, with `head` where it is not of the primary one, or the heads' own
-columns; `by`, where the file knows who said it; `chosen`, as `headrace labels export` writes it.
+columns; `by`, where the file knows who said it; `chosen` and `reason`, as `headrace labels export` writes them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from connectors.table_files import Reject, Row, Table, open_table
 from models.errors import ConfigError
 from streams.application import HeadSpec
 
+SECOND_OPINION: Final = "second opinion"  # the reason why such a decision is asked about
 PRIMARY: Final = ""  # the head of a row that names none, where the heads are not known
 NO_LABEL: Final = "no label"
 
@@ -22,13 +23,14 @@ NO_LABEL: Final = "no label"
 class LabelRow:
     """line: where it begins. name: a decision's id, or a text. labels: by head, at least one. by: who says so; empty
     where the file does not tell. is_random: whether it says that the decision was drawn at random; the draw itself says
-    whether it was."""
+    whether it was. is_second_opinion: whether it was exported to be asked about again."""
 
     line: int
     name: str
     labels: Mapping[str, str]
     by: str = ""
     is_random: bool = False
+    is_second_opinion: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def _label_row(row: Row | Reject, heads: Sequence[HeadSpec], matched_by: str) ->
     names = [head.name for head in heads]
     if names and not set(names).issuperset(labels):
         return Reject(row.line, f"no head {', '.join(labels)}; there are {', '.join(names)}")
-    return LabelRow(row.line, name, labels, _field(row, "by"), _field(row, "chosen") == "random")
+    is_random, is_second = _field(row, "chosen") == "random", _field(row, "reason") == SECOND_OPINION
+    return LabelRow(row.line, name, labels, _field(row, "by"), is_random, is_second)
 
 
 def _labels(row: Row, heads: Sequence[HeadSpec]) -> dict[str, str]:

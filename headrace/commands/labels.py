@@ -61,6 +61,13 @@ def _correct(
     ] = None,
     by: Annotated[str | None, typer.Option(help="who says so; default: the user of this system")] = None,
     new: Annotated[bool, typer.Option("--new", help="labels that the model does not know are meant to be new")] = False,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm",
+            help="what you said before is meant, though it is doubted; counts where you label (nearly) alone",
+        ),
+    ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="take back what was said of this decision")] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -68,6 +75,8 @@ def _correct(
     nothing; saying something else replaces it."""
     if file is None and (identity is None or (label is None) != withdraw):
         raise typer.BadParameter("give ID and LABEL, or ID --withdraw, or --file FILE")
+    if confirm and withdraw:
+        raise typer.BadParameter("--confirm and --withdraw say opposite things")
     if file is not None and (identity is not None or head is not None or withdraw):
         raise typer.BadParameter("--file stands alone: its rows name decisions, labels and heads")
     from headrace.applications import load_classifying_application
@@ -78,7 +87,7 @@ def _correct(
     from headrace.wiring import Wiring
 
     application = None if app is None else load_classifying_application(app)
-    speaker = Speaker(by or getpass.getuser(), new, application)
+    speaker = Speaker(by or getpass.getuser(), new, application, confirms=confirm)
     wiring = Wiring(load_settings())
     if withdraw:
         words = withdraw_one(wiring, identity or "", head or "", speaker)

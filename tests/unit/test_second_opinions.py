@@ -4,15 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from labelled_world import APP, World, decision
 
 from headrace.tools.labels.asking import LabellingDesk
 from headrace.tools.labels.correcting import Speaker, correct_one
+from headrace.tools.labels.exchange import exported, import_file
 from headrace.tools.labels.giving import LabelGiver
 from headrace.tools.labels.leases import Leases
 from headrace.tools.labels.pool import read_pool
-from headrace.tools.labels.queue import Asked, labelling_queue
+from headrace.tools.labels.queue import Asked, add_label, labelling_queue
+from headrace.tools.labels.report import label_report
 from headrace.tools.labels.second_opinions import ASKED_AT_ONCE, ASKED_OF_A_KIND, open_doubts, to_ask
 from streams.application import Labelling
 from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC, LEASES_TOPIC
@@ -150,6 +153,72 @@ def test_who_labels_alone_confirms_by_saying_it_again(world: World) -> None:
     giver.close()
     assert [label.confirms for label in world.said()] == [None, True]
     assert queue(world, "ann") == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_and_by_the_file_that_the_queue_was_exported_to(world: World, tmp_path: Path, kind: str) -> None:
+    """An expert who labels in a spreadsheet alone could confirm nothing."""
+    correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("ann"))
+    before = tmp_path / f"before.{kind}"
+    fill_in(before, NO_RANDOM_ALL, world)
+    leave(world, doubt(3))
+    import_file(world.wiring, before, Speaker("ann", app=NO_RANDOM, chosen="import"))
+    said_of_it = [one for one in world.said() if one.decision_id == decision(3)["id"]]
+    assert [label.confirms for label in said_of_it] == [None], "a file of before says nothing new"
+    after = tmp_path / f"after.{kind}"
+    fill_in(after, queue(world, "ann"), world)
+    for _ in range(2):
+        import_file(world.wiring, after, Speaker("ann", app=NO_RANDOM, chosen="import"))
+    said_of_it = [one for one in world.said() if one.decision_id == decision(3)["id"]]
+    assert [label.confirms for label in said_of_it] == [None, True]
+
+
+NO_RANDOM_ALL = [Asked(decision(3), "unsure", "queue")]
+
+
+def fill_in(path: Path, asked: list[Asked], world: World) -> None:
+    """As somebody does who says refund of everything."""
+    if path.suffix == ".csv":
+        lines = exported(asked, "intent", "csv", str).decode().splitlines()
+        columns = lines[0].split(",")
+        rows = [dict(zip(columns, line.split(","), strict=True)) | {"label": "refund"} for line in lines[1:]]
+        path.write_text("\n".join([lines[0], *(",".join(row[name] for name in columns) for row in rows)]))
+        return
+    tasks = orjson.loads(exported(asked, "intent", "label-studio", str))
+    choice = {"type": "choices", "from_name": "intent", "value": {"choices": ["refund"]}}
+    path.write_bytes(orjson.dumps([task | {"annotations": [{"result": [choice]}]} for task in tasks]))
+
+
+def test_and_by_labelling_it_once_more(world: World) -> None:
+    identity = decision(3)["id"]
+    add_label(world.wiring, NO_RANDOM, identity, "", "refund", Speaker("ann", chosen="queue"))
+    assert add_label(world.wiring, NO_RANDOM, identity, "", "refund", Speaker("ann", chosen="queue")).unchanged == 1
+    leave(world, doubt(3))
+    add_label(world.wiring, NO_RANDOM, identity, "", "refund", Speaker("ann", chosen="queue"))
+    assert [label.confirms for label in world.said()] == [None, True]
+
+
+def test_and_by_saying_that_it_is_meant(world: World) -> None:
+    """`headrace correct --confirm`: of what stands already, not of what is new."""
+    identity = decision(3)["id"]
+    for _ in range(3):
+        correct_one(world.wiring, identity, "", "refund", Speaker("ann", confirms=True))
+    correct_one(world.wiring, identity, "", "fee", Speaker("ann", confirms=True))
+    assert [label.confirms for label in world.said()] == [None, True, None]
+
+
+def test_the_report_says_what_is_needed(world: World) -> None:
+    correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("ann"))
+    leave(world, doubt(3))
+    report = label_report(read_pool(world.wiring, NO_RANDOM), NO_RANDOM)
+    assert report.as_json()["waiting"] == {"relabelling": 1} and report.as_json()["asked_again"] == ["ann"]
+    (line,) = [line for line in report.lines() if "do not count yet" in line]
+    assert line.startswith("1 do not count yet: 1 (a label of the corpus renamed by one person); another person must")
+    assert "or ann again" in line and "--confirm" in line
+    for label in OTHERS:
+        world.topics.append(FEEDBACK_TOPIC, label.encode(), label.key)
+    lines = list(label_report(read_pool(world.wiring, NO_RANDOM), NO_RANDOM).lines())
+    assert any("another person must say the same (" in line for line in lines)
 
 
 class Keys:

@@ -1,6 +1,6 @@
 """`headrace correct`: what a decision, or each row of a file, should have been."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,12 +20,14 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class Speaker:
     """Who gives labels, and how. by: where the file does not say. introduces: labels that the model does not know are
-    meant to be new. app: whose decisions; None: whose they are by their ids."""
+    meant to be new. app: whose decisions; None: whose they are by their ids. confirms: labels that they gave before are
+    meant, though they are doubted."""
 
     by: str
     introduces: bool = False
     app: Application | None = None
     chosen: Chosen = "correction"
+    confirms: bool = False
 
     @property
     def app_name(self) -> str | None:
@@ -35,10 +37,12 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """decisions: by id, as the topics have them. draws: id to probability of those drawn at random."""
+    """decisions: by id, as the topics have them. draws: id to probability of those drawn at random. asked_again: (id,
+    head, person): who is asked whether they mean what they said."""
 
     decisions: Mapping[str, Document] = field(default_factory=dict)
     draws: Mapping[str, float] = field(default_factory=dict)
+    asked_again: Set[tuple[str, str, str]] = frozenset()
 
 
 def correct_one(wiring: Wiring, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
@@ -52,7 +56,9 @@ def give_one(
     """The same for a decision at hand. probability: with which it was drawn at random."""
     giver = LabelGiver(wiring)
     try:
-        new = NewLabel(decision, head, label, speaker.by, chosen=speaker.chosen, probability=probability)
+        new = NewLabel(
+            decision, head, label, speaker.by, chosen=speaker.chosen, probability=probability, confirms=speaker.confirms
+        )
         report = giver.give([new], introduces=speaker.introduces)
     finally:
         giver.close()
@@ -131,13 +137,19 @@ def _new_labels(
 
 
 def _labels_of(row: LabelRow, decision: Document, speaker: Speaker, known: Known) -> list[NewLabel]:
-    """chosen: at random where the file says so and the draw does as well; a file alone may say what it likes."""
+    """chosen: at random where the file says so and the draw does as well; a file alone may say what it likes. The same
+    of a second opinion: it confirms where its row was exported as one and its giver is asked again; a file of before,
+    taken in once more, says nothing new."""
     probability = known.draws.get(str(decision["id"])) if row.is_random else None
     chosen: Chosen = speaker.chosen if probability is None else "random"
-    return [
-        NewLabel(decision, head, label, row.by or speaker.by, row.line, chosen, probability)
-        for head, label in row.labels.items()
-    ]
+    labels = []
+    for head, label in row.labels.items():
+        by, name = row.by or speaker.by, head or next(iter(decision.get("labels") or ()), "")
+        is_asked = row.is_second_opinion and (str(decision["id"]), name, by) in known.asked_again
+        labels.append(
+            NewLabel(decision, head, label, by, row.line, chosen, probability, confirms=speaker.confirms or is_asked)
+        )
+    return labels
 
 
 def _decisions(wiring: Wiring, file: LabelFile, names: Sequence[str], speaker: Speaker) -> dict[str, Document]:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from connectors.table_files import Reject
-from headrace.label_files import NO_LABEL, LabelFile, LabelRow, open_label_file
+from headrace.label_files import NO_LABEL, SECOND_OPINION, LabelFile, LabelRow, open_label_file
 from headrace.tools.labels.correcting import Progress, Speaker, give_rows
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import read_pool
@@ -130,7 +130,7 @@ def _annotated(number: int, data: Mapping[str, Any], annotation: Any, primary: s
     if not labels:
         return Reject(number, NO_LABEL)
     person, is_random = _person(annotation.get("completed_by")), data.get("chosen") == "random"
-    return LabelRow(number, str(data["id"]), labels, person, is_random)
+    return LabelRow(number, str(data["id"]), labels, person, is_random, data.get("reason") == SECOND_OPINION)
 
 
 def _person(completed_by: Any) -> str:

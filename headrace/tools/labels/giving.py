@@ -27,8 +27,8 @@ FLUSH_LABELS: Final = 500
 @dataclass(frozen=True, slots=True)
 class NewLabel:
     """decision: as it stands in the store or its topic. head: `PRIMARY` for the first one. line: of a file, else 0.
-    probability, stratum: of its draw, where it was drawn at random (see Feedback). confirms: whether its giver, who may
-    have said it before, was asked whether that is meant."""
+    probability, stratum: of its draw, where it was drawn at random (see Feedback). confirms: whether its giver was
+    asked whether what they said before is meant; nothing of it where they had not said it."""
 
     decision: Document
     head: str
@@ -145,6 +145,8 @@ class LabelGiver:
         # it stays drawn, whatever its person says later; a draw from all of the stream says more than one from a part
         is_wider = new.chosen == "random" and new.stratum is None
         drawn = mine if mine is not None and mine.chosen == "random" and not is_wider else new
+        is_same = mine is not None and mine.label == label
+        confirms = is_same and (new.confirms or bool(mine is not None and mine.confirms))
         return Feedback(
             decision_id=new.decision["id"],
             head=head,
@@ -156,7 +158,7 @@ class LabelGiver:
             probability=drawn.probability,
             stratum=drawn.stratum,
             decided=_decided(new.decision, head),
-            confirms=True if new.confirms else None,
+            confirms=True if confirms else None,
         )
 
     def _known_labels(self, decision: Document, head: str, report: GivenLabels) -> set[str] | None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from connectors.ports import Document
+from headrace.label_files import SECOND_OPINION
 from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
 from headrace.tools.labels.correcting import Known, Speaker, correct_one, give_one
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import Pool, read_pool
 from headrace.tools.labels.random_draw import days_of, drawn, first_drawn
-from headrace.tools.labels.second_opinions import to_ask
+from headrace.tools.labels.second_opinions import asked_again, to_ask
 from headrace.wiring import Wiring
 from streams.application import Application
 
@@ -103,20 +104,25 @@ def episode_draw(pool: Pool, app: Application) -> dict[str, float]:
 
 
 def add_label(wiring: Wiring, app: Application, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
-    """Give a decision of the queue its label: as drawn at random where it was, else as asked for."""
+    """Give a decision of the queue its label: as drawn at random where it was, else as asked for. Who is asked whether
+    they mean what they said of it, confirms it so."""
     known = known_decisions(read_pool(wiring, app), app)
     decision = known.decisions.get(identity)
     if decision is None:  # older than what the queue looks at
         return correct_one(wiring, identity, head, label, speaker)
     probability = known.draws.get(identity)
     asked = speaker if probability is None else replace(speaker, chosen="random")
+    is_asked = (identity, head or app.head_names[0], speaker.by) in known.asked_again
+    asked = replace(asked, confirms=asked.confirms or is_asked)
     return give_one(wiring, decision, head, label, asked, probability)
 
 
 def known_decisions(pool: Pool, app: Application) -> Known:
     """For labels that come from elsewhere: what the queue asks about in any case. A text of an episode's draw may be
     labelled because the model doubted it; nobody can tell, so it does not count as drawn."""
-    return Known(pool.decisions, random_draw(pool, app))
+    head = app.head_names[0]
+    again = {(identity, head, by) for identity, by in asked_again(pool.doubts, pool.labels, head)}
+    return Known(pool.decisions, random_draw(pool, app), again)
 
 
 def _random(pool: Pool, app: Application) -> list[Asked]:
@@ -134,7 +140,7 @@ def _second_opinions(pool: Pool, app: Application, by: str | None, taken: Collec
     for identity, asks_again in to_ask(doubts, pool.labels, app.head_names[0], by, taken):
         probability = draws.get(identity)
         chosen: Literal["random", "queue"] = "queue" if probability is None else "random"
-        yield Asked(pool.decisions[identity], "second opinion", chosen, probability, asks_again)
+        yield Asked(pool.decisions[identity], SECOND_OPINION, chosen, probability, asks_again)
 
 
 def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:

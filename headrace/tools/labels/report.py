@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.tools.labels.contested import Contested, ContestedPair, contested_decisions, contested_pairs
 from headrace.tools.labels.pool import Pool
 from headrace.tools.labels.queue import random_draw
+from headrace.tools.labels.second_opinions import waiting
 from models.shares import weighted_share
+from retrain.feedback.policy import REASONS
 from streams.application import Application
 from streams.wire.records import Feedback
 
@@ -20,7 +22,8 @@ class LabelReport:
     """chosen, people, labels: how many of each. asked: decisions that were drawn at random and asked about. right: the
     share of decisions that they say is right, each counted by how seldom its like was drawn; None where none was.
     right_ci95: its 95 % interval. to_ask: drawn, and not asked about yet. pairs: of labels that judge no challenger, as
-    people disagree about them."""
+    people disagree about them. waiting: reason to how many labels do not count until somebody says the same;
+    asked_again: who may do so themselves, as hardly anybody labels beside them."""
 
     app: str
     head: str
@@ -34,6 +37,8 @@ class LabelReport:
     to_ask: int
     contested: Sequence[Contested]
     pairs: Sequence[ContestedPair] = ()
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    asked_again: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -57,6 +62,8 @@ class LabelReport:
                 {"head": pair.head, "labels": list(pair.labels), "decisions": pair.disagree, "share": pair.share}
                 for pair in self.pairs
             ],
+            "waiting": dict(self.waiting),
+            "asked_again": list(self.asked_again),
         }
 
     def lines(self) -> Iterator[str]:
@@ -71,6 +78,8 @@ class LabelReport:
                 f"{self.head} is right in {self.right:.1%} of decisions ({low:.1%} to {high:.1%}), by {self.asked} "
                 f"drawn at random; {self.to_ask} more are drawn"
             )
+        if self.waiting:
+            yield f"{sum(self.waiting.values())} do not count yet: {_reasons(self.waiting)}; {self._what_is_needed()}"
         for one in self.contested[:CONTESTED_SHOWN]:
             words = ", ".join(f"{by}: {label}" for by, label in sorted(one.said.items()))
             yield f"contested: {one.decision_id} {one.head} ({words})"
@@ -82,12 +91,20 @@ class LabelReport:
                 f"({pair.share:.0%} of those that several labelled): until they agree, these labels judge no challenger"
             )
 
+    def _what_is_needed(self) -> str:
+        ways = "(`headrace labels next`, `labels add`, or `labels import` of what `labels export` wrote)"
+        if not self.asked_again:
+            return f"another person must say the same {ways}"
+        names = ", ".join(self.asked_again)
+        return f"another person must say the same, or {names} again {ways}; `headrace correct --confirm` takes a file"
+
 
 def label_report(pool: Pool, app: Application) -> LabelReport:
     """Of the primary head. pool: decisions and every opinion that stands."""
     head = app.head_names[0]
     of_head = [label for label in pool.labels if label.head == head]
     asked, right, interval, to_ask = _random_sample(pool, app, of_head)
+    open_doubts = list(waiting(pool.doubts, pool.labels, head))
     return LabelReport(
         app.name,
         head,
@@ -101,6 +118,8 @@ def label_report(pool: Pool, app: Application) -> LabelReport:
         to_ask,
         contested_decisions(pool.labels),
         contested_pairs(pool.labels),
+        Counter(str(one.doubt.get("reason")) for one in open_doubts),
+        sorted({one.again for one in open_doubts if one.again is not None}),
     )
 
 
@@ -121,6 +140,10 @@ def _random_sample(
     is_right = [pool.decisions[identity]["labels"][head]["label"] == last_word[identity] for identity in asked]
     share, interval = weighted_share(is_right, [draws[identity] for identity in asked])
     return len(asked), share, interval, len(draws) - len(asked)
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} ({REASONS.get(name, name)})" for name, count in Counter(counts).most_common())
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.ports import Record
@@ -26,6 +27,39 @@ def open_doubts(records: Iterable[Record], app: str) -> list[Mapping[str, Any]]:
     return doubts
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A label that does not count yet. doubt: as the training left it. people: who have said anything of the decision.
+    again: the one of them who labels alone, or nearly so, and settles it by saying the same again; None: another person
+    must."""
+
+    identity: str
+    doubt: Mapping[str, Any]
+    people: frozenset[str]
+    again: str | None
+
+
+def waiting(doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str) -> Iterator[Waiting]:
+    """Those that still stand and that nobody has settled. labels: every opinion that stands."""
+    said: dict[str, dict[str, Feedback]] = {}
+    for label in labels:
+        if label.head == head:
+            said.setdefault(label.decision_id, {})[label.by] = label
+    team = Team((label.decision_id, label.by) for label in labels)
+    for doubt in doubts:
+        identity = str(doubt.get("decision_id"))
+        words = said.get(identity, {})
+        if doubt.get("head") == head and _is_open(doubt, words, team):
+            only = next(iter(words)) if len(words) == 1 else None
+            again = only if only is not None and team.is_nearly_alone(only) else None
+            yield Waiting(identity, doubt, frozenset(words), again)
+
+
+def asked_again(doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str) -> set[tuple[str, str]]:
+    """(decision id, person): who is asked whether they mean what they said of it. As for `waiting`."""
+    return {(one.identity, one.again) for one in waiting(doubts, labels, head) if one.again is not None}
+
+
 def to_ask(
     doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str, by: str | None, taken: Collection[str]
 ) -> Iterator[tuple[str, bool]]:
@@ -34,22 +68,14 @@ def to_ask(
     labels: every opinion that stands. by: who is asked, None: anybody. taken: decisions that are asked about already.
     Who has said something of a decision is not asked about it, but for one beside whom hardly anybody labels.
     """
-    said: dict[str, dict[str, Feedback]] = {}
-    for label in labels:
-        if label.head == head:
-            said.setdefault(label.decision_id, {})[label.by] = label
-    team = Team((label.decision_id, label.by) for label in labels)
     kinds: Counter[tuple[Any, ...]] = Counter()
-    for doubt in doubts:
-        identity, words = str(doubt.get("decision_id")), said.get(str(doubt.get("decision_id")), {})
-        if doubt.get("head") != head or identity in taken or not _is_open(doubt, words, team):
+    for one in waiting(doubts, labels, head):
+        if one.identity in taken or (by in one.people and by != one.again):
             continue
-        if by is not None and by in words and (len(words) > 1 or not team.is_nearly_alone(by)):
-            continue
-        kind = tuple(str(doubt.get(name)) for name in ("reason", "label", "instead"))
+        kind = tuple(str(one.doubt.get(name)) for name in ("reason", "label", "instead"))
         kinds[kind] += 1
         if kinds[kind] <= ASKED_OF_A_KIND and kinds.total() <= ASKED_AT_ONCE:
-            yield identity, by in words
+            yield one.identity, by in one.people
 
 
 def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback], team: Team) -> bool:
