@@ -1,4 +1,8 @@
-"""Alerts about releases that were refused: fired when one is, resolved when everything wanted is served again."""
+"""Alerts about releases that were refused: fired when one is, resolved when everything wanted is served again.
+
+Each worker tells what it refuses, all of them under one fingerprint, and knows nothing of the others. So one that
+serves what is wanted may end what another one still has to say, and that one says it again.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -22,7 +26,8 @@ class ReleaseAlerts:
         self._told: dict[str, str] = {}  # fingerprint to the summary that fires, or "" where nothing does
 
     def tell(self, model: str, refused: Mapping[str, str]) -> None:
-        """refused: version to reason; empty where all is well. Raises BrokerUnavailable: tell it again later."""
+        """refused: version to reason; empty where all is well. To be told now and then while it is not: where nothing
+        fires by then, it does again. Raises BrokerUnavailable: tell it again later."""
         name = fingerprint(RULE, model)
         summary = "; ".join(
             f"release {model}@{version} was refused, the champion goes on: {reason}"
@@ -32,6 +37,8 @@ class ReleaseAlerts:
         if before is None:
             before = self._firing(name)
             self._resolve_old(model)
+        elif summary and summary == before:
+            before = self._firing(name) and summary  # in whoever's words: two must not take turns with theirs
         if summary != before:
             self._publish(model, name, summary)
         self._told[name] = summary

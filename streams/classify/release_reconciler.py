@@ -22,6 +22,7 @@ from streams.wire.records import Release
 log = logging.getLogger(__name__)
 
 TELL_AGAIN_SECONDS = 5.0  # until an observer that failed hears of the same state again
+REFUSED_SECONDS = 60.0  # until it hears again that a version is refused
 
 
 class Load(Protocol):
@@ -41,8 +42,8 @@ class ReleaseObserver:
         """A version is not served and not tried again before the release changes. Told once."""
 
     def settled(self, model: str, versions: Mapping[str, str], refused: Mapping[str, str]) -> None:
-        """What serves now, by role, and what is refused, with the reason. Told after every look; what it raises is
-        logged, and the same state is told again later."""
+        """What serves now, by role, and what is refused, with the reason. Told after every look, and now and then while
+        something is refused; what it raises is logged, and the same state is told again later."""
 
 
 @dataclass(slots=True)
@@ -236,7 +237,7 @@ class ReleaseReconciler:
         versions |= {trial.role: trial.served.classifier.version for trial in plan.trials}
         with self._lock:
             refused = dict(application.reconciliation.refused)
-        if application.told == (versions, refused):
+        if application.told == (versions, refused) and not (refused and self._clock() >= application.tell_at):
             return
         try:
             self._observer.settled(wanted.model, versions, refused)
@@ -244,7 +245,8 @@ class ReleaseReconciler:
             log.warning("what became of %s could not be told: %s; trying again", wanted.model, _in_words(error))
             application.tell_at = self._clock() + TELL_AGAIN_SECONDS
         else:
-            application.told, application.tell_at = (versions, refused), 0.0
+            application.told = versions, refused
+            application.tell_at = self._clock() + REFUSED_SECONDS if refused else 0.0
 
 
 def _loaded(plan: ServingPlan) -> set[str]:

@@ -40,6 +40,25 @@ def test_what_an_earlier_process_fired_is_resolved_by_the_next_one() -> None:
     assert [state for state, _ in states(topics)] == ["firing", "resolved"]
 
 
+def test_a_worker_that_serves_what_is_wanted_does_not_hide_that_another_one_cannot() -> None:
+    topics = MemoryTopics()
+    refusing, other = (ReleaseAlerts(topics.reader, topics.publisher) for _ in range(2))
+    refusing.tell("support", {"2": "no memory"})
+    other.tell("support", {})  # it starts, and ends what an earlier process may have left firing
+    for _ in range(3):
+        refusing.tell("support", {"2": "no memory"})
+    assert [state for state, _ in states(topics)] == ["firing", "resolved", "firing"]
+
+
+def test_two_workers_that_refuse_in_words_of_their_own_do_not_take_turns() -> None:
+    topics = MemoryTopics()
+    workers = [ReleaseAlerts(topics.reader, topics.publisher) for _ in range(2)]
+    for _ in range(4):
+        for number, worker in enumerate(workers):
+            worker.tell("support", {"2": f"no memory for {number} MB"})
+    assert len(states(topics)) == 2
+
+
 def test_what_an_older_headrace_fired_under_its_own_name_is_resolved() -> None:
     """S-A8: written by d23f76a, whose alerts of refused releases had another kind of fingerprint and no end."""
     topics = MemoryTopics()

@@ -13,7 +13,7 @@ from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import ReleaseCorrupt
 from streams.classify.reconciliation import LAST_RETRY_SECONDS
-from streams.classify.release_reconciler import ReleaseObserver, ReleaseReconciler
+from streams.classify.release_reconciler import REFUSED_SECONDS, ReleaseObserver, ReleaseReconciler
 from streams.classify.serving import Serving
 from streams.wire.records import Candidate, Release
 
@@ -130,11 +130,11 @@ def test_a_broken_release_is_refused_once_and_tried_again_only_when_it_changes(
     desk: Desk, version: str, reason: str
 ) -> None:
     """S-A2: an error that was not ours was logged, without the alert, and corrupt was no different from unavailable."""
-    assert desk.hear(release(version)) is None, "there is nothing to wait for"
+    assert desk.hear(release(version)) == REFUSED_SECONDS, "until it is told again; there is nothing else to wait for"
     desk.after(3600)
     desk.hear(release(version))
     assert (desk.serves, desk.loaded, desk.refusals) == ("1", [version], [version])
-    assert len(desk.told) == 1 and desk.told[0][1][version].startswith(reason)
+    assert len(desk.told) == 2 and desk.told[0][1][version].startswith(reason)
     desk.hear(release(version, revision=3))
     assert desk.loaded == [version, version], "announced again, it gets a new chance"
     desk.hear(release("2", revision=4))
@@ -167,12 +167,22 @@ def test_what_differs_is_told_with_the_time_for_which_it_does(desk: Desk) -> Non
     assert desk.reconciler.gaps() == {}
 
 
+def test_what_is_refused_is_told_now_and_then(desk: Desk) -> None:
+    wait = desk.hear(release("bad"))
+    assert wait == REFUSED_SECONDS and len(desk.told) == 1
+    desk.after(REFUSED_SECONDS / 2)
+    assert len(desk.told) == 1
+    desk.after(REFUSED_SECONDS / 2)
+    assert desk.told == [({"champion": "1"}, {"bad": "a hash differs"})] * 2
+    assert desk.hear(release("2")) is None
+
+
 def test_an_alert_that_no_broker_takes_is_told_again(desk: Desk) -> None:
     desk.deaf = 2
     wait = desk.hear(release("bad"))
     assert wait and desk.told == []
     assert desk.after(wait)
-    assert desk.after(wait) is None
+    assert desk.after(wait) == REFUSED_SECONDS
     assert desk.told == [({"champion": "1"}, {"bad": "a hash differs"})]
 
 
