@@ -16,7 +16,13 @@ from typing import Any, Final
 from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.application import Application
-from streams.monitor.drift.alerts import alert_for_episode, drift_fingerprint, unwatched_alert
+from streams.monitor.drift.alerts import (
+    alert_for_episode,
+    drift_fingerprint,
+    episode_ended,
+    episode_fingerprint,
+    unwatched_alert,
+)
 from streams.monitor.drift.burst_alerts import burst_alert, burst_alerts
 from streams.monitor.drift.detector import DriftMonitor, Episode
 from streams.monitor.episodes.accepted import AcceptedEpisodes
@@ -276,31 +282,45 @@ class MonitorCore:
             )
             return []
         self._let_pass(release, drift, arrival_ms)
-        before = drift.episode
+        before = drift.episodes
         release.take(signal, head, offset)
         self._keep_latest(release)
         bursts = drift.take_burst_changes()
         alerts = burst_alerts(self._app.name, release.version, bursts) if release is self.champion else []
-        episode = drift.episode
-        if episode is before:
+        return alerts + self._episode_changes(release, before, signal.at, arrival_ms)
+
+    def _episode_changes(
+        self, release: MonitoredRelease, before: Sequence[Episode], at: str, arrival_ms: int
+    ) -> list[Alert]:
+        """Episodes that began with this signal, that more is known of, and that are over. Those of releases that do not
+        serve are only kept."""
+        drift, alerts = release.drift, list[Alert]()
+        if drift is None:
             return alerts
-        if episode is None:
-            return alerts + self._over(release, before, signal.at)
-        if before is None:
-            release.episode_ms, release.episode_at = arrival_ms, signal.at
-            self.totals.episodes.append((self._app.name, episode))
-            self.totals.detections.update(episode.detectors)
-        told = self._told(release, episode)
-        is_told = release is self.champion and self.accepted.of(told.fingerprint) is None
-        return [*alerts, told] if is_told else alerts
+        for episode, merged_into in drift.take_ended():
+            told = self._told(release, episode)
+            into = episode_fingerprint(self._app.name, release.version, merged_into) if merged_into else ""
+            alerts.append(episode_ended(told, into, at))
+        known = {episode.detected_id: episode for episode in before}
+        for episode in drift.episodes:
+            if episode is known.get(episode.detected_id):
+                continue
+            if episode.detected_id not in known:
+                release.episode_ms, release.episode_at = arrival_ms, at
+                self.totals.episodes.append((self._app.name, episode))
+                self.totals.detections.update(episode.detectors)
+            told = self._told(release, episode)
+            alerts += [told] if self.accepted.of(told.fingerprint) is None else []
+        return alerts if release is self.champion else []
 
     def _let_pass(self, release: MonitoredRelease, drift: DriftMonitor, arrival_ms: int) -> None:
         """What people expect at the time of a signal does not count. Goes by records' times alone, so that it is the
         same whenever it is read."""
         drift.expect(one.centre for one in self.accepted.at(arrival_ms))
-        episode = drift.episode
-        if episode is not None and self.accepted.of(self._fingerprint(release, episode), arrival_ms) is not None:
-            drift.end_episode()
+        for episode in drift.episodes:
+            if self.accepted.of(self._fingerprint(release, episode), arrival_ms) is not None:
+                drift.end_episode(episode.detected_id)
+        drift.take_ended()  # it was told that they are expected
 
     def _fingerprint(self, release: MonitoredRelease, episode: Episode) -> str:
         return drift_fingerprint(self._app.name, release.version, episode)
@@ -315,28 +335,26 @@ class MonitorCore:
                 del self.releases[version]
             self.releases.setdefault(self.champion_version, MonitoredRelease(self.champion_version))
 
-    def _over(self, release: MonitoredRelease, episode: Episode | None, at: str) -> list[Alert]:
-        """The stream went back to what it was."""
-        if episode is None or release is not self.champion:
-            return []
-        return [resolution(self._told(release, episode), "the stream is again what the release knows", at)]
-
     def _told(self, release: MonitoredRelease, episode: Episode) -> Alert:
         decided = {} if release.drift is None else release.drift.decided_since(episode.onset_event)
         labels = self.requests.opinions.labels()
         of_head = [label for (_, head), label in labels.items() if head == self._app.head_names[0]]
         labelled = labelled_accuracy(decided, of_head)
         return alert_for_episode(
-            self._app.name, release.version, episode, release.episode_at, self._app.drift, labelled
+            self._app.name,
+            release.version,
+            episode,
+            episode.detected_at or release.episode_at,
+            self._app.drift,
+            labelled,
         )
 
     def _drift_alerts(self) -> dict[str, Alert]:
         """Fingerprint to alert: what there is to say of the champion now."""
         champion, alerts = self.champion, list[Alert]()
-        episode = champion.drift.episode if champion is not None and champion.drift is not None else None
-        if champion is not None and episode is not None and not self.accepted.of(self._fingerprint(champion, episode)):
-            alerts.append(self._told(champion, episode))
         if champion is not None and champion.drift is not None:
+            told = [self._told(champion, episode) for episode in champion.drift.episodes]
+            alerts += [alert for alert in told if self.accepted.of(alert.fingerprint) is None]
             bursts = champion.drift.bursts.firing
             alerts += [burst_alert(self._app.name, champion.version, burst) for burst in bursts]
         if champion is not None and champion.unwatched:

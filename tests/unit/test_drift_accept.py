@@ -40,7 +40,7 @@ def test_an_accepted_episode_is_over_and_does_not_come_again() -> None:
     send(world, np.random.default_rng(7), 300, new=0.6)
     process.follow()
     process.tick()
-    assert len(world.alerts()) == 2 and process.state()["releases"][0]["drift"]["episode"] is None
+    assert len(world.alerts()) == 2 and process.state()["releases"][0]["drift"]["episodes"]["open"] == []
 
 
 def test_a_restart_lets_the_same_signals_pass() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -114,6 +114,7 @@ def same(one: DriftMonitor, other: DriftMonitor) -> bool:
     )
 
 
+@example(28, [28], 20, 10, False)  # a threshold that fell below its sum
 @given(
     st.integers(0, 50),
     st.lists(st.integers(0, 320), min_size=1, max_size=3),
@@ -175,8 +176,8 @@ def test_what_retention_has_dropped_shortens_the_memory_only() -> None:
         {"sums": {"both": "x"}},
         {"clusters": {"next": 1}},
         {"history": None},
-        {"episode": {"onset_event": 1}},
-        {"quiet": None},
+        {"episodes": {"open": [{"story": {"onset_event": 1}}], "candidate": None}},
+        {"episodes": None},
     ],
     ids=str,
 )

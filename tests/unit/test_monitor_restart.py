@@ -156,7 +156,7 @@ def test_drift_that_is_told_is_neither_told_again_nor_left_firing() -> None:
     world, _ = drifted()
     again = Process(world)
     again.tick()
-    assert len(world.alerts()) == 1 and again.state()["releases"][0]["drift"]["episode"] is not None
+    assert len(world.alerts()) == 1 and again.state()["releases"][0]["drift"]["episodes"]["open"]
     world.announce("2")
     again.tick()
     fired, resolved = world.alerts()

@@ -6,7 +6,7 @@ from typing import Final
 from streams.application import Drift
 from streams.monitor.drift.episode import Episode
 from streams.monitor.episodes.cost import Labelled, severity_of
-from streams.wire.alerts import fingerprint
+from streams.wire.alerts import fingerprint, resolution
 from streams.wire.records import Alert
 
 USUAL: Final = Drift()
@@ -14,7 +14,21 @@ USUAL: Final = Drift()
 
 def drift_fingerprint(app: str, version: str, episode: Episode) -> str:
     """One cause for each episode of a release."""
-    return fingerprint("drift", app, version, episode.detected_id)
+    return episode_fingerprint(app, version, episode.detected_id)
+
+
+def episode_fingerprint(app: str, version: str, identity: str) -> str:
+    """The same. identity: `Episode.detected_id`."""
+    return fingerprint("drift", app, version, identity)
+
+
+def episode_ended(told: Alert, merged_into: str, at: str) -> Alert:
+    """The end of an episode's alert. merged_into: fingerprint of the episode that it is a part of; "": its texts do not
+    come any more."""
+    if not merged_into:
+        return resolution(told, "the stream is again what the release knows", at)
+    over = resolution(told, f"it is a part of episode {merged_into}", at)
+    return over.model_copy(update={"values": {**over.values, "merged_into": merged_into}})
 
 
 def alert_for_episode(
@@ -52,6 +66,7 @@ def alert_for_episode(
             "labelled": None if labelled is None else asdict(labelled),
             "told_event": episode.told_event,
             "centre": episode.centre,
+            "parts": episode.parts,
             "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },
         evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBursts
-from streams.monitor.drift.episode import Episode, SeenText, describe_episode, episode_state, restored_episode
+from streams.monitor.drift.episode import Episode, SeenText, describe_episode
 from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, Evidence, EvidencePolicy
 from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
 from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
 from streams.monitor.episodes.members import is_near
+from streams.monitor.episodes.open_episode import OpenEpisode, is_same
+from streams.monitor.episodes.open_episodes import Ended, OpenEpisodes, opened_before
 
 __all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
-_SAME: Final = 0.7  # cosine from which two directions are of one subject
 _MARGIN: Final = 2.0  # times the expected run: a stream is never quite the reference (docs/drift.md)
 
 
@@ -87,7 +88,8 @@ class DriftPolicy:
     """history_texts: kept for the words, examples and the onset. clusters: the n-th text of a cluster or a key counts
     as one n-th of a text; of at most `history_texts` recent texts. quiet_events: with all sums below half of their
     thresholds, after which an episode is over without a new release. retold_after: events after which the story of an
-    episode is told anew, as more of it was seen."""
+    episode is told anew, as more of it was seen. settled_after: events after which it is known where an episode's texts
+    lie, so that another one may open beside it."""
 
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
@@ -97,13 +99,14 @@ class DriftPolicy:
     bursts: BurstPolicy = field(default_factory=BurstPolicy)
     quiet_events: int = 1_000
     retold_after: tuple[int, ...] = (50, 200)
+    settled_after: int = 200
 
 
 class DriftMonitor:
     """Watches one application while one release serves. Not thread-safe.
 
-    A new release brings its own reference: build a new monitor. Until then an episode stays the only one,
-    unless the stream goes back to what it was (`quiet_events`), which arms the monitor again.
+    A new release brings its own reference: build a new monitor. Until then an episode goes on, unless its texts cease
+    (`quiet_events`). Another new subject opens another episode.
     """
 
     def __init__(
@@ -112,8 +115,8 @@ class DriftMonitor:
         """thresholds: one per detector, in the order of DETECTORS. `from_reference` sets them. false_alarm_every: of
         bursts, in events; what the thresholds are for is in them."""
         self.policy = policy
-        self.episode: Episode | None = None
         self._reference = reference
+        self._open = OpenEpisodes(reference.spread, reference.direction_of)
         self._evidence = Evidence(
             policy.evidence,
             1,
@@ -137,7 +140,6 @@ class DriftMonitor:
         )
         self.bursts = LabelBursts(reference.labels, false_alarm_every, policy.bursts)
         self._burst_changes: list[BurstChange] = []
-        self._quiet = 0
         self._expected: dict[str, Doubles | None] = {}  # place to its direction, None where it is of another encoder
 
     @classmethod
@@ -179,6 +181,16 @@ class DriftMonitor:
         """Each detector's sum as a share of its threshold: 0 nothing, 1 fires."""
         return {name: cusum.share for name, cusum in self._cusums.items()}
 
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """Those that go on, the first one found first."""
+        return self._open.episodes
+
+    @property
+    def episode(self) -> Episode | None:
+        """The one found last of those that go on."""
+        return next(reversed(self._open.episodes), None)
+
     def expect(self, places: Iterable[str]) -> None:
         """From now on texts near these places (`Reference.place_of`) do not count, and an episode that lies there is
         none. Those of another encoder are passed over."""
@@ -187,9 +199,13 @@ class DriftMonitor:
             return
         self._expected = {place: self._reference.direction_of(place) for place in sorted(wanted)}
 
-    def end_episode(self) -> None:
-        """What it tells of is no drift any more; what comes next is looked at anew."""
-        self.episode, self._quiet = None, 0
+    def end_episode(self, identity: str | None = None) -> None:
+        """What it tells of is no drift any more; what comes next is looked at anew. identity: `detected_id`; None: of
+        all."""
+        self._open.end(identity)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         for cusum in self._cusums.values():
             cusum.value, cusum.texts_since_zero = 0.0, 0
 
@@ -198,7 +214,7 @@ class DriftMonitor:
         return {seen.id: seen.label for seen in self._history if seen.event_number >= event_number}
 
     def update(self, signal: Signal) -> Episode | None:
-        """Take one signal in. An Episode at the event at which drift is found, None at all others: `episode` holds it,
+        """Take one signal in. An Episode at the event at which drift is found, None at all others: `episodes` holds it,
         and is told anew where more of it was seen.
 
         A signal whose numbers are not finite is left out. Raises ValueError for an embedding of other
@@ -210,24 +226,21 @@ class DriftMonitor:
         self._history.append(seen)
         if not seen.copies:
             return None
-        for cusum, increment in zip(self._cusums.values(), increments, strict=True):
+        for cusum, increment in zip(self._cusums.values(), increments, strict=bool(increments)):
             cusum.update(increment)
-        if self.episode is None:
+        if not self._open:
             self._live.add(increments)
             self._set_heights()
-        if self.episode is not None:
-            self._tell_better(signal.event_number)
-            self._watch_for_quiet()
-            return None
+        else:
+            self._follow_open(signal.event_number)
         fired = [name for name, cusum in self._cusums.items() if cusum.drift_detected]
-        if not fired:
-            return None
-        episode = self._describe(fired)
-        if self._is_expected(episode):
-            self.end_episode()
-            return None
-        self.episode = episode
-        return episode
+        if fired and self._open.may_open:
+            return self._found(fired)
+        return self._tried(signal.event_number) if self._open else None
+
+    def take_ended(self) -> list[Ended]:
+        """Episodes that ended since this was asked last, and why."""
+        return self._open.take_ended()
 
     def take_burst_changes(self) -> list[BurstChange]:
         """Bursts of labels that began or ended since this was asked last."""
@@ -243,8 +256,7 @@ class DriftMonitor:
             "clusters": self._clusters.state(),
             "bursts": self.bursts.state(),
             "live": self._live.state(),
-            "quiet": self._quiet,
-            "episode": None if self.episode is None else episode_state(self.episode),
+            "episodes": self._open.state(),
             "history": [seen.copies for seen in self._history],
             "offsets": [self._history[0].offset, self._history[-1].offset + 1] if self._history else [0, 0],
         }
@@ -259,7 +271,7 @@ class DriftMonitor:
             self._live.restore(state["live"])
             self._set_heights()
         for name, (value, texts_since_zero) in state["sums"].items():
-            self._cusums[name].value = min(max(float(value), 0.0), self._cusums[name].threshold)
+            self._cusums[name].value = max(float(value), 0.0)  # a threshold may have fallen below it since
             self._cusums[name].texts_since_zero = int(texts_since_zero)
         self._evidence.restore(state["evidence"])
         texts = [_cluster_text(signal, self._embedding(signal)) for signal in signals]
@@ -270,8 +282,7 @@ class DriftMonitor:
                 self._clusters.add(text)
         if "bursts" in state:
             self.bursts.restore(state["bursts"])
-        self._quiet = int(state["quiet"])
-        self.episode = None if state["episode"] is None else restored_episode(state["episode"])
+        self._open.restore(state["episodes"] if "episodes" in state else opened_before(state))
         copies = [int(count) for count in state["history"]]
         known = min(len(copies), len(signals))
         for signal, count in zip(signals[len(signals) - known :], copies[len(copies) - known :], strict=True):
@@ -284,6 +295,12 @@ class DriftMonitor:
         copies = self._count(signal, float(surprisals[0, BOTH if outside is not None else CONFIDENCE]))
         if self._is_near_expected(surprisals, outside):
             return self._seen(signal, surprisals, outside, 0), []
+        owner = None
+        if self._open and outside is not None:
+            owner = self._open.owner(outside[0].astype(np.float64), float(surprisals[0, BOTH]))
+            self._open.watch(owner, copies)
+        if owner is not None:  # that its subject goes on says nothing of others
+            return self._seen(signal, surprisals, outside, copies), []
         if copies == 1:
             increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
         else:
@@ -302,11 +319,8 @@ class DriftMonitor:
         """Whether it is made of what the expected texts left: a few of their kind look like known ones, or are decided
         by n-grams, and add up in time."""
         direction = self._reference.direction_of(episode.centre) if self._expected else None
-        return direction is not None and any(
-            float(direction @ one) > _SAME * float(np.linalg.norm(direction) * np.linalg.norm(one))
-            for one in self._expected.values()
-            if one is not None
-        )
+        known = [one for one in self._expected.values() if one is not None]
+        return direction is not None and any(is_same(direction, one) for one in known)
 
     def _count(self, signal: Signal, surprisal: float) -> int:
         """The how-many-eth text of its cluster, key, run or burst this is."""
@@ -355,28 +369,67 @@ class DriftMonitor:
             return None
         return (signal.embedding / length).astype(np.float32)
 
+    def _found(self, fired: list[str]) -> Episode | None:
+        """What the sums have found, where it is news: neither expected nor of an open episode."""
+        episode = self._describe(fired)
+        if self._is_expected(episode) or self._open.is_known(episode):
+            self._begin_anew()
+            return None
+        if self._open:
+            self._open.try_out(episode)
+            self._begin_anew()
+            return None
+        self._open.open(episode)
+        return episode
+
+    def _tried(self, event_number: int) -> Episode | None:
+        """An episode beside open ones, where its trial ends so."""
+        candidate = self._open.tried(event_number, self._counted)
+        if candidate is None:
+            return None
+        texts = self._open.others_texts(self._counted())
+        since = sum(seen.event_number >= candidate.onset_event for seen in texts)
+        episode = self._story(texts, since, candidate.detectors)
+        self._open.open(episode)
+        return episode
+
     def _describe(self, fired: list[str]) -> Episode:
         """The detector that is farthest up says where it began; others that are more than half up speak for
         it too."""
         leader = max(fired, key=lambda name: (self._cusums[name].share, -self._cusums[name].texts_since_zero))
-        since = min(self._cusums[leader].texts_since_zero, len(self._history))
+        texts = self._open.others_texts(self._counted())
+        since = min(self._cusums[leader].texts_since_zero, len(texts))
         supporting = [name for name, cusum in self._cusums.items() if name not in fired and cusum.share > 0.5]
-        return self._story(since, tuple(fired + supporting))
+        return self._story(texts, since, tuple(fired + supporting))
 
-    def _tell_better(self, event_number: int) -> None:
-        """The story of the episode anew, where it is due."""
-        episode = self.episode
-        if episode is None:
-            return
-        told, now = (event - episode.detected_event for event in (episode.told_event, event_number))
-        if any(told < mark <= now for mark in self.policy.retold_after):
-            since = sum(seen.event_number >= episode.onset_event for seen in self._counted())
-            self.episode = self._story(since, episode.detectors, episode)
+    def _follow_open(self, event_number: int) -> None:
+        """Tell the stories of open episodes anew, where that is due, and end what is over."""
+        for one in list(self._open):
+            detected, told = one.episode.detected_event, one.episode.told_event
+            if any(told < detected + mark <= event_number for mark in self.policy.retold_after):
+                texts = self._open.others_texts(self._counted(), one)
+                since = sum(seen.event_number >= one.episode.onset_event for seen in texts)
+                story = self._story(texts, since, one.episode.detectors, one.episode)
+                one.episode = replace(story, told_event=event_number)
+            if not one.is_settled and event_number >= detected + self.policy.settled_after:
+                self._settle(one)
+        is_quiet = all(share < 0.5 for share in self.levels.values())
+        if self._open.rest(is_quiet, self.policy.quiet_events):
+            self._begin_anew()
 
-    def _story(self, since: int, detectors: tuple[str, ...], told: Episode | None = None) -> Episode:
+    def _settle(self, one: OpenEpisode) -> None:
+        """Its texts are told from others from now on; sums of before hold them still."""
+        self._open.settle(one, self._counted())
+        self._open.merge()
+        if one.absorbs:
+            self._begin_anew()
+
+    def _story(
+        self, texts: list[SeenText], since: int, detectors: tuple[str, ...], told: Episode | None = None
+    ) -> Episode:
         reference = self._reference
         return describe_episode(
-            self._counted(), since, detectors, reference.spread, reference.background, told, reference.place_of
+            texts, since, detectors, reference.spread, reference.background, told, reference.place_of
         )
 
     def _counted(self) -> list[SeenText]:
@@ -385,11 +438,6 @@ class DriftMonitor:
     def _set_heights(self) -> None:
         for cusum, height in zip(self._cusums.values(), self._live.heights().tolist(), strict=True):
             cusum.threshold = height
-
-    def _watch_for_quiet(self) -> None:
-        self._quiet = self._quiet + 1 if all(share < 0.5 for share in self.levels.values()) else 0
-        if self._quiet >= self.policy.quiet_events:
-            self.end_episode()
 
 
 def _expected_run(false_alarm_every: float) -> float:

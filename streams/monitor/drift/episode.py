@@ -46,8 +46,8 @@ class Episode:
     onset_between: events between which the onset lies with 95 %. told_event: the newest that this story knows of.
     name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
     it happens. detected_id: names the event at which it was found, and by that the episode.
-    cost: what it costs, by the texts. centre: where its
-    texts lie together, as `Reference.place_of` gives it; "" where nobody knows.
+    detected_at: that event's time. cost: what it costs, by the texts. centre: where its texts lie together, as
+    `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own.
     """
 
     onset_event: int
@@ -72,6 +72,8 @@ class Episode:
     phrases: tuple[str, ...] = ()
     cost: Cost | None = None
     centre: str = ""
+    detected_at: str = ""
+    parts: int = 0
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -150,6 +152,8 @@ def describe_episode(
         detected_id=after[-1].id if told is None else told.detected_id,
         cost=_cost(before, later, share_after, share_range),
         centre=_centre(new, place_of),
+        detected_at=after[-1].at if told is None else told.detected_at,
+        parts=0 if told is None else told.parts,
     )
     return replace(episode, summary=_summary(episode))
 

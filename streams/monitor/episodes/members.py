@@ -65,6 +65,16 @@ def is_near(outside: Doubles, surprisal: float, direction: Doubles, spread: floa
     return bool(odds > 0.0)
 
 
+def odds_there(outside: Doubles, surprisals: Doubles, direction: Doubles, spread: float) -> Doubles:
+    """How much more texts point along a direction than known ones do, as a log-likelihood ratio; minus infinity of
+    those that do not lie there: that are not unusual, or are but point elsewhere, as those of another new subject do.
+    outside: (texts, kept). surprisals: (texts,)."""
+    agreement = _agreement_odds(outside, np.broadcast_to(direction, outside.shape), spread)
+    is_there = (agreement > 0.0) & (0.5 * surprisals + np.log(0.5) + agreement > 0.0)
+    odds: Doubles = np.where(is_there, agreement, -np.inf)
+    return odds
+
+
 def probably_new(log_odds: Doubles, share: float) -> Doubles:
     """Probability that a text is new, by its log-likelihood ratio and the share of new texts."""
     ratio = share * np.exp(np.minimum(log_odds, 30.0))

@@ -1,0 +1,198 @@
+"""The episodes that are open, each with the places where its texts lie.
+
+Texts at such a place are expected: they move no sum of the drift monitor, so another new subject reaches its threshold
+by itself and opens an episode of its own. Where they lie is known well only some events after an episode was found;
+until all open ones are settled no other one opens. A broad subject leaves texts that lie elsewhere, and they add up. So
+what is found beside an open episode is on trial: it opens one of its own where its texts come more often, in events
+that it was not chosen by, than they have since the open one's onset; else it is a part of that one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.monitor.drift.episode import Episode, episode_state, restored_episode
+from streams.monitor.drift.reference import Doubles
+from streams.monitor.episodes.many_tests import chance_of_rise
+from streams.monitor.episodes.members import SeenText, odds_there
+from streams.monitor.episodes.open_episode import DirectionOf, OpenEpisode, arrays_of, split_texts
+
+_MOST: Final = 5  # open at once: more are no news, and each costs time and memory
+_TRIALS: Final = (50, 100, 200, 400)  # events after a candidate was found, at which it is judged
+_CERTAIN: Final = 1e-3  # chance that texts of a part look as if they were new, at each of these
+_MORE_OFTEN: Final = 2.0  # times as often as before, at the least
+
+
+class Ended(NamedTuple):
+    """An episode that is over. merged_into: `detected_id` of the one that it is a part of, where that is why."""
+
+    episode: Episode
+    merged_into: str = ""
+
+
+class OpenEpisodes:
+    """Of one release's stream. Not thread-safe. Memory: `_MOST` stories."""
+
+    def __init__(self, spread: float, direction_of: DirectionOf) -> None:
+        """spread, direction_of: of the release's reference."""
+        self._spread, self._direction_of = spread, direction_of
+        self._open: list[OpenEpisode] = []
+        self._ended: list[Ended] = []
+        self._candidate: Episode | None = None
+
+    def __iter__(self) -> Iterator[OpenEpisode]:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The first one found comes first."""
+        return tuple(one.episode for one in self._open)
+
+    @property
+    def may_open(self) -> bool:
+        """Whether another one could be told from those that are open, and none is on trial."""
+        is_known = all(one.is_settled and one.absorbs for one in self._open)
+        return self._candidate is None and len(self._open) < _MOST and is_known
+
+    def open(self, episode: Episode) -> None:
+        """Begin one."""
+        self._open.append(OpenEpisode(episode))
+
+    def end(self, identity: str | None = None) -> None:
+        """End the one that was found at this event's id; None: all."""
+        self._ended += [Ended(one.episode) for one in self._open if identity in (None, one.episode.detected_id)]
+        self._open = [one for one in self._open if identity not in (None, one.episode.detected_id)]
+        self._candidate = self._candidate if self._open else None
+
+    def take_ended(self) -> list[Ended]:
+        """Those that ended since this was asked last."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def owner(self, outside: Doubles, surprisal: float) -> OpenEpisode | None:
+        """The episode at one of whose places a text lies; the one that it fits best. outside: (kept,)."""
+        (number,) = self._owners(outside[None], np.array([surprisal])).tolist()
+        return self._open[number] if number >= 0 else None
+
+    def watch(self, owner: OpenEpisode | None, copies: int) -> None:
+        """Take in whose text came, where it is the first of its copies."""
+        for one in self._open if copies == 1 else ():
+            one.watch(is_here=one is owner)
+
+    def rest(self, quiet_sums: bool, quiet_events: int) -> bool:
+        """Count a text towards the end of each episode; whether one ended. quiet_sums: the sums of all texts are low;
+        says it of those whose texts are not told by their place."""
+        over = []
+        for one in self._open:
+            is_quiet = one.is_low if one.absorbs else quiet_sums
+            one.quiet = one.quiet + 1 if is_quiet else 0
+            if one.quiet >= quiet_events:
+                over.append(one.episode.detected_id)
+        for identity in over:
+            self.end(identity)
+        return bool(over)
+
+    def others_texts(self, texts: Sequence[SeenText], but: OpenEpisode | None = None) -> list[SeenText]:
+        """Those that lie at no place of an open episode other than `but`."""
+        rows = [row for row, seen in enumerate(texts) if seen.outside is not None]
+        if not rows or not any(one.absorbs for one in self._open):
+            return list(texts)
+        owners = self._owners(*arrays_of([texts[row] for row in rows])).tolist()
+        own = {-1} | {number for number, one in enumerate(self._open) if one is but}
+        dropped = {row for row, owner in zip(rows, owners, strict=True) if owner not in own}
+        return [seen for row, seen in enumerate(texts) if row not in dropped]
+
+    def settle(self, one: OpenEpisode, texts: Sequence[SeenText]) -> None:
+        """Take the place of an episode's texts for known from now on. texts: those remembered."""
+        one.settle(self._direction(one.episode), texts, self._spread)
+
+    def is_known(self, candidate: Episode) -> bool:
+        """Whether it points where the texts of an open episode do, which then goes on."""
+        direction = self._direction(candidate)
+        known = [one for one in self._open if direction is not None and one.points_along(direction)]
+        for one in known:
+            one.quiet = 0
+        return bool(known)
+
+    def try_out(self, candidate: Episode) -> None:
+        """Have it judged by what comes now."""
+        self._candidate = candidate
+
+    def tried(self, event_number: int, texts: Callable[[], Sequence[SeenText]]) -> Episode | None:
+        """The candidate, where it proves to be an episode of its own. texts: those remembered."""
+        candidate = self._candidate
+        if candidate is None:
+            return None
+        looked, now = (event - candidate.detected_event for event in (candidate.told_event, event_number))
+        if not any(looked < mark <= now for mark in _TRIALS):
+            return None
+        self._candidate = replace(candidate, told_event=event_number)
+        direction = self._direction(candidate)
+        remembered = self.others_texts(texts())
+        if direction is not None and all(self._is_newer(candidate, direction, one, remembered) for one in self._open):
+            self._candidate = None
+            return candidate
+        if now >= _TRIALS[-1]:
+            self._candidate = None
+            if direction is not None and self._open:
+                self._open[-1].add_part(candidate, direction, texts(), self._spread)
+        return None
+
+    def merge(self) -> None:
+        """End those that turn out to be of an earlier one."""
+        for later in list(self._open):
+            direction = self._direction(later.episode)
+            for earlier in self._open[: self._open.index(later)]:
+                if direction is not None and earlier.points_along(direction):
+                    self._open.remove(later)
+                    earlier.quiet = 0
+                    self._ended.append(Ended(later.episode, earlier.episode.detected_id))
+                    break
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs, for JSON."""
+        candidate = None if self._candidate is None else episode_state(self._candidate)
+        return {"open": [one.state() for one in self._open], "candidate": candidate}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
+        self._open = [OpenEpisode.restored(part, self._direction_of) for part in state["open"]]
+        self._candidate = None if state["candidate"] is None else restored_episode(state["candidate"])
+
+    def _is_newer(self, candidate: Episode, direction: Doubles, one: OpenEpisode, texts: Sequence[SeenText]) -> bool:
+        """Whether texts that point along a direction come more often since a candidate was found than between the onset
+        of an open episode and its own."""
+        earlier, later = (
+            split_texts(texts, candidate.onset_event)[0],
+            split_texts(texts, candidate.detected_event + 1)[1],
+        )
+        between = split_texts(earlier, one.episode.onset_event)[1]
+        if not between or not later:
+            return False
+        before, now = (
+            int(np.isfinite(odds_there(*arrays_of(part), direction, self._spread)).sum()) for part in (between, later)
+        )
+        chance = chance_of_rise(now, len(later), before, len(between))
+        return bool(chance <= _CERTAIN and now * len(between) >= _MORE_OFTEN * before * len(later))
+
+    def _owners(self, vectors: Doubles, surprisals: Doubles) -> NDArray[np.int64]:
+        """Which open episode each text belongs to; -1: none."""
+        odds = np.stack([one.odds(vectors, surprisals, self._spread) for one in self._open])
+        owners: NDArray[np.int64] = np.where(np.isfinite(odds).any(axis=0), odds.argmax(axis=0), -1)
+        return owners
+
+    def _direction(self, episode: Episode) -> Doubles | None:
+        return self._direction_of(episode.centre) if episode.centre else None
+
+
+def opened_before(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What earlier versions kept of their only episode, as `OpenEpisodes.restore` takes it."""
+    story = state["episode"]
+    parts = [] if story is None else [OpenEpisode(restored_episode(story), quiet=int(state["quiet"])).state()]
+    return {"open": parts, "candidate": None}
