@@ -2,7 +2,8 @@
 
 Wanted is the last word on each cause in `alerts`; told is the last record of each receiver and cause in `alerts.told`.
 What differs is due. So a receiver that was away is told what stands when it is back, and who dies between telling and
-noting tells that one word again, with the same key. What is silenced, or looked after by somebody, is not due.
+noting tells that one word again, with the same key. What is silenced, or looked after by somebody, is not due. What is
+over, and nobody is to be told of any more, is forgotten: causes come and go for years.
 """
 
 import hashlib
@@ -36,26 +37,27 @@ class Due:
         return self.alert.state == "firing"
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    offset: int
-    alert: Alert
-
-
 class Deliveries:
-    """Of one application. Records may be taken by one thread and receivers asked about by others."""
+    """Of one application: its silences and what was told first, then alerts. Records may be taken by one thread and
+    receivers asked about by others."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
-        self._standing: dict[str, _Standing] = {}  # what was said first stands first
+        self._standing: dict[str, Alert] = {}  # what was said first stands first
+        self._receivers = {spec.name for spec in app.receivers}
+        self._next: dict[int, int] = {}  # partition of `alerts` to the offset from which on records are new
         self._told: dict[tuple[str, str], Told] = {}
         self._silences = Silences()
-        self._over_ms: dict[str, int] = {}  # fingerprint to when its cause was over last, as far as was heard
+        self._over_ms: dict[str, int] = {}  # of causes that do not say since when they fire: when one was over last
         self._lock = threading.Lock()
 
     def take_alert(self, record: Record) -> None:
         """Take a record of `alerts`; one that was taken before, or is of another application or none, changes
         nothing."""
+        with self._lock:
+            if record.offset < self._next.get(record.partition, 0):
+                return
+            self._next[record.partition] = record.offset + 1
         try:
             alert = decode(Alert, record.value)
         except MessageError:
@@ -63,12 +65,11 @@ class Deliveries:
         if alert.values.get("app") != self._app.name:
             return
         with self._lock:
-            known = self._standing.get(alert.fingerprint)
-            if known is None or known.offset < record.offset:
-                self._standing.pop(alert.fingerprint, None)
-                self._standing[alert.fingerprint] = _Standing(record.offset, alert)
-                if alert.state == "resolved":
-                    self._over_ms[alert.fingerprint] = record.timestamp_ms
+            self._standing.pop(alert.fingerprint, None)
+            self._standing[alert.fingerprint] = alert
+            if alert.state == "resolved" and alert.fired_at is None:
+                self._over_ms[alert.fingerprint] = record.timestamp_ms
+            self._forget(alert.fingerprint)
 
     def take_silence(self, record: Record) -> None:
         """Take a record of `alerts.silences`."""
@@ -81,19 +82,30 @@ class Deliveries:
             told = decode(Told, record.value)
         except MessageError:
             return
-        if told.app == self._app.name:
+        if told.app == self._app.name and told.receiver in self._receivers:
             self.note(told)
 
     def note(self, told: Told) -> None:
         """A receiver has taken a word."""
         with self._lock:
             self._told[told.receiver, told.fingerprint] = told
+            self._forget(told.fingerprint)
+
+    def _forget(self, fingerprint: str) -> None:
+        """A cause that is over, where no receiver knows it as one that fires."""
+        alert = self._standing.get(fingerprint)
+        if alert is None or alert.state == "firing":
+            return
+        if not any(self._knows_firing(name, fingerprint) for name in self._receivers):
+            del self._standing[fingerprint]
+            for name in self._receivers:
+                self._told.pop((name, fingerprint), None)
 
     def due(self, receiver: ReceiverSpec, now_ms: int, *, has_silences: bool = False) -> list[Due]:
         """What a receiver is still to be told, what was said first first. now_ms: milliseconds since 1970.
         has_silences: whether it keeps silences of its own, which were told to it: then it is told all."""
         with self._lock:
-            alerts = [one.alert for one in self._standing.values()]
+            alerts = list(self._standing.values())
             words = [self._word(receiver, alert) for alert in alerts if has_silences or self._may_tell(alert, now_ms)]
         return [word for word in words if word is not None]
 
@@ -108,7 +120,7 @@ class Deliveries:
                 and one.app in (None, self._app.name)
                 and (one.fingerprint is None or one.fingerprint in names)
             ]
-            held = [self._acknowledged(one.alert) for one in self._standing.values()]
+            held = [self._acknowledged(alert) for alert in self._standing.values()]
         return [self._hush(silence) for silence in (*wanted, *held) if silence is not None]
 
     def _hush(self, silence: Silence) -> Hush:
@@ -126,15 +138,15 @@ class Deliveries:
         """What a receiver was told that fires, and still does."""
         with self._lock:
             firing = []
-            for one in self._standing.values():
-                told = self._known_firing(receiver, one.alert)
-                if told is not None and one.alert.state == "firing":
-                    firing.append(Due(one.alert, told.key, told.fired_at, told.severity))
+            for alert in self._standing.values():
+                told = self._knows_firing(receiver.name, alert.fingerprint)
+                if told is not None and alert.state == "firing":
+                    firing.append(Due(alert, told.key, told.fired_at, told.severity))
             return firing
 
     def _word(self, receiver: ReceiverSpec, alert: Alert) -> Due | None:
         """None where it has been told: by whomever the same is said again, and whenever."""
-        known = self._known_firing(receiver, alert)
+        known = self._knows_firing(receiver.name, alert.fingerprint)
         if alert.state == "resolved":  # nothing is over that nobody was told of
             if known is None:
                 return None
@@ -145,9 +157,9 @@ class Deliveries:
         key, told = word_key(alert, fired_at), self._told.get((receiver.name, alert.fingerprint))
         return None if told is not None and told.key == key else Due(alert, key, fired_at, alert.severity)
 
-    def _known_firing(self, receiver: ReceiverSpec, alert: Alert) -> Told | None:
+    def _knows_firing(self, receiver: str, fingerprint: str) -> Told | None:
         """What the receiver was told last of this cause, where that was that it fires."""
-        told = self._told.get((receiver.name, alert.fingerprint))
+        told = self._told.get((receiver, fingerprint))
         return told if told is not None and told.state == "firing" and told.refused is None else None
 
     def pending(self, receivers: Mapping[str, ReceiverSpec], now_ms: int) -> dict[str, int]:

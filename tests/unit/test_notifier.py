@@ -200,6 +200,26 @@ def test_a_repeat_that_fails_holds_no_new_word_up(world: World) -> None:
     assert world.words() == [("a", True), ("b", True)]
 
 
+def test_what_is_over_and_told_is_forgotten_and_nothing_of_it_is_told_again() -> None:
+    world = World()
+    teller = world.teller()
+    deliveries = teller._deliveries
+    for number in range(50):
+        world.say(alert(f"a{number}"), alert(f"b{number}"), alert(f"b{number}", "resolved"))
+        for record in world.alerts[-3:]:
+            deliveries.take_alert(record)
+        teller.tell_due()
+        world.say(alert(f"a{number}", "resolved"))
+        deliveries.take_alert(world.alerts[-1])
+        teller.tell_due()
+    assert (deliveries._standing, deliveries._told) == ({}, {})
+    for record in world.alerts:  # as after a rebalance
+        deliveries.take_alert(record)
+    teller.tell_due()
+    world.teller().tell_due()
+    assert world.words() == [(f"a{number}", fires) for number in range(50) for fires in (True, False)]
+
+
 class SlowWorld(World):
     """Each word takes the receiver a while, and something happens meanwhile."""
 
