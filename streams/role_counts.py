@@ -105,10 +105,19 @@ class RoleCounts(Collector):
         yield _by_application(
             "headrace_monitor_parts_lost",
             "Parts of a monitor's state that could not be kept or taken up again, and began anew, by part: release, "
-            "surges, watch, labelled, book, thresholds, stories, totals",
+            "surges, watch, labelled, rate, book, thresholds, stories, totals",
             "part",
             {app: totals.parts_lost for app, totals in monitors.items()},
         )
+        by_chance = GaugeMetricFamily(
+            "headrace_stated_false_alarms_per_day",
+            "Drift alarms a day of a stream that does not change, by the stated rate and the events seen of late",
+            labels=["app"],
+        )
+        for app, totals in monitors.items():
+            if totals.by_chance is not None:
+                by_chance.add_metric([app], totals.by_chance.per_day)
+        yield by_chance
         drift = CounterMetricFamily(
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )

@@ -49,14 +49,14 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
-    from headrace.tools.alerts import standing_alerts
+    from headrace.tools.alerts import DRIFT_RULE, chances, standing_alerts
     from headrace.tools.silences import about, hold_of, in_words, standing_silences
     from headrace.wiring import Wiring
     from streams.wire.outcomes import wall_clock_ms
 
     wiring, now_ms = Wiring(load_settings()), wall_clock_ms()
-    known = standing_silences(wiring)
-    wanted = [one for one in standing_alerts(wiring) if (every or one.is_firing) and one.is_of(app, rule)]
+    known, standing = standing_silences(wiring), standing_alerts(wiring)
+    wanted = [one for one in standing if (every or one.is_firing) and one.is_of(app, rule)]
     holds = [hold_of(known, one, now_ms) for one in wanted]
     if json:
         for one, hold in zip(wanted, holds, strict=True):
@@ -71,6 +71,9 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
         show_table(("alert", "state", "what"), rows)
     else:
         say("nothing fires" + ("" if every else "; --all shows what is over"))
+    if rule == DRIFT_RULE:
+        for name, often in chances(one for one in standing if one.is_of(app, None)).items():
+            say(f"{name}, of a stream that does not change: {often}")
     for silence in known.standing(now_ms):
         if silence.until_ms is not None:
             say(f"{about(silence)}: {in_words(silence)}")

@@ -1,5 +1,6 @@
 """Alerts as they stand in their topic: what fires, since when, and what was over."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from connectors.ports import Record
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
+from streams.monitor.event_rate import BY_CHANCE, in_words
 from streams.topics import ALERTS_TOPIC
 from streams.wire.records import Alert, decode, format_time
 
@@ -88,10 +90,28 @@ def lines(standing: StandingAlert) -> Iterator[tuple[str, str]]:
     yield "at", alert.at
     yield "told", standing.told_at
     for name, value in alert.values.items():
-        if value not in (None, [], {}, "") and name not in FOR_PROGRAMS:
+        if name == BY_CHANCE and (words := chance_in_words(alert)):
+            yield "by chance", words
+        elif value not in (None, [], {}, "") and name not in FOR_PROGRAMS:
             yield name, _in_words(value)
     for example in alert.evidence:
         yield "example", _example(example)
+
+
+def chance_in_words(alert: Alert) -> str:
+    """How often a stream that does not change gives such an alert; empty where it does not say."""
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        return in_words(alert.values[BY_CHANCE])
+    return ""
+
+
+def chances(alerts: Iterable[StandingAlert]) -> dict[str, str]:
+    """Application to the same, as the alert that was told last says it."""
+    told = sorted(alerts, key=lambda standing: standing.told_ms)
+    words = {
+        str(one.alert.values.get("app")): chance_in_words(one.alert) for one in told if BY_CHANCE in one.alert.values
+    }
+    return {app: said for app, said in words.items() if said}
 
 
 def _in_words(value: Any) -> str:

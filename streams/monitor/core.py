@@ -27,6 +27,7 @@ from streams.monitor.drift.burst_alerts import burst_alert, burst_alerts
 from streams.monitor.drift.detector import DriftMonitor, Episode
 from streams.monitor.episodes.accepted import AcceptedEpisodes
 from streams.monitor.episodes.cost import labelled_accuracy
+from streams.monitor.event_rate import BY_CHANCE, ByChance, EventRate
 from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.release_alerts import StepAlerts
 from streams.monitor.retrain_policy import RetrainPolicy
@@ -53,8 +54,8 @@ WATCHED: Final = 2  # releases whose state is kept: those whose signals came las
 @dataclass(slots=True)
 class MonitorTotals:
     """What a monitor saw. episodes (the last ones), requests, detections (episodes by detector): since this process
-    watches. skipped: signals that were no use, by
-    reason. parts_lost: parts of its state that could not be kept or taken up again, by which."""
+    watches. skipped: signals that were no use, by reason. parts_lost: parts of its state that could not be kept or
+    taken up again, by which. by_chance: how often a stream that does not change alarms."""
 
     events: int = 0
     alerts: int = 0
@@ -63,6 +64,7 @@ class MonitorTotals:
     requests: list[RetrainRequest] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     parts_lost: Counter[str] = field(default_factory=Counter)
+    by_chance: ByChance | None = None
 
 
 class MonitorCore:
@@ -95,12 +97,19 @@ class MonitorCore:
         self.book = RuleBook(app)
         self.requests = RetrainRequests(app, policy)
         self.accepted = AcceptedEpisodes(app.name)
+        self.rate = EventRate()
         self._warned: set[str] = set()
 
     @property
     def app(self) -> Application:
         """Whose monitor it is."""
         return self._app
+
+    @property
+    def by_chance(self) -> ByChance | None:
+        """How often a stream that does not change gives a drift alarm, by the stated rate and the events seen of late;
+        None: too few came to say."""
+        return self.rate.by_chance(self._app.false_alarm_every)
 
     @property
     def champion(self) -> MonitoredRelease | None:
@@ -222,6 +231,7 @@ class MonitorCore:
             "releases": [release.state() for release in self.releases.values() if release.events],
             "watch": self.release_measures.state(),
             "labelled": self.labelled.state(),
+            "rate": self.rate.state(),
             "book": self.book.causes_state(),
             **{name: self.grouped_state(name, None) for name in GROUPED},
             "events": self.totals.events,
@@ -284,9 +294,10 @@ class MonitorCore:
         self._let_pass(release, drift, arrival_ms)
         before = drift.episodes
         release.take(signal, head, offset)
+        self.rate.take(arrival_ms)
         self._keep_latest(release)
-        bursts = drift.take_burst_changes()
-        alerts = burst_alerts(self._app.name, release.version, bursts) if release is self.champion else []
+        bursts = burst_alerts(self._app.name, release.version, drift.take_burst_changes())
+        alerts = [self._with_chance(burst) for burst in bursts] if release is self.champion else []
         return alerts + self._episode_changes(release, before, signal.at, arrival_ms)
 
     def _episode_changes(
@@ -340,14 +351,16 @@ class MonitorCore:
         labels = self.requests.opinions.labels()
         of_head = [label for (_, head), label in labels.items() if head == self._app.head_names[0]]
         labelled = labelled_accuracy(decided, of_head)
-        return alert_for_episode(
-            self._app.name,
-            release.version,
-            episode,
-            episode.detected_at or release.episode_at,
-            self._app.drift,
-            labelled,
+        at = episode.detected_at or release.episode_at
+        return self._with_chance(
+            alert_for_episode(self._app.name, release.version, episode, at, self._app.drift, labelled)
         )
+
+    def _with_chance(self, alert: Alert) -> Alert:
+        """With how often a stream that does not change gives one, as far as that is known."""
+        by_chance = self.by_chance
+        values = {} if by_chance is None else {BY_CHANCE: by_chance.as_values()}
+        return alert.model_copy(update={"values": alert.values | values})
 
     def _drift_alerts(self) -> dict[str, Alert]:
         """Fingerprint to alert: what there is to say of the champion now."""
@@ -356,7 +369,8 @@ class MonitorCore:
             told = [self._told(champion, episode) for episode in champion.drift.episodes]
             alerts += [alert for alert in told if self.accepted.of(alert.fingerprint) is None]
             bursts = champion.drift.bursts.firing
-            alerts += [burst_alert(self._app.name, champion.version, burst) for burst in bursts]
+            of_bursts = (burst_alert(self._app.name, champion.version, burst) for burst in bursts)
+            alerts += [self._with_chance(alert) for alert in of_bursts]
         if champion is not None and champion.unwatched:
             since = format_time(self.champion_since_ms)
             alerts.append(unwatched_alert(self._app.name, champion.version, champion.unwatched, since))

@@ -140,6 +140,7 @@ class MonitorHandler:
         if watch.is_settled and self._clock() - watch.releases_looked_at >= LOOK_SECONDS:
             self._look_at_release_alerts()
         self._look_at_rules()
+        self.counts.by_chance = watch.core.by_chance
         self._keep_snapshot(self._snapshot_seconds)
 
     def hand_over(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.monitor.core import MonitorCore
+from streams.monitor.event_rate import EventRate
 from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.rules.book import RuleBook
 from streams.monitor.surges.rules import AlertRules
@@ -54,6 +55,8 @@ def adopt(core: MonitorCore, other: MonitorCore, lost: Collection[str]) -> None:
         core.release_measures = other.release_measures
     if "labelled" in lost:
         core.labelled = other.labelled
+    if "rate" in lost:
+        core.rate = other.rate
     mine, theirs = core.book, other.book
     if "book" in lost:
         core.book = theirs
@@ -98,6 +101,13 @@ def _take_up_labelled(core: MonitorCore, state: State, read: Read) -> None:
     core.labelled = LabelledAnswers(head).restore(state["labelled"])
 
 
+def _take_up_rate(core: MonitorCore, state: State, read: Read) -> None:
+    if "rate" in state:  # states of earlier versions have none: the rate is known again within hours
+        rate = EventRate()
+        rate.restore(state["rate"])
+        core.rate = rate
+
+
 def _take_up_book(core: MonitorCore, state: State, read: Read) -> None:
     book = RuleBook(core.app)
     book.restore_causes(state["book"])
@@ -130,6 +140,7 @@ _TAKE_UP: Final[Mapping[str, Callable[[MonitorCore, State, Read], None]]] = {
     "surges": _take_up_surges,
     "watch": _take_up_watch,
     "labelled": _take_up_labelled,
+    "rate": _take_up_rate,
     "book": _take_up_book,
     "thresholds": _take_up_thresholds,
     "stories": _take_up_stories,
