@@ -32,13 +32,13 @@ from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import (
     Alert,
     Feedback,
-    Release,
     ReleaseStep,
     RetrainRequest,
     decision_id,
     decode,
     format_time,
 )
+from streams.wire.release_state import states_of
 
 ROLES: Final = ("worker", "indexer", "monitor", "retrainer", "notifier")
 KILLED: Final = ("worker", "monitor", "retrainer", "notifier")
@@ -163,7 +163,7 @@ class Scene:
         return Outcome(
             [alert for alert in self._read(Alert, ALERTS_TOPIC) if alert.values.get("app") == self.app.name],
             self._of_app(RetrainRequest, RETRAIN_REQUESTS_TOPIC),
-            [release for release in self._read(Release, RELEASES_TOPIC) if release.model == self.app.name],
+            list(states_of(all_records(self.wiring, RELEASES_TOPIC), self.app.name)),
             versions,
             registry.champion(self.app.name),
             served,

@@ -13,8 +13,9 @@ from headrace.tools.labels import correcting
 from headrace.tools.labels.correcting import Speaker, correct_file, correct_one, withdraw_one
 from headrace.tools.labels.outlook import outlook
 from models.errors import ConfigError
-from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
-from streams.wire.records import Alert
+from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC
+from streams.wire.records import Alert, Release
+from streams.wire.release_state import Announced, expecting
 
 ANN, BOB = Speaker("ann"), Speaker("bob")
 
@@ -190,3 +191,10 @@ def test_the_outlook_counts_as_the_monitor_does_and_needs_fewer_labels_once_it_d
     world.topics.append(ALERTS_TOPIC, alert.model_copy(update={"state": "resolved"}).encode(), b"f")
     over = outlook(world.wiring, APP)
     assert over is not None and not over.drifts
+
+
+def test_the_outlook_passes_over_a_release_that_was_said_of_another_state(world: World) -> None:
+    before = outlook(world.wiring, APP)
+    lost = Release(model="support", champion="9", revision=9, manifest_sha256={}, by="watch", at="2026-11-01T10:00:00Z")
+    world.topics.append(RELEASES_TOPIC, lost.encode(), b"support", expecting(Announced(lost, 0)))
+    assert outlook(world.wiring, APP) == before is not None

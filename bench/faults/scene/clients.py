@@ -12,7 +12,8 @@ from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from headrace.wiring import group_name
 from streams.application import Application
 from streams.topics import ALERTS_TOPIC, RELEASES_TOPIC
-from streams.wire.records import Release, decode
+from streams.wire.records import Release
+from streams.wire.release_state import states_of
 
 KEYS = 60
 READ_SECONDS = 180.0
@@ -58,8 +59,7 @@ class Clients:
         """All that stands in `model.releases` of the application, in its order."""
         reader = KafkaReader(self._address)
         try:
-            records = [record for record in reader.read(RELEASES_TOPIC) if record.key == NAME.encode()]
-            return [decode(Release, record.value) for record in records]
+            return list(states_of(reader.read(RELEASES_TOPIC), NAME))
         finally:
             reader.close()
 

@@ -15,7 +15,8 @@ from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC
-from streams.wire.records import Alert, Release, decode
+from streams.wire.records import Alert, decode
+from streams.wire.release_state import states_of
 from streams.wire.signals import read_signals
 
 NOT_COMPARED = ("format", "app", "epoch", "alerts")  # of a kept state: what a core does not know, and how often it told
@@ -56,7 +57,7 @@ def core_after(
         return DriftMonitor.from_reference(reference, false_alarm_every=app.false_alarm_every, seed=0)
 
     core = MonitorCore(app, RetrainPolicy(), make_drift, lambda _: True)
-    core.take_releases([decode(Release, r.value) for r in releases if r.key == app.name.encode() and r.value])
+    core.take_releases(list(states_of(releases, app.name)))
     for record in signals:
         batch = read_signals(record.value)
         core.prepare([batch])

@@ -1,8 +1,7 @@
 """How far the labels have come: how many count since the champion serves, and how many more train a better model."""
 
-import contextlib
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +9,13 @@ from headrace.applications import SHIPPED, load_application
 from headrace.tools.alerts import firing_drift
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
-from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Release, decode, format_time
-from streams.wire.release_state import champion_since
+from streams.wire.records import format_time
+from streams.wire.release_state import champion_since, states_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def outlooks(wiring: Wiring, decision_ids: Collection[str], app: Application | N
 def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     """Of an application; None while no release was announced. The monitor counts by the same rules. Raises
     BrokerUnavailable."""
-    releases = [release for release in _releases(wiring) if release.model == app.name]
+    releases = list(states_of(all_records(wiring, RELEASES_TOPIC), app.name))
     if not releases:
         return None
     champion = releases[-1].champion
@@ -83,9 +81,3 @@ def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     return Outlook(
         app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None, not_before, at_random
     )
-
-
-def _releases(wiring: Wiring) -> Iterable[Release]:
-    for record in all_records(wiring, RELEASES_TOPIC):
-        with contextlib.suppress(MessageError):
-            yield decode(Release, record.value)
