@@ -140,6 +140,8 @@ def test_a_file_gives_each_row_under_its_own_name_and_lists_what_it_cannot_take(
 
 def test_a_file_of_texts_labels_the_last_decision_of_each(world: World, tmp_path: Path) -> None:
     world.decide(decision(20, text="text 3"))
+    for value in (b"no decision", b"[1]", b'{"id": "x"}', None):  # written by no worker
+        world.topics.append("decisions.support", value, b"x")
     path = file(tmp_path, "text,topic,urgency\ntext 3,refund,high\nnever said,fee,low\n")
     with pytest.raises(ConfigError, match="with --app APP the heads' own columns too"):
         correct_file(world.wiring, path, ANN)

@@ -34,11 +34,16 @@ def decisions_by_text(reader: TopicReader, app: Application, texts: Collection[s
 
 
 def decided(reader: TopicReader, app: Application) -> Iterator[Document]:
-    """Everything in `decisions.<app>`. Raises ConfigError where there is no such topic."""
+    """Every decision in `decisions.<app>`; what no worker has written is passed over. Raises ConfigError where there is
+    no such topic."""
     try:
         for record in reader.read(app.decisions_topic):
-            if record.value is not None:
-                yield orjson.loads(record.value)
+            try:
+                decision = orjson.loads(record.value or b"null")
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(decision, dict) and {"id", "text", "decided_at", "labels"} <= decision.keys():
+                yield decision
     except TopicMismatch as error:
         raise ConfigError(
             f"there is no topic {app.decisions_topic}: nothing was decided yet; `headrace up {app.given_as}` decides"
