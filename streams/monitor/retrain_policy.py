@@ -27,10 +27,11 @@ DAY_MS: Final = 24 * 60 * MINUTE_MS
 @dataclass(frozen=True, slots=True)
 class RetrainState:
     """Labels that count for the next model: how many of each. wrong_at_random: decisions drawn at random that were
-    wrong."""
+    wrong. settled: decisions of which a second person has said something, or their only one that it is meant."""
 
     labels: Counter[str] = field(default_factory=Counter)
     wrong_at_random: int = 0
+    settled: int = 0
 
     @property
     def total(self) -> int:
@@ -49,6 +50,8 @@ class LabelCount:
         self._since_ms = 0
         self._labels: Counter[str] = Counter()
         self._wrong_at_random: Counter[str] = Counter()  # by decision, of which several may say so
+        self._words: Counter[str] = Counter()  # by decision; one that is meant though it is doubted counts as two
+        self._settled = 0
 
     def take(self, record: Record) -> tuple[Opinion | None, Opinion | None]:
         """Take a record of the topic in. What its writer said of the decision before and says now: see
@@ -56,6 +59,8 @@ class LabelCount:
         before, after = self._opinions.take(record)
         self._add(before, -1)
         self._add(after, +1)
+        self._settle(before, -1)
+        self._settle(after, +1)
         return before, after
 
     @property
@@ -69,13 +74,20 @@ class LabelCount:
             self._since_ms, self._labels, self._wrong_at_random = since_ms, Counter(), Counter()
             for opinion in self._opinions:
                 self._add(opinion, +1)
-        return RetrainState(+self._labels, len(+self._wrong_at_random))
+        return RetrainState(+self._labels, len(+self._wrong_at_random), self._settled)
 
     def _add(self, opinion: Opinion | None, count: int) -> None:
         if opinion is not None and opinion.feedback.head == self._head and opinion.given_ms >= self._since_ms:
             self._labels[opinion.feedback.label] += count
             if opinion.feedback.chosen == "random" and opinion.feedback.label != opinion.feedback.decided:
                 self._wrong_at_random[opinion.feedback.decision_id] += count
+
+    def _settle(self, opinion: Opinion | None, count: int) -> None:
+        if opinion is not None and opinion.feedback.head == self._head:
+            decision = opinion.feedback.decision_id
+            was = self._words[decision] > 1
+            self._words[decision] += count * (2 if opinion.feedback.confirms else 1)
+            self._settled += (self._words[decision] > 1) - was
 
 
 def wins_needed(look: int, first: int) -> int:

@@ -16,6 +16,7 @@ from streams.wire.records import RetrainRequest, decode, format_time
 log = logging.getLogger(__name__)
 
 MORE_LABELS: Final = 1.5  # times as many as at the last request: a challenger that was refused needs more than the same
+SETTLED: Final = 10  # second words since then bring back labels that were set aside: as many as are asked for at once
 
 
 class RetrainRequests:
@@ -24,7 +25,8 @@ class RetrainRequests:
     def __init__(self, app: Application, policy: RetrainPolicy) -> None:
         self._app, self._policy = app, policy
         self._labels = LabelCount(app.source_topics, app.head_names[0] if app.head_names else "")
-        self._asked: dict[str, tuple[int, int]] = {}  # version to the labels at its last request, and since when
+        # version to the labels at its last request, since when, and how many were settled
+        self._asked: dict[str, tuple[int, int, int | None]] = {}
         self._asked_ms: dict[str, int] = {}  # request to when it was made
         self._asked_about: dict[str, set[str]] = defaultdict(set)  # version to its requests
 
@@ -54,8 +56,10 @@ class RetrainRequests:
     def missing(self, version: str, since_ms: int, *, has_episode: bool) -> int:
         """How many more labels, beside those since `since_ms`, lead to a request about the champion; 0: one is due."""
         state = self._labels.since(since_ms)
-        asked_labels, asked_since_ms = self._asked.get(version, (0, 0))
+        asked_labels, asked_since_ms, settled = self._asked.get(version, (0, 0, None))
         least = int(asked_labels * MORE_LABELS) if asked_since_ms >= since_ms else 0
+        if settled is not None and state.settled >= settled + SETTLED:
+            least = 0
         policy = self._policy.missing(state, has_episode=has_episode, look=self._look(version))
         return max(least - state.total, policy)
 
@@ -76,10 +80,10 @@ class RetrainRequests:
             return None
         state = self._labels.since(since_ms)
         request = RetrainRequest(
-            id=f"{self._app.name}@{version}-{since_ms}-{state.total}",
+            id=f"{self._app.name}@{version}-{since_ms}-{state.total}" + (f"-{state.settled}" if state.settled else ""),
             app=self._app.name,
             reason=f"drift since event {episode.onset_event}" if episode is not None else "new labels",
-            evidence={"version": version, "labels": state.total, "since_ms": since_ms},
+            evidence={"version": version, "labels": state.total, "since_ms": since_ms, "settled": state.settled},
             at=format_time(now_ms),
         )
         self._note(request)
@@ -95,7 +99,9 @@ class RetrainRequests:
         self._asked_ms[request.id] = milliseconds(request.at)
         since_ms = int(evidence.get("since_ms", milliseconds(request.at)))
         self._asked_about[str(evidence["version"])].add(request.id)
-        self._asked[str(evidence["version"])] = (int(evidence["labels"]), since_ms)
+        settled = evidence.get("settled")  # none: written before it was noted
+        settled = None if settled is None else int(settled)
+        self._asked[str(evidence["version"])] = (int(evidence["labels"]), since_ms, settled)
 
 
 def milliseconds(at: str) -> int:

@@ -124,7 +124,9 @@ def labelled(requests: RetrainRequests, numbers: range, now_ms: int, by: str = "
     for number in numbers:
         identity = f"support.chats@0a1b2c3d-0-{number}"
         said = Feedback(decision_id=identity, head="intent", label="recall", by=by, at=format_time(now_ms), **more)
-        requests.take_label(Record("feedback.labels", 0, number, said.key, said.encode(), now_ms))
+        requests.take_label(
+            Record("feedback.labels", 0, 1_000 * bool(more.get("confirms")) + number, said.key, said.encode(), now_ms)
+        )
 
 
 def test_wrong_decisions_drawn_at_random_are_counted_once_each_and_anew_from_the_topic() -> None:
@@ -140,6 +142,27 @@ def test_wrong_decisions_drawn_at_random_are_counted_once_each_and_anew_from_the
         requests.take_request(Record("retrain.requests", 0, 0, b"support", asked.encode(), now))
     assert requests.missing_at_random("1", 0, has_episode=True) == 67, "87 for the second challenger"
     assert requests.missing_at_random("2", 0, has_episode=True) == 47, "another champion's first"
+
+
+@pytest.mark.parametrize("second", [{"by": "bob"}, {"by": "ann", "confirms": True}], ids=["another", "confirmed"])
+def test_second_words_bring_labels_back_and_are_asked_for_once(second: dict[str, Any]) -> None:
+    """Who was asked about labels that did not count, and answered, waited for half as many labels again."""
+    policy, now = RetrainPolicy.of(Retraining(without_episode=40)), at("12:00:00")
+    requests = RetrainRequests(APP, policy)
+    labelled(requests, range(40), now)
+    first = requests.due("1", 0, None, now)
+    assert first is not None
+    labelled(requests, range(9), now, **second)
+    assert requests.due("1", 0, None, now) is None
+    labelled(requests, range(9, 10), now, **second)
+    again = RetrainRequests(APP, policy)
+    labelled(again, range(40), now)
+    labelled(again, range(10), now, **second)
+    again.take_request(Record("retrain.requests", 0, 0, b"support", first.encode(), now))
+    for one in (requests, again):
+        due = one.due("1", 0, None, now)
+        assert due is not None and due.id != first.id and due.evidence["settled"] == 10
+        assert one.due("1", 0, None, now) is None
 
 
 def test_a_request_that_must_wait_is_made_when_its_time_comes_and_a_restart_changes_nothing() -> None:
