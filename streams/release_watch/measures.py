@@ -163,12 +163,11 @@ class ReleaseMeasures:
 
     def _comparison(self, role: Role, version: str, against: str, trial: str = "") -> Comparison:
         key = (role, version, trial or against)
-        known = self._comparisons.pop(key, None)
-        comparison = known or Comparison(role, version, against, self._settings.margin, trial=trial)
-        self._comparisons[key] = comparison
-        for old in list(self._comparisons)[:-COMPARISONS]:
-            del self._comparisons[old]
-        return comparison
+        if key not in self._comparisons:
+            if len(self._comparisons) >= COMPARISONS:
+                del self._comparisons[min(self._comparisons, key=lambda one: self._comparisons[one].last_ms)]
+            self._comparisons[key] = Comparison(role, version, against, self._settings.margin, trial=trial)
+        return self._comparisons[key]
 
     def _weight(self, signal: MonitorSignal) -> float:
         """How much a text counts, up to 1. After some thousand texts all begins anew: what people send all day does

@@ -312,6 +312,18 @@ def test_a_canary_that_somebody_tries_out_and_that_fails_says_nothing_of_one_tha
     assert decision is not None and decision.action == "go_on"
 
 
+def test_a_champion_is_watched_however_many_candidates_look_on_meanwhile() -> None:
+    stream, standing = swapped({})
+    stream.rates |= {str(version): {} for version in range(3, 12)}
+    for version in range(3, 12):
+        stream.run(100, standing, shadow=str(version), trial=f"t{version}")
+    stream.rates["2"] = {"rejected": 0.3}
+    assert stream.run(1_000, standing) is not None
+    decision = stream.decision(standing)
+    assert decision is not None and decision.action == "roll_back"
+    assert decision.figures["texts"] > 900, "with all of its texts"
+
+
 @pytest.mark.parametrize("who", [{"shadow": "2"}, {"canary": "2"}, {}], ids=["shadow", "canary", "champion"])
 def test_state_that_was_kept_goes_on_as_if_nothing_had_happened(who: dict[str, str]) -> None:
     steady, killed = (Stream({"1": {}, "2": {"rejected": 0.08}}, seed=3) for _ in range(2))
