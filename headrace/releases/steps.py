@@ -2,7 +2,6 @@
 
 import logging
 
-from connectors.errors import RegistryError
 from connectors.ports import ReleaseRegistry
 from headrace.releases.candidates import given_up, gone_on
 from headrace.releases.release_log import ReleaseLog, next_release
@@ -16,26 +15,15 @@ BY = "watch"
 
 
 class ReleaseSteps:
-    """Of all applications of a process. Of several processes one takes a step, as they take turns by a lease."""
+    """Of all applications of a process. Of several processes one takes a step: the others' words count for nothing
+    (`release_log`). No lease beside that, which whoever is killed leaves behind."""
 
     def __init__(self, registry: ReleaseRegistry, release_log: ReleaseLog) -> None:
         self._registry, self._log = registry, release_log
 
     def take(self, standing: Release, decision: Decision) -> None:
-        """Announce what was decided about `standing`. Nothing is done where another state stands by now, or somebody
-        else is at it. Raises BrokerUnavailable, RegistryError, ReleaseCorrupt."""
-        turn = self._registry.lease(standing.model, "release-steps")
-        if not turn.take():
-            return
-        try:
-            self._take(standing, decision)
-        finally:
-            try:
-                turn.give_back()
-            except RegistryError as error:
-                log.warning("a turn is not given back, and ends by itself: %s", error)
-
-    def _take(self, standing: Release, decision: Decision) -> None:
+        """Announce what was decided about `standing`. Nothing is done where another state stands by now. Raises
+        BrokerUnavailable, RegistryError, ReleaseCorrupt."""
         announced = self._log.standing(standing.model)
         if announced is None or announced.release != standing:
             return

@@ -152,22 +152,19 @@ def test_a_monitor_that_is_killed_after_every_look_takes_the_same_steps(world: W
     assert world.steps() == ALL_STEPS
 
 
-class Turn:
-    """Whoever held it is dead, or was held up for so long that it is over."""
-
-    def take(self) -> bool:
-        return True
-
-    def give_back(self) -> None:
-        pass
+def test_a_monitor_that_was_killed_in_the_middle_of_a_step_keeps_no_other_one_from_steps(world: World) -> None:
+    """It left its turn behind, and whoever came after it waited for that for ever."""
+    killed = world.registry.lease("support", "release-steps")
+    assert killed.take()
+    killed._ended.set()
+    world.propose("2")
+    until_it_serves(world, world.monitor)
+    assert world.steps() == ALL_STEPS
 
 
 @pytest.mark.parametrize("step", ["canary", "champion"])
-def test_a_monitor_that_was_held_up_before_its_word_takes_no_step_a_second_time(
-    world: World, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its turn is over, another one has taken the step and perhaps the next: what it says then counts for nothing."""
-    monkeypatch.setattr(FolderRegistry, "lease", lambda *_: Turn())
+def test_a_monitor_that_was_held_up_before_its_word_takes_no_step_a_second_time(world: World, step: str) -> None:
+    """Another one has taken the step and perhaps the next: what it says then counts for nothing."""
     world.propose("2")
     first, second, done = world.monitor(), world.monitor(), list[str]()
 
@@ -205,7 +202,6 @@ def test_a_monitor_that_dies_around_a_record_leaves_no_step_out_and_takes_none_t
         return append(name, value, key, headers)
 
     monkeypatch.setattr(world.topics, "append", dying)
-    monkeypatch.setattr(FolderRegistry, "lease", lambda *_: Turn())
     for _ in range(60):
         world.work(200)
         try:
