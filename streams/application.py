@@ -25,6 +25,7 @@ from models.errors import ConfigError
 from streams.daily_hours import DailyHours
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS, Rule, heads_named, labels_named
+from streams.signal_specs import DETECTOR_KINDS, USUAL_SIGNALS, DriftSignal
 from streams.topics import SHARED_TOPICS, SOURCE_MAX_BYTES
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -200,6 +201,17 @@ class Drift(BaseModel):
     """An episode that is estimated to cost fewer wrong decisions an hour in addition is a note (severity `info`)."""
     critical_from_errors_per_hour: float = Field(default=100.0, gt=0)
     """One that costs so many or more is `critical`; in between it is a `warning`."""
+    signals: tuple[DriftSignal, ...] = USUAL_SIGNALS
+    """The tables `[[drift.signals]]`: what is watched beside the embeddings, each by a change detector; `[]`: nothing.
+    Default: length, language, unknown_share, duplicates, confidence and out_of_scope, by `ranks`."""
+
+    @model_validator(mode="after")
+    def _signals_have_names_of_their_own(self) -> "Drift":
+        titles = [signal.title for signal in self.signals]
+        twice = next((title for title in titles if titles.count(title) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two [[drift.signals]] are called {twice!r}: give each a name of its own")
+        return self
 
 
 class ReceiverSpec(BaseModel):
@@ -466,15 +478,19 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
 
 def _refusal(error: ValidationError) -> str:
     first = error.errors()[0]
-    place = [part for part in first["loc"] if not (first["loc"][0] == "rules" and part in KINDS)]
+    tagged: dict[str, Mapping[str, type[BaseModel]]] = {"rules": KINDS, "drift": DETECTOR_KINDS}
+    kinds = tagged.get(str(first["loc"][0]) if first["loc"] else "", {})
+    tag = next((str(part) for part in first["loc"] if part in kinds), "")
+    place = [part for part in first["loc"] if part != tag or not tag]
     where = ".".join(str(part) for part in place)
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         given = str(first.get("ctx", {}).get("tag", ""))
-        return f"{where}: a rule needs kind, one of: {', '.join(KINDS)}{_instead(given, list(KINDS)) if given else ''}"
+        asked = "a rule needs kind, one of" if kinds is KINDS else "a signal's detector is one of"
+        return f"{where}: {asked}: {', '.join(kinds)}{_instead(given, list(kinds)) if given else ''}"
     if first["type"] == "extra_forbidden":
         table = TABLES.get(str(first["loc"][0]), Application) if len(first["loc"]) > 1 else Application
-        table = KINDS[str(first["loc"][2])] if first["loc"][0] == "rules" else table
+        table = kinds[tag] if tag else table
         said = f"there is no such field{_instead(str(first['loc'][-1]), list(table.model_fields))}"
     return f"{where}: {said}" if where else said
 

@@ -105,7 +105,7 @@ class RoleCounts(Collector):
         yield _by_application(
             "headrace_monitor_parts_lost",
             "Parts of a monitor's state that could not be kept or taken up again, and began anew, by part: release, "
-            "surges, watch, labelled, rate, book, thresholds, stories, totals",
+            "signals, surges, watch, labelled, rate, book, thresholds, stories, totals",
             "part",
             {app: totals.parts_lost for app, totals in monitors.items()},
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from connectors.ports import Record
 from models.errors import ConfigError
-from streams.application import Application, HeadSpec, Surge
+from streams.application import Application, Drift, HeadSpec, Surge
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftPolicy
@@ -49,6 +49,7 @@ APP = Application(
     heads=(HeadSpec(name="intent", column="intent"),),
     surges=(Surge(head="intent", label="3", share=0.8, window=20),),
     false_alarm_every=2_000,
+    drift=Drift(signals=()),
 )
 SUBJECTS = np.random.default_rng(5).standard_normal((LABELS + 1, DIMENSIONS)).astype(np.float32)
 SUBJECTS /= np.linalg.norm(SUBJECTS, axis=1, keepdims=True)

@@ -49,14 +49,16 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
-    from headrace.tools.alerts import DRIFT_RULE, chances, standing_alerts
+    from headrace.tools.alerts import DRIFT_RULE, SIGNAL_RULE, chances, standing_alerts
     from headrace.tools.silences import about, hold_of, in_words, standing_silences
     from headrace.wiring import Wiring
     from streams.wire.outcomes import wall_clock_ms
 
     wiring, now_ms = Wiring(load_settings()), wall_clock_ms()
     known, standing = standing_silences(wiring), standing_alerts(wiring)
-    wanted = [one for one in standing if (every or one.is_firing) and one.is_of(app, rule)]
+    rules = (DRIFT_RULE, SIGNAL_RULE) if rule == DRIFT_RULE else (rule,)
+    of_rules = [one for one in standing if any(one.is_of(app, kind) for kind in rules)]
+    wanted = [one for one in of_rules if every or one.is_firing]
     holds = [hold_of(known, one, now_ms) for one in wanted]
     if json:
         for one, hold in zip(wanted, holds, strict=True):

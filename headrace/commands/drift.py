@@ -30,7 +30,7 @@ def add_to(cli: typer.Typer) -> None:
 
 
 def _list(app: App = None, every: Every = False, json: Lines = False) -> None:
-    """Episodes that go on, the newest first: what changed, since when."""
+    """Episodes that go on, the newest first: what changed, since when; and other signals that changed alone."""
     list_alerts(app, every=every, rule="drift", json=json)
 
 

@@ -9,12 +9,14 @@ from connectors.ports import Record
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
+from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.event_rate import BY_CHANCE, in_words
 from streams.topics import ALERTS_TOPIC
 from streams.wire.records import Alert, decode, format_time
 
 VALUE_CHARACTERS = 400
 DRIFT_RULE = "drift"
+SIGNAL_RULE = "drift_signal"  # signals that changed, and no drift with them
 FOR_PROGRAMS = ("centre", "headline")  # values that say nothing to a person
 
 
@@ -92,6 +94,8 @@ def lines(standing: StandingAlert) -> Iterator[tuple[str, str]]:
     for name, value in alert.values.items():
         if name == BY_CHANCE and (words := chance_in_words(alert)):
             yield "by chance", words
+        elif name == "symptoms":
+            yield from (("changed", _symptom(symptom)) for symptom in value or ())
         elif value not in (None, [], {}, "") and name not in FOR_PROGRAMS:
             yield name, _in_words(value)
     for example in alert.evidence:
@@ -112,6 +116,13 @@ def chances(alerts: Iterable[StandingAlert]) -> dict[str, str]:
         str(one.alert.values.get("app")): chance_in_words(one.alert) for one in told if BY_CHANCE in one.alert.values
     }
     return {app: said for app, said in words.items() if said}
+
+
+def _symptom(symptom: Any) -> str:
+    with contextlib.suppress(TypeError, ValueError):
+        known = Symptom(**symptom)
+        return f"{known.in_words()}, certain at {known.id} ({known.detector})"
+    return _in_words(symptom)
 
 
 def _in_words(value: Any) -> str:

@@ -15,9 +15,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from streams.application import Application, HeadSpec, Labelling, ReceiverSpec, Source, Surge
+from streams.application import Application, Drift, HeadSpec, Labelling, ReceiverSpec, Source, Surge
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS
+from streams.signal_specs import DETECTOR_KINDS
 from streams.wire.records import (
     Alert,
     Candidate,
@@ -42,6 +43,8 @@ APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[[surges]]`", Surge),
     *((f'`[[rules]]`, `kind = "{kind}"`', table) for kind, table in KINDS.items()),
     ("`[labelling]`", Labelling),
+    ("`[drift]`", Drift),
+    *((f'`[[drift.signals]]`, `detector = "{kind}"`', table) for kind, table in DETECTOR_KINDS.items()),
     ("`[release]`", ReleaseSettings),
     ("`[[receivers]]`", ReceiverSpec),
 )
@@ -103,7 +106,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    if default is None or default is PydanticUndefined or isinstance(default, BaseModel) or default in ((), {}, []):
+    is_table = isinstance(default[0] if default and isinstance(default, tuple) else default, BaseModel)
+    if default is None or default is PydanticUndefined or is_table or default in ((), {}, []):
         return "-"
     return f"`{json.dumps(default)}`"
 

@@ -33,6 +33,7 @@ from streams.monitor.release_alerts import StepAlerts
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.rules.book import RULE_GONE, RuleBook
+from streams.monitor.signals.alerts import signal_alert, signal_alerts
 from streams.monitor.surges.alerts import surge_title
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import rules_state
@@ -256,6 +257,7 @@ class MonitorCore:
         before, now = self._drift_alerts(), format_time(self.champion_since_ms)
         try:
             release.drift, release.unwatched = self._make_drift(release.version), ""
+            release.watch_signals(self._app)
         except HeadraceError as error:
             if error.retriable:
                 raise
@@ -308,6 +310,8 @@ class MonitorCore:
         drift, alerts = release.drift, list[Alert]()
         if drift is None:
             return alerts
+        changes = [] if release.signals is None else release.signals.take_changes()
+        alerts += signal_alerts(self._app.name, release.version, changes, at)
         for episode, merged_into in drift.take_ended():
             told = self._told(release, episode)
             into = episode_fingerprint(self._app.name, release.version, merged_into) if merged_into else ""
@@ -368,6 +372,8 @@ class MonitorCore:
         if champion is not None and champion.drift is not None:
             told = [self._told(champion, episode) for episode in champion.drift.episodes]
             alerts += [alert for alert in told if self.accepted.of(alert.fingerprint) is None]
+            if champion.signals is not None and champion.signals.episode is not None:
+                alerts.append(signal_alert(self._app.name, champion.version, champion.signals.episode))
             bursts = champion.drift.bursts.firing
             of_bursts = (burst_alert(self._app.name, champion.version, burst) for burst in bursts)
             alerts += [self._with_chance(alert) for alert in of_bursts]

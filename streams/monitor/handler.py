@@ -24,6 +24,7 @@ from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
 from streams.monitor.parts import adopt, restore
 from streams.monitor.release_alerts import ROLLED_BACK, STOPPED, WAITING
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.signals.alerts import RULE as SIGNAL_RULE
 from streams.monitor.snapshot import decode_snapshot, encode_snapshot
 from streams.monitor.sources import MonitorSources, SignalsLog, TakeStep
 from streams.release_watch.policy import decide
@@ -43,7 +44,7 @@ WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose r
 REFRESHES: Final = 1_000  # versions unheard of for which releases are read anew; who makes up more has them skipped
 LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
 # kinds of alerts that a monitor answers for
-RULES: Final = ("drift", "drift_unwatched", "label_burst", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
+RULES: Final = ("drift", "drift_unwatched", SIGNAL_RULE, "label_burst", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from connectors.ports import Record
+from streams.application import Application
 from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
+from streams.monitor.signals.values import EventFacts
+from streams.monitor.signals.watch import SignalWatch
 from streams.wire.signals import MonitorSignal, read_signals
 
 
@@ -13,7 +16,7 @@ from streams.wire.signals import MonitorSignal, read_signals
 class MonitoredRelease:
     """events: its signals so far. episode_ms: when its last episode was found, by the record that told it, milliseconds
     since 1970; labels of before say little about what is new. unwatched: why it has no drift monitor, where it cannot
-    have one."""
+    have one. signals: what is watched beside the embeddings, where it has one."""
 
     version: str
     drift: DriftMonitor | None = None
@@ -21,6 +24,13 @@ class MonitoredRelease:
     episode_ms: int = 0
     episode_at: str = ""
     unwatched: str = ""
+    signals: SignalWatch | None = None
+
+    def watch_signals(self, app: Application) -> None:
+        """Watch what the application's file names beside the embeddings, from now on."""
+        if self.drift is not None:
+            quiet_events = self.drift.policy.quiet_events
+            self.signals = SignalWatch(app.drift.signals, app.false_alarm_every, quiet_events)
 
     def fits(self, signal: MonitorSignal, head: str) -> bool:
         """Whether a signal says what the drift monitor needs. head: the application's first."""
@@ -32,7 +42,25 @@ class MonitoredRelease:
         if self.drift is None:
             return None
         self.events += 1
-        return self.drift.update(_for_drift(signal, head, self.events, offset))
+        found = self.drift.update(_for_drift(signal, head, self.events, offset))
+        if self.signals is not None:
+            self._take_signals(self.signals, self.drift, signal, head)
+        return found
+
+    def _take_signals(self, watch: SignalWatch, drift: DriftMonitor, signal: MonitorSignal, head: str) -> None:
+        """Signals that changed are symptoms of the drift episode that began when they did, whichever is found first."""
+        seen = drift.newest
+        if seen is None or seen.event_number != self.events:
+            return  # its numbers cannot be used
+        surprisal = seen.surprisal if seen.outside is not None else None
+        for symptom in watch.take(EventFacts(signal, self.events, seen.copies, surprisal, head)):
+            if not drift.join(symptom):
+                watch.open(symptom)
+        waiting = watch.episode
+        if waiting is not None and drift.episode is not None and drift.episode.detected_event > waiting.told_event:
+            joined = [drift.join(symptom) for symptom in waiting.symptoms]
+            if any(joined):
+                watch.end(drift.episode.detected_id)
 
     def state(self) -> dict[str, Any]:
         """For JSON; `of` and `restore_drift` take it."""
@@ -42,6 +70,7 @@ class MonitoredRelease:
             "episode_ms": self.episode_ms,
             "episode_at": self.episode_at,
             "drift": self.drift.state() if self.drift is not None and self.events else None,
+            "signals": self.signals.state() if self.signals is not None and self.events else None,
         }
 
     @classmethod

@@ -127,7 +127,17 @@ def _take_up_release(core: MonitorCore, state: Any, read: Read) -> None:
     if state["drift"] is not None:
         core.watch(release)
         release.restore_drift(state["drift"], core.app.head_names[0], read)
+        _take_up_signals(core, release, state.get("signals"))
     core.releases[release.version] = release
+
+
+def _take_up_signals(core: MonitorCore, release: MonitoredRelease, state: Any) -> None:
+    """By themselves: drift goes on where these do not fit. States of earlier versions have none."""
+    watch = release.signals
+    if watch is None or state is None:
+        return
+    if not _is_whole(core, f"signals of release {release.version}", lambda: watch.restore(state)):
+        release.watch_signals(core.app)
 
 
 def _counted(state: State, name: str) -> Any:

@@ -104,7 +104,7 @@ class MonitorSignal(BaseModel):
     none. position: where the
     event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
     always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
-    channel. Older workers leave all of these out.
+    channel. unknown_share: of its tokens, those that the tokenizer does not know. Older workers leave all of these out.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -129,6 +129,8 @@ class MonitorSignal(BaseModel):
     late: bool = False
     draw: FiniteFloat | None = None
     segments: dict[str, str] = {}
+    characters: FiniteFloat | None = None
+    unknown_share: FiniteFloat | None = None
     trials: tuple[TrialAnswer, ...] = ()
 
 

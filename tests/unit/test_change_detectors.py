@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from streams.monitor.signals.adwin_state import frame_of, put_together, taken_apart
 from streams.monitor.signals.ports import ChangeDetector
+from streams.monitor.signals.ranks import Ranks, doubt_bin, log_bin
 from streams.monitor.signals.river_detectors import Adwin, Ddm, Kswin, PageHinkley
 
 MAKERS: dict[str, Callable[[], ChangeDetector]] = {
@@ -18,6 +19,7 @@ MAKERS: dict[str, Callable[[], ChangeDetector]] = {
     "kswin": lambda: Kswin(alpha=0.001, window_size=40, stat_size=15, seed=3),
     "page_hinkley": lambda: PageHinkley(threshold=4.0, min_instances=10, mode="down"),
     "ddm": lambda: Ddm(warm_start=20),
+    "ranks": lambda: Ranks(("up", "down"), 200),
 }
 
 
@@ -82,6 +84,8 @@ def test_the_state_of_adwin_stays_small() -> None:
         ("page_hinkley", {"mean": [1.0]}),
         ("ddm", {"mean": [float("inf"), 0.0]}),
         ("ddm", {"lowest": "x"}),
+        ("ranks", {"bins": [[900, 1]]}),
+        ("ranks", {"sums": []}),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(kind: str, broken: dict[str, Any]) -> None:
@@ -97,3 +101,40 @@ def test_bytes_of_another_layout_are_no_state_of_adwin() -> None:
     for broken in (b"", held[:-30], held[:80] + b"\xff" * 80 + held[160:], held[:100]):
         with pytest.raises(ValueError):
             taken_apart(broken)
+
+
+@pytest.mark.parametrize("kind", ["even", "rare", "long-tailed"])
+def test_ranks_alarm_on_an_unchanged_stream_no_more_often_than_stated(kind: str) -> None:
+    """The bound is far from what happens: a CUSUM lies below the sum that it is of."""
+    random, every, alarms = np.random.default_rng(7), 100.0, 0
+    detector = Ranks(("up", "down"), 2 * every)
+    even = random.random(20_000)
+    values = {"even": even, "rare": (even < 0.03) * 1.0, "long-tailed": random.pareto(2.0, 20_000)}[kind]
+    for value in values.tolist():
+        alarms += detector.update(float(value)) is not None
+    assert alarms <= 20_000 / every
+
+
+def test_ranks_of_kinds_alarm_where_a_rare_one_comes_often() -> None:
+    detector, random = Ranks(("rare",), 10_000), np.random.default_rng(3)
+    usual = random.choice(["en", "de", "fr"], size=800, p=[0.9, 0.08, 0.02]).tolist()
+    assert all(detector.update(language) is None for language in usual)
+    assert any(detector.update("zh" if random.random() < 0.3 else "en") for _ in range(100))
+    assert 10 <= detector.since <= 200
+
+
+def test_values_that_depend_raise_the_threshold_of_ranks() -> None:
+    random = np.random.default_rng(5)
+    dependent, independent = Ranks(("up",), 1e9), Ranks(("up",), 1e9)
+    for block in random.random(60).tolist():
+        for _ in range(40):
+            dependent.update(block + 0.01 * random.random())
+            independent.update(float(random.random()))
+    assert dependent._height > 1.5 * independent._height
+    assert independent._height == independent._threshold
+
+
+def test_bins_grow_with_their_numbers() -> None:
+    for bins, numbers in ((log_bin, [0.0, 0.001, 0.5, 3.0, 1e6]), (doubt_bin, [0.0, 0.2, 0.9, 0.99, 0.999, 1.0])):
+        places = [bins(number) for number in numbers]
+        assert places == sorted(set(places)) and places[0] >= 0 and places[-1] < 512

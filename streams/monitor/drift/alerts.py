@@ -36,6 +36,8 @@ def alert_for_episode(
 ) -> Alert:
     """A drift episode as a firing alert. weights: which cost weighs how much. labelled: what labels say of it."""
     labels_say = "" if labelled is None else f" {labelled.in_words()}"
+    if episode.symptoms:
+        labels_say += f" Changed with it: {'; '.join(symptom.in_words() for symptom in episode.symptoms)}."
     weight = (weights.note_below_errors_per_hour, weights.critical_from_errors_per_hour)
     return Alert(
         fingerprint=drift_fingerprint(app, version, episode),
@@ -67,6 +69,7 @@ def alert_for_episode(
             "told_event": episode.told_event,
             "centre": episode.centre,
             "parts": episode.parts,
+            "symptoms": [asdict(symptom) for symptom in episode.symptoms],
             "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },
         evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],

@@ -27,6 +27,7 @@ from streams.monitor.drift.thresholds import SimulationPolicy, simulate_threshol
 from streams.monitor.episodes.members import is_near
 from streams.monitor.episodes.open_episode import OpenEpisode, is_same
 from streams.monitor.episodes.open_episodes import Ended, OpenEpisodes, opened_before
+from streams.monitor.episodes.symptoms import Symptom
 
 __all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
@@ -237,6 +238,15 @@ class DriftMonitor:
         if fired and self._open.may_open:
             return self._found(fired)
         return self._tried(signal.event_number) if self._open else None
+
+    def join(self, symptom: Symptom) -> bool:
+        """Whether a signal that changed is a symptom of an open episode, which then tells it."""
+        return self._open.join(symptom)
+
+    @property
+    def newest(self) -> SeenText | None:
+        """The last text taken in."""
+        return self._history[-1] if self._history else None
 
     def take_ended(self) -> list[Ended]:
         """Episodes that ended since this was asked last, and why."""

@@ -16,6 +16,7 @@ from streams.monitor.episodes.members import SeenText, newness, onset_range, pro
 from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
 from streams.monitor.episodes.naming import name_of, telling_words
 from streams.monitor.episodes.shares import new_share
+from streams.monitor.episodes.symptoms import Symptom
 
 __all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state", "restored_episode"]
 
@@ -47,7 +48,8 @@ class Episode:
     name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
     it happens. detected_id: names the event at which it was found, and by that the episode.
     detected_at: that event's time. cost: what it costs, by the texts. centre: where its texts lie together, as
-    `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own.
+    `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own. symptoms:
+    other signals that changed with it.
     """
 
     onset_event: int
@@ -74,6 +76,7 @@ class Episode:
     centre: str = ""
     detected_at: str = ""
     parts: int = 0
+    symptoms: tuple[Symptom, ...] = ()
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def episode_state(episode: Episode) -> dict[str, Any]:
 
 def restored_episode(state: Mapping[str, Any]) -> Episode:
     """What `episode_state` gave, after JSON. Raises KeyError or TypeError for anything else."""
-    parts = {"onset_between": Place, "rose": Move, "fell": Move, "segments": Segment}
+    parts = {"onset_between": Place, "rose": Move, "fell": Move, "segments": Segment, "symptoms": Symptom}
     return Episode(
         **dict(state)
         | {
@@ -154,6 +157,7 @@ def describe_episode(
         centre=_centre(new, place_of),
         detected_at=after[-1].at if told is None else told.detected_at,
         parts=0 if told is None else told.parts,
+        symptoms=() if told is None else told.symptoms,
     )
     return replace(episode, summary=_summary(episode))
 

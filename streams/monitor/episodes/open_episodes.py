@@ -19,6 +19,7 @@ from streams.monitor.drift.reference import Doubles
 from streams.monitor.episodes.many_tests import chance_of_rise
 from streams.monitor.episodes.members import SeenText, odds_there
 from streams.monitor.episodes.open_episode import DirectionOf, OpenEpisode, arrays_of, split_texts
+from streams.monitor.episodes.symptoms import Symptom, is_of
 
 _MOST: Final = 5  # open at once: more are no news, and each costs time and memory
 _TRIALS: Final = (50, 100, 200, 400)  # events after a candidate was found, at which it is judged
@@ -120,6 +121,18 @@ class OpenEpisodes:
             one.quiet = 0
         return bool(known)
 
+    def join(self, symptom: Symptom) -> bool:
+        """Take a signal that changed for a symptom of the open episode whose onset is nearest to its own, of those that
+        began when it did; whether there is one."""
+        fitting = [one for one in self._open if is_of(symptom, one.episode, _earliest(one.episode))]
+        if not fitting:
+            return False
+        one = min(fitting, key=lambda one: abs(one.episode.onset_event - symptom.onset_event))
+        others = [known for known in one.episode.symptoms if known.name != symptom.name]
+        told_event = max(one.episode.told_event, symptom.event)
+        one.episode = replace(one.episode, symptoms=(*others, symptom), told_event=told_event)
+        return True
+
     def try_out(self, candidate: Episode) -> None:
         """Have it judged by what comes now."""
         self._candidate = candidate
@@ -189,6 +202,10 @@ class OpenEpisodes:
 
     def _direction(self, episode: Episode) -> Doubles | None:
         return self._direction_of(episode.centre) if episode.centre else None
+
+
+def _earliest(episode: Episode) -> int:
+    return min([episode.onset_event, *(place.event for place in episode.onset_between)])
 
 
 def opened_before(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,28 +1,36 @@
-"""The port of change detectors: numbers in, one after the other; a level where the stream has changed."""
+"""The port of change detectors: values in, one after the other; a level where the stream has changed."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+Value = float | str  # a number, or the name of a kind
+
 
 class ChangeDetector(Protocol):
-    """Watches one stream of numbers. Not thread-safe.
+    """Watches one stream of values. Not thread-safe.
 
-    The same numbers in the same order give the same alarms, however often it was taken apart and put together in
+    The same values in the same order give the same alarms, however often it was taken apart and put together in
     between. After an alarm it begins anew: what comes then is what it compares with.
     """
 
     @property
     def level(self) -> float:
-        """How near it is to an alarm: 0 nothing, 1 an alarm at the last number; 0 in between where a method says
+        """How near it is to an alarm: 0 nothing, 1 an alarm at the last value; 0 in between where a method says
         nothing until it alarms."""
         ...
 
-    def update(self, value: float) -> float | None:
-        """Take a finite number in. The level where this one makes it alarm; None at all others."""
+    @property
+    def since(self) -> int:
+        """How many values, up to the last one, it takes for those after the change; 1 where the method does not say."""
+        ...
+
+    def update(self, value: Value) -> float | None:
+        """Take a finite number in, or a kind where it watches kinds. The level where this one makes it alarm; None at
+        all others."""
         ...
 
     def reset(self) -> None:
-        """Forget all numbers."""
+        """Forget all values."""
         ...
 
     def state(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from streams.monitor.signals.adwin_state import frame_of, put_together, taken_apart
-from streams.monitor.signals.ports import ChangeDetector
+from streams.monitor.signals.ports import ChangeDetector, Value
 
 _RESCALE: Final = 1 << 20
 
@@ -30,7 +30,12 @@ class _OfRiver:
         """1 at an alarm; what the method's own statistic says in between."""
         return 1.0 if self._detector.drift_detected else min(self._progress(), 1.0)
 
-    def update(self, value: float) -> float | None:
+    @property
+    def since(self) -> int:
+        """See ChangeDetector."""
+        return 1
+
+    def update(self, value: Value) -> float | None:
         """See ChangeDetector."""
         self._detector.update(value)
         return self.level if self._detector.drift_detected else None
@@ -69,6 +74,11 @@ class Adwin(_OfRiver):
         of_river: Any = drift.ADWIN
         super().__init__(lambda: of_river(**settings))
 
+    @property
+    def since(self) -> int:
+        """What is left of the window."""
+        return max(int(self._detector.width), 1)
+
     def _taken_apart(self) -> dict[str, Any]:
         return taken_apart(self._detector._helper.__getstate__())
 
@@ -91,7 +101,12 @@ class Kswin(_OfRiver):
         self._seed = int(settings.get("seed", 0))
         super().__init__(lambda: KSWIN(**settings))
 
-    def update(self, value: float) -> float | None:
+    @property
+    def since(self) -> int:
+        """The newest values, which are compared with the others."""
+        return int(self._detector.stat_size)
+
+    def update(self, value: Value) -> float | None:
         """See ChangeDetector."""
         self._detector._rng.seed(self._seed * _RESCALE + self._detector.n)
         return super().update(value)

@@ -1,0 +1,193 @@
+"""Watches the signals of one release's events, and holds the episode that they make where no drift episode explains
+them."""
+
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from streams.monitor.episodes.symptoms import Symptom
+from streams.monitor.signals.ports import ChangeDetector
+from streams.monitor.signals.ranks import Ranks
+from streams.monitor.signals.river_detectors import RIVER
+from streams.monitor.signals.values import SIGNALS, EventFacts
+from streams.signal_specs import SignalSpec
+
+log = logging.getLogger(__name__)
+
+_BLOCK: Final = 100  # events whose share of copies is one value: copies come together
+_MARK_EVERY, _MARKS = 8, 128  # values, and how many marks are kept, to say at which event a change began
+_SYMPTOMS: Final = 20  # of one episode
+
+
+@dataclass(frozen=True, slots=True)
+class SignalEpisode:
+    """Signals that changed, and no drift episode with them. symptoms: the first one found comes first. told_event: of
+    the last one."""
+
+    symptoms: tuple[Symptom, ...]
+
+    @property
+    def onset_event(self) -> int:
+        """The earliest of its symptoms'."""
+        return min(symptom.onset_event for symptom in self.symptoms)
+
+    @property
+    def detected_event(self) -> int:
+        """At which the first one was certain."""
+        return self.symptoms[0].event
+
+    @property
+    def detected_id(self) -> str:
+        """Names the episode."""
+        return self.symptoms[0].id
+
+    @property
+    def told_event(self) -> int:
+        """Of the last symptom."""
+        return self.symptoms[-1].event
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChange:
+    """An episode of signals that begins, grows or is over. merged_into: `detected_id` of the drift episode that its
+    signals turn out to be symptoms of."""
+
+    episode: SignalEpisode
+    is_over: bool = False
+    merged_into: str = ""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A signal. marks: event, number and sum of the values so far, at some of its values. block: copies so far of the
+    next value."""
+
+    spec: SignalSpec
+    detector: ChangeDetector
+    values: int = 0
+    total: float = 0.0
+    marks: deque[tuple[int, int, float]] = field(default_factory=lambda: deque(maxlen=_MARKS))
+    block: list[float] = field(default_factory=list)
+
+    def take(self, facts: EventFacts) -> Symptom | None:
+        """Take an event in; a symptom where its signal has changed."""
+        how = SIGNALS[self.spec.signal]
+        if facts.copies != 1 and not (how.copies and facts.copies):
+            return None
+        value = how.of(facts)
+        if value is None:
+            return None
+        if self.spec.signal == "duplicates":
+            self.block.append(float(value))
+            if len(self.block) < _BLOCK:
+                return None
+            value, self.block = sum(self.block) / _BLOCK, []
+        if self.values % _MARK_EVERY == 0:
+            self.marks.append((facts.number, self.values, self.total))
+        self.values, self.total = self.values + 1, self.total + (0.0 if isinstance(value, str) else value)
+        if self.detector.update(value) is None:
+            return None
+        symptom = self._symptom(facts, is_number=not isinstance(value, str))
+        self.values, self.total = 0, 0.0
+        self.marks.clear()
+        return symptom
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "spec": self.spec.model_dump(mode="json"),
+            "detector": self.detector.state(),
+            "values": [self.values, self.total],
+            "marks": [list(mark) for mark in self.marks],
+            "block": self.block,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.detector.restore(state["detector"])
+        self.values, self.total = int(state["values"][0]), float(state["values"][1])
+        self.marks.extend((int(event), int(values), float(total)) for event, values, total in state["marks"])
+        self.block = [float(one) for one in state["block"]]
+
+    def _symptom(self, facts: EventFacts, *, is_number: bool) -> Symptom:
+        began = max(self.values - self.detector.since, 0)
+        earlier = [mark for mark in self.marks if mark[1] <= began] or [self.marks[0]]
+        event, values, total = earlier[-1]
+        means: tuple[float | None, float | None] = (None, None)
+        if is_number and values and self.values > values:
+            means = total / values, (self.total - total) / (self.values - values)
+        place = facts.number, facts.signal.id, facts.signal.at
+        return Symptom(self.spec.title, self.spec.model_dump()["detector"], min(event, facts.number), *place, *means)
+
+
+class SignalWatch:
+    """Not thread-safe. Memory: a detector for each signal."""
+
+    def __init__(self, specs: Sequence[SignalSpec], false_alarm_every: float, quiet_events: int = 1_000) -> None:
+        """false_alarm_every: of all `ranks` together, in events. quiet_events: without another symptom, after which an
+        episode is over."""
+        ranks = [SIGNALS[spec.signal].sides for spec in specs if spec.model_dump()["detector"] == "ranks"]
+        every = false_alarm_every * max(sum(map(len, ranks)), 1)
+        self._watched = {spec.title: _Watched(spec, _detector(spec, every)) for spec in specs}
+        self._quiet_events = quiet_events
+        self.episode: SignalEpisode | None = None
+        self._last_event = 0
+        self._changes: list[SignalChange] = []
+
+    def take(self, facts: EventFacts) -> list[Symptom]:
+        """Take an event in; the signals that changed with it. Who takes them for no symptom of a drift episode gives
+        them back to `open`."""
+        if self.episode is not None and facts.number - self._last_event >= self._quiet_events:
+            self.end()
+        symptoms = (watched.take(facts) for watched in self._watched.values())
+        return [symptom for symptom in symptoms if symptom is not None]
+
+    def open(self, symptom: Symptom) -> None:
+        """Begin an episode, or have one that goes on grow."""
+        known = () if self.episode is None else self.episode.symptoms
+        if len(known) < _SYMPTOMS:
+            self.episode = SignalEpisode((*known, symptom))
+            self._changes.append(SignalChange(self.episode))
+        self._last_event = symptom.event
+
+    def end(self, merged_into: str = "") -> None:
+        """It is over. merged_into: see SignalChange."""
+        if self.episode is not None:
+            self._changes.append(SignalChange(self.episode, True, merged_into))
+            self.episode = None
+
+    def take_changes(self) -> list[SignalChange]:
+        """What began, grew or ended since this was asked last."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs, for JSON."""
+        episode = None if self.episode is None else [asdict(symptom) for symptom in self.episode.symptoms]
+        watched = [one.state() for one in self._watched.values()]
+        return {"episode": episode, "last_event": self._last_event, "watched": watched}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. A signal whose table was changed since begins anew, and so does one whose
+        state does not fit. Raises ValueError, KeyError or TypeError where nothing of it does."""
+        symptoms = state["episode"]
+        self.episode = None if symptoms is None else SignalEpisode(tuple(Symptom(**one) for one in symptoms))
+        self._last_event = int(state["last_event"])
+        for part in state["watched"]:
+            title = str(part["spec"].get("name") or part["spec"].get("signal"))
+            watched = self._watched.get(title)
+            if watched is None or watched.spec.model_dump(mode="json") != part["spec"]:
+                continue
+            try:
+                watched.restore(part)
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                log.warning("the kept state of signal %s cannot be used, it begins anew: %s", title, error)
+                watched.detector.reset()
+                self._watched[title] = replace(watched, values=0, total=0.0, marks=deque(maxlen=_MARKS), block=[])
+
+
+def _detector(spec: SignalSpec, false_alarm_every: float) -> ChangeDetector:
+    kind, how = spec.model_dump()["detector"], SIGNALS[spec.signal]
+    if kind == "ranks":
+        return Ranks(how.sides, false_alarm_every, how.bin_of)
+    return RIVER[kind](**spec.settings)
