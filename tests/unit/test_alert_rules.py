@@ -315,3 +315,14 @@ def test_state_can_be_cut_to_the_groups_heard_of_last() -> None:
     kept = AlertRules([BY_SYMBOL])
     restore_rules(kept, rules_state(rules, groups=10))
     assert list(kept.rules[0].windows.windows) == [f"S{number}" for number in range(40, 50)]
+
+
+def test_of_a_state_that_is_cut_the_group_in_a_surge_stays() -> None:
+    feed = Feed(BY_SYMBOL)
+    feed.send(60, negative=0.3, symbols=("AAA",))
+    feed.send(40, negative=1.0, symbols=("AAA",))
+    feed.send(1, negative=0.0, symbols=("BBB",))
+    state = orjson.loads(orjson.dumps(rules_state(feed.rules, groups=0)))
+    feed.rules = AlertRules([BY_SYMBOL])
+    restore_rules(feed.rules, state)
+    assert feed.send(1, negative=1.0, symbols=("AAA",)) == [] and len(feed.rules.firing) == 1

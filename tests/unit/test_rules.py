@@ -370,6 +370,18 @@ def test_state_stays_small_however_many_symbols_come() -> None:
     assert len(stream.book.state(50)["thresholds"][0]["groups"]) == 50
 
 
+def test_of_a_state_that_is_cut_the_group_that_fires_stays() -> None:
+    stream = Stream('kind = "threshold"\nhead = "intent"\nlabel = "fee"\ncount = 5\nminutes = 60\nby = "symbols"')
+    for number in range(5):
+        stream.event(number, "fee", symbols=("AAA",))
+    stream.event(6, "fee", symbols=("BBB",))
+    state = orjson.loads(orjson.dumps(stream.book.state(groups=0)))
+    stream.book = RuleBook(stream.app)
+    stream.book.restore(state)
+    stream.event(7, "fee", symbols=("BBB",))
+    assert stream.told() == [("threshold:intent=fee", "AAA", "firing")]
+
+
 def test_a_group_that_others_push_out_while_it_fires_is_over() -> None:
     stream = Stream('kind = "threshold"\nhead = "intent"\nlabel = "fee"\ncount = 5\nby = "symbols"')
     for _ in range(5):

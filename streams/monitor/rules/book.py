@@ -49,7 +49,8 @@ class RuleBook:
         ]
         self._dead_letters = [rule for rule in app.rules if isinstance(rule, DeadLettersRule)]
         self._releases = [rule for rule in app.rules if isinstance(rule, ReleaseRule)]
-        self.stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)])
+        self._first_head = app.head_names[0] if app.head_names else ""
+        self.stories = StoryRules([rule for rule in app.rules if isinstance(rule, StoriesRule)], self._first_head)
         self._begun_anew = set[str]()  # titles of rules for which no kept state was of use
         self._last_ms = 0
         self._began_ms = 0  # since when this one looks: where no event is known of, silence counts from there
@@ -192,7 +193,7 @@ class RuleBook:
 
     def restore_stories(self, state: Mapping[str, Any], read: Callable[[int, int], Iterable[Record]]) -> None:
         """The same for `stories_state`: all of it, or nothing has changed."""
-        stories = StoryRules([surges.rule for surges in self.stories.rules])
+        stories = StoryRules([surges.rule for surges in self.stories.rules], self._first_head)
         anew = stories.restore(state, read)
         self.stories = stories
         self._begun_anew.update(anew)

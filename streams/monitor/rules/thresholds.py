@@ -87,9 +87,10 @@ class Threshold:
         return group in self._high
 
     def state(self, groups: int | None = None) -> dict[str, Any]:
-        """For JSON. groups: those kept, the ones heard of last; None: all."""
+        """For JSON. groups: those kept, the ones heard of last, beside those that are over; None: all."""
         heard = list(self._groups.items())
-        kept = heard if groups is None else heard[len(heard) - min(groups, len(heard)) :]
+        last = set(self._groups) if groups is None else {name for name, _ in heard[max(len(heard) - groups, 0) :]}
+        kept = [(name, counts) for name, counts in heard if name in last or name in self._high]
         return {
             "rule": self.rule.model_dump(mode="json"),
             "groups": [[name, [[bin_, *of] for bin_, of in one.bins.items()], one.hits] for name, one in kept],

@@ -3,7 +3,7 @@
 Of a window only what can still be seen is kept: which entries are hits, when they were, and the names of the last hits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,12 +15,13 @@ _OTHER_LABEL = ""  # what an entry that is no hit is called afterwards: nobody a
 
 
 def rules_state(rules: AlertRules, groups: int | None = None) -> dict[str, Any]:
-    """For JSON. groups: windows kept of each rule, those heard of last; None: all of them."""
+    """For JSON. groups: windows kept of each rule, those heard of last, beside those in a surge; None: all."""
+    firing = {member for surge in rules.surges.values() for member in surge.members}
     return {
         "surges": _surges(rules),
         "events": rules.events,
         "clock": rules.clock.state(),
-        "rules": [_rule_state(rule, groups) for rule in rules.rules],
+        "rules": [_rule_state(rule, groups, {name for n, name in firing if n == rule.number}) for rule in rules.rules],
         "firing": [_firing_state(name, surge) for name, surge in rules.surges.items()],
     }
 
@@ -53,9 +54,10 @@ def _surges(rules: AlertRules) -> list[dict[str, Any]]:
     return [rule.surge.model_dump() for rule in rules.rules]
 
 
-def _rule_state(rule: Rule, groups: int | None) -> dict[str, Any]:
+def _rule_state(rule: Rule, groups: int | None, firing: Collection[str]) -> dict[str, Any]:
     windows = list(rule.windows.windows.items())
-    kept = windows if groups is None else windows[len(windows) - min(groups, len(windows)) :]
+    first = 0 if groups is None else max(len(windows) - groups, 0)
+    kept = [(name, window) for n, (name, window) in enumerate(windows) if n >= first or name in firing]
     names = {name for name, _ in kept} | {""}
     return {
         "windows": [[name, *_window_state(window, rule.surge.label)] for name, window in kept],

@@ -6,47 +6,28 @@ window that is not closed yet says so (`provisional`), and is looked at again wh
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
 from streams.monitor.rules.causes import Finding, Level
-from streams.monitor.rules.stories.baseline import Baseline
+from streams.monitor.rules.stories.baseline import Baseline, Totals
+from streams.monitor.rules.stories.counts import Group, Story, StoryCounts
 from streams.rule_specs import StoriesRule
 
 WINDOWS_MINUTES: Final = (5, 60)
 _LATE_MINUTES: Final = 5  # for which a story may come after its window, which is closed then
-_KEPT_MINUTES: Final = WINDOWS_MINUTES[-1] + 3 * _LATE_MINUTES
+_LEARNT_MINUTES: Final = 60  # after its end: what a surge that is still to fire has in it, teaches nothing
+_KEPT_MINUTES: Final = _LEARNT_MINUTES + WINDOWS_MINUTES[-1] + 3 * _LATE_MINUTES
+_AHEAD_MINUTES: Final = 60  # of the stream's time, which is behind the last story where they come seldom
 _LEAST_STORIES: Final = 100  # behind a baseline; of fewer nothing is said
 _LEAST_MINUTES: Final = 24 * 60  # nor before each hour of a day has been seen once
 _CALM_CHANCE: Final = 0.01  # hysteresis: usual counts are above that
 _ADOPTED_MINUTES: Final = 24 * 60  # after which what fires is what is usual
 _SURGE_WEIGHT: Final = 0.2  # of a surge's stories in what is usual
 _SAME_CAUSE: Final = 0.5  # share of a group's stories that belong to a surge that fires already
-_STORIES_KEPT: Final = 100  # of a group, by which copies and common causes are known
-_IDS: Final = 10
-
-Group = tuple[str, str]  # what is counted by, and which
-
-
-class Story(NamedTuple):
-    """An event, as a rule counts it. number: of its story. minute: since 1970, event time. counts: whether it has the
-    labels that the rule counts; else it is one of all only."""
-
-    number: int
-    id: str
-    minute: int
-    groups: tuple[Group, ...]
-    counts: bool
-
-
-@dataclass(slots=True)
-class Heard:
-    """Of a group in the last hour. minutes: stories by minute. stories: the last ones' numbers."""
-
-    minutes: dict[int, int] = field(default_factory=dict)
-    stories: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    ids: list[str] = field(default_factory=list)
+_SURGE_STORIES: Final = 500  # of a surge, by which common causes are known
+_GROUPS: Final = 1_000  # of each kind, of which stories are counted; the one not heard of for longest goes
 
 
 @dataclass(slots=True)
@@ -63,22 +44,20 @@ class Surge:
     def add(self, number: int) -> None:
         """One more story belongs to it."""
         self.stories[number] = None
-        if len(self.stories) > 5 * _STORIES_KEPT:
+        if len(self.stories) > _SURGE_STORIES:
             self.stories.popitem(last=False)
 
 
 class StorySurges:
     """Of one rule. Not thread-safe; bounded."""
 
-    def __init__(self, rule: StoriesRule) -> None:
-        self.rule = rule
+    def __init__(self, rule: StoriesRule, stratum_head: str = "") -> None:
+        """stratum_head: by whose labels stories are strata; groups that are those labels have none."""
+        self.rule, self._stratum_head = rule, stratum_head
         self.baselines = {by: Baseline(len(WINDOWS_MINUTES)) for by in rule.by}
-        self.heard: OrderedDict[Group, Heard] = OrderedDict()
-        self.minutes: dict[int, int] = {}  # stories of all groups together
-        self.known: OrderedDict[int, None] = OrderedDict()  # numbers of stories that were counted among all
-        self.bins: list[tuple[int, dict[Group, int], int]] = [(0, {}, 0) for _ in WINDOWS_MINUTES]
+        self.counts = StoryCounts(WINDOWS_MINUTES)
+        self.learnt = [0] * len(WINDOWS_MINUTES)  # the minute up to which windows taught how far counts stray
         self.surges: dict[Group, Surge] = {}
-        self.now = 0
         self.began: int | None = None
         self.insufficient = 0  # looks at groups of which too little was known
         self.left_out = 0  # events whose time is too far behind the stream's to count
@@ -88,23 +67,23 @@ class StorySurges:
         stream's, since 1970."""
         self._pass_time(now_minute)
         yield from self._over()
-        if story.minute <= self.now - _KEPT_MINUTES:
+        if story.minute <= self.counts.now - _KEPT_MINUTES:
             self.left_out += 1
             return
-        minute = min(story.minute, self.now)  # of a slow stream each event is ahead of the stream's time
-        self._count_among_all(story.number, minute)
+        minute = min(story.minute, self.counts.now + _AHEAD_MINUTES)
+        self.counts.add(story, minute)
         if story.counts:
-            hour = minute // 60
-            for group in sorted(story.groups, key=lambda one: self.baselines[one[0]].share(one[1], hour)):
-                if self._count(group, story, minute) and (finding := self._look(group, story)) is not None:
+            for group in sorted(story.groups, key=lambda one: self.baselines[one[0]].share(one[1])):
+                if self.counts.add_to(group, story, minute) and (finding := self._look(group, story)) is not None:
                     yield group, finding
+            self._forget_oldest()
 
     def look(self, group: Group) -> tuple[Level, float, float]:
         """How it stands with a group now, the smaller of the windows' chances, and how many stories are usual in the
         last hour."""
         if not self._is_sufficient(group):
             return Level.INSUFFICIENT, 1.0, 0.0
-        chances = [self._chance(group, window, self.now) for window in range(len(WINDOWS_MINUTES))]
+        chances = [self._chance(group, window) for window in range(len(WINDOWS_MINUTES))]
         least = min(chance for chance, _, _ in chances)
         return (Level.CALM if least > _CALM_CHANCE else Level.BETWEEN), least, chances[-1][2]
 
@@ -118,10 +97,10 @@ class StorySurges:
             self.insufficient += 1
             return None
         limit = 1.0 / (self.rule.false_alarm_every * len(story.groups) * len(WINDOWS_MINUTES))
-        for window in range(len(WINDOWS_MINUTES)):
-            if self._stories(group, window, self.now) < self.rule.least:
+        for window, minutes in enumerate(WINDOWS_MINUTES):
+            if self.counts.of(group, self.counts.now - minutes) < self.rule.least:
                 continue
-            chance, count, usual = self._chance(group, window, self.now)
+            chance, count, usual = self._chance(group, window)
             if chance < limit and round(count - usual) >= self.rule.least:
                 if joined is None and not self._begins(group, window, count):
                     return None
@@ -129,60 +108,62 @@ class StorySurges:
         return None
 
     def _is_sufficient(self, group: Group) -> bool:
-        is_old = self.began is not None and self.now - self.began >= _LEAST_MINUTES
-        return is_old and self.baselines[group[0]].stories >= _LEAST_STORIES
+        now, baseline = self.counts.now, self.baselines[group[0]]
+        is_old = self.began is not None and now - self.began >= _LEAST_MINUTES
+        return is_old and baseline.stories >= _LEAST_STORIES and baseline.knows(group[1], now // 60)
 
     def _begins(self, group: Group, window: int, count: int) -> bool:
         """Whether it is a cause of its own; else it joins the one that it belongs to: most of its stories are that
-        one's, and are most of what that one has had so far."""
-        recent = list(self.heard[group].stories)[-count:]
-        for surge in self.surges.values():
+        one's. A symbol's always are those of its topic: of groups of another kind they must be most of what that one
+        has had so far, too."""
+        recent = self.counts.recent(group, count)
+        for first, surge in self.surges.items():
             shared = sum(number in surge.stories for number in recent)
-            if shared > _SAME_CAUSE * max(len(recent), len(surge.stories)):
+            if shared > _SAME_CAUSE * max(len(recent), 0 if first[0] == group[0] else len(surge.stories)):
                 surge.members.add(group)
                 for number in recent:
                     surge.add(number)
                 return False
-        closes = self.now + _LATE_MINUTES
-        self.surges[group] = Surge(self.now, window, closes, {group}, OrderedDict.fromkeys(recent))
+        closes = max(self.counts.now, self.counts.newest(group)) + _LATE_MINUTES
+        self.surges[group] = Surge(self.counts.now, window, closes, {group}, OrderedDict.fromkeys(recent))
         return True
 
     def _finding(self, group: Group, window: int, count: int, usual: float) -> Finding:
-        return Finding(
-            Level.OVER,
-            f"{count} stories{self._what()} of {group[1]} in {WINDOWS_MINUTES[window]} minutes; usual is {usual:.1f}",
-            {**self._values(group, window, count, usual), "provisional": True},
-            self.heard[group].ids,
-        )
+        minutes = WINDOWS_MINUTES[window]
+        values: dict[str, Any] = {
+            "by": group[0],
+            "minutes": minutes,
+            "stories": count,
+            "usual": round(usual, 2),
+            "of": sum(sum(of.values()) for of in self.counts.totals(window).values()),
+            "provisional": True,
+        }
+        words = f"{count} stories{self._what()} of {group[1]} in {minutes} minutes; usual is {usual:.1f}"
+        return Finding(Level.OVER, words, values, self.counts.heard[group].ids)
 
     def _over(self) -> Iterator[tuple[Group, Finding]]:
         """Surges that ended, or did not stand when their window was closed."""
         for group, surge in list(self.surges.items()):
             reason = ""
-            if surge.closes is not None and self.now > surge.closes:
+            if surge.closes is not None and self.counts.now > surge.closes:
                 chance, count, _ = self._chance(group, surge.window, surge.closes - _LATE_MINUTES)
                 surge.closes = None
                 if chance > _CALM_CHANCE:
                     reason = f"only {count} stories, as the window is closed now"
-            for one in [one for one in surge.members if self.look(one)[0] is Level.CALM]:
-                if one in self.heard:
-                    self._prune(one, self.heard[one], everything=True)
-                surge.members.discard(one)
-            if self.now - surge.began > _ADOPTED_MINUTES:
+            if self.counts.now - surge.began > _ADOPTED_MINUTES:
                 reason = "it is what is usual by now"
+            for one in [one for one in surge.members if self.look(one)[0] is Level.CALM]:
+                self._leave(one, surge)
             if reason or not surge.members:
                 del self.surges[group]
                 said = f"stories{self._what()} of {group[1]} are as many as usual again"
                 yield group, Finding(Level.CALM, f"{said}: {reason}" if reason else said, {"by": group[0]})
 
-    def _values(self, group: Group, window: int, count: int, usual: float) -> dict[str, Any]:
-        return {
-            "by": group[0],
-            "minutes": WINDOWS_MINUTES[window],
-            "stories": count,
-            "usual": round(usual, 2),
-            "of": self._total(window, self.now),
-        }
+    def _leave(self, group: Group, surge: Surge) -> None:
+        if group in self.counts.heard:
+            self._age(group, None)
+            self.counts.heard[group].surge_until = self.counts.now
+        surge.members.discard(group)
 
     def _what(self) -> str:
         return "".join(f" with {head} {label}" for head, label in sorted(self.rule.only.items()))
@@ -190,86 +171,83 @@ class StorySurges:
     def _surge_of(self, group: Group) -> tuple[Group, Surge] | None:
         return next(((name, surge) for name, surge in self.surges.items() if group in surge.members), None)
 
-    def _chance(self, group: Group, window: int, end: int) -> tuple[float, int, float]:
-        """Of the window that ends with this minute: chance, stories, and how many are usual."""
-        count = self._stories(group, window, end)
-        chance, usual = self.baselines[group[0]].chance(group[1], window, count, self._total(window, end), end // 60)
+    def _in_surges(self) -> set[Group]:
+        return {group for surge in self.surges.values() for group in surge.members}
+
+    def _chance(self, group: Group, window: int, end: int | None = None) -> tuple[float, int, float]:
+        """Of a window: chance, stories, and how many are usual. end: its last minute; None: it ends now."""
+        last, length = self.counts.now if end is None else end, WINDOWS_MINUTES[window]
+        count = self.counts.of(group, last - length, end)
+        totals = self.counts.totals(window) if end is None else self.counts.of_all(last - length, end)
+        strata = {hour: self._strata(group[0], of) for hour, of in totals.items()}
+        chance, usual = self.baselines[group[0]].chance(group[1], window, count, strata)
         return chance, count, usual
 
-    def _stories(self, group: Group, window: int, end: int) -> int:
-        heard = self.heard.get(group)
-        return _within(heard.minutes, end - WINDOWS_MINUTES[window], end) if heard is not None else 0
-
-    def _total(self, window: int, end: int) -> int:
-        return _within(self.minutes, end - WINDOWS_MINUTES[window], end)
-
-    def _count_among_all(self, number: int, minute: int) -> None:
-        if number in self.known:
-            return
-        self.known[number] = None
-        if len(self.known) > 20 * _STORIES_KEPT:
-            self.known.popitem(last=False)
-        self.minutes[minute] = self.minutes.get(minute, 0) + 1
-        self.bins = [(start, counts, total + 1) for start, counts, total in self.bins]
-
-    def _count(self, group: Group, story: Story, minute: int) -> bool:
-        """Whether it is a new story of the group."""
-        heard = self.heard.get(group)
-        if heard is None:
-            heard = self.heard[group] = Heard()
-            if len(self.heard) > len(self.rule.by) * 1_000:
-                self._forget(next(iter(self.heard)))
-        self.heard.move_to_end(group)
-        if story.number in heard.stories:
-            return False
-        self._prune(group, heard)
-        heard.stories[story.number] = None
-        if len(heard.stories) > _STORIES_KEPT:
-            heard.stories.popitem(last=False)
-        heard.ids = [*heard.ids[-_IDS + 1 :], story.id]
-        heard.minutes[minute] = heard.minutes.get(minute, 0) + 1
-        if self._surge_of(group) is None:
-            for _, counts, _ in self.bins:
-                counts[group] = counts.get(group, 0) + 1
-        return True
-
-    def _forget(self, group: Group) -> None:
-        self._prune(group, self.heard.pop(group), everything=True)
-        for _, counts, _ in self.bins:  # where time stands still, no bin is closed
-            counts.pop(group, None)
-
-    def _prune(self, group: Group, heard: Heard, *, everything: bool = False) -> None:
-        """What is too old for the windows becomes part of what is usual. A surge does so with less weight, and teaches
-        nothing about how far counts stray: the next one is to be seen, and what comes every day to become usual."""
-        weight = 1.0 if self._surge_of(group) is None else _SURGE_WEIGHT
-        for minute in [one for one in heard.minutes if everything or one <= self.now - _KEPT_MINUTES]:
-            self.baselines[group[0]].add_to(group[1], minute // 60, weight * heard.minutes.pop(minute))
+    def _strata(self, by: str, totals: Totals) -> Totals:
+        return {"": sum(totals.values())} if by == self._stratum_head else totals
 
     def _pass_time(self, now_minute: int) -> None:
-        if now_minute <= self.now:
+        if now_minute <= self.counts.now:
             return
-        self.now = now_minute
         self.began = now_minute if self.began is None else self.began
-        for minute in [one for one in self.minutes if one <= now_minute - _KEPT_MINUTES]:
-            stories = self.minutes.pop(minute)
-            for baseline in self.baselines.values():
-                baseline.add(minute // 60, stories)
-        for window, length in enumerate(WINDOWS_MINUTES):
-            start, counts, total = self.bins[window]
-            if now_minute >= start + length:
-                if start:
-                    self._close(window, counts, total, start // 60)
-                self.bins[window] = (now_minute - now_minute % length, {}, 0)
-        for baseline in self.baselines.values():
+        is_due = now_minute // WINDOWS_MINUTES[0] > self.counts.now // WINDOWS_MINUTES[0]
+        self.counts.pass_time(now_minute)
+        if is_due:
+            self._keep_house(now_minute)
+
+    def _keep_house(self, now_minute: int) -> None:
+        until = now_minute - _KEPT_MINUTES
+        self._learn(now_minute)
+        for minute, strata in self.counts.take_all(until):
+            for by, baseline in self.baselines.items():
+                baseline.add(minute // 60, self._strata(by, strata))
+        for group in list(self.counts.heard):
+            self._age(group, until)
+        self.counts.forget_silent()
+        firing = self._in_surges()
+        for by, baseline in self.baselines.items():
+            baseline.trim({name for kind, name in firing if kind == by})
             baseline.decay(now_minute // 60)
 
-    def _close(self, window: int, counts: Mapping[Group, int], total: int, hour: int) -> None:
+    def _age(self, group: Group, until: int | None) -> None:
+        """What is too old for the windows becomes part of what is usual. A surge does so with less weight, and teaches
+        nothing about how far counts stray: the next one is to be seen, and what comes every day to become usual."""
+        by, name = group
+        weight = 1.0 if self._surge_of(group) is None else _SURGE_WEIGHT
+        for minute, strata in self.counts.take(group, until):
+            self.baselines[by].add_to(name, minute // 60, self._strata(by, strata), weight)
+
+    def _learn(self, now_minute: int) -> None:
+        """Windows that are over for long teach how far counts stray. Silent times teach nothing."""
+        firing = self._in_surges()
+        for window, length in enumerate(WINDOWS_MINUTES):
+            due = now_minute - _LEARNT_MINUTES - now_minute % length
+            starts = {one - one % length for one in self.counts.minutes}
+            for start in sorted(one for one in starts if self.learnt[window] <= one <= due - length):
+                self._learn_window(window, start, start + length - 1, firing)
+            self.learnt[window] = max(self.learnt[window], due)
+
+    def _learn_window(self, window: int, first: int, last: int, firing: set[Group]) -> None:
+        totals = self.counts.of_all(first - 1, last).get(first // 60, {})
+        heard = self.counts.heard
+        but = firing | {group for group, one in heard.items() if one.surge_until >= first}
         for by, baseline in self.baselines.items():
-            calm = {
-                name: n for (kind, name), n in counts.items() if kind == by and self._surge_of((kind, name)) is None
-            }
-            baseline.close(window, calm, total, hour)
+            counts = {name: self.counts.of((by, name), first - 1, last) for kind, name in heard if kind == by}
+            names = {name for kind, name in but if kind == by}
+            baseline.learn(window, counts, names, self._strata(by, totals), first // 60)
 
-
-def _within(minutes: Mapping[int, int], after: int, end: int) -> int:
-    return sum(n for minute, n in minutes.items() if after < minute <= end)
+    def _forget_oldest(self) -> None:
+        """Of too many groups, those that are in no surge. What was counted of them now is lost."""
+        heard = self.counts.heard
+        if len(heard) <= len(self.rule.by) * _GROUPS:
+            return
+        firing = self._in_surges()
+        group = next((one for one in heard if one not in firing), None)
+        if group is not None:
+            is_of_now = any(minute > self.counts.now - WINDOWS_MINUTES[-1] for minute in heard[group].minutes)
+            self._age(group, None)
+            del heard[group]
+            by, name = group
+            if is_of_now:
+                self.baselines[by].doubt(name, self.counts.now // 60)
+            self.baselines[by].trim({member for kind, member in firing if kind == by})
