@@ -161,6 +161,28 @@ def test_onset_of_a_step_is_found() -> None:
     assert low <= 100 <= high and high - low < 10
 
 
+@pytest.mark.parametrize("texts", [1, 300, 1_000], ids=["at once", "within 300 texts", "within 1,000 texts"])
+def test_the_interval_holds_the_onset_of_what_comes_slowly_as_well(texts: int) -> None:
+    """The one of a step alone held the beginning of no rise: it was told as hundreds of texts later, and for sure."""
+    random, covered, widths, onset, length = np.random.default_rng(0), 0, list[int](), 700, 1_400
+    rise = np.clip((np.arange(length) - onset + 1) / texts, 0.0, 1.0)
+    for _ in range(20):
+        is_new = random.random(length) < 0.3 * rise
+        surprisal = np.where(is_new, random.exponential(2.0, length), random.exponential(1.0, length))
+        agreement = np.where(is_new, random.normal(2.5, 1.5, length), random.normal(0.0, 1.3, length))
+        odds = 0.5 * surprisal + np.log(0.5 * 1.3 / 1.5) + (agreement / 1.3) ** 2 / 2 - ((agreement - 3) / 1.5) ** 2 / 2
+        low, high = onset_range(odds, 0.2, 0, length - 1)
+        covered += low <= onset <= high
+        widths.append(high - low)
+    assert covered >= (17 if texts == 1 else 12) and np.median(widths) < 0.8 * texts + 150
+
+
+def test_the_story_says_between_which_times_it_began() -> None:
+    episode = story(calm=4.0)
+    first, last = episode.onset_between
+    assert f"(event {episode.onset_event}; between {first.at} and {last.at}), noticed" in episode.summary
+
+
 def test_episode_of_one_text_and_no_history_can_be_told() -> None:
     only = SeenText("1", 5, None, "a", 3.0, 1, None)
     episode = describe_episode([only], 1, ("confidence",))

@@ -23,7 +23,7 @@ __all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state"
 _LABELS: Final = 3
 _LEAST_SHARE: Final = 0.02  # of new texts, when asking whether one of them is new
 _BY_SELECTION: Final = 2  # new texts that stand at onset and detection because these were chosen so
-_EARLIER: Final = 400  # texts before the onset that may belong to it
+_LATER: Final = 400  # texts by which the onset may be later than the sum's last zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +193,8 @@ def _onset_between(
     before: Sequence[SeenText], after: Sequence[SeenText], odds: Doubles, share: float
 ) -> tuple[Place, ...]:
     texts = [*before, *after]
-    first = max(len(before) - _EARLIER, 0)
-    last = min(len(before) + _EARLIER, len(texts) - 1)
-    rows = onset_range(odds, min(max(share, _LEAST_SHARE), 0.98), first, last)
+    last = min(len(before) + _LATER, len(texts) - 1)
+    rows = onset_range(odds, max(share, _LEAST_SHARE), 0, last)  # what rises slowly began long before it was certain
     earliest, latest = min(rows[0], len(before)), max(rows[1], len(before))
     return tuple(Place(texts[row].event_number, texts[row].id, texts[row].at) for row in (earliest, latest))
 
@@ -215,13 +214,21 @@ def _others(history: Iterable[SeenText], new: Sequence[SeenText]) -> list[SeenTe
     return [seen for seen in history if seen.event_number not in chosen]
 
 
+def _onset(episode: Episode) -> str:
+    """When it began, and between which times or events that lies."""
+    ends = [place.at or f"event {place.event}" for place in episode.onset_between]
+    between = f"between {ends[0]} and {ends[1]}" if len(ends) == 2 and ends[0] != ends[1] else ""
+    if not episode.onset_at:
+        return f"event {episode.onset_event}" + (f" ({between})" if between else "")
+    return f"{episode.onset_at} ({'; '.join(filter(None, (f'event {episode.onset_event}', between)))})"
+
+
 def _summary(episode: Episode) -> str:
     low, high = episode.share_range
-    onset = f"{episode.onset_at} (event {episode.onset_event})" if episode.onset_at else f"event {episode.onset_event}"
     about = f'"{episode.name}", ' if episode.name else ""
     sentences = [
-        f"Since about {onset}, noticed at event {episode.detected_event}, {low:.0%} to {high:.0%} of the texts "
-        f"are about {about}something the model never learnt."
+        f"Since about {_onset(episode)}, noticed at event {episode.detected_event}, {low:.0%} to {high:.0%} of the "
+        f"texts are about {about}something the model never learnt."
     ]
     named = [f"{label} ({share:.0%})" for label, share in episode.labels]
     sentences.append(

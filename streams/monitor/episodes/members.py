@@ -13,7 +13,11 @@ from streams.monitor.drift.reference import Doubles
 _KNOWN_AGREEMENT: Final = 1.3  # spread of known texts along a direction found in hindsight, in standard deviations
 _NEW_AGREEMENT: Final = (3.0, 1.5)  # mean and spread of new texts along their common direction
 _ENOUGH: Final = 5  # texts with a known place, for a direction
-_LIKELY_95: Final = 1.92  # log-likelihood below its highest, within which 95 % lie
+_LIKELY_95: Final = 3.0  # log-likelihood below its highest, within which 95 % lie: of two numbers, onset and its rise
+_RAMPS: Final = (300, 1_000, 3_000)  # texts within which a share rises
+_SHARES: Final = (0.5, 1.0, 2.0)  # times the share that is estimated, as the share now of one that rises is larger
+_MOST_SHARE: Final = 0.98
+_RAMP_ROWS: Final = 60  # beginnings of a rise that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +87,27 @@ def probably_new(log_odds: Doubles, share: float) -> Doubles:
 
 
 def onset_range(log_odds: Doubles, share: float, first: int, last: int) -> tuple[int, int]:
-    """Rows between which the change began, with 95 %, by the likelihood of each. log_odds: in order of arrival, from
-    well before to the newest. first, last: between which it is looked for.
+    """Rows between which the change began, with about 95 %, by the likelihood of each. log_odds: in order of arrival,
+    from well before to the newest. share: of new texts, about as large as it is now. first, last: between which it is
+    looked for.
 
+    New texts may come all at once, or more and more of them: each beginning counts by what explains it best, a step or
+    a share that rises evenly within some hundreds or thousands of texts. Of a slow rise the first texts are too few to
+    tell, so its interval is wide, where that of a step alone would be narrow and miss it.
     Source: likelihood-based interval of a change point, Siegmund (1988), "Confidence sets in change-point problems",
     International Statistical Review 56.
     """
-    gains = np.log(1.0 - share + share * np.exp(np.minimum(log_odds, 30.0)))
-    since = np.cumsum(gains[::-1])[::-1][first : last + 1]
-    likely = np.flatnonzero(since >= since.max() - _LIKELY_95)
+    odds = np.expm1(np.minimum(log_odds, 30.0))
+    rows = np.unique(np.linspace(first, last, _RAMP_ROWS).round().astype(np.int64))
+    after = np.arange(len(odds)) - rows[:, None] + 1.0
+    best = np.full(last + 1 - first, -np.inf)
+    for now in np.clip(share * np.array(_SHARES), 0.0, _MOST_SHARE):
+        steps = np.cumsum(np.log1p(now * odds)[::-1])[::-1][first : last + 1]
+        np.maximum(best, steps, out=best)
+        for texts in _RAMPS:
+            rising = np.log1p(now * np.clip(after / texts, 0.0, 1.0) * odds).sum(axis=1)
+            best[rows - first] = np.maximum(best[rows - first], rising)
+    likely = np.flatnonzero(best >= best.max() - _LIKELY_95)
     return first + int(likely[0]), first + int(likely[-1])
 
 
