@@ -25,10 +25,10 @@ ALERTS = 120
 AWAY_SECONDS = 3.0
 
 
-def alert(app: str, number: int, state: str = "firing") -> Alert:
+def alert(app: str, number: int, state: str = "firing", rule: str = "drift") -> Alert:
     return Alert(
         fingerprint=f"{app}-{number}",
-        rule="drift",
+        rule=rule,
         severity="warning",
         state="firing" if state == "firing" else "resolved",
         summary=f"alert {number}",
@@ -147,6 +147,50 @@ def test_two_notifiers_tell_each_alert_once(
     wait_for(lambda: len({heard["key"] for heard in server.heard}) == 40, 60, other.text)
     assert len(server.heard) == 40
     assert other.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_notifiers_tell_nobody_of_what_is_silenced_and_once_of_what_still_fires_at_its_end(
+    make_home: MakeHome, kafka_address: str, unique: str, server: WebhookServer
+) -> None:
+    home = make_home(f"kafka://{kafka_address}", HEADRACE_ALERT_HOSTS="127.0.0.1")
+    receiver = f'[[receivers]]\nname = "desk"\nkind = "webhook"\nurl = "http://127.0.0.1:{server.port}/alerts"\n'
+    toml = application(home, unique, receiver)
+    server.open()
+    say(kafka_address)
+    notifiers = [start(home, toml, "one"), start(home, toml, "other")]
+
+    def logs() -> str:
+        return "".join(notifier.text() for notifier in notifiers)
+
+    def heard(state: str = "firing") -> Counter[str]:
+        return Counter(one["fingerprint"] for one in server.heard if one["state"] == state)
+
+    def named(*numbers: int) -> dict[str, int]:
+        return dict.fromkeys((f"{unique}-{number}" for number in numbers), 1)
+
+    silence = home.run("alerts", "silence", "--app", unique, "--rule", "surge", "--for", "3m", "--by", "ann")
+    assert silence.returncode == 0, silence.stderr
+    over = time.monotonic() + 180.0
+    say(kafka_address, *(alert(unique, n) for n in range(10)), *(alert(unique, n, rule="surge") for n in range(10, 20)))
+    wait_for(lambda: len(heard()) >= 10, 60, logs)
+    assert notifiers[0].stop() == 0  # whichever of them is active: the other one takes over, and a third one comes
+    notifiers.append(start(home, toml, "third"))
+    say(kafka_address, *(alert(unique, n) for n in range(20, 30)))
+    say(kafka_address, *(alert(unique, n, "resolved", "surge") for n in range(10, 14)))
+    wait_for(lambda: len(heard()) >= 20, 60, logs)
+    assert heard() == named(*range(10), *range(20, 30)) and not heard("resolved")
+    assert time.monotonic() < over, "the machine is too slow for this test"
+    still = named(*range(10), *range(14, 30))
+    wait_for(lambda: len(heard()) == len(still), 240, logs)
+    time.sleep(5)
+    assert heard() == still, "what still fires, once"
+    say(kafka_address, *(alert(unique, n, "resolved") for n in range(10)))
+    say(kafka_address, *(alert(unique, n, "resolved", "surge") for n in range(14, 20)))
+    wait_for(lambda: len(heard("resolved")) == 16, 60, logs)
+    assert [notifier.stop() for notifier in notifiers[1:]] == [0, 0]
+    assert heard("resolved") == named(*range(10), *range(14, 20)) and heard() == still
 
 
 def test_an_address_that_is_not_public_is_not_told_anything(
