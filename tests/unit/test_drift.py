@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from streams.monitor.drift.detector import Cusum, DriftMonitor, DriftPolicy, Episode, Signal
-from streams.monitor.drift.evidence import DETECTORS, Evidence, EvidencePolicy, tail_evidence, unusual_share
+from streams.monitor.drift.evidence import TAILS, Evidence, EvidencePolicy, tail_evidence, unusual_share
 from streams.monitor.drift.reference import Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds, threshold_from_climbs
 
@@ -107,6 +107,15 @@ def test_new_subject_is_found_soon_and_its_onset_is_near() -> None:
         (episode,) = episodes(watch, here.signals(200, new=0.2))
         assert 500 < episode.detected_event < 570
         assert abs(episode.onset_event - 501) <= 25
+
+
+@pytest.mark.parametrize(("seed", "texts"), [(0, 200), (5, 250)])
+def test_a_new_subject_of_three_in_a_hundred_is_found_by_the_sum_for_small_shares(seed: int, texts: int) -> None:
+    here = world(seed)
+    watch = monitor(here.reference(), seed)
+    assert episodes(watch, here.signals(500)) == []
+    episode = episodes(watch, here.signals(texts, new=0.03))[0]
+    assert "small_share" in episode.detectors
 
 
 def test_detection_falls_on_the_same_event_for_the_same_seed() -> None:
@@ -371,7 +380,7 @@ def test_direction_says_nothing_on_average_whatever_the_mix() -> None:
     here = world(13)
     reference = Reference.from_arrays(here.reference())
     evidence = Evidence(EvidencePolicy(), 200, reference.basis.shape[1], reference.spread)
-    silent = np.zeros((200, len(DETECTORS)))
+    silent = np.zeros((200, len(TAILS)))
     ratios = []
     for _ in range(200):
         texts = here.texts(here.random.choice(LABELS, size=200, p=[0.7, 0.1, 0.1, 0.02, 0.02, 0.02, 0.02, 0.02]))

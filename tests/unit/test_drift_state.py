@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
-from streams.monitor.drift.evidence import Evidence, EvidencePolicy
+from streams.monitor.drift.evidence import TAILS, Evidence, EvidencePolicy
 from streams.monitor.drift.live_thresholds import LivePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
+from streams.monitor.packing import pack, unpack
 
 DIMENSIONS, LABELS = 24, 4
 POLICY = DriftPolicy(
@@ -166,6 +167,25 @@ def test_what_retention_has_dropped_shortens_the_memory_only() -> None:
     assert again.levels == watch.levels
     assert [seen.id for seen in again._history] == [signal.id for signal in signals[170:]]
     assert [seen.copies for seen in again._history] == [seen.copies for seen in watch._history][-30:]
+
+
+def test_a_state_from_before_there_was_a_sum_for_small_shares_goes_on_with_the_others() -> None:
+    signals = stream(1, 60, new_from=300, new_to=300, with_fast=False)
+    watch, again = fresh(with_fast=False), fresh(with_fast=False)
+    for signal in signals:
+        watch.update(signal)
+    state = watch.state()
+    del state["sums"]["small_share"]
+    state["evidence"] = {name: value for name, value in state["evidence"].items() if "small" not in name}
+    del state["evidence"]["allowances"]
+    live = state["live"]
+    live["drawn"] = pack(unpack(live["drawn"], np.float64, (4,))[:3])
+    live["increments"] = pack(np.ascontiguousarray(unpack(live["increments"], np.float64, (-1, 4))[:, :3]))
+    again.restore(orjson.loads(orjson.dumps(state)), signals)
+    assert again.levels["small_share"] == 0.0
+    for name in TAILS:
+        assert (again.levels[name], again.thresholds[name]) == (watch.levels[name], watch.thresholds[name])
+    again.update(signals[0])
 
 
 @pytest.mark.parametrize(

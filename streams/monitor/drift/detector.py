@@ -1,9 +1,9 @@
 """The drift monitor: watches what comes in against what the release learnt, and tells one episode per cause.
 
-Three one-sided CUSUMs add up what each text says (streams/monitor/drift/evidence.py): embeddings, confidence, and
-both together. Each has a threshold that a stationary stream reaches once in three times `false_alarm_every`
-events, with a margin (streams/monitor/drift/thresholds.py), so that together they give one false alarm in
-`false_alarm_every`.
+Four one-sided CUSUMs add up what each text says (streams/monitor/drift/evidence.py): embeddings, confidence, both
+together, and both for a small share. Each has a threshold that a stationary stream reaches once in four times
+`false_alarm_every` events, with a margin (streams/monitor/drift/thresholds.py), so that together they give one false
+alarm in `false_alarm_every`.
 
 Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the last zero as the estimate of
 the onset, Hinkley (1971), Biometrika 58.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBursts
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode
-from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, Evidence, EvidencePolicy
+from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, TAILS, Evidence, EvidencePolicy
 from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
 from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
@@ -280,7 +280,7 @@ class DriftMonitor:
         if "live" in state:
             self._live.restore(state["live"])
             self._set_heights()
-        for name, (value, texts_since_zero) in state["sums"].items():
+        for name, (value, texts_since_zero) in state["sums"].items():  # earlier versions lack one
             self._cusums[name].value = max(float(value), 0.0)  # a threshold may have fallen below it since
             self._cusums[name].texts_since_zero = int(texts_since_zero)
         self._evidence.restore(state["evidence"])
@@ -344,14 +344,14 @@ class DriftMonitor:
         embedding = self._embedding(signal)
         rows = embedding[None] if embedding is not None and not signal.fast else None
         if signal.fast:
-            surprisals = np.zeros((1, len(DETECTORS)))
+            surprisals = np.zeros((1, len(TAILS)))
         else:
             distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
             surprisals = self._reference.surprisals(distances.astype(np.float64), np.array([-signal.confidence]))
         return surprisals, rows @ self._reference.basis if rows is not None else None
 
     def _seen(self, signal: Signal, surprisals: Doubles, outside: Floats | None, copies: int) -> SeenText:
-        surprisal = surprisals[0, BOTH if outside is not None else DETECTORS.index("confidence")]
+        surprisal = surprisals[0, BOTH if outside is not None else CONFIDENCE]
         return SeenText(
             signal.id,
             signal.event_number,
@@ -404,12 +404,13 @@ class DriftMonitor:
         return episode
 
     def _describe(self, fired: list[str]) -> Episode:
-        """The detector that is farthest up says where it began; others that are more than half up speak for
-        it too."""
-        leader = max(fired, key=lambda name: (self._cusums[name].share, -self._cusums[name].texts_since_zero))
+        """Others that are more than half up speak for it too; of all of them the one that climbed fastest, whose share
+        is nearest, says where it began."""
         texts = self._open.others_texts(self._counted())
-        since = min(self._cusums[leader].texts_since_zero, len(texts))
         supporting = [name for name, cusum in self._cusums.items() if name not in fired and cusum.share > 0.5]
+        sums = [self._cusums[name] for name in fired + supporting]
+        leader = max(sums, key=lambda cusum: cusum.share / max(cusum.texts_since_zero, 1))
+        since = min(leader.texts_since_zero, len(texts))
         return self._story(texts, since, tuple(fired + supporting))
 
     def _follow_open(self, event_number: int) -> None:

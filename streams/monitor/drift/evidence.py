@@ -31,13 +31,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.drift.reference import Doubles, Floats
+from streams.monitor.drift.small_share import SmallShare, unusual
 from streams.monitor.packing import pack, unpack
 
-DETECTORS: Final = ("embeddings", "confidence", "both")
-EMBEDDINGS, CONFIDENCE, BOTH = range(3)
+TAILS: Final = ("embeddings", "confidence", "both")
+DETECTORS: Final = (*TAILS, "small_share")
+EMBEDDINGS, CONFIDENCE, BOTH, SMALL_SHARE = range(4)
 _SHARE: Final = 0.4  # of unusual texts in the alternative that the tails are tested for
 _POWER: Final = 0.5  # their tail probabilities' density there: power * p ** (power - 1)
 _BET: Final = 0.35  # evidence per standard deviation of agreement with the direction
+_FIRST: Final = 5  # texts, before which there is no direction
+_WITHOUT_EMBEDDING: Final = np.array([0.0, 1.0, 0.0, 0.0])  # of each detector's increment
 _AGREEMENT: Final = (-2.5, 6.0)  # standard deviations, clipped: 1 - 0.35 * 2.5 stays above zero
 
 
@@ -96,28 +100,28 @@ class Evidence:
         self._spread = np.full(runs, spread)
         self._scales = np.linspace(*policy.scale_limits, 51)
         self._means_of_scales = mean_exponent(self._scales, full_share)
-        self._means = np.full((runs, len(DETECTORS)), mean_exponent(policy.expected_scale, full_share))
+        self._means = np.full((runs, len(TAILS)), mean_exponent(policy.expected_scale, full_share))
         self._waiting: deque[tuple[Doubles, Floats | None, NDArray[np.bool_]]] = deque()
-        self._settled = np.zeros(len(DETECTORS))
+        self._settled = np.zeros(len(TAILS))
         self._placed = np.zeros(runs)
         self._texts = np.zeros(runs)
         self._allowance = np.full((runs, len(DETECTORS)), policy.repeated_limit)
+        self._small_share = SmallShare(runs, dimensions, spread)
 
     def add(self, surprisals: Doubles, outside: Floats | None, fast: NDArray[np.bool_] | None = None) -> Doubles:
-        """One new text per stream: its increment for each detector, (runs, 3).
+        """One new text per stream: its increment for each detector, (runs, 4).
 
-        exponents: (runs, 3). outside: (runs, dimensions), or None where no embedding is known; then only the
-        confidence counts. fast: (runs,), whether the fast path decided the text: its exponents are 0, and its row of
-        `outside` says nothing.
+        exponents: (runs, 3), in the order of TAILS. outside: (runs, dimensions), or None where no embedding is known;
+        then only the confidence counts. fast: (runs,), whether the fast path decided the text: its exponents are 0, and
+        its row of `outside` says nothing.
         """
         full = np.ones(len(surprisals), dtype=bool) if fast is None else ~fast
         corrected = self._corrected(surprisals)
-        increments = tail_evidence(corrected)
+        increments = _of_tails(corrected)
         if outside is None:
-            increments[full, EMBEDDINGS] = increments[full, BOTH] = 0.0
+            increments[full] *= _WITHOUT_EMBEDDING
         elif outside.shape[1]:
-            agreement = self._agreement(outside - self._offset, unusual_share(corrected[:, EMBEDDINGS]), full)
-            increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
+            self._point(increments, corrected, outside - self._offset, full)
         self._settle(surprisals, outside, full)
         self._refill()
         return increments
@@ -127,11 +131,11 @@ class Evidence:
         speaks for drift as one n-th of a text, against it as any other (else a stream of repeats would have no way
         down). All such texts together lift a sum by no more than `repeated_limit` in `repeated_texts`, twice that in
         the first."""
-        increments: Doubles = tail_evidence(self._corrected(surprisals))
-        increments = np.where(increments > 0.0, increments / nth, increments)
+        increments = _of_tails(self._corrected(surprisals))
+        increments[increments > 0.0] /= nth
         if not has_embedding and not is_fast:
-            increments[:, [EMBEDDINGS, BOTH]] = 0.0
-        increments = np.minimum(increments, self._allowance)
+            increments *= _WITHOUT_EMBEDDING
+        np.minimum(increments, self._allowance, out=increments)
         self._allowance -= np.maximum(increments, 0.0)
         self._refill()
         return increments
@@ -153,12 +157,12 @@ class Evidence:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
         for name, value in self._learnt().items():
-            if name in state or name != "allowance":  # which states of earlier versions lack
+            if name in state or name not in self._added():
                 value[...] = unpack(state[name], value.dtype, value.shape)
         runs, dimensions = self._direction.shape
         self._waiting = deque(
             (
-                unpack(surprisals, np.float64, (runs, len(DETECTORS))),
+                unpack(surprisals, np.float64, (runs, len(TAILS))),
                 None if outside is None else unpack(outside, np.float32, (runs, dimensions)),
                 unpack(full, np.bool_, (runs,)),
             )
@@ -167,7 +171,7 @@ class Evidence:
 
     def _learnt(self) -> dict[str, NDArray[Any]]:
         """What was learnt of the streams so far, beside the texts that wait to enter it."""
-        return {
+        learnt: dict[str, NDArray[Any]] = {
             "direction": self._direction,
             "direction_weight": self._direction_weight,
             "offset": self._offset,
@@ -176,22 +180,37 @@ class Evidence:
             "settled": self._settled,
             "placed": self._placed,
             "texts": self._texts,
-            "allowance": self._allowance,
         }
+        return learnt | self._added()
+
+    def _added(self) -> dict[str, NDArray[Any]]:
+        """What states of earlier versions lack."""
+        small_share = {f"small_share_{name}": value for name, value in self._small_share.learnt().items()}
+        return {"allowances": self._allowance} | small_share
 
     def _corrected(self, surprisals: Doubles) -> Doubles:
         corrected: Doubles = surprisals / np.interp(self._means, self._means_of_scales, self._scales)
         return corrected
 
-    def _agreement(self, centred: Floats, weights: Doubles, full: NDArray[np.bool_]) -> Doubles:
+    def _point(self, increments: Doubles, corrected: Doubles, centred: Floats, full: NDArray[np.bool_]) -> None:
+        """Add what the texts' directions say."""
+        known = full & (self._texts >= _FIRST)
+        memory = np.minimum(100 + self._texts, 1_000)
+        squared_error = self._policy.place_errors / (self._place_texts + self._placed)
+        agreement = self._agreement(centred, unusual_share(corrected[:, EMBEDDINGS]), squared_error, full)
+        increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
+        increments[:, SMALL_SHARE] += self._small_share.pointing(
+            tail_ratio(corrected[:, BOTH]), agreement, centred, squared_error, known, memory
+        )
+
+    def _agreement(self, centred: Floats, weights: Doubles, squared_error: Doubles, full: NDArray[np.bool_]) -> Doubles:
         """How far the full texts point along the direction so far, in standard deviations; then they turn the
         direction. 0 for the others."""
         lengths = np.maximum(np.linalg.norm(self._direction, axis=1), 1e-12)
         along = np.einsum("ij,ij->i", centred, self._direction) / lengths
         # An error of the place turns the direction its way with every text; the texts to come then point there as well.
-        squared_error = self._policy.place_errors / (self._place_texts + self._placed)
         explained = self._direction_weight * squared_error / lengths
-        known = full & (self._texts >= 5)
+        known = full & (self._texts >= _FIRST)
         agreement: Doubles = np.where(known, np.clip((along - explained) / np.sqrt(self._spread), *_AGREEMENT), 0.0)
         # A few texts far along must not widen what is usual: cut at three standard deviations.
         memory = np.minimum(100 + self._texts, 1_000)
@@ -229,7 +248,17 @@ class Evidence:
 def tail_evidence(surprisals: Doubles) -> Doubles:
     """Log of the likelihood ratio of a share of unusual texts against none; the ratio averages 1 on the
     reference."""
-    return np.log(1.0 - _SHARE + _SHARE * _POWER * np.exp((1.0 - _POWER) * surprisals))
+    return np.log(1.0 - _SHARE + _SHARE * tail_ratio(surprisals))
+
+
+def tail_ratio(surprisals: Doubles) -> Doubles:
+    """Density of an unusual text's tail probability against that of a known one; averages 1 on the reference."""
+    return _POWER * np.exp((1.0 - _POWER) * surprisals)
+
+
+def _of_tails(corrected: Doubles) -> Doubles:
+    """What each detector takes from the tail probabilities alone, (runs, 4)."""
+    return np.column_stack([tail_evidence(corrected), unusual(tail_ratio(corrected[:, BOTH]))])
 
 
 def mean_exponent(scale: float | Doubles, full_share: float) -> Doubles:
@@ -245,6 +274,6 @@ def mean_exponent(scale: float | Doubles, full_share: float) -> Doubles:
 
 def unusual_share(surprisals: Doubles) -> Doubles:
     """Probability that a text is one of the unusual ones, were the alternative true."""
-    unusual = _SHARE * _POWER * np.exp((1.0 - _POWER) * surprisals)
-    share: Doubles = unusual / (1.0 - _SHARE + unusual)
+    weights = _SHARE * tail_ratio(surprisals)
+    share: Doubles = weights / (1.0 - _SHARE + weights)
     return share

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from streams.monitor.drift.evidence import DETECTORS
 from streams.monitor.drift.reference import Doubles
 from streams.monitor.drift.thresholds import threshold_from_climbs
 from streams.monitor.packing import pack, unpack
@@ -51,13 +50,13 @@ class LiveThresholds:
         self._increments: list[Sequence[float]] = []
 
     def heights(self) -> Doubles:
-        """What stands now, (3,)."""
+        """What stands now, (4,)."""
         age = min(self._texts / max(self.policy.young_texts, 1), 1.0)
         heights: Doubles = self._drawn * (self.policy.young_factor + (1.0 - self.policy.young_factor) * age)
         return heights
 
     def add(self, increments: Sequence[float]) -> None:
-        """Take in what the next text added to each sum, (3,)."""
+        """Take in what the next text added to each sum, (4,)."""
         last = self.policy.looks[-1] if self.policy.looks else 0
         if self._texts >= max(last, self.policy.young_texts):
             return
@@ -71,14 +70,17 @@ class LiveThresholds:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, for JSON."""
-        rows = np.asarray(self._increments, np.float64).reshape(-1, len(DETECTORS))
+        rows = np.asarray(self._increments, np.float64).reshape(-1, len(self._simulated))
         return {"texts": self._texts, "drawn": pack(self._drawn), "increments": pack(rows)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
         self._texts = int(state["texts"])
-        self._drawn = unpack(state["drawn"], np.float64, self._drawn.shape)
-        self._increments = unpack(state["increments"], np.float64, (-1, len(DETECTORS))).tolist()
+        drawn = unpack(state["drawn"], np.float64, (-1,))
+        missing = len(self._simulated) - len(drawn)  # of an earlier version, which had fewer detectors
+        increments = unpack(state["increments"], np.float64, (-1, len(drawn)))
+        self._drawn = np.concatenate([drawn, self._simulated[len(drawn) :]])
+        self._increments = np.pad(increments, ((0, 0), (0, missing))).tolist()
 
     def _look(self) -> None:
         policy = self.policy
@@ -96,7 +98,7 @@ class LiveThresholds:
 
 def highest_climbs(increments: Doubles, rows: Any) -> list[Doubles]:
     """How high each sum climbs between two zeros, for each detector. rows: (streams, texts), into `increments`, which
-    is (texts, 3)."""
+    is (texts, 4)."""
     sums = np.zeros((len(rows), increments.shape[1]))
     highest = sums.copy()
     climbs: list[list[Doubles]] = [[] for _ in range(increments.shape[1])]

@@ -49,7 +49,7 @@ def simulate_thresholds(
     seed: int,
     policy: SimulationPolicy | None = None,
 ) -> Doubles:
-    """The height for each detector, (3,), which a stationary stream reaches once in `expected_run_events`
+    """The height for each detector, (4,), which a stationary stream reaches once in `expected_run_events`
     texts.
 
     Deterministic for a seed. Takes about a second.
