@@ -1,6 +1,6 @@
 """What is asked of the gate: each row a world, challengers of one kind, and how many looks they get."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,23 +40,26 @@ class Kind:
 
 def run(kind: Kind, random: np.random.Generator) -> tuple[int, Verdict]:
     """The look at which one was released, 0 for none; and the last verdict."""
-    draw = Draw(kind.world, random)
+    draw, suspects = Draw(kind.world, random), set[tuple[str, str]]()
     for look in range(1, kind.looks + 1):
-        verdict = look_at(draw, kind, look)
+        verdict = look_at(draw, kind, look, suspects)
         if verdict.passed:
             return look, verdict
+        suspects |= set(verdict.stopped_labels)
     return 0, verdict
 
 
-def look_at(draw: Draw, kind: Kind, look: int) -> Verdict:
-    """The gate's own word."""
+def look_at(draw: Draw, kind: Kind, look: int, suspects: Collection[tuple[str, str]] = ()) -> Verdict:
+    """The gate's own word. suspects: labels that held up an earlier challenger."""
     texts = draw.judging(look, biased_judge=kind.biased_judge)
     challenger = draw.challenger(kind.changes)
     before = {head: metrics(head, right[texts]) for head, right in draw.champion.items()}
     after = {head: metrics(head, right[texts]) for head, right in challenger.items()}
     known = {head: {f"label {code}" for code in range(count)} for head, count in kind.world.labels.items()}
     rows = [draw.rows[n] for n in texts]
-    return judge(before, after, rows, next(iter(before)), look=look, policy=NO_CALIBRATION, known=known)
+    return judge(
+        before, after, rows, next(iter(before)), look=look, policy=NO_CALIBRATION, known=known, suspects=suspects
+    )
 
 
 def _by(points: float) -> Change:
@@ -96,6 +99,10 @@ KINDS: Mapping[str, Kind] = {
         LARGE_SUBJECT, {"intent": LEARNS, "urgency": RUINED}, LOOKS, at_most=0.05
     ),
     "new subject learnt, a label of intent ruined, 6 texts a label": Kind(
-        FEW_A_LABEL, {"intent": RUINED, "urgency": Change(0.01)}, LOOKS
+        FEW_A_LABEL, {"intent": RUINED, "urgency": Change(0.01)}, LOOKS, at_most=0.05
+    ),
+    "new subject learnt, 6 texts a label": Kind(FEW_A_LABEL, {"intent": LEARNS, "urgency": Change(0.01)}, looks=3),
+    "new subject learnt, 6 texts a label, 4 % of the answers changed": Kind(
+        FEW_A_LABEL, {"intent": Change(0.04), "urgency": Change(0.01)}, looks=3
     ),
 }

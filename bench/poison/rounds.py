@@ -53,28 +53,31 @@ def run(
     labelling, words = Labelling(scenario, ground, seed), list[Word]()
     data = Dataset((HEAD,), ground.corpus)
     champion = first = train(data, encoder, seed)
-    done, look = [], 1
+    done, look, suspects = [], 1, set[tuple[str, str]]()
     for _ in range(RETRAININGS.get(scenario, 1)):
         words += labelling.batch(partial(_doubt, champion))
         labelled = [_item(number, word) for number, word in enumerate(words)]
         sifted = sift(data, labelled, encoder.embed, seed=seed) if hygiene else None
         challenge = challenger_dataset(data, labelled if sifted is None else sifted.labelled)
         challenger = train(challenge.dataset, encoder, seed)
-        verdict = _judged(champion, challenger, challenge.dataset, look)
+        verdict = _judged(champion, challenger, challenge.dataset, look, suspects)
         done.append(_retraining(verdict, ground, (first, challenger), words, challenge.dataset, sifted))
         look += 1
+        suspects |= set(verdict.stopped_labels)
         if verdict.passed:
-            look = 1
+            look, suspects = 1, set()
             champion, data = challenger, challenge.dataset
     return done
 
 
-def _judged(champion: Classifier, challenger: Classifier, data: Dataset, look: int) -> Verdict:
+def _judged(
+    champion: Classifier, challenger: Classifier, data: Dataset, look: int, suspects: set[tuple[str, str]]
+) -> Verdict:
     """As a retraining asks the gate, but for bytes and speed: both are made of the same parts."""
     tested = data.part("test")
     before, after = evaluate(champion, tested), evaluate(challenger, tested)
     known = {name: frozenset(head.labels) for name, head in champion.heads.items()}
-    return judge(before, after, tested, HEAD, look=look, known=known)
+    return judge(before, after, tested, HEAD, look=look, known=known, suspects=suspects)
 
 
 def _doubt(champion: Classifier, rows: Sequence[Row]) -> list[float]:

@@ -68,6 +68,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         sizes,
         oos_label,
         look=order["look"],
+        suspects={(head, label) for head, label in order.get("suspects", ())},
         left_out=remarks,
         mask=mask_personal_data if order["mask_personal_data"] else lambda text: text,
     )
@@ -75,7 +76,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     page = _page(order, verdict, reason)
     told = {"words": reason, "feedback": sifted.report.as_json(), "doubts": sifted.report.doubts()}
     if not verdict.passed:
-        return told | {"version": None, "page": page}
+        return told | {"version": None, "page": page, "stopped_labels": list(verdict.stopped_labels)}
     trained.manifest["gate"] = verdict.as_json(examples=False) | {"reason": reason}
     trained.manifest["retraining"] = {  # by its request one that is delivered again finds it
         "request": order["request"],

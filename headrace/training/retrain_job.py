@@ -18,7 +18,7 @@ from typing import Any
 from connectors.errors import RegistryError
 from connectors.ports import ReleaseRegistry
 from headrace.releases.candidates import proposed
-from headrace.releases.looks import COMPARED_WITH, look_of
+from headrace.releases.looks import COMPARED_WITH, STOPPED_LABELS, STOPPED_NOTED, look_of, suspects_of
 from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from headrace.training.labelled import labelled_items
 from headrace.training.texts import decided_texts
@@ -116,6 +116,7 @@ class RetrainJob:
         self, app: Application, release: Release, request: RetrainRequest, labelled: list[dict[str, Any]]
     ) -> Challenger:
         settings, table = self._wiring.settings, app.retraining
+        steps = await asyncio.to_thread(self._steps, release.model)
         order = {
             "registry": settings.registry_url,
             "model": app.name,
@@ -132,7 +133,8 @@ class RetrainJob:
                 "total_share": app.labelling.person_share,
             },
             "given_as": app.given_as,
-            "look": await asyncio.to_thread(self._look, release, request),
+            "look": look_of(steps, release.champion, request.id),
+            "suspects": suspects_of(steps, release.champion, request.id),
             "mask_personal_data": app.mask_personal_data,
         }
         if table.strategy == "full":  # starts from the configured encoder, which this process may know by its flags
@@ -148,8 +150,8 @@ class RetrainJob:
         await asyncio.to_thread(self._ask_again, request, verdict.get("doubts", []))
         return await asyncio.to_thread(self._answer, order, verdict)
 
-    def _look(self, release: Release, request: RetrainRequest) -> int:
-        return look_of(self._wiring.release_log().history.steps(release.model), release.champion, request.id)
+    def _steps(self, model: str) -> list[ReleaseStep]:
+        return list(self._wiring.release_log().history.steps(model))
 
     def _answer(self, order: Mapping[str, Any], verdict: Mapping[str, Any]) -> Challenger:
         """The child's word; of a refusal, with its page's path."""
@@ -159,7 +161,9 @@ class RetrainJob:
         folder = self._wiring.settings.home_path / "verdicts"
         path = write_page(folder, order["model"], order["request"], verdict["page"])
         words = words if path is None else f"{words}; page: {path}"
-        return Challenger(None, words, {COMPARED_WITH: order["champion"], "look": order["look"]})
+        figures = {COMPARED_WITH: order["champion"], "look": order["look"]}
+        stopped = list(verdict.get("stopped_labels", ()))[:STOPPED_NOTED]
+        return Challenger(None, words, figures | ({STOPPED_LABELS: stopped} if stopped else {}))
 
     def _ask_again(self, request: RetrainRequest, doubts: list[dict[str, Any]]) -> None:
         """The queue asks a second person about them. What cannot be written now, the next training writes: it is no

@@ -1,6 +1,6 @@
 """Champion and challenger, two classifiers, before the gate: both decide the test texts, then they are judged."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,13 +25,14 @@ def contest(
     oos_label: str | None = None,
     *,
     look: int = 1,
+    suspects: Collection[tuple[str, str]] = (),
     left_out: Sequence[str] = (),
     mask: Callable[[str], str] = lambda text: text,
 ) -> Verdict:
     """The gate's word on every head, on the dataset's test rows, and on what both take.
 
-    size_bytes: of the files that serve, the champion's first. oos_label: of the primary head. look: see `judge`.
-    left_out: what did not train, in words. mask: what of a text may be shown.
+    size_bytes: of the files that serve, the champion's first. oos_label: of the primary head. look, suspects: see
+    `judge`. left_out: what did not train, in words. mask: what of a text may be shown.
     """
     tested, both = dataset.part("test"), (champion, challenger)
     before, after = (evaluate(classifier, tested, oos_label=oos_label) for classifier in both)
@@ -48,6 +49,7 @@ def contest(
         look=look,
         footprints=(footprints[0], footprints[1]),
         known={name: frozenset(head.labels) for name, head in champion.heads.items()},
+        suspects=suspects,
     )
     pairs = [HeadPair.of(before[head], after[head], tested) for head in verdict.labels]
     return replace(

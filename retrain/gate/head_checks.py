@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,21 @@ from models.errors import TrainingDataError
 from retrain.data import Row
 from retrain.evaluation import HeadMetrics, slices_of
 from retrain.gate.comparison import Comparison, compare
-from retrain.gate.label_losses import MAX_RECALL_LOSS, SURE, loss_probabilities
+from retrain.gate.label_losses import (
+    DOUBTFUL,
+    MAX_RECALL_LOSS,
+    SOUND,
+    SURE,
+    is_doubtful,
+    loss_probabilities,
+    texts_that_clear,
+)
 from retrain.gate.no_worse import MARGIN, NoWorse, no_worse
 from retrain.gate.policy import MIN_GROUP_TEXTS
 from retrain.gate.verdict import Check, LabelChange
 from retrain.text_keys import labels_for
 
+_ALLOWED: Final = f"{MAX_RECALL_LOSS * 100:.0f} points"
 CORPUS, LIVE, TOGETHER = "the corpus's texts", "live texts", "all texts"
 
 Right = NDArray[np.bool_]
@@ -132,25 +142,38 @@ def label_changes(
     return tuple(sorted(changes, key=lambda change: (change.after - change.before, change.label)))
 
 
-def label_checks(head: str, changes: Sequence[LabelChange]) -> Iterator[Check]:
-    """One for each label that is probably ruined; one that says there is none."""
-    stopped = [change for change in changes if (change.loss_probability or 0.0) > SURE]
-    allowed = f"{MAX_RECALL_LOSS * 100:.0f} points"
-    for change in stopped:
-        yield Check(
-            f"{head}={change.label}",
-            "refused",
-            f"{head}={change.label} falls from {change.before:.2f} to {change.after:.2f} on {change.texts} texts: with "
-            f"{change.loss_probability:.0%} it loses more than {allowed}",
-            {"head": head, "label": change.label, "texts": change.texts, "loss_probability": change.loss_probability},
-        )
+def label_checks(head: str, changes: Sequence[LabelChange], suspects: Collection[str] = ()) -> Iterator[Check]:
+    """One for each label that is probably ruined, or may well be; one that says there is none. suspects: labels that
+    held up an earlier challenger of the same champion."""
     judged = [change for change in changes if change.loss_probability is not None]
-    if judged and not stopped:
+    checks = (_label_check(head, judged, place, change.label in suspects) for place, change in enumerate(judged))
+    refused = [check for check in checks if check is not None]
+    yield from refused
+    if judged and not refused:
         worst = max(judged, key=lambda change: change.loss_probability or 0.0)
-        words = (
-            f"no label of {head} loses more than {allowed}; most probably {worst.label}, {worst.loss_probability:.0%}"
+        words = f"no label of {head} loses more than {_ALLOWED}; most probably {worst.label}"
+        yield Check(f"labels of {head}", "passed", f"{words}, {worst.loss_probability:.0%}", {"labels": len(judged)})
+
+
+def _label_check(head: str, judged: Sequence[LabelChange], place: int, is_suspect: bool) -> Check | None:
+    """Of one label; None where it may be released."""
+    change = judged[place]
+    probability = change.loss_probability or 0.0
+    waits = probability > SOUND if is_suspect else is_doubtful(change.lost, change.won, probability)
+    if probability <= SURE and not waits:
+        return None
+    figures: dict[str, float | int | str | None] = {"head": head, "label": change.label, "texts": change.texts}
+    figures["loss_probability"] = probability
+    fall = f"{head}={change.label} falls from {change.before:.2f} to {change.after:.2f} on {change.texts} texts: with"
+    words = f"{fall} {probability:.0%} it loses more than {_ALLOWED}"
+    if probability <= SURE:
+        texts, lost, won = (
+            np.array([getattr(one, name) for one in judged], dtype=np.int64) for name in ("texts", "lost", "won")
         )
-        yield Check(f"labels of {head}", "passed", words, {"labels": len(judged)})
+        figures["more_texts"] = more = texts_that_clear(texts, lost, won, place, SOUND if is_suspect else DOUBTFUL)
+        words += ", too few texts to say" + (", and it held up a challenger before" if is_suspect else "")
+        words += "" if more is None else f"; {more} more test texts of it that are decided as before would do"
+    return Check(f"{head}={change.label}", "refused", words, figures)
 
 
 def group_checks(pair: HeadPair, significance: float) -> Iterator[Check]:

@@ -41,11 +41,13 @@ def judge(
     policy: GatePolicy | None = None,
     footprints: tuple[Footprint, Footprint] | None = None,
     known: Mapping[str, Collection[str]] | None = None,
+    suspects: Collection[tuple[str, str]] = (),
 ) -> Verdict:
     """The gate's word on two results of `evaluate`. rows: those that both were given. look: how many challengers this
     champion has met with this one. footprints: what both take, the champion's first. known: by head, the labels that
     the champion can decide; without, those that it decides rightly at least once. A label that it does not know counts
-    as an error of its: that is what a new label is about.
+    as an error of its: that is what a new label is about. suspects: (head, label) that held up an earlier challenger
+    of this champion (`Verdict.stopped_labels`).
 
     Raises TrainingDataError where both were scored on different texts.
     """
@@ -63,7 +65,8 @@ def judge(
     for pair in pairs.values():
         checks += no_worse_checks(pair, level, next_level, is_primary=pair.head == primary)
     for head, pair in pairs.items():
-        checks += [*label_checks(head, labels[head]), *group_checks(pair, policy.significance)]
+        of_head = {label for name, label in suspects if name == head}
+        checks += [*label_checks(head, labels[head], of_head), *group_checks(pair, policy.significance)]
     checks += limit_checks([(pair.champion, pair.challenger) for pair in pairs.values()], policy, footprints)
     known_labels = {head: on_known_labels(pair, labels[head]) for head, pair in pairs.items()}
     return _verdict(primary, overall, evidence, checks, labels, look, level_of(look, policy.alpha), known_labels)

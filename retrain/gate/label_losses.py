@@ -5,11 +5,18 @@ learnt from all labels of a head together (empirical Bayes). But a label may be 
 what that one loses has nothing to do with the others: one in twenty may lose anything. Without that, the ordinary
 losses of the others would talk away what the broken one loses.
 
+A label of six test texts that is ruined loses three of them or fewer by luck in one case of eleven, and whoever comes
+back with another challenger has that luck again. So one that may well be ruined waits: to release a ruined label costs
+about twice what it costs to wait, so the line is one third (DOUBTFUL). One lost text holds nothing up: of labels with
+one or two texts some lose one each time. A label that held up an earlier challenger of the same champion is a suspect:
+it must be shown to be sound (SOUND), or it would need that luck but once in all.
+
 Sources: Robbins, An empirical Bayes approach to statistics (1956); Gelman et al., Bayesian Data Analysis, chapter 5
 (partial pooling, beta-binomial); Berger and Berliner, Robust Bayes and empirical Bayes analysis with
 epsilon-contaminated priors (1986).
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +25,10 @@ from scipy.special import betainc, betaincinv, betaln
 
 MAX_RECALL_LOSS: Final = 0.2
 SURE: Final = 0.9  # this probable that a label loses more: it is stopped
+DOUBTFUL: Final = 1 / 3  # this probable, of LEAST_LOST texts or more: too few texts to say, and no release
+LEAST_LOST: Final = 2
+SOUND: Final = 0.02  # at most this probable: a suspect is let pass
+MOST_TEXTS: Final = 10_000  # of a label, that are asked for
 BROKEN: Final = 0.05
 _QUANTILES: Final = (np.arange(32) + 0.5) / 32
 _MEANS, _STRENGTHS = np.meshgrid(np.geomspace(0.002, 0.5, 24), 2.0 ** np.arange(1, 10))
@@ -43,6 +54,28 @@ def loss_probabilities(texts: Counts, lost: Counts, won: Counts, max_loss: float
             kept = betainc(*of_lost, np.minimum(max_loss + gains, 1.0)).mean(axis=0)
             result += share_lost * share_won * (1 - kept)
     return result[kind_of.reshape(-1)]
+
+
+def is_doubtful(lost: int, won: int, probability: float) -> bool:
+    """Whether nobody can say that a label is not ruined. probability: of `loss_probabilities`."""
+    return probability > DOUBTFUL and lost - won >= LEAST_LOST
+
+
+def texts_that_clear(texts: Counts, lost: Counts, won: Counts, label: int, limit: float = DOUBTFUL) -> int | None:
+    """How many more of a doubtful label, all decided as before, would show that it is not ruined, up to the limit; None
+    where MOST_TEXTS would not. As for `loss_probabilities`; label: its place."""
+
+    def clear(more: int) -> bool:
+        longer = texts.copy()
+        longer[label] += more
+        return float(loss_probabilities(longer, lost, won)[label]) <= limit
+
+    more = 1
+    while not clear(more):
+        more = math.ceil(more * 1.3)
+        if more > MOST_TEXTS:
+            return None
+    return more
 
 
 def _posteriors(texts: Counts, events: Counts, ordinary_beta: tuple[float, float]) -> tuple[Betas, Betas, Floats]:

@@ -89,7 +89,7 @@ class Verdict:
 
     @property
     def stopped_labels(self) -> tuple[tuple[str, str], ...]:
-        """(head, label) that lose more than they may."""
+        """(head, label) that lose more than they may, or may well do so."""
         names = [(check.figures.get("head"), check.figures.get("label")) for check in self.checks]
         return tuple((str(head), str(label)) for head, label in names if label is not None)
 

@@ -52,6 +52,8 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.looks: list[int] = []
+        self.suspects: list[Any] = []
+        self.stopped: list[list[str]] = []
         self.refusal = ""
         self.folder, self.topics = folder, MemoryTopics()
         self.trained = 0
@@ -93,10 +95,12 @@ class World:
         self.trained += 1
         self.looks.append(order["look"])
         self.labelled = order["labelled"]
+        self.suspects.append(order["suspects"])
         if self.during_training is not None:
             await self.during_training()
         if self.refusal:
-            return {"version": None, "words": self.refusal, "page": "<p>why</p>", "doubts": self.doubts}
+            refused = {"version": None, "words": self.refusal, "page": "<p>why</p>", "doubts": self.doubts}
+            return refused | {"stopped_labels": self.stopped}
         gate = {"passed": True, "reason": "better: 99 % against 95 %"}
         manifest = {"format": 1, "files": {}, "parent": order["champion"], "gate": gate}
         version = self.registry().publish("support", manifest | {"retraining": {"request": order["request"]}}, {})
@@ -174,6 +178,19 @@ def test_each_challenger_that_a_champion_has_met_is_counted_once(world: World) -
     next_one = REQUEST.model_copy(update={"id": "support@2-1", "evidence": {"version": "2"}})
     asyncio.run(world.job().train(next_one))
     assert world.looks[-1] == 1, "a new champion begins anew"
+
+
+def test_labels_that_held_a_challenger_up_are_suspect_until_another_champion_serves(world: World) -> None:
+    world.refusal, world.stopped = "not released: intent=fee falls", [["intent", "fee"]]
+    asyncio.run(world.job().train(another_request(1)))
+    world.stopped = []
+    for number in (2, 2):
+        asyncio.run(world.job().train(another_request(number)))
+    world.refusal = ""
+    asyncio.run(answer(world.job(), another_request(3)))
+    asyncio.run(world.job().train(REQUEST.model_copy(update={"id": "support@2-1", "evidence": {"version": "2"}})))
+    fee = [("intent", "fee")]
+    assert world.suspects == [[], fee, fee, fee, []]
 
 
 def test_a_request_without_a_challenger_is_no_look(world: World) -> None:
