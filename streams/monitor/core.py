@@ -372,8 +372,9 @@ class MonitorCore:
         if champion is not None and champion.drift is not None:
             told = [self._told(champion, episode) for episode in champion.drift.episodes]
             alerts += [alert for alert in told if self.accepted.of(alert.fingerprint) is None]
-            if champion.signals is not None and champion.signals.episode is not None:
-                alerts.append(signal_alert(self._app.name, champion.version, champion.signals.episode))
+            watch = champion.signals
+            if watch is not None and watch.episode is not None and watch.is_told:
+                alerts.append(signal_alert(self._app.name, champion.version, watch.episode))
             bursts = champion.drift.bursts.firing
             of_bursts = (burst_alert(self._app.name, champion.version, burst) for burst in bursts)
             alerts += [self._with_chance(alert) for alert in of_bursts]

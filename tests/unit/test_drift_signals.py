@@ -124,19 +124,30 @@ def test_an_episode_of_signals_grows_and_ends_when_nothing_changes_any_more() ->
     symptom = Symptom("confidence", "ranks", 990, 1_000, "s@1-0-1000", "now", 0.9, 0.6)
     here.open(symptom)
     here.open(Symptom("length", "ranks", 995, 1_010, "s@1-0-1010", "now"))
-    changes = here.take_changes()
-    assert [len(change.episode.symptoms) for change in changes] == [1, 2]
+    assert here.take_changes() == [], "drift may be found yet, and tell it"
     for number in range(1_011, 1_309):
         here.take(event(number, random))
-    assert here.episode is not None
+    changes = here.take_changes()
+    assert [len(change.episode.symptoms) for change in changes] == [2] and here.episode is not None
     here.take(event(1_310, random))
     assert here.episode is None
-    first, second, over = signal_alerts("support", "1", [*changes, *here.take_changes()], "later")
-    assert first.fingerprint == second.fingerprint == over.fingerprint and over.state == "resolved"
-    assert (first.rule, first.severity) == (
-        "drift_signal",
-        "info",
-    ) and "length, since about event 995" in second.summary
+    told, over = signal_alerts("support", "1", [*changes, *here.take_changes()], "later")
+    assert told.fingerprint == over.fingerprint and over.state == "resolved"
+    assert (told.rule, told.severity) == ("drift_signal", "info")
+    assert "length, since about event 995" in told.summary
+
+
+def test_an_episode_of_signals_that_was_told_is_merged_into_the_drift_that_explains_it() -> None:
+    random, here = np.random.default_rng(2), watch(100_000)
+    here.open(Symptom("confidence", "ranks", 90, 100, "s@1-0-100", "now", 0.9, 0.6))
+    for number in range(101, 301):
+        here.take(event(number, random))
+    here.end("s@1-0-290")
+    told, over = signal_alerts("support", "1", here.take_changes(), "later")
+    assert (told.state, over.state) == ("firing", "resolved") and len(over.values["merged_into"]) == 16
+    here.open(Symptom("confidence", "ranks", 390, 400, "s@1-0-400", "now"))
+    here.end("s@1-0-410")
+    assert here.take_changes() == [] and here.episode is None, "nobody was told of it"
 
 
 @pytest.mark.parametrize(("onset", "event_number", "belongs"), [(480, 560, True), (705, 760, False), (300, 440, False)])
@@ -171,8 +182,7 @@ def test_signals_of_one_cause_make_one_episode(seed: int) -> None:
     (symptom,) = firing[-1].values["symptoms"]
     assert symptom["name"] == "confidence" and symptom["after"] < symptom["before"]
     assert "Changed with it: confidence" in firing[-1].summary
-    told = [alert for alert in world.alerts() if alert.rule == "drift_signal"]
-    assert all("merged_into" in alert.values for alert in told if alert.state == "resolved")
+    assert {alert.rule for alert in world.alerts()} == {"drift"}
 
 
 def test_killed_in_between_the_same_is_told_once() -> None:

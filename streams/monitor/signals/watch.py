@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _BLOCK: Final = 100  # events whose share of copies is one value: copies come together
 _MARK_EVERY, _MARKS = 8, 128  # values, and how many marks are kept, to say at which event a change began
 _SYMPTOMS: Final = 20  # of one episode
+_TOLD_AFTER: Final = 200  # events: until then the drift monitor may find the cause, and tell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class SignalEpisode:
 
 @dataclass(frozen=True, slots=True)
 class SignalChange:
-    """An episode of signals that begins, grows or is over. merged_into: `detected_id` of the drift episode that its
+    """An episode of signals that is told, grows or is over. merged_into: `detected_id` of the drift episode that its
     signals turn out to be symptoms of."""
 
     episode: SignalEpisode
@@ -131,6 +132,7 @@ class SignalWatch:
         self._watched = {spec.title: _Watched(spec, _detector(spec, every)) for spec in specs}
         self._quiet_events = quiet_events
         self.episode: SignalEpisode | None = None
+        self.is_told = False
         self._last_event = 0
         self._changes: list[SignalChange] = []
 
@@ -139,22 +141,26 @@ class SignalWatch:
         them back to `open`."""
         if self.episode is not None and facts.number - self._last_event >= self._quiet_events:
             self.end()
+        if self.episode is not None and not self.is_told:
+            self.is_told = facts.number - self.episode.detected_event >= _TOLD_AFTER
+            self._changes += [SignalChange(self.episode)] if self.is_told else []
         symptoms = (watched.take(facts) for watched in self._watched.values())
         return [symptom for symptom in symptoms if symptom is not None]
 
     def open(self, symptom: Symptom) -> None:
-        """Begin an episode, or have one that goes on grow."""
+        """Begin an episode, or have one that goes on grow. It is told some events later, where no drift explains it by
+        then."""
         known = () if self.episode is None else self.episode.symptoms
         if len(known) < _SYMPTOMS:
             self.episode = SignalEpisode((*known, symptom))
-            self._changes.append(SignalChange(self.episode))
+            self._changes += [SignalChange(self.episode)] if self.is_told else []
         self._last_event = symptom.event
 
     def end(self, merged_into: str = "") -> None:
         """It is over. merged_into: see SignalChange."""
-        if self.episode is not None:
+        if self.episode is not None and self.is_told:
             self._changes.append(SignalChange(self.episode, True, merged_into))
-            self.episode = None
+        self.episode, self.is_told = None, False
 
     def take_changes(self) -> list[SignalChange]:
         """What began, grew or ended since this was asked last."""
@@ -165,14 +171,14 @@ class SignalWatch:
         """What `restore` needs, for JSON."""
         episode = None if self.episode is None else [asdict(symptom) for symptom in self.episode.symptoms]
         watched = [one.state() for one in self._watched.values()]
-        return {"episode": episode, "last_event": self._last_event, "watched": watched}
+        return {"episode": episode, "is_told": self.is_told, "last_event": self._last_event, "watched": watched}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. A signal whose table was changed since begins anew, and so does one whose
         state does not fit. Raises ValueError, KeyError or TypeError where nothing of it does."""
         symptoms = state["episode"]
         self.episode = None if symptoms is None else SignalEpisode(tuple(Symptom(**one) for one in symptoms))
-        self._last_event = int(state["last_event"])
+        self.is_told, self._last_event = bool(state["is_told"]), int(state["last_event"])
         for part in state["watched"]:
             title = str(part["spec"].get("name") or part["spec"].get("signal"))
             watched = self._watched.get(title)
