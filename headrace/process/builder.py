@@ -238,7 +238,7 @@ class RoleBuilder:
                 faust_app,
                 list(group.topics),
                 lambda ack: retrainer_pipeline(app.name, job, send, ack, self._metrics.retrained),
-                may_take_long=True,
+                may_take_long=lambda: True,
             )
         )
 
@@ -263,7 +263,13 @@ class RoleBuilder:
         self.built.monitors[handler.app.name] = handler
         self._metrics.follow_monitor(handler.app.name, handler.counts)
         self.built.roles.append(
-            Role(faust_app, group.topics, lambda ack: service.pipeline(ack, self._metrics), holder=service)
+            Role(
+                faust_app,
+                group.topics,
+                lambda ack: service.pipeline(ack, self._metrics),
+                may_take_long=lambda: handler.is_rebuilding,  # it reads topics and simulates thresholds
+                holder=service,
+            )
         )
 
     def _add_worker(self, app: Application, handler: RecommendHandler | ClassifyHandler) -> None:

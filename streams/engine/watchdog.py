@@ -69,7 +69,8 @@ class RoleState:
     """What a role says of itself. positions: of the partitions it was given; None while it has no place in its group.
 
     finished: events since it started; any growth is progress. in_flight: taken and not finished. truncated: partitions
-    in which the broker no longer has what was to be read next. topics: that it reads.
+    in which the broker no longer has what was to be read next. topics: that it reads. may_take_long: what is in flight
+    now may take minutes, and counts for nothing afterwards.
     """
 
     name: str
@@ -139,7 +140,8 @@ class RoleWatch:
 
     def check(self, now: float, role: RoleState, log: LogState | None) -> str | None:
         """Raises Stuck or LogChanged. Returns a warning where there is one to give."""
-        if self._finished is None or self._finished.value != role.finished or not role.in_flight:
+        is_new = self._finished is None or self._finished.value != role.finished
+        if is_new or not role.in_flight or role.may_take_long:
             self._finished = _Since(role.finished, now)
         elapsed, self._checked_at = now - self._checked_at, now
         placed, self._placed = self._placed, frozenset(role.positions or {})
@@ -168,7 +170,7 @@ class RoleWatch:
     def _check_flight(self, now: float, role: RoleState) -> None:
         assert self._finished is not None
         still = now - self._finished.at
-        if role.in_flight and still > self.stuck_seconds and not role.may_take_long:
+        if role.in_flight and still > self.stuck_seconds:
             raise Stuck(
                 f"{role.name}: {role.in_flight} events in flight and none finished for {still:.0f} s; start it again"
             )
@@ -191,12 +193,11 @@ class RoleWatch:
                 or known.committed != position.committed
                 or bounds is None
                 or not is_behind(position, bounds)
+                or (role.may_take_long and role.in_flight)
             ):
                 self._still[partition] = _Still(position.committed)
                 continue
             known.seconds += elapsed.get(partition, 0.0)
-            if role.may_take_long and role.in_flight:
-                continue
             works = role.finished > 0 and now - self._finished.at <= self.stuck_seconds and role.in_flight > 0
             if works and position.paused:
                 continue

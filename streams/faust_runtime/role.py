@@ -38,8 +38,8 @@ class Role:
     """A Faust app and the engine behind its agents. start, stop (drain, commit, leave).
 
     Where the engine's bounds are reached nothing more is fetched (streams.faust_runtime.backpressure). urgent_topics:
-    read by an agent of their own, so that a backlog in `topics` does not stand before them. may_take_long: one event
-    may take minutes (training), so a long silence is no sign of trouble.
+    read by an agent of their own, so that a backlog in `topics` does not stand before them. may_take_long:
+    whether what is in flight now may take minutes (training), so that a long silence is no sign of trouble.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Role:
         make_engine: Callable[[Acknowledge], BatchPipeline],
         *,
         urgent_topics: Sequence[str] = (),
-        may_take_long: bool = False,
+        may_take_long: Callable[[], bool] = lambda: False,
         holder: PartitionHolder | None = None,
     ) -> None:
         """app: from make_app, not started. topics: read in one agent. make_engine: given whom to tell that there is
@@ -176,7 +176,7 @@ class Role:
             positions(self.app, self.gate, self.engine.is_outstanding),
             self.engine.finished_events,
             self.engine.in_flight,
-            may_take_long=self.may_take_long,
+            may_take_long=self.may_take_long(),
             truncated=truncated_partitions(self.app),
             topics=self.topics,
         )

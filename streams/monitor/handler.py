@@ -95,6 +95,7 @@ class MonitorHandler:
         self._snapshot_seconds, self._now_ms, self._clock = snapshot_seconds, now_ms, clock
         self._take_step = take_step
         self._watch: _Watch | None = None
+        self.is_rebuilding = False  # which takes minutes on a machine that has much else to do
 
     @property
     def core(self) -> MonitorCore | None:
@@ -104,8 +105,11 @@ class MonitorHandler:
     def take_over(self) -> None:
         """Become the active monitor, with the state that the topics give. Raises retriable errors."""
         if self._watch is None:
-            started = self._clock()
-            self._watch = self._rebuilt()
+            started, self.is_rebuilding = self._clock(), True
+            try:
+                self._watch = self._rebuilt()
+            finally:
+                self.is_rebuilding = False
             self._sources.follow_labels()
             log.info("%s: the monitor is active, its state rebuilt in %.1f s", self.app.name, self._clock() - started)
 

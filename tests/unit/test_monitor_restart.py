@@ -568,3 +568,13 @@ def test_an_event_that_came_is_no_silence_whatever_became_of_it(came: str) -> No
     world.now_ms += 31 * 60_000
     process.tick()
     assert [alert.rule for alert in world.alerts()] == ["silence"]
+
+
+def test_a_monitor_says_that_it_rebuilds_its_state_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the watchdog leaves it the time."""
+    world, seen = World(), list[bool]()
+    world.announce("1")
+    monitor = Process(world)
+    monkeypatch.setattr(monitor.sources, "snapshot", lambda: seen.append(monitor.handler.is_rebuilding))
+    monitor.tick()
+    assert seen == [True] and not monitor.handler.is_rebuilding

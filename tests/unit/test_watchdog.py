@@ -98,6 +98,17 @@ def test_training_may_take_as_long_as_it_takes() -> None:
         watch.check(60.0 * minute, role(in_flight=1, outstanding=True, may_take_long=True), log())
 
 
+def test_what_took_long_rightly_does_not_count_once_it_is_over() -> None:
+    """A monitor that had read its topics for two minutes was ended at its first text, and the next one as well."""
+    watch = RoleWatch(60)
+    for second in range(0, 130, 10):
+        watch.check(second, role(in_flight=9, outstanding=True, may_take_long=True), log())
+    for second in range(130, 180, 10):
+        watch.check(second, role(in_flight=9, outstanding=True), log())
+    with pytest.raises(Stuck, match="9 events in flight and none finished"):
+        watch.check(190, role(in_flight=9, outstanding=True), log())
+
+
 def test_a_retrainer_that_does_not_take_its_request_is_stuck() -> None:
     watch = RoleWatch(60)
     watch.check(0, role(may_take_long=True), log())
