@@ -66,6 +66,15 @@ def test_two_labels_that_people_mean_by_the_same_decisions_are_contested() -> No
     assert report.as_json()["contested_pairs"][0]["labels"] == ["delivery", "refund"]
 
 
+def test_a_third_person_ends_a_contest_and_one_who_always_says_otherwise_cannot_keep_it_up() -> None:
+    """Two words of one person kept two labels from judging for ever, whatever all others said."""
+    both = [label_of(number, *word) for number in (1, 2) for word in (("refund", "ann"), ("delivery", "mallory"))]
+    assert contested_pairs(both) != []
+    settled = [*both, label_of(1, "refund", "bob"), label_of(2, "refund", "bob")]
+    assert contested_pairs(settled) == []
+    assert contested_pairs([*settled, *(label_of(number, "delivery", "cem") for number in (1, 2))]) != []
+
+
 def test_two_labels_of_which_people_nearly_always_say_the_same_are_not_contested() -> None:
     slips = [label_of(number, name, by) for number in (1, 2) for by, name in (("ann", "refund"), ("bob", "delivery"))]
     agreed = [label_of(number, "refund", by) for number in range(10, 17) for by in ("ann", "bob")]

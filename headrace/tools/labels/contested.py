@@ -26,7 +26,8 @@ class Contested:
 @dataclass(frozen=True, slots=True)
 class ContestedPair:
     """Two labels of a head, in the order of the alphabet, that people mean by the same decisions. disagree: decisions
-    on which one of them was said and the other. share: of those that two people or more gave one of the two."""
+    on which one of them was said and the other, and neither by most people. share: of those that two people or more
+    gave one of the two."""
 
     head: str
     labels: tuple[str, str]
@@ -43,16 +44,18 @@ def contested_pairs(labels: Iterable[Feedback]) -> list[ContestedPair]:
     """Pairs of labels about which people disagree, the most contested first.
 
     labels: every opinion that stands. Direction does not count: who overrules the other is only who spoke last, and a
-    batch of wrong labels always speaks last. Who changes their mind ends a contest.
+    batch of wrong labels always speaks last. Who changes their mind ends a contest, and so does a third person: where
+    most people say one thing of a decision, that counts (`retrain.feedback.opinions`), and one who always says
+    otherwise must not keep two labels from judging for ever.
     """
     agree: Counter[tuple[str, str]] = Counter()
     disagree: Counter[tuple[str, str, str]] = Counter()
     for (_, head), said in _said(labels):
-        names = sorted(set(said.values()))
-        if len(names) > 1:
-            disagree.update((head, *pair) for pair in combinations(names, 2))
-        elif len(said) > 1:
-            agree[head, names[0]] += 1
+        (label, most), *others = Counter(said.values()).most_common()
+        if others and others[0][1] == most:
+            disagree.update((head, *pair) for pair in combinations(sorted(set(said.values())), 2))
+        elif most > 1:
+            agree[head, label] += 1
     pairs = [
         ContestedPair(head, (one, other), count, count / (count + agree[head, one] + agree[head, other]))
         for (head, one, other), count in disagree.items()
