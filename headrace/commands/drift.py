@@ -58,7 +58,9 @@ def _accept(
         accepted = accepting.acceptance(standing, days, by or getpass.getuser())
         accepting.accept(wiring, accepted)
     if json:
-        print_json({"withdrawn": withdraw, **accepted.model_dump(exclude_none=True, exclude={"centre"})})
+        print_json(
+            {"withdrawn": withdraw, **accepted.model_dump(exclude_none=True, exclude={"centre", "part_centres"})}
+        )
     else:
         say(f"{'no longer: ' if withdraw else ''}{accepting.in_words(accepted)}")
 

@@ -331,7 +331,7 @@ class MonitorCore:
     def _let_pass(self, release: MonitoredRelease, drift: DriftMonitor, arrival_ms: int) -> None:
         """What people expect at the time of a signal does not count. Goes by records' times alone, so that it is the
         same whenever it is read."""
-        drift.expect(one.centre for one in self.accepted.at(arrival_ms))
+        drift.expect(place for one in self.accepted.at(arrival_ms) for place in (one.centre, *one.part_centres))
         for episode in drift.episodes:
             if self.accepted.of(self._fingerprint(release, episode), arrival_ms) is not None:
                 drift.end_episode(episode.detected_id)

@@ -268,6 +268,8 @@ class AcceptedDrift(Wire):
     """The release whose texts it was seen among."""
     centre: str
     """Where its texts lie together: base64 of float16, as long as an embedding of that release."""
+    part_centres: list[str] = []
+    """The same of subjects that came with it."""
     from_ms: int
     """Signals whose records were written from then on pass, milliseconds since 1970."""
     until_ms: int | None = None

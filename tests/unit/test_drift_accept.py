@@ -93,6 +93,21 @@ def test_another_subject_still_alarms_beside_an_accepted_one(seed: int) -> None:
     assert len(episodes(watch, here.signals(200, new=0.3))) == 1
 
 
+def test_the_parts_of_an_accepted_episode_are_expected_as_well() -> None:
+    values = {"app": "support", "centre": "AAAA", "part_centres": ["BBBB", "CCCC"]}
+    said = acceptance(drift_alert(values=values), None, "ann", 0)
+    assert (said.centre, said.part_centres) == ("AAAA", ["BBBB", "CCCC"])
+    world, process = drifted()
+    said = accepted_by_ann(world)
+    world.records[ACCEPTED_TOPIC].clear()
+    as_part = said.model_copy(update={"centre": pack(-np.ones(24, np.float16)), "part_centres": [said.centre]})
+    world.append(ACCEPTED_TOPIC, as_part.encode(), as_part.record_key)
+    process.tick()
+    send(world, np.random.default_rng(7), 300, new=0.6)
+    process.follow()
+    assert [alert.state for alert in world.alerts()] == ["firing", "resolved"]
+
+
 def test_a_place_of_another_encoder_is_passed_over() -> None:
     reference = Reference.from_arrays(REFERENCE)
     assert reference.direction_of(pack(np.ones(7, np.float16))) is None

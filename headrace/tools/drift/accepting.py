@@ -42,6 +42,7 @@ def acceptance(standing: StandingAlert, days: int | None, by: str, now_ms: int |
         name=str(alert.values.get("name") or ""),
         version=str(alert.values.get("version") or ""),
         centre=alert.values["centre"],
+        part_centres=[str(place) for place in alert.values.get("part_centres") or ()],
         from_ms=now + AFTER_MS,
         until_ms=None if days is None else now + AFTER_MS + days * DAY_MS,
         by=clean_text(by),

@@ -69,6 +69,7 @@ def alert_for_episode(
             "told_event": episode.told_event,
             "centre": episode.centre,
             "parts": episode.parts,
+            "part_centres": list(episode.part_centres),
             "symptoms": [asdict(symptom) for symptom in episode.symptoms],
             "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },

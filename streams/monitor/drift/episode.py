@@ -48,8 +48,8 @@ class Episode:
     name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
     it happens. detected_id: names the event at which it was found, and by that the episode.
     detected_at: that event's time. cost: what it costs, by the texts. centre: where its texts lie together, as
-    `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own. symptoms:
-    other signals that changed with it.
+    `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own;
+    part_centres: where the texts of these lie. symptoms: other signals that changed with it.
     """
 
     onset_event: int
@@ -76,6 +76,7 @@ class Episode:
     centre: str = ""
     detected_at: str = ""
     parts: int = 0
+    part_centres: tuple[str, ...] = ()
     symptoms: tuple[Symptom, ...] = ()
 
 
@@ -94,6 +95,7 @@ def restored_episode(state: Mapping[str, Any]) -> Episode:
             "labels": tuple((label, share) for label, share in state["labels"]),
             "words": tuple(state["words"]),
             "phrases": tuple(state.get("phrases", ())),
+            "part_centres": tuple(state.get("part_centres", ())),
             "share_range": tuple(state["share_range"]),
             "examples": tuple(Example(**example) for example in state["examples"]),
         }
@@ -157,6 +159,7 @@ def describe_episode(
         centre=_centre(new, place_of),
         detected_at=after[-1].at if told is None else told.detected_at,
         parts=0 if told is None else told.parts,
+        part_centres=() if told is None else told.part_centres,
         symptoms=() if told is None else told.symptoms,
     )
     return replace(episode, summary=_summary(episode))

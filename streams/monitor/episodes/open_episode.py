@@ -84,7 +84,8 @@ class OpenEpisode:
         if len(self.places) < _PLACES:
             self.places.append(part.centre)
             self.directions.append(direction)
-            self.episode = replace(self.episode, parts=self.episode.parts + 1, told_event=part.told_event)
+            centres = (*self.episode.part_centres, part.centre)
+            self.episode = replace(self.episode, parts=len(centres), part_centres=centres, told_event=part.told_event)
             self._measure(texts, spread)
 
     def state(self) -> dict[str, Any]:
