@@ -1,7 +1,9 @@
 """What is told of an episode: words, name, examples, share, onset, labels and segments."""
 
+import csv
 import string
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from streams.monitor.episodes.moves import moved_labels, segments
 from streams.monitor.episodes.naming import distinct_texts, name_of, telling_words
 from streams.monitor.episodes.shares import new_share
 
+CORPORA = Path(__file__).parents[2] / "apps" / "corpora"
 KNOWN = [
     f"where is my {thing} order {letter}{letter}" for thing in ("blue", "red") for letter in string.ascii_lowercase
 ]
@@ -90,6 +93,36 @@ def test_a_subject_is_named_by_the_words_as_they_are_written() -> None:
     words = telling_words(texts, WordCounts.of(KNOWN * 4))
     assert name_of(words, texts).startswith("Boeing")
     assert name_of((), texts) == ""
+
+
+MATTERS = (
+    "{} recalls pumps after a fault in the seals",
+    "Regulator opens an inquiry into {} over invoices",
+    "{} names a new head of finance",
+    "Strike at {} enters its third day",
+    "Why {} may cut its dividend this spring",
+    "{} loses the tender for the northern line",
+    "Analysts lower their targets for {} once more",
+    "A court lets the suit against {} go ahead",
+    "{} and its rivals wait for the tariff vote",
+    "Investors ask {} to sell its oldest yard",
+    "Fire at a warehouse of {} is out",
+    "{} says the pension gap is smaller than feared",
+)
+
+
+@pytest.mark.parametrize("company", ["Karsund Energy", "Calder Mutual", "Arvento"])
+@pytest.mark.parametrize("usual", [0.0, 0.02, 0.08])
+def test_a_surge_of_one_companys_name_is_named_by_that_name(company: str, usual: float) -> None:
+    """usual: the share of the texts before that speak of it, each of another matter than the surge's."""
+    with (CORPORA / "finance.csv").open(encoding="utf-8", newline="") as rows:
+        before = [row["text"] for row in csv.DictReader(rows)][:500]
+    spoken = range(0, 500, round(1 / usual)) if usual else ()
+    before = [f"{company} {text}" if n in spoken else text for n, text in enumerate(before)]
+    inside = [*(matter.format(company) for matter in MATTERS), *before[-3:]]
+    words = telling_words(inside, WordCounts.of(before[:300]), WordCounts.of(before))
+    name = name_of(words, inside)
+    assert company.split()[0] in name and words[0].term in company.lower(), name
 
 
 def test_a_pair_of_words_stands_for_both() -> None:

@@ -19,7 +19,8 @@ from models.words.stop_words import STOP_WORDS
 from streams.monitor.episodes.many_tests import chance_of_rise, stands
 
 WORDS: Final = 8
-_COMMON_SHARE: Final = 0.05  # a word in more of the known texts is common
+_COMMON_SHARE: Final = 0.05  # a word in more of the known texts is common,
+_COMMON_LIFT: Final = 6.0  # unless it comes so many times as often: a name often heard of may surge, "new" does not
 _LIFT: Final = 3.0  # times its share among known texts, that a word's share must be
 _DOUBTFUL: Final = 0.01  # chance by which the stream before alone, or the release's texts alone, may explain a word
 COPY: Final = 0.8  # texts that share more of their words are one text said twice
@@ -54,7 +55,7 @@ def telling_words(
     """
     here = WordCounts.of(distinct_texts(inside))
     known = [counts for counts in (before, background) if counts is not None and counts.texts]
-    terms = sorted(term for term, count in here.counts.items() if count >= 2 and not _is_common(term, known))
+    terms = sorted(term for term, count in here.counts.items() if count >= 2 and not _is_common(term, known, here))
     if not terms or not known:
         return ()
     together = np.array([_chance(here, known, term) for term in terms])
@@ -94,8 +95,9 @@ def distinct_texts(texts: Iterable[str]) -> list[str]:
     return kept
 
 
-def _is_common(term: str, known: Sequence[WordCounts]) -> bool:
-    return term in STOP_WORDS or any(counts.share(term) > _COMMON_SHARE for counts in known)
+def _is_common(term: str, known: Sequence[WordCounts], here: WordCounts) -> bool:
+    usual = max((counts.share(term) for counts in known), default=0.0)
+    return term in STOP_WORDS or (usual > _COMMON_SHARE and here.share(term) < _COMMON_LIFT * usual)
 
 
 def _chance(here: WordCounts, known: Sequence[WordCounts], term: str) -> float:
