@@ -98,14 +98,15 @@ def test_the_parts_of_an_accepted_episode_are_expected_as_well() -> None:
     said = acceptance(drift_alert(values=values), None, "ann", 0)
     assert (said.centre, said.part_centres) == ("AAAA", ["BBBB", "CCCC"])
     world, process = drifted()
-    said = accepted_by_ann(world)
-    world.records[ACCEPTED_TOPIC].clear()
-    as_part = said.model_copy(update={"centre": pack(-np.ones(24, np.float16)), "part_centres": [said.centre]})
-    world.append(ACCEPTED_TOPIC, as_part.encode(), as_part.record_key)
+    places = [pack(np.eye(24, dtype=np.float16)[row]) for row in range(2)]
+    said = accepted_by_ann(world).model_copy(update={"centre": places[0], "part_centres": places[1:]})
+    world.append(ACCEPTED_TOPIC, said.encode(), said.record_key)
     process.tick()
-    send(world, np.random.default_rng(7), 300, new=0.6)
+    send(world, np.random.default_rng(7), 20, new=0.6)
     process.follow()
-    assert [alert.state for alert in world.alerts()] == ["firing", "resolved"]
+    core = process.handler.core
+    assert core is not None and core.champion is not None and core.champion.drift is not None
+    assert core.champion.drift._expected.keys() == set(places)
 
 
 def test_a_place_of_another_encoder_is_passed_over() -> None:
