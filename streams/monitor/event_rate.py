@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from streams.monitor.surges.clock import EventClock
+
 BY_CHANCE: Final = "by_chance"  # where an alert's values hold it
 _HOUR_MS: Final = 3_600_000
 _HOURS: Final = 168  # a week: days and nights, working days and others alike
@@ -31,18 +33,22 @@ class EventRate:
     def __init__(self) -> None:
         self._hours: dict[int, int] = {}  # hours since 1970 to events
         self._first_ms, self._last_ms = 0, 0
+        self._clock = EventClock()
 
     def take(self, arrival_ms: int) -> None:
-        """An event came. arrival_ms: the time of its record, milliseconds since 1970."""
+        """An event came. arrival_ms: the time of its record, milliseconds since 1970; a single one of a time to come
+        moves nothing."""
         if arrival_ms <= 0:
             return
-        hour = arrival_ms // _HOUR_MS
-        self._first_ms = self._first_ms or arrival_ms
-        self._last_ms = max(self._last_ms, arrival_ms)
-        self._hours[hour] = self._hours.get(hour, 0) + 1
-        newest = self._last_ms // _HOUR_MS
-        if len(self._hours) > 1 and min(self._hours) <= newest - _HOURS:
-            self._hours = {one: n for one, n in self._hours.items() if one > newest - _HOURS}
+        at_ms = round(1_000 * self._clock.observe("", arrival_ms))
+        now_ms = round(1_000 * self._clock.now_seconds)
+        self._first_ms, self._last_ms = min(self._first_ms or now_ms, now_ms), now_ms
+        hour, newest = min(at_ms, now_ms) // _HOUR_MS, now_ms // _HOUR_MS
+        oldest = newest - _HOURS + 1
+        if hour not in self._hours:
+            self._hours = {one: n for one, n in self._hours.items() if oldest <= one <= newest}
+        if hour >= oldest:
+            self._hours[hour] = self._hours.get(hour, 0) + 1
 
     def by_chance(self, false_alarm_every: int) -> ByChance | None:
         """What a stated rate of one alarm in so many events is a day; None: too little was seen to say."""
@@ -57,12 +63,14 @@ class EventRate:
 
     def state(self) -> dict[str, Any]:
         """For JSON; `restore` takes it."""
-        return {"hours": [[hour, n] for hour, n in self._hours.items()], "span": [self._first_ms, self._last_ms]}
+        hours = [[hour, n] for hour, n in self._hours.items()]
+        return {"hours": hours, "span": [self._first_ms, self._last_ms], "clock": self._clock.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError."""
         hours = {int(hour): int(n) for hour, n in state["hours"]}
         first, last = (int(one) for one in state["span"])
+        self._clock.restore([float(time) for time in state.get("clock", [])])
         self._hours, self._first_ms, self._last_ms = hours, first, last
 
 

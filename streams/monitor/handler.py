@@ -226,8 +226,9 @@ class MonitorHandler:
         core = MonitorCore(self.app, self._policy, self._make_drift, self._sources.is_published)
         core.take_releases(self._sources.releases())
         core.take_accepted(self._sources.read(ACCEPTED_TOPIC), "")
+        nothing = {partition: end for partition, (_, end) in signals.bounds.items()}
         starts = {p: max(signals.bounds.get(p, (0, 0))[0], end - REBUILD_RECORDS) for p, end in ends.items()}
-        for record in self._sources.read(self.app.signals_topic, starts, ends):
+        for record in self._sources.read(self.app.signals_topic, nothing | starts, nothing | dict(ends)):
             batch = read_signals(record.value)
             core.prepare([batch])
             core.observe((record.partition, record.offset), record.timestamp_ms, batch)

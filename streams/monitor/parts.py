@@ -31,6 +31,8 @@ def restore(core: MonitorCore, state: State, read: Read) -> list[str]:
     error of the registry or the broker.
     """
     core.next_offsets = {int(partition): int(offset) for partition, offset in state["offsets"].items()}
+    if not core.next_offsets:
+        raise ValueError("its offsets name no partition")
     lost = []
     for name, take_up in _TAKE_UP.items():
         if not _is_whole(core, name, lambda take_up=take_up: take_up(core, state, read)):  # type: ignore[misc]

@@ -55,6 +55,17 @@ def test_times_that_are_late_or_unknown_do_no_harm() -> None:
     assert by_chance is not None and by_chance.events_per_day == pytest.approx(1_476, rel=0.03)
 
 
+def test_one_record_of_years_ahead_changes_nothing() -> None:
+    rate = EventRate()
+    for begin in (0, 300):
+        rate.take(START_MS + 3 * 365 * 24 * HOUR_MS)
+        seen(begin + np.arange(0, 300, 1), rate)
+    by_chance = rate.by_chance(1_000)
+    assert by_chance is not None and by_chance.events_per_day == pytest.approx(1_440, rel=0.02)
+    seen(20 * 1_440 + np.arange(0, 300, 1), rate)  # and after a silence of weeks the week before it counts no more
+    assert rate.by_chance(1_000).events_per_day == pytest.approx(300 * 24 / 168, rel=0.05)  # type: ignore[union-attr]
+
+
 def test_a_restart_is_invisible() -> None:
     rate = seen(np.arange(0, 500, 1))
     again = EventRate()

@@ -111,10 +111,11 @@ def test_a_state_of_an_earlier_version_is_taken_up_whole(world: World) -> None:
     assert process.state() == before and not process.handler.counts.parts_lost
 
 
-def test_a_state_that_says_not_up_to_where_it_goes_is_no_use(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    state = kept(world)
-    del state["offsets"]
-    assert started(world, state).state()["offsets"] == {"0": 60}
+@pytest.mark.parametrize("offsets", [None, {}, {"0": "?"}], ids=["missing", "empty", "no number"])
+def test_a_state_that_says_not_up_to_where_it_goes_is_no_use(
+    world: World, offsets: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert started(world, kept(world) | {"offsets": offsets}).state()["offsets"] == {"0": 60}
     assert "the kept state cannot be used" in caplog.text
 
 
