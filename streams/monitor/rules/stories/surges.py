@@ -8,6 +8,7 @@ window that is not closed yet says so (`provisional`), and is looked at again wh
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from streams.monitor.rules.causes import Finding, Level
@@ -242,12 +243,11 @@ class StorySurges:
         if len(heard) <= len(self.rule.by) * _GROUPS:
             return
         firing = self._in_surges()
-        group = next((one for one in heard if one not in firing), None)
-        if group is not None:
-            is_of_now = any(minute > self.counts.now - WINDOWS_MINUTES[-1] for minute in heard[group].minutes)
-            self._age(group, None)
-            del heard[group]
-            by, name = group
+        oldest = (group for group in list(heard) if group not in firing)
+        for by, name in islice(oldest, len(heard) - len(self.rule.by) * _GROUPS):
+            is_of_now = any(minute > self.counts.now - WINDOWS_MINUTES[-1] for minute in heard[by, name].minutes)
+            self._age((by, name), None)
+            del heard[by, name]
             if is_of_now:
                 self.baselines[by].doubt(name, self.counts.now // 60)
             self.baselines[by].trim({member for kind, member in firing if kind == by})
