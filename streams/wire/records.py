@@ -114,8 +114,8 @@ class Feedback(Wire):
     """`random` only: the part of the stream that it was drawn from, more densely than from the rest. Such labels
     compare releases and say nothing of how often decisions are right; none: all of the stream."""
     confirms: bool | None = None
-    """Whether the giver was told that the label is doubted, and means it. It counts where nobody else gives labels;
-    else a second person's word is wanted."""
+    """Whether the giver was told that the label is doubted, and means it. It counts where nobody else labels, or
+    hardly anybody; else a second person's word is wanted."""
     decided: str | None = None
     """The label that the decision had; none: written before this was noted."""
 
@@ -299,7 +299,8 @@ class RetrainRequest(Wire):
     reason: str
     """Why, in words."""
     evidence: dict[str, Any] = {}
-    """`version`: the release that the request is about; labels so far; the drift episode where there is one."""
+    """`version`: the release that the request is about; `labels` so far, since `since_ms`; `settled`: on how
+    many a second word was given."""
     at: str
     """When, RFC 3339."""
 
