@@ -1,0 +1,30 @@
+"""An application: which topic it reads, how a record is shaped, what its heads are called, what a decision leads to.
+
+`[source]` uses JSON pointers (RFC 6901), so other people's records need no change and no Python.
+"""
+
+from streams.application.alerting import Drift, ReceiverSpec, Surge
+from streams.application.application import Application
+from streams.application.labelling import Labelling, Retraining
+from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
+from streams.application.parsing import TABLES, labels_without_use, parse_application
+from streams.application.source import HeadSpec, Source
+
+__all__ = [
+    "BY_SYMBOLS",
+    "SHAPE",
+    "TABLES",
+    "Application",
+    "Drift",
+    "HeadSpec",
+    "Labelling",
+    "Name",
+    "Pointer",
+    "ReceiverSpec",
+    "Retraining",
+    "Source",
+    "Surge",
+    "Topic",
+    "labels_without_use",
+    "parse_application",
+]

@@ -1,0 +1,175 @@
+"""An application as a whole, and what its tables owe each other."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
+
+from streams.application.alerting import Drift, ReceiverSpec, Surge
+from streams.application.labelling import Labelling, Retraining
+from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
+from streams.application.source import HeadSpec, Source
+from streams.release_watch.settings import ReleaseSettings
+from streams.rule_specs import Rule, heads_named
+from streams.topics import SHARED_TOPICS
+
+
+class Application(BaseModel):
+    """One TOML file. The first head is the primary one: it carries the out-of-scope score and the queue."""
+
+    model_config = SHAPE
+
+    _given_as: str | None = PrivateAttr(default=None)
+
+    name: Name
+    """Names the model, the consumer groups and the topics `decisions.<name>`, `signals.<name>`, `trials.<name>`."""
+    kind: Literal["classify", "recommend"] = "classify"
+    """`classify`: labels for texts; `recommend`: a ranked list of items for user events."""
+    topic: Topic
+    """The topic to read."""
+    partitions: int = Field(default=4, ge=1)
+    """Partitions of the topics that Headrace creates for it."""
+    corpus: Path | None = None
+    """A labelled CSV, relative to this file, from which a first model is trained where there is none."""
+    catalog: Path | None = None
+    """`recommend` only: a CSV of items, relative to this file."""
+    source: Source = Source()
+    """The table `[source]`."""
+    heads: tuple[HeadSpec, ...] = ()
+    """The tables `[[heads]]`, the primary head first."""
+    queues: dict[str, str] = {}
+    """The table `[queues]`: label of the primary head to the queue that a decision's `action` names."""
+    answers: dict[str, str] = {}
+    """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
+    surges: tuple[Surge, ...] = ()
+    """The tables `[[surges]]`."""
+    rules: tuple[Rule, ...] = ()
+    """The tables `[[rules]]`: what else is an alert (`docs/alerts.md`)."""
+    mask_personal_data: bool = False
+    """Whether card numbers, IBANs, e-mail addresses and phone numbers are masked in what `headrace labels` shows and
+    exports, and in what alerts' receivers are told."""
+    receivers: tuple[ReceiverSpec, ...] = ()
+    """The tables `[[receivers]]`: who is told of alerts."""
+    runbook: str = ""
+    """A page that says what to do; alerts name it."""
+    labelling: Labelling = Labelling()
+    """The table `[labelling]`."""
+    drift: Drift = Drift()
+    """The table `[drift]`."""
+    release: ReleaseSettings = ReleaseSettings()
+    """The table `[release]`."""
+    retraining: Retraining = Retraining()
+    """The table `[retraining]`."""
+    human_queue: str = "people"
+    """The queue of texts that are rejected as out of scope, and of labels that `[queues]` does not name."""
+    false_alarm_every: int = Field(default=100_000, ge=1_000)
+    """How many events of an unchanged stream lie between two false drift alarms, on average (`docs/drift.md`)."""
+    priority_topics: tuple[Topic, ...] = ()
+    """Read as well, and decided before what waits from `topic`."""
+    fast_path: Literal["on", "off"] = "on"
+    """Whether n-grams alone may decide where the release says they are sure (`docs/fast_path.md`)."""
+    cache_texts: int = Field(default=10_000, ge=0)
+    """Answers remembered for texts that come again; 0 switches it off."""
+    deadline_seconds: float | None = Field(default=None, gt=0)
+    """An event that is taken later than that after its record's time is late."""
+    when_late: Literal["fast", "deadletter"] = "fast"
+    """A late event is decided by the n-grams alone and marked, or becomes a dead letter with the reason `late`."""
+    max_dead_letter_share: float = Field(default=0.5, gt=0, le=1)
+    """Of the last 1,000 events; above it a worker stops; 1: never."""
+
+    @model_validator(mode="after")
+    def _kind_has_what_it_needs(self) -> "Application":
+        if self.kind == "classify" and not self.heads:
+            raise ValueError('a "classify" application needs at least one [[heads]]')
+        if self.kind == "recommend" and self.catalog is None:
+            raise ValueError('a "recommend" application needs catalog = "items.csv"')
+        return self
+
+    @model_validator(mode="after")
+    def _topics_make_no_circle(self) -> "Application":
+        own = (self.decisions_topic, self.signals_topic, self.trials_topic, *SHARED_TOPICS)
+        for topic in self.source_topics:
+            if topic in own:
+                raise ValueError(f"{topic!r} is written by Headrace itself: read the topic that other programs write")
+        twice = next((topic for topic in self.source_topics if self.source_topics.count(topic) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"{twice!r} stands twice among topic and priority_topics: each of its events would be decided twice"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _receivers_have_names_of_their_own(self) -> "Application":
+        names = [receiver.name for receiver in self.receivers]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two [[receivers]] are called {twice!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_that_are_named_exist(self) -> "Application":
+        twice = next((name for name in self.head_names if self.head_names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two [[heads]] are called {twice!r}")
+        for number, surge in enumerate(self.surges):
+            if surge.head not in self.head_names:
+                raise ValueError(
+                    f"surges.{number}.head: there is no head {surge.head!r}{meant_instead(surge.head, self.head_names)}"
+                )
+            if surge.by is not None and surge.by not in (*self.head_names, BY_SYMBOLS):
+                names = (*self.head_names, BY_SYMBOLS)
+                raise ValueError(f"surges.{number}.by: there is no head {surge.by!r}{meant_instead(surge.by, names)}")
+            if surge.by == BY_SYMBOLS and self.source.symbols is None:
+                raise ValueError(f'surges.{number}.by: "symbols" needs a pointer to them: symbols = "/..." in [source]')
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> "Application":
+        titles = [rule.title for rule in self.rules]
+        for number, rule in enumerate(self.rules):
+            where = f"rules.{number}"
+            if titles.count(rule.title) > 1:
+                raise ValueError(f"{where}: two [[rules]] are {rule.title!r}: give each a name of its own")
+            if self.kind != "classify":
+                raise ValueError(f"{where}: rules watch applications that classify")
+            for field, head in heads_named(rule):
+                may_be_symbols = field == "by"
+                if head == BY_SYMBOLS and may_be_symbols:
+                    if self.source.symbols is None:
+                        raise ValueError(
+                            f'{where}.{field}: "symbols" needs a pointer to them: symbols = "/..." in [source]'
+                        )
+                elif head not in self.head_names:
+                    names = (*self.head_names, BY_SYMBOLS) if may_be_symbols else self.head_names
+                    raise ValueError(f"{where}.{field}: there is no head {head!r}{meant_instead(head, names)}")
+        return self
+
+    @property
+    def given_as(self) -> str:
+        """What a command takes for it: the name of one that ships, else the path of its file as it was given."""
+        return self._given_as or self.name
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of all heads, the primary one first."""
+        return tuple(head.name for head in self.heads)
+
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        """All topics that it reads."""
+        return (self.topic, *self.priority_topics)
+
+    @property
+    def trials_topic(self) -> str:
+        """Where canaries and shadows say what they would have decided."""
+        return f"trials.{self.name}"
+
+    @property
+    def decisions_topic(self) -> str:
+        """Where decisions of this application go."""
+        return f"decisions.{self.name}"
+
+    @property
+    def signals_topic(self) -> str:
+        """Where what the monitor needs goes; one partition."""
+        return f"signals.{self.name}"

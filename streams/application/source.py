@@ -1,0 +1,57 @@
+"""The tables `[source]` and `[[heads]]`: how a record is shaped, and what is decided about it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from streams.application.names import SHAPE, Name, Pointer
+from streams.topics import SOURCE_MAX_BYTES
+
+
+class Source(BaseModel):
+    """Where text, key and time stand in a record of the topic."""
+
+    model_config = SHAPE
+
+    format: Literal["json", "text"] = "json"
+    """`json`: a record is JSON and the pointers below say where things stand; `text`: the whole value is the text."""
+    text: Pointer = "/text"
+    """JSON pointer to the text; `""`: the record itself is a JSON string."""
+    key: Pointer | None = None
+    """JSON pointer to what a decision belongs to (a conversation, a customer); without it the record's own key."""
+    at: Pointer | None = "/at"
+    """JSON pointer to the time of the event: RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since
+    1970; else the record's own."""
+    keep: Literal["named", "all", "none"] | tuple[Pointer, ...] = "named"
+    """Which other fields of a record stand in its decision's `extra`: those that this table names (`symbols`, `item`,
+    …), `all`, `none`, or a list of JSON pointers such as `["/channel"]`. They are copied into every decision and its
+    store."""
+    max_age_days: float = Field(default=366, gt=0, le=36_525)
+    """A record older than that when it is read, or an event that much older than its record, is not believed: the next
+    best known time stands instead and `extra` says so. Wider for history that is loaded live."""
+    max_ahead_days: float = Field(default=1, gt=0, le=366)
+    """The same for times ahead of when the record was read or written."""
+    max_bytes: int = Field(default=SOURCE_MAX_BYTES, ge=1)
+    """A larger value, as it is when unpacked, is not read: it becomes a dead letter with the reason `too_large`."""
+    symbols: Pointer | None = None
+    """JSON pointer to a list (or a text of words) that surges can be grouped by, such as the symbols of a news item."""
+    segments: dict[Name, Pointer] = Field(default={}, max_length=8)
+    """JSON pointers to fields that drift is told by, such as `{channel = "/channel", group = "/customer/group"}`: an
+    episode says in which of their values it happens. Few values each: fields of more than 50 say nothing."""
+    user: Pointer = "/user_id"
+    """`recommend` only: JSON pointer to the user of an event."""
+    item: Pointer = "/item_id"
+    """`recommend` only: JSON pointer to the item that the event is about."""
+    action: Pointer = "/action"
+    """`recommend` only: JSON pointer to what the user did: view, click, cart, purchase, share or comment."""
+
+
+class HeadSpec(BaseModel):
+    """A question asked of each text."""
+
+    model_config = SHAPE
+
+    name: Name
+    """What the answer is called in decisions, such as `intent`."""
+    column: str = Field(min_length=1)
+    """The column of its labels in the corpus and in files for training."""

@@ -1,0 +1,34 @@
+"""What travels in the topics: one schema each, JSON in UTF-8, validated where it enters.
+
+`SourceReader` is the gate for other people's records: it gives a text or raises MessageError, never anything else.
+"""
+
+from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told
+from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time
+from streams.wire.records.decisions import Decision, HeadAnswer, RankedItem
+from streams.wire.records.labels import Doubts, Feedback, Lease
+from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
+
+__all__ = [
+    "AcceptedDrift",
+    "Alert",
+    "Candidate",
+    "Decision",
+    "Doubts",
+    "Feedback",
+    "HeadAnswer",
+    "Lease",
+    "RankedItem",
+    "Release",
+    "ReleaseStep",
+    "RetrainRequest",
+    "Severity",
+    "Silence",
+    "Step",
+    "Told",
+    "W",
+    "Wire",
+    "decision_id",
+    "decode",
+    "format_time",
+]
