@@ -2,7 +2,8 @@
 
 A second person is a matter of degree: one casual word beside hundreds makes nobody a team, and the word that does must
 not take away at once what the first person taught. So what others have said of texts counts by how much it is, and its
-weight grows with each of them.
+weight grows with each of them. How much the person themselves says is no part of it: were others measured against that,
+whoever floods would make themselves the only one who labels.
 """
 
 from collections import Counter, defaultdict
@@ -11,8 +12,7 @@ from typing import Final, Self
 
 from retrain.feedback.opinions import TextLabel
 
-TEAM_SHARE: Final = 0.1  # of all labelled texts: others who label so many are a team with anybody
-TEAM_TEXTS: Final = (10, 40)  # but at least, and at most, so many
+TEAM_TEXTS: Final = 10  # others who have labelled so many are a team with anybody
 VOUCHED_TEXTS: Final = 10  # of so many a second person has said the same: that person's labels are checked by a sample
 VOUCHED_OF_A_LABEL: Final = 3  # and of so many with one label, that label's
 DISPUTED_SHARE: Final = 0.2  # of those that agree: so many more may a second person label otherwise
@@ -36,11 +36,9 @@ class Team:
         return cls((one.key, by) for one in labels for by in (*one.people, *one.others))
 
     def beside(self, person: str) -> float:
-        """How much of a team this person has beside them, in [0, 1]: 0 alone, 1 once others have labelled a tenth of
-        the texts (ten of them at least, and forty are enough)."""
-        least, most = TEAM_TEXTS
-        others = self._texts - self._alone[person]
-        return min(1.0, others / min(most, max(least, TEAM_SHARE * self._texts)))
+        """How much of a team this person has beside them, in [0, 1]: 0 alone, 1 once others have said something of ten
+        texts. Nothing that the person says changes it, neither on texts of their own nor on the others'."""
+        return min(1.0, (self._texts - self._alone[person]) / TEAM_TEXTS)
 
     def is_nearly_alone(self, person: str) -> bool:
         """Whether nobody labels enough beside them to be asked instead of them."""
