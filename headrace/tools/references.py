@@ -34,6 +34,7 @@ from streams.wire.records import (
     Silence,
     Step,
     Told,
+    Word,
 )
 
 APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -57,6 +58,7 @@ RECORDS = (
     ("`labels.doubts`", Doubts),
     ("`alerts`", Alert),
     ("`alerts.told`", Told),
+    ("What was told's `telling`", Word),
     ("`alerts.silences`", Silence),
     ("`retrain.requests`", RetrainRequest),
     ("`model.releases`", Release),

@@ -1,9 +1,10 @@
 """What each receiver is to be told, and what it was told: level by level, never by having heard an event. Pure.
 
 Wanted is the last word on each cause in `alerts`; told is the last record of each receiver and cause in `alerts.told`.
-What differs is due. So a receiver that was away is told what stands when it is back, and who dies between telling and
-noting tells that one word again, with the same key. What is silenced, or looked after by somebody, is not due. What is
-over, and nobody is to be told of any more, is forgotten: causes come and go for years.
+What differs is due. So a receiver that was away is told what stands when it is back. A word is noted before it is told,
+and again when it was taken: in between, and after a death in between, the receiver may know it. Then what stands is
+told, the same word with the same key, or that it is over. What is silenced, or looked after by somebody, is not due.
+What is over, and nobody is to be told of any more, is forgotten: causes come and go for years.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from connectors.ports import Hush, Record
 from models.errors import MessageError
 from streams.application import Application, ReceiverSpec
 from streams.notifier.silences import ACKNOWLEDGEMENT, Silences
-from streams.wire.records import Alert, Severity, Silence, Told, decode
+from streams.wire.records import Alert, Severity, Silence, Told, Word, decode
 
 SEVERITIES: Final = ("info", "warning", "critical")
 
@@ -85,8 +86,30 @@ class Deliveries:
         if told.app == self._app.name and told.receiver in self._receivers:
             self.note(told)
 
+    def begin(self, receiver: str, due: Due, at: str) -> tuple[Told, Told] | None:
+        """A word is about to be told: from here on the receiver may know it. Returns what to note before it is told,
+        and what to note where it is not taken; None where it is not what stands any more. at: RFC 3339."""
+        name = due.alert.fingerprint
+        word = Word(key=due.key, state=due.alert.state, severity=due.severity, fired_at=due.fired_at)
+        with self._lock:
+            if self._standing.get(name) != due.alert:
+                return None
+            before = self._told.get((receiver, name)) or Told(
+                app=self._app.name,
+                receiver=receiver,
+                fingerprint=name,
+                key="",
+                state="resolved",
+                severity=due.severity,
+                fired_at=due.fired_at,
+                at=at,
+            )
+            begun = _settled(before, word).model_copy(update={"telling": word, "at": at})
+            self._told[receiver, name] = begun
+            return begun, before
+
     def note(self, told: Told) -> None:
-        """A receiver has taken a word."""
+        """A receiver has taken a word, or has not taken the one that was begun."""
         with self._lock:
             self._told[told.receiver, told.fingerprint] = told
             self._forget(told.fingerprint)
@@ -153,18 +176,37 @@ class Deliveries:
             return Due(alert, word_key(alert, known.fired_at), known.fired_at, known.severity)
         if not _is_wanted(receiver, alert):
             return None
+        told = self._told.get((receiver.name, alert.fingerprint))
+        telling = None if told is None else told.telling
+        if telling is not None and telling.state == "resolved":
+            known = None  # it may know that the firing before is over
         fired_at = alert.fired_at or (alert.at if known is None else known.fired_at)
-        key, told = word_key(alert, fired_at), self._told.get((receiver.name, alert.fingerprint))
-        return None if told is not None and told.key == key else Due(alert, key, fired_at, alert.severity)
+        key = word_key(alert, fired_at)
+        is_told = told is not None and telling is None and told.key == key
+        return None if is_told else Due(alert, key, fired_at, alert.severity)
 
-    def _knows_firing(self, receiver: str, fingerprint: str) -> Told | None:
-        """What the receiver was told last of this cause, where that was that it fires."""
+    def _knows_firing(self, receiver: str, fingerprint: str) -> Told | Word | None:
+        """What the receiver was told last of this cause, or may have been, where that was that it fires."""
         told = self._told.get((receiver, fingerprint))
-        return told if told is not None and told.state == "firing" and told.refused is None else None
+        if told is None:
+            return None
+        if told.telling is not None and told.telling.state == "firing":
+            return told.telling
+        return told if told.state == "firing" and told.refused is None else None
 
     def pending(self, receivers: Mapping[str, ReceiverSpec], now_ms: int) -> dict[str, int]:
         """Receiver to how many words it is still to be told."""
         return {name: len(self.due(spec, now_ms)) for name, spec in receivers.items()}
+
+
+def _settled(told: Told, word: Word) -> Told:
+    """What the receiver knew before this word. Where another one that fires was on its way, it may know that: then it
+    knows it as one that fires, and by no key that would keep a word from it."""
+    telling = told.telling
+    if telling is None or telling.state == "resolved" or telling.key == word.key:
+        return told
+    known = {"key": "", "state": "firing", "severity": telling.severity, "fired_at": telling.fired_at, "refused": None}
+    return told.model_copy(update=known)
 
 
 def word_key(alert: Alert, fired_at: str) -> str:

@@ -50,7 +50,7 @@ class Teller:
         self._repeated_at = clock()
         self._failures, self._said, self._failed = 0, "", set[str]()
         self._hushes = HushKeeper(app.name, spec.name, receiver, clock)
-        self._unnoted: Told | None = None  # taken by the receiver, while the broker was away
+        self._unnoted: Told | None = None  # what came of a word, while the broker was away
         self._thread = threading.Thread(target=self._run, name=f"{app.name}-tells-{spec.name}", daemon=True)
 
     def start(self) -> None:
@@ -109,7 +109,7 @@ class Teller:
                 self._tell(word)
                 self._failed.discard(word.key)
             except Exception as error:
-                if self._unnoted is not None:  # taken, and the broker is away: nothing more can be noted now
+                if self._unnoted is not None:  # the broker is away: nothing can be noted now, and so nothing told
                     raise
                 self.counts["failed"] += 1
                 self._failed.add(word.key)
@@ -131,6 +131,16 @@ class Teller:
                 log.warning("%s: %s was not told again of what fires: %s", self._app.name, self.spec.name, error)
 
     def _tell(self, due: Due) -> None:
+        """Noted before it is told, so that whoever comes after a death in between knows that it may have been heard."""
+        begun = self._deliveries.begin(self.spec.name, due, format_time(wall_clock_ms()))
+        if begun is None:
+            return
+        telling, before = begun
+        try:
+            self._note(telling)
+        except Exception:
+            self._unnoted = before
+            raise
         refused = None
         try:
             self._receiver.deliver(self._notice(due))
@@ -139,21 +149,15 @@ class Teller:
             self.counts["refused"] += 1
             refused = str(error)
             log.error("%s: %s will not be told of %s: %s", self._app.name, self.spec.name, due.alert.fingerprint, error)
-        told = Told(
-            app=self._app.name,
-            receiver=self.spec.name,
-            fingerprint=due.alert.fingerprint,
-            key=due.key,
-            state=due.alert.state,
-            severity=due.severity,
-            fired_at=due.fired_at,
-            at=format_time(wall_clock_ms()),
-            refused=refused,
-        )
-        self._note_told(told)
+        except Exception:
+            self._note_told(before)
+            raise
+        word = {"key": due.key, "state": due.alert.state, "severity": due.severity, "fired_at": due.fired_at}
+        at = format_time(wall_clock_ms())
+        self._note_told(telling.model_copy(update=word | {"at": at, "refused": refused, "telling": None}))
 
     def _note_told(self, told: Told) -> None:
-        """Until it is noted it is not told again: a broker that is away must not repeat a word."""
+        """Until it is noted nothing is told again: a broker that is away must not repeat a word."""
         self._unnoted = told
         self._note(told)
         self._deliveries.note(told)

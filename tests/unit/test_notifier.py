@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from connectors.errors import BrokerUnavailable, ReceiverDenied, ReceiverRefused, ReceiverUnavailable
@@ -70,7 +71,7 @@ class World:
         self.repeated.append([notice.fingerprint for notice in notices])
 
     def note(self, told: Told) -> None:
-        if self.note_trouble is not None:
+        if self.note_trouble is not None and told.telling is None:
             raise self.note_trouble
         self.told.append(Record("alerts.told", 0, len(self.told), told.record_key, told.encode(), 0))
 
@@ -82,6 +83,10 @@ class World:
         for record in self.alerts:
             deliveries.take_alert(record)
         return Teller(APP, spec, self, deliveries, self.note, **choices)
+
+    def noted(self) -> list[Told]:
+        """What was told, without what was said before it was."""
+        return [told for record in self.told if (told := decode(Told, record.value)).telling is None and told.key]
 
     def words(self) -> list[tuple[str, bool]]:
         return [(notice.fingerprint, notice.is_firing) for notice in self.heard]
@@ -137,7 +142,7 @@ def test_a_broker_that_is_away_repeats_nothing(world: World) -> None:
     world.note_trouble = None
     teller.tell_due()
     assert world.words() == [("a", True), ("b", True)]
-    assert len(world.told) == 2
+    assert len(world.noted()) == 2
 
 
 def test_a_cause_that_fires_again_is_another_word(world: World) -> None:
@@ -198,6 +203,104 @@ def test_a_repeat_that_fails_holds_no_new_word_up(world: World) -> None:
     teller._deliveries.take_alert(world.alerts[-1])
     teller.tell_due()
     assert world.words() == [("a", True), ("b", True)]
+
+
+def test_what_ends_while_a_receiver_takes_the_word_that_it_fires_is_told_to_be_over(world: World) -> None:
+    """The cause was forgotten then, as nobody knew yet that it fired."""
+    teller = world.teller()
+
+    def slow(notice: Notice) -> None:
+        world.heard.append(notice)
+        if notice.is_firing:
+            world.say(alert("a", "resolved"))
+            teller._deliveries.take_alert(world.alerts[-1])
+
+    world.deliver = slow  # type: ignore[method-assign]
+    world.say(alert("a"))
+    teller._deliveries.take_alert(world.alerts[-1])
+    for _ in range(3):
+        teller.tell_due()
+    assert world.words() == [("a", True), ("a", False)]
+    assert (teller._deliveries._standing, teller._deliveries._told) == ({}, {})
+
+
+def test_what_ends_while_its_word_is_being_begun_is_not_told_at_all(world: World) -> None:
+    world.say(alert("a"))
+    teller = world.teller()
+    (due,) = teller._deliveries.due(PAGER, 0)
+    world.say(alert("a", "resolved"))
+    teller._deliveries.take_alert(world.alerts[-1])
+    teller._tell(due)
+    assert (world.heard, world.told) == ([], [])
+
+
+@pytest.mark.parametrize("fires_since", [None, "2026-11-01T09:00:00Z"])
+@pytest.mark.parametrize("heard_it", [True, False], ids=["killed after it was taken", "killed before"])
+def test_a_word_that_a_kill_interrupted_is_told_again_or_that_it_is_over(
+    world: World, heard_it: bool, fires_since: str | None
+) -> None:
+    """Before, what was over by the restart was never told to be over, though the receiver had heard that it fires."""
+    deliver = world.deliver
+
+    def kill(notice: Notice) -> None:
+        if heard_it:
+            deliver(notice)
+        raise KeyboardInterrupt  # no failure of the receiver: nothing after it is done
+
+    def killed_while_telling(*said: Alert) -> None:
+        world.say(*said)
+        world.deliver = kill  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            world.teller().tell_due()
+        world.deliver = deliver  # type: ignore[method-assign]
+
+    killed_while_telling(alert("a", fired_at=fires_since))
+    killed_while_telling(alert("a", fired_at=fires_since, at="2026-11-01T10:09:00Z"))
+    killed_while_telling(alert("a", "resolved", "2026-11-01T11:00:00Z", fired_at=fires_since))
+    for _ in range(3):
+        world.teller().tell_due()
+    interrupted = [True, True, False] if heard_it else []
+    assert [fires for _, fires in world.words()] == [*interrupted, False]
+    assert len({notice.key for notice in world.heard if notice.is_firing}) <= 1, "a repeat has the same key"
+    assert len({notice.key for notice in world.heard if not notice.is_firing}) == 1
+    fired_again = None if fires_since is None else "2026-11-01T12:00:00Z"
+    killed_while_telling(alert("a", at="2026-11-01T12:00:00Z", fired_at=fired_again))
+    for _ in range(3):
+        world.teller().tell_due()
+    assert world.heard[-1].is_firing and world.heard[-1].fired_at == "2026-11-01T12:00:00Z"
+
+
+def test_what_was_said_before_a_word_that_a_kill_interrupted_is_told_again_where_it_stands_again(world: World) -> None:
+    deliver = world.deliver
+
+    def kill(notice: Notice) -> None:
+        deliver(notice)
+        raise KeyboardInterrupt
+
+    world.say(alert("a"))
+    world.teller().tell_due()
+    world.say(alert("a", severity="critical"))
+    world.deliver = kill  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        world.teller().tell_due()
+    world.deliver = deliver  # type: ignore[method-assign]
+    world.say(alert("a"))
+    for _ in range(2):
+        world.teller().tell_due()
+    assert [notice.severity for notice in world.heard] == ["warning", "critical", "warning"]
+
+
+def test_what_an_older_notifier_noted_and_what_it_reads_of_a_word_on_its_way() -> None:
+    """It knows no field `telling`: it must take a word on its way for one that is still to be told."""
+    world = World()
+    world.say(alert("a"))
+    world.teller().tell_due()
+    begun, taken = (decode(Told, record.value) for record in world.told)
+    assert (begun.state, begun.key) == ("resolved", "")
+    old = {name: value for name, value in orjson.loads(taken.encode()).items() if name != "telling"}
+    world.told = [Record("alerts.told", 0, 0, taken.record_key, orjson.dumps(old), 0)]
+    world.teller().tell_due()
+    assert world.words() == [("a", True)]
 
 
 def test_what_is_over_and_told_is_forgotten_and_nothing_of_it_is_told_again() -> None:
@@ -285,7 +388,7 @@ def test_what_a_receiver_will_never_take_is_noted_and_the_next_one_is_told(world
     teller = world.teller()
     teller.tell_due()
     assert world.words() == [("b", True)]
-    assert [decode(Told, record.value).refused for record in world.told] == ["answered 413", None]
+    assert [told.refused for told in world.noted()] == ["answered 413", None]
     world.say(alert("a", "resolved"))
     world.teller().tell_due()
     assert world.words() == [("b", True)], "nothing is over that it never took"
@@ -296,7 +399,7 @@ def test_a_receiver_that_is_set_up_wrongly_loses_nothing(world: World) -> None:
     world.trouble = ReceiverDenied("answered 401")
     with pytest.raises(ReceiverDenied):
         world.teller().tell_due()
-    assert world.told == []
+    assert world.noted() == []
     world.trouble = None
     world.teller().tell_due()
     assert world.words() == [("a", True)]

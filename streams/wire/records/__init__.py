@@ -3,7 +3,7 @@
 `SourceReader` is the gate for other people's records: it gives a text or raises MessageError, never anything else.
 """
 
-from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told
+from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
 from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time
 from streams.wire.records.decisions import Decision, HeadAnswer, RankedItem
 from streams.wire.records.labels import Doubts, Feedback, Lease
@@ -28,6 +28,7 @@ __all__ = [
     "Told",
     "W",
     "Wire",
+    "Word",
     "decision_id",
     "decode",
     "format_time",

@@ -75,9 +75,22 @@ class Silence(Wire):
         )
 
 
+class Word(Wire):
+    """What is being told to a receiver: from here on it may know it."""
+
+    key: str
+    """Names the word; a repeat of it has the same."""
+    state: Literal["firing", "resolved"]
+    """What is told."""
+    severity: Severity
+    """By which the receiver is to know the cause."""
+    fired_at: str
+    """When the cause began to fire, RFC 3339."""
+
+
 class Told(Wire):
-    """A receiver has taken an alert, or will never take it. Written to `alerts.told`, keyed
-    `app|receiver|fingerprint`: a later record of the key replaces it."""
+    """A receiver has taken an alert, or will never take it; with `telling`, what it had taken before the word that is
+    on its way. Written to `alerts.told`, keyed `app|receiver|fingerprint`: a later record of the key replaces it."""
 
     app: str
     """The application whose alert it is."""
@@ -86,9 +99,9 @@ class Told(Wire):
     fingerprint: str
     """What the alert is about."""
     key: str
-    """Names the word that was told; a repeat of it has the same."""
+    """Names the word that was told; a repeat of it has the same; empty: none that would stand for a later one."""
     state: Literal["firing", "resolved"]
-    """What was told."""
+    """What was told; `resolved` also where nothing was."""
     severity: Severity
     """By which the receiver knows the cause."""
     fired_at: str
@@ -97,6 +110,8 @@ class Told(Wire):
     """When it was told, RFC 3339."""
     refused: str | None = None
     """Why the receiver will not take it."""
+    telling: Word | None = None
+    """The word that was about to be told when this was written; the record after it says what came of it."""
 
     @property
     def record_key(self) -> bytes:
