@@ -49,8 +49,8 @@ class LabelledAnswers:
 
     def take(self, signal: MonitorSignal, at_ms: int) -> None:
         """Remember what was decided. at_ms: the record's time, milliseconds since 1970."""
-        if signal.draw is None or self._head not in signal.labels:
-            return
+        if signal.draw is None or self._head not in signal.labels or signal.late:
+            return  # late texts: the champion's fast path alone decides those, so a backlog says nothing of releases
         answer = Answer(signal.draw, at_ms, signal.version, signal.labels[self._head][0])
         if signal.role == "canary":
             answer = replace(answer, trial=signal.trial)

@@ -66,6 +66,12 @@ def test_a_champion_that_is_wrong_much_more_often_goes_back(wrong: int, is_worse
         assert "45 of its 100 decisions were wrong, and 5 of 100 of 1" in decision.reason
 
 
+def test_labels_of_late_texts_say_nothing() -> None:
+    """The fast path alone decides those: a backlog took a sound champion back."""
+    signals = [one.model_copy(update={"late": one.version == "2"}) for one in served(5, 45)]
+    assert answers(signals, ALL).worse("champion", "2", "1") == ""
+
+
 @pytest.mark.parametrize("chosen", ["correction", "queue", "import", None])
 def test_labels_of_decisions_that_were_not_drawn_say_nothing(chosen: str | None) -> None:
     opinions = [opinion(number, chosen=chosen) for number in range(200)]  # type: ignore[arg-type]  # None: of before
