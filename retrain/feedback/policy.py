@@ -32,3 +32,4 @@ SECOND_OPINIONS: Final = (
     UNLIKELY,
     OVER_THE_CAP,
 )  # whom a second word brings back, in this order
+CONFIRMABLE: Final = frozenset({RELABELLING, UNLIKELY})  # and that of their own giver, where hardly anybody else labels

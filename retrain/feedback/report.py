@@ -15,34 +15,40 @@ DOUBTS: Final = 500  # of these a second person is asked about; what is more com
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """label: what does not count. reason: one of `policy.REASONS`. instead: what the other texts say it is."""
+    """label: what does not count. reason: one of `policy.REASONS`. instead: what the other texts say it is. again: its
+    only person, where saying it once more makes it count; None: another person must."""
 
     label: TextLabel
     reason: str
     instead: str | None = None
+    again: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object; without the text, which may be personal."""
+        more = {"instead": self.instead, "again": self.again}
         return {
             "decision_id": self.label.decisions[-1],
             "head": self.label.head,
             "label": self.label.label,
             "by": list(self.label.people),
             "reason": self.reason,
-        } | ({} if self.instead is None else {"instead": self.instead})
+        } | {name: value for name, value in more.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackReport:
     """taken: texts whose labels count (train, or test). directions: relabellings that wait for a second person. people:
-    how many gave labels at all. asked_again: those of them who label (nearly) alone, and are asked themselves whether
-    they mean what was set aside."""
+    how many gave labels at all."""
 
     taken: int
     people: int
     set_aside: Sequence[SetAside] = ()
     directions: Sequence[Direction] = ()
-    asked_again: Sequence[str] = ()
+
+    @property
+    def asked_again(self) -> Sequence[str]:
+        """Who label (nearly) alone, and are asked themselves whether they mean what was set aside."""
+        return tuple(sorted({one.again for one in self.set_aside if one.again is not None}))
 
     @property
     def counts(self) -> dict[str, int]:

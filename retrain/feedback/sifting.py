@@ -56,13 +56,22 @@ def sift(
     for number, head in enumerate(before.heads):
         of_head = [one for one in opinions if one.head == head]
         sieves = _Sieves(before, head, of_head, embed, policy or FeedbackPolicy(), team, seed)
-        aside += sieves.set_aside(oos_label if number == 0 else None)
+        of_this = sieves.set_aside(oos_label if number == 0 else None)
+        aside += (replace(one, again=_again(one, team)) for one in of_this)
         relabelled += sieves.relabelled
     gone = {(one.label.head, one.label.key) for one in aside}
     taken = sum((one.head, one.key) not in gone for one in opinions)
-    asked_again = {by for one in aside for by in one.label.people if team.is_nearly_alone(by)}
-    report = FeedbackReport(taken, len(team.people), aside, relabelled, tuple(sorted(asked_again)))
+    report = FeedbackReport(taken, len(team.people), aside, relabelled)
     return Sifted(list(_kept(items, opinions, gone)), report)
+
+
+def _again(one: SetAside, team: Team) -> str | None:
+    """Whose own second word makes it count: nobody's over the cap, which is on how much one person says."""
+    label = one.label
+    is_theirs = len(label.people) == 1 and not label.others and not label.is_confirmed
+    if is_theirs and one.reason in reasons.CONFIRMABLE and team.is_nearly_alone(label.people[0]):
+        return label.people[0]
+    return None
 
 
 def _kept(

@@ -182,13 +182,16 @@ def test_one_who_labels_alone_is_asked_again_and_believed() -> None:
     alone = [*good(["ann"]), *renamed]
     result = sifted(alone)
     assert reasons(result) == {RELABELLING: 6} and "you are asked again" in result.report.words("support")
+    assert {doubt["again"] for doubt in result.report.doubts()} == {"ann"}
     again = {"intent": [{"by": "ann", "label": "delivery", "confirms": True}]}
     meant = [item | ({"said": again} if item in renamed else {}) for item in alone]
     assert reasons(sifted(meant)) == {}
     casual = [next(items(texts_about("login", 31, 1), "login", "bob"))]
     assert reasons(sifted([*meant, *casual])) == {}, "one casual word makes nobody a team"
     team = [*items(texts_about("login", 31, 12), "login", "bob")]
-    assert RELABELLING in reasons(sifted([*meant, *team])), "with a second person, that one's word is wanted"
+    result = sifted([*meant, *team])
+    assert RELABELLING in reasons(result), "with a second person, that one's word is wanted"
+    assert not any("again" in doubt for doubt in result.report.doubts())
 
 
 def test_who_floods_does_not_become_the_only_one_who_labels() -> None:
@@ -292,6 +295,15 @@ def test_a_flood_beside_a_team_is_cut_and_comes_back() -> None:
     two = {"intent": [{"by": "mallory", "label": "refund"}, {"by": "ann", "label": "refund"}]}
     looked_at = [item | {"said": two} for item in flooded[:10]]
     assert reasons(sifted([*good(), *looked_at, *flooded[10:]])) == {}, "a sample of them was found right"
+
+
+def test_nobody_lifts_the_cap_on_their_own_labels() -> None:
+    """They were asked again, which made nothing count."""
+    flooded = list(items(texts_about("refund", 40, 80), "refund", "ann"))
+    result = sifted([*flooded, *items(texts_about("login", 31, 8), "login", "bob")])
+    assert set(reasons(result)) == {OVER_THE_CAP} and result.report.asked_again == ()
+    assert not any("again" in doubt for doubt in result.report.doubts())
+    assert "; a second person is asked by" in result.report.words("support")
 
 
 def test_one_who_labels_alone_has_no_cap() -> None:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from connectors.ports import Record
 from models.errors import MessageError
-from retrain.feedback.team import Team
 from streams.wire.records import Doubts, Feedback, decode
 
 ASKED_AT_ONCE: Final = 10  # the next training says whether more are needed
@@ -30,8 +29,7 @@ def open_doubts(records: Iterable[Record], app: str) -> list[Mapping[str, Any]]:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A label that does not count yet. doubt: as the training left it. people: who have said anything of the decision.
-    again: the one of them who labels alone, or nearly so, and settles it by saying the same again; None: another person
-    must."""
+    again: the only one of them, where the training takes their own second word; None: another person must say it."""
 
     identity: str
     doubt: Mapping[str, Any]
@@ -45,13 +43,11 @@ def waiting(doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], hea
     for label in labels:
         if label.head == head:
             said.setdefault(label.decision_id, {})[label.by] = label
-    team = Team((label.decision_id, label.by) for label in labels)
     for doubt in doubts:
         identity = str(doubt.get("decision_id"))
         words = said.get(identity, {})
-        if doubt.get("head") == head and _is_open(doubt, words, team):
-            only = next(iter(words)) if len(words) == 1 else None
-            again = only if only is not None and team.is_nearly_alone(only) else None
+        if doubt.get("head") == head and _is_open(doubt, words):
+            again = next((by for by in words if len(words) == 1 and by == doubt.get("again")), None)
             yield Waiting(identity, doubt, frozenset(words), again)
 
 
@@ -66,7 +62,7 @@ def to_ask(
     """(decision id, whether it asks the same person again) of those that still wait for a second word.
 
     labels: every opinion that stands. by: who is asked, None: anybody. taken: decisions that are asked about already.
-    Who has said something of a decision is not asked about it, but for one beside whom hardly anybody labels.
+    Who has said something of a decision is not asked about it, but for one whose own second word the training takes.
     """
     kinds: Counter[tuple[Any, ...]] = Counter()
     for one in waiting(doubts, labels, head):
@@ -78,13 +74,13 @@ def to_ask(
             yield one.identity, by in one.people
 
 
-def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback], team: Team) -> bool:
+def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback]) -> bool:
     """Whether the label still stands, and nobody has settled it."""
     votes = Counter(word.label for word in words.values()).most_common(2)
     if not votes or doubt.get("label") not in {word.label for word in words.values()}:
         return False
     if len(words) == 1:
         ((by, word),) = words.items()
-        return not (word.confirms and team.is_nearly_alone(by))
+        return not (word.confirms and by == doubt.get("again"))
     is_settled = votes[0][1] > 1 and (len(votes) == 1 or votes[0][1] > votes[1][1])
     return not is_settled

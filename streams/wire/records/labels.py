@@ -74,4 +74,5 @@ class Doubts(Wire):
     """When, RFC 3339."""
     labels: list[dict[str, Any]] = Field(default_factory=list)
     """Each: `decision_id`, `head`, `label`, `by` (a list: who says so), `reason` (`contested`, `relabelling`,
-    `unlikely`, `over the cap`) and, where the texts say so, the label `instead`; those that matter most first."""
+    `unlikely`, `over the cap`), where the texts say so the label `instead`, and `again`: its only person, where their
+    own second word makes it count; none: another person must say the same. Those that matter most first."""
