@@ -11,6 +11,7 @@ import orjson
 from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
+from headrace.topic_records import decisions_of
 from retrain.text_keys import is_held_out
 from streams.application import Application
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
@@ -124,8 +125,8 @@ class Agents(threading.Thread):
     def run(self) -> None:
         """Until the reader is closed."""
         for record in self._reader.follow(self._app.decisions_topic, poll_seconds=0.1):
-            if record is not None and record.value is not None:
-                self._waiting.append(orjson.loads(record.value))
+            if record is not None:
+                self._waiting += decisions_of([record])
             self._waiting = [decision for decision in self._waiting if not self._judge(decision)]
 
     def close(self) -> None:

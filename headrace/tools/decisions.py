@@ -12,7 +12,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError, HeadraceError
 from streams.topics import FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions
-from streams.wire.records import Feedback
+from streams.wire.records import Feedback, decision_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ def _labels(wiring: Wiring, identity: str) -> tuple[Feedback, ...] | None:
 
 
 def find_decision(store: DecisionStore, identity: str, app: str | None = None) -> dict[str, Any]:
-    """The decision of this id. Raises ConfigError with the places where else to look."""
+    """The decision of this id. Raises ConfigError with the places where else to look, and for a document that no worker
+    has written."""
     decision = store.get([identity], app).get(identity)
     if decision is None:
         topic = identity.partition("@")[0] or "TOPIC"
@@ -67,6 +68,8 @@ def find_decision(store: DecisionStore, identity: str, app: str | None = None) -
             f"no decision {identity!r} is in the store: ids look like support.chats@0a1b2c3d-0-17 (`headrace search "
             f"--json` shows them); a record that could not be decided is in `headrace deadletters list --topic {topic}`"
         )
+    if fault := decision_fault(decision):
+        raise ConfigError(f"what the store has as {identity!r} was written by no worker: {fault}")
     return decision
 
 

@@ -5,11 +5,9 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Final
 
-import orjson
-
 from connectors.errors import TopicMismatch
 from connectors.ports import DecisionStore
-from headrace.topic_records import all_records
+from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
 from streams.application import Application
@@ -58,11 +56,7 @@ def _of_topic(wiring: Wiring, app: Application, ids: Collection[str]) -> dict[st
     each = -(-DECISIONS_READ // max(1, len(offsets)))
     starts = {partition: max(first, last - each) for partition, (first, last) in offsets.items()}
     wanted, texts = set(ids), dict[str, str]()
-    for record in all_records(wiring, app.decisions_topic, starts):
-        try:
-            decision = orjson.loads(record.value or b"null")
-            if decision and decision["id"] in wanted:
-                texts[decision["id"]] = str(decision["text"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            continue  # written by no worker
+    for decision in decisions_of(all_records(wiring, app.decisions_topic, starts)):
+        if decision["id"] in wanted:
+            texts[decision["id"]] = decision["text"]
     return texts

@@ -2,23 +2,23 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-import orjson
-
 from connectors.errors import TopicMismatch
 from connectors.ports import DecisionStore, Document, TopicReader
+from headrace.topic_records import decisions_of
 from models.errors import ConfigError
 from streams.application import Application
+from streams.wire.records import decision_fault
 from streams.wire.text import clean_text, cut_text
 
 IDS_AT_ONCE = 500
 
 
 def decisions_by_id(store: DecisionStore, ids: Sequence[str], app: str | None = None) -> dict[str, Document]:
-    """Those that are there. app: whose decision, where two applications read one topic."""
-    found: dict[str, Document] = {}
+    """Those that are there and that a worker decided. app: whose decision, where two applications read one topic."""
+    decisions: dict[str, Document] = {}
     for start in range(0, len(ids), IDS_AT_ONCE):
-        found |= store.get(ids[start : start + IDS_AT_ONCE], app)
-    return found
+        decisions |= store.get(ids[start : start + IDS_AT_ONCE], app)
+    return {identity: decision for identity, decision in decisions.items() if decision_fault(decision) is None}
 
 
 def decisions_by_text(reader: TopicReader, app: Application, texts: Collection[str]) -> dict[str, Document]:
@@ -37,13 +37,7 @@ def decided(reader: TopicReader, app: Application) -> Iterator[Document]:
     """Every decision in `decisions.<app>`; what no worker has written is passed over. Raises ConfigError where there is
     no such topic."""
     try:
-        for record in reader.read(app.decisions_topic):
-            try:
-                decision = orjson.loads(record.value or b"null")
-            except orjson.JSONDecodeError:
-                continue
-            if isinstance(decision, dict) and {"id", "text", "decided_at", "labels"} <= decision.keys():
-                yield decision
+        yield from decisions_of(reader.read(app.decisions_topic))
     except TopicMismatch as error:
         raise ConfigError(
             f"there is no topic {app.decisions_topic}: nothing was decided yet; `headrace up {app.given_as}` decides"

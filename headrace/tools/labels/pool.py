@@ -1,17 +1,15 @@
 """What may be labelled, as the topics tell it: decisions of late, what their texts are like, what was said of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-import orjson
 
 from connectors.errors import TopicMismatch
 from connectors.ports import Document, Record
 from headrace.tools.alerts import firing_drift
 from headrace.tools.labels.choosing import Candidate
 from headrace.tools.labels.second_opinions import open_doubts
-from headrace.topic_records import all_records
+from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
@@ -121,16 +119,15 @@ def _candidate(decision: Document, head: str, embedding: Any) -> Candidate:
 
 def _decisions(wiring: Wiring, app: Application, newest: _Newest, progress: Progress) -> list[Document]:
     """Decisions with a label, oldest first."""
-    decisions = []
-    for number, record in enumerate(all_records(wiring, app.decisions_topic, newest.starts), 1):
-        progress("reading decisions", number, max(number, newest.offsets))
-        try:
-            decision = orjson.loads(record.value or b"null")
-            if decision and decision["labels"].get(app.head_names[0]):
-                decisions.append(decision)
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            continue  # written by no worker
-    return sorted(decisions, key=lambda decision: str(decision.get("decided_at")))
+    records = _noted(all_records(wiring, app.decisions_topic, newest.starts), newest.offsets, progress)
+    decisions = [decision for decision in decisions_of(records) if app.head_names[0] in decision["labels"]]
+    return sorted(decisions, key=lambda decision: str(decision["decided_at"]))
+
+
+def _noted(records: Iterable[Record], expected: int, progress: Progress) -> Iterator[Record]:
+    for number, record in enumerate(records, 1):
+        progress("reading decisions", number, max(number, expected))
+        yield record
 
 
 def _embeddings(wiring: Wiring, app: Application, wanted: set[str]) -> dict[str, Any]:

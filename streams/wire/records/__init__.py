@@ -5,7 +5,7 @@
 
 from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
 from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time
-from streams.wire.records.decisions import Decision, HeadAnswer, RankedItem
+from streams.wire.records.decisions import Decision, HeadAnswer, RankedItem, decision_fault, read_decision
 from streams.wire.records.labels import Doubts, Feedback, Lease
 from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
 
@@ -29,7 +29,9 @@ __all__ = [
     "W",
     "Wire",
     "Word",
+    "decision_fault",
     "decision_id",
     "decode",
     "format_time",
+    "read_decision",
 ]

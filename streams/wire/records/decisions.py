@@ -1,10 +1,17 @@
 """What a worker answers to an event."""
 
-from typing import Any, Literal
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
+import orjson
 from pydantic import Field
 
+from models.errors import MessageError
 from streams.wire.records.base import Wire
+
+_TEXT_FIELDS: Final = ("id", "model", "version", "at", "decided_at", "text")
+_UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", re.ASCII)
 
 
 class HeadAnswer(Wire):
@@ -64,3 +71,37 @@ class Decision(Wire):
     """Fields of the source record that are kept, and marks of Headrace's own, whose names start with `headrace_`."""
     role: Literal["canary", "shadow"] | None = None
     """In `trials.<app>` only: what the release was on trial as."""
+
+
+def read_decision(value: bytes | None) -> dict[str, Any]:
+    """A decision as it stands in its topic, in which anybody may have written. What readers rely on is checked (see
+    `decision_fault`); all else stays as it is. By hand, as up to 300,000 are read at once. Raises MessageError."""
+    try:
+        document = orjson.loads(value or b"")
+    except orjson.JSONDecodeError as error:
+        raise MessageError("bad_record", f"no decision: {error}") from error
+    if not isinstance(document, dict):
+        raise MessageError("bad_record", f"no decision: a JSON {type(document).__name__}, no object")
+    if fault := decision_fault(document):
+        raise MessageError("bad_record", f"no decision: {fault}")
+    return document
+
+
+def decision_fault(document: Mapping[str, Any]) -> str | None:
+    """Why no worker has written this, or None: its id, text, release and times are texts, and each head's answer is a
+    label with its probability."""
+    for name in _TEXT_FIELDS:
+        if not isinstance(document.get(name), str):
+            return f"{name} is missing or no text"
+    if not (_UTC.fullmatch(document["at"]) and _UTC.fullmatch(document["decided_at"])):
+        return "at or decided_at is no RFC 3339 time in UTC"
+    labels = document.get("labels")
+    if not isinstance(labels, dict):
+        return "labels is missing or no object"
+    for head, answer in labels.items():
+        if not isinstance(answer, dict) or not isinstance(answer.get("label"), str):
+            return f"labels.{head:.60} has no label"
+        probability = answer.get("probability")
+        if not isinstance(probability, int | float) or isinstance(probability, bool) or not 0 <= probability <= 1:
+            return f"labels.{head:.60} has no probability from 0 to 1"
+    return None
