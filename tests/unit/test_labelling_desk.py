@@ -116,6 +116,22 @@ def test_undo_takes_the_last_label_back_and_skip_leaves_the_decision_open(world:
     assert "nothing to undo" in terminal.shown
 
 
+@pytest.mark.parametrize(("key", "asks_again"), [("2", False), ("2", True), ("\r", True), ("\r", False)])
+def test_undo_lets_what_the_person_said_weeks_before_stand_again(world: World, key: str, asks_again: bool) -> None:
+    """A tombstone took it away, also where the answer had changed nothing."""
+    correct_one(world.wiring, decision(20)["id"], "", "fee", Speaker("ann"))
+    (before,) = read_pool(world.wiring, NO_RANDOM).labels
+    giver = LabelGiver(world.wiring)
+    leases = Leases("ann", world.topics.reader, world.topics.publisher())
+    terminal = Script(key, "u", "q")
+    desk = LabellingDesk(giver, leases, terminal, "ann", show=str)
+    first = Asked(decision(20), "second opinion", "queue", asks_again=asks_again)
+    desk.work([first, Asked(decision(21), "unsure", "queue")], "intent")
+    giver.close()
+    assert read_pool(world.wiring, NO_RANDOM).labels == (before,)
+    assert desk.session.undone == 1 and any("as before you say fee" in line for line in terminal.shown)
+
+
 def test_what_is_taken_back_is_asked_about_again(world: World) -> None:
     _, terminal = sit_down(world, "2", "u", "s", "\r", "q")
     (said,) = world.said()[-1:]

@@ -10,6 +10,7 @@ from headrace.tools.labels.giving import GivenLabels, LabelGiver, NewLabel
 from headrace.tools.labels.leases import Leases
 from headrace.tools.labels.queue import Asked
 from models.errors import ConfigError
+from streams.wire.records import Feedback
 
 LABEL_KEYS: Final = "123456789"
 RIGHT_KEYS: Final = ("\r", "\n")
@@ -31,6 +32,15 @@ class Terminal(Protocol):
         """A line that the person types; empty: never mind."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A label given in this sitting. before: what the person said of the decision and head until then."""
+
+    new: NewLabel
+    asked: Asked
+    before: Feedback | None
+
+
 @dataclass(slots=True)
 class Session:
     """What was done in one sitting."""
@@ -38,7 +48,7 @@ class Session:
     given: int = 0
     skipped: int = 0
     undone: int = 0
-    last: list[tuple[NewLabel, Asked]] = field(default_factory=list)  # what an undo takes back
+    last: list[_Given] = field(default_factory=list)  # what an undo takes back
 
 
 class LabellingDesk:
@@ -126,29 +136,35 @@ class LabellingDesk:
             confirms=asked.asks_again,
             stratum=asked.stratum,
         )
+        before = self._giver.said(asked.decision, head, self._by)
         report: GivenLabels = self._giver.give([new], introduces=is_new)
         if report.rejected:
             self._terminal.show(report.rejected[0].reason)
             return False
         self._usual[label] += 1
         self.session.given += 1
-        self.session.last.append((new, asked))
+        self.session.last.append(_Given(new, asked, before))
         return True
 
     def _undo(self) -> None:
         if not self.session.last:
             self._terminal.show("nothing to undo")
             return
-        last, asked = self.session.last.pop()
+        last = self.session.last.pop()
         try:
-            self._giver.withdraw(last.decision, last.head, self._by)
+            if last.before is not None:
+                self._giver.put_back(last.before)
+            else:
+                self._giver.withdraw(last.new.decision, last.new.head, self._by)
         except ConfigError as error:
             self._terminal.show(str(error))
             return
         self.session.given -= 1
         self.session.undone += 1
-        self._again.append(asked)
-        self._terminal.show(f"withdrawn: {last.label} of {self._show(str(last.decision['text']))[:60]!r}")
+        self._again.append(last.asked)
+        text = self._show(str(last.new.decision["text"]))[:60]
+        stands = "" if last.before is None else f"; as before you say {last.before.label}"
+        self._terminal.show(f"withdrawn: {last.new.label} of {text!r}{stands}")
 
     def _choices(self, decided: str, known: Sequence[str]) -> list[str]:
         """The labels with a key: what was decided, then those that come most."""

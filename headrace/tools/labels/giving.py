@@ -105,6 +105,17 @@ class LabelGiver:
         self._publisher.flush()
         return mine
 
+    def said(self, decision: Document, head: str, by: str) -> Feedback | None:
+        """What a person says of a decision and head by now."""
+        return self._said[str(decision["id"]), _head(decision, head)].get(by)
+
+    def put_back(self, before: Feedback) -> None:
+        """What a person said before stands again, as they said it: its time and why they were asked included."""
+        if self._said[before.decision_id, before.head].get(before.by) != before:
+            self._publisher.send(FEEDBACK_TOPIC, before.encode(), before.key)
+            self._publisher.flush()
+            self._note(before)
+
     def known_labels(self, decision: Document, head: str = PRIMARY) -> list[str]:
         """Labels that can be given without introducing one, sorted; none where nobody can tell."""
         return sorted(self._known_labels(decision, _head(decision, head), GivenLabels()) or ())
