@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from headrace.tools.labels.contested import contested_labels, contested_pairs
-from streams.wire.feedback import Opinions, drawn_at_random
-from streams.wire.records import Feedback
+from streams.wire.feedback import Opinion, Opinions, drawn_at_random
 
 
 def labelled_items(
@@ -41,6 +40,7 @@ def labelled_items(
     return list(items.values())
 
 
-def _word(opinion: Feedback) -> dict[str, Any]:
-    word: dict[str, Any] = {"by": opinion.by, "label": opinion.label}
-    return word | {"confirms": True} if opinion.confirms else word
+def _word(opinion: Opinion) -> dict[str, Any]:
+    said = opinion.feedback
+    word: dict[str, Any] = {"by": said.by, "label": said.label, "first_ms": opinion.first_ms}
+    return word | {"confirms": True} if said.confirms else word

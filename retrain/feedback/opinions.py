@@ -1,9 +1,10 @@
 """What people say of each text: one word a person and text, however often the text and the word come."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from retrain.text_keys import NearCopies, text_key
 
@@ -14,9 +15,9 @@ MAX_COPIES: Final = 10  # of a text with a word or a letter changed, that one pe
 class TextLabel:
     """What people say one text is, for one head.
 
-    key: `retrain.text_keys.text_key` of the text. people: who say so. others: what other people say, person to label.
-    decisions: ids of the decisions with this text, oldest word first. is_confirmed: its one person was asked whether it
-    is meant, and said it again.
+    key: `retrain.text_keys.text_key` of the text. people: who say so, who said it first before the others. others: what
+    other people say, person to label. decisions: ids of the decisions with this text, oldest word first. is_confirmed:
+    its one person was asked whether it is meant, and said it again.
     """
 
     head: str
@@ -38,11 +39,13 @@ def text_labels(items: Iterable[Mapping[str, Any]]) -> list[TextLabel]:
     """One for each head and text, in the order of the first word on it.
 
     items: `id`, `text`, `labels` by head, and where known `by` (head to person) and `said` (head to a list of `by`,
-    `label`, `confirms`: all people's words on that decision, the newest last); the newest word on a text last. A person
-    who says different things of one text is taken at the last word. Most people decide; where as many say something
-    else, the text is contested.
+    `label`, `confirms`, `first_ms`, since when they say so, where known: all people's words on that decision, the
+    newest last); the newest word on a text last. A person who says different things of one text is taken at the last
+    word; who says the same again takes nothing back: neither that it is meant, nor that they said it first. Most people
+    decide; where as many say something else, the text is contested.
     """
-    words: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    words: dict[tuple[str, str], dict[str, _Word]] = defaultdict(dict)
+    places = itertools.count()
     texts: dict[str, str] = {}
     decisions: dict[tuple[str, str], list[str]] = defaultdict(list)
     for item in items:
@@ -50,13 +53,35 @@ def text_labels(items: Iterable[Mapping[str, Any]]) -> list[TextLabel]:
         texts.setdefault(key, item["text"])
         for head in item["labels"]:
             decisions[head, key].append(str(item["id"]))
+            spoken = words[head, key]
             for word in said(item, head):
-                words[head, key].pop(word["by"], None)
-                words[head, key][word["by"]] = word
+                spoken[word["by"]] = _Word.of(word, next(places)).after(spoken.pop(word["by"], None))
     return [
         _label(head, key, texts[key], list(spoken.values()), tuple(decisions[head, key]))
         for (head, key), spoken in words.items()
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What a person says of a text. first: since when (milliseconds since 1970, where known) and in which place; at
+    equal times the place says who was first."""
+
+    by: str
+    label: str
+    first: tuple[float, int]
+    confirms: bool
+
+    @classmethod
+    def of(cls, word: Mapping[str, Any], place: int) -> Self:
+        """Of an item."""
+        return cls(word["by"], word["label"], (word.get("first_ms", 0.0), place), bool(word.get("confirms")))
+
+    def after(self, before: Self | None) -> Self:
+        """With what the same person said before."""
+        if before is None or before.label != self.label:
+            return self
+        return replace(self, first=min(self.first, before.first), confirms=self.confirms or before.confirms)
 
 
 def said(item: Mapping[str, Any], head: str) -> Sequence[Mapping[str, Any]]:
@@ -65,15 +90,14 @@ def said(item: Mapping[str, Any], head: str) -> Sequence[Mapping[str, Any]]:
     return words or [{"by": item.get("by", {}).get(head, ""), "label": item["labels"][head]}]
 
 
-def _label(
-    head: str, key: str, text: str, spoken: Sequence[Mapping[str, Any]], decisions: tuple[str, ...]
-) -> TextLabel:
-    votes = Counter(word["label"] for word in spoken)
+def _label(head: str, key: str, text: str, spoken: Sequence[_Word], decisions: tuple[str, ...]) -> TextLabel:
+    votes = Counter(word.label for word in spoken)
     most = max(votes.values())
-    label = next(word["label"] for word in reversed(spoken) if votes[word["label"]] == most)
-    people = tuple(word["by"] for word in spoken if word["label"] == label)
-    others = {word["by"]: word["label"] for word in spoken if word["label"] != label}
-    confirmed = any(word.get("confirms") for word in spoken if word["label"] == label)
+    label = next(word.label for word in reversed(spoken) if votes[word.label] == most)
+    agree = sorted((word for word in spoken if word.label == label), key=lambda word: word.first)
+    others = {word.by: word.label for word in spoken if word.label != label}
+    confirmed = any(word.confirms for word in agree)
+    people = tuple(word.by for word in agree)
     return TextLabel(head, key, text, label, people, others, decisions, is_confirmed=confirmed)
 
 

@@ -26,6 +26,13 @@ class Opinion:
     given_ms: int
 
     @property
+    def first_ms(self) -> float:
+        """Since when they say so, milliseconds since 1970."""
+        said_ms = self.rank[0]
+        first_at = self.feedback.first_at
+        return said_ms if first_at is None else min(said_ms, _at_ms(first_at, self.given_ms))
+
+    @property
     def rank(self) -> tuple[float, int, str, str]:
         """The largest of a decision and head is its label: the latest by `at`; then by the record's own time; at equal
         times by the names, so that everybody who reads the same records says the same."""
@@ -99,16 +106,13 @@ class Opinions:
                 latest[subject] = opinion
         return {subject: opinion.feedback for subject, opinion in latest.items()}
 
-    def words(self, since_ms: float = 0.0) -> dict[tuple[str, str], list[Feedback]]:
+    def words(self, since_ms: float = 0.0) -> dict[tuple[str, str], list[Opinion]]:
         """(decision id, head) to what each person says of it, the newest last. since_ms: as for `labels`."""
         words: dict[tuple[str, str], list[Opinion]] = {}
         for opinion in self:
             if opinion.rank[0] >= since_ms:
                 words.setdefault((opinion.feedback.decision_id, opinion.feedback.head), []).append(opinion)
-        return {
-            subject: [one.feedback for one in sorted(opinions, key=lambda one: one.rank)]
-            for subject, opinions in words.items()
-        }
+        return {subject: sorted(opinions, key=lambda one: one.rank) for subject, opinions in words.items()}
 
     def _of(self, key: bytes) -> Opinion | None:
         partitions = self._said.get(key)

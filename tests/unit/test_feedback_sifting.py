@@ -161,6 +161,24 @@ def test_a_person_who_changes_their_mind_contests_nothing() -> None:
     assert set(label.decisions) == {first["id"], "later"}
 
 
+def test_who_says_the_same_again_takes_nothing_back() -> None:
+    """Not that they mean it, and not that they were first: as a label's time is that of its last saying, they were the
+    second ones after each repetition."""
+
+    def word(identity: str, *said: dict[str, Any], text: str = "one two three") -> dict[str, Any]:
+        return {"id": identity, "text": text, "labels": {"intent": "refund"}, "said": {"intent": list(said)}}
+
+    ann, eve = ({"by": by, "label": "refund"} for by in ("ann", "eve"))
+    (label,) = text_labels([word("1", ann | {"confirms": True}), word("2", ann)])
+    assert label.is_confirmed
+    (label,) = text_labels([word("1", ann | {"confirms": True}), word("2", ann | {"label": "fee"}), word("3", ann)])
+    assert not label.is_confirmed, "they changed their mind"
+    (label,) = text_labels([word("1", ann, eve), word("2", ann)])
+    assert label.people == ("ann", "eve")
+    (label,) = text_labels([word("1", eve | {"first_ms": 2.0}, ann | {"first_ms": 1.0})])
+    assert label.people == ("ann", "eve")
+
+
 def test_a_wrong_label_among_right_ones_is_sent_to_a_second_person() -> None:
     wrong = next(items(texts_about("login", 30, 1), "refund", "ann"))
     result = sifted([*good(), wrong])

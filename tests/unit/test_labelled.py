@@ -4,6 +4,7 @@ from typing import Any
 
 from connectors.ports import Record
 from headrace.training.labelled import labelled_items
+from retrain.feedback.opinions import text_labels
 from streams.wire.feedback import Opinions
 from streams.wire.records import Feedback
 
@@ -42,3 +43,14 @@ def test_labels_that_people_disagree_about_are_marked_whoever_gave_them() -> Non
         "3": ["intent"],
         "4": [],
     }
+
+
+def test_since_when_somebody_says_so_is_kept_when_they_say_it_again() -> None:
+    first, again = said("1", "refund", "ann", 1), said("1", "refund", "ann", 5, confirms=True, chosen="queue")
+    again = again.model_copy(update={"first_at": first.at})
+    (item,) = labelled_items(opinions(again, said("1", "refund", "bob", 3)), {"intent"}, {"1": "hm"})
+    bob, ann = item["said"]["intent"]
+    assert (bob["by"], ann["by"], ann["confirms"]) == ("bob", "ann", True)
+    assert bob["first_ms"] - ann["first_ms"] == 120_000
+    (label,) = text_labels([item])
+    assert label.people == ("ann", "bob")

@@ -214,7 +214,9 @@ def test_and_by_saying_that_it_is_meant(world: World) -> None:
     for _ in range(3):
         correct_one(world.wiring, identity, "", "refund", Speaker("ann", confirms=True))
     correct_one(world.wiring, identity, "", "fee", Speaker("ann", confirms=True))
-    assert [label.confirms for label in world.said()] == [None, True, None]
+    said_of_it = world.said()
+    assert [label.confirms for label in said_of_it] == [None, True, None]
+    assert [label.first_at for label in said_of_it] == [None, said_of_it[0].at, None], "since when they say so"
 
 
 def test_the_report_says_what_is_needed(world: World) -> None:

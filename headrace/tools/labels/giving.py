@@ -156,14 +156,15 @@ class LabelGiver:
         # it stays drawn, whatever its person says later; a draw from all of the stream says more than one from a part
         is_wider = new.chosen == "random" and new.stratum is None
         drawn = mine if mine is not None and mine.chosen == "random" and not is_wider else new
-        is_same = mine is not None and mine.label == label
-        confirms = is_same and (new.confirms or bool(mine is not None and mine.confirms))
+        before = mine if mine is not None and mine.label == label else None
+        confirms = before is not None and (new.confirms or before.confirms)
         return Feedback(
             decision_id=new.decision["id"],
             head=head,
             label=label,
             by=new.by,
             at=format_time(self._clock_ms()),
+            first_at=None if before is None else before.first_at or before.at,
             introduces=True if is_new else None,
             chosen=drawn.chosen,
             probability=drawn.probability,

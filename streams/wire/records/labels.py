@@ -21,6 +21,9 @@ class Feedback(Wire):
     """Who says so."""
     at: str
     """When, RFC 3339."""
+    first_at: str | None = None
+    """Since when they say so, where they have said the same of this decision before; RFC 3339. Who said it first is
+    vouched for by who says it after them."""
     introduces: bool | None = None
     """Whether the label is meant to be new; else one that the model does not know trains only once ten texts and two
     people stand behind it."""
