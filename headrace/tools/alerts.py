@@ -17,7 +17,7 @@ from streams.wire.records import Alert, decode, format_time
 VALUE_CHARACTERS = 400
 DRIFT_RULE = "drift"
 SIGNAL_RULE = "drift_signal"  # signals that changed, and no drift with them
-FOR_PROGRAMS = ("centre", "part_centres", "headline")  # values that say nothing to a person
+FOR_PROGRAMS = ("centre", "part_centres", "headline", "workers")  # values that say nothing to a person
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Closes the gap between what `model.releases` says and what a process serves: loads, proves, warms up, swaps.
 
-It looks after every change, after a serving was added, and with back-off while something could not be had. Whatever
-fails, the champion goes on.
+It looks after every change, after a serving was added, with back-off while something could not be had, and now and
+then. Whatever fails, the champion goes on.
 """
 
 import logging
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 TELL_AGAIN_SECONDS = 5.0  # until an observer that failed hears of the same state again
 REFUSED_SECONDS = 60.0  # until it hears again that a version is refused
+SERVED_SECONDS = 120.0  # until it hears again that all that is wanted serves: others may be gone that refused it
 
 
 class Load(Protocol):
@@ -42,8 +43,8 @@ class ReleaseObserver:
         """A version is not served and not tried again before the release changes. Told once."""
 
     def settled(self, model: str, versions: Mapping[str, str], refused: Mapping[str, str]) -> None:
-        """What serves now, by role, and what is refused, with the reason. Told after every look, and now and then while
-        something is refused; what it raises is logged, and the same state is told again later."""
+        """What serves now, by role, and what is refused, with the reason. Told after every change and now and then,
+        more often while something is refused; what it raises is logged, and the same state is told again later."""
 
 
 @dataclass(slots=True)
@@ -112,7 +113,8 @@ class ReleaseReconciler:
         return gaps
 
     def step(self) -> float | None:
-        """Load what can be loaded, switch, tell. Returns the seconds until the next look; None: not before a change."""
+        """Load what can be loaded, switch, tell. Returns the seconds until the next look; None: not before a change, as
+        nothing is served."""
         with self._lock:
             models = [model for model, application in self._applications.items() if application.serving is not None]
         waits = [wait for model in models if (wait := self._reconcile(model)) is not None]
@@ -237,7 +239,7 @@ class ReleaseReconciler:
         versions |= {trial.role: trial.served.classifier.version for trial in plan.trials}
         with self._lock:
             refused = dict(application.reconciliation.refused)
-        if application.told == (versions, refused) and not (refused and self._clock() >= application.tell_at):
+        if application.told == (versions, refused) and self._clock() < application.tell_at:
             return
         try:
             self._observer.settled(wanted.model, versions, refused)
@@ -246,7 +248,7 @@ class ReleaseReconciler:
             application.tell_at = self._clock() + TELL_AGAIN_SECONDS
         else:
             application.told = versions, refused
-            application.tell_at = self._clock() + REFUSED_SECONDS if refused else 0.0
+            application.tell_at = self._clock() + (REFUSED_SECONDS if refused else SERVED_SECONDS)
 
 
 def _loaded(plan: ServingPlan) -> set[str]:

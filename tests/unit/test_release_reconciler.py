@@ -13,7 +13,7 @@ from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import ReleaseCorrupt
 from streams.classify.reconciliation import LAST_RETRY_SECONDS
-from streams.classify.release_reconciler import REFUSED_SECONDS, ReleaseObserver, ReleaseReconciler
+from streams.classify.release_reconciler import REFUSED_SECONDS, SERVED_SECONDS, ReleaseObserver, ReleaseReconciler
 from streams.classify.serving import Serving
 from streams.wire.records import Candidate, Release
 
@@ -151,7 +151,7 @@ def test_a_release_that_cannot_be_had_now_is_tried_again_until_it_can(desk: Desk
     assert (desk.serves, desk.refusals) == ("1", [])
     assert "503" in desk.reconciler.gaps()["support"].words
     desk.unavailable.clear()
-    assert desk.after(LAST_RETRY_SECONDS) is None
+    assert desk.after(LAST_RETRY_SECONDS) == SERVED_SECONDS
     assert (desk.serves, desk.reconciler.gaps()) == ("2", {})
 
 
@@ -174,7 +174,9 @@ def test_what_is_refused_is_told_now_and_then(desk: Desk) -> None:
     assert len(desk.told) == 1
     desk.after(REFUSED_SECONDS / 2)
     assert desk.told == [({"champion": "1"}, {"bad": "a hash differs"})] * 2
-    assert desk.hear(release("2")) is None
+    assert desk.hear(release("2")) == SERVED_SECONDS
+    desk.after(SERVED_SECONDS)
+    assert desk.told[-2:] == [({"champion": "2"}, {})] * 2, "others may be gone that refused it"
 
 
 def test_an_alert_that_no_broker_takes_is_told_again(desk: Desk) -> None:
