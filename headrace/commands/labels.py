@@ -139,8 +139,8 @@ def _queue(
 
     application, wiring = _application(app)
     queue = labelling_queue(_pool(wiring, application), application, limit)
-    show, head = text_mask(application), application.head_names[0]
-    rows = [asked.as_json(head) | {"text": show(str(asked.decision["text"]))} for asked in queue]
+    show = text_mask(application)
+    rows = [asked.as_json() | {"text": show(str(asked.decision["text"]))} for asked in queue]
     if json:
         for row in rows:
             print_json(row)
@@ -149,9 +149,14 @@ def _queue(
         say("nothing to label: every decision of late has a label, or none was made")
         return
     show_table(
-        ("reason", "decided", "text, id"),
+        ("reason", "head", "decided", "text, id"),
         [
-            (row["reason"], f"{row['label']} {row['confidence']:.2f}", (field(row["text"], TEXT_CHARACTERS), row["id"]))
+            (
+                row["reason"],
+                row["head"],
+                f"{row['label']} {row['confidence']:.2f}",
+                (field(row["text"], TEXT_CHARACTERS), row["id"]),
+            )
             for row in rows
         ],
     )
@@ -178,7 +183,7 @@ def _next(app: AppName, by: By = None, json: JsonFlag = False) -> None:
             return labelling_queue(_pool(wiring, application), application, 50, leases.taken_by_others(), name)
 
         desk = LabellingDesk(giver, leases, _terminal(), name, show=text_mask(application))
-        session = desk.work(endless(refill), application.head_names[0])
+        session = desk.work(endless(refill))
     finally:
         publisher.close()
         giver.close()
@@ -224,7 +229,7 @@ def _export(
     kind = format_of(file)
     application, wiring = _application(app)
     queue = labelling_queue(_pool(wiring, application), application, limit)
-    content = exported(queue, application.head_names[0], kind, text_mask(application))
+    content = exported(queue, kind, text_mask(application))
     try:
         with file.open("xb") as out:
             out.write(content)

@@ -10,7 +10,8 @@ from retrain.feedback.policy import REASONS, SECOND_OPINIONS
 from retrain.feedback.relabelling import Direction
 
 EXAMPLES: Final = 5  # of each reason
-DOUBTS: Final = 500  # of these a second person is asked about; what is more comes up when those are answered
+DOUBTS: Final = 500  # of a head a second person is asked about; what is more comes up when those are answered
+ALL_DOUBTS: Final = 1_000  # of all heads, which share them evenly: they travel in one record
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,14 @@ class FeedbackReport:
         """What a second person should look at, the most telling first; see `SetAside.as_json`."""
         rank = {reason: place for place, reason in enumerate(SECOND_OPINIONS)}
         asked = sorted((one for one in self.set_aside if one.reason in rank), key=lambda one: rank[one.reason])
-        return [one.as_json() for one in asked[:DOUBTS]]
+        heads = Counter(one.label.head for one in asked)
+        places = Counter(dict.fromkeys(heads, min(DOUBTS, ALL_DOUBTS // max(1, len(heads)))))
+        kept = list[SetAside]()
+        for one in asked:
+            if places[one.label.head] > 0:
+                places[one.label.head] -= 1
+                kept.append(one)
+        return [one.as_json() for one in kept]
 
     def words(self, app: str) -> str:
         """For a person; empty where nothing was set aside. app: as commands are given it."""

@@ -30,7 +30,7 @@ def test_an_exported_file_comes_back_with_what_was_filled_in(world: World, tmp_p
     half = APP.model_copy(update={"labelling": Labelling(random_share=0.5, random_per_day=0)})
     queue = labelling_queue(read_pool(world.wiring, half), half, 20)
     path = tmp_path / "tasks.csv"
-    path.write_bytes(exported(queue, "intent", format_of(path), mask))
+    path.write_bytes(exported(queue, format_of(path), mask))
     assert "parcel" not in path.read_text() and "[masked]" in path.read_text()
     with path.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -52,15 +52,15 @@ def test_an_exported_file_comes_back_with_what_was_filled_in(world: World, tmp_p
 
 
 def test_what_a_spreadsheet_would_compute_is_text_in_it() -> None:
-    asked = Asked(decision(1, text="=HYPERLINK(1)"), "random", "random", 0.5)
-    assert "'=HYPERLINK(1)" in exported([asked], "intent", "csv", str).decode()
-    assert b"'=" not in exported([asked], "intent", "jsonl", str)
+    asked = Asked(decision(1, text="=HYPERLINK(1)"), "intent", "random", "random", 0.5)
+    assert "'=HYPERLINK(1)" in exported([asked], "csv", str).decode()
+    assert b"'=" not in exported([asked], "jsonl", str)
 
 
 def test_label_studios_annotations_come_back_under_their_peoples_names(world: World, tmp_path: Path) -> None:
     queue = labelling_queue(read_pool(world.wiring, NO_RANDOM), NO_RANDOM, 3)
     path = tmp_path / "tasks.json"
-    path.write_bytes(exported(queue, "intent", format_of(path), mask))
+    path.write_bytes(exported(queue, format_of(path), mask))
     tasks = orjson.loads(path.read_bytes())
     assert tasks[0]["predictions"][0]["result"][0]["value"]["choices"] == ["fee"]
 
@@ -82,7 +82,7 @@ def test_label_studios_annotations_come_back_under_their_peoples_names(world: Wo
 
 def test_jsonl_goes_out_and_a_file_of_no_use_is_one_clear_error(world: World, tmp_path: Path) -> None:
     queue = labelling_queue(read_pool(world.wiring, NO_RANDOM), NO_RANDOM, 2)
-    lines = exported(queue, "intent", "jsonl", mask).splitlines()
+    lines = exported(queue, "jsonl", mask).splitlines()
     assert [orjson.loads(line)["id"] for line in lines] == [asked.decision["id"] for asked in queue]
     with pytest.raises(ConfigError, match="must end in"):
         format_of(tmp_path / "x.xlsx")

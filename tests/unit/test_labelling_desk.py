@@ -88,7 +88,7 @@ def sit_down(
     def refill() -> list[Asked]:
         return labelling_queue(read_pool(world.wiring, app), app, limit, leases.taken_by_others())
 
-    desk.work(endless(refill), "intent")
+    desk.work(endless(refill))
     giver.close()
     return desk, terminal
 
@@ -125,8 +125,8 @@ def test_undo_lets_what_the_person_said_weeks_before_stand_again(world: World, k
     leases = Leases("ann", world.topics.reader, world.topics.publisher())
     terminal = Script(key, "u", "q")
     desk = LabellingDesk(giver, leases, terminal, "ann", show=str)
-    first = Asked(decision(20), "second opinion", "queue", asks_again=asks_again)
-    desk.work([first, Asked(decision(21), "unsure", "queue")], "intent")
+    first = Asked(decision(20), "intent", "second opinion", "queue", asks_again=asks_again)
+    desk.work([first, Asked(decision(21), "intent", "unsure", "queue")])
     giver.close()
     assert read_pool(world.wiring, NO_RANDOM).labels == (before,)
     assert desk.session.undone == 1 and any("as before you say fee" in line for line in terminal.shown)

@@ -40,7 +40,7 @@ def again(number: int) -> dict[str, Any]:
 
 
 def asked(doubts: list[dict[str, Any]], labels: list[Feedback], by: str | None = "bob") -> list[tuple[str, bool]]:
-    return list(to_ask(doubts, labels, "intent", by, ()))
+    return [(identity, asks_again) for identity, _, asks_again in to_ask(doubts, labels, by)]
 
 
 OTHERS = [said(number, by="bob") for number in range(50, 60)]
@@ -133,7 +133,7 @@ def test_the_queue_asks_for_a_second_opinion_without_saying_the_first(world: Wor
     assert queue(world, "bob") == []
     leave(world, doubt(3), doubt(99))
     (one,) = queue(world, "bob")
-    assert one.decision["id"] == decision(3)["id"] and one.as_json("intent")["label"] == "fee"
+    assert one.decision["id"] == decision(3)["id"] and one.as_json()["label"] == "fee"
     assert queue(world, "ann") == []
     correct_one(world.wiring, decision(3)["id"], "", "refund", Speaker("bob"))
     assert queue(world, "cem") == []
@@ -159,7 +159,7 @@ def test_who_labels_alone_confirms_by_saying_it_again(world: World) -> None:
     giver = LabelGiver(world.wiring)
     leases = Leases("ann", world.topics.reader, world.topics.publisher())
     desk = LabellingDesk(giver, leases, Keys("/"), "ann", show=str)
-    desk.work(queue(world, "ann"), "intent")
+    desk.work(queue(world, "ann"))
     giver.close()
     assert [label.confirms for label in world.said()] == [None, True]
     assert queue(world, "ann") == []
@@ -183,18 +183,18 @@ def test_and_by_the_file_that_the_queue_was_exported_to(world: World, tmp_path: 
     assert [label.confirms for label in said_of_it] == [None, True]
 
 
-NO_RANDOM_ALL = [Asked(decision(3), "unsure", "queue")]
+NO_RANDOM_ALL = [Asked(decision(3), "intent", "unsure", "queue")]
 
 
 def fill_in(path: Path, asked: list[Asked], world: World) -> None:
     """As somebody does who says refund of everything."""
     if path.suffix == ".csv":
-        lines = exported(asked, "intent", "csv", str).decode().splitlines()
+        lines = exported(asked, "csv", str).decode().splitlines()
         columns = lines[0].split(",")
         rows = [dict(zip(columns, line.split(","), strict=True)) | {"label": "refund"} for line in lines[1:]]
         path.write_text("\n".join([lines[0], *(",".join(row[name] for name in columns) for row in rows)]))
         return
-    tasks = orjson.loads(exported(asked, "intent", "label-studio", str))
+    tasks = orjson.loads(exported(asked, "label-studio", str))
     choice = {"type": "choices", "from_name": "intent", "value": {"choices": ["refund"]}}
     path.write_bytes(orjson.dumps([task | {"annotations": [{"result": [choice]}]} for task in tasks]))
 

@@ -1,7 +1,7 @@
 """`headrace labels next`: one decision after the other, one key a label."""
 
 import difflib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -59,12 +59,13 @@ class LabellingDesk:
     ) -> None:
         """show: a text as it may be shown (personal data masked where the application says so)."""
         self._giver, self._leases, self._terminal, self._by, self._show = giver, leases, terminal, by, show
-        self._usual: Counter[str] = Counter()  # labels by how often they were decided or given: the usual ones get keys
+        # by head labels by how often they were decided or given: the usual ones get keys
+        self._usual: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._again: list[Asked] = []  # taken back, and asked about next
         self.session = Session()
 
-    def work(self, queue: Iterable[Asked], head: str) -> Session:
-        """Go through the queue. head: that is asked for."""
+    def work(self, queue: Iterable[Asked]) -> Session:
+        """Go through the queue."""
         self._terminal.show(HELP)
         coming = iter(queue)
         while (asked := self._again.pop() if self._again else next(coming, None)) is not None:
@@ -72,19 +73,19 @@ class LabellingDesk:
             if not self._leases.take(identity):
                 continue
             try:
-                if not self._ask(asked, head):
+                if not self._ask(asked):
                     break
             finally:
                 self._leases.give_back(identity)
         return self.session
 
-    def _ask(self, asked: Asked, head: str) -> bool:
+    def _ask(self, asked: Asked) -> bool:
         """Whether the person goes on."""
-        known, answer = self._giver.known_labels(asked.decision, head), asked.decision["labels"][head]
-        choices = self._choices(str(answer["label"]), known)
+        known, answer = self._giver.known_labels(asked.decision, asked.head), asked.decision["labels"][asked.head]
+        choices = self._choices(asked.head, str(answer["label"]), known)
         if not known:
             self._terminal.show(UNKNOWN)
-        self._tell(asked, head, choices)
+        self._tell(asked, choices)
         while True:
             key = self._terminal.key()
             if key in ("q", "\x03", "\x04", ""):
@@ -94,10 +95,10 @@ class LabellingDesk:
                 return True
             if key == "u":
                 self._undo()
-                self._tell(asked, head, choices)
+                self._tell(asked, choices)
                 continue
             label, is_new = self._label(key, choices, known)
-            if label and self._give(asked, head, label, is_new=is_new):
+            if label and self._give(asked, label, is_new=is_new):
                 return True
 
     def _label(self, key: str, choices: Sequence[str], known: Sequence[str]) -> tuple[str, bool]:
@@ -125,10 +126,10 @@ class LabellingDesk:
         self._terminal.show(f"which? {', '.join(near[:20])}")
         return ""
 
-    def _give(self, asked: Asked, head: str, label: str, *, is_new: bool) -> bool:
+    def _give(self, asked: Asked, label: str, *, is_new: bool) -> bool:
         new = NewLabel(
             asked.decision,
-            head,
+            asked.head,
             label,
             self._by,
             chosen=asked.chosen,
@@ -136,12 +137,12 @@ class LabellingDesk:
             confirms=asked.asks_again,
             stratum=asked.stratum,
         )
-        before = self._giver.said(asked.decision, head, self._by)
+        before = self._giver.said(asked.decision, asked.head, self._by)
         report: GivenLabels = self._giver.give([new], introduces=is_new)
         if report.rejected:
             self._terminal.show(report.rejected[0].reason)
             return False
-        self._usual[label] += 1
+        self._usual[asked.head][label] += 1
         self.session.given += 1
         self.session.last.append(_Given(new, asked, before))
         return True
@@ -166,26 +167,27 @@ class LabellingDesk:
         stands = "" if last.before is None else f"; as before you say {last.before.label}"
         self._terminal.show(f"withdrawn: {last.new.label} of {text!r}{stands}")
 
-    def _choices(self, decided: str, known: Sequence[str]) -> list[str]:
+    def _choices(self, head: str, decided: str, known: Sequence[str]) -> list[str]:
         """The labels with a key: what was decided, then those that come most."""
-        self._usual[decided] += 1
-        usual = [label for label, _ in self._usual.most_common() if label in known and label != decided]
+        self._usual[head][decided] += 1
+        usual = [label for label, _ in self._usual[head].most_common() if label in known and label != decided]
         rest = [label for label in known if label not in usual and label != decided]
         return [decided, *usual, *rest][: len(LABEL_KEYS)]
 
-    def _tell(self, asked: Asked, head: str, choices: Sequence[str]) -> None:
-        answer = asked.decision["labels"][head]
+    def _tell(self, asked: Asked, choices: Sequence[str]) -> None:
+        answer = asked.decision["labels"][asked.head]
         rejected = ", rejected" if answer.get("rejected") else ""
         self._terminal.show("")
         self._terminal.show(self._show(str(asked.decision["text"])))
-        self._terminal.show(f"{head}: {answer['label']} {answer['probability']:.2f}{rejected} · asked: {asked.reason}")
+        decided = f"{asked.head}: {answer['label']} {answer['probability']:.2f}{rejected}"
+        self._terminal.show(f"{decided} · asked: {asked.reason}")
         self._terminal.show("  ".join(f"{key} {label}" for key, label in zip(LABEL_KEYS, choices, strict=False)))
 
 
 def endless(refill: Callable[[], Sequence[Asked]]) -> Iterator[Asked]:
     """The queue, filled again when it is empty, until nothing new is in it."""
-    seen: set[str] = set()
-    while new := [asked for asked in refill() if str(asked.decision["id"]) not in seen]:
+    seen: set[tuple[str, str]] = set()
+    while new := [asked for asked in refill() if asked.subject not in seen]:
         for asked in new:
-            seen.add(str(asked.decision["id"]))
+            seen.add(asked.subject)
             yield asked

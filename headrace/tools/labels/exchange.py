@@ -35,9 +35,9 @@ def format_of(path: Path) -> Format:
         raise ConfigError(f"{path.name} must end in .csv, .jsonl, or .json (Label Studio)") from error
 
 
-def exported(queue: Sequence[Asked], head: str, kind: Format, mask: Callable[[str], str]) -> bytes:
-    """A queue as a file's content. head: that is asked for. mask: what may leave of a text."""
-    rows = [_row(asked, head, mask) for asked in queue]
+def exported(queue: Sequence[Asked], kind: Format, mask: Callable[[str], str]) -> bytes:
+    """A queue as a file's content. mask: what may leave of a text."""
+    rows = [_row(asked, mask) for asked in queue]
     if kind == "label-studio":
         return orjson.dumps([_task(row) for row in rows], option=orjson.OPT_INDENT_2)
     if kind == "jsonl":
@@ -66,13 +66,13 @@ def import_file(
     return give_rows(wiring, file, labelled, speaker, progress, known), len(open_rows)
 
 
-def _row(asked: Asked, head: str, mask: Callable[[str], str]) -> dict[str, Any]:
+def _row(asked: Asked, mask: Callable[[str], str]) -> dict[str, Any]:
     """label: empty, for the person to fill in."""
-    fields = asked.as_json(head)
+    fields = asked.as_json()
     return {
         "id": fields["id"],
         "text": mask(fields["text"]),
-        "head": head,
+        "head": fields["head"],
         "label": "",
         "decided": fields["label"],
         "confidence": fields["confidence"],

@@ -1,7 +1,7 @@
 """The labelling queue: which decisions people are asked about, in which order, and why."""
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,30 +12,36 @@ from headrace.tools.labels.correcting import Known, Speaker, correct_one, give_o
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import Pool, read_pool
 from headrace.tools.labels.random_draw import days_of, drawn, first_drawn
-from headrace.tools.labels.second_opinions import asked_again, to_ask
+from headrace.tools.labels.second_opinions import asked_again, to_ask, waiting
 from headrace.wiring import Wiring
 from streams.application import Application
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A decision in the queue. reason: why a person is asked, in words. chosen, probability, stratum: as its label will
-    say. asks_again: whether its only person is asked whether they mean what they said."""
+    """A decision in the queue. head: which question a person is asked. reason: why, in words. chosen, probability,
+    stratum: as its label will say. asks_again: whether its only person is asked whether they mean what they said."""
 
     decision: Document
+    head: str
     reason: str
     chosen: Literal["random", "queue"]
     probability: float | None = None
     asks_again: bool = False
     stratum: Literal["episode"] | None = None
 
-    def as_json(self, head: str) -> dict[str, Any]:
-        """One JSON object. head: the primary one."""
-        answer = self.decision["labels"][head]
+    @property
+    def subject(self) -> tuple[str, str]:
+        """(decision id, head)."""
+        return str(self.decision["id"]), self.head
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        answer = self.decision["labels"][self.head]
         return {
             "id": self.decision["id"],
             "text": self.decision["text"],
-            "head": head,
+            "head": self.head,
             "label": answer["label"],
             "confidence": answer["probability"],
             "rejected": bool(answer.get("rejected", False)),
@@ -48,8 +54,9 @@ class Asked:
 def labelling_queue(
     pool: Pool, app: Application, limit: int, taken: Collection[str] = (), by: str | None = None
 ) -> list[Asked]:
-    """Up to `limit` decisions: those drawn at random, then labels that wait for a second opinion, then those of an open
-    episode (in turns drawn at random and useful ones), then what the model is unsure of.
+    """Up to `limit` questions: decisions drawn at random, then labels of any head that wait for a second opinion, then
+    decisions of an open episode (in turns drawn at random and useful ones), then what the model is unsure of. All but
+    second opinions ask about the primary head.
 
     taken: ids that somebody looks at. by: who is asked, where it is known: nobody is their own second person. What
     somebody has labelled is not asked about but for a second opinion, and for what was drawn: were the corrected ones
@@ -58,7 +65,7 @@ def labelling_queue(
     head = app.head_names[0]
     done, labelled = pool.asked_at_random(head) | set(taken), pool.labelled(head)
     queue = [one for one in _random(pool, app) if one.decision["id"] not in done][:limit]
-    queue = [*queue, *_second_opinions(pool, app, by, {*taken, *(str(one.decision["id"]) for one in queue)})][:limit]
+    queue = [*queue, *_second_opinions(pool, app, by, taken, {one.subject for one in queue})][:limit]
     busy = done | labelled | {one.decision["id"] for one in queue}
     known = [str(pool.decisions[identity]["text"]) for identity in labelled if identity in pool.decisions]
     seen = [*known, *(str(one.decision["text"]) for one in queue)]
@@ -68,12 +75,12 @@ def labelling_queue(
         about = ", ".join(pool.episode.words[:3]) or "new texts"
         asked_of_it = pool.asked_at_random(head, "episode")
         at_random = [
-            Asked(pool.decisions[identity], f"random, drift ({about})", "random", probability, stratum="episode")
+            Asked(pool.decisions[identity], head, f"random, drift ({about})", "random", probability, stratum="episode")
             for identity, probability in episode_draw(pool, app).items()
             if identity not in done | asked_of_it
         ]
         useful = [
-            Asked(pool.decisions[one.id], f"drift ({about})", "queue")
+            Asked(pool.decisions[one.id], head, f"drift ({about})", "queue")
             for one in choose_for_labelling(of_episode, limit - len(queue), seen)
         ]
         queue = _in_turns(queue, at_random, useful, limit)
@@ -81,7 +88,7 @@ def labelling_queue(
         belong = {one.id for one in of_episode}
         candidates = [one for one in candidates if one.id not in belong]
     chosen = choose_for_labelling(candidates, limit - len(queue), seen)
-    return queue + [Asked(pool.decisions[one.id], _doubt(one), "queue") for one in chosen]
+    return queue + [Asked(pool.decisions[one.id], head, _doubt(one), "queue") for one in chosen]
 
 
 def random_draw(pool: Pool, app: Application) -> dict[str, float]:
@@ -106,41 +113,52 @@ def episode_draw(pool: Pool, app: Application) -> dict[str, float]:
 def add_label(wiring: Wiring, app: Application, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
     """Give a decision of the queue its label: as drawn at random where it was, else as asked for. Who is asked whether
     they mean what they said of it, confirms it so."""
-    known = known_decisions(read_pool(wiring, app), app)
+    pool = read_pool(wiring, app)
+    known, name = known_decisions(pool, app), head or app.head_names[0]
     decision = known.decisions.get(identity)
     if decision is None:  # older than what the queue looks at
         return correct_one(wiring, identity, head, label, speaker)
-    probability = known.draws.get(identity)
+    is_doubted = (identity, name) in {(one.identity, one.head) for one in waiting(pool.doubts, pool.labels)}
+    probability = None if is_doubted and name != app.head_names[0] else known.draws.get(identity)
     asked = speaker if probability is None else replace(speaker, chosen="random")
-    is_asked = (identity, head or app.head_names[0], speaker.by) in known.asked_again
-    asked = replace(asked, confirms=asked.confirms or is_asked)
+    asked = replace(asked, confirms=asked.confirms or (identity, name, speaker.by) in known.asked_again)
     return give_one(wiring, decision, head, label, asked, probability)
 
 
 def known_decisions(pool: Pool, app: Application) -> Known:
     """For labels that come from elsewhere: what the queue asks about in any case. A text of an episode's draw may be
     labelled because the model doubted it; nobody can tell, so it does not count as drawn."""
-    head = app.head_names[0]
-    again = {(identity, head, by) for identity, by in asked_again(pool.doubts, pool.labels, head)}
-    return Known(pool.decisions, random_draw(pool, app), again)
+    return Known(pool.decisions, random_draw(pool, app), asked_again(pool.doubts, pool.labels))
 
 
 def _random(pool: Pool, app: Application) -> list[Asked]:
     return [
-        Asked(pool.decisions[identity], "random", "random", probability)
+        Asked(pool.decisions[identity], app.head_names[0], "random", "random", probability)
         for identity, probability in random_draw(pool, app).items()
     ]
 
 
-def _second_opinions(pool: Pool, app: Application, by: str | None, taken: Collection[str]) -> Iterator[Asked]:
+def _second_opinions(
+    pool: Pool, app: Application, by: str | None, taken: Collection[str], queued: Collection[tuple[str, str]]
+) -> Iterator[Asked]:
     """Without what the first person said: who reads that, agrees more easily."""
-    draws = known_decisions(pool, app).draws
+    draws = random_draw(pool, app)
     # What is older than the queue looks at must not take the place of what can be asked about.
-    doubts = [doubt for doubt in pool.doubts if str(doubt.get("decision_id")) in pool.decisions]
-    for identity, asks_again in to_ask(doubts, pool.labels, app.head_names[0], by, taken):
-        probability = draws.get(identity)
+    doubts = [doubt for doubt in pool.doubts if _can_be_asked(doubt, pool, taken) and _subject(doubt) not in queued]
+    for identity, head, asks_again in to_ask(doubts, pool.labels, by):
+        # the draw asks about the primary head alone: of another one this is asked because of the doubt
+        probability = draws.get(identity) if head == app.head_names[0] else None
         chosen: Literal["random", "queue"] = "queue" if probability is None else "random"
-        yield Asked(pool.decisions[identity], SECOND_OPINION, chosen, probability, asks_again)
+        yield Asked(pool.decisions[identity], head, SECOND_OPINION, chosen, probability, asks_again)
+
+
+def _can_be_asked(doubt: Mapping[str, Any], pool: Pool, taken: Collection[str]) -> bool:
+    identity, head = _subject(doubt)
+    return identity in pool.decisions and identity not in taken and head in pool.decisions[identity]["labels"]
+
+
+def _subject(doubt: Mapping[str, Any]) -> tuple[str, str]:
+    return str(doubt.get("decision_id")), str(doubt.get("head"))
 
 
 def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:

@@ -22,8 +22,9 @@ class LabelReport:
     """chosen, people, labels: how many of each. asked: decisions that were drawn at random and asked about. right: the
     share of decisions that they say is right, each counted by how seldom its like was drawn; None where none was.
     right_ci95: its 95 % interval. to_ask: drawn, and not asked about yet. pairs: of labels that judge no challenger, as
-    people disagree about them. waiting: reason to how many labels do not count until somebody says the same;
-    asked_again: who may do so themselves, as hardly anybody labels beside them."""
+    people disagree about them. waiting: reason to how many labels of all heads do not count until somebody says the
+    same; waiting_heads: head to how many; asked_again: who may do so themselves, as hardly anybody labels beside
+    them."""
 
     app: str
     head: str
@@ -38,6 +39,7 @@ class LabelReport:
     contested: Sequence[Contested]
     pairs: Sequence[ContestedPair] = ()
     waiting: Mapping[str, int] = field(default_factory=dict)
+    waiting_heads: Mapping[str, int] = field(default_factory=dict)
     asked_again: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -63,6 +65,7 @@ class LabelReport:
                 for pair in self.pairs
             ],
             "waiting": dict(self.waiting),
+            "waiting_heads": dict(self.waiting_heads),
             "asked_again": list(self.asked_again),
         }
 
@@ -79,7 +82,10 @@ class LabelReport:
                 f"drawn at random; {self.to_ask} more are drawn"
             )
         if self.waiting:
-            yield f"{sum(self.waiting.values())} do not count yet: {_reasons(self.waiting)}; {self._what_is_needed()}"
+            others = set(self.waiting_heads) - {self.head}
+            heads = f" ({', '.join(f'{n} of {head}' for head, n in self.waiting_heads.items())})" if others else ""
+            count = f"{sum(self.waiting.values())} do not count yet{heads}"
+            yield f"{count}: {_reasons(self.waiting)}; {self._what_is_needed()}"
         for one in self.contested[:CONTESTED_SHOWN]:
             words = ", ".join(f"{by}: {label}" for by, label in sorted(one.said.items()))
             yield f"contested: {one.decision_id} {one.head} ({words})"
@@ -100,11 +106,12 @@ class LabelReport:
 
 
 def label_report(pool: Pool, app: Application) -> LabelReport:
-    """Of the primary head. pool: decisions and every opinion that stands."""
+    """Of the primary head; contested labels, and those that wait for a second word, of all heads. pool: decisions and
+    every opinion that stands."""
     head = app.head_names[0]
     of_head = [label for label in pool.labels if label.head == head]
     asked, right, interval, to_ask = _random_sample(pool, app, of_head)
-    open_doubts = list(waiting(pool.doubts, pool.labels, head))
+    open_doubts = list(waiting(pool.doubts, pool.labels))
     return LabelReport(
         app.name,
         head,
@@ -119,6 +126,7 @@ def label_report(pool: Pool, app: Application) -> LabelReport:
         contested_decisions(pool.labels),
         contested_pairs(pool.labels),
         Counter(str(one.doubt.get("reason")) for one in open_doubts),
+        Counter(one.head for one in open_doubts),
         sorted({one.again for one in open_doubts if one.again is not None}),
     )
 

@@ -1,7 +1,7 @@
 """Labels that do not count until somebody else says the same: who is asked about which of them."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from connectors.ports import Record
 from models.errors import MessageError
 from streams.wire.records import Doubts, Feedback, decode
 
-ASKED_AT_ONCE: Final = 10  # the next training says whether more are needed
+ASKED_AT_ONCE: Final = 10  # of a head; the next training says whether more are needed
 ASKED_OF_A_KIND: Final = 4  # of one reason, label and better label: a few words settle a whole direction
 
 
@@ -28,50 +28,52 @@ def open_doubts(records: Iterable[Record], app: str) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A label that does not count yet. doubt: as the training left it. people: who have said anything of the decision.
-    again: the only one of them, where the training takes their own second word; None: another person must say it."""
+    """A label that does not count yet. doubt: as the training left it. people: who have said anything of the decision
+    and head. again: the only one of them, where the training takes their own second word; None: another person must
+    say it."""
 
     identity: str
+    head: str
     doubt: Mapping[str, Any]
     people: frozenset[str]
     again: str | None
 
 
-def waiting(doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str) -> Iterator[Waiting]:
-    """Those that still stand and that nobody has settled. labels: every opinion that stands."""
-    said: dict[str, dict[str, Feedback]] = {}
+def waiting(doubts: Iterable[Mapping[str, Any]], labels: Iterable[Feedback]) -> Iterator[Waiting]:
+    """Those of all heads that still stand and that nobody has settled. labels: every opinion that stands."""
+    said: dict[tuple[str, str], dict[str, Feedback]] = {}
     for label in labels:
-        if label.head == head:
-            said.setdefault(label.decision_id, {})[label.by] = label
+        said.setdefault((label.decision_id, label.head), {})[label.by] = label
     for doubt in doubts:
-        identity = str(doubt.get("decision_id"))
-        words = said.get(identity, {})
-        if doubt.get("head") == head and _is_open(doubt, words):
+        identity, head = str(doubt.get("decision_id")), str(doubt.get("head"))
+        words = said.get((identity, head), {})
+        if _is_open(doubt, words):
             again = next((by for by in words if len(words) == 1 and by == doubt.get("again")), None)
-            yield Waiting(identity, doubt, frozenset(words), again)
+            yield Waiting(identity, head, doubt, frozenset(words), again)
 
 
-def asked_again(doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str) -> set[tuple[str, str]]:
-    """(decision id, person): who is asked whether they mean what they said of it. As for `waiting`."""
-    return {(one.identity, one.again) for one in waiting(doubts, labels, head) if one.again is not None}
+def asked_again(doubts: Iterable[Mapping[str, Any]], labels: Iterable[Feedback]) -> set[tuple[str, str, str]]:
+    """(decision id, head, person): who is asked whether they mean what they said of it. As for `waiting`."""
+    return {(one.identity, one.head, one.again) for one in waiting(doubts, labels) if one.again is not None}
 
 
 def to_ask(
-    doubts: Sequence[Mapping[str, Any]], labels: Sequence[Feedback], head: str, by: str | None, taken: Collection[str]
-) -> Iterator[tuple[str, bool]]:
-    """(decision id, whether it asks the same person again) of those that still wait for a second word.
+    doubts: Iterable[Mapping[str, Any]], labels: Iterable[Feedback], by: str | None
+) -> Iterator[tuple[str, str, bool]]:
+    """(decision id, head, whether it asks the same person again) of those that still wait for a second word.
 
-    labels: every opinion that stands. by: who is asked, None: anybody. taken: decisions that are asked about already.
-    Who has said something of a decision is not asked about it, but for one whose own second word the training takes.
+    labels: every opinion that stands. by: who is asked, None: anybody. Who has said something of a decision and head is
+    not asked about it, but for one whose own second word the training takes. Each head has its own ten, so that none
+    waits for another to be settled.
     """
-    kinds: Counter[tuple[Any, ...]] = Counter()
-    for one in waiting(doubts, labels, head):
-        if one.identity in taken or (by in one.people and by != one.again):
+    kinds: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    for one in waiting(doubts, labels):
+        if by in one.people and by != one.again:
             continue
-        kind = tuple(str(one.doubt.get(name)) for name in ("reason", "label", "instead"))
-        kinds[kind] += 1
-        if kinds[kind] <= ASKED_OF_A_KIND and kinds.total() <= ASKED_AT_ONCE:
-            yield one.identity, by in one.people
+        kind, of_head = tuple(str(one.doubt.get(name)) for name in ("reason", "label", "instead")), kinds[one.head]
+        of_head[kind] += 1
+        if of_head[kind] <= ASKED_OF_A_KIND and of_head.total() <= ASKED_AT_ONCE:
+            yield one.identity, one.head, by in one.people
 
 
 def _is_open(doubt: Mapping[str, Any], words: Mapping[str, Feedback]) -> bool:
