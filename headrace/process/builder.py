@@ -178,9 +178,10 @@ class RoleBuilder:
         from streams.monitor.handler import MonitorHandler
         from streams.monitor.retrain_policy import RetrainPolicy
 
-        follower = self.built.monitor_follower = ReleaseFollower(self._wiring.reader)
+        release_log = self._wiring.release_log()
+        follower = self.built.monitor_follower = ReleaseFollower(self._wiring.reader, settle=release_log.settle)
         follower.start()
-        steps = ReleaseSteps(self._registry, self._wiring.release_log())
+        steps = ReleaseSteps(self._registry, release_log)
         for app in self._apps:
             if app.kind == "classify":
                 sources = KafkaMonitorSources(self._wiring, self._registry, app, follower)

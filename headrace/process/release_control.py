@@ -45,7 +45,7 @@ class ReleaseControl(ReleaseObserver):
         self._shared_encoder: Encoder | None = None  # of all applications that stand on the same one
         self._alerts = ReleaseAlerts(wiring.reader, wiring.publisher)
         self._reconciler = ReleaseReconciler(self._load, self)
-        self._follower = ReleaseFollower(wiring.reader, self._reconciler.hear)
+        self._follower = ReleaseFollower(wiring.reader, self._reconciler.hear, settle=wiring.release_log().settle)
         metrics.follow_releases(self.gap_seconds, self._unread_seconds)
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
-from streams.wire.release_state import Announced, expecting, take_in, what_stands
+from streams.wire.release_state import Announced, expecting, what_stands
 
 SET_ASIDE_KEPT = 20
 HASHES_KEPT = 100  # of the versions of a model, the newest: `models verify` compares with them
@@ -45,18 +45,23 @@ class ReleaseLog:
         """Change what stands only while it is still `expected`; returns what stands afterwards.
 
         Of several who expected the same, the first one's word stands: the others' count for nothing, wherever they
-        died or were held up (`release_state`). What stands is said once more then, or compaction would keep the last
-        record of the model, which is one that does not count.
+        died or were held up (`release_state`).
         """
-        standing, lost = self._look(model)
-        if standing is not None and (expected is None or standing.release != expected.release):
-            return standing
-        self._write(_dated(change, standing), expecting(standing, lost))
-        standing, lost = self._look(model)
-        if standing is not None and lost:
-            self._write(standing.release, expecting(standing, lost))
-        self.history.keep(model)
+        standing = self.standing(model)
+        if standing is None or (expected is not None and standing.release == expected.release):
+            self._write(_dated(change, standing), expecting(standing))
+            self.settle(model)
+            self.history.keep(model)
+        elif standing.lost:
+            self.settle(model)
         return self._present(model)
+
+    def settle(self, model: str) -> None:
+        """Say what stands once more where records after it count for nothing, or compaction would keep the last of
+        those. Whoever sees such records calls it, as their writers may have died: then it is done however often."""
+        standing = self.standing(model)
+        if standing is not None and standing.lost:
+            self._write(standing.release, expecting(standing))
 
     def _present(self, model: str) -> Announced:
         standing = self.standing(model)
@@ -72,24 +77,6 @@ class ReleaseLog:
             return {}
         finally:
             reader.close()
-
-    def _look(self, model: str) -> tuple[Announced | None, list[Announced]]:
-        """What stands of a model, and the records after it that count for nothing."""
-        standing, lost = dict[str, Announced](), list[Announced]()
-        reader = self._open_reader()
-        try:
-            for record in reader.read(RELEASES_TOPIC):
-                before = standing.get(model)
-                said = take_in(standing, record)
-                if standing.get(model) is not before:
-                    lost.clear()
-                elif said is not None and said.release.model == model:
-                    lost.append(said)
-        except TopicMismatch:  # the topic is not there yet
-            return None, []
-        finally:
-            reader.close()
-        return standing.get(model), lost
 
     def _write(self, release: Release, headers: Iterable[tuple[str, bytes]] = ()) -> None:
         publisher = self._open_publisher()

@@ -5,6 +5,7 @@ heard is told as a state, not as an event: who is told compares it with what it 
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from streams.wire.release_state import Announced, take_in
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 2.0
+SETTLE_SECONDS = 10.0, 20.0  # for which who wrote a record that counts for nothing may say what stands himself
 
 
 class ReleaseFollower:
@@ -28,9 +30,12 @@ class ReleaseFollower:
         open_reader: Callable[[], TopicReader],
         on_release: Callable[[Release], None] = lambda release: None,
         clock: Callable[[], float] = time.monotonic,
+        settle: Callable[[str], None] = lambda model: None,
     ) -> None:
-        """on_release: called in the follower's thread, once everything that stood in the topic has been read."""
-        self._open_reader, self._on_release, self._clock = open_reader, on_release, clock
+        """on_release: called in the follower's thread, once everything that stood in the topic has been read. settle:
+        called there with a model whose last records go on to count for nothing; see ReleaseLog.settle."""
+        self._open_reader, self._on_release, self._clock, self._settle = open_reader, on_release, clock, settle
+        self._settle_at: dict[str, float] = {}  # by model whose last records count for nothing
         self._standing: dict[str, Announced] = {}
         self._current, self._closing = threading.Event(), threading.Event()
         self._failure: tuple[float, str] | None = None  # since when it cannot read, and the latest reason
@@ -90,6 +95,7 @@ class ReleaseFollower:
                 self._failure = None
                 self._tell(heard)
                 self._current.set()
+                self._settle_what_was_lost()
         finally:
             reader.close()
 
@@ -98,3 +104,20 @@ class ReleaseFollower:
             if announced != self._standing.get(model):
                 self._on_release(announced.release)  # where this fails, all of it is told again
         self._standing = dict(heard)
+
+    def _settle_what_was_lost(self) -> None:
+        """Not at once, and not all at once: there are as many followers as processes."""
+        lost = [model for model, announced in self._standing.items() if announced.lost]
+        self._settle_at = {model: self._settle_at.get(model) or self._later() for model in lost}
+        for model in lost:
+            if self._clock() < self._settle_at[model]:
+                continue
+            self._settle_at[model] = self._later()
+            try:
+                self._settle(model)
+                log.info("%s: what stands is said again, as its last record counts for nothing", model)
+            except HeadraceError as error:
+                log.warning("%s: what stands of %s could not be said again: %s", model, RELEASES_TOPIC, error)
+
+    def _later(self) -> float:
+        return self._clock() + random.uniform(*SETTLE_SECONDS)

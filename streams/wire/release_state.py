@@ -5,12 +5,14 @@ was made again starts them anew, and two writers may choose the same one.
 
 A topic knows no compare-and-set, so a record may say in a header which state it was said of. Where another one stood by
 then it counts for nothing, for every reader alike: whoever came first has changed the state, and nobody else has.
+Compaction knows nothing of that and keeps the last record. So whoever sees one that counts for nothing at the end says
+once more what stands (`release_log`), in case its writer died before he could.
 """
 
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors.ports import Record
@@ -20,15 +22,18 @@ from streams.wire.records import Release, decode
 
 log = logging.getLogger(__name__)
 
+LOST_NAMED: Final = 100  # the last ones, of which compaction leaves one
 EXPECTS: Final = "headrace-expects"  # header: names of states, one a line; not a field, as older writers copy those
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A model's state as it was announced. offset: of its record in `model.releases`."""
+    """A model's state as it was announced. offset: of its record in `model.releases`. lost: names of the records of the
+    model after it, which count for nothing; empty for one that cannot be read. Compaction keeps the last of them."""
 
     release: Release
     offset: int
+    lost: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -36,31 +41,26 @@ class Announced:
         return f"{self.release.revision}@{self.release.at}"
 
 
-def expecting(standing: Announced | None, lost: Sequence[Announced] = ()) -> tuple[tuple[str, bytes], ...]:
-    """Headers of a record that is to count only where this still stands. lost: the records after it that count for
-    nothing; compaction may leave the last of them in its place."""
-    names = [] if standing is None else [standing.name, *(one.name for one in lost)]
+def expecting(standing: Announced | None) -> tuple[tuple[str, bytes], ...]:
+    """Headers of a record that is to count only where this still stands, or what compaction left in its place."""
+    names = [] if standing is None else [standing.name, *standing.lost]
     return ((EXPECTS, "\n".join(names).encode()),)
 
 
-def take_in(standing: dict[str, Announced], record: Record) -> Announced | None:
-    """Let `standing` (by model) follow one more record; returns it where it counts for nothing, as it was said of
-    another state. A tombstone forgets its model; what cannot be read is logged, and the state before it stands."""
+def take_in(standing: dict[str, Announced], record: Record) -> None:
+    """Let `standing` (by model) follow one more record. One that was said of another state counts for nothing. A
+    tombstone forgets its model; what cannot be read is logged, and the state before it stands."""
     key = None if record.key is None else record.key.decode("utf-8", "replace")
     if record.value is None:
         if key is not None:
             standing.pop(key, None)
-        return None
+        return
     try:
-        release = decode(Release, record.value)
+        release = _read(record.value, key)
     except MessageError as error:
         log.error("record %d of %s is skipped: %s", record.offset, RELEASES_TOPIC, error)
-        return None
-    if key is not None and key != release.model:
-        log.error(
-            "record %d of %s is skipped: its key is %r, its model %r", record.offset, RELEASES_TOPIC, key, release.model
-        )
-        return None
+        _lose(standing, key, "")
+        return
     said, before = Announced(release, record.offset), standing.get(release.model)
     expected = dict(record.headers).get(EXPECTS)
     if (
@@ -68,9 +68,21 @@ def take_in(standing: dict[str, Announced], record: Record) -> Announced | None:
         and before is not None
         and before.name not in expected.decode("utf-8", "replace").split("\n")
     ):
-        return said
-    standing[release.model] = said
-    return None
+        _lose(standing, release.model, said.name)
+    else:
+        standing[release.model] = said
+
+
+def _read(value: bytes, key: str | None) -> Release:
+    release = decode(Release, value)
+    if key is not None and key != release.model:
+        raise MessageError("bad_record", f"its key is {key!r}, its model {release.model!r}")
+    return release
+
+
+def _lose(standing: dict[str, Announced], model: str | None, name: str) -> None:
+    if model is not None and (before := standing.get(model)) is not None:
+        standing[model] = replace(before, lost=(*before.lost, name)[-LOST_NAMED:])
 
 
 def states_of(records: Iterable[Record], model: str) -> Iterator[Release]:

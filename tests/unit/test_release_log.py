@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from topics_in_memory import MemoryTopics
 
+from connectors.errors import BrokerUnavailable
 from connectors.registry import FolderRegistry
 from headrace.releases.release_log import ReleaseLog, next_release
 from models.errors import ReleaseCorrupt
 from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release
-from streams.wire.release_follower import ReleaseFollower
+from streams.wire.release_follower import SETTLE_SECONDS, ReleaseFollower
 from streams.wire.release_state import Announced, champion_since, expecting
 
 
@@ -222,6 +224,79 @@ def test_who_lost_says_once_more_what_stands_so_that_compaction_keeps_it(topics:
         kept = MemoryTopics()
         kept.records[RELEASES_TOPIC] = topics.records[RELEASES_TOPIC][-left:]
         assert heard(kept) == ["5"], left
+
+
+def lost_at_the_end(topics: MemoryTopics, log: ReleaseLog) -> None:
+    """S0, then two who both expected it; the second one died before he could say what stands."""
+    announce(topics, release("1"))
+    stale = expecting(log.standing("support"))
+    announce(topics, release("2", revision=2))
+    topics.append(RELEASES_TOPIC, release("3", revision=2, by="held up").encode(), b"support", stale)
+
+
+def unreadable_at_the_end(topics: MemoryTopics, log: ReleaseLog) -> None:
+    announce(topics, release("2", revision=2))
+    topics.append(RELEASES_TOPIC, b"{", b"support")
+
+
+def assert_compaction_keeps(topics: MemoryTopics, champion: str) -> None:
+    for left in range(1, 4):
+        kept = MemoryTopics()
+        kept.records[RELEASES_TOPIC] = topics.records[RELEASES_TOPIC][-left:]
+        assert heard(kept) == [champion], left
+
+
+@pytest.mark.parametrize("write", [lost_at_the_end, unreadable_at_the_end])
+def test_who_follows_says_what_stands_where_the_last_record_counts_for_nothing_and_its_writer_is_gone(
+    topics: MemoryTopics, log: ReleaseLog, write: Callable[[MemoryTopics, ReleaseLog], None]
+) -> None:
+    """Compaction kept the last record: a step that had lost became what stands."""
+    write(topics, log)
+    now, written = [0.0], len(topics.records[RELEASES_TOPIC])
+    follower = ReleaseFollower(topics.reader, clock=lambda: now[0], settle=log.settle)
+    follower._follow(topics.reader())
+    assert len(topics.records[RELEASES_TOPIC]) == written, "its writer may be about to"
+    for _ in range(3):
+        now[0] += SETTLE_SECONDS[1]
+        follower._follow(topics.reader())
+    assert len(topics.records[RELEASES_TOPIC]) == written + 1
+    assert_compaction_keeps(topics, "2")
+
+
+def test_a_follower_that_may_not_write_follows_on(topics: MemoryTopics, log: ReleaseLog) -> None:
+    def refuse(model: str) -> None:
+        raise BrokerUnavailable("not authorized")
+
+    lost_at_the_end(topics, log)
+    now = [0.0]
+    follower = ReleaseFollower(topics.reader, clock=lambda: now[0], settle=refuse)
+    for _ in range(3):
+        follower._follow(topics.reader())
+        now[0] += SETTLE_SECONDS[1]
+    assert follower.known["support"].champion == "2"
+
+
+def test_what_stands_and_was_said_again_while_another_one_announced_is_said_again_in_turn(
+    topics: MemoryTopics, log: ReleaseLog
+) -> None:
+    def another_comes_between() -> None:
+        topics.before_write = lambda: None
+        log.announce_if("support", log.standing("support"), lambda _: release("4", revision=3))
+
+    lost_at_the_end(topics, log)
+    topics.before_write = another_comes_between
+    log.settle("support")
+    log.settle("support")
+    assert_compaction_keeps(topics, "4")
+
+
+def test_who_does_not_announce_as_another_state_stands_says_that_one_again_too(
+    topics: MemoryTopics, log: ReleaseLog
+) -> None:
+    expected = Announced(release("1"), 0)
+    lost_at_the_end(topics, log)
+    assert log.announce_if("support", expected, lambda _: release("7")).release.champion == "2"
+    assert_compaction_keeps(topics, "2")
 
 
 @pytest.fixture
