@@ -40,6 +40,7 @@ _FEW_SHINGLES: Final = 3  # a text of fewer is compared by its name and its embe
 _EMPTY: Final = MinHash(num_perm=_PERMUTATIONS)  # drawing its permutations takes far longer than a text's shingles do
 _KEYS: Final = 2_000  # whose texts are counted in all; the one not seen for longest is forgotten
 _KEYS_JUDGED: Final = 300  # texts with a key, after which it is asked whether keys are conversations at all
+_AGAIN: Final = 0.5  # hysteresis: keys are conversations again at that part of what they may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class ClusterPolicy:
     """recent_texts: the memory. run_cosine: how near texts of a run are; infinite: nobody asks. A text is of a run
     where `run_near` of the last `run_last` are so near to it, and then its place is counted among the last `run_texts`.
     jaccard: least estimated share of word shingles that near copies share. cosine: of their embeddings. texts_per_key:
-    where keys have more in all, on average, they are no conversations (a region, a symbol) and count for nothing."""
+    where keys have more in all, on average, they are no conversations (a region, a symbol) and count for nothing, until
+    they have half as many."""
 
     recent_texts: int = 1_000
     run_cosine: float = np.inf
@@ -98,6 +100,7 @@ class Clusters:
         self._embeddings = np.zeros((size, 0), np.float32)
         self._key_texts: OrderedDict[int, int] = OrderedDict()
         self._texts_with_key = 0  # the sum of those
+        self.counts_keys = True  # whether they come and go, as conversations do; of few texts nobody knows
 
     def add(self, text: ClusterText) -> Membership:
         """Take the next text in."""
@@ -108,9 +111,10 @@ class Clusters:
             cluster, self._next = self._next, self._next + 1
         if key:
             self._count_key(key)
+            self.counts_keys = self._has_conversations()
         in_run = self._run(embedding)
         self._remember(cluster, name, key, signature, embedding)
-        in_key = int(np.count_nonzero(self._keys == key)) if key and self._has_conversations() else 1
+        in_key = int(np.count_nonzero(self._keys == key)) if key and self.counts_keys else 1
         return Membership(cluster, int(np.count_nonzero(self._clusters == cluster)), in_key, in_run)
 
     def state(self) -> dict[str, Any]:
@@ -118,6 +122,7 @@ class Clusters:
         keys = len(self._key_texts)
         return {
             "next": self._next,
+            "counts_keys": self.counts_keys,
             "clusters": pack(np.roll(self._clusters, -self._place)),
             "keys": pack(np.fromiter(self._key_texts.keys(), np.uint64, keys)),
             "key_texts": pack(np.fromiter(self._key_texts.values(), np.int64, keys)),
@@ -131,6 +136,7 @@ class Clusters:
         keys, counts = unpack(state["keys"], np.uint64, (-1,)), unpack(state["key_texts"], np.int64, (-1,))
         self._key_texts = OrderedDict(zip(keys.tolist(), counts.tolist(), strict=True))
         self._texts_with_key = int(counts.sum())
+        self.counts_keys = bool(state.get("counts_keys", self._has_conversations()))  # earlier versions lack it
         clusters = unpack(state["clusters"], np.int64, self._clusters.shape)
         texts = list(recent)[-len(clusters) :]
         for cluster, text in zip(clusters[len(clusters) - len(texts) :].tolist(), texts, strict=True):
@@ -144,9 +150,10 @@ class Clusters:
             self._texts_with_key -= self._key_texts.popitem(last=False)[1]
 
     def _has_conversations(self) -> bool:
-        """Whether keys come and go, as conversations do. Of few texts nobody knows: then they count as such."""
+        """What `counts_keys` is now. With hysteresis: who counts selects what is watched."""
         texts, keys = self._texts_with_key, len(self._key_texts)
-        return texts < _KEYS_JUDGED or texts <= self.policy.texts_per_key * keys
+        most = self.policy.texts_per_key * (1.0 if self.counts_keys else _AGAIN)
+        return texts < _KEYS_JUDGED or texts <= most * keys
 
     def _nearest(self, name: int, signature: NDArray[np.uint32] | None, embedding: Floats | None) -> int:
         """The cluster of the nearest recent text that is near enough; 0 where there is none."""

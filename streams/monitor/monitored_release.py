@@ -42,8 +42,11 @@ class MonitoredRelease:
         if self.drift is None:
             return None
         self.events += 1
+        counted_keys = self.drift.counts_keys
         found = self.drift.update(_for_drift(signal, head, self.events, offset))
         if self.signals is not None:
+            if self.drift.counts_keys is not counted_keys:
+                self.signals.begin_anew()
             self._take_signals(self.signals, self.drift, signal, head)
         return found
 

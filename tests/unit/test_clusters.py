@@ -124,3 +124,19 @@ def test_state_stays_small_and_a_broken_one_is_refused() -> None:
     assert len(orjson.dumps(state)) < 70_000
     with pytest.raises(ValueError, match="reshape"):
         Clusters(replace(POLICY, recent_texts=7)).restore(state, [])
+
+
+def test_keys_that_stopped_counting_count_again_only_once_they_have_half_as_many_texts() -> None:
+    """Who counts selects what is watched: it must not change to and fro at the limit."""
+    clusters, texts, turns = Clusters(replace(POLICY, texts_per_key=6.0)), list[ClusterText](), list[int]()
+    for number in range(900):
+        texts.append(ClusterText(f"{TEXTS[number % len(TEXTS)]} {number}", f"key {number // 20 * 5 + number % 3}"))
+    for number in range(900, 2_000):
+        texts.append(ClusterText(None, f"key {number}"))
+    for number, text in enumerate(texts):
+        counted, again = clusters.counts_keys, restored(clusters, texts[:number]) if number % 250 == 0 else clusters
+        clusters = again
+        assert again.counts_keys is counted
+        clusters.add(text)
+        turns += [number] if clusters.counts_keys is not counted else []
+    assert turns[0] == 299 and len(turns) == 2 and turns[1] > 1_000

@@ -118,15 +118,7 @@ class DriftMonitor:
         self.policy = policy
         self._reference = reference
         self._open = OpenEpisodes(reference.spread, reference.direction_of)
-        self._evidence = Evidence(
-            policy.evidence,
-            1,
-            reference.basis.shape[1],
-            reference.spread,
-            place=reference.place,
-            place_texts=reference.place_texts,
-            full_share=reference.full_share,
-        )
+        self._evidence = _evidence(reference, policy.evidence)
         self._live = LiveThresholds(thresholds, _expected_run(false_alarm_every), policy.live)
         self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
         self._set_heights()
@@ -205,6 +197,12 @@ class DriftMonitor:
         all."""
         self._open.end(identity)
         self._begin_anew()
+
+    @property
+    def counts_keys(self) -> bool:
+        """Whether messages of one key count less than the first. Where that changes, what is watched is another
+        selection of the texts, which must not be compared with the one before."""
+        return self._clusters.counts_keys
 
     def _begin_anew(self) -> None:
         for cusum in self._cusums.values():
@@ -334,10 +332,21 @@ class DriftMonitor:
 
     def _count(self, signal: Signal, surprisal: float) -> int:
         """The how-many-eth text of its cluster, key, run or burst this is."""
+        counted_keys = self.counts_keys
         member = self._clusters.add(_cluster_text(signal, self._embedding(signal)))
+        if self.counts_keys is not counted_keys:
+            self._select_anew()
         event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal)
         self._burst_changes += self.bursts.observe(signal.label, event)
         return max(member.nth, self.bursts.texts_of(signal.label))
+
+    def _select_anew(self) -> None:
+        """Other texts count from now on: the sums, what is learnt of the stream, and its thresholds begin anew."""
+        self._evidence = _evidence(self._reference, self.policy.evidence)
+        self._live = self._live.anew()
+        self._set_heights()
+        self._open.end_trial()
+        self._begin_anew()
 
     def _look(self, signal: Signal) -> tuple[Doubles, Floats | None]:
         """A text's surprisals, (1, 3), and its part outside the span, (1, kept), where its embedding counts."""
@@ -454,6 +463,19 @@ class DriftMonitor:
 def _expected_run(false_alarm_every: float) -> float:
     """Of one detector, in events."""
     return float(false_alarm_every) * len(DETECTORS) * _MARGIN
+
+
+def _evidence(reference: Reference, policy: EvidencePolicy) -> Evidence:
+    """Of a stream of which nothing is known yet."""
+    return Evidence(
+        policy,
+        1,
+        reference.basis.shape[1],
+        reference.spread,
+        place=reference.place,
+        place_texts=reference.place_texts,
+        full_share=reference.full_share,
+    )
 
 
 def _cluster_text(signal: Signal, embedding: Floats | None) -> ClusterText:

@@ -49,6 +49,10 @@ class LiveThresholds:
         self._texts = 0
         self._increments: list[Sequence[float]] = []
 
+    def anew(self) -> "LiveThresholds":
+        """The same of which nothing is known yet."""
+        return LiveThresholds(self._simulated, self._expected_run, self.policy)
+
     def heights(self) -> Doubles:
         """What stands now, (4,)."""
         age = min(self._texts / max(self.policy.young_texts, 1), 1.0)

@@ -137,6 +137,10 @@ class OpenEpisodes:
         """Have it judged by what comes now."""
         self._candidate = candidate
 
+    def end_trial(self) -> None:
+        """Nothing can be said of what is on trial: other texts count since."""
+        self._candidate = None
+
     def tried(self, event_number: int, texts: Callable[[], Sequence[SeenText]]) -> Episode | None:
         """The candidate, where it proves to be an episode of its own. texts: those remembered."""
         candidate = self._candidate

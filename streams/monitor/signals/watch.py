@@ -91,9 +91,13 @@ class _Watched:
         if self.detector.update(value) is None:
             return None
         symptom = self._symptom(facts, is_number=not isinstance(value, str))
-        self.values, self.total = 0, 0.0
-        self.marks.clear()
+        self._forget()
         return symptom
+
+    def begin_anew(self) -> None:
+        self.detector.reset()
+        self._forget()
+        self.block = []
 
     def state(self) -> dict[str, Any]:
         return {
@@ -109,6 +113,10 @@ class _Watched:
         self.values, self.total = int(state["values"][0]), float(state["values"][1])
         self.marks.extend((int(event), int(values), float(total)) for event, values, total in state["marks"])
         self.block = [float(one) for one in state["block"]]
+
+    def _forget(self) -> None:
+        self.values, self.total = 0, 0.0
+        self.marks.clear()
 
     def _symptom(self, facts: EventFacts, *, is_number: bool) -> Symptom:
         began = max(self.values - self.detector.since, 0)
@@ -146,6 +154,11 @@ class SignalWatch:
             self._changes += [SignalChange(self.episode)] if self.is_told else []
         symptoms = (watched.take(facts) for watched in self._watched.values())
         return [symptom for symptom in symptoms if symptom is not None]
+
+    def begin_anew(self) -> None:
+        """Compare what comes from now on with nothing before: other events count since. An episode goes on."""
+        for watched in self._watched.values():
+            watched.begin_anew()
 
     def open(self, symptom: Symptom) -> None:
         """Begin an episode, or have one that goes on grow. It is told some events later, where no drift explains it by
