@@ -18,7 +18,7 @@ from connectors.receivers.http import Url, post, request
 
 REPEAT_SECONDS: Final = 60.0
 FIRES_FOR_SECONDS: Final = 300.0  # without word from us; then Alertmanager takes it for resolved
-SILENCING_SECONDS: Final = 30.0  # for all silences together, then alerts have their turn
+SILENCING_SECONDS: Final = 30.0  # for all silences together and what ends them, then alerts have their turn
 HUSH_SECONDS: Final = 3_600.0  # of a silence without an end, which is prolonged when half of it is over
 _API: Final = "/api/v2/alerts"
 _SILENCES: Final = "/api/v2/silences"
@@ -46,16 +46,23 @@ class Alertmanager:
 
     def silence(self, app: str, hushes: Sequence[Hush]) -> None:
         """See the port. Ours are known by the mark at the end of their comment."""
+        began = self._clock()
         standing, now = self._standing(app), self._clock()
         for hush in hushes:
-            if self._clock() - now > SILENCING_SECONDS:  # those that were taken stand; the others are asked for again
-                raise ReceiverUnavailable(f"{self._url.shown} takes long for {len(hushes)} silences")
+            self._go_on(began, len(hushes))
             there, until = standing.pop(hush.name, None), _ends(hush, now)
             if there is None or (abs(there[1] - until) > 1.0 if hush.until_ms else there[1] < now + HUSH_SECONDS / 2):
                 words = _written_hush(hush, now, until) | ({} if there is None else {"id": there[0]})
                 post(self._silences, orjson.dumps(words), _JSON, self._hosts)
         for identity, _ in standing.values():
+            self._go_on(began, len(standing))
             request("DELETE", self._silence.child(f"/{identity}"), None, {}, self._hosts)
+
+    def _go_on(self, began: float, silences: int) -> None:
+        """Raises ReceiverUnavailable where it has taken long enough: what was done stands, the rest is done the next
+        time."""
+        if self._clock() - began > SILENCING_SECONDS:
+            raise ReceiverUnavailable(f"{self._url.shown} takes long for {silences} silences")
 
     def _standing(self, app: str) -> dict[str, tuple[str, float]]:
         """Our silences that have not ended: name to Alertmanager's id and its end, seconds since 1970."""

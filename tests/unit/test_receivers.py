@@ -273,6 +273,28 @@ def test_silences_that_are_taken_slowly_leave_alerts_their_turn(monkeypatch: pyt
     assert len(came) == 4
 
 
+def test_silences_that_end_slowly_leave_alerts_their_turn_and_all_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many that were withdrawn each had half a minute, and alerts waited for all of them."""
+    now, there = [1_000.0], [f"{number:04x}" for number in range(10)]
+
+    def slow(method: str, url: Url, *_: object) -> str:
+        now[0] += 9.0
+        if method == "DELETE":
+            there.remove(url.path.rpartition("/")[2])
+        state = {"endsAt": "2026-11-27T10:00:00Z", "status": {"state": "active"}}
+        return json.dumps([{"id": name, "comment": f"[headrace support {name}]"} | state for name in there])
+
+    monkeypatch.setattr("connectors.receivers.alertmanager.request", slow)
+    receiver = Alertmanager(Url.of("http://127.0.0.1:1/am", "url"), LOCAL, clock=lambda: now[0])
+    left = list[int]()
+    for _ in range(3):
+        with pytest.raises(ReceiverUnavailable, match="takes long for"):
+            receiver.silence("support", [])
+        left.append(len(there))
+    receiver.silence("support", [])
+    assert (left, there) == ([7, 4, 1], [])
+
+
 def test_a_mail_cannot_be_given_headers_by_a_summary() -> None:
     mail = Email(MailServer("mail.example.com", 25), "Head <a@example.com>", ["b@example.com"], LOCAL)
     built = mail._message(replace(NOTICE, summary="x\r\nBcc: everybody@example.com\n" + "y" * 400))
