@@ -9,6 +9,7 @@ from connectors.ports import Record
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
+from streams.monitor.drift.alerts import FOUND_MS
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.event_rate import BY_CHANCE, in_words
 from streams.topics import ALERTS_TOPIC
@@ -17,7 +18,7 @@ from streams.wire.records import Alert, decode, format_time
 VALUE_CHARACTERS = 400
 DRIFT_RULE = "drift"
 SIGNAL_RULE = "drift_signal"  # signals that changed, and no drift with them
-FOR_PROGRAMS = ("centre", "part_centres", "headline", "workers")  # values that say nothing to a person
+FOR_PROGRAMS = ("centre", "part_centres", "headline", "workers", FOUND_MS)  # values that say nothing to a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class StandingAlert:
     def told_at(self) -> str:
         """The same, RFC 3339."""
         return format_time(max(self.told_ms, 0))
+
+    @property
+    def found_ms(self) -> int:
+        """When a drift episode was found, milliseconds since 1970; of an alert that says it not, when it was told."""
+        found_ms = self.alert.values.get(FOUND_MS)
+        return found_ms if type(found_ms) is int else self.told_ms
 
     @property
     def is_firing(self) -> bool:
@@ -69,8 +76,13 @@ def last_words(records: Iterable[Record]) -> list[StandingAlert]:
 
 def firing_drift(records: Iterable[Record], app: str) -> StandingAlert | None:
     """The drift alert of an application that fires, the one told last where there are several."""
-    firing = [standing for standing in last_words(records) if standing.is_firing and standing.is_of(app, DRIFT_RULE)]
+    firing = all_firing_drift(records, app)
     return firing[-1] if firing else None
+
+
+def all_firing_drift(records: Iterable[Record], app: str) -> list[StandingAlert]:
+    """All drift alerts of an application that fire, the one told last comes last."""
+    return [standing for standing in last_words(records) if standing.is_firing and standing.is_of(app, DRIFT_RULE)]
 
 
 def find_alert(alerts: Iterable[StandingAlert], fingerprint: str) -> StandingAlert:

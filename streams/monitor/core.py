@@ -17,6 +17,7 @@ from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.application import Application
 from streams.monitor.drift.alerts import (
+    FOUND_MS,
     alert_for_episode,
     drift_fingerprint,
     episode_ended,
@@ -218,7 +219,7 @@ class MonitorCore:
         champion = self.champion
         if champion is None:
             return None
-        since_ms = max(self.champion_since_ms, champion.episode_ms)
+        since_ms = max(self.champion_since_ms, self.requests.labels_since(champion.version, champion.found_ms))
         episode = champion.drift.episode if champion.drift is not None else None
         request = self.requests.due(champion.version, since_ms, episode, now_ms)
         if request is not None:
@@ -316,12 +317,13 @@ class MonitorCore:
             told = self._told(release, episode)
             into = episode_fingerprint(self._app.name, release.version, merged_into) if merged_into else ""
             alerts.append(episode_ended(told, into, at))
+        release.follow_episodes(arrival_ms)
         known = {episode.detected_id: episode for episode in before}
         for episode in drift.episodes:
             if episode is known.get(episode.detected_id):
                 continue
             if episode.detected_id not in known:
-                release.episode_ms, release.episode_at = arrival_ms, at
+                release.episode_at = at
                 self.totals.episodes.append((self._app.name, episode))
                 self.totals.detections.update(episode.detectors)
             told = self._told(release, episode)
@@ -356,9 +358,10 @@ class MonitorCore:
         of_head = [label for (_, head), label in labels.items() if head == self._app.head_names[0]]
         labelled = labelled_accuracy(decided, of_head)
         at = episode.detected_at or release.episode_at
-        return self._with_chance(
-            alert_for_episode(self._app.name, release.version, episode, at, self._app.drift, labelled)
-        )
+        alert = alert_for_episode(self._app.name, release.version, episode, at, self._app.drift, labelled)
+        found_ms = release.opened_ms.get(episode.detected_id)
+        found = {} if found_ms is None else {FOUND_MS: found_ms}
+        return self._with_chance(alert.model_copy(update={"values": alert.values | found}))
 
     def _with_chance(self, alert: Alert) -> Alert:
         """With how often a stream that does not change gives one, as far as that is known."""

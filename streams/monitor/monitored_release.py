@@ -1,7 +1,7 @@
 """What the monitor holds of one release while its signals come in."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from connectors.ports import Record
@@ -14,9 +14,10 @@ from streams.wire.signals import MonitorSignal, read_signals
 
 @dataclass(slots=True)
 class MonitoredRelease:
-    """events: its signals so far. episode_ms: when its last episode was found, by the record that told it, milliseconds
-    since 1970; labels of before say little about what is new. unwatched: why it has no drift monitor, where it cannot
-    have one. signals: what is watched beside the embeddings, where it has one."""
+    """events: its signals so far. opened_ms: of each open episode, when it was found, by the record that told it,
+    milliseconds since 1970; labels of before say little about what is new. episode_ms: the earliest of those, and where
+    none is open any more, as it was when one was. unwatched: why it has no drift monitor, where it cannot have one.
+    signals: what is watched beside the embeddings, where it has one."""
 
     version: str
     drift: DriftMonitor | None = None
@@ -25,6 +26,17 @@ class MonitoredRelease:
     episode_at: str = ""
     unwatched: str = ""
     signals: SignalWatch | None = None
+    opened_ms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def found_ms(self) -> list[int]:
+        """When the open episodes were found; where none is, those of before."""
+        return list(self.opened_ms.values()) or ([self.episode_ms] if self.episode_ms else [])
+
+    def follow_episodes(self, arrival_ms: int) -> None:
+        """Note which episodes are open. arrival_ms: of the record that was taken in last."""
+        self._note_open(arrival_ms)
+        self.episode_ms = min(self.opened_ms.values(), default=self.episode_ms)
 
     def watch_signals(self, app: Application) -> None:
         """Watch what the application's file names beside the embeddings, from now on."""
@@ -65,6 +77,10 @@ class MonitoredRelease:
             if any(joined):
                 watch.end(drift.episode.detected_id)
 
+    def _note_open(self, at_ms: int) -> None:
+        episodes = () if self.drift is None else self.drift.episodes
+        self.opened_ms = {one.detected_id: self.opened_ms.get(one.detected_id, at_ms) for one in episodes}
+
     def state(self) -> dict[str, Any]:
         """For JSON; `of` and `restore_drift` take it."""
         return {
@@ -72,6 +88,7 @@ class MonitoredRelease:
             "events": self.events,
             "episode_ms": self.episode_ms,
             "episode_at": self.episode_at,
+            "opened_ms": self.opened_ms,
             "drift": self.drift.state() if self.drift is not None and self.events else None,
             "signals": self.signals.state() if self.signals is not None and self.events else None,
         }
@@ -80,7 +97,8 @@ class MonitoredRelease:
     def of(cls, state: Mapping[str, Any]) -> Self:
         """What `state` gave, without its drift monitor. Raises ValueError, KeyError or TypeError."""
         figures = int(state["events"]), int(state["episode_ms"]), str(state["episode_at"])
-        return cls(str(state["version"]), None, *figures)
+        opened_ms = {str(name): int(at_ms) for name, at_ms in dict(state.get("opened_ms", {})).items()}
+        return cls(str(state["version"]), None, *figures, opened_ms=opened_ms)
 
     def restore_drift(self, state: Mapping[str, Any], head: str, read: Callable[[int, int], Iterable[Record]]) -> None:
         """Give a fresh drift monitor its state back. read: signals from an offset to another (exclusive)."""
@@ -96,6 +114,7 @@ class MonitoredRelease:
         before = self.events - len(signals)
         numbered = enumerate(signals, start=before + 1)
         self.drift.restore(state, [_for_drift(signal, head, number, offset) for number, (signal, offset) in numbered])
+        self._note_open(self.episode_ms)  # states of earlier versions know the last one's time only
 
 
 def _for_drift(signal: MonitorSignal, head: str, number: int, offset: int) -> Signal:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -48,6 +49,14 @@ class RetrainRequests:
                 self._note(request)
         except (MessageError, KeyError, TypeError, ValueError):
             return
+
+    def labels_since(self, version: str, found_ms: Sequence[int]) -> int:
+        """From when on labels count for a request about a version: since the earliest of its episodes that no request
+        was made after; where there is none, as at the last request. So an episode that opens beside another one takes
+        no label from it. found_ms: when its episodes were found. All in milliseconds since 1970."""
+        asked_ms = max((self._asked_ms[request] for request in self._asked_about.get(version, ())), default=-1)
+        unanswered = [at_ms for at_ms in found_ms if at_ms > asked_ms]
+        return min(unanswered, default=self._asked.get(version, (0, 0, None))[1])
 
     def labels(self, since_ms: int) -> int:
         """Opinions given at `since_ms` (milliseconds since 1970) or later."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -446,6 +447,35 @@ def test_one_request_for_one_need_and_the_next_at_half_as_many_labels_more() -> 
         Process(world).tick()  # a process for each label: what was asked stands in the topic
     assert [request.evidence["labels"] for request in world.requests()] == [5, 7, 10]
     assert len(world.requests()) == len({request.id for request in world.requests()})
+
+
+def test_an_episode_beside_an_open_one_takes_no_label_from_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new episode began the count anew, so that with several subjects a request came never."""
+    world, process = drifted()
+    random = np.random.default_rng(1)
+    core = process.handler.core
+    assert core is not None and core.champion is not None and core.champion.drift is not None
+    drift = core.champion.drift
+    take = drift.update
+
+    def opening(one: Any) -> None:
+        take(one)
+        if all(known.detected_id != "beside" for known in drift.episodes):
+            drift._open.open(replace(drift.episodes[0], detected_id="beside"))
+
+    world.now_ms += 1_000
+    for number in range(3):
+        world.label(number, "3")
+    monkeypatch.setattr(drift, "update", opening)
+    world.now_ms += 1_000
+    send(world, random, 1)
+    process.follow()
+    assert len(drift.episodes) == 2 and world.requests() == []
+    world.now_ms += 1_000
+    for number in range(3, 5):
+        world.label(number, "3")
+    process.tick()
+    assert [request.evidence["labels"] for request in world.requests()] == [5]
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,15 @@ def test_a_request_that_must_wait_is_made_when_its_time_comes_and_a_restart_chan
         assert one.due("1", 0, None, now + 29 * MINUTE) is None
         second = one.due("1", 0, None, now + 30 * MINUTE)
         assert second is not None and second.evidence["labels"] == 30
+
+
+def test_labels_count_since_the_oldest_episode_that_no_request_answered() -> None:
+    requests, now = RetrainRequests(APP, RetrainPolicy.of(Retraining(without_episode=10))), at("12:00:00")
+    early, late = now - 2 * MINUTE, now - MINUTE
+    assert requests.labels_since("1", []) == 0 and requests.labels_since("1", [late, early]) == early
+    assert requests.labels_since("1", [late]) == late, "the first one is over"
+    labelled(requests, range(10), now)
+    assert requests.due("1", early, None, now) is not None
+    assert requests.labels_since("1", [early, late]) == early, "half as many again are needed, all of them count"
+    assert requests.labels_since("1", [early, late, now + MINUTE]) == now + MINUTE
+    assert requests.labels_since("2", [early, late]) == early, "another champion was not asked about"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.applications import SHIPPED, load_application
-from headrace.tools.alerts import firing_drift
+from headrace.tools.alerts import all_firing_drift
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from streams.application import Application
@@ -66,18 +66,17 @@ def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     if not releases:
         return None
     champion = releases[-1].champion
-    drift = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
-    since_ms = max(milliseconds(champion_since(releases)), drift.told_ms if drift is not None else 0)
+    drifts = all_firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
     requests = RetrainRequests(app, RetrainPolicy.of(app.retraining))
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
     for record in all_records(wiring, FEEDBACK_TOPIC):
         requests.take_label(record)
-    missing = requests.missing(champion, since_ms, has_episode=drift is not None)
-    at_random = requests.missing_at_random(champion, since_ms, has_episode=drift is not None)
+    counted_ms = requests.labels_since(champion, [drift.found_ms for drift in drifts])
+    since_ms = max(milliseconds(champion_since(releases)), counted_ms)
+    missing = requests.missing(champion, since_ms, has_episode=bool(drifts))
+    at_random = requests.missing_at_random(champion, since_ms, has_episode=bool(drifts))
     now_ms = wall_clock_ms()
     earliest_ms = requests.earliest_ms(now_ms)
     not_before = format_time(earliest_ms) if earliest_ms > now_ms else None
-    return Outlook(
-        app.name, champion, requests.labels(since_ms), max(missing, 0), drift is not None, not_before, at_random
-    )
+    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), bool(drifts), not_before, at_random)

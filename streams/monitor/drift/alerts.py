@@ -10,6 +10,7 @@ from streams.wire.alerts import fingerprint, resolution
 from streams.wire.records import Alert
 
 USUAL: Final = Drift()
+FOUND_MS: Final = "found_ms"  # among an alert's values: time of the record that the episode was found with
 
 
 def drift_fingerprint(app: str, version: str, episode: Episode) -> str:
