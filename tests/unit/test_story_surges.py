@@ -107,6 +107,38 @@ def test_symbols_that_the_same_stories_name_are_one_cause(news: News) -> None:
     assert news.told == [("markets-rare", Level.OVER)]
 
 
+def test_what_fires_is_looked_at_once_a_minute_however_many_groups_it_has(
+    news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a surge of 32 symbols each was looked at with every event, which cost 2 ms."""
+    begin, many = 2 * DAY + 30, tuple(("symbols", f"index-{n}") for n in range(32))
+    for number in range(12):
+        minute = START + begin + number // 6
+        story = Story(900_000 + number, f"news@0a1b2c3d-0-{number}", minute, many, True, "markets")
+        for group, finding in news.surges.observe(story, minute):
+            news._tell(group[1], finding)
+    ((_, level),) = news.told
+    assert level is Level.OVER and sum(len(one.members) for one in news.surges.surges.values()) == 32
+    looks, chance, offsets = [0, 0], baseline.Baseline.chance, baseline.Baseline.offsets
+
+    def counted_chance(*args: Any) -> Any:
+        looks[0] += 1
+        return chance(*args)
+
+    def counted_offsets(*args: Any) -> Any:
+        looks[1] += 1
+        return offsets(*args)
+
+    monkeypatch.setattr(baseline.Baseline, "chance", counted_chance)
+    monkeypatch.setattr(baseline.Baseline, "offsets", counted_offsets)
+    for number in range(20):
+        news.item(begin + 2, f"quiet-{number}", "tech")
+    of_the_events = 20 * 2  # the topic of these stories in two windows
+    assert looks[0] <= 2 * 32 + of_the_events and looks[1] <= 2 + of_the_events
+    news.run(begin + 3, begin + 4 * 60)
+    assert [level for _, level in news.told] == [Level.OVER, Level.CALM]
+
+
 def test_what_comes_at_the_same_hour_each_week_is_usual_after_the_first_time() -> None:
     known, opening = baseline.Baseline(1), 24 * 3 + 9
     for hour in range(24 * 7):
@@ -115,7 +147,7 @@ def test_what_comes_at_the_same_hour_each_week_is_usual_after_the_first_time() -
         known.add_to("AAA", hour, {"markets": count}, 0.2 if hour == opening else 1.0)
     for hour, usual in ((opening, 20.0), (opening + 1, 2.0)):
         totals = {24 * 7 + hour: {"markets": 60.0 if hour == opening else 30.0}}
-        assert known.chance("AAA", 0, 3, totals)[1] == pytest.approx(usual, rel=0.2)
+        assert known.chance("AAA", 0, 3, known.offsets(totals))[1] == pytest.approx(usual, rel=0.2)
 
 
 def test_a_group_that_was_cut_is_insufficient_for_a_day_and_then_known(
@@ -192,7 +224,8 @@ def test_a_state_of_before_topics_were_told_apart_goes_on() -> None:
     news = News()
     restore_surges(news.surges, orjson.loads(orjson.dumps(state)))
     assert set(news.surges.surges) == {("symbols", "S2")} and news.surges.insufficient == 3
-    chance, usual = news.surges.baselines["symbols"].chance("S1", 1, 2, {START // 60: {"markets": 30}})
+    symbols = news.surges.baselines["symbols"]
+    chance, usual = symbols.chance("S1", 1, 2, symbols.offsets({START // 60: {"markets": 30}}))
     assert usual == pytest.approx(3.0, rel=0.1) and chance == 1.0
     before = surges_state(news.surges)
     news.restart()

@@ -13,7 +13,7 @@ outbreak detection in multiple surveillance systems", Statistics in Medicine 32;
 indirect standardisation (Breslow and Day (1987), "Statistical methods in cancer research" II, chapter 2).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -81,11 +81,16 @@ class Baseline:
         """Groups were left out: any that comes may be one of them."""
         self.cut = max(self.cut, _PRIOR_STORIES)
 
-    def chance(self, group: str, window: int, count: int, totals: Mapping[int, Totals]) -> tuple[float, float]:
-        """The probability of so many stories or more, in [0, 1], and how many are usual. window: its number. totals: of
-        all groups in the same time, by hour since 1970."""
+    def offsets(self, totals: Mapping[int, Totals]) -> "Offsets":
+        """What `chance` asks of all groups in a window, while nothing more is counted. totals: their stories, by hour
+        since 1970."""
+        return [_Offset(self, of_hour, hour) for hour, of_hour in totals.items()]
+
+    def chance(self, group: str, window: int, count: int, offsets: "Offsets") -> tuple[float, float]:
+        """The probability of so many stories or more, in [0, 1], and how many are usual. window: its number.
+        offsets: of the same time."""
         known = self.groups.get(group)
-        mean = max(sum(self._mean(known, _Offset(self, of_hour, hour)) for hour, of_hour in totals.items()), 1e-9)
+        mean = max(sum(self._mean(known, offset) for offset in offsets), 1e-9)
         if count <= mean:
             return 1.0, mean
         shape = 1.0 / (self._spread(known, window) + 1.0 / (self._heard(known) + _PRIOR_STORIES))
@@ -225,6 +230,9 @@ class _Offset:
         self.total = sum(totals.values())
         self.window = _Strata(baseline.strata, totals)
         self.hour = _Strata(baseline.strata, baseline.hours.get(self.hour_of_week, {}))
+
+
+Offsets = Sequence[_Offset]  # of the hours of a window
 
 
 class _Strata:

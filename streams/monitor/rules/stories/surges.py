@@ -6,13 +6,13 @@ window that is not closed yet says so (`provisional`), and is looked at again wh
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from streams.monitor.rules.causes import Finding, Level
-from streams.monitor.rules.stories.baseline import Baseline, Totals
+from streams.monitor.rules.stories.baseline import Baseline, Offsets, Totals
 from streams.monitor.rules.stories.counts import Group, Story, StoryCounts
 from streams.rule_specs import StoriesRule
 
@@ -29,6 +29,8 @@ _SURGE_WEIGHT: Final = 0.2  # of a surge's stories in what is usual
 _SAME_CAUSE: Final = 0.5  # share of a group's stories that belong to a surge that fires already
 _SURGE_STORIES: Final = 500  # of a surge, by which common causes are known
 _GROUPS: Final = 1_000  # of each kind, of which stories are counted; the one not heard of for longest goes
+
+Looked = dict[tuple[str, int], Offsets]  # kind and window that ends now; holds until more is counted
 
 
 @dataclass(slots=True)
@@ -65,30 +67,35 @@ class StorySurges:
 
     def observe(self, story: Story, now_minute: int) -> Iterator[tuple[Group, Finding]]:
         """Take an event in. Gives what is to be judged now: groups that fire, and those that are over. now_minute: the
-        stream's, since 1970."""
-        self._pass_time(now_minute)
-        yield from self._over()
+        stream's, since 1970. What fires is looked at again with the first event of each minute: many groups may."""
+        if self._pass_time(now_minute):
+            yield from self._over()
         if story.minute <= self.counts.now - _KEPT_MINUTES:
             self.left_out += 1
             return
         minute = min(story.minute, self.counts.now + _AHEAD_MINUTES)
         self.counts.add(story, minute)
         if story.counts:
+            looked: Looked = {}
             for group in sorted(story.groups, key=lambda one: self.baselines[one[0]].share(one[1])):
-                if self.counts.add_to(group, story, minute) and (finding := self._look(group, story)) is not None:
+                if (
+                    self.counts.add_to(group, story, minute)
+                    and (finding := self._look(group, story, looked)) is not None
+                ):
                     yield group, finding
             self._forget_oldest()
 
-    def look(self, group: Group) -> tuple[Level, float, float]:
+    def look(self, group: Group, looked: Looked | None = None) -> tuple[Level, float, float]:
         """How it stands with a group now, the smaller of the windows' chances, and how many stories are usual in the
-        last hour."""
+        last hour. looked: of other groups, where nothing was counted since."""
         if not self._is_sufficient(group):
             return Level.INSUFFICIENT, 1.0, 0.0
-        chances = [self._chance(group, window) for window in range(len(WINDOWS_MINUTES))]
+        looked = {} if looked is None else looked
+        chances = [self._chance(group, window, looked) for window in range(len(WINDOWS_MINUTES))]
         least = min(chance for chance, _, _ in chances)
         return (Level.CALM if least > _CALM_CHANCE else Level.BETWEEN), least, chances[-1][2]
 
-    def _look(self, group: Group, story: Story) -> Finding | None:
+    def _look(self, group: Group, story: Story, looked: Looked) -> Finding | None:
         joined = self._surge_of(group)
         if joined is not None:
             joined[1].add(story.number)
@@ -101,7 +108,7 @@ class StorySurges:
         for window, minutes in enumerate(WINDOWS_MINUTES):
             if self.counts.of(group, self.counts.now - minutes) < self.rule.least:
                 continue
-            chance, count, usual = self._chance(group, window)
+            chance, count, usual = self._chance(group, window, looked)
             if chance < limit and round(count - usual) >= self.rule.least:
                 if joined is None and not self._begins(group, window, count):
                     return None
@@ -144,17 +151,19 @@ class StorySurges:
 
     def _over(self) -> Iterator[tuple[Group, Finding]]:
         """Surges that ended, or did not stand when their window was closed."""
+        looked: Looked = {}
         for group, surge in list(self.surges.items()):
             reason = ""
             if surge.closes is not None and self.counts.now > surge.closes:
-                chance, count, _ = self._chance(group, surge.window, surge.closes - _LATE_MINUTES)
+                chance, count = self._chance_until(group, surge.window, surge.closes - _LATE_MINUTES)
                 surge.closes = None
                 if chance > _CALM_CHANCE:
                     reason = f"only {count} stories, as the window is closed now"
             if self.counts.now - surge.began > _ADOPTED_MINUTES:
                 reason = "it is what is usual by now"
-            for one in [one for one in surge.members if self.look(one)[0] is Level.CALM]:
+            for one in [one for one in surge.members if self.look(one, looked)[0] is Level.CALM]:
                 self._leave(one, surge)
+                looked.clear()
             if reason or not surge.members:
                 del self.surges[group]
                 said = f"stories{self._what()} of {group[1]} are as many as usual again"
@@ -175,26 +184,37 @@ class StorySurges:
     def _in_surges(self) -> set[Group]:
         return {group for surge in self.surges.values() for group in surge.members}
 
-    def _chance(self, group: Group, window: int, end: int | None = None) -> tuple[float, int, float]:
-        """Of a window: chance, stories, and how many are usual. end: its last minute; None: it ends now."""
-        last, length = self.counts.now if end is None else end, WINDOWS_MINUTES[window]
-        count = self.counts.of(group, last - length, end)
-        totals = self.counts.totals(window) if end is None else self.counts.of_all(last - length, end)
-        strata = {hour: self._strata(group[0], of) for hour, of in totals.items()}
-        chance, usual = self.baselines[group[0]].chance(group[1], window, count, strata)
+    def _chance(self, group: Group, window: int, looked: Looked) -> tuple[float, int, float]:
+        """Of a window that ends now: chance, stories, and how many are usual."""
+        by, name = group
+        count = self.counts.of(group, self.counts.now - WINDOWS_MINUTES[window])
+        if (by, window) not in looked:
+            looked[by, window] = self._offsets(by, self.counts.totals(window))
+        chance, usual = self.baselines[by].chance(name, window, count, looked[by, window])
         return chance, count, usual
+
+    def _chance_until(self, group: Group, window: int, end: int) -> tuple[float, int]:
+        """The same of one whose last minute is `end`: chance and stories."""
+        (by, name), begin = group, end - WINDOWS_MINUTES[window]
+        count, offsets = self.counts.of(group, begin, end), self._offsets(by, self.counts.of_all(begin, end))
+        return self.baselines[by].chance(name, window, count, offsets)[0], count
+
+    def _offsets(self, by: str, totals: Mapping[int, Totals]) -> Offsets:
+        return self.baselines[by].offsets({hour: self._strata(by, of) for hour, of in totals.items()})
 
     def _strata(self, by: str, totals: Totals) -> Totals:
         return {"": sum(totals.values())} if by == self._stratum_head else totals
 
-    def _pass_time(self, now_minute: int) -> None:
+    def _pass_time(self, now_minute: int) -> bool:
+        """Whether it is another minute."""
         if now_minute <= self.counts.now:
-            return
+            return False
         self.began = now_minute if self.began is None else self.began
         is_due = now_minute // WINDOWS_MINUTES[0] > self.counts.now // WINDOWS_MINUTES[0]
         self.counts.pass_time(now_minute)
         if is_due:
             self._keep_house(now_minute)
+        return True
 
     def _keep_house(self, now_minute: int) -> None:
         until = now_minute - _KEPT_MINUTES
