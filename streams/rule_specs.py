@@ -131,7 +131,7 @@ class DeadLettersRule(RuleSpec):
     minutes: float = Field(default=15, ge=1, le=1_440)
     """How long a time is looked at."""
     least: int = Field(default=20, ge=1)
-    """Dead letters in that time below which nothing is said."""
+    """Dead letters read of that time below which nothing is said."""
     over_at: float = Field(default=0.5, gt=0, le=1)
     """The alert is over at this part of the limit."""
 

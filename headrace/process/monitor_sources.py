@@ -181,8 +181,9 @@ def _undecided(wiring: Wiring, app: Application, since_ms: int) -> Undecided:
     try:
         for part in stretches(first, ends):
             span = {part.partition: part.first}, {part.partition: part.end}
+            letters.begin(part)
             for record in reader.read(DEAD_LETTERS_TOPIC, *span, partitions=[part.partition]):
-                letters.take(record, part.stands_for)
+                letters.take(record)
     finally:
         reader.close()
     return letters.undecided(_written(wiring, app.decisions_topic, since_ms))

@@ -12,15 +12,27 @@ _WORDS = {"rolled_back": "was rolled back", "refused": "was refused by the gate"
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Behind an estimate of how many letters there are. read: letters read. between: how many there are, with 98 %."""
+
+    read: int
+    between: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Undecided:
     """Of the last minutes. letters: dead letters of the application. decided: its decisions. reasons: of the letters,
-    by how often. ids: of some: topic, partition and offset. is_estimate: there were too many letters to read all."""
+    by how often. ids: of some: topic, partition and offset. sample: where there were too many letters to read all."""
 
     letters: int
     decided: int
     reasons: Mapping[str, int] = field(default_factory=dict)
     ids: Sequence[str] = ()
-    is_estimate: bool = False
+    sample: Sample | None = None
+
+    def share(self, letters: float) -> float:
+        """So many letters, as a share of all events; in [0, 1]."""
+        return letters / (letters + self.decided) if letters else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +45,23 @@ class Outside:
 
 
 def dead_letters(rule: DeadLettersRule, seen: Undecided) -> Finding:
-    """What the rule sees."""
-    events = seen.letters + seen.decided
-    share = seen.letters / events if events else 0.0
+    """What the rule sees. Of a sample it speaks where its whole interval does; between the limits where it holds one:
+    one letter read may stand for hundreds."""
+    events, share = seen.letters + seen.decided, seen.share(seen.letters)
+    sample = seen.sample or Sample(seen.letters, (seen.letters, seen.letters))
+    lowest, highest = (seen.share(letters) for letters in sample.between)
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(seen.reasons.items(), key=lambda one: -one[1])[:3])
-    about = "about " if seen.is_estimate else ""
-    words = f"{about}{share:.0%} of {events} events of {rule.minutes:g} minutes could not be decided ({reasons})"
-    level = Level.CALM if share < rule.over_at * rule.share else Level.BETWEEN
-    if share >= rule.share and seen.letters >= rule.least:
+    about = "about " if seen.sample else ""
+    of_sample = f", {lowest:.0%} to {highest:.0%} by a sample" if seen.sample else ""
+    words = (
+        f"{about}{share:.0%} of {events} events of {rule.minutes:g} minutes could not be decided ({reasons}{of_sample})"
+    )
+    level = Level.CALM if highest < rule.over_at * rule.share else Level.BETWEEN
+    if lowest >= rule.share and sample.read >= rule.least:
         level = Level.OVER
     values = {"share": round(share, 4), "letters": seen.letters, "events": events, "reasons": dict(seen.reasons)}
+    if seen.sample:
+        values |= {"letters_read": sample.read, "share_between": [round(lowest, 4), round(highest, 4)]}
     said = words if seen.letters else f"all {events} events of {rule.minutes:g} minutes were decided"
     return Finding(level, f"{said}; the limit is {rule.share:.0%}", values, seen.ids)
 
