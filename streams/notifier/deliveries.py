@@ -192,11 +192,16 @@ class Deliveries:
             return None
         if told.telling is not None and told.telling.state == "firing":
             return told.telling
-        return told if told.state == "firing" and told.refused is None else None
+        return told if knows_firing(told) else None
 
     def pending(self, receivers: Mapping[str, ReceiverSpec], now_ms: int) -> dict[str, int]:
         """Receiver to how many words it is still to be told."""
         return {name: len(self.due(spec, now_ms)) for name, spec in receivers.items()}
+
+
+def knows_firing(told: Told) -> bool:
+    """Whether a receiver that was told this takes the cause for one that fires."""
+    return told.state == "firing" and (told.refused is None or bool(told.knows_firing))
 
 
 def _settled(told: Told, word: Word) -> Told:

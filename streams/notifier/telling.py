@@ -14,7 +14,7 @@ from connectors.errors import ReceiverRefused
 from connectors.ports import Notice, Receiver
 from models.errors import ConnectorError
 from streams.application import Application, ReceiverSpec
-from streams.notifier.deliveries import Deliveries, Due
+from streams.notifier.deliveries import Deliveries, Due, knows_firing
 from streams.notifier.hushing import HushKeeper
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Told, format_time
@@ -152,9 +152,7 @@ class Teller:
         except Exception:
             self._note_told(before)
             raise
-        word = {"key": due.key, "state": due.alert.state, "severity": due.severity, "fired_at": due.fired_at}
-        at = format_time(wall_clock_ms())
-        self._note_told(telling.model_copy(update=word | {"at": at, "refused": refused, "telling": None}))
+        self._note_told(_taken(telling, due, refused))
 
     def _note_told(self, told: Told) -> None:
         """Until it is noted nothing is told again: a broker that is away must not repeat a word."""
@@ -192,6 +190,22 @@ class Teller:
                 log.error("%s: telling %s failed", self._app.name, self.spec.name, exc_info=error)
         self._failures += 1
         return wait * random.uniform(0.5, 1.0)
+
+
+def _taken(telling: Told, due: Due, refused: str | None) -> Told:
+    """What is known of a receiver after this word. One that refused it knows what it knew before."""
+    knew = refused is not None and knows_firing(telling)
+    word = {
+        "key": due.key,
+        "state": due.alert.state,
+        "severity": telling.severity if knew else due.severity,
+        "fired_at": telling.fired_at if knew else due.fired_at,
+        "at": format_time(wall_clock_ms()),
+        "refused": refused,
+        "knows_firing": True if knew else None,
+        "telling": None,
+    }
+    return telling.model_copy(update=word)
 
 
 def _masked(evidence: Sequence[object], mask: Callable[[str], str]) -> list[object]:

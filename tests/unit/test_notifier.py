@@ -394,6 +394,27 @@ def test_what_a_receiver_will_never_take_is_noted_and_the_next_one_is_told(world
     assert world.words() == [("b", True)], "nothing is over that it never took"
 
 
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_receiver_that_refused_a_later_word_of_a_cause_hears_its_end(world: World, refusals: int) -> None:
+    """It was taken for one that had never heard that it fires."""
+    world.say(alert("a"))
+    world.teller().tell_due()
+    world.trouble = ReceiverRefused("answered 413")
+    for number in range(refusals):
+        world.say(alert("a", severity="critical", summary=f"{number} times as long"))
+        for _ in range(2):
+            world.teller().tell_due()
+    world.trouble = None
+    for _ in range(2):
+        world.teller().tell_due()
+    world.say(alert("a", "resolved"))
+    for _ in range(2):
+        world.teller().tell_due()
+    assert world.words() == [("a", True), ("a", False)]
+    assert [notice.severity for notice in world.heard] == ["warning"] * 2
+    assert [told.refused for told in world.noted()] == [None, *["answered 413"] * refusals, None]
+
+
 def test_a_receiver_that_is_set_up_wrongly_loses_nothing(world: World) -> None:
     world.say(alert("a"))
     world.trouble = ReceiverDenied("answered 401")

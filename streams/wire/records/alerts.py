@@ -110,6 +110,8 @@ class Told(Wire):
     """When it was told, RFC 3339."""
     refused: str | None = None
     """Why the receiver will not take it."""
+    knows_firing: bool | None = None
+    """Whether it took an earlier word that the cause fires, though it refused this one."""
     telling: Word | None = None
     """The word that was about to be told when this was written; the record after it says what came of it."""
 
