@@ -65,7 +65,7 @@ def _correct(
         bool,
         typer.Option(
             "--confirm",
-            help="what you said before is meant, though it is doubted; counts where you label (nearly) alone",
+            help="what you said before is meant, though it is doubted: of labels that you are asked about again",
         ),
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="take back what was said of this decision")] = False,
@@ -115,12 +115,15 @@ def _tell(wiring: "Wiring", report: "GivenLabels", speaker: "Speaker", json: boo
     if json:
         rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]
         counts = {"taken": len(report.taken), "unchanged": report.unchanged, "rejected": len(rejects)}
+        counts |= {"unasked": report.unasked} if report.unasked else {}
         print_json(
             counts | ({"rejected_rows": rejects} if rejects else {}) | {"outlook": [one.as_json() for one in ahead]}
         )
         return
     stood = f", {report.unchanged} said already" if report.unchanged else ""
     say(f"{len(report.taken)} taken{stood}" + (f", {len(report.rejected)} rejected" if report.rejected else ""))
+    if report.unasked:
+        say(f"{report.unasked} not confirmed: they are not doubted, or wait for another person")
     for one in ahead:
         say(one.words)
 

@@ -211,12 +211,29 @@ def test_and_by_labelling_it_once_more(world: World) -> None:
 def test_and_by_saying_that_it_is_meant(world: World) -> None:
     """`headrace correct --confirm`: of what stands already, not of what is new."""
     identity = decision(3)["id"]
+    leave(world, again(3))
     for _ in range(3):
         correct_one(world.wiring, identity, "", "refund", Speaker("ann", confirms=True))
     correct_one(world.wiring, identity, "", "fee", Speaker("ann", confirms=True))
     said_of_it = world.said()
     assert [label.confirms for label in said_of_it] == [None, True, None]
     assert [label.first_at for label in said_of_it] == [None, said_of_it[0].at, None], "since when they say so"
+
+
+@pytest.mark.parametrize(
+    "doubts",
+    [[], [doubt(3, reason="over the cap")], [again(3) | {"again": "bob"}], [again(4)], [again(3) | {"label": "fee"}]],
+    ids=["not doubted", "over the cap", "another is asked", "another decision", "another label"],
+)
+def test_what_nobody_asks_about_again_is_not_confirmed(world: World, doubts: list[dict[str, Any]]) -> None:
+    """Ten such words counted as settled, and a training was spent on nothing."""
+    leave(world, again(3))
+    leave(world, *doubts)
+    identity = decision(3)["id"]
+    correct_one(world.wiring, identity, "", "refund", Speaker("ann"))
+    report = correct_one(world.wiring, identity, "", "refund", Speaker("ann", confirms=True))
+    assert (report.unchanged, report.unasked, len(report.taken)) == (1, 1, 0)
+    assert [label.confirms for label in world.said()] == [None]
 
 
 def test_the_report_says_what_is_needed(world: World) -> None:

@@ -11,9 +11,11 @@ from connectors.ports import Document, Publisher
 from connectors.table_files import Reject
 from headrace.label_files import PRIMARY
 from headrace.releases.references import labels_of
+from headrace.tools.labels.second_opinions import confirmable
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, HeadraceError, MessageError
-from streams.topics import FEEDBACK_TOPIC
+from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, format_time
@@ -27,8 +29,8 @@ FLUSH_LABELS: Final = 500
 @dataclass(frozen=True, slots=True)
 class NewLabel:
     """decision: as it stands in the store or its topic. head: `PRIMARY` for the first one. line: of a file, else 0.
-    probability, stratum: of its draw, where it was drawn at random (see Feedback). confirms: whether its giver was
-    asked whether what they said before is meant; nothing of it where they had not said it."""
+    probability, stratum: of its draw, where it was drawn at random (see Feedback). confirms: whether its giver means
+    what they said before; nothing of it where they had not said it, or no training asks whether they mean it."""
 
     decision: Document
     head: str
@@ -43,11 +45,12 @@ class NewLabel:
 
 @dataclass(slots=True)
 class GivenLabels:
-    """taken: written and confirmed. unchanged: the same person had said the same already. unchecked: models whose
-    labels nobody could tell, with the reason."""
+    """taken: written and confirmed. unchanged: the same person had said the same already. unasked: they were meant to
+    confirm what nobody asks about. unchecked: models whose labels nobody could tell, with the reason."""
 
     taken: list[Feedback] = field(default_factory=list)
     unchanged: int = 0
+    unasked: int = 0
     rejected: list[Reject] = field(default_factory=list)
     unchecked: dict[str, str] = field(default_factory=dict)
 
@@ -61,6 +64,7 @@ class LabelGiver:
         self._said: dict[tuple[str, str], dict[str, Feedback]] = defaultdict(dict)  # (decision, head) to who says what
         self._known: dict[str, Mapping[str, set[str]] | None] = {}  # model to the labels of its champion, by head
         self._introduced: dict[tuple[str, str], set[str]] = defaultdict(set)  # (topic of the decision, head) to labels
+        self._confirmable: set[tuple[str, str, str, str]] | None = None  # read when first needed
         for opinion in self._standing():
             self._note(opinion.feedback)
         self._publisher: Publisher = wiring.publisher()
@@ -157,7 +161,10 @@ class LabelGiver:
         is_wider = new.chosen == "random" and new.stratum is None
         drawn = mine if mine is not None and mine.chosen == "random" and not is_wider else new
         before = mine if mine is not None and mine.label == label else None
-        confirms = before is not None and (new.confirms or before.confirms)
+        confirms = before is not None and bool(before.confirms)
+        if before is not None and new.confirms and not confirms:
+            confirms = self._is_asked_about(before)
+            report.unasked += not confirms
         return Feedback(
             decision_id=new.decision["id"],
             head=head,
@@ -196,6 +203,13 @@ class LabelGiver:
             return False
         # that it was asked about is new
         return feedback.chosen != "random" or mine.is_of_the_stream or feedback.stratum == mine.stratum == "episode"
+
+    def _is_asked_about(self, said: Feedback) -> bool:
+        """Whether a training asks its giver if they mean it. What only another person can bring back is not confirmed:
+        it would be taken for settled, and nothing of it would count."""
+        if self._confirmable is None:
+            self._confirmable = confirmable(all_records(self._wiring, DOUBTS_TOPIC))
+        return (said.decision_id, said.head, said.label, said.by) in self._confirmable
 
     def _note(self, feedback: Feedback) -> None:
         self._said[feedback.decision_id, feedback.head][feedback.by] = feedback

@@ -26,6 +26,19 @@ def open_doubts(records: Iterable[Record], app: str) -> list[Mapping[str, Any]]:
     return doubts
 
 
+def confirmable(records: Iterable[Record]) -> set[tuple[str, str, str, str]]:
+    """(decision id, head, label, person): what the last training of each application asks its giver about again.
+    records: of `labels.doubts`, in its order."""
+    records = list(records)
+    apps = {record.key.decode("utf-8", "replace") for record in records if record.key is not None}
+    doubts = [doubt for app in apps for doubt in open_doubts(records, app)]
+    return {
+        (str(one["decision_id"]), str(one["head"]), str(one["label"]), str(one["again"]))
+        for one in doubts
+        if {"decision_id", "head", "label", "again"} <= one.keys()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A label that does not count yet. doubt: as the training left it. people: who have said anything of the decision
