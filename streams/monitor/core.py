@@ -227,14 +227,15 @@ class MonitorCore:
         return request
 
     def state(self) -> dict[str, Any]:
-        """What `streams.monitor.parts.restore` needs, for JSON."""
+        """What `streams.monitor.parts.restore` needs, for JSON. A part that cannot be taken is lost on its own: as
+        None, or as a release of which nothing is known."""
         return {
             "offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
-            "releases": [release.state() for release in self.releases.values() if release.events],
-            "watch": self.release_measures.state(),
-            "labelled": self.labelled.state(),
-            "rate": self.rate.state(),
-            "book": self.book.causes_state(),
+            "releases": [self._release_state(release) for release in self.releases.values() if release.events],
+            "watch": self._taken("watch", self.release_measures.state),
+            "labelled": self._taken("labelled", self.labelled.state),
+            "rate": self._taken("rate", self.rate.state),
+            "book": self._taken("book", self.book.causes_state),
             **{name: self.grouped_state(name, None) for name in GROUPED},
             "events": self.totals.events,
             "alerts": self.totals.alerts,
@@ -243,13 +244,26 @@ class MonitorCore:
     def grouped_state(self, name: str, groups: int | None) -> Any:
         """One part of `state` that grows with its groups. groups: of each rule, those kept, the ones heard of last;
         None: all."""
-        match name:
-            case "surges":
-                return rules_state(self.rules, groups)
-            case "thresholds":
-                return self.book.thresholds_state(groups)
-            case _:
-                return self.book.stories_state(groups)
+        take: Mapping[str, Callable[[], Any]] = {
+            "surges": lambda: rules_state(self.rules, groups),
+            "thresholds": lambda: self.book.thresholds_state(groups),
+            "stories": lambda: self.book.stories_state(groups),
+        }
+        return self._taken(name, take[name])
+
+    def _release_state(self, release: MonitoredRelease) -> dict[str, Any]:
+        name = f"release {release.version}"
+        state = self._taken(name, release.state)
+        if state is None:
+            return {"version": release.version}
+        return {**state, "signals": self._taken(f"signals of {name}", release.signals_state)}
+
+    def _taken(self, name: str, take: Callable[[], Any]) -> Any:
+        try:
+            return take()
+        except Exception as error:  # else the same record would end each process that reads it
+            self.lose(name, f"cannot be taken and is not kept: {type(error).__name__}: {error}")
+            return None
 
     def watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
         """Give a release its drift monitor, where it has none. Raises a retriable error of the registry."""

@@ -82,7 +82,7 @@ class MonitoredRelease:
         self.opened_ms = {one.detected_id: self.opened_ms.get(one.detected_id, at_ms) for one in episodes}
 
     def state(self) -> dict[str, Any]:
-        """For JSON; `of` and `restore_drift` take it."""
+        """For JSON; `of` and `restore_drift` take it. `signals_state` is beside it, as each may be lost alone."""
         return {
             "version": self.version,
             "events": self.events,
@@ -90,8 +90,11 @@ class MonitoredRelease:
             "episode_at": self.episode_at,
             "opened_ms": self.opened_ms,
             "drift": self.drift.state() if self.drift is not None and self.events else None,
-            "signals": self.signals.state() if self.signals is not None and self.events else None,
         }
+
+    def signals_state(self) -> dict[str, Any] | None:
+        """For JSON; `SignalWatch.restore` takes it."""
+        return self.signals.state() if self.signals is not None and self.events else None
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:

@@ -134,6 +134,11 @@ def test_values_that_depend_raise_the_threshold_of_ranks() -> None:
     assert independent._height == independent._threshold
 
 
+def test_a_number_of_any_size_has_a_bin() -> None:
+    assert log_bin(1e308) == log_bin(1e7) < 512 and log_bin(-1e308) == 0
+    assert 0 <= doubt_bin(1e308) < 512 and 0 <= doubt_bin(-1e308) < 512
+
+
 def test_bins_grow_with_their_numbers() -> None:
     for bins, numbers in ((log_bin, [0.0, 0.001, 0.5, 3.0, 1e6]), (doubt_bin, [0.0, 0.2, 0.9, 0.99, 0.999, 1.0])):
         places = [bins(number) for number in numbers]

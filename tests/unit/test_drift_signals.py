@@ -1,5 +1,6 @@
 """Signals beside the embeddings: one cause is one episode, and a restart is invisible."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,26 @@ def test_stopped_anywhere_it_goes_on_as_if_it_never_had(seed: int, stops: set[in
                 here.open(symptom)
         assert whole.episode == stopped.episode and whole.take_changes() == stopped.take_changes()
     assert whole.state() == stopped.state()
+
+
+def test_a_number_that_no_text_has_is_taken_for_the_nearest_one_that_may_be() -> None:
+    """One such signal made the variance in ADWIN's window infinite: no state could be kept, and the process ended."""
+    names = ("length", "unknown_share", "confidence")
+    ranks = [RanksSignal(signal=name, detector="ranks") for name in names]
+    adwin = [AdwinSignal(name=f"{name}-adwin", signal=name, detector="adwin") for name in names]
+    random, here = np.random.default_rng(0), watch(specs=(*ranks, *adwin))
+    for number in range(60):
+        facts = event(number, random)
+        if number in (20, 40):
+            size = 1e200 if number == 20 else -1e308
+            odd = {"characters": size, "unknown_share": size, "labels": {"intent": ("a", size)}}
+            facts = replace(facts, signal=facts.signal.model_copy(update=odd), copies=1)
+            values = [SIGNALS[name].of(facts) for name in names]
+            assert values == ([1e6, 1.0, 1.0] if number == 20 else [0.0, 0.0, 0.0])
+        here.take(facts)
+    again = watch(specs=(*ranks, *adwin))
+    again.restore(orjson.loads(orjson.dumps(here.state())))
+    assert again.state() == here.state()
 
 
 def test_a_signal_whose_table_was_changed_begins_anew_alone() -> None:

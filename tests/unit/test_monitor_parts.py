@@ -167,3 +167,40 @@ def _set(state: dict[str, Any], path: tuple[Any, ...], value: object) -> None:
     for name in path[:-1]:
         state = state[name]
     state[path[-1]] = value
+
+
+@pytest.mark.parametrize("part", ["book", "stories", "release 1", "signals of release 1"])
+def test_a_part_that_cannot_be_taken_is_lost_alone(
+    world: World, part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended the process, and the one after it, which read the same record again."""
+    whole = kept(world)
+    process = started(world, whole)
+    core = process.handler.core
+    assert core is not None
+    release = core.releases["1"]
+    of_part = {
+        "book": (core.book, "causes_state"),
+        "stories": (core.book, "stories_state"),
+        "release 1": (release.drift, "state"),
+        "signals of release 1": (release.signals, "state"),
+    }
+    broken, method = of_part[part]
+
+    def refuse(*_: object) -> None:
+        raise OverflowError("a number too large")
+
+    monkeypatch.setattr(broken, method, refuse)
+    written = orjson.loads(snapshot.encode_snapshot(core, "support", "0a1b2c3d"))
+    expected: dict[str, Any] = {**whole, "alerts": written["alerts"]}
+    if part == "release 1":
+        expected["releases"] = [{"version": "1"}]
+    elif part == "signals of release 1":
+        expected["releases"] = [{**whole["releases"][0], "signals": None}]
+    else:
+        expected[part] = None
+    assert written == expected
+    assert "cannot be taken and is not kept: OverflowError" in caplog.text
+    assert core.totals.parts_lost == {part.partition(" ")[0]: 1}
+    again = started(world, written)
+    assert again.handler.core is not None and again.handler.core.releases["1"].events == release.events

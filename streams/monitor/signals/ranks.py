@@ -27,6 +27,7 @@ Side = Literal["up", "down", "rare"]
 _SHARE, _POWER = 0.4, 0.5  # of the bet: a share of values whose rank p has the density power * p ** (power - 1)
 _LEAST: Final = 1e-6  # of a rank
 _BINS: Final = 512
+_HIGHEST: Final = 2.0**22 * 0.95  # the last bin
 _KINDS: Final = 1_000
 _OTHER: Final = ""  # kinds beyond those
 _YOUNG, _YOUNG_FACTOR = 500, 1.5  # values, until which thresholds are higher
@@ -161,8 +162,9 @@ class Ranks:
 
 
 def log_bin(value: float) -> int:
-    """Of a number of any size: steps of about 4 % of it, from a thousandth on; negative ones count as zero."""
-    return round(16.0 * math.log2(1.0 + 1_024.0 * max(value, 0.0)))
+    """Of a number of any size: steps of about 4 % of it, from a thousandth on; negative ones count as zero, and those
+    above four million as that."""
+    return round(16.0 * math.log2(1.0 + 1_024.0 * min(max(value, 0.0), _HIGHEST)))
 
 
 def doubt_bin(share: float) -> int:

@@ -33,8 +33,15 @@ class SignalValue:
     copies: bool = False
 
 
+_MOST_CHARACTERS: Final = 1e6  # who writes signals may name any number, and detectors take sums of squares
+
+
 def _length(facts: EventFacts) -> float | None:
-    return None if facts.signal.characters is None else float(facts.signal.characters)
+    return _within(facts.signal.characters, _MOST_CHARACTERS)
+
+
+def _within(value: float | None, most: float = 1.0) -> float | None:
+    return None if value is None else min(max(float(value), 0.0), most)
 
 
 def _out_of_scope(facts: EventFacts) -> float | None:
@@ -44,10 +51,10 @@ def _out_of_scope(facts: EventFacts) -> float | None:
 SIGNALS: Final[dict[str, SignalValue]] = {
     "length": SignalValue(_length, ("up", "down"), lambda characters: log_bin(characters / 16.0)),
     "language": SignalValue(lambda facts: facts.signal.language, ("rare",)),
-    "unknown_share": SignalValue(lambda facts: facts.signal.unknown_share, ("up",)),
+    "unknown_share": SignalValue(lambda facts: _within(facts.signal.unknown_share), ("up",)),
     "duplicates": SignalValue(lambda facts: float(facts.copies > 1), ("up",), copies=True),
     "embeddings": SignalValue(lambda facts: facts.surprisal, ("up",)),
     "labels": SignalValue(lambda facts: facts.signal.labels[facts.head][0], ("rare",)),
-    "confidence": SignalValue(lambda facts: facts.signal.labels[facts.head][1], ("down",), doubt_bin),
+    "confidence": SignalValue(lambda facts: _within(facts.signal.labels[facts.head][1]), ("down",), doubt_bin),
     "out_of_scope": SignalValue(_out_of_scope, ("up",)),
 }
