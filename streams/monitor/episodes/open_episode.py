@@ -79,14 +79,18 @@ class OpenEpisode:
             self._measure(texts, spread)
 
     def add_part(self, part: Episode, direction: Doubles, texts: Sequence[SeenText], spread: float) -> None:
-        """Take what was found beside it for a part of it. direction: of the part's centre."""
+        """Take what was found beside it for a part of it. direction: of the part's centre. Of too many places the part
+        with the fewest texts since that began goes: what is taken for a part must be expected from then on, else it is
+        found again and again, and nothing else can be."""
         self.quiet = 0
-        if len(self.places) < _PLACES:
-            self.places.append(part.centre)
-            self.directions.append(direction)
-            centres = (*self.episode.part_centres, part.centre)
-            self.episode = replace(self.episode, parts=len(centres), part_centres=centres, told_event=part.told_event)
-            self._measure(texts, spread)
+        if len(self.places) >= _PLACES:
+            gone = self._emptiest(split_texts(texts, part.onset_event)[1], spread)
+            del self.places[gone], self.directions[gone]
+        self.places.append(part.centre)
+        self.directions.append(direction)
+        centres = tuple(self.places[1:])
+        self.episode = replace(self.episode, parts=len(centres), part_centres=centres, told_event=part.told_event)
+        self._measure(texts, spread)
 
     def state(self) -> dict[str, Any]:
         """What `restored` needs, for JSON."""
@@ -109,6 +113,16 @@ class OpenEpisode:
         rates = None if state["rates"] is None else (float(state["rates"][0]), float(state["rates"][1]))
         story, figures = restored_episode(state["story"]), (float(state["height"]), int(state["quiet"]))
         return cls(story, places, directions, rates, bool(state["is_settled"]), *figures)
+
+    def _emptiest(self, texts: Sequence[SeenText], spread: float) -> int:
+        """Which of its parts' places has the fewest of these texts; the oldest one of several."""
+        if not texts:
+            return 1
+        vectors, surprisals = arrays_of(texts)
+        odds = np.stack([odds_there(vectors, surprisals, direction, spread) for direction in self.directions])
+        fitting = np.isfinite(odds.max(axis=0))
+        own = np.bincount(odds.argmax(axis=0)[fitting], minlength=len(odds))
+        return 1 + int(own[1:].argmin())
 
     def _measure(self, texts: Sequence[SeenText], spread: float) -> None:
         """How often texts come at its places, before its onset and since."""
