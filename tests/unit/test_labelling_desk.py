@@ -18,6 +18,8 @@ from headrace.tools.labels.leases import LEASE_MS, Leases
 from headrace.tools.labels.pool import read_pool
 from headrace.tools.labels.queue import Asked, add_label, labelling_queue
 from streams.application import Application
+from streams.topics import DOUBTS_TOPIC
+from streams.wire.records import Doubts
 
 
 @pytest.fixture
@@ -130,6 +132,22 @@ def test_undo_lets_what_the_person_said_weeks_before_stand_again(world: World, k
     giver.close()
     assert read_pool(world.wiring, NO_RANDOM).labels == (before,)
     assert desk.session.undone == 1 and any("as before you say fee" in line for line in terminal.shown)
+
+
+def test_a_new_label_that_is_taken_back_is_unknown_again(world: World) -> None:
+    """Given once more in the same sitting, it did not say that it is meant to be new."""
+    sit_down(world, "n", "recall", "u", "n", "recall", "q")
+    assert [said.introduces for said in world.said()] == [True, True]
+
+
+def test_who_says_again_what_they_introduced_still_introduces_it(world: World) -> None:
+    identity = decision(20)["id"]
+    doubt = {"decision_id": identity, "head": "intent", "label": "recall", "by": ["ann"], "again": "ann"}
+    left = Doubts(app="support", request="r", at="2026-11-02T00:00:00Z", labels=[doubt | {"reason": "unlikely"}])
+    world.topics.append(DOUBTS_TOPIC, left.encode(), b"support")
+    for confirms in (False, True):
+        correct_one(world.wiring, identity, "", "recall", Speaker("ann", True, confirms=confirms))
+    assert [(said.confirms, said.introduces) for said in world.said()] == [(None, True), (True, True)]
 
 
 def test_what_is_taken_back_is_asked_about_again(world: World) -> None:

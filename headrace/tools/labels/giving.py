@@ -1,7 +1,7 @@
 """Labels into `feedback.labels`: each checked against what the model knows, and confirmed before it counts as taken."""
 
 import difflib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -63,7 +63,8 @@ class LabelGiver:
         self._wiring, self._clock_ms = wiring, clock_ms
         self._said: dict[tuple[str, str], dict[str, Feedback]] = defaultdict(dict)  # (decision, head) to who says what
         self._known: dict[str, Mapping[str, set[str]] | None] = {}  # model to the labels of its champion, by head
-        self._introduced: dict[tuple[str, str], set[str]] = defaultdict(set)  # (topic of the decision, head) to labels
+        # (topic of the decision, head) to how many words introduce each label by now
+        self._introduced: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self._confirmable: set[tuple[str, str, str, str]] | None = None  # read when first needed
         for opinion in self._standing():
             self._note(opinion.feedback)
@@ -104,7 +105,8 @@ class LabelGiver:
             raise ConfigError(
                 f"{by} has given {decision['id']} no label of {name} to withdraw ({others} has: --by NAME)"
             )
-        mine = said.pop(by)
+        mine = said[by]
+        self._forget(mine)
         self._publisher.send(FEEDBACK_TOPIC, None, mine.key)
         self._publisher.flush()
         return mine
@@ -172,7 +174,7 @@ class LabelGiver:
             by=new.by,
             at=format_time(self._clock_ms()),
             first_at=None if before is None else before.first_at or before.at,
-            introduces=True if is_new else None,
+            introduces=True if is_new or (before is not None and before.introduces) else None,
             chosen=drawn.chosen,
             probability=drawn.probability,
             stratum=drawn.stratum,
@@ -195,7 +197,8 @@ class LabelGiver:
         heads = self._known[model]
         if heads is None:
             return None
-        return heads.get(head, set()) | self._introduced[_topic(decision["id"]), head]
+        introduced = self._introduced[_topic(decision["id"]), head]
+        return heads.get(head, set()) | {label for label, words in introduced.items() if words > 0}
 
     def _stands(self, feedback: Feedback) -> bool:
         mine = self._said[feedback.decision_id, feedback.head].get(feedback.by)
@@ -212,9 +215,18 @@ class LabelGiver:
         return (said.decision_id, said.head, said.label, said.by) in self._confirmable
 
     def _note(self, feedback: Feedback) -> None:
-        self._said[feedback.decision_id, feedback.head][feedback.by] = feedback
+        said = self._said[feedback.decision_id, feedback.head]
+        if feedback.by in said:
+            self._forget(said[feedback.by])
+        said[feedback.by] = feedback
         if feedback.introduces:
-            self._introduced[_topic(feedback.decision_id), feedback.head].add(feedback.label)
+            self._introduced[_topic(feedback.decision_id), feedback.head][feedback.label] += 1
+
+    def _forget(self, feedback: Feedback) -> None:
+        """It stands no more, and a label that it alone introduced is unknown again: as after a restart."""
+        del self._said[feedback.decision_id, feedback.head][feedback.by]
+        if feedback.introduces:
+            self._introduced[_topic(feedback.decision_id), feedback.head][feedback.label] -= 1
 
 
 def _decided(decision: Document, head: str) -> str | None:
