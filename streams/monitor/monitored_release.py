@@ -69,13 +69,12 @@ class MonitoredRelease:
             return  # its numbers cannot be used
         surprisal = seen.surprisal if seen.outside is not None else None
         for symptom in watch.take(EventFacts(signal, self.events, seen.copies, surprisal, head)):
-            if not drift.join(symptom):
+            if drift.join(symptom) is None:
                 watch.open(symptom)
         waiting = watch.episode
         if waiting is not None and drift.episode is not None and drift.episode.detected_event > waiting.told_event:
-            joined = [drift.join(symptom) for symptom in waiting.symptoms]
-            if any(joined):
-                watch.end(drift.episode.detected_id)
+            taken = {symptom: drift.join(symptom) for symptom in waiting.symptoms}
+            watch.leave({symptom: by.detected_id for symptom, by in taken.items() if by is not None}, self.events)
 
     def _note_open(self, at_ms: int) -> None:
         episodes = () if self.drift is None else self.drift.episodes

@@ -18,8 +18,9 @@ from streams.application import Application, Drift, parse_application
 from streams.monitor.episodes.symptoms import Symptom, is_of
 from streams.monitor.signals.alerts import signal_alerts
 from streams.monitor.signals.values import SIGNALS, EventFacts
-from streams.monitor.signals.watch import SignalWatch
+from streams.monitor.signals.watch import SignalChange, SignalWatch
 from streams.signal_specs import USUAL_SIGNALS, AdwinSignal, RanksSignal
+from streams.wire.alerts import Alerts
 from streams.wire.signals import MonitorSignal
 
 assert one_simulation  # the fixture
@@ -169,6 +170,44 @@ def test_an_episode_of_signals_that_was_told_is_merged_into_the_drift_that_expla
     here.open(Symptom("confidence", "ranks", 390, 400, "s@1-0-400", "now"))
     here.end("s@1-0-410")
     assert here.take_changes() == [] and here.episode is None, "nobody was told of it"
+
+
+def told_episode(*symptoms: Symptom) -> SignalWatch:
+    random, here = np.random.default_rng(2), watch(100_000)
+    for symptom in symptoms:
+        here.open(symptom)
+    for number in range(101, 301):
+        here.take(event(number, random))
+    assert [len(change.episode.symptoms) for change in here.take_changes()] == [len(symptoms)]
+    return here
+
+
+def test_symptoms_that_no_drift_takes_stay_in_their_episode() -> None:
+    """All of them were dropped with the first one that drift explained, and the reason named another episode."""
+    first, second = (Symptom(name, "ranks", 90, 100, f"s-{name}", "now") for name in ("confidence", "length"))
+    here = told_episode(first, second)
+    (before,) = signal_alerts("support", "1", [SignalChange(here.episode)], "") if here.episode else ()
+    here.leave({first: "s@1-0-290"}, 300)
+    (less,) = signal_alerts("support", "1", here.take_changes(), "later")
+    assert less.state == "firing" and less.fingerprint == before.fingerprint
+    assert [one["name"] for one in less.values["symptoms"]] == ["length"]
+    assert Alerts().fire(before) and less.values["told_event"] > before.values["told_event"], "it is told anew"
+    again = watch(100_000)
+    again.restore(orjson.loads(orjson.dumps(here.state())))
+    assert again.episode == here.episode and again.state() == here.state()
+    here.leave({second: "s@1-0-295"}, 310)
+    (over,) = here.take_changes()
+    assert over.is_over and over.merged_into == "s@1-0-295" and here.episode is None
+
+
+def test_signals_that_change_at_one_event_are_told_together() -> None:
+    """The second one was never told: its story was no newer than the first one's."""
+    here, alerts = told_episode(Symptom("confidence", "ranks", 90, 100, "s-100", "now")), Alerts()
+    for name in ("length", "language"):
+        here.open(Symptom(name, "ranks", 290, 301, "s-301", "now"))
+    changes = signal_alerts("support", "1", here.take_changes(), "later")
+    told = [alert for change in changes if (alert := alerts.fire(change)) is not None]
+    assert [len(alert.values["symptoms"]) for alert in told] == [3]
 
 
 @pytest.mark.parametrize(("onset", "event_number", "belongs"), [(480, 560, True), (705, 760, False), (300, 440, False)])

@@ -237,8 +237,8 @@ class DriftMonitor:
             return self._found(fired)
         return self._tried(signal.event_number) if self._open else None
 
-    def join(self, symptom: Symptom) -> bool:
-        """Whether a signal that changed is a symptom of an open episode, which then tells it."""
+    def join(self, symptom: Symptom) -> Episode | None:
+        """The open episode that takes a signal that changed for its symptom, and tells it; None: none does."""
         return self._open.join(symptom)
 
     @property

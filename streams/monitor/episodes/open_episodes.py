@@ -121,17 +121,17 @@ class OpenEpisodes:
             one.quiet = 0
         return bool(known)
 
-    def join(self, symptom: Symptom) -> bool:
+    def join(self, symptom: Symptom) -> Episode | None:
         """Take a signal that changed for a symptom of the open episode whose onset is nearest to its own, of those that
-        began when it did; whether there is one."""
+        began when it did. That episode; None: there is none."""
         fitting = [one for one in self._open if is_of(symptom, one.episode, _earliest(one.episode))]
         if not fitting:
-            return False
+            return None
         one = min(fitting, key=lambda one: abs(one.episode.onset_event - symptom.onset_event))
         others = [known for known in one.episode.symptoms if known.name != symptom.name]
         told_event = max(one.episode.told_event, symptom.event)
         one.episode = replace(one.episode, symptoms=(*others, symptom), told_event=told_event)
-        return True
+        return one.episode
 
     def try_out(self, candidate: Episode) -> None:
         """Have it judged by what comes now."""

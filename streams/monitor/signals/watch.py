@@ -24,30 +24,19 @@ _TOLD_AFTER: Final = 200  # events: until then the drift monitor may find the ca
 
 @dataclass(frozen=True, slots=True)
 class SignalEpisode:
-    """Signals that changed, and no drift episode with them. symptoms: the first one found comes first. told_event: of
-    the last one."""
+    """Signals that changed, and no drift episode with them. symptoms: the first one found comes first. detected_id,
+    detected_event: of the first one that there was, which names the episode also when a drift episode has taken that
+    one. told_event: at which a symptom came or went last."""
 
     symptoms: tuple[Symptom, ...]
+    detected_id: str
+    detected_event: int
+    told_event: int
 
     @property
     def onset_event(self) -> int:
         """The earliest of its symptoms'."""
         return min(symptom.onset_event for symptom in self.symptoms)
-
-    @property
-    def detected_event(self) -> int:
-        """At which the first one was certain."""
-        return self.symptoms[0].event
-
-    @property
-    def detected_id(self) -> str:
-        """Names the episode."""
-        return self.symptoms[0].id
-
-    @property
-    def told_event(self) -> int:
-        """Of the last symptom."""
-        return self.symptoms[-1].event
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +132,7 @@ class SignalWatch:
         self.is_told = False
         self._last_event = 0
         self._changes: list[SignalChange] = []
+        self._has_grown = False
 
     def take(self, facts: EventFacts) -> list[Symptom]:
         """Take an event in; the signals that changed with it. Who takes them for no symptom of a drift episode gives
@@ -151,7 +141,7 @@ class SignalWatch:
             self.end()
         if self.episode is not None and not self.is_told:
             self.is_told = facts.number - self.episode.detected_event >= _TOLD_AFTER
-            self._changes += [SignalChange(self.episode)] if self.is_told else []
+            self._has_grown = self.is_told
         symptoms = (watched.take(facts) for watched in self._watched.values())
         return [symptom for symptom in symptoms if symptom is not None]
 
@@ -163,34 +153,57 @@ class SignalWatch:
     def open(self, symptom: Symptom) -> None:
         """Begin an episode, or have one that goes on grow. It is told some events later, where no drift explains it by
         then."""
-        known = () if self.episode is None else self.episode.symptoms
-        if len(known) < _SYMPTOMS:
-            self.episode = SignalEpisode((*known, symptom))
-            self._changes += [SignalChange(self.episode)] if self.is_told else []
+        episode = self.episode or SignalEpisode((), symptom.id, symptom.event, symptom.event)
+        if len(episode.symptoms) < _SYMPTOMS:
+            self.episode = replace(episode, symptoms=(*episode.symptoms, symptom), told_event=symptom.event)
+            self._has_grown = True
         self._last_event = symptom.event
+
+    def leave(self, taken: Mapping[Symptom, str], event: int) -> None:
+        """Drift episodes have taken some of the symptoms; with none left it is over. taken: symptom to the
+        `detected_id` of the one that took it. event: the number of this one."""
+        if self.episode is None or not taken:
+            return
+        rest = tuple(symptom for symptom in self.episode.symptoms if symptom not in taken)
+        if not rest:
+            self.end(next(iter(taken.values())))
+            return
+        self.episode = replace(self.episode, symptoms=rest, told_event=event)
+        self._has_grown = True
 
     def end(self, merged_into: str = "") -> None:
         """It is over. merged_into: see SignalChange."""
         if self.episode is not None and self.is_told:
+            self._note_growth()
             self._changes.append(SignalChange(self.episode, True, merged_into))
-        self.episode, self.is_told = None, False
+        self.episode, self.is_told, self._has_grown = None, False, False
 
     def take_changes(self) -> list[SignalChange]:
         """What began, grew or ended since this was asked last."""
+        self._note_growth()
         changes, self._changes = self._changes, []
         return changes
+
+    def _note_growth(self) -> None:
+        """Once for all symptoms of an event: who was told of its first one hears of no other one of the same event."""
+        if self.episode is not None and self.is_told and self._has_grown:
+            self._changes.append(SignalChange(self.episode))
+        self._has_grown = False
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, for JSON."""
         episode = None if self.episode is None else [asdict(symptom) for symptom in self.episode.symptoms]
         watched = [one.state() for one in self._watched.values()]
-        return {"episode": episode, "is_told": self.is_told, "last_event": self._last_event, "watched": watched}
+        one = self.episode
+        named = None if one is None else [one.detected_id, one.detected_event, one.told_event]
+        state = {"episode": episode, "named": named, "is_told": self.is_told, "last_event": self._last_event}
+        return {**state, "watched": watched}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken. A signal whose table was changed since begins anew, and so does one whose
         state does not fit. Raises ValueError, KeyError or TypeError where nothing of it does."""
         symptoms = state["episode"]
-        self.episode = None if symptoms is None else SignalEpisode(tuple(Symptom(**one) for one in symptoms))
+        self.episode = None if symptoms is None else _restored([Symptom(**one) for one in symptoms], state.get("named"))
         self.is_told, self._last_event = bool(state["is_told"]), int(state["last_event"])
         for part in state["watched"]:
             title = str(part["spec"].get("name") or part["spec"].get("signal"))
@@ -210,3 +223,9 @@ def _detector(spec: SignalSpec, false_alarm_every: float) -> ChangeDetector:
     if kind == "ranks":
         return Ranks(how.sides, false_alarm_every, how.bin_of)
     return RIVER[kind](**spec.settings)
+
+
+def _restored(symptoms: Sequence[Symptom], named: Sequence[Any] | None) -> SignalEpisode:
+    """named: as `SignalWatch.state` has it; None in states of earlier versions."""
+    identity, detected, told = named or (symptoms[0].id, symptoms[0].event, symptoms[-1].event)
+    return SignalEpisode(tuple(symptoms), str(identity), int(detected), int(told))
