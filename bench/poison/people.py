@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,8 @@ BATCH: Final = 450  # labels of a good batch
 RANDOM_SHARE: Final = 2 / 3  # of them of decisions drawn at random; the others of those that the model is unsure of
 NEW_SHARE: Final = 0.25  # of what is drawn: a new label has appeared on the stream
 FLOOD: Final = 150
+CONFIRMED_FLOOD: Final = 400  # all of which its giver confirms, beside
+FEW: Final = 24  # labels of the others
 RELABELLED: Final = 40
 DRIP: Final = 8  # texts relabelled before each of five retrainings
 COPIES: Final = 60
@@ -24,7 +26,7 @@ Doubt = Callable[[Sequence[Row]], Sequence[float]]  # of each row, how unsure th
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One label. is_wrong: whether it is not what the set says."""
+    """One label. is_wrong: whether it is not what the set says. confirms: whether its giver says that it is meant."""
 
     text: str
     label: str
@@ -32,10 +34,11 @@ class Word:
     chosen: Literal["random", "queue", "correction"]
     is_wrong: bool = False
     introduces: bool = False
+    confirms: bool = False
 
 
-Scenario = Literal["good", "noise", "flood", "relabel", "one of five", "drip", "copies"]
-SCENARIOS: Final[tuple[Scenario, ...]] = ("good", "noise", "flood", "relabel", "one of five", "drip", "copies")
+Scenario = Literal["good", "noise", "flood", "confirmed flood", "relabel", "one of five", "drip", "copies"]
+SCENARIOS: Final[tuple[Scenario, ...]] = get_args(Scenario)
 RETRAININGS: Final[dict[Scenario, int]] = {"drip": 5}
 
 
@@ -54,7 +57,7 @@ class Labelling:
     def batch(self, doubt: Doubt) -> list[Word]:
         """The labels before the next retraining."""
         bad = list(self._bad())
-        size = BATCH // RETRAININGS.get(self._scenario, 1)
+        size = FEW if self._scenario == "confirmed flood" else BATCH // RETRAININGS.get(self._scenario, 1)
         good = self._good(size, doubt)
         if self._scenario == "noise":
             good = [self._other(word) if self._random.random() < WRONG_SHARE else word for word in good]
@@ -80,9 +83,10 @@ class Labelling:
         return words
 
     def _bad(self) -> Iterator[Word]:
-        if self._scenario == "flood":
-            for row in self._take(FLOOD, lambda row: row.labels[HEAD] != self._wrong):
-                yield Word(row.text, self._wrong, "mallory", "correction", is_wrong=True)
+        if self._scenario in ("flood", "confirmed flood"):
+            is_meant = self._scenario == "confirmed flood"
+            for row in self._take(CONFIRMED_FLOOD if is_meant else FLOOD, lambda row: row.labels[HEAD] != self._wrong):
+                yield Word(row.text, self._wrong, "mallory", "correction", is_wrong=True, confirms=is_meant)
         elif self._scenario in ("relabel", "drip"):
             by, count = ("mallory", RELABELLED) if self._scenario == "relabel" else (TEAM[-1], DRIP)
             for row in self._take(count, lambda row: row.labels[HEAD] == self._victim):

@@ -91,6 +91,7 @@ def _item(number: int, word: Word) -> dict[str, Any]:
         "labels": {HEAD: word.label},
         "by": {HEAD: word.by},
         "chosen": {HEAD: word.chosen},
+        "said": {HEAD: [{"by": word.by, "label": word.label, "confirms": word.confirms}]},
         "introduces": [HEAD] if word.introduces else [],
     }
 

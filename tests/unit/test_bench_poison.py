@@ -9,7 +9,19 @@ from small_release import small_encoder
 
 from bench.poison.campaign import Plan, campaign, summary
 from bench.poison.ground import CLEAN_TEXTS, CORPUS_TEXTS, GATE_TEXTS, HEAD, LABELS, lay_ground, read_rows
-from bench.poison.people import BATCH, COPIES, DRIP, FLOOD, RELABELLED, RETRAININGS, SCENARIOS, Labelling, Scenario
+from bench.poison.people import (
+    BATCH,
+    CONFIRMED_FLOOD,
+    COPIES,
+    DRIP,
+    FEW,
+    FLOOD,
+    RELABELLED,
+    RETRAININGS,
+    SCENARIOS,
+    Labelling,
+    Scenario,
+)
 from bench.poison.rounds import Retraining
 from models.errors import ConfigError
 from retrain.data import Row, Split
@@ -60,8 +72,15 @@ def test_a_set_with_too_few_labels_is_refused_with_what_is_needed() -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_people_label_a_good_batch_and_some_of_them_badly(scenario: Scenario) -> None:
     counts = labels(scenario)
-    added = {"flood": FLOOD, "relabel": RELABELLED, "drip": 5 * DRIP, "copies": COPIES}.get(scenario, 0)
-    assert counts.total() == BATCH + added
+    bad = {
+        "flood": FLOOD,
+        "confirmed flood": CONFIRMED_FLOOD,
+        "relabel": RELABELLED,
+        "drip": 5 * DRIP,
+        "copies": COPIES,
+    }
+    added = bad.get(scenario, 0)
+    assert counts.total() == (FEW if scenario == "confirmed flood" else BATCH) + added
     if scenario == "noise":
         assert 90 < counts[True] < 180
     elif scenario == "one of five":

@@ -43,12 +43,12 @@ def poison(
         print_json(report)
     else:
         print(
-            f"{'':12} {'runs':>5} {'released':>9} {'harmful':>8} {'lost':>6} {'of a label':>11} {'wrong trained':>14}"
+            f"{'':15} {'runs':>5} {'released':>9} {'harmful':>8} {'lost':>6} {'of a label':>11} {'wrong trained':>14}"
         )
         for name, row in report["scenarios"].items():
             wrong = "-" if row["wrong_trained_share"] is None else f"{row['wrong_trained_share']:.1%}"
             print(
-                f"{name:12} {row['runs']:5} {row['runs_with_a_release']:9} {row['harmful']:8} "
+                f"{name:15} {row['runs']:5} {row['runs_with_a_release']:9} {row['harmful']:8} "
                 f"{row['most_lost_overall']:6.1f} {row['most_lost_label']:11.1f} {wrong:>14}"
             )
     if any(row["harmful"] for row in report["scenarios"].values()):
