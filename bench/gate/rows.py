@@ -21,6 +21,7 @@ GROWING = World(
 SUBJECT = World({"intent": 20, "urgency": 20}, 800, [30 * look for look in range(1, 9)], new_share=0.3)
 LARGE_SUBJECT = World({"intent": 77, "urgency": 77}, 3080, [30 * look for look in range(1, 9)], new_share=0.3)
 FEW_A_LABEL = World({"intent": 26, "urgency": 26}, 156, [30 * look for look in range(1, 9)], new_share=0.3)
+MANY_LABELS = World({"intent": 135, "urgency": 3}, 1080, [30 * look for look in range(1, 9)], new_share=0.3)
 FIRST_LABELS = World({"intent": 26, "urgency": 3}, 300, [40 * look for look in range(1, 4)], new_share=0.3)
 
 
@@ -104,5 +105,11 @@ KINDS: Mapping[str, Kind] = {
     "new subject learnt, 6 texts a label": Kind(FEW_A_LABEL, {"intent": LEARNS, "urgency": Change(0.01)}, looks=3),
     "new subject learnt, 6 texts a label, 4 % of the answers changed": Kind(
         FEW_A_LABEL, {"intent": Change(0.04), "urgency": Change(0.01)}, looks=3
+    ),
+    "new subject learnt, 135 labels of 8 texts": Kind(
+        MANY_LABELS, {"intent": LEARNS, "urgency": Change(0.01)}, looks=3
+    ),
+    "new subject learnt, one of 135 labels ruined, 8 texts a label": Kind(
+        MANY_LABELS, {"intent": RUINED, "urgency": Change(0.01)}, LOOKS, at_most=0.05
     ),
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrain.gate.head_checks import label_changes, label_checks
-from retrain.gate.label_losses import SURE, loss_probabilities
+from retrain.gate.label_losses import SURE, is_doubtful, loss_probabilities
 from retrain.gate.verdict import Check
 
 
@@ -47,6 +47,23 @@ def test_chance_seldom_stops_a_label() -> None:
         lost = random.binomial(texts, 0.03)
         stopped += bool((loss_probabilities(texts, lost, random.binomial(texts - lost, 0.03)) > SURE).any())
     assert stopped <= 1
+
+
+def test_chance_seldom_holds_up_one_of_many_labels_with_few_texts() -> None:
+    """Two of eight texts are lost by chance in some label of 135 every third time."""
+    random, held_up = np.random.default_rng(5), 0
+    for _ in range(40):
+        texts = np.full(135, 8)
+        lost = random.binomial(texts, 0.01)
+        won = random.binomial(texts - lost, 0.015)
+        probable = loss_probabilities(texts, lost, won)
+        held_up += any(map(is_doubtful, lost.tolist(), won.tolist(), probable.tolist()))
+    assert held_up <= 2
+
+
+def test_a_ruined_one_of_many_labels_with_few_texts_is_seen() -> None:
+    texts, lost = np.full(135, 8), np.array([5, 1, 1, 1, *[0] * 131])
+    assert loss_probabilities(texts, lost, np.zeros(135, np.int64))[0] > SURE
 
 
 def test_labels_without_texts_and_a_single_label_are_judged_as_well() -> None:
