@@ -71,6 +71,25 @@ def test_where_keys_stop_counting_as_conversations_nothing_is_told_as_a_change(s
     assert turned == [15 * CUSTOMERS + 1]
 
 
+def test_where_keys_stop_counting_drifts_sums_and_what_they_learnt_begin_anew() -> None:
+    customers = Customers(0)
+    watched, fresh = release(customers.arrays), release(customers.arrays)
+    drift = drift_of(watched)
+    for number in range(1, 15 * CUSTOMERS + 1):
+        watched.take(customers.signal(number), "intent", number)
+    for cusum in drift._cusums.values():
+        cusum.value = 0.9 * cusum.threshold
+    last = customers.signal(15 * CUSTOMERS + 1)
+    for one in (watched, fresh):
+        one.take(last, "intent", 15 * CUSTOMERS + 1)
+    before, after = drift_of(fresh).state(), drift.state()
+    assert not drift.counts_keys and drift_of(fresh).counts_keys
+    assert {name: after[name] for name in ("sums", "live")} == {name: before[name] for name in ("sums", "live")}
+    assert orjson.dumps(after["evidence"], option=orjson.OPT_SERIALIZE_NUMPY) == orjson.dumps(
+        before["evidence"], option=orjson.OPT_SERIALIZE_NUMPY
+    )
+
+
 def test_stopped_where_keys_stop_counting_it_goes_on_as_if_it_never_had() -> None:
     customers = Customers(0)
     whole, stopped = release(customers.arrays), release(customers.arrays)
@@ -81,6 +100,7 @@ def test_stopped_where_keys_stop_counting_it_goes_on_as_if_it_never_had() -> Non
         taken.append(customers.signal(number))
         for one in (whole, stopped):
             one.take(taken[-1], "intent", number)
+    assert whole.signals_state() == stopped.signals_state()
     assert whole.state() == stopped.state() and not drift_of(whole).counts_keys
 
 
@@ -91,7 +111,7 @@ def restarted(before: MonitoredRelease, arrays: dict[str, Any], taken: list[Moni
     again.drift, again.signals = fresh.drift, fresh.signals
     remembered = list(enumerate(taken, start=1))[-POLICY.history_texts :]
     drift_of(again).restore(state["drift"], [_for_drift(one, "intent", number, number) for number, one in remembered])
-    signals_of(again).restore(state["signals"])
+    signals_of(again).restore(orjson.loads(orjson.dumps(before.signals_state())))
     return again
 
 
