@@ -138,7 +138,7 @@ class MonitorCore:
         changes = self._changes(before, f"{self._app.name}@{champion} serves", since)
         return changes + self._counted(self.release_alerts.take(releases[-1]))
 
-    def look_at_releases(self, now_ms: int, looked_after: Mapping[str, str]) -> list[Alert]:
+    def look_at_releases(self, now_ms: int, looked_after: Mapping[str, str] | None) -> list[Alert]:
         """What of the alerts about steps of releases begins and ends: see StepAlerts.look."""
         return self._counted(self.release_alerts.look(now_ms, looked_after))
 

@@ -332,9 +332,10 @@ class MonitorHandler:
         """End those about steps of releases whose time is over, or that somebody looks after."""
         watch = self._active
         watch.releases_looked_at = self._clock()
-        about, looked_after = watch.core.release_alerts.about_steps, dict[str, str]()
+        about = watch.core.release_alerts.about_steps
+        looked_after: Mapping[str, str] | None = None
         try:
-            looked_after |= self._sources.looked_after(about) if about else {}
+            looked_after = self._sources.looked_after(about) if about else {}
         except HeadraceError as error:
             if error.retriable:
                 raise

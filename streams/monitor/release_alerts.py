@@ -47,11 +47,12 @@ class StepAlerts:
         self._follow = follow
         return _changes(before, self.firing, dict.fromkeys(before, ending_of(release)), release.at)
 
-    def look(self, now_ms: int, looked_after: Mapping[str, str]) -> list[Alert]:
+    def look(self, now_ms: int, looked_after: Mapping[str, str] | None) -> list[Alert]:
         """What begins and ends with the time. now_ms: milliseconds since 1970. looked_after: of `about_steps`,
-        fingerprint to who looks after it."""
+        fingerprint to who looks after it; None where nobody can say: what is over stays so."""
         before = self.firing
-        self._over = {name: f"{who} looks after it" for name, who in looked_after.items()}
+        if looked_after is not None:
+            self._over = {name: f"{who} looks after it" for name, who in looked_after.items()}
         for alert in self.about_steps:
             if now_ms - milliseconds(alert.at) >= self._days * _DAY_MS:
                 self._over[alert.fingerprint] = f"it is {self._days:g} days ago"

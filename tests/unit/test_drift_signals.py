@@ -19,7 +19,7 @@ from streams.monitor.episodes.symptoms import Symptom, is_of
 from streams.monitor.signals.alerts import signal_alerts
 from streams.monitor.signals.values import SIGNALS, EventFacts
 from streams.monitor.signals.watch import SignalChange, SignalWatch
-from streams.signal_specs import USUAL_SIGNALS, AdwinSignal, RanksSignal
+from streams.signal_specs import USUAL_SIGNALS, AdwinSignal, RanksSignal, SignalKind
 from streams.wire.alerts import Alerts
 from streams.wire.signals import MonitorSignal
 
@@ -106,7 +106,7 @@ def test_stopped_anywhere_it_goes_on_as_if_it_never_had(seed: int, stops: set[in
 
 def test_a_number_that_no_text_has_is_taken_for_the_nearest_one_that_may_be() -> None:
     """One such signal made the variance in ADWIN's window infinite: no state could be kept, and the process ended."""
-    names = ("length", "unknown_share", "confidence")
+    names: tuple[SignalKind, ...] = ("length", "unknown_share", "confidence")
     ranks = [RanksSignal(signal=name, detector="ranks") for name in names]
     adwin = [AdwinSignal(name=f"{name}-adwin", signal=name, detector="adwin") for name in names]
     random, here = np.random.default_rng(0), watch(specs=(*ranks, *adwin))
@@ -186,7 +186,8 @@ def test_symptoms_that_no_drift_takes_stay_in_their_episode() -> None:
     """All of them were dropped with the first one that drift explained, and the reason named another episode."""
     first, second = (Symptom(name, "ranks", 90, 100, f"s-{name}", "now") for name in ("confidence", "length"))
     here = told_episode(first, second)
-    (before,) = signal_alerts("support", "1", [SignalChange(here.episode)], "") if here.episode else ()
+    assert here.episode is not None
+    (before,) = signal_alerts("support", "1", [SignalChange(here.episode)], "")
     here.leave({first: "s@1-0-290"}, 300)
     (less,) = signal_alerts("support", "1", here.take_changes(), "later")
     assert less.state == "firing" and less.fingerprint == before.fingerprint

@@ -16,10 +16,14 @@ from models.errors import ModelError
 from streams.monitor import handler
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
+from streams.monitor.release_alerts import StepAlerts
+from streams.monitor.retrain_requests import milliseconds
 from streams.monitor.snapshot import MAX_BYTES
 from streams.rule_specs import SilenceRule
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.records import Alert, format_time
+from streams.wire.records import Alert, Release, Step, format_time
+
+AT = "2026-11-01T10:00:00Z"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -598,6 +602,20 @@ def test_an_event_that_came_is_no_silence_whatever_became_of_it(came: str) -> No
     world.now_ms += 31 * 60_000
     process.tick()
     assert [alert.rule for alert in world.alerts()] == ["silence"]
+
+
+def test_what_somebody_looks_after_stays_over_while_nobody_can_say_so() -> None:
+    """An acknowledged alert fired anew as soon as the topic of silences could not be read."""
+    step = Step(kind="rolled_back", version="2", reason="labels")
+    state = Release(
+        model="support", champion="1", previous="2", revision=3, manifest_sha256={}, by="watch", step=step, at=AT
+    )
+    here = StepAlerts("support", 7.0)
+    (fired,) = here.take(state)
+    now_ms = milliseconds(AT) + 1_000
+    assert [alert.state for alert in here.look(now_ms, {fired.fingerprint: "ann"})] == ["resolved"]
+    assert here.look(now_ms, None) == [] and not here.firing
+    assert [alert.state for alert in here.look(now_ms, {})] == ["firing"], "it was taken back"
 
 
 def test_a_monitor_says_that_it_rebuilds_its_state_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
