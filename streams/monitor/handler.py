@@ -124,7 +124,7 @@ class MonitorHandler:
         self._prepare([signals for _, signals in read])
         for delivery, signals in read:
             place = delivery.partition, delivery.offset
-            alerts = watch.core.observe(place, delivery.timestamp_ms, signals)
+            alerts = watch.core.observe(place, self._arrival_ms(delivery.timestamp_ms), signals)
             if delivery.offset >= watch.silent_until.get(delivery.partition, 0):
                 self._tell(alerts, delivery.offset)
         self._settle_when_caught_up()
@@ -231,8 +231,12 @@ class MonitorHandler:
         for record in self._sources.read(self.app.signals_topic, nothing | starts, nothing | dict(ends)):
             batch = read_signals(record.value)
             core.prepare([batch])
-            core.observe((record.partition, record.offset), record.timestamp_ms, batch)
+            core.observe((record.partition, record.offset), self._arrival_ms(record.timestamp_ms), batch)
         return core
+
+    def _arrival_ms(self, timestamp_ms: int) -> int:
+        """A record's time, which the clock of its writer gave, as it may count: nothing has come that is yet to come."""
+        return min(timestamp_ms, self._now_ms())
 
     def _fresh(self) -> MonitorCore:
         self.counts.events = self.counts.alerts = 0
@@ -270,7 +274,7 @@ class MonitorHandler:
             batch = read_signals(record.value)
             self._refresh(watch, watch.core.unknown_versions(batch))
             watch.core.prepare([batch])
-            watch.core.observe((record.partition, record.offset), record.timestamp_ms, batch)
+            watch.core.observe((record.partition, record.offset), self._arrival_ms(record.timestamp_ms), batch)
 
     def _refresh(self, watch: _Watch, versions: set[str]) -> list[Alert]:
         """A signal of a version that was never champion: perhaps its release has not been heard of yet. A worker

@@ -107,6 +107,24 @@ def test_a_drift_alert_says_how_often_chance_gives_one() -> None:
     assert chances([standing]) == {"support": words}
 
 
+def test_a_record_of_years_ahead_that_holds_many_signals_counts_as_of_now() -> None:
+    """Each of its signals moved the clock: the hours before were forgotten, and half of the rate with them."""
+    world, random = World(), np.random.default_rng(0)
+    world.announce("1")
+    process = Process(world)
+    for record in range(121):
+        world.now_ms += 60_000
+        now_ms, raw = world.now_ms, [signal(20 * record + n, "1", n % LABELS, random, world.now_ms) for n in range(3)]
+        world.now_ms += 3 * 365 * 24 * HOUR_MS if record == 100 else 0
+        world.signals(4 * raw if record == 100 else raw)
+        world.now_ms = now_ms
+        process.follow()
+    process.tick()
+    by_chance = process.handler.counts.by_chance
+    assert by_chance is not None and by_chance.hours_seen == 2.0
+    assert by_chance.events_per_day == pytest.approx(3 * 1_440, rel=0.06)
+
+
 def test_alerts_of_before_do_not_say_how_often() -> None:
     world = World()
     world.announce("1")
