@@ -235,7 +235,7 @@ class MonitorHandler:
         return core
 
     def _arrival_ms(self, timestamp_ms: int) -> int:
-        """A record's time, which the clock of its writer gave, as it may count: nothing has come that is yet to come."""
+        """A record's time as it may count: the clock of its writer gave it, which may be wrong."""
         return min(timestamp_ms, self._now_ms())
 
     def _fresh(self) -> MonitorCore:

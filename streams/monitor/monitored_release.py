@@ -67,8 +67,7 @@ class MonitoredRelease:
         seen = drift.newest
         if seen is None or seen.event_number != self.events:
             return  # its numbers cannot be used
-        surprisal = seen.surprisal if seen.outside is not None else None
-        for symptom in watch.take(EventFacts(signal, self.events, seen.copies, surprisal, head)):
+        for symptom in watch.take(EventFacts(signal, self.events, seen.copies, seen.distance, head, seen.repeats)):
             if drift.join(symptom) is None:
                 watch.open(symptom)
         waiting = watch.episode
@@ -111,7 +110,7 @@ class MonitoredRelease:
             (signal, record.offset)
             for record in (read(first, end) if end > first else ())
             for signal in read_signals(record.value).signals
-            if signal.version == self.version and self.fits(signal, head)
+            if signal.version == self.version and signal.failed is None and self.fits(signal, head)
         ]
         before = self.events - len(signals)
         numbered = enumerate(signals, start=before + 1)

@@ -39,7 +39,8 @@ def event(number: int, random: np.random.Generator, *, confidence: float = 0.9, 
         unknown_share=float(random.random() < 0.05) * 0.1,
         rejected=bool(random.random() < 0.03),
     )
-    return EventFacts(signal, number, 1 if random.random() < 0.9 else 2, None, "intent")
+    copies = 1 if random.random() < 0.9 else 2
+    return EventFacts(signal, number, copies, None, "intent", copies)
 
 
 def watch(every: float = 1_000, **fields: Any) -> SignalWatch:
@@ -52,7 +53,7 @@ def test_each_signal_is_taken_from_an_event_or_is_not_there() -> None:
     assert values["language"] in ("en", "de") and values["labels"] in "0123" and values["embeddings"] is None
     assert all(isinstance(values[name], float) for name in ("length", "unknown_share", "confidence", "out_of_scope"))
     bare = MonitorSignal(id="1", at="", version="1", labels={"intent": ("a", 0.5)})  # of an older worker
-    values = {name: how.of(EventFacts(bare, 1, 2, 0.7, "intent")) for name, how in SIGNALS.items()}
+    values = {name: how.of(EventFacts(bare, 1, 2, 0.7, "intent", 2)) for name, how in SIGNALS.items()}
     assert {name for name, value in values.items() if value is None} == {
         *("length", "language", "unknown_share", "out_of_scope")
     }
@@ -82,7 +83,7 @@ def test_copies_of_a_story_count_once() -> None:
         here.take(event(number, random))
     for number in range(1_000, 1_090):
         facts = event(number, random, confidence=0.3, length=400.0)
-        assert here.take(EventFacts(facts.signal, number, number - 998, None, "intent")) == []
+        assert here.take(EventFacts(facts.signal, number, number - 998, None, "intent", number - 998)) == []
 
 
 @given(st.integers(0, 100), st.sets(st.integers(0, 899), max_size=3))
@@ -282,6 +283,29 @@ def test_the_applications_file_names_signals_and_their_detectors() -> None:
 def test_a_table_that_cannot_be_says_why(table: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         application(f"[[drift.signals]]\n{table}")
+
+
+def test_texts_of_an_outage_are_no_duplicates() -> None:
+    """A long burst of one label was told twice: as that, and as more copies than before."""
+    random = np.random.default_rng(0)
+    here = watch(10_000, specs=(RanksSignal(signal="duplicates", detector="ranks"),))
+    for number in range(6_000):
+        facts = event(number, random)
+        assert here.take(replace(facts, copies=number - 2_998 if number > 3_000 else 1, repeats=1)) == []
+
+
+def test_the_release_hands_on_what_is_of_the_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, process = drifted(0)
+    core = process.handler.core
+    assert core is not None and core.champion is not None and core.champion.drift is not None
+    drift, facts = core.champion.drift, list[EventFacts]()
+    assert core.champion.signals is not None
+    monkeypatch.setattr(drift.bursts, "texts_of", lambda label: 40)
+    monkeypatch.setattr(core.champion.signals, "take", lambda one: facts.append(one) or [])
+    send(world, np.random.default_rng(9), 1)
+    process.follow()
+    assert {one.copies for one in facts} == {40} and max(one.repeats for one in facts) < 40
+    assert drift.newest is not None and drift.newest.distance == facts[-1].surprisal != drift.newest.surprisal
 
 
 def test_what_changed_with_an_episode_is_shown_line_by_line() -> None:

@@ -618,6 +618,30 @@ def test_what_somebody_looks_after_stays_over_while_nobody_can_say_so() -> None:
     assert [alert.state for alert in here.look(now_ms, {})] == ["firing"], "it was taken back"
 
 
+def test_a_signal_of_a_text_that_a_release_failed_on_is_none_after_a_restart_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, process = drifted()
+    random = np.random.default_rng(0)
+    raw = [signal(1_000 + n, "1", 1, random, world.now_ms) for n in range(3)]
+    world.signals([raw[0], raw[1] | {"failed": "out of memory"}, raw[2]])
+    process.follow()
+    core = process.handler.core
+    assert core is not None and core.champion is not None and core.champion.drift is not None
+    live = {seen.id: seen.event_number for seen in core.champion.drift._history}
+    process.stop()
+    numbers = dict[str, int]()
+    restore = detector.DriftMonitor.restore
+
+    def noted(self: detector.DriftMonitor, state: Any, signals: Any) -> None:
+        numbers.update({one.id: one.event_number for one in signals})
+        restore(self, state, signals)
+
+    monkeypatch.setattr(detector.DriftMonitor, "restore", noted)
+    Process(world).tick()
+    assert live and live.items() <= numbers.items()
+
+
 def test_a_monitor_says_that_it_rebuilds_its_state_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the watchdog leaves it the time."""
     world, seen = World(), list[bool]()

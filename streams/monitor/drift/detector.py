@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBursts
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode
-from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, TAILS, Evidence, EvidencePolicy
+from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, EMBEDDINGS, TAILS, Evidence, EvidencePolicy
 from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
 from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
@@ -133,6 +133,7 @@ class DriftMonitor:
         )
         self.bursts = LabelBursts(reference.labels, false_alarm_every, policy.bursts)
         self._burst_changes: list[BurstChange] = []
+        self._repeats = 1
         self._expected: dict[str, Doubles | None] = {}  # place to its direction, None where it is of another encoder
 
     @classmethod
@@ -338,6 +339,7 @@ class DriftMonitor:
             self._select_anew()
         event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal)
         self._burst_changes += self.bursts.observe(signal.label, event)
+        self._repeats = max(member.in_cluster, member.in_key)
         return max(member.nth, self.bursts.texts_of(signal.label))
 
     def _select_anew(self) -> None:
@@ -373,6 +375,8 @@ class DriftMonitor:
             signal.offset,
             fields=signal.fields,
             confidence=signal.confidence,
+            repeats=self._repeats,
+            distance=float(surprisals[0, EMBEDDINGS]) if outside is not None else None,
         )
 
     def _embedding(self, signal: Signal) -> Floats | None:

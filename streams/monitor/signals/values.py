@@ -12,7 +12,8 @@ from streams.wire.signals import MonitorSignal
 @dataclass(frozen=True, slots=True)
 class EventFacts:
     """An event as it was decided. number: counts the release's events. copies: the how-many-eth text of what counts as
-    one; 0 of one that people expect. surprisal: how far its embedding lies out, minus the logarithm of a tail
+    one; 0 of one that people expect. repeats: the how-many-eth of its cluster or key alone; an outage's texts are no
+    copies. surprisal: how far its embedding lies out, minus the logarithm of a tail
     probability; None where the encoder did not run. head: the application's first."""
 
     signal: MonitorSignal
@@ -20,6 +21,7 @@ class EventFacts:
     copies: int
     surprisal: float | None
     head: str
+    repeats: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ SIGNALS: Final[dict[str, SignalValue]] = {
     "length": SignalValue(_length, ("up", "down"), lambda characters: log_bin(characters / 16.0)),
     "language": SignalValue(lambda facts: facts.signal.language, ("rare",)),
     "unknown_share": SignalValue(lambda facts: _within(facts.signal.unknown_share), ("up",)),
-    "duplicates": SignalValue(lambda facts: float(facts.copies > 1), ("up",), copies=True),
+    "duplicates": SignalValue(lambda facts: float(facts.repeats > 1), ("up",), copies=True),
     "embeddings": SignalValue(lambda facts: facts.surprisal, ("up",)),
     "labels": SignalValue(lambda facts: facts.signal.labels[facts.head][0], ("rare",)),
     "confidence": SignalValue(lambda facts: _within(facts.signal.labels[facts.head][1]), ("down",), doubt_bin),
