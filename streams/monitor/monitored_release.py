@@ -67,7 +67,8 @@ class MonitoredRelease:
         seen = drift.newest
         if seen is None or seen.event_number != self.events:
             return  # its numbers cannot be used
-        for symptom in watch.take(EventFacts(signal, self.events, seen.copies, seen.distance, head, seen.repeats)):
+        facts = EventFacts(signal, self.events, seen.copies, seen.distance, head, drift.newest_repeats)
+        for symptom in watch.take(facts):
             if drift.join(symptom) is None:
                 watch.open(symptom)
         waiting = watch.episode

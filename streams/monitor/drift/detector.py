@@ -133,7 +133,7 @@ class DriftMonitor:
         )
         self.bursts = LabelBursts(reference.labels, false_alarm_every, policy.bursts)
         self._burst_changes: list[BurstChange] = []
-        self._repeats = 1
+        self.newest_repeats = 1  # the how-many-eth of its cluster or key, whatever run or burst it is of
         self._expected: dict[str, Doubles | None] = {}  # place to its direction, None where it is of another encoder
 
     @classmethod
@@ -339,7 +339,7 @@ class DriftMonitor:
             self._select_anew()
         event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal)
         self._burst_changes += self.bursts.observe(signal.label, event)
-        self._repeats = max(member.in_cluster, member.in_key)
+        self.newest_repeats = max(member.in_cluster, member.in_key)
         return max(member.nth, self.bursts.texts_of(signal.label))
 
     def _select_anew(self) -> None:
@@ -375,7 +375,6 @@ class DriftMonitor:
             signal.offset,
             fields=signal.fields,
             confidence=signal.confidence,
-            repeats=self._repeats,
             distance=float(surprisals[0, EMBEDDINGS]) if outside is not None else None,
         )
 

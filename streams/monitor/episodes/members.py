@@ -26,9 +26,7 @@ class SeenText:
     the first of equal texts, 0 for one that people said is to be expected. outside: its embedding outside the
     centroids' span, float16, or None. at: the source's time. offset: of the record that brought it; -1 where
     there is none. fields: the application's segments, such as its channel, and their values. confidence:
-    calibrated probability of its label. repeats: the how-many-eth text of its cluster or key, whatever runs and bursts
-    it is of; distance: minus the logarithm of the tail probability of its distance alone; both are known of the newest
-    text only."""
+    calibrated probability of its label. distance: minus the logarithm of the tail probability of its distance alone."""
 
     id: str
     event_number: int
@@ -41,7 +39,6 @@ class SeenText:
     offset: int = -1
     fields: Mapping[str, str] = field(default_factory=dict)
     confidence: float = 1.0
-    repeats: int = 1
     distance: float | None = None
 
 
