@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from connectors.ports import DecisionStore
 from models.errors import MessageError
 from streams.engine.buffer import Limits
@@ -13,6 +11,7 @@ from streams.engine.dead_letter_limit import DeadLetterLimit
 from streams.engine.delivery import Acknowledge, Delivery, Outcome, SendAll
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.wire.outcomes import dead_letter, give_up
+from streams.wire.records import json_object
 from streams.wire.sending import send_outcomes
 
 BATCH_EVENTS, BATCH_BYTES = 512, 4_000_000
@@ -44,7 +43,7 @@ def indexer_pipeline(
         documents: list[dict[str, Any]] = []
         for delivery in batch:
             try:
-                documents.append(_document(delivery.value))
+                documents.append(json_object(delivery.value, "decision"))
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
                 continue
@@ -74,14 +73,3 @@ def indexer_pipeline(
         bounds=Limits(batch_events=BATCH_EVENTS, batch_bytes=BATCH_BYTES),
         observer=observer,
     )
-
-
-def _document(value: bytes | None) -> dict[str, Any]:
-    """A decision as it stands in its topic. Raises MessageError where the record holds none."""
-    try:
-        document = orjson.loads(value or b"")
-    except orjson.JSONDecodeError as error:
-        raise MessageError("bad_record", f"no decision: {error}") from error
-    if not isinstance(document, dict):
-        raise MessageError("bad_record", f"no decision: a JSON {type(document).__name__}, no object")
-    return document

@@ -145,7 +145,11 @@ def test_labels_of_decisions_that_no_indexer_has_stored_yet_train_too(world: Wor
     """Of an indexer that was behind just the newest labels were lost, without a word but in the log."""
     world.store = Store(lambda identity: identity == DECISION)
     new, lost = label_another(world, 2), label_another(world, 3)
-    for value in (b"no decision", b"null", orjson.dumps({"id": new, "text": "it never came"})):
+    decided = {
+        "id": new, "text": "it never came", "model": "support", "version": "1", "labels": {},
+        "at": "2026-11-24T00:00:00.000Z", "decided_at": "2026-11-24T00:00:00.100Z",
+    }  # fmt: skip
+    for value in (b"no decision", b"null", orjson.dumps(decided)):
         world.topics.append("decisions.support", value, b"c1")
     asyncio.run(world.job().train(REQUEST))
     texts = {item["id"]: item["text"] for item in world.labelled}

@@ -4,7 +4,7 @@
 """
 
 from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
-from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time
+from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time, json_object
 from streams.wire.records.decisions import Decision, HeadAnswer, RankedItem, decision_fault, read_decision
 from streams.wire.records.labels import Doubts, Feedback, Lease
 from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
@@ -33,5 +33,6 @@ __all__ = [
     "decision_id",
     "decode",
     "format_time",
+    "json_object",
     "read_decision",
 ]

@@ -2,7 +2,7 @@
 
 import functools
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +32,17 @@ def decode(kind: type[W], value: bytes | None) -> W:
         return kind.model_validate(orjson.loads(value or b""))
     except (orjson.JSONDecodeError, ValidationError) as error:
         raise MessageError("bad_record", f"no valid {kind.__name__}: {str(error).splitlines()[0]}") from error
+
+
+def json_object(value: bytes | None, name: str) -> dict[str, Any]:
+    """A record that is one JSON object. name: of what it should be, for the error. Raises MessageError."""
+    try:
+        document = orjson.loads(value or b"")
+    except orjson.JSONDecodeError as error:
+        raise MessageError("bad_record", f"no {name}: {error}") from error
+    if not isinstance(document, dict):
+        raise MessageError("bad_record", f"no {name}: a JSON {type(document).__name__}, no object")
+    return document
 
 
 def decision_id(topic: str, epoch: str, partition: int, offset: int) -> str:

@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-import orjson
 from pydantic import Field
 
 from models.errors import MessageError
-from streams.wire.records.base import Wire
+from streams.wire.records.base import Wire, json_object
 
 _TEXT_FIELDS: Final = ("id", "model", "version", "at", "decided_at", "text")
 _UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", re.ASCII)
@@ -76,12 +75,7 @@ class Decision(Wire):
 def read_decision(value: bytes | None) -> dict[str, Any]:
     """A decision as it stands in its topic, in which anybody may have written. What readers rely on is checked (see
     `decision_fault`); all else stays as it is. By hand, as up to 300,000 are read at once. Raises MessageError."""
-    try:
-        document = orjson.loads(value or b"")
-    except orjson.JSONDecodeError as error:
-        raise MessageError("bad_record", f"no decision: {error}") from error
-    if not isinstance(document, dict):
-        raise MessageError("bad_record", f"no decision: a JSON {type(document).__name__}, no object")
+    document = json_object(value, "decision")
     if fault := decision_fault(document):
         raise MessageError("bad_record", f"no decision: {fault}")
     return document
