@@ -47,8 +47,8 @@ def test_an_applications_letters_are_estimated_among_more_than_are_read(
     )
     minutes = (wall_clock_ms() - begun_ms) / 60_000 + 1
     seen = sources.outside([minutes], wall_clock_ms()).undecided[minutes]
-    assert (seen.letters, seen.decided, seen.is_estimate) == (125, 300, False)  # each record of ours came twice
+    assert (seen.letters, seen.decided, seen.sample) == (125, 300, None)  # each record of ours came twice
     few = functools.partial(letters.stretches, at_most=200)
     monkeypatch.setattr(monitor_sources, "stretches", few)
     sample = sources.outside([minutes], wall_clock_ms()).undecided[minutes]
-    assert sample.is_estimate and 150 <= sample.letters <= 350 and sample.decided == 300
+    assert sample.sample is not None and 150 <= sample.letters <= 350 and sample.decided == 300
