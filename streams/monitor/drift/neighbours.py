@@ -42,18 +42,23 @@ class UnusualTexts:
         neighbourhood which it explains is none. counts: (runs,), for which streams this is learnt from. memory:
         (runs,), texts over which what is usual is remembered.
         """
-        products = np.matmul(self._kept, centred[:, :, None])[:, :, 0]
-        lengths = np.maximum(np.linalg.norm(centred, axis=1), _LEAST)[:, None]
-        weights = np.where(products > _COPY_COSINE * lengths, 0.0, self._weights)
+        odds = np.ones(len(counts))
+        rows = self._rows[counts]
+        if not len(rows):
+            return odds
+        products = np.matmul(self._kept[rows], centred[rows, :, None])[:, :, 0]
+        spread = self._spread[rows]
+        lengths = np.maximum(np.linalg.norm(centred[rows], axis=1), _LEAST)[:, None]
+        weights = np.where(products > _COPY_COSINE * lengths, 0.0, self._weights[rows])
         total = weights.sum(axis=1)
-        known = counts & (total > _LEAST_WEIGHT)
+        known = total > _LEAST_WEIGHT
         shares = weights / np.maximum(total, _LEAST)[:, None]
-        nearness = np.clip((products - squared_error[:, None]) / np.sqrt(self._spread)[:, None], *_CUT)
+        nearness = np.clip((products - squared_error[rows, None]) / np.sqrt(spread)[:, None], *_CUT)
         ratio = np.sum(shares * likelihood_ratio(nearness, _SHIFT), axis=1)
-        odds: Doubles = np.where(known, ratio / self._usual, 1.0)
-        squares = np.sum(shares * np.minimum(products**2, 9 * self._spread[:, None]), axis=1)
-        self._spread += known * (squares - self._spread) / memory
-        self._usual += known * (ratio - self._usual) / memory
+        odds[rows] = np.where(known, ratio / self._usual[rows], 1.0)
+        squares = np.sum(shares * np.minimum(products**2, 9 * spread[:, None]), axis=1)
+        self._spread[rows] += known * (squares - spread) / memory[rows]
+        self._usual[rows] += known * (ratio - self._usual[rows]) / memory[rows]
         return odds
 
     def remember(self, centred: Floats, weights: Doubles, counts: NDArray[np.bool_]) -> None:

@@ -8,6 +8,7 @@ Biometrika 41, and Hinkley (1971), Biometrika 58; DDM, Gama, Medas, Castillo, Ro
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
@@ -18,7 +19,7 @@ from streams.monitor.signals.ports import ChangeDetector, Value
 _RESCALE: Final = 1 << 20
 
 
-class _OfRiver:
+class _OfRiver(ABC):
     """What all have in common: an alarm is `drift_detected`, after which river begins anew by itself."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -57,11 +58,13 @@ class _OfRiver:
     def _progress(self) -> float:
         return 0.0
 
+    @abstractmethod
     def _taken_apart(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What the method knows, for JSON."""
 
+    @abstractmethod
     def _put_together(self, state: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        """Give a fresh detector that back."""
 
 
 class Adwin(_OfRiver):
