@@ -209,6 +209,22 @@ def test_an_outage_of_a_known_subject_is_a_burst_of_its_label_and_no_drift() -> 
     assert [change.state for change in watch.take_burst_changes()] == ["resolved"]
 
 
+def test_what_an_outage_added_before_it_was_told_is_no_drift() -> None:
+    """An outage's first texts are known as such once it is told: two of twenty outages were told as drift as well."""
+    here = world(0)
+    watch = monitor(here.reference())
+    assert episodes(watch, here.signals(1_000)) == []
+    outside = np.linalg.svd(here.subjects[:LABELS])[2][-1]
+    texts = here.texts(np.full(20, 3)) + 0.4 * outside
+    for number, (text, confidence) in enumerate(zip(texts, here.confidence(texts), strict=True), start=1_001):
+        signal = Signal(f"s@1-0-{number}", number, None, "rare", float(confidence), None, text.astype(np.float32))
+        assert watch.update(signal) is None
+        if [change.state for change in watch.take_burst_changes()] == ["firing"]:
+            break
+    assert watch.bursts.texts_of("rare") >= 5
+    assert max(watch.levels.values()) < 0.05
+
+
 def test_a_story_that_many_tell_in_a_row_is_no_new_subject() -> None:
     """180 alarms in 3,502 events came of a news day in its own order."""
     here = world(5)

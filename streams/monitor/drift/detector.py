@@ -315,6 +315,7 @@ class DriftMonitor:
         else:
             has_embedding = outside is not None
             increments = self._evidence.repeated(surprisals, copies, is_fast=signal.fast, has_embedding=has_embedding)
+        self.bursts.lift(signal.label, increments[0].tolist())
         return self._seen(signal, surprisals, outside, copies), increments[0].tolist()
 
     def _is_near_expected(self, surprisals: Doubles, outside: Floats | None) -> bool:
@@ -338,9 +339,18 @@ class DriftMonitor:
         if self.counts_keys is not counted_keys:
             self._select_anew()
         event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal)
-        self._burst_changes += self.bursts.observe(signal.label, event)
+        changes = self.bursts.observe(signal.label, event)
+        for change in changes:
+            if change.state == "firing":
+                self._take_back(change.burst.lifted)
+        self._burst_changes += changes
         self.newest_repeats = max(member.in_cluster, member.in_key)
         return max(member.nth, self.bursts.texts_of(signal.label))
+
+    def _take_back(self, lifted: Sequence[float]) -> None:
+        """The first texts of a burst are known as such only once it is told: what they added is no drift."""
+        for cusum, height in zip(self._cusums.values(), lifted, strict=bool(lifted)):
+            cusum.value = max(cusum.value - height, 0.0)
 
     def _select_anew(self) -> None:
         """Other texts count from now on: the sums, what is learnt of the stream, and its thresholds begin anew."""
