@@ -35,9 +35,13 @@ def figures(
     trainings: Sequence[Training],
     judged: Mapping[str, Judged],
     labels: Mapping[str, int],
+    champion: str | None = None,
 ) -> dict[str, Any]:
-    """Of one run. events: that were sent. judged: by version. labels: given, by how they were chosen."""
+    """Of one run. events: that were sent. judged: by version. labels: given, by how they were chosen. champion: when
+    all was over; one that came after the last event decided none of them, and is what the loop came to all the same."""
     turns, numbers = serving(decided), Counter(one.number for one in decided)
+    if champion is not None and champion not in {version for _, version in turns}:
+        turns.append((events, champion))
     last = judged[turns[-1][1]]
     first = judged[turns[0][1]]
     return {
@@ -51,13 +55,22 @@ def figures(
         "rejected_known_more": round(last.rejected_known - first.rejected_known, 4),
         "releases": len(turns) - 1,
         "trainings": [[one.kind, one.reason] for one in trainings],
+        "asked_at": [_events_before(decided, one.began_ms) for one in trainings],
+        "ended_at": [None if one.ended_ms is None else _events_before(decided, one.ended_ms) for one in trainings],
         "lost": events - len(numbers),
         "duplicated": numbers.total() - len(numbers),
     } | _waiting(decided, trainings)
 
 
+def _events_before(decided: Sequence[Decided], at_ms: int) -> int:
+    return len({one.number for one in decided if one.event_ms < at_ms})
+
+
 def _waiting(decided: Sequence[Decided], trainings: Sequence[Training]) -> dict[str, Any]:
-    """p99 from event to decision, milliseconds, while nothing trains before the first training, and while one does."""
+    """p99 from event to decision, milliseconds, before the first training, and while one goes on. What was written
+    before the first decision waited for the roles to start, and is left out."""
+    started = min((one.event_ms + one.waited_ms for one in decided), default=0)
+    decided = [one for one in decided if one.event_ms >= started]
     spans = [(one.began_ms, one.ended_ms) for one in trainings if one.ended_ms is not None]
     if not spans:
         return {"p99_ms": _p99([one.waited_ms for one in decided]), "p99_ms_training": None, "p99_ratio": None}

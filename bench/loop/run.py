@@ -106,9 +106,10 @@ def one_run(
         process.stop()
         decided = decisions(here, app, customers.epoch)
         asked = trainings(here, app)
-        versions = {one.version for one in decided}
+        champion = _registry(here).champion(app.name)
+        versions = {one.version for one in decided} | ({champion} if champion else set())
         judged = {v: _judged(_classifier(here, app, v), story, plan.story.share) for v in versions}
-    return figures(len(story.stream), decided, asked, judged, people.given)
+    return figures(len(story.stream), decided, asked, judged, people.given, champion)
 
 
 class Customers:
@@ -232,8 +233,12 @@ def _publish(bed: Bed, release: TrainedRelease) -> None:
     bed.publish(bed.run, manifest, blobs)
 
 
+def _registry(wiring: Wiring) -> FolderRegistry:
+    return FolderRegistry(str(wiring.settings.home / "registry"))
+
+
 def _classifier(wiring: Wiring, app: Application, version: str) -> Classifier:
-    registry = FolderRegistry(str(wiring.settings.home / "registry"))
+    registry = _registry(wiring)
     manifest = registry.manifest(app.name, version)
     return unpack(manifest, registry.blobs_of(manifest), version=version)
 

@@ -82,6 +82,21 @@ def test_accuracy_changes_where_another_version_begins_to_decide() -> None:
     assert on_the_mix([True, True], [True, False], 0.2) == pytest.approx(0.9)
 
 
+def test_a_release_that_came_after_the_last_event_counts_as_what_the_loop_came_to() -> None:
+    some = [decided(number, "1") for number in range(400)]
+    judged = {"1": Judged(0.75, 0.9, 0.0, 0.01), "2": Judged(0.875, 0.89, 0.8, 0.02)}
+    told = figures(400, some, [Training("one", 150_500, 500_000)], judged, {}, champion="2")
+    assert told["accuracy"] == [[0, 0.75], [400, 0.875]] and told["releases"] == 1
+    assert (told["asked_at"], told["ended_at"]) == ([151], [400])
+
+
+def test_what_waited_for_the_roles_to_start_is_not_what_events_wait_usually() -> None:
+    late = [decided(number, "1", waited_ms=9_000 - 1_000 * number) for number in range(9)]
+    some = [*late, *(decided(number, "1", waited_ms=20) for number in range(9, 400))]
+    told = figures(400, some, [Training("one", 200_000, 390_000)], {"1": Judged(1, 1, 1, 0)}, {})
+    assert (told["p99_ms"], told["p99_ratio"]) == (20.0, 1.0)
+
+
 def test_what_is_missing_and_what_comes_twice_is_counted() -> None:
     some = [decided(number, "1") for number in [*range(10, 300), 20, 20]]
     told = figures(300, some, [], {"1": Judged(1, 1, 1, 0)}, {})
