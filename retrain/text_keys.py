@@ -9,6 +9,7 @@ from typing import Final
 from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
 
 HELD_OUT_PERCENT: Final = 20
+_DENSER: Final = 3.0
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _HASH_DIGITS: Final = 16  # 64 bits: among a million texts, two meet by chance once in 37 million times
 
@@ -32,6 +33,14 @@ def is_held_out(text: str) -> bool:
     """Whether labels of this text only test: one text key in five, the same in every retraining."""
     digest = hashlib.sha256(b"held out " + text_key(text).encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
+
+
+def denser_tests(share: float) -> tuple[float, float]:
+    """With which probability to draw a text that only tests, and any other one, so that `share` of all texts are drawn
+    and of those that test three times as many: what a challenger learns may be chosen, what judges it must be drawn,
+    and is the scarcer. Which texts test has nothing to do with what was decided."""
+    tests, part = min(1.0, _DENSER * share), HELD_OUT_PERCENT / 100
+    return tests, (share - part * tests) / (1.0 - part)
 
 
 def labels_for(held_out: int | None) -> int | None:

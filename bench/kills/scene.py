@@ -26,6 +26,7 @@ from headrace.wiring import Wiring
 from models.errors import MessageError
 from retrain import training_data
 from retrain.job import TrainedRelease
+from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application, parse_application
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASE_HISTORY_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
@@ -214,7 +215,9 @@ class People:
         """An event stands in the topic; its decision will have this id."""
         self.truth[identity] = text
         digest = int.from_bytes(hashlib.sha256(text.text.encode()).digest()[:8])
-        if text.text in self._labelled or digest / 2**64 >= ASKED_SHARE:
+        tests = is_held_out(text.text)
+        share = denser_tests(ASKED_SHARE)[0 if tests else 1]
+        if text.text in self._labelled or digest / 2**64 >= share:
             return
         self._labelled.add(text.text)
         for head, label in text.labels.items():
@@ -226,7 +229,8 @@ class People:
                 at=format_time(wall_clock_ms()),
                 introduces=True,
                 chosen="random",
-                probability=ASKED_SHARE,
+                probability=share,
+                tests=tests,
             )
             self._publisher.send(FEEDBACK_TOPIC, said.encode(), said.key)
         self._publisher.flush()

@@ -172,6 +172,7 @@ class People:
                     PEOPLE[(self.given.total() + number) % len(PEOPLE)],
                     chosen=one.chosen,
                     probability=one.probability,
+                    stratum=one.stratum,
                 )
                 for number, one in enumerate(asked)
             ]

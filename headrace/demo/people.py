@@ -12,7 +12,7 @@ from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import LabelledText, TextStream
 from headrace.topic_records import decisions_of
-from retrain.text_keys import is_held_out
+from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.outcomes import wall_clock_ms
@@ -152,7 +152,8 @@ class Agents(threading.Thread):
             return
         is_wrong = any(decision["labels"][head]["label"] != label for head, label in truth.labels.items())
         is_urgent = self._ledger.is_drifting(self._app.name)
-        share = ASKED_SHARE_IN_DRIFT if is_urgent else ASKED_SHARE
+        of_tests, of_others = denser_tests(ASKED_SHARE_IN_DRIFT if is_urgent else ASKED_SHARE)
+        share = of_tests if is_held_out(truth.text) else of_others
         if self._rng.random() < share:
             by = self._label(decision, truth, "random", share)
         elif is_wrong and self._rng.random() < CORRECTION_SHARE:
@@ -188,6 +189,7 @@ class Agents(threading.Thread):
                 introduces=True,
                 chosen=chosen,
                 probability=probability,
+                tests=is_held_out(truth.text),
             )
             self._publisher.send(FEEDBACK_TOPIC, feedback.encode(), feedback.key)
         self._publisher.flush()

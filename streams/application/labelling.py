@@ -36,7 +36,7 @@ class Retraining(BaseModel):
 
     after_episode: int = Field(default=40, ge=1)
     """Labels that are enough once drift was found, where enough of them are of wrong decisions drawn at random for the
-    gate to tell a better model by (67 for the first challenger)."""
+    gate to tell a better model by (18 of texts that only test, for the first challenger)."""
     without_episode: int = Field(default=500, ge=1)
     """Labels that are enough by themselves."""
     per_label: int = Field(default=8, ge=1)

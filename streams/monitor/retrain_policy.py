@@ -1,10 +1,10 @@
 """When there are labels enough to train again, and how many there are.
 
 After an episode there must be enough for the gate to decide by as well, or a challenger is refused for want of texts
-and has cost one of the champion's looks. Only labels drawn at random judge, one text in five of them
-(`retrain.text_keys`), and only where the champion is wrong can a challenger win. So what is counted is drawn decisions
-that were wrong. To wait for so many of them favours no challenger: of 6,000 that are no better 0.4 to 0.9 % pass, as
-where a fixed number of labels is waited for (of champions that are right in 50, 80, 90 %; the gate's level is 3 %).
+and has cost one of the champion's looks. Only labels drawn at random judge, of the one text in five that only tests
+(`retrain.text_keys`), and only where the champion is wrong can a challenger win. So what is counted is decisions of
+such texts that were drawn and wrong. To wait for so many of them favours no challenger: the gate's bet may be looked at
+at any time (`retrain.gate.evidence`).
 """
 
 import math
@@ -18,7 +18,8 @@ from streams.application import Retraining
 from streams.daily_hours import DailyHours
 from streams.wire.feedback import Opinion, Opinions, of_topics
 
-LABELS_A_TEST: Final = 5  # of those drawn at random one in so many is held out
+LABELS_A_TEST: Final = 5  # of those drawn at random one in so many tests, where they do not say
+LABELS_A_TEST_IN_EPISODE: Final = 5 / 3  # of an episode's texts those that test are drawn three times as densely
 MENDED: Final = 0.75  # of the champion's errors, by a challenger that has learnt the new subject, less what it loses
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
@@ -26,11 +27,12 @@ DAY_MS: Final = 24 * 60 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class RetrainState:
-    """Labels that count for the next model: how many of each. wrong_at_random: decisions drawn at random that were
-    wrong. settled: decisions of which a second person has said something, or their only one that it is meant."""
+    """Labels that count for the next model: how many of each. wrong_tests: decisions of texts that test, drawn at
+    random, that were wrong; of labels that do not say whether their text tests a fifth. settled: decisions of which a
+    second person has said something, or their only one that it is meant."""
 
     labels: Counter[str] = field(default_factory=Counter)
-    wrong_at_random: int = 0
+    wrong_tests: float = 0.0
     settled: int = 0
 
     @property
@@ -49,7 +51,7 @@ class LabelCount:
         self._opinions, self._head = Opinions(of_topics(source_topics)), head
         self._since_ms = 0
         self._labels: Counter[str] = Counter()
-        self._wrong_at_random: Counter[str] = Counter()  # by decision, of which several may say so
+        self._wrong: Counter[tuple[str, bool | None]] = Counter()  # by decision, of which several may say so
         self._words: Counter[str] = Counter()  # by decision; one that is meant though it is doubted counts as two
         self._settled = 0
 
@@ -71,16 +73,18 @@ class LabelCount:
     def since(self, since_ms: int) -> RetrainState:
         """The opinions given at `since_ms` (milliseconds since 1970, by their records) or later."""
         if since_ms != self._since_ms:
-            self._since_ms, self._labels, self._wrong_at_random = since_ms, Counter(), Counter()
+            self._since_ms, self._labels, self._wrong = since_ms, Counter(), Counter()
             for opinion in self._opinions:
                 self._add(opinion, +1)
-        return RetrainState(+self._labels, len(+self._wrong_at_random), self._settled)
+        wrong = {decision: tests for (decision, tests), words in self._wrong.items() if words > 0}
+        counts = Counter(wrong.values())
+        return RetrainState(+self._labels, counts[True] + counts[None] / LABELS_A_TEST, self._settled)
 
     def _add(self, opinion: Opinion | None, count: int) -> None:
         if opinion is not None and opinion.feedback.head == self._head and opinion.given_ms >= self._since_ms:
             self._labels[opinion.feedback.label] += count
             if opinion.feedback.chosen == "random" and opinion.feedback.label != opinion.feedback.decided:
-                self._wrong_at_random[opinion.feedback.decision_id] += count
+                self._wrong[opinion.feedback.decision_id, opinion.feedback.tests] += count
 
     def _settle(self, opinion: Opinion | None, count: int) -> None:
         if opinion is not None and opinion.feedback.head == self._head:
@@ -92,7 +96,7 @@ class LabelCount:
 
 def wins_needed(look: int, first: int) -> int:
     """Texts with which a champion's look-th challenger passes the gate if it alone decides them rightly, and the
-    champion alone none. first: of the first one. A test holds it to `retrain.gate.evidence`."""
+    champion alone one. first: of the first one. A test holds it to `retrain.gate.evidence`."""
     return first + math.ceil(2.4 * math.log2(look)) if first else 0
 
 
@@ -102,8 +106,8 @@ class RetrainPolicy:
 
     after_episode: labels that are enough once drift was found. without_episode: labels that are enough by
     themselves. per_label: how often a label must have come to count as learnable; after an episode, at least
-    one must have. first_wins: see `wins_needed`; after an episode there must be so many wrong decisions drawn at
-    random that a challenger can win as much; 0: none. cool_down_ms: least time between two requests, milliseconds.
+    one must have. first_wins: see `wins_needed`; after an episode there must be so many wrong decisions of texts that
+    test that a challenger can win as much; 0: none. cool_down_ms: least time between two requests, milliseconds.
     per_day: most requests within 24 hours. hours: when one may be asked for; None: at any time.
     """
 
@@ -113,7 +117,7 @@ class RetrainPolicy:
     cool_down_ms: int = 0
     per_day: int | None = None
     hours: DailyHours | None = None
-    first_wins: int = 10
+    first_wins: int = 13
 
     @classmethod
     def of(cls, table: Retraining) -> Self:
@@ -134,18 +138,19 @@ class RetrainPolicy:
         if not has_episode:
             return missing
         learnable = self.per_label - max(state.labels.values(), default=0)
-        wrong = self._wrong_needed(look) - state.wrong_at_random
-        return min(missing, max(self.after_episode - state.total, learnable, wrong, 0))
+        return min(missing, max(self.after_episode - state.total, learnable, self._wrong_missing(state, look), 0))
 
     def missing_at_random(self, state: RetrainState, *, has_episode: bool, look: int = 1) -> int:
         """How many of those must be of wrong decisions that were drawn at random."""
         missing = self.missing(state, has_episode=has_episode, look=look)
         if not has_episode or missing == self.without_episode - state.total:
             return 0
-        return max(min(missing, self._wrong_needed(look) - state.wrong_at_random), 0)
+        return max(min(missing, self._wrong_missing(state, look)), 0)
 
-    def _wrong_needed(self, look: int) -> int:
-        return math.ceil(LABELS_A_TEST * wins_needed(look, self.first_wins) / MENDED)
+    def _wrong_missing(self, state: RetrainState, look: int) -> int:
+        """How many more labels of wrong decisions bring what is missing, as an episode's texts are drawn."""
+        tests = math.ceil(wins_needed(look, self.first_wins) / MENDED) - state.wrong_tests
+        return math.ceil(LABELS_A_TEST_IN_EPISODE * tests)
 
     def earliest_ms(self, asked_ms: Sequence[int], now_ms: int) -> int:
         """When a request may be made, with enough labels: `now_ms`, or later. Milliseconds since 1970.

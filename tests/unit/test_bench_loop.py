@@ -63,7 +63,8 @@ def test_more_events_than_there_are_texts_are_refused_with_what_to_do() -> None:
 
 def test_every_policy_has_labels_enough_to_spend_the_budget() -> None:
     standing = policies(budget=200, events=3_500, onset=500)
-    assert standing["random"].random_share * 3_000 > 200 > standing["loop"].random_share * 3_000 > 50
+    assert standing["random"].random_share is not None and standing["random"].random_share * 3_000 > 200
+    assert standing["loop"].queue and standing["loop"].tables == "", "as an application that sets nothing has it"
     assert not standing["none"].labels and standing["every_20"].after == (20, 20)
     assert "random_share = 0.0866" in standing["random"].tables
 

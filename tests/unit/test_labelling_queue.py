@@ -15,6 +15,7 @@ from headrace.tools.labels.correcting import Speaker, correct_one
 from headrace.tools.labels.pool import OpenEpisode, Pool, open_episode, read_pool
 from headrace.tools.labels.queue import known_decisions, labelling_queue
 from headrace.tools.labels.random_draw import first_drawn
+from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Labelling
 from streams.topics import ALERTS_TOPIC
 from streams.wire.records import Alert
@@ -56,7 +57,9 @@ def test_texts_of_an_open_episode_are_drawn_at_random_and_chosen_in_turns() -> N
     queue = labelling_queue(Pool(decisions, tuple(candidates), (), episode), app, 16)
     assert [asked.chosen for asked in queue[:8]] == ["random", "queue"] * 4
     drawn_ones = [asked for asked in queue if asked.chosen == "random"]
-    assert all(asked.probability == 0.5 and asked.reason == "random, drift (recall)" for asked in drawn_ones)
+    assert all(
+        asked.probability in denser_tests(0.5) and asked.reason == "random, drift (recall)" for asked in drawn_ones
+    )
     assert all(asked.stratum == "episode" for asked in drawn_ones)
     assert not known_decisions(Pool(decisions, tuple(candidates), (), episode), app).draws, (
         "or doubt would choose judges"
@@ -69,8 +72,30 @@ def test_texts_of_an_open_episode_are_drawn_at_random_and_chosen_in_turns() -> N
 
 def test_a_larger_share_draws_the_same_and_others() -> None:
     ids = [decision(number)["id"] for number in range(400)]
-    few, more = first_drawn(ids, 0.1), first_drawn(ids, 0.3)
+    few, more = (list(first_drawn(dict.fromkeys(ids, share))) for share in (0.1, 0.3))
     assert few == more[: len(few)] and 20 < len(few) < 60 and 90 < len(more) < 150
+
+
+def test_of_an_episode_those_texts_are_drawn_more_densely_that_only_test() -> None:
+    """A challenger was refused for want of texts to judge by while 200 labels had been given."""
+    of_tests, of_others = denser_tests(0.25)
+    assert (of_tests, of_others) == pytest.approx((0.75, 0.125))
+    assert 0.2 * of_tests + 0.8 * of_others == pytest.approx(0.25)
+    assert denser_tests(1.0) == (1.0, 1.0) and denser_tests(0.0) == (0.0, 0.0)
+    texts = [f"what about {a} {b} {c}" for a in TOPICS for b in TOPICS for c in TOPICS[:4]]
+    decisions = {one["id"]: one for one in (decision(number, text=text) for number, text in enumerate(texts))}
+    shares = {identity: of_tests if is_held_out(str(one["text"])) else of_others for identity, one in decisions.items()}
+    chosen = first_drawn(shares)
+    assert all(probability == shares[identity] for identity, probability in chosen.items())
+    tests = sum(probability == of_tests for probability in chosen.values())
+    assert 0.45 < tests / len(chosen) < 0.75 and tests > 0.6 * sum(share == of_tests for share in shares.values())
+    assert sum(share == of_tests for share in list(chosen.values())[:20]) >= 6, "not all of the others first"
+
+
+def test_what_only_tests_is_chosen_last_as_its_label_would_judge_nothing() -> None:
+    queue = labelling_queue(pool(60), NO_RANDOM, 60)
+    of_tests = [is_held_out(str(asked.decision["text"])) for asked in queue]
+    assert of_tests == sorted(of_tests) and any(of_tests)
 
 
 def test_what_is_labelled_or_looked_at_is_not_asked_again() -> None:

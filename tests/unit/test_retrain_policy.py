@@ -44,11 +44,11 @@ def test_very_many_labels_are_enough_without_an_episode() -> None:
 def test_after_an_episode_nothing_is_asked_that_the_gate_could_not_decide() -> None:
     """A request at 40 labels had eight texts to be judged by, was refused, and made the next look harder."""
     policy = RetrainPolicy(after_episode=40, per_label=8)
-    assert policy.missing(state(recall=40), has_episode=True) == 67
-    wrong = RetrainState(Counter(recall=80), wrong_at_random=66)
+    assert policy.missing(state(recall=40), has_episode=True) == 30
+    wrong = RetrainState(Counter(recall=80), wrong_tests=17.8)
     assert policy.missing(wrong, has_episode=True) == policy.missing_at_random(wrong, has_episode=True) == 1
-    assert policy.missing(replace(wrong, wrong_at_random=67), has_episode=True) == 0
-    assert policy.missing(replace(wrong, wrong_at_random=67), has_episode=True, look=2) == 20
+    assert policy.missing(replace(wrong, wrong_tests=18), has_episode=True) == 0
+    assert policy.missing(replace(wrong, wrong_tests=18), has_episode=True, look=2) == 7
     many = state(recall=495)
     assert (policy.missing(many, has_episode=True), policy.missing_at_random(many, has_episode=True)) == (5, 0)
     assert policy.missing_at_random(state(recall=1), has_episode=False) == 0
@@ -56,9 +56,9 @@ def test_after_an_episode_nothing_is_asked_that_the_gate_could_not_decide() -> N
 
 @pytest.mark.parametrize("look", [*range(1, 13), 20, 100])
 def test_so_many_texts_won_are_what_the_gate_needs(look: int) -> None:
-    """Half of the stake is bet on live texts, and may be all that wins anything."""
+    """Half of the stake is bet on live texts, and may be all that wins anything; one text is lost."""
     needed = np.log(2) - np.log(level_of(look))
-    assert log_e_value(wins_needed(look, 10), 0) >= needed > log_e_value(wins_needed(look, 10) - 1, 0)
+    assert log_e_value(wins_needed(look, 13), 1) >= needed > log_e_value(wins_needed(look, 13) - 2, 1)
 
 
 def at(time: str) -> int:
@@ -133,15 +133,17 @@ def test_wrong_decisions_drawn_at_random_are_counted_once_each_and_anew_from_the
     requests, now = RetrainRequests(APP, RetrainPolicy()), at("12:00:00")
     labelled(requests, range(100), now, chosen="queue", decided="refund")
     labelled(requests, range(100, 200), now, chosen="random", decided="recall")
-    assert requests.missing_at_random("1", 0, has_episode=True) == 67
-    labelled(requests, range(200, 220), now, chosen="random", decided="refund")
-    labelled(requests, range(200, 220), now, "bob", chosen="random", decided="refund")
-    assert requests.missing_at_random("1", 0, has_episode=True) == 47
+    labelled(requests, range(250, 300), now, chosen="random", decided="refund", tests=False)
+    assert requests.missing_at_random("1", 0, has_episode=True) == 30
+    for by in ("ann", "bob"):
+        labelled(requests, range(200, 208), now, by, chosen="random", decided="refund", tests=True)
+        labelled(requests, range(210, 220), now, by, chosen="random", decided="refund")
+    assert requests.missing_at_random("1", 0, has_episode=True) == 14, "10 of 18, and two of those that do not say"
     asked = RetrainRequest(id="r", app="support", reason="", evidence={"version": "1", "labels": 1}, at=format_time(0))
     for _ in range(2):
         requests.take_request(Record("retrain.requests", 0, 0, b"support", asked.encode(), now))
-    assert requests.missing_at_random("1", 0, has_episode=True) == 67, "87 for the second challenger"
-    assert requests.missing_at_random("2", 0, has_episode=True) == 47, "another champion's first"
+    assert requests.missing_at_random("1", 0, has_episode=True) == 20, "the second challenger's"
+    assert requests.missing_at_random("2", 0, has_episode=True) == 14, "another champion's first"
 
 
 @pytest.mark.parametrize("second", [{"by": "bob"}, {"by": "ann", "confirms": True}], ids=["another", "confirmed"])

@@ -15,6 +15,7 @@ from headrace.tools.labels.second_opinions import confirmable
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, HeadraceError, MessageError
+from retrain.text_keys import is_held_out
 from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions
 from streams.wire.outcomes import wall_clock_ms
@@ -178,6 +179,7 @@ class LabelGiver:
             chosen=drawn.chosen,
             probability=drawn.probability,
             stratum=drawn.stratum,
+            tests=None if new.decision.get("text") is None else is_held_out(str(new.decision["text"])),
             decided=_decided(new.decision, head),
             confirms=True if confirms else None,
         )

@@ -14,6 +14,7 @@ from headrace.tools.labels.pool import Pool, read_pool
 from headrace.tools.labels.random_draw import days_of, drawn, first_drawn
 from headrace.tools.labels.second_opinions import asked_again, to_ask, waiting
 from headrace.wiring import Wiring
+from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application
 
 
@@ -81,13 +82,13 @@ def labelling_queue(
         ]
         useful = [
             Asked(pool.decisions[one.id], head, f"drift ({about})", "queue")
-            for one in choose_for_labelling(of_episode, limit - len(queue), seen)
+            for one in _choose(of_episode, limit - len(queue), seen)
         ]
         queue = _in_turns(queue, at_random, useful, limit)
         seen += [str(one.decision["text"]) for one in queue]
         belong = {one.id for one in of_episode}
         candidates = [one for one in candidates if one.id not in belong]
-    chosen = choose_for_labelling(candidates, limit - len(queue), seen)
+    chosen = _choose(candidates, limit - len(queue), seen)
     return queue + [Asked(pool.decisions[one.id], head, _doubt(one), "queue") for one in chosen]
 
 
@@ -102,12 +103,14 @@ def episode_draw(pool: Pool, app: Application) -> dict[str, float]:
 
     A text belongs to it by its embedding. Of those that the fast path decided only the audited ones have one, so these
     labels compare releases on texts that the n-grams are not sure of; and as they are seldom labelled to the last one,
-    they say nothing of how often decisions are right.
+    they say nothing of how often decisions are right. Texts that only test are drawn more densely than others: those
+    that train are chosen better (`denser_tests`).
     """
     if pool.episode is None:
         return {}
-    share = app.labelling.episode_share
-    return dict.fromkeys(first_drawn([one.id for one in _of_episode(pool, list(pool.candidates))], share), share)
+    of_tests, of_others = denser_tests(app.labelling.episode_share)
+    texts = _of_episode(pool, list(pool.candidates))
+    return first_drawn({one.id: of_tests if is_held_out(one.text) else of_others for one in texts})
 
 
 def add_label(wiring: Wiring, app: Application, identity: str, head: str, label: str, speaker: Speaker) -> GivenLabels:
@@ -159,6 +162,13 @@ def _can_be_asked(doubt: Mapping[str, Any], pool: Pool, taken: Collection[str]) 
 
 def _subject(doubt: Mapping[str, Any]) -> tuple[str, str]:
     return str(doubt.get("decision_id")), str(doubt.get("head"))
+
+
+def _choose(candidates: list[Candidate], limit: int, seen: list[str]) -> list[Candidate]:
+    """The most useful ones first; those last that only test, as such a label judges nothing where it was not drawn."""
+    train = choose_for_labelling([one for one in candidates if not is_held_out(one.text)], limit, seen)
+    tests = [one for one in candidates if is_held_out(one.text)]
+    return [*train, *choose_for_labelling(tests, limit - len(train), [*seen, *(one.text for one in train)])]
 
 
 def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:

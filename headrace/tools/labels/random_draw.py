@@ -6,7 +6,7 @@ so everybody who reads the same topic draws the same, and no choice of the model
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.application import Labelling
@@ -53,11 +53,12 @@ def drawn(days: Mapping[str, DecidedDay], settings: Labelling) -> dict[str, floa
     return probabilities
 
 
-def first_drawn(ids: Iterable[str], share: float) -> list[str]:
-    """Those that are drawn where each is with probability `share`, in an order of their own; by the same positions as
-    above, so that with a larger share the same ones are drawn and others too."""
-    positions = sorted((sample_position("labels", identity), identity) for identity in ids)
-    return [identity for position, identity in positions if position < share]
+def first_drawn(shares: Mapping[str, float]) -> dict[str, float]:
+    """Id to its probability, of those that are drawn where each is with its own, in an order of their own: by the same
+    positions as above, so that with larger shares the same ones are drawn and others too."""
+    positions = {identity: sample_position("labels", identity) for identity in shares}
+    chosen = [identity for identity, share in shares.items() if positions[identity] < share]
+    return {one: shares[one] for one in sorted(chosen, key=lambda one: (positions[one] / shares[one], one))}
 
 
 def _share(busiest: int, settings: Labelling) -> float:

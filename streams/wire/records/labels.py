@@ -36,6 +36,9 @@ class Feedback(Wire):
     stratum: Literal["episode"] | None = None
     """`random` only: the part of the stream that it was drawn from, more densely than from the rest. Such labels
     compare releases and say nothing of how often decisions are right; none: all of the stream."""
+    tests: bool | None = None
+    """Whether its text is one of those that only test new releases and never train one; none: written before this was
+    noted, or the text was not known."""
     confirms: bool | None = None
     """Whether the giver was told that the label is doubted, and means it. It counts where nobody else labels, or
     hardly anybody; else a second person's word is wanted."""
