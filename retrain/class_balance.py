@@ -1,7 +1,14 @@
-"""What is labelled often must not outweigh what is rare: of each label the newest texts train."""
+"""What is labelled often must not outweigh what is rare: of each label the newest texts train, and a label that is
+new is not held for rare because few of its texts are labelled yet.
+
+Source: logit adjustment, Menon et al. (2021), "Long-tail learning via logit adjustment", ICLR.
+"""
 
 from collections import Counter
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrain.data import Dataset
 
@@ -29,3 +36,19 @@ def newest_of_each_label(dataset: Dataset, limit: int) -> tuple[Dataset, str]:
     names = ", ".join(f"{number} of {head}={label}" for (head, label), number in left_out.most_common(3))
     words = f"older texts that did not train, {limit} of a label are enough: {names}"
     return replace(dataset, rows=tuple(reversed(kept))), words
+
+
+def offsets_of_new_labels(targets: NDArray[np.int64], is_new: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """What to add to each label's logit, (labels,): to a new label as if it had as many texts as a known one has on
+    average, where it has fewer; else 0.
+
+    targets: of the training texts, in [0, labels). is_new: by label, whether only people have labelled texts with it.
+    How many they have labelled so far says nothing of how often it comes, and a classifier learns from it all the same.
+    """
+    counts = np.bincount(targets, minlength=len(is_new)).astype(np.float64)
+    known = counts[~is_new & (counts > 0)]
+    few = is_new & (counts > 0)
+    offsets = np.zeros(len(is_new), np.float32)
+    if len(known) and few.any():
+        offsets[few] = np.log(np.maximum(known.mean() / counts[few], 1.0))
+    return offsets

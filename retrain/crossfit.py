@@ -6,7 +6,7 @@ folds together stand for texts to come, without touching the test rows.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy import sparse
 from models.encoder.encoder import available_cores
 from models.errors import TrainingDataError
 from models.heads import Floats, centroid_distances, unit_centroids
+from retrain.class_balance import offsets_of_new_labels
 from retrain.fitting.calibration import calibrated_loss
 from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
@@ -71,7 +72,8 @@ class Task:
     """One head's share of the texts. targets: label number of every text, -1 for none.
 
     rows: texts in scope that train. folds: of each of `rows`. tuning: texts in scope that only tune (may be none).
-    policies: those to choose from. unseen: (all texts,), those that a fine-tuned encoder was not tuned on: only
+    policies: those to choose from. is_new: by label, those that stand in no text of the corpus (None: none of them;
+    see `offsets_of_new_labels`). unseen: (all texts,), those that a fine-tuned encoder was not tuned on: only
     they can be judged. None where the encoder knows none.
     """
 
@@ -83,6 +85,7 @@ class Task:
     tuning: Ints
     policies: tuple[LinearPolicy, ...] = POLICIES
     unseen: NDArray[np.bool_] | None = None
+    is_new: NDArray[np.bool_] | None = None
 
     @property
     def is_tuned(self) -> bool:
@@ -91,6 +94,14 @@ class Task:
 
     def fit(self, features: Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
         """The classifier of these texts."""
+        weights = self._fit(features, rows, policy, seed)
+        if (
+            self.is_new is None or policy.loss == "squared_hinge"
+        ):  # its margins know nothing of how many texts there are
+            return weights
+        return replace(weights, bias=weights.bias + offsets_of_new_labels(self.targets[rows], self.is_new))
+
+    def _fit(self, features: Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
         embeddings, ngrams, targets = features.embeddings[rows], features.ngrams[rows], self.targets[rows]
         words, labels = features.words, len(self.labels)
         if features.kernels is None:

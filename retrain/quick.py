@@ -163,7 +163,10 @@ def _task(
     if len(np.unique(folds)) < 2:
         raise TrainingDataError(f"all texts of head {name!r} are one text, or of one group; give it others as well")
     policies = POLICIES_WITHOUT_SPACES if without_spaces else POLICIES
-    return Task(name, labels, targets, training, folds, np.flatnonzero(~trains & (targets >= 0)), policies, unseen)
+    corpus = {row.labels.get(name) for row in rows if row.origin == "corpus"}
+    is_new = np.array([label not in corpus for label in labels])
+    tuning = np.flatnonzero(~trains & (targets >= 0))
+    return Task(name, labels, targets, training, folds, tuning, policies, unseen, is_new if is_new.any() else None)
 
 
 def _train_head(task: Task, features: Features, seed: int, primary: bool, progress: Progress) -> _Fitted:
