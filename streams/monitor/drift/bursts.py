@@ -10,7 +10,7 @@ proportions, Reynolds and Stoumbos (1999), Journal of Quality Technology 31.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -54,7 +54,7 @@ class BurstEvent(NamedTuple):
 class LabelBurst:
     """Texts of one label in quick succession. share: its usual one, in (0, 1). texts: of the label since the first one;
     events: of the stream since then. height: of the CUSUM. is_told: whether it is a burst. surprisal: of its texts, in
-    all. lifted: how high its texts alone lifted each sum of the drift monitor, before it was told."""
+    all."""
 
     label: str
     share: float
@@ -67,7 +67,6 @@ class LabelBurst:
     is_told: bool = False
     surprisal: float = 0.0
     examples: list[list[str]] = field(default_factory=list)
-    lifted: list[float] = field(default_factory=list)
 
     @property
     def times_usual(self) -> float:
@@ -108,14 +107,6 @@ class LabelBursts:
         """Texts of this label in its burst, where one goes on; else 0."""
         burst = self._climbs.get(label)
         return burst.texts if burst is not None and burst.is_told else 0
-
-    def lift(self, label: str, increments: Sequence[float]) -> None:
-        """Note what a text of a label added to the drift monitor's sums, while it is not known whether it is of a
-        burst."""
-        burst = self._climbs.get(label)
-        if burst is not None and not burst.is_told:
-            before = burst.lifted or [0.0] * len(increments)
-            burst.lifted = [max(sum_ + one, 0.0) for sum_, one in zip(before, increments, strict=True)]
 
     def usual_share(self, label: str) -> float:
         """A label's share of this stream as it usually is, in (0, 1), at the most: two standard errors above what was

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
-from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBursts
+from streams.monitor.drift.burst_texts import BurstTexts
+from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBurst, LabelBursts
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode
 from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, EMBEDDINGS, TAILS, Evidence, EvidencePolicy
 from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
@@ -133,6 +134,7 @@ class DriftMonitor:
         )
         self.bursts = LabelBursts(reference.labels, false_alarm_every, policy.bursts)
         self._burst_changes: list[BurstChange] = []
+        self._burst_texts = BurstTexts(reference.run_cosine, len(DETECTORS), policy.history_texts)
         self.newest_repeats = 1  # the how-many-eth of its cluster or key, whatever run or burst it is of
         self._expected: dict[str, Doubles | None] = {}  # place to its direction, None where it is of another encoder
 
@@ -224,6 +226,7 @@ class DriftMonitor:
         if seen is None:
             return None
         self._history.append(seen)
+        self._burst_texts.add(signal.label, self._embedding(signal), increments)
         if not seen.copies:
             return None
         for cusum, increment in zip(self._cusums.values(), increments, strict=bool(increments)):
@@ -264,6 +267,7 @@ class DriftMonitor:
             "evidence": self._evidence.state(),
             "clusters": self._clusters.state(),
             "bursts": self.bursts.state(),
+            "burst_texts": self._burst_texts.state(),
             "live": self._live.state(),
             "episodes": self._open.state(),
             "history": [seen.copies for seen in self._history],
@@ -291,6 +295,8 @@ class DriftMonitor:
                 self._clusters.add(text)
         if "bursts" in state:
             self.bursts.restore(state["bursts"])
+        if "burst_texts" in state:  # earlier versions lack it
+            self._burst_texts.restore(state["burst_texts"], [text.embedding for text in texts])
         self._open.restore(state["episodes"] if "episodes" in state else opened_before(state))
         copies = [int(count) for count in state["history"]]
         known = min(len(copies), len(signals))
@@ -315,7 +321,6 @@ class DriftMonitor:
         else:
             has_embedding = outside is not None
             increments = self._evidence.repeated(surprisals, copies, is_fast=signal.fast, has_embedding=has_embedding)
-        self.bursts.lift(signal.label, increments[0].tolist())
         return self._seen(signal, surprisals, outside, copies), increments[0].tolist()
 
     def _is_near_expected(self, surprisals: Doubles, outside: Floats | None) -> bool:
@@ -342,14 +347,17 @@ class DriftMonitor:
         changes = self.bursts.observe(signal.label, event)
         for change in changes:
             if change.state == "firing":
-                self._take_back(change.burst.lifted)
+                self._take_back(change.burst)
         self._burst_changes += changes
         self.newest_repeats = max(member.in_cluster, member.in_key)
-        return max(member.nth, self.bursts.texts_of(signal.label))
+        return max(member.nth, *(burst.texts for burst in self.bursts.firing if self._is_of(burst, signal)), 1)
 
-    def _take_back(self, lifted: Sequence[float]) -> None:
+    def _is_of(self, burst: LabelBurst, signal: Signal) -> bool:
+        return signal.label == burst.label or self._burst_texts.is_near(burst, self._embedding(signal))
+
+    def _take_back(self, burst: LabelBurst) -> None:
         """The first texts of a burst are known as such only once it is told: what they added is no drift."""
-        for cusum, height in zip(self._cusums.values(), lifted, strict=bool(lifted)):
+        for cusum, height in zip(self._cusums.values(), self._burst_texts.lifted(burst), strict=True):
             cusum.value = max(cusum.value - height, 0.0)
 
     def _select_anew(self) -> None:
