@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from streams.monitor.surges.clock import EventClock
+from streams.monitor.event_clock import EventClock
 
 BY_CHANCE: Final = "by_chance"  # where an alert's values hold it
 _HOUR_MS: Final = 3_600_000

@@ -1,6 +1,6 @@
 """All `[[rules]]` of an application: fed with what its topics say, and the time; gives the alerts that follow. Pure.
 
-Rules about events go by the events' own time, which no single record moves (`streams.monitor.surges.clock`); those
+Rules about events go by the events' own time, which no single record moves (`streams.monitor.event_clock`); those
 about silence, labels, dead letters and releases are looked at once in a while, by the wall clock that is handed in.
 What the latter say follows from topics alone, so what fires of them is taken from `alerts` after a restart.
 """
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from connectors.ports import Record
 from streams.application import Application
+from streams.monitor.event_clock import EventClock
 from streams.monitor.rules.causes import ALL, Causes, Finding
 from streams.monitor.rules.kept import match_states
 from streams.monitor.rules.outside import Outside, dead_letters, release_step
@@ -17,7 +18,6 @@ from streams.monitor.rules.people import Disagreement
 from streams.monitor.rules.quiet import Quiet
 from streams.monitor.rules.stories.rules import StoryRules
 from streams.monitor.rules.thresholds import Threshold
-from streams.monitor.surges.clock import EventClock
 from streams.rule_specs import (
     DeadLettersRule,
     DisagreementRule,

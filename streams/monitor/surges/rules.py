@@ -13,8 +13,8 @@ from typing import Any, Final
 from scipy.special import bdtrc  # scipy.stats takes half a second to import
 
 from streams.application import Surge
+from streams.monitor.event_clock import EventClock
 from streams.monitor.surges.alerts import ALL, resolved_surge, silent_surge, surge_alert, surge_fingerprint
-from streams.monitor.surges.clock import EventClock
 from streams.monitor.surges.windows import GroupedWindows, LabelWindow, WindowEntry
 from streams.wire.records import Alert
 

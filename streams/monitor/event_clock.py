@@ -31,7 +31,7 @@ class EventClock:
         """A record's time as it may count. at: RFC 3339; where it cannot be read, the arrival counts. arrival_ms: when
         the broker took the record; 0 where nobody knows."""
         arrival = arrival_ms / 1_000 if arrival_ms > 0 else float("inf")
-        seconds = _seconds(at)
+        seconds = seconds_of(at)
         if seconds is None:
             seconds = arrival if arrival_ms > 0 else 0.0
         seconds = min(seconds, arrival + AHEAD_OF_ARRIVAL_SECONDS)
@@ -47,7 +47,8 @@ class EventClock:
         self._times = deque(state, maxlen=_REMEMBERED)
 
 
-def _seconds(at: str) -> float | None:
+def seconds_of(at: str) -> float | None:
+    """A time in RFC 3339 as seconds since 1970, to the millisecond; None where it cannot be read."""
     try:
         time = datetime.fromisoformat(at)
         return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), 3)
