@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ POLICY = DriftPolicy(
     quiet_events=60,
     live=LivePolicy(young_texts=100, looks=(40, 120), streams=20, stream_texts=300, block_texts=20),
 )
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 RANDOM = np.random.default_rng(5)
 SUBJECTS = RANDOM.standard_normal((LABELS + 1, DIMENSIONS)).astype(np.float32)
 
@@ -87,7 +89,7 @@ def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: boo
                 None,
                 None if fast else vectors[number],
                 fast,
-                f"2026-11-24T00:00:{number % 60:02}Z",
+                (MONDAY + timedelta(hours=8 * (number // 12))).isoformat() if number % 7 else "",
                 number // 3,
                 None if random.random() < 0.2 else f"key {random.integers(60)}",
             )
@@ -188,10 +190,26 @@ def test_a_state_from_before_there_was_a_sum_for_small_shares_goes_on_with_the_o
     again.update(signals[0])
 
 
+def test_a_state_from_before_there_were_seasons_goes_on_and_learns_them() -> None:
+    signals = stream(1, 60, new_from=300, new_to=300, with_fast=False)
+    watch, again = fresh(with_fast=False), fresh(with_fast=False)
+    for signal in signals:
+        watch.update(signal)
+    state = watch.state()
+    del state["hours"], state["evidence"]["seasons"], state["bursts"]["seasons"]
+    again.restore(orjson.loads(orjson.dumps(state)), signals)
+    assert again.levels == watch.levels
+    for signal in signals:
+        again.update(signal)
+    assert again.state()["hours"] == watch.state()["hours"]
+    assert again.state()["bursts"]["seasons"] == watch.state()["bursts"]["seasons"]
+
+
 @pytest.mark.parametrize(
     "broken",
     [
         {"evidence": {}},
+        {"hours": {"clock": [0.0]}},
         {"sums": {"unheard of": [1.0, 2]}},
         {"sums": {"both": "x"}},
         {"clusters": {"next": 1}},

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from streams.monitor.seasons.labels import LabelSeasons
+
 _EXAMPLES: Final = 5
 _OVER: Final = 0.5  # of the threshold, below which a burst that was told is over
 _MOSTLY: Final = 0.5  # of the stream: a label with more cannot come several times as often
@@ -41,13 +43,14 @@ class BurstPolicy:
 
 class BurstEvent(NamedTuple):
     """A text of a label. at: its source's time. weight: what it counts for, in (0, 1]. surprisal: minus the logarithm
-    of its tail probability, 1 on average."""
+    of its tail probability, 1 on average. hour: of its stream, in which it counts (`StreamHours`)."""
 
     id: str
     at: str
     text: str | None
     weight: float = 1.0
     surprisal: float = 1.0
+    hour: int | None = None
 
 
 @dataclass(slots=True)
@@ -97,6 +100,7 @@ class LabelBursts:
         self._total, self._unit = 0.0, 1.0
         self._waiting: deque[str] = deque()
         self._seen = 0
+        self._seasons = LabelSeasons()
 
     @property
     def firing(self) -> list[LabelBurst]:
@@ -109,15 +113,19 @@ class LabelBursts:
         return burst.texts if burst is not None and burst.is_told else 0
 
     def usual_share(self, label: str) -> float:
-        """A label's share of this stream as it usually is, in (0, 1), at the most: two standard errors above what was
-        seen, as a share that a few texts show too small would make bursts of nothing."""
+        """A label's share of this stream as it usually is at this hour, in (0, 1), at the most: two standard errors
+        above what was seen, as a share that a few texts show too small would make bursts of nothing."""
         texts = self._total / self._unit + self.policy.prior_texts
         share = (self._usual.get(label, 0.0) / self._unit + self.policy.prior_texts / self._labels) / texts
-        return min(share + 2.0 * float(np.sqrt(share * (1.0 - min(share, 1.0)) / texts)), 1.0 - 1e-6)
+        whole = min(share + 2.0 * float(np.sqrt(share * (1.0 - min(share, 1.0)) / texts)), 1.0 - 1e-6)
+        return self._seasons.usual_share(label, whole, self.policy.prior_texts)
 
     def observe(self, label: str, event: BurstEvent) -> list[BurstChange]:
         """Take a text in; the bursts that begin and end with it."""
         self._learn(label)
+        if self._seasons.take(label, event.hour):
+            for climb in self._climbs.values():  # that began in another hour
+                climb.share = self._seasons.usual_share(climb.label, climb.share, self.policy.prior_texts)
         if self._seen < self.policy.settle_texts:
             return []
         changes = self._bring_others_down(label, event.at)
@@ -150,6 +158,7 @@ class LabelBursts:
             "usual": dict(self._usual),
             "totals": [self._total, self._unit, self._seen],
             "waiting": list(self._waiting),
+            "seasons": self._seasons.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -159,6 +168,8 @@ class LabelBursts:
         total, unit, seen = state["totals"]
         self._total, self._unit, self._seen = float(total), float(unit), int(seen)
         self._waiting = deque(map(str, state["waiting"]))
+        if "seasons" in state:  # states of earlier versions have none
+            self._seasons.restore(state["seasons"])
 
     def _burst_share(self, share: float) -> float:
         return max(min(self.policy.times * share, (1.0 + share) / 2), self.policy.least_share)

@@ -29,6 +29,8 @@ from streams.monitor.episodes.members import is_near
 from streams.monitor.episodes.open_episode import OpenEpisode, is_same
 from streams.monitor.episodes.open_episodes import Ended, OpenEpisodes, opened_before
 from streams.monitor.episodes.symptoms import Symptom
+from streams.monitor.seasons.hours import StreamHours
+from streams.monitor.seasons.texts import TextSeasons
 
 __all__ = ["Cusum", "DriftMonitor", "DriftPolicy", "Episode", "Signal"]
 
@@ -119,6 +121,7 @@ class DriftMonitor:
         self.policy = policy
         self._reference = reference
         self._open = OpenEpisodes(reference.spread, reference.direction_of)
+        self._hours = StreamHours()
         self._evidence = _evidence(reference, policy.evidence)
         self._live = LiveThresholds(thresholds, _expected_run(false_alarm_every), policy.live)
         self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
@@ -199,6 +202,7 @@ class DriftMonitor:
         """What it tells of is no drift any more; what comes next is looked at anew. identity: `detected_id`; None: of
         all."""
         self._open.end(identity)
+        self._end_season_of_episodes(ceased=False)
         self._begin_anew()
 
     @property
@@ -264,6 +268,7 @@ class DriftMonitor:
         seen: they stand in the topic that they came from."""
         return {
             "sums": {name: [cusum.value, cusum.texts_since_zero] for name, cusum in self._cusums.items()},
+            "hours": self._hours.state(),
             "evidence": self._evidence.state(),
             "clusters": self._clusters.state(),
             "bursts": self.bursts.state(),
@@ -286,6 +291,8 @@ class DriftMonitor:
         for name, (value, texts_since_zero) in state["sums"].items():  # earlier versions lack one
             self._cusums[name].value = max(float(value), 0.0)  # a threshold may have fallen below it since
             self._cusums[name].texts_since_zero = int(texts_since_zero)
+        if "hours" in state:
+            self._hours.restore(state["hours"])
         self._evidence.restore(state["evidence"])
         texts = [_cluster_text(signal, self._embedding(signal)) for signal in signals]
         if "clusters" in state:
@@ -307,14 +314,18 @@ class DriftMonitor:
         if not np.isfinite(signal.confidence):
             return None, []
         surprisals, outside = self._look(signal)
-        copies = self._count(signal, float(surprisals[0, BOTH if outside is not None else CONFIDENCE]))
+        hour = self._hours.take(signal.at)
+        copies = self._count(signal, hour, float(surprisals[0, BOTH if outside is not None else CONFIDENCE]))
         if self._is_near_expected(surprisals, outside):
             return self._seen(signal, surprisals, outside, 0), []
         owner = None
         if self._open and outside is not None:
             owner = self._open.owner(outside[0].astype(np.float64), float(surprisals[0, BOTH]))
             self._open.watch(owner, copies)
+        self._evidence.enter(hour)
         if owner is not None:  # that its subject goes on says nothing of others
+            if copies == 1:
+                self._evidence.take_season(surprisals, outside, ~np.array([signal.fast]), of_episode=True)
             return self._seen(signal, surprisals, outside, copies), []
         if copies == 1:
             increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
@@ -337,13 +348,13 @@ class DriftMonitor:
         known = [one for one in self._expected.values() if one is not None]
         return direction is not None and any(is_same(direction, one) for one in known)
 
-    def _count(self, signal: Signal, surprisal: float) -> int:
+    def _count(self, signal: Signal, hour: int | None, surprisal: float) -> int:
         """The how-many-eth text of its cluster, key, run or burst this is."""
         counted_keys = self.counts_keys
         member = self._clusters.add(_cluster_text(signal, self._embedding(signal)))
         if self.counts_keys is not counted_keys:
             self._select_anew()
-        event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal)
+        event = BurstEvent(signal.id, signal.at, signal.text, 1.0 / member.in_key, surprisal, hour)
         changes = self.bursts.observe(signal.label, event)
         for change in changes:
             if change.state == "firing":
@@ -456,7 +467,12 @@ class DriftMonitor:
                 self._settle(one)
         is_quiet = all(share < 0.5 for share in self.levels.values())
         if self._open.rest(is_quiet, self.policy.quiet_events):
+            self._end_season_of_episodes(ceased=True)
             self._begin_anew()
+
+    def _end_season_of_episodes(self, *, ceased: bool) -> None:
+        if not self._open:
+            self._evidence.end_episodes(ceased=ceased)
 
     def _settle(self, one: OpenEpisode) -> None:
         """Its texts are told from others from now on; sums of before hold them still."""
@@ -496,6 +512,7 @@ def _evidence(reference: Reference, policy: EvidencePolicy) -> Evidence:
         place=reference.place,
         place_texts=reference.place_texts,
         full_share=reference.full_share,
+        seasons=TextSeasons(reference.basis.shape[1], reference.spread),
     )
 
 

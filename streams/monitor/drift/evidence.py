@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from streams.monitor.drift.reference import Doubles, Floats
 from streams.monitor.drift.small_share import SmallShare, unusual
 from streams.monitor.packing import pack, unpack
+from streams.monitor.seasons.texts import TextSeasons
 
 TAILS: Final = ("embeddings", "confidence", "both")
 DETECTORS: Final = (*TAILS, "small_share")
@@ -53,9 +54,10 @@ class EvidencePolicy:
     by a scale, which is taken for `expected_scale` at first and learnt from their mean over the first
     `settle_events`, the expectation counting as `expected_weight` of them, within `scale_limits`. A text enters
     only `lag_events` later, so that a drift is not learnt as normal before it is seen. The place of the parts
-    outside the span is learnt in the same way. place_errors: times its expected squared error, of a mean of so many
-    texts, which may explain agreement with the direction; above 1, as unusual texts and other mixes of labels know
-    less of them than all texts. repeated_limit, repeated_texts: see `Evidence.repeated`.
+    outside the span is learnt in the same way. season_limit: of the scale at an hour of the week, never below the whole
+    stream's; higher, as it was told as drift the first time. place_errors: times its expected squared error, of a mean
+    of so many texts, which may explain agreement with the direction; above 1, as unusual texts and other mixes of
+    labels know less of them than all texts. repeated_limit, repeated_texts: see `Evidence.repeated`.
     """
 
     direction_half_life: float = 60.0
@@ -67,6 +69,7 @@ class EvidencePolicy:
     lag_events: int = 100
     settle_events: int = 3_000
     scale_limits: tuple[float, float] = (1.0, 1.5)
+    season_limit: float = 3.0
 
 
 class Evidence:
@@ -85,11 +88,13 @@ class Evidence:
         place: Floats | None = None,
         place_texts: float = np.inf,
         full_share: float = 1.0,
+        seasons: TextSeasons | None = None,
     ) -> None:
         """dimensions, spread, place, place_texts: of the parts outside the span, which are 1 long in the root mean
         square (`Reference.basis`, `Reference.spread`, `Reference.place`; None: zero; `Reference.place_texts`).
-        full_share: `Reference.full_share`."""
+        full_share: `Reference.full_share`. seasons: of the one stream; None: it has none."""
         self._policy = policy
+        self._seasons = seasons
         self._keep = np.float32(0.5 ** (1.0 / policy.direction_half_life))
         self._direction = np.zeros((runs, dimensions), np.float32)
         self._direction_weight = np.zeros(runs)
@@ -100,6 +105,8 @@ class Evidence:
         self._spread = np.full(runs, spread)
         self._scales = np.linspace(*policy.scale_limits, 51)
         self._means_of_scales = mean_exponent(self._scales, full_share)
+        self._scales_of_seasons = np.linspace(policy.scale_limits[0], policy.season_limit, 51)
+        self._means_of_seasons = mean_exponent(self._scales_of_seasons, full_share)
         self._means = np.full((runs, len(TAILS)), mean_exponent(policy.expected_scale, full_share))
         self._waiting: deque[tuple[Doubles, Floats | None, NDArray[np.bool_]]] = deque()
         self._settled = np.zeros(len(TAILS))
@@ -124,7 +131,28 @@ class Evidence:
             self._point(increments, corrected, outside - self._offset, full)
         self._settle(surprisals, outside, full)
         self._refill()
+        self.take_season(surprisals, outside, full)
         return increments
+
+    def enter(self, hour: int | None) -> None:
+        """The hour of the next text, since 1970; None where it counts in none."""
+        if self._seasons is not None:
+            self._seasons.enter(hour)
+
+    def end_episodes(self, *, ceased: bool) -> None:
+        """See TextSeasons.end_episodes."""
+        if self._seasons is not None:
+            self._seasons.end_episodes(ceased=ceased)
+
+    def take_season(
+        self, surprisals: Doubles, outside: Floats | None, full: NDArray[np.bool_], *, of_episode: bool = False
+    ) -> None:
+        """Learn of a text what its hour is like. of_episode: it lies at the place of an open one, and says nothing
+        else."""
+        if self._seasons is not None:
+            has_tail = outside is not None or not bool(full[0])
+            vector = outside[0] if outside is not None else None
+            self._seasons.add(surprisals[0], vector, has_tail=has_tail, of_episode=of_episode)
 
     def repeated(self, surprisals: Doubles, nth: int, *, is_fast: bool, has_embedding: bool) -> Doubles:
         """The increment of the `nth` text of what counts as one: its tails only, and nothing is learnt from it. It
@@ -151,7 +179,8 @@ class Evidence:
             "waiting": [
                 [pack(surprisals), None if outside is None else pack(outside), pack(full)]
                 for surprisals, outside, full in self._waiting
-            ]
+            ],
+            "seasons": self._seasons.state() if self._seasons is not None else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -168,6 +197,8 @@ class Evidence:
             )
             for surprisals, outside, full in state["waiting"]
         )
+        if self._seasons is not None and state.get("seasons") is not None:  # states of earlier versions have none
+            self._seasons.restore(state["seasons"])
 
     def _learnt(self) -> dict[str, NDArray[Any]]:
         """What was learnt of the streams so far, beside the texts that wait to enter it."""
@@ -189,7 +220,11 @@ class Evidence:
         return {"allowances": self._allowance} | small_share
 
     def _corrected(self, surprisals: Doubles) -> Doubles:
-        corrected: Doubles = surprisals / np.interp(self._means, self._means_of_scales, self._scales)
+        scales = np.interp(self._means, self._means_of_scales, self._scales)
+        if self._seasons is not None and self._seasons.exponents is not None:
+            of_hour = np.interp(self._seasons.exponents, self._means_of_seasons, self._scales_of_seasons)
+            scales = np.maximum(scales, of_hour)
+        corrected: Doubles = surprisals / scales
         return corrected
 
     def _point(self, increments: Doubles, corrected: Doubles, centred: Floats, full: NDArray[np.bool_]) -> None:
@@ -197,17 +232,32 @@ class Evidence:
         known = full & (self._texts >= _FIRST)
         memory = np.minimum(100 + self._texts, 1_000)
         squared_error = self._policy.place_errors / (self._place_texts + self._placed)
-        agreement = self._agreement(centred, unusual_share(corrected[:, EMBEDDINGS]), squared_error, full)
+        moved: Floats | None = None  # by which this hour's place is another one
+        if self._seasons is not None and self._seasons.place is not None:
+            moved = self._seasons.place - self._offset
+            centred = centred - moved
+            squared_error = squared_error + self._policy.place_errors * self._seasons.squared_error
+        agreement = self._agreement(centred, moved, unusual_share(corrected[:, EMBEDDINGS]), squared_error, full)
         increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
         increments[:, SMALL_SHARE] += self._small_share.pointing(
-            tail_ratio(corrected[:, BOTH]), agreement, centred, squared_error, known, memory
+            tail_ratio(corrected[:, BOTH]), agreement, centred, moved, squared_error, known, memory
         )
 
-    def _agreement(self, centred: Floats, weights: Doubles, squared_error: Doubles, full: NDArray[np.bool_]) -> Doubles:
+    def _agreement(
+        self,
+        centred: Floats,
+        moved: Floats | None,
+        weights: Doubles,
+        squared_error: Doubles,
+        full: NDArray[np.bool_],
+    ) -> Doubles:
         """How far the full texts point along the direction so far, in standard deviations; then they turn the
         direction. 0 for the others."""
         lengths = np.maximum(np.linalg.norm(self._direction, axis=1), 1e-12)
-        along = np.einsum("ij,ij->i", centred, self._direction) / lengths
+        along = np.einsum("ij,ij->i", centred, self._direction)
+        if moved is not None:  # what the hour explains is taken off; it never adds anything
+            along += np.minimum(np.einsum("ij,ij->i", moved, self._direction), 0.0)
+        along = along / lengths
         # An error of the place turns the direction its way with every text; the texts to come then point there as well.
         explained = self._direction_weight * squared_error / lengths
         known = full & (self._texts >= _FIRST)

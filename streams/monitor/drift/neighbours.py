@@ -34,19 +34,29 @@ class UnusualTexts:
         self._spread = np.full(runs, spread)
         self._usual = np.ones(runs)
 
-    def odds(self, centred: Floats, squared_error: Doubles, counts: NDArray[np.bool_], memory: Doubles) -> Doubles:
+    def odds(
+        self,
+        centred: Floats,
+        moved: Floats | None,
+        squared_error: Doubles,
+        counts: NDArray[np.bool_],
+        memory: Doubles,
+    ) -> Doubles:
         """How much likelier these texts are near the kept ones than known texts are on average, (runs,); 1 where
         nothing is known.
 
-        centred: (runs, dimensions), parts outside the span less their place. squared_error: (runs,), of that place: a
-        neighbourhood which it explains is none. counts: (runs,), for which streams this is learnt from. memory:
-        (runs,), texts over which what is usual is remembered.
+        centred: (runs, dimensions), parts outside the span less their place. moved: (runs, dimensions), by which that
+        is another one at this hour, None: by nothing; it makes no text nearer to another one. squared_error: (runs,),
+        of that place: a neighbourhood which it explains is none. counts: (runs,), for which streams this is learnt
+        from. memory: (runs,), texts over which what is usual is remembered.
         """
         odds = np.ones(len(counts))
         rows = self._rows[counts]
         if not len(rows):
             return odds
         products = np.matmul(self._kept[rows], centred[rows, :, None])[:, :, 0]
+        if moved is not None:
+            products += np.minimum(np.matmul(self._kept[rows], moved[rows, :, None])[:, :, 0], 0.0)
         spread = self._spread[rows]
         lengths = np.maximum(np.linalg.norm(centred[rows], axis=1), _LEAST)[:, None]
         weights = np.where(products > _COPY_COSINE * lengths, 0.0, self._weights[rows])

@@ -40,6 +40,7 @@ class SmallShare:
         ratios: Doubles,
         agreement: Doubles,
         centred: Floats,
+        moved: Floats | None,
         squared_error: Doubles,
         seen: NDArray[np.bool_],
         memory: Doubles,
@@ -47,10 +48,10 @@ class SmallShare:
         """What the texts' embeddings add, (runs,); 0 where none was seen.
 
         ratios: (runs,), as for `unusual`. agreement: (runs,), with the direction, in standard deviations. centred,
-        squared_error, memory: see UnusualTexts.odds. seen: (runs,), which texts the encoder saw.
+        moved, squared_error, memory: see UnusualTexts.odds. seen: (runs,), which texts the encoder saw.
         """
         along = likelihood_ratio(np.clip(agreement, *_CUT), _SHIFT)
-        near = self._neighbours.odds(centred, squared_error, seen, memory)
+        near = self._neighbours.odds(centred, moved, squared_error, seen, memory)
         odds = 0.5 * along / self._usual + 0.5 * near
         self._usual += seen * (along - self._usual) / memory
         weights = _SHARE * ratios
