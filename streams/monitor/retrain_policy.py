@@ -5,6 +5,10 @@ and has cost one of the champion's looks. Only labels drawn at random judge, of 
 (`retrain.text_keys`), and only where the champion is wrong can a challenger win. So what is counted is decisions of
 such texts that were drawn and wrong. To wait for so many of them favours no challenger: the gate's bet may be looked at
 at any time (`retrain.gate.evidence`).
+
+And there must be enough to learn from: of a subject with fifteen labels three texts each give a release that is better,
+and seldom right. So of the labels that decisions should have had, so many texts must train as `texts_per_label` times
+their effective number.
 """
 
 import math
@@ -27,18 +31,26 @@ DAY_MS: Final = 24 * 60 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class RetrainState:
-    """Labels that count for the next model: how many of each. wrong_tests: decisions of texts that test, drawn at
+    """Labels that count for the next model: how many of each. wrong: texts that train and were decided wrongly, by what
+    they should have been. wrong_tests: decisions of texts that test, drawn at
     random, that were wrong; of labels that do not say whether their text tests a fifth. settled: decisions of which a
     second person has said something, or their only one that it is meant."""
 
     labels: Counter[str] = field(default_factory=Counter)
     wrong_tests: float = 0.0
     settled: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
         """All labels together."""
         return self.labels.total()
+
+    @property
+    def effective_labels(self) -> float:
+        """How many labels wrong decisions should have had, were they equally frequent (exponential of the entropy)."""
+        shares = [count / self.wrong.total() for count in self.wrong.values() if count > 0]
+        return math.exp(-sum(share * math.log(share) for share in shares)) if shares else 0.0
 
 
 class LabelCount:
@@ -51,7 +63,8 @@ class LabelCount:
         self._opinions, self._head = Opinions(of_topics(source_topics)), head
         self._since_ms = 0
         self._labels: Counter[str] = Counter()
-        self._wrong: Counter[tuple[str, bool | None]] = Counter()  # by decision, of which several may say so
+        self._wrong: Counter[tuple[str, str, bool | None]] = Counter()  # by decision, of which several may say so
+        self._drawn: Counter[str] = Counter()  # decisions that were drawn at random, by who say so
         self._words: Counter[str] = Counter()  # by decision; one that is meant though it is doubted counts as two
         self._settled = 0
 
@@ -73,18 +86,22 @@ class LabelCount:
     def since(self, since_ms: int) -> RetrainState:
         """The opinions given at `since_ms` (milliseconds since 1970, by their records) or later."""
         if since_ms != self._since_ms:
-            self._since_ms, self._labels, self._wrong = since_ms, Counter(), Counter()
+            self._since_ms = since_ms
+            self._labels, self._wrong, self._drawn = Counter(), Counter(), Counter()
             for opinion in self._opinions:
                 self._add(opinion, +1)
-        wrong = {decision: tests for (decision, tests), words in self._wrong.items() if words > 0}
-        counts = Counter(wrong.values())
-        return RetrainState(+self._labels, counts[True] + counts[None] / LABELS_A_TEST, self._settled)
+        wrong = [key for key, words in self._wrong.items() if words > 0]
+        tests = Counter({decision: tests for decision, _, tests in wrong if self._drawn[decision] > 0}.values())
+        trains = Counter(label for _, label, tests in wrong if not tests)
+        return RetrainState(+self._labels, tests[True] + tests[None] / LABELS_A_TEST, self._settled, trains)
 
     def _add(self, opinion: Opinion | None, count: int) -> None:
         if opinion is not None and opinion.feedback.head == self._head and opinion.given_ms >= self._since_ms:
             self._labels[opinion.feedback.label] += count
-            if opinion.feedback.chosen == "random" and opinion.feedback.label != opinion.feedback.decided:
-                self._wrong[opinion.feedback.decision_id, opinion.feedback.tests] += count
+            said = opinion.feedback
+            if said.label != said.decided:  # where nobody noted what was decided, it may have been wrong
+                self._wrong[said.decision_id, said.label, said.tests] += count
+                self._drawn[said.decision_id] += count * (said.chosen == "random")
 
     def _settle(self, opinion: Opinion | None, count: int) -> None:
         if opinion is not None and opinion.feedback.head == self._head:
@@ -107,8 +124,9 @@ class RetrainPolicy:
     after_episode: labels that are enough once drift was found. without_episode: labels that are enough by
     themselves. per_label: how often a label must have come to count as learnable; after an episode, at least
     one must have. first_wins: see `wins_needed`; after an episode there must be so many wrong decisions of texts that
-    test that a challenger can win as much; 0: none. cool_down_ms: least time between two requests, milliseconds.
-    per_day: most requests within 24 hours. hours: when one may be asked for; None: at any time.
+    test that a challenger can win as much; 0: none. texts_per_label: so many wrong decisions must train for each label
+    that they should have had, by the effective number of labels. cool_down_ms: least time between two requests,
+    milliseconds. per_day: most requests within 24 hours. hours: when one may be asked for; None: at any time.
     """
 
     after_episode: int = 40
@@ -118,6 +136,7 @@ class RetrainPolicy:
     per_day: int | None = None
     hours: DailyHours | None = None
     first_wins: int = 13
+    texts_per_label: int = 5
 
     @classmethod
     def of(cls, table: Retraining) -> Self:
@@ -138,7 +157,9 @@ class RetrainPolicy:
         if not has_episode:
             return missing
         learnable = self.per_label - max(state.labels.values(), default=0)
-        return min(missing, max(self.after_episode - state.total, learnable, self._wrong_missing(state, look), 0))
+        taught = math.ceil(self.texts_per_label * state.effective_labels) - state.wrong.total()
+        judged = self._wrong_missing(state, look)
+        return min(missing, max(self.after_episode - state.total, learnable, taught, judged, 0))
 
     def missing_at_random(self, state: RetrainState, *, has_episode: bool, look: int = 1) -> int:
         """How many of those must be of wrong decisions that were drawn at random."""
