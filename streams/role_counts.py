@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from streams.indexer import IndexerCounts
 from streams.monitor.drift.evidence import DETECTORS
+from streams.monitor.drift.fast_audits import FAST_AUDITS
 
 if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's statistics
     from streams.monitor.core import MonitorTotals
@@ -121,7 +122,7 @@ class RoleCounts(Collector):
         drift = CounterMetricFamily(
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )
-        detected = Count({(app, detector): 0 for app in self.apps for detector in DETECTORS})
+        detected = Count({(app, detector): 0 for app in self.apps for detector in (*DETECTORS, FAST_AUDITS)})
         for app, totals in monitors.items():
             detected.update({(app, detector): episodes for detector, episodes in totals.detections.items()})
         for (app, detector), episodes in detected.items():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.errors import ModelError
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Episode, Signal
 from streams.monitor.drift.evidence import (
+    DETECTORS,
     TAILS,
     Evidence,
     EvidencePolicy,
@@ -20,6 +21,7 @@ from streams.monitor.drift.evidence import (
     tail_evidence,
     tail_ratio,
 )
+from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.small_share import unusual
 from streams.monitor.drift.thresholds import SimulationPolicy
@@ -71,11 +73,20 @@ class World:
             "reference_full_embeddings": known[~fast][:1_000].astype(np.float16),
         }
 
-    def signals(self, events: int, new: float = 0.0, *, use_fast_path: bool = True) -> Iterator[Signal]:
+    def signals(
+        self,
+        events: int,
+        new: float = 0.0,
+        *,
+        use_fast_path: bool = True,
+        fooled: bool = False,
+        audited: float = AUDITED,
+    ) -> Iterator[Signal]:
+        """fooled: the fast path is sure of every new text."""
         subjects = np.where(self.random.random(events) < new, LABELS, self.random.integers(LABELS, size=events))
         texts = self.texts(subjects)
-        fast = self.is_fast(subjects, texts) & use_fast_path
-        seen = ~fast | (self.random.random(events) < AUDITED)
+        fast = self.is_fast(subjects, texts) & use_fast_path | (fooled & (subjects == LABELS))
+        seen = ~fast | (self.random.random(events) < audited)
         for row, confidence in enumerate(self.confidence(texts).tolist()):
             self.sent += 1
             embedding = texts[row] if seen[row] else None
@@ -129,14 +140,44 @@ def test_all_texts_through_the_encoder_are_told_where_the_monitor_expects_a_fast
     assert len(episodes(monitor(here.reference()), here.signals(1_000, use_fast_path=False))) == 1
 
 
-def test_audited_text_weighs_like_any_other_that_the_fast_path_decided() -> None:
+def test_new_subject_that_the_fast_path_decides_is_found_by_its_audits() -> None:
+    """Such texts weighed nothing, audited or not: it was never found."""
+    here = World(0)
+    watch = monitor(here.reference())
+    assert episodes(watch, here.signals(800, audited=0.2)) == []
+    (episode,) = episodes(watch, here.signals(1_200, new=0.2, fooled=True, audited=0.2))
+    assert episode.detectors[0] == FAST_AUDITS
+    assert 800 < episode.detected_event < 1_400
+    assert abs(episode.onset_event - 801) <= 60
+    (later,) = watch.episodes
+    assert 0.1 < later.share_after < 0.3
+    assert 0.0 < later.share_range[0] < 0.2 < later.share_range[1]
+    assert "The fast path decides them" in later.summary
+    assert later.cost is not None and later.cost.lost > 0.1
+
+
+def test_fast_texts_that_nobody_audits_leave_everything_as_it_is_without_their_sum() -> None:
+    here = World(1)
+    reference = here.reference()
+    with_sum, without = monitor(reference), monitor(reference)
+    without._audits = None
+    del without._cusums[FAST_AUDITS]
+    for signal in here.signals(300, new=0.2, audited=0.0):
+        assert with_sum.update(signal) == without.update(signal)
+        assert with_sum.levels == without.levels | {FAST_AUDITS: 0.0}
+    assert with_sum.episode is not None
+
+
+def test_audited_text_weighs_like_any_other_fast_one_in_the_sums_over_all_texts() -> None:
     here = World(1)
     reference = here.reference()
     one, other, highest = monitor(reference), monitor(reference), 0.0
     for signal in here.signals(600, new=0.1):
         one.update(signal)
         other.update(replace(signal, embedding=None, confidence=0.4) if signal.fast else signal)
-        assert one.levels == other.levels
+        if one.episode is not None:  # from here on its own texts count no more, audited ones as well
+            break
+        assert all(one.levels[name] == other.levels[name] for name in DETECTORS)
         highest = max(highest, *one.levels.values())
     assert highest > 0.3
 

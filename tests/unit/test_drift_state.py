@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
 from streams.monitor.drift.evidence import TAILS, Evidence, EvidencePolicy
+from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.live_thresholds import LivePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
 from streams.monitor.packing import pack, unpack
@@ -69,7 +70,8 @@ def fresh(*, with_fast: bool) -> DriftMonitor:
 
 
 def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: bool) -> list[Signal]:
-    """Known texts; between two events half of them about a fifth subject. Some texts come again."""
+    """Known texts; between two events half of them about a fifth subject. Some texts come again. Of fast texts every
+    fourth event is audited."""
     random = np.random.default_rng(seed)
     numbers = np.arange(events)
     is_new = (numbers >= new_from) & (numbers < new_to) & (random.random(events) < 0.5)
@@ -87,7 +89,7 @@ def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: boo
                 str(subjects[number]),
                 float(random.uniform(0.2, 0.5) if is_new[number] else random.uniform(0.5, 1.0)),
                 None,
-                None if fast else vectors[number],
+                None if fast and number % 4 else vectors[number],
                 fast,
                 (MONDAY + timedelta(hours=8 * (number // 12))).isoformat() if number % 7 else "",
                 number // 3,
@@ -203,6 +205,19 @@ def test_a_state_from_before_there_were_seasons_goes_on_and_learns_them() -> Non
         again.update(signal)
     assert again.state()["hours"] == watch.state()["hours"]
     assert again.state()["bursts"]["seasons"] == watch.state()["bursts"]["seasons"]
+
+
+def test_a_state_from_before_audits_had_a_sum_goes_on_with_the_others() -> None:
+    signals = stream(1, 60, new_from=300, new_to=300, with_fast=True)
+    watch, again = fresh(with_fast=True), fresh(with_fast=True)
+    for signal in signals:
+        watch.update(signal)
+    state = watch.state()
+    assert state[FAST_AUDITS]["audits"] > 0
+    del state[FAST_AUDITS]
+    again.restore(orjson.loads(orjson.dumps(state)), signals)
+    assert again.levels == watch.levels | {FAST_AUDITS: 0.0}
+    again.update(signals[0])
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,18 @@ def test_share_is_not_known_without_texts_before() -> None:
     assert new_share(np.empty(0), np.ones(5)) == (0.0, (0.0, 1.0))
 
 
+def test_share_counts_a_text_for_all_that_it_stands_for() -> None:
+    random = np.random.default_rng(3)
+    weights = np.where(np.arange(1_000) % 10 == 0, 20.0, 1.0)
+    after = random.normal(np.where((weights > 1.0) & (random.random(1_000) < 0.3), 6.0, 0.0), 1.0)
+    truth = float(weights[after > 3.0].sum() / weights.sum())
+    share, (low, high) = new_share(random.normal(0, 1, 1_000), after, (weights, weights))
+    assert abs(share - truth) < 0.03 and low < truth < high
+    assert new_share(np.ones(5), np.ones(5), (np.zeros(5), np.ones(5))) == (0.0, (0.0, 1.0))
+    thirds = np.full(30, 1 / 3)  # whose sum, taken in steps, is not quite the sum
+    assert np.isfinite(new_share(random.normal(0, 1, 30), random.normal(3, 1, 30), (thirds, thirds))[1]).all()
+
+
 def test_an_episode_is_told_with_words_labels_and_segments() -> None:
     episode = story()
     assert episode.words[:2] == ("battery", "recall") and episode.phrases[0] == "battery recall"

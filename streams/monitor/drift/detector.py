@@ -3,10 +3,10 @@
 Four one-sided CUSUMs add up what each text says (streams/monitor/drift/evidence.py): embeddings, confidence, both
 together, and both for a small share. Each has a threshold that a stationary stream reaches once in four times
 `false_alarm_every` events, with a margin (streams/monitor/drift/thresholds.py), so that together they give one false
-alarm in `false_alarm_every`.
+alarm in `false_alarm_every`. Beside a fast path a fifth one takes a small part of the margin: it adds up what its
+audited texts say (streams/monitor/drift/fast_audits.py).
 
-Source: CUSUM, Page (1954), "Continuous inspection schemes", Biometrika 41; the last zero as the estimate of
-the onset, Hinkley (1971), Biometrika 58.
+Source: the last zero of a CUSUM as the estimate of the onset, Hinkley (1971), Biometrika 58.
 """
 
 from collections import deque
@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.drift.burst_texts import BurstTexts
 from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBurst, LabelBursts
+from streams.monitor.drift.cusum import Cusum
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode
 from streams.monitor.drift.evidence import BOTH, CONFIDENCE, DETECTORS, EMBEDDINGS, TAILS, Evidence, EvidencePolicy
+from streams.monitor.drift.fast_audits import FAST_AUDITS, FastAudits
 from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
 from streams.monitor.drift.reference import Doubles, Floats, Reference
+from streams.monitor.drift.signal import Signal
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
 from streams.monitor.episodes.members import is_near
 from streams.monitor.episodes.open_episode import OpenEpisode, is_same
@@ -38,62 +41,13 @@ _MARGIN: Final = 2.0  # times the expected run: a stream is never quite the refe
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
-    """What the monitor hears of one decided text.
-
-    event_number: counts this application's events, growing. confidence: calibrated probability of the label,
-    in [0, 1]. embedding: (dimensions,), float32, unit length; None where the encoder did not run. fast: whether the
-    fast path decided the text; then neither confidence nor embedding counts, so that an audited text is like any other.
-    at: the source's time. offset: of the record that brought it; -1 where there is none. key: of its conversation.
-    fields: segments and their values.
-    """
-
-    id: str
-    event_number: int
-    text: str | None
-    label: str
-    confidence: float
-    oos_score: float | None = None
-    embedding: NDArray[np.float32] | None = None
-    fast: bool = False
-    at: str = ""
-    offset: int = -1
-    key: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Cusum:
-    """Sum of increments, never below zero. texts_since_zero: how many updates the sum has been above zero."""
-
-    threshold: float
-    value: float = 0.0
-    texts_since_zero: int = 0
-
-    def update(self, value: float) -> None:
-        """Add an increment. The sum stays at the threshold at most, so that it comes down when the cause is
-        gone."""
-        self.value = min(max(self.value + value, 0.0), self.threshold)
-        self.texts_since_zero = self.texts_since_zero + 1 if self.value > 0.0 else 0
-
-    @property
-    def drift_detected(self) -> bool:
-        """Whether the threshold is reached."""
-        return self.value >= self.threshold
-
-    @property
-    def share(self) -> float:
-        """The sum as a share of the threshold."""
-        return self.value / self.threshold
-
-
-@dataclass(frozen=True, slots=True)
 class DriftPolicy:
     """history_texts: kept for the words, examples and the onset. clusters: the n-th text of a cluster or a key counts
     as one n-th of a text; of at most `history_texts` recent texts. quiet_events: with all sums below half of their
     thresholds, after which an episode is over without a new release. retold_after: events after which the story of an
-    episode is told anew, as more of it was seen. settled_after: events after which it is known where an episode's texts
-    lie, so that another one may open beside it."""
+    episode is told anew, as more of it was seen; audits_retold_after: and again, where audits, which are few, found it.
+    settled_after: events after which it is known where an episode's texts lie, so that another one may open beside it.
+    """
 
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
@@ -103,6 +57,7 @@ class DriftPolicy:
     bursts: BurstPolicy = field(default_factory=BurstPolicy)
     quiet_events: int = 1_000
     retold_after: tuple[int, ...] = (50, 200)
+    audits_retold_after: tuple[int, ...] = (500, 1_000)
     settled_after: int = 200
 
 
@@ -126,6 +81,9 @@ class DriftMonitor:
         self._live = LiveThresholds(thresholds, _expected_run(false_alarm_every), policy.live)
         self._cusums = {name: Cusum(float(height)) for name, height in zip(DETECTORS, thresholds, strict=True)}
         self._set_heights()
+        self._audits = FastAudits.of(reference, policy.evidence, false_alarm_every)
+        if self._audits is not None:
+            self._cusums[FAST_AUDITS] = self._audits.cusum
         self._history: deque[SeenText] = deque(maxlen=policy.history_texts)
         self._clusters = Clusters(
             replace(
@@ -213,7 +171,7 @@ class DriftMonitor:
 
     def _begin_anew(self) -> None:
         for cusum in self._cusums.values():
-            cusum.value, cusum.texts_since_zero = 0.0, 0
+            cusum.begin_anew()
 
     def decided_since(self, event_number: int) -> dict[str, str]:
         """Id to label of the texts since an event, as far as they are remembered."""
@@ -230,13 +188,13 @@ class DriftMonitor:
         if seen is None:
             return None
         self._history.append(seen)
-        self._burst_texts.add(signal.label, self._embedding(signal), increments)
+        self._burst_texts.add(signal.label, self._embedding(signal), increments[: len(DETECTORS)])
         if not seen.copies:
             return None
         for cusum, increment in zip(self._cusums.values(), increments, strict=bool(increments)):
             cusum.update(increment)
         if not self._open:
-            self._live.add(increments)
+            self._live.add(increments[: len(DETECTORS)])
             self._set_heights()
         else:
             self._follow_open(signal.event_number)
@@ -267,7 +225,8 @@ class DriftMonitor:
         """What `restore` needs to go on from here, for JSON. Of the texts remembered it keeps only how often each was
         seen: they stand in the topic that they came from."""
         return {
-            "sums": {name: [cusum.value, cusum.texts_since_zero] for name, cusum in self._cusums.items()},
+            "sums": {name: [self._cusums[name].value, self._cusums[name].texts_since_zero] for name in DETECTORS},
+            FAST_AUDITS: None if self._audits is None else self._audits.state(),
             "hours": self._hours.state(),
             "evidence": self._evidence.state(),
             "clusters": self._clusters.state(),
@@ -294,6 +253,8 @@ class DriftMonitor:
         if "hours" in state:
             self._hours.restore(state["hours"])
         self._evidence.restore(state["evidence"])
+        if self._audits is not None and state.get(FAST_AUDITS) is not None:
+            self._audits.restore(state[FAST_AUDITS])
         texts = [_cluster_text(signal, self._embedding(signal)) for signal in signals]
         if "clusters" in state:
             self._clusters.restore(state["clusters"], texts)
@@ -315,7 +276,7 @@ class DriftMonitor:
             return None, []
         surprisals, outside = self._look(signal)
         hour = self._hours.take(signal.at)
-        copies = self._count(signal, hour, float(surprisals[0, BOTH if outside is not None else CONFIDENCE]))
+        copies = self._count(signal, hour, 0.0 if signal.fast else _surprisal(surprisals, outside))
         if self._is_near_expected(surprisals, outside):
             return self._seen(signal, surprisals, outside, 0), []
         owner = None
@@ -325,14 +286,21 @@ class DriftMonitor:
         self._evidence.enter(hour)
         if owner is not None:  # that its subject goes on says nothing of others
             if copies == 1:
-                self._evidence.take_season(surprisals, outside, ~np.array([signal.fast]), of_episode=True)
+                self._evidence.take_season(*_among_all(signal, surprisals, outside), of_episode=True)
             return self._seen(signal, surprisals, outside, copies), []
+        return self._seen(signal, surprisals, outside, copies), self._increments(signal, surprisals, outside, copies)
+
+    def _increments(self, signal: Signal, surprisals: Doubles, outside: Floats | None, copies: int) -> list[float]:
+        """What a text adds to each sum, in their order."""
+        audited = float(surprisals[0, BOTH]) if signal.fast and outside is not None else None
+        surprisals, outside, full = _among_all(signal, surprisals, outside)
         if copies == 1:
-            increments = self._evidence.add(surprisals, outside, np.array([signal.fast]))
+            increments = self._evidence.add(surprisals, outside, ~full)
         else:
             has_embedding = outside is not None
             increments = self._evidence.repeated(surprisals, copies, is_fast=signal.fast, has_embedding=has_embedding)
-        return self._seen(signal, surprisals, outside, copies), increments[0].tolist()
+        audits = [] if self._audits is None else [self._audits.increment(audited, copies)]
+        return [*increments[0].tolist(), *audits]
 
     def _is_near_expected(self, surprisals: Doubles, outside: Floats | None) -> bool:
         if outside is None or not self._expected:
@@ -367,8 +335,9 @@ class DriftMonitor:
         return signal.label == burst.label or self._burst_texts.is_near(burst, self._embedding(signal))
 
     def _take_back(self, burst: LabelBurst) -> None:
-        """The first texts of a burst are known as such only once it is told: what they added is no drift."""
-        for cusum, height in zip(self._cusums.values(), self._burst_texts.lifted(burst), strict=True):
+        """The first texts of a burst are known as such only once it is told: what they added is no drift. Hardly any of
+        them is audited: the sum of audits stays."""
+        for cusum, height in zip(self._cusums.values(), self._burst_texts.lifted(burst), strict=False):
             cusum.value = max(cusum.value - height, 0.0)
 
     def _select_anew(self) -> None:
@@ -376,35 +345,40 @@ class DriftMonitor:
         self._evidence = _evidence(self._reference, self.policy.evidence)
         self._live = self._live.anew()
         self._set_heights()
+        if self._audits is not None:
+            self._audits = self._audits.anew()
+            self._cusums[FAST_AUDITS] = self._audits.cusum
         self._open.end_trial()
         self._begin_anew()
 
     def _look(self, signal: Signal) -> tuple[Doubles, Floats | None]:
-        """A text's surprisals, (1, 3), and its part outside the span, (1, kept), where its embedding counts."""
+        """A text's surprisals, (1, 3), and its part outside the span, (1, kept), where its embedding counts. Of a fast
+        text: among fast ones where it was audited, else 0."""
         embedding = self._embedding(signal)
-        rows = embedding[None] if embedding is not None and not signal.fast else None
+        rows = embedding[None] if embedding is not None and not (signal.fast and self._audits is None) else None
+        distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
         if signal.fast:
-            surprisals = np.zeros((1, len(TAILS)))
+            audited = 0.0 if self._audits is None or rows is None else self._audits.surprisal(float(distances[0]))
+            surprisals = np.full((1, len(TAILS)), audited)
         else:
-            distances = self._reference.distances(rows) if rows is not None else np.zeros(1, np.float32)
             surprisals = self._reference.surprisals(distances.astype(np.float64), np.array([-signal.confidence]))
         return surprisals, rows @ self._reference.basis if rows is not None else None
 
     def _seen(self, signal: Signal, surprisals: Doubles, outside: Floats | None, copies: int) -> SeenText:
-        surprisal = surprisals[0, BOTH if outside is not None else CONFIDENCE]
         return SeenText(
             signal.id,
             signal.event_number,
             signal.text,
             signal.label,
-            float(surprisal),
+            _surprisal(surprisals, outside),
             copies,
             outside[0].astype(np.float16) if outside is not None else None,
             signal.at,
             signal.offset,
             fields=signal.fields,
             confidence=signal.confidence,
-            distance=float(surprisals[0, EMBEDDINGS]) if outside is not None else None,
+            distance=float(surprisals[0, EMBEDDINGS]) if outside is not None and not signal.fast else None,
+            is_fast=signal.fast,
         )
 
     def _embedding(self, signal: Signal) -> Floats | None:
@@ -458,7 +432,10 @@ class DriftMonitor:
         """Tell the stories of open episodes anew, where that is due, and end what is over."""
         for one in list(self._open):
             detected, told = one.episode.detected_event, one.episode.told_event
-            if any(told < detected + mark <= event_number for mark in self.policy.retold_after):
+            marks = self.policy.retold_after
+            if FAST_AUDITS in one.episode.detectors:
+                marks += self.policy.audits_retold_after
+            if any(told < detected + mark <= event_number for mark in marks):
                 texts = self._open.others_texts(self._counted(), one)
                 since = sum(seen.event_number >= one.episode.onset_event for seen in texts)
                 story = self._story(texts, since, one.episode.detectors, one.episode)
@@ -493,7 +470,7 @@ class DriftMonitor:
         return [seen for seen in self._history if seen.copies]
 
     def _set_heights(self) -> None:
-        for cusum, height in zip(self._cusums.values(), self._live.heights().tolist(), strict=True):
+        for cusum, height in zip(self._cusums.values(), self._live.heights().tolist(), strict=False):
             cusum.threshold = height
 
 
@@ -514,6 +491,20 @@ def _evidence(reference: Reference, policy: EvidencePolicy) -> Evidence:
         full_share=reference.full_share,
         seasons=TextSeasons(reference.basis.shape[1], reference.spread),
     )
+
+
+def _among_all(
+    signal: Signal, surprisals: Doubles, outside: Floats | None
+) -> tuple[Doubles, Floats | None, NDArray[np.bool_]]:
+    """What a text is among all, and whether the encoder decided it: a fast one is the least suspicious, audited or
+    not."""
+    full = np.array([not signal.fast])
+    return (np.zeros_like(surprisals), None, full) if signal.fast else (surprisals, outside, full)
+
+
+def _surprisal(surprisals: Doubles, outside: Floats | None) -> float:
+    """All that is known of a text."""
+    return float(surprisals[0, BOTH if outside is not None else CONFIDENCE])
 
 
 def _cluster_text(signal: Signal, embedding: Floats | None) -> ClusterText:

@@ -7,22 +7,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.shares import wilson_interval
 from models.words.counts import WordCounts
+from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.reference import Doubles
+from streams.monitor.episodes.audited import fast_only, weights_of
 from streams.monitor.episodes.cost import Cost, estimated_cost, events_per_hour, restored_cost
 from streams.monitor.episodes.examples import Example, choose_examples
 from streams.monitor.episodes.members import SeenText, newness, onset_range, probably_new
 from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
 from streams.monitor.episodes.naming import name_of, telling_words
-from streams.monitor.episodes.shares import new_share
+from streams.monitor.episodes.shares import Weights, share_since
 from streams.monitor.episodes.symptoms import Symptom
 
 __all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state", "restored_episode"]
 
 _LABELS: Final = 3
 _LEAST_SHARE: Final = 0.02  # of new texts, when asking whether one of them is new
-_BY_SELECTION: Final = 2  # new texts that stand at onset and detection because these were chosen so
 _LATER: Final = 400  # texts by which the onset may be later than the sum's last zero
 
 
@@ -121,12 +121,20 @@ def describe_episode(
     its share is estimated on texts after the detection, which nothing was chosen by. place_of: `Reference.place_of`.
     """
     since = min(max(since, 1), len(history))
+    if detectors == (FAST_AUDITS,):
+        history = fast_only(history)
     before, after = history[:-since], history[-since:]
     odds_before, odds_after = newness(before, after, spread)
+    weights = (weights_of(before), weights_of(after)) if FAST_AUDITS in detectors else None
+    if weights is not None:  # of fast texts that nobody looked at nothing is known
+        odds_before, odds_after = odds_before * (weights[0] > 0.0), odds_after * (weights[1] > 0.0)
     detected = after[-1].event_number if told is None else told.detected_event
-    share_after, share_range = _share(odds_before, odds_after, [seen.event_number > detected for seen in after])
-    later = [seen for seen in after if seen.event_number > detected] or after
+    is_later = [seen.event_number > detected for seen in after]
+    share_after, share_range = share_since(odds_before, odds_after, is_later, weights)
+    later = [seen for seen, late in zip(after, is_later, strict=True) if late and weights is None] or after
     is_new = probably_new(odds_after, max(share_after, _LEAST_SHARE)) > 0.5
+    if weights is not None:
+        is_new &= weights[1] > 0.0
     rows = np.flatnonzero(is_new) if is_new.any() else np.argsort(-odds_after, kind="stable")[:3]
     new = [after[row] for row in rows.tolist()]
     texts = [seen.text for seen in new if seen.text and seen.copies == 1]
@@ -142,7 +150,7 @@ def describe_episode(
         words=tuple(word.term for word in words if not word.is_pair),
         phrases=tuple(word.term for word in words if word.is_pair),
         examples=choose_examples(new, odds_after[rows]),
-        share_before=round(_share_of_known(odds_before, max(share_after, _LEAST_SHARE)), 3),
+        share_before=round(_share_of_known(odds_before, max(share_after, _LEAST_SHARE), weights), 3),
         share_after=round(share_after, 3),
         summary="",
         onset_id=after[0].id,
@@ -155,7 +163,7 @@ def describe_episode(
         fell=fell,
         segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(history, new)]),
         detected_id=after[-1].id if told is None else told.detected_id,
-        cost=_cost(before, later, share_after, share_range),
+        cost=_cost(before, later, share_after, share_range, by_audits=weights is not None),
         centre=_centre(new, place_of),
         detected_at=after[-1].at if told is None else told.detected_at,
         parts=0 if told is None else told.parts,
@@ -165,31 +173,29 @@ def describe_episode(
     return replace(episode, summary=_summary(episode))
 
 
-def _share(before: Doubles, after: Doubles, is_later: Sequence[bool]) -> tuple[float, tuple[float, float]]:
-    """Of new texts after the onset. At first by all of them: where it begins and ends was chosen by new texts, which
-    are left out (inverse binomial sampling: Haldane (1945), Biometrika 33)."""
-    later = after[np.asarray(is_later, dtype=bool)]
-    if len(later):
-        return new_share(before, later)
-    share, (_, high) = new_share(before, after)
-    texts = max(len(after) - _BY_SELECTION, 1)
-    count = max(share * len(after) - _BY_SELECTION, 0.0)
-    return count / texts, (round(wilson_interval(count, texts)[0], 3), high)
-
-
 def _cost(
-    before: Sequence[SeenText], after: Sequence[SeenText], share: float, share_range: tuple[float, float]
+    before: Sequence[SeenText],
+    after: Sequence[SeenText],
+    share: float,
+    share_range: tuple[float, float],
+    *,
+    by_audits: bool,
 ) -> Cost:
     confidence, tails = (
         (np.array([getattr(seen, name) for seen in before]), np.array([getattr(seen, name) for seen in after]))
         for name in ("confidence", "surprisal")
     )
-    return estimated_cost(confidence, tails, share, share_range, events_per_hour([seen.at for seen in after]))
+    per_hour = events_per_hour([seen.at for seen in after])
+    weights = (weights_of(before), weights_of(after)) if by_audits else None
+    return estimated_cost(confidence, tails, share, share_range, per_hour, weights)
 
 
-def _share_of_known(odds: Doubles, share: float) -> float:
+def _share_of_known(odds: Doubles, share: float, weights: Weights | None) -> float:
     """Texts before the onset that look as new as those after it."""
-    return float(np.mean(probably_new(odds, share) > 0.5)) if len(odds) else 0.0
+    is_new = probably_new(odds, share) > 0.5
+    if weights is None:
+        return float(np.mean(is_new)) if len(odds) else 0.0
+    return float(weights[0] @ is_new / max(weights[0].sum(), 1.0))
 
 
 def _onset_between(
@@ -237,6 +243,8 @@ def _summary(episode: Episode) -> str:
     sentences.append(
         f"The model calls them {' or '.join([', '.join(named[:-1]), named[-1]] if len(named) > 1 else named)}."
     )
+    if episode.detectors == (FAST_AUDITS,):
+        sentences.append("The fast path decides them; its audits found them.")
     if episode.words:
         sentences.append(f"New words: {', '.join((*episode.words, *episode.phrases[:3]))}.")
     moves = [f"{move.name} from {move.before:.0%} to {move.after:.0%}" for move in (*episode.rose, *episode.fell)]

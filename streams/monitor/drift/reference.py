@@ -28,7 +28,8 @@ class Reference:
     place_texts: how many texts that mean is known from. sample_distances, sample_labels: (sample,), to the nearest
     centroid, and its number. copy_cosine: hardly any of them has another one nearer. run_cosine: hardly any two of
     them are nearer. labels: how many. full_share: share of texts that the encoder sees, in (0, 1]; 1 without a fast
-    path. background: words of the release's own texts; None where it does not know them.
+    path. fast_distances: of the texts that the fast path decides, in order. background: words of the release's own
+    texts; None where it does not know them.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Reference:
         pairs = min(len(distances), len(confidence))
         self.size = pairs
         self.full_share = 1.0
+        self.fast_distances = np.sort(distances[fast] if fast is not None else distances[:0]).astype(np.float64)
         if fast is not None:
             distances, confidence = np.where(fast, -np.inf, distances), np.where(fast, np.inf, confidence)
             # As if one more text went to the encoder, where none does: no exponent is infinite.

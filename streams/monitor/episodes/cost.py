@@ -21,7 +21,7 @@ import numpy as np
 
 from models.shares import weighted_share
 from streams.monitor.drift.reference import Doubles
-from streams.monitor.episodes.shares import new_share
+from streams.monitor.episodes.shares import Weights, new_share
 from streams.wire.records import Feedback
 
 _NORMAL_90: Final = 1.645  # of a normal distribution, 90 % lie within so many standard deviations
@@ -84,15 +84,16 @@ def estimated_cost(
     share: float,
     share_range: tuple[float, float],
     events_per_hour: float | None = None,
+    weights: Weights | None = None,
 ) -> Cost:
     """confidence: calibrated probability of each decided label, before the onset and after. tails: surprisals,
-    likewise. share, share_range: of new texts after it."""
+    likewise. share, share_range: of new texts after it. weights: see `new_share`, of the tails."""
     before, after = confidence
     if not len(before) or not len(after):
         return Cost(0.0, 0.0, (0.0, 1.0), 0.0, (0.0, 1.0), None)
     accuracy_before = float(np.mean(before))
     low, high = share_range
-    is_new = low > 0.0 and new_share(*tails)[1][0] > 0.0
+    is_new = low > 0.0 and new_share(*tails, weights)[1][0] > 0.0
     accuracy = accuracy_before * (1.0 - share) if is_new else float(np.mean(after))
     chance = _NORMAL_90 * float(np.std(after)) / np.sqrt(len(after))
     if is_new:  # a share's range has 95 %

@@ -26,7 +26,9 @@ class SeenText:
     the first of equal texts, 0 for one that people said is to be expected. outside: its embedding outside the
     centroids' span, float16, or None. at: the source's time. offset: of the record that brought it; -1 where
     there is none. fields: the application's segments, such as its channel, and their values. confidence:
-    calibrated probability of its label. distance: minus the logarithm of the tail probability of its distance alone."""
+    calibrated probability of its label. distance: minus the logarithm of the tail probability of its distance alone, of
+    a text that the encoder decided. is_fast: whether the fast path decided it; where it was audited, its place is known
+    and its surprisal is one among fast texts."""
 
     id: str
     event_number: int
@@ -40,6 +42,7 @@ class SeenText:
     fields: Mapping[str, str] = field(default_factory=dict)
     confidence: float = 1.0
     distance: float | None = None
+    is_fast: bool = False
 
 
 def newness(before: Sequence[SeenText], after: Sequence[SeenText], spread: float) -> tuple[Doubles, Doubles]:
