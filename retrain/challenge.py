@@ -10,7 +10,7 @@ test any more.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -49,14 +49,27 @@ class Challenge:
         return "; ".join(words)
 
 
-def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -> Challenge:
+def introduced_labels(labelled: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """(head, label) that somebody meant to be new. labelled: as for `challenger_dataset`, before any is set aside: that
+    the text by which a label was introduced does not count says nothing of the label."""
+    return {
+        (head, item["labels"][head])
+        for item in labelled
+        for head in item.get("introduces", ())
+        if head in item["labels"]
+    }
+
+
+def challenger_dataset(
+    before: Dataset, labelled: Sequence[Mapping[str, Any]], introduced: Collection[tuple[str, str]] = ()
+) -> Challenge:
     """The corpus and the labels that stand now.
 
     labelled: `id` of a decision, `labels` by head, and where known `by` (head to person), `people` (head to all who
     say so), `chosen` (head to how the decision came to be labelled), `introduces` (heads whose label is meant to be
     new), `contested` (heads whose label is one that people disagree about) and `text`; a decision that has left the
     store is found in the champion's data.
-    The newest word on a text last.
+    The newest word on a text last. introduced: (head, label) that are meant to be new, beside those of `labelled`.
     """
     corpus = _corpus(before)
     known = {(head, label) for row in corpus for head, label in row.labels.items()}
@@ -64,7 +77,7 @@ def challenger_dataset(before: Dataset, labelled: Sequence[Mapping[str, Any]]) -
     texts = {decision: row.text for row in before.rows for decision in row.decisions}
     present = [item | {"text": item.get("text") or texts.get(item["id"])} for item in map(dict, labelled)]
     present = [item for item in present if item["text"]]
-    unknown = _unsupported(present, known)
+    unknown = _unsupported(present, known, introduced_labels(present) | set(introduced))
     feedback, judging = _by_text(present, unknown)
     own = {text_key(row.text) for row in corpus}
     held_out = {
@@ -100,16 +113,15 @@ def _corpus(before: Dataset) -> list[Row]:
     return [*(row for row in before.rows if row.origin == "corpus"), *before.set_aside]
 
 
-def _unsupported(items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]]) -> set[tuple[str, str]]:
+def _unsupported(
+    items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]], meant: set[tuple[str, str]]
+) -> set[tuple[str, str]]:
     texts: dict[tuple[str, str], set[str]] = defaultdict(set)
     people: dict[tuple[str, str], set[str]] = defaultdict(set)
-    meant: set[tuple[str, str]] = set()
     for item in items:
         for head, label in item["labels"].items():
             texts[head, label].add(text_key(item["text"]))
             people[head, label].update(item.get("people", {}).get(head) or [item.get("by", {}).get(head, "")])
-            if head in item.get("introduces", ()):
-                meant.add((head, label))
     return {
         new
         for new in texts.keys() - known - meant

@@ -19,7 +19,7 @@ from models.encoder.remembering import RememberingEncoder
 from models.errors import TrainingDataError
 from models.personal_data import mask_personal_data
 from retrain import training_data
-from retrain.challenge import challenger_dataset
+from retrain.challenge import challenger_dataset, introduced_labels
 from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
 from retrain.feedback.policy import FeedbackPolicy
@@ -52,7 +52,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     oos_label = described.get("training", {}).get("oos_label")
     known = RememberingEncoder(champion.encoder)  # sifting and training ask about the same texts
     sifted = _sifted(order, before, known, oos_label)
-    challenge = challenger_dataset(before, sifted.labelled)
+    challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"]))
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     trained, otherwise = _trained(order, dataset, known, oos_label)
     if trained.classifier.encoder is known:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from retrain import training_data
-from retrain.challenge import NEW_LABEL_TEXTS, challenger_dataset
+from retrain.challenge import NEW_LABEL_TEXTS, challenger_dataset, introduced_labels
 from retrain.data import Dataset, Row, Split
 from retrain.text_keys import NearCopies, is_held_out, key_hash, text_key
 
@@ -232,6 +232,15 @@ def test_a_new_label_needs_texts_and_people_or_a_word(texts: int, people: int, i
     challenge = challenger_dataset(CORPUS, labelled)
     assert ("recall" in {row.labels.get("intent") for row in challenge.dataset.rows}) is trains
     assert ("intent=recall" in challenge.words) is not trains
+
+
+def test_a_label_stays_introduced_where_the_text_that_brought_it_is_set_aside() -> None:
+    """Two of fifteen new labels were left out: the texts with which they began were unlike the others."""
+    labelled = [label(TRAINS[number], "recall", str(number), by={"intent": "ann"}) for number in range(3)]
+    labelled[0]["introduces"] = ["intent"]
+    challenge = challenger_dataset(CORPUS, labelled[1:], introduced_labels(labelled))
+    assert "recall" in {row.labels.get("intent") for row in challenge.dataset.rows}
+    assert challenger_dataset(CORPUS, labelled[1:]).unknown_labels == (("intent", "recall"),)
 
 
 def test_copies_of_one_text_are_no_ten_texts() -> None:
