@@ -78,7 +78,10 @@ class MonitoredRelease:
 
     def _note_open(self, at_ms: int) -> None:
         episodes = () if self.drift is None else self.drift.episodes
-        self.opened_ms = {one.detected_id: self.opened_ms.get(one.detected_id, at_ms) for one in episodes}
+        known = self.opened_ms  # what was split off was found with the episode that it comes from
+        self.opened_ms = {
+            one.detected_id: known.get(one.detected_id, known.get(one.split_from, at_ms)) for one in episodes
+        }
 
     def state(self) -> dict[str, Any]:
         """For JSON; `of` and `restore_drift` take it. `signals_state` is beside it, as each may be lost alone."""

@@ -52,15 +52,6 @@ def test_another_new_subject_opens_an_episode_of_its_own(seed: int) -> None:
     assert watch.take_ended() == []
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_two_subjects_that_came_together_are_one_episode(seed: int) -> None:
-    here = two_new(seed)
-    watch = monitor(here.reference(), seed)
-    both = {FIRST: 0.2, SECOND: 0.1}
-    assert len(found(watch, iter([*signals(here, 400), *signals(here, 2_500, both)]))) == 1
-    assert len(watch.episodes) == 1
-
-
 def test_the_episode_whose_texts_cease_ends_and_the_other_goes_on() -> None:
     here = two_new(1)
     watch = monitor(here.reference(), 1)

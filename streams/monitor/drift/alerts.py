@@ -36,7 +36,9 @@ def alert_for_episode(
     app: str, version: str, episode: Episode, at: str, weights: Drift = USUAL, labelled: Labelled | None = None
 ) -> Alert:
     """A drift episode as a firing alert. weights: which cost weighs how much. labelled: what labels say of it."""
-    labels_say = "" if labelled is None else f" {labelled.in_words()}"
+    origin = episode_fingerprint(app, version, episode.split_from) if episode.split_from else ""
+    labels_say = f" Told with episode {origin} before." if origin else ""
+    labels_say += "" if labelled is None else f" {labelled.in_words()}"
     if episode.symptoms:
         labels_say += f" Changed with it: {'; '.join(symptom.in_words() for symptom in episode.symptoms)}."
     weight = (weights.note_below_errors_per_hour, weights.critical_from_errors_per_hour)
@@ -71,6 +73,7 @@ def alert_for_episode(
             "centre": episode.centre,
             "parts": episode.parts,
             "part_centres": list(episode.part_centres),
+            **({"split_from": origin} if origin else {}),
             "symptoms": [asdict(symptom) for symptom in episode.symptoms],
             "headline": f"drift found at {episode.detected_id or episode.detected_event}",
         },

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.words.counts import WordCounts
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.drift.burst_texts import BurstTexts
 from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBurst, LabelBursts
@@ -29,7 +30,8 @@ from streams.monitor.drift.reference import Doubles, Floats, Reference
 from streams.monitor.drift.signal import Signal
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds
 from streams.monitor.episodes.members import is_near
-from streams.monitor.episodes.open_episode import OpenEpisode, is_same
+from streams.monitor.episodes.naming import have_other_words
+from streams.monitor.episodes.open_episode import OpenEpisode, is_same, split_texts
 from streams.monitor.episodes.open_episodes import Ended, OpenEpisodes, opened_before
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.seasons.hours import StreamHours
@@ -47,7 +49,7 @@ class DriftPolicy:
     thresholds, after which an episode is over without a new release. retold_after: events after which the story of an
     episode is told anew, as more of it was seen; audits_retold_after: and again, where audits, which are few, found it.
     settled_after: events after which it is known where an episode's texts lie, so that another one may open beside it.
-    """
+    split_looks: events after which it is looked whether its texts are of two subjects."""
 
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     simulation: SimulationPolicy = field(default_factory=SimulationPolicy)
@@ -59,6 +61,7 @@ class DriftPolicy:
     retold_after: tuple[int, ...] = (50, 200)
     audits_retold_after: tuple[int, ...] = (500, 1_000)
     settled_after: int = 200
+    split_looks: tuple[int, ...] = (400, 800, 1_600)
 
 
 class DriftMonitor:
@@ -442,6 +445,11 @@ class DriftMonitor:
                 one.episode = replace(story, told_event=event_number)
             if not one.is_settled and event_number >= detected + self.policy.settled_after:
                 self._settle(one)
+        if self._open.may_open:  # else an episode may hold texts of another one, or of what is on trial
+            due = [one for one in self._open if one.is_due(event_number, self.policy.split_looks)]
+            for one in due[:1]:  # one at a time, as an episode is named by the event
+                one.looked = event_number
+                self._split(one, event_number)
         is_quiet = all(share < 0.5 for share in self.levels.values())
         if self._open.rest(is_quiet, self.policy.quiet_events):
             self._end_season_of_episodes(ceased=True)
@@ -457,6 +465,36 @@ class DriftMonitor:
         self._open.merge()
         if one.absorbs:
             self._begin_anew()
+
+    def _split(self, one: OpenEpisode, event_number: int) -> None:
+        """Make two of an episode whose texts are clearly of two subjects: it goes on as the one with more texts, and
+        the other is told for itself."""
+        reference, texts = self._reference, self._open.others_texts(self._counted(), one)
+        halves = self._open.halves(one, texts, reference.place_of)
+        if halves is None:
+            return
+        before = WordCounts.of(seen.text for seen in split_texts(texts, one.episode.onset_event)[0] if seen.text)
+        words = [[seen.text for seen in half if seen.text] for half in halves.texts]
+        if not have_other_words(words[0], words[1], before, reference.background):
+            return
+        self._open.split(one, halves)
+        first, second = halves.first, halves.second
+        own = self._open.others_texts(self._counted(), second)
+        onset = second.first_event(own, reference.spread)
+        since = sum(seen.event_number >= onset for seen in own)
+        newest = self._history[-1]
+        story = replace(
+            self._story(own, since, one.episode.detectors),
+            detected_id=newest.id,
+            detected_event=event_number,
+            detected_at=newest.at,
+            split_from=one.episode.detected_id,
+        )
+        second.tell(story, event_number)
+        own = self._open.others_texts(self._counted(), first)
+        since = sum(seen.event_number >= one.episode.onset_event for seen in own)
+        first.tell(self._story(own, since, one.episode.detectors, one.episode), event_number)
+        self._begin_anew()
 
     def _story(
         self, texts: list[SeenText], since: int, detectors: tuple[str, ...], told: Episode | None = None

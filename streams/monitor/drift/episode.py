@@ -49,7 +49,8 @@ class Episode:
     it happens. detected_id: names the event at which it was found, and by that the episode.
     detected_at: that event's time. cost: what it costs, by the texts. centre: where its texts lie together, as
     `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own;
-    part_centres: where the texts of these lie. symptoms: other signals that changed with it.
+    part_centres: where the texts of these lie. symptoms: other signals that changed with it. split_from: `detected_id`
+    of the episode that told its texts before, until they were clearly of another subject.
     """
 
     onset_event: int
@@ -78,6 +79,7 @@ class Episode:
     parts: int = 0
     part_centres: tuple[str, ...] = ()
     symptoms: tuple[Symptom, ...] = ()
+    split_from: str = ""
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -169,6 +171,7 @@ def describe_episode(
         parts=0 if told is None else told.parts,
         part_centres=() if told is None else told.part_centres,
         symptoms=() if told is None else told.symptoms,
+        split_from="" if told is None else told.split_from,
     )
     return replace(episode, summary=_summary(episode))
 

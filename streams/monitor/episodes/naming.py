@@ -24,6 +24,8 @@ _COMMON_LIFT: Final = 6.0  # unless it comes so many times as often: a name ofte
 _LIFT: Final = 3.0  # times its share among known texts, that a word's share must be
 _DOUBTFUL: Final = 0.01  # chance by which the stream before alone, or the release's texts alone, may explain a word
 COPY: Final = 0.8  # texts that share more of their words are one text said twice
+_COMPARED: Final = 5  # words of each of two groups; such of them as both may have:
+_SHARED: Final = 1
 _PHRASE_SHARE: Final = 0.5  # of a word's texts that must hold the pair which stands for it
 _IN_NAME: Final = 0.5  # of the first word's share, that the second word of a name must have
 
@@ -71,6 +73,17 @@ def telling_words(
     words = _without_doubles([word for word in ordered if not word.is_pair])[:limit]
     pairs = [word for word in ordered if word.is_pair and any(_is_told_by(word, one) for one in ordered)]
     return (*words, *_without_doubles(pairs)[:limit])
+
+
+def have_other_words(
+    first: Sequence[str], second: Sequence[str], before: WordCounts, background: WordCounts | None = None
+) -> bool:
+    """Whether two groups of texts are told by different words; also where no word stands out in one of them."""
+    told = [
+        [word.term for word in telling_words(texts, before, background) if not word.is_pair][:_COMPARED]
+        for texts in (first, second)
+    ]
+    return len({*told[0]} & {*told[1]}) <= _SHARED
 
 
 def name_of(words: Sequence[TellingWord], texts: Sequence[str]) -> str:

@@ -12,7 +12,9 @@ import numpy as np
 
 from streams.monitor.drift.episode import Episode, episode_state, restored_episode
 from streams.monitor.drift.reference import Doubles
+from streams.monitor.episodes.many_tests import chance_of_rise
 from streams.monitor.episodes.members import SeenText, odds_there
+from streams.monitor.episodes.splitting import step_row
 
 _PLACES: Final = 8  # of one episode
 _SAME: Final = 0.7  # cosine from which two directions are of one subject
@@ -21,6 +23,8 @@ _LEAST_RATE: Final = 0.005  # of known texts at a place
 _UNKNOWN_RATE: Final = 0.02  # the same, where no text of before is remembered
 _TELLS: Final = 1.5  # times as often as before, from which texts at a place say that the episode goes on
 _FEW: Final = 50  # texts, of which no rate is taken
+CERTAIN: Final = 1e-3  # chance that texts look as if they came more often, at each look
+MORE_OFTEN: Final = 2.0  # times as often as before, at the least
 
 DirectionOf = Callable[[str], Doubles | None]  # Reference.direction_of
 
@@ -30,7 +34,9 @@ class OpenEpisode:
     """places: where its texts lie, as `Reference.place_of` gives it, the first one of all its texts; directions: the
     same for this reference. rates: share of texts at its places before and since its onset, among those that the
     encoder saw; None until it is settled, and where they do not tell. height: CUSUM of the second against the first.
-    quiet: texts in a row that say that it is over."""
+    quiet: texts in a row that say that it is over. looked: event at which it was looked last whether its texts are of
+    two subjects. family: `detected_id` of the first of the episodes that were one once; "" of one that was never split.
+    is_whole: another one turned out to be of it, so it is split no more."""
 
     episode: Episode
     places: list[str] = field(default_factory=list)
@@ -39,6 +45,9 @@ class OpenEpisode:
     is_settled: bool = False
     height: float = _HEIGHT
     quiet: int = 0
+    looked: int = 0
+    family: str = ""
+    is_whole: bool = False
 
     @property
     def absorbs(self) -> bool:
@@ -92,6 +101,37 @@ class OpenEpisode:
         self.episode = replace(self.episode, parts=len(centres), part_centres=centres, told_event=part.told_event)
         self._measure(texts, spread)
 
+    def tell(self, story: Episode, event_number: int) -> None:
+        """Its story, as its places say where its texts lie."""
+        centres = tuple(self.places[1:])
+        self.episode = replace(
+            story, centre=self.places[0], parts=len(centres), part_centres=centres, told_event=event_number
+        )
+
+    def first_event(self, texts: Sequence[SeenText], spread: float) -> int:
+        """The event from which on its texts come. texts: those remembered, but those of other episodes."""
+        full = split_texts(texts, 0)[1]
+        if self.rates is None or not full:
+            return self.episode.onset_event
+        is_own = np.isfinite(self.odds(*arrays_of(full), spread))
+        return full[step_row(is_own, *self.rates)].event_number
+
+    def is_due(self, event_number: int, looks: Sequence[int]) -> bool:
+        """Whether to look if its texts are of two subjects. looks: events after it was found."""
+        detected = self.episode.detected_event
+        return self.is_settled and not self.is_whole and any(self.looked < detected + n <= event_number for n in looks)
+
+    def has_risen(self, texts: Sequence[SeenText], spread: float) -> bool:
+        """Whether its texts come more often since its onset than before, by more than chance."""
+        counts = []
+        for part in split_texts(texts, self.episode.onset_event):
+            own = np.isfinite(self.odds(*arrays_of(part), spread)) if part else np.zeros(0)
+            counts += [int(own.sum()), len(part)]
+        usual, before, now, since = counts
+        if not before or not since:
+            return False
+        return chance_of_rise(now, since, usual, before) <= CERTAIN and now * before >= MORE_OFTEN * usual * since
+
     def state(self) -> dict[str, Any]:
         """What `restored` needs, for JSON."""
         return {
@@ -101,6 +141,9 @@ class OpenEpisode:
             "is_settled": self.is_settled,
             "height": self.height,
             "quiet": self.quiet,
+            "looked": self.looked,
+            "family": self.family,
+            "is_whole": self.is_whole,
         }
 
     @classmethod
@@ -112,7 +155,10 @@ class OpenEpisode:
             raise ValueError("a place of another encoder")
         rates = None if state["rates"] is None else (float(state["rates"][0]), float(state["rates"][1]))
         story, figures = restored_episode(state["story"]), (float(state["height"]), int(state["quiet"]))
-        return cls(story, places, directions, rates, bool(state["is_settled"]), *figures)
+        one = cls(story, places, directions, rates, bool(state["is_settled"]), *figures)
+        one.looked, one.family = int(state.get("looked", 0)), str(state.get("family", ""))  # earlier versions lack them
+        one.is_whole = bool(state.get("is_whole", False))
+        return one
 
     def _emptiest(self, texts: Sequence[SeenText], spread: float) -> int:
         """Which of its parts' places has the fewest of these texts; the oldest one of several."""
@@ -139,7 +185,12 @@ class OpenEpisode:
 
 def is_same(one: Doubles, other: Doubles) -> bool:
     """Whether two directions are of one subject."""
-    return float(one @ other) > _SAME * float(np.linalg.norm(one) * np.linalg.norm(other))
+    return cosine(one, other) > _SAME
+
+
+def cosine(one: Doubles, other: Doubles) -> float:
+    """Of two directions."""
+    return float(one @ other) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12)
 
 
 def split_texts(texts: Sequence[SeenText], event: int) -> tuple[list[SeenText], list[SeenText]]:

@@ -4,7 +4,8 @@ Texts at such a place are expected: they move no sum of the drift monitor, so an
 by itself and opens an episode of its own. Where they lie is known well only some events after an episode was found;
 until all open ones are settled no other one opens. A broad subject leaves texts that lie elsewhere, and they add up. So
 what is found beside an open episode is on trial: it opens one of its own where its texts come more often, in events
-that it was not chosen by, than they have since the open one's onset; else it is a part of that one.
+that it was not chosen by, than they have since the open one's onset; else it is a part of that one. Subjects
+that began together are one episode at first, until its texts are clearly of two.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +19,21 @@ from streams.monitor.drift.episode import Episode, episode_state, restored_episo
 from streams.monitor.drift.reference import Doubles
 from streams.monitor.episodes.many_tests import chance_of_rise
 from streams.monitor.episodes.members import SeenText, odds_there
-from streams.monitor.episodes.open_episode import DirectionOf, OpenEpisode, arrays_of, split_texts
+from streams.monitor.episodes.open_episode import (
+    CERTAIN,
+    MORE_OFTEN,
+    DirectionOf,
+    OpenEpisode,
+    arrays_of,
+    cosine,
+    split_texts,
+)
+from streams.monitor.episodes.splitting import two_subjects
 from streams.monitor.episodes.symptoms import Symptom, is_of
 
 _MOST: Final = 5  # open at once: more are no news, and each costs time and memory
 _TRIALS: Final = (50, 100, 200, 400)  # events after a candidate was found, at which it is judged
-_CERTAIN: Final = 1e-3  # chance that texts of a part look as if they were new, at each of these
-_MORE_OFTEN: Final = 2.0  # times as often as before, at the least
+_FAR: Final = 3.0  # surprisal of texts by which an episode may be split: one in twenty known ones
 
 
 class Ended(NamedTuple):
@@ -32,6 +41,15 @@ class Ended(NamedTuple):
 
     episode: Episode
     merged_into: str = ""
+
+
+class Halves(NamedTuple):
+    """Two subjects of one open episode, the one with more texts first. Both still tell the story of the whole. texts:
+    by which each was found."""
+
+    first: OpenEpisode
+    second: OpenEpisode
+    texts: tuple[list[SeenText], list[SeenText]]
 
 
 class OpenEpisodes:
@@ -162,15 +180,45 @@ class OpenEpisodes:
         return None
 
     def merge(self) -> None:
-        """End those that turn out to be of an earlier one."""
+        """End those that turn out to be of an earlier one; those that were split by their texts are not."""
         for later in list(self._open):
             direction = self._direction(later.episode)
             for earlier in self._open[: self._open.index(later)]:
-                if direction is not None and earlier.points_along(direction):
+                are_split = bool(later.family) and later.family == earlier.family
+                if direction is not None and earlier.points_along(direction) and not are_split:
                     self._open.remove(later)
-                    earlier.quiet = 0
+                    earlier.quiet, earlier.is_whole = 0, True
                     self._ended.append(Ended(later.episode, earlier.episode.detected_id))
                     break
+
+    def halves(self, one: OpenEpisode, texts: Sequence[SeenText], place_of: Callable[[Doubles], str]) -> Halves | None:
+        """Two subjects that an open episode is clearly of; None where it may be of one. texts: those remembered, but
+        those of other episodes. place_of: `Reference.place_of`.
+
+        Looked at are texts that lie far out, wherever they point: those that point along the episode's common direction
+        have that in common.
+        """
+        own = [seen for seen in split_texts(texts, one.episode.onset_event)[1] if seen.surprisal > _FAR]
+        if len(self._open) >= _MOST or not own:
+            return None
+        vectors, _ = arrays_of(own)
+        sides = two_subjects(vectors)
+        if sides is None:
+            return None
+        parts = [place_of(vectors[side].mean(axis=0)) for side in (~sides, sides)]
+        first, second = self._shared(one, parts)
+        for half in (first, second):
+            half.settle(half.directions[0], texts, self._spread)
+            if not half.absorbs or not half.has_risen(texts, self._spread):
+                return None
+        groups = [[seen for seen, is_here in zip(own, side, strict=True) if is_here] for side in (~sides, sides)]
+        return Halves(first, second, (groups[0], groups[1]))
+
+    def split(self, one: OpenEpisode, halves: Halves) -> None:
+        """Make two of an open episode: it goes on as the first half, the second is another one from now on."""
+        self._open[self._open.index(one)] = halves.first
+        self._open.append(halves.second)
+        self._candidate = None
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, for JSON."""
@@ -181,6 +229,22 @@ class OpenEpisodes:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
         self._open = [OpenEpisode.restored(part, self._direction_of) for part in state["open"]]
         self._candidate = None if state["candidate"] is None else restored_episode(state["candidate"])
+
+    def _shared(self, one: OpenEpisode, places: Sequence[str]) -> list[OpenEpisode]:
+        """Two of one, at these places. Each part of it goes with the half that is nearer."""
+        directions = [self._direction_of(place) for place in places]
+        family = one.family or one.episode.detected_id
+        halves = [
+            OpenEpisode(replace(one.episode, centre=place), [place], [direction], looked=one.looked, family=family)
+            for place, direction in zip(places, directions, strict=True)
+            if direction is not None
+        ]
+        for place, direction in zip(one.places[1:], one.directions[1:], strict=True):
+            nearer = max(halves, key=lambda half: cosine(half.directions[0], direction))
+            if not nearer.points_along(direction):
+                nearer.places.append(place)
+                nearer.directions.append(direction)
+        return halves
 
     def _is_newer(self, candidate: Episode, direction: Doubles, one: OpenEpisode, texts: Sequence[SeenText]) -> bool:
         """Whether texts that point along a direction come more often since a candidate was found than between the onset
@@ -196,7 +260,7 @@ class OpenEpisodes:
             int(np.isfinite(odds_there(*arrays_of(part), direction, self._spread)).sum()) for part in (between, later)
         )
         chance = chance_of_rise(now, len(later), before, len(between))
-        return bool(chance <= _CERTAIN and now * len(between) >= _MORE_OFTEN * before * len(later))
+        return bool(chance <= CERTAIN and now * len(between) >= MORE_OFTEN * before * len(later))
 
     def _owners(self, vectors: Doubles, surprisals: Doubles) -> NDArray[np.int64]:
         """Which open episode each text belongs to; -1: none."""
