@@ -7,10 +7,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 SHAPE = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 SignalKind = Literal[
-    "length", "language", "unknown_share", "duplicates", "embeddings", "labels", "confidence", "out_of_scope"
+    "length",
+    "language",
+    "unknown_share",
+    "duplicates",
+    "embeddings",
+    "labels",
+    "confidence",
+    "out_of_scope",
+    "errors",
+    "agreement",
 ]
 KINDS_NOT_NUMBERS: Final = ("language", "labels")
-YES_OR_NO: Final = ("out_of_scope",)
+OF_LABELS: Final = ("errors", "agreement")
+YES_OR_NO: Final = ("out_of_scope", *OF_LABELS)
 
 
 class SignalSpec(BaseModel):
@@ -24,7 +34,8 @@ class SignalSpec(BaseModel):
     """What is watched of each event: characters of its text (`length`), its `language`, the share of its tokens that
     the tokenizer does not know (`unknown_share`), the share of copies among 100 events (`duplicates`), how far its
     embedding lies out (`embeddings`), its label (`labels`), the probability of that (`confidence`), whether it is
-    rejected (`out_of_scope`)."""
+    rejected (`out_of_scope`). And of each decision drawn at random that people label: whether it was
+    wrong (`errors`), whether two people agree (`agreement`)."""
 
     @property
     def title(self) -> str:
@@ -41,8 +52,10 @@ class SignalSpec(BaseModel):
         detector = str(self.model_dump(include={"detector"})["detector"])
         if detector != "ranks" and self.signal in KINDS_NOT_NUMBERS:
             raise ValueError(f"{self.signal} is no number: detector = {detector!r} cannot watch it, `ranks` can")
-        if detector == "ddm" and self.signal not in YES_OR_NO:
-            raise ValueError(f"ddm watches what is yes or no ({', '.join(YES_OR_NO)}), not {self.signal}")
+        if detector in ("ddm", "share") and self.signal not in YES_OR_NO:
+            raise ValueError(f"{detector} watches what is yes or no ({', '.join(YES_OR_NO)}), not {self.signal}")
+        if detector == "ddm" and self.signal == "agreement":
+            raise ValueError("ddm alarms where something comes more often, and agreement matters where it falls")
         return self
 
 
@@ -51,6 +64,13 @@ class RanksSignal(SignalSpec):
 
     detector: Literal["ranks"]
     """Which detector watches it; default: `ranks`."""
+
+
+class ShareSignal(SignalSpec):
+    """`detector = "share"`: the default of `errors` and `agreement`; shares `false_alarm_every` with `ranks`."""
+
+    detector: Literal["share"]
+    """Which detector watches it."""
 
 
 class AdwinSignal(SignalSpec):
@@ -120,15 +140,21 @@ class DdmSignal(SignalSpec):
 
 
 def _with_detector(spec: Any) -> Any:
-    return {"detector": "ranks", **spec} if isinstance(spec, Mapping) else spec
+    if not isinstance(spec, Mapping):
+        return spec
+    return {"detector": "share" if spec.get("signal") in OF_LABELS else "ranks", **spec}
 
 
 DriftSignal = Annotated[
-    Annotated[RanksSignal | AdwinSignal | KswinSignal | PageHinkleySignal | DdmSignal, Field(discriminator="detector")],
+    Annotated[
+        RanksSignal | ShareSignal | AdwinSignal | KswinSignal | PageHinkleySignal | DdmSignal,
+        Field(discriminator="detector"),
+    ],
     BeforeValidator(_with_detector),
 ]
 DETECTOR_KINDS: Final[dict[str, type[SignalSpec]]] = {
     "ranks": RanksSignal,
+    "share": ShareSignal,
     "adwin": AdwinSignal,
     "kswin": KswinSignal,
     "page_hinkley": PageHinkleySignal,
@@ -138,4 +164,8 @@ _USUAL: Final[tuple[SignalKind, ...]] = (
     *("length", "language", "unknown_share", "duplicates"),
     *("confidence", "out_of_scope"),
 )
-USUAL_SIGNALS: Final[tuple[RanksSignal, ...]] = tuple(RanksSignal(signal=signal, detector="ranks") for signal in _USUAL)
+USUAL_SIGNALS: Final[tuple[RanksSignal | ShareSignal, ...]] = (
+    *(RanksSignal(signal=signal, detector="ranks") for signal in _USUAL),
+    ShareSignal(signal="errors", detector="share"),
+    ShareSignal(signal="agreement", detector="share"),
+)

@@ -37,7 +37,8 @@ class Drift(BaseModel):
     """One that costs so many or more is `critical`; in between it is a `warning`."""
     signals: tuple[DriftSignal, ...] = USUAL_SIGNALS
     """The tables `[[drift.signals]]`: what is watched beside the embeddings, each by a change detector; `[]`: nothing.
-    Default: length, language, unknown_share, duplicates, confidence and out_of_scope, by `ranks`."""
+    Default: length, language, unknown_share, duplicates, confidence and out_of_scope by `ranks`, errors
+    and agreement by `share`."""
 
     @model_validator(mode="after")
     def _signals_have_names_of_their_own(self) -> "Drift":

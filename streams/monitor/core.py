@@ -35,6 +35,7 @@ from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.rules.book import RULE_GONE, RuleBook
 from streams.monitor.signals.alerts import signal_alert, signal_alerts
+from streams.monitor.signals.labelled import LabelValues
 from streams.monitor.surges.alerts import surge_title
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import rules_state
@@ -42,6 +43,7 @@ from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
 from streams.rule_specs import KINDS
 from streams.wire.alerts import resolution
+from streams.wire.feedback import Opinion
 from streams.wire.records import Alert, Release, RetrainRequest, format_time
 from streams.wire.release_state import champion_since
 from streams.wire.signals import MonitorSignal, SignalBatch
@@ -93,6 +95,7 @@ class MonitorCore:
         self.releases: dict[str, MonitoredRelease] = {}  # the one whose signals came last stands last
         self.release_measures = ReleaseMeasures(app.release)
         self.labelled = LabelledAnswers(app.head_names[0] if app.head_names else "")
+        self.label_values = LabelValues(app.head_names[0] if app.head_names else "")
         self.release_alerts = StepAlerts(app.name, app.release.alert_days)
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
@@ -112,6 +115,11 @@ class MonitorCore:
         """How often a stream that does not change gives a drift alarm, by the stated rate and the events seen of late;
         None: too few came to say."""
         return self.rate.by_chance(self._app.false_alarm_every)
+
+    @property
+    def _events_per_hour(self) -> float | None:
+        by_chance = self.by_chance
+        return None if by_chance is None else by_chance.events_per_day / 24.0
 
     @property
     def champion(self) -> MonitoredRelease | None:
@@ -142,11 +150,31 @@ class MonitorCore:
         """What of the alerts about steps of releases begins and ends: see StepAlerts.look."""
         return self._counted(self.release_alerts.look(now_ms, looked_after))
 
-    def take_label(self, record: Record) -> None:
-        """Take a record of `feedback.labels` in."""
+    def take_label(self, record: Record) -> list[Alert]:
+        """Take a record of `feedback.labels` in; what it changed of what is known of errors."""
         before, after = self.requests.take_label(record)
         if before is not after:
             self.book.take_opinion(before, after)
+        values = self.label_values.take((record.partition, record.offset), before, after)
+        if values and after is not None and self._is_of_champion(after):
+            return self._take_label_values(values, after)
+        return []
+
+    def _is_of_champion(self, opinion: Opinion) -> bool:
+        """Whether the champion decided what was labelled; what nobody remembers it did, if the label came after it
+        began to serve."""
+        version = self.labelled.version_of(opinion.feedback.decision_id)
+        if version is None:
+            return opinion.first_ms >= self.champion_since_ms
+        return version == self.champion_version
+
+    def _take_label_values(self, values: Mapping[str, float], opinion: Opinion) -> list[Alert]:
+        champion = self.champion
+        if champion is None or champion.drift is None:
+            return []
+        before, at = champion.drift.episodes, opinion.feedback.at
+        champion.take_label_values(values, opinion.feedback.decision_id, at)
+        return self._counted(self._episode_changes(champion, before, at, opinion.given_ms))
 
     def take_accepted(self, records: Iterable[Record], at: str) -> list[Alert]:
         """Take in what stands in `drift.accepted`: an episode that people expect alarms nobody any more; one of which
@@ -234,6 +262,7 @@ class MonitorCore:
             "releases": [self._release_state(release) for release in self.releases.values() if release.events],
             "watch": self._taken("watch", self.release_measures.state),
             "labelled": self._taken("labelled", self.labelled.state),
+            "label_values": self._taken("label_values", self.label_values.state),
             "rate": self._taken("rate", self.rate.state),
             "book": self._taken("book", self.book.causes_state),
             **{name: self.grouped_state(name, None) for name in GROUPED},
@@ -326,7 +355,7 @@ class MonitorCore:
         if drift is None:
             return alerts
         changes = [] if release.signals is None else release.signals.take_changes()
-        alerts += signal_alerts(self._app.name, release.version, changes, at)
+        alerts += signal_alerts(self._app.name, release.version, changes, at, self._app.drift, self._events_per_hour)
         for episode, merged_into in drift.take_ended():
             told = self._told(release, episode)
             into = episode_fingerprint(self._app.name, release.version, merged_into) if merged_into else ""
@@ -391,7 +420,8 @@ class MonitorCore:
             alerts += [alert for alert in told if self.accepted.of(alert.fingerprint) is None]
             watch = champion.signals
             if watch is not None and watch.episode is not None and watch.is_told:
-                alerts.append(signal_alert(self._app.name, champion.version, watch.episode))
+                weights, rate = self._app.drift, self._events_per_hour
+                alerts.append(signal_alert(self._app.name, champion.version, watch.episode, weights, rate))
             bursts = champion.drift.bursts.firing
             of_bursts = (burst_alert(self._app.name, champion.version, burst) for burst in bursts)
             alerts += [self._with_chance(alert) for alert in of_bursts]

@@ -305,7 +305,7 @@ class MonitorHandler:
         watch = self._active
         records, is_all = self._sources.labels()
         for record in records:
-            watch.core.take_label(record)
+            self._tell(watch.core.take_label(record))
         is_first = is_all and not watch.knows_labels
         watch.knows_labels = watch.knows_labels or is_all
         if watch.knows_labels and (records or is_first):  # by some of them a release could go that all would keep

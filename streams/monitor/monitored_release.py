@@ -7,6 +7,7 @@ from typing import Any, Self
 from connectors.ports import Record
 from streams.application import Application
 from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
+from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.signals.values import EventFacts
 from streams.monitor.signals.watch import SignalWatch
 from streams.wire.signals import MonitorSignal, read_signals
@@ -68,13 +69,21 @@ class MonitoredRelease:
         if seen is None or seen.event_number != self.events:
             return  # its numbers cannot be used
         facts = EventFacts(signal, self.events, seen.copies, seen.distance, head, drift.newest_repeats)
-        for symptom in watch.take(facts):
-            if drift.join(symptom) is None:
-                watch.open(symptom)
+        self._place(watch, drift, watch.take(facts))
         waiting = watch.episode
         if waiting is not None and drift.episode is not None and drift.episode.detected_event > waiting.told_event:
             taken = {symptom: drift.join(symptom) for symptom in waiting.symptoms}
             watch.leave({symptom: by.detected_id for symptom, by in taken.items() if by is not None}, self.events)
+
+    def take_label_values(self, values: Mapping[str, float], identity: str, at: str) -> None:
+        """Take in what a label says (see LabelValues). identity: of the decision. at: when it was labelled."""
+        if self.signals is not None and self.drift is not None:
+            self._place(self.signals, self.drift, self.signals.take_labelled(values, self.events, identity, at))
+
+    def _place(self, watch: SignalWatch, drift: DriftMonitor, symptoms: Iterable[Symptom]) -> None:
+        for symptom in symptoms:
+            if drift.join(symptom) is None:
+                watch.open(symptom)
 
     def _note_open(self, at_ms: int) -> None:
         episodes = () if self.drift is None else self.drift.episodes

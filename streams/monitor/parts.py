@@ -13,6 +13,7 @@ from streams.monitor.core import MonitorCore
 from streams.monitor.event_rate import EventRate
 from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.rules.book import RuleBook
+from streams.monitor.signals.labelled import LabelValues
 from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import restore_rules
 from streams.release_watch.labelled import LabelledAnswers
@@ -103,6 +104,13 @@ def _take_up_labelled(core: MonitorCore, state: State, read: Read) -> None:
     core.labelled = LabelledAnswers(head).restore(state["labelled"])
 
 
+def _take_up_label_values(core: MonitorCore, state: State, read: Read) -> None:
+    if "label_values" in state:  # states of earlier versions have none: labels since the release count anew
+        values = LabelValues(core.app.head_names[0] if core.app.head_names else "")
+        values.restore(state["label_values"])
+        core.label_values = values
+
+
 def _take_up_rate(core: MonitorCore, state: State, read: Read) -> None:
     if "rate" in state:  # states of earlier versions have none: the rate is known again within hours
         rate = EventRate()
@@ -152,6 +160,7 @@ _TAKE_UP: Final[Mapping[str, Callable[[MonitorCore, State, Read], None]]] = {
     "surges": _take_up_surges,
     "watch": _take_up_watch,
     "labelled": _take_up_labelled,
+    "label_values": _take_up_label_values,
     "rate": _take_up_rate,
     "book": _take_up_book,
     "thresholds": _take_up_thresholds,

@@ -63,6 +63,11 @@ class LabelledAnswers:
             young = [item for item in self._answers.items() if at_ms - item[1].at_ms < KEPT_MS]
             self._answers = dict(sorted(young, key=lambda item: item[1].draw)[:REMEMBERED])
 
+    def version_of(self, identity: str) -> str | None:
+        """Who decided it; None: it is not remembered."""
+        answer = self._answers.get(identity)
+        return None if answer is None else answer.version
+
     def judge(self, opinions: Iterable[Opinion]) -> None:
         """Count anew. opinions: all that stand. Where two people differ, nobody knows."""
         said: dict[str, set[str]] = {}

@@ -271,7 +271,7 @@ def test_the_applications_file_names_signals_and_their_detectors() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ('signal = "confidence"\ndetector = "adwn"', "one of: ranks, adwin, .*did you mean 'adwin'"),
+        ('signal = "confidence"\ndetector = "adwn"', "one of: ranks, share, adwin, .*did you mean 'adwin'"),
         ('signal = "confidence"\ndetector = "adwin"\nalpha = 1', "drift.signals.0.alpha: there is no such field"),
         ('signal = "language"\ndetector = "adwin"', "language is no number"),
         ('signal = "length"\ndetector = "ddm"', "ddm watches what is yes or no"),

@@ -1,13 +1,14 @@
 """What a drift episode's alerts say, when it is found and when it is over."""
 
 from dataclasses import asdict
-from typing import Final
+from typing import Final, get_args
 
 from streams.application import Drift
 from streams.monitor.drift.episode import Episode
-from streams.monitor.episodes.cost import Labelled, severity_of
+from streams.monitor.episodes.cost import Cost, Labelled, severity_of
+from streams.monitor.episodes.error_rise import cost_in_words, errors_cost
 from streams.wire.alerts import fingerprint, resolution
-from streams.wire.records import Alert
+from streams.wire.records import Alert, Severity
 
 USUAL: Final = Drift()
 FOUND_MS: Final = "found_ms"  # among an alert's values: time of the record that the episode was found with
@@ -41,11 +42,14 @@ def alert_for_episode(
     labels_say += "" if labelled is None else f" {labelled.in_words()}"
     if episode.symptoms:
         labels_say += f" Changed with it: {'; '.join(symptom.in_words() for symptom in episode.symptoms)}."
+    errors = errors_cost(episode.symptoms)
+    if errors is not None:
+        labels_say += cost_in_words(errors)
     weight = (weights.note_below_errors_per_hour, weights.critical_from_errors_per_hour)
     return Alert(
         fingerprint=drift_fingerprint(app, version, episode),
         rule="drift",
-        severity="warning" if episode.cost is None else severity_of(episode.cost, *weight),
+        severity=_severity(episode, weight, errors),
         state="firing",
         summary=f"{app}: {episode.summary}{labels_say}",
         values={
@@ -80,6 +84,13 @@ def alert_for_episode(
         evidence=[{"id": example.id, "label": example.label, "text": example.text} for example in episode.examples],
         at=at,
     )
+
+
+def _severity(episode: Episode, weight: tuple[float, float], errors: Cost | None) -> Severity:
+    """The heavier one: by the texts, or by labels where these say that errors rose."""
+    by_texts: Severity = "warning" if episode.cost is None else severity_of(episode.cost, *weight)
+    by_labels: Severity = "info" if errors is None else severity_of(errors, *weight)
+    return max(by_texts, by_labels, key=get_args(Severity).index)
 
 
 def unwatched_alert(app: str, version: str, reason: str, at: str) -> Alert:

@@ -144,6 +144,28 @@ def severity_of(cost: Cost, note_below: float, critical_from: float) -> Literal[
     return "critical" if cost.errors_per_hour >= critical_from else "warning"
 
 
+def labelled_cost(before: tuple[float, int], after: tuple[float, int], events_per_hour: float | None = None) -> Cost:
+    """By labels drawn at random alone. before, after: share of wrong decisions, and of how many labels."""
+    ranges = [_share_range(*one) for one in (before, after)]
+    (low_before, high_before), (low, high) = ranges
+    lost = max(after[0] - before[0], 0.0)
+    return Cost(
+        round(1.0 - before[0], 3),
+        round(1.0 - after[0], 3),
+        (round(1.0 - high, 3), round(1.0 - low, 3)),
+        round(lost, 3),
+        (round(max(low - high_before, 0.0), 3), round(max(high - low_before, 0.0), 3)),
+        None if events_per_hour is None else round(lost * events_per_hour, 2),
+    )
+
+
+def _share_range(share: float, labels: int) -> tuple[float, float]:
+    """90 %."""
+    return weighted_share(
+        [True] * round(share * labels) + [False] * (labels - round(share * labels)), [1.0] * labels, _NORMAL_90
+    )[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Labelled:
     """What people say of decisions since the onset that were drawn at random. right: the share of them, and its 90 %

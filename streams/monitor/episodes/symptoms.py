@@ -9,7 +9,9 @@ _BESIDE: Final = 200  # events after an episode was found, until which what begi
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """A signal that changed. onset_event: from which on, as its detector says. event, id, at: at which that was
-    certain, and its source's time. before, after: means of the values; None of kinds."""
+    certain, and its source's time. before, after: means of the values; None of kinds. labels: how many the two means
+    stand on, where the signal is what people's labels say.
+    signal: what that is, whatever it is called."""
 
     name: str
     detector: str
@@ -19,12 +21,20 @@ class Symptom:
     at: str
     before: float | None = None
     after: float | None = None
+    labels: tuple[int, int] | None = None
+    signal: str = ""
+
+    def __post_init__(self) -> None:
+        if self.labels is not None:  # JSON knows no tuples
+            object.__setattr__(self, "labels", (int(self.labels[0]), int(self.labels[1])))
 
     def in_words(self) -> str:
         """What changed, since when."""
         means = ""
         if self.before is not None and self.after is not None:
             means = f" from {self.before:.3g} to {self.after:.3g}"
+            if self.labels is not None:
+                means += f" (of {self.labels[0]} labels drawn at random, then of {self.labels[1]})"
         return f"{self.name}{means}, since about event {self.onset_event}"
 
 

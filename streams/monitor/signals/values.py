@@ -35,6 +35,7 @@ class SignalValue:
     copies: bool = False
 
 
+LABEL_SIDES: Final[dict[str, tuple[Side, ...]]] = {"errors": ("up",), "agreement": ("down",)}
 _MOST_CHARACTERS: Final = 1e6  # who writes signals may name any number, and detectors take sums of squares
 
 

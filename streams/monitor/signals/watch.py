@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from streams.monitor.episodes.symptoms import Symptom
-from streams.monitor.signals.ports import ChangeDetector
-from streams.monitor.signals.ranks import Ranks
+from streams.monitor.signals.ports import ChangeDetector, Value
+from streams.monitor.signals.ranks import Ranks, Side
 from streams.monitor.signals.river_detectors import RIVER
-from streams.monitor.signals.values import SIGNALS, EventFacts
+from streams.monitor.signals.shares import Share
+from streams.monitor.signals.values import LABEL_SIDES, SIGNALS, EventFacts
 from streams.signal_specs import SignalSpec
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 _BLOCK: Final = 100  # events whose share of copies is one value: copies come together
 _MARK_EVERY, _MARKS = 8, 128  # values, and how many marks are kept, to say at which event a change began
 _SYMPTOMS: Final = 20  # of one episode
+_LABELS: Final = 50  # since the errors rose, by which it may be over
 _TOLD_AFTER: Final = 200  # events: until then the drift monitor may find the cause, and tell it
 
 
@@ -62,8 +64,10 @@ class _Watched:
     block: list[float] = field(default_factory=list)
 
     def take(self, facts: EventFacts) -> Symptom | None:
-        """Take an event in; a symptom where its signal has changed."""
-        how = SIGNALS[self.spec.signal]
+        """Take an event in; a symptom where its signal has changed. What labels say is in no event."""
+        how = SIGNALS.get(self.spec.signal)
+        if how is None:
+            return None
         if facts.copies != 1 and not (how.copies and facts.copies):
             return None
         value = how.of(facts)
@@ -74,12 +78,16 @@ class _Watched:
             if len(self.block) < _BLOCK:
                 return None
             value, self.block = sum(self.block) / _BLOCK, []
-        if self.values % _MARK_EVERY == 0:
-            self.marks.append((facts.number, self.values, self.total))
+        return self.add(value, facts.number, facts.signal.id, facts.signal.at)
+
+    def add(self, value: Value, event: int, identity: str, at: str) -> Symptom | None:
+        """The same of one value. event: the number of the release's events so far. identity, at: of what it is of."""
+        if self.values % _MARK_EVERY == 0 or self.spec.signal in LABEL_SIDES:
+            self.marks.append((event, self.values, self.total))
         self.values, self.total = self.values + 1, self.total + (0.0 if isinstance(value, str) else value)
         if self.detector.update(value) is None:
             return None
-        symptom = self._symptom(facts, is_number=not isinstance(value, str))
+        symptom = self._symptom((event, identity, at), is_number=not isinstance(value, str))
         self._forget()
         return symptom
 
@@ -107,24 +115,27 @@ class _Watched:
         self.values, self.total = 0, 0.0
         self.marks.clear()
 
-    def _symptom(self, facts: EventFacts, *, is_number: bool) -> Symptom:
+    def _symptom(self, place: tuple[int, str, str], *, is_number: bool) -> Symptom:
         began = max(self.values - self.detector.since, 0)
         earlier = [mark for mark in self.marks if mark[1] <= began] or [self.marks[0]]
         event, values, total = earlier[-1]
         means: tuple[float | None, float | None] = (None, None)
         if is_number and values and self.values > values:
             means = total / values, (self.total - total) / (self.values - values)
-        place = facts.number, facts.signal.id, facts.signal.at
-        return Symptom(self.spec.title, self.spec.model_dump()["detector"], min(event, facts.number), *place, *means)
+        labels = (values, self.values - values) if self.spec.signal in LABEL_SIDES else None
+        detector = self.spec.model_dump()["detector"]
+        return Symptom(
+            self.spec.title, detector, min(event, place[0]), *place, *means, labels, self.spec.signal if labels else ""
+        )
 
 
 class SignalWatch:
     """Not thread-safe. Memory: a detector for each signal."""
 
     def __init__(self, specs: Sequence[SignalSpec], false_alarm_every: float, quiet_events: int = 1_000) -> None:
-        """false_alarm_every: of all `ranks` together, in events. quiet_events: without another symptom, after which an
-        episode is over."""
-        ranks = [SIGNALS[spec.signal].sides for spec in specs if spec.model_dump()["detector"] == "ranks"]
+        """false_alarm_every: of all `ranks` and `share` together, in values. quiet_events: without another symptom,
+        after which an episode is over, unless decisions are still wrong more often."""
+        ranks = [_sides(spec) for spec in specs if spec.model_dump()["detector"] in ("ranks", "share")]
         every = false_alarm_every * max(sum(map(len, ranks)), 1)
         self._watched = {spec.title: _Watched(spec, _detector(spec, every)) for spec in specs}
         self._quiet_events = quiet_events
@@ -137,13 +148,34 @@ class SignalWatch:
     def take(self, facts: EventFacts) -> list[Symptom]:
         """Take an event in; the signals that changed with it. Who takes them for no symptom of a drift episode gives
         them back to `open`."""
-        if self.episode is not None and facts.number - self._last_event >= self._quiet_events:
+        if self.episode is not None and facts.number - self._last_event >= self._quiet_events and not self._costs():
             self.end()
         if self.episode is not None and not self.is_told:
             self.is_told = facts.number - self.episode.detected_event >= _TOLD_AFTER
             self._has_grown = self.is_told
         symptoms = (watched.take(facts) for watched in self._watched.values())
         return [symptom for symptom in symptoms if symptom is not None]
+
+    def take_labelled(self, values: Mapping[str, float], event: int, identity: str, at: str) -> list[Symptom]:
+        """Take in what a label says; what changed with it, as `take`. values: signal to value. event: the number of the
+        release's events so far. identity, at: of the decision that was labelled, and when."""
+        named = [(one, values[one.spec.signal]) for one in self._watched.values() if one.spec.signal in values]
+        symptoms = [watched.add(value, event, identity, at) for watched, value in named]
+        return [symptom for symptom in symptoms if symptom is not None]
+
+    def _costs(self) -> bool:
+        """Whether the episode's errors go on: it is not usual that decisions are wrong. It is over once labels since
+        then say that the rise has gone back by half."""
+        for symptom in self.episode.symptoms if self.episode is not None else ():
+            watched = self._watched.get(symptom.name)
+            if watched is None or watched.spec.signal != "errors" or symptom.before is None or symptom.after is None:
+                continue
+            middle = (symptom.before + symptom.after) / 2
+            if symptom.after > symptom.before and not (
+                watched.values >= _LABELS and watched.total / watched.values <= middle
+            ):
+                return True
+        return False
 
     def begin_anew(self) -> None:
         """Compare what comes from now on with nothing before: other events count since. An episode goes on."""
@@ -219,10 +251,16 @@ class SignalWatch:
 
 
 def _detector(spec: SignalSpec, false_alarm_every: float) -> ChangeDetector:
-    kind, how = spec.model_dump()["detector"], SIGNALS[spec.signal]
+    kind, how = spec.model_dump()["detector"], SIGNALS.get(spec.signal)
     if kind == "ranks":
-        return Ranks(how.sides, false_alarm_every, how.bin_of)
+        return Ranks(_sides(spec), false_alarm_every, None if how is None else how.bin_of)
+    if kind == "share":
+        return Share("down" if spec.signal == "agreement" else "up", false_alarm_every)
     return RIVER[kind](**spec.settings)
+
+
+def _sides(spec: SignalSpec) -> tuple[Side, ...]:
+    return LABEL_SIDES[spec.signal] if spec.signal in LABEL_SIDES else SIGNALS[spec.signal].sides
 
 
 def _restored(symptoms: Sequence[Symptom], named: Sequence[Any] | None) -> SignalEpisode:
