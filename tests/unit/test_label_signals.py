@@ -11,6 +11,7 @@ from monitor_in_memory import APP, START_MS, Process, World
 from pydantic import TypeAdapter, ValidationError
 from test_monitor_restart import one_simulation, send
 
+from bench.drift.peers.own_labels import SHIPPED, alarms_of, tuned
 from streams.application import Drift
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.signals.alerts import signal_alert
@@ -48,6 +49,13 @@ def test_a_rise_of_errors_is_found_within_150_labels(side: Literal["up", "down"]
         delays.append(next(n for n, value in enumerate(values) if share.update(float(value)) is not None) - 300)
         assert share.level == 1.0 and share.since >= 10
     assert min(delays) > 0 and np.median(delays) <= 150
+
+
+def test_the_bench_tunes_it_to_a_measured_rate() -> None:
+    random = np.random.default_rng(3)
+    setting, alarms = tuned([random.random(10_000) < 0.08 for _ in range(2)], events=20_000, every=1_000, rough=5_000)
+    assert 2.0 <= setting <= 1_000.0 and 8 <= alarms <= 40
+    assert alarms_of(random.random(5_000) < 0.08, SHIPPED) == []
 
 
 def test_a_share_that_was_taken_apart_goes_on_at_the_same_value() -> None:

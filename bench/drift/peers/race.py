@@ -14,6 +14,7 @@ import orjson
 from bench.drift.bed import Bed, Figures
 from bench.drift.figures import delay_figures
 from bench.drift.peers.order import Case, Order, write_order
+from bench.drift.peers.own_labels import SHIPPED, alarms_of, tuned
 from bench.drift.peers.tuning import bisect
 from bench.drift.releases import Release, Shown
 from bench.drift.streams import Rows, Stream, stationary, steady_times
@@ -35,7 +36,6 @@ PEERS: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "mmd": ("alibi_online", ("mmd",), "alibi_detect"),
     "lsdd": ("alibi_online", ("lsdd",), "alibi_detect"),
 }
-NO_LABELS: Final = "the monitor has no detector on labels yet"
 ON_LABELS: Final = {"adwin": ("adwin", "wrong"), "kswin": ("kswin", "wrong")}
 
 
@@ -61,7 +61,7 @@ def race(
     figures[f"every {EVERY}th"] = _judged(entries, [[_each_kth(stream) for stream in e.streams] for e in entries])
     figures["never"] = _judged(entries, [[[] for _ in entry.streams] for entry in entries])
     if OURS in peers:
-        figures[OURS] = {"left_out": NO_LABELS} if on_labels else _ours(bed, entries, tuning)
+        figures[OURS] = _ours_on_labels(entries, tuning) if on_labels else _ours(bed, entries, tuning)
     order = Order(tuple(_case(entry, stream) for entry, stream in zip(entries, tuning, strict=True)), EVERY)
     for number, peer in enumerate(one for one in peers if one != OURS):
         module, arguments, library = PEERS[peer]
@@ -94,6 +94,18 @@ def _ours(bed: Bed, entries: Sequence[Entry], tuning: Sequence[Stream]) -> Figur
         judged.append([[told.event for told in played.fired()] for played in plays])
     told = {"setting": round(setting), "tuned_every": _every(count, TUNING_EVENTS)}
     return told | _judged(entries, judged)
+
+
+def _ours_on_labels(entries: Sequence[Entry], tuning: Sequence[Stream]) -> Figures:
+    """Its signal `errors`: at the measured rate of all others, and as it is shipped."""
+    wrong = [wrong_events(entry.shown, stream) for entry, stream in zip(entries, tuning, strict=True)]
+    setting, count = tuned(wrong, events=TUNING_EVENTS, every=EVERY, rough=ROUGH)
+
+    def judged(every: float) -> Figures:
+        return _judged(entries, [[alarms_of(wrong_events(e.shown, s), every) for s in e.streams] for e in entries])
+
+    told = {"setting": round(setting), "tuned_every": _every(count, TUNING_EVENTS), "as_shipped": judged(SHIPPED)}
+    return told | judged(setting)
 
 
 def _case(entry: Entry, tuning: Stream) -> Case:
