@@ -332,10 +332,11 @@ class DriftMonitor:
                 self._take_back(change.burst)
         self._burst_changes += changes
         self.newest_repeats = max(member.in_cluster, member.in_key)
-        return max(member.nth, *(burst.texts for burst in self.bursts.firing if self._is_of(burst, signal)), 1)
+        near = [burst.texts for burst in self.bursts.firing if self._is_near(burst, signal)]
+        return max(member.nth, self.bursts.texts_of(signal.label), *near)
 
-    def _is_of(self, burst: LabelBurst, signal: Signal) -> bool:
-        return signal.label == burst.label or self._burst_texts.is_near(burst, self._embedding(signal))
+    def _is_near(self, burst: LabelBurst, signal: Signal) -> bool:
+        return signal.label != burst.label and self._burst_texts.is_near(burst, self._embedding(signal))
 
     def _take_back(self, burst: LabelBurst) -> None:
         """The first texts of a burst are known as such only once it is told: what they added is no drift. Hardly any of
