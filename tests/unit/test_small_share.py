@@ -20,7 +20,7 @@ def near(place: int, random: np.random.Generator) -> Floats:
 
 
 def odds(kept: UnusualTexts, text: Floats) -> float:
-    return float(kept.odds(text, NO_ERROR, SEEN, MEMORY)[0])
+    return float(kept.odds(text, None, NO_ERROR, SEEN, MEMORY)[0])
 
 
 def test_texts_of_two_places_that_cancel_each_other_still_have_neighbours() -> None:
@@ -49,7 +49,7 @@ def test_what_the_error_of_the_place_explains_is_no_neighbourhood() -> None:
     for _ in range(12):
         kept.remember(near(3, random), np.array([0.3]), SEEN)
     text = near(3, random)
-    assert float(kept.odds(text, np.array([0.5]), SEEN, MEMORY)[0]) < odds(kept, text) / 2
+    assert float(kept.odds(text, None, np.array([0.5]), SEEN, MEMORY)[0]) < odds(kept, text) / 2
 
 
 @pytest.mark.parametrize("runs", [1, 3])
@@ -57,7 +57,9 @@ def test_nothing_is_said_of_texts_that_the_encoder_did_not_see(runs: int) -> Non
     small = SmallShare(runs, DIMENSIONS, 1.0 / DIMENSIONS)
     text = np.repeat(near(3, np.random.default_rng(3)), runs, axis=0)
     none = np.zeros(runs, bool)
-    said = small.pointing(np.full(runs, 5.0), np.full(runs, 3.0), text, np.zeros(runs), none, np.full(runs, 100.0))
+    said = small.pointing(
+        np.full(runs, 5.0), np.full(runs, 3.0), text, None, np.zeros(runs), none, np.full(runs, 100.0)
+    )
     assert said.tolist() == [0.0] * runs
 
 
@@ -73,6 +75,6 @@ def test_known_texts_give_no_more_than_nothing_on_average() -> None:
             np.float32
         )
         memory = np.full(runs, min(100.0 + step, 1_000.0))
-        said = small.pointing(ratios, random.standard_normal(runs), texts, np.zeros(runs), seen, memory)
+        said = small.pointing(ratios, random.standard_normal(runs), texts, None, np.zeros(runs), seen, memory)
         sums.append(np.exp(said + unusual(ratios)).mean())
     assert np.mean(sums[50:]) == pytest.approx(1.0, abs=0.01)
