@@ -25,6 +25,7 @@ def texts_of(path: Path, left_out: set[str]) -> list[str]:
         return [row["text"] for row in csv.DictReader(lines) if row["intent"] not in left_out]
 
 
+@pytest.mark.slow  # the run of every change keeps to twenty minutes
 def test_a_subject_that_came_on_the_third_day_is_told_with_its_day_and_nothing_live_is_touched(
     app: tuple[Headrace, str, str], kafka_address: str, small_corpus: Path
 ) -> None:

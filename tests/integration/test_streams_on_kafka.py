@@ -123,6 +123,7 @@ def test_every_hostile_record_is_decided_or_a_dead_letter_and_the_process_lives(
     assert up.stop() == 0
 
 
+@pytest.mark.slow  # the run of every change keeps to twenty minutes
 def test_sigterm_with_a_dead_broker_ends_within_the_stop_limit(
     services_folder: Callable[[str], Path], make_home: MakeHome
 ) -> None:

@@ -170,6 +170,7 @@ def test_a_partition_that_was_cut_before_it_was_read_is_held_loudly_while_the_ot
     admin.close()
 
 
+@pytest.mark.slow  # the run of every change keeps to twenty minutes
 def test_a_broker_that_never_comes_back_ends_an_idle_worker(
     services_folder: Callable[[str], Path], make_home: MakeHome
 ) -> None:
@@ -185,6 +186,7 @@ def test_a_broker_that_never_comes_back_ends_an_idle_worker(
     )
 
 
+@pytest.mark.slow  # the run of every change keeps to twenty minutes
 def test_another_cluster_at_the_same_address_ends_all_roles_with_both_ids(
     services_folder: Callable[[str], Path], make_home: MakeHome
 ) -> None:
