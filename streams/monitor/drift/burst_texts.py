@@ -59,11 +59,11 @@ class BurstTexts:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs beside the texts' embeddings, for JSON."""
-        nothing = [np.nan] * self._detectors
+        nothing = (0.0,) * self._detectors
         added = np.array([text.increments or nothing for text in self._texts], np.float64)
         return {
             "labels": [text.label for text in self._texts],
-            "added": pack(np.nan_to_num(added)),
+            "added": pack(added),
             "counted": [bool(text.increments) for text in self._texts],
         }
 
