@@ -6,7 +6,7 @@ Whoever owns `signals.<app>` is the active monitor; others stand by. All of its 
     alerts, retrain.requests        what was told already, so that nothing is told twice and nothing is left firing
     feedback.labels, model.releases, drift.accepted: what stands there now
 
-All methods but `outbox` are called by one thread at a time.
+All methods but `relieve` are called by one thread at a time.
 """
 
 import logging
@@ -96,26 +96,36 @@ class MonitorHandler:
         self._take_step = take_step
         self._watch: _Watch | None = None
         self.is_rebuilding = False  # which takes minutes on a machine that has much else to do
+        self._is_relieved = False
 
     @property
     def core(self) -> MonitorCore | None:
         """The state; None while this monitor stands by."""
         return self._watch.core if self._watch is not None else None
 
-    def take_over(self) -> None:
-        """Become the active monitor, with the state that the topics give. Raises retriable errors."""
-        if self._watch is None:
+    def take_over(self) -> bool:
+        """Become the active monitor, with the state that the topics give. Whether it is the active one: not where it
+        was relieved before it could be. Raises retriable errors."""
+        if self._watch is None and not self._is_relieved:
             started, self.is_rebuilding = self._clock(), True
             try:
-                self._watch = self._rebuilt()
+                rebuilt = self._rebuilt()
             finally:
                 self.is_rebuilding = False
+            took = self._clock() - started
+            if self._is_relieved:
+                log.info("%s: relieved within the %.1f s of rebuilding the state; it is dropped", self.app.name, took)
+                return False
+            self._watch = rebuilt
             self._sources.follow_labels()
-            log.info("%s: the monitor is active, its state rebuilt in %.1f s", self.app.name, self._clock() - started)
+            log.info("%s: the monitor is active, its state rebuilt in %.1f s", self.app.name, took)
+        return self._watch is not None
 
     def observe(self, batch: Sequence[Delivery]) -> None:
-        """Take signals in. Where it raises a retriable error, it may be called again with the same batch."""
-        self.take_over()
+        """Take signals in. Where it raises a retriable error, it may be called again with the same batch. Of one that
+        was relieved nothing is taken: whoever is active now is given the same."""
+        if not self.take_over():
+            return
         watch = self._active
         watch.heard_at = self._clock()
         read = [(delivery, read_signals(delivery.value)) for delivery in batch]
@@ -132,7 +142,8 @@ class MonitorHandler:
 
     def tick(self) -> None:
         """What is due without a signal: releases, labels, alerts to settle, a snapshot. Raises retriable errors."""
-        self.take_over()
+        if not self.take_over():
+            return
         watch = self._active
         self._hear_release()
         is_again = self._clock() - watch.watched_at >= WATCH_AGAIN_SECONDS
@@ -148,6 +159,11 @@ class MonitorHandler:
         self.counts.by_chance = watch.core.by_chance
         self._keep_snapshot(self._snapshot_seconds)
 
+    def relieve(self) -> None:
+        """The signals go to somebody else, until `drop` begins anew: what is still being rebuilt becomes of no use. Any
+        thread may call it, also while another method runs."""
+        self._is_relieved = True
+
     def hand_over(self) -> None:
         """Be active no more. Everything taken in must have been published; the state goes to the outbox."""
         if self._watch is not None:
@@ -156,8 +172,8 @@ class MonitorHandler:
             self._watch = None
 
     def drop(self) -> None:
-        """Be active no more, and leave what was not published to who is next."""
-        self._watch = None
+        """Be active no more, and leave what was not published to who is next. It may take over again."""
+        self._watch, self._is_relieved = None, False
         self._sources.leave_labels()
         self.outbox.clear()
 

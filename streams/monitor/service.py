@@ -62,6 +62,7 @@ class MonitorService:
         if ticking is None:
             return
         self._stopping.set()
+        self._handler.relieve()
         await ticking
         await self._in_thread(self._handler.hand_over)
         await self._publish()

@@ -1,6 +1,7 @@
 """The monitor on the event loop: what is published, in which order, and what a rebalance does."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ from monitor_in_memory import APP, Process, World, signal
 
 from connectors.errors import BrokerUnavailable
 from models.errors import MessageError
-from streams.engine.delivery import OutRecord, RecordsRefused, Refusal
+from streams.engine.delivery import Delivery, OutRecord, RecordsRefused, Refusal
 from streams.monitor.service import MonitorService
 
 OURS = [(APP.signals_topic, 0)]
@@ -129,6 +130,46 @@ def test_a_rebalance_that_would_not_wait_leaves_nothing_of_before() -> None:
         async with asyncio.timeout(20):
             while given.handler.core is before or given.handler.core is None:
                 await asyncio.sleep(0.01)
+        await service.released()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["that waits", "that would not wait"])
+def test_a_monitor_that_is_relieved_while_it_rebuilds_is_never_active(
+    waits: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It said "active" minutes after another monitor was, and followed labels beside it."""
+    caplog.set_level(logging.INFO)
+
+    async def run() -> None:
+        given, sent = process(), Sent()
+        rebuilding, go_on = threading.Event(), threading.Event()
+
+        def snapshot() -> None:
+            rebuilding.set()
+            assert go_on.wait(20)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(given.sources, "snapshot", snapshot)
+            service = MonitorService(given.handler, sent)
+            await service.assigned(OURS)
+            await asyncio.to_thread(rebuilding.wait, 20)
+            released = asyncio.ensure_future(service.released())
+            await asyncio.sleep(0)
+            if not waits:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(released, 0.05)
+            go_on.set()
+            await asyncio.wait([released])
+            delivery = Delivery(APP.signals_topic, 0, 3, None, b"[]", given.world.now_ms)
+            await service._observe([delivery])  # one that was on its way
+        assert given.handler.core is None and sent.records == [] == given.handler.outbox
+        assert given.sources._labels_read is None and not given.handler.is_rebuilding
+        assert "is active" not in caplog.text and "relieved" in caplog.text
+        await service.assigned(OURS)
+        await until_active(service, given)
+        assert "is active" in caplog.text, "it may be again"
         await service.released()
 
     asyncio.run(run())
