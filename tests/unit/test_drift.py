@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from streams.monitor.drift.detector import Cusum, DriftMonitor, DriftPolicy, Episode, Signal
+from streams.monitor.drift.cusum import Cusum
+from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Episode, Signal
 from streams.monitor.drift.evidence import TAILS, Evidence, EvidencePolicy, tail_evidence, unusual_share
 from streams.monitor.drift.reference import Reference
 from streams.monitor.drift.thresholds import SimulationPolicy, simulate_thresholds, threshold_from_climbs

@@ -160,8 +160,8 @@ def test_fast_texts_that_nobody_audits_leave_everything_as_it_is_without_their_s
     here = World(1)
     reference = here.reference()
     with_sum, without = monitor(reference), monitor(reference)
-    without._audits = None
-    del without._cusums[FAST_AUDITS]
+    without._sums.audits = None
+    del without._sums._cusums[FAST_AUDITS]
     for signal in here.signals(300, new=0.2, audited=0.0):
         assert with_sum.update(signal) == without.update(signal)
         assert with_sum.levels == without.levels | {FAST_AUDITS: 0.0}

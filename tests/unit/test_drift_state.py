@@ -66,7 +66,7 @@ FRESH = {
 def fresh(*, with_fast: bool) -> DriftMonitor:
     """As `from_reference` makes one, without its second."""
     ready = FRESH[with_fast]
-    return DriftMonitor(ready._reference, ready._live._simulated, POLICY, false_alarm_every=2_000)
+    return DriftMonitor(ready._reference, ready._sums.live._simulated, POLICY, false_alarm_every=2_000)
 
 
 def stream(seed: int, events: int, *, new_from: int, new_to: int, with_fast: bool) -> list[Signal]:

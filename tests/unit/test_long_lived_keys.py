@@ -77,7 +77,7 @@ def test_where_keys_stop_counting_drifts_sums_and_what_they_learnt_begin_anew() 
     drift = drift_of(watched)
     for number in range(1, 15 * CUSTOMERS + 1):
         watched.take(customers.signal(number), "intent", number)
-    for cusum in drift._cusums.values():
+    for cusum in drift._sums._cusums.values():
         cusum.value = 0.9 * cusum.threshold
     last = customers.signal(15 * CUSTOMERS + 1)
     for one in (watched, fresh):

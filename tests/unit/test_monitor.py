@@ -98,4 +98,4 @@ def test_reference_counts_fast_texts_only_where_the_application_uses_the_fast_pa
 ) -> None:
     _, watch = observed(application(setting), signals(fast=False), monkeypatch)
     expected = DriftMonitor.from_reference(reference(), false_alarm_every=100_000, seed=0, fast_path=used)
-    assert (watch._live._simulated == expected._live._simulated).all()
+    assert (watch._sums.live._simulated == expected._sums.live._simulated).all()

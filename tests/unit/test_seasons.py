@@ -66,7 +66,7 @@ def ready() -> DriftMonitor:
 
 def monitor() -> DriftMonitor:
     """As `from_reference` makes one, without its second."""
-    return DriftMonitor(ready()._reference, ready()._live._simulated, POLICY)
+    return DriftMonitor(ready()._reference, ready()._sums.live._simulated, POLICY)
 
 
 def is_night(at: datetime) -> bool:

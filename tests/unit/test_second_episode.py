@@ -106,7 +106,7 @@ def test_stopped_between_two_episodes_it_goes_on_as_if_it_never_had() -> None:
 
 
 def whole_again(watch: DriftMonitor, arrays: Mapping[str, Any], before: list[Signal]) -> DriftMonitor:
-    again = DriftMonitor(watch._reference, watch._live._simulated, QUICK)
+    again = DriftMonitor(watch._reference, watch._sums.live._simulated, QUICK)
     state = orjson.loads(orjson.dumps(watch.state()))
     again.restore(state, before[-len(state["history"]) :] if state["history"] else [])
     return again
@@ -120,7 +120,7 @@ def test_the_only_episode_of_an_earlier_version_goes_on() -> None:
     (part,) = state.pop("episodes")["open"]
     story = {name: value for name, value in part["story"].items() if name not in ("parts", "detected_at")}
     old = {**state, "episode": story, "quiet": 3}
-    again = DriftMonitor(watch._reference, watch._live._simulated, QUICK)
+    again = DriftMonitor(watch._reference, watch._sums.live._simulated, QUICK)
     again.restore(orjson.loads(orjson.dumps(old)), [])
     assert [one.detected_id for one in again.episodes] == [first.detected_id]
     again.restore({**old, "episode": None}, [])

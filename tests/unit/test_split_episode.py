@@ -155,7 +155,7 @@ def test_an_open_episode_of_an_earlier_version_is_split_at_the_next_look() -> No
     for name in ("looked", "family", "is_whole"):
         del part[name]
     del part["story"]["split_from"]
-    again = DriftMonitor(watch._reference, watch._live._simulated, QUICK)
+    again = DriftMonitor(watch._reference, watch._sums.live._simulated, QUICK)
     again.restore(state, stream[:750])
     found(again, iter(stream[750:]))
     found(again, signals(here, 800, BOTH))

@@ -10,19 +10,19 @@ import numpy as np
 from models.words.counts import WordCounts
 from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.reference import Doubles
-from streams.monitor.episodes.audited import fast_only, weights_of
 from streams.monitor.episodes.cost import Cost, estimated_cost, events_per_hour, restored_cost
 from streams.monitor.episodes.examples import Example, choose_examples
-from streams.monitor.episodes.members import SeenText, newness, onset_range, probably_new
+from streams.monitor.episodes.members import SeenText, onset_range
 from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
 from streams.monitor.episodes.naming import name_of, telling_words
-from streams.monitor.episodes.shares import Weights, share_since
 from streams.monitor.episodes.symptoms import Symptom
+from streams.monitor.episodes.weighted_history import WeightedHistory
 
 __all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state", "restored_episode"]
 
 _LABELS: Final = 3
 _LEAST_SHARE: Final = 0.02  # of new texts, when asking whether one of them is new
+_CARRIED_ON: Final = ("parts", "part_centres", "symptoms", "split_from")  # of the story so far
 _LATER: Final = 400  # texts by which the onset may be later than the sum's last zero
 
 
@@ -115,100 +115,77 @@ def describe_episode(
     told: Episode | None = None,
     place_of: Callable[[Doubles], str] = lambda _: "",
 ) -> Episode:
-    """Tell the episode whose first text is the `since`-th from the end of `history` (which is in order of
-    arrival).
+    """Tell the episode whose first text is the `since`-th from the end of `history`, which is in order of arrival.
 
     spread: variance of a reference text's part outside the span along a given direction. background: words of the
     release's own texts. told: the story so far, of an episode that is found already; its onset and detection stay, and
     its share is estimated on texts after the detection, which nothing was chosen by. place_of: `Reference.place_of`.
     """
-    since = min(max(since, 1), len(history))
-    if detectors == (FAST_AUDITS,):
-        history = fast_only(history)
-    before, after = history[:-since], history[-since:]
-    odds_before, odds_after = newness(before, after, spread)
-    weights = (weights_of(before), weights_of(after)) if FAST_AUDITS in detectors else None
-    if weights is not None:  # of fast texts that nobody looked at nothing is known
-        odds_before, odds_after = odds_before * (weights[0] > 0.0), odds_after * (weights[1] > 0.0)
-    detected = after[-1].event_number if told is None else told.detected_event
-    is_later = [seen.event_number > detected for seen in after]
-    share_after, share_range = share_since(odds_before, odds_after, is_later, weights)
-    later = [seen for seen, late in zip(after, is_later, strict=True) if late and weights is None] or after
-    is_new = probably_new(odds_after, max(share_after, _LEAST_SHARE)) > 0.5
-    if weights is not None:
-        is_new &= weights[1] > 0.0
-    rows = np.flatnonzero(is_new) if is_new.any() else np.argsort(-odds_after, kind="stable")[:3]
-    new = [after[row] for row in rows.tolist()]
-    texts = [seen.text for seen in new if seen.text and seen.copies == 1]
-    words = telling_words(
-        texts, WordCounts.of(seen.text for seen in before if seen.text and seen.copies == 1), background
-    )
-    rose, fell = moved_labels((seen.label for seen in before), (seen.label for seen in after))
+    texts = WeightedHistory.of(history, min(max(since, 1), len(history)), detectors, spread)
+    first, newest = texts.after[0], texts.after[-1]
+    found = _found(newest, told)
+    share, share_range = texts.share_since(found.event)
+    new, odds = texts.new(max(share, _LEAST_SHARE))
+    words = telling_words(_said(new), WordCounts.of(_said(texts.before)), background)
+    rose, fell = moved_labels((seen.label for seen in texts.before), (seen.label for seen in texts.after))
     episode = Episode(
-        onset_event=after[0].event_number,
-        detected_event=detected,
+        onset_event=first.event_number,
+        detected_event=found.event,
         detectors=detectors,
         labels=_labels(new),
         words=tuple(word.term for word in words if not word.is_pair),
         phrases=tuple(word.term for word in words if word.is_pair),
-        examples=choose_examples(new, odds_after[rows]),
-        share_before=round(_share_of_known(odds_before, max(share_after, _LEAST_SHARE), weights), 3),
-        share_after=round(share_after, 3),
+        examples=choose_examples(new, odds),
+        share_before=round(texts.share_before(max(share, _LEAST_SHARE)), 3),
+        share_after=round(share, 3),
         summary="",
-        onset_id=after[0].id,
-        onset_at=after[0].at,
+        onset_id=first.id,
+        onset_at=first.at,
         share_range=share_range,
-        onset_between=_onset_between(before, after, np.concatenate([odds_before, odds_after]), share_after),
-        told_event=after[-1].event_number,
-        name=name_of(words, texts),
+        onset_between=_onset_between(texts, share),
+        told_event=newest.event_number,
+        name=name_of(words, _said(new)),
         rose=rose,
         fell=fell,
-        segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(history, new)]),
-        detected_id=after[-1].id if told is None else told.detected_id,
-        cost=_cost(before, later, share_after, share_range, by_audits=weights is not None),
+        segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(texts, new)]),
+        detected_id=found.id,
+        cost=_cost(texts, found.event, share, share_range),
         centre=_centre(new, place_of),
-        detected_at=after[-1].at if told is None else told.detected_at,
-        parts=0 if told is None else told.parts,
-        part_centres=() if told is None else told.part_centres,
-        symptoms=() if told is None else told.symptoms,
-        split_from="" if told is None else told.split_from,
+        detected_at=found.at,
+        **({} if told is None else {name: getattr(told, name) for name in _CARRIED_ON}),
     )
     return replace(episode, summary=_summary(episode))
 
 
-def _cost(
-    before: Sequence[SeenText],
-    after: Sequence[SeenText],
-    share: float,
-    share_range: tuple[float, float],
-    *,
-    by_audits: bool,
-) -> Cost:
+def _found(newest: SeenText, told: Episode | None) -> Place:
+    """The event at which it was certain enough."""
+    if told is not None:
+        return Place(told.detected_event, told.detected_id, told.detected_at)
+    return Place(newest.event_number, newest.id, newest.at)
+
+
+def _cost(texts: WeightedHistory, detected_event: int, share: float, share_range: tuple[float, float]) -> Cost:
+    before, after = texts.before, texts.later(detected_event)
     confidence, tails = (
         (np.array([getattr(seen, name) for seen in before]), np.array([getattr(seen, name) for seen in after]))
         for name in ("confidence", "surprisal")
     )
     per_hour = events_per_hour([seen.at for seen in after])
-    weights = (weights_of(before), weights_of(after)) if by_audits else None
-    return estimated_cost(confidence, tails, share, share_range, per_hour, weights)
+    return estimated_cost(confidence, tails, share, share_range, per_hour, texts.weights)
 
 
-def _share_of_known(odds: Doubles, share: float, weights: Weights | None) -> float:
-    """Texts before the onset that look as new as those after it."""
-    is_new = probably_new(odds, share) > 0.5
-    if weights is None:
-        return float(np.mean(is_new)) if len(odds) else 0.0
-    return float(weights[0] @ is_new / max(weights[0].sum(), 1.0))
+def _said(texts: Iterable[SeenText]) -> list[str]:
+    """What they say, copies once."""
+    return [seen.text for seen in texts if seen.text and seen.copies == 1]
 
 
-def _onset_between(
-    before: Sequence[SeenText], after: Sequence[SeenText], odds: Doubles, share: float
-) -> tuple[Place, ...]:
-    texts = [*before, *after]
-    last = min(len(before) + _LATER, len(texts) - 1)
-    rows = onset_range(odds, max(share, _LEAST_SHARE), 0, last)  # what rises slowly began long before it was certain
-    earliest, latest = min(rows[0], len(before)), max(rows[1], len(before))
-    return tuple(Place(texts[row].event_number, texts[row].id, texts[row].at) for row in (earliest, latest))
+def _onset_between(texts: WeightedHistory, share: float) -> tuple[Place, ...]:
+    onset, both = len(texts.before), [*texts.before, *texts.after]
+    last = min(onset + _LATER, len(both) - 1)
+    # What rises slowly began long before it was certain.
+    rows = onset_range(np.concatenate(texts.odds), max(share, _LEAST_SHARE), 0, last)
+    earliest, latest = min(rows[0], onset), max(rows[1], onset)
+    return tuple(Place(both[row].event_number, both[row].id, both[row].at) for row in (earliest, latest))
 
 
 def _centre(new: Sequence[SeenText], place_of: Callable[[Doubles], str]) -> str:
@@ -221,9 +198,9 @@ def _labels(new: Sequence[SeenText]) -> tuple[tuple[str, float], ...]:
     return tuple((label, round(count / len(new), 3)) for label, count in counts)
 
 
-def _others(history: Iterable[SeenText], new: Sequence[SeenText]) -> list[SeenText]:
+def _others(texts: WeightedHistory, new: Sequence[SeenText]) -> list[SeenText]:
     chosen = {seen.event_number for seen in new}
-    return [seen for seen in history if seen.event_number not in chosen]
+    return [seen for seen in (*texts.before, *texts.after) if seen.event_number not in chosen]
 
 
 def _onset(episode: Episode) -> str:

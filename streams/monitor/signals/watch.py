@@ -255,7 +255,7 @@ def _detector(spec: SignalSpec, false_alarm_every: float) -> ChangeDetector:
     if kind == "ranks":
         return Ranks(_sides(spec), false_alarm_every, None if how is None else how.bin_of)
     if kind == "share":
-        return Share("down" if spec.signal == "agreement" else "up", false_alarm_every)
+        return Share("down" if "down" in _sides(spec) else "up", false_alarm_every)
     return RIVER[kind](**spec.settings)
 
 
