@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from models.words.counts import WordCounts, words_of
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.drift.burst_texts import BurstTexts
-from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBursts
+from streams.monitor.drift.bursts import BurstChange, BurstEvent, BurstPolicy, LabelBurst, LabelBursts
 from streams.monitor.drift.evidence import DETECTORS
 from streams.monitor.drift.reference import Reference
 from streams.monitor.drift.signal import MeasuredText
+from streams.monitor.episodes.members import SeenText
+from streams.monitor.episodes.naming import telling_words
 
 
 class Counted(NamedTuple):
@@ -67,13 +70,25 @@ class Repeats:
             if signal.label != burst.label and self._burst_texts.is_near(burst, text.embedding)
         ]
         # The first texts of a burst are known as such only once it is told: what they added is no drift.
-        lifted = [self._burst_texts.lifted(change.burst) for change in changes if change.state == "firing"]
+        lifted = [
+            self._burst_texts.take_back(change.burst.label, [False] * (change.burst.events - 1))
+            for change in changes
+            if change.state == "firing"
+        ]
         nth = max(member.nth, self.bursts.texts_of(signal.label), *near)
         return Counted(nth, self.counts_keys is not counted_keys, lifted)
 
     def remember(self, text: MeasuredText, increments: Sequence[float]) -> None:
         """Note what a text that was counted has added to the sums; empty: nothing."""
         self._burst_texts.add(text.signal.label, text.embedding, increments[: len(DETECTORS)])
+
+    def seen_only_now(self, history: Sequence[SeenText], background: WordCounts | None) -> list[list[float]]:
+        """How high texts have lifted each sum of DETECTORS that in hindsight are of a burst that goes on: for each
+        burst, and told once. history: the texts remembered. background: words of the release's own texts."""
+        return [
+            self._burst_texts.take_back(burst.label, _speak_of(burst, list(history), background))
+            for burst in self.bursts.firing
+        ]
 
     def take_changes(self) -> list[BurstChange]:
         """Bursts of labels that began or ended since this was asked last."""
@@ -101,6 +116,16 @@ class Repeats:
             self.bursts.restore(state["bursts"])
         if "burst_texts" in state:  # earlier versions lack it
             self._burst_texts.restore(state["burst_texts"], [text.embedding for text in texts])
+
+
+def _speak_of(burst: LabelBurst, history: Sequence[SeenText], background: WordCounts | None) -> list[bool]:
+    """For each text since a burst's first one, as far as they are remembered, whether it holds a word that tells the
+    texts of its label from the stream before."""
+    before, since = history[: -burst.events], history[-burst.events :]
+    own = [seen.text for seen in since if seen.text and seen.label == burst.label]
+    words = telling_words(own, WordCounts.of(seen.text for seen in before if seen.text), background)
+    told = {word.term for word in words if not word.is_pair}
+    return [bool(seen.text) and not told.isdisjoint(words_of(seen.text or "")) for seen in since]
 
 
 def _cluster_text(text: MeasuredText) -> ClusterText:

@@ -24,10 +24,21 @@ def outage() -> BurstTexts:
 
 def test_what_a_burst_added_is_that_of_its_label_since_it_began_and_of_texts_near_it() -> None:
     burst = LabelBurst("fee", 0.01, "id", "at", texts=4, events=6)
-    assert outage().lifted(burst) == [4.0, 0.0], "two of fee, one of transfer, one of fee; not the parcel's"
+    texts = outage()
+    assert texts.take_back("fee", [False] * 5) == [4.0, 0.0], "two of fee, one of transfer, one of fee; no parcel"
+    assert texts.take_back("fee", [False] * 5) == [0.0, 0.0], "told once"
     assert outage().is_near(burst, unit(1.0, 0.2, 0.0)) and not outage().is_near(burst, unit(0.0, 0.0, 1.0))
     assert not outage().is_near(burst, None) and not outage().is_near(burst, unit(1.0, 0.0))
-    assert BurstTexts(np.inf, 2).lifted(burst) == [0.0, 0.0]
+    assert BurstTexts(np.inf, 2).take_back("fee", [False] * 5) == [0.0, 0.0]
+
+
+def test_words_say_what_is_of_a_burst_and_nearness_counts_over_what_is() -> None:
+    texts = BurstTexts(0.9, 1)
+    for label, angle in [("fee", 0.0), ("fee", 0.1), ("card", 0.4), ("card", 0.5), ("card", 0.8), ("card", 2.0)]:
+        texts.add(label, unit(np.cos(angle), np.sin(angle)), (1.0,))
+    texts.add("card", None, (1.0,))
+    assert texts.take_back("fee", [False] * 7) == [5.0], "the third is near both, then the fourth, then the fifth"
+    assert texts.take_back("fee", [False] * 5 + [True] * 2) == [2.0]
 
 
 @pytest.mark.parametrize("lost", [0, 3])
@@ -37,5 +48,5 @@ def test_restored_it_goes_on_with_the_texts_that_are_left(lost: int) -> None:
         before.add("fee", unit(1.0, number, 0.0) if number % 2 else None, (0.5, 0.25) if number % 3 else ())
     embeddings = [unit(1.0, number, 0.0) if number % 2 else None for number in range(TEXTS + lost, 2 * TEXTS)]
     again.restore(before.state(), embeddings)
-    burst = LabelBurst("fee", 0.01, "id", "at", texts=50, events=50)
-    assert again.lifted(burst) == before.lifted(burst) and len(again.state()["labels"]) == TEXTS - lost
+    assert len(again.state()["labels"]) == TEXTS - lost
+    assert again.take_back("fee", [False] * 49) == before.take_back("fee", [False] * 49)

@@ -1,7 +1,13 @@
 """Which of the last texts are of a burst, whatever the model calls them, and what they added to the sums of drift.
 
-An outage is known as one after ten texts or so, and until then each of its texts counts as one of its own; some it
-gives to another label, as its texts lie near. Pure and bounded.
+An outage is known as one after ten texts or so, and until then each of its texts counts as one of its own; some the
+model gives to other labels. A text is of the burst where it has its label, or is near two others that are. In
+hindsight, once more of the burst was seen, it is also where it holds a word that tells the burst from the stream before
+(a fast path decides most texts of some labels, so that nothing may be near them), and nearness counts over texts which
+the model gave to other labels as well (density-reachable). Pure and bounded.
+
+Source: density-reachable points, Ester, Kriegel, Sander, Xu (1996), "A density-based algorithm for discovering
+clusters" (DBSCAN), KDD.
 """
 
 from collections import deque
@@ -17,11 +23,10 @@ from streams.monitor.drift.reference import Floats
 from streams.monitor.packing import pack, unpack
 
 TEXTS: Final = 200
-_LAST: Final = 20  # texts of its label, that another one is compared with,
-_NEAR: Final = 2  # and to how many of them it must be near
+_NEAR: Final = 2  # texts of the burst, that one of another label must be near to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Text:
     label: str
     embedding: Floats | None
@@ -42,19 +47,26 @@ class BurstTexts:
         self._texts.append(_Text(label, embedding, tuple(increments)))
 
     def is_near(self, burst: LabelBurst, embedding: Floats | None) -> bool:
-        """Whether a text of another label is one of the burst's."""
-        return embedding is not None and bool(self._near(burst.label, embedding[None])[0])
+        """Whether the next text, of another label, is near the last ones of the burst's label."""
+        if embedding is None:
+            return False
+        own = [text.embedding for text in self._texts if text.label == burst.label and text.embedding is not None]
+        if len(own) < _NEAR or own[0].shape != embedding.shape:
+            return False
+        return int(np.count_nonzero(np.stack(own) @ embedding >= self._cosine)) >= _NEAR
 
-    def lifted(self, burst: LabelBurst) -> list[float]:
-        """How high its texts alone have lifted each sum since the first one, as far as they are remembered."""
-        since = list(self._texts)[-max(burst.events - 1, 0) :] if burst.events > 1 else []
-        rows = [text.embedding for text in since if text.embedding is not None and text.label != burst.label]
-        near = iter(self._near(burst.label, np.array(rows)).tolist() if rows else [])
+    def take_back(self, label: str, speaks_of_it: Sequence[bool]) -> list[float]:
+        """How high a burst's texts alone have lifted each sum, as far as they are remembered and not told before.
+        speaks_of_it: for each text since its first one, whether its words say that it is of the burst."""
+        since, says = self._newest(len(speaks_of_it)), list(speaks_of_it)
+        is_sure = np.array([text.label == label for text in since], dtype=bool) | np.array(
+            says[len(says) - len(since) :], bool
+        )
         heights = [0.0] * self._detectors
-        for text in since:
-            is_own = text.label == burst.label or (text.embedding is not None and next(near))
-            if is_own and text.increments:
+        for text, is_member in zip(since, self._reached(is_sure, since).tolist(), strict=True):
+            if is_member and text.increments:
                 heights = [max(height + one, 0.0) for height, one in zip(heights, text.increments, strict=True)]
+                text.increments = ()  # told once
         return heights
 
     def state(self) -> dict[str, Any]:
@@ -79,9 +91,21 @@ class BurstTexts:
             embedding = embeddings[len(embeddings) - known + place]
             self.add(labels[row], embedding, added[row] if counted[row] else ())
 
-    def _near(self, label: str, embeddings: Floats) -> NDArray[np.bool_]:
-        own = [text.embedding for text in self._texts if text.label == label and text.embedding is not None][-_LAST:]
-        if len(own) < _NEAR or embeddings.shape[1:] != own[0].shape:
-            return np.zeros(len(embeddings), dtype=bool)
-        near: NDArray[np.bool_] = np.count_nonzero(embeddings @ np.array(own).T >= self._cosine, axis=1) >= _NEAR
-        return near
+    def _newest(self, texts: int) -> list[_Text]:
+        return list(self._texts)[-texts:] if texts > 0 else []
+
+    def _reached(self, is_sure: NDArray[np.bool_], texts: Sequence[_Text]) -> NDArray[np.bool_]:
+        """Which texts are of the burst, (texts,). is_sure: (texts,), those that are wherever they lie."""
+        is_member = is_sure.copy()
+        rows = np.array([row for row, text in enumerate(texts) if text.embedding is not None], np.int64)
+        embeddings = [text.embedding for text in texts if text.embedding is not None]
+        if len({embedding.shape for embedding in embeddings}) != 1:
+            return is_member
+        placed = np.stack(embeddings)
+        is_near = placed @ placed.T >= self._cosine
+        np.fill_diagonal(is_near, val=False)
+        while True:
+            reached = (is_near @ is_member[rows].astype(np.int64) >= _NEAR) & ~is_member[rows]
+            if not reached.any():
+                return is_member
+            is_member[rows[reached]] = True

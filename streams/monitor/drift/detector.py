@@ -179,9 +179,11 @@ class DriftMonitor:
             self._sums.learn(increments)
         else:
             self._follow_open(signal.event_number)
-        fired = self._sums.fired
-        if fired and self._open.may_open:
-            return self._found(fired)
+        if self._sums.fired and self._open.may_open:
+            for heights in self._repeats.seen_only_now(self._history, self._reference.background):
+                self._sums.take_back(heights)
+            if self._sums.fired:
+                return self._found(self._sums.fired)
         return self._telling.tried(signal.event_number) if self._open else None
 
     def join(self, symptom: Symptom) -> Episode | None:
