@@ -101,7 +101,7 @@ def cost_of(told: Told, stream: Stream, expected: Doubles) -> Estimate | None:
 def story_of(alert: Alert, stream: Stream, subject: Subject) -> Story:
     """Judge what an alert says of what is new."""
     words = tuple(
-        (word, belongs(word, subject.new, subject.known), is_common(word, subject.known))
+        (word, belongs(word, subject.new, subject.known), is_common(word, subject.new, subject.known))
         for word in alert.values.get("words", ())[:TOP_WORDS]
     )
     examples = [bool(stream.new[event_of(example["id"])]) for example in alert.evidence]

@@ -216,8 +216,15 @@ def test_a_word_belongs_to_the_new_subject_where_it_is_much_commoner_there() -> 
     known = Corpus.of(["my card", "my card is late", "pay my bill please", "a flight of steps", "x", "y", "z", "w"])
     assert belongs("flight", new, known)
     assert not belongs("my", new, known)
-    assert is_common("the", known) and is_common("my", known) and not is_common("visa", known)
+    assert is_common("the", new, known) and is_common("my", new, known) and not is_common("visa", new, known)
     assert belongs("flight to", new, known)
+
+
+def test_a_word_of_a_stop_list_is_not_common_where_it_names_the_new_subject() -> None:
+    bills, cards = (Corpus.of([f"{one} {word}" for one in "abcdefghijklmnopqrstuvwxyz"]) for word in ("bill", "card"))
+    assert not is_common("bill", bills, cards), "scikit-learn's list holds content words"
+    assert is_common("bill", cards, bills) and is_common("bill", cards, cards)
+    assert is_common("what", Corpus.of(["what bill"]), cards), "a function word never names a subject"
 
 
 def test_runs_are_summed_up_by_group() -> None:
