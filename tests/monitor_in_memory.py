@@ -18,6 +18,7 @@ from streams.monitor.drift.evidence import EvidencePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
 from streams.monitor.handler import MonitorHandler
 from streams.monitor.packing import pack
+from streams.monitor.parts import state_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.rules.outside import Outside
 from streams.monitor.sources import Reference, SignalsLog, TakeStep
@@ -263,7 +264,7 @@ class Process:
     def state(self) -> dict[str, Any]:
         core = self.handler.core
         assert core is not None
-        return core.state()
+        return state_of(core)
 
     def _send(self, record: OutRecord) -> None:
         self.world.append(record.topic, record.value, record.key)

@@ -17,6 +17,27 @@ if TYPE_CHECKING:
 AppName = Annotated[str, typer.Argument(metavar="APP", help="support, finance, or the path of a TOML file")]
 By = Annotated[str | None, typer.Option(help="who labels; default: the user of this system")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+CorrectionsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="many at once: columns id,label (and head, by), or text,label with --app; CSV or JSON lines, - for "
+        "standard input"
+    ),
+]
+CorrectedApp = Annotated[
+    str | None,
+    typer.Option(
+        help="support, finance, or the path of a TOML file: whose decision, where two applications read the same topic "
+        "or the file names texts"
+    ),
+]
+ConfirmFlag = Annotated[
+    bool,
+    typer.Option(
+        "--confirm",
+        help="what you said before is meant, though it is doubted: of labels that you are asked about again",
+    ),
+]
 TEXT_CHARACTERS = 160
 
 
@@ -44,32 +65,14 @@ def _correct(
         str | None, typer.Argument(metavar="ID", help="a decision's id, as `headrace search --ids` prints it")
     ] = None,
     label: Annotated[str | None, typer.Argument(metavar="LABEL", help="what it should have been")] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="many at once: columns id,label (and head, by), or text,label with --app; CSV or JSON lines, - for "
-            "standard input"
-        ),
-    ] = None,
+    file: CorrectionsFile = None,
     head: Annotated[str | None, typer.Option(help="which question the label answers; default: the first head")] = None,
-    app: Annotated[
-        str | None,
-        typer.Option(
-            help="support, finance, or the path of a TOML file: whose decision, where two applications read the same "
-            "topic or the file names texts"
-        ),
-    ] = None,
+    app: CorrectedApp = None,
     by: Annotated[str | None, typer.Option(help="who says so; default: the user of this system")] = None,
     new: Annotated[bool, typer.Option("--new", help="labels that the model does not know are meant to be new")] = False,
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            "--confirm",
-            help="what you said before is meant, though it is doubted: of labels that you are asked about again",
-        ),
-    ] = False,
+    confirm: ConfirmFlag = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="take back what was said of this decision")] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    json: JsonFlag = False,
 ) -> None:
     """Correct a decision, or a file of them: labels for the next model, under your name. Saying the same twice changes
     nothing; saying something else replaces it."""
@@ -80,10 +83,10 @@ def _correct(
     if file is not None and (identity is not None or head is not None or withdraw):
         raise typer.BadParameter("--file stands alone: its rows name decisions, labels and heads")
     from headrace.applications import load_classifying_application
-    from headrace.output import print_json, stage_bars
+    from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import field, say
-    from headrace.tools.labels.correcting import Speaker, correct_file, correct_one, withdraw_one
+    from headrace.tools.labels.correcting import Speaker, correct_one, withdraw_one
     from headrace.wiring import Wiring
 
     application = None if app is None else load_classifying_application(app)
@@ -94,12 +97,19 @@ def _correct(
         return print_json({"withdrawn": words}) if json else say(f"withdrawn: {field(words)}")
     if file is None:
         return _tell(wiring, correct_one(wiring, identity or "", head or "", label or "", speaker), speaker, json)
+    return _correct_file(wiring, file, speaker, json)
+
+
+def _correct_file(wiring: "Wiring", file: Path, speaker: "Speaker", json: bool) -> None:
+    """Give a file's labels; exit code 1 where none of them could be taken."""
+    from headrace.output import stage_bars
+    from headrace.tools.labels.correcting import correct_file
+
     with stage_bars() as progress:
         report = correct_file(wiring, file, speaker, progress)
     _tell(wiring, report, speaker, json)
     if report.rejected and not report.taken and not report.unchanged:
         raise typer.Exit(1)
-    return None
 
 
 def _tell(wiring: "Wiring", report: "GivenLabels", speaker: "Speaker", json: bool) -> None:

@@ -11,34 +11,24 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.application import Application
-from streams.monitor.drift.alerts import (
-    FOUND_MS,
-    alert_for_episode,
-    drift_fingerprint,
-    episode_ended,
-    episode_fingerprint,
-    unwatched_alert,
-)
-from streams.monitor.drift.burst_alerts import burst_alert, burst_alerts
-from streams.monitor.drift.detector import DriftMonitor, Episode
+from streams.monitor.drift.detector import DriftMonitor
+from streams.monitor.drift.episode import Episode
+from streams.monitor.drift_telling import DriftTelling
 from streams.monitor.episodes.accepted import AcceptedEpisodes
-from streams.monitor.episodes.cost import labelled_accuracy
-from streams.monitor.event_rate import BY_CHANCE, ByChance, EventRate
+from streams.monitor.event_rate import ByChance, EventRate
 from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.release_alerts import StepAlerts
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.monitor.rules.book import RULE_GONE, RuleBook
-from streams.monitor.signals.alerts import signal_alert, signal_alerts
 from streams.monitor.signals.labelled import LabelValues
 from streams.monitor.surges.alerts import surge_title
 from streams.monitor.surges.rules import AlertRules
-from streams.monitor.surges.state import rules_state
 from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
 from streams.rule_specs import KINDS
@@ -50,7 +40,6 @@ from streams.wire.signals import MonitorSignal, SignalBatch
 
 log = logging.getLogger(__name__)
 
-GROUPED: Final = ("surges", "thresholds", "stories")  # parts of the state that grow with their groups
 EPISODES: Final = 1_000  # that are remembered, for who reports what a process found
 WATCHED: Final = 2  # releases whose state is kept: those whose signals came last, so the champion and the one before
 
@@ -103,6 +92,7 @@ class MonitorCore:
         self.requests = RetrainRequests(app, policy)
         self.accepted = AcceptedEpisodes(app.name)
         self.rate = EventRate()
+        self._telling = DriftTelling(app, self.accepted, self.requests, lambda: self.by_chance)
         self._warned: set[str] = set()
 
     @property
@@ -115,11 +105,6 @@ class MonitorCore:
         """How often a stream that does not change gives a drift alarm, by the stated rate and the events seen of late;
         None: too few came to say."""
         return self.rate.by_chance(self._app.false_alarm_every)
-
-    @property
-    def _events_per_hour(self) -> float | None:
-        by_chance = self.by_chance
-        return None if by_chance is None else by_chance.events_per_day / 24.0
 
     @property
     def champion(self) -> MonitoredRelease | None:
@@ -254,46 +239,6 @@ class MonitorCore:
             self.totals.requests.append(request)
         return request
 
-    def state(self) -> dict[str, Any]:
-        """What `streams.monitor.parts.restore` needs, for JSON. A part that cannot be taken is lost on its own: as
-        None, or as a release of which nothing is known."""
-        return {
-            "offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
-            "releases": [self._release_state(release) for release in self.releases.values() if release.events],
-            "watch": self._taken("watch", self.release_measures.state),
-            "labelled": self._taken("labelled", self.labelled.state),
-            "label_values": self._taken("label_values", self.label_values.state),
-            "rate": self._taken("rate", self.rate.state),
-            "book": self._taken("book", self.book.causes_state),
-            **{name: self.grouped_state(name, None) for name in GROUPED},
-            "events": self.totals.events,
-            "alerts": self.totals.alerts,
-        }
-
-    def grouped_state(self, name: str, groups: int | None) -> Any:
-        """One part of `state` that grows with its groups. groups: of each rule, those kept, the ones heard of last;
-        None: all."""
-        take: Mapping[str, Callable[[], Any]] = {
-            "surges": lambda: rules_state(self.rules, groups),
-            "thresholds": lambda: self.book.thresholds_state(groups),
-            "stories": lambda: self.book.stories_state(groups),
-        }
-        return self._taken(name, take[name])
-
-    def _release_state(self, release: MonitoredRelease) -> dict[str, Any]:
-        name = f"release {release.version}"
-        state = self._taken(name, release.state)
-        if state is None:
-            return {"version": release.version}
-        return {**state, "signals": self._taken(f"signals of {name}", release.signals_state)}
-
-    def _taken(self, name: str, take: Callable[[], Any]) -> Any:
-        try:
-            return take()
-        except Exception as error:  # else the same record would end each process that reads it
-            self.lose(name, f"cannot be taken and is not kept: {type(error).__name__}: {error}")
-            return None
-
     def watch(self, release: MonitoredRelease, *, again: bool = False) -> list[Alert]:
         """Give a release its drift monitor, where it has none. Raises a retriable error of the registry."""
         if release.drift is not None or (release.unwatched and not again):
@@ -337,53 +282,24 @@ class MonitorCore:
                 f"other dimensions than {drift.dimensions}",
             )
             return []
-        self._let_pass(release, drift, arrival_ms)
+        self._telling.end_accepted(release, arrival_ms)
         before = drift.episodes
         release.take(signal, head, offset)
         self.rate.take(arrival_ms)
         self._keep_latest(release)
-        bursts = burst_alerts(self._app.name, release.version, drift.take_burst_changes())
-        alerts = [self._with_chance(burst) for burst in bursts] if release is self.champion else []
-        return alerts + self._episode_changes(release, before, signal.at, arrival_ms)
+        bursts = self._telling.of_bursts(release, drift.take_burst_changes())
+        episodes = self._episode_changes(release, before, signal.at, arrival_ms)
+        return [*bursts, *episodes] if release is self.champion else []  # those of others are only kept
 
     def _episode_changes(
         self, release: MonitoredRelease, before: Sequence[Episode], at: str, arrival_ms: int
     ) -> list[Alert]:
-        """Episodes that began with this signal, that more is known of, and that are over. Those of releases that do not
-        serve are only kept."""
-        drift, alerts = release.drift, list[Alert]()
-        if drift is None:
-            return alerts
-        changes = [] if release.signals is None else release.signals.take_changes()
-        alerts += signal_alerts(self._app.name, release.version, changes, at, self._app.drift, self._events_per_hour)
-        for episode, merged_into in drift.take_ended():
-            told = self._told(release, episode)
-            into = episode_fingerprint(self._app.name, release.version, merged_into) if merged_into else ""
-            alerts.append(episode_ended(told, into, at))
-        release.follow_episodes(arrival_ms)
-        known = {episode.detected_id: episode for episode in before}
-        for episode in drift.episodes:
-            if episode is known.get(episode.detected_id):
-                continue
-            if episode.detected_id not in known:
-                release.episode_at = at
-                self.totals.episodes.append((self._app.name, episode))
-                self.totals.detections.update(episode.detectors)
-            told = self._told(release, episode)
-            alerts += [told] if self.accepted.of(told.fingerprint) is None else []
-        return alerts if release is self.champion else []
-
-    def _let_pass(self, release: MonitoredRelease, drift: DriftMonitor, arrival_ms: int) -> None:
-        """What people expect at the time of a signal does not count. Goes by records' times alone, so that it is the
-        same whenever it is read."""
-        drift.expect(place for one in self.accepted.at(arrival_ms) for place in (one.centre, *one.part_centres))
-        for episode in drift.episodes:
-            if self.accepted.of(self._fingerprint(release, episode), arrival_ms) is not None:
-                drift.end_episode(episode.detected_id)
-        drift.take_ended()  # it was told that they are expected
-
-    def _fingerprint(self, release: MonitoredRelease, episode: Episode) -> str:
-        return drift_fingerprint(self._app.name, release.version, episode)
+        """See `DriftTelling.changes`; what began is counted."""
+        alerts, begun = self._telling.changes(release, before, at, arrival_ms)
+        for episode in begun:
+            self.totals.episodes.append((self._app.name, episode))
+            self.totals.detections.update(episode.detectors)
+        return alerts
 
     def _keep_latest(self, release: MonitoredRelease) -> None:
         """Releases leave by the order of their signals alone, so that it does not matter when one heard of them."""
@@ -395,40 +311,8 @@ class MonitorCore:
                 del self.releases[version]
             self.releases.setdefault(self.champion_version, MonitoredRelease(self.champion_version))
 
-    def _told(self, release: MonitoredRelease, episode: Episode) -> Alert:
-        decided = {} if release.drift is None else release.drift.decided_since(episode.onset_event)
-        labels = self.requests.opinions.labels()
-        of_head = [label for (_, head), label in labels.items() if head == self._app.head_names[0]]
-        labelled = labelled_accuracy(decided, of_head)
-        at = episode.detected_at or release.episode_at
-        alert = alert_for_episode(self._app.name, release.version, episode, at, self._app.drift, labelled)
-        found_ms = release.opened_ms.get(episode.detected_id)
-        found = {} if found_ms is None else {FOUND_MS: found_ms}
-        return self._with_chance(alert.model_copy(update={"values": alert.values | found}))
-
-    def _with_chance(self, alert: Alert) -> Alert:
-        """With how often a stream that does not change gives one, as far as that is known."""
-        by_chance = self.by_chance
-        values = {} if by_chance is None else {BY_CHANCE: by_chance.as_values()}
-        return alert.model_copy(update={"values": alert.values | values})
-
     def _drift_alerts(self) -> dict[str, Alert]:
-        """Fingerprint to alert: what there is to say of the champion now."""
-        champion, alerts = self.champion, list[Alert]()
-        if champion is not None and champion.drift is not None:
-            told = [self._told(champion, episode) for episode in champion.drift.episodes]
-            alerts += [alert for alert in told if self.accepted.of(alert.fingerprint) is None]
-            watch = champion.signals
-            if watch is not None and watch.episode is not None and watch.is_told:
-                weights, rate = self._app.drift, self._events_per_hour
-                alerts.append(signal_alert(self._app.name, champion.version, watch.episode, weights, rate))
-            bursts = champion.drift.bursts.firing
-            of_bursts = (burst_alert(self._app.name, champion.version, burst) for burst in bursts)
-            alerts += [self._with_chance(alert) for alert in of_bursts]
-        if champion is not None and champion.unwatched:
-            since = format_time(self.champion_since_ms)
-            alerts.append(unwatched_alert(self._app.name, champion.version, champion.unwatched, since))
-        return {alert.fingerprint: alert for alert in alerts}
+        return self._telling.firing(self.champion, self.champion_since_ms)
 
     def _changes(self, before: Mapping[str, Alert], reason: str, at: str) -> list[Alert]:
         after = self._drift_alerts()

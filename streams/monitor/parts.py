@@ -1,4 +1,4 @@
-"""The parts of a monitor's state: each is taken up again and, where it does not fit, lost on its own.
+"""The parts of a monitor's state: each is taken, taken up again and, where that cannot be done, lost on its own.
 
 What is lost begins anew; `adopt` gives it what another monitor made of the signals before. What fits lives on.
 """
@@ -15,18 +15,47 @@ from streams.monitor.monitored_release import MonitoredRelease
 from streams.monitor.rules.book import RuleBook
 from streams.monitor.signals.labelled import LabelValues
 from streams.monitor.surges.rules import AlertRules
-from streams.monitor.surges.state import restore_rules
+from streams.monitor.surges.state import restore_rules, rules_state
 from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
 
 log = logging.getLogger(__name__)
 
+GROUPED: Final = ("surges", "thresholds", "stories")  # parts that grow with their groups
 State = Mapping[str, Any]
 Read = Callable[[int, int], Iterable[Record]]  # signals from an offset to another (exclusive), of partition 0
 
 
+def state_of(core: MonitorCore) -> dict[str, Any]:
+    """What `restore` needs, for JSON. A part that cannot be taken is lost on its own: as None, or as a release of which
+    nothing is known."""
+    return {
+        "offsets": {str(partition): offset for partition, offset in core.next_offsets.items()},
+        "releases": [_release_state(core, release) for release in core.releases.values() if release.events],
+        "watch": _taken(core, "watch", core.release_measures.state),
+        "labelled": _taken(core, "labelled", core.labelled.state),
+        "label_values": _taken(core, "label_values", core.label_values.state),
+        "rate": _taken(core, "rate", core.rate.state),
+        "book": _taken(core, "book", core.book.causes_state),
+        **{name: grouped_state(core, name, None) for name in GROUPED},
+        "events": core.totals.events,
+        "alerts": core.totals.alerts,
+    }
+
+
+def grouped_state(core: MonitorCore, name: str, groups: int | None) -> Any:
+    """One part of `state_of` that grows with its groups. groups: of each rule, those kept, the ones heard of last;
+    None: all."""
+    take: Mapping[str, Callable[[], Any]] = {
+        "surges": lambda: rules_state(core.rules, groups),
+        "thresholds": lambda: core.book.thresholds_state(groups),
+        "stories": lambda: core.book.stories_state(groups),
+    }
+    return _taken(core, name, take[name])
+
+
 def restore(core: MonitorCore, state: State, read: Read) -> list[str]:
-    """Have a fresh core go on where `core.state()` was taken. Names the parts that were lost, for `adopt`.
+    """Have a fresh core go on where `state_of` was taken. Names the parts that were lost, for `adopt`.
 
     Raises ValueError, KeyError, TypeError or AttributeError where nothing says up to where it goes, and a retriable
     error of the registry or the broker.
@@ -70,6 +99,22 @@ def adopt(core: MonitorCore, other: MonitorCore, lost: Collection[str]) -> None:
     for version, release in other.releases.items():
         if version not in known and release.events:
             core.releases[version] = release
+
+
+def _release_state(core: MonitorCore, release: MonitoredRelease) -> dict[str, Any]:
+    name = f"release {release.version}"
+    state = _taken(core, name, release.state)
+    if state is None:
+        return {"version": release.version}
+    return {**state, "signals": _taken(core, f"signals of {name}", release.signals_state)}
+
+
+def _taken(core: MonitorCore, name: str, take: Callable[[], Any]) -> Any:
+    try:
+        return take()
+    except Exception as error:  # else the same record would end each process that reads it
+        core.lose(name, f"cannot be taken and is not kept: {type(error).__name__}: {error}")
+        return None
 
 
 def _is_whole(core: MonitorCore, name: str, take_up: Callable[[], None]) -> bool:

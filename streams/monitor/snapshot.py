@@ -10,7 +10,8 @@ from typing import Any, Final
 import orjson
 
 from models.errors import MessageError
-from streams.monitor.core import GROUPED, MonitorCore
+from streams.monitor.core import MonitorCore
+from streams.monitor.parts import GROUPED, grouped_state, state_of
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 900_000  # with its frame below 1,048,588, which a broker takes whose limits nobody has changed
@@ -21,7 +22,7 @@ _FRAME: Final = ("offsets", "events", "alerts")  # never left out
 def encode_snapshot(core: MonitorCore, app: str, epoch: str) -> bytes:
     """The state as it is now. epoch: of the signals topic, whose offsets it stands on. Where it is too large, the
     largest part keeps fewer groups, those heard of last (the others fill again), and is left out at last."""
-    state = core.state()
+    state = state_of(core)
     parts = {name: part for name, part in state.items() if name != "releases" and name not in _FRAME}
     parts |= {f"release {part['version']}": part for part in state["releases"]}
     written = {name: _written(core, name, part) for name, part in parts.items()}
@@ -33,7 +34,7 @@ def encode_snapshot(core: MonitorCore, app: str, epoch: str) -> bytes:
             return value
         largest = max(written, key=lambda name: len(written[name]))
         if groups := fewer.get(largest):
-            written[largest] = _written(core, largest, core.grouped_state(largest, groups.pop(0)))
+            written[largest] = _written(core, largest, grouped_state(core, largest, groups.pop(0)))
         else:
             core.lose(largest, f"takes {len(written[largest]):,} bytes and is not kept: {MAX_BYTES:,} can be of all")
             written[largest] = b"null"

@@ -19,6 +19,7 @@ from headrace.wiring import group_name
 from streams.application import Application
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor
+from streams.monitor.parts import state_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC, specs
 from streams.wire.records import Alert, Feedback, Release, format_time
@@ -125,7 +126,7 @@ class Scene:
             batch = read_signals(record.value)
             core.prepare([batch])
             core.observe((record.partition, record.offset), record.timestamp_ms, batch)
-        state: dict[str, Any] = orjson.loads(orjson.dumps(core.state()))
+        state: dict[str, Any] = orjson.loads(orjson.dumps(state_of(core)))
         del state["alerts"]
         return of_signals(state)
 

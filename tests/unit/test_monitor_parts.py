@@ -9,7 +9,7 @@ import orjson
 import pytest
 from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, signal
 
-from streams.monitor import snapshot
+from streams.monitor import parts, snapshot
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
 from streams.rule_specs import StoriesRule, ThresholdRule
@@ -127,13 +127,13 @@ def test_a_part_that_grows_too_large_leaves_room_for_the_others(
     process = started(world, kept(world))
     core, whole = process.handler.core, kept(world)
     assert core is not None
-    state = core.state()
+    state = parts.state_of(core)
     if large == "release 1":
         state["releases"][0]["extra"] = "x" * snapshot.MAX_BYTES
     else:
         state[large] = {**state[large], "extra": "x" * snapshot.MAX_BYTES}
-    monkeypatch.setattr(core, "state", lambda: state)
-    monkeypatch.setattr(core, "grouped_state", lambda name, groups: state[name])
+    monkeypatch.setattr(snapshot, "state_of", lambda _: state)
+    monkeypatch.setattr(snapshot, "grouped_state", lambda _, name, groups: state[name])
     for _ in range(2):
         written = orjson.loads(snapshot.encode_snapshot(core, "support", "0a1b2c3d"))
     part = "releases" if large == "release 1" else large
@@ -148,18 +148,18 @@ def test_a_part_that_grows_with_its_groups_keeps_those_heard_of_last(
     core = process.handler.core
     assert core is not None
     asked: list[tuple[str, int | None]] = []
-    state, plain = core.state(), core.grouped_state
+    state = parts.state_of(core)
 
-    def grouped_state(name: str, groups: int | None) -> Any:
+    def grouped_state(_: Any, name: str, groups: int | None) -> Any:
         asked.append((name, groups))
         return {"extra": "x" * (snapshot.MAX_BYTES if groups is None or groups > 50 else 9)}
 
-    monkeypatch.setattr(core, "state", lambda: state | {"surges": grouped_state("surges", None)})
-    monkeypatch.setattr(core, "grouped_state", grouped_state)
+    monkeypatch.setattr(snapshot, "state_of", lambda _: state | {"surges": grouped_state(core, "surges", None)})
+    monkeypatch.setattr(snapshot, "grouped_state", grouped_state)
     written = orjson.loads(snapshot.encode_snapshot(core, "support", "0a1b2c3d"))
     assert asked == [("surges", groups) for groups in (None, 500, 200, 50)]
     assert written["surges"] == {"extra": "x" * 9} and written["stories"] == orjson.loads(
-        orjson.dumps(plain("stories", None))
+        orjson.dumps(parts.grouped_state(core, "stories", None))
     )
 
 

@@ -13,6 +13,7 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor
+from streams.monitor.parts import state_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC
 from streams.wire.records import Alert, decode
@@ -28,7 +29,7 @@ def look_at_monitors(address: str, app: Application, registry: ReleaseRegistry, 
     core = core_after(app, registry, signals, releases)
     kept = [r.value for r in _read(address, MONITOR_STATE_TOPIC) if r.key == app.name.encode() and r.value is not None]
     state: Mapping[str, Any] = orjson.loads(kept[-1]) if kept else {}
-    wanted: Mapping[str, Any] = orjson.loads(orjson.dumps(core.state()))
+    wanted: Mapping[str, Any] = orjson.loads(orjson.dumps(state_of(core)))
     differing = [
         name for name in sorted({*state, *wanted}) if name not in NOT_COMPARED and state.get(name) != wanted.get(name)
     ]
