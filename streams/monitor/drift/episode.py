@@ -13,6 +13,7 @@ from streams.monitor.drift.reference import Doubles
 from streams.monitor.episodes.cost import Cost, estimated_cost, events_per_hour, restored_cost
 from streams.monitor.episodes.examples import Example, choose_examples
 from streams.monitor.episodes.members import SeenText, onset_range
+from streams.monitor.episodes.mistyped import most_are_mistyped
 from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
 from streams.monitor.episodes.naming import name_of, telling_words
 from streams.monitor.episodes.symptoms import Symptom
@@ -50,7 +51,8 @@ class Episode:
     detected_at: that event's time. cost: what it costs, by the texts. centre: where its texts lie together, as
     `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own;
     part_centres: where the texts of these lie. symptoms: other signals that changed with it. split_from: `detected_id`
-    of the episode that told its texts before, until they were clearly of another subject.
+    of the episode that told its texts before, until they were clearly of another subject. is_mistyped: most of the new
+    texts are known ones typed badly.
     """
 
     onset_event: int
@@ -80,6 +82,7 @@ class Episode:
     part_centres: tuple[str, ...] = ()
     symptoms: tuple[Symptom, ...] = ()
     split_from: str = ""
+    is_mistyped: bool = False
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -126,7 +129,10 @@ def describe_episode(
     found = _found(newest, told)
     share, share_range = texts.share_since(found.event)
     new, odds = texts.new(max(share, _LEAST_SHARE))
-    words = telling_words(_said(new), WordCounts.of(_said(texts.before)), background)
+    said, said_before = _said(new), _said(texts.before)
+    usual = WordCounts.of(said_before)
+    words = telling_words(said, usual, background)
+    is_mistyped = most_are_mistyped(said, said_before, usual, background)
     rose, fell = moved_labels((seen.label for seen in texts.before), (seen.label for seen in texts.after))
     episode = Episode(
         onset_event=first.event_number,
@@ -144,14 +150,15 @@ def describe_episode(
         share_range=share_range,
         onset_between=_onset_between(texts, share),
         told_event=newest.event_number,
-        name=name_of(words, _said(new)),
+        name=name_of(words, said),
         rose=rose,
         fell=fell,
         segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(texts, new)]),
         detected_id=found.id,
-        cost=_cost(texts, found.event, share, share_range),
+        cost=_cost(texts, found.event, share, share_range, is_subject=not is_mistyped),
         centre=_centre(new, place_of),
         detected_at=found.at,
+        is_mistyped=is_mistyped,
         **({} if told is None else {name: getattr(told, name) for name in _CARRIED_ON}),
     )
     return replace(episode, summary=_summary(episode))
@@ -164,14 +171,16 @@ def _found(newest: SeenText, told: Episode | None) -> Place:
     return Place(newest.event_number, newest.id, newest.at)
 
 
-def _cost(texts: WeightedHistory, detected_event: int, share: float, share_range: tuple[float, float]) -> Cost:
+def _cost(
+    texts: WeightedHistory, detected_event: int, share: float, share_range: tuple[float, float], *, is_subject: bool
+) -> Cost:
     before, after = texts.before, texts.later(detected_event)
     confidence, tails = (
         (np.array([getattr(seen, name) for seen in before]), np.array([getattr(seen, name) for seen in after]))
         for name in ("confidence", "surprisal")
     )
     per_hour = events_per_hour([seen.at for seen in after])
-    return estimated_cost(confidence, tails, share, share_range, per_hour, texts.weights)
+    return estimated_cost(confidence, tails, share, share_range, per_hour, texts.weights, is_subject=is_subject)
 
 
 def _said(texts: Iterable[SeenText]) -> list[str]:
@@ -215,9 +224,10 @@ def _onset(episode: Episode) -> str:
 def _summary(episode: Episode) -> str:
     low, high = episode.share_range
     about = f'"{episode.name}", ' if episode.name else ""
+    what = "typed badly, most of them" if episode.is_mistyped else f"about {about}something the model never learnt"
     sentences = [
         f"Since about {_onset(episode)}, noticed at event {episode.detected_event}, {low:.0%} to {high:.0%} of the "
-        f"texts are about {about}something the model never learnt."
+        f"texts are {what}."
     ]
     named = [f"{label} ({share:.0%})" for label, share in episode.labels]
     sentences.append(

@@ -3,7 +3,7 @@
 Compared in one run on texts of known truth (docs/drift.md): ATC, DoC and CBPE tell a shift among known
 subjects within a point, and miss more than half of what a new subject costs, on whose texts the model is sure and
 cannot be right. So where a share of the texts is new beyond doubt, they count as wrong; otherwise the calibrated
-probabilities say how many answers are right.
+probabilities say how many answers are right, as they do of known texts that are typed badly.
 
 Sources: average thresholded confidence (ATC), Garg, Balakrishnan, Lipton, Neyshabur, Sedghi (2022), "Leveraging
 unlabeled data to predict out-of-distribution performance", ICLR; difference of confidences (DoC), Guillory, Shankar,
@@ -85,15 +85,18 @@ def estimated_cost(
     share_range: tuple[float, float],
     events_per_hour: float | None = None,
     weights: Weights | None = None,
+    *,
+    is_subject: bool = True,
 ) -> Cost:
     """confidence: calibrated probability of each decided label, before the onset and after. tails: surprisals,
-    likewise. share, share_range: of new texts after it. weights: see `new_share`, of the tails."""
+    likewise. share, share_range: of new texts after it. weights: see `new_share`, of the tails. is_subject: False where
+    these are known ones typed badly."""
     before, after = confidence
     if not len(before) or not len(after):
         return Cost(0.0, 0.0, (0.0, 1.0), 0.0, (0.0, 1.0), None)
     accuracy_before = float(np.mean(before))
     low, high = share_range
-    is_new = low > 0.0 and new_share(*tails, weights)[1][0] > 0.0
+    is_new = is_subject and low > 0.0 and new_share(*tails, weights)[1][0] > 0.0
     accuracy = accuracy_before * (1.0 - share) if is_new else float(np.mean(after))
     chance = _NORMAL_90 * float(np.std(after)) / np.sqrt(len(after))
     if is_new:  # a share's range has 95 %
