@@ -36,14 +36,23 @@ class Outcome:
 
 
 def violations(outcome: Outcome) -> list[str]:
-    """What must not be, in words; empty: the run is as if nobody had been killed."""
+    """What must not be, in words; empty: the run is as if nobody had been killed. In each run new subjects appear,
+    people label them and hear of them: one in which the loop did not turn shows nothing."""
     return [
+        *_turned(outcome),
         *_alerts(outcome.alerts),
         *_requests(outcome),
         *_released(outcome),
         *_events(outcome),
         *_deliveries(outcome),
     ]
+
+
+def _turned(outcome: Outcome) -> Iterator[str]:
+    if not any(alert.rule == "drift" and alert.state == "firing" for alert in outcome.alerts):
+        yield "no drift was told of"
+    if not outcome.requests:
+        yield "no better model was asked for"
 
 
 def _alerts(alerts: Sequence[Alert]) -> Iterator[str]:

@@ -88,6 +88,8 @@ class Scene:
             process.start()
         for process in self._processes.values():
             process.wait_ready()
+        # a monitor that is still rebuilding its state tells of nothing, and what is released meanwhile is not its doing
+        wait_until(self._is_watched, PATIENCE_SECONDS, lambda: f"nobody watches: {self._processes['monitor'].tail()}")
         seconds = EVENTS / RATE
         due = sorted(self._rng.uniform(0.1 * seconds, 1.6 * seconds) for _ in range(kills))
         killer = threading.Thread(target=self._kill, args=(due,), daemon=True)
@@ -99,6 +101,9 @@ class Scene:
         for process in self._processes.values():
             process.stop()
         return self._outcome(served)
+
+    def _is_watched(self) -> bool:
+        return "the monitor is active" in self._processes["monitor"].tail()
 
     def _kill(self, due: list[float]) -> None:
         started = time.monotonic()

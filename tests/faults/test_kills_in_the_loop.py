@@ -16,4 +16,4 @@ def test_kills_at_random_points_of_the_loop_change_nothing_of_what_it_comes_to(
     home = tmp_path_factory.mktemp("kills")
     report = run(Wiring(load_settings(broker=f"kafka://{kafka_address}", home=home)), [0, 1], 3, lambda *_: None)
     assert report["passed"], report["runs"]
-    assert all(one["episodes"] >= 1 and one["events"] == 1_500 for one in report["runs"]), report["runs"]
+    assert all(one["events"] == 1_500 for one in report["runs"]), report["runs"]

@@ -53,6 +53,11 @@ def test_a_run_that_came_to_what_it_must_is_not_convicted() -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
+        ({"alerts": [], "told": []}, "no drift was told of"),
+        (
+            {"requests": [], "releases": [release("1")], "versions": {"1": ""}, "champion": "1", "served": "1"},
+            "asked for",
+        ),
         ({"alerts": [alert("firing"), alert("firing"), alert("resolved")]}, "firing twice in a row"),
         ({"alerts": [*GOOD.alerts, *GOOD.alerts]}, "episode was told 2 times"),
         ({"alerts": [alert("resolved")], "told": []}, "is over and never began"),
