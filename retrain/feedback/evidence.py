@@ -77,9 +77,11 @@ def cross_fitted(
     )
     if len(np.unique(folds)) < 2:
         return None
-    with threadpool_limits(1):
-        logits = _logits(Task("", names, targets, rows, folds, rows[:0]), embeddings, seed)
     known = corpus & fitted
+    with threadpool_limits(1):
+        logits = _logits(
+            Task("", names, targets, rows, folds, rows[:0], is_new=_is_new(targets, known)), embeddings, seed
+        )
     probabilities = label_probabilities(logits, fit_temperature(logits[known], targets[known]))
     return Evidence(names, probabilities, _usual(probabilities, targets, known, fitted))
 
@@ -95,6 +97,12 @@ def _logits(task: Task, embeddings: Floats, seed: int) -> Floats:
     if len(others):
         logits[others] = cross.fit(_POLICY).logits(embeddings[others], nothing[others])
     return logits
+
+
+def _is_new(targets: Ints, corpus: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """By label, whether the corpus has none of it: few texts of it must not make each of them unlikely."""
+    absent: NDArray[np.bool_] = np.bincount(targets[corpus], minlength=targets.max() + 1) == 0
+    return absent
 
 
 def _usual(

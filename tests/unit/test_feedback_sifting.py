@@ -94,6 +94,15 @@ def test_right_labels_of_a_team_count() -> None:
     assert result.report.words("support") == ""
 
 
+@pytest.mark.parametrize("seed", [20, 21, 22])
+@pytest.mark.parametrize("count", [3, 4])
+def test_the_first_texts_of_a_new_label_do_not_wait_because_they_are_few(count: int, seed: int) -> None:
+    """Of a new subject's fifteen labels every eighth right text was set aside as unlike the others."""
+    first = texts_about("recall", seed, count)
+    new = [item for text, by in zip(first, NAMES, strict=False) for item in items([text], "recall", by)]
+    assert reasons(sifted([*good(), *new])) == {}
+
+
 def test_a_class_renamed_by_one_person_waits_and_a_new_one_beside_it_does_not() -> None:
     """M-3: it was released on the new one's gain, and the renamed class fell from 0.83 to 0.25."""
     new = list(items(texts_about("recall", 20, 20), "recall", "ann", introduces=["intent"]))

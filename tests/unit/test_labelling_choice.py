@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from labelled_decisions import unit
 
 from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
+from retrain.text_keys import is_held_out
 
 
 def ids(candidates: Sequence[Candidate]) -> list[str]:
@@ -34,7 +35,37 @@ def test_near_copies_of_what_is_labelled_or_chosen_are_asked_about_once() -> Non
         Candidate("2", "Where is my order 4712", 0.2),
         Candidate("3", "please cancel it", 0.3),
     ]
-    assert ids(choose_for_labelling(candidates, 5, seen=["Please cancel it"])) == ["1"]
+    assert ids(choose_for_labelling(candidates, 5, seen=[Candidate("0", "Please cancel it", 1.0)])) == ["1"]
+
+
+def test_who_asks_for_one_text_at_a_time_is_asked_about_all_corners_of_a_subject() -> None:
+    """Distance counted to what the same queue had chosen only: one by one, all came from the densest corner."""
+    corners = {
+        "crowd": [unit(1, 0.02 * n, 0) for n in range(30)],
+        "few": [unit(0, 1, 0.02 * n) for n in range(6)],
+        "fewer": [unit(0.02 * n, 0, 1) for n in range(6)],
+    }
+    waiting = [
+        Candidate(f"{corner} {n}", f"{corner} {chr(97 + n % 26) * 6} {chr(97 + n // 26) * 5}", 0.3, vector)
+        for corner, vectors in corners.items()
+        for n, vector in enumerate(vectors)
+    ]
+    waiting = [one for one in waiting if not is_held_out(one.text)]
+    labelled: list[Candidate] = []
+    while len(labelled) < 3:
+        (one,) = choose_for_labelling([one for one in waiting if one not in labelled], 1, labelled)
+        labelled.append(one)
+    assert {one.id.split()[0] for one in labelled} == set(corners)
+
+
+def test_a_labelled_text_that_only_tests_teaches_nothing_of_its_like() -> None:
+    tests = next(f"what about {n * 'x'}" for n in range(1, 50) if is_held_out(f"what about {n * 'x'}"))
+    waiting = [
+        Candidate("like", "something else", 0.3, unit(1, 0)),
+        Candidate("other", "quite another", 0.4, unit(0, 1)),
+    ]
+    labelled = Candidate("t", tests, 0.3, unit(1, 0.01))
+    assert ids(choose_for_labelling(waiting, 1, [labelled])) == ["like"]
 
 
 def test_a_typical_text_comes_before_one_that_nothing_resembles() -> None:
@@ -79,3 +110,11 @@ def test_members_of_an_episode_are_more_like_its_examples_than_what_came_before(
     examples = [Candidate("e", "", 0.9, unit(0, 0, 1))]
     assert ids(members(new, before, examples)) == ["new"]
     assert members(new, before, [Candidate("e", "", 0.9)]) == []
+
+
+def test_a_text_that_is_decided_less_surely_than_nearly_all_before_may_belong_to_an_episode() -> None:
+    """A new domain of fifteen labels: those unlike the ten examples were never asked about, and never learnt."""
+    before = [Candidate(f"b{n}", "", 0.99 - 0.01 * n, unit(1, 0.1 * n, 0)) for n in range(40)]
+    unsure = Candidate("corner", "", 0.3, unit(0.3, 1, 0))
+    sure = Candidate("known", "", 0.9, unit(0.3, 1, 0))
+    assert ids(members([unsure, sure], before, [Candidate("e", "", 0.9, unit(0, 0, 1))])) == ["corner"]

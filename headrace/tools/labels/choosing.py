@@ -6,19 +6,20 @@ mini-batch active learning", arXiv 1901.05954; typical texts first while labels 
 (2022), "Active learning on a budget: opposite strategies suit high and low budgets".
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.text_keys import NearCopies
+from retrain.text_keys import NearCopies, is_held_out
 
 _LONELY: Final = 0.05  # weight of a text that the model is sure of: diversity still counts a little
 _NEIGHBOURS: Final = 20  # so many say how typical a text is
 _ROWS_AT_ONCE: Final = 1_000
-_MEMBER_QUANTILE: Final = 0.95  # of the texts before an episode, so many are less like its examples than a member
+_MEMBER_QUANTILE: Final = 0.95  # of the texts before an episode, so many are less like its examples, or decided surer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,19 @@ class Candidate:
     is_rejected: bool = False
 
 
-def choose_for_labelling(candidates: Sequence[Candidate], limit: int, seen: Iterable[str] = ()) -> list[Candidate]:
+def choose_for_labelling(
+    candidates: Sequence[Candidate], limit: int, seen: Sequence[Candidate] = ()
+) -> list[Candidate]:
     """Up to `limit` texts, the most useful first. The same candidates give the same choice.
 
-    seen: texts that are labelled or chosen already; near copies of them, and of those chosen, are passed over. Texts
-    without an embedding come last: nobody knows what they are like.
+    seen: those that are labelled or chosen already. What is near to one of them that trains teaches little more, or
+    who labels two at a time is asked about one corner of a subject only; near copies of them, and of those chosen, are
+    passed over. Texts without an embedding come last: nobody knows what they are like.
     """
-    copies = NearCopies(seen)
+    copies = NearCopies(one.text for one in seen)
+    taught = [one for one in seen if not is_held_out(one.text)]
     chosen: list[Candidate] = []
-    for candidate in _in_order(candidates):
+    for candidate in _in_order(candidates, taught):
         if len(chosen) >= limit:
             break
         if candidate.text not in copies:
@@ -53,28 +58,52 @@ def choose_for_labelling(candidates: Sequence[Candidate], limit: int, seen: Iter
 def members(
     candidates: Sequence[Candidate], before: Sequence[Candidate], examples: Sequence[Candidate]
 ) -> list[Candidate]:
-    """Those that belong to what an episode's examples are about: more like them than nearly all texts before it."""
+    """Those that may belong to what an episode is about: more like its examples than nearly all texts before it, or
+    decided less surely. A broad subject has corners that are like none of ten examples."""
     centre = _centre(examples)
     if centre is None:
         return []
-    usual = [float(one.embedding @ centre) for one in before if one.embedding is not None]
-    least = float(np.quantile(usual, _MEMBER_QUANTILE)) if usual else -1.0
-    return [one for one in candidates if one.embedding is not None and float(one.embedding @ centre) > least]
+    embedded = [one for one in before if one.embedding is not None]
+    near = _unusual([_likeness(one, centre) for one in embedded])
+    unsure = _unusual([_uncertainty(one) for one in embedded]) if embedded else math.inf
+    return [
+        one
+        for one in candidates
+        if one.embedding is not None and (_likeness(one, centre) > near or _uncertainty(one) > unsure)
+    ]
 
 
-def _in_order(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
-    """All of them, the most useful first: weight times distance to the nearest one before, chosen greedily."""
+def _unusual(values: Sequence[float]) -> float:
+    return float(np.quantile(values, _MEMBER_QUANTILE)) if values else -math.inf
+
+
+def _likeness(one: Candidate, centre: NDArray[np.float32]) -> float:
+    return float(one.embedding @ centre) if one.embedding is not None else -1.0
+
+
+def _in_order(candidates: Sequence[Candidate], taught: Sequence[Candidate]) -> Iterator[Candidate]:
+    """All of them, the most useful first: weight times distance to the nearest one before, chosen greedily. taught:
+    those that come before all."""
     embedded = [one for one in candidates if one.embedding is not None]
     if embedded:
         vectors = np.stack([one.embedding for one in embedded if one.embedding is not None])
         weights = np.array([_uncertainty(one) for one in embedded]) * _typicality(vectors)
-        gaps = np.ones(len(embedded))
+        gaps = _gaps(vectors, [one.embedding for one in taught if one.embedding is not None])
         for _ in embedded:
             best = int(np.argmax(weights * gaps))
             yield embedded[best]
             gaps = np.minimum(gaps, np.maximum(1.0 - vectors @ vectors[best], 1e-6))
             weights[best] = -1.0
     yield from sorted((one for one in candidates if one.embedding is None), key=lambda one: -_uncertainty(one))
+
+
+def _gaps(vectors: NDArray[np.float32], taught: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Cosine distance of each to the nearest one of `taught`; 1 where there is none."""
+    gaps = np.ones(len(vectors))
+    for start in range(0, len(taught), _ROWS_AT_ONCE):
+        nearest = (vectors @ np.stack(taught[start : start + _ROWS_AT_ONCE]).T).max(axis=1)
+        gaps = np.minimum(gaps, np.maximum(1.0 - nearest, 1e-6))
+    return gaps
 
 
 def _uncertainty(candidate: Candidate) -> float:
