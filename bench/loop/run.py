@@ -29,6 +29,7 @@ from models.errors import ConfigError, HeadraceError
 from retrain import training_data
 from retrain.data import Dataset, Row, split_rows
 from retrain.job import TrainedRelease, train_release
+from retrain.text_keys import is_held_out
 from streams.application import Application, parse_application
 
 HEAD: Final = "label"
@@ -109,7 +110,8 @@ def one_run(
         champion = _registry(here).champion(app.name)
         versions = {one.version for one in decided} | ({champion} if champion else set())
         judged = {v: _judged(_classifier(here, app, v), story, plan.story.share) for v in versions}
-    return figures(len(story.stream), decided, asked, judged, people.given, champion)
+    of_new = {"labels_of_new": dict(people.of_new)}
+    return figures(len(story.stream), decided, asked, judged, people.given, champion) | of_new
 
 
 class Customers:
@@ -141,12 +143,14 @@ class Customers:
 
 class People:
     """Give labels: from the onset on evenly until the budget is spent, by the policy. given: how many, by how they were
-    chosen."""
+    chosen. of_new: how many of the new domain, by what they do."""
 
     def __init__(self, wiring: Wiring, app: Application, story: Story, policy: LoopPolicy, plan: Plan) -> None:
         self._wiring, self._app, self._policy, self._plan = wiring, app, policy, plan
         self._truth = dict(story.of(story.stream))
         self.given: Counter[str] = Counter()
+        self.of_new: Counter[str] = Counter()
+        self._new = {text for text, _ in story.of(story.stream_new)}
 
     def label(self, sent: int) -> None:
         """What is due after so many events. Raises what the broker raises."""
@@ -180,6 +184,8 @@ class People:
         if report.rejected:
             raise ConfigError(f"a label was not taken: {report.rejected[0].reason}")
         self.given.update(str(one.chosen) for one in report.taken)
+        texts = [str(one.decision["text"]) for one in asked]
+        self.of_new.update("test" if is_held_out(text) else "train" for text in texts if text in self._new)
 
 
 LABELLING_SHARE: Final = 0.7  # of the events after the onset: by then all labels are given, and a training has time

@@ -74,13 +74,7 @@ def last_words(records: Iterable[Record]) -> list[StandingAlert]:
     return list(standing.values())
 
 
-def firing_drift(records: Iterable[Record], app: str) -> StandingAlert | None:
-    """The drift alert of an application that fires, the one told last where there are several."""
-    firing = all_firing_drift(records, app)
-    return firing[-1] if firing else None
-
-
-def all_firing_drift(records: Iterable[Record], app: str) -> list[StandingAlert]:
+def firing_drift(records: Iterable[Record], app: str) -> list[StandingAlert]:
     """All drift alerts of an application that fire, the one told last comes last."""
     return [standing for standing in last_words(records) if standing.is_firing and standing.is_of(app, DRIFT_RULE)]
 

@@ -7,20 +7,20 @@ such texts that were drawn and wrong. To wait for so many of them favours no cha
 2,000 each that are no better 0.5 to 0.8 % pass (of champions that are right in 50, 80, 90 %; the gate's level is 3 %).
 
 And there must be enough to learn from: of a subject with fifteen labels three texts each give a release that is better,
-and seldom right. So of the labels that decisions should have had, so many texts must train as `texts_per_label` times
-their effective number.
+and seldom right, and there are hardly labels left to prove a second one by. So of the labels that decisions should have
+had, so many texts must train as `texts_per_label` times their effective number.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from connectors.ports import Record
 from streams.application import Retraining
 from streams.daily_hours import DailyHours
-from streams.wire.feedback import Opinion, Opinions, of_topics
+from streams.wire.feedback import Opinion, Opinions
 
 LABELS_A_TEST: Final = 5  # of those drawn at random one in so many tests, where they do not say
 LABELS_A_TEST_IN_EPISODE: Final = 5 / 3  # of an episode's texts those that test are drawn three times as densely
@@ -58,9 +58,9 @@ class LabelCount:
     whether it came once or often; one that was withdrawn is gone, one that was changed counts as what it is now.
     """
 
-    def __init__(self, source_topics: Iterable[str], head: str) -> None:
-        """source_topics: all that the application reads. head: the one whose labels count."""
-        self._opinions, self._head = Opinions(of_topics(source_topics)), head
+    def __init__(self, opinions: Opinions, head: str) -> None:
+        """opinions: of the application's decisions, to be filled here. head: the one whose labels count."""
+        self._opinions, self._head = opinions, head
         self._since_ms = 0
         self._labels: Counter[str] = Counter()
         self._wrong: Counter[tuple[str, str, bool | None]] = Counter()  # by decision, of which several may say so
@@ -136,7 +136,7 @@ class RetrainPolicy:
     per_day: int | None = None
     hours: DailyHours | None = None
     first_wins: int = 13
-    texts_per_label: int = 5
+    texts_per_label: int = 6
 
     @classmethod
     def of(cls, table: Retraining) -> Self:

@@ -11,7 +11,7 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.drift.episode import Episode
 from streams.monitor.retrain_policy import LabelCount, RetrainPolicy
-from streams.wire.feedback import Opinion, Opinions
+from streams.wire.feedback import Opinion, Opinions, of_topics
 from streams.wire.records import RetrainRequest, decode, format_time
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,11 @@ SETTLED: Final = 10  # second words since then bring back labels that were set a
 class RetrainRequests:
     """Of one application. Both topics give the whole of its state."""
 
-    def __init__(self, app: Application, policy: RetrainPolicy) -> None:
+    def __init__(self, app: Application, policy: RetrainPolicy, opinions: Opinions | None = None) -> None:
+        """opinions: where labels are kept; None: here, and what is no label is logged."""
         self._app, self._policy = app, policy
-        self._labels = LabelCount(app.source_topics, app.head_names[0] if app.head_names else "")
+        kept = Opinions(of_topics(app.source_topics)) if opinions is None else opinions
+        self._labels = LabelCount(kept, app.head_names[0] if app.head_names else "")
         # version to the labels at its last request, since when, and how many were settled
         self._asked: dict[str, tuple[int, int, int | None]] = {}
         self._asked_ms: dict[str, int] = {}  # request to when it was made

@@ -1,13 +1,14 @@
 """Which texts are worth a person's time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from labelled_decisions import unit
 
-from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
+from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members, unusually_unsure
 from retrain.text_keys import is_held_out
 
 
@@ -115,6 +116,9 @@ def test_members_of_an_episode_are_more_like_its_examples_than_what_came_before(
 def test_a_text_that_is_decided_less_surely_than_nearly_all_before_may_belong_to_an_episode() -> None:
     """A new domain of fifteen labels: those unlike the ten examples were never asked about, and never learnt."""
     before = [Candidate(f"b{n}", "", 0.99 - 0.01 * n, unit(1, 0.1 * n, 0)) for n in range(40)]
-    unsure = Candidate("corner", "", 0.3, unit(0.3, 1, 0))
-    sure = Candidate("known", "", 0.9, unit(0.3, 1, 0))
-    assert ids(members([unsure, sure], before, [Candidate("e", "", 0.9, unit(0, 0, 1))])) == ["corner"]
+    new = [Candidate("corner", "", 0.3, unit(0.3, 1, 0)), Candidate("known", "", 0.9, unit(0.3, 1, 0))]
+    assert ids(unusually_unsure([*new, Candidate("fast", "", 0.1)], before)) == ["corner"]
+    assert unusually_unsure(new, []) == []
+    decided_fast = [Candidate(f"f{n}", "", 1.0) for n in range(60)]
+    assert ids(unusually_unsure([replace(new[0], confidence=0.635)], [*before, *decided_fast])) == ["corner"]
+    assert unusually_unsure([replace(new[0], confidence=0.635)], before) == [], "two in forty of the rest are no surer"

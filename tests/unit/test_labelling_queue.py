@@ -10,9 +10,10 @@ from labelled_decisions import ALL_RANDOM, NO_RANDOM, TOPICS, label_of, pool, un
 from labelled_world import APP, World, decision
 from topics_in_memory import MemoryTopics
 
+from headrace.tools.alerts import firing_drift
 from headrace.tools.labels.choosing import Candidate
 from headrace.tools.labels.correcting import Speaker, correct_one
-from headrace.tools.labels.pool import OpenEpisode, Pool, open_episode, read_pool
+from headrace.tools.labels.pool import OpenEpisode, Pool, episode_of, read_pool
 from headrace.tools.labels.queue import known_decisions, labelling_queue
 from headrace.tools.labels.random_draw import first_drawn
 from retrain.text_keys import denser_tests, is_held_out
@@ -64,6 +65,12 @@ def test_texts_of_an_open_episode_are_drawn_at_random_and_chosen_in_turns() -> N
     assert not known_decisions(Pool(decisions, tuple(candidates), (), episode), app).draws, (
         "or doubt would choose judges"
     )
+    enough = labelling_queue(Pool(decisions, tuple(candidates), (), episode, tests_suffice=True), app, 40)
+    of_tests = [is_held_out(str(asked.decision["text"])) for asked in enough]
+    assert of_tests == sorted(of_tests) and any(of_tests), "what teaches comes first"
+    assert {asked.decision["id"] for asked in drawn_ones if is_held_out(str(asked.decision["text"]))} <= {
+        asked.decision["id"] for asked in enough if asked.chosen == "random"
+    }
     labels = [label_of(int(queue[0].decision["id"].rpartition("-")[2]), chosen="correction")]
     again = labelling_queue(Pool(decisions, tuple(candidates), tuple(labels), episode), app, 16)
     assert again[0].decision["id"] == queue[0].decision["id"], "that somebody corrected it does not undo the draw"
@@ -127,10 +134,11 @@ def test_an_episode_is_open_while_its_alert_fires() -> None:
     topics.append(ALERTS_TOPIC, alert.encode(), b"f")
     topics.append(ALERTS_TOPIC, b"no alert", b"g")
     records = topics.records[ALERTS_TOPIC]
-    assert open_episode(records, "support") == OpenEpisode("2026-11-01T00:00:00Z", ("x",), ("recall",))
-    assert open_episode(records, "finance") is None
+    (standing,) = firing_drift(records, "support")
+    assert episode_of(standing) == OpenEpisode("2026-11-01T00:00:00Z", ("x",), ("recall",))
+    assert not firing_drift(records, "finance")
     topics.append(ALERTS_TOPIC, alert.model_copy(update={"state": "resolved"}).encode(), b"f")
-    assert open_episode(topics.records[ALERTS_TOPIC], "support") is None
+    assert not firing_drift(topics.records[ALERTS_TOPIC], "support")
 
 
 def test_the_pool_is_read_from_topics_and_records_of_strangers_are_passed_over(world: World) -> None:

@@ -6,7 +6,6 @@ mini-batch active learning", arXiv 1901.05954; typical texts first while labels 
 (2022), "Active learning on a budget: opposite strategies suit high and low budgets".
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -58,27 +57,22 @@ def choose_for_labelling(
 def members(
     candidates: Sequence[Candidate], before: Sequence[Candidate], examples: Sequence[Candidate]
 ) -> list[Candidate]:
-    """Those that may belong to what an episode is about: more like its examples than nearly all texts before it, or
-    decided less surely. A broad subject has corners that are like none of ten examples."""
+    """Those that belong to what an episode's examples are about: more like them than nearly all texts before it."""
     centre = _centre(examples)
     if centre is None:
         return []
-    embedded = [one for one in before if one.embedding is not None]
-    near = _unusual([_likeness(one, centre) for one in embedded])
-    unsure = _unusual([_uncertainty(one) for one in embedded]) if embedded else math.inf
-    return [
-        one
-        for one in candidates
-        if one.embedding is not None and (_likeness(one, centre) > near or _uncertainty(one) > unsure)
-    ]
+    usual = [float(one.embedding @ centre) for one in before if one.embedding is not None]
+    least = float(np.quantile(usual, _MEMBER_QUANTILE)) if usual else -1.0
+    return [one for one in candidates if one.embedding is not None and float(one.embedding @ centre) > least]
 
 
-def _unusual(values: Sequence[float]) -> float:
-    return float(np.quantile(values, _MEMBER_QUANTILE)) if values else -math.inf
-
-
-def _likeness(one: Candidate, centre: NDArray[np.float32]) -> float:
-    return float(one.embedding @ centre) if one.embedding is not None else -1.0
+def unusually_unsure(candidates: Sequence[Candidate], before: Sequence[Candidate]) -> list[Candidate]:
+    """Those that are decided less surely than nearly all texts before an episode: a broad subject has corners that are
+    like none of its ten examples. They may teach; drawn among them, labels would favour any challenger, as the champion
+    alone was chosen to be unsure."""
+    usual = [_uncertainty(one) for one in before]  # the fast path's too, which are the surest
+    least = float(np.quantile(usual, _MEMBER_QUANTILE)) if usual else 1.0 + _LONELY
+    return [one for one in candidates if one.embedding is not None and _uncertainty(one) > least]
 
 
 def _in_order(candidates: Sequence[Candidate], taught: Sequence[Candidate]) -> Iterator[Candidate]:

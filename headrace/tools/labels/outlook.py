@@ -1,12 +1,12 @@
 """How far the labels have come: how many count since the champion serves, and how many more train a better model."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headrace.applications import SHIPPED, load_application
-from headrace.tools.alerts import all_firing_drift
+from headrace.tools.alerts import StandingAlert, firing_drift
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from streams.application import Application
@@ -62,16 +62,24 @@ def outlooks(wiring: Wiring, decision_ids: Collection[str], app: Application | N
 def outlook(wiring: Wiring, app: Application) -> Outlook | None:
     """Of an application; None while no release was announced. The monitor counts by the same rules. Raises
     BrokerUnavailable."""
+    requests = RetrainRequests(app, RetrainPolicy.of(app.retraining))
+    for record in all_records(wiring, FEEDBACK_TOPIC):
+        requests.take_label(record)
+    drifts = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
+    return outlook_of(wiring, app, requests, drifts)
+
+
+def outlook_of(
+    wiring: Wiring, app: Application, requests: RetrainRequests, drifts: Sequence[StandingAlert]
+) -> Outlook | None:
+    """The same, where labels and alerts were read already. requests: that has taken all labels in, and no request.
+    drifts: the drift alerts that fire."""
     releases = list(states_of(all_records(wiring, RELEASES_TOPIC), app.name))
     if not releases:
         return None
     champion = releases[-1].champion
-    drifts = all_firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
-    requests = RetrainRequests(app, RetrainPolicy.of(app.retraining))
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
-    for record in all_records(wiring, FEEDBACK_TOPIC):
-        requests.take_label(record)
     counted_ms = requests.labels_since(champion, [drift.found_ms for drift in drifts])
     since_ms = max(milliseconds(champion_since(releases)), counted_ms)
     missing = requests.missing(champion, since_ms, has_episode=bool(drifts))

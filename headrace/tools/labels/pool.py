@@ -6,13 +6,16 @@ from typing import Any, Final
 
 from connectors.errors import TopicMismatch
 from connectors.ports import Document, Record
-from headrace.tools.alerts import firing_drift
+from headrace.tools.alerts import StandingAlert, firing_drift
 from headrace.tools.labels.choosing import Candidate
+from headrace.tools.labels.outlook import outlook_of
 from headrace.tools.labels.second_opinions import open_doubts
 from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
+from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.retrain_requests import RetrainRequests
 from streams.topics import ALERTS_TOPIC, DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions, of_topics
 from streams.wire.records import Feedback
@@ -37,7 +40,8 @@ class OpenEpisode:
 class Pool:
     """decisions: newest last, by id. candidates: of the newest of them. labels: every standing opinion on the
     application's decisions, oldest first. episode: None while nothing drifts. is_whole: whether the decisions are all
-    that were ever made. doubts: labels that wait for a second person (`streams.wire.records.Doubts`)."""
+    that were ever made. doubts: labels that wait for a second person (`streams.wire.records.Doubts`). tests_suffice:
+    whether an episode's texts that only test have as many labels as a better model needs to be proved by."""
 
     decisions: Mapping[str, Document]
     candidates: tuple[Candidate, ...]
@@ -45,6 +49,7 @@ class Pool:
     episode: OpenEpisode | None
     is_whole: bool = True
     doubts: Sequence[Mapping[str, Any]] = ()
+    tests_suffice: bool = False
 
     def labelled(self, head: str) -> set[str]:
         """Ids of which somebody has said what this head should have decided."""
@@ -85,25 +90,25 @@ def read_pool(wiring: Wiring, app: Application, progress: Progress = lambda *_: 
     embeddings = {identity: vector for identity, vector in embeddings.items() if vector.size == sizes[-1]}
     candidates = [_candidate(decisions[identity], head, embeddings.get(identity)) for identity in newest]
     opinions = Opinions(of_topics(app.source_topics), lambda record, error: None)
+    requests = RetrainRequests(app, RetrainPolicy.of(app.retraining), opinions)
     for record in all_records(wiring, FEEDBACK_TOPIC):
-        opinions.take(record)
+        requests.take_label(record)
     labels = sorted((opinion for opinion in opinions), key=lambda opinion: opinion.rank)
-    episode = open_episode(all_records(wiring, ALERTS_TOPIC), app.name)
+    drifts = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
+    ahead = outlook_of(wiring, app, requests, drifts)
     return Pool(
         decisions,
         tuple(candidates),
         tuple(opinion.feedback for opinion in labels),
-        episode,
+        episode_of(drifts[-1]) if drifts else None,
         newest_decisions.is_whole,
         open_doubts(all_records(wiring, DOUBTS_TOPIC), app.name),
+        tests_suffice=ahead is not None and ahead.drifts and not ahead.missing_at_random,
     )
 
 
-def open_episode(records: Iterable[Record], app: str) -> OpenEpisode | None:
-    """The drift episode whose alert fires; the last one told where there are several."""
-    standing = firing_drift(records, app)
-    if standing is None:
-        return None
+def episode_of(standing: StandingAlert) -> OpenEpisode:
+    """The drift episode that an alert tells of."""
     alert = standing.alert
     examples = tuple(str(one["id"]) for one in alert.evidence if isinstance(one, dict) and "id" in one)
     words = tuple(str(word) for word in alert.values.get("words") or ())

@@ -1,13 +1,13 @@
 """The labelling queue: which decisions people are asked about, in which order, and why."""
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from connectors.ports import Document
 from headrace.label_files import SECOND_OPINION
-from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members
+from headrace.tools.labels.choosing import Candidate, choose_for_labelling, members, unusually_unsure
 from headrace.tools.labels.correcting import Known, Speaker, correct_one, give_one
 from headrace.tools.labels.giving import GivenLabels
 from headrace.tools.labels.pool import Pool, read_pool
@@ -68,11 +68,12 @@ def labelling_queue(
     queue = [one for one in _random(pool, app) if one.decision["id"] not in done][:limit]
     queue = [*queue, *_second_opinions(pool, app, by, taken, {one.subject for one in queue})][:limit]
     busy = done | labelled | {one.decision["id"] for one in queue}
-    known = [str(pool.decisions[identity]["text"]) for identity in labelled if identity in pool.decisions]
-    seen = [*known, *(str(one.decision["text"]) for one in queue)]
+    looked_at = {one.id: one for one in pool.candidates}
+    seen = [_candidate(pool, looked_at, identity) for identity in labelled if identity in pool.decisions]
+    seen += [_candidate(pool, looked_at, str(one.decision["id"])) for one in queue]
     candidates = [one for one in pool.candidates if one.id not in busy]
     if pool.episode is not None:
-        of_episode = _of_episode(pool, candidates)
+        of_episode = _may_be_of_episode(pool, candidates)
         about = ", ".join(pool.episode.words[:3]) or "new texts"
         asked_of_it = pool.asked_at_random(head, "episode")
         at_random = [
@@ -84,8 +85,8 @@ def labelling_queue(
             Asked(pool.decisions[one.id], head, f"drift ({about})", "queue")
             for one in _choose(of_episode, limit - len(queue), seen)
         ]
-        queue = _in_turns(queue, at_random, useful, limit)
-        seen += [str(one.decision["text"]) for one in queue]
+        queue = _joined(queue, _in_order(at_random, useful, tests_suffice=pool.tests_suffice), limit)
+        seen += [_candidate(pool, looked_at, str(one.decision["id"])) for one in queue]
         belong = {one.id for one in of_episode}
         candidates = [one for one in candidates if one.id not in belong]
     chosen = _choose(candidates, limit - len(queue), seen)
@@ -164,30 +165,54 @@ def _subject(doubt: Mapping[str, Any]) -> tuple[str, str]:
     return str(doubt.get("decision_id")), str(doubt.get("head"))
 
 
-def _choose(candidates: list[Candidate], limit: int, seen: list[str]) -> list[Candidate]:
+def _candidate(pool: Pool, looked_at: Mapping[str, Candidate], identity: str) -> Candidate:
+    """Of any decision in the pool; of one that is not looked at the text alone is known."""
+    return looked_at.get(identity) or Candidate(identity, str(pool.decisions[identity]["text"]), 1.0)
+
+
+def _choose(candidates: list[Candidate], limit: int, seen: list[Candidate]) -> list[Candidate]:
     """The most useful ones first; those last that only test, as such a label judges nothing where it was not drawn."""
     train = choose_for_labelling([one for one in candidates if not is_held_out(one.text)], limit, seen)
     tests = [one for one in candidates if is_held_out(one.text)]
-    return [*train, *choose_for_labelling(tests, limit - len(train), [*seen, *(one.text for one in train)])]
+    return [*train, *choose_for_labelling(tests, limit - len(train), [*seen, *train])]
 
 
-def _in_turns(queue: list[Asked], at_random: list[Asked], useful: list[Asked], limit: int) -> list[Asked]:
-    """One drawn at random, one that is useful, and so on: the first kind judges what the second one teaches."""
-    asked = {one.decision["id"] for one in queue}
-    for pair in itertools.zip_longest(at_random, useful):
-        for one in pair:
-            if one is not None and len(queue) < limit and one.decision["id"] not in asked:
-                asked.add(one.decision["id"])
-                queue.append(one)
-    return queue
+def _in_order(at_random: Sequence[Asked], useful: Sequence[Asked], *, tests_suffice: bool) -> Iterator[Asked]:
+    """Both kinds in turns, as those drawn at random judge what the useful ones teach; what teaches first where those
+    that judge suffice."""
+    if not tests_suffice:
+        return (one for pair in itertools.zip_longest(at_random, useful) for one in pair if one is not None)
+    train = (one for one in useful if not is_held_out(str(one.decision["text"])))
+    return itertools.chain(train, at_random, useful)
+
+
+def _joined(queue: Iterable[Asked], more: Iterable[Asked], limit: int) -> list[Asked]:
+    """Both, each decision once and as it comes first, `limit` at most."""
+    by_decision: dict[str, Asked] = {}
+    for one in itertools.chain(queue, more):
+        by_decision.setdefault(str(one.decision["id"]), one)
+    return list(itertools.islice(by_decision.values(), limit))
+
+
+def _may_be_of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:
+    since, before = _around_onset(pool, candidates)
+    near = {one.id for one in _of_episode(pool, candidates)} | {one.id for one in unusually_unsure(since, before)}
+    return [one for one in since if one.id in near]
 
 
 def _of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:
+    since, before = _around_onset(pool, candidates)
     assert pool.episode is not None
-    onset, examples = pool.episode.onset_at, set(pool.episode.examples)
-    since = [one for one in candidates if str(pool.decisions[one.id]["at"]) >= onset]
-    before = [one for one in pool.candidates if str(pool.decisions[one.id]["at"]) < onset]
+    examples = set(pool.episode.examples)
     return members(since, before, [one for one in pool.candidates if one.id in examples])
+
+
+def _around_onset(pool: Pool, candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """(those since the onset, all of the pool's before it)."""
+    assert pool.episode is not None
+    onset = pool.episode.onset_at
+    since = [one for one in candidates if str(pool.decisions[one.id]["at"]) >= onset]
+    return since, [one for one in pool.candidates if str(pool.decisions[one.id]["at"]) < onset]
 
 
 def _doubt(candidate: Candidate) -> str:
