@@ -232,7 +232,7 @@ class MonitorCore:
         champion = self.champion
         if champion is None:
             return None
-        since_ms = max(self.champion_since_ms, self.requests.labels_since(champion.version, champion.found_ms))
+        since_ms = self.requests.labels_since(champion.version, self.champion_since_ms, champion.found_ms)
         episode = champion.drift.episode if champion.drift is not None else None
         request = self.requests.due(champion.version, since_ms, episode, now_ms)
         if request is not None:

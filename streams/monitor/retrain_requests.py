@@ -52,13 +52,18 @@ class RetrainRequests:
         except (MessageError, KeyError, TypeError, ValueError):
             return
 
-    def labels_since(self, version: str, found_ms: Sequence[int]) -> int:
-        """From when on labels count for a request about a version: since the earliest of its episodes that no request
+    def labels_since(self, version: str, champion_since_ms: int, found_ms: Sequence[int]) -> int:
+        """From when on labels count for a request about a champion: since the earliest of its episodes that no request
         was made after; where there is none, as at the last request. So an episode that opens beside another one takes
-        no label from it. found_ms: when its episodes were found. All in milliseconds since 1970."""
-        asked_ms = max((self._asked_ms[request] for request in self._asked_about.get(version, ())), default=-1)
+        no label from it. But not since before the request that led to it, if one did, or else since before it serves:
+        labels given while it was trained taught it nothing. champion_since_ms: when it began to serve. found_ms: when
+        its episodes were found. All in milliseconds since 1970."""
+        own = self._asked_about.get(version, set())
+        asked_ms = max((self._asked_ms[request] for request in own), default=-1)
         unanswered = [at_ms for at_ms in found_ms if at_ms > asked_ms]
-        return min(unanswered, default=self._asked.get(version, (0, 0, None))[1])
+        before = [at for request, at in self._asked_ms.items() if request not in own and at <= champion_since_ms]
+        taught_ms = max(before, default=champion_since_ms)
+        return max(taught_ms, min(unanswered, default=self._asked.get(version, (0, 0, None))[1]))
 
     def labels(self, since_ms: int) -> int:
         """Opinions given at `since_ms` (milliseconds since 1970) or later."""

@@ -199,10 +199,27 @@ def test_a_request_that_must_wait_is_made_when_its_time_comes_and_a_restart_chan
 def test_labels_count_since_the_oldest_episode_that_no_request_answered() -> None:
     requests, now = RetrainRequests(APP, RetrainPolicy.of(Retraining(without_episode=10))), at("12:00:00")
     early, late = now - 2 * MINUTE, now - MINUTE
-    assert requests.labels_since("1", []) == 0 and requests.labels_since("1", [late, early]) == early
-    assert requests.labels_since("1", [late]) == late, "the first one is over"
+    assert requests.labels_since("1", 0, []) == 0 and requests.labels_since("1", 0, [late, early]) == early
+    assert requests.labels_since("1", 0, [late]) == late, "the first one is over"
     labelled(requests, range(10), now)
     assert requests.due("1", early, None, now) is not None
-    assert requests.labels_since("1", [early, late]) == early, "half as many again are needed, all of them count"
-    assert requests.labels_since("1", [early, late, now + MINUTE]) == now + MINUTE
-    assert requests.labels_since("2", [early, late]) == early, "another champion was not asked about"
+    assert requests.labels_since("1", 0, [early, late]) == early, "half as many again are needed, all of them count"
+    assert requests.labels_since("1", 0, [early, late, now + MINUTE]) == now + MINUTE
+    assert requests.labels_since("2", 0, [early, late]) == early, "another champion was not asked about"
+
+
+def test_labels_given_while_the_champion_was_trained_count_for_the_next_one() -> None:
+    """They taught nothing: the training had read its labels, and those after the release alone were counted."""
+    requests, now = RetrainRequests(APP, RetrainPolicy.of(Retraining(without_episode=10))), at("12:00:00")
+    labelled(requests, range(10), now - MINUTE)
+    first = requests.due("1", 0, None, now)
+    assert first is not None
+    labelled(requests, range(10, 14), now + MINUTE)
+    released = now + 2 * MINUTE
+    labelled(requests, range(14, 19), released + MINUTE)
+    since = requests.labels_since("2", released, [])
+    assert since == now and requests.labels(since) == 9
+    assert requests.labels_since("2", released, [released + MINUTE]) == released + MINUTE, "drift of its own"
+    assert requests.labels_since("1", now - 5 * MINUTE, []) == now - 5 * MINUTE, "no request led to the first one"
+    labelled(requests, range(19, 20), released + MINUTE)
+    assert requests.due("2", since, None, released + 2 * MINUTE) is not None

@@ -80,8 +80,8 @@ def outlook_of(
     champion = releases[-1].champion
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
-    counted_ms = requests.labels_since(champion, [drift.found_ms for drift in drifts])
-    since_ms = max(milliseconds(champion_since(releases)), counted_ms)
+    serves_since_ms = milliseconds(champion_since(releases))
+    since_ms = requests.labels_since(champion, serves_since_ms, [drift.found_ms for drift in drifts])
     missing = requests.missing(champion, since_ms, has_episode=bool(drifts))
     at_random = requests.missing_at_random(champion, since_ms, has_episode=bool(drifts))
     now_ms = wall_clock_ms()
