@@ -228,7 +228,7 @@ class Process:
         self.handler = MonitorHandler(
             app,
             self.sources,
-            policy or RetrainPolicy(after_episode=5, without_episode=10, per_label=3, first_wins=0),
+            policy or RetrainPolicy(after_episode=5, without_episode=10, per_label=3, first_wins=0, texts_per_label=0),
             drift=drift,
             snapshot_seconds=snapshot_seconds,
             now_ms=lambda: world.now_ms,
