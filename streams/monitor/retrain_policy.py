@@ -168,6 +168,11 @@ class RetrainPolicy:
             return 0
         return max(min(missing, self._wrong_missing(state, look)), 0)
 
+    def tests_suffice(self, state: RetrainState, *, look: int = 1) -> bool:
+        """Whether enough wrong decisions that test are labelled for a challenger to be proved by, however many labels
+        are missing to ask for one."""
+        return self._wrong_missing(state, look) <= 0
+
     def _wrong_missing(self, state: RetrainState, look: int) -> int:
         """How many more labels of wrong decisions bring what is missing, as an episode's texts are drawn."""
         tests = math.ceil(wins_needed(look, self.first_wins) / MENDED) - state.wrong_tests

@@ -85,6 +85,10 @@ class RetrainRequests:
         state = self._labels.since(since_ms)
         return self._policy.missing_at_random(state, has_episode=has_episode, look=self._look(version))
 
+    def tests_suffice(self, version: str, since_ms: int) -> bool:
+        """Whether the labels since `since_ms` can prove the next challenger of the champion."""
+        return self._policy.tests_suffice(self._labels.since(since_ms), look=self._look(version))
+
     def earliest_ms(self, now_ms: int) -> int:
         """When a request may be made, with enough labels: `now_ms`, or later. Milliseconds since 1970."""
         return self._policy.earliest_ms(list(self._asked_ms.values()), now_ms)

@@ -75,6 +75,16 @@ def at(time: str) -> int:
     return milliseconds(f"2026-11-27T{time}Z")
 
 
+def test_many_labels_are_no_proof_where_none_of_them_tests() -> None:
+    """With 500 labels a model is asked for in any case, and the queue took that for enough tests."""
+    policy = RetrainPolicy()
+    for total in (495, 500, 900):
+        untested = RetrainState(Counter(recall=total))
+        assert policy.missing_at_random(untested, has_episode=True) == 0 and not policy.tests_suffice(untested)
+    assert policy.tests_suffice(RetrainState(Counter(recall=80), wrong_tests=18))
+    assert not policy.tests_suffice(RetrainState(Counter(recall=80), wrong_tests=18), look=2)
+
+
 def test_a_request_waits_for_the_cool_down_and_for_its_share_of_a_day() -> None:
     policy = RetrainPolicy.of(Retraining(cool_down_minutes=30, per_day=2))
     now = at("12:00:00")

@@ -23,7 +23,7 @@ class Outlook:
     """labels: that count. missing: how many more lead to a training; 0: it is asked for. drifts: whether a drift alert
     fires, after which fewer are enough. missing_at_random: how many of the missing ones must be of wrong decisions that
     were drawn at random. not_before: RFC 3339, where the application's file has a request wait (hours, cool-down, how
-    many a day)."""
+    many a day). tests_suffice: whether the labels can prove a better model."""
 
     app: str
     version: str
@@ -32,6 +32,7 @@ class Outlook:
     drifts: bool
     not_before: str | None = None
     missing_at_random: int = 0
+    tests_suffice: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -87,4 +88,13 @@ def outlook_of(
     now_ms = wall_clock_ms()
     earliest_ms = requests.earliest_ms(now_ms)
     not_before = format_time(earliest_ms) if earliest_ms > now_ms else None
-    return Outlook(app.name, champion, requests.labels(since_ms), max(missing, 0), bool(drifts), not_before, at_random)
+    return Outlook(
+        app.name,
+        champion,
+        requests.labels(since_ms),
+        max(missing, 0),
+        bool(drifts),
+        not_before,
+        at_random,
+        requests.tests_suffice(champion, since_ms),
+    )

@@ -107,7 +107,7 @@ def read_pool(wiring: Wiring, app: Application, progress: Progress = lambda *_: 
         episode_of(drifts[-1]) if drifts else None,
         newest_decisions.is_whole,
         open_doubts(all_records(wiring, DOUBTS_TOPIC), app.name),
-        tests_suffice=ahead is not None and ahead.drifts and not ahead.missing_at_random,
+        tests_suffice=ahead is not None and ahead.drifts and ahead.tests_suffice,
     )
 
 
