@@ -35,7 +35,7 @@ from streams.rule_specs import KINDS
 from streams.wire.alerts import resolution
 from streams.wire.feedback import Opinion
 from streams.wire.records import Alert, Release, RetrainRequest, format_time
-from streams.wire.release_state import champion_since
+from streams.wire.release_state import champion_request, champion_since
 from streams.wire.signals import MonitorSignal, SignalBatch
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class MonitorCore:
         self.totals = totals or MonitorTotals()
         self.next_offsets: dict[int, int] = {}
         self.champion_version, self.champion_since_ms = "", 0
+        self._champion_request: str | None = None
         self.releases: dict[str, MonitoredRelease] = {}  # the one whose signals came last stands last
         self.release_measures = ReleaseMeasures(app.release)
         self.labelled = LabelledAnswers(app.head_names[0] if app.head_names else "")
@@ -123,6 +124,7 @@ class MonitorCore:
         before, champion = self._drift_alerts(), releases[-1].champion
         since = champion_since(releases)
         self.champion_version, self.champion_since_ms = champion, milliseconds(since)
+        self._champion_request = champion_request(releases)
         self._announced = {
             version for release in releases for version in (release.champion, release.previous) if version
         }
@@ -232,7 +234,9 @@ class MonitorCore:
         champion = self.champion
         if champion is None:
             return None
-        since_ms = self.requests.labels_since(champion.version, self.champion_since_ms, champion.found_ms)
+        since_ms = self.requests.labels_since(
+            champion.version, self.champion_since_ms, champion.found_ms, self._champion_request
+        )
         episode = champion.drift.episode if champion.drift is not None else None
         request = self.requests.due(champion.version, since_ms, episode, now_ms)
         if request is not None:

@@ -82,6 +82,10 @@ class Repeats:
         """Note what a text that was counted has added to the sums; empty: nothing."""
         self._burst_texts.add(text.signal.label, text.embedding, increments[: len(DETECTORS)])
 
+    def forget_added(self) -> None:
+        """The sums begin anew: no burst's texts have lifted them."""
+        self._burst_texts.forget_added()
+
     def seen_only_now(self, history: Sequence[SeenText], background: WordCounts | None) -> list[list[float]]:
         """How high texts have lifted each sum of DETECTORS that in hindsight are of a burst that goes on: for each
         burst, and told once. history: the texts remembered. background: words of the release's own texts."""

@@ -52,17 +52,17 @@ class RetrainRequests:
         except (MessageError, KeyError, TypeError, ValueError):
             return
 
-    def labels_since(self, version: str, champion_since_ms: int, found_ms: Sequence[int]) -> int:
+    def labels_since(
+        self, version: str, champion_since_ms: int, found_ms: Sequence[int], led_to_it: str | None = None
+    ) -> int:
         """From when on labels count for a request about a champion: since the earliest of its episodes that no request
         was made after; where there is none, as at the last request. So an episode that opens beside another one takes
         no label from it. But not since before the request that led to it, if one did, or else since before it serves:
         labels given while it was trained taught it nothing. champion_since_ms: when it began to serve. found_ms: when
-        its episodes were found. All in milliseconds since 1970."""
-        own = self._asked_about.get(version, set())
-        asked_ms = max((self._asked_ms[request] for request in own), default=-1)
+        its episodes were found. led_to_it: the request's id. All in milliseconds since 1970."""
+        asked_ms = max((self._asked_ms[request] for request in self._asked_about.get(version, ())), default=-1)
         unanswered = [at_ms for at_ms in found_ms if at_ms > asked_ms]
-        before = [at for request, at in self._asked_ms.items() if request not in own and at <= champion_since_ms]
-        taught_ms = max(before, default=champion_since_ms)
+        taught_ms = min(self._asked_ms.get(led_to_it or "", champion_since_ms), champion_since_ms)
         return max(taught_ms, min(unanswered, default=self._asked.get(version, (0, 0, None))[1]))
 
     def labels(self, since_ms: int) -> int:
@@ -115,13 +115,16 @@ class RetrainRequests:
         return 1 + len(self._asked_about[version])
 
     def _note(self, request: RetrainRequest) -> None:
-        evidence = request.evidence
-        self._asked_ms[request.id] = milliseconds(request.at)
-        since_ms = int(evidence.get("since_ms", milliseconds(request.at)))
-        self._asked_about[str(evidence["version"])].add(request.id)
+        evidence, asked_ms = request.evidence, milliseconds(request.at)
+        if not asked_ms:
+            raise ValueError(f"no time: {request.at!r}")
         settled = evidence.get("settled")  # none: written before it was noted
         settled = None if settled is None else int(settled)
-        self._asked[str(evidence["version"])] = (int(evidence["labels"]), since_ms, settled)
+        figures = int(evidence["labels"]), int(evidence.get("since_ms", asked_ms)), settled
+        version = str(evidence["version"])
+        self._asked_ms[request.id] = asked_ms
+        self._asked_about[version].add(request.id)
+        self._asked[version] = figures
 
 
 def milliseconds(at: str) -> int:

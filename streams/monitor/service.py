@@ -51,10 +51,15 @@ class MonitorService:
         is_active = any(topic == self._handler.app.signals_topic for topic, _ in partitions)
         if is_active and self._ticking is None:
             self._stopping.clear()
-            self._observe.submit(self._handler.drop)  # where it could not hand over in time: what it holds is of before
+            self._observe.submit(self._drop)  # where it could not hand over in time: what it holds is of before
             self._ticking = asyncio.create_task(self._tick_often(), name=f"{self._handler.app.name}-monitor-ticks")
         elif not is_active:
             log.info("%s: another monitor is active, this one stands by", self._handler.app.name)
+
+    def _drop(self) -> None:
+        self._handler.drop()
+        if self._stopping.is_set():  # it was relieved again while this waited for the thread
+            self._handler.relieve()
 
     async def released(self) -> None:
         """The signals go to somebody else, or this process ends; everything taken in is published."""

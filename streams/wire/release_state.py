@@ -101,9 +101,19 @@ def champion_since(releases: Sequence[Release]) -> str:
     """When the last one's champion began to serve, RFC 3339. releases: of one model, all that is left in the topic, in
     its order. Compaction may leave the last one only: that knows it by itself, or was written before that was noted,
     and then its own time is all there is."""
+    first = _first_of_champion(releases)
+    return first.champion_since or first.at
+
+
+def champion_request(releases: Sequence[Release]) -> str | None:
+    """The id of the retrain request that led to the last one's champion; None where none did, or where compaction has
+    left nothing that says so. releases: as for `champion_since`."""
+    return _first_of_champion(releases).request
+
+
+def _first_of_champion(releases: Sequence[Release]) -> Release:
     champion = releases[-1].champion
-    serving = list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))
-    return serving[-1].champion_since or serving[-1].at
+    return list(itertools.takewhile(lambda release: release.champion == champion, reversed(releases)))[-1]
 
 
 def what_stands(records: Iterable[Record]) -> dict[str, Announced]:

@@ -41,6 +41,14 @@ def test_words_say_what_is_of_a_burst_and_nearness_counts_over_what_is() -> None
     assert texts.take_back("fee", [False] * 5 + [True] * 2) == [2.0]
 
 
+def test_once_the_sums_began_anew_nothing_is_taken_back_from_them() -> None:
+    texts = outage()
+    texts.forget_added()
+    assert texts.take_back("fee", [False] * 5) == [0.0, 0.0]
+    texts.add("fee", unit(1.0, 0.0, 0.0), (1.0, 0.5))
+    assert texts.take_back("fee", [False] * 6) == [1.0, 0.5]
+
+
 @pytest.mark.parametrize("lost", [0, 3])
 def test_restored_it_goes_on_with_the_texts_that_are_left(lost: int) -> None:
     before, again = outage(), BurstTexts(0.8, 2)

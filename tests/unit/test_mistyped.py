@@ -40,6 +40,15 @@ def test_a_word_that_comes_again_and_a_plural_are_no_slips() -> None:
     assert not most_are_mistyped(["where is my parcels", "two orderz", "my orderz", "other orderz"], BEFORE, USUAL)
 
 
+def test_what_is_too_long_for_a_word_is_none() -> None:
+    """Its slips are as many as the square of its letters: a text without spaces held the monitor up for a minute."""
+    long = ["abcdefgh" * times for times in (4, 6)]
+    for word, are_mistyped in zip(long, (True, False), strict=True):
+        slips = [word[:place] + word[place + 1 :] for place in range(3, 9)]
+        before = [f"where is {word}"] * 20
+        assert most_are_mistyped(slips, before, WordCounts.of(before)) is are_mistyped
+
+
 def story(rate: float) -> Episode:
     """A text a minute: the model is right of nine in ten, of mistyped ones that look new of eight in ten."""
     random = np.random.default_rng(1)

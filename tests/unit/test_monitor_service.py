@@ -175,6 +175,38 @@ def test_a_monitor_that_is_relieved_while_it_rebuilds_is_never_active(
     asyncio.run(run())
 
 
+def test_a_monitor_that_is_relieved_again_before_it_could_begin_anew_is_never_active(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Relieved, given the signals again and relieved again within one rebuilding: what waited for the thread made it
+    active."""
+    caplog.set_level(logging.INFO)
+
+    async def run() -> None:
+        given, sent = process(), Sent()
+        rebuilding, go_on = threading.Event(), threading.Event()
+
+        def snapshot() -> None:
+            rebuilding.set()
+            assert go_on.wait(20)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(given.sources, "snapshot", snapshot)
+            service = MonitorService(given.handler, sent)
+            await service.assigned(OURS)
+            await asyncio.to_thread(rebuilding.wait, 20)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(service.released(), 0.05)
+            await service.assigned(OURS)
+            released = asyncio.ensure_future(service.released())
+            await asyncio.sleep(0.05)
+            go_on.set()
+            await asyncio.wait([released])
+        assert given.handler.core is None and "is active" not in caplog.text
+
+    asyncio.run(run())
+
+
 def test_the_monitors_thread_ends_with_its_pipeline() -> None:
     """S-A17 u, here as well: each monitor of a process left its thread behind."""
 

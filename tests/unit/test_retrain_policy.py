@@ -160,7 +160,7 @@ def test_wrong_decisions_drawn_at_random_are_counted_once_each_and_anew_from_the
         labelled(requests, range(200, 208), now, by, chosen="random", decided="refund", tests=True)
         labelled(requests, range(210, 220), now, by, chosen="random", decided="refund")
     assert requests.missing_at_random("1", 0, has_episode=True) == 14, "10 of 18, and two of those that do not say"
-    asked = RetrainRequest(id="r", app="support", reason="", evidence={"version": "1", "labels": 1}, at=format_time(0))
+    asked = RetrainRequest(id="r", app="support", reason="", evidence={"version": "1", "labels": 1}, at=format_time(now))
     for _ in range(2):
         requests.take_request(Record("retrain.requests", 0, 0, b"support", asked.encode(), now))
     assert requests.missing_at_random("1", 0, has_episode=True) == 20, "the second challenger's"
@@ -227,9 +227,21 @@ def test_labels_given_while_the_champion_was_trained_count_for_the_next_one() ->
     labelled(requests, range(10, 14), now + MINUTE)
     released = now + 2 * MINUTE
     labelled(requests, range(14, 19), released + MINUTE)
-    since = requests.labels_since("2", released, [])
+    since = requests.labels_since("2", released, [], first.id)
     assert since == now and requests.labels(since) == 9
-    assert requests.labels_since("2", released, [released + MINUTE]) == released + MINUTE, "drift of its own"
+    assert requests.labels_since("2", released, [released + MINUTE], first.id) == released + MINUTE, "drift of its own"
+    assert requests.labels_since("2", released, []) == released, "trained by hand, whatever was refused before"
     assert requests.labels_since("1", now - 5 * MINUTE, []) == now - 5 * MINUTE, "no request led to the first one"
     labelled(requests, range(19, 20), released + MINUTE)
     assert requests.due("2", since, None, released + 2 * MINUTE) is not None
+
+
+@pytest.mark.parametrize("bad", [{"at": "some day"}, {"evidence": {"version": "1"}}, {"evidence": {"labels": 3}}])
+def test_a_request_that_gives_no_figures_or_no_time_asked_for_nothing(bad: dict[str, Any]) -> None:
+    """It held requests back for the cool-down, and counted as one that had taught."""
+    policy, now = RetrainPolicy.of(Retraining(cool_down_minutes=30, per_day=1)), at("12:00:00")
+    requests = RetrainRequests(APP, policy)
+    figures = {"at": format_time(now), "evidence": {"version": "1", "labels": 3}} | bad
+    asked = RetrainRequest(id="r", app="support", reason="", **figures)
+    requests.take_request(Record("retrain.requests", 0, 0, b"support", asked.encode(), now))
+    assert requests.earliest_ms(now) == now and requests.labels_since("1", now, [], "r") == now

@@ -15,7 +15,7 @@ from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
-from streams.wire.release_state import champion_since, states_of
+from streams.wire.release_state import champion_request, champion_since, states_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ def outlook_of(
     for record in all_records(wiring, RETRAIN_REQUESTS_TOPIC):
         requests.take_request(record)
     serves_since_ms = milliseconds(champion_since(releases))
-    since_ms = requests.labels_since(champion, serves_since_ms, [drift.found_ms for drift in drifts])
+    found_ms = [drift.found_ms for drift in drifts]
+    since_ms = requests.labels_since(champion, serves_since_ms, found_ms, champion_request(releases))
     missing = requests.missing(champion, since_ms, has_episode=bool(drifts))
     at_random = requests.missing_at_random(champion, since_ms, has_episode=bool(drifts))
     now_ms = wall_clock_ms()

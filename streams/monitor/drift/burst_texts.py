@@ -69,6 +69,11 @@ class BurstTexts:
                 text.increments = ()  # told once
         return heights
 
+    def forget_added(self) -> None:
+        """The sums begin anew: nothing of what texts have added is in them any more."""
+        for text in self._texts:
+            text.increments = ()
+
     def state(self) -> dict[str, Any]:
         """What `restore` needs beside the texts' embeddings, for JSON."""
         nothing = (0.0,) * self._detectors

@@ -153,7 +153,7 @@ class DriftMonitor:
         all."""
         self._open.end(identity)
         self._end_season_of_episodes(ceased=False)
-        self._sums.begin_anew()
+        self._begin_anew()
 
     def decided_since(self, event_number: int) -> dict[str, str]:
         """Id to label of the texts since an event, as far as they are remembered."""
@@ -258,6 +258,7 @@ class DriftMonitor:
         counted = self._repeats.count(text, hour)
         if counted.is_anew:
             self._sums.select_anew()
+            self._repeats.forget_added()
             self._open.end_trial()
         for heights in counted.lifted:
             self._sums.take_back(heights)
@@ -280,22 +281,26 @@ class DriftMonitor:
         """What the sums have found, where it is news: neither expected nor of an open episode."""
         episode = self._telling.candidate(*self._sums.onset(fired))
         if self._is_expected(episode) or self._open.is_known(episode):
-            self._sums.begin_anew()
+            self._begin_anew()
             return None
         if self._open:
             self._open.try_out(episode)
-            self._sums.begin_anew()
+            self._begin_anew()
             return None
         self._open.open(episode)
         return episode
 
+    def _begin_anew(self) -> None:
+        self._sums.begin_anew()
+        self._repeats.forget_added()
+
     def _follow_open(self, event_number: int) -> None:
         """Tell the stories of open episodes anew, where that is due, and end what is over."""
         if self._telling.follow(event_number):
-            self._sums.begin_anew()
+            self._begin_anew()
         if self._open.rest(self._sums.are_low, self.policy.quiet_events):
             self._end_season_of_episodes(ceased=True)
-            self._sums.begin_anew()
+            self._begin_anew()
 
     def _end_season_of_episodes(self, *, ceased: bool) -> None:
         if not self._open:

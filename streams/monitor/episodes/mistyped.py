@@ -18,7 +18,8 @@ _TIMES: Final = 2.0  # and times the share of the texts before, as some people a
 _BY_CHANCE: Final = 0.3  # share of a new subject's texts that may look so (on bitext 0.22 at the most),
 _CHANCE: Final = 0.05  # and the chance of so many of them, that must be below this
 _SELDOM: Final = 0.05  # share of the texts that hold a slip, at the most: one text may always
-_LEAST_LETTERS: Final = 4  # of a word: shorter ones are near each other
+_LETTERS: Final = range(4, 41)  # of a word: shorter ones are near each other, longer ones are none
+_ALPHABET: Final = 100  # letters that are tried, the most frequent ones: some scripts have thousands
 _LOOKED_AT: Final = 100  # texts of each side, which are enough, the newest
 
 
@@ -48,7 +49,7 @@ def _mistyped(texts: Sequence[str], known: Set[str]) -> int:
     """How many of the texts are mistyped."""
     words = [{word for word in words_of(text) if _is_long(word) and word not in known} for text in texts]
     texts_of = Counter(word for some in words for word in some)
-    letters = sorted(set().union(*known)) if known else []
+    letters = [letter for letter, _ in Counter(letter for word in known for letter in word).most_common(_ALPHABET)]
     most = max(1.0, _SELDOM * len(texts))
     slips = {
         word
@@ -71,7 +72,7 @@ def _slips(word: str, letters: Sequence[str]) -> Iterator[str]:
 
 
 def _is_long(word: str) -> bool:
-    return len(word) >= _LEAST_LETTERS and word.isalpha()
+    return len(word) in _LETTERS and word.isalpha()
 
 
 def _is_plural(word: str, other: str) -> bool:
