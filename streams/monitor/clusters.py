@@ -47,7 +47,9 @@ _AGAIN: Final = 0.5  # hysteresis: keys are conversations again at that part of 
 class ClusterPolicy:
     """recent_texts: the memory. run_cosine: how near texts of a run are; infinite: nobody asks. A text is of a run
     where `run_near` of the last `run_last` are so near to it, and then its place is counted among the last `run_texts`.
-    jaccard: least estimated share of word shingles that near copies share. cosine: of their embeddings. texts_per_key:
+    jaccard: least estimated share of word shingles that near copies share. cosine: of their embeddings. key_texts: a
+    key's place is counted among so many recent texts: who writes again much later has another conversation, and the
+    sums of drift have forgotten the one before. texts_per_key:
     where keys have more in all, on average, they are no conversations (a region, a symbol) and count for nothing, until
     they have half as many."""
 
@@ -58,13 +60,14 @@ class ClusterPolicy:
     run_texts: int = 20
     jaccard: float = 0.5
     cosine: float = 0.9
+    key_texts: int = 200
     texts_per_key: float = 25.0
 
 
 class Membership(NamedTuple):
-    """cluster: a number that the texts of one cluster share, growing with the first of each. in_cluster, in_key: the
-    how-many-eth text of its cluster, and of its key, this is among the recent texts; 1 for the first. in_run: likewise
-    among the last ones, of those that are somewhat near."""
+    """cluster: a number that the texts of one cluster share, growing with the first of each. in_cluster: the
+    how-many-eth text of its cluster this is among the recent texts; 1 for the first. in_key, in_run: likewise among the
+    last ones, of its key, and of those that are somewhat near."""
 
     cluster: int
     in_cluster: int
@@ -112,9 +115,10 @@ class Clusters:
         if key:
             self._count_key(key)
             self.counts_keys = self._has_conversations()
+        is_counted = bool(key) and self.counts_keys
         in_run = self._run(embedding)
         self._remember(cluster, name, key, signature, embedding)
-        in_key = int(np.count_nonzero(self._keys == key)) if key and self.counts_keys else 1
+        in_key = int(np.count_nonzero(self._last(self._keys, self.policy.key_texts) == key)) if is_counted else 1
         return Membership(cluster, int(np.count_nonzero(self._clusters == cluster)), in_key, in_run)
 
     def state(self) -> dict[str, Any]:
@@ -175,10 +179,15 @@ class Clusters:
         """The how-many-eth text of a run this is; 1 where most of the last few are about something else."""
         if embedding is None or not np.isfinite(self.policy.run_cosine):
             return 1
-        last = (self._place - 1 - np.arange(self.policy.run_texts)) % len(self._clusters)
-        near = self._embeddings[last] @ embedding >= self.policy.run_cosine
+        near = self._last(self._embeddings, self.policy.run_texts) @ embedding >= self.policy.run_cosine
         is_run = np.count_nonzero(near[: self.policy.run_last]) >= self.policy.run_near
         return int(np.count_nonzero(near)) - self.policy.run_near + 2 if is_run else 1
+
+    def _last(self, column: NDArray[Any], texts: int) -> NDArray[Any]:
+        """A column of the last texts, the newest first."""
+        last = (self._place - 1 - np.arange(min(texts, len(column)))) % len(column)
+        found: NDArray[Any] = column[last]
+        return found
 
     def _remember(
         self, cluster: int, name: int, key: int, signature: NDArray[np.uint32] | None, embedding: Floats | None

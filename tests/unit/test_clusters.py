@@ -140,3 +140,14 @@ def test_keys_that_stopped_counting_count_again_only_once_they_have_half_as_many
         clusters.add(text)
         turns += [number] if clusters.counts_keys is not counted else []
     assert turns[0] == 299 and len(turns) == 2 and turns[1] > 1_000
+
+
+def test_a_customer_who_writes_again_much_later_has_another_conversation() -> None:
+    """Of 97 customers each text counted as a tenth of one, and a new subject was not found in 1,000 events."""
+    clusters = Clusters(ClusterPolicy(recent_texts=300, key_texts=20))
+    first = [clusters.add(ClusterText(text, "ann")) for text in TEXTS[:3]]
+    assert [one.in_key for one in first] == [1, 2, 3]
+    for number, text in enumerate(TEXTS[3:25]):
+        clusters.add(ClusterText(text, f"customer {number}"))
+    assert clusters.add(ClusterText(TEXTS[25], "ann")).in_key == 1
+    assert clusters.add(ClusterText(TEXTS[26], "ann")).in_key == 2

@@ -160,7 +160,9 @@ def test_wrong_decisions_drawn_at_random_are_counted_once_each_and_anew_from_the
         labelled(requests, range(200, 208), now, by, chosen="random", decided="refund", tests=True)
         labelled(requests, range(210, 220), now, by, chosen="random", decided="refund")
     assert requests.missing_at_random("1", 0, has_episode=True) == 14, "10 of 18, and two of those that do not say"
-    asked = RetrainRequest(id="r", app="support", reason="", evidence={"version": "1", "labels": 1}, at=format_time(now))
+    asked = RetrainRequest(
+        id="r", app="support", reason="", evidence={"version": "1", "labels": 1}, at=format_time(now)
+    )
     for _ in range(2):
         requests.take_request(Record("retrain.requests", 0, 0, b"support", asked.encode(), now))
     assert requests.missing_at_random("1", 0, has_episode=True) == 20, "the second challenger's"
