@@ -136,7 +136,7 @@ class RetrainPolicy:
     per_day: int | None = None
     hours: DailyHours | None = None
     first_wins: int = 13
-    texts_per_label: int = 7
+    texts_per_label: int = 6
 
     @classmethod
     def of(cls, table: Retraining) -> Self:

@@ -59,23 +59,6 @@ def test_who_asks_for_one_text_at_a_time_is_asked_about_all_corners_of_a_subject
     assert {one.id.split()[0] for one in labelled} == set(corners)
 
 
-def test_what_is_near_to_texts_that_people_found_decided_rightly_is_asked_about_later() -> None:
-    """A third of 200 labels about a new subject was spent on known texts that the model was unsure of."""
-    waiting = [
-        Candidate("known", "a first one", 0.3, unit(1, 0, 0.5)),
-        Candidate("new", "one of a second kind", 0.5, unit(0, 1, 0.5)),
-    ]
-    labelled = [
-        Candidate(f"{n} {wrong}", "a text that trains", 0.3, unit(*place, 0.1 * n), was_wrong=wrong)
-        for wrong, place in ((False, (1, 0)), (True, (0, 1)))
-        for n in range(3)
-    ]
-    assert ids(choose_for_labelling(waiting, 2, labelled)) == ["new", "known"]
-    assert not any(is_held_out(one.text) for one in labelled)
-    unknown = [replace(one, was_wrong=None) for one in labelled]
-    assert ids(choose_for_labelling(waiting, 2, unknown)) == ["known", "new"]
-
-
 def test_a_labelled_text_that_only_tests_teaches_nothing_of_its_like() -> None:
     tests = next(f"what about {n * 'x'}" for n in range(1, 50) if is_held_out(f"what about {n * 'x'}"))
     waiting = [

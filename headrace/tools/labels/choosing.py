@@ -3,8 +3,7 @@
 Sources: uncertainty weighted by distance to what is chosen already, Sener and Savarese (2018), "Active learning for
 convolutional neural networks: a core-set approach" (greedy k-centre), with the weights of Zhdanov (2019), "Diverse
 mini-batch active learning", arXiv 1901.05954; typical texts first while labels are few, Hacohen, Dekel and Weinshall
-(2022), "Active learning on a budget: opposite strategies suit high and low budgets"; what labels say of the texts near
-them, Nadaraya (1964), "On estimating regression", Theory of Probability and its Applications 9.
+(2022), "Active learning on a budget: opposite strategies suit high and low budgets".
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,23 +18,19 @@ from retrain.text_keys import NearCopies, is_held_out
 _LONELY: Final = 0.05  # weight of a text that the model is sure of: diversity still counts a little
 _NEIGHBOURS: Final = 20  # so many say how typical a text is
 _ROWS_AT_ONCE: Final = 1_000
-_JUDGED: Final = 5  # labelled texts nearest to one that say how likely its decision is wrong; fewer in all say nothing
-_DOUBT: Final = 0.2  # weight of knowing nothing, for which it is one half, beside cosines to the power of
-_SHARPNESS: Final = 3
 _MEMBER_QUANTILE: Final = 0.95  # of the texts before an episode, so many are less like its examples, or decided surer
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A decided text. confidence: of its label, in [0, 1]. embedding: unit length; None where the encoder did not run.
-    is_rejected: as out of scope. was_wrong: what a person has said of its decision; None: nobody has."""
+    is_rejected: as out of scope."""
 
     id: str
     text: str
     confidence: float
     embedding: NDArray[np.float32] | None = None
     is_rejected: bool = False
-    was_wrong: bool | None = None
 
 
 def choose_for_labelling(
@@ -45,12 +40,12 @@ def choose_for_labelling(
 
     seen: those that are labelled or chosen already. What is near to one of them that trains teaches little more, or
     who labels two at a time is asked about one corner of a subject only; near copies of them, and of those chosen, are
-    passed over. What is near to texts that people found decided rightly is so too, most likely. Texts without an
-    embedding come last: nobody knows what they are like.
+    passed over. Texts without an embedding come last: nobody knows what they are like.
     """
     copies = NearCopies(one.text for one in seen)
+    taught = [one for one in seen if not is_held_out(one.text)]
     chosen: list[Candidate] = []
-    for candidate in _in_order(candidates, seen):
+    for candidate in _in_order(candidates, taught):
         if len(chosen) >= limit:
             break
         if candidate.text not in copies:
@@ -80,15 +75,14 @@ def unusually_unsure(candidates: Sequence[Candidate], before: Sequence[Candidate
     return [one for one in candidates if one.embedding is not None and _uncertainty(one) > least]
 
 
-def _in_order(candidates: Sequence[Candidate], seen: Sequence[Candidate]) -> Iterator[Candidate]:
-    """All of them, the most useful first: weight times distance to the nearest one before, chosen greedily. seen: those
-    that come before all; of them only those that train teach."""
-    taught = [one.embedding for one in seen if one.embedding is not None and not is_held_out(one.text)]
+def _in_order(candidates: Sequence[Candidate], taught: Sequence[Candidate]) -> Iterator[Candidate]:
+    """All of them, the most useful first: weight times distance to the nearest one before, chosen greedily. taught:
+    those that come before all."""
     embedded = [one for one in candidates if one.embedding is not None]
     if embedded:
         vectors = np.stack([one.embedding for one in embedded if one.embedding is not None])
-        weights = np.array([_uncertainty(one) for one in embedded]) * _typicality(vectors) * _wrong(vectors, seen)
-        gaps = _gaps(vectors, taught)
+        weights = np.array([_uncertainty(one) for one in embedded]) * _typicality(vectors)
+        gaps = _gaps(vectors, [one.embedding for one in taught if one.embedding is not None])
         for _ in embedded:
             best = int(np.argmax(weights * gaps))
             yield embedded[best]
@@ -104,20 +98,6 @@ def _gaps(vectors: NDArray[np.float32], taught: Sequence[NDArray[np.float32]]) -
         nearest = (vectors @ np.stack(taught[start : start + _ROWS_AT_ONCE]).T).max(axis=1)
         gaps = np.minimum(gaps, np.maximum(1.0 - nearest, 1e-6))
     return gaps
-
-
-def _wrong(vectors: NDArray[np.float32], seen: Sequence[Candidate]) -> NDArray[np.float64]:
-    """How likely each is decided wrongly, as the labelled texts nearest to it were, in (0, 1); one half while these are
-    too few."""
-    judged = [(one.embedding, one.was_wrong) for one in seen if one.embedding is not None and one.was_wrong is not None]
-    if len(judged) < _JUDGED:
-        return np.full(len(vectors), 0.5)
-    cosines = vectors @ np.stack([embedding for embedding, _ in judged]).T
-    nearest = np.argpartition(cosines, -_JUDGED, axis=1)[:, -_JUDGED:]
-    near = np.maximum(np.take_along_axis(cosines, nearest, axis=1), 0.0) ** _SHARPNESS
-    was_wrong = np.array([wrong for _, wrong in judged])[nearest]
-    likely: NDArray[np.float64] = (0.5 * _DOUBT + (near * was_wrong).sum(axis=1)) / (_DOUBT + near.sum(axis=1))
-    return likely
 
 
 def _uncertainty(candidate: Candidate) -> float:

@@ -88,16 +88,12 @@ def read_pool(wiring: Wiring, app: Application, progress: Progress = lambda *_: 
     sizes = [embeddings[identity].size for identity in newest if identity in embeddings]
     # another encoder may serve by now: only what it gave can be compared
     embeddings = {identity: vector for identity, vector in embeddings.items() if vector.size == sizes[-1]}
+    candidates = [_candidate(decisions[identity], head, embeddings.get(identity)) for identity in newest]
     opinions = Opinions(of_topics(app.source_topics), lambda record, error: None)
     requests = RetrainRequests(app, RetrainPolicy.of(app.retraining), opinions)
     for record in all_records(wiring, FEEDBACK_TOPIC):
         requests.take_label(record)
     labels = sorted((opinion for opinion in opinions), key=lambda opinion: opinion.rank)
-    said = {one.feedback.decision_id: one.feedback.label for one in labels if one.feedback.head == head}
-    # what another version than the one that decides now got wrong says nothing of it
-    version = decisions[newest[-1]].get("version") if newest else None
-    said = {one: label for one, label in said.items() if decisions.get(one, {}).get("version") == version}
-    candidates = [_candidate(decisions[one], head, embeddings.get(one), said.get(one)) for one in newest]
     drifts = firing_drift(all_records(wiring, ALERTS_TOPIC), app.name)
     ahead = outlook_of(wiring, app, requests, drifts)
     return Pool(
@@ -119,10 +115,11 @@ def episode_of(standing: StandingAlert) -> OpenEpisode:
     return OpenEpisode(str(alert.values.get("onset_at") or alert.at), examples, words)
 
 
-def _candidate(decision: Document, head: str, embedding: Any, said: str | None) -> Candidate:
+def _candidate(decision: Document, head: str, embedding: Any) -> Candidate:
     answer = decision["labels"][head]
-    is_rejected, was_wrong = bool(answer.get("rejected", False)), None if said is None else said != answer["label"]
-    return Candidate(decision["id"], decision["text"], answer["probability"], embedding, is_rejected, was_wrong)
+    return Candidate(
+        decision["id"], decision["text"], answer["probability"], embedding, bool(answer.get("rejected", False))
+    )
 
 
 def _decisions(wiring: Wiring, app: Application, newest: _Newest, progress: Progress) -> list[Document]:
