@@ -60,7 +60,7 @@ class ClusterPolicy:
     run_texts: int = 20
     jaccard: float = 0.5
     cosine: float = 0.9
-    key_texts: int = 200
+    key_texts: int = 50
     texts_per_key: float = 25.0
 
 

@@ -1,8 +1,9 @@
 """The drift monitor on made-up embeddings: labels are directions, texts are scattered around them."""
 
+import itertools
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,16 @@ def test_new_subject_is_found_soon_and_its_onset_is_near() -> None:
         (episode,) = episodes(watch, here.signals(200, new=0.2))
         assert 500 < episode.detected_event < 570
         assert abs(episode.onset_event - 501) <= 25
+
+
+def test_new_subject_of_a_hundred_customers_who_come_again_is_found_as_soon() -> None:
+    """Each text counted as a tenth, and never for the direction: it was not found within 1,000 events."""
+    here = world(0)
+    watch = monitor(here.reference(), 0)
+    customers = (f"customer {number % 97}" for number in range(1_000))
+    signals = itertools.chain(here.signals(500), here.signals(200, new=0.2))
+    (episode,) = episodes(watch, (replace(signal, key=next(customers)) for signal in signals))
+    assert 500 < episode.detected_event < 570
 
 
 @pytest.mark.parametrize(("seed", "texts"), [(0, 200), (5, 250)])
