@@ -33,8 +33,8 @@ def labelled_items(
         item["labels"][head], item["by"][head] = label.label, label.by
         item["chosen"][head] = "random" if (identity, head) in drawn else label.chosen
         item["said"][head] = [_word(word) for word in words[identity, head]]
-        if label.introduces:
-            item["introduces"].append(head)
+        if any(word.feedback.introduces and word.feedback.label == label.label for word in words[identity, head]):
+            item["introduces"].append(head)  # whoever says the same after them introduces nothing
         if (head, label.label) in disputed:
             item["contested"].append(head)
     return list(items.values())

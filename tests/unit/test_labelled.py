@@ -54,3 +54,12 @@ def test_since_when_somebody_says_so_is_kept_when_they_say_it_again() -> None:
     assert bob["first_ms"] - ann["first_ms"] == 120_000
     (label,) = text_labels([item])
     assert label.people == ("ann", "bob")
+
+
+def test_a_label_stays_introduced_where_somebody_else_says_the_same_after_its_giver() -> None:
+    """The newest word counts, and by then the label was known: the subject's other texts were left out."""
+    first = said("1", "recall", "ann", 1, introduces=True)
+    (item,) = labelled_items(opinions(first, said("1", "recall", "bob", 2)), {"intent"}, {"1": "hm"})
+    assert item["introduces"] == ["intent"]
+    (other,) = labelled_items(opinions(first, said("1", "fee", "bob", 2)), {"intent"}, {"1": "hm"})
+    assert other["labels"] != {"intent": "recall"} and other["introduces"] == []

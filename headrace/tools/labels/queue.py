@@ -179,10 +179,11 @@ def _choose(candidates: list[Candidate], limit: int, seen: list[Candidate]) -> l
 
 def _in_order(at_random: Sequence[Asked], useful: Sequence[Asked], *, tests_suffice: bool) -> Iterator[Asked]:
     """Both kinds in turns, as those drawn at random judge what the useful ones teach; what teaches first where those
-    that judge suffice."""
+    that judge suffice. One that is drawn and useful is asked about as drawn, or it would be asked about twice."""
     if not tests_suffice:
         return (one for pair in itertools.zip_longest(at_random, useful) for one in pair if one is not None)
-    train = (one for one in useful if not is_held_out(str(one.decision["text"])))
+    drawn = {one.decision["id"]: one for one in at_random}
+    train = (drawn.get(one.decision["id"], one) for one in useful if not is_held_out(str(one.decision["text"])))
     return itertools.chain(train, at_random, useful)
 
 
