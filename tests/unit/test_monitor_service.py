@@ -1,9 +1,10 @@
 """The monitor on the event loop: what is published, in which order, and what a rebalance does."""
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -135,6 +136,20 @@ def test_a_rebalance_that_would_not_wait_leaves_nothing_of_before() -> None:
     asyncio.run(run())
 
 
+@contextlib.contextmanager
+def held_up(given: Process, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Rebuilding its state says that it has begun by the first, and waits for the second."""
+    rebuilding, go_on = threading.Event(), threading.Event()
+
+    def snapshot() -> None:
+        rebuilding.set()
+        assert go_on.wait(20)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(given.sources, "snapshot", snapshot)
+        yield rebuilding, go_on
+
+
 @pytest.mark.parametrize("waits", [True, False], ids=["that waits", "that would not wait"])
 def test_a_monitor_that_is_relieved_while_it_rebuilds_is_never_active(
     waits: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -144,14 +159,7 @@ def test_a_monitor_that_is_relieved_while_it_rebuilds_is_never_active(
 
     async def run() -> None:
         given, sent = process(), Sent()
-        rebuilding, go_on = threading.Event(), threading.Event()
-
-        def snapshot() -> None:
-            rebuilding.set()
-            assert go_on.wait(20)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(given.sources, "snapshot", snapshot)
+        with held_up(given, monkeypatch) as (rebuilding, go_on):
             service = MonitorService(given.handler, sent)
             await service.assigned(OURS)
             await asyncio.to_thread(rebuilding.wait, 20)
@@ -184,14 +192,7 @@ def test_a_monitor_that_is_relieved_again_before_it_could_begin_anew_is_never_ac
 
     async def run() -> None:
         given, sent = process(), Sent()
-        rebuilding, go_on = threading.Event(), threading.Event()
-
-        def snapshot() -> None:
-            rebuilding.set()
-            assert go_on.wait(20)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(given.sources, "snapshot", snapshot)
+        with held_up(given, monkeypatch) as (rebuilding, go_on):
             service = MonitorService(given.handler, sent)
             await service.assigned(OURS)
             await asyncio.to_thread(rebuilding.wait, 20)

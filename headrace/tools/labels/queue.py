@@ -196,8 +196,9 @@ def _joined(queue: Iterable[Asked], more: Iterable[Asked], limit: int) -> list[A
 
 
 def _may_be_of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:
+    """Those of the episode, and those that may be of its corners: they may teach, but are never drawn."""
     since, before = _around_onset(pool, candidates)
-    near = {one.id for one in _of_episode(pool, candidates)} | {one.id for one in unusually_unsure(since, before)}
+    near = {one.id for one in (*_of_episode(pool, candidates), *unusually_unsure(since, before))}
     return [one for one in since if one.id in near]
 
 
