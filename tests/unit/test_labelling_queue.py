@@ -1,6 +1,7 @@
 """Which decisions people are asked about, and why."""
 
 import base64
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,20 @@ def test_what_is_labelled_or_looked_at_is_not_asked_again() -> None:
     assert decision(0)["id"] not in asked and decision(1)["id"] not in asked and len(asked) == 8
 
 
+def test_who_asks_beside_somebody_gets_what_is_unlike_the_text_that_the_other_looks_at() -> None:
+    """Two people at one queue were asked about neighbours."""
+    vectors = {1: unit(1.0, 0.0, 0.0), 2: unit(1.0, 0.3, 0.0), 3: unit(0.0, 0.0, 1.0)}
+    texts = {1: "the parcel is lost", 2: "an invoice with two dates", 3: "my voucher has no number"}
+    assert not any(is_held_out(text) for text in texts.values())
+    decisions = {decision(n)["id"]: decision(n, text=text) for n, text in texts.items()}
+    unsure = {1: 0.1, 2: 0.3, 3: 0.35}
+    candidates = tuple(Candidate(decision(n)["id"], texts[n], unsure[n], vectors[n]) for n in texts)
+    mine = labelling_queue(Pool(decisions, candidates, (), None), NO_RANDOM, 1)
+    assert [one.decision["id"] for one in mine] == [decision(1)["id"]]
+    yours = labelling_queue(Pool(decisions, candidates, (), None), NO_RANDOM, 1, {decision(1)["id"]})
+    assert [one.decision["id"] for one in yours] == [decision(3)["id"]]
+
+
 def test_a_drawn_decision_that_somebody_corrected_or_that_another_head_has_a_label_of_is_still_asked_about() -> None:
     """Or only those that seemed right would be counted."""
     other_head = label_of(2).model_copy(update={"head": "urgency"})
@@ -167,3 +182,29 @@ def test_the_queue_is_the_same_after_a_restart_and_without_what_was_labelled(wor
     correct_one(world.wiring, str(first[0].decision["id"]), "", "refund", Speaker("ann"))
     after = labelling_queue(read_pool(world.wiring, NO_RANDOM), NO_RANDOM, 5)
     assert first[0].decision["id"] not in [one.decision["id"] for one in after]
+
+
+@pytest.mark.parametrize("is_tuned", [False, True])
+def test_embeddings_of_an_encoder_that_serves_no_more_are_not_compared(world: World, is_tuned: bool) -> None:
+    """A fine-tuned encoder has as many dimensions, and another space."""
+    registry = world.registry()
+    manifest = orjson.loads(registry.manifest("support", "1"))
+    del manifest["version"]
+    blobs = {entry["sha256"]: registry.blob(entry["sha256"]) for entry in manifest["files"].values()}
+    if is_tuned:
+        tuned = b"another encoder"
+        manifest["files"]["encoder"] = {"sha256": hashlib.sha256(tuned).hexdigest(), "bytes": len(tuned)}
+        blobs[manifest["files"]["encoder"]["sha256"]] = tuned
+    version = registry.publish("support", manifest, blobs)
+    for number, of_version in ((20, "1"), (21, version), (22, "1")):
+        signal = {
+            "id": decision(number)["id"],
+            "at": "2026-11-01T00:00:00Z",
+            "version": of_version,
+            "labels": {"intent": ["fee", 0.7]},
+            "embedding": base64.b64encode(np.ones(4, np.float16).tobytes()).decode(),
+        }
+        world.topics.append("signals.support", orjson.dumps([signal]), None)
+    embedded = {one.id for one in read_pool(world.wiring, APP).candidates if one.embedding is not None}
+    of_first = {decision(20)["id"], decision(22)["id"]}
+    assert embedded == (of_first if is_tuned else of_first | {decision(21)["id"]})

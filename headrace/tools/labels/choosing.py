@@ -42,6 +42,8 @@ def choose_for_labelling(
     who labels two at a time is asked about one corner of a subject only; near copies of them, and of those chosen, are
     passed over. Texts without an embedding come last: nobody knows what they are like.
     """
+    if limit <= 0:
+        return []
     copies = NearCopies(one.text for one in seen)
     taught = [one for one in seen if not is_held_out(one.text)]
     chosen: list[Candidate] = []

@@ -4,6 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
 from connectors.errors import TopicMismatch
 from connectors.ports import Document, Record
 from headrace.tools.alerts import StandingAlert, firing_drift
@@ -12,14 +16,14 @@ from headrace.tools.labels.outlook import outlook_of
 from headrace.tools.labels.second_opinions import open_doubts
 from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
-from models.errors import ConfigError
+from models.errors import ConfigError, HeadraceError
 from streams.application import Application
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests
 from streams.topics import ALERTS_TOPIC, DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions, of_topics
 from streams.wire.records import Feedback
-from streams.wire.signals import read_signals
+from streams.wire.signals import MonitorSignal, read_signals
 
 DECISIONS_READ: Final = 100_000  # the newest: of them some are drawn at random
 DECISIONS_LOOKED_AT: Final = 5_000  # the newest of those: of them the most useful are chosen
@@ -83,11 +87,9 @@ def read_pool(wiring: Wiring, app: Application, progress: Progress = lambda *_: 
     newest_decisions = _newest(wiring, app, app.decisions_topic, DECISIONS_READ)
     decisions = {decision["id"]: decision for decision in _decisions(wiring, app, newest_decisions, progress)}
     newest = list(decisions)[-DECISIONS_LOOKED_AT:]
-    embeddings = _embeddings(wiring, app, set(newest))
     head = app.head_names[0]
-    sizes = [embeddings[identity].size for identity in newest if identity in embeddings]
-    # another encoder may serve by now: only what it gave can be compared
-    embeddings = {identity: vector for identity, vector in embeddings.items() if vector.size == sizes[-1]}
+    signals = _embedded(wiring, app, newest)
+    embeddings = _of_last_encoder(wiring, [decisions[identity] for identity in newest], signals)
     candidates = [_candidate(decisions[identity], head, embeddings.get(identity)) for identity in newest]
     opinions = Opinions(of_topics(app.source_topics), lambda record, error: None)
     requests = RetrainRequests(app, RetrainPolicy.of(app.retraining), opinions)
@@ -135,14 +137,49 @@ def _noted(records: Iterable[Record], expected: int, progress: Progress) -> Iter
         yield record
 
 
-def _embeddings(wiring: Wiring, app: Application, wanted: set[str]) -> dict[str, Any]:
-    found = {}
+def _embedded(wiring: Wiring, app: Application, identities: Iterable[str]) -> dict[str, MonitorSignal]:
+    """The signals of these decisions that carry an embedding."""
+    wanted, found = set(identities), {}
     newest = _newest(wiring, app, app.signals_topic, SIGNALS_READ)
     for record in all_records(wiring, app.signals_topic, newest.starts):
         for signal in read_signals(record.value).signals:
             if signal.id in wanted and signal.embedding is not None:
-                found[signal.id] = signal.embedding
+                found[signal.id] = signal
     return found
+
+
+def _of_last_encoder(
+    wiring: Wiring, newest: Sequence[Document], signals: Mapping[str, MonitorSignal]
+) -> dict[str, NDArray[np.float32]]:
+    """Id to embedding, of the encoder that gave the last one: what another one gave, before a release that was
+    fine-tuned, lies in another space. newest: decisions, oldest first."""
+    embedded = [decision for decision in newest if decision["id"] in signals]
+    if not embedded:
+        return {}
+    versions = {(str(one["model"]), signals[one["id"]].version) for one in embedded}
+    encoders = _encoders(wiring, versions) if len(versions) > 1 else {}
+
+    def space(decision: Document) -> tuple[str, int]:
+        signal = signals[decision["id"]]
+        assert signal.embedding is not None
+        return encoders.get((str(decision["model"]), signal.version), ""), signal.embedding.size
+
+    last = space(embedded[-1])
+    found = {one["id"]: signals[one["id"]].embedding for one in embedded if space(one) == last}
+    return {identity: vector for identity, vector in found.items() if vector is not None}
+
+
+def _encoders(wiring: Wiring, versions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """(model, version) to what names its encoder: the hash of its file; of a release that is gone, the version, as
+    nobody can tell any more."""
+    registry, encoders = wiring.registry(), {}
+    for model, version in versions:
+        try:
+            manifest = orjson.loads(registry.manifest(model, version))
+            encoders[model, version] = str(manifest["files"]["encoder"]["sha256"])
+        except HeadraceError:
+            encoders[model, version] = f"{model}@{version}"
+    return encoders
 
 
 def _newest(wiring: Wiring, app: Application, topic: str, limit: int) -> _Newest:

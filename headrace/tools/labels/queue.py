@@ -59,9 +59,9 @@ def labelling_queue(
     decisions of an open episode (in turns drawn at random and useful ones), then what the model is unsure of. All but
     second opinions ask about the primary head.
 
-    taken: ids that somebody looks at. by: who is asked, where it is known: nobody is their own second person. What
-    somebody has labelled is not asked about but for a second opinion, and for what was drawn: were the corrected ones
-    left out of that, only those that seemed right would be counted.
+    taken: ids that somebody else looks at: what is like them is not asked about either. by: who is asked, where it is
+    known: nobody is their own second person. What somebody has labelled is not asked about but for a second opinion,
+    and for what was drawn: were the corrected ones left out of that, only those that seemed right would be counted.
     """
     head = app.head_names[0]
     done, labelled = pool.asked_at_random(head) | set(taken), pool.labelled(head)
@@ -69,7 +69,7 @@ def labelling_queue(
     queue = [*queue, *_second_opinions(pool, app, by, taken, {one.subject for one in queue})][:limit]
     busy = done | labelled | {one.decision["id"] for one in queue}
     looked_at = {one.id: one for one in pool.candidates}
-    seen = [_candidate(pool, looked_at, identity) for identity in labelled if identity in pool.decisions]
+    seen = [_candidate(pool, looked_at, one) for one in sorted(labelled | set(taken)) if one in pool.decisions]
     seen += [_candidate(pool, looked_at, str(one.decision["id"])) for one in queue]
     candidates = [one for one in pool.candidates if one.id not in busy]
     if pool.episode is not None:
@@ -198,15 +198,19 @@ def _joined(queue: Iterable[Asked], more: Iterable[Asked], limit: int) -> list[A
 def _may_be_of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:
     """Those of the episode, and those that may be of its corners: they may teach, but are never drawn."""
     since, before = _around_onset(pool, candidates)
-    near = {one.id for one in (*_of_episode(pool, candidates), *unusually_unsure(since, before))}
+    near = {one.id for one in (*members(since, before, _examples(pool)), *unusually_unsure(since, before))}
     return [one for one in since if one.id in near]
 
 
 def _of_episode(pool: Pool, candidates: list[Candidate]) -> list[Candidate]:
     since, before = _around_onset(pool, candidates)
+    return members(since, before, _examples(pool))
+
+
+def _examples(pool: Pool) -> list[Candidate]:
     assert pool.episode is not None
     examples = set(pool.episode.examples)
-    return members(since, before, [one for one in pool.candidates if one.id in examples])
+    return [one for one in pool.candidates if one.id in examples]
 
 
 def _around_onset(pool: Pool, candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
