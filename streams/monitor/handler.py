@@ -1,10 +1,7 @@
 """The active monitor of one application: rebuilds its state when it takes the signals over, then follows them.
 
-Whoever owns `signals.<app>` is the active monitor; others stand by. All of its state comes from topics:
-
-    monitor.state                   the last snapshot, up to an offset of the signals; what came after is read again
-    alerts, retrain.requests        what was told already, so that nothing is told twice and nothing is left firing
-    feedback.labels, model.releases, drift.accepted: what stands there now
+Whoever owns `signals.<app>` is the active monitor; others stand by. All of its state comes from topics
+(`state/rebuilding.py`); the labels, which stand whole in theirs, are read from the beginning.
 
 All methods but `relieve` are called by one thread at a time.
 """
@@ -12,25 +9,20 @@ All methods but `relieve` are called by one thread at a time.
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from connectors.ports import Record
 from models.errors import HeadraceError
 from streams.application import Application
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.core import MonitorCore, MonitorTotals
-from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
-from streams.monitor.parts import adopt, restore
-from streams.monitor.release_alerts import ROLLED_BACK, STOPPED, WAITING
+from streams.monitor.drift.detector import DriftPolicy
 from streams.monitor.retrain_policy import RetrainPolicy
-from streams.monitor.signals.alerts import RULE as SIGNAL_RULE
-from streams.monitor.snapshot import decode_snapshot, encode_snapshot
-from streams.monitor.sources import MonitorSources, SignalsLog, TakeStep
+from streams.monitor.sources import MonitorSources, TakeStep
+from streams.monitor.state.rebuilding import Rebuilding, Rebuilt, arrival_ms
+from streams.monitor.state.snapshot import encode_snapshot
 from streams.release_watch.policy import decide
-from streams.rule_specs import KINDS
-from streams.topics import ACCEPTED_TOPIC, ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.alerts import Alerts, alerts_of
+from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, Release, format_time
 from streams.wire.signals import SignalBatch, read_signals
@@ -38,38 +30,38 @@ from streams.wire.signals import SignalBatch, read_signals
 log = logging.getLogger(__name__)
 
 SNAPSHOT_SECONDS: Final = 60.0
-REBUILD_RECORDS: Final = 10_000  # of signals read again where there is no snapshot
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
-REFRESHES: Final = 1_000  # versions unheard of for which releases are read anew; who makes up more has them skipped
 LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
-# kinds of alerts that a monitor answers for
-RULES: Final = ("drift", "drift_unwatched", SIGNAL_RULE, "label_burst", "surge", WAITING, ROLLED_BACK, STOPPED, *KINDS)
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What an active monitor holds. silent_until: partition to the offset before which nothing is told: it was told.
-    ends: where the signals ended at take-over; once there, alerts are settled. refreshed: versions
-    for which `model.releases` was read anew. release: as it was heard last."""
+    """What an active monitor holds: the state that it took over, and what it knows beside it. release: as it was heard
+    last. Once the signals that stood at take-over are taken in, alerts are settled."""
 
-    core: MonitorCore
-    alerts: Alerts
-    epoch: str
-    silent_until: Mapping[int, int]
-    ends: Mapping[int, int]
+    state: Rebuilt
+    release: Release | None
     heard_at: float
     snapshot_at: float
     snapshot_offsets: Mapping[int, int]
     watched_at: float
-    release: Release | None
     is_settled: bool = False
     step_refused: str = ""
     knows_labels: bool = False
     looked_at: float = float("-inf")
     releases_looked_at: float = float("-inf")
     silences_refused: str = ""
-    refreshed: set[str] = field(default_factory=set)
+
+    @classmethod
+    def since(cls, now: float, state: Rebuilt) -> "_Watch":
+        """That begins now, by the monotonic clock."""
+        return cls(state, state.release, now, now, dict(state.core.next_offsets), now)
+
+    @property
+    def core(self) -> MonitorCore:
+        """What the signals are given to."""
+        return self.state.core
 
 
 class MonitorHandler:
@@ -91,7 +83,8 @@ class MonitorHandler:
         """seed: of the drift thresholds. drift: None: the default. clock: monotonic seconds. take_step: None: releases
         are measured, and nothing is done about them."""
         self.app, self.outbox, self.counts = app, list[OutRecord](), MonitorTotals()
-        self._sources, self._policy, self._seed, self._drift = sources, policy, seed, drift
+        self._sources = sources
+        self._rebuilding = Rebuilding(app, sources, policy, self.counts, seed=seed, drift=drift, now_ms=now_ms)
         self._snapshot_seconds, self._now_ms, self._clock = snapshot_seconds, now_ms, clock
         self._take_step = take_step
         self._watch: _Watch | None = None
@@ -109,14 +102,14 @@ class MonitorHandler:
         if self._watch is None and not self._is_relieved:
             started, self.is_rebuilding = self._clock(), True
             try:
-                rebuilt = self._rebuilt()
+                rebuilt = self._rebuilding.rebuild()
             finally:
                 self.is_rebuilding = False
             took = self._clock() - started
             if self._is_relieved:
                 log.info("%s: relieved within the %.1f s of rebuilding the state; it is dropped", self.app.name, took)
                 return False
-            self._watch = rebuilt
+            self._watch = _Watch.since(self._clock(), rebuilt)
             self._sources.follow_labels()
             log.info("%s: the monitor is active, its state rebuilt in %.1f s", self.app.name, took)
         return self._watch is not None
@@ -134,8 +127,8 @@ class MonitorHandler:
         self._prepare([signals for _, signals in read])
         for delivery, signals in read:
             place = delivery.partition, delivery.offset
-            alerts = watch.core.observe(place, self._arrival_ms(delivery.timestamp_ms), signals)
-            if delivery.offset >= watch.silent_until.get(delivery.partition, 0):
+            alerts = watch.core.observe(place, arrival_ms(delivery.timestamp_ms, self._now_ms()), signals)
+            if delivery.offset >= watch.state.silent_until.get(delivery.partition, 0):
                 self._tell(alerts, delivery.offset)
         self._settle_when_caught_up()
         self._keep_snapshot(self._snapshot_seconds)
@@ -186,120 +179,6 @@ class MonitorHandler:
         assert self._watch is not None
         return self._watch
 
-    def _rebuilt(self) -> _Watch:
-        sources, name = self._sources, self.app.name
-        signals = sources.signals()
-        core = self._restored(signals)
-        release = sources.release()
-        core.take_releases(sources.releases())
-        core.take_accepted(sources.read(ACCEPTED_TOPIC), "")
-        for record in sources.read(RETRAIN_REQUESTS_TOPIC):
-            core.requests.take_request(record)
-        standing = [alert for alert in alerts_of(name, sources.read(ALERTS_TOPIC)) if alert.kind in RULES]
-        alerts = Alerts()
-        alerts.load(standing)
-        core.book.adopt(alerts.firing.values())
-        published = _published(standing, signals.bounds.get(0, (0, 0))[1])
-        now = self._clock()
-        watch = _Watch(
-            core,
-            alerts,
-            signals.epoch,
-            silent_until={p: max(offset, published if p == 0 else 0) for p, offset in signals.committed.items()},
-            ends={p: end for p, (_, end) in signals.bounds.items()},
-            heard_at=now,
-            snapshot_at=now,
-            snapshot_offsets=dict(core.next_offsets),
-            watched_at=now,
-            release=release,
-        )
-        self._read_again(watch, signals)
-        core.watch_champion()
-        return watch
-
-    def _restored(self, signals: SignalsLog) -> MonitorCore:
-        """A core with the state of the last snapshot, or a fresh one where there is none that can be used."""
-        value = self._sources.snapshot() if self._sources.keeps_snapshots else None
-        if value is None:
-            return self._fresh()
-        try:
-            state = decode_snapshot(value, self.app.name, signals.epoch)
-            core = self._fresh()
-            lost = restore(core, state, self._past_signals(signals))
-            if any(offset > signals.bounds.get(p, (0, 0))[1] for p, offset in core.next_offsets.items()):
-                raise ValueError(f"it stands at {core.next_offsets}, beyond the end of the signals")
-        except Exception as error:  # whatever is wrong with it, the signals stand in their topic
-            if is_transient(error):
-                raise
-            log.warning("%s: the kept state cannot be used, signals are read again: %s", self.app.name, error)
-            return self._fresh()
-        if lost:
-            adopt(core, self._before(core.next_offsets, signals), lost)
-        return core
-
-    def _before(self, ends: Mapping[int, int], signals: SignalsLog) -> MonitorCore:
-        """A core that took in the last signals before these offsets, and nothing else."""
-        core = MonitorCore(self.app, self._policy, self._make_drift, self._sources.is_published)
-        core.take_releases(self._sources.releases())
-        core.take_accepted(self._sources.read(ACCEPTED_TOPIC), "")
-        nothing = {partition: end for partition, (_, end) in signals.bounds.items()}
-        starts = {p: max(signals.bounds.get(p, (0, 0))[0], end - REBUILD_RECORDS) for p, end in ends.items()}
-        for record in self._sources.read(self.app.signals_topic, nothing | starts, nothing | dict(ends)):
-            batch = read_signals(record.value)
-            core.prepare([batch])
-            core.observe((record.partition, record.offset), self._arrival_ms(record.timestamp_ms), batch)
-        return core
-
-    def _arrival_ms(self, timestamp_ms: int) -> int:
-        """A record's time as it may count: the clock of its writer gave it, which may be wrong."""
-        return min(timestamp_ms, self._now_ms())
-
-    def _fresh(self) -> MonitorCore:
-        self.counts.events = self.counts.alerts = 0
-        return MonitorCore(self.app, self._policy, self._make_drift, self._sources.is_published, self.counts)
-
-    def _make_drift(self, version: str) -> DriftMonitor:
-        return DriftMonitor.from_reference(
-            self._sources.reference(version),
-            false_alarm_every=self.app.false_alarm_every,
-            seed=self._seed,
-            fast_path=self.app.fast_path == "on",
-            policy=self._drift,
-        )
-
-    def _past_signals(self, signals: SignalsLog) -> Callable[[int, int], Iterable[Record]]:
-        nothing = {partition: end for partition, (_, end) in signals.bounds.items()}
-
-        def read(first: int, end: int) -> Iterable[Record]:
-            return self._sources.read(self.app.signals_topic, nothing | {0: first}, nothing | {0: end})
-
-        return read
-
-    def _read_again(self, watch: _Watch, signals: SignalsLog) -> None:
-        """Take in what came between the snapshot and what this monitor will be given; all of that was told."""
-        starts = {
-            partition: watch.core.next_offsets.get(
-                partition, max(first, signals.committed.get(partition, 0) - REBUILD_RECORDS)
-            )
-            for partition, (first, _) in signals.bounds.items()
-        }
-        ends = {partition: max(signals.committed.get(partition, 0), start) for partition, start in starts.items()}
-        if starts == ends:
-            return
-        for record in self._sources.read(self.app.signals_topic, starts, ends):
-            batch = read_signals(record.value)
-            self._refresh(watch, watch.core.unknown_versions(batch))
-            watch.core.prepare([batch])
-            watch.core.observe((record.partition, record.offset), self._arrival_ms(record.timestamp_ms), batch)
-
-    def _refresh(self, watch: _Watch, versions: set[str]) -> list[Alert]:
-        """A signal of a version that was never champion: perhaps its release has not been heard of yet. A worker
-        decides by a release only after that was announced, so what stands in the topic now tells."""
-        if not versions - watch.refreshed or len(watch.refreshed) >= REFRESHES:
-            return []
-        watch.refreshed |= versions
-        return watch.core.take_releases(self._sources.releases())
-
     def _hear_release(self) -> None:
         watch, release = self._active, self._sources.release()
         if release != watch.release:
@@ -309,7 +188,7 @@ class MonitorHandler:
     def _prepare(self, batches: Sequence[SignalBatch]) -> None:
         watch = self._active
         versions = {version for batch in batches for version in watch.core.unknown_versions(batch)}
-        self._tell(self._refresh(watch, versions))
+        self._tell(watch.state.unheard.look_up(watch.core, versions))
         self._tell(watch.core.prepare(batches))
 
     def _hear_accepted(self) -> None:
@@ -381,19 +260,19 @@ class MonitorHandler:
         watch = self._active
         if watch.is_settled:
             return
-        is_there = all(watch.core.next_offsets.get(p, 0) >= end for p, end in watch.ends.items())
+        is_there = all(watch.core.next_offsets.get(p, 0) >= end for p, end in watch.state.ends.items())
         if is_there or self._clock() - watch.heard_at >= SETTLE_SECONDS:
             self._look_at_release_alerts()
             watch.is_settled = True
             now = format_time(self._now_ms())
-            for alert in watch.alerts.settle(watch.core.alerts(now), watch.core.why_over, now):
+            for alert in watch.state.alerts.settle(watch.core.alerts(now), watch.core.why_over, now):
                 self._send(alert)
 
     def _tell(self, alerts: Iterable[Alert], offset: int | None = None) -> None:
         """Publish what changes what fires. offset: of the signals that it follows from."""
         watch = self._active
         for alert in alerts:
-            change = watch.alerts.fire(alert) if alert.state == "firing" else watch.alerts.resolve(alert)
+            change = watch.state.alerts.fire(alert) if alert.state == "firing" else watch.state.alerts.resolve(alert)
             if change is not None:
                 values = change.values if offset is None else {**change.values, "signals_offset": offset}
                 self._send(change.model_copy(update={"values": values}))
@@ -409,17 +288,5 @@ class MonitorHandler:
         if watch.core.next_offsets == watch.snapshot_offsets or not watch.is_settled:
             return
         watch.snapshot_at, watch.snapshot_offsets = now, dict(watch.core.next_offsets)
-        value = encode_snapshot(watch.core, self.app.name, watch.epoch)
+        value = encode_snapshot(watch.core, self.app.name, watch.state.epoch)
         self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))
-
-
-def _published(standing: Iterable[Alert], end: int) -> int:
-    """Offset before which the signals' alerts were told. end: of the signals; what an alert says beyond it, or that is
-    no offset, is not believed: anybody may write to a topic."""
-    said = [alert.values.get("signals_offset") for alert in standing]
-    return max((offset for offset in said if type(offset) is int and offset < end), default=-1) + 1
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether it helps to try again."""
-    return isinstance(error, HeadraceError) and error.retriable

@@ -13,7 +13,8 @@ from typing import Final
 from streams.engine.delivery import Acknowledge, Delivery, OutRecord, RecordsRefused
 from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
-from streams.monitor.handler import MonitorHandler, is_transient
+from streams.monitor.handler import MonitorHandler
+from streams.monitor.sources import is_transient
 
 log = logging.getLogger(__name__)
 

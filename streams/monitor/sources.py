@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from connectors.ports import Record
+from models.errors import HeadraceError
 from streams.monitor.rules.outside import Outside
 from streams.release_watch.policy import Decision
 from streams.wire.records import Alert, Release
@@ -78,3 +79,8 @@ class TakeStep(Protocol):
     def __call__(self, standing: Release, decision: Decision, /) -> None:
         """Announce it, unless something else than `standing` stands by now; then nothing is done. Raises
         HeadraceError; what is retriable is tried again."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether it helps to try again."""
+    return isinstance(error, HeadraceError) and error.retriable

@@ -19,8 +19,8 @@ from headrace.wiring import group_name
 from streams.application import Application
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor
-from streams.monitor.parts import state_of
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.state.parts import state_of
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC, specs
 from streams.wire.records import Alert, Feedback, Release, format_time
 from streams.wire.signals import read_signals

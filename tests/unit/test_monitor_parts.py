@@ -9,9 +9,9 @@ import orjson
 import pytest
 from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, signal
 
-from streams.monitor import parts, snapshot
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
+from streams.monitor.state import parts, snapshot
 from streams.rule_specs import StoriesRule, ThresholdRule
 from streams.topics import MONITOR_STATE_TOPIC
 

@@ -13,12 +13,12 @@ from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, si
 
 from connectors.errors import RegistryUnavailable
 from models.errors import ModelError
-from streams.monitor import handler
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
 from streams.monitor.release_alerts import StepAlerts
 from streams.monitor.retrain_requests import milliseconds
-from streams.monitor.snapshot import MAX_BYTES
+from streams.monitor.state import rebuilding
+from streams.monitor.state.snapshot import MAX_BYTES
 from streams.rule_specs import SilenceRule
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.records import Alert, Release, Step, format_time
@@ -272,7 +272,7 @@ def test_canaries_and_stragglers_are_passed_over_quietly_and_unknown_versions_wi
 
 
 def test_versions_that_somebody_makes_up_are_not_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "REFRESHES", 5)
+    monkeypatch.setattr(rebuilding, "REFRESHES", 5)
     world, random = World(), np.random.default_rng(0)
     world.announce("1")
     process, reads = Process(world), list[int]()

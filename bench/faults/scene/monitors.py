@@ -13,8 +13,8 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor
-from streams.monitor.parts import state_of
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.monitor.state.parts import state_of
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RELEASES_TOPIC
 from streams.wire.records import Alert, decode
 from streams.wire.release_state import states_of

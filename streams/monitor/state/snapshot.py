@@ -11,7 +11,7 @@ import orjson
 
 from models.errors import MessageError
 from streams.monitor.core import MonitorCore
-from streams.monitor.parts import GROUPED, grouped_state, state_of
+from streams.monitor.state.parts import GROUPED, grouped_state, state_of
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 900_000  # with its frame below 1,048,588, which a broker takes whose limits nobody has changed
