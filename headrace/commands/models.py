@@ -14,7 +14,8 @@ ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VE
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     models = typer.Typer(
-        no_args_is_help=True, help="The registry: list, show, verify, promote, roll back, try out, history, prune."
+        no_args_is_help=True,
+        help="The registry: list, show, verify, promote, roll back, try out, history, prune.",
     )
     cli.add_typer(models, name="models")
     models.command("list", epilog="Example: headrace models list --json")(_list)
@@ -26,6 +27,7 @@ def add_to(cli: typer.Typer) -> None:
     models.command("reject", epilog='Example: headrace models reject support@3 --reason "not before Monday"')(_reject)
     models.command("history", epilog="Example: headrace models history support")(_history)
     models.command("verdict", epilog="Example: headrace models verdict support@3 --page verdict.html")(_verdict)
+    models.command("card", epilog="Example: headrace models card support@3 --output MODEL_CARD.md")(_card)
     models.command("prune", epilog="Example: headrace models prune support --keep 5 --yes")(_prune)
     models.command("try", epilog="Example: headrace models try support@3 --canary 0.1")(_try)
 
@@ -131,6 +133,16 @@ def _try(
     from headrace.tools.models import try_model
 
     try_model(model, canary=canary, shadow=shadow, end=end, who=by or getpass.getuser(), json=json)
+
+
+def _card(
+    model: ModelName,
+    output: Annotated[Path | None, typer.Option(help="write it to this file; without, it is printed")] = None,
+) -> None:
+    """A release's model card: Markdown with the Hub's metadata: data, figures, slices, limits, cost of training."""
+    from headrace.tools.releases.card import show_card
+
+    show_card(model, output)
 
 
 def _prune(

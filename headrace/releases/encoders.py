@@ -37,6 +37,12 @@ def encoder_source(wiring: Wiring) -> "EncoderSource":
     return locate_encoder(wiring.settings.encoder, cache=cache)
 
 
+def source_of_encoder(wiring: Wiring) -> dict[str, str]:
+    """What a release says of the configured encoder that it stands on."""
+    source = encoder_source(wiring)
+    return {"name": source.name, "weights_sha256": source.sha256}
+
+
 def standing_encoder(wiring: Wiring) -> "tuple[EncoderSource, bool] | None":
     """The configured encoder's files and whether its graph is built, as they stand: nothing is fetched or built. None
     where the files are not here yet. Raises EncoderUnavailable where they are not what they should be."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from connectors.errors import BrokerUnavailable
 from connectors.ports import ReleaseRegistry
+from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
-from headrace.releases.encoders import default_encoder
+from headrace.releases.encoders import default_encoder, source_of_encoder
+from headrace.training.energy_counter import EnergyMeter
 from headrace.wiring import Wiring
 from models.errors import ConfigError, TrainingDataError
 from retrain.data import Columns, Dataset, read_labelled_csv
@@ -68,11 +70,14 @@ def train(
         seed=order.seed,
         oos_label=order.oos_label,
         parent=registry.champion(app.name),
+        encoder_source=source_of_encoder(wiring),
         progress=progress,
+        meter=EnergyMeter(),
         **options,
     )
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
     attach(trained.manifest, trained.blobs, trained.dataset)
+    attach_card(trained.manifest, trained.blobs)
     return trained
 
 
@@ -121,6 +126,7 @@ def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:
     """A release as a folder of files, outside any registry. folder: see `prepare_folder`."""
     for digest, content in trained.blobs.items():
         (folder / "blobs" / digest).write_bytes(content)
+    (folder / "MODEL_CARD.md").write_text(render_card(trained.manifest), encoding="utf-8")
     (folder / "manifest.json").write_text(json.dumps(trained.manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     return trained.report
 

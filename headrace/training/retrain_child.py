@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from connectors.errors import RegistryUnavailable
 from connectors.registry import FolderRegistry
+from headrace.pages.model_card import attach_card
 from headrace.pages.verdict import render_verdict
-from headrace.releases.encoders import default_encoder
+from headrace.releases.encoders import default_encoder, source_of_encoder
 from headrace.settings import load_settings
 from headrace.training.child_process import answer
+from headrace.training.energy_counter import EnergyMeter
 from headrace.wiring import Wiring
 from models.bundle import unpack
 from models.encoder.encoder import Encoder
@@ -54,7 +56,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     sifted = _sifted(order, before, known, oos_label)
     challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"]))
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
-    trained, otherwise = _trained(order, dataset, known, oos_label)
+    trained, otherwise = _trained(order, dataset, known, oos_label, described.get("encoder", {}).get("source"))
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
@@ -84,6 +86,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     }
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     training_data.attach_file(trained.manifest, trained.blobs, PAGE_ROLE, page.encode())
+    attach_card(trained.manifest, trained.blobs)
     return told | {"version": _publish(registry, model, trained.manifest, trained.blobs)}
 
 
@@ -118,29 +121,32 @@ def _sifted(order: dict[str, Any], before: Dataset, encoder: Encoder, oos_label:
 
 
 def _trained(
-    order: dict[str, Any], dataset: Dataset, encoder: Encoder, oos_label: str | None
+    order: dict[str, Any], dataset: Dataset, encoder: Encoder, oos_label: str | None, source: dict[str, str] | None
 ) -> tuple[TrainedRelease, str]:
     """The challenger, and why it was trained otherwise than the application asks, in words; empty where it was not.
 
-    encoder: the champion's. The full strategy fine-tunes the configured one instead, which knows none of the texts;
-    where they are too few for that, the quick one is better than none.
+    encoder: the champion's; source: where it is from. The full strategy fine-tunes the configured one instead, which
+    knows none of the texts; where they are too few for that, the quick one is better than none.
     """
 
-    def train(strategy: str, encoder: Encoder, dataset: Dataset, **options: Any) -> TrainedRelease:
+    def train(
+        strategy: str, encoder: Encoder, dataset: Dataset, source: dict[str, str] | None, **options: Any
+    ) -> TrainedRelease:
         names = {"strategy": strategy, "seed": order["seed"], "oos_label": oos_label, "parent": order["champion"]}
+        options |= {"encoder_source": source, "meter": EnergyMeter()}
         return train_release(order["model"], dataset, encoder, **names, **options)
 
     if order["strategy"] != "full":
-        return train(order["strategy"], encoder, dataset), ""
+        return train(order["strategy"], encoder, dataset, source), ""
     from headrace.training.fine_tuning import full_trainer
 
     wiring = Wiring(load_settings(**order["settings"]))
     trainer = full_trainer(wiring, epochs=None)
     try:
         unread = replace(dataset, encoder_tuned_on=frozenset())
-        return train("full", default_encoder(wiring), unread, trainer=trainer), ""
+        return train("full", default_encoder(wiring), unread, source_of_encoder(wiring), trainer=trainer), ""
     except TrainingDataError as error:
-        return train("quick", encoder, dataset), f"trained by the quick strategy: {error}"
+        return train("quick", encoder, dataset, source), f"trained by the quick strategy: {error}"
 
 
 def _publish(registry: FolderRegistry, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
