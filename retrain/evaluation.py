@@ -14,6 +14,7 @@ from models.errors import TrainingDataError
 from models.shares import wilson_interval
 from retrain.data import Row
 from retrain.progress import Progress, no_progress
+from retrain.rejection.curve import Curve
 
 _BATCH_TEXTS: Final = 256
 _LENGTHS: Final = ((40, "up to 40 characters"), (120, "41 to 120 characters"))
@@ -59,7 +60,7 @@ class HeadMetrics:
     ci95: Wilson's interval. ece: expected calibration error. fast_path: both ways compared. right: for each scored text
     whether it was decided rightly (for paired tests). rows: which of the given texts those are. rejected: whether each
     was rejected. decided: the label that each got. probabilities: of that label. strange_rows, strange_rejected: the
-    same of the known out-of-scope texts.
+    same of the known out-of-scope texts. curve: accuracy against the share of texts answered, by its own `as_json`.
     """
 
     head: str
@@ -79,6 +80,7 @@ class HeadMetrics:
     strange_rejected: NDArray[np.bool_] = field(repr=False)
     decided: NDArray[np.object_] = field(repr=False)
     fast_path: FastPathMetrics | None = None
+    curve: Curve | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded for people."""
@@ -205,6 +207,7 @@ def score_head(
         strange_rows=given_rows[~in_scope],
         strange_rejected=rejected[~in_scope],
         decided=given[in_scope],
+        curve=Curve.of(decisions, given == wanted, in_scope),
     )
 
 

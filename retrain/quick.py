@@ -73,13 +73,14 @@ def train_quick(
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
-    oos_label: a label of the primary head whose texts are out of scope: no class learns them. Where the encoder was
-    tuned on some of the texts (`dataset.encoder_tuned_on`), all that is chosen, calibrated or kept as reference is so
-    on the others. Raises TrainingDataError when a head has fewer than two labels, or too few texts that the encoder
-    does not know.
+    oos_label: a label of the primary head whose texts are out of scope: no class learns them. They may stand among the
+    test rows only, which are asked for nothing but whether there is such a label. Where the encoder was tuned on some
+    of the texts (`dataset.encoder_tuned_on`), all that is chosen, calibrated or kept as reference is so on the others.
+    Raises TrainingDataError when a head has fewer than two labels, or too few texts that the encoder does not know.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
+    _require_label(dataset, names[0], oos_label)
     without_spaces = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5
     known = (
         np.array([key_hash(row.text) in dataset.encoder_tuned_on for row in rows]) if dataset.encoder_tuned_on else None
@@ -139,6 +140,13 @@ class _Fitted:
     reference: HeldOut
 
 
+def _require_label(dataset: Dataset, head: str, oos_label: str | None) -> None:
+    """Raises TrainingDataError where a label is named that no row has: a slip of the pen would train it as a class."""
+    if oos_label is not None and not any(row.labels.get(head) == oos_label for row in dataset.rows):
+        labels = {row.labels[head] for row in dataset.rows if head in row.labels}
+        raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(labels)}")
+
+
 def _task(
     name: str,
     rows: Sequence[Row],
@@ -149,8 +157,6 @@ def _task(
     without_spaces: bool,
 ) -> Task:
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
-    if oos_label is not None and not any(row.labels.get(name) == oos_label for row in rows):
-        raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(found)}")
     labels = tuple(sorted(found - {oos_label}))
     if len(labels) < 2:
         raise TrainingDataError(f"head {name!r} has {len(labels)} label(s) to train ({_some(labels)}); it needs two")

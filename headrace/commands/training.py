@@ -14,7 +14,9 @@ LabelColumn = Annotated[
 SplitColumn = Annotated[
     str, typer.Option(help="train | val, valid | test; without it a seeded stratified 80/20 split is made")
 ]
-OosLabel = Annotated[str | None, typer.Option(help="label of out-of-scope texts: they set the rejection threshold")]
+OosLabel = Annotated[
+    str | None, typer.Option(help="label of out-of-scope texts, which no class learns; they may be test rows only")
+]
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -22,7 +24,7 @@ def add_to(cli: typer.Typer) -> None:
     cli.command("train", epilog="Example: headrace train support --data tickets.csv --label-column topic --register")(
         _train
     )
-    cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --json")(_evaluate)
+    cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --curve")(_evaluate)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
 
 
@@ -74,10 +76,20 @@ def _evaluate(
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
-    oos_label: OosLabel = None,
+    oos_label: Annotated[
+        str | None, typer.Option(help="label of out-of-scope texts; default: the one that it was trained with")
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="accuracy against the share of texts answered, as a page and in --json")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="of --curve: the page's file; default MODEL-VERSION-curve.html")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Score a release: accuracy with its interval, per label and per slice."""
+    if output is not None and not curve:
+        raise typer.BadParameter("--output goes with --curve")
     from headrace.tools.training import run_evaluate
 
     run_evaluate(
@@ -87,6 +99,8 @@ def _evaluate(
         label_column=label_column,
         split_column=split_column,
         oos_label=oos_label,
+        curve=curve,
+        output=output,
         json=json,
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
+from headrace.pages.curve import render_curve
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
@@ -18,6 +19,8 @@ from headrace.training.from_file import (
     write_release,
 )
 from headrace.wiring import Wiring
+from models.bundle import parse_manifest
+from models.errors import ConfigError
 from retrain.evaluation import HeadMetrics
 from retrain.evaluation import evaluate as score
 from retrain.training_data import trained_texts
@@ -97,9 +100,12 @@ def run_evaluate(
     label_column: str | None,
     split_column: str,
     oos_label: str | None,
+    curve: bool,
+    output: Path | None,
     json: bool,
 ) -> None:
-    """Score a release on a labelled file."""
+    """Score a release on a labelled file. oos_label: None: the one that it was trained with. curve: write the page of
+    accuracy against the share answered, to `output` or a file of the release's name."""
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     name, version = split_name(model, registry)
@@ -118,19 +124,34 @@ def run_evaluate(
     if known:
         say(f"{known} rows left out: the release was trained on their texts", error=True)
     with stage_bars() as progress:
-        metrics = score(classifier, dataset.rows, oos_label=oos_label, progress=progress)
+        metrics = score(classifier, dataset.rows, oos_label=oos_label or _trained_with(manifest), progress=progress)
+    heads = {head: evaluation.as_json() for head, evaluation in metrics.items()}
+    if curve:
+        page = output or Path(f"{name}-{version}-curve.html")
+        curves = {head: evaluation.curve.as_json() for head, evaluation in metrics.items() if evaluation.curve}
+        _write_page(page, render_curve(curves, release=f"{name}@{version}", data=data.name))
+        say(f"accuracy against the share answered: {page}", error=json)
+        heads = {head: figures | {"curve": curves[head]} for head, figures in heads.items()}
     if json:
-        return print_json(
-            {
-                "model": name,
-                "version": version,
-                "left_out_trained_rows": known,
-                "heads": {head: evaluation.as_json() for head, evaluation in metrics.items()},
-            }
-        )
+        return print_json({"model": name, "version": version, "left_out_trained_rows": known, "heads": heads})
     for head, evaluation in metrics.items():
         _tell_evaluation(f"{name}@{version} {head}", evaluation)
     return None
+
+
+def _trained_with(manifest: bytes) -> str | None:
+    label: str | None = parse_manifest(manifest).get("training", {}).get("oos_label")
+    return label
+
+
+def _write_page(path: Path, page: str) -> None:
+    """All of it or nothing. Raises ConfigError."""
+    scratch = path.with_name(path.name + ".new")
+    try:
+        scratch.write_text(page, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); give --output another file") from error
 
 
 def _tell_evaluation(what: str, evaluation: HeadMetrics) -> None:

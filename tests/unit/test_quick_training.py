@@ -76,6 +76,14 @@ def test_out_of_scope_label_is_no_class_and_is_scored_apart() -> None:
     assert oos["texts"] == 4
 
 
+def test_out_of_scope_texts_may_stand_among_the_test_rows_alone() -> None:
+    """Before, a file without any that trains was refused: "no text has the out-of-scope label"."""
+    rows = (*small_dataset().rows, Row("shares fell", {"intent": "oos"}, "test"))
+    release = train_release("m", Dataset(("intent",), rows), small_encoder(), oos_label="oos")
+    assert "oos" not in release.classifier.heads["intent"].labels
+    assert release.report["oos"]["texts"] == 1
+
+
 def test_tuning_rows_choose_and_calibrate_but_do_not_train() -> None:
     rows = [
         Row(f"{row.text} {number}", row.labels, "valid") for number in range(3) for row in small_dataset().part("train")
