@@ -9,6 +9,7 @@ import typer
 from headrace import __version__
 from headrace.commands import (
     alerts,
+    data,
     dead_letters,
     demo,
     drift,
@@ -40,6 +41,7 @@ app = typer.Typer(
 demo.add_to(app)
 roles.add_to(app)
 training.add_to(app)
+data.add_to(app)
 models.add_to(app)
 store.add_to(app)
 labels.add_to(app)

@@ -24,7 +24,7 @@ from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key, text_key
 
 Split = Literal["train", "valid", "test"]
-_SPLITS: Final[Mapping[str, Split]] = {
+SPLITS: Final[Mapping[str, Split]] = {
     "train": "train",
     "training": "train",
     "val": "valid",
@@ -207,22 +207,22 @@ def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
         return Reject(entry.line, "empty text")
     if "\0" in text:
         return Reject(entry.line, "NUL character")
-    given = {head: _word(entry.fields.get(column)) for head, column in columns.labels.items()}
+    given = {head: as_word(entry.fields.get(column)) for head, column in columns.labels.items()}
     labels = {head: label for head, label in given.items() if label}
     if not labels:
         return Reject(entry.line, "empty label")
     split: Split = "train"
     if has_split:
-        named = _word(entry.fields.get(columns.split)).casefold()
-        if named not in _SPLITS:
+        named = as_word(entry.fields.get(columns.split)).casefold()
+        if named not in SPLITS:
             return Reject(entry.line, f"split {named[:40]!r} is none of train, val, valid, test")
-        split = _SPLITS[named]
-    slices = {column: _word(entry.fields.get(column)) for column in columns.slices}
-    group = "" if columns.group is None else _word(entry.fields.get(columns.group))
+        split = SPLITS[named]
+    slices = {column: as_word(entry.fields.get(column)) for column in columns.slices}
+    group = "" if columns.group is None else as_word(entry.fields.get(columns.group))
     return Row(text, labels, split, entry.line, slices, group=group)
 
 
-def _word(value: Any) -> str:
+def as_word(value: Any) -> str:
     """A field as a label or a name; JSON's numbers and truth values as JSON writes them."""
     if value is None:
         return ""

@@ -11,6 +11,7 @@ from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
 HELD_OUT_PERCENT: Final = 20
 _DENSER: Final = 3.0
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_RUN: Final = 5
 _HASH_DIGITS: Final = 16  # 64 bits: among a million texts, two meet by chance once in 37 million times
 
 
@@ -27,6 +28,11 @@ def text_key(text: str) -> str:
 def key_hash(text: str) -> str:
     """A text's key, short and without the text itself: what a release keeps about the texts it knows."""
     return hashlib.sha256(text_key(text).encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+
+
+def character_runs(key: str) -> set[bytes]:
+    """The runs of five characters of a text's key, by which near copies are known; of a shorter one, itself."""
+    return {key[start : start + _RUN].encode("utf-8", "surrogatepass") for start in range(max(1, len(key) - _RUN + 1))}
 
 
 def is_held_out(text: str) -> bool:
@@ -55,7 +61,6 @@ class NearCopies:
     """
 
     SIMILARITY: Final = 0.7  # Jaccard's, estimated
-    _RUN: Final = 5
     _EMPTY: Final = MinHash(num_perm=64)  # making its permutations takes far longer than a text's runs do
     _BANDS: Final = 8, 8  # by which MinHashLSH divides 64 for a threshold of 0.7; it would search them each time
 
@@ -91,6 +96,5 @@ class NearCopies:
 
     def _hashed(self, key: str) -> MinHash:
         hashed = self._EMPTY.copy()
-        runs = {key[start : start + self._RUN] for start in range(max(1, len(key) - self._RUN + 1))}
-        hashed.update_batch([run.encode("utf-8", "surrogatepass") for run in runs])
+        hashed.update_batch(character_runs(key))
         return hashed

@@ -1,0 +1,54 @@
+"""data: check, clean and split files of labelled texts. What they do stands in `headrace.tools.data`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon, tab, pipe) or JSON lines, UTF-8; - for stdin")
+]
+TextColumn = Annotated[str, typer.Option(help="column of the texts")]
+LabelColumn = Annotated[str | None, typer.Option(help="column of the labels; default: `label`, where there is one")]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="column of train | valid | test; default: `split`, where there is one")
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option("--region", help="country (US, DE, …) whose national phone numbers are looked for; may be repeated"),
+]
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    data = typer.Typer(no_args_is_help=True, help="Labelled texts before they train: what is wrong with them.")
+    cli.add_typer(data, name="data")
+    data.command("check", epilog="Example: headrace data check tickets.csv --label-column topic --page tickets.html")(
+        _check
+    )
+
+
+def _check(
+    file: DataFile,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = None,
+    region: Regions = None,
+    page: Annotated[Path | None, typer.Option(help="write one HTML page with pictures and examples")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object, with the lines of every finding")
+    ] = False,
+) -> None:
+    """What is wrong with a file of labelled texts: copies, leaks between its splits, labels that contradict each other,
+    damaged text, personal data. Every finding with its lines; nothing is changed."""
+    from headrace.tools.data.checking import run_check
+    from models.personal_data import REGIONS
+    from retrain.preparation.rows import Where
+
+    run_check(
+        file,
+        Where(text_column, label_column, split_column),
+        regions=region or REGIONS,
+        page=page,
+        json=json,
+    )

@@ -1,0 +1,1 @@
+"""What `headrace data` does: checks, cleans and splits files of labelled texts."""
