@@ -21,11 +21,15 @@ Regions = Annotated[
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    data = typer.Typer(no_args_is_help=True, help="Labelled texts before they train: what is wrong with them.")
+    data = typer.Typer(
+        no_args_is_help=True,
+        help="Labelled texts before they train: what is wrong with them, and a new file without it.",
+    )
     cli.add_typer(data, name="data")
     data.command("check", epilog="Example: headrace data check tickets.csv --label-column topic --page tickets.html")(
         _check
     )
+    data.command("clean", epilog="Example: headrace data clean tickets.csv --output tickets_clean.csv --mask")(_clean)
 
 
 def _check(
@@ -52,3 +56,31 @@ def _check(
         page=page,
         json=json,
     )
+
+
+def _clean(
+    file: DataFile,
+    output: Annotated[Path, typer.Option(help="new file, .csv or .jsonl; one that exists is left as it is")],
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = None,
+    mask: Annotated[
+        bool, typer.Option("--mask", help="put [card], [iban], [email] and [phone] in the place of personal data")
+    ] = False,
+    region: Regions = None,
+    keep_copies: Annotated[
+        bool, typer.Option("--keep-copies", help="keep rows that are exact copies of others with the same label")
+    ] = False,
+    changes: Annotated[
+        Path | None, typer.Option(help="new file that says what changed, row by row; default: OUTPUT.changes.csv")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """A new file without what has one right answer: faults of texts, rows that no training takes, exact copies. The
+    file itself stays as it is; labels are never changed."""
+    from headrace.tools.data.cleaning import CleaningOrder, run_clean
+    from models.personal_data import REGIONS
+    from retrain.preparation.rows import Where
+
+    order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
+    run_clean(file, Where(text_column, label_column, split_column), order, json=json)

@@ -24,7 +24,9 @@ KINDS: Final[dict[str, Kind]] = {
     "rare_label": Kind("very rare labels", "too few different texts to learn the label and to test it"),
     "conflict": Kind("conflicting labels", "the same text with different labels"),
     "suspected_label": Kind("suspected label errors", "models that have not seen the row are sure of another label"),
-    "leak": Kind("leaks between splits", "a text of one split stands in another one: it is no test of anything"),
+    "leak": Kind(
+        "leaks between splits", "a text of one split stands in another one: it is no test of anything", "drops"
+    ),
     "near_leak": Kind("near leaks between splits", "nearly the same text stands in another split"),
     "copy": Kind("exact copies", "the same text but for case, width and white space", "drops"),
     "near_copy": Kind("near copies", "the same text but for numbers, or with most of its characters in common"),

@@ -56,7 +56,7 @@ def test_copies_leaks_and_conflicts_are_found_with_their_lines(tmp_path: Path) -
     assert lines_of(report, "copy") == [[2, 3], [6, 7]]
     assert lines_of(report, "near_copy") == [[4, 5], [8, 9]]
     assert lines_of(report, "conflict") == [[6, 7]]
-    assert report["kinds"]["leak"] == {"findings": 1, "rows": 1, "clean": "nothing"}
+    assert report["kinds"]["leak"] == {"findings": 1, "rows": 1, "clean": "drops"}
 
 
 def test_rows_that_no_training_takes_are_found_with_the_reason(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""What `headrace data clean` does: a new file beside the one that was read, and another that says what changed."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from headrace.output import print_json, stage_bars
+from headrace.terminal import say, show_table
+from headrace.tools.data.files import new_file, write_whole
+from headrace.tools.data.reading import DataFile, read_data
+from headrace.tools.data.writing import check_format, write_rows
+from models.errors import TrainingDataError
+from models.personal_data import mask_personal_data
+from retrain.preparation.cleaning import Change, Cleaned, clean_rows
+from retrain.preparation.rows import Where
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningOrder:
+    """output: a new file. changes: another one; None: the output's name with `.changes.csv`. mask: personal data.
+    keep_copies: drop no row for being a copy. regions: countries whose national phone numbers are known."""
+
+    output: Path
+    changes: Path | None
+    mask: bool
+    keep_copies: bool
+    regions: Sequence[str]
+
+
+def run_clean(path: Path, asked: Where, order: CleaningOrder, *, json: bool) -> None:
+    """Clean a file into a new one. The file that is read is never written to."""
+    check_format(order.output)
+    output = new_file(order.output, "--output")
+    told = new_file(order.changes or output.with_suffix(".changes.csv"), "--changes")
+    with stage_bars() as progress:
+        file = read_data(path, asked, progress)
+        clean = clean_rows(
+            file.rows,
+            has_labels=file.where.label is not None,
+            has_splits=file.where.split is not None,
+            mask=order.mask,
+            keep_copies=order.keep_copies,
+            regions=order.regions,
+            progress=progress,
+        )
+    if not clean.rows:
+        raise TrainingDataError(f"no row of {file.name} would be left; `headrace data check` says why")
+    write_whole(told, lambda out: _write_changes(out, file, clean.changes, order))
+    try:
+        write_whole(output, lambda out: _write_clean(out, output, file, clean))
+    except BaseException:
+        told.unlink(missing_ok=True)  # it tells of a file that does not stand
+        raise
+    _tell(file, clean, output, told, json)
+
+
+def _write_clean(out: BinaryIO, path: Path, file: DataFile, clean: Cleaned) -> None:
+    rows = ({**row.fields, file.where.text: row.text} for row in clean.rows)
+    write_rows(out, path, file.columns, rows)
+
+
+def _write_changes(out: BinaryIO, file: DataFile, changes: Sequence[Change], order: CleaningOrder) -> None:
+    """A line for each row that is not as it was: its line in the file that was read, what was done, why, its text
+    before and after. Where personal data is masked, it is so here as well."""
+    text = io.TextIOWrapper(out, encoding="utf-8", errors="backslashreplace", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("line", "what", "why", "before", "after"))
+    rejects = [Change(reject.line, "dropped", f"unreadable: {reject.reason}", "") for reject in file.rejects]
+    for change in sorted([*changes, *rejects], key=lambda one: one.line):
+        before = mask_personal_data(change.before, order.regions) if order.mask else change.before
+        writer.writerow((change.line, change.what, change.why, before, change.after))
+    text.flush()
+    text.detach()
+
+
+def _tell(file: DataFile, clean: Cleaned, output: Path, told: Path, json: bool) -> None:
+    dropped: Counter[str] = Counter(unreadable=len(file.rejects))
+    changed: Counter[str] = Counter()
+    for change in clean.changes:
+        if change.what == "dropped":
+            dropped["copy" if change.why.startswith("copy") else change.why] += 1
+        else:
+            changed.update(change.why.split())
+    dropped += Counter()  # without what is none
+    if json:
+        print_json(
+            {
+                "file": file.name,
+                "output": str(output),
+                "changes": str(told),
+                "rows": len(clean.rows),
+                "changed": dict(changed),
+                "dropped": dict(dropped),
+            }
+        )
+        return
+    say(f"{output}: {len(clean.rows)} of {len(file.rows) + len(file.rejects)} rows; {file.name} is as it was")
+    rows = [("dropped", kind, count) for kind, count in dropped.items()]
+    rows += [("changed", kind, count) for kind, count in changed.items()]
+    if rows:
+        show_table(("what", "why", "rows"), rows)
+    say(f"row by row: {told}")
