@@ -23,13 +23,18 @@ def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     data = typer.Typer(
         no_args_is_help=True,
-        help="Labelled texts before they train: what is wrong with them, and a new file without it.",
+        help="Labelled texts before they train: what is wrong with them, a file without it, and which of them test.",
     )
     cli.add_typer(data, name="data")
     data.command("check", epilog="Example: headrace data check tickets.csv --label-column topic --page tickets.html")(
         _check
     )
     data.command("clean", epilog="Example: headrace data clean tickets.csv --output tickets_clean.csv --mask")(_clean)
+    data.command(
+        "split",
+        epilog="Examples: headrace data split tickets.csv --output parts.csv --group customer · headrace data split "
+        "tickets.csv --output parts.csv --time created_at",
+    )(_split)
 
 
 def _check(
@@ -84,3 +89,32 @@ def _clean(
 
     order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
     run_clean(file, Where(text_column, label_column, split_column), order, json=json)
+
+
+def _split(
+    file: DataFile,
+    output: Annotated[Path, typer.Option(help="new file, .csv or .jsonl; one that exists is left as it is")],
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    test: Annotated[float, typer.Option(help="share of the rows that test")] = 0.2,
+    valid: Annotated[float, typer.Option(help="share of the rows that tune; 0: none, a training takes its own")] = 0.0,
+    group: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="rows of one value (a conversation, a customer) stay together")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="the latest rows test; ISO 8601 or numbers. Default: by label")
+    ] = None,
+    apart_near_copies: Annotated[
+        bool, typer.Option("--apart-near-copies", help="near copies may go apart; exact ones never do")
+    ] = False,
+    split_column: Annotated[str, typer.Option(help="name of the new column")] = "split",
+    seed: Annotated[int, typer.Option(help="same seed, same file: same parts")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """A new file with a column that says which rows train, tune and test: each label in each part, or the latest rows
+    tested (--time); copies, near copies and rows of one group never apart."""
+    from headrace.tools.data.splitting import SplitOrder, run_split
+    from retrain.preparation.rows import Where
+
+    order = SplitOrder(output, split_column, test, valid, not apart_near_copies, seed)
+    run_split(file, Where(text_column, label_column, None, group, time), order, json=json)
