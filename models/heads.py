@@ -6,7 +6,7 @@ change), the sparse one does so by itself. So a text's logits have the same bits
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -54,11 +54,17 @@ def centroid_distances(embeddings: Floats, centroids: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class OutOfScope:
-    """How far a text is from what the head knows: low energy of the logits and distance from every label.
+    """How far a text is from what the head knows: low energy of the logits, distance from every label, and doubt
+    between them.
 
-    centroids: (labels, dimensions), unit length. The other numbers are mean and spread of each part on held-out
-    in-scope training texts, so that a score of 0 is an ordinary text. threshold: a higher score is rejected.
-    Source: Liu et al., Energy-based Out-of-distribution Detection (2020).
+    centroids: (labels, dimensions), unit length. The means and spreads are those of each part on held-out in-scope
+    training texts, so that a score of 0 is an ordinary text. threshold: a higher score is rejected. temperature:
+    divides the logits, as in the calibration. doubt_mean, doubt_spread: None leaves doubt out, as in releases from
+    before there was any, which score as they did. direction: (dimensions,), along which known out-of-scope texts lie
+    farther; None where none were known, then strangeness_mean and strangeness_spread are None as well.
+    least_probability: a text whose label has less is rejected too, whatever its score.
+    Source: Liu et al., Energy-based Out-of-distribution Detection (2020); doubt: Hendrycks and Gimpel, A Baseline for
+    Detecting Misclassified and Out-of-Distribution Examples (2017).
     """
 
     centroids: Floats
@@ -67,16 +73,86 @@ class OutOfScope:
     distance_mean: float
     distance_spread: float
     threshold: float
+    temperature: float = 1.0
+    doubt_mean: float | None = None
+    doubt_spread: float | None = None
+    strangeness_mean: float | None = None
+    strangeness_spread: float | None = None
+    least_probability: float = 0.0
+    direction: Floats | None = None
+
+    @classmethod
+    def fitted(
+        cls,
+        centroids: Floats,
+        logits: Floats,
+        distances: Floats,
+        temperature: float,
+        direction: Floats | None = None,
+        strangeness: Floats | None = None,
+    ) -> Self:
+        """The scale by held-out texts in scope; nothing is rejected yet. logits: (texts, labels). distances: (texts,),
+        of `centroid_distances`. strangeness: (texts,), how far each lies along the direction."""
+        scaled = logits / np.float32(temperature)
+        energy, doubt = logit_energy(scaled), logit_doubt(scaled)
+        return cls(
+            centroids,
+            energy_mean=float(energy.mean()),
+            energy_spread=_spread(energy),
+            distance_mean=float(distances.mean()),
+            distance_spread=_spread(distances),
+            threshold=float("inf"),
+            temperature=temperature,
+            doubt_mean=float(doubt.mean()),
+            doubt_spread=_spread(doubt),
+            strangeness_mean=None if strangeness is None else float(strangeness.mean()),
+            strangeness_spread=None if strangeness is None else _spread(strangeness),
+            direction=direction,
+        )
 
     def scores(self, embeddings: Floats, logits: Floats) -> Floats:
         """Shape (texts,), higher is farther."""
-        return self.combined(logit_energy(logits), centroid_distances(embeddings, self.centroids))
+        strangeness = None
+        if self.direction is not None:
+            strangeness = multiply_rows(embeddings, np.ascontiguousarray(self.direction[:, None]))[:, 0]
+        return self.combined(logits, centroid_distances(embeddings, self.centroids), strangeness)
 
-    def combined(self, energy: Floats, distances: Floats) -> Floats:
-        """The score from both parts, each standardised. energy, distances: (texts,)."""
-        first = (energy - np.float32(self.energy_mean)) / np.float32(self.energy_spread)
-        second = (distances - np.float32(self.distance_mean)) / np.float32(self.distance_spread)
-        return np.asarray((first + second) / 2, dtype=np.float32)
+    def combined(self, logits: Floats, distances: Floats, strangeness: Floats | None = None) -> Floats:
+        """The score: the mean of its parts, each standardised. logits: (texts, labels). distances, strangeness:
+        (texts,); the latter where there is a direction."""
+        scaled = logits / np.float32(self.temperature)
+        parts = [
+            _standardised(logit_energy(scaled), self.energy_mean, self.energy_spread),
+            _standardised(distances, self.distance_mean, self.distance_spread),
+        ]
+        if self.doubt_mean is not None and self.doubt_spread is not None:
+            parts.append(_standardised(logit_doubt(scaled), self.doubt_mean, self.doubt_spread))
+        if strangeness is not None and self.strangeness_mean is not None and self.strangeness_spread is not None:
+            parts.append(_standardised(strangeness, self.strangeness_mean, self.strangeness_spread))
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return np.asarray(total / len(parts), dtype=np.float32)
+
+    def rejects(self, scores: Floats, probabilities: Floats) -> NDArray[np.bool_]:
+        """Whether each text is rejected. probabilities: (texts,), calibrated, of the label decided."""
+        rejected: NDArray[np.bool_] = scores.astype(np.float64) > self.threshold
+        return rejected | (probabilities.astype(np.float64) < self.least_probability)
+
+    def describe(self) -> dict[str, float]:
+        """The numbers, without the arrays."""
+        arrays = ("centroids", "direction")
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _spread(values: Floats) -> float:
+    return max(float(values.std()), 1e-6)
+
+
+def _standardised(values: Floats, mean: float, spread: float) -> Floats:
+    standardised: Floats = (values - np.float32(mean)) / np.float32(spread)
+    return standardised
 
 
 def logit_energy(logits: Floats) -> Floats:
@@ -84,6 +160,16 @@ def logit_energy(logits: Floats) -> Floats:
     highest = logits.max(axis=1)
     energy: Floats = -(highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)))
     return energy
+
+
+def logit_doubt(logits: Floats) -> Floats:
+    """Minus the log-odds of the most probable label against all others together, shape (texts,): 0 where it has half of
+    the probability, below where it has more. logits: two labels or more."""
+    others = logits.copy()
+    best = logits.argmax(axis=1)[:, None]
+    np.put_along_axis(others, best, -np.inf, axis=1)
+    doubt: Floats = -logit_energy(others) - np.take_along_axis(logits, best, axis=1)[:, 0]
+    return doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +203,11 @@ class Head:
         best = logits.argmax(axis=1)
         scores = self.out_of_scope.scores(embeddings, logits) if self.out_of_scope else None
         labels = [self.labels[column] for column in best.tolist()]
-        given = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0].tolist()
+        highest = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0]
+        given = highest.tolist()
         if self.out_of_scope is None or scores is None:
             return [HeadDecision(*answer) for answer in zip(labels, given, strict=True)]
-        rejected = (scores.astype(np.float64) > self.out_of_scope.threshold).tolist()
+        rejected = self.out_of_scope.rejects(scores, highest).tolist()
         return [HeadDecision(*answer) for answer in zip(labels, given, scores.tolist(), rejected, strict=True)]
 
     def rounded(self) -> Self:
@@ -136,6 +223,8 @@ class Head:
         }
         if self.out_of_scope:
             tensors["centroids"] = self.out_of_scope.centroids.astype(np.float16)
+            if self.out_of_scope.direction is not None:
+                tensors["direction"] = self.out_of_scope.direction
         return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
 
     def describe(self) -> dict[str, Any]:
@@ -146,8 +235,7 @@ class Head:
             "temperature": self.temperature,
         }
         if self.out_of_scope:
-            numbers = ("energy_mean", "energy_spread", "distance_mean", "distance_spread", "threshold")
-            description["out_of_scope"] = {name: getattr(self.out_of_scope, name) for name in numbers}
+            description["out_of_scope"] = self.out_of_scope.describe()
         return description
 
     @classmethod
@@ -163,7 +251,13 @@ class Head:
                 ngrams=tensors["ngrams"],
                 bias=tensors["bias"],
                 temperature=float(description["temperature"]),
-                out_of_scope=OutOfScope(tensors["centroids"], **numbers) if numbers else None,
+                out_of_scope=OutOfScope(
+                    tensors["centroids"],
+                    **numbers,
+                    direction=tensors["direction"] if "strangeness_mean" in numbers else None,
+                )
+                if numbers
+                else None,
             )
         except Exception as error:  # the parts come from outside: a release made elsewhere or altered
             raise ReleaseCorrupt(f"a head cannot be read ({error!r}); publish the release again") from error

@@ -29,6 +29,9 @@ from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.vocabulary import build_vocabulary
 from retrain.paired_bounds import accuracy_drop_bound
 from retrain.progress import Progress
+from retrain.rejection.choosing import LeftOutTexts
+from retrain.rejection.left_out_labels import MAX_TEXTS as MAX_LEFT_OUT_TEXTS
+from retrain.rejection.left_out_labels import task_of_labels
 
 MAX_WEIGHTS: Final = 2_400_000  # of all heads together, 2 bytes each: 4.8 MB
 POLICY: Final = LinearPolicy(embedding=0.0, words=1.0, characters=0.5)
@@ -44,13 +47,14 @@ class FullPath:
     """One head on the full path, of all texts that are not tested. columns: number of the label that it decides.
 
     rejected: whether it rejects the text. Both by models that were not trained on the text. strange: texts that are
-    known to be out of scope (none of a head without such a label).
+    known to be out of scope (none of a head without such a label). left_out: texts that stand for such ones.
     """
 
     task: Task
     columns: Ints
     rejected: NDArray[np.bool_]
     strange: NDArray[np.bool_]
+    left_out: LeftOutTexts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +142,19 @@ def _fit_policy(
     temperature = fit_temperature(logits[in_scope], task.targets[in_scope])
     probabilities = label_probabilities(logits, temperature)
     columns, surest = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    strange = full.strange
+    strange_surest, strange_rejected = surest[full.strange], full.rejected[full.strange]
+    if full.left_out is not None:
+        of_left = _surest_without_label(full, full.left_out, features, policy, temperature, seed, progress)
+        strange_surest = np.concatenate([strange_surest, of_left])
+        strange_rejected = np.concatenate([strange_rejected, full.left_out.rejected])
     pairs = Pairs(
         surest[in_scope],
         (columns == task.targets)[in_scope],
         (full.columns == task.targets)[in_scope],
         full.rejected[in_scope],
-        surest[strange],
-        full.rejected[strange],
+        strange_surest,
+        strange_rejected,
+        full.left_out is not None,
     )
     promise = choose_fast_threshold(pairs)
     if promise is None:
@@ -170,6 +179,34 @@ def _cross_fit(
         outside = task.rows[task.folds == fold]
         logits[outside] = fitted.logits(features.embeddings[outside], features.ngrams[outside])
     return weights, logits
+
+
+def _surest_without_label(
+    full: FullPath,
+    left_out: LeftOutTexts,
+    features: Features,
+    policy: LinearPolicy,
+    temperature: float,
+    seed: int,
+    progress: Progress,
+) -> Floats:
+    """Highest probability of each left-out text by n-grams that do not know its label, (left-out texts,)."""
+    task, surest = full.task, np.zeros(len(left_out.rows), dtype=np.float32)
+    group_of_text = left_out.groups[task.targets[left_out.rows]]
+    kept = np.sort(np.random.default_rng(seed).permutation(len(task.rows))[:MAX_LEFT_OUT_TEXTS])
+    training = task.rows[kept]
+
+    def judge(group: int) -> None:
+        others = training[left_out.groups[task.targets[training]] != group]
+        weights = task_of_labels(task, left_out.groups != group).fit(features, others, policy, seed)
+        judged = left_out.rows[group_of_text == group]
+        logits = weights.logits(features.embeddings[judged], features.ngrams[judged])
+        surest[group_of_text == group] = label_probabilities(logits, temperature).max(axis=1)
+
+    total = int(left_out.groups.max()) + 1
+    stage = f"leaving labels of {task.name} out of the fast path"
+    in_parallel(judge, range(total), lambda done: progress(stage, done, total))
+    return surest
 
 
 def _measure(

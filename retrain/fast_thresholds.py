@@ -25,7 +25,7 @@ STEPS: Final = 200  # thresholds that are tried, each half a percent of the text
 class Pairs:
     """Both paths on the same texts. In scope: surest: highest probability by n-grams. fast_right, full_right: whether
     each path decides rightly. rejected: whether the full path rejects. strange_*: the same of out-of-scope texts (may
-    be none).
+    be none). are_left_out: whether these are texts of labels that were left out, which only stand for such.
     """
 
     surest: Floats
@@ -34,6 +34,7 @@ class Pairs:
     rejected: NDArray[np.bool_]
     strange_surest: Floats
     strange_rejected: NDArray[np.bool_]
+    are_left_out: bool = False
 
     def accuracy_drop(self, threshold: float, *, bound: bool) -> float:
         """Accuracy that the combination has less than the full path: its bound (95 %, one-sided), or the estimate."""
@@ -62,13 +63,15 @@ class Pairs:
     def keeps_rejections(self, threshold: float) -> bool:
         """Whether the full path's rejections survive: it loses at most MAX_RECALL_DROP of the out-of-scope texts; where
         there are too few of those to say so, at most MAX_REJECTED_TAKEN of the texts in scope are taken from its
-        rejections.
+        rejections; where left-out labels stand for them, both.
 
         An estimate: its confidence bound could hold with 300 out-of-scope texts or more only; the release reports it.
         """
         if len(self.strange_surest) >= MIN_STRANGE_TEXTS:
             lost = self.strange_rejected & (self.strange_surest >= np.float32(threshold))
-            return float(lost.mean()) <= MAX_RECALL_DROP
+            keeps = float(lost.mean()) <= MAX_RECALL_DROP
+            if not (keeps and self.are_left_out):
+                return keeps
         taken = self.rejected & (self.surest >= np.float32(threshold))
         return float(taken.mean()) <= MAX_REJECTED_TAKEN
 

@@ -22,6 +22,7 @@ from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.fitting.fine_tuning import FineTuning, Weights, fine_tune
 from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, train_quick
+from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.text_keys import key_hash
 
 Quantize = Callable[[Weights, Sequence[str]], bytes]
@@ -50,13 +51,16 @@ class FullStrategy:
         *,
         seed: int = 0,
         oos_label: str | None = None,
+        rejection: RejectionPolicy = DEFAULT,
         progress: Progress = no_progress,
     ) -> Trained:
         """See retrain.job.Strategy. What serves is the fine-tuned encoder only where it beats the quick strategy on the
         texts that neither was fitted on; else the quick strategy's release, of all texts."""
         split = with_tuning_rows(dataset, seed)
-        tuned, choices = self._tuned(split, heads, encoder, seed, oos_label, progress)
-        quick = train_quick(encoder, split, heads, seed=seed, oos_label=oos_label, progress=progress)
+        tuned, choices = self._tuned(split, heads, encoder, seed, oos_label, rejection, progress)
+        quick = train_quick(
+            encoder, split, heads, seed=seed, oos_label=oos_label, rejection=rejection, progress=progress
+        )
         primary = (heads or split.heads)[0]
         tuning = _labelled(split.part("valid"), primary, oos_label)
         right = [_right(trained, primary, tuning) for trained in (quick, tuned)]
@@ -67,7 +71,9 @@ class FullStrategy:
             # The tuning rows that were only made for the comparison train again.
             again = split is not dataset
             chosen = (
-                train_quick(encoder, dataset, heads, seed=seed, oos_label=oos_label, progress=progress)
+                train_quick(
+                    encoder, dataset, heads, seed=seed, oos_label=oos_label, rejection=rejection, progress=progress
+                )
                 if again
                 else quick
             )
@@ -81,6 +87,7 @@ class FullStrategy:
         encoder: Encoder,
         seed: int,
         oos_label: str | None,
+        rejection: RejectionPolicy,
         progress: Progress,
     ) -> tuple[Trained, dict[str, float]]:
         """The encoder tuned on the training rows with heads on it, and what was chosen in tuning."""
@@ -119,6 +126,7 @@ class FullStrategy:
             heads,
             seed=seed,
             oos_label=oos_label,
+            rejection=rejection,
             progress=progress,
         )
         return trained, {"epochs": float(self.plan.epochs), "best_epoch": float(tuned.best_epoch)}

@@ -16,6 +16,7 @@ from retrain.data import Dataset
 from retrain.evaluation import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
 from retrain.quick import Trained, train_quick
+from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.text_keys import same_text_key
 
 GOLDEN_TEXTS: Final = 24
@@ -35,6 +36,7 @@ class Strategy(Protocol):
         *,
         seed: int = 0,
         oos_label: str | None = None,
+        rejection: RejectionPolicy = DEFAULT,
         progress: Progress = no_progress,
     ) -> Trained:
         """Train on the dataset's train and valid rows; never look at its test rows."""
@@ -65,6 +67,7 @@ def train_release(
     trainer: Strategy = train_quick,
     seed: int = 0,
     oos_label: str | None = None,
+    rejection: RejectionPolicy = DEFAULT,
     parent: str | None = None,
     encoder_source: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
@@ -72,8 +75,9 @@ def train_release(
 ) -> TrainedRelease:
     """Train all heads of the dataset, score them once on its test rows, and pack the release.
 
-    strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. encoder_source:
-    where the encoder's weights are from, as far as is known. Raises TrainingDataError.
+    strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. rejection: what
+    the primary head's rejection threshold is chosen by. encoder_source: where the encoder's weights are from, as far
+    as is known. Raises TrainingDataError.
     """
     started = meter()
     tested = dataset.part("test")
@@ -83,7 +87,7 @@ def train_release(
             f"no row is left to test on: {len(dataset.rows)} rows hold {texts} different texts, and a text (or a "
             f"group) is tested only where its label has two; give more, or test rows by a split column"
         )
-    trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, progress=progress)
+    trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, rejection=rejection, progress=progress)
     classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
     spent = cost_between(started, meter())
@@ -115,6 +119,7 @@ def _training(dataset: Dataset, trained: Trained, seed: int, oos_label: str | No
         "oos_label": oos_label,
         "encoder_tuned_on_texts": len(trained.encoder_tuned_on),
         "choices": trained.choices,
+        "rejection": trained.rejection,
     }
 
 
@@ -146,6 +151,7 @@ def _report(
         "model_bytes": sum(own),
         "fast_path": None if primary.fast_path is None else primary.as_json()["fast_path"],
         "oos": None if oos is None else primary.as_json()["oos"],
+        "rejection": manifest["training"]["rejection"],
         "heads": {
             name: {"accuracy": round(found.accuracy, 4), "macro_f1": round(found.macro_f1, 4)}
             for name, found in metrics.items()

@@ -5,9 +5,10 @@ texts that the model in question has not seen: the file's tuning rows, or folds 
 never looked at here.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,28 +18,20 @@ from models.bundle import Reference
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
 from models.fast_path import FastPath
-from models.heads import (
-    Floats,
-    Head,
-    OutOfScope,
-    label_probabilities,
-    logit_energy,
-)
+from models.heads import Floats, Head, centroid_distances, label_probabilities
 from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
 from models.words.counts import WordCounts
 from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
-from retrain.fitting.calibration import choose_threshold, fit_temperature
+from retrain.fitting.calibration import fit_temperature
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
 from retrain.progress import Progress, no_progress
-from retrain.text_keys import key_hash
+from retrain.rejection.choosing import FittedHead, LiveTexts, OutsideTexts, Rejecting, choose_rejection
+from retrain.rejection.policy import DEFAULT, RejectionPolicy
+from retrain.text_keys import key_hash, same_text_key
 
-MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided rightly and may be rejected
-MAX_REJECTED_IN_SCOPE: Final = 0.02  # share of in-scope texts that may be rejected, those decided wrongly among them
-MAX_REJECTED_OF_FEW: Final = 0.01  # the same below FEW_TEXTS: with 200 texts, 1 % on them is up to 3 % on others
-FEW_TEXTS: Final = 1000
 REFERENCE_TEXTS: Final = 1000
 _EMBED_TEXTS: Final = 1024
 
@@ -49,7 +42,8 @@ class Trained:
 
     heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where
     n-grams alone cannot decide enough texts. encoder_tuned_on: key hashes of the texts that the encoder knows by heart.
-    serves: the strategy that this is the model of.
+    serves: the strategy that this is the model of. rejection: what the primary head's threshold was chosen by, and
+    what is expected of it.
     """
 
     encoder: Encoder
@@ -60,6 +54,7 @@ class Trained:
     fast_path: FastPath | None = None
     encoder_tuned_on: frozenset[str] = frozenset()
     serves: str = "quick"
+    rejection: dict[str, Any] = field(default_factory=dict)
 
 
 def train_quick(
@@ -69,6 +64,7 @@ def train_quick(
     *,
     seed: int = 0,
     oos_label: str | None = None,
+    rejection: RejectionPolicy = DEFAULT,
     progress: Progress = no_progress,
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
@@ -76,7 +72,8 @@ def train_quick(
     oos_label: a label of the primary head whose texts are out of scope: no class learns them. They may stand among the
     test rows only, which are asked for nothing but whether there is such a label. Where the encoder was tuned on some
     of the texts (`dataset.encoder_tuned_on`), all that is chosen, calibrated or kept as reference is so on the others.
-    Raises TrainingDataError when a head has fewer than two labels, or too few texts that the encoder does not know.
+    rejection: what the primary head's rejection threshold is chosen by. Raises TrainingDataError when a head has fewer
+    than two labels, or too few texts that the encoder does not know.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
@@ -99,8 +96,11 @@ def train_quick(
     )
     features = Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
-        fitted = [_train_head(task, features, seed, task is tasks[0], progress) for task in tasks]
         strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
+        live = _live_texts(encoder, vocabulary, rejection.live_texts, rows, progress)
+        outside = OutsideTexts(np.flatnonzero(strange), live)
+        primary = partial(choose_rejection, outside=outside, policy=rejection, seed=seed, progress=progress)
+        fitted = [_train_head(task, features, seed, primary if task is tasks[0] else None, progress) for task in tasks]
         full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
         judged = np.ones(len(rows), dtype=bool) if unseen is None else unseen
         fast = train_fast_path(found, full, judged, seed, progress)
@@ -116,6 +116,7 @@ def train_quick(
         {one.head.name: one.choices for one in fitted},
         None if fast is None else fast.path,
         dataset.encoder_tuned_on,
+        rejection={} if fitted[0].rejecting is None else fitted[0].rejecting.figures,
     )
 
 
@@ -129,15 +130,28 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_
     return np.concatenate(parts)
 
 
+def _live_texts(
+    encoder: Encoder, vocabulary: NgramVocabulary, texts: Sequence[str], rows: Sequence[Row], progress: Progress
+) -> LiveTexts | None:
+    if not texts:
+        return None
+    known = {same_text_key(row.text) for row in rows}
+    ngrams = vocabulary.weigh(find_ngrams(texts).counted())
+    is_known = np.array([same_text_key(text) in known for text in texts])
+    return LiveTexts(embed_texts(encoder, texts, progress), ngrams, is_known)
+
+
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """held_out: every training text, by the other folds. reference: texts that neither it nor the encoder knows."""
+    """held_out: every training text, by the other folds. reference: texts that neither it nor the encoder knows.
+    rejecting: of the primary head."""
 
     task: Task
     head: Head
     choices: dict[str, float]
     held_out: HeldOut
     reference: HeldOut
+    rejecting: Rejecting | None = None
 
 
 def _require_label(dataset: Dataset, head: str, oos_label: str | None) -> None:
@@ -175,7 +189,9 @@ def _task(
     return Task(name, labels, targets, training, folds, tuning, policies, unseen, is_new if is_new.any() else None)
 
 
-def _train_head(task: Task, features: Features, seed: int, primary: bool, progress: Progress) -> _Fitted:
+def _train_head(
+    task: Task, features: Features, seed: int, reject: Callable[..., Rejecting] | None, progress: Progress
+) -> _Fitted:
     cross = CrossFit(task, features, seed, progress)
     policy, accuracy = cross.choose()
     held_out = cross.held_out(policy)
@@ -185,19 +201,20 @@ def _train_head(task: Task, features: Features, seed: int, primary: bool, progre
     # encoder was tuned on says nothing about texts to come.
     judge = cross.unseen if task.unseen is not None else cross.on_tuning if task.is_tuned else cross.held_out
     tuned = judge(policy)
+    temperature = fit_temperature(tuned.logits, tuned.targets)
+    rejecting = None if reject is None else reject(task, features, FittedHead(weights, policy, temperature, tuned))
     head = Head(
         task.name,
         task.labels,
         weights.dense,
         weights.ngrams,
         weights.bias,
-        temperature=fit_temperature(tuned.logits, tuned.targets),
-        out_of_scope=_out_of_scope(task, features, tuned) if primary else None,
+        temperature=temperature,
+        out_of_scope=None if rejecting is None else rejecting.scorer,
     )
     progress(f"fitting {task.name}", 1, 1)
-    return _Fitted(
-        task, head.rounded(), _choices(policy, accuracy), held_out, held_out if task.unseen is None else tuned
-    )
+    reference = held_out if task.unseen is None else tuned
+    return _Fitted(task, head.rounded(), _choices(policy, accuracy), held_out, reference, rejecting)
 
 
 def _full_path(fitted: _Fitted, features: Features, strange: NDArray[np.bool_]) -> FullPath:
@@ -207,33 +224,14 @@ def _full_path(fitted: _Fitted, features: Features, strange: NDArray[np.bool_]) 
     columns, rejected = logits.argmax(axis=1), np.zeros(len(logits), dtype=bool)
     held = np.concatenate([task.rows[task.folds == fold] for fold in range(FOLDS)])
     columns[held] = held_out.logits.argmax(axis=1)
-    if head.out_of_scope is not None:
-        rejected = head.out_of_scope.scores(features.embeddings, logits) > head.out_of_scope.threshold
-        scores = head.out_of_scope.combined(logit_energy(held_out.logits), held_out.distances)
-        rejected[held] = scores > head.out_of_scope.threshold
-    return FullPath(task, columns, rejected, strange)
-
-
-def _out_of_scope(task: Task, features: Features, tuned: HeldOut) -> OutOfScope:
-    """The score's scale and threshold, from unseen texts in scope.
-
-    Known out-of-scope texts are not needed for it: what a threshold costs is seen on the texts in scope alone, and
-    the out-of-scope texts to come will not be like those that somebody thought of.
-    """
-    energy = logit_energy(tuned.logits)
-    scorer = OutOfScope(
-        task.centroids(features, task.rows),
-        energy_mean=float(energy.mean()),
-        energy_spread=max(float(energy.std()), 1e-6),
-        distance_mean=float(tuned.distances.mean()),
-        distance_spread=max(float(tuned.distances.std()), 1e-6),
-        threshold=float("inf"),
-    )
-    scores = scorer.combined(energy, tuned.distances)
-    threshold = choose_threshold(scores, tuned.right, max_lost=MAX_LOST_IN_SCOPE)
-    max_rejected = MAX_REJECTED_IN_SCOPE if len(scores) >= FEW_TEXTS else MAX_REJECTED_OF_FEW
-    everything = choose_threshold(scores, np.ones_like(tuned.right), max_lost=max_rejected)
-    return replace(scorer, threshold=max(threshold, everything))
+    scorer, rejecting = head.out_of_scope, fitted.rejecting
+    if scorer is not None and rejecting is not None:
+        values, rows = rejecting.strangeness, held_out.rows
+        distances = centroid_distances(features.embeddings, scorer.centroids)
+        distances[rows], logits[rows] = held_out.distances, held_out.logits
+        probabilities = label_probabilities(logits, head.temperature).max(axis=1)
+        rejected = scorer.rejects(scorer.combined(logits, distances, values), probabilities)
+    return FullPath(task, columns, rejected, strange, None if rejecting is None else rejecting.left_out)
 
 
 def _reference(task: Task, features: Features, fitted: _Fitted, sure: NDArray[np.bool_] | None, seed: int) -> Reference:

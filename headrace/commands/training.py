@@ -21,9 +21,11 @@ OosLabel = Annotated[
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    cli.command("train", epilog="Example: headrace train support --data tickets.csv --label-column topic --register")(
-        _train
-    )
+    cli.command(
+        "train",
+        epilog="Examples: headrace train support --data tickets.csv --label-column topic --register. "
+        "headrace train support --data tickets.csv --oos-cost 5 --target-error 0.02",
+    )(_train)
     cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --curve")(_evaluate)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
 
@@ -39,6 +41,19 @@ def _train(
         typer.Option(help="rows of one value (a conversation, a story) stay together in every split"),
     ] = None,
     oos_label: OosLabel = None,
+    oos_cost: Annotated[
+        float | None,
+        typer.Option(help="an answered out-of-scope question costs so many times a question handed to a person"),
+    ] = None,
+    oos_share: Annotated[
+        float | None, typer.Option(help="share of questions out of scope; default: by --unlabelled, else 0.1")
+    ] = None,
+    target_error: Annotated[
+        float | None, typer.Option(help="at most this share of the answered questions may be wrong, such as 0.02")
+    ] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="with --oos-cost: a file of live questions, in the column of --text-column")
+    ] = None,
     strategy: Annotated[str, typer.Option(help="quick, or full: fine-tunes the encoder (extra `train`)")] = "quick",
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of --strategy full")] = None,
@@ -62,7 +77,19 @@ def _train(
     from headrace.training.from_file import TrainingRequest
 
     order = TrainingRequest(
-        data, text_column, label_column, split_column, oos_label, strategy, seed, epochs, group_column
+        data,
+        text_column,
+        label_column,
+        split_column,
+        oos_label,
+        strategy,
+        seed,
+        epochs,
+        group_column,
+        unlabelled,
+        oos_cost,
+        oos_share,
+        target_error,
     )
     run_train(app, order, output=output, register=register, promote=promote, json=json)
 

@@ -64,6 +64,7 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
             f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after "
             f"rejection {oos['in_scope_accuracy']:.4f}"
         )
+    say(_rejection_in_words(report["rejection"]))
     if report["fast_path"]:
         fast = report["fast_path"]
         say(
@@ -90,6 +91,26 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
     elif output is not None:
         say(f"written to {output}")
     return None
+
+
+def _rejection_in_words(rejection: dict[str, Any]) -> str:
+    """What the threshold was chosen by, and what is expected of it on texts that the model has not seen."""
+    expected = rejection["expected"]
+    by = {
+        "default": "as few as possible in scope",
+        "cost": "by cost",
+        "target error": "by target error",
+        "cost and target error": "by cost and target error",
+    }[rejection["chosen_by"]]
+    if rejection["out_of_scope_from"] is not None:
+        by += f" ({rejection['out_of_scope_from']}, {100 * rejection['oos_share']:.0f} % of the questions)"
+    words = (
+        f"left to people {by}: {100 * expected['to_people']:.1f} % of the questions expected; of those in scope "
+        f"{100 * expected['in_scope_answered']:.1f} % are answered, "
+        f"{100 * expected['error_of_answered']:.1f} % of these wrongly"
+    )
+    taken = expected["oos_answered"]
+    return words if taken is None else f"{words}; of those out of scope {100 * taken:.1f} % are answered"
 
 
 def run_evaluate(

@@ -8,6 +8,8 @@ from typing import Any
 
 from connectors.errors import BrokerUnavailable
 from connectors.ports import ReleaseRegistry
+from connectors.table_files import open_table
+from connectors.table_lines import Reject
 from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder, source_of_encoder
@@ -17,6 +19,7 @@ from models.errors import ConfigError, TrainingDataError
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
 from retrain.progress import Progress, no_progress
+from retrain.rejection.policy import RejectionPolicy
 from retrain.text_keys import key_hash
 from retrain.training_data import attach
 from streams.application import Application
@@ -27,7 +30,8 @@ STRATEGIES = ("quick", "full")
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
     """What to train. label_column None: the columns of the application's heads, else `label` for its first head.
-    group_column: rows of one value stay together in every split."""
+    group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
+    target_error: see `RejectionPolicy`; None: the application's."""
 
     data: Path
     text_column: str = "text"
@@ -38,6 +42,10 @@ class TrainingRequest:
     seed: int = 0
     epochs: int | None = None
     group_column: str | None = None
+    unlabelled: Path | None = None
+    oos_cost: float | None = None
+    oos_share: float | None = None
+    target_error: float | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -50,12 +58,36 @@ def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     return read_labelled_csv(order.data, columns, seed=order.seed)
 
 
+def rejection_policy(app: Application, order: TrainingRequest) -> RejectionPolicy:
+    """The order's, and the application's for what it does not say. Raises ConfigError."""
+    said = app.rejection
+    return RejectionPolicy(
+        said.oos_cost if order.oos_cost is None else order.oos_cost,
+        said.oos_share if order.oos_share is None else order.oos_share,
+        said.target_error if order.target_error is None else order.target_error,
+        () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column),
+    )
+
+
+def read_texts(path: Path, column: str) -> tuple[str, ...]:
+    """The texts of a file of rows; those without one are left out. Raises TrainingDataError where it has none."""
+    with open_table(path) as table:
+        if column not in table.columns:
+            raise TrainingDataError(f"{path} has no column {column!r}; its columns are: {', '.join(table.columns)}")
+        values = [row.fields.get(column) for row in table.rows if not isinstance(row, Reject)]
+    texts = tuple(value for value in values if isinstance(value, str) and value.strip())
+    if not texts:
+        raise TrainingDataError(f"{path} has no text below its header")
+    return texts
+
+
 def train(
     wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingRequest, progress: Progress
 ) -> TrainedRelease:
     """A packed release, not published yet."""
     if order.strategy not in STRATEGIES:
         raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
+    rejection = rejection_policy(app, order)
     dataset = read_dataset(app, order)
     options: dict[str, Any] = {}
     if order.strategy == "full":
@@ -69,6 +101,7 @@ def train(
         strategy=order.strategy,
         seed=order.seed,
         oos_label=order.oos_label,
+        rejection=rejection,
         parent=registry.champion(app.name),
         encoder_source=source_of_encoder(wiring),
         progress=progress,

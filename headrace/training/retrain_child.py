@@ -29,6 +29,7 @@ from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
 from retrain.gate.verdict import PAGE_ROLE, Verdict
 from retrain.job import TrainedRelease, train_release
+from retrain.rejection.policy import RejectionPolicy
 from streams.classify.release_loading import proved_manifest
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
@@ -56,7 +57,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     sifted = _sifted(order, before, known, oos_label)
     challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"]))
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
-    trained, otherwise = _trained(order, dataset, known, oos_label, described.get("encoder", {}).get("source"))
+    asked = {"oos_label": oos_label, "rejection": RejectionPolicy.of_manifest(described)}
+    trained, otherwise = _trained(order, dataset, known, asked, described.get("encoder", {}).get("source"))
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
@@ -121,18 +123,19 @@ def _sifted(order: dict[str, Any], before: Dataset, encoder: Encoder, oos_label:
 
 
 def _trained(
-    order: dict[str, Any], dataset: Dataset, encoder: Encoder, oos_label: str | None, source: dict[str, str] | None
+    order: dict[str, Any], dataset: Dataset, encoder: Encoder, asked: dict[str, Any], source: dict[str, str] | None
 ) -> tuple[TrainedRelease, str]:
     """The challenger, and why it was trained otherwise than the application asks, in words; empty where it was not.
 
-    encoder: the champion's; source: where it is from. The full strategy fine-tunes the configured one instead, which
-    knows none of the texts; where they are too few for that, the quick one is better than none.
+    encoder: the champion's; source: where it is from. asked: `oos_label` and `rejection`, as of the champion. The full
+    strategy fine-tunes the configured one instead, which knows none of the texts; where they are too few for that, the
+    quick one is better than none.
     """
 
     def train(
         strategy: str, encoder: Encoder, dataset: Dataset, source: dict[str, str] | None, **options: Any
     ) -> TrainedRelease:
-        names = {"strategy": strategy, "seed": order["seed"], "oos_label": oos_label, "parent": order["champion"]}
+        names = {"strategy": strategy, "seed": order["seed"], "parent": order["champion"]} | asked
         options |= {"encoder_source": source, "meter": EnergyMeter()}
         return train_release(order["model"], dataset, encoder, **names, **options)
 

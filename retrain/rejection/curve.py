@@ -20,7 +20,8 @@ class CurvePoint:
     """What one threshold does. answered: share of all texts. accuracy: share of the answered ones that are right; an
     out-of-scope text that is answered is wrong. right_in_all: share of all texts that are answered rightly, or are out
     of scope and rejected. oos_answered: share of the out-of-scope texts that is answered; None without any. threshold:
-    of the score, the highest that is answered; None where the fast path alone, or the probability, decides."""
+    the highest score, or the lowest probability, that is answered; None where the fast path alone answers, and where
+    the release itself stands."""
 
     answered: float
     accuracy: float
@@ -37,7 +38,7 @@ class CurvePoint:
 @dataclass(frozen=True, slots=True)
 class Curve:
     """points: from few answers to all. served: at the release's own threshold. ranked_by: what decides who is answered
-    first: the out-of-scope score, or the probability of a head that has none."""
+    first: the out-of-scope score where there are out-of-scope texts, else the probability."""
 
     texts: int
     oos_texts: int
@@ -49,19 +50,23 @@ class Curve:
     def of(cls, decisions: Sequence[HeadDecision], right: NDArray[np.bool_], in_scope: NDArray[np.bool_]) -> Self:
         """right, in_scope: of each decision's text; one that is out of scope is never right. What the fast path decides
         has no score, and is answered first, whatever the threshold."""
-        scored = any(decision.oos_score is not None for decision in decisions)
+        scored = np.array([decision.oos_score is not None for decision in decisions])
+        by_score = bool(scored.any() and not in_scope.all())
+        probabilities = np.array([decision.probability for decision in decisions])
         scores = np.array([-np.inf if one.oos_score is None else one.oos_score for one in decisions])
-        surest_first = np.lexsort([-np.array([one.probability for one in decisions]), scores])
-        right, strange, scores = (right & in_scope)[surest_first], ~in_scope[surest_first], scores[surest_first]
-        texts = len(decisions)
+        farness = scores if by_score else np.where(scored | ~scored.any(), -probabilities, -np.inf)
+        surest_first = np.lexsort([-probabilities, farness])
+        good, strange = (right & in_scope)[surest_first], ~in_scope[surest_first]
+        ranks = farness[surest_first] if by_score else -farness[surest_first]
+        texts, answered = len(decisions), np.array([not decision.rejected for decision in decisions])
         counts = np.unique(np.linspace(1, texts, min(texts, MAX_POINTS)).round().astype(int)).tolist()
-        kept = sum(not one.rejected for one in decisions)
+        first = [np.arange(texts) < count for count in counts]
         return cls(
             texts,
             int(strange.sum()),
-            "oos_score" if scored else "probability",
-            tuple(_point(count, right, strange, scores) for count in counts),
-            _point(kept, right, strange, scores) if kept else None,
+            "oos_score" if by_score else "probability",
+            tuple(_point(kept, good, strange, ranks[count - 1]) for kept, count in zip(first, counts, strict=True)),
+            _point(answered, right & in_scope, ~in_scope, None) if answered.any() else None,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -76,14 +81,13 @@ class Curve:
 
 
 def _point(
-    answered: int, right: NDArray[np.bool_], strange: NDArray[np.bool_], scores: NDArray[np.float64]
+    answered: NDArray[np.bool_], right: NDArray[np.bool_], strange: NDArray[np.bool_], last: float | None
 ) -> CurvePoint:
-    good, oos_rejected, oos = int(right[:answered].sum()), int(strange[answered:].sum()), int(strange.sum())
-    last = float(scores[answered - 1])
+    good, oos_rejected, oos = int(right[answered].sum()), int(strange[~answered].sum()), int(strange.sum())
     return CurvePoint(
-        answered / len(right),
-        good / answered,
+        float(answered.mean()),
+        good / int(answered.sum()),
         (good + oos_rejected) / len(right),
         1 - oos_rejected / oos if oos else None,
-        last if np.isfinite(last) else None,
+        float(last) if last is not None and np.isfinite(last) else None,
     )

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
-from streams.application.labelling import Labelling, Retraining
+from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
 from streams.application.source import HeadSpec, Source
 from streams.release_watch.settings import ReleaseSettings
@@ -54,6 +54,8 @@ class Application(BaseModel):
     """A page that says what to do; alerts name it."""
     labelling: Labelling = Labelling()
     """The table `[labelling]`."""
+    rejection: Rejection = Rejection()
+    """The table `[rejection]`."""
     drift: Drift = Drift()
     """The table `[drift]`."""
     release: ReleaseSettings = ReleaseSettings()

@@ -1,4 +1,5 @@
-"""The tables `[labelling]` and `[retraining]`: who is asked for labels, and what is done with them."""
+"""The tables `[labelling]`, `[rejection]` and `[retraining]`: who is asked for labels, what is left to people, and what
+is done with their labels."""
 
 from typing import Literal
 
@@ -27,6 +28,27 @@ class Labelling(BaseModel):
     where others give few."""
     person_share: float = Field(default=1 / 3, gt=0, lt=1)
     """The same of all that is trained on."""
+
+
+class Rejection(BaseModel):
+    """What a release's rejection threshold is chosen by when `headrace train` makes it (`docs/rejection.md`); options
+    of `train` go before. With neither `oos_cost` nor `target_error` a release rejects at most 1 % of the texts in scope
+    that it decides rightly."""
+
+    model_config = SHAPE
+
+    oos_cost: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """How many times a question handed to a person an answered out-of-scope question costs."""
+    oos_share: float | None = Field(default=None, gt=0, lt=1)
+    """The share of all questions that is out of scope, 0 to 1; unset: by `train --unlabelled`, else 0.1."""
+    target_error: float | None = Field(default=None, gt=0, lt=1)
+    """At most this share of the answered questions may be answered wrongly, 0 to 1."""
+
+    @model_validator(mode="after")
+    def _share_is_of_something(self) -> "Rejection":
+        if self.oos_share is not None and self.oos_cost is None and self.target_error is None:
+            raise ValueError("oos_share does nothing by itself: give oos_cost or target_error as well")
+        return self
 
 
 class Retraining(BaseModel):

@@ -1,6 +1,7 @@
 """Accuracy against the share of texts that are answered."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_curve_answers_what_the_fast_path_took_first_and_the_farthest_last() -> 
     assert [point.right_in_all for point in curve.points] == [0.5, 0.75, 0.75, 0.5]
     assert [point.oos_answered for point in curve.points] == [0.0, 0.0, 0.0, 1.0]
     assert [point.threshold for point in curve.points] == [None, -1.0, 0.5, 2.0]
-    assert curve.served == curve.points[2]
+    assert curve.served == replace(curve.points[2], threshold=None)
 
 
 def test_a_head_without_a_score_is_ranked_by_its_probability() -> None:
@@ -39,7 +40,18 @@ def test_a_head_without_a_score_is_ranked_by_its_probability() -> None:
     curve = Curve.of(decisions, right=np.array([False, True, False]), in_scope=np.ones(3, dtype=bool))
     assert curve.ranked_by == "probability" and curve.oos_texts == 0
     assert [point.accuracy for point in curve.points] == [1.0, 0.5, pytest.approx(1 / 3)]
-    assert curve.served == curve.points[-1] and curve.points[0].oos_answered is None
+    assert [point.threshold for point in curve.points] == [0.9, 0.7, 0.5]
+    assert curve.served == replace(curve.points[-1], threshold=None) and curve.points[0].oos_answered is None
+
+
+def test_texts_in_scope_alone_are_ranked_by_their_probability() -> None:
+    """What the fast path decides comes first all the same."""
+    farther_but_surer = replace(FARTHER, probability=0.95)
+    curve = Curve.of(
+        [NEAR, farther_but_surer, replace(FAST, probability=0.6)], np.array([0, 1, 1], bool), np.ones(3, bool)
+    )
+    assert [point.accuracy for point in curve.points] == [1.0, 1.0, pytest.approx(2 / 3)]
+    assert [point.threshold for point in curve.points] == [None, 0.95, 0.9]
 
 
 def test_a_release_that_answers_nothing_stands_nowhere_on_the_curve() -> None:

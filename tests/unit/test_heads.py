@@ -1,5 +1,7 @@
 """Heads: probabilities, out-of-scope scores, and rows that never meet."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,6 +77,18 @@ def test_text_beyond_the_threshold_is_rejected() -> None:
     for decision in some_head(threshold=0.5).decide(embeddings, ngrams):
         assert decision.oos_score is not None
         assert decision.rejected == (decision.oos_score > 0.5)
+
+
+def test_text_that_is_decided_less_surely_than_a_release_asks_for_is_rejected_whatever_its_score() -> None:
+    head, (embeddings, ngrams) = some_head(threshold=1e6), some_texts(30)
+    assert head.out_of_scope is not None
+    surest = head.predict(embeddings, ngrams).max(axis=1)
+    least = float(np.median(surest))
+    asking = replace(head, out_of_scope=replace(head.out_of_scope, least_probability=least))
+    assert [one.rejected for one in asking.decide(embeddings, ngrams)] == (surest < least).tolist()
+    assert not any(one.rejected for one in head.decide(embeddings, ngrams))
+    again = Head.from_parts(asking.describe(), asking.to_bytes()).out_of_scope
+    assert again is not None and again.least_probability == least
 
 
 def test_text_far_from_every_centroid_scores_higher() -> None:
