@@ -1,4 +1,4 @@
-"""CSV and JSON-lines files as people and spreadsheets write them: rows, and what cannot be read with its line and why.
+"""CSV, JSON-lines and Parquet files as people and spreadsheets write them: rows, and what cannot be read with its line.
 
 One reader for everything that takes a file, so that all take the same files: comma, semicolon, tab or pipe between the
 fields, Excel's `sep=;` line, a byte order mark, any line ends, gzip, blank and comment lines before the header, index
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from connectors.csv_rows import SAMPLE_LINES, csv_table
 from connectors.table_lines import NOT_UTF8, Lines, Reject, Row, is_undecodable
+from connectors.tables.csv_rows import SAMPLE_LINES, csv_table
+from connectors.tables.parquet_rows import MARK, ParquetRows
 from models.errors import ConfigError
 
 __all__ = ["Reject", "Row", "Table", "open_table", "parse_table", "read_rows"]
@@ -30,7 +31,6 @@ _FOREIGN = (
     (b"\xfe\xff", "UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)"),
     (b"PK\x03\x04", "a workbook or a zip file: save its sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old workbook: save its sheet as CSV"),
-    (b"PAR1", "a Parquet file: write it as CSV or JSON lines"),
 )
 
 
@@ -76,9 +76,16 @@ def open_table(path: Path) -> Iterator[Table]:
 def parse_table(raw: BinaryIO, name: str) -> Table:
     """The same for bytes at hand. name: what the file is called in errors."""
     content = io.BufferedReader(raw if isinstance(raw, io.RawIOBase) else _Unbuffered(raw), _HEAD_BYTES)
-    if content.peek(2).startswith(b"\x1f\x8b"):
+    is_packed = content.peek(2).startswith(b"\x1f\x8b")
+    if is_packed:
         content = io.BufferedReader(_Unbuffered(cast(BinaryIO, gzip.GzipFile(fileobj=content))), _HEAD_BYTES)
-    _refuse_foreign(content.peek(_HEAD_BYTES), name)
+    head = content.peek(_HEAD_BYTES)
+    if head.startswith(MARK):
+        if is_packed:
+            raise ConfigError(f"{name} is a Parquet file packed with gzip: unpack it first")
+        parquet = ParquetRows(raw, name)
+        return Table(name, parquet.columns, parquet.twice, iter(parquet), parquet.share_read, is_json=True)
+    _refuse_foreign(head, name)
     lines = Lines(io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline=None))
     first = next((line for line in lines.ahead(SAMPLE_LINES) if line.strip()), "").lstrip()
     if first.startswith("[") and name.removesuffix(".gz").lower().endswith((".json", ".jsonl", ".ndjson")):
