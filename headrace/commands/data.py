@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 DataFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon, tab, pipe) or JSON lines, UTF-8; - for stdin")
+    Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon, tab, pipe), JSON lines, Parquet; - for stdin")
 ]
 TextColumn = Annotated[str, typer.Option(help="column of the texts")]
 LabelColumn = Annotated[str | None, typer.Option(help="column of the labels; default: `label`, where there is one")]
@@ -43,13 +43,20 @@ def _check(
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
     region: Regions = None,
+    label_errors: Annotated[
+        bool,
+        typer.Option(
+            "--label-errors/--no-label-errors",
+            help="doubt labels by models that have not seen the row: the longest part",
+        ),
+    ] = True,
     page: Annotated[Path | None, typer.Option(help="write one HTML page with pictures and examples")] = None,
     json: Annotated[
         bool, typer.Option("--json", help="print one JSON object, with the lines of every finding")
     ] = False,
 ) -> None:
-    """What is wrong with a file of labelled texts: copies, leaks between its splits, labels that contradict each other,
-    damaged text, personal data. Every finding with its lines; nothing is changed."""
+    """What is wrong with a file of labelled texts: copies, leaks between its splits, labels that contradict each other
+    or are probably wrong, damaged text, personal data. Every finding with its lines; nothing is changed."""
     from headrace.tools.data.checking import run_check
     from models.personal_data import REGIONS
     from retrain.preparation.rows import Where
@@ -58,6 +65,7 @@ def _check(
         file,
         Where(text_column, label_column, split_column),
         regions=region or REGIONS,
+        label_errors=label_errors,
         page=page,
         json=json,
     )

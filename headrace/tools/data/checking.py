@@ -18,8 +18,10 @@ from retrain.preparation.rows import Where
 _LINES_SHOWN = 6
 
 
-def run_check(path: Path, asked: Where, *, regions: Sequence[str], page: Path | None, json: bool) -> None:
-    """Check a file and tell the findings."""
+def run_check(
+    path: Path, asked: Where, *, regions: Sequence[str], label_errors: bool, page: Path | None, json: bool
+) -> None:
+    """Check a file and tell the findings. label_errors: whether labels are doubted, which takes the longest."""
     if page is not None:
         page_path(page, path)
     began = time.monotonic()
@@ -33,6 +35,11 @@ def run_check(path: Path, asked: Where, *, regions: Sequence[str], page: Path | 
             progress=progress,
         )
         not_checked = _not_checked(file)
+        if label_errors and file.where.label is not None:
+            from headrace.tools.data.label_errors import label_error_findings  # takes the encoder's libraries along
+
+            doubted, left_out = label_error_findings(file.rows, progress)
+            findings, not_checked = findings + doubted, not_checked + left_out
     report = report_of(file, findings, not_checked, time.monotonic() - began)
     if page is not None:
         html = render_check(report, {row.line: row.text for row in file.rows}, regions)
