@@ -127,3 +127,12 @@ def small_tokenizer_json() -> str:
             },
         }
     )
+
+
+def dense_layer(dimensions: int) -> dict[str, NDArray[np.float32]]:
+    """Of a layer behind the pooling, to so many dimensions."""
+    random = np.random.default_rng(1)
+    return {
+        "dense.weight": random.normal(0, 0.15, (dimensions, 32)).astype(np.float32),
+        "dense.bias": random.normal(0, 0.1, dimensions).astype(np.float32),
+    }

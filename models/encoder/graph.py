@@ -2,11 +2,12 @@
 
 Serving needs neither torch nor a graph optimiser: the operators are chosen here, fused ones (domain com.microsoft, part
 of every ONNX Runtime) where they measured faster on a CPU, plain ones where those did (docs/encoder.md has the
-figures). GELU is the exact one, with erf (FastGelu approximates). Pooling and normalisation are in the graph, as
-sentence-transformers does them.
+figures). GELU is the exact one, with erf (FastGelu approximates). Pooling (the mean, or the first token), a dense layer
+where the encoder has one, and normalisation are in the graph, as sentence-transformers does them.
 
-One input, `input_ids` (texts, tokens), int32; one output, `embedding` (texts, hidden), float32, unit length. All texts
-of a call have the same number of tokens: there is no padding and no mask, so no text can change another's arithmetic.
+One input, `input_ids` (texts, tokens), int32; one output, `embedding` (texts, dimensions), float32, unit length. All
+texts of a call have the same number of tokens: there is no padding and no mask, so no text can change another's
+arithmetic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,19 +25,27 @@ GRAPH_VERSION: Final = 3  # raise it whenever the same weights would give anothe
 _MICROSOFT: Final = "com.microsoft"
 INTEGER_OPERATOR: Final = "MatMulIntegerToFloat"  # in every INT8 graph, in no other
 _OPSET: Final = 17
+FIRST_TOKEN: Final = "first"  # what the node is called that pools so
+POSITIONS: Final = "embeddings.position"  # the constant of that name is (positions, hidden)
+DENSE: Final = "dense"  # prefix of its weights, here and in the graph
+ACTIVATIONS: Final = {"identity": None, "tanh": "Tanh"}
 
 Weights = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderShape:
-    """The sizes of a BERT encoder, as its config.json states them."""
+    """The sizes of a BERT encoder, as its config.json states them. pooling: `mean` or `cls` (the first token). dense:
+    activation of the dense layer behind it, a key of ACTIVATIONS; None without such a layer. sentence-transformers
+    states both in files of their own; they stand in the config under the same names here."""
 
     hidden: int
     layers: int
     heads: int
     intermediate: int
     epsilon: float
+    pooling: str = "mean"
+    dense: str | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> "EncoderShape":
@@ -50,6 +59,9 @@ class EncoderShape:
                 raise ModelError(
                     f"encoder config has {key}={config[key]!r}; only {supported!r} can be built, choose a BERT encoder"
                 )
+        pooling, dense = str(config.get("pooling", "mean")), config.get("dense")
+        if pooling not in ("mean", "cls") or (dense is not None and dense not in ACTIVATIONS):
+            raise ModelError(f"encoder pools by {pooling!r} with dense layer {dense!r}; mean and cls can be built")
         try:
             return cls(
                 hidden=int(str(config["hidden_size"])),
@@ -57,6 +69,8 @@ class EncoderShape:
                 heads=int(str(config["num_attention_heads"])),
                 intermediate=int(str(config["intermediate_size"])),
                 epsilon=float(str(config.get("layer_norm_eps", 1e-12))),
+                pooling=pooling,
+                dense=None if dense is None else str(dense),
             )
         except KeyError as error:
             raise ModelError(f"encoder config lacks {error}; use the config.json that came with the weights") from error
@@ -165,9 +179,9 @@ class _Builder:
         hidden = self.embed()
         for layer in range(self.shape.layers):
             hidden = self.layer(layer, hidden)
-        self.pool(hidden)
+        dimensions = self.pool(hidden)
         ids = helper.make_tensor_value_info("input_ids", TensorProto.INT32, ["texts", "tokens"])
-        embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["texts", self.shape.hidden])
+        embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["texts", dimensions])
         graph = helper.make_graph(
             self.nodes, "encoder", [ids], [embedding, *self.tapped], list(self.constants.values())
         )
@@ -196,7 +210,7 @@ class _Builder:
         position = position + self.tensors.get("embeddings.token_type_embeddings.weight")[0]
         start = self.constant("embeddings.start", np.array([0], dtype=np.int64))
         self.nodes.append(helper.make_node("Shape", ["input_ids"], ["embeddings.tokens"], start=1, end=2))
-        table = self.constant("embeddings.position", position)
+        table = self.constant(POSITIONS, position)
         positions = self.node("Slice", [table, start, "embeddings.tokens", start], "embeddings.positions")
         return self.add_and_norm("embeddings.LayerNorm", words, positions)
 
@@ -277,6 +291,20 @@ class _Builder:
         inputs = [integers, weight, scale, weight_scale, zero, "", self.bias(name)]
         return self.node(INTEGER_OPERATOR, inputs, f"{name}.output", domain=_MICROSOFT)
 
-    def pool(self, hidden: str) -> None:
-        mean = self.node("ReduceMean", [hidden], "mean", axes=[1], keepdims=0)
-        self.node("LpNormalization", [mean], "embedding", axis=-1, p=2)
+    def pool(self, hidden: str) -> int:
+        """From tokens to one embedding of unit length; returns its dimensions."""
+        if self.shape.pooling == "cls":
+            zero = self.constant("first.index", np.array(0, dtype=np.int64))
+            pooled = self.node("Gather", [hidden, zero], FIRST_TOKEN, axis=1)
+        else:
+            pooled = self.node("ReduceMean", [hidden], "mean", axes=[1], keepdims=0)
+        dimensions = self.shape.hidden
+        if self.shape.dense is not None:
+            weight, bias = self.tensors.linear(DENSE)
+            dimensions = weight.shape[1]
+            product = self.node("MatMul", [pooled, self.constant(f"{DENSE}.weight", weight)], f"{DENSE}.product")
+            pooled = self.node("Add", [product, self.constant(f"{DENSE}.bias", bias)], f"{DENSE}.output")
+            if (operator := ACTIVATIONS[self.shape.dense]) is not None:
+                pooled = self.node(operator, [pooled], f"{DENSE}.activated")
+        self.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
+        return dimensions

@@ -1,8 +1,8 @@
 """The encoder in FP16, for GPUs: the FP32 graph of `models.encoder.graph`, rewritten for batches that are padded.
 
-Every matrix and table becomes FP16. Pooling and normalisation, where 256 tokens are summed, stay FP32, and so does what
-comes out. A second input says how many tokens each text has; what stands behind them counts neither in the attention
-nor in the mean.
+Every matrix and table becomes FP16. Pooling, where 256 tokens are summed, and what follows it stay FP32, and so does
+what comes out. A second input says how many tokens each text has; what stands behind them counts neither in the
+attention nor in the mean.
 
 onnxruntime's own converter (onnxruntime.transformers.float16) is not used: it needs the types of all values, which
 shape inference cannot give for the fused operators, to keep the pooling in FP32.
@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.encoder.graph import Weights, build_encoder_graph
+from models.encoder.graph import DENSE, FIRST_TOKEN, Weights, build_encoder_graph
 from models.errors import ModelError
 
 HALF_VERSION: Final = 1  # raise it whenever the same FP32 graph would give another FP16 graph: caches are keyed by it
@@ -39,29 +39,32 @@ def half_graph(exact: onnx.ModelProto) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(exact)
     graph = model.graph
-    if [node.op_type for node in graph.node][-2:] != ["ReduceMean", "LpNormalization"]:
+    pools = [at for at, node in enumerate(graph.node) if node.output[0] in ("mean", FIRST_TOKEN)]
+    if len(pools) != 1 or graph.node[-1].op_type != "LpNormalization":
         raise ModelError(
             "only an FP32 encoder graph that Headrace built can be made FP16; build it from the encoder's weights"
         )
     for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
+        if tensor.data_type == TensorProto.FLOAT and not tensor.name.startswith(f"{DENSE}."):
             tensor.CopyFrom(_half(tensor))
     for node in graph.node:
         if node.op_type == "Attention":
             node.input.append("lengths")  # its mask, in the form "so many tokens, from the left"
     graph.input.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["texts"]))
-    hidden = graph.node[-2].input[0]
-    del graph.node[-2:]
-    graph.node.extend(_pooling(hidden))
-    graph.initializer.extend(
-        [
-            numpy_helper.from_array(np.array(0, dtype=np.int32), "pool.zero"),
-            numpy_helper.from_array(np.array(1, dtype=np.int32), "pool.one"),
-            numpy_helper.from_array(np.array([0], dtype=np.int64), "pool.scalar"),
-            numpy_helper.from_array(np.array([1], dtype=np.int64), "pool.axis"),
-            numpy_helper.from_array(np.array([2], dtype=np.int64), "pool.last"),
-        ]
-    )
+    pool, tail = graph.node[pools[0]], list(graph.node[pools[0] + 1 :])
+    pooling = _first_token(pool) if pool.output[0] == FIRST_TOKEN else _mean(pool, is_scaled=len(tail) > 1)
+    del graph.node[pools[0] :]
+    graph.node.extend([*pooling, *tail])
+    if pool.output[0] != FIRST_TOKEN:
+        graph.initializer.extend(
+            [
+                numpy_helper.from_array(np.array(0, dtype=np.int32), "pool.zero"),
+                numpy_helper.from_array(np.array(1, dtype=np.int32), "pool.one"),
+                numpy_helper.from_array(np.array([0], dtype=np.int64), "pool.scalar"),
+                numpy_helper.from_array(np.array([1], dtype=np.int64), "pool.axis"),
+                numpy_helper.from_array(np.array([2], dtype=np.int64), "pool.last"),
+            ]
+        )
     return model
 
 
@@ -85,23 +88,37 @@ def _half(tensor: onnx.TensorProto) -> onnx.TensorProto:
     return numpy_helper.from_array(values.astype(np.float16), tensor.name)
 
 
-def _pooling(hidden: str) -> list[onnx.NodeProto]:
-    """The mean over a text's own tokens, in FP32, then unit length."""
+def _node(operator: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs, [output], **attributes)
 
-    def node(operator: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
-        return helper.make_node(operator, inputs, [output], **attributes)
 
-    return [
-        node("Squeeze", ["embeddings.tokens", "pool.scalar"], "pool.tokens"),
-        node("Cast", ["pool.tokens"], "pool.tokens32", to=TensorProto.INT32),
-        node("Range", ["pool.zero", "pool.tokens32", "pool.one"], "pool.positions"),
-        node("Unsqueeze", ["lengths", "pool.axis"], "pool.lengths"),
-        node("Less", ["pool.positions", "pool.lengths"], "pool.own"),
-        node("Cast", ["pool.own"], "pool.weights", to=TensorProto.FLOAT),
-        node("Unsqueeze", ["pool.weights", "pool.last"], "pool.mask"),
-        node("Cast", [hidden], "pool.hidden", to=TensorProto.FLOAT),
-        node("Mul", ["pool.hidden", "pool.mask"], "pool.masked"),
-        node("ReduceSum", ["pool.masked", "pool.axis"], "pool.sum", keepdims=0),
-        # the sum points where the mean does, and only the direction is kept
-        node("LpNormalization", ["pool.sum"], "embedding", axis=-1, p=2),
+def _first_token(pool: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """A text's first token, in FP32."""
+    half = onnx.NodeProto()
+    half.CopyFrom(pool)
+    half.output[0] = "pool.first"
+    return [half, _node("Cast", ["pool.first"], FIRST_TOKEN, to=TensorProto.FLOAT)]
+
+
+def _mean(pool: onnx.NodeProto, *, is_scaled: bool) -> list[onnx.NodeProto]:
+    """The mean over a text's own tokens, in FP32. is_scaled: whether more than its direction is wanted of it; else the
+    sum, which points there as well, stands for it."""
+    result = "pool.sum" if is_scaled else pool.output[0]
+    nodes = [
+        _node("Squeeze", ["embeddings.tokens", "pool.scalar"], "pool.tokens"),
+        _node("Cast", ["pool.tokens"], "pool.tokens32", to=TensorProto.INT32),
+        _node("Range", ["pool.zero", "pool.tokens32", "pool.one"], "pool.positions"),
+        _node("Unsqueeze", ["lengths", "pool.axis"], "pool.lengths"),
+        _node("Less", ["pool.positions", "pool.lengths"], "pool.own"),
+        _node("Cast", ["pool.own"], "pool.weights", to=TensorProto.FLOAT),
+        _node("Unsqueeze", ["pool.weights", "pool.last"], "pool.mask"),
+        _node("Cast", [pool.input[0]], "pool.hidden", to=TensorProto.FLOAT),
+        _node("Mul", ["pool.hidden", "pool.mask"], "pool.masked"),
+        _node("ReduceSum", ["pool.masked", "pool.axis"], result, keepdims=0),
     ]
+    if is_scaled:
+        nodes += [
+            _node("Cast", ["pool.lengths"], "pool.counts", to=TensorProto.FLOAT),
+            _node("Div", ["pool.sum", "pool.counts"], pool.output[0]),
+        ]
+    return nodes

@@ -23,12 +23,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from models.encoder.graph import FIRST_TOKEN, POSITIONS
 from models.errors import ModelError
 
 SLOTS: Final = 8
 _COUNTS: Final = "slots.tokens"
 _ATTENTION: Final = {"Attention", "MultiHeadAttention"}
-_ONCE: Final = ("Shape", "Slice", "ReduceMean")
+_ONCE: Final = ("Shape", "Slice")
 _BY_TOKEN: Final = {
     "Add",
     "Cast",
@@ -40,6 +41,7 @@ _BY_TOKEN: Final = {
     "MatMulIntegerToFloat",
     "Mul",
     "QuantizeLinear",
+    "Tanh",
 }
 
 
@@ -64,9 +66,10 @@ def with_slots(released: bytes) -> bytes:
     (one with other operators), protobuf's DecodeError for what is none."""
     model = onnx.load_model_from_string(released)
     graph = model.graph
-    if not _is_ours([node.op_type for node in graph.node]):
+    if not _is_ours(graph.node):
         raise ModelError("only an encoder graph that Headrace built can serve; build it from the encoder's weights")
-    rewriter = _Rewriter(hidden=graph.output[0].type.tensor_type.shape.dim[-1].dim_value)
+    hidden = next(tensor.dims[1] for tensor in graph.initializer if tensor.name == POSITIONS)
+    rewriter = _Rewriter(hidden=hidden)
     rewriter.rewrite(graph.node)
     del graph.node[:], graph.input[:]
     graph.node.extend(rewriter.nodes)
@@ -85,11 +88,18 @@ def with_slots(released: bytes) -> bytes:
     return content
 
 
-def _is_ours(operators: Sequence[str]) -> bool:
+def _is_ours(nodes: Sequence[NodeProto]) -> bool:
+    operators = [node.op_type for node in nodes]
     followed = all(after == "MultiHeadAttention" for operator, after in pairwise(operators) if operator == "Split")
     once = all(operators.count(operator) == 1 for operator in _ONCE)
-    known = set(operators) <= {*_BY_TOKEN, *_ATTENTION, *_ONCE, "Split"}
-    return known and once and followed and bool(set(operators) & _ATTENTION) and operators[-1] == "LpNormalization"
+    pools_once = sum(_is_pooling(node) for node in nodes) == 1
+    known = set(operators) <= {*_BY_TOKEN, *_ATTENTION, *_ONCE, "ReduceMean", "Split"}
+    has_all = once and pools_once and followed and bool(set(operators) & _ATTENTION)
+    return known and has_all and operators[-1] == "LpNormalization"
+
+
+def _is_pooling(node: NodeProto) -> bool:
+    return node.op_type == "ReduceMean" or (node.op_type == "Gather" and node.output[0] == FIRST_TOKEN)
 
 
 @dataclass(slots=True)
@@ -118,7 +128,7 @@ class _Rewriter:
                     continue  # behind its Split
                 case "Attention":
                     self.attend([node], self.hidden)
-                case "ReduceMean":
+                case _ if _is_pooling(node):
                     self.nodes.extend(self.each_slot([node], self.hidden, range(SLOTS), flatten=False))
                 case _:
                     self.nodes.append(node)

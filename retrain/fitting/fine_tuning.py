@@ -1,7 +1,7 @@
 """Fine-tuning an encoder: it and a linear head are trained together, and the encoder's weights kept.
 
-A plain loop (AdamW, linear warm-up and decay, mean pooling, label smoothing) with torch and transformers, the `train`
-extra; both are imported when a training starts.
+A plain loop (AdamW, linear warm-up and decay, the encoder's own pooling, label smoothing) with torch and transformers,
+the `train` extra; both are imported when a training starts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def fine_tune(
 
 
 class _Model:
-    """A BERT encoder with mean pooling and a linear head, in torch."""
+    """A BERT encoder with its pooling (mean, or the first token) and a linear head, in torch."""
 
     def __init__(
         self,
@@ -103,7 +103,10 @@ class _Model:
         plan: FineTuning,
         device: str,
     ) -> None:
+        if config.get("dense") is not None:
+            raise ConfigError("strategy full tunes no encoder with a dense layer behind its pooling; use quick")
         self._torch, self._plan, self._device = torch, plan, device
+        self._pooling = config.get("pooling", "mean")
         self._encoder = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
         state = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in weights.items()}
         missing, _ = self._encoder.load_state_dict(state, strict=False)
@@ -173,8 +176,9 @@ class _Model:
             mask[row, : len(each)] = 1.0
         weight = torch.from_numpy(mask).to(self._device)
         hidden = self._encoder(torch.from_numpy(padded).to(self._device), attention_mask=weight).last_hidden_state
-        pooled = (hidden * weight.unsqueeze(-1)).sum(1) / weight.sum(1, keepdim=True)
-        return self._head(pooled)
+        if self._pooling == "cls":
+            return self._head(hidden[:, 0])
+        return self._head((hidden * weight.unsqueeze(-1)).sum(1) / weight.sum(1, keepdim=True))
 
 
 def _batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:

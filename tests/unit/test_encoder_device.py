@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from small_bert import CONFIG, TEXTS, small_tokenizer_json, small_weights
+from small_bert import CONFIG, TEXTS, dense_layer, small_tokenizer_json, small_weights
 from small_release import manifest_bytes, small_release
 
 from connectors.encoder_files import default_calibration_texts, half_graph_of, load_encoder, locate_encoder
@@ -146,6 +146,18 @@ def test_half_graph_gives_float32_embeddings_close_to_the_exact_ones() -> None:
     assert np.abs(embeddings - EXACT.embed_tokens(tokenized)).max() <= 5e-3
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1.0, atol=1e-5)
     assert count_layers(HALF) == CONFIG["num_hidden_layers"]
+
+
+@pytest.mark.parametrize("ending", [{"pooling": "cls"}, {"dense": "tanh"}, {"pooling": "cls", "dense": "identity"}])
+def test_half_graph_ends_as_the_exact_one_does(ending: dict[str, object]) -> None:
+    weights, config = small_weights() | dense_layer(12), CONFIG | ending
+    exact = ort.InferenceSession(build_encoder_graph(weights, config).SerializeToString())
+    half = ort.InferenceSession(build_half_graph(weights, config))
+    ids = np.random.default_rng(3).integers(5, 40, (3, 9)).astype(np.int32)
+    (expected,) = exact.run(["embedding"], {"input_ids": ids})
+    padded = np.concatenate([ids, np.zeros((3, 4), np.int32)], axis=1)
+    (found,) = half.run(["embedding"], {"input_ids": padded, "lengths": np.full(3, 9, np.int32)})
+    assert np.abs(found - expected).max() <= 5e-3
 
 
 @given(st.lists(st.integers(2, 32), min_size=1, max_size=30), st.integers(0, 9))

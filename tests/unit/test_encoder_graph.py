@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
-from small_bert import CONFIG, VOCABULARY, small_weights
+from small_bert import CONFIG, VOCABULARY, dense_layer, small_weights
 
 from models.encoder.graph import build_encoder_graph, linear_layers
 from models.errors import ModelError
@@ -21,8 +21,13 @@ def run(model: onnx.ModelProto, ids: NDArray[np.int32]) -> NDArray[np.float32]:
     return np.asarray(embedding, dtype=np.float32)
 
 
+def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float64)
+
+
 def bert_in_numpy(ids: NDArray[np.int32]) -> NDArray[np.float64]:
-    """The same encoder written from the paper (Devlin et al., 2019) in float64; ids (tokens,), result (hidden,)."""
+    """The same encoder written from the paper (Devlin et al., 2019) in float64; ids (tokens,), result (tokens,
+    hidden)."""
     tensors = {name: tensor.astype(np.float64) for name, tensor in small_weights().items()}
 
     def linear(name: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,13 +58,37 @@ def bert_in_numpy(ids: NDArray[np.int32]) -> NDArray[np.float64]:
         raised = linear(f"{prefix}.intermediate.dense", hidden)
         lowered = linear(f"{prefix}.output.dense", raised * 0.5 * (1 + erf(raised / math.sqrt(2))))
         hidden = norm(f"{prefix}.output.LayerNorm", lowered + hidden)
-    mean = hidden.mean(axis=0)
-    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float64)
+    return np.asarray(hidden)
 
 
 def test_graph_computes_bert_with_mean_pooling_and_unit_length() -> None:
-    expected = np.stack([bert_in_numpy(row) for row in IDS])
+    expected = np.stack([unit(bert_in_numpy(row).mean(axis=0)) for row in IDS])
     np.testing.assert_allclose(run(build_encoder_graph(small_weights(), CONFIG), IDS), expected, atol=1e-5)
+
+
+def test_graph_pools_by_the_first_token_where_the_encoder_does() -> None:
+    expected = np.stack([unit(bert_in_numpy(row)[0]) for row in IDS])
+    graph = build_encoder_graph(small_weights(), CONFIG | {"pooling": "cls"})
+    np.testing.assert_allclose(run(graph, IDS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+def test_graph_ends_with_the_encoder_s_dense_layer(pooling: str, activation: str) -> None:
+    weights = small_weights() | dense_layer(12)
+    graph = build_encoder_graph(weights, CONFIG | {"pooling": pooling, "dense": activation})
+    tokens = [bert_in_numpy(row) for row in IDS]
+    pooled = np.stack([row[0] if pooling == "cls" else row.mean(axis=0) for row in tokens])
+    through = pooled @ weights["dense.weight"].astype(np.float64).T + weights["dense.bias"]
+    expected = np.stack([unit(row) for row in (np.tanh(through) if activation == "tanh" else through)])
+    assert expected.shape == (3, 12)
+    np.testing.assert_allclose(run(graph, IDS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", [{"pooling": "max"}, {"dense": "relu"}])
+def test_an_ending_that_cannot_be_built_is_refused(ending: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="mean and cls can be built"):
+        build_encoder_graph(small_weights() | dense_layer(12), CONFIG | ending)
 
 
 def test_graph_passes_onnx_checks_and_names_its_ends() -> None:

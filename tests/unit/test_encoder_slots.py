@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import helper
-from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
+from small_bert import CONFIG, TEXTS, VOCABULARY, dense_layer, small_tokenizer_json, small_weights
 
 from models.encoder.graph import build_encoder_graph
 from models.encoder.quantization import quantize_encoder
@@ -21,9 +21,14 @@ def session(content: bytes) -> ort.InferenceSession:
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
+FIRST = CONFIG | {"pooling": "cls"}
+DENSE = FIRST | {"dense": "tanh"}
+WEIGHTS = small_weights() | dense_layer(12)
 FILES = {
     "int8": quantize_encoder(small_weights(), CONFIG, small_tokenizer_json(), TEXTS, max_tokens=32),
     "fp32": build_encoder_graph(small_weights(), CONFIG).SerializeToString(),
+    "int8, first token": quantize_encoder(small_weights(), FIRST, small_tokenizer_json(), TEXTS, max_tokens=32),
+    "fp32, first token, dense layer": build_encoder_graph(WEIGHTS, DENSE).SerializeToString(),
 }
 RELEASED = {name: session(content) for name, content in FILES.items()}
 SERVING = {name: session(with_slots(content)) for name, content in FILES.items()}
