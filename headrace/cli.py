@@ -13,6 +13,7 @@ from headrace.commands import (
     dead_letters,
     demo,
     drift,
+    encoders,
     labels,
     machine,
     models,
@@ -43,6 +44,7 @@ roles.add_to(app)
 training.add_to(app)
 data.add_to(app)
 models.add_to(app)
+encoders.add_to(app)
 store.add_to(app)
 labels.add_to(app)
 alerts.add_to(app)

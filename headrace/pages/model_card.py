@@ -75,10 +75,10 @@ def _metadata(manifest: Mapping[str, Any]) -> str:
 
 def _base(manifest: Mapping[str, Any]) -> dict[str, str]:
     """The encoder's name, its weights' hash and, of a packaged one, where it is published and its licence."""
-    from connectors.encoder_packages import PACKAGES
+    from connectors.encoders.known import ENCODERS
 
     source = manifest.get("encoder", {}).get("source") or {}
-    package = PACKAGES.get(str(source.get("name")))
+    package = ENCODERS.get(str(source.get("name")))
     if package is None or package.sha256["model.safetensors"] != source.get("weights_sha256"):
         return dict(source)
     return {**source, "published_as": package.published_as, "licence": package.licence}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
-from headrace.releases.encoders import default_encoder
+from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from models.recommender import Recommender
@@ -32,7 +32,8 @@ def recommend_handler(wiring: Wiring, app: Application, epochs: Mapping[str, str
             raise ConfigError(f"{app.catalog} line {row.line}: a catalogue needs the columns item_id and title")
         items[identity] = " ".join(str(row.fields.get(name) or "") for name in ("title", "description", "tags"))
     version = hashlib.sha256(repr(sorted(items.items())).encode()).hexdigest()[:8]
-    recommender = Recommender(list(items), default_encoder(wiring).embed(list(items.values())))
+    encoder = default_encoder(with_encoder_of(app, wiring))
+    recommender = Recommender(list(items), encoder.embed(list(items.values())))
     return RecommendHandler(app, recommender, version, epochs, lambda partitions: past_of(wiring, group, partitions))
 
 

@@ -11,16 +11,24 @@ from headrace.wiring import Wiring
 from models.bundle import HalfGraphs
 from models.encoder.encoder import Encoder
 from models.errors import ConnectorError, ModelError
+from streams.application import Application
 
 if TYPE_CHECKING:
-    from connectors.encoder_files import EncoderSource
+    from connectors.encoders.files import EncoderSource
 
 log = logging.getLogger(__name__)
 
 
+def with_encoder_of(app: Application, wiring: Wiring) -> Wiring:
+    """The same configuration, with the encoder that the application's file names, where it names one."""
+    if not app.encoder:
+        return wiring
+    return Wiring(wiring.settings.model_copy(update={"encoder": app.encoder}))
+
+
 def default_encoder(wiring: Wiring) -> Encoder:
     """The configured encoder, built once and cached."""
-    from connectors.encoder_files import load_encoder
+    from connectors.encoders.files import load_encoder
 
     settings = wiring.settings
     return load_encoder(encoder_source(wiring), cache=settings.cache.expanduser(), threads=settings.threads or None)
@@ -28,7 +36,7 @@ def default_encoder(wiring: Wiring) -> Encoder:
 
 def encoder_source(wiring: Wiring) -> "EncoderSource":
     """The configured encoder's files: a folder's, or those of the package that carries the default one."""
-    from connectors.encoder_files import locate_encoder
+    from connectors.encoders.files import locate_encoder
 
     folder = Path(wiring.settings.encoder).expanduser()
     cache = wiring.settings.cache.expanduser()
@@ -46,7 +54,7 @@ def source_of_encoder(wiring: Wiring) -> dict[str, str]:
 def standing_encoder(wiring: Wiring) -> "tuple[EncoderSource, bool] | None":
     """The configured encoder's files and whether its graph is built, as they stand: nothing is fetched or built. None
     where the files are not here yet. Raises EncoderUnavailable where they are not what they should be."""
-    from connectors.encoder_files import find_encoder, is_built
+    from connectors.encoders.files import find_encoder, is_built
 
     settings = wiring.settings
     folder, cache = Path(settings.encoder).expanduser(), settings.cache.expanduser()
@@ -57,16 +65,24 @@ def standing_encoder(wiring: Wiring) -> "tuple[EncoderSource, bool] | None":
 
 
 def half_graphs(wiring: Wiring) -> HalfGraphs:
-    """Where a GPU gets the FP16 weights of a release that carries none: from the configured encoder, if it is that one.
+    """Where a GPU gets the FP16 weights of a release that carries none: from the configured encoder, or one of those
+    known by name whose files are here, if it is that one.
 
     Without its files a warning says so and the answer is None: the release then serves in INT8 on the CPU.
     """
 
     def find(int8_sha256: str) -> bytes | None:
-        from connectors.encoder_files import half_graph_of
+        from connectors.encoders.files import find_encoder, half_graph_of, is_built
+        from connectors.encoders.known import ENCODERS
 
+        cache = wiring.settings.cache.expanduser()
         try:
-            return half_graph_of(int8_sha256, encoder_source(wiring), cache=wiring.settings.cache.expanduser())
+            half = half_graph_of(int8_sha256, encoder_source(wiring), cache=cache)
+            for name in ENCODERS:
+                source = find_encoder(name, None, cache) if half is None else None
+                if source is not None and is_built(source, cache):
+                    half = half_graph_of(int8_sha256, source, cache=cache)
+            return half
         except (ConnectorError, ModelError) as error:
             log.warning("no FP16 weights can be made: %s", error)
             return None

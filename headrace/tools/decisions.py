@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.errors import TopicMismatch
 from connectors.ports import DecisionStore, Record, ReleaseRegistry
-from headrace.tools.release_sheet import strategy_in_words
+from headrace.tools.releases.sheet import strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError, HeadraceError
 from streams.topics import FEEDBACK_TOPIC

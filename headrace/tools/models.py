@@ -11,7 +11,7 @@ from headrace.releases.names import split_name
 from headrace.releases.release_log import manifest_hashes
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
-from headrace.tools.release_sheet import sheet, strategy_in_words
+from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
 from streams.classify.release_loading import load_release

@@ -1,6 +1,7 @@
 """From a labelled file to a release in the registry: what `headrace train` and a first start do."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from connectors.table_files import open_table
 from connectors.table_lines import Reject
 from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
-from headrace.releases.encoders import default_encoder, source_of_encoder
+from headrace.releases.encoders import default_encoder, source_of_encoder, with_encoder_of
 from headrace.training.energy_counter import EnergyMeter
 from headrace.wiring import Wiring
 from models.errors import ConfigError, TrainingDataError
+from models.languages import language_of
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
 from retrain.progress import Progress, no_progress
@@ -88,7 +90,7 @@ def train(
     if order.strategy not in STRATEGIES:
         raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
     rejection = rejection_policy(app, order)
-    dataset = read_dataset(app, order)
+    wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
     options: dict[str, Any] = {}
     if order.strategy == "full":
         from headrace.training.fine_tuning import full_trainer
@@ -108,10 +110,24 @@ def train(
         meter=EnergyMeter(),
         **options,
     )
+    trained.report["proposed_encoder"] = proposed_encoder(wiring.settings.encoder, [row.text for row in dataset.rows])
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
     attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
     return trained
+
+
+def proposed_encoder(encoder: str, texts: Sequence[str]) -> str | None:
+    """The short name of an encoder that reads what most of the texts are written in, where `encoder` is known not to;
+    None where there is none better."""
+    from connectors.encoders.known import ENCODERS, SHORT_NAMES, full_name
+
+    scripts = Counter(language_of(text, {}) for text in texts)
+    carrier = ENCODERS.get(full_name(encoder))
+    language = "zh" if scripts["und-Hani"] > len(texts) / 2 else None
+    if language is None or carrier is None or language in carrier.languages:
+        return None
+    return next(short for short, full in SHORT_NAMES.items() if language in ENCODERS[full].languages)
 
 
 def train_and_register(

@@ -18,6 +18,7 @@ from typing import Any
 from connectors.errors import RegistryError
 from connectors.ports import ReleaseRegistry
 from headrace.releases.candidates import proposed
+from headrace.releases.encoders import with_encoder_of
 from headrace.releases.looks import COMPARED_WITH, STOPPED_LABELS, STOPPED_NOTED, look_of, suspects_of
 from headrace.training.child_process import ChildLimits, OutOfMemory, run_child
 from headrace.training.labelled import labelled_items
@@ -138,7 +139,8 @@ class RetrainJob:
             "mask_personal_data": app.mask_personal_data,
         }
         if table.strategy == "full":  # starts from the configured encoder, which this process may know by its flags
-            order["settings"] = settings.model_dump(mode="json", include={"home", "cache", "encoder", "threads"})
+            named = with_encoder_of(app, self._wiring).settings
+            order["settings"] = named.model_dump(mode="json", include={"home", "cache", "encoder", "threads"})
         try:
             verdict = await run_child(CHILD, order, _limits(table))
         except TimeoutError:

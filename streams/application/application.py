@@ -68,6 +68,10 @@ class Application(BaseModel):
     """How many events of an unchanged stream lie between two false drift alarms, on average (`docs/drift.md`)."""
     priority_topics: tuple[Topic, ...] = ()
     """Read as well, and decided before what waits from `topic`."""
+    encoder: str = ""
+    """What reads its texts: `en`, `zh`, another name that `headrace encoders list` shows, or a folder (`./mine`,
+    relative to this file). Empty: what HEADRACE_ENCODER says. A release carries its encoder, so a change holds from the
+    next `headrace train` on."""
     fast_path: Literal["on", "off"] = "on"
     """Whether n-grams alone may decide where the release says they are sure (`docs/fast_path.md`)."""
     cache_texts: int = Field(default=10_000, ge=0)

@@ -38,6 +38,8 @@ def parse_application(text: str, folder: Path, origin: str, given_as: str | None
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_refusal(error)}") from error
     paths = {name: folder / path for name in ("corpus", "catalog") if (path := getattr(app, name)) is not None}
+    if app.encoder.startswith(".") or "/" in app.encoder:
+        app = app.model_copy(update={"encoder": str(folder / Path(app.encoder).expanduser())})
     app = app.model_copy(update={**paths, "receivers": tuple(_located(one, folder) for one in app.receivers)})
     app._given_as = given_as
     return app

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from connectors.encoder_files import load_encoder, locate_encoder
+from connectors.encoders.files import load_encoder, locate_encoder
 from connectors.table_files import Reject, read_rows
 from models.classifier import Classifier
 from retrain.data import Row, split_rows

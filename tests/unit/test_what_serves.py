@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from small_release import small_dataset, small_encoder
 
-from headrace.tools.release_sheet import sheet, strategy_in_words
+from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.tools.training import _tell_training
 from retrain import full, training_data
 from retrain.fitting.fine_tuning import FineTuning

