@@ -47,9 +47,13 @@ class RejectionPolicy:
 
     @classmethod
     def of_manifest(cls, manifest: dict[str, Any]) -> Self:
-        """The policy that a release was trained with, for the next one. A share that live texts have shown then is
-        taken as said."""
+        """The policy that a release was trained with, for the next one. A share that live texts have shown is taken as
+        said. A head of two labels has none to leave out: without the live texts of then, its cost cannot be asked for
+        again, and the default decides."""
         kept = (manifest.get("training") or {}).get("rejection") or {}
+        needed_live_texts = kept.get("out_of_scope_from") == "live texts" and len(manifest["heads"][0]["labels"]) < 3
+        if needed_live_texts:
+            return cls(target_error=kept.get("target_error"))
         asked = cls(kept.get("oos_cost"), target_error=kept.get("target_error"))
         return asked if asked.is_default else replace(asked, oos_share=kept.get("oos_share"))
 

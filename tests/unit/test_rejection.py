@@ -27,6 +27,7 @@ from retrain.rejection.thresholds import (
     threshold_by_error,
     threshold_by_live_texts,
 )
+from retrain.text_keys import key_hash
 from streams.application.labelling import Rejection
 
 
@@ -133,7 +134,30 @@ def test_a_release_says_what_its_threshold_was_chosen_by_and_the_next_one_keeps_
     assert set(told["expected"]) >= {"to_people", "error_of_answered", "oos_answered", "in_scope_right_lost"}
     assert RejectionPolicy.of_manifest(json.loads(json.dumps(release.manifest))) == RejectionPolicy(3, 0.3)
     assert RejectionPolicy.of_manifest(small_release().manifest).is_default
-    assert RejectionPolicy.of_manifest({"training": {}}).is_default  # made before there was a choice
+    old = {"training": {}, "heads": [{"labels": ["a", "b"]}]}  # made before there was a choice
+    assert RejectionPolicy.of_manifest(old).is_default
+    by_error = RejectionPolicy(target_error=0.02, oos_share=0.2)
+    assert RejectionPolicy.of_manifest(old | {"training": {"rejection": by_error.as_json()}}) == by_error
+
+
+def test_a_retraining_asks_for_no_cost_that_only_live_texts_could_tell() -> None:
+    """They are not kept, and of two labels none can be left out: each retraining would be refused."""
+    live = {"oos_cost": 2, "oos_share": 0.2, "target_error": 0.03, "out_of_scope_from": "live texts"}
+    of_two, of_three = (
+        RejectionPolicy.of_manifest({"training": {"rejection": live}, "heads": [{"labels": labels}]})
+        for labels in (["a", "b"], ["a", "b", "c"])
+    )
+    assert of_two == RejectionPolicy(target_error=0.03)
+    assert of_three == RejectionPolicy(2, 0.2, 0.03)
+
+
+def test_labels_are_left_out_of_texts_that_a_fine_tuned_encoder_does_not_know() -> None:
+    rows = small_dataset().rows
+    known = frozenset(key_hash(row.text) for row in rows[::3])
+    dataset = replace(small_dataset(), encoder_tuned_on=known)
+    trained = train_quick(small_encoder(), dataset, rejection=RejectionPolicy(oos_cost=3))
+    assert trained.rejection["out_of_scope_from"] == "labels left out"
+    assert 0 < trained.rejection["expected"]["in_scope_answered"] <= 1
 
 
 def test_a_high_cost_rejects_what_the_default_answers() -> None:

@@ -19,11 +19,22 @@ def sheet(name: str, version: str, manifest: Mapping[str, Any]) -> Iterator[str]
     counts = [f"{training[part]} {part.removesuffix('_rows')}" for part in ROWS if training.get(part)]
     yield from _list("rows", counts)
     yield _line("data", str(training.get("fingerprint", ""))[:12])
+    yield from _list("to people", _left_to_people(training.get("rejection") or {}))
     fast = manifest.get("fast_path") or {}
     yield from _list("fast path", [f"{head['name']} from {head['threshold']:.2f}" for head in fast.get("heads", [])])
     for part, file in manifest.get("files", {}).items():
         yield _line("file", f"{part:<16} {file['bytes']:>12,} bytes  {file['sha256'][:12]}")
     yield from _list("made with", [f"{library} {number}" for library, number in manifest.get("libraries", {}).items()])
+
+
+def _left_to_people(rejection: Mapping[str, Any]) -> list[str]:
+    """What the rejection threshold was chosen by, and what was expected of it; nothing of older releases."""
+    if not rejection:
+        return []
+    asked = [f"{name} {rejection[name]:g}" for name in ("oos_cost", "oos_share", "target_error") if rejection[name]]
+    expected = rejection["expected"]
+    share, wrong = 100 * expected["to_people"], 100 * expected["error_of_answered"]
+    return [f"by {rejection['chosen_by']}", *asked, f"{share:.1f} % expected", f"{wrong:.1f} % of the answers wrong"]
 
 
 def strategy_in_words(manifest: Mapping[str, Any]) -> str:
