@@ -199,7 +199,12 @@ def _run(request: _RunRequest) -> None:
 
     async def main() -> int:
         builder = await asyncio.to_thread(_prepare, wiring, apps, request, metrics)
-        runtime = Runtime(builder.built.roles, stop_seconds=settings.stop_seconds, watch=builder.watch(health))
+        runtime = Runtime(
+            builder.built.roles,
+            stop_seconds=settings.stop_seconds,
+            watch=builder.watch(health),
+            ends_process=True,
+        )
 
         async def say_ready() -> None:
             log.info(

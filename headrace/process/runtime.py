@@ -1,7 +1,8 @@
 """Runs roles in one process: start together, watch, stop within the limit, leave with a code that tells the truth.
 
 Exit codes: 0 drained and left; 1 a role could no longer work; 3 the stop took longer than HEADRACE_STOP_SECONDS.
-Whatever is not 0 has its reason in one line on stderr.
+Whatever is not 0 has its reason in one line on stderr. The limit holds until the process is gone: what a thread still
+computes once all roles have stopped (a monitor, what a release is measured by) is of use to nobody.
 """
 
 import asyncio
@@ -33,14 +34,24 @@ EXIT_TROUBLE, EXIT_STOP_TIMEOUT = 1, 3
 class Runtime:
     """Owns the roles of this process from start to exit."""
 
-    def __init__(self, roles: Sequence[Role], *, stop_seconds: float, watch: Watch | None = None) -> None:
-        """watch: what looks after the roles; without one only roles that hang or failed are noticed."""
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        *,
+        stop_seconds: float,
+        watch: Watch | None = None,
+        ends_process: bool = False,
+    ) -> None:
+        """watch: what looks after the roles; without one only roles that hang or failed are noticed. ends_process:
+        whether nothing but the end of the process comes after `run`."""
         self._roles = roles
         self._stop_seconds = stop_seconds
         self._watch = watch or Watch(STUCK_SECONDS)
         self._loop_watch = EventLoopWatchdog(self._watch.stuck_seconds, EXIT_TROUBLE)
         self._stop = asyncio.Event()
         self._stopped = threading.Event()
+        self._ends_process = ends_process
+        self._is_clean = False  # all roles have stopped, and nothing is unfinished
         self._code = 0
 
     def request_stop(self) -> None:
@@ -75,7 +86,9 @@ class Runtime:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             unfinished = await self._stop_roles()
-            self._stopped.set()
+            self._is_clean = not unfinished
+            if not self._ends_process:
+                self._stopped.set()
         if unfinished:
             log.warning("%d events were unfinished; they will be decided at the next start", unfinished)
         elif not code:
@@ -119,6 +132,9 @@ class Runtime:
 
     def _leave_at_the_limit(self) -> None:
         if not self._stopped.wait(self._stop_seconds):
+            if self._is_clean:
+                logging.shutdown()
+                os._exit(self._code)
             left = ", ".join(f"{role.name} ({role.engine.in_flight} events)" for role in self._roles)
             print(
                 f"headrace: stop took longer than {self._stop_seconds:g} s, leaving; unfinished: {left}",
