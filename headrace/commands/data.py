@@ -1,12 +1,41 @@
 """data: check, clean and split files of labelled texts. What they do stands in `headrace.tools.data`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-DataFile = Annotated[
+from headrace.commands.replay import places
+
+if TYPE_CHECKING:
+    from headrace.tools.data.reading import Source
+
+TOPIC = "Of a topic"
+File = Annotated[
     Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon, tab, pipe), JSON lines, Parquet; - for stdin")
+]
+FileOrTopic = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="CSV (comma, semicolon, tab, pipe), JSON lines, Parquet; - for stdin"),
+]
+Topic = Annotated[
+    str | None,
+    typer.Option(help="the texts of a topic in place of a file; nothing is committed", rich_help_panel=TOPIC),
+]
+App = Annotated[
+    str | None,
+    typer.Option(help="support, finance, or a TOML file: how the topic's records are read", rich_help_panel=TOPIC),
+]
+Start = Annotated[
+    str | None,
+    typer.Option("--from", metavar="T|OFFSET", help="first record: ISO time, or offset", rich_help_panel=TOPIC),
+]
+End = Annotated[
+    str | None, typer.Option("--to", metavar="T|OFFSET", help="up to but without this one", rich_help_panel=TOPIC)
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|TOPIC", help="labels by decision id, or feedback.labels", rich_help_panel=TOPIC),
 ]
 TextColumn = Annotated[str, typer.Option(help="column of the texts")]
 LabelColumn = Annotated[str | None, typer.Option(help="column of the labels; default: `label`, where there is one")]
@@ -26,9 +55,11 @@ def add_to(cli: typer.Typer) -> None:
         help="Labelled texts before they train: what is wrong with them, a file without it, and which of them test.",
     )
     cli.add_typer(data, name="data")
-    data.command("check", epilog="Example: headrace data check tickets.csv --label-column topic --page tickets.html")(
-        _check
-    )
+    data.command(
+        "check",
+        epilog="Examples: headrace data check tickets.csv --label-column topic --page tickets.html · headrace data "
+        "check --topic support.chats --app support --labels feedback.labels",
+    )(_check)
     data.command("clean", epilog="Example: headrace data clean tickets.csv --output tickets_clean.csv --mask")(_clean)
     data.command(
         "split",
@@ -38,7 +69,7 @@ def add_to(cli: typer.Typer) -> None:
 
 
 def _check(
-    file: DataFile,
+    file: FileOrTopic = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
@@ -51,18 +82,23 @@ def _check(
         ),
     ] = True,
     page: Annotated[Path | None, typer.Option(help="write one HTML page with pictures and examples")] = None,
+    topic: Topic = None,
+    app: App = None,
+    start: Start = None,
+    end: End = None,
+    labels: Labels = None,
     json: Annotated[
         bool, typer.Option("--json", help="print one JSON object, with the lines of every finding")
     ] = False,
 ) -> None:
-    """What is wrong with a file of labelled texts: copies, leaks between its splits, labels that contradict each other
-    or are probably wrong, damaged text, personal data. Every finding with its lines; nothing is changed."""
+    """What is wrong with the labelled texts of a file or a topic: copies, leaks between splits, labels that contradict
+    each other or are probably wrong, damaged text, personal data. Every finding with its lines; nothing is changed."""
     from headrace.tools.data.checking import run_check
     from models.personal_data import REGIONS
     from retrain.preparation.rows import Where
 
     run_check(
-        file,
+        _source(file, topic, app, start, end, labels),
         Where(text_column, label_column, split_column),
         regions=region or REGIONS,
         label_errors=label_errors,
@@ -71,9 +107,31 @@ def _check(
     )
 
 
+def _source(
+    file: Path | None, topic: str | None, app: str | None, start: str | None, end: str | None, labels: str | None
+) -> "Source":
+    """What is to be read. Anything but one of both is wrong usage."""
+    if (file is None) == (topic is None):
+        raise typer.BadParameter("give a FILE, or --topic")
+    if topic is None:
+        if any(option is not None for option in (app, start, end, labels)):
+            raise typer.BadParameter("--app, --from, --to and --labels go with --topic")
+        from headrace.tools.data.reading import Source
+
+        return Source(file)
+    if app is None:
+        raise typer.BadParameter("--topic needs --app: it says how the records are read")
+    first, last = places(start, end)
+    from headrace.applications import load_application
+    from headrace.replay.run import ReplayRequest
+    from headrace.tools.data.reading import Source
+
+    return Source(None, ReplayRequest(topic, load_application(app), start=first, end=last, labels=labels))
+
+
 def _clean(
-    file: DataFile,
     output: Annotated[Path, typer.Option(help="new file, .csv or .jsonl; one that exists is left as it is")],
+    file: FileOrTopic = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
@@ -87,6 +145,11 @@ def _clean(
     changes: Annotated[
         Path | None, typer.Option(help="new file that says what changed, row by row; default: OUTPUT.changes.csv")
     ] = None,
+    topic: Topic = None,
+    app: App = None,
+    start: Start = None,
+    end: End = None,
+    labels: Labels = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """A new file without what has one right answer: faults of texts, rows that no training takes, exact copies. The
@@ -96,11 +159,13 @@ def _clean(
     from retrain.preparation.rows import Where
 
     order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
-    run_clean(file, Where(text_column, label_column, split_column), order, json=json)
+    run_clean(
+        _source(file, topic, app, start, end, labels), Where(text_column, label_column, split_column), order, json=json
+    )
 
 
 def _split(
-    file: DataFile,
+    file: File,
     output: Annotated[Path, typer.Option(help="new file, .csv or .jsonl; one that exists is left as it is")],
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,

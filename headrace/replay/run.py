@@ -65,7 +65,7 @@ def replay(
         tell_gone(order.topic, stretch)
         classifiers = load_classifiers(wiring, order)
         releases = tuple(f"{classifier.model}@{classifier.version}" for classifier in classifiers)
-        labels = _labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
+        labels = true_labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
         handlers = [replay_handler(order.app, classifier, order.topic, epoch) for classifier in classifiers]
         heads = [head for head in order.app.head_names if all(head in classifier.heads for classifier in classifiers)]
         replayed = Replayed(releases, Answers(heads, releases))
@@ -161,7 +161,8 @@ def load_classifiers(wiring: Wiring, order: ReplayRequest) -> list[Classifier]:
     return classifiers
 
 
-def _labels(wiring: Wiring, order: ReplayRequest, prefix: str) -> TrueLabels | None:
+def true_labels(wiring: Wiring, order: ReplayRequest, prefix: str) -> TrueLabels | None:
+    """Labels from the file or topic that was asked for. prefix: what ids of the topic begin with."""
     if order.labels is None:
         return None
     if is_file(order.labels):

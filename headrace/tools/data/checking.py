@@ -9,7 +9,7 @@ from headrace.output import print_json, stage_bars
 from headrace.pages.data import render_check
 from headrace.terminal import say, show_table
 from headrace.tools.data.files import page_path, write_whole
-from headrace.tools.data.reading import DataFile, read_data
+from headrace.tools.data.reading import DataFile, Source
 from headrace.tools.data.report import report_of
 from retrain.preparation.checks import check_rows
 from retrain.preparation.findings import KINDS
@@ -19,14 +19,14 @@ _LINES_SHOWN = 6
 
 
 def run_check(
-    path: Path, asked: Where, *, regions: Sequence[str], label_errors: bool, page: Path | None, json: bool
+    source: Source, asked: Where, *, regions: Sequence[str], label_errors: bool, page: Path | None, json: bool
 ) -> None:
     """Check a file and tell the findings. label_errors: whether labels are doubted, which takes the longest."""
     if page is not None:
-        page_path(page, path)
+        page_path(page, source.file)
     began = time.monotonic()
     with stage_bars() as progress:
-        file = read_data(path, asked, progress)
+        file = source.read(asked, progress)
         findings = check_rows(
             file.rows,
             has_labels=file.where.label is not None,
@@ -52,9 +52,11 @@ def run_check(
 
 def _not_checked(file: DataFile) -> list[str]:
     left_out = []
-    if file.where.label is None:
+    if file.where.label is None and file.ids:
+        left_out.append("labels: none were asked for; --labels feedback.labels takes those that people gave")
+    elif file.where.label is None:
         left_out.append("labels: the file has no column `label`; name another one by --label-column")
-    if file.where.split is None:
+    if file.where.split is None and not file.ids:
         left_out.append("leaks between splits: the file has no column `split`; name another one by --split-column")
     return left_out
 
@@ -82,4 +84,5 @@ def _tell(report: dict[str, Any], page: Path | None) -> None:
     if page is not None:
         say(f"the page is {page}")
     elif report["kinds"]:
-        say("--page FILE.html shows each with its texts, --json each with its lines")
+        places = "records, counted as they are read, and their ids" if report["findings"][0].get("ids") else "lines"
+        say(f"--page FILE.html shows each with its texts, --json each with its {places}")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from headrace.output import print_json, stage_bars
 from headrace.terminal import say, show_table
 from headrace.tools.data.files import new_file, write_whole
-from headrace.tools.data.reading import DataFile, read_data
+from headrace.tools.data.reading import DataFile, Source
 from headrace.tools.data.writing import check_format, write_rows
 from models.errors import TrainingDataError
 from models.personal_data import mask_personal_data
@@ -31,13 +31,13 @@ class CleaningOrder:
     regions: Sequence[str]
 
 
-def run_clean(path: Path, asked: Where, order: CleaningOrder, *, json: bool) -> None:
+def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool) -> None:
     """Clean a file into a new one. The file that is read is never written to."""
     check_format(order.output)
     output = new_file(order.output, "--output")
     told = new_file(order.changes or output.with_suffix(".changes.csv"), "--changes")
     with stage_bars() as progress:
-        file = read_data(path, asked, progress)
+        file = source.read(asked, progress)
         clean = clean_rows(
             file.rows,
             has_labels=file.where.label is not None,

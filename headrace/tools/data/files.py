@@ -19,11 +19,11 @@ def new_file(path: Path, option: str) -> Path:
     return path
 
 
-def page_path(path: Path, data: Path) -> Path:
+def page_path(path: Path, data: Path | None) -> Path:
     """Where a page may be written: a page of before is replaced, nothing else. Raises ConfigError."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--page {path} must end in .html: it may replace a page of before, and no other file")
-    if path.exists() and data.exists() and path.samefile(data):
+    if data is not None and path.exists() and data.exists() and path.samefile(data):
         raise ConfigError(f"--page {path} is the file that is looked at; give --page another one")
     if not path.parent.is_dir():
         raise ConfigError(f"there is no folder {path.parent} to write {path.name} into")

@@ -1,22 +1,35 @@
-"""A file's rows, all of them: what a check looks at, and what is written again."""
+"""A file's or a topic's rows, all of them: what a check looks at, and what is written again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from connectors.ports import Record
 from connectors.table_files import Reject, Row, Table, open_table
 from connectors.table_lines import summary
-from models.errors import TrainingDataError
+from headrace.replay.labels import TrueLabels
+from headrace.replay.run import ReplayRequest, stretch_of, topic_epoch, true_labels
+from headrace.settings import load_settings
+from headrace.wiring import Wiring
+from models.errors import ConfigError, MessageError, TrainingDataError
 from retrain.preparation.rows import DataRow, Where, columns_of, data_row
 from retrain.progress import Progress, no_progress
+from streams.application import Application
+from streams.wire.records import decision_id
+from streams.wire.source_records import PassedOver, SourceReader
+from streams.wire.text import cut_text
 
 _CHUNK = 1_000
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """name: what it is called. columns: of the file. where: those that stand for something. rejects: rows that cannot
-    be read. is_json: values are JSON's, else texts."""
+    be read. is_json: values are JSON's, else texts. ids: by line, of the decisions on a topic's records."""
 
     name: str
     columns: tuple[str, ...]
@@ -24,6 +37,89 @@ class DataFile:
     rows: tuple[DataRow, ...]
     rejects: tuple[Reject, ...]
     is_json: bool
+    ids: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, or a stretch of a topic (then `file` is None): read as the application's TOML says, with labels where
+    they are asked for."""
+
+    file: Path | None
+    topic: ReplayRequest | None = None
+
+    def read(self, asked: Where, progress: Progress = no_progress) -> DataFile:
+        """All its rows. Raises ConfigError, TrainingDataError, ConnectorError."""
+        if self.file is not None:
+            return read_data(self.file, asked, progress)
+        assert self.topic is not None
+        wiring = Wiring(load_settings())
+        try:
+            return read_topic(wiring, self.topic, asked, progress)
+        finally:
+            wiring.close()
+
+
+def read_topic(wiring: Wiring, order: ReplayRequest, asked: Where, progress: Progress = no_progress) -> DataFile:
+    """A stretch of a topic as rows: `id` (of the decision on it), `text` and, with labels, the head that `asked.label`
+    names (the first one without). A row's line is its number in the order of reading. Nothing is committed."""
+    heads = order.app.head_names
+    head = asked.label or (heads[0] if heads else "label")
+    if order.labels is not None and head not in heads:
+        raise ConfigError(f"{order.app.name} has no head {head!r}; it has: {', '.join(heads) or 'none'}")
+    with ExitStack() as stack:
+        admin = wiring.admin()
+        stack.callback(admin.close)
+        epoch = topic_epoch(admin, order.topic)
+        stretch = stretch_of(admin, order)
+        labels = true_labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
+        reader = wiring.reader()
+        stack.callback(reader.close)
+        records = counted(reader.read(order.topic, stretch.starts, stretch.ends), stretch.offsets, progress)
+        rows, rejects, ids = topic_rows(records, order.app, epoch, head, labels)
+    if labels is not None and labels.unusable:
+        log.warning("%d labels of %s cannot be used; the first: %s", labels.unusable, labels.source, labels.reasons[0])
+    if not rows:
+        why = f"{len(rejects)} cannot be read: {summary(rejects)}" if rejects else "nothing stands in this stretch"
+        raise TrainingDataError(f"{order.topic} has no text to look at ({why})")
+    columns = ("id", "text", head) if labels is not None else ("id", "text")
+    where = Where("text", head if labels is not None else None)
+    return DataFile(order.topic, columns, where, tuple(rows), tuple(rejects), True, ids)
+
+
+def topic_rows(
+    records: Iterable[Record], app: Application, epoch: str, head: str, labels: TrueLabels | None
+) -> tuple[list[DataRow], list[Reject], dict[int, str]]:
+    """Rows, what cannot be read, and ids by line. What holds nothing to decide (a deletion) is passed over."""
+    source = SourceReader(app.source)
+    rows: list[DataRow] = []
+    rejects: list[Reject] = []
+    ids: dict[int, str] = {}
+    for line, record in enumerate(records, start=1):
+        try:
+            read = source.parse(record.value, record.key, record.timestamp_ms)
+        except MessageError as error:
+            rejects.append(Reject(line, f"{record.topic}[{record.partition}] offset {record.offset}: {error}"))
+            continue
+        if isinstance(read, PassedOver):
+            continue
+        ids[line] = decision_id(record.topic, epoch, record.partition, record.offset)
+        fields: dict[str, Any] = {"id": ids[line], "text": read.text}
+        label = ""
+        if labels is not None:
+            label = (labels.of(ids[line], cut_text(read.text)) or {}).get(head, "")
+            fields[head] = label
+        rows.append(DataRow(line, read.text, label, fields=fields))
+    return rows, rejects, ids
+
+
+def counted(records: Iterable[Record], offsets: int, progress: Progress) -> Iterator[Record]:
+    """The records, with word of how far the reading is."""
+    for number, record in enumerate(records):
+        if number % _CHUNK == 0:
+            progress("reading the topic", min(number, offsets), offsets)
+        yield record
+    progress("reading the topic", offsets, offsets)
 
 
 def read_data(path: Path, asked: Where, progress: Progress = no_progress) -> DataFile:

@@ -1,7 +1,7 @@
 """A check's findings as one report: values for JSON, the table and the page."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def report_of(
             "longest": int(sizes.max()),
         },
         "kinds": {kind: _kind(kind, found) for kind in KINDS if any(one.kind == kind for one in found)},
-        "findings": [_described(one) for one in found],
+        "findings": [_described(one, file.ids) for one in found],
         "not_checked": list(not_checked),
         "seconds": round(seconds, 1),
     }
@@ -55,8 +55,10 @@ def _kind(kind: str, findings: Sequence[Finding]) -> dict[str, Any]:
     return {"findings": len(its), "rows": len(lines), "clean": KINDS[kind].clean}
 
 
-def _described(one: Finding) -> dict[str, Any]:
+def _described(one: Finding, ids: Mapping[int, str]) -> dict[str, Any]:
     described: dict[str, Any] = {"kind": one.kind, "lines": list(one.lines)}
+    if ids:
+        described["ids"] = [ids.get(line) for line in one.lines]
     if one.detail:
         described["detail"] = one.detail
     if one.label:
