@@ -17,6 +17,7 @@ MAX_LOST_IN_SCOPE: Final = 0.01  # share of in-scope texts that are decided righ
 MAX_REJECTED_IN_SCOPE: Final = 0.02  # share of in-scope texts that may be rejected, those decided wrongly among them
 MAX_REJECTED_OF_FEW: Final = 0.01  # the same below FEW_TEXTS: with 200 texts, 1 % on them is up to 3 % on others
 FEW_TEXTS: Final = 1000
+WITH_KNOWN_TEXTS: Final = 0.75  # of both shares: a sharper score rejects as many out-of-scope texts for less
 LEAST_OF_IN_SCOPE: Final = 0.2  # the share of live texts in scope is read where at least so many of those in scope are
 
 Doubles = NDArray[np.float64]
@@ -42,10 +43,10 @@ class Judged:
 def default_threshold(judged: Judged, *, is_sharper: bool = False) -> float:
     """The lowest that rejects at most MAX_LOST_IN_SCOPE of the texts as decided rightly, and at most
     MAX_REJECTED_IN_SCOPE of all (MAX_REJECTED_OF_FEW of few). is_sharper: whether known out-of-scope texts shaped the
-    score; of many texts half of it then is enough."""
+    score; of many texts WITH_KNOWN_TEXTS of it then is enough."""
     many = len(judged.scores) >= FEW_TEXTS
     max_rejected = MAX_REJECTED_IN_SCOPE if many else MAX_REJECTED_OF_FEW
-    part = 0.5 if many and is_sharper else 1.0
+    part = WITH_KNOWN_TEXTS if many and is_sharper else 1.0
     threshold = choose_threshold(judged.scores, judged.right, max_lost=part * MAX_LOST_IN_SCOPE)
     max_rejected *= part
     everything = choose_threshold(judged.scores, np.ones_like(judged.right), max_lost=max_rejected)
