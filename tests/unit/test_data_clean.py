@@ -4,7 +4,10 @@ import csv
 import errno
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,19 +123,37 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path, 
     assert isinstance(result.exception, HeadraceError) and "\n" not in str(result.exception)
 
 
-def test_a_full_disk_leaves_nothing_and_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("full_at", "name"), [(1, "new.csv"), (2, "new.changes.csv")])
+def test_a_full_disk_leaves_nothing_and_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_at: int, name: str
+) -> None:
     written = []
 
     def full(descriptor: int) -> None:
         written.append(descriptor)
-        if len(written) == 2:  # the changes fit, the rows do not
+        if len(written) == full_at:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("headrace.tools.data.files.os.fsync", full)
     result = clean(tmp_path)
     assert isinstance(result.exception, HeadraceError)
-    assert "new.csv cannot be written: No space left on device; nothing was written" in str(result.exception)
+    assert f"{name} cannot be written: No space left on device; nothing was written" in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
+
+
+@pytest.mark.parametrize("killed_at", [1, 2])
+def test_a_kill_in_the_middle_leaves_no_half_file_and_the_next_run_works(tmp_path: Path, killed_at: int) -> None:
+    (tmp_path / "data.csv").write_text(FILE, encoding="utf-8")
+    killed = (
+        "import os, itertools; runs = itertools.count(1)\n"
+        f"os.fsync = lambda descriptor: os.kill(os.getpid(), 9) if next(runs) == {killed_at} else None\n"
+        "from headrace.cli import app; app(['data', 'clean', 'data.csv', '--output', 'new.csv'])"
+    )
+    child = subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, capture_output=True, timeout=120)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert not [path.name for path in tmp_path.iterdir() if not path.name.startswith(".") and path.name != "data.csv"]
+    assert (tmp_path / "data.csv").read_text(encoding="utf-8") == FILE
+    assert clean(tmp_path).exit_code == 0
 
 
 def test_a_name_that_somebody_takes_meanwhile_is_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

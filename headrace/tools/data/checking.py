@@ -8,7 +8,7 @@ from typing import Any
 from headrace.output import print_json, stage_bars
 from headrace.pages.data import render_check
 from headrace.terminal import say, show_table
-from headrace.tools.data.files import page_path, write_whole
+from headrace.tools.data.files import page_path, write_page
 from headrace.tools.data.reading import DataFile, Source
 from headrace.tools.data.report import report_of
 from retrain.preparation.checks import check_rows
@@ -43,7 +43,7 @@ def run_check(
     report = report_of(file, findings, not_checked, time.monotonic() - began)
     if page is not None:
         html = render_check(report, {row.line: row.text for row in file.rows}, regions)
-        write_whole(page, lambda out: out.write(html.encode("utf-8", "replace")), replaces=True)
+        write_page(page, html)
     if json:
         print_json(report)
     else:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from headrace.output import print_json, stage_bars
 from headrace.terminal import say, show_table
-from headrace.tools.data.files import new_file, write_whole
+from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.reading import DataFile, Source
 from headrace.tools.data.writing import check_format, write_rows
 from models.errors import TrainingDataError
@@ -49,12 +49,12 @@ def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool)
         )
     if not clean.rows:
         raise TrainingDataError(f"no row of {file.name} would be left; `headrace data check` says why")
-    write_whole(told, lambda out: _write_changes(out, file, clean.changes, order))
-    try:
-        write_whole(output, lambda out: _write_clean(out, output, file, clean))
-    except BaseException:
-        told.unlink(missing_ok=True)  # it tells of a file that does not stand
-        raise
+    write_new(
+        {
+            output: lambda out: _write_clean(out, output, file, clean),
+            told: lambda out: _write_changes(out, file, clean.changes, order),
+        }
+    )
     _tell(file, clean, output, told, json)
 
 

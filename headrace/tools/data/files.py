@@ -3,11 +3,13 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import ConfigError
+
+Write = Callable[[BinaryIO], Any]
 
 
 def new_file(path: Path, option: str) -> Path:
@@ -30,24 +32,53 @@ def page_path(path: Path, data: Path | None) -> Path:
     return path
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], Any], *, replaces: bool = False) -> None:
-    """Write a file beside its name and then give it the name: who looks, finds all of it or nothing. Readable by its
-    owner alone, as it holds users' texts. replaces: a file of that name; else one that came meanwhile is kept. Raises
-    ConfigError where it cannot be written, and nothing is left then."""
-    scratch = None
+def write_new(files: Mapping[Path, Write]) -> None:
+    """Write new files, all of them or none: first beside their names, then they get those. A name that somebody took
+    meanwhile stays theirs. Raises ConfigError where one cannot be written, and nothing is left then."""
+    scratches: list[Path] = []
+    named: list[Path] = []
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".new", delete=False) as file:
-            scratch = Path(file.name)
-            write(file)  # type: ignore[arg-type]  # a file's wrapper reads and writes as the file does
-            file.flush()
-            os.fsync(file.fileno())
-        if replaces:
-            scratch.replace(path)
-        else:
-            os.link(scratch, path)  # fails where the name is taken; a rename would take it
+        for path, write in files.items():
+            scratches.append(_scratch(path, write))
+        for path, scratch in zip(files, scratches, strict=True):
+            with _told(path):
+                os.link(scratch, path)  # fails where the name is taken; a rename would take it
+            named.append(path)
+    except BaseException:
+        for path in named:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        for scratch in scratches:
+            scratch.unlink(missing_ok=True)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page whole or not at all, in the place of one of before. Raises ConfigError."""
+    scratch = _scratch(path, lambda out: out.write(page.encode("utf-8", "replace")))
+    with _told(path):
+        scratch.replace(path)
+
+
+def _scratch(path: Path, write: Write) -> Path:
+    """The content under another name in the same folder, readable by its owner alone, as it holds users' texts."""
+    with _told(path):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+        try:
+            with os.fdopen(descriptor, "wb") as out:
+                write(out)
+                out.flush()
+                os.fsync(out.fileno())
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    return Path(name)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """An error of the disk as one line."""
+    try:
+        yield
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}; nothing was written") from error
-    finally:
-        if scratch is not None:
-            with contextlib.suppress(OSError):
-                scratch.unlink()

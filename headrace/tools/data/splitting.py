@@ -13,7 +13,7 @@ import numpy as np
 from connectors.table_lines import summary
 from headrace.output import print_json, stage_bars
 from headrace.terminal import field, say, show_table
-from headrace.tools.data.files import new_file, write_whole
+from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.reading import DataFile, read_data
 from headrace.tools.data.writing import check_format, write_rows
 from models.errors import ConfigError, TrainingDataError
@@ -66,7 +66,7 @@ def run_split(path: Path, asked: Where, order: SplitOrder, *, json: bool) -> Non
         )
     told = _told(file, parts, units.tolist(), shares)
     rows = ({**row.fields, order.column: part} for row, part in zip(file.rows, parts, strict=True))
-    write_whole(output, lambda out: write_rows(out, output, [*file.columns, order.column], rows))
+    write_new({output: lambda out: write_rows(out, output, [*file.columns, order.column], rows)})
     if json:
         print_json({"file": file.name, "output": str(output), **told})
     else:
