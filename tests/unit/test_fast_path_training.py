@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from small_release import small_rows
 
+from models.heads import label_probabilities
 from models.ngrams import find_ngrams
-from retrain.crossfit import Task, assign_folds
-from retrain.fast_path import FullPath, train_fast_path
+from retrain.crossfit import FOLDS, Features, Task, assign_folds
+from retrain.fast_path import POLICY, FullPath, _surest_without_label, train_fast_path
+from retrain.fitting.vocabulary import build_vocabulary
 from retrain.progress import no_progress
+from retrain.rejection.choosing import LeftOutTexts
 
 ROWS = [row for row in small_rows() for _ in range(4)]
 TEXTS = [f"{row.text} {number}" for number, row in enumerate(ROWS)]
@@ -54,3 +57,20 @@ def test_agreement_counts_where_the_full_path_decides_otherwise() -> None:
 def test_same_seed_trains_the_same_fast_path() -> None:
     one, other = (train_fast_path(find_ngrams(TEXTS), [full_path()], ALL, 0, no_progress) for _ in range(2))
     assert one is not None and other is not None and one.path.to_bytes() == other.path.to_bytes()
+
+
+def test_texts_of_left_out_labels_are_judged_by_ngrams_that_do_not_know_their_label() -> None:
+    rows = np.arange(0, len(TEXTS), 8)
+    task = Task("intent", LABELS, TARGETS, rows, rows % FOLDS, rows[:0])
+    counts = find_ngrams(TEXTS).counted()
+    vocabulary = build_vocabulary(counts, rows, len(LABELS))
+    features = Features.of(np.zeros((len(TEXTS), 0), dtype=np.float32), vocabulary.weigh(counts), vocabulary.words)
+    left_out = LeftOutTexts(rows, np.ones(len(rows), dtype=bool), np.array([0, 0, 1, 1]))
+    none = np.zeros(len(TEXTS), dtype=bool)
+    surest = _surest_without_label(
+        FullPath(task, TARGETS, none, none, left_out), left_out, features, POLICY, 1.0, 0, no_progress
+    )
+    logits = task.fit(features, rows, POLICY, 0).logits(features.embeddings, features.ngrams)
+    known = label_probabilities(logits).max(axis=1)[rows]
+    assert surest.shape == (len(rows),) and (surest >= 0.5).all()  # of two labels, neither of them right
+    assert np.median(surest) < 0.9 < np.median(known)
