@@ -75,7 +75,7 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
     )
-    if report["proposed_encoder"] is not None:
+    if report.get("proposed_encoder") is not None:
         name = report["proposed_encoder"]
         say(
             f'most texts are written in a script that the encoder does not read: put encoder = "{name}" into the '
