@@ -175,3 +175,16 @@ def test_a_file_of_which_nothing_would_be_left_is_refused(tmp_path: Path) -> Non
     result = clean(tmp_path, content="text,label\n ,a\n,b\n")
     assert isinstance(result.exception, HeadraceError) and "no row of data.csv would be left" in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
+
+
+def test_a_file_in_another_encoding_is_refused_and_one_bad_row_among_many_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    command = ["data", "clean", str(path), "--output", str(tmp_path / "new.csv"), "--json"]
+    rows = [f"row {number:x} is fine,a\n".encode() for number in range(200)]
+    path.write_bytes(b"text,label\n" + b"".join(rows) + "Tür,a\nÖl,a\nMüll,a\n".encode("latin-1"))
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, HeadraceError)
+    assert "3 rows of data.csv hold bytes that are not UTF-8 and would be dropped" in str(refused.exception)
+    assert [file.name for file in tmp_path.iterdir()] == ["data.csv"]
+    path.write_bytes(b"text,label\n" + b"".join(rows) + "Tür,a\n".encode("latin-1"))
+    assert json.loads(CliRunner().invoke(app, command).stdout)["dropped"] == {"unreadable": 1}

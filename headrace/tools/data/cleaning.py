@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+from connectors.table_lines import NOT_UTF8
 from headrace.output import print_json, stage_bars
 from headrace.terminal import say, show_table
 from headrace.tools.data.files import new_file, write_new
@@ -17,6 +18,8 @@ from models.errors import TrainingDataError
 from models.personal_data import mask_personal_data
 from retrain.preparation.cleaning import Change, Cleaned, clean_rows
 from retrain.preparation.rows import Where
+
+MOST_NOT_UTF8: Final = 0.01  # of the rows; where more are not UTF-8, the whole file is in another encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool)
     told = new_file(order.changes or output.with_suffix(".changes.csv"), "--changes")
     with stage_bars() as progress:
         file = source.read(asked, progress)
+        _refuse_other_encoding(file)
         clean = clean_rows(
             file.rows,
             has_labels=file.where.label is not None,
@@ -56,6 +60,16 @@ def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool)
         }
     )
     _tell(file, clean, output, told, json)
+
+
+def _refuse_other_encoding(file: DataFile) -> None:
+    """A file in another encoding is no file with a few bad rows: every row with an accent would go."""
+    foreign = sum(reject.reason == NOT_UTF8 for reject in file.rejects)
+    if foreign > MOST_NOT_UTF8 * (len(file.rows) + len(file.rejects)):
+        raise TrainingDataError(
+            f"{foreign} rows of {file.name} hold {NOT_UTF8} and would be dropped: save it as UTF-8 first (of Windows: "
+            f"iconv -f WINDOWS-1252 -t UTF-8 {file.name} > utf8.csv)"
+        )
 
 
 def _write_clean(out: BinaryIO, path: Path, file: DataFile, clean: Cleaned) -> None:
