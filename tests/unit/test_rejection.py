@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from small_release import small_dataset, small_encoder, small_release, small_rows
+from typer.testing import CliRunner
 
+from headrace.cli import app
 from headrace.training.from_file import TrainingRequest, read_texts, rejection_policy
 from models.errors import ConfigError, TrainingDataError
 from models.heads import Head, OutOfScope, centroid_distances, logit_doubt, logit_energy
@@ -121,9 +123,9 @@ def test_a_policy_that_cannot_be_meant_is_refused(asked: dict[str, object]) -> N
 
 
 def test_options_go_before_the_application_and_both_before_nothing() -> None:
-    app = SimpleNamespace(rejection=Rejection(oos_cost=5.0, target_error=0.02))
+    application = SimpleNamespace(rejection=Rejection(oos_cost=5.0, target_error=0.02))
     order = TrainingRequest(Path("d.csv"), oos_cost=8.0, oos_share=0.2)
-    assert rejection_policy(app, order) == RejectionPolicy(8.0, 0.2, 0.02)  # type: ignore[arg-type]
+    assert rejection_policy(application, order) == RejectionPolicy(8.0, 0.2, 0.02)  # type: ignore[arg-type]
     assert rejection_policy(SimpleNamespace(rejection=Rejection()), TrainingRequest(Path("d.csv"))).is_default  # type: ignore[arg-type]
 
 
@@ -271,3 +273,21 @@ def test_live_texts_are_read_from_a_column_of_any_table(tmp_path: Path) -> None:
     assert read_texts(tmp_path / "live.csv", "text") == ("where is it", "what now")
     with pytest.raises(TrainingDataError, match=r"no column 'question'.*at, text"):
         read_texts(tmp_path / "live.csv", "question")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--oos-share", "0.2"], "give oos_cost or target_error"),
+        (["--target-error", "2"], "such as 0.02"),
+        (["--oos-cost", "3", "--unlabelled", "nowhere.csv"], "nowhere.csv"),
+    ],
+    ids=["a share of nothing", "per cent for a share", "no live texts"],
+)
+def test_train_says_what_is_wrong_with_its_options_before_it_reads_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
+    done = CliRunner().invoke(app, ["train", "support", "--data", "not_there.csv", *options])
+    assert done.exit_code != 0 and says in f"{done.exception} {done.output}"
