@@ -113,12 +113,13 @@ class Columns:
 ColumnsOf = Callable[[Sequence[str]], Columns]
 
 
-def read_labelled_csv(path: Path, columns: Columns | ColumnsOf, *, seed: int = 0) -> Dataset:
+def read_labelled_csv(path: Path, columns: Columns | ColumnsOf, *, seed: int = 0, trains: bool = True) -> Dataset:
     """Read and split a labelled file; see `parse_labelled_csv`. columns: or what they are, given those of the file.
-    The file is read once: it may be a pipe. Raises TrainingDataError when it cannot be read or nothing is left."""
+    The file is read once: it may be a pipe. trains: whether some of it must be left to train on. Raises
+    TrainingDataError when it cannot be read or nothing is left."""
     try:
         with open_table(path) as table:
-            return _dataset(table, columns, seed, str(path))
+            return _dataset(table, columns, seed, str(path), trains=trains)
     except ConfigError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.strerror:
@@ -140,7 +141,7 @@ def parse_labelled_csv(raw: bytes, columns: Columns, *, seed: int = 0, name: str
         raise TrainingDataError(str(error)) from error
 
 
-def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str) -> Dataset:
+def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *, trains: bool = True) -> Dataset:
     wanted = columns if isinstance(columns, Columns) else columns(table.columns)
     _check_columns(table, wanted, name)
     has_split = wanted.split in table.columns
@@ -156,7 +157,7 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str) -
         why = f"{len(rejected)} rejected: {summary(rejected)}" if rejected else "nothing below its header"
         raise TrainingDataError(f"{name} has no usable row ({why})")
     refused = [RejectedRow(reject.line, reject.reason) for reject in rejected]
-    return split_rows(rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name)
+    return split_rows(rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name, trains=trains)
 
 
 def _check_columns(table: Table, columns: Columns, name: str) -> None:
@@ -180,6 +181,7 @@ def split_rows(
     rejected: Sequence[RejectedRow] = (),
     seed: int = 0,
     name: str = "the data",
+    trains: bool = True,
 ) -> Dataset:
     """Give every row its part: the file's own split where it has a test part, else a seeded stratified 80/20.
 
@@ -193,7 +195,7 @@ def split_rows(
         rows = _stratified(rows, heads[0], seed)
     tested = {same_text_key(row.text) for row in rows if row.split == "test"}
     kept = [row for row in rows if row.split == "test" or same_text_key(row.text) not in tested]
-    if not any(row.split == "train" for row in kept):
+    if trains and not any(row.split == "train" for row in kept):
         raise TrainingDataError(f"{name} has no row to train on ({len(rows)} rows, none with split=train)")
     return Dataset(heads, tuple(kept), tuple(rejected), dropped_duplicates=len(rows) - len(kept))
 

@@ -202,7 +202,7 @@ def evaluation_rows(
         labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
         return Columns(labels or {heads[0]: "label"}, text_column, split_column)
 
-    dataset = read_labelled_csv(data, columns)
+    dataset = read_labelled_csv(data, columns, trains=False)
     if has_split:
         return replace(dataset, rows=dataset.part("test")), 0
     unknown = tuple(row for row in dataset.rows if key_hash(row.text) not in trained_on)

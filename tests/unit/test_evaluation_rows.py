@@ -31,6 +31,12 @@ def test_a_file_with_splits_is_scored_on_its_test_rows(tmp_path: Path) -> None:
     assert scored(tmp_path, content, "x") == (["z"], 0)
 
 
+def test_a_file_with_nothing_but_test_rows_is_scored(tmp_path: Path) -> None:
+    """It was refused, as it had no row to train on."""
+    content = "text,intent,split\ny,b,test\nz,a,test\n"
+    assert scored(tmp_path, content) == (["y", "z"], 0)
+
+
 def test_a_file_of_training_texts_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingDataError, match="trained on all 4 texts"):
         scored(tmp_path, FILE, "where is order 1?", "refund", "login")
