@@ -1,11 +1,11 @@
 """Stories of the last two hours, by minute of event time: of each group, and of all together by stratum.
 
 A story counts once in a group, whatever its copies. Which of a group's stories can still have copies is known by which
-stories were heard of last at all, so what is remembered of groups is bounded by that.
+stories were heard of last at all: what is forgotten there is forgotten in every group, so all is bounded by that.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -51,6 +51,16 @@ class StoryCounts:
         self.heard: OrderedDict[Group, Heard] = OrderedDict()
         self.minutes: dict[int, dict[str, int]] = {}  # of all groups
         self.known: OrderedDict[int, None] = OrderedDict()  # numbers of stories, the one heard of last at the end
+        self._groups_of: dict[int, list[Group]] = {}  # of a known story, those that it counts in
+
+    def restore(self, known: Iterable[int], heard: Mapping[Group, Heard]) -> None:
+        """Go on with what was known, by numbers in the order of `known`, and heard of then."""
+        self.known, self.heard, self._groups_of = OrderedDict.fromkeys(known), OrderedDict(heard), {}
+        for group, one in self.heard.items():
+            for number in [number for number in one.stories if number not in self.known]:
+                del one.stories[number]
+            for number in one.stories:
+                self._groups_of.setdefault(number, []).append(group)
 
     def pass_time(self, now: int) -> None:
         """The stream's time has come so far."""
@@ -67,7 +77,7 @@ class StoryCounts:
         self.known[story.number] = None
         self.known.move_to_end(story.number)
         if len(self.known) > STORIES_KEPT:
-            self.known.popitem(last=False)
+            self._forget(self.known.popitem(last=False)[0])
         if not is_new:
             return
         _count(self.minutes, minute, story.stratum)
@@ -82,8 +92,7 @@ class StoryCounts:
         if story.number in heard.stories:
             return False
         heard.stories[story.number] = None
-        while heard.stories and next(iter(heard.stories)) not in self.known:
-            heard.stories.popitem(last=False)
+        self._groups_of.setdefault(story.number, []).append(group)
         heard.ids = [*heard.ids[-_IDS + 1 :], story.id]
         heard.minutes[minute] = heard.minutes.get(minute, 0) + 1
         _count(heard.strata, minute, story.stratum)
@@ -112,7 +121,7 @@ class StoryCounts:
 
     def recent(self, group: Group, stories: int) -> list[int]:
         """The numbers of its last stories."""
-        return [number for number in self.heard[group].stories if number in self.known][-stories:]
+        return list(self.heard[group].stories)[-stories:]
 
     def take(self, group: Group, until: int | None) -> Iterator[tuple[int, dict[str, int]]]:
         """Minutes of a group up to one, which are then no longer among those counted here; None: all."""
@@ -131,8 +140,13 @@ class StoryCounts:
         for group in [one for one, heard in self.heard.items() if not heard.minutes]:
             heard = self.heard[group]
             heard.ids.clear()
-            if not any(number in self.known for number in heard.stories):
+            if not heard.stories:
                 del self.heard[group]
+
+    def _forget(self, number: int) -> None:
+        for group in self._groups_of.pop(number, ()):
+            if group in self.heard:
+                self.heard[group].stories.pop(number, None)
 
 
 def _count(times: dict[int, dict[str, int]], time: int, stratum: str, number: int = 1) -> None:

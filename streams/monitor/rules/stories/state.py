@@ -12,7 +12,7 @@ from operator import eq
 from typing import Any, Final
 
 from streams.monitor.rules.stories.baseline_state import baseline_state, restore_baseline
-from streams.monitor.rules.stories.counts import Heard, StoryCounts
+from streams.monitor.rules.stories.counts import Heard
 from streams.monitor.rules.stories.earlier import is_earlier, of_earlier
 from streams.monitor.rules.stories.surges import StorySurges, Surge
 
@@ -34,7 +34,7 @@ def surges_state(of: StorySurges, groups: int | None = None) -> dict[str, Any]:
         "learnt": of.learnt,
         "minutes": _minutes(counts.minutes, now),
         "known": _differences(list(counts.known)),
-        "heard": [[*group, *_heard_state(one, counts)] for group, one in heard],
+        "heard": [[*group, *_heard_state(one, now)] for group, one in heard],
         "surges": [
             [*group, one.began, one.window, one.closes, sorted(one.members), _differences(list(one.stories))]
             for group, one in of.surges.items()
@@ -53,11 +53,12 @@ def restore_surges(into: StorySurges, state: Mapping[str, Any]) -> None:
     into.left_out, into.began, into.insufficient = int(state["left_out"]), state["began"], int(state["insufficient"])
     into.learnt = [int(minute) for minute in state["learnt"]]
     counts.minutes = _of_minutes(state["minutes"], now)
-    counts.known = OrderedDict.fromkeys(_sums(state["known"]))
+    of_groups = {}
     for by, name, strata, stories, ids, until in state["heard"]:
         heard = Heard({}, _of_minutes(strata, now), OrderedDict.fromkeys(_sums(stories)), _of_ids(ids), int(until))
         heard.minutes = {minute: sum(of.values()) for minute, of in heard.strata.items()}
-        counts.heard[str(by), str(name)] = heard
+        of_groups[str(by), str(name)] = heard
+    counts.restore(_sums(state["known"]), of_groups)
     counts.pass_time(now)
     for by, name, began, window, closes, members, stories in state["surges"]:
         of = {(str(kind), str(member)) for kind, member in members}
@@ -82,9 +83,8 @@ def _most_valuable(of: StorySurges, by: str, groups: int | None) -> set[str]:
     return firing | set(richest[:groups])
 
 
-def _heard_state(heard: Heard, counts: StoryCounts) -> list[Any]:
-    stories = [number for number in heard.stories if number in counts.known]
-    return [_minutes(heard.strata, counts.now), _differences(stories), _ids(heard.ids), heard.surge_until]
+def _heard_state(heard: Heard, now: int) -> list[Any]:
+    return [_minutes(heard.strata, now), _differences(list(heard.stories)), _ids(heard.ids), heard.surge_until]
 
 
 def _minutes(strata: Mapping[int, Mapping[str, int]], now: int) -> dict[str, list[int]]:
