@@ -22,6 +22,18 @@ def test_a_story_that_is_heard_of_for_ever_keeps_no_others() -> None:
     assert counts.heard[GROUP].stories.keys() <= counts.known.keys()
 
 
+def test_a_story_that_is_heard_of_for_ever_keeps_no_groups_that_are_forgotten() -> None:
+    counts, sizes = StoryCounts([5]), []
+    for number in range(6_000):
+        group = ("symbols", f"new {number}")
+        assert hear(counts, 0, number, group) == [True]
+        counts.drop(group)
+        assert hear(counts, 0, number, group) == [True], "a group that comes back begins anew"
+        counts.drop(group)
+        sizes.append(sum(map(len, counts._groups_of.values())))
+    assert max(sizes) <= 1
+
+
 def test_a_story_that_was_forgotten_counts_anew_with_a_restart_in_between_and_without() -> None:
     counts = StoryCounts([5])
     hear(counts, 0, 1, GROUP)

@@ -51,7 +51,7 @@ class StoryCounts:
         self.heard: OrderedDict[Group, Heard] = OrderedDict()
         self.minutes: dict[int, dict[str, int]] = {}  # of all groups
         self.known: OrderedDict[int, None] = OrderedDict()  # numbers of stories, the one heard of last at the end
-        self._groups_of: dict[int, list[Group]] = {}  # of a known story, those that it counts in
+        self._groups_of: dict[int, set[Group]] = {}  # of a known story, those that it counts in
 
     def restore(self, known: Iterable[int], heard: Mapping[Group, Heard]) -> None:
         """Go on with what was known, by numbers in the order of `known`, and heard of then."""
@@ -60,7 +60,7 @@ class StoryCounts:
             for number in [number for number in one.stories if number not in self.known]:
                 del one.stories[number]
             for number in one.stories:
-                self._groups_of.setdefault(number, []).append(group)
+                self._groups_of.setdefault(number, set()).add(group)
 
     def pass_time(self, now: int) -> None:
         """The stream's time has come so far."""
@@ -92,7 +92,7 @@ class StoryCounts:
         if story.number in heard.stories:
             return False
         heard.stories[story.number] = None
-        self._groups_of.setdefault(story.number, []).append(group)
+        self._groups_of.setdefault(story.number, set()).add(group)
         heard.ids = [*heard.ids[-_IDS + 1 :], story.id]
         heard.minutes[minute] = heard.minutes.get(minute, 0) + 1
         _count(heard.strata, minute, story.stratum)
@@ -141,12 +141,16 @@ class StoryCounts:
             heard = self.heard[group]
             heard.ids.clear()
             if not heard.stories:
-                del self.heard[group]
+                self.drop(group)
+
+    def drop(self, group: Group) -> None:
+        """Forget a group, and what is counted of it here."""
+        for number in self.heard.pop(group).stories:
+            self._groups_of[number].discard(group)
 
     def _forget(self, number: int) -> None:
         for group in self._groups_of.pop(number, ()):
-            if group in self.heard:
-                self.heard[group].stories.pop(number, None)
+            del self.heard[group].stories[number]
 
 
 def _count(times: dict[int, dict[str, int]], time: int, stratum: str, number: int = 1) -> None:

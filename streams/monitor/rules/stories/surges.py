@@ -267,7 +267,7 @@ class StorySurges:
         for by, name in islice(oldest, len(heard) - len(self.rule.by) * _GROUPS):
             is_of_now = any(minute > self.counts.now - WINDOWS_MINUTES[-1] for minute in heard[by, name].minutes)
             self._age((by, name), None)
-            del heard[by, name]
+            self.counts.drop((by, name))
             if is_of_now:
                 self.baselines[by].doubt(name, self.counts.now // 60)
             self.baselines[by].trim({member for kind, member in firing if kind == by})
