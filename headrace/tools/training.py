@@ -58,12 +58,7 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
     say(f"macro F1  {report['macro_f1']:.4f}")
     for head, figures in list(report["heads"].items())[1:]:
         say(f"{head:<9} {figures['accuracy']:.4f}")
-    if report["oos"]:
-        oos = report["oos"]
-        say(
-            f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after "
-            f"rejection {oos['in_scope_accuracy']:.4f}"
-        )
+    _tell_out_of_scope(report["oos"])
     say(_rejection_in_words(report["rejection"]))
     if report["fast_path"]:
         fast = report["fast_path"]
@@ -181,12 +176,22 @@ def _write_page(path: Path, page: str) -> None:
         raise ConfigError(f"{path} cannot be written ({error.strerror}); give --output another file") from error
 
 
+def _tell_out_of_scope(oos: dict[str, Any] | None) -> None:
+    """Nothing where no out-of-scope text is known."""
+    if oos:
+        say(
+            f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after "
+            f"rejection {oos['in_scope_accuracy']:.4f}"
+        )
+
+
 def _tell_evaluation(what: str, evaluation: HeadMetrics) -> None:
     low, high = evaluation.accuracy_ci95
     say(
         f"{what}: accuracy {evaluation.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
         f"{evaluation.macro_f1:.4f}, {evaluation.texts} texts"
     )
+    _tell_out_of_scope(evaluation.as_json()["oos"])
     if evaluation.fast_path is not None:
         fast = evaluation.fast_path
         say(

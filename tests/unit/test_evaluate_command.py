@@ -33,6 +33,16 @@ def test_evaluate_counts_the_texts_of_each_label_whatever_a_label_is_called(home
     assert rows == {"refund": "2", "[/b]": "1"}
 
 
+def test_evaluate_says_how_known_out_of_scope_texts_are_told_apart(home: Path) -> None:
+    """It stood in the JSON alone."""
+    (home / "data.csv").write_text("text,label\nrefund please,refund\nwhat fee,fee\nshares fell,oos\n")
+    words = ["evaluate", "support", "--data", "data.csv", "--oos-label", "oos"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0 and "out of scope: AUROC" in done.stdout
+    without = CliRunner().invoke(app, words[:4], catch_exceptions=False)
+    assert "out of scope" not in without.stdout
+
+
 def test_a_release_is_shown_on_lines_that_a_person_can_read(home: Path) -> None:
     """N-9: `models show` was one endless line of JSON."""
     done = CliRunner().invoke(app, ["models", "show", "support"], catch_exceptions=False)
