@@ -1,5 +1,6 @@
 """What carries an encoder's files, and the folder in the cache that they are put into, once and whole."""
 
+import hashlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -74,6 +75,12 @@ def standing_folder(carrier: Carrier, cache: Path | None) -> Path | None:
 def cache_unusable(cache: Path, error: OSError) -> EncoderUnavailable:
     """The one line for a cache that cannot be written or read."""
     return EncoderUnavailable(f"the cache {cache} cannot be used: {error}; set HEADRACE_CACHE to a folder of yours")
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _target(carrier: Carrier, cache: Path) -> Path:

