@@ -15,8 +15,8 @@ from retrain.cost import Meter, cost_between, processor_clock
 from retrain.data import Dataset
 from retrain.evaluation import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
-from retrain.quick import Trained, train_quick
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
+from retrain.strategies.quick import Trained, train_quick
 from retrain.text_keys import same_text_key
 
 GOLDEN_TEXTS: Final = 24
@@ -25,8 +25,7 @@ _SHARED_FILES: Final = ("encoder", "tokenizer")
 
 
 class Strategy(Protocol):
-    """A way to get from labelled data to heads on an encoder: `retrain.quick.train_quick`, or one that tunes the
-    encoder."""
+    """A way to get from labelled data to heads on an encoder: a module of `retrain.strategies`."""
 
     def __call__(
         self,

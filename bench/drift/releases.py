@@ -19,7 +19,7 @@ from models.bundle import Notes, pack, read_reference, unpack
 from models.classifier import Classifier
 from models.decision import Classification
 from retrain.data import Dataset, Row
-from retrain.quick import train_quick
+from retrain.strategies.quick import train_quick
 from streams.wire.signals import MonitorSignal, signal_record
 from streams.wire.source_records import SourceText
 

@@ -20,7 +20,7 @@ from retrain.crossfit import Ints, assign_folds
 from retrain.data import Dataset
 from retrain.fitting.calibration import fit_temperature
 from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
-from retrain.quick import train_quick
+from retrain.strategies.quick import train_quick
 
 Trainer = Callable[[Dataset, Encoder, int], Classifier]
 _POLICY: Final = LinearPolicy(words=0.0, characters=0.0)

@@ -9,7 +9,7 @@ from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
 from models.errors import ConfigError
 from retrain.fitting.fine_tuning import NEEDS_LIBRARIES, FineTuning, Weights
-from retrain.full import FullStrategy
+from retrain.strategies.full import FullStrategy
 
 
 def require_libraries() -> None:

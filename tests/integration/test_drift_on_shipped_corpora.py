@@ -13,7 +13,7 @@ from connectors.encoders.files import load_encoder, locate_encoder
 from connectors.table_files import Reject, read_rows
 from models.classifier import Classifier
 from retrain.data import Row, split_rows
-from retrain.quick import train_quick
+from retrain.strategies.quick import train_quick
 from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from retrain.data import Dataset, Row, split_rows
 from retrain.fitting.fine_tuning import FineTuning, fine_tune
-from retrain.full import FullStrategy
 from retrain.job import train_release
+from retrain.strategies.full import FullStrategy
 
 pytestmark = pytest.mark.train
 WORDS = {
@@ -75,7 +75,7 @@ def test_fine_tuned_weights_serve_through_the_same_graph_and_learn_what_random_o
     tokenizer_json: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the n-grams alone are as good on such easy texts, so the quick release would be chosen
-    monkeypatch.setattr("retrain.full.is_clearly_better", lambda quick, full: True)
+    monkeypatch.setattr("retrain.strategies.full.is_clearly_better", lambda quick, full: True)
     config, weights = tiny_weights(vocabulary_size(tokenizer_json))
 
     def quantize(tuned_weights, calibration):  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ from retrain.class_balance import offsets_of_new_labels
 from retrain.crossfit import Features, Task
 from retrain.data import Dataset, Row
 from retrain.fitting.linear import LinearPolicy
-from retrain.quick import train_quick
+from retrain.strategies.quick import train_quick
 
 
 def test_a_new_label_with_few_texts_counts_as_an_average_known_one() -> None:

@@ -16,7 +16,7 @@ from retrain.fitting.kernel import Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, fit_softmax
 from retrain.fitting.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 from retrain.job import train_release
-from retrain.quick import _Fitted, _reference, train_quick
+from retrain.strategies.quick import _Fitted, _reference, train_quick
 
 
 def test_report_has_the_fields_that_the_contract_promises() -> None:

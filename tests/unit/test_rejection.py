@@ -17,7 +17,6 @@ from models.heads import Head, OutOfScope, centroid_distances, logit_doubt, logi
 from retrain.data import Dataset, Row, split_rows
 from retrain.fast_thresholds import Pairs
 from retrain.job import train_release
-from retrain.quick import train_quick
 from retrain.rejection.known_texts import MIN_KNOWN_TEXTS, fit_strangeness
 from retrain.rejection.policy import RejectionPolicy
 from retrain.rejection.thresholds import (
@@ -29,6 +28,7 @@ from retrain.rejection.thresholds import (
     threshold_by_error,
     threshold_by_live_texts,
 )
+from retrain.strategies.quick import train_quick
 from retrain.text_keys import key_hash
 from streams.application.labelling import Rejection
 

@@ -12,7 +12,7 @@ from retrain.fitting.kernel import Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.support_vectors import fit_support_vectors
 from retrain.fitting.vocabulary import build_vocabulary
-from retrain.quick import train_quick
+from retrain.strategies.quick import train_quick
 
 HINGE = LinearPolicy(embedding=0.5, words=0.3, characters=1.0, strength=0.5, loss="squared_hinge")
 WORDS = {"han": "退款 还没 到账 包裹 丢了 地址 密码 忘了 订单 取消", "thai": "เงิน คืน พัสดุ หาย ที่อยู่ รหัส ลืม ยกเลิก สั่งซื้อ ช้า"}

@@ -4,7 +4,16 @@ import subprocess
 import sys
 
 SLOW = (
-    *("scipy.stats", "scipy.optimize", "scipy.special", "sklearn", "retrain.quick", "torch", "transformers", "pandas"),
+    *(
+        "scipy.stats",
+        "scipy.optimize",
+        "scipy.special",
+        "sklearn",
+        "retrain.strategies.quick",
+        "torch",
+        "transformers",
+        "pandas",
+    ),
     *("rich", "connectors.local_services.services", "connectors.elasticsearch", "connectors.sqlite_store"),
     *("phonenumbers", "stdnum", "psutil", "fsspec", "connectors.kafka.embedded", "connectors.encoders.files"),
     *("headrace.training.retrain_job", "streams.monitor.handler", "streams.monitor.core", "streams.retrainer"),

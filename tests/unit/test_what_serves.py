@@ -7,11 +7,12 @@ from small_release import small_dataset, small_encoder
 
 from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.tools.training import _tell_training
-from retrain import full, training_data
+from retrain import training_data
 from retrain.fitting.fine_tuning import FineTuning
-from retrain.full import FullStrategy
 from retrain.job import TrainedRelease, train_release
-from retrain.quick import train_quick
+from retrain.strategies import full
+from retrain.strategies.full import FullStrategy
+from retrain.strategies.quick import train_quick
 
 
 def trained(monkeypatch: pytest.MonkeyPatch, *, better: bool) -> TrainedRelease:

@@ -15,7 +15,7 @@ from retrain.preparation.findings import Finding
 from retrain.preparation.label_errors import out_of_fold, suspects
 from retrain.preparation.rows import DataRow, with_texts
 from retrain.progress import Progress
-from retrain.quick import embed_texts
+from retrain.strategies.quick import embed_texts
 from retrain.text_keys import text_key
 
 MOST_LABELS: Final = 1_000  # a probability of each for every row

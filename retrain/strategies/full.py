@@ -21,8 +21,8 @@ from models.errors import TrainingDataError
 from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.fitting.fine_tuning import FineTuning, Weights, fine_tune
 from retrain.progress import Progress, no_progress
-from retrain.quick import Trained, train_quick
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
+from retrain.strategies.quick import Trained, train_quick
 from retrain.text_keys import key_hash
 
 Quantize = Callable[[Weights, Sequence[str]], bytes]
