@@ -8,7 +8,9 @@ from headrace.releases.encoders import encoder_source
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
 from models.errors import ConfigError
-from retrain.fitting.fine_tuning import NEEDS_LIBRARIES, FineTuning, Weights
+from retrain.fitting.tuning.model import NEEDS_LIBRARIES
+from retrain.fitting.tuning.plan import FineTuning
+from retrain.fitting.tuning.texts import Weights
 from retrain.strategies.full import FullStrategy
 
 

@@ -19,7 +19,9 @@ from models.encoder.encoder import Encoder
 from models.encoder.precision import build_half_graph
 from models.errors import TrainingDataError
 from retrain.data import Dataset, Row, with_tuning_rows
-from retrain.fitting.fine_tuning import FineTuning, Weights, fine_tune
+from retrain.fitting.tuning.loop import fine_tune
+from retrain.fitting.tuning.plan import FineTuning
+from retrain.fitting.tuning.texts import LabelledTexts, Pretrained, Weights
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.strategies.quick import Trained, train_quick
@@ -99,13 +101,13 @@ class FullStrategy:
         if len(names) < 2 or not tuning:
             raise TrainingDataError(f"head {primary!r} needs two labels and some texts to tune on; give it more texts")
         tuned = fine_tune(
-            self.weights,
-            self.config,
-            encoder.tokenizer_json,
-            [row.text for row in training],
-            np.array([number[row.labels[primary]] for row in training]),
-            [row.text for row in tuning],
-            np.array([number[row.labels[primary]] for row in tuning]),
+            Pretrained(self.weights, self.config, encoder.tokenizer_json),
+            *(
+                LabelledTexts(
+                    [row.text for row in rows], {primary: np.array([number[row.labels[primary]] for row in rows])}
+                )
+                for rows in (training, tuning)
+            ),
             seed=seed,
             plan=self.plan,
             progress=progress,

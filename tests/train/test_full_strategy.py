@@ -7,7 +7,9 @@ from tiny_encoder import tiny_tokenizer, tiny_weights
 from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from retrain.data import Dataset, Row, split_rows
-from retrain.fitting.fine_tuning import FineTuning, fine_tune
+from retrain.fitting.tuning.loop import fine_tune
+from retrain.fitting.tuning.plan import FineTuning
+from retrain.fitting.tuning.texts import LabelledTexts, Pretrained
 from retrain.job import train_release
 from retrain.strategies.full import FullStrategy
 
@@ -49,13 +51,13 @@ def tuned(tokenizer_json: str, seed: int) -> tuple[dict[str, np.ndarray], tuple[
     number = {label: index for index, label in enumerate(WORDS)}
     train, test = data.part("train"), data.part("test")
     result = fine_tune(
-        weights,
-        config,
-        tokenizer_json,
-        [row.text for row in train],
-        np.array([number[row.labels["intent"]] for row in train]),
-        [row.text for row in test],
-        np.array([number[row.labels["intent"]] for row in test]),
+        Pretrained(weights, config, tokenizer_json),
+        *(
+            LabelledTexts(
+                [row.text for row in part], {"intent": np.array([number[row.labels["intent"]] for row in part])}
+            )
+            for part in (train, test)
+        ),
         seed=seed,
         plan=FineTuning(epochs=2, learning_rate=3e-3, batch_texts=16),
     )

@@ -8,7 +8,7 @@ from small_release import small_dataset, small_encoder
 from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.tools.training import _tell_training
 from retrain import training_data
-from retrain.fitting.fine_tuning import FineTuning
+from retrain.fitting.tuning.plan import FineTuning
 from retrain.job import TrainedRelease, train_release
 from retrain.strategies import full
 from retrain.strategies.full import FullStrategy
