@@ -13,7 +13,7 @@ from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
 from retrain.cost import Meter, cost_between, processor_clock
 from retrain.data import Dataset
-from retrain.evaluation import HeadMetrics, evaluate
+from retrain.evaluation.scoring import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.strategies.quick import Trained, train_quick

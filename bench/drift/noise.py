@@ -1,38 +1,15 @@
-"""Texts made of other texts: typed badly, or copied with small changes. Pure."""
+"""Texts made of other texts: said again, or spread. Pure."""
 
-import itertools
 from typing import Final
 
 import numpy as np
 
-_NEIGHBOURS: Final = {
-    left + right for line in ("qwertyuiop", "asdfghjkl", "zxcvbnm") for left, right in itertools.pairwise(line)
-}
+from models.words.typing_noise import typed_badly
+
 _OPENINGS: Final = ("", "hi, ", "hello ", "help: ", "please, ", "again: ", "urgent! ", "sorry, ")
 _ENDINGS: Final = ("", "!", "!!", " please", " thanks", " asap", "??", " :(", " anyone?", " since this morning")
 _SOURCES: Final = (" - Reuters", " | CNBC", " (AP)", " - report", " via Bloomberg", "", " - sources", " ...", " - WSJ")
 _MARKS: Final = ("", "UPDATE 1-", "UPDATE 2-", "BREAKING: ", "RPT-", "WRAPUP 1-", "*", "NEWS: ")
-
-
-def typed_badly(text: str, rate: float, random: np.random.Generator) -> str:
-    """Each letter is mistyped with probability `rate`: left out, doubled, swapped with the next, or a neighbour on the
-    keyboard, equally often."""
-    letters, typed, place = list(text), list[str](), 0
-    while place < len(letters):
-        letter = letters[place]
-        if not letter.isalpha() or random.random() >= rate:
-            typed.append(letter)
-        else:
-            kind = int(random.integers(4))
-            if kind == 1:
-                typed += [letter, letter]
-            elif kind == 2 and place + 1 < len(letters):
-                typed += [letters[place + 1], letter]
-                place += 1
-            elif kind == 3:
-                typed.append(_beside(letter, random))
-        place += 1
-    return "".join(typed)
 
 
 def said_again(text: str, random: np.random.Generator) -> str:
@@ -50,10 +27,3 @@ def syndicated(text: str, random: np.random.Generator) -> str:
         place = int(random.integers(len(words)))
         words[place] = words[place].upper()
     return str(random.choice(_MARKS)) + " ".join(words) + str(random.choice(_SOURCES))
-
-
-def _beside(letter: str, random: np.random.Generator) -> str:
-    lower = letter.lower()
-    near = sorted(pair.replace(lower, "", 1) for pair in _NEIGHBOURS if lower in pair)
-    beside = str(random.choice(near)) if near else lower
-    return beside.upper() if letter.isupper() else beside

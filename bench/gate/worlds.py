@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.data import Row
-from retrain.evaluation import HeadMetrics
+from retrain.evaluation.scoring import HeadMetrics
 
 Right = NDArray[np.bool_]
 ACCURACY = 0.9  # of each champion

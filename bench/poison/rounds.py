@@ -14,7 +14,7 @@ from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from retrain.challenge import challenger_dataset
 from retrain.data import Dataset, Row
-from retrain.evaluation import evaluate
+from retrain.evaluation.scoring import evaluate
 from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.judging import judge
 from retrain.gate.verdict import Verdict

@@ -21,8 +21,8 @@ from headrace.training.from_file import (
 from headrace.wiring import Wiring
 from models.bundle import parse_manifest
 from models.errors import ConfigError
-from retrain.evaluation import HeadMetrics
-from retrain.evaluation import evaluate as score
+from retrain.evaluation.scoring import HeadMetrics
+from retrain.evaluation.scoring import evaluate as score
 from retrain.training_data import trained_texts
 from streams.classify.release_loading import load_release
 

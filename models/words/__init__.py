@@ -1,1 +1,1 @@
-"""Words of texts, and how common they are."""
+"""Words of texts: how common they are, and how people mistype them."""

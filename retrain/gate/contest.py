@@ -6,7 +6,7 @@ from typing import Final
 
 from models.classifier import Classifier
 from retrain.data import Dataset
-from retrain.evaluation import HeadMetrics, evaluate
+from retrain.evaluation.scoring import HeadMetrics, evaluate
 from retrain.gate.head_checks import HeadPair
 from retrain.gate.judging import judge
 from retrain.gate.limits import Footprint

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
 from retrain.data import Row
-from retrain.evaluation import HeadMetrics, slices_of
+from retrain.evaluation.scoring import HeadMetrics
+from retrain.evaluation.slices import slices_of
 from retrain.gate.comparison import Comparison, compare
 from retrain.gate.label_losses import (
     DOUBTFUL,

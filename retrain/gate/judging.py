@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.data import Row
-from retrain.evaluation import HeadMetrics
+from retrain.evaluation.scoring import HeadMetrics
 from retrain.gate.comparison import Comparison, compare
 from retrain.gate.evidence import Evidence, level_of, weigh
 from retrain.gate.head_checks import (

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
-from retrain.evaluation import HeadMetrics, expected_calibration_error
+from retrain.evaluation.reliability import expected_calibration_error
+from retrain.evaluation.scoring import HeadMetrics
 from retrain.gate.comparison import compare
 from retrain.gate.policy import GatePolicy
 from retrain.gate.verdict import Check

@@ -10,7 +10,7 @@ import pytest
 from bench.drift import table
 from bench.drift.figures import Watched, count_watched, delay_figures, rate_figures
 from bench.drift.names import Corpus, belongs, is_common
-from bench.drift.noise import said_again, syndicated, typed_badly
+from bench.drift.noise import said_again, syndicated
 from bench.drift.outcomes import Estimate, Outcome, Story, cost_figures, expected_right, outcome_of, row_figures
 from bench.drift.peers.order import Case, Order, read_order, write_order
 from bench.drift.peers.race import wrong_events
@@ -36,6 +36,7 @@ from bench.drift.streams import (
 )
 from bench.drift.texts import Columns, LabelledSet, at_most, random_share, read_set, split_parts
 from models.errors import ConfigError
+from models.words.typing_noise import typed_badly
 from retrain.text_keys import text_key
 from streams.wire.records import Alert
 from streams.wire.signals import MonitorSignal

@@ -9,7 +9,9 @@ from models.decision import HeadDecision
 from models.errors import TrainingDataError
 from models.shares import wilson_interval
 from retrain.data import Row
-from retrain.evaluation import evaluate, expected_calibration_error, score_head, slices_of
+from retrain.evaluation.reliability import expected_calibration_error
+from retrain.evaluation.scoring import evaluate, score_head
+from retrain.evaluation.slices import slices_of
 
 
 def decided(*labels: str, scores: tuple[float, ...] = (), threshold: float = 0.5) -> list[HeadDecision]:

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
 from retrain.data import Row
-from retrain.evaluation import FastPathMetrics, HeadMetrics, score_head
+from retrain.evaluation.scoring import FastPathMetrics, HeadMetrics, score_head
 from retrain.gate.comparison import Comparison, compare
 from retrain.gate.evidence import weigh
 from retrain.gate.judging import judge, judge_texts

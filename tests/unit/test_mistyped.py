@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.drift.noise import typed_badly
 from models.words.counts import WordCounts
+from models.words.typing_noise import typed_badly
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode
 from streams.monitor.episodes.mistyped import most_are_mistyped
 from streams.wire.records import format_time

@@ -8,13 +8,13 @@ from sklearn.isotonic import IsotonicRegression
 
 from bench.drift.bed import Bed, Figures, pool_of, pool_of_parts
 from bench.drift.figures import delay_figures, median
-from bench.drift.noise import typed_badly
 from bench.drift.outcomes import Outcome, cost_figures, expected_right, outcome_of, row_figures
 from bench.drift.releases import Shown
 from bench.drift.rows.appearing import LINGER, Scene
 from bench.drift.rows.dependent import own_split
 from bench.drift.streams import Rows, Stream, growing, rising
 from bench.drift.texts import LabelledSet, random_share, split_parts
+from models.words.typing_noise import typed_badly
 
 BEFORE: Final = 2_000
 TOPICS: Final = ("Politics", "Earnings", "Fed | Central Banks", "Stock Movement")  # of about 1,000 texts each

@@ -13,12 +13,12 @@ from models.decision import Classification, HeadDecision
 from models.errors import TrainingDataError
 from models.shares import wilson_interval
 from retrain.data import Row
+from retrain.evaluation.reliability import expected_calibration_error
+from retrain.evaluation.slices import slices_of
 from retrain.progress import Progress, no_progress
 from retrain.rejection.curve import Curve
 
 _BATCH_TEXTS: Final = 256
-_LENGTHS: Final = ((40, "up to 40 characters"), (120, "41 to 120 characters"))
-_LONGER: Final = "over 120 characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,36 +209,6 @@ def score_head(
         decided=given[in_scope],
         curve=Curve.of(decisions, given == wanted, in_scope),
     )
-
-
-def expected_calibration_error(probabilities: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:
-    """Mean distance between what was promised and what came true, over equally filled bins.
-
-    Source: Guo et al. (2017); equal filling after Nguyen and O'Connor (2015).
-    """
-    order = np.argsort(probabilities, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    gaps = [abs(probabilities[part].mean() - right[part].mean()) * len(part) for part in parts]
-    return float(sum(gaps) / len(order))
-
-
-def slices_of(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """Groups of texts, by "column=value": the data's own slice columns, and length. Values: which texts belong to
-    it."""
-    values = [{**row.slices, "length": _length_group(row.text)} for row in rows]
-    members: dict[str, list[int]] = {}
-    for index, columns in enumerate(values):
-        for column, value in columns.items():
-            members.setdefault(f"{column}={value}", []).append(index)
-    groups = {}
-    for name in sorted(members):
-        groups[name] = np.zeros(len(rows), dtype=bool)
-        groups[name][members[name]] = True
-    return groups
-
-
-def _length_group(text: str) -> str:
-    return next((name for limit, name in _LENGTHS if len(text) <= limit), _LONGER)
 
 
 def _oos_metrics(
