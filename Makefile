@@ -75,11 +75,9 @@ test-all: check ## and the long ones
 
 # the folder of the public data sets, one <name>/<name>.csv each; they are not part of the project
 DATA ?= ../shared/data
-accuracy: setup ## the quick strategy on public data sets, a JSON line each; DATA=folder
-	@for set in banking77 tfn_sentiment tfn_topic; do \
-	  $(BIN)/headrace train support --data $(DATA)/$$set/$$set.csv --json || exit 1; done
-	@$(BIN)/headrace train support --data $(DATA)/clinc150/clinc150.csv --oos-label oos --json
-	@$(BIN)/headrace train support --data tests/data/support_zh.csv --json
+STRATEGIES ?= floor,quick
+accuracy: setup ## releases on public data sets, into bench/results/; DATA=folder STRATEGIES=floor,quick,full
+	@$(BIN)/headrace bench accuracy --data $(DATA) --strategies $(STRATEGIES)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,11 +1,10 @@
 """The table: which streams there are, and all that were asked for in one run."""
 
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
+from bench.commit import commit_of_bench
 from bench.drift.bed import Bed, Figures, Plan, Progress
 from bench.drift.encoding import RememberingEncoder
 from bench.drift.rows import appearing, dependent, driftlens, equal, moving, second, stationary
@@ -44,7 +43,7 @@ def run(wiring: Wiring, plan: Plan, streams: Sequence[str], progress: Progress) 
         raise ConfigError(f"there is no stream {', '.join(unknown)}; there are: {', '.join(ROWS)}")
     bed = Bed(plan, RememberingEncoder(default_encoder(wiring), plan.cache / "embeddings"), progress)
     report: dict[str, Any] = {
-        "commit": _commit(),
+        "commit": commit_of_bench(),
         "false_alarm_every": plan.false_alarm_every,
         "fast_path": plan.fast_path,
         "seeds": plan.seeds,
@@ -54,12 +53,3 @@ def run(wiring: Wiring, plan: Plan, streams: Sequence[str], progress: Progress) 
         started = time.monotonic()
         report["streams"][name] = ROWS[name](bed) | {"seconds": round(time.monotonic() - started, 1)}
     return report
-
-
-def _commit() -> str:
-    """Of the code that is measured, where it stands in a repository."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""

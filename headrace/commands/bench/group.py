@@ -2,7 +2,7 @@
 
 import typer
 
-from headrace.commands.bench import drift, faults, gate, kills, loop, poison, streaming
+from headrace.commands.bench import accuracy, drift, faults, gate, kills, loop, poison, streaming
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -10,6 +10,7 @@ def add_to(cli: typer.Typer) -> None:
     bench = typer.Typer(no_args_is_help=True, help="Benchmarks: equal work, one run, JSON out.")
     cli.add_typer(bench, name="bench")
     streaming.add_to(bench)
+    bench.command("accuracy", epilog=accuracy.EXAMPLE)(accuracy.accuracy)
     bench.command("faults", epilog=faults.EXAMPLE)(faults.faults)
     bench.command("drift", epilog=drift.EXAMPLE)(drift.drift)
     bench.command("loop", epilog=loop.EXAMPLE)(loop.loop)
