@@ -74,7 +74,7 @@ def retrained(folder: Path, *, per_text: int) -> tuple[dict[str, Any], TrainedRe
 def test_a_challenger_is_fine_tuned_from_the_configured_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrain.strategies.full.is_clearly_better", lambda quick, full: True)
+    monkeypatch.setattr("retrain.strategies.tuned.is_clearly_better", lambda quick, full: True)
     verdict, challenger = retrained(tmp_path, per_text=16)
     assert challenger.manifest["strategy"] == challenger.manifest["serves"] == "full"
     before = small_release().manifest["files"]["encoder"]["sha256"]

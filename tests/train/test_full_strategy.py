@@ -77,7 +77,7 @@ def test_fine_tuned_weights_serve_through_the_same_graph_and_learn_what_random_o
     tokenizer_json: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the n-grams alone are as good on such easy texts, so the quick release would be chosen
-    monkeypatch.setattr("retrain.strategies.full.is_clearly_better", lambda quick, full: True)
+    monkeypatch.setattr("retrain.strategies.tuned.is_clearly_better", lambda quick, full: True)
     config, weights = tiny_weights(vocabulary_size(tokenizer_json))
 
     def quantize(tuned_weights, calibration):  # type: ignore[no-untyped-def]

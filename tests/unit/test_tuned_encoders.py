@@ -17,8 +17,8 @@ from models.ngrams import hash_ngrams
 from retrain import training_data
 from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.evaluation.reliability import expected_calibration_error
-from retrain.strategies.full import is_clearly_better
 from retrain.strategies.quick import Trained, train_quick
+from retrain.strategies.tuned import is_clearly_better
 from retrain.text_keys import key_hash, text_key
 
 LABELS = 6

@@ -10,19 +10,19 @@ from headrace.tools.training import _tell_training
 from retrain import training_data
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.job import TrainedRelease, train_release
-from retrain.strategies import full
+from retrain.strategies import tuned
 from retrain.strategies.full import FullStrategy
-from retrain.strategies.quick import train_quick
+from retrain.strategies.tuned import Asked
 
 
 def trained(monkeypatch: pytest.MonkeyPatch, *, better: bool) -> TrainedRelease:
     """By the full strategy, but that nothing is fine-tuned."""
 
-    def tuned(_: FullStrategy, dataset: Any, heads: Any, encoder: Any, *__: Any) -> Any:
-        return train_quick(encoder, dataset, heads), {}
+    def untouched(_: FullStrategy, encoder: Any, dataset: Any, asked: Asked) -> Any:
+        return asked.quick(encoder, dataset), {}
 
-    monkeypatch.setattr(FullStrategy, "_tuned", tuned)
-    monkeypatch.setattr(full, "is_clearly_better", lambda *_: better)
+    monkeypatch.setattr(FullStrategy, "_tuned", untouched)
+    monkeypatch.setattr(tuned, "is_clearly_better", lambda *_: better)
     strategy = FullStrategy({}, {}, lambda *_: b"", FineTuning())
     return train_release("support", small_dataset(), small_encoder(), strategy="full", trainer=strategy)
 
