@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -72,7 +72,7 @@ def _measured(wiring: Wiring, plan: Plan, chosen: PublicSet, strategy: str, draw
     try:
         app = load_application("support")
         if chosen.encoder is not None:
-            app = replace(app, encoder=chosen.encoder)
+            app = app.model_copy(update={"encoder": chosen.encoder})
         order = TrainingRequest(
             _drawn_file(plan.data, chosen, draw, folder),
             label_column="label",

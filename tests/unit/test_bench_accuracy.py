@@ -26,6 +26,17 @@ def a_set(texts_a_label: int) -> list[dict[str, str]]:
     ]
 
 
+def a_file(path: Path) -> Path:
+    """The set as a file. Returns its folder."""
+    rows = a_set(40)
+    path.parent.mkdir(parents=True)
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path.parent
+
+
 def test_few_texts_a_label_are_drawn_anew_each_time_and_the_test_part_stays() -> None:
     few = replace(SETS["banking77-10"], texts_a_label=4)
     draws = [rows_of_draw(few, a_set(30), draw) for draw in (0, 1)]
@@ -61,13 +72,7 @@ def test_a_line_counts_a_rejected_text_as_wrong_and_asks_for_out_of_scope_texts_
 
 
 def test_a_stopped_campaign_goes_on_and_measures_nothing_twice(tmp_path: Path) -> None:
-    folder = tmp_path / "sets" / "banking77"
-    folder.mkdir(parents=True)
-    rows = a_set(40)
-    with (folder / "banking77.csv").open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    folder = a_file(tmp_path / "sets" / "banking77" / "banking77.csv")
     plan = Plan(tmp_path / "sets", ("banking77-10",), ("floor",), 1, tmp_path / "results" / "accuracy.json")
     wiring = Wiring(load_settings())
     first = campaign(wiring, plan, lambda *_: None)
@@ -92,3 +97,10 @@ def test_results_of_another_commit_are_not_mixed_in_nor_overwritten(tmp_path: Pa
         campaign(Wiring(load_settings()), Plan(tmp_path, ("banking77",), ("floor",), 1, output), lambda *_: None)
     with pytest.raises(ConfigError, match="no set moon; there are: banking77"):
         campaign(Wiring(load_settings()), Plan(tmp_path, ("moon",), ("floor",), 1, output), lambda *_: None)
+
+
+def test_a_set_that_names_its_encoder_is_split_and_scored_like_the_others(tmp_path: Path) -> None:
+    a_file(tmp_path / "waimai_zh" / "waimai_zh.csv")
+    plan = Plan(tmp_path, ("waimai_zh",), ("floor",), 1, tmp_path / "accuracy.json")
+    (line,) = campaign(Wiring(load_settings()), plan, lambda *_: None)["table"]
+    assert (line["set"], line["draws"], line["accuracy"]) == ("waimai_zh", 1, 1.0)
