@@ -14,6 +14,7 @@ from headrace.commands import (
     demo,
     drift,
     encoders,
+    evaluation,
     labels,
     machine,
     models,
@@ -42,6 +43,7 @@ app = typer.Typer(
 demo.add_to(app)
 roles.add_to(app)
 training.add_to(app)
+evaluation.add_to(app)
 data.add_to(app)
 models.add_to(app)
 encoders.add_to(app)

@@ -1,4 +1,4 @@
-"""train, evaluate and classify: their options. What they do stands in `headrace.tools`."""
+"""train and classify: their options. What they do stands in `headrace.tools`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,6 @@ def add_to(cli: typer.Typer) -> None:
         epilog="Examples: headrace train support --data tickets.csv --label-column topic --register. "
         "headrace train support --data tickets.csv --oos-cost 5 --target-error 0.02",
     )(_train)
-    cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --curve")(_evaluate)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
 
 
@@ -92,44 +91,6 @@ def _train(
         target_error,
     )
     run_train(app, order, output=output, register=register, promote=promote, json=json)
-
-
-def _evaluate(
-    model: ModelName,
-    data: Annotated[
-        Path,
-        typer.Option(help="labelled CSV or JSON lines; its test rows are scored, or all rows without a split column"),
-    ],
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = None,
-    split_column: SplitColumn = "split",
-    oos_label: Annotated[
-        str | None, typer.Option(help="label of out-of-scope texts; default: the one that it was trained with")
-    ] = None,
-    curve: Annotated[
-        bool, typer.Option("--curve", help="accuracy against the share of texts answered, as a page and in --json")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option(help="of --curve: the page's file; default MODEL-VERSION-curve.html")
-    ] = None,
-    json: JsonFlag = False,
-) -> None:
-    """Score a release: accuracy with its interval, per label and per slice."""
-    if output is not None and not curve:
-        raise typer.BadParameter("--output goes with --curve")
-    from headrace.tools.training import run_evaluate
-
-    run_evaluate(
-        model,
-        data,
-        text_column=text_column,
-        label_column=label_column,
-        split_column=split_column,
-        oos_label=oos_label,
-        curve=curve,
-        output=output,
-        json=json,
-    )
 
 
 def _classify(

@@ -1,30 +1,21 @@
-"""What train and evaluate do, and how they tell it."""
+"""What train does, and how it tells it."""
 
 from pathlib import Path
 from typing import Any
 
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
-from headrace.pages.curve import render_curve
-from headrace.releases.announcing import hash_to_compare
-from headrace.releases.names import split_name
 from headrace.settings import load_settings
-from headrace.terminal import field, say, say_rejected, show_table
+from headrace.terminal import field, say
+from headrace.tools.evaluating.telling import tell_out_of_scope
 from headrace.training.from_file import (
     TrainingRequest,
-    evaluation_rows,
     prepare_folder,
     train,
     train_and_register,
     write_release,
 )
 from headrace.wiring import Wiring
-from models.bundle import parse_manifest
-from models.errors import ConfigError
-from retrain.evaluation.scoring import HeadMetrics
-from retrain.evaluation.scoring import evaluate as score
-from retrain.training_data import trained_texts
-from streams.classify.release_loading import load_release
 
 
 def run_train(
@@ -58,7 +49,7 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
     say(f"macro F1  {report['macro_f1']:.4f}")
     for head, figures in list(report["heads"].items())[1:]:
         say(f"{head:<9} {figures['accuracy']:.4f}")
-    _tell_out_of_scope(report["oos"])
+    tell_out_of_scope(report["oos"])
     say(_rejection_in_words(report["rejection"]))
     if report["fast_path"]:
         fast = report["fast_path"]
@@ -112,96 +103,3 @@ def _rejection_in_words(rejection: dict[str, Any]) -> str:
     )
     taken = expected["oos_answered"]
     return words if taken is None else f"{words}; of those out of scope {100 * taken:.1f} % are answered"
-
-
-def run_evaluate(
-    model: str,
-    data: Path,
-    *,
-    text_column: str,
-    label_column: str | None,
-    split_column: str,
-    oos_label: str | None,
-    curve: bool,
-    output: Path | None,
-    json: bool,
-) -> None:
-    """Score a release on a labelled file. oos_label: None: the one that it was trained with. curve: write the page of
-    accuracy against the share answered, to `output` or a file of the release's name."""
-    wiring = Wiring(load_settings())
-    registry = wiring.registry()
-    name, version = split_name(model, registry)
-    announced = hash_to_compare(wiring, name, version)
-    classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
-    manifest = registry.manifest(name, version)
-    dataset, known = evaluation_rows(
-        data,
-        list(classifier.heads),
-        text_column,
-        label_column,
-        split_column,
-        trained_on=trained_texts(manifest, registry.blobs_of(manifest)),
-    )
-    say_rejected(dataset.rejected)
-    if known:
-        say(f"{known} rows left out: the release was trained on their texts", error=True)
-    with stage_bars() as progress:
-        metrics = score(classifier, dataset.rows, oos_label=oos_label or _trained_with(manifest), progress=progress)
-    heads = {head: evaluation.as_json() for head, evaluation in metrics.items()}
-    if curve:
-        page = output or Path(f"{name}-{version}-curve.html")
-        curves = {head: evaluation.curve.as_json() for head, evaluation in metrics.items() if evaluation.curve}
-        _write_page(page, render_curve(curves, release=f"{name}@{version}", data=data.name))
-        say(f"accuracy against the share answered: {page}", error=json)
-        heads = {head: figures | {"curve": curves[head]} for head, figures in heads.items()}
-    if json:
-        return print_json({"model": name, "version": version, "left_out_trained_rows": known, "heads": heads})
-    for head, evaluation in metrics.items():
-        _tell_evaluation(f"{name}@{version} {head}", evaluation)
-    return None
-
-
-def _trained_with(manifest: bytes) -> str | None:
-    label: str | None = parse_manifest(manifest).get("training", {}).get("oos_label")
-    return label
-
-
-def _write_page(path: Path, page: str) -> None:
-    """All of it or nothing. Raises ConfigError."""
-    scratch = path.with_name(path.name + ".new")
-    try:
-        scratch.write_text(page, encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}); give --output another file") from error
-
-
-def _tell_out_of_scope(oos: dict[str, Any] | None) -> None:
-    """Nothing where no out-of-scope text is known."""
-    if oos:
-        say(
-            f"out of scope: AUROC {oos['auroc']:.4f}, recall {oos['recall']:.4f}, in-scope accuracy after "
-            f"rejection {oos['in_scope_accuracy']:.4f}"
-        )
-
-
-def _tell_evaluation(what: str, evaluation: HeadMetrics) -> None:
-    low, high = evaluation.accuracy_ci95
-    say(
-        f"{what}: accuracy {evaluation.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
-        f"{evaluation.macro_f1:.4f}, {evaluation.texts} texts"
-    )
-    _tell_out_of_scope(evaluation.as_json()["oos"])
-    if evaluation.fast_path is not None:
-        fast = evaluation.fast_path
-        say(
-            f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it {fast.accuracy_full:.4f}"
-        )
-    worst_first = sorted(evaluation.per_label.items(), key=lambda labelled: labelled[1]["f1"])
-    show_table(
-        ("label", "texts", "precision", "recall", "F1"),
-        [
-            (label, f"{values['texts']:.0f}", *(f"{values[name]:.3f}" for name in ("precision", "recall", "f1")))
-            for label, values in worst_first
-        ],
-    )

@@ -188,11 +188,12 @@ def evaluation_rows(
     split_column: str,
     *,
     trained_on: Collection[str] = frozenset(),
+    slice_columns: tuple[str, ...] = (),
 ) -> tuple[Dataset, int]:
     """The rows to score: those of the file's test split; of a file that has no split column, all but those whose text
     the release was trained on, and how many these were.
 
-    trained_on: key hashes. Raises TrainingDataError when no row is left.
+    trained_on: key hashes. slice_columns: of groups to tell apart. Raises TrainingDataError when no row is left.
     """
     has_split = False
 
@@ -200,7 +201,7 @@ def evaluation_rows(
         nonlocal has_split
         has_split = split_column in there
         labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
-        return Columns(labels or {heads[0]: "label"}, text_column, split_column)
+        return Columns(labels or {heads[0]: "label"}, text_column, split_column, slice_columns)
 
     dataset = read_labelled_csv(data, columns, trains=False)
     if has_split:

@@ -12,6 +12,7 @@ from retrain.gate.judging import judge
 from retrain.gate.limits import Footprint
 from retrain.gate.speed import measure_speeds
 from retrain.gate.verdict import Example, Verdict
+from retrain.progress import Progress, no_progress
 
 EXAMPLES: Final = 10  # of each head and direction
 EXAMPLE_CHARACTERS: Final = 300
@@ -28,6 +29,7 @@ def contest(
     suspects: Collection[tuple[str, str]] = (),
     left_out: Sequence[str] = (),
     mask: Callable[[str], str] = lambda text: text,
+    progress: Progress = no_progress,
 ) -> Verdict:
     """The gate's word on every head, on the dataset's test rows, and on what both take.
 
@@ -35,7 +37,7 @@ def contest(
     `judge`. left_out: what did not train, in words. mask: what of a text may be shown.
     """
     tested, both = dataset.part("test"), (champion, challenger)
-    before, after = (evaluate(classifier, tested, oos_label=oos_label) for classifier in both)
+    before, after = (evaluate(one, tested, oos_label=oos_label, progress=progress) for one in both)
     speeds = measure_speeds(both, [row.text for row in tested])
     footprints = [
         Footprint(size, speed.texts_per_second, speed.p99_seconds)

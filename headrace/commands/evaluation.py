@@ -1,0 +1,82 @@
+"""evaluate and compare: their options. What they do stands in `headrace.tools.evaluating`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headrace.commands.training import JsonFlag, LabelColumn, ModelName, SplitColumn, TextColumn
+
+Scored = Annotated[
+    Path,
+    typer.Option(help="labelled CSV or JSON lines; its test rows are scored, or all rows without a split column"),
+]
+OosLabel = Annotated[
+    str | None, typer.Option(help="label of out-of-scope texts; default: the one that it was trained with")
+]
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the commands."""
+    cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --curve")(_evaluate)
+    cli.command(
+        "compare", epilog="Example: headrace compare support@2 support@3 --data held_out.csv --page verdict.html"
+    )(_compare)
+
+
+def _evaluate(
+    model: ModelName,
+    data: Scored,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = "split",
+    oos_label: OosLabel = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="accuracy against the share of texts answered, as a page and in --json")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="of --curve: the page's file; default MODEL-VERSION-curve.html")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Score a release: accuracy with its interval, per label and per slice."""
+    if output is not None and not curve:
+        raise typer.BadParameter("--output goes with --curve")
+    from headrace.tools.evaluating.evaluate import EvaluationOrder, run_evaluate
+    from headrace.tools.evaluating.loading import LabelledFile
+
+    file = LabelledFile(data, text_column, label_column, split_column)
+    run_evaluate(model, EvaluationOrder(file, oos_label, curve, output), json=json)
+
+
+def _compare(
+    champion: Annotated[str, typer.Argument(metavar="A", help="what serves: NAME or NAME@VERSION")],
+    challenger: Annotated[str, typer.Argument(metavar="B", help="what may take its place: NAME@VERSION")],
+    data: Scored,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = "split",
+    slice_columns: Annotated[
+        list[str] | None, typer.Option("--slice", help="column whose groups of texts must not get worse; repeatable")
+    ] = None,
+    oos_label: OosLabel = None,
+    look: Annotated[
+        int,
+        typer.Option(min=1, help="judge B as A's challenger of this number; later ones must be more clearly better"),
+    ] = 1,
+    page: Annotated[Path | None, typer.Option(help="write the verdict as an HTML page, with examples")] = None,
+    mask: Annotated[bool, typer.Option("--mask", help="show no personal data in the examples")] = False,
+    must_pass: Annotated[
+        bool, typer.Option("--must-pass", help="exit code 1 where the gate would not release B")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """What the gate would say if B came to take A's place, on the same texts. Nothing is changed: neither the registry
+    nor what serves."""
+    from headrace.tools.evaluating.compare import ComparisonOrder, run_compare
+    from headrace.tools.evaluating.loading import LabelledFile
+
+    file = LabelledFile(data, text_column, label_column, split_column, tuple(slice_columns or ()))
+    passed = run_compare(champion, challenger, ComparisonOrder(file, oos_label, look, mask, page), json=json)
+    if must_pass and not passed:
+        raise typer.Exit(1)

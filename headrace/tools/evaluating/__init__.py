@@ -1,0 +1,1 @@
+"""What `headrace evaluate` and `headrace compare` do."""

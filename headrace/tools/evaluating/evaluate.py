@@ -1,0 +1,48 @@
+"""`headrace evaluate`: how good a release is on a labelled file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.output import print_json, stage_bars
+from headrace.pages.curve import render_curve
+from headrace.pages.files import write_page
+from headrace.settings import load_settings
+from headrace.terminal import say
+from headrace.tools.evaluating.loading import LabelledFile, load, read_rows
+from headrace.tools.evaluating.telling import tell_evaluation
+from headrace.wiring import Wiring
+from retrain.evaluation.scoring import evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOrder:
+    """What is wanted beside the figures. oos_label None: the one that the release was trained with. curve: the page of
+    accuracy against the share answered, to `curve_page` or a file of the release's name."""
+
+    file: LabelledFile
+    oos_label: str | None = None
+    curve: bool = False
+    curve_page: Path | None = None
+
+
+def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
+    """Score a release on a labelled file, and tell it."""
+    wiring = Wiring(load_settings())
+    release = load(wiring, wiring.registry(), model)
+    dataset, known = read_rows(order.file, list(release.classifier.heads), release.trained_on)
+    with stage_bars() as progress:
+        oos_label = order.oos_label or release.oos_label
+        metrics = evaluate(release.classifier, dataset.rows, oos_label=oos_label, progress=progress)
+    heads = {head: evaluation.as_json() for head, evaluation in metrics.items()}
+    if order.curve:
+        page = order.curve_page or Path(f"{release.model}-{release.version}-curve.html")
+        curves = {head: evaluation.curve.as_json() for head, evaluation in metrics.items() if evaluation.curve}
+        write_page(page, render_curve(curves, release=release.name, data=order.file.path.name), "--output")
+        say(f"accuracy against the share answered: {page}", error=json)
+        heads = {head: figures | {"curve": curves[head]} for head, figures in heads.items()}
+    if json:
+        left_out = {"left_out_trained_rows": known}
+        return print_json({"model": release.model, "version": release.version} | left_out | {"heads": heads})
+    for head, evaluation in metrics.items():
+        tell_evaluation(f"{release.name} {head}", evaluation)
+    return None

@@ -1,0 +1,83 @@
+"""A release to be scored, and the rows that it is scored on."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.ports import ReleaseRegistry
+from headrace.releases.announcing import hash_to_compare
+from headrace.releases.names import split_name
+from headrace.terminal import say, say_rejected
+from headrace.training.from_file import evaluation_rows
+from headrace.wiring import Wiring
+from models.classifier import Classifier
+from retrain.data import Dataset
+from retrain.training_data import served_bytes, trained_texts
+from streams.classify.release_loading import load_release
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRelease:
+    """A proved, warm release. trained_on: key hashes of its training texts. oos_label: what it was trained with."""
+
+    model: str
+    version: str
+    classifier: Classifier
+    described: dict[str, Any]
+    trained_on: Collection[str]
+
+    @property
+    def name(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.model}@{self.version}"
+
+    @property
+    def oos_label(self) -> str | None:
+        """The label of out-of-scope texts that it was trained with."""
+        label: str | None = self.described.get("training", {}).get("oos_label")
+        return label
+
+    @property
+    def served_bytes(self) -> int:
+        """Of the files that serve."""
+        return served_bytes(self.described)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """Where the rows to score are. label_column None: the columns of the release's heads, else `label`."""
+
+    path: Path
+    text_column: str = "text"
+    label_column: str | None = None
+    split_column: str = "split"
+    slice_columns: tuple[str, ...] = ()
+
+
+def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
+    """name: NAME or NAME@VERSION. Raises ConfigError, ReleaseCorrupt."""
+    model, version = split_name(name, registry)
+    announced = hash_to_compare(wiring, model, version)
+    classifier = load_release(registry, model, version, announced, threads=wiring.settings.threads)
+    manifest = registry.manifest(model, version)
+    known = trained_texts(manifest, registry.blobs_of(manifest))
+    return LoadedRelease(model, version, classifier, json.loads(manifest), known)
+
+
+def read_rows(file: LabelledFile, heads: list[str], trained_on: Collection[str]) -> tuple[Dataset, int]:
+    """See `evaluation_rows`; tells on stderr which rows were not taken."""
+    dataset, known = evaluation_rows(
+        file.path,
+        heads,
+        file.text_column,
+        file.label_column,
+        file.split_column,
+        trained_on=trained_on,
+        slice_columns=file.slice_columns,
+    )
+    say_rejected(dataset.rejected)
+    if known:
+        say(f"{known} rows left out: the release was trained on their texts", error=True)
+    return dataset, known
