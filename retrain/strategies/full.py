@@ -70,7 +70,7 @@ class FullStrategy:
         )
         serving = Serving(self.quantize, self.config, self.threads)
         trained = serving.fitted(tuned.weights, training, encoder, dataset, asked)
-        return trained, {"epochs": float(self.plan.epochs), "best_epoch": float(tuned.best_epoch)}
+        return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best)}
 
 
 def labelled_texts(dataset: Dataset, primary: str, asked: Asked) -> tuple[LabelledTexts, LabelledTexts]:

@@ -1,30 +1,56 @@
-"""The loop: AdamW with linear warm-up and decay over shuffled batches, the best epoch kept.
+"""The loop: steps over shuffled batches, the tuning texts asked now and then, the best state kept.
 
-torch and transformers, the `train` extra, are imported when a training starts.
+torch and transformers, the `train` extra, are imported when a training starts. A training that is cut off goes on from
+its last evaluation and ends as it would have: chance is drawn anew from the seed and the number of each step.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.tokenization import TextTokenizer
+from models.heads import Floats
+from retrain.fitting.calibration import calibrated_loss
+from retrain.fitting.tuning.averages import MovingAverage, greedy_soup
 from retrain.fitting.tuning.body import Body, WholeEncoder
-from retrain.fitting.tuning.losses import label_loss
+from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints, training_name
 from retrain.fitting.tuning.model import TunedModel, load_libraries
+from retrain.fitting.tuning.objective import Batch, Objective
 from retrain.fitting.tuning.plan import FineTuning
-from retrain.fitting.tuning.texts import LabelledTexts, Pretrained, batches_by_length, shuffled_batches
+from retrain.fitting.tuning.rates import make_optimizer, make_schedule
+from retrain.fitting.tuning.starting_heads import start_heads
+from retrain.fitting.tuning.texts import NO_LABEL, Ids, LabelledTexts, Pretrained, TextsBeside, shuffled_batches
 from retrain.progress import Progress, no_progress
+
+Watch = Callable[[str, float, int], None]
+
+_SEEDS_APART: Final = 1_000_003
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a training keeps and shows. watch: told figures by name and step, for pictures of the training."""
+
+    checkpoints: Checkpoints = field(default_factory=NoCheckpoints)
+    watch: Watch = lambda name, value, step: None
 
 
 @dataclass(frozen=True, slots=True)
 class FineTuned:
-    """weights: of the best epoch, names as they came. scores: tuning accuracy by epoch. best_epoch: from 1."""
+    """weights: what serves, names as they came. answers: by head, logits of the texts that were asked. scores, losses:
+    tuning accuracy and calibrated loss at each evaluation of the best seed. best: which evaluation is kept, from 1.
+    steps: how many were made. in_soup: how many seeds are averaged."""
 
     weights: dict[str, NDArray[np.float32]]
+    answers: dict[str, Floats]
     scores: tuple[float, ...]
-    best_epoch: int
+    losses: tuple[float, ...]
+    best: int
+    steps: int
+    in_soup: int = 1
 
 
 def fine_tune(
@@ -35,60 +61,207 @@ def fine_tune(
     seed: int = 0,
     plan: FineTuning | None = None,
     body: Body | None = None,
+    beside: TextsBeside | None = None,
+    asked: tuple[str, ...] = (),
+    around: Around | None = None,
     progress: Progress = no_progress,
+    stage: str = "fine-tuning",
 ) -> FineTuned:
-    """Train encoder and linear heads; keep the epoch whose primary head is best on the tuning texts.
+    """Train encoder and linear heads; keep what is best on the tuning texts.
 
-    body: what of the encoder is trained; None: all of it. Raises ConfigError when the `train` extra is missing.
+    body: what of the encoder is trained; None: all of it. beside: texts without labels, for the plans that use them.
+    asked: texts to answer at the end. Raises ConfigError when the `train` extra is missing.
     """
-    plan = plan or FineTuning()
-    torch, _ = load_libraries()
-    torch.manual_seed(seed)
-    counts = {head: int(max(values.max(), tuning.labels[head].max())) + 1 for head, values in training.labels.items()}
-    model = TunedModel(start, counts, plan, body or WholeEncoder())
-    tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=plan.max_tokens)
-    ids, tuning_ids = ([text.ids for text in tokenizer.tokenize(list(part.texts))] for part in (training, tuning))
-    wanted = next(iter(tuning.labels.values()))
-    tuning_batches = list(batches_by_length(tuning_ids, plan.batch_texts))
-    steps = plan.epochs * -(-len(ids) // plan.batch_texts)
-    optimizer, scheduler = _optimizer(model, plan, steps)
-    rng = np.random.default_rng(seed)
-    scores: list[float] = []
-    best: dict[str, NDArray[np.float32]] = {}
-    done = best_epoch = 0
-    for _ in range(plan.epochs):
-        for batch in shuffled_batches([len(each) for each in ids], plan.batch_texts, rng):
-            labels = {head: torch.from_numpy(of[batch]).to(model.device) for head, of in training.labels.items()}
-            model.train(True)
-            logits = model.logits(model.embed(*model.padded([ids[row] for row in batch])))
-            _step(model, label_loss(torch, logits, labels, plan), optimizer, scheduler, plan)
-            done += 1
-            progress("fine-tuning", done, steps)
-        scores.append(float((model.decided(tuning_ids, tuning_batches) == wanted).mean()))
-        if scores[-1] >= max(scores):
-            best = model.weights()
-            best_epoch = len(scores)
-    return FineTuned(best, tuple(scores), best_epoch)
+    plan, body, around = plan or FineTuning(), body or WholeEncoder(), around or Around()
+    beside = beside or TextsBeside()
+    runs = []
+    for number in range(plan.seeds):
+        run = _Training(start, training, tuning, beside, seed, number, plan, body, around)
+        run.finish(stage if plan.seeds == 1 else f"{stage}, seed {number + 1} of {plan.seeds}", progress)
+        runs.append(run)
+    best = min(runs, key=lambda run: run.losses[run.best - 1])
+    model, inside = best.model, 1
+    state = best.best_state
+    if len(runs) > 1:
+        losses = [run.losses[run.best - 1] for run in runs]
+        state, inside = greedy_soup([run.best_state for run in runs], losses, best.loss_of)
+    model.load(state)
+    answers = dict(zip(training.labels, model.answers(best.tokenized(asked)), strict=True)) if asked else {}
+    return FineTuned(
+        model.weights(), answers, tuple(best.scores), tuple(best.losses), best.best, best.step, in_soup=inside
+    )
 
 
-def _step(model: TunedModel, loss: Any, optimizer: Any, scheduler: Any, plan: FineTuning) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    model.torch.nn.utils.clip_grad_norm_([value for _, value in model.parameters()], plan.clip)
-    optimizer.step()
-    scheduler.step()
+class _Training:
+    """One seed's training, from its start or from where it was cut off."""
+
+    def __init__(
+        self,
+        start: Pretrained,
+        training: LabelledTexts,
+        tuning: LabelledTexts,
+        beside: TextsBeside,
+        seed: int,
+        number: int,
+        plan: FineTuning,
+        body: Body,
+        around: Around,
+    ) -> None:
+        self._torch, _ = load_libraries()
+        self._plan, self._around, self._seed = plan, around, seed + number * _SEEDS_APART
+        self._training, self._tuning = training, tuning
+        self._tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=plan.max_tokens)
+        self._ids, self._tuning_ids = self.tokenized(training.texts), self.tokenized(tuning.texts)
+        self._outside, self._unlabelled = self.tokenized(beside.outside), self.tokenized(beside.unlabelled)
+        self._torch.manual_seed(seed)  # all seeds of a soup start as one
+        counts = {
+            head: int(max(values.max(), tuning.labels[head].max())) + 1 for head, values in training.labels.items()
+        }
+        self.model = TunedModel(start, counts, plan, body)
+        self._objective = Objective(self.model, training, counts, plan)
+        self._steps = plan.total_steps(len(training))
+        self._optimizer = make_optimizer(self.model, plan)
+        self._schedule = make_schedule(self._torch, self._optimizer, plan, self._steps)
+        self._evaluated = {max(1, round(self._steps * n / plan.evaluations)) for n in range(1, plan.evaluations + 1)}
+        self._name = training_name(start, training, tuning, beside, self._seed, plan, body)
+        self.step = self.best = 0
+        self.scores: list[float] = []
+        self.losses: list[float] = []
+        self.best_state: Mapping[str, Any] = {}
+        self._mean: MovingAverage | None = None
+        self._epoch, self._batches = -1, list[NDArray[np.int64]]()
+
+    def tokenized(self, texts: Any) -> Ids:
+        """Token ids of each text."""
+        return [text.ids for text in self._tokenizer.tokenize(list(texts))]
+
+    def loss_of(self, state: Mapping[str, Any]) -> float:
+        """The tuning loss of a state of the model."""
+        self.model.load(state)
+        return self._judged()[1]
+
+    def finish(self, stage: str, progress: Progress) -> None:
+        """Train until the steps are done or the tuning texts say that it is enough."""
+        if not self._resume():
+            if self._plan.head_start == "quick":
+                start_heads(self.model, self._ids, self._training, self._seed)
+            self._mean = self._moving_average()
+        progress(stage, self.step, self._steps)
+        while self.step < self._steps and not self._is_enough():
+            self._make_step()
+            progress(stage, self.step, self._steps)
+            if self.step in self._evaluated:
+                self._evaluate()
+                self._keep()
+        progress(stage, self._steps, self._steps)
+
+    def _is_enough(self) -> bool:
+        return bool(self._plan.patience) and len(self.scores) - self.best >= self._plan.patience
+
+    def _make_step(self) -> None:
+        self._torch.manual_seed(self._seed * 7919 + self.step)
+        self._optimizer.zero_grad()
+        told = self._objective.backward(self._batch())
+        self._torch.nn.utils.clip_grad_norm_([value for _, value in self.model.parameters()], self._plan.clip)
+        self._optimizer.step()
+        self._schedule.step()
+        self.step += 1
+        if self._mean is not None:
+            self._mean.follow(self.model.live_state(), self.step)
+        for name, value in told.items():
+            self._around.watch(f"loss/{name}", value, self.step)
+
+    def _batch(self) -> Batch:
+        """The texts of the next step."""
+        per_epoch = -(-len(self._ids) // self._plan.batch_texts)
+        epoch, number = divmod(self.step, per_epoch)
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self._seed, epoch])
+            self._epoch = epoch
+            self._batches = shuffled_batches([len(each) for each in self._ids], self._plan.batch_texts, rng)
+        rows, plan, move = self._batches[number], self._plan, self._on_device
+        rng = np.random.default_rng([self._seed, self.step, 1])
+        late = self.step >= plan.unlabelled_from * self._steps
+        return Batch(
+            [self._ids[row] for row in rows],
+            {head: move(values[rows]) for head, values in self._training.labels.items()},
+            {head: move(values[rows]) for head, values in self._training.soft.items()},
+            _some(self._outside, plan.batch_texts // 4 if plan.outside else 0, rng),
+            _some(self._unlabelled, plan.batch_texts if plan.unlabelled and late else 0, rng),
+        )
+
+    def _on_device(self, values: NDArray[Any]) -> Any:
+        return self._torch.from_numpy(values).to(self.model.device)
+
+    def _evaluate(self) -> None:
+        trained = None
+        if self._mean is not None:
+            trained = self.model.state()
+            self.model.load(self._mean.state)
+        score, loss = self._judged()
+        self.scores.append(score)
+        self.losses.append(loss)
+        is_better = loss <= min(self.losses) if self._plan.judge == "loss" else score >= max(self.scores)
+        if is_better:
+            self.best, self.best_state = len(self.scores), self.model.state()
+        if trained is not None:
+            self.model.load(trained)
+        self._around.watch("tuning/accuracy", score, self.step)
+        self._around.watch("tuning/loss", loss, self.step)
+
+    def _judged(self) -> tuple[float, float]:
+        """Accuracy of the primary head, and mean calibrated loss of all heads, on the tuning texts."""
+        accuracy, losses = None, []
+        for logits, labels in zip(self.model.answers(self._tuning_ids), self._tuning.labels.values(), strict=True):
+            has = labels != NO_LABEL
+            if accuracy is None:
+                accuracy = float((logits.argmax(1) == labels)[has].mean())
+            if has.any():
+                losses.append(calibrated_loss(logits[has], labels[has]))
+        assert accuracy is not None
+        return accuracy, float(np.mean(losses))
+
+    def _moving_average(self) -> MovingAverage | None:
+        return MovingAverage(self._torch, self.model.state(), self._plan.ema) if self._plan.ema else None
+
+    def _keep(self) -> None:
+        parts = {"now": self.model.state(), "best": self.best_state}
+        if self._mean is not None:
+            parts["mean"] = self._mean.state
+        for number, values in self._optimizer.state_dict()["state"].items():
+            parts[f"adam.{number}"] = values
+        tensors = {
+            f"{part}/{name}": value.detach().cpu().numpy()
+            for part, state in parts.items()
+            for name, value in state.items()
+        }
+        state = {"step": self.step, "best": self.best, "scores": [*self.scores], "losses": [*self.losses]}
+        self._around.checkpoints.save(self._name, tensors, state)
+
+    def _resume(self) -> bool:
+        """Whether there was something to go on from."""
+        kept = self._around.checkpoints.load(self._name)
+        if kept is None:
+            return False
+        tensors, state = kept
+        parts: dict[str, dict[str, Any]] = {}
+        for name, value in tensors.items():
+            part, _, name = name.partition("/")
+            parts.setdefault(part, {})[name] = self._torch.from_numpy(np.array(value)).to(self.model.device)
+        self.model.load(parts["now"])
+        self.best_state = parts["best"]
+        self._mean = self._moving_average()
+        if self._mean is not None:
+            self._mean.state = parts["mean"]
+        of_adam = {int(part.removeprefix("adam.")): of for part, of in parts.items() if part.startswith("adam.")}
+        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": of_adam})
+        self.step, self.best = state["step"], state["best"]
+        self.scores, self.losses = list(state["scores"]), list(state["losses"])
+        self._schedule.last_epoch = self.step - 1
+        self._optimizer._opt_called = True  # it was, in the training that was cut off; else the schedule warns
+        self._schedule.step()
+        return True
 
 
-def _optimizer(model: TunedModel, plan: FineTuning, steps: int) -> tuple[Any, Any]:
-    """AdamW with linear warm-up and decay to zero; biases and norms do not decay."""
-    torch, named = model.torch, model.parameters()
-    plain = [value for _, value in named if value.ndim < 2]
-    decayed = [value for _, value in named if value.ndim >= 2]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate)
-    rising = max(1, round(steps * plan.warm_up))
-
-    def rate(step: int) -> float:
-        return min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+def _some(ids: Ids, count: int, rng: np.random.Generator) -> Ids:
+    return [ids[row] for row in rng.integers(len(ids), size=count)] if ids and count else []

@@ -1,16 +1,18 @@
 """The model that is tuned: a BERT encoder, its own pooling, and a linear head for each set of labels, in torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigError
+from models.heads import Floats
 from retrain.fitting.tuning.body import Body
 from retrain.fitting.tuning.plan import FineTuning
-from retrain.fitting.tuning.texts import Ids, Pretrained
+from retrain.fitting.tuning.texts import Ids, Pretrained, batches_by_length
 
+EVALUATION_TEXTS: Final = 64
 NEEDS_LIBRARIES: Final = (
     "strategy full needs torch and transformers: `make setup-train`, or pip install 'headrace[train]'"
 )
@@ -36,6 +38,7 @@ class TunedModel:
             )
         self._plain = frozenset(encoder.state_dict())
         self._names = [name for name in state if name in self._plain]
+        self.layers = int(config["num_hidden_layers"])
         self.encoder = body.prepared(encoder).to(self.device)
         self.heads = torch.nn.ModuleList(
             torch.nn.Sequential(torch.nn.Dropout(plan.dropout), torch.nn.Linear(int(config["hidden_size"]), count))
@@ -44,8 +47,19 @@ class TunedModel:
 
     def parameters(self) -> list[tuple[str, Any]]:
         """Those that are trained, by name; the heads' after the encoder's."""
-        named = [*self.encoder.named_parameters(), *(("heads." + name, one) for name, one in _named(self.heads))]
-        return [(name, value) for name, value in named if value.requires_grad]
+        heads = [("heads." + name, value) for name, value in self.heads.named_parameters()]
+        return [(name, value) for name, value in [*self.encoder.named_parameters(), *heads] if value.requires_grad]
+
+    def state(self) -> dict[str, Any]:
+        """A copy of all that training changes and all beside it, by name: tensors on the device."""
+        return {name: value.detach().clone() for name, value in self.live_state().items()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state; names that are missing stay as they are."""
+        with self.torch.no_grad():
+            for name, value in self.live_state().items():
+                if name in state:
+                    value.copy_(state[name])
 
     def train(self, training: bool) -> None:
         """Switch dropout on or off."""
@@ -62,9 +76,15 @@ class TunedModel:
             mask[row, : len(each)] = 1.0
         return self.torch.from_numpy(padded).to(self.device), self.torch.from_numpy(mask).to(self.device)
 
-    def embed(self, ids: Any, mask: Any) -> Any:
-        """One embedding for each text, (texts, dimensions), by the encoder's own pooling; not of unit length."""
-        hidden = self.encoder(ids, attention_mask=mask).last_hidden_state
+    def token_embeddings(self, ids: Any) -> Any:
+        """(texts, tokens, dimensions), before positions and norm."""
+        return self.encoder.get_input_embeddings()(ids)
+
+    def embed(self, ids: Any, mask: Any, tokens: Any = None) -> Any:
+        """One embedding for each text, (texts, dimensions), by the encoder's own pooling; not of unit length. tokens:
+        token embeddings to read in place of those of `ids`."""
+        read = {"input_ids": ids} if tokens is None else {"inputs_embeds": tokens}
+        hidden = self.encoder(**read, attention_mask=mask).last_hidden_state
         if self._pooling == "cls":
             return hidden[:, 0]
         return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
@@ -79,15 +99,30 @@ class TunedModel:
         names = [*self._names, *(name for name in state if name not in self._plain)]
         return {name: state[name].detach().cpu().numpy().astype(np.float32, copy=True) for name in names}
 
-    def decided(self, ids: Ids, batches: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-        """The primary head's label of each text, (texts,)."""
-        labels = np.zeros(len(ids), dtype=np.int64)
+    def precision(self) -> Any:
+        """A context for forward passes: bfloat16 where a GPU has it."""
+        on = self.device == "cuda" and self.torch.cuda.is_bf16_supported()
+        return self.torch.autocast(self.device, self.torch.bfloat16, enabled=on)
+
+    def embeddings(self, ids: Ids) -> Floats:
+        """Of many texts, (texts, dimensions) float32, without dropout."""
+        found = np.zeros((len(ids), self.heads[0][1].in_features), dtype=np.float32)
         self.train(False)
+        with self.torch.no_grad(), self.precision():
+            for rows in batches_by_length(ids, EVALUATION_TEXTS):
+                found[rows] = self.embed(*self.padded([ids[row] for row in rows])).float().cpu().numpy()
+        return found
+
+    def answers(self, ids: Ids) -> list[Floats]:
+        """Logits of many texts by head, (texts, labels) float32, without dropout."""
+        embeddings = self.torch.from_numpy(self.embeddings(ids)).to(self.device)
         with self.torch.no_grad():
-            for rows in batches:
-                logits = self.heads[0](self.embed(*self.padded([ids[row] for row in rows])))
-                labels[list(rows)] = logits.argmax(dim=1).cpu().numpy()
-        return labels
+            return [logits.cpu().numpy() for logits in self.logits(embeddings)]
+
+    def live_state(self) -> dict[str, Any]:
+        """The same, not copied: it changes with each step."""
+        heads = {"heads." + name: value for name, value in self.heads.state_dict().items()}
+        return dict(self.encoder.state_dict()) | heads
 
 
 def load_libraries() -> tuple[Any, Any]:
@@ -98,7 +133,3 @@ def load_libraries() -> tuple[Any, Any]:
     except ImportError as error:
         raise ConfigError(NEEDS_LIBRARIES) from error
     return torch, transformers
-
-
-def _named(module: Any) -> list[tuple[str, Any]]:
-    return list(module.named_parameters())

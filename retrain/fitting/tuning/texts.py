@@ -1,11 +1,13 @@
 """What a fine-tuning starts from and learns: an encoder's files, and texts with labels as numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.heads import Floats
 
 Weights = Mapping[str, NDArray[np.float32]]
 Ids = Sequence[NDArray[np.int32]]
@@ -24,13 +26,34 @@ class Pretrained:
 
 @dataclass(frozen=True, slots=True)
 class LabelledTexts:
-    """labels: by head, the primary one first: (texts,), numbers from 0; -1 where the head has no label for a text."""
+    """labels: by head, the primary one first: (texts,), numbers from 0; -1 where the head has no label for a text.
+
+    soft: by head, what a teacher answers that does not know the text: (texts, labels), probabilities at the plan's
+    `distillation_temperature`; a row of zeros where it answers nothing. Heads without a teacher are not in it.
+    """
 
     texts: Sequence[str]
     labels: Mapping[str, NDArray[np.int64]]
+    soft: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def of(self, rows: NDArray[np.int64]) -> "LabelledTexts":
+        """Some of the texts. rows: their numbers."""
+        return LabelledTexts(
+            [self.texts[row] for row in rows],
+            {head: values[rows] for head, values in self.labels.items()},
+            {head: values[rows] for head, values in self.soft.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TextsBeside:
+    """Texts without a label of any head. outside: known to be out of scope. unlabelled: of the live stream, say."""
+
+    outside: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
 
 
 def shuffled_batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:

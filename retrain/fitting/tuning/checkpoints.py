@@ -1,0 +1,59 @@
+"""Where a training that was cut off goes on from."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.fitting.tuning.body import Body
+from retrain.fitting.tuning.plan import FineTuning
+from retrain.fitting.tuning.texts import LabelledTexts, Pretrained, TextsBeside
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class Checkpoints(Protocol):
+    """Keeps the state of trainings, each under its name."""
+
+    def load(self, name: str) -> tuple[Tensors, dict[str, Any]] | None:
+        """What was kept last, or None where there is nothing whole."""
+
+    def save(self, name: str, tensors: Tensors, state: Mapping[str, Any]) -> None:
+        """Keep it in place of what was kept before: all of it or nothing. state: values of JSON."""
+
+
+class NoCheckpoints:
+    """A training that starts anew each time."""
+
+    def load(self, name: str) -> None:
+        """There is nothing."""
+
+    def save(self, name: str, tensors: Tensors, state: Mapping[str, Any]) -> None:
+        """It is not kept."""
+
+
+def training_name(
+    start: Pretrained,
+    training: LabelledTexts,
+    tuning: LabelledTexts,
+    beside: TextsBeside,
+    seed: int,
+    plan: FineTuning,
+    body: Body,
+) -> str:
+    """sha256 over all that a training comes from: another text, weight or option is another training."""
+    of_body = repr(body) if dataclasses.is_dataclass(body) else type(body).__qualname__
+    said = [dataclasses.asdict(plan), seed, dict(start.config), of_body, list(beside.outside), list(beside.unlabelled)]
+    found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
+    for part in (training, tuning):
+        found.update(json.dumps([list(part.texts), list(part.labels), list(part.soft)]).encode())
+        for values in [*part.labels.values(), *part.soft.values()]:
+            found.update(np.ascontiguousarray(values).tobytes())
+    for name in sorted(start.weights):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(start.weights[name]).tobytes())
+    return found.hexdigest()
