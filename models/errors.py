@@ -3,6 +3,7 @@
 HeadraceError
 ├── ConfigError            settings, flags or an application file are wrong: exit 1
 ├── MessageError           one record cannot be decided: dead letter
+│   └── PictureFault       a picture cannot be decided: the text beside it still can, unless a picture is demanded
 ├── ModelError             a model cannot be built, loaded or used
 │   ├── ReleaseCorrupt     a file of a release does not match its hash or its golden texts
 │   └── TrainingDataError  the labelled data cannot train or score a model
@@ -31,6 +32,10 @@ class MessageError(HeadraceError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class PictureFault(MessageError):
+    """A picture that cannot be decided. `reason` begins with `picture_`."""
 
 
 class ModelError(HeadraceError):

@@ -1,0 +1,1 @@
+"""A picture beside a text: its bytes to pixels within limits, pixels to a label by a small convolutional network."""

@@ -1,0 +1,1 @@
+"""From labelled pictures to the picture network of a release."""
