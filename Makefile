@@ -38,7 +38,7 @@ setup-locked: $(BIN)/python ## what the lock files name and nothing else, each f
 # run after a change of pyproject.toml or constraints.txt; needs uv
 LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c constraints.txt
 lock: ## write the lock files of image and CI anew
-	@$(LOCK) --extra build --extra s3 --extra gcs --extra azure pyproject.toml -o requirements.lock
+	@$(LOCK) --extra build --extra s3 --extra gcs --extra azure --extra pictures pyproject.toml -o requirements.lock
 	@$(LOCK) --extra build --extra dev --extra train pyproject.toml -o requirements-ci.lock
 
 setup-train: setup ## and what fine-tuning needs: torch, transformers (5.5 GB)

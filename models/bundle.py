@@ -8,6 +8,8 @@ encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it
 reference   how many texts drift is measured against: texts, sampled, labels
 heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
 fast_path   heads with temperature and threshold, what was measured; null where no text can be decided by n-grams alone
+pictures    labels, size, temperature, golden answers, metrics and training of the picture network (the file `pictures`,
+            ONNX); absent where the release knows none
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
 metrics, training, libraries, parent: what is known about how it was made
 
@@ -32,6 +34,8 @@ from models.fast_path import FastPath
 from models.golden import golden_answers, replay_golden
 from models.heads import Floats, Head
 from models.ngrams import HASHING, NgramVocabulary
+from models.pictures.classifier import ROLE as PICTURES
+from models.pictures.classifier import PictureClassifier
 from models.words.counts import WordCounts
 
 HalfGraphs = Callable[[str], bytes | None]
@@ -175,6 +179,7 @@ def unpack(
             NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
             [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]],
             _load_fast_path(described, blob),
+            _load_pictures(described, blob),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -243,6 +248,12 @@ def _load_fast_path(described: Mapping[str, Any], blob: Callable[[str], bytes]) 
     if described.get("fast_path") is None:
         return None
     return FastPath.from_parts(described["fast_path"], _file(described, blob, "fast_path"))
+
+
+def _load_pictures(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> PictureClassifier | None:
+    if described.get(PICTURES) is None:
+        return None
+    return PictureClassifier.from_parts(described[PICTURES], _file(described, blob, PICTURES))
 
 
 def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str) -> bytes:

@@ -12,6 +12,7 @@ from models.encoder.encoder import Encoder, TokenizedText
 from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
 from models.ngrams import NgramVocabulary, find_ngrams
+from models.pictures.classifier import PictureClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Prepared:
 class Classifier:
     """An encoder with the heads that were trained on it. Thread-safe: nothing changes after the start.
 
-    model, version: of the release. heads: by name, the primary one first. fast_path: None where the release has none.
+    model, version: of the release. heads: by name, the primary one first. fast_path, pictures: None where the release
+    has none.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Classifier:
         vocabulary: NgramVocabulary,
         heads: Sequence[Head],
         fast_path: FastPath | None = None,
+        pictures: PictureClassifier | None = None,
     ) -> None:
         """Put the parts together; `models.bundle.unpack` does so from a release's files."""
         self.model = model
@@ -55,6 +58,7 @@ class Classifier:
         self.vocabulary = vocabulary
         self.heads: Mapping[str, Head] = {head.name: head for head in heads}
         self.fast_path = fast_path
+        self.pictures = pictures
 
     def tokenize(
         self,

@@ -42,16 +42,22 @@ class Strategy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainedRelease:
-    """manifest, blobs: for `ReleaseRegistry.publish`. classifier: the release as it will serve, version "unpublished".
+class PackedRelease:
+    """manifest, blobs: for `ReleaseRegistry.publish`. report: what `headrace train` says."""
+
+    manifest: dict[str, Any]
+    blobs: dict[str, bytes]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRelease(PackedRelease):
+    """classifier: the release as it will serve, version "unpublished".
 
     report: the fields that contract.md promises for `headrace train`. metrics: by head, on the test rows. dataset: what
     it was trained on, for `training_data.attach`.
     """
 
-    manifest: dict[str, Any]
-    blobs: dict[str, bytes]
-    report: dict[str, Any]
     metrics: dict[str, HeadMetrics]
     classifier: Classifier
     dataset: Dataset

@@ -24,14 +24,18 @@ def add_to(cli: typer.Typer) -> None:
     cli.command(
         "train",
         epilog="Examples: headrace train support --data tickets.csv --label-column topic --register. "
-        "headrace train support --data tickets.csv --oos-cost 5 --target-error 0.02",
+        "headrace train support --data tickets.csv --oos-cost 5 --target-error 0.02. "
+        "headrace train support --images parcels --register",
     )(_train)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
 
 
 def _train(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
-    data: Annotated[Path, typer.Option(help="labelled CSV or JSON lines, UTF-8; - for stdin")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="labelled CSV or JSON lines, UTF-8; - for stdin. With --images it may be left out"),
+    ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
@@ -56,6 +60,16 @@ def _train(
     strategy: Annotated[str, typer.Option(help="quick, or full: fine-tunes the encoder (extra `train`)")] = "quick",
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of --strategy full")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="FOLDER/<label>/*.png|jpg|webp: pictures beside the texts (extras `train,pictures`)"),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="of --images: the side that is looked at, 16 to 224; default: by the pictures")
+    ] = None,
+    mirror_images: Annotated[
+        bool, typer.Option("--mirror-images", help="of --images: a mirrored picture has the same label")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
     register: Annotated[
         bool,
@@ -72,6 +86,18 @@ def _train(
         raise typer.BadParameter("give --output or --register, not both")
     if promote and not register:
         raise typer.BadParameter("--promote goes with --register")
+    if images is None and (image_size is not None or mirror_images):
+        raise typer.BadParameter("--image-size and --mirror-images go with --images")
+    if data is None and images is None:
+        raise typer.BadParameter("give --data FILE, --images FOLDER or both")
+    from headrace.training.pictures.folder import PictureOrder
+
+    pictures = None if images is None else PictureOrder(images, image_size, mirror_images)
+    if data is None:
+        from headrace.tools.pictures.training import run_train_pictures
+
+        assert pictures is not None
+        return run_train_pictures(app, pictures, seed, output=output, register=register, promote=promote, json=json)
     from headrace.tools.training import run_train
     from headrace.training.from_file import TrainingRequest
 
@@ -89,8 +115,9 @@ def _train(
         oos_cost,
         oos_share,
         target_error,
+        pictures=pictures,
     )
-    run_train(app, order, output=output, register=register, promote=promote, json=json)
+    return run_train(app, order, output=output, register=register, promote=promote, json=json)
 
 
 def _classify(
@@ -99,9 +126,10 @@ def _classify(
         list[str] | None, typer.Argument(metavar="[TEXT...]", help="default: the lines of standard input")
     ] = None,
     model: Annotated[str | None, typer.Option(help="NAME@VERSION; default: the application's champion")] = None,
+    image: Annotated[Path | None, typer.Option(help="a picture beside the text; it may stand without one")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway")] = True,
 ) -> None:
     """Decisions for texts, as JSON lines. Without a model yet, one is trained from the application's corpus."""
     from headrace.tools.classifying import run_classify
 
-    run_classify(app, texts, model)
+    run_classify(app, texts, model, image)

@@ -32,6 +32,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         heads=[_head(manifest, head) for head in manifest.get("heads", [])],
         limits=list(_limits(manifest)),
         training=manifest.get("training", {}),
+        pictures=manifest.get("pictures"),
         base=_base(manifest),
         watts_per_core=WATTS_PER_CORE,
         files={role: file for role, file in manifest.get("files", {}).items() if role != CARD_ROLE},
@@ -124,6 +125,14 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
             yield f"{head['name']}: never tested: {_list(untested)}."
         if figures and head.get("out_of_scope") and not figures.get("oos"):
             yield f"{head['name']}: no known out-of-scope text was at hand, so how many are rejected was not measured."
+    if pictures := manifest.get("pictures"):
+        tested: Mapping[str, Mapping[str, float]] = pictures["metrics"]["per_label"]
+        if few := [label for label, values in tested.items() if values["pictures"] < FEW_TEXTS]:
+            yield f"Pictures: fewer than {FEW_TEXTS} test pictures each, figures that say little: {_list(few)}."
+        yield (
+            f"A picture is looked at as {pictures['size']} by {pictures['size']} pixels; what is smaller than one of "
+            f"these is not seen. It always has one of these labels: what is none of them is not told apart."
+        )
     yield "It was tested on texts like those it was trained on. Other sources, languages and times were not tested."
 
 

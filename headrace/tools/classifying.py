@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
@@ -11,22 +12,26 @@ from headrace.output import stage_bars
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
+from headrace.tools.pictures.reading import read_picture
 from headrace.training.first_release import champion_or_first
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Classification
+from models.errors import ConfigError
 from streams.application import Application
 from streams.classify.actions import action_for
 from streams.classify.release_loading import load_release
-from streams.wire.outcomes import head_record
+from streams.wire.outcomes import head_record, picture_record
 from streams.wire.text import clean_text
 
 CLASSIFY_TEXTS = 256
 EMPTY_TEXT = "empty_text"  # as the reason of a dead letter
 
 
-def run_classify(app: str, texts: list[str] | None, model: str | None) -> None:
-    """Decide texts, as JSON lines."""
+def run_classify(app: str, texts: list[str] | None, model: str | None, image: Path | None = None) -> None:
+    """Decide texts, as JSON lines. image: stands beside one text, or alone."""
+    if image is not None and len(texts or ()) > 1:
+        raise ConfigError(f"--image stands beside one text, and {len(texts or ())} are given")
     application = load_classifying_application(app)
     wiring = Wiring(load_settings())
     registry = wiring.registry()
@@ -36,10 +41,18 @@ def run_classify(app: str, texts: list[str] | None, model: str | None) -> None:
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    if image is not None:
+        decision = next(decide(application, classifier, [clean_text(texts[0]) if texts else ""]))
+        return _write([decision | {"picture": picture_record(read_picture(classifier, image))}])
     for batch in _batches(texts if texts else _lines(sys.stdin.buffer)):
-        for decision in decide(application, classifier, batch):
-            sys.stdout.buffer.write(orjson.dumps(decision) + b"\n")
-        sys.stdout.flush()
+        _write(decide(application, classifier, batch))
+    return None
+
+
+def _write(decisions: Iterable[dict[str, Any]]) -> None:
+    for decision in decisions:
+        sys.stdout.buffer.write(orjson.dumps(decision) + b"\n")
+    sys.stdout.flush()
 
 
 def decide(app: Application, classifier: Classifier, texts: Sequence[str]) -> Iterator[dict[str, Any]]:

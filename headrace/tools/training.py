@@ -8,6 +8,7 @@ from headrace.output import print_json, stage_bars
 from headrace.settings import load_settings
 from headrace.terminal import field, say
 from headrace.tools.evaluating.telling import tell_out_of_scope
+from headrace.tools.pictures.training import tell_pictures, tell_rejected_pictures
 from headrace.training.from_file import (
     TrainingRequest,
     prepare_folder,
@@ -39,6 +40,8 @@ def run_train(
 def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: bool, output: Path | None) -> None:
     for rejected in report["rejected_rows"]:
         say(f"line {rejected['line']}: {field(rejected['reason'])}", error=True)
+    if "pictures" in report:
+        tell_rejected_pictures(report["pictures"])
     if json:
         return print_json(report)
     low, high = report["accuracy_ci95"]
@@ -61,6 +64,10 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
     )
+    if "pictures" in report:
+        tell_pictures(report["pictures"])
+    elif report.get("pictures_carried"):
+        say("pictures are decided as by the champion")
     if report.get("proposed_encoder") is not None:
         name = report["proposed_encoder"]
         say(

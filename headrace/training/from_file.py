@@ -15,11 +15,14 @@ from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder, source_of_encoder, with_encoder_of
 from headrace.training.energy_counter import EnergyMeter
+from headrace.training.pictures.folder import PictureOrder
+from headrace.training.pictures.training import carry_from_champion, read_and_train
 from headrace.wiring import Wiring
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from retrain.data import Columns, Dataset, read_labelled_csv
-from retrain.job import TrainedRelease, train_release
+from retrain.job import PackedRelease, TrainedRelease, train_release
+from retrain.pictures.release import attach_pictures, picture_report
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import RejectionPolicy
 from retrain.text_keys import key_hash
@@ -33,7 +36,8 @@ STRATEGIES = ("quick", "full")
 class TrainingRequest:
     """What to train. label_column None: the columns of the application's heads, else `label` for its first head.
     group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
-    target_error: see `RejectionPolicy`; None: the application's."""
+    target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
+    champion's goes on."""
 
     data: Path
     text_column: str = "text"
@@ -48,6 +52,7 @@ class TrainingRequest:
     oos_cost: float | None = None
     oos_share: float | None = None
     target_error: float | None = None
+    pictures: PictureOrder | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -91,6 +96,7 @@ def train(
         raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
     rejection = rejection_policy(app, order)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
+    pictures = None if order.pictures is None else read_and_train(wiring, order.pictures, order.seed, progress)
     options: dict[str, Any] = {}
     if order.strategy == "full":
         from headrace.training.fine_tuning import full_trainer
@@ -112,6 +118,11 @@ def train(
     )
     trained.report["proposed_encoder"] = proposed_encoder(wiring.settings.encoder, [row.text for row in dataset.rows])
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
+    if pictures is not None:
+        attach_pictures(trained.manifest, trained.blobs, pictures[1])
+        trained.report["pictures"] = picture_report(*pictures)
+    else:
+        trained.report["pictures_carried"] = carry_from_champion(registry, app.name, trained.manifest, trained.blobs)
     attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
     return trained
@@ -141,7 +152,13 @@ def train_and_register(
 ) -> dict[str, Any]:
     """Train and publish. The first version of a model becomes its champion, later ones only with `promote`. Returns the
     report, with `promoted`: whether it is the champion now."""
-    trained = train(wiring, registry, app, order, progress)
+    return register_release(wiring, registry, app, train(wiring, registry, app, order, progress), promote=promote)
+
+
+def register_release(
+    wiring: Wiring, registry: ReleaseRegistry, app: Application, trained: PackedRelease, *, promote: bool = False
+) -> dict[str, Any]:
+    """Publish what was trained; see `train_and_register`."""
     version = registry.publish(app.name, trained.manifest, trained.blobs)
     promoted = promote or registry.champion(app.name) is None
     if promoted:
@@ -171,7 +188,7 @@ def prepare_folder(folder: Path) -> None:
         raise ConfigError(f"--output {folder} cannot be written: {error.strerror}") from error
 
 
-def write_release(trained: TrainedRelease, folder: Path) -> dict[str, Any]:
+def write_release(trained: PackedRelease, folder: Path) -> dict[str, Any]:
     """A release as a folder of files, outside any registry. folder: see `prepare_folder`."""
     for digest, content in trained.blobs.items():
         (folder / "blobs" / digest).write_bytes(content)

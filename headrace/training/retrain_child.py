@@ -29,6 +29,7 @@ from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
 from retrain.gate.verdict import PAGE_ROLE, Verdict
 from retrain.job import TrainedRelease, train_release
+from retrain.pictures.release import carry_pictures
 from retrain.rejection.policy import RejectionPolicy
 from streams.classify.release_loading import proved_manifest
 from streams.wire.outcomes import wall_clock_ms
@@ -61,6 +62,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     trained, otherwise = _trained(order, dataset, known, asked, described.get("encoder", {}).get("source"))
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
+    carry_pictures(described, blob, trained.manifest, trained.blobs)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
     textless = _textless(order["labelled"], before)

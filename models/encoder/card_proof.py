@@ -41,6 +41,7 @@ def serve_with_card_if_proved(classifier: Classifier, golden: Mapping[str, Any])
         classifier.vocabulary,
         list(classifier.heads.values()),
         classifier.fast_path,
+        classifier.pictures,
     )
 
 

@@ -13,7 +13,7 @@ from models.heads import label_probabilities
 from models.pictures.classifier import PictureClassifier
 from models.shares import wilson_interval
 from retrain.cost import Meter, cost_between, processor_clock
-from retrain.evaluation import expected_calibration_error
+from retrain.evaluation.reliability import expected_calibration_error
 from retrain.fitting.calibration import fit_temperature
 from retrain.pictures.dataset import PictureSet
 from retrain.pictures.fitting import PicturePlan, fit_network

@@ -5,7 +5,8 @@ from typing import Any
 
 from connectors.deadletters import build_dead_letter
 from models.decision import HeadDecision
-from models.errors import MessageError
+from models.errors import MessageError, PictureFault
+from models.pictures.classifier import PictureAnswer
 from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_TOPIC
 from streams.wire.source_records import PassedOver
@@ -23,6 +24,13 @@ def head_record(head: HeadDecision) -> dict[str, Any]:
         record["oos_score"] = round(head.oos_score, 6)
         record["rejected"] = head.rejected
     return record
+
+
+def picture_record(picture: PictureAnswer | PictureFault) -> dict[str, Any]:
+    """What a decision says of the picture beside its text: a label, or what was wrong."""
+    if isinstance(picture, PictureFault):
+        return {"fault": picture.reason, "detail": str(picture)}
+    return {"label": picture.decision.label, "probability": round(picture.decision.probability, 6)}
 
 
 def passed_over(record: PassedOver) -> Outcome:

@@ -1,0 +1,1 @@
+"""A folder of labelled pictures to the picture part of a release."""
