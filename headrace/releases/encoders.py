@@ -4,6 +4,8 @@ What finds and builds them is imported where it is used: a worker whose release 
 """
 
 import logging
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,19 +74,38 @@ def half_graphs(wiring: Wiring) -> HalfGraphs:
     """
 
     def find(int8_sha256: str) -> bytes | None:
-        from connectors.encoders.files import find_encoder, half_graph_of, is_built
-        from connectors.encoders.known import ENCODERS
-
         cache = wiring.settings.cache.expanduser()
-        try:
-            half = half_graph_of(int8_sha256, encoder_source(wiring), cache=cache)
-            for name in ENCODERS:
-                source = find_encoder(name, None, cache) if half is None else None
-                if source is not None and is_built(source, cache):
-                    half = half_graph_of(int8_sha256, source, cache=cache)
-            return half
-        except (ConnectorError, ModelError) as error:
-            log.warning("no FP16 weights can be made: %s", error)
-            return None
+        unusable: list[str] = []
+        for standing in _candidates(wiring, cache):
+            try:
+                half = _half_of(standing, int8_sha256, cache)
+            except (ConnectorError, ModelError) as error:  # another one may be the release's
+                unusable.append(str(error))
+            else:
+                if half is not None:
+                    return half
+        if unusable:
+            log.warning("no FP16 weights can be made: %s", "; ".join(unusable))
+        return None
 
     return find
+
+
+def _candidates(wiring: Wiring, cache: Path) -> "Iterator[Callable[[], EncoderSource | None]]":
+    """The configured encoder, which may be fetched, then those known by name whose graph is built here."""
+    from connectors.encoders.files import find_encoder, is_built
+    from connectors.encoders.known import ENCODERS
+
+    def built(name: str) -> "EncoderSource | None":
+        source = find_encoder(name, None, cache)
+        return source if source is not None and is_built(source, cache) else None
+
+    yield lambda: encoder_source(wiring)
+    yield from (partial(built, name) for name in ENCODERS)
+
+
+def _half_of(candidate: "Callable[[], EncoderSource | None]", int8_sha256: str, cache: Path) -> bytes | None:
+    from connectors.encoders.files import half_graph_of
+
+    source = candidate()
+    return None if source is None else half_graph_of(int8_sha256, source, cache=cache)

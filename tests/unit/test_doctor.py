@@ -51,6 +51,15 @@ def test_an_examination_makes_nothing_and_fetches_nothing(home: Path, monkeypatc
     assert by_name["encoder"].ok
 
 
+def test_the_encoders_that_applications_name_are_looked_at_beside_the_configured_one(home: Path) -> None:
+    (home.parent / "mine").mkdir()
+    apps = [APP.model_copy(update={"encoder": encoder}) for encoder in (str(home.parent / "mine"), "zh", "")]
+    lines = [(found.ok, found.detail) for found in examine(wiring(), apps) if found.what == "encoder"]
+    assert [ok for ok, _ in lines] == [True, False, True]
+    assert lines[0][1].startswith(wiring().settings.encoder) and "mine" in lines[1][1]
+    assert "headrace encoders add zh" in lines[2][1] or lines[2][1].startswith("zh, weights")
+
+
 def test_whatever_a_check_raises_is_a_failed_line_and_the_others_run() -> None:
     """D-B10: anything but an error of ours ended the examination with a traceback."""
 

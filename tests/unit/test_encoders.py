@@ -19,12 +19,12 @@ from small_bert import CONFIG, TEXTS, dense_layer, small_tokenizer_json, small_w
 from test_encoder_files import sha256_of, write_files
 from typer.testing import CliRunner
 
-from connectors.encoders.files import default_calibration_texts, load_encoder, locate_encoder
+from connectors.encoders.files import EncoderSource, default_calibration_texts, load_encoder, locate_encoder
 from connectors.encoders.jars import EncoderJar, bert_weights
 from connectors.encoders.known import CHINESE_ENCODER, ENCODERS, full_name
 from connectors.errors import EncoderUnavailable
 from headrace.cli import app as cli
-from headrace.releases.encoders import with_encoder_of
+from headrace.releases.encoders import half_graphs, with_encoder_of
 from headrace.settings import load_settings
 from headrace.training.from_file import proposed_encoder
 from headrace.wiring import Wiring
@@ -203,6 +203,25 @@ def test_an_encoder_is_proposed_where_most_texts_are_in_a_language_that_it_does_
     assert proposed_encoder("all-MiniLM-L6-v2", chinese) == proposed_encoder("en", chinese) == "zh"
     assert proposed_encoder("zh", chinese) is None and proposed_encoder("./mine", chinese) is None
     assert proposed_encoder("en", ["hello", "where is my parcel", "我要退款"]) is None
+
+
+def test_where_the_configured_encoder_cannot_be_had_another_that_is_built_gives_the_fp16_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = locate_encoder("mine", folder=with_ending(tmp_path / "mine", {"pooling_mode_cls_token": True}))
+
+    def find(name: str, *_: object) -> EncoderSource | None:
+        if "gone" in name:
+            raise EncoderUnavailable("it is gone")
+        return source if name == CHINESE_ENCODER else None
+
+    monkeypatch.setattr("connectors.encoders.files.find_encoder", find)
+    monkeypatch.setattr("connectors.encoders.files.is_built", lambda *_: True)
+    monkeypatch.setattr(
+        "connectors.encoders.files.half_graph_of", lambda sha256, *_, **__: b"fp16 of " + sha256.encode()
+    )
+    settings = load_settings().model_copy(update={"encoder": str(tmp_path / "gone"), "cache": tmp_path})
+    assert half_graphs(Wiring(settings))("1234") == b"fp16 of 1234"
 
 
 def test_each_language_has_256_calibration_texts_of_its_own() -> None:

@@ -15,4 +15,4 @@ from streams.application import Application
 def examine(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
     """All checks; one that fails does not keep the next from running."""
     of_systems = [*broker_checks(wiring, apps), *certificate_checks(wiring)]
-    return run_checks([*of_systems, *place_checks(wiring, apps), *machine_checks(wiring)])
+    return run_checks([*of_systems, *place_checks(wiring, apps), *machine_checks(wiring, apps)])

