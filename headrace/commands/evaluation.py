@@ -18,7 +18,10 @@ OosLabel = Annotated[
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    cli.command("evaluate", epilog="Example: headrace evaluate support@2 --data held_out.csv --curve")(_evaluate)
+    cli.command(
+        "evaluate",
+        epilog="Example: headrace evaluate support@2 --data held_out.csv --slice channel --report report.html",
+    )(_evaluate)
     cli.command(
         "compare", epilog="Example: headrace compare support@2 support@3 --data held_out.csv --page verdict.html"
     )(_compare)
@@ -37,16 +40,23 @@ def _evaluate(
     output: Annotated[
         Path | None, typer.Option(help="of --curve: the page's file; default MODEL-VERSION-curve.html")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="write all figures and pictures as one HTML page to this file")
+    ] = None,
+    slice_columns: Annotated[
+        list[str] | None, typer.Option("--slice", help="column whose groups of texts are told apart; repeatable")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of what is drawn at random, such as the F1's intervals")] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Score a release: accuracy with its interval, per label and per slice."""
+    """Score a release: accuracy with its interval, labels, confusions, calibration, groups of texts."""
     if output is not None and not curve:
         raise typer.BadParameter("--output goes with --curve")
     from headrace.tools.evaluating.evaluate import EvaluationOrder, run_evaluate
     from headrace.tools.evaluating.loading import LabelledFile
 
-    file = LabelledFile(data, text_column, label_column, split_column)
-    run_evaluate(model, EvaluationOrder(file, oos_label, curve, output), json=json)
+    file = LabelledFile(data, text_column, label_column, split_column, tuple(slice_columns or ()))
+    run_evaluate(model, EvaluationOrder(file, oos_label, curve, output, report, seed), json=json)
 
 
 def _compare(

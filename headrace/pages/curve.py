@@ -28,12 +28,13 @@ def render_curve(curves: Mapping[str, Mapping[str, Any]], *, release: str, data:
     page: str = (
         page_environment("headrace", "pages")
         .get_template("curve.html.j2")
-        .render(release=release, data=data, pictures=[_picture(head, curve) for head, curve in curves.items()])
+        .render(release=release, data=data, pictures=[curve_picture(head, curve) for head, curve in curves.items()])
     )
     return page
 
 
-def _picture(head: str, curve: Mapping[str, Any]) -> Picture:
+def curve_picture(head: str, curve: Mapping[str, Any]) -> Picture:
+    """Ready to be drawn. curve: by its own `as_json`."""
     points = curve["points"]
     figures = ("accuracy", "right_in_all") if curve["oos_texts"] else ("accuracy",)
     lowest = min(point[figure] for point in points for figure in figures)

@@ -61,6 +61,7 @@ class HeadMetrics:
     whether it was decided rightly (for paired tests). rows: which of the given texts those are. rejected: whether each
     was rejected. decided: the label that each got. probabilities: of that label. strange_rows, strange_rejected: the
     same of the known out-of-scope texts. curve: accuracy against the share of texts answered, by its own `as_json`.
+    fast: whether the fast path decided each scored text; None of a release without one.
     """
 
     head: str
@@ -81,6 +82,7 @@ class HeadMetrics:
     decided: NDArray[np.object_] = field(repr=False)
     fast_path: FastPathMetrics | None = None
     curve: Curve | None = field(default=None, repr=False)
+    fast: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded for people."""
@@ -128,6 +130,7 @@ def evaluate(
                 fast = np.array([served[i].path == "fast" for i in scored])
                 found = replace(
                     found,
+                    fast=fast[np.isin(scored, found.rows)],
                     fast_path=_fast_path_metrics(
                         [rows[i].labels[name] for i in scored],
                         fast,

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from models.errors import TrainingDataError
+from retrain.evaluation.significance import paired_p_value
 from retrain.paired_bounds import drop_bound
 
 _HALF_OF_95 = 0.975
@@ -50,8 +50,6 @@ class Comparison:
 def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_]) -> Comparison:
     """champion_right, challenger_right: by text, the same texts in the same order. Raises TrainingDataError for
     different ones.
-
-    Source: McNemar (1947); exact binomial form, Fagerland, Lydersen and Laake (2013).
     """
     if champion_right.shape != challenger_right.shape:
         raise TrainingDataError(
@@ -59,8 +57,7 @@ def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool
         )
     only_champion = int((champion_right & ~challenger_right).sum())
     only_challenger = int((challenger_right & ~champion_right).sum())
-    differing = only_champion + only_challenger
-    p_value = float(binomtest(only_challenger, differing, 0.5).pvalue) if differing else 1.0
+    p_value = paired_p_value(only_champion, only_challenger)
     texts = len(champion_right)
     shares = [float(right.mean()) if texts else 0.0 for right in (champion_right, challenger_right)]
     return Comparison(texts, shares[0], shares[1], only_champion, only_challenger, p_value)

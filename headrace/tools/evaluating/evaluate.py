@@ -5,24 +5,31 @@ from pathlib import Path
 
 from headrace.output import print_json, stage_bars
 from headrace.pages.curve import render_curve
+from headrace.pages.evaluation import render_evaluation
 from headrace.pages.files import write_page
 from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.tools.evaluating.loading import LabelledFile, load, read_rows
 from headrace.tools.evaluating.telling import tell_evaluation
 from headrace.wiring import Wiring
+from retrain.evaluation.report import HeadReport
 from retrain.evaluation.scoring import evaluate
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import format_time
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOrder:
     """What is wanted beside the figures. oos_label None: the one that the release was trained with. curve: the page of
-    accuracy against the share answered, to `curve_page` or a file of the release's name."""
+    accuracy against the share answered, to `curve_page` or a file of the release's name. report: the page of all
+    figures. seed: of what is drawn at random."""
 
     file: LabelledFile
     oos_label: str | None = None
     curve: bool = False
     curve_page: Path | None = None
+    report: Path | None = None
+    seed: int = 0
 
 
 def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
@@ -33,7 +40,13 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
     with stage_bars() as progress:
         oos_label = order.oos_label or release.oos_label
         metrics = evaluate(release.classifier, dataset.rows, oos_label=oos_label, progress=progress)
-    heads = {head: evaluation.as_json() for head, evaluation in metrics.items()}
+    reports = {head: HeadReport.of(evaluation, dataset.rows, order.seed) for head, evaluation in metrics.items()}
+    heads = {head: report.as_json() for head, report in reports.items()}
+    if order.report is not None:
+        at, file = format_time(wall_clock_ms()), order.file.path.name
+        whole = render_evaluation(reports, release=release.name, data=file, left_out=known, at=at)
+        write_page(order.report, whole, "--report")
+        say(f"the evaluation as a page: {order.report}", error=json)
     if order.curve:
         page = order.curve_page or Path(f"{release.model}-{release.version}-curve.html")
         curves = {head: evaluation.curve.as_json() for head, evaluation in metrics.items() if evaluation.curve}
@@ -43,6 +56,6 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
     if json:
         left_out = {"left_out_trained_rows": known}
         return print_json({"model": release.model, "version": release.version} | left_out | {"heads": heads})
-    for head, evaluation in metrics.items():
-        tell_evaluation(f"{release.name} {head}", evaluation)
+    for head, report in reports.items():
+        tell_evaluation(f"{release.name} {head}", report)
     return None

@@ -1,9 +1,11 @@
 """An evaluation on a terminal."""
 
-from typing import Any
+from typing import Any, Final
 
-from headrace.terminal import say, show_table
-from retrain.evaluation.scoring import HeadMetrics
+from headrace.terminal import field, say, show_table
+from retrain.evaluation.report import HeadReport
+
+CONFUSIONS: Final = 5
 
 
 def tell_out_of_scope(oos: dict[str, Any] | None) -> None:
@@ -15,24 +17,35 @@ def tell_out_of_scope(oos: dict[str, Any] | None) -> None:
         )
 
 
-def tell_evaluation(what: str, evaluation: HeadMetrics) -> None:
-    """Accuracy, what is out of scope, the fast path, then each label, the worst first."""
-    low, high = evaluation.accuracy_ci95
+def tell_evaluation(what: str, report: HeadReport) -> None:
+    """Accuracy, what is out of scope, the fast path, then groups of texts and labels, the worst first."""
+    metrics = report.metrics
+    low, high = metrics.accuracy_ci95
     say(
-        f"{what}: accuracy {evaluation.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 "
-        f"{evaluation.macro_f1:.4f}, {evaluation.texts} texts"
+        f"{what}: accuracy {metrics.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics.macro_f1:.4f}, "
+        f"calibration error {metrics.ece:.3f}, {metrics.texts} texts"
     )
-    tell_out_of_scope(evaluation.as_json()["oos"])
-    if evaluation.fast_path is not None:
-        fast = evaluation.fast_path
+    tell_out_of_scope(metrics.as_json()["oos"])
+    if metrics.fast_path is not None:
+        fast = metrics.fast_path
         say(
             f"fast path: decides {100 * fast.coverage:.1f} % of the texts; accuracy without it {fast.accuracy_full:.4f}"
         )
-    worst_first = sorted(evaluation.per_label.items(), key=lambda labelled: labelled[1]["f1"])
+    for one in report.slices:
+        if one.is_worse:
+            say(field(f"worse on {one.name}: {one.accuracy:.4f} on {one.texts} texts, elsewhere {one.elsewhere:.4f}"))
+    for pair in report.pairs[:CONFUSIONS]:
+        say(field(f"{pair.label} decided as {pair.decided}: {pair.texts} texts ({pair.share:.0%} of the label's)"))
     show_table(
         ("label", "texts", "precision", "recall", "F1"),
         [
-            (label, f"{values['texts']:.0f}", *(f"{values[name]:.3f}" for name in ("precision", "recall", "f1")))
-            for label, values in worst_first
+            (
+                one.label,
+                one.texts,
+                "" if one.precision is None else f"{one.precision:.3f}",
+                f"{one.recall:.3f}",
+                f"{one.f1:.3f}",
+            )
+            for one in report.labels.labels
         ],
     )
