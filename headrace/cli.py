@@ -22,6 +22,7 @@ from headrace.commands import (
     roles,
     store,
     training,
+    tuning,
 )
 from headrace.commands.bench import group as bench_group
 from headrace.output import set_up_logging
@@ -46,6 +47,7 @@ training.add_to(app)
 evaluation.add_to(app)
 data.add_to(app)
 models.add_to(app)
+tuning.add_to(app)
 encoders.add_to(app)
 store.add_to(app)
 labels.add_to(app)

@@ -34,6 +34,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         training=manifest.get("training", {}),
         pictures=manifest.get("pictures"),
         base=_base(manifest),
+        small=_compression(manifest.get("compression") or {}),
         watts_per_core=WATTS_PER_CORE,
         files={role: file for role, file in manifest.get("files", {}).items() if role != CARD_ROLE},
     )
@@ -134,6 +135,22 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"these is not seen. It always has one of these labels: what is none of them is not told apart."
         )
     yield "It was tested on texts like those it was trained on. Other sources, languages and times were not tested."
+
+
+def _compression(done: Mapping[str, Any]) -> str:
+    """What was taken out of the encoder of which version, and what it cost."""
+    if not done:
+        return ""
+    compared = done["compared"]
+    low, high = (100 * bound for bound in compared["accuracy_change_ci95"])
+    taught = f"taught by that release on {done['texts']} texts, " if "distillation" in done else ""
+    return (
+        f"Made smaller out of version {done['parent']}: {len(done['layers'])} layers, {sum(done['heads'])} attention "
+        f"heads and {sum(done['feed_forward_units'])} feed-forward units are left, {taught}INT8 by "
+        f"{done['quantization']}. {compared['speed_ratio']} times as many texts a second; accuracy "
+        f"{100 * compared['accuracy_change']:+.2f} points (95 % between {low:+.2f} and {high:+.2f}, the same "
+        f"{compared['texts']} test texts, all by the encoder)."
+    )
 
 
 def _list(labels: Sequence[str], most: int = 10) -> str:

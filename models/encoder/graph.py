@@ -12,7 +12,7 @@ arithmetic.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import onnx
@@ -28,6 +28,7 @@ _OPSET: Final = 17
 FIRST_TOKEN: Final = "first"  # what the node is called that pools so
 POSITIONS: Final = "embeddings.position"  # the constant of that name is (positions, hidden)
 DENSE: Final = "dense"  # prefix of its weights, here and in the graph
+HEADS_BY_LAYER: Final = "heads_by_layer"  # config key of a pruned encoder: heads that each layer has left
 ACTIVATIONS: Final = {"identity": None, "tanh": "Tanh"}
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -37,7 +38,9 @@ Weights = Mapping[str, NDArray[np.float32]]
 class EncoderShape:
     """The sizes of a BERT encoder, as its config.json states them. pooling: `mean` or `cls` (the first token). dense:
     activation of the dense layer behind it, a key of ACTIVATIONS; None without such a layer. sentence-transformers
-    states both in files of their own; they stand in the config under the same names here."""
+    states both in files of their own; they stand in the config under the same names here. heads: of a layer from which
+    none was taken; heads_by_layer: what is left in each (config key of that name), None where all have all. How many
+    feed-forward units a layer has, its weights say."""
 
     hidden: int
     layers: int
@@ -46,6 +49,16 @@ class EncoderShape:
     epsilon: float
     pooling: str = "mean"
     dense: str | None = None
+    heads_by_layer: tuple[int, ...] | None = None
+
+    @property
+    def head_size(self) -> int:
+        """Dimensions of one attention head."""
+        return self.hidden // self.heads
+
+    def heads_of(self, layer: int) -> int:
+        """Attention heads of a layer, from 0."""
+        return self.heads if self.heads_by_layer is None else self.heads_by_layer[layer]
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> "EncoderShape":
@@ -62,8 +75,10 @@ class EncoderShape:
         pooling, dense = str(config.get("pooling", "mean")), config.get("dense")
         if pooling not in ("mean", "cls") or (dense is not None and dense not in ACTIVATIONS):
             raise ModelError(f"encoder pools by {pooling!r} with dense layer {dense!r}; mean and cls can be built")
+        by_layer = config.get(HEADS_BY_LAYER)
+        heads = None if by_layer is None else tuple(int(str(count)) for count in cast("Sequence[object]", by_layer))
         try:
-            return cls(
+            shape = cls(
                 hidden=int(str(config["hidden_size"])),
                 layers=int(str(config["num_hidden_layers"])),
                 heads=int(str(config["num_attention_heads"])),
@@ -71,9 +86,13 @@ class EncoderShape:
                 epsilon=float(str(config.get("layer_norm_eps", 1e-12))),
                 pooling=pooling,
                 dense=None if dense is None else str(dense),
+                heads_by_layer=heads,
             )
         except KeyError as error:
             raise ModelError(f"encoder config lacks {error}; use the config.json that came with the weights") from error
+        if heads is not None and len(heads) != shape.layers:
+            raise ModelError(f"encoder config has {HEADS_BY_LAYER} of {len(heads)} layers, and {shape.layers} layers")
+        return shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +251,7 @@ class _Builder:
 
     def layer(self, layer: int, hidden: str) -> str:
         prefix = f"encoder.layer.{layer}"
-        attended = self.attention(f"layer{layer}", hidden)
+        attended = self.attention(f"layer{layer}", hidden, self.shape.heads_of(layer))
         projected = self.linear(f"layer{layer}.attention_output", attended)
         normed = self.add_and_norm(f"{prefix}.attention.output.LayerNorm", projected, hidden)
         raised = self.linear(f"layer{layer}.up", normed)
@@ -240,16 +259,18 @@ class _Builder:
         lowered = self.linear(f"layer{layer}.down", activated)
         return self.add_and_norm(f"{prefix}.output.LayerNorm", lowered, normed)
 
-    def attention(self, name: str, hidden: str) -> str:
+    def attention(self, name: str, hidden: str, heads: int) -> str:
         if f"{name}.qkv" not in self.quantized.linears:
             self.tap(f"{name}.qkv", hidden)
             weight = self.constant(f"{name}.qkv.weight", self.linears[f"{name}.qkv"][0])
             inputs = [hidden, weight, self.bias(f"{name}.qkv")]
-            return self.node("Attention", inputs, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads)
+            width = heads * self.shape.head_size
+            sizes = {} if width == self.shape.hidden else {"qkv_hidden_sizes": [width] * 3}
+            return self.node("Attention", inputs, f"{name}.attended", domain=_MICROSOFT, num_heads=heads, **sizes)
         mixed = self.linear(f"{name}.qkv", hidden)
         parts = [f"{name}.{part}" for part in ("query", "key", "value")]
         self.nodes.append(helper.make_node("Split", [mixed], parts, f"{name}.split", axis=-1))
-        return self.node("MultiHeadAttention", parts, f"{name}.attended", domain=_MICROSOFT, num_heads=self.shape.heads)
+        return self.node("MultiHeadAttention", parts, f"{name}.attended", domain=_MICROSOFT, num_heads=heads)
 
     def add_and_norm(self, name: str, value: str, skip: str) -> str:
         """Add and LayerNormalization, not the fused SkipLayerNormalization, whose CPU kernel takes five times as

@@ -21,6 +21,7 @@ from models.encoder.graph import (
     build_encoder_graph,
     linear_layers,
 )
+from models.encoder.input_ranges import Histogram, RangeBy, choose_range
 from models.encoder.length_batches import split_by_length
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ModelError
@@ -42,11 +43,17 @@ class QuantizationPolicy:
     their weights up), because a few channels of a BERT are ten times larger than the rest and would take the range.
     outlier_ratio: a layer none of whose channels reaches so many times further is left as it is: not worth a
     multiplication. Source of the idea: Xiao et al., SmoothQuant (2023), section 4, here on outlier channels only.
+    smoothing: every channel instead, as that paper has it: its strength, 0 to 1; None for outliers only.
+    range_by: how the range of a layer's input is chosen (`models.encoder.input_ranges`): all that calibration saw, or
+    less. percentile: of `percentile`, in per cent.
     """
 
     weight_bits: int = 7
     outlier_percentile: float = 99.0
     outlier_ratio: float = 1.5
+    smoothing: float | None = None
+    range_by: RangeBy = "min-max"
+    percentile: float = 99.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,16 @@ def quantize_encoder(
     tokenized = TextTokenizer(tokenizer_json, max_tokens=max_tokens).tokenize(calibration)
     if not tokenized:
         raise ModelError("INT8 needs calibration texts and got none; give some hundred texts like those to come")
-    rows = split_by_length([len(text.ids) for text in tokenized], limit=_BATCH_TEXTS)
-    batches = [np.stack([tokenized[row].ids for row in batch]) for batch in rows]
+    batches = equal_length_batches([text.ids for text in tokenized])
     parts = quantize_parts(weights, config, batches, policy or QuantizationPolicy())
     content: bytes = build_encoder_graph(weights, config, parts).SerializeToString()
     return content
+
+
+def equal_length_batches(tokens: Sequence[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
+    """Token ids of texts, (texts, tokens) each, of texts of one length."""
+    rows = split_by_length([len(ids) for ids in tokens], limit=_BATCH_TEXTS)
+    return [np.stack([tokens[row] for row in batch]) for batch in rows]
 
 
 def quantize_parts(
@@ -86,10 +98,15 @@ def quantize_parts(
 ) -> QuantizedParts:
     """All linear layers and the word table in integers. batches: token ids int32 (texts, tokens), equal lengths
     each."""
-    tapped = _TappedEncoder(weights, config)
+    tapped = TappedEncoder(weights, config)
     ranges = tapped.input_ranges(batches)
     layers = linear_layers(weights, config)
-    linears = {name: _quantize_linear(*layers[name], ranges[name], policy) for name in layers}
+    multipliers = {name: _multiplier(layers[name][0], ranges[name], policy) for name in layers}
+    whole = {name: _whole_range(ranges[name], multipliers[name]) for name in layers}
+    reach = whole if policy.range_by == "min-max" else _narrowed(tapped, batches, multipliers, whole, policy)
+    linears = {
+        name: _quantize_linear(*layers[name], multipliers[name], reach[name], policy.weight_bits) for name in layers
+    }
     errors = tapped.mean_input_errors(batches, linears)
     words = next(tensor for name, tensor in weights.items() if name.endswith("embeddings.word_embeddings.weight"))
     return QuantizedParts(
@@ -108,15 +125,53 @@ def integer_inputs(values: NDArray[np.float32], linear: QuantizedLinear) -> NDAr
 
 
 def _quantize_linear(
-    weight: NDArray[np.float32], bias: NDArray[np.float32], seen: InputRange, policy: QuantizationPolicy
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    multiplier: NDArray[np.float32] | None,
+    reach: tuple[float, float],
+    bits: int,
 ) -> QuantizedLinear:
-    multiplier = _outlier_multiplier(seen, policy)
-    scales = np.ones(len(seen.low), dtype=np.float32) if multiplier is None else multiplier
-    low = min(float((seen.low * scales).min()), 0.0)
-    high = max(float((seen.high * scales).max()), 0.0)
+    """reach: lowest and highest input that the integers stand for, around 0."""
+    low, high = reach
     input_scale = max(high - low, _TINY) / 255.0
-    integers, weight_scale = _round_columns(weight / scales[:, None], policy.weight_bits)
+    integers, weight_scale = _round_columns(weight if multiplier is None else weight / multiplier[:, None], bits)
     return QuantizedLinear(integers, weight_scale, bias, input_scale, round(-low / input_scale), multiplier)
+
+
+def _whole_range(seen: InputRange, multiplier: NDArray[np.float32] | None) -> tuple[float, float]:
+    scales = np.ones(len(seen.low), dtype=np.float32) if multiplier is None else multiplier
+    return min(float((seen.low * scales).min()), 0.0), max(float((seen.high * scales).max()), 0.0)
+
+
+def _narrowed(
+    tapped: "TappedEncoder",
+    batches: Batches,
+    multipliers: Mapping[str, NDArray[np.float32] | None],
+    whole: Mapping[str, tuple[float, float]],
+    policy: QuantizationPolicy,
+) -> dict[str, tuple[float, float]]:
+    """By layer, the range that the policy chooses within the whole one."""
+    histograms = {name: Histogram(*reach) for name, reach in whole.items()}
+
+    def count(name: str, values: NDArray[np.float32]) -> None:
+        multiplier = multipliers[name]
+        histograms[name].add(values if multiplier is None else values * multiplier)
+
+    tapped.each_input(batches, count)
+    return {name: choose_range(one, policy.range_by, policy.percentile) for name, one in histograms.items()}
+
+
+def _multiplier(
+    weight: NDArray[np.float32], seen: InputRange, policy: QuantizationPolicy
+) -> NDArray[np.float32] | None:
+    return _outlier_multiplier(seen, policy) if policy.smoothing is None else _smoothed(weight, seen, policy.smoothing)
+
+
+def _smoothed(weight: NDArray[np.float32], seen: InputRange, strength: float) -> NDArray[np.float32]:
+    """Per input channel, what shares its reach between input and weights."""
+    reach = np.maximum(np.maximum(np.abs(seen.low), np.abs(seen.high)), _TINY)
+    weights = np.maximum(np.abs(weight).max(axis=1), _TINY)
+    return np.asarray(weights ** (1 - strength) / reach**strength, dtype=np.float32)
 
 
 def _outlier_multiplier(seen: InputRange, policy: QuantizationPolicy) -> NDArray[np.float32] | None:
@@ -168,10 +223,11 @@ class _InputMeans:
     integer: NDArray[np.float64]
 
 
-class _TappedEncoder:
+class TappedEncoder:
     """The FP32 graph with every linear layer's input given out."""
 
     def __init__(self, weights: Weights, config: Mapping[str, object]) -> None:
+        """As for `build_encoder_graph`."""
         model = build_encoder_graph(weights, config, taps=True)
         options = ort.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # training may run beside serving

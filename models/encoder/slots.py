@@ -69,7 +69,8 @@ def with_slots(released: bytes) -> bytes:
     if not _is_ours(graph.node):
         raise ModelError("only an encoder graph that Headrace built can serve; build it from the encoder's weights")
     hidden = next(tensor.dims[1] for tensor in graph.initializer if tensor.name == POSITIONS)
-    rewriter = _Rewriter(hidden=hidden)
+    widths = {tensor.name: tensor.dims[-1] for tensor in graph.initializer if tensor.dims}
+    rewriter = _Rewriter(hidden=hidden, widths_of=widths)
     rewriter.rewrite(graph.node)
     del graph.node[:], graph.input[:]
     graph.node.extend(rewriter.nodes)
@@ -104,10 +105,12 @@ def _is_pooling(node: NodeProto) -> bool:
 
 @dataclass(slots=True)
 class _Rewriter:
-    """hidden: the encoder's width. nodes, constants: the rewritten ones. widths: for which the slots' shapes are
-    there. unused: constants of the released graph that are not needed any more."""
+    """hidden: the encoder's width. widths_of: last dimension of every constant. nodes, constants: the rewritten ones.
+    widths: for which the slots' shapes are there. unused: constants of the released graph that are not needed any
+    more."""
 
     hidden: int
+    widths_of: dict[str, int]
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
     widths: set[int] = field(default_factory=set)
@@ -123,7 +126,8 @@ class _Rewriter:
                     self.unused.update(node.input[1:])
                     self.nodes.append(helper.make_node("Gather", [node.input[0], "positions"], node.output))
                 case "Split":
-                    self.attend([node, released[index + 1]], 3 * self.hidden)
+                    # behind the linear layer that gives query, key and value of the heads that this layer has
+                    self.attend([node, released[index + 1]], self.widths_of[released[index - 1].input[1]])
                 case "MultiHeadAttention":
                     continue  # behind its Split
                 case "Attention":

@@ -1,0 +1,1 @@
+"""What `headrace tune` and `headrace compress` do, and how they tell it."""

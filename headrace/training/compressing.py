@@ -1,0 +1,166 @@
+"""From a release in the registry to a smaller one: what `headrace compress` does."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from connectors.ports import ReleaseRegistry
+from headrace.pages.model_card import attach_card
+from headrace.releases.announcing import hash_to_compare
+from headrace.releases.encoders import half_graphs
+from headrace.releases.names import split_name
+from headrace.training.energy_counter import EnergyMeter
+from headrace.training.from_file import read_texts
+from headrace.wiring import Wiring
+from models.bundle import HALF_ROLE, parse_manifest
+from models.encoder.weights_of_graph import weights_of_graph
+from models.errors import ConfigError, ModelError, TrainingDataError
+from retrain import training_data
+from retrain.compression.comparison import Comparison, compare_sizes
+from retrain.compression.plan import CompressionPlan
+from retrain.compression.small_encoder import compress_encoder
+from retrain.data import Columns, Dataset, read_labelled_csv
+from retrain.job import TrainedRelease, train_release
+from retrain.pictures.release import carry_pictures
+from retrain.progress import Progress
+from retrain.rejection.policy import RejectionPolicy
+from retrain.text_keys import key_hash
+from streams.classify.release_loading import load_release
+
+
+@dataclass(frozen=True, slots=True)
+class CompressionRequest:
+    """What to make smaller. model: NAME or NAME@VERSION. data: a labelled file; None: what the release was trained on.
+    label_column: None: the heads' own columns, else `label` for the first head. unlabelled: a file of more texts to
+    learn from."""
+
+    model: str
+    plan: CompressionPlan
+    data: Path | None = None
+    text_column: str = "text"
+    label_column: str | None = None
+    split_column: str = "split"
+    unlabelled: Path | None = None
+    limit_points: float = 0.5
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedRelease:
+    """trained: the smaller release, not published. comparison: beside its parent. parent: that one's version."""
+
+    trained: TrainedRelease
+    comparison: Comparison
+    parent: str
+
+
+def require_torch() -> None:
+    """Raises ConfigError where distillation cannot be. torch is not loaded."""
+    if importlib.util.find_spec("torch") is None:
+        from retrain.compression.distillation import NEEDS_TORCH
+
+        raise ConfigError(f"{NEEDS_TORCH}; or leave --epochs 0 and prune by --heads, --units and --layers")
+
+
+def compress(
+    wiring: Wiring, registry: ReleaseRegistry, order: CompressionRequest, progress: Progress
+) -> CompressedRelease:
+    """A smaller release and how it compares. Raises ConfigError, ModelError, TrainingDataError."""
+    model, version = split_name(order.model, registry)
+    threads = wiring.settings.threads or None
+    parent = load_release(registry, model, version, hash_to_compare(wiring, model, version), threads=threads or 0)
+    manifest = registry.manifest(model, version)
+    described = parse_manifest(manifest)
+    dataset = _dataset(order, described, registry, manifest)
+    weights, config = weights_of_graph(_half_graph(wiring, described, registry, manifest))
+    texts = list(dict.fromkeys(row.text for row in dataset.rows if row.split != "test"))
+    if order.unlabelled is not None:
+        tested = {row.text for row in dataset.part("test")}
+        more = [text for text in read_texts(order.unlabelled, order.text_column) if text not in tested]
+        texts = list(dict.fromkeys([*texts, *more]))
+    small = compress_encoder(
+        weights,
+        config,
+        parent.encoder.tokenizer_json,
+        texts,
+        order.plan,
+        max_tokens=parent.encoder.max_tokens,
+        seed=order.seed,
+        threads=threads,
+        progress=progress,
+    )
+    oos_label = described.get("training", {}).get("oos_label")
+    trained = train_release(
+        model,
+        dataset,
+        small.encoder,
+        strategy=str(described.get("serves") or described.get("strategy") or "quick"),
+        seed=order.seed,
+        oos_label=oos_label,
+        rejection=RejectionPolicy.of_manifest(described),
+        parent=version,
+        encoder_source=described["encoder"].get("source"),
+        progress=progress,
+        meter=EnergyMeter(),
+    )
+    sizes = (described["files"]["encoder"]["bytes"], trained.manifest["files"]["encoder"]["bytes"])
+    head = next(iter(parent.heads))
+    comparison = compare_sizes(
+        (parent, trained.classifier), sizes, dataset.part("test"), head, oos_label=oos_label, progress=progress
+    )
+    carry_pictures(described, registry.blobs_of(manifest), trained.manifest, trained.blobs)
+    trained.manifest["compression"] = small.how | {"parent": version, "compared": comparison.as_json()}
+    training_data.attach(trained.manifest, trained.blobs, trained.dataset)
+    attach_card(trained.manifest, trained.blobs)
+    return CompressedRelease(trained, comparison, version)
+
+
+def _half_graph(wiring: Wiring, described: Mapping[str, Any], registry: ReleaseRegistry, manifest: bytes) -> bytes:
+    """The parent's weights as a graph: out of the release where its encoder was tuned, else those of the encoder that
+    it stands on."""
+    files = described["files"]
+    if HALF_ROLE in files:
+        return registry.blobs_of(manifest)(files[HALF_ROLE]["sha256"])
+    half = half_graphs(wiring)(files["encoder"]["sha256"])
+    if half is None:
+        raise ModelError(
+            "the release carries INT8 weights alone, and the configured encoder is another one; set HEADRACE_ENCODER "
+            "to the encoder that it was trained with"
+        )
+    return half
+
+
+def _dataset(
+    order: CompressionRequest, described: Mapping[str, Any], registry: ReleaseRegistry, manifest: bytes
+) -> Dataset:
+    """Rows that train, tune and test. No row tests whose text the parent was trained on."""
+    own = None
+    if training_data.ROLE in described["files"]:
+        own = training_data.of_release(described, registry.blobs_of(manifest))
+    if order.data is None:
+        if own is None:
+            raise ConfigError("the release does not carry what it was trained on; give a labelled file by --data")
+        return own
+    heads = [head["name"] for head in described["heads"]]
+
+    def columns(there: Any) -> Columns:
+        labels = (
+            {heads[0]: order.label_column} if order.label_column else {head: head for head in heads if head in there}
+        )
+        return Columns(labels or {heads[0]: "label"}, order.text_column, order.split_column)
+
+    dataset = read_labelled_csv(order.data, columns, seed=order.seed)
+    if own is None:
+        return dataset
+    known = {key_hash(row.text) for row in own.rows if row.split != "test"}
+    rows = tuple(
+        replace(row, split="train") if row.split == "test" and key_hash(row.text) in known else row
+        for row in dataset.rows
+    )
+    if not any(row.split == "test" for row in rows):
+        raise TrainingDataError(
+            f"the release was trained on all test rows of {order.data}; give it a file with others, or none"
+        )
+    return replace(dataset, rows=rows, encoder_tuned_on=own.encoder_tuned_on)
