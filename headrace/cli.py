@@ -15,6 +15,7 @@ from headrace.commands import (
     drift,
     encoders,
     evaluation,
+    explanation,
     labels,
     machine,
     models,
@@ -46,6 +47,7 @@ roles.add_to(app)
 training.add_to(app)
 evaluation.add_to(app)
 data.add_to(app)
+explanation.add_to(app)
 models.add_to(app)
 tuning.add_to(app)
 encoders.add_to(app)

@@ -38,7 +38,7 @@ HASHING = "headrace-ngrams-1"  # a release names the hashing it was trained with
 
 _CHUNK_TEXTS = 2048  # bounds the memory of one pass (about 60 bytes a character and feature kind)
 _ADDRESS = re.compile(r"https?://\S+")
-_SPACE, _WORD, _DENSE, _SIGN = 0, 1, 2, 3
+SPACE, WORD, DENSE, SIGN = 0, 1, 2, 3
 _FIRST_CHARACTERS = 2  # columns of a character's n-grams: word, pair, 3 to 5 in a word, 1 to 3 without spaces
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -118,13 +118,56 @@ def hash_ngrams(texts: Sequence[str]) -> sparse.csr_array:
     return find_ngrams(texts).counted()
 
 
+@dataclass(frozen=True, slots=True)
+class LocatedNgrams:
+    """The n-grams of one text, in the order of `find_ngrams`, and where each stands.
+
+    buckets: int32 (n-grams,). begins, ends: int64 (n-grams,), first character and the one behind the last in
+    `normalise(text)`; the edge of a word that a run of characters takes along is not counted.
+    """
+
+    buckets: NDArray[np.int32]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+def locate_ngrams(text: str) -> LocatedNgrams:
+    """What `find_ngrams` finds in one text, with its places."""
+    codes, starts = _code_points([text])
+    kinds = _kinds_table()[codes]
+    buckets, places, columns = _found(codes, kinds, starts)
+    begins, column = np.divmod(places, columns)
+    # of a word or sign: up to where the next one begins, or something that belongs to none
+    visible = (kinds == WORD) | (kinds == SIGN)
+    edge = ~visible | (kinds == SIGN) | (kinds != np.concatenate(([SPACE], kinds[:-1])))
+    edges = np.append(np.flatnonzero(edge), len(codes))
+    ends = edges[np.searchsorted(edges, begins, side="right")]
+    words = begins[column == 0]
+    pairs = column == 1
+    begins[pairs] = words[np.searchsorted(words, begins[pairs]) - 1]
+    runs = column >= _FIRST_CHARACTERS
+    lengths = column - _FIRST_CHARACTERS + np.where(column < _FIRST_CHARACTERS + 3, 3, -2)
+    ends[runs] = (begins + lengths)[runs]
+    inner = runs & (column < _FIRST_CHARACTERS + 3)
+    ends[inner] -= kinds[ends[inner] - 1] != WORD
+    begins[inner] += kinds[begins[inner]] != WORD
+    return LocatedNgrams(buckets, begins - 1, ends - 1)  # a space stands before the text
+
+
+def kinds_of(text: str) -> NDArray[np.uint8]:
+    """What each character of a text is: SPACE (controls too), WORD, DENSE (of a script without spaces) or SIGN."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    kinds: NDArray[np.uint8] = _kinds_table()[codes]
+    return kinds
+
+
 def share_without_spaces(texts: Sequence[str]) -> float:
     """Share of the texts' letters and digits that belong to scripts written without spaces; 0 where there are none."""
     dense = words = 0
     for start in range(0, len(texts), _CHUNK_TEXTS):
         kinds = _kinds_table()[_code_points(texts[start : start + _CHUNK_TEXTS])[0]]
-        dense += int((kinds == _DENSE).sum())
-        words += int((kinds == _WORD).sum())
+        dense += int((kinds == DENSE).sum())
+        words += int((kinds == WORD).sum())
     return dense / (dense + words) if dense else 0.0
 
 
@@ -187,10 +230,18 @@ class NgramVocabulary:
 
 def _find_in_chunk(texts: Sequence[str]) -> Occurrences:
     codes, starts = _code_points(texts)
-    kinds = _kinds_table()[codes]
+    buckets, places, columns = _found(codes, _kinds_table()[codes], starts)
+    return Occurrences(buckets, np.searchsorted(places, starts * columns))
+
+
+def _found(
+    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
+    """All n-grams' buckets; where each stands, as character times columns plus its kind of n-gram; and how many
+    columns there are."""
     # One row per character, one column per kind of n-gram that may begin there: read row by row, what is found stands
     # in the order of the texts, so that nothing has to be sorted.
-    dense = bool((kinds == _DENSE).any())
+    dense = bool((kinds == DENSE).any())
     hashes = np.zeros((len(codes), 8 if dense else 5), dtype=np.uint64)
     there = np.zeros(hashes.shape, dtype=bool)
     _words(codes, kinds, starts, hashes, there)
@@ -201,7 +252,7 @@ def _find_in_chunk(texts: Sequence[str]) -> Occurrences:
     columns = hashes.shape[1]
     buckets = _bucket(hashes.ravel()[places])
     buckets[places % columns >= _FIRST_CHARACTERS] += WORD_BUCKETS
-    return Occurrences(buckets, np.searchsorted(places, starts * columns))
+    return buckets, places, columns
 
 
 def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -218,17 +269,17 @@ def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.i
 @functools.cache
 def _kinds_table() -> NDArray[np.uint8]:
     """What each code point is: space or control, part of a word, part of a script without spaces, or a sign."""
-    kinds = np.full(0x110000, _SIGN, dtype=np.uint8)
-    kinds[0x32400:0xE0100] = kinds[0xE01F0:] = _SPACE  # beyond the scripts: unassigned and private
+    kinds = np.full(0x110000, SIGN, dtype=np.uint8)
+    kinds[0x32400:0xE0100] = kinds[0xE01F0:] = SPACE  # beyond the scripts: unassigned and private
     for code in (*range(0x32400), *range(0xE0100, 0xE01F0)):
         category = unicodedata.category(chr(code))
         if category[0] in "LMN":
-            kinds[code] = _WORD
+            kinds[code] = WORD
         elif category[0] in "ZC":
-            kinds[code] = _SPACE
+            kinds[code] = SPACE
     for first, last in _DENSE_SCRIPTS:
         block = kinds[first : last + 1]
-        block[block == _WORD] = _DENSE
+        block[block == WORD] = DENSE
     return kinds
 
 
@@ -240,8 +291,8 @@ def _words(
     there: NDArray[np.bool_],
 ) -> None:
     """Words, and pairs of neighbouring words of one text, where the (second) word begins."""
-    visible = (kinds == _WORD) | (kinds == _SIGN)
-    begins = visible & ((kinds == _SIGN) | (kinds != np.concatenate(([_SPACE], kinds[:-1]))))
+    visible = (kinds == WORD) | (kinds == SIGN)
+    begins = visible & ((kinds == SIGN) | (kinds != np.concatenate(([SPACE], kinds[:-1]))))
     first = np.flatnonzero(begins)
     if not first.size:
         return
@@ -263,7 +314,7 @@ def _inner_characters(
     codes: NDArray[np.uint32], kinds: NDArray[np.uint8], hashes: NDArray[np.uint64], there: NDArray[np.bool_]
 ) -> None:
     """Runs of 3 to 5 characters whose inner ones belong to one word; beyond its edge stands a space."""
-    is_word = kinds == _WORD
+    is_word = kinds == WORD
     rolling = values = _mixed_codes(np.where(is_word, codes, 32))
     inner = np.ones(len(codes), dtype=bool)
     for length in range(2, 6):
@@ -283,7 +334,7 @@ def _dense_characters(
     codes: NDArray[np.uint32], kinds: NDArray[np.uint8], hashes: NDArray[np.uint64], there: NDArray[np.bool_]
 ) -> None:
     """Runs of 1 to 3 characters of scripts without spaces."""
-    is_dense = kinds == _DENSE
+    is_dense = kinds == DENSE
     rolling = values = _mixed_codes(codes)
     inner = is_dense
     for length in range(1, 4):

@@ -44,7 +44,7 @@ def run_classify(app: str, texts: list[str] | None, model: str | None, image: Pa
     if image is not None:
         decision = next(decide(application, classifier, [clean_text(texts[0]) if texts else ""]))
         return _write([decision | {"picture": picture_record(read_picture(classifier, image))}])
-    for batch in _batches(texts if texts else _lines(sys.stdin.buffer)):
+    for batch in _batches(texts if texts else typed_lines(sys.stdin.buffer)):
         _write(decide(application, classifier, batch))
     return None
 
@@ -84,7 +84,7 @@ def _answer(app: Application, classification: Classification) -> dict[str, str]:
     return {} if answer is None else {"answer": answer}
 
 
-def _lines(stream: BinaryIO) -> Iterator[str]:
+def typed_lines(stream: BinaryIO) -> Iterator[str]:
     """The lines of a pipe as texts, whatever ended them, without a byte order mark."""
     for number, line in enumerate(stream):
         text = line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")

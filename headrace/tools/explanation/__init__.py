@@ -1,0 +1,1 @@
+"""Explanations of decisions, and maps of a release's embeddings."""

@@ -1,0 +1,173 @@
+"""What explain does: which release, which texts, until when; and what lies near them."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from connectors.ports import ReleaseRegistry
+from headrace.applications import SHIPPED, load_application, text_mask
+from headrace.output import print_json, stage_bars
+from headrace.pages.explanation import render_explanations
+from headrace.pages.files import write_page
+from headrace.releases.announcing import hash_to_compare
+from headrace.releases.names import split_name
+from headrace.settings import load_settings
+from headrace.terminal import say
+from headrace.tools.classifying import typed_lines
+from headrace.tools.decisions import find_decision
+from headrace.tools.explanation.known_texts import LabelledFile, embed_kept, known_rows
+from headrace.tools.explanation.telling import tell
+from headrace.wiring import Wiring
+from models.classifier import Classifier
+from models.decision import Path as DecisionPath
+from models.errors import ConfigError
+from models.explanation.explaining import METHODS, Explanation, MethodName, Order, explain
+from models.explanation.neighbours import Neighbour, nearest
+from models.explanation.parts import UNITS, Unit
+from retrain.data import Row
+from streams.classify.release_loading import load_release
+from streams.wire.text import clean_text
+
+EMBEDDINGS_FOLDER = "embeddings"  # of the home
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRequest:
+    """As the options of `headrace explain` say. nearest_texts: how many; 0: none. deadline_ms: of each text. app: name
+    or file of the application, whose mask holds for training texts that are shown; None: by the model's name."""
+
+    texts: tuple[str, ...] = ()
+    decision_id: str | None = None
+    head: str | None = None
+    against: str | None = None
+    full: bool = False
+    unit: str = "words"
+    methods: tuple[str, ...] = ("occlusion",)
+    samples: int = 1_000
+    deadline_ms: float | None = None
+    nearest_texts: int = 0
+    known: LabelledFile | None = None
+    app: str | None = None
+    page: Path | None = None
+
+
+def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
+    """Explain texts, or a decision out of the store, one after the other."""
+    wiring = Wiring(load_settings())
+    registry = wiring.registry()
+    order = _order(request)
+    texts, model, order = _what(wiring, model, request, order)
+    name, version = split_name(model, registry)
+    announced = hash_to_compare(wiring, name, version)
+    classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    neighbours = _neighbour_finder(wiring, registry, classifier, request)
+    told = []
+    for text in texts:
+        if not text.strip():
+            raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
+        explanation = explain(classifier, text, order, out_of_time=_deadline(request.deadline_ms))
+        near = neighbours(text) if request.nearest_texts else None
+        if json:
+            print_json(_as_json(classifier, explanation, near))
+        else:
+            tell(f"{name}@{version}", explanation, near)
+        told.append((explanation, near))
+    if request.page is not None:
+        write_page(request.page, render_explanations(f"{name}@{version}", told), "--html")
+        say(f"written to {request.page}", error=json)
+
+
+def _order(request: ExplainRequest) -> Order:
+    wrong = [method for method in request.methods if method not in METHODS]
+    if wrong:
+        raise ConfigError(f"method {wrong[0]!r} does not exist; there are: {', '.join(METHODS)}")
+    if request.unit not in UNITS:
+        raise ConfigError(f"unit {request.unit!r} does not exist; there are: {', '.join(UNITS)}")
+    methods = tuple(dict.fromkeys(cast(tuple[MethodName, ...], request.methods)))
+    return Order(
+        request.head,
+        request.against,
+        "full" if request.full else None,
+        cast(Unit, request.unit),
+        methods,
+        request.samples,
+    )
+
+
+def _what(
+    wiring: Wiring, model: str | None, request: ExplainRequest, order: Order
+) -> tuple[Sequence[str] | Iterator[str], str, Order]:
+    """The texts, the release's name, and the order: of a decision the path that decided it."""
+    if request.decision_id is None:
+        if model is None:
+            raise ConfigError("give a model, such as `headrace explain support TEXT`, or a decision's --id")
+        return [clean_text(text) for text in request.texts] or _lines(), model, order
+    store = wiring.store()
+    try:
+        decision = find_decision(store, request.decision_id)
+    finally:
+        store.close()
+    if not decision.get("labels"):
+        raise ConfigError(f"decision {request.decision_id!r} has no labels: there is nothing to explain")
+    if model is None:
+        model = f"{decision['model']}@{decision['version']}"
+        path: DecisionPath = "fast" if decision["path"] == "fast" and not request.full else "full"
+        order = replace(order, path=path)
+    return [decision["text"]], model, order
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input that hold anything."""
+    return (clean_text(text) for text in typed_lines(sys.stdin.buffer) if text.strip())
+
+
+def _deadline(milliseconds: float | None) -> Callable[[], bool]:
+    """Says from then on that the time is over; never without a deadline."""
+    if milliseconds is None:
+        return lambda: False
+    end = time.monotonic() + milliseconds / 1000
+    return lambda: time.monotonic() >= end
+
+
+def _neighbour_finder(
+    wiring: Wiring, registry: ReleaseRegistry, classifier: Classifier, request: ExplainRequest
+) -> Callable[[str], list[Neighbour]]:
+    if not request.nearest_texts:
+        return lambda text: []
+    head = request.head or next(iter(classifier.heads))
+    rows = known_rows(registry, classifier.model, classifier.version, list(classifier.heads), request.known)
+    folder = wiring.settings.home_path / EMBEDDINGS_FOLDER
+    with stage_bars() as progress:
+        embeddings = embed_kept(classifier.encoder, [row.text for row in rows], folder, progress)
+    mask = mask_of(classifier.model, request.app)
+
+    def find(text: str) -> list[Neighbour]:
+        found = nearest(classifier.encoder.embed([text])[0], embeddings, request.nearest_texts)
+        return [_neighbour(rows[row], head, cosine, mask) for row, cosine in found]
+
+    return find
+
+
+def _neighbour(row: Row, head: str, cosine: float, mask: Callable[[str], str]) -> Neighbour:
+    return Neighbour(mask(row.text), row.labels.get(head), cosine)
+
+
+def mask_of(model: str, app: str | None) -> Callable[[str], str]:
+    """What may be shown of other people's texts: as the application says, or the shipped one of the model's name."""
+    if app is None and model not in SHIPPED:
+        return lambda text: text
+    return text_mask(load_application(app or model))
+
+
+def _as_json(
+    classifier: Classifier, explanation: Explanation, neighbours: Sequence[Neighbour] | None
+) -> dict[str, Any]:
+    described = {"model": classifier.model, "version": classifier.version} | explanation.as_json()
+    if neighbours is not None:
+        described["nearest"] = [
+            {"text": one.text, "label": one.label, "similarity": round(one.similarity, 4)} for one in neighbours
+        ]
+    return described

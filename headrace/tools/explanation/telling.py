@@ -1,0 +1,136 @@
+"""An explanation for a person at a terminal: the text with what its decision stands on marked, and a table."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from headrace.terminal import console, field, say, show_table
+from models.explanation.explaining import Explanation
+from models.explanation.neighbours import Neighbour
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+ROWS: Final = 15  # of the table
+_MARKED: Final = 0.5  # parts with at least this share of the largest effect
+_CHARACTERS: Final = 40  # of a part in a cell
+
+
+def tell(release: str, explanation: Explanation, neighbours: Sequence[Neighbour] | None) -> None:
+    """On stdout. release: NAME@VERSION."""
+    say(_decision(release, explanation))
+    console().print(_marked_text(explanation), soft_wrap=True)
+    _tell_parts(explanation)
+    say(_lead(explanation))
+    if explanation.occlusion.steps:
+        say(_change(explanation))
+    if explanation.faithfulness is not None:
+        say(
+            f"comprehensiveness {explanation.faithfulness.comprehensiveness:.3f} (lost without the first parts), "
+            f"sufficiency {explanation.faithfulness.sufficiency:.3f} (lost with nothing but them)"
+        )
+    for (one, other), value in explanation.agreements.items():
+        kendall, spearman = _or_none(value.kendall), _or_none(value.spearman)
+        say(f"{one} and {other} agree: Kendall's tau {kendall}, Spearman's rho {spearman}")
+    if explanation.is_cut:
+        say("cut by the deadline: this is what was known by then")
+    if neighbours:
+        say("nearest known texts:")
+        for near in neighbours:
+            say(f"  {near.similarity:.2f}  {field(near.label or '-')}  {field(near.text, 160)}")
+    say()
+
+
+def marks(explanation: Explanation) -> dict[int, int]:
+    """1 for each part that speaks strongly for the decision, -1 for one against it."""
+    effects = np.nan_to_num(explanation.occlusion.effects)
+    largest = float(np.abs(effects).max(initial=0.0))
+    if largest <= 0:
+        return {}
+    return {
+        number: 1 if effect > 0 else -1
+        for number, effect in enumerate(effects.tolist())
+        if abs(effect) >= _MARKED * largest
+    }
+
+
+def _decision(release: str, explanation: Explanation) -> str:
+    rejected = ", rejected: the label is a guess" if explanation.decision.rejected else ""
+    against = (
+        f", against {field(explanation.rival)} {explanation.probabilities[1]:.4f}"
+        if explanation.against is not None
+        else ""
+    )
+    how = "n-grams alone" if explanation.path == "fast" else "encoder and n-grams"
+    return (
+        f"{release} {field(explanation.head)}: {field(explanation.decision.label)} {explanation.probabilities[0]:.4f}"
+        f"{rejected}{against} (path {explanation.path}: {how})"
+    )
+
+
+def _marked_text(explanation: Explanation) -> "Text":
+    """«for» and ‹against›, so that the marks are seen without colours as well."""
+    from rich.text import Text
+
+    marked, at, marking = Text("  "), 0, marks(explanation)
+    for number, part in enumerate(explanation.occlusion.parts):
+        marked.append(field(explanation.text[at : part.start]))
+        at = part.end
+        words = field(explanation.text[part.start : part.end])
+        if number not in marking:
+            marked.append(words)
+        elif marking[number] > 0:
+            marked.append(f"«{words}»", style="bold green")
+        else:
+            marked.append(f"‹{words}›", style="red")
+    return marked.append(field(explanation.text[at:]))
+
+
+def _tell_parts(explanation: Explanation) -> None:
+    occlusion, others = explanation.occlusion, [name for name in explanation.importance if name != "occlusion"]
+    shown = occlusion.order[:ROWS]
+    rows = [
+        (
+            place,
+            _part(explanation, number),
+            _signed(float(occlusion.effects[number])),
+            _or_none(float(explanation.without[number]), 3),
+            _signed(float(explanation.lead.ngrams[number])),
+            *(_signed(float(explanation.importance[name][number]), 3) for name in others),
+        )
+        for place, number in enumerate(shown, 1)
+    ]
+    show_table(("", "part", "effect", "probability without it", "by n-grams", *others), rows)
+    if len(occlusion.order) > ROWS:
+        say(f"and {len(occlusion.order) - ROWS} more parts (--json has all)")
+
+
+def _part(explanation: Explanation, number: int) -> str:
+    words = explanation.occlusion.parts[number].words
+    return field(explanation.part_text(number), _CHARACTERS) + (f" ({words} words)" if words > 1 else "")
+
+
+def _lead(explanation: Explanation) -> str:
+    lead = explanation.lead
+    words = [f"n-grams {_signed(float(lead.ngrams.sum()))}"]
+    if explanation.path == "full":
+        words.append(f"encoder {_signed(lead.encoder)}")
+    words.append(f"bias {_signed(lead.bias)}")
+    return f"lead over {field(explanation.rival)} {_signed(lead.total)}: {', '.join(words)}"
+
+
+def _change(explanation: Explanation) -> str:
+    change = explanation.change
+    if change is None:
+        return "none of the parts looked at, taken out one after the other, changes the label"
+    words = ", ".join(field(explanation.part_text(number), _CHARACTERS) for number in sorted(change.without))
+    return f"without {words} it is decided as {field(change.label)} {change.probability:.4f}"
+
+
+def _signed(value: float, digits: int = 2) -> str:
+    return "–" if np.isnan(value) else f"{value:+.{digits}f}"
+
+
+def _or_none(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"

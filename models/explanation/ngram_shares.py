@@ -1,0 +1,105 @@
+"""What each part of a text adds through the n-grams: exact, as that part of a head is linear."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.classifier import Classifier
+from models.decision import Path
+from models.explanation.asking import Doubles, fast_columns
+from models.explanation.parts import Part
+from models.heads import Floats
+from models.ngrams import MAX_CHARACTERS, NgramVocabulary, find_ngrams, locate_ngrams, normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a label's lead over a rival comes from, in calibrated logits; the three add up to the lead.
+
+    ngrams: (parts,), of each part; an n-gram over several parts counts for them alike. encoder: of the embedding, 0 on
+    the fast path. bias: of no text at all.
+    """
+
+    ngrams: Doubles
+    encoder: float
+    bias: float
+
+    @property
+    def total(self) -> float:
+        """The lead itself."""
+        return float(self.ngrams.sum()) + self.encoder + self.bias
+
+
+def explain_lead(
+    classifier: Classifier,
+    head: str,
+    path: Path,
+    text: str,
+    parts: Sequence[Part],
+    column: int,
+    rival: int,
+    lead: float,
+) -> Lead:
+    """column, rival: numbers of two labels of the head. lead: of the one over the other on this text, calibrated; what
+    of it neither n-grams nor bias account for is the encoder's."""
+    occurrences = find_ngrams([text])
+    if path == "fast" and classifier.fast_path is not None:
+        fast_path = classifier.fast_path
+        columns, temperature = fast_columns(classifier, head)
+        weights, bias = fast_path.weights[:, columns], fast_path.bias[columns]
+        row = fast_path.weigh(occurrences)
+        vocabulary = fast_path.vocabulary
+    else:
+        served = classifier.heads[head]
+        temperature, weights, bias = served.temperature, served.ngrams, served.bias
+        vocabulary = classifier.vocabulary
+        row = vocabulary.weigh(occurrences.counted())
+    used = np.unique(row.indices)
+    weight = np.zeros(len(vocabulary))
+    np.add.at(weight, row.indices, row.data.astype(np.float64))
+    weight[used] *= _lead(weights[used], column, rival)
+    shares = _by_part(text, parts, vocabulary, weight) / temperature
+    constant = float(np.float64(bias[column]) - np.float64(bias[rival])) / temperature
+    return Lead(shares, 0.0 if path == "fast" else lead - float(shares.sum()) - constant, constant)
+
+
+def _lead(weights: Floats, column: int, rival: int) -> Doubles:
+    lead: Doubles = weights[:, column].astype(np.float64) - weights[:, rival].astype(np.float64)
+    return lead
+
+
+def _by_part(text: str, parts: Sequence[Part], vocabulary: NgramVocabulary, values: Doubles) -> Doubles:
+    """values: (kept n-grams,), what each adds by all of its occurrences, which share it alike."""
+    found = locate_ngrams(text)
+    if not len(vocabulary) or not parts:
+        return np.zeros(len(parts))
+    places = np.minimum(np.searchsorted(vocabulary.buckets, found.buckets), len(vocabulary) - 1)
+    known = np.flatnonzero(vocabulary.buckets[places] == found.buckets)
+    places = places[known]
+    each = values[places] / np.bincount(places, minlength=len(vocabulary))[places]
+    begins, ends = _normalised_edges(text, parts)
+    first = np.searchsorted(ends, found.begins[known], side="right")
+    last = np.searchsorted(begins, found.ends[known], side="left") - 1
+    nowhere = last < first  # only where normalising moved characters over an edge
+    last[nowhere] = first[nowhere] = np.minimum(first[nowhere], len(parts) - 1)
+    each /= last - first + 1
+    change = np.zeros(len(parts) + 1)
+    np.add.at(change, first, each)
+    np.add.at(change, last + 1, -each)
+    return np.cumsum(change)[:-1]
+
+
+def _normalised_edges(text: str, parts: Sequence[Part]) -> tuple[Doubles, Doubles]:
+    """Where each part begins and ends in `normalise(text)`."""
+    whole = normalise(text)
+    pieces, at = [], 0
+    for part in parts:
+        pieces += [text[at : part.start], text[part.start : part.end]]
+        at = part.end
+    normal = [normalise(piece) for piece in pieces]
+    edges = np.cumsum([len(piece) for piece in normal])
+    if not whole.startswith("".join(normal)[:MAX_CHARACTERS]) and len(text) <= MAX_CHARACTERS:
+        # characters of two pieces became one: measure from the beginning, which is slower
+        edges = np.array([len(normalise(text[:edge])) for part in parts for edge in (part.start, part.end)])
+    return edges[0::2].astype(np.float64), edges[1::2].astype(np.float64)
