@@ -45,6 +45,14 @@ class SearchResult:
     documents: tuple[dict[str, Any], ...]
 
 
+class PictureSource(Protocol):
+    """Where pictures are fetched from by their address."""
+
+    def fetch(self, address: str, max_bytes: int, seconds: float) -> bytes:
+        """A picture's bytes, whatever they hold; asked once, within the seconds. Threads may call it at once. Raises
+        PictureFault (picture_address, picture_host, picture_unavailable, picture_too_large), and nothing else."""
+
+
 class DecisionStore(Protocol):
     """Where decisions are kept and found. The first document of an app's id stays; a repeat is counted, never
     written."""

@@ -139,6 +139,12 @@ class Settings(BaseSettings):
         description="hosts, addresses and networks, separated by commas, that alerts may be sent to though they are "
         "not public, or not over TLS: `alertmanager,10.1.0.0/16`",
     )
+    picture_hosts: str = Field(
+        "",
+        description="hosts that pictures beside texts are fetched from, separated by commas, with their port where it "
+        "is not the usual one: `cdn.example.com,photos.example.com:8443`. Over TLS and to public addresses only, but "
+        "for networks that stand here as well: `10.1.0.0/16`",
+    )
 
     @classmethod
     def settings_customise_sources(

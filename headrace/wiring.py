@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
-from connectors.ports import DecisionStore, Publisher
+from connectors.ports import DecisionStore, PictureSource, Publisher
 from connectors.private_folders import make_private
 from connectors.registry import FolderRegistry
 from connectors.security import Security
@@ -127,6 +127,15 @@ class Wiring:
     def registry(self) -> FolderRegistry:
         """The model registry."""
         return FolderRegistry(self.settings.registry_url)
+
+    def picture_source(self) -> PictureSource:
+        """Where pictures beside texts are fetched from. Raises ConfigError where they cannot be decoded here, or a host
+        is none."""
+        from connectors.pictures.web import WebPictures
+        from models.pictures.decoding import require_pillow
+
+        require_pillow()
+        return WebPictures(self.settings.picture_hosts)
 
     def release_log(self) -> ReleaseLog:
         """`model.releases` for those who announce."""

@@ -173,6 +173,10 @@ class Metrics:
         """Read whenever Prometheus asks how many times of an application's records were not believed, by place."""
         self._counted.times_set_aside[app] = times_set_aside
 
+    def follow_pictures(self, app: str, counts: Mapping[str, int]) -> None:
+        """Read whenever Prometheus asks what became of the pictures beside an application's texts, by outcome."""
+        self._counted.pictures[app] = counts
+
     def follow_notifier(
         self, app: str, told: Mapping[str, Mapping[str, int]], pending: Callable[[], Mapping[str, int]]
     ) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's sta
 
 class RoleCounts(Collector):
     """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
-    place). told, to_tell: of notifiers, by receiver. gap_seconds, unread_seconds: see `Metrics.follow_releases`."""
+    place), pictures (by outcome). told, to_tell: of notifiers, by receiver. gap_seconds, unread_seconds: see
+    `Metrics.follow_releases`."""
 
     def __init__(self) -> None:
         self.index = IndexerCounts()
@@ -26,6 +27,7 @@ class RoleCounts(Collector):
         self.monitors: dict[str, MonitorTotals] = {}
         self.failures: dict[str, Mapping[str, int]] = {}
         self.times_set_aside: dict[str, Mapping[str, int]] = {}
+        self.pictures: dict[str, Mapping[str, int]] = {}
         self.told: dict[str, Mapping[str, Mapping[str, int]]] = {}
         self.to_tell: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
@@ -84,6 +86,12 @@ class RoleCounts(Collector):
             "record (its own)",
             "place",
             self.times_set_aside,
+        )
+        yield _by_application(
+            "headrace_pictures",
+            "Pictures beside texts, by outcome: decided, or what was wrong with them (docs/models/pictures.md)",
+            "outcome",
+            self.pictures,
         )
 
     def _of_monitors(self, monitors: Mapping[str, "MonitorTotals"]) -> Iterable[Metric]:

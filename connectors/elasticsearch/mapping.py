@@ -32,6 +32,14 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
             "text": {"type": "text"},
             "words": {"type": "text", "analyzer": "whitespace"},
             "labels": {"properties": {head: answer for head in heads}},
+            "picture": {
+                "properties": {
+                    "label": {**KEYWORD, "copy_to": ["any_label"]},
+                    "probability": {"type": "float"},
+                    "fault": KEYWORD,
+                    "detail": {"type": "text", "index": False},
+                }
+            },
             "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
             "extra": {"type": "object", "enabled": False},
         },

@@ -12,9 +12,9 @@ from typing import Any, Final
 import orjson
 
 from connectors.errors import ReceiverUnavailable
+from connectors.outbound.destinations import AllowedHosts
+from connectors.outbound.http import Url, post, request
 from connectors.ports import Hush, Notice
-from connectors.receivers.destinations import AllowedHosts
-from connectors.receivers.http import Url, post, request
 
 REPEAT_SECONDS: Final = 60.0
 FIRES_FOR_SECONDS: Final = 300.0  # without word from us; then Alertmanager takes it for resolved

@@ -13,9 +13,9 @@ from email.utils import format_datetime, parseaddr
 from typing import Final
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
+from connectors.outbound.deadline import Deadline
+from connectors.outbound.destinations import AllowedHosts, Destination
 from connectors.ports import Notice
-from connectors.receivers.deadline import Deadline
-from connectors.receivers.destinations import AllowedHosts, Destination
 from models.errors import ConfigError
 
 log = logging.getLogger(__name__)

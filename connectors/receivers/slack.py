@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import orjson
 
+from connectors.outbound.destinations import AllowedHosts
+from connectors.outbound.http import Url, post
 from connectors.ports import Notice
-from connectors.receivers.destinations import AllowedHosts
-from connectors.receivers.http import Url, post
 
 _EXAMPLES: Final = 3
 _CHARACTERS: Final = 300

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from connectors.outbound.destinations import AllowedHosts
+from connectors.outbound.http import Url, post
 from connectors.ports import Notice
-from connectors.receivers.destinations import AllowedHosts
-from connectors.receivers.http import Url, post
 
 KEY_HEADER, TIME_HEADER, SIGNATURE_HEADER = "Headrace-Key", "Headrace-Timestamp", "Headrace-Signature"
 

@@ -150,7 +150,13 @@ class RoleBuilder:
             else:
                 self.built.servings[app.name] = releases.serve(app, progress)
                 partitions = sum(sources[topic].partitions for topic in app.source_topics)
-                handler = ClassifyHandler(app, self.built.servings[app.name], epochs, partitions=partitions)
+                pictures = None if app.source.picture is None else self._wiring.picture_source()
+                handler = ClassifyHandler(
+                    app, self.built.servings[app.name], epochs, partitions=partitions, picture_source=pictures
+                )
+                if handler.pictures is not None:
+                    self._metrics.follow_pictures(app.name, handler.pictures.counts)
+                    self.built.closers.append(handler.pictures.close)
                 self._metrics.follow_model(app.name, handler.failures.counts)
             self._metrics.follow_source(app.name, handler.reader.times_set_aside)
             self._add_worker(app, handler)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from connectors.addresses import hosts
 from connectors.errors import BrokerUnavailable
+from connectors.outbound.destinations import AllowedHosts
+from connectors.outbound.http import Url
 from connectors.ports import Publisher, Receiver, Record
 from connectors.receivers.alertmanager import Alertmanager
-from connectors.receivers.destinations import AllowedHosts
 from connectors.receivers.email import Email, MailServer
-from connectors.receivers.http import Url
 from connectors.receivers.log import LogReceiver
 from connectors.receivers.slack import Slack
 from connectors.receivers.webhook import Webhook

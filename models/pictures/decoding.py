@@ -6,6 +6,7 @@ data would give. Pillow decodes (extra `pictures`); nothing of a picture is run,
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,6 +26,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF", "image/bmp": "BMP"}
 )
 SCANS_MAX: Final = 32  # of a JPEG: each goes over all pixels again, and a file of a megabyte can hold thousands
+_OBJECT: Final = re.compile(r"<\S+ object at 0x[0-9a-f]+>")  # of Pillow's messages: another one each time
 _SCAN: Final = b"\xff\xda"
 _BEGINNINGS: Final = (
     ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
@@ -145,7 +147,7 @@ def _webp_sides(content: bytes) -> tuple[int, int]:
 
 
 def _broken(error: Exception) -> PictureFault:
-    said = " ".join(str(error).split())[:120]
+    said = _OBJECT.sub("its bytes", " ".join(str(error).split()))[:120]
     return PictureFault("picture_broken", f"the picture cannot be read: {said or type(error).__name__}")
 
 

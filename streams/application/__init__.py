@@ -8,7 +8,7 @@ from streams.application.application import Application
 from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import TABLES, labels_without_use, parse_application
-from streams.application.source import HeadSpec, Source
+from streams.application.source import HeadSpec, Pictures, Source
 
 __all__ = [
     "BY_SYMBOLS",
@@ -19,6 +19,7 @@ __all__ = [
     "HeadSpec",
     "Labelling",
     "Name",
+    "Pictures",
     "Pointer",
     "ReceiverSpec",
     "Retraining",

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
-from streams.application.source import HeadSpec, Source
+from streams.application.source import HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
 from streams.topics import SHARED_TOPICS
@@ -35,6 +35,8 @@ class Application(BaseModel):
     """`recommend` only: a CSV of items, relative to this file."""
     source: Source = Source()
     """The table `[source]`."""
+    pictures: Pictures = Pictures()
+    """The table `[pictures]`."""
     heads: tuple[HeadSpec, ...] = ()
     """The tables `[[heads]]`, the primary head first."""
     queues: dict[str, str] = {}
@@ -89,6 +91,14 @@ class Application(BaseModel):
             raise ValueError('a "classify" application needs at least one [[heads]]')
         if self.kind == "recommend" and self.catalog is None:
             raise ValueError('a "recommend" application needs catalog = "items.csv"')
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_stand_somewhere(self) -> "Application":
+        if "pictures" in self.model_fields_set and self.source.picture is None:
+            raise ValueError('[pictures] needs a pointer to them: picture = "/..." in [source]')
+        if self.source.picture is not None and (self.kind != "classify" or self.source.format != "json"):
+            raise ValueError("[source] picture: pictures stand beside texts that are classified, in JSON records")
         return self
 
     @model_validator(mode="after")

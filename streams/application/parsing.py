@@ -11,7 +11,7 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.application import Application
 from streams.application.labelling import Labelling, Retraining
 from streams.application.names import meant_instead
-from streams.application.source import HeadSpec, Source
+from streams.application.source import HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS, labels_named
 from streams.signal_specs import DETECTOR_KINDS
@@ -19,6 +19,7 @@ from streams.signal_specs import DETECTOR_KINDS
 TABLES: Mapping[str, type[BaseModel]] = {
     "source": Source,
     "heads": HeadSpec,
+    "pictures": Pictures,
     "surges": Surge,
     "labelling": Labelling,
     "drift": Drift,

@@ -33,6 +33,9 @@ class Source(BaseModel):
     """The same for times ahead of when the record was read or written."""
     max_bytes: int = Field(default=SOURCE_MAX_BYTES, ge=1)
     """A larger value, as it is when unpacked, is not read: it becomes a dead letter with the reason `too_large`."""
+    picture: Pointer | None = None
+    """JSON pointer to a picture beside the text: base64, a data URL, or an https address of a host that
+    HEADRACE_PICTURE_HOSTS names (`docs/models/pictures.md`). A record may have none."""
     symbols: Pointer | None = None
     """JSON pointer to a list (or a text of words) that surges can be grouped by, such as the symbols of a news item."""
     segments: dict[Name, Pointer] = Field(default={}, max_length=8)
@@ -44,6 +47,29 @@ class Source(BaseModel):
     """`recommend` only: JSON pointer to the item that the event is about."""
     action: Pointer = "/action"
     """`recommend` only: JSON pointer to what the user did: view, click, cart, purchase, share or comment."""
+
+
+class Pictures(BaseModel):
+    """What is read of the pictures beside texts, where `[source] picture` says that there are some."""
+
+    model_config = SHAPE
+
+    required: bool = False
+    """Whether an event without a picture, or with one that cannot be read, becomes a dead letter. Otherwise its text is
+    decided, and the decision says what was wrong with the picture."""
+    max_bytes: int = Field(default=5_000_000, ge=1, le=50_000_000)
+    """Of a picture's file."""
+    max_pixels: int = Field(default=25_000_000, ge=1, le=100_000_000)
+    """Width times height; decoding takes 3 to 8 bytes of memory for each, two pictures at once."""
+    media_types: tuple[Literal["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"], ...] = (
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+    )
+    """What is read, told by a file's first bytes."""
+    max_seconds: float = Field(default=5.0, gt=0, le=60)
+    """For which a batch waits for its pictures, fetched and decoded. What is not there by then is told as
+    `picture_late`."""
 
 
 class HeadSpec(BaseModel):

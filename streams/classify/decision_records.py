@@ -13,7 +13,7 @@ from streams.classify.release_batch import Pending
 from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
-from streams.wire.outcomes import head_record
+from streams.wire.outcomes import head_record, picture_record
 from streams.wire.records import format_time
 from streams.wire.signals import signal_record, trial_answer
 from streams.wire.source_records import SourceReader
@@ -35,6 +35,8 @@ class DecisionRecords:
         decision = self._decision(pending, classification, classifier)
         decision["latency_ms"] = latency_ms = max(self.decided_ms - pending.source.written_ms, 0)
         decision["action"] = action_for(self.app, classification)
+        if pending.picture is not None:
+            decision["picture"] = picture_record(pending.picture)
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)

@@ -9,6 +9,7 @@ import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+from connectors.ports import PictureSource
 from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import MessageError, ModelError
@@ -16,6 +17,7 @@ from streams.application import Application
 from streams.classify.decision_records import DecisionRecords
 from streams.classify.fast_path_guard import FastPathGuard
 from streams.classify.model_failures import ModelFailures
+from streams.classify.pictures.deciding import PictureDecider
 from streams.classify.release_batch import BatchState, Pending, ReleaseBatch
 from streams.classify.sampling import (
     ALL_SIGNALS_PER_SECOND,
@@ -42,7 +44,8 @@ class ClassifyHandler:
     """Decides batches of one application's records. Told of each assignment (a role's PartitionHolder).
 
     epochs: of each topic it reads. of_history: its records may be of any age, so their times are not compared with the
-    clock. partitions: of all topics it reads, together; 0: nobody shares them.
+    clock. partitions: of all topics it reads, together; 0: nobody shares them. picture_source: where pictures are
+    fetched from; None: nowhere.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class ClassifyHandler:
         *,
         of_history: bool = False,
         partitions: int = 0,
+        picture_source: PictureSource | None = None,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._of_history, self._partitions = of_history, partitions
@@ -64,6 +68,7 @@ class ClassifyHandler:
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self.retreat = FastPathGuard()
         self.failures = ModelFailures()
+        self.pictures = None if app.source.picture is None else PictureDecider(app, picture_source)
 
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """One monitor follows all workers: each shows it a share of what it can take, by its share of the
@@ -78,7 +83,8 @@ class ClassifyHandler:
     @property
     def steps(self) -> Sequence[Step]:
         """In this order, each for one batch at a time; a batch may be in one while the next is in the one before."""
-        return (("prepare", self.prepare), ("encode", self.encode), ("decide", self.decide))
+        seeing: Sequence[Step] = () if self.pictures is None else (("pictures", self.see),)
+        return (("prepare", self.prepare), *seeing, ("encode", self.encode), ("decide", self.decide))
 
     def prepare(self, batch: Sequence[Delivery]) -> None:
         """Parse, look the texts up, hash their n-grams, and tokenise those that the encoder must see. Records that
@@ -92,6 +98,12 @@ class ClassifyHandler:
         state.shares += self._trial_shares(plan, pending)
         for text in pending:
             text.batch = state
+
+    def see(self, batch: Sequence[Delivery]) -> None:
+        """Read and decide the pictures beside the texts, of an application that has some."""
+        state = _state_of(batch)
+        if state is not None and self.pictures is not None:
+            self.pictures.decide(state.champion, _pending(batch))
 
     def encode(self, batch: Sequence[Delivery]) -> None:
         """Run the encoder. It computes without Python's lock, so the steps before and after it go on meanwhile."""
@@ -111,6 +123,8 @@ class ClassifyHandler:
                 self._decide_in_place_of(state.champion, share)
         records = DecisionRecords(self._app, self.reader, self._now_ms(), self._signal_sample.of(len(batch)))
         for pending in _pending(batch):
+            if self.pictures is not None and (refusal := self.pictures.refusal(pending)) is not None:
+                pending.delivery.result, pending.classification = dead_letter(pending.delivery, refusal), None
             if pending.classification is not None:
                 served = state.champion if pending.decided_by is None else pending.decided_by.served
                 pending.delivery.result = records.outcome(pending, pending.classification, served.classifier)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models.classifier import Classifier, Prepared
 from models.decision import Classification
-from models.errors import ModelError
+from models.errors import ModelError, PictureFault
+from models.pictures.classifier import PictureAnswer
 from streams.classify.model_failures import ModelFailures
 from streams.classify.serving import ServedRelease, Trial
 from streams.engine.delivery import Delivery
@@ -136,7 +137,8 @@ class Pending:
     """A text between the steps, and the batch that it came in.
 
     late: past the application's deadline. decided_by: a canary, where it is not the champion. failed_by: a canary that
-    was to decide it, and could not. ms: see streams.wire.signals.MonitorSignal; None: its answer was known.
+    was to decide it, and could not. ms: see streams.wire.signals.MonitorSignal; None: its answer was known. picture:
+    what the one beside it shows, or what is wrong with it; None: there is none.
     """
 
     delivery: Delivery
@@ -149,6 +151,7 @@ class Pending:
     decided_by: Trial | None = None
     failed_by: Trial | None = None
     ms: float | None = None
+    picture: PictureAnswer | PictureFault | None = None
 
     @property
     def trial(self) -> str:

@@ -38,7 +38,7 @@ class SourceText(NamedTuple):
 
     key: what it belongs to, as text. at_ms: when it happened; written_ms: when the record was written; milliseconds
     since 1970, UTC. record_key: the key of the records that it leads to. marks: what was done to what the record says,
-    for the decision's `extra`.
+    for the decision's `extra`. picture: what stands for one in the record, of whatever kind; None: nothing.
     """
 
     text: str
@@ -49,6 +49,7 @@ class SourceText(NamedTuple):
     written_ms: int = 0
     record_key: bytes | None = None
     marks: Mapping[str, Any] = NOTHING
+    picture: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class SourceReader:
         self._key = compile_pointer(source.key) if source.key else None
         self._at = compile_pointer(source.at) if source.at else None
         self._symbols = compile_pointer(source.symbols) if source.symbols else None
+        self._picture = compile_pointer(source.picture) if source.picture else None
         self._user, self._item, self._action = map(compile_pointer, (source.user, source.item, source.action))
         self._is_delete = compile_delete_check(source.text)
         self._is_event_delete = compile_delete_check(source.user)
@@ -166,6 +168,7 @@ class SourceReader:
             written_ms=times.written_ms,
             record_key=own.record_key,
             marks=marks,
+            picture=(self._picture(body) or None) if self._picture and body is not None else None,
         )
 
     def _count_set_aside(self, times: Mapping[str, str]) -> None:

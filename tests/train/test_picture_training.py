@@ -7,13 +7,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from small_pictures import encoded, parcel
 
+from models.heads import label_probabilities
 from models.pictures.classifier import PictureClassifier
 from models.pictures.decoding import as_batch
 from models.pictures.graph import build_picture_graph
 from retrain.pictures.dataset import GivenPicture, PictureSet, read_pictures
 from retrain.pictures.fitting import PicturePlan, fit_network, label_weights
 from retrain.pictures.network import build_network, graph_weights
-from retrain.pictures.training import train_pictures
+from retrain.pictures.training import careful_temperature, train_pictures
 
 pytestmark = pytest.mark.train
 BRIEF = PicturePlan(epochs=12, width=8, threads=1)
@@ -107,3 +108,11 @@ def test_a_rare_label_counts_more_but_not_without_end() -> None:
     assert weights[1] / weights[0] == pytest.approx(10)
     assert weights[2] / weights[0] == pytest.approx(20)
     assert (weights * [900, 90, 1]).sum() / 991 == pytest.approx(1)
+
+
+def test_tuning_pictures_that_are_all_right_make_no_answer_certain() -> None:
+    logits = np.full((40, 2), -1.5, dtype=np.float32)
+    targets = np.arange(40) % 2
+    logits[np.arange(40), targets] = 1.5
+    probability = label_probabilities(logits, careful_temperature(logits, targets)).max(axis=1)
+    assert probability == pytest.approx(41 / 42, abs=0.002)

@@ -17,11 +17,11 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
+from connectors.outbound.destinations import AllowedHosts
+from connectors.outbound.http import Url
 from connectors.ports import Hush, Notice
 from connectors.receivers.alertmanager import Alertmanager
-from connectors.receivers.destinations import AllowedHosts
 from connectors.receivers.email import Email, MailServer
-from connectors.receivers.http import Url
 from connectors.receivers.slack import Slack, message
 from connectors.receivers.webhook import Webhook
 from headrace.process.notifier_sources import make_receiver
@@ -246,8 +246,8 @@ def test_a_receiver_that_never_ends_its_answer_is_left_after_a_while(
 ) -> None:
     """Each wait was bounded, and not their sum."""
     kind, port = dripping
-    for module in ("http", "email"):
-        monkeypatch.setattr(f"connectors.receivers.{module}.ALL_SECONDS", 0.4)
+    for module in ("outbound.http", "receivers.email"):
+        monkeypatch.setattr(f"connectors.{module}.ALL_SECONDS", 0.4)
     url = Url("https" if kind == "https" else "http", "127.0.0.1", port, "/")
     server = MailServer("127.0.0.1", port, "tls" if kind == "smtps" else "off")
     mail = kind.startswith("smtp")

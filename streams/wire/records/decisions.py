@@ -26,6 +26,19 @@ class HeadAnswer(Wire):
     """Primary head only: the score passed the release's threshold; the label is a guess and does not act."""
 
 
+class PictureAnswer(Wire):
+    """What is said of the picture beside a text: a label, or a fault."""
+
+    label: str | None = None
+    """The most probable label."""
+    probability: float | None = Field(default=None, ge=0, le=1)
+    """Its calibrated probability."""
+    fault: str | None = None
+    """What was wrong with the picture, such as `picture_too_large` (`docs/models/pictures.md`)."""
+    detail: str | None = None
+    """The same in words."""
+
+
 class RankedItem(Wire):
     """One item of a recommendation, best first."""
 
@@ -58,6 +71,8 @@ class Decision(Wire):
     """From the source record's time to the decision, in milliseconds."""
     labels: dict[str, HeadAnswer]
     """Each head's answer by the head's name."""
+    picture: PictureAnswer | None = None
+    """Where the record had a picture: what it shows."""
     items: list[RankedItem] | None = None
     """`recommend` only: the ranked list."""
     action: str

@@ -1,8 +1,8 @@
-"""Where alerts may be sent: to public addresses, and to what the operator has named.
+"""Where a connection may lead: to public addresses, and to what the operator has named.
 
-An address in an application's file must not become a way to this machine's own services or to a cloud's metadata. So a
-name is resolved once, every answer is looked at, and the connection goes to that very address: a second look-up could
-say something else (DNS rebinding).
+An address in an application's file or in a record must not become a way to this machine's own services or to a cloud's
+metadata. So a name is resolved once, every answer is looked at, and the connection goes to that very address: a second
+look-up could say something else (DNS rebinding).
 """
 
 import ipaddress
@@ -23,7 +23,6 @@ _SPECIAL = [
     ipaddress.ip_network(name)
     for name in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "168.63.129.16/32", "192.88.99.0/24")
 ]
-_WAY_OUT = "name it in HEADRACE_ALERT_HOSTS if alerts shall go there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +37,19 @@ class Destination:
 
 
 class AllowedHosts:
-    """names: host names, addresses and networks that alerts may go to though they are not public."""
+    """Host names, addresses and networks that connections may go to though they are not public."""
 
-    def __init__(self, names: str = "", resolve: Resolve | None = None) -> None:
-        """names: separated by commas or blanks. Raises ConfigError for one that is none."""
+    def __init__(
+        self,
+        names: str = "",
+        resolve: Resolve | None = None,
+        *,
+        setting: str = "HEADRACE_ALERT_HOSTS",
+        what: str = "alerts",
+    ) -> None:
+        """names: separated by commas or blanks. setting, what: how errors call where they are named, and what goes
+        there. Raises ConfigError for one that is none."""
+        self._setting, self._what = setting, what
         self._hosts: set[str] = set()
         self._networks: list[Any] = []
         self._resolve = resolve or _resolved
@@ -50,9 +58,7 @@ class AllowedHosts:
                 self._networks.append(ipaddress.ip_network(name.strip("[]"), strict=False))
             except ValueError:
                 if "/" in name or ":" in name:
-                    raise ConfigError(
-                        f"HEADRACE_ALERT_HOSTS: {name!r} is no host name, address or network (10.0.0.0/8)"
-                    ) from None
+                    raise ConfigError(f"{setting}: {name!r} is no host name, address or network (10.0.0.0/8)") from None
                 self._hosts.add(name.rstrip(".").lower())
 
     def destination(self, host: str, port: int) -> Destination:
@@ -68,8 +74,13 @@ class AllowedHosts:
         is_named = name in self._hosts or all(self._is_named(address) for address in addresses)
         for address in addresses:
             if not is_named and not _is_public(ipaddress.ip_address(address.partition("%")[0])):
-                raise ReceiverDenied(f"{host} is {address}, which is no public address: {_WAY_OUT}")
+                raise ReceiverDenied(f"{host} is {address}, which is no public address: {self.way_out}")
         return Destination(host, tuple(addresses), port, is_named)
+
+    @property
+    def way_out(self) -> str:
+        """What to do where a host is not allowed."""
+        return f"name it in {self._setting} if {self._what} shall go there"
 
     def _is_named(self, address: str) -> bool:
         one = ipaddress.ip_address(address.partition("%")[0])

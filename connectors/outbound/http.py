@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from connectors.errors import ReceiverDenied, ReceiverRefused, ReceiverUnavailable
-from connectors.receivers.deadline import Deadline
-from connectors.receivers.destinations import AllowedHosts, Destination
+from connectors.outbound.deadline import Deadline
+from connectors.outbound.destinations import AllowedHosts, Destination
 from models.errors import ConfigError
 
 SECONDS: Final = 10.0  # for the connection, and for each part of the answer,
@@ -71,7 +71,8 @@ def request(method: str, url: Url, body: bytes | None, headers: Mapping[str, str
     if url.scheme != "https" and not destination.is_named:
         raise ReceiverDenied(f"{url.shown}: alerts go unencrypted only to hosts named in HEADRACE_ALERT_HOSTS")
     with deadline:
-        status, said = _answer(method, url, destination, body, headers, deadline)
+        status, answer = exchange(method, url, destination, body, headers, deadline)
+    said = answer.decode("utf-8", "replace")
     if 200 <= status < 300:
         return said
     words = f"{url.shown} answered {status}" + (f": {' '.join(said.split())[:200]}" if said.strip() else "")
@@ -82,16 +83,23 @@ def request(method: str, url: Url, body: bytes | None, headers: Mapping[str, str
     raise ReceiverDenied(words + (" (redirects are not followed)" if 300 <= status < 400 else ""))
 
 
-def _answer(
+def exchange(
     method: str,
     url: Url,
     destination: Destination,
     body: bytes | None,
     headers: Mapping[str, str],
     deadline: Deadline,
-) -> tuple[int, str]:
+    *,
+    read_bytes: int = READ_BYTES,
+    as_it_is: bool = False,
+) -> tuple[int, bytes]:
     """Status, and some of what it says; of a POST that was taken nothing. Where there was no connection, nothing was
-    sent: the next address is tried."""
+    sent: the next address is tried.
+
+    read_bytes: of an answer to a GET that was taken. as_it_is: nothing is unpacked that came packed. Raises
+    ReceiverUnavailable.
+    """
     trouble: Exception | None = None
     for address in destination.addresses[:ADDRESSES]:
         if deadline.is_over:
@@ -110,17 +118,17 @@ def _answer(
                 taken = 200 <= answer.status < 300
                 said = b""
                 if taken and method == "GET":
-                    said = answer.read(READ_BYTES)
+                    said = answer.read(read_bytes, decode_content=not as_it_is)
                 elif not taken:
                     said = answer.read1(ANSWER_BYTES)
                 answer.close()
-                return int(answer.status), said.decode("utf-8", "replace")
+                return int(answer.status), said
             except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
                 trouble = error
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 trouble = error
                 break
-    why = f"not within {ALL_SECONDS:.0f} s" if deadline.is_over else type(trouble).__name__
+    why = f"not within {deadline.seconds:g} s" if deadline.is_over else type(trouble).__name__
     raise ReceiverUnavailable(f"{url.shown} does not answer: {why}") from trouble
 
 

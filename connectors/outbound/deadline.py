@@ -14,6 +14,7 @@ class Deadline:
     finds it closed."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._ends, self._watched, self._lock = time.monotonic() + seconds, list[socket.socket](), threading.Lock()
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True

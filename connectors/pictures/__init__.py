@@ -1,0 +1,1 @@
+"""Pictures that stand elsewhere and are fetched."""
