@@ -203,6 +203,10 @@ class CrossFit:
         """Every training row, judged by a model fitted on the other folds; fold after fold."""
         return self._judge([policy], range(FOLDS), f"cross-fitting {self._task.name}", sampled=False)[policy]
 
+    def of_fold(self, policy: LinearPolicy, fold: int) -> HeldOut:
+        """The training rows of one fold, judged by a model fitted on the others."""
+        return self._judge_fold((policy, fold, False))
+
     def unseen(self, policy: LinearPolicy) -> HeldOut:
         """All texts that neither the head nor the encoder knows: training texts by the folds, and tuning texts. Raises
         TrainingDataError where there are too few to calibrate with."""

@@ -57,7 +57,12 @@ def _train(
     unlabelled: Annotated[
         Path | None, typer.Option(help="with --oos-cost: a file of live questions, in the column of --text-column")
     ] = None,
-    strategy: Annotated[str, typer.Option(help="quick, or full: fine-tunes the encoder (extra `train`)")] = "quick",
+    strategy: Annotated[
+        str | None, typer.Option(help="quick (default), or full: fine-tunes the encoder (extra `train`)")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="options of the strategy, a TOML file such as `headrace tune` writes")
+    ] = None,
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of --strategy full")] = None,
     images: Annotated[
@@ -100,6 +105,7 @@ def _train(
         return run_train_pictures(app, pictures, seed, output=output, register=register, promote=promote, json=json)
     from headrace.tools.training import run_train
     from headrace.training.from_file import TrainingRequest
+    from headrace.training.options_file import chosen_strategy
 
     order = TrainingRequest(
         data,
@@ -107,7 +113,7 @@ def _train(
         label_column,
         split_column,
         oos_label,
-        strategy,
+        chosen_strategy(strategy, config),
         seed,
         epochs,
         group_column,
@@ -116,6 +122,7 @@ def _train(
         oos_share,
         target_error,
         pictures=pictures,
+        config=config,
     )
     return run_train(app, order, output=output, register=register, promote=promote, json=json)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands.training import JsonFlag, LabelColumn, ModelName, SplitColumn, TextColumn
+from headrace.commands.training import JsonFlag, LabelColumn, ModelName, OosLabel, SplitColumn, TextColumn
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -15,6 +15,11 @@ def add_to(cli: typer.Typer) -> None:
         epilog="Examples: headrace compress support@3 --epochs 6 --register. "
         "headrace compress support --epochs 0 --units 0.7 --output small",
     )(_compress)
+    cli.command(
+        "tune",
+        epilog="Examples: headrace tune support --data tickets.csv --trials 60. "
+        "headrace tune support --data tickets.csv --strategy full --minutes 120 --study full.sqlite",
+    )(_tune)
 
 
 def _compress(
@@ -66,3 +71,44 @@ def _compress(
         seed,
     )
     run_compress(order, output=output, register=register, json=json)
+
+
+def _tune(
+    app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
+    data: Annotated[Path, typer.Option(help="labelled CSV or JSON lines, UTF-8; its test rows take no part")],
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = "split",
+    group_column: Annotated[str | None, typer.Option(help="rows of one value stay together in every fold")] = None,
+    oos_label: OosLabel = None,
+    strategy: Annotated[str, typer.Option(help="quick, or full (extra `train`)")] = "quick",
+    sampler: Annotated[str, typer.Option("--search", "--sampler", help="tpe, random or grid")] = "tpe",
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="of the study in all; default: the whole grid, else 50")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="begin no trial after so many")] = None,
+    metric: Annotated[str, typer.Option(help="accuracy or loss, on texts that the trial has not learnt")] = "accuracy",
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            help="SQLite file that remembers the trials; default APP-STRATEGY.sqlite. One that stands goes on"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="same seed, same data: same search")] = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Search a strategy's options. Beside the study: the best as TOML, which `train --config` reads, and a page.
+
+    Whatever ends it, Ctrl-C or a kill, the same command goes on where it was."""
+    from headrace.tools.tuning.tune import run_tune
+    from headrace.training.from_file import TrainingRequest
+    from headrace.training.tuning import TuningRequest
+    from retrain.search.study import SearchPlan
+
+    seconds = None if minutes is None else 60 * minutes
+    training = TrainingRequest(
+        data, text_column, label_column, split_column, oos_label, strategy, seed, group_column=group_column
+    )
+    plan = SearchPlan(sampler, trials, seconds, maximise=metric != "loss", seed=seed)
+    file = study or Path(f"{Path(app).stem}-{strategy}.sqlite")
+    run_tune(app, TuningRequest(training, plan, file, metric), json=json)

@@ -1,15 +1,16 @@
 """The full strategy with its real encoder files and its real quantisation."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from headrace.releases.encoders import encoder_source
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
 from models.errors import ConfigError
 from retrain.fitting.tuning.model import NEEDS_LIBRARIES
-from retrain.fitting.tuning.plan import FineTuning
+from retrain.fitting.tuning.plan import plan_from
 from retrain.fitting.tuning.texts import Weights
 from retrain.strategies.full import FullStrategy
 
@@ -20,10 +21,12 @@ def require_libraries() -> None:
         raise ConfigError(NEEDS_LIBRARIES)
 
 
-def full_trainer(wiring: Wiring, epochs: int | None) -> FullStrategy:
-    """The strategy that starts from the configured encoder."""
+def full_trainer(wiring: Wiring, epochs: int | None, options: Mapping[str, Any] | None = None) -> FullStrategy:
+    """The strategy that starts from the configured encoder. options: of its plan. Raises ConfigError."""
     source = encoder_source(wiring)
-    plan = FineTuning() if epochs is None else replace(FineTuning(), epochs=epochs)
+    plan = plan_from(options or {})
+    if epochs is not None:
+        plan = replace(plan, epochs=epochs)
 
     def quantize(weights: Weights, calibration: Sequence[str]) -> bytes:
         return quantize_encoder(

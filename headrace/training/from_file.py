@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,19 @@ from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder, source_of_encoder, with_encoder_of
 from headrace.training.energy_counter import EnergyMeter
+from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import carry_from_champion, read_and_train
 from headrace.wiring import Wiring
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from retrain.data import Columns, Dataset, read_labelled_csv
+from retrain.fitting.quick_plan import quick_plan_from
 from retrain.job import PackedRelease, TrainedRelease, train_release
 from retrain.pictures.release import attach_pictures, picture_report
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import RejectionPolicy
+from retrain.strategies.quick import train_quick
 from retrain.text_keys import key_hash
 from retrain.training_data import attach
 from streams.application import Application
@@ -37,7 +41,7 @@ class TrainingRequest:
     """What to train. label_column None: the columns of the application's heads, else `label` for its first head.
     group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
-    champion's goes on."""
+    champion's goes on. config: a file of the strategy's options (`options_file`)."""
 
     data: Path
     text_column: str = "text"
@@ -53,6 +57,7 @@ class TrainingRequest:
     oos_share: float | None = None
     target_error: float | None = None
     pictures: PictureOrder | None = None
+    config: Path | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -94,6 +99,7 @@ def train(
     """A packed release, not published yet."""
     if order.strategy not in STRATEGIES:
         raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
+    table = {} if order.config is None else read_options(order.config).of(order.strategy)
     rejection = rejection_policy(app, order)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
     pictures = None if order.pictures is None else read_and_train(wiring, order.pictures, order.seed, progress)
@@ -101,7 +107,9 @@ def train(
     if order.strategy == "full":
         from headrace.training.fine_tuning import full_trainer
 
-        options["trainer"] = full_trainer(wiring, order.epochs)
+        options["trainer"] = full_trainer(wiring, order.epochs, table)
+    elif table:
+        options["trainer"] = partial(train_quick, plan=quick_plan_from(table))
     trained = train_release(
         app.name,
         dataset,
@@ -118,6 +126,8 @@ def train(
     )
     trained.report["proposed_encoder"] = proposed_encoder(wiring.settings.encoder, [row.text for row in dataset.rows])
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
+    if table:
+        trained.manifest["training"]["options"] = dict(table)
     if pictures is not None:
         attach_pictures(trained.manifest, trained.blobs, pictures[1])
         trained.report["pictures"] = picture_report(*pictures)

@@ -27,20 +27,23 @@ def build_vocabulary(
     *,
     max_weights: int = MAX_WEIGHTS,
     max_ngrams: int = MAX_NGRAMS,
+    word_share: float = WORD_SHARE,
+    min_texts: int = MIN_TEXTS,
     without_spaces: bool = False,
 ) -> NgramVocabulary:
     """Keep the n-grams that stand in most of the training texts.
 
-    counts: (texts, buckets) of `hash_ngrams`. rows: those that train. labels: of all heads together. without_spaces:
-    the texts' script has none: their runs of characters are all there is to read, so that rare ones are kept too, and
-    unknown ones, which every new text has many of, do not make the known ones count less.
+    counts: (texts, buckets) of `hash_ngrams`. rows: those that train. labels: of all heads together. word_share: of
+    what is kept, where there are too many of both kinds. min_texts: that an n-gram stands in, where texts are many.
+    without_spaces: the texts' script has none: their runs of characters are all there is to read, so that rare ones are
+    kept too, and unknown ones, which every new text has many of, do not make the known ones count less.
     """
     frequency = np.bincount(counts[rows].indices, minlength=counts.shape[1])
     keep_rare = without_spaces or len(rows) < FEW_TEXTS
-    candidates = np.flatnonzero(frequency >= (1 if keep_rare else MIN_TEXTS))
+    candidates = np.flatnonzero(frequency >= (1 if keep_rare else min_texts))
     words, characters = candidates[candidates < WORD_BUCKETS], candidates[candidates >= WORD_BUCKETS]
     limit = min(max_ngrams, max(max_weights // labels, 1000))
-    word_limit = max(int(limit * WORD_SHARE), limit - len(characters))
+    word_limit = max(int(limit * word_share), limit - len(characters))
     words = _most_frequent(words, frequency, word_limit)
     kept = np.concatenate([words, _most_frequent(characters, frequency, limit - len(words))])
     idf = np.log((1 + len(rows)) / (1 + frequency[kept])) + 1

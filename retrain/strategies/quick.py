@@ -26,6 +26,7 @@ from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
 from retrain.fitting.calibration import fit_temperature
 from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.quick_plan import USUAL_PLAN, QuickPlan
 from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
 from retrain.progress import Progress, no_progress
 from retrain.rejection.choosing import FittedHead, LiveTexts, OutsideTexts, Rejecting, choose_rejection
@@ -66,14 +67,15 @@ def train_quick(
     oos_label: str | None = None,
     rejection: RejectionPolicy = DEFAULT,
     progress: Progress = no_progress,
+    plan: QuickPlan = USUAL_PLAN,
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
     oos_label: a label of the primary head whose texts are out of scope: no class learns them. They may stand among the
     test rows only, which are asked for nothing but whether there is such a label. Where the encoder was tuned on some
     of the texts (`dataset.encoder_tuned_on`), all that is chosen, calibrated or kept as reference is so on the others.
-    rejection: what the primary head's rejection threshold is chosen by. Raises TrainingDataError when a head has fewer
-    than two labels, or too few texts that the encoder does not know.
+    rejection: what the primary head's rejection threshold is chosen by. plan: how to fit. Raises TrainingDataError when
+    a head has fewer than two labels, or too few texts that the encoder does not know.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
@@ -84,15 +86,20 @@ def train_quick(
     )
     unseen = None if known is None or not known.any() else ~known
     tasks = [
-        _task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
+        head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
         for name in names
     ]
+    tasks = [replace(task, policies=plan.policies(task.policies)) for task in tasks]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
     found = find_ngrams([row.text for row in rows])
     counts = found.counted()
     training = np.unique(np.concatenate([task.rows for task in tasks]))
     vocabulary = build_vocabulary(
-        counts, training, sum(len(task.labels) for task in tasks), without_spaces=without_spaces
+        counts,
+        training,
+        sum(len(task.labels) for task in tasks),
+        without_spaces=without_spaces,
+        **plan.vocabulary(),
     )
     features = Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
@@ -161,7 +168,7 @@ def _require_label(dataset: Dataset, head: str, oos_label: str | None) -> None:
         raise TrainingDataError(f"no text has the out-of-scope label {oos_label!r}; labels are: {_some(labels)}")
 
 
-def _task(
+def head_task(
     name: str,
     rows: Sequence[Row],
     oos_label: str | None,
@@ -170,6 +177,8 @@ def _task(
     *,
     without_spaces: bool,
 ) -> Task:
+    """One head's share of the rows. oos_label: of texts that no class learns. unseen: see `Task`. Raises
+    TrainingDataError where there is nothing to tell apart."""
     found = {row.labels[name] for row in rows if name in row.labels and row.split == "train"}
     labels = tuple(sorted(found - {oos_label}))
     if len(labels) < 2:
