@@ -1,4 +1,5 @@
-"""explain: why a release decided a text as it did. What it does stands in `headrace.tools.explanation`."""
+"""explain and map: why a release decided a text as it did, and how its encoder places texts; see
+`headrace.tools.explanation`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,11 @@ def add_to(cli: typer.Typer) -> None:
         'headrace explain support@2 "my card has not arrived" --against lost_card --nearest 3. '
         "headrace explain --id support.chats@0a1b2c3d-0-17",
     )(_explain)
+    cli.command(
+        "map",
+        epilog="Examples: headrace map support --new last_week.csv --output map.html. "
+        "headrace map support@2 --data tickets.csv --label-column topic --highlight refund --highlight fee",
+    )(_map)
 
 
 def _explain(
@@ -88,3 +94,44 @@ def _explain(
         page=html,
     )
     run_explain(model, request, json)
+
+
+def _map(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")],
+    data: Annotated[
+        Path | None, typer.Option(help="labelled texts instead of those that the release was trained on")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="of --data and --new")] = "text",
+    label_column: Annotated[
+        str | None, typer.Option(help="of --data; default: the heads' own columns, else label")
+    ] = None,
+    new: Annotated[Path | None, typer.Option(help="texts without labels, such as last week's")] = None,
+    head: Annotated[str | None, typer.Option(help="whose labels; default: the first")] = None,
+    points: Annotated[int, typer.Option(min=10, max=10_000, help="at most so many known and new texts")] = 1_500,
+    highlight: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="labels with a colour; default: the 12 most frequent")
+    ] = None,
+    app: Annotated[
+        str | None, typer.Option(help="whose mask for personal data holds; default: named like the model")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the draw and of t-SNE")] = 0,
+    output: Annotated[Path | None, typer.Option(help="the page's file; default MODEL-VERSION-map.html")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """A release's texts as its encoder places them, known and new, by principal components and t-SNE: one page that
+    needs no network."""
+    from headrace.tools.explanation.known_texts import LabelledFile
+    from headrace.tools.explanation.mapping import MapRequest, run_map
+
+    request = MapRequest(
+        known=None if data is None else LabelledFile(data, text_column, label_column),
+        new=new,
+        new_column=text_column,
+        head=head,
+        points=points,
+        highlight=tuple(highlight or ()),
+        app=app,
+        seed=seed,
+        output=output,
+    )
+    run_map(model, request, json)

@@ -2,7 +2,7 @@
 
 import typer
 
-from headrace.commands.bench import accuracy, drift, faults, gate, kills, loop, poison, streaming
+from headrace.commands.bench import accuracy, drift, explanation, faults, gate, kills, loop, poison, streaming
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -13,6 +13,7 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("accuracy", epilog=accuracy.EXAMPLE)(accuracy.accuracy)
     bench.command("faults", epilog=faults.EXAMPLE)(faults.faults)
     bench.command("drift", epilog=drift.EXAMPLE)(drift.drift)
+    bench.command("explanation", epilog=explanation.EXAMPLE)(explanation.explanation)
     bench.command("loop", epilog=loop.EXAMPLE)(loop.loop)
     bench.command("gate", epilog=gate.EXAMPLE)(gate.gate)
     bench.command("poison", epilog=poison.EXAMPLE)(poison.poison)
