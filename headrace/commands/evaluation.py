@@ -46,17 +46,27 @@ def _evaluate(
     slice_columns: Annotated[
         list[str] | None, typer.Option("--slice", help="column whose groups of texts are told apart; repeatable")
     ] = None,
+    fairness: Annotated[
+        bool,
+        typer.Option("--fairness", help="swap names, gender words, places, dialect words: do decisions change?"),
+    ] = False,
+    fairness_list: Annotated[
+        Path | None, typer.Option(help="of --fairness: a TOML file of words; default: Headrace's own list")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of what is drawn at random, such as the F1's intervals")] = 0,
     json: JsonFlag = False,
 ) -> None:
     """Score a release: accuracy with its interval, labels, confusions, calibration, groups of texts."""
     if output is not None and not curve:
         raise typer.BadParameter("--output goes with --curve")
+    if fairness_list is not None and not fairness:
+        raise typer.BadParameter("--fairness-list goes with --fairness")
     from headrace.tools.evaluating.evaluate import EvaluationOrder, run_evaluate
     from headrace.tools.evaluating.loading import LabelledFile
 
     file = LabelledFile(data, text_column, label_column, split_column, tuple(slice_columns or ()))
-    run_evaluate(model, EvaluationOrder(file, oos_label, curve, output, report, seed), json=json)
+    order = EvaluationOrder(file, oos_label, curve, output, report, fairness, fairness_list, seed)
+    run_evaluate(model, order, json=json)
 
 
 def _compare(

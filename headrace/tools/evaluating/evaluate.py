@@ -9,6 +9,7 @@ from headrace.pages.evaluation import render_evaluation
 from headrace.pages.files import write_page
 from headrace.settings import load_settings
 from headrace.terminal import say
+from headrace.tools.evaluating.fairness import measure_fairness
 from headrace.tools.evaluating.loading import LabelledFile, load, read_rows
 from headrace.tools.evaluating.telling import tell_evaluation
 from headrace.wiring import Wiring
@@ -22,13 +23,16 @@ from streams.wire.records import format_time
 class EvaluationOrder:
     """What is wanted beside the figures. oos_label None: the one that the release was trained with. curve: the page of
     accuracy against the share answered, to `curve_page` or a file of the release's name. report: the page of all
-    figures. seed: of what is drawn at random."""
+    figures. fairness: swap words that no decision should hang on: of `fairness_list`, or Headrace's own. seed: of what
+    is drawn at random."""
 
     file: LabelledFile
     oos_label: str | None = None
     curve: bool = False
     curve_page: Path | None = None
     report: Path | None = None
+    fairness: bool = False
+    fairness_list: Path | None = None
     seed: int = 0
 
 
@@ -40,7 +44,15 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
     with stage_bars() as progress:
         oos_label = order.oos_label or release.oos_label
         metrics = evaluate(release.classifier, dataset.rows, oos_label=oos_label, progress=progress)
-    reports = {head: HeadReport.of(evaluation, dataset.rows, order.seed) for head, evaluation in metrics.items()}
+        fairness = (
+            measure_fairness(release.classifier, dataset.rows, order.fairness_list, order.seed, progress)
+            if order.fairness
+            else {}
+        )
+    reports = {
+        head: HeadReport.of(evaluation, dataset.rows, order.seed, fairness=fairness.get(head))
+        for head, evaluation in metrics.items()
+    }
     heads = {head: report.as_json() for head, report in reports.items()}
     if order.report is not None:
         at, file = format_time(wall_clock_ms()), order.file.path.name

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from headrace.terminal import field, say, show_table
+from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
 
 CONFUSIONS: Final = 5
@@ -34,6 +35,8 @@ def tell_evaluation(what: str, report: HeadReport) -> None:
     for one in report.slices:
         if one.is_worse:
             say(field(f"worse on {one.name}: {one.accuracy:.4f} on {one.texts} texts, elsewhere {one.elsewhere:.4f}"))
+    for kind in report.fairness or ():
+        _tell_fairness(kind)
     for pair in report.pairs[:CONFUSIONS]:
         say(field(f"{pair.label} decided as {pair.decided}: {pair.texts} texts ({pair.share:.0%} of the label's)"))
     show_table(
@@ -49,3 +52,17 @@ def tell_evaluation(what: str, report: HeadReport) -> None:
             for one in report.labels.labels
         ],
     )
+
+
+def _tell_fairness(kind: Fairness) -> None:
+    overall, where = kind.overall, "brought in" if kind.carried else "of the texts"
+    low, high = overall.changed_ci95
+    say(
+        field(
+            f"another {kind.kind} ({where}): {overall.changed:.1%} of the decisions change ({low:.1%} to {high:.1%}, "
+            f"{overall.texts} texts, {overall.pairs} pairs)"
+        )
+    )
+    for group in kind.groups:
+        if group.differs:
+            say(field(f"  {group.group}: confidence {group.confidence:+.3f} (p = {group.p_value:.2g})"))
