@@ -58,13 +58,13 @@ def _train(
         Path | None, typer.Option(help="with --oos-cost: a file of live questions, in the column of --text-column")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="quick (default), or full: fine-tunes the encoder (extra `train`)")
+        str | None, typer.Option(help="quick (default); full or fewshot tune the encoder (extra `train`)")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="options of the strategy, a TOML file such as `headrace tune` writes")
     ] = None,
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="of --strategy full")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="of a strategy that tunes the encoder")] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="FOLDER/<label>/*.png|jpg|webp: pictures beside the texts (extras `train,pictures`)"),

@@ -226,7 +226,7 @@ class RoleBuilder:
         from headrace.training.retrain_job import RetrainJob
 
         apps = [app for app in self._apps if app.kind == "classify"]
-        if any(app.retraining.strategy == "full" for app in apps):
+        if any(app.retraining.strategy != "quick" for app in apps):
             require_libraries()
         self.built.job = RetrainJob(self._wiring, apps, seed=seed, on_sifted=self._metrics.sifted)
         for app in apps:

@@ -19,6 +19,7 @@ from headrace.training.energy_counter import EnergyMeter
 from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import carry_from_champion, read_and_train
+from headrace.training.trainers import require_known, tuning_trainer
 from headrace.wiring import Wiring
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
@@ -32,8 +33,6 @@ from retrain.strategies.quick import train_quick
 from retrain.text_keys import key_hash
 from retrain.training_data import attach
 from streams.application import Application
-
-STRATEGIES = ("quick", "full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +96,7 @@ def train(
     wiring: Wiring, registry: ReleaseRegistry, app: Application, order: TrainingRequest, progress: Progress
 ) -> TrainedRelease:
     """A packed release, not published yet."""
-    if order.strategy not in STRATEGIES:
-        raise ConfigError(f"strategy {order.strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
+    require_known(order.strategy)
     table = {} if order.config is None else read_options(order.config).of(order.strategy)
     rejection = rejection_policy(app, order)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
@@ -108,6 +106,8 @@ def train(
         from headrace.training.fine_tuning import full_trainer
 
         options["trainer"] = full_trainer(wiring, order.epochs, table)
+    elif order.strategy != "quick":
+        options["trainer"] = tuning_trainer(order.strategy, wiring, order.epochs)
     elif table:
         options["trainer"] = partial(train_quick, plan=quick_plan_from(table))
     trained = train_release(

@@ -129,9 +129,9 @@ def _trained(
 ) -> tuple[TrainedRelease, str]:
     """The challenger, and why it was trained otherwise than the application asks, in words; empty where it was not.
 
-    encoder: the champion's; source: where it is from. asked: `oos_label` and `rejection`, as of the champion. The full
-    strategy fine-tunes the configured one instead, which knows none of the texts; where they are too few for that, the
-    quick one is better than none.
+    encoder: the champion's; source: where it is from. asked: `oos_label` and `rejection`, as of the champion. Other
+    strategies than the quick one tune the configured encoder instead, which knows none of the texts; where they are too
+    few for that, the quick one is better than none.
     """
 
     def train(
@@ -141,15 +141,16 @@ def _trained(
         options |= {"encoder_source": source, "meter": EnergyMeter()}
         return train_release(order["model"], dataset, encoder, **names, **options)
 
-    if order["strategy"] != "full":
-        return train(order["strategy"], encoder, dataset, source), ""
-    from headrace.training.fine_tuning import full_trainer
+    if order["strategy"] == "quick":
+        return train("quick", encoder, dataset, source), ""
+    from headrace.training.trainers import tuning_trainer
 
     wiring = Wiring(load_settings(**order["settings"]))
-    trainer = full_trainer(wiring, epochs=None)
+    trainer = tuning_trainer(order["strategy"], wiring)
     try:
         unread = replace(dataset, encoder_tuned_on=frozenset())
-        return train("full", default_encoder(wiring), unread, source_of_encoder(wiring), trainer=trainer), ""
+        configured = default_encoder(wiring), unread, source_of_encoder(wiring)
+        return train(order["strategy"], *configured, trainer=trainer), ""
     except TrainingDataError as error:
         return train("quick", encoder, dataset, source), f"trained by the quick strategy: {error}"
 

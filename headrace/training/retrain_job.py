@@ -138,7 +138,7 @@ class RetrainJob:
             "suspects": suspects_of(steps, release.champion, request.id),
             "mask_personal_data": app.mask_personal_data,
         }
-        if table.strategy == "full":  # starts from the configured encoder, which this process may know by its flags
+        if table.strategy != "quick":  # starts from the configured encoder, which this process may know by its flags
             named = with_encoder_of(app, self._wiring).settings
             order["settings"] = named.model_dump(mode="json", include={"home", "cache", "encoder", "threads"})
         try:

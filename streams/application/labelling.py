@@ -71,9 +71,9 @@ class Retraining(BaseModel):
     """When trainings may be asked for, such as `22:00-06:00`; empty: at any time."""
     time_zone: str = "UTC"
     """Of `hours`: a name such as `Europe/Berlin`."""
-    strategy: Literal["quick", "full"] = "quick"
-    """How the challenger is trained: `quick` on the champion's encoder, `full` fine-tunes the configured one (extra
-    `train`)."""
+    strategy: Literal["quick", "full", "fewshot"] = "quick"
+    """How the challenger is trained: `quick` on the champion's encoder; the others tune the configured one (extra
+    `train`): `full`, and for few texts a label `fewshot`."""
     max_label_age_days: float | None = Field(default=None, gt=0)
     """Labels that were given longer ago take no part; unset: all that stand."""
     max_texts_per_label: int = Field(default=2_000, ge=10)

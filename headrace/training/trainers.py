@@ -1,0 +1,40 @@
+"""Every strategy by its name, as the edges ask for one. What a strategy needs is loaded once it is asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+from retrain.job import Strategy
+
+STRATEGIES: Final = ("quick", "full", "fewshot")
+
+
+def require_known(strategy: str) -> None:
+    """Raises ConfigError for a strategy that does not exist."""
+    if strategy not in STRATEGIES:
+        raise ConfigError(f"strategy {strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
+
+
+def tuning_trainer(strategy: str, wiring: Wiring, epochs: int | None = None) -> Strategy:
+    """A strategy that tunes the configured encoder. epochs: None leaves them to the strategy."""
+    require_known(strategy)
+    from headrace.releases.encoders import encoder_source
+    from headrace.training.fine_tuning import full_trainer
+    from models.encoder.quantization import quantize_encoder
+    from retrain.fitting.contrastive import Contrasting
+    from retrain.strategies.fewshot import FewShotStrategy
+
+    if strategy == "full":
+        return full_trainer(wiring, epochs)
+    source = encoder_source(wiring)
+    threads = wiring.settings.threads or None
+
+    def quantize(weights: Mapping[str, Any], calibration: Sequence[str]) -> bytes:
+        return quantize_encoder(
+            weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
+        )
+
+    plan = Contrasting() if epochs is None else replace(Contrasting(), epochs=epochs)
+    return FewShotStrategy(source.read_weights(), source.config, quantize, plan, threads)
