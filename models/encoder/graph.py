@@ -5,6 +5,9 @@ of every ONNX Runtime) where they measured faster on a CPU, plain ones where tho
 figures). GELU is the exact one, with erf (FastGelu approximates). Pooling (the mean, or the first token), a dense layer
 where the encoder has one, and normalisation are in the graph, as sentence-transformers does them.
 
+Weights that a BERT has not make the graph longer (`models.encoder.parts`): adapters behind a layer's two outputs, and
+a prefix of keys and values that every text's tokens look at as well.
+
 One input, `input_ids` (texts, tokens), int32; one output, `embedding` (texts, dimensions), float32, unit length. All
 texts of a call have the same number of tokens: there is no padding and no mask, so no text can change another's
 arithmetic.
@@ -19,6 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models.encoder.parts import ADAPTERS, PREFIX, Prefix, adapter_linears, prefix_of
 from models.errors import ModelError
 
 GRAPH_VERSION: Final = 3  # raise it whenever the same weights would give another graph: caches are keyed by it
@@ -144,6 +148,7 @@ def linear_layers(
         linears[f"layer{layer}.attention_output"] = tensors.linear(f"{prefix}.attention.output.dense")
         linears[f"layer{layer}.up"] = tensors.linear(f"{prefix}.intermediate.dense")
         linears[f"layer{layer}.down"] = tensors.linear(f"{prefix}.output.dense")
+        linears |= adapter_linears(weights, layer)
     return linears
 
 
@@ -251,16 +256,26 @@ class _Builder:
 
     def layer(self, layer: int, hidden: str) -> str:
         prefix = f"encoder.layer.{layer}"
-        attended = self.attention(f"layer{layer}", hidden, self.shape.heads_of(layer))
-        projected = self.linear(f"layer{layer}.attention_output", attended)
+        attended = self.attention(
+            f"layer{layer}", hidden, self.shape.heads_of(layer), prefix_of(self.tensors.weights, layer)
+        )
+        projected = self.adapted(f"layer{layer}.{ADAPTERS[0]}", self.linear(f"layer{layer}.attention_output", attended))
         normed = self.add_and_norm(f"{prefix}.attention.output.LayerNorm", projected, hidden)
         raised = self.linear(f"layer{layer}.up", normed)
         activated = self.node("Gelu", [raised], f"layer{layer}.gelu", domain=_MICROSOFT)
-        lowered = self.linear(f"layer{layer}.down", activated)
+        lowered = self.adapted(f"layer{layer}.{ADAPTERS[1]}", self.linear(f"layer{layer}.down", activated))
         return self.add_and_norm(f"{prefix}.output.LayerNorm", lowered, normed)
 
-    def attention(self, name: str, hidden: str, heads: int) -> str:
-        if f"{name}.qkv" not in self.quantized.linears:
+    def adapted(self, name: str, value: str) -> str:
+        """What a layer gives out, with what its adapter adds; as it is where there is none."""
+        if f"{name}.down" not in self.linears:
+            return value
+        narrow = self.linear(f"{name}.down", value)
+        activated = self.node("Gelu", [narrow], f"{name}.gelu", domain=_MICROSOFT)
+        return self.node("Add", [value, self.linear(f"{name}.up", activated)], f"{name}.sum")
+
+    def attention(self, name: str, hidden: str, heads: int, prefix: Prefix | None) -> str:
+        if prefix is None and f"{name}.qkv" not in self.quantized.linears:
             self.tap(f"{name}.qkv", hidden)
             weight = self.constant(f"{name}.qkv.weight", self.linears[f"{name}.qkv"][0])
             inputs = [hidden, weight, self.bias(f"{name}.qkv")]
@@ -270,7 +285,19 @@ class _Builder:
         mixed = self.linear(f"{name}.qkv", hidden)
         parts = [f"{name}.{part}" for part in ("query", "key", "value")]
         self.nodes.append(helper.make_node("Split", [mixed], parts, f"{name}.split", axis=-1))
+        if prefix is not None:
+            self.nodes.append(helper.make_node("Shape", [parts[0]], [f"{name}.{PREFIX}.texts"], start=0, end=1))
+            parts[1] = self.prefixed(f"{name}.{PREFIX}", parts[1], prefix.keys)
+            parts[2] = self.prefixed(f"{name}.{PREFIX}", parts[2], prefix.values)
         return self.node("MultiHeadAttention", parts, f"{name}.attended", domain=_MICROSOFT, num_heads=heads)
+
+    def prefixed(self, name: str, value: str, prefix: NDArray[np.float32]) -> str:
+        """The keys or values of a text's tokens behind those of the prefix, which are the same for each text."""
+        one = self.constant(f"{value}.{PREFIX}", prefix[None])
+        size = self.constant(f"{name}.size", np.array(prefix.shape, dtype=np.int64))
+        shape = self.node("Concat", [f"{name}.texts", size], f"{value}.{PREFIX}.shape", axis=0)
+        each = self.node("Expand", [one, shape], f"{value}.{PREFIX}.each")
+        return self.node("Concat", [each, value], f"{value}.prefixed", axis=1)
 
     def add_and_norm(self, name: str, value: str, skip: str) -> str:
         """Add and LayerNormalization, not the fused SkipLayerNormalization, whose CPU kernel takes five times as

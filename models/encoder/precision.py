@@ -19,6 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.encoder.graph import DENSE, FIRST_TOKEN, Weights, build_encoder_graph
+from models.encoder.parts import PREFIX
 from models.errors import ModelError
 
 HALF_VERSION: Final = 1  # raise it whenever the same FP32 graph would give another FP16 graph: caches are keyed by it
@@ -39,6 +40,7 @@ def half_graph(exact: onnx.ModelProto) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(exact)
     graph = model.graph
+    _count_the_prefix(graph)
     pools = [at for at, node in enumerate(graph.node) if node.output[0] in ("mean", FIRST_TOKEN)]
     if len(pools) != 1 or graph.node[-1].op_type != "LpNormalization":
         raise ModelError(
@@ -50,6 +52,8 @@ def half_graph(exact: onnx.ModelProto) -> onnx.ModelProto:
     for node in graph.node:
         if node.op_type == "Attention":
             node.input.append("lengths")  # its mask, in the form "so many tokens, from the left"
+        elif node.op_type == "MultiHeadAttention":
+            node.input.extend(["", f"{PREFIX}.lengths"])  # no bias; its mask, in the same form
     graph.input.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["texts"]))
     pool, tail = graph.node[pools[0]], list(graph.node[pools[0] + 1 :])
     pooling = _first_token(pool) if pool.output[0] == FIRST_TOKEN else _mean(pool, is_scaled=len(tail) > 1)
@@ -74,7 +78,16 @@ def count_layers(half: bytes) -> int:
         graph = onnx.load_model_from_string(half).graph
     except Exception as error:  # protobuf's own error, which onnx does not wrap
         raise ModelError(f"the FP16 encoder cannot be read: {error}") from error
-    return sum(node.op_type == "Attention" for node in graph.node)
+    return sum(node.op_type in ("Attention", "MultiHeadAttention") for node in graph.node)
+
+
+def _count_the_prefix(graph: onnx.GraphProto) -> None:
+    """How many keys each text's tokens look at: its own, and those of the prefix, where there is one."""
+    sizes = [numpy_helper.to_array(one)[0] for one in graph.initializer if one.name.endswith(f".{PREFIX}.size")]
+    if sizes:
+        size = np.array(sizes[0], dtype=np.int32)
+        graph.initializer.append(numpy_helper.from_array(size, f"{PREFIX}.tokens"))
+        graph.node.insert(0, _node("Add", ["lengths", f"{PREFIX}.tokens"], f"{PREFIX}.lengths"))
 
 
 def _half(tensor: onnx.TensorProto) -> onnx.TensorProto:

@@ -15,7 +15,6 @@ order of the texts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +29,7 @@ SLOTS: Final = 8
 _COUNTS: Final = "slots.tokens"
 _ATTENTION: Final = {"Attention", "MultiHeadAttention"}
 _ONCE: Final = ("Shape", "Slice")
+_OF_A_PREFIX: Final = {"Shape", "Concat", "Expand"}  # between an attention's Split and itself
 _BY_TOKEN: Final = {
     "Add",
     "Cast",
@@ -90,13 +90,27 @@ def with_slots(released: bytes) -> bytes:
 
 
 def _is_ours(nodes: Sequence[NodeProto]) -> bool:
-    operators = [node.op_type for node in nodes]
-    followed = all(after == "MultiHeadAttention" for operator, after in pairwise(operators) if operator == "Split")
+    blocks = [
+        range(index, _end_of_attention(nodes, index)) for index, node in enumerate(nodes) if node.op_type == "Split"
+    ]
+    followed = all(len(block) > 1 for block in blocks)
+    inside = {index for block in blocks for index in block[1:-1]}
+    operators = [node.op_type for index, node in enumerate(nodes) if index not in inside]
     once = all(operators.count(operator) == 1 for operator in _ONCE)
     pools_once = sum(_is_pooling(node) for node in nodes) == 1
     known = set(operators) <= {*_BY_TOKEN, *_ATTENTION, *_ONCE, "ReduceMean", "Split"}
     has_all = once and pools_once and followed and bool(set(operators) & _ATTENTION)
     return known and has_all and operators[-1] == "LpNormalization"
+
+
+def _end_of_attention(nodes: Sequence[NodeProto], split: int) -> int:
+    """Where the attention that begins at this Split ends; `split` itself where none follows."""
+    for index in range(split + 1, len(nodes)):
+        if nodes[index].op_type == "MultiHeadAttention":
+            return index + 1
+        if nodes[index].op_type not in _OF_A_PREFIX:
+            break
+    return split
 
 
 def _is_pooling(node: NodeProto) -> bool:
@@ -118,7 +132,10 @@ class _Rewriter:
 
     def rewrite(self, released: Sequence[NodeProto]) -> None:
         self.nodes.append(helper.make_node("ReduceProd", ["slots"], [_COUNTS], axes=[1], keepdims=0))
+        done = 0
         for index, node in enumerate(released):
+            if index < done:
+                continue
             match node.op_type:
                 case "Shape":
                     continue  # told how many positions to slice
@@ -127,9 +144,8 @@ class _Rewriter:
                     self.nodes.append(helper.make_node("Gather", [node.input[0], "positions"], node.output))
                 case "Split":
                     # behind the linear layer that gives query, key and value of the heads that this layer has
-                    self.attend([node, released[index + 1]], self.widths_of[released[index - 1].input[1]])
-                case "MultiHeadAttention":
-                    continue  # behind its Split
+                    done = _end_of_attention(released, index)
+                    self.attend(released[index:done], self.widths_of[released[index - 1].input[1]])
                 case "Attention":
                     self.attend([node], self.hidden)
                 case _ if _is_pooling(node):
