@@ -22,6 +22,7 @@ FIELDS = frozenset(
         "decided_at",
         "latency_ms",
         "labels",
+        "picture",
         "items",
         "action",
         "text",
@@ -31,6 +32,7 @@ FIELDS = frozenset(
 )
 TEXT_FIELDS = ("model", "version", "path", "action", "key")
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
+PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
 ITEM_FIELDS = frozenset(["item_id", "score"])
 LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
 
@@ -74,6 +76,7 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _time_refusal(document)
         or _kind_refusal(document)
         or _label_refusal(document, heads[document["app"]])
+        or _picture_refusal(document)
         or _item_refusal(document)
         or _json_refusal(document)
     )
@@ -159,6 +162,19 @@ def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
         if not isinstance(answer.get("rejected"), bool | None):
             return f"labels.{head}.rejected is neither true nor false"
     return None
+
+
+def _picture_refusal(document: Document) -> str | None:
+    picture = document.get("picture")
+    if picture is None:
+        return None
+    if not isinstance(picture, Mapping):
+        return "picture is no object"
+    if unknown := sorted(set(picture) - PICTURE_FIELDS):
+        return f"unknown field picture.{unknown[0]:.60}"
+    if not all(isinstance(picture.get(name), str | None) for name in ("label", "fault", "detail")):
+        return "picture holds something else than a text where one must stand"
+    return None if _is_number(picture.get("probability")) else "picture.probability is no number"
 
 
 def _item_refusal(document: Document) -> str | None:

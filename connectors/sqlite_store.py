@@ -26,6 +26,7 @@ BUSY_SECONDS = 10.0
 POLL_SECONDS = 0.01
 SCHEMA_VERSION = 1
 IDS_CHUNK = 5_000
+OF_PICTURE = "/picture"  # in place of a head: none can be called so
 SCHEMA = """
 CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
                         month TEXT NOT NULL, document TEXT NOT NULL, UNIQUE (id, app));
@@ -231,6 +232,8 @@ class SQLiteStore:
         number = cursor.lastrowid
         connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (number, spaced(document["text"])))
         labels = [(answer["label"], number, head) for head, answer in (document.get("labels") or {}).items()]
+        if shown := (document.get("picture") or {}).get("label"):
+            labels.append((shown, number, OF_PICTURE))
         connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", labels)
         return True
 

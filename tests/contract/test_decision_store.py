@@ -315,6 +315,10 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a month before the era of streams": {"at": "0999-12-31T00:00:00Z"},
     "a moment before what a source may say": {"at": "1969-12-31T23:59:59.999Z"},
     "a month that nobody lives to see": {"at": "9999-12-31T23:59:59Z"},
+    "a picture that is a text": {"picture": "damaged"},
+    "a picture with another field": {"picture": {"label": "damaged", "bytes": "AAAA"}},
+    "a picture whose label is a number": {"picture": {"label": 5}},
+    "a picture whose probability is a text": {"picture": {"label": "damaged", "probability": "high"}},
     "items that are a number": {"items": 5},
     "items that are a text": {"items": "abc"},
     "labels that are a list": {"labels": ["refund"]},
@@ -444,3 +448,23 @@ def test_get_gives_documents_by_id_and_leaves_out_what_is_not_there(store: Decis
     assert "words" not in stored[ids[0]]
     assert set(store.get(ids)) == set(ids)
     assert store.get([]) == {}
+
+
+def test_a_picture_beside_a_text_is_kept_and_found_by_its_label(store: DecisionStore, app: str) -> None:
+    shown = {"label": "damaged", "probability": 0.97}
+    fault = {"fault": "picture_broken", "detail": "the picture cannot be read: its bytes"}
+    report = store.index(
+        [
+            decision(app, 1, picture=shown),
+            decision(app, 2, picture=fault),
+            decision(app, 3, picture=None),
+            decision(app, 4),
+        ]
+    )
+    assert (report.created, report.rejected) == (4, ())
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == 4, 10)
+    (found,) = store.search(SearchQuery(app=app, label="damaged")).documents
+    assert found["id"].endswith("-1") and found["picture"] == shown
+    assert store.search(SearchQuery(app=app, label="card_arrival")).total == 4
+    again = store.get([found["id"].removesuffix("1") + "2"], app)
+    assert next(iter(again.values()))["picture"] == fault
