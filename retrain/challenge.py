@@ -140,9 +140,17 @@ def _joined(
     rows = [_corrected(row, None if row.split == "test" else feedback.get(text_key(row.text))) for row in corpus]
     stays = _that_stay(rows, new, of_tests)
     set_aside = [row for row, now, kept in zip(corpus, rows, stays, strict=True) if not kept or now.origin != "corpus"]
-    joined = [*(row for row, kept in zip(rows, stays, strict=True) if kept), *new, *tests]
+    kept_rows = [_without_copies_of(row, of_tests) for row, kept in zip(rows, stays, strict=True) if kept]
+    joined = [*kept_rows, *new, *tests]
     joined = [replace(row, slices={"origin": row.origin}) for row in joined]
     return replace(before, rows=tuple(joined), set_aside=tuple(set_aside))
+
+
+def _without_copies_of(row: Row, tests: NearCopies) -> Row:
+    """The row without the texts made of it that are nearly what tests."""
+    if not row.copies or row.split == "test":
+        return row
+    return replace(row, copies=tuple(copy for copy in row.copies if copy not in tests))
 
 
 def _corrected(row: Row, correction: Row | None) -> Row:

@@ -18,6 +18,7 @@ from models.errors import TrainingDataError
 from models.heads import Floats, centroid_distances, unit_centroids
 from retrain.class_balance import offsets_of_new_labels
 from retrain.fitting.calibration import calibrated_loss
+from retrain.fitting.copies import Copies
 from retrain.fitting.kernel import MAX_TEXTS, Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, LinearWeights, fit_softmax
 from retrain.fitting.support_vectors import fit_support_vectors
@@ -53,18 +54,24 @@ POLICIES_WITHOUT_SPACES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Of all texts. words: how many of the n-grams are words; they come first. kernels: where texts are few."""
+    """Of all texts. words: how many of the n-grams are words; they come first. kernels: where texts are few; of the
+    texts, then of the copies. copies: of training texts; None without augmentation."""
 
     embeddings: Floats
     ngrams: sparse.csr_array
     words: int
     kernels: Kernels | None
+    copies: Copies | None = None
 
     @classmethod
-    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int) -> Self:
+    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int, copies: Copies | None = None) -> Self:
         """embeddings: (texts, dimensions). ngrams: (texts, kept n-grams), weighted."""
-        few = len(embeddings) <= MAX_TEXTS
-        return cls(embeddings, ngrams, words, Kernels.of(embeddings, ngrams, words) if few else None)
+        dense, hashed = embeddings, ngrams
+        if copies is not None:
+            dense = np.concatenate([embeddings, copies.embeddings])
+            hashed = sparse.csr_array(sparse.vstack([ngrams, copies.ngrams]))
+        kernels = Kernels.of(dense, hashed, words) if len(dense) <= MAX_TEXTS else None
+        return cls(embeddings, ngrams, words, kernels, copies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,14 @@ class Task:
 
     def _fit(self, features: Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
         embeddings, ngrams, targets = features.embeddings[rows], features.ngrams[rows], self.targets[rows]
+        if features.copies is not None:
+            copies, made = features.copies, features.copies.made_of(rows)
+            embeddings = np.concatenate([embeddings, copies.embeddings[made]])
+            ngrams = sparse.csr_array(sparse.vstack([ngrams, copies.ngrams[made]]))
+            targets = np.concatenate([targets, self.targets[copies.of[made]]])
+            # the penalty counts the texts: copies as good as their texts would change nothing
+            policy = replace(policy, strength=policy.strength * len(rows) / max(1, len(targets)))
+            rows = np.concatenate([rows, len(features.embeddings) + made])
         words, labels = features.words, len(self.labels)
         if features.kernels is None:
             if policy.loss == "squared_hinge":

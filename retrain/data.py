@@ -54,7 +54,8 @@ class Row:
     """labels: by head; a head without a label for this text is not in it. slices: named groups to report apart.
 
     origin: "corpus", or "feedback" of a row that stands for labels given to decisions. decisions: the ids of those.
-    group: rows of one group (a conversation, a story) stay together in every split; empty: by the text.
+    group: rows of one group (a conversation, a story) stay together in every split; empty: by the text. copies: texts
+    made of this one (`retrain.augmentation`), which train where it trains, and are nowhere else.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Row:
     origin: Literal["corpus", "feedback"] = "corpus"
     decisions: tuple[str, ...] = ()
     group: str = ""
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,12 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over what trains (texts, labels, splits, groups), whatever the order of the rows."""
+        """sha256 over what trains (texts, labels, splits, groups, copies), whatever the order of the rows."""
         lines = sorted(
-            json.dumps([row.split, row.text, sorted(row.labels.items()), *filter(None, [row.group])], ensure_ascii=True)
+            json.dumps(
+                [row.split, row.text, sorted(row.labels.items()), *filter(None, [row.group, row.copies])],
+                ensure_ascii=True,
+            )
             for row in self.rows
             if row.split != "test"
         )

@@ -54,6 +54,8 @@ def _described(row: Row) -> dict[str, Any]:
         described |= {"origin": row.origin, "decisions": list(row.decisions)}
     if row.group:
         described["group"] = row.group
+    if row.copies:
+        described["copies"] = list(row.copies)
     return described
 
 
@@ -67,6 +69,7 @@ def _row(described: Mapping[str, Any]) -> Row:
         origin=origin,
         decisions=decisions,
         group=described.get("group", ""),
+        copies=tuple(described.get("copies", ())),
     )
 
 

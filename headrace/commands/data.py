@@ -1,4 +1,4 @@
-"""data: check, clean and split files of labelled texts. What they do stands in `headrace.tools.data`."""
+"""data: check, clean, split and augment files of labelled texts. What they do stands in `headrace.tools.data`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,6 +66,9 @@ def add_to(cli: typer.Typer) -> None:
         epilog="Examples: headrace data split tickets.csv --output parts.csv --group customer · headrace data split "
         "tickets.csv --output parts.csv --time created_at",
     )(_split)
+    data.command("augment", epilog="Example: headrace data augment tickets.csv --with typing,swap --output made.csv")(
+        _augment
+    )
 
 
 def _check(
@@ -191,3 +194,31 @@ def _split(
 
     order = SplitOrder(output, split_column, test, valid, not apart_near_copies, seed)
     run_split(file, Where(text_column, label_column, None, group, time), order, json=json)
+
+
+def _augment(
+    file: File,
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            metavar="NAME[,NAME]",
+            help="typing, dropout, swap, neighbours, wordnet[=FOLDER], masked=MODEL, apertium[=eng-spa], "
+            "marian=THERE:BACK; auto: all that are there unasked",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="new file, .csv or .jsonl; one that exists is left as it is")
+    ],
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
+    split_column: SplitColumn = None,
+    seed: Annotated[int, typer.Option(help="same seed, same file: same texts")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """What augmentation would make of the texts that train, beside them in a new file, to be looked at. A training
+    makes its own (`headrace train --augment`)."""
+    from headrace.tools.data.augmenting import run_augment
+    from retrain.preparation.rows import Where
+
+    run_augment(file, Where(text_column, label_column, split_column), methods, output=output, seed=seed, json=json)

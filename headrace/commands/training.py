@@ -63,6 +63,15 @@ def _train(
     config: Annotated[
         Path | None, typer.Option(help="options of the strategy, a TOML file such as `headrace tune` writes")
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="train on texts made of the training texts as well: typing, dropout, swap, neighbours, "
+            "wordnet[=FOLDER], masked=MODEL, apertium[=eng-spa], marian=THERE:BACK; auto: try all that are there, use "
+            "what helps beyond chance",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of a strategy that tunes the encoder")] = None,
     images: Annotated[
@@ -123,6 +132,7 @@ def _train(
         target_error,
         pictures=pictures,
         config=config,
+        augment=augment,
     )
     return run_train(app, order, output=output, register=register, promote=promote, json=json)
 

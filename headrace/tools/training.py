@@ -60,6 +60,7 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
             f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without "
             f"it {fast['accuracy_full']:.4f}"
         )
+    _tell_augmentation(report["augmentation"])
     say(
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
@@ -90,6 +91,21 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
     elif output is not None:
         say(f"written to {output}")
     return None
+
+
+def _tell_augmentation(augmentation: dict[str, Any] | None) -> None:
+    """What each method gave where it was tried, and what is on."""
+    if augmentation is None:
+        return
+    for trial in augmentation["trials"]:
+        beside = f" beside {', '.join(trial['beside'])}" if trial["beside"] else ""
+        say(
+            f"augmentation by {trial['method']}{beside}: {trial['accuracy_before']:.4f} without, "
+            f"{trial['accuracy_after']:.4f} with it, of {trial['texts']} texts not trained on "
+            f"({'on' if trial['method'] in augmentation['methods'] else 'off'})"
+        )
+    on = ", ".join(augmentation["methods"]) or "none: nothing helped beyond chance"
+    say(f"augmentation: {on}; {augmentation['copies']} texts made")
 
 
 def _rejection_in_words(rejection: dict[str, Any]) -> str:

@@ -15,12 +15,14 @@ from connectors.table_lines import Reject
 from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder, source_of_encoder, with_encoder_of
+from headrace.training.augmentation import AugmentOrder, augment
 from headrace.training.energy_counter import EnergyMeter
 from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import carry_from_champion, read_and_train
 from headrace.training.trainers import require_known, tuning_trainer
 from headrace.wiring import Wiring
+from models.encoder.remembering import RememberingEncoder
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from retrain.data import Columns, Dataset, read_labelled_csv
@@ -40,7 +42,8 @@ class TrainingRequest:
     """What to train. label_column None: the columns of the application's heads, else `label` for its first head.
     group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
-    champion's goes on. config: a file of the strategy's options (`options_file`)."""
+    champion's goes on. config: a file of the strategy's options (`options_file`). augment: see `AugmentOrder.parse`;
+    None: no augmentation."""
 
     data: Path
     text_column: str = "text"
@@ -57,6 +60,7 @@ class TrainingRequest:
     target_error: float | None = None
     pictures: PictureOrder | None = None
     config: Path | None = None
+    augment: str | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -99,8 +103,14 @@ def train(
     require_known(order.strategy)
     table = {} if order.config is None else read_options(order.config).of(order.strategy)
     rejection = rejection_policy(app, order)
+    augmenting = None if order.augment is None else AugmentOrder.parse(order.augment)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
     pictures = None if order.pictures is None else read_and_train(wiring, order.pictures, order.seed, progress)
+    encoder, augmented = default_encoder(wiring), None
+    if augmenting is not None:
+        encoder = RememberingEncoder(encoder)  # what was tried trains afterwards
+        augmented = augment(dataset, augmenting, encoder, order.seed, order.oos_label, progress)
+        dataset = augmented.dataset
     options: dict[str, Any] = {}
     if order.strategy == "full":
         from headrace.training.fine_tuning import full_trainer
@@ -113,7 +123,7 @@ def train(
     trained = train_release(
         app.name,
         dataset,
-        default_encoder(wiring),
+        encoder,
         strategy=order.strategy,
         seed=order.seed,
         oos_label=order.oos_label,
@@ -133,6 +143,9 @@ def train(
         trained.report["pictures"] = picture_report(*pictures)
     else:
         trained.report["pictures_carried"] = carry_from_champion(registry, app.name, trained.manifest, trained.blobs)
+    trained.report["augmentation"] = None if augmented is None else augmented.figures
+    if augmented is not None:
+        trained.manifest["training"]["augmentation"] = augmented.figures
     attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
     return trained

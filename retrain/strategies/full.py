@@ -13,6 +13,7 @@ import numpy as np
 
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
+from retrain.augmentation.copies import rows_of_copies
 from retrain.data import Dataset, Row
 from retrain.fitting.tuning.body import Body
 from retrain.fitting.tuning.loop import fine_tune
@@ -74,8 +75,8 @@ class FullStrategy:
 
 
 def labelled_texts(dataset: Dataset, primary: str, asked: Asked) -> tuple[LabelledTexts, LabelledTexts]:
-    """Training and tuning texts with the primary head's labels as numbers, in the order of the labels' names. Raises
-    TrainingDataError where there are too few."""
+    """Training texts with their copies, and tuning texts; the primary head's labels as numbers, in the order of their
+    names. Raises TrainingDataError where there are too few."""
     training = asked.labelled(dataset.part("train"), primary)
     number = {name: index for index, name in enumerate(sorted({row.labels[primary] for row in training}))}
     tuning = [row for row in asked.labelled(dataset.part("valid"), primary) if row.labels[primary] in number]
@@ -87,4 +88,4 @@ def labelled_texts(dataset: Dataset, primary: str, asked: Asked) -> tuple[Labell
             [row.text for row in rows], {primary: np.array([number[row.labels[primary]] for row in rows])}
         )
 
-    return numbered(training), numbered(tuning)
+    return numbered([*training, *rows_of_copies(training, dataset)]), numbered(tuning)

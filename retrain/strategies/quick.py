@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from models.bundle import Reference
@@ -21,10 +22,12 @@ from models.fast_path import FastPath
 from models.heads import Floats, Head, centroid_distances, label_probabilities
 from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
 from models.words.counts import WordCounts
+from retrain.augmentation.copies import copies_of
 from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
 from retrain.fast_path import FullPath, train_fast_path
 from retrain.fitting.calibration import fit_temperature
+from retrain.fitting.copies import CountedCopies
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.quick_plan import USUAL_PLAN, QuickPlan
 from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
@@ -92,16 +95,16 @@ def train_quick(
     tasks = [replace(task, policies=plan.policies(task.policies)) for task in tasks]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
     found = find_ngrams([row.text for row in rows])
-    counts = found.counted()
     training = np.unique(np.concatenate([task.rows for task in tasks]))
-    vocabulary = build_vocabulary(
-        counts,
+    vocabulary, features = head_features(
+        embeddings,
+        found.counted(),
         training,
         sum(len(task.labels) for task in tasks),
+        count_copies(encoder, *copies_of(rows, dataset), progress),
         without_spaces=without_spaces,
-        **plan.vocabulary(),
+        plan=plan,
     )
-    features = Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words)
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
         live = _live_texts(encoder, vocabulary, rejection.live_texts, rows, progress)
@@ -135,6 +138,33 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_
         parts.append(encoder.embed(texts[start : start + _EMBED_TEXTS]))
         progress("embedding texts", min(start + _EMBED_TEXTS, len(texts)), len(texts))
     return np.concatenate(parts)
+
+
+def count_copies(
+    encoder: Encoder, texts: Sequence[str], of: NDArray[np.int64], progress: Progress = no_progress
+) -> CountedCopies | None:
+    """texts, of: see `copies_of`. None where there are none."""
+    if not texts:
+        return None
+    return CountedCopies(of, embed_texts(encoder, texts, progress), find_ngrams(texts).counted())
+
+
+def head_features(
+    embeddings: Floats,
+    counts: sparse.csr_array,
+    training: NDArray[np.int64],
+    labels: int,
+    copies: CountedCopies | None,
+    *,
+    without_spaces: bool,
+    plan: QuickPlan = USUAL_PLAN,
+) -> tuple[NgramVocabulary, Features]:
+    """What heads look at, and all texts as they see them. counts: (texts, buckets). training: numbers of the texts that
+    train. labels: of all heads together."""
+    seen = counts if copies is None else copies.with_their_texts(counts)
+    vocabulary = build_vocabulary(seen, training, labels, without_spaces=without_spaces, **plan.vocabulary())
+    weighted = None if copies is None else copies.weighted(vocabulary)
+    return vocabulary, Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words, weighted)
 
 
 def _live_texts(

@@ -1,0 +1,68 @@
+"""Texts made of training texts by augmentation, as features: each trains where its own text trains, and nowhere else.
+
+They are no texts of a data set: no fold holds them, nothing is chosen, calibrated or judged on them, and no reference
+is made of them. So a text that is judged is never seen by way of its copies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from models.heads import Floats
+from models.ngrams import NgramVocabulary
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """of: (copies,), the number of the text that each is made of. embeddings: (copies, dimensions). ngrams: (copies,
+    kept n-grams), weighted."""
+
+    of: Ints
+    embeddings: Floats
+    ngrams: sparse.csr_array
+
+    def made_of(self, rows: Ints) -> Ints:
+        """The numbers of the copies that are made of these texts."""
+        numbers: Ints = np.flatnonzero(np.isin(self.of, rows))
+        return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class CountedCopies:
+    """Before it is known which n-grams count. of, embeddings: see `Copies`. counts: (copies, buckets) of
+    `hash_ngrams`."""
+
+    of: Ints
+    embeddings: Floats
+    counts: sparse.csr_array
+
+    @classmethod
+    def joined(cls, parts: Sequence["CountedCopies"]) -> Self | None:
+        """All parts' copies; None where there are none."""
+        parts = [part for part in parts if len(part.of)]
+        if not parts:
+            return None
+        return cls(
+            np.concatenate([part.of for part in parts]),
+            np.concatenate([part.embeddings for part in parts]),
+            sparse.csr_array(sparse.vstack([part.counts for part in parts])),
+        )
+
+    def with_their_texts(self, counts: sparse.csr_array) -> sparse.csr_array:
+        """The n-grams of each text or of a copy of it: a word that copies bring counts once for each text that it was
+        put into. counts: (texts, buckets). Returns the same shape."""
+        whose = sparse.csr_array(
+            (np.ones(len(self.of), np.float32), (self.of, np.arange(len(self.of)))),
+            shape=(counts.shape[0], len(self.of)),
+        )
+        return sparse.csr_array(counts + whose @ self.counts)
+
+    def weighted(self, vocabulary: NgramVocabulary) -> Copies:
+        """With the n-grams that a release looks at."""
+        return Copies(self.of, self.embeddings, vocabulary.weigh(self.counts))
