@@ -41,10 +41,11 @@ class Translator:
                 found = self.model.generate(
                     **tokens, num_beams=1, do_sample=False, max_new_tokens=_longest(tokens["input_ids"].shape[1])
                 )
-            # a text is cut by its own length, not by the longest beside it, or it would depend on what that is
+            # A text is cut by its own length, not by the longest beside it, or it would depend on what that is. The
+            # last token of a cut one is an end that the model is made to write.
             sizes = tokens["attention_mask"].sum(dim=1).tolist()
             for row, ids, size in zip(rows, found, sizes, strict=True):
-                translated[row] = self.tokenizer.decode(ids[: _longest(size) + 1], skip_special_tokens=True)
+                translated[row] = self.tokenizer.decode(ids[: _longest(size)], skip_special_tokens=True)
         return translated
 
 
