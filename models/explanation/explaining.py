@@ -157,14 +157,13 @@ def explain(
     answers = Answers(classifier, head, path)
     labels = answers.labels
     column = labels.index(decision.label)
-    logits, probabilities = answers.logits([text]), answers.probabilities([text])[0]
     if order.against == decision.label:
         raise ConfigError(f"the text is decided as {decision.label!r}: hold it against another label")
-    rival = labels.index(order.against) if order.against else int(np.argsort(-np.delete(probabilities, column))[0])
-    rival += order.against is None and rival >= column
-    question = Question(column, rival if order.against else None)
+    question = Question(column, labels.index(order.against) if order.against else None)
     search = Search(answers, question, text, out_of_time)
     occlusion = occlude(search, parts)
+    logits, probabilities = answers.logits([text]), answers.probabilities([text])[0]
+    rival = question.rival if question.rival is not None else _second(probabilities, column)
     importance, occlusion = _importance(search, occlusion, order)
     lead = explain_lead(
         classifier,
@@ -196,6 +195,13 @@ def explain(
         asked=answers.asked,
         is_cut=search.is_cut,
     )
+
+
+def _second(probabilities: Doubles, column: int) -> int:
+    """The most probable label but this one."""
+    others = probabilities.copy()
+    others[column] = -1.0
+    return int(others.argmax())
 
 
 def _check(classifier: Classifier, head: str, order: Order) -> None:

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from labelled_world import decision
 from small_release import manifest_bytes, small_dataset, small_release
 from typer.testing import CliRunner, Result
 
 from connectors.registry import FolderRegistry
+from connectors.sqlite_store import SQLiteStore
 from headrace.cli import app
 from models.errors import HeadraceError
 from retrain.training_data import attach
@@ -91,3 +93,16 @@ def test_a_page_holds_hostile_text_as_text(home: Path) -> None:
 def test_what_was_meant_wrongly_is_told_in_one_line(home: Path, words: list[str], message: str) -> None:
     with pytest.raises(HeadraceError, match=message):
         explained(*words)
+
+
+def test_a_decision_is_explained_by_the_release_that_made_it_or_another_one(home: Path) -> None:
+    store = SQLiteStore(home / "decisions.db")
+    store.prepare({"support": ["intent", "urgency"]})
+    made = decision(3, text="please give me a refund")
+    store.index([made])
+    store.close()
+    described = json.loads(explained("--id", made["id"], "--json").stdout)
+    assert (described["text"], described["version"], described["path"]) == (made["text"], "1", "full")
+    other = json.loads(explained("support@2", "--id", made["id"], "--json").stdout)
+    assert other["version"] == "2" and other["parts"] == described["parts"]
+    assert explained("support", "some text", "--id", made["id"]).exit_code == 2

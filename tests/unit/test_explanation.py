@@ -114,6 +114,7 @@ class TwoWords:
     """Answers of a made-up model: `lost` and `stolen` say the same, `card` a little of its own."""
 
     asked: int = 0
+    path: str = "fast"
 
     def logits(self, texts: list[str]) -> np.ndarray:
         self.asked += len(texts)
@@ -137,7 +138,7 @@ def test_words_that_say_the_same_stand_together_before_what_matters_less() -> No
     text = "my lost card was stolen"
     order, _ = occluded(text, TwoWords())
     assert order[:3] == ["lost", "stolen", "card"]
-    alone, _ = occluded(text, TwoWords(), max_steps=0)
+    alone, _ = occluded(text, TwoWords(), rounds=0)
     assert alone[:3] == ["lost", "card", "stolen"]
 
 
@@ -193,12 +194,12 @@ def test_a_head_of_ones_choice_is_explained() -> None:
 
 def test_a_deadline_cuts_and_says_so() -> None:
     looks = itertools.count()
-    explanation = explain(small_release().classifier, REFUND, out_of_time=lambda: next(looks) >= 1)
+    explanation = explain(small_release().classifier, REFUND, out_of_time=lambda: next(looks) >= 0)
     described = explanation.as_json()
     assert described["cut"] and described["comprehensiveness"] is None
     assert {part["effect"] for part in described["parts"]} == {None}
     later = itertools.count()
-    partly = explain(small_release().classifier, REFUND, out_of_time=lambda: next(later) >= 3).as_json()
+    partly = explain(small_release().classifier, REFUND, out_of_time=lambda: next(later) >= 1).as_json()
     assert partly["cut"] and all(part["effect"] is not None for part in partly["parts"])
 
 
