@@ -58,7 +58,11 @@ def _train(
         Path | None, typer.Option(help="with --oos-cost: a file of live questions, in the column of --text-column")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="quick (default); full or fewshot tune the encoder (extra `train`)")
+        str | None,
+        typer.Option(
+            help="quick (default), or one that tunes the encoder (extra `train`): full, fewshot, lora, adalora, "
+            "prefix, adapter"
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="options of the strategy, a TOML file such as `headrace tune` writes")

@@ -8,7 +8,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError
 from retrain.job import Strategy
 
-STRATEGIES: Final = ("quick", "full", "fewshot")
+STRATEGIES: Final = ("quick", "full", "fewshot", "lora", "adalora", "prefix", "adapter")
 
 
 def require_known(strategy: str) -> None:
@@ -24,6 +24,7 @@ def tuning_trainer(strategy: str, wiring: Wiring, epochs: int | None = None) -> 
     from headrace.training.fine_tuning import full_trainer
     from models.encoder.quantization import quantize_encoder
     from retrain.fitting.contrastive import Contrasting
+    from retrain.strategies.few_weights import few_weights_strategy
     from retrain.strategies.fewshot import FewShotStrategy
 
     if strategy == "full":
@@ -36,5 +37,8 @@ def tuning_trainer(strategy: str, wiring: Wiring, epochs: int | None = None) -> 
             weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
         )
 
-    plan = Contrasting() if epochs is None else replace(Contrasting(), epochs=epochs)
-    return FewShotStrategy(source.read_weights(), source.config, quantize, plan, threads)
+    weights, config = source.read_weights(), source.config
+    if strategy == "fewshot":
+        plan = Contrasting() if epochs is None else replace(Contrasting(), epochs=epochs)
+        return FewShotStrategy(weights, config, quantize, plan, threads)
+    return few_weights_strategy(strategy, weights, config, quantize, epochs, threads)

@@ -71,9 +71,10 @@ class Retraining(BaseModel):
     """When trainings may be asked for, such as `22:00-06:00`; empty: at any time."""
     time_zone: str = "UTC"
     """Of `hours`: a name such as `Europe/Berlin`."""
-    strategy: Literal["quick", "full", "fewshot"] = "quick"
+    strategy: Literal["quick", "full", "fewshot", "lora", "adalora", "prefix", "adapter"] = "quick"
     """How the challenger is trained: `quick` on the champion's encoder; the others tune the configured one (extra
-    `train`): `full`, and for few texts a label `fewshot`."""
+    `train`): `full`, for few texts a label `fewshot`, and with few weights of their own `lora`, `adalora`, `prefix` and
+    `adapter`."""
     max_label_age_days: float | None = Field(default=None, gt=0)
     """Labels that were given longer ago take no part; unset: all that stand."""
     max_texts_per_label: int = Field(default=2_000, ge=10)

@@ -21,8 +21,26 @@ class Body(Protocol):
         """The trained state by the encoder's own names (torch tensors), as a plain BertModel would have it. Names that
         a BertModel has not are kept beside them: for a graph part of their own. Leaves the module as it is."""
 
+    def before_step(self, module: Any) -> None:
+        """Adds gradients of the body's own to those of the texts."""
 
-class WholeEncoder:
+    def after_step(self, module: Any, step: int, steps: int) -> None:
+        """Once the weights have changed; the gradients still stand. step: from 1."""
+
+
+class NoOwnSteps:
+    """For bodies that leave the steps to the loop."""
+
+    __slots__ = ()
+
+    def before_step(self, module: Any) -> None:
+        """Nothing."""
+
+    def after_step(self, module: Any, step: int, steps: int) -> None:
+        """Nothing."""
+
+
+class WholeEncoder(NoOwnSteps):
     """Every weight of the encoder is trained."""
 
     def prepared(self, encoder: Any) -> Any:

@@ -108,7 +108,7 @@ class _Training:
         around: Around,
     ) -> None:
         self._torch, _ = load_libraries()
-        self._plan, self._around, self._seed = plan, around, seed + number * _SEEDS_APART
+        self._plan, self._body, self._around, self._seed = plan, body, around, seed + number * _SEEDS_APART
         self._training, self._tuning = training, tuning
         self._tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=plan.max_tokens)
         self._ids, self._tuning_ids = self.tokenized(training.texts), self.tokenized(tuning.texts)
@@ -162,10 +162,12 @@ class _Training:
         self._torch.manual_seed(self._seed * 7919 + self.step)
         self._optimizer.zero_grad()
         told = self._objective.backward(self._batch())
+        self._body.before_step(self.model.encoder)
         self._torch.nn.utils.clip_grad_norm_([value for _, value in self.model.parameters()], self._plan.clip)
         self._optimizer.step()
         self._schedule.step()
         self.step += 1
+        self._body.after_step(self.model.encoder, self.step, self._steps)
         if self._mean is not None:
             self._mean.follow(self.model.live_state(), self.step)
         for name, value in told.items():
