@@ -13,7 +13,8 @@ def add_to(cli: typer.Typer) -> None:
         "explain",
         epilog='Examples: headrace explain support "my card has not arrived". '
         'headrace explain support@2 "my card has not arrived" --against lost_card --nearest 3. '
-        "headrace explain --id support.chats@0a1b2c3d-0-17",
+        "headrace explain --id support.chats@0a1b2c3d-0-17. "
+        "headrace explain support --image parcel.jpg --html parcel.html",
     )(_explain)
     cli.command(
         "map",
@@ -32,6 +33,10 @@ def _explain(
     ] = None,
     identity: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="a decision out of the store, on the path that decided it")
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="a picture in place of texts: what each place adds to its label (extra `explain`)"),
     ] = None,
     head: Annotated[str | None, typer.Option(help="which head's answer; default: the first")] = None,
     against: Annotated[
@@ -75,6 +80,10 @@ def _explain(
     other."""
     if identity is not None and texts:
         raise typer.BadParameter("give texts or --id, not both")
+    if image is not None:
+        from headrace.tools.pictures.explaining import check_alone, run_explain_picture
+
+        return run_explain_picture(check_alone(texts, identity, model), image, samples=samples, page=html, json=json)
     from headrace.tools.explanation.explaining import ExplainRequest, run_explain
     from headrace.tools.explanation.known_texts import LabelledFile
 
@@ -93,7 +102,7 @@ def _explain(
         app=app,
         page=html,
     )
-    run_explain(model, request, json)
+    return run_explain(model, request, json)
 
 
 def _map(

@@ -5,8 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from small_pictures import encoded, flat, small_picture_classifier
+from small_pictures import encoded, flat, parcel, small_picture_classifier
 from small_release import small_release
 from typer.testing import CliRunner
 
@@ -172,3 +173,37 @@ def test_a_folder_that_cannot_train_is_one_line(registry: FolderRegistry, tmp_pa
     assert isinstance(empty.exception, TrainingDataError) and "the folder has no picture" in str(empty.exception)
     odd = train("--images", "empty", "--image-size", "17")
     assert isinstance(odd.exception, ConfigError) and "a multiple of 8 from 16 to 224" in str(odd.exception)
+
+
+def explain(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, ["explain", "support@1", *arguments])
+
+
+@pytest.fixture
+def explained(served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("shap")
+    monkeypatch.setattr("headrace.tools.pictures.explaining.hash_to_compare", lambda *_: None)
+
+
+@pytest.mark.usefixtures("explained")
+def test_a_picture_is_explained_by_places_that_add_up_and_drawn_on_one_page(tmp_path: Path) -> None:
+    (tmp_path / "<b>.png").write_bytes(encoded(parcel(np.random.default_rng(0), damaged=True)))
+    done = explain("--image", "<b>.png", "--samples", "100", "--html", "why.html", "--json")
+    assert done.exit_code == 0, done.exception
+    said = json.loads(done.stdout)
+    shares = sum(place["share"] for place in said["superpixels"])
+    assert shares == pytest.approx(said["probability"] - said["base"], abs=1e-4)
+    for place in said["superpixels"]:
+        left, top, right, bottom = place["box"]
+        assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+    page = (tmp_path / "why.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "<rect" in page and "&lt;b&gt;.png" in page
+    assert "<b>" not in page and "http" not in page.replace("http-equiv", "")
+    assert said["label"] in explain("--image", "<b>.png", "--samples", "100").stdout
+
+
+@pytest.mark.usefixtures("explained")
+def test_what_cannot_be_explained_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_bytes(b"no picture")
+    assert "notes.png cannot be decided (picture_type)" in str(explain("--image", "notes.png").exception)
+    assert "--image is explained alone" in str(explain("a text", "--image", "notes.png").exception)
