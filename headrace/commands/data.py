@@ -10,7 +10,7 @@ from headrace.commands.replay import places
 if TYPE_CHECKING:
     from headrace.tools.data.reading import Source
 
-TOPIC = "Of a topic"
+TOPIC = "Of a topic, or of the store"
 File = Annotated[
     Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon, tab, pipe), JSON lines, Parquet; - for stdin")
 ]
@@ -21,6 +21,10 @@ FileOrTopic = Annotated[
 Topic = Annotated[
     str | None,
     typer.Option(help="the texts of a topic in place of a file; nothing is committed", rich_help_panel=TOPIC),
+]
+Stored = Annotated[
+    bool,
+    typer.Option("--store", help="the decisions of --app in the store in place of a file", rich_help_panel=TOPIC),
 ]
 App = Annotated[
     str | None,
@@ -86,6 +90,7 @@ def _check(
     ] = True,
     page: Annotated[Path | None, typer.Option(help="write one HTML page with pictures and examples")] = None,
     topic: Topic = None,
+    store: Stored = False,
     app: App = None,
     start: Start = None,
     end: End = None,
@@ -94,14 +99,15 @@ def _check(
         bool, typer.Option("--json", help="print one JSON object, with the lines of every finding")
     ] = False,
 ) -> None:
-    """What is wrong with the labelled texts of a file or a topic: copies, leaks between splits, labels that contradict
-    each other or are probably wrong, damaged text, personal data. Every finding with its lines; nothing is changed."""
+    """What is wrong with the labelled texts of a file, a topic or the store: copies, leaks between splits, labels that
+    contradict each other or are probably wrong, damaged text, personal data. Every finding with its lines; nothing is
+    changed."""
     from headrace.tools.data.checking import run_check
     from models.personal_data import REGIONS
     from retrain.preparation.rows import Where
 
     run_check(
-        _source(file, topic, app, start, end, labels),
+        _source(file, topic, store, app, start, end, labels),
         Where(text_column, label_column, split_column),
         regions=region or REGIONS,
         label_errors=label_errors,
@@ -111,25 +117,37 @@ def _check(
 
 
 def _source(
-    file: Path | None, topic: str | None, app: str | None, start: str | None, end: str | None, labels: str | None
+    file: Path | None,
+    topic: str | None,
+    store: bool,
+    app: str | None,
+    start: str | None,
+    end: str | None,
+    labels: str | None,
 ) -> "Source":
-    """What is to be read. Anything but one of both is wrong usage."""
-    if (file is None) == (topic is None):
-        raise typer.BadParameter("give a FILE, or --topic")
-    if topic is None:
-        if any(option is not None for option in (app, start, end, labels)):
-            raise typer.BadParameter("--app, --from, --to and --labels go with --topic")
+    """What is to be read. Anything but one of the three is wrong usage."""
+    if (file is not None) + (topic is not None) + store != 1:
+        raise typer.BadParameter("give a FILE, --topic or --store")
+    if topic is None and (start is not None or end is not None):
+        raise typer.BadParameter("--from and --to go with --topic")
+    if file is not None:
+        if app is not None or labels is not None:
+            raise typer.BadParameter("--app and --labels go with --topic or --store")
         from headrace.tools.data.reading import Source
 
         return Source(file)
     if app is None:
-        raise typer.BadParameter("--topic needs --app: it says how the records are read")
+        raise typer.BadParameter("--topic and --store need --app: it says how texts are read, and whose they are")
     first, last = places(start, end)
     from headrace.applications import load_application
     from headrace.replay.run import ReplayRequest
     from headrace.tools.data.reading import Source
+    from headrace.tools.data.stored import StoredTexts
 
-    return Source(None, ReplayRequest(topic, load_application(app), start=first, end=last, labels=labels))
+    application = load_application(app)
+    if topic is None:
+        return Source(None, stored=StoredTexts(application, labels))
+    return Source(None, ReplayRequest(topic, application, start=first, end=last, labels=labels))
 
 
 def _clean(
@@ -149,6 +167,7 @@ def _clean(
         Path | None, typer.Option(help="new file that says what changed, row by row; default: OUTPUT.changes.csv")
     ] = None,
     topic: Topic = None,
+    store: Stored = False,
     app: App = None,
     start: Start = None,
     end: End = None,
@@ -163,7 +182,10 @@ def _clean(
 
     order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
     run_clean(
-        _source(file, topic, app, start, end, labels), Where(text_column, label_column, split_column), order, json=json
+        _source(file, topic, store, app, start, end, labels),
+        Where(text_column, label_column, split_column),
+        order,
+        json=json,
     )
 
 

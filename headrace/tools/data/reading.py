@@ -1,7 +1,7 @@
-"""A file's or a topic's rows, all of them: what a check looks at, and what is written again."""
+"""The rows of a file, a topic or the store, all of them: what a check looks at, and what is written again."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from connectors.table_lines import summary
 from headrace.replay.labels import TrueLabels
 from headrace.replay.run import ReplayRequest, stretch_of, topic_epoch, true_labels
 from headrace.settings import load_settings
+from headrace.tools.data.stored import StoredTexts
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError, TrainingDataError
 from retrain.preparation.rows import DataRow, Where, columns_of, data_row
@@ -42,19 +43,22 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file, or a stretch of a topic (then `file` is None): read as the application's TOML says, with labels where
-    they are asked for."""
+    """A file; or (then `file` is None) a stretch of a topic, read as the application's TOML says, or the decisions in
+    the store, with labels where they are asked for."""
 
     file: Path | None
     topic: ReplayRequest | None = None
+    stored: StoredTexts | None = None
 
     def read(self, asked: Where, progress: Progress = no_progress) -> DataFile:
         """All its rows. Raises ConfigError, TrainingDataError, ConnectorError."""
         if self.file is not None:
             return read_data(self.file, asked, progress)
-        assert self.topic is not None
         wiring = Wiring(load_settings())
         try:
+            if self.stored is not None:
+                return read_stored(wiring, self.stored, asked, progress)
+            assert self.topic is not None
             return read_topic(wiring, self.topic, asked, progress)
         finally:
             wiring.close()
@@ -77,14 +81,33 @@ def read_topic(wiring: Wiring, order: ReplayRequest, asked: Where, progress: Pro
         stack.callback(reader.close)
         records = counted(reader.read(order.topic, stretch.starts, stretch.ends), stretch.offsets, progress)
         rows, rejects, ids = topic_rows(records, order.app, epoch, head, labels)
-    if labels is not None and labels.unusable:
-        log.warning("%d labels of %s cannot be used; the first: %s", labels.unusable, labels.source, labels.reasons[0])
+    _warn_of_unusable(labels)
     if not rows:
         why = f"{len(rejects)} cannot be read: {summary(rejects)}" if rejects else "nothing stands in this stretch"
         raise TrainingDataError(f"{order.topic} has no text to look at ({why})")
-    columns = ("id", "text", head) if labels is not None else ("id", "text")
-    where = Where("text", head if labels is not None else None)
-    return DataFile(order.topic, columns, where, tuple(rows), tuple(rejects), True, ids)
+    return _of_decisions(order.topic, rows, rejects, ids, head if labels is not None else None)
+
+
+def read_stored(wiring: Wiring, order: StoredTexts, asked: Where, progress: Progress = no_progress) -> DataFile:
+    """The decisions of an application in the store as rows, as `read_topic` gives a topic's. Nothing is written but the
+    tables or indices that an indexer would make."""
+    rows, head, labels = order.rows(wiring, asked.label, progress)
+    _warn_of_unusable(labels)
+    ids = {row.line: str(row.fields["id"]) for row in rows}
+    return _of_decisions(f"{order.app.name} in the store", rows, [], ids, head if labels is not None else None)
+
+
+def _warn_of_unusable(labels: TrueLabels | None) -> None:
+    if labels is not None and labels.unusable:
+        log.warning("%d labels of %s cannot be used; the first: %s", labels.unusable, labels.source, labels.reasons[0])
+
+
+def _of_decisions(
+    name: str, rows: Sequence[DataRow], rejects: Sequence[Reject], ids: Mapping[int, str], head: str | None
+) -> DataFile:
+    """head: whose labels the rows have; None without labels."""
+    columns = ("id", "text") if head is None else ("id", "text", head)
+    return DataFile(name, columns, Where("text", head), tuple(rows), tuple(rejects), True, ids)
 
 
 def topic_rows(
