@@ -69,7 +69,7 @@ def _explain(
     ] = None,
     app: Annotated[
         str | None,
-        typer.Option(help="whose mask for personal data holds for the nearest texts; default: named like the model"),
+        typer.Option(help="whose fast path and mask for personal data hold; default: named like the model"),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="write a page of all explanations")

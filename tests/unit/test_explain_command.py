@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from labelled_world import decision
+from small_fast_path import classifier_with, with_threshold
 from small_release import manifest_bytes, small_dataset, small_release
 from typer.testing import CliRunner, Result
 
@@ -12,7 +13,8 @@ from connectors.registry import FolderRegistry
 from connectors.sqlite_store import SQLiteStore
 from headrace.cli import app
 from models.errors import HeadraceError
-from retrain.training_data import attach
+from models.golden import golden_answers
+from retrain.training_data import attach, attach_file
 
 SUPPORT = (Path(__file__).parents[2] / "apps" / "support.toml").read_text(encoding="utf-8")
 
@@ -106,3 +108,16 @@ def test_a_decision_is_explained_by_the_release_that_made_it_or_another_one(home
     other = json.loads(explained("support@2", "--id", made["id"], "--json").stdout)
     assert other["version"] == "2" and other["parts"] == described["parts"]
     assert explained("support", "some text", "--id", made["id"]).exit_code == 2
+
+
+def test_an_application_without_a_fast_path_has_the_encoders_answer_explained(home: Path) -> None:
+    release, fast_path = small_release(), with_threshold(0.3)
+    manifest, blobs = json.loads(manifest_bytes(release)), dict(release.blobs)
+    manifest["fast_path"] = fast_path.describe()
+    manifest["golden"] = golden_answers(classifier_with(fast_path), ["refund please"])
+    attach_file(manifest, blobs, "fast_path", fast_path.to_bytes())
+    FolderRegistry(str(home / "registry")).publish("support", manifest, blobs)
+    (home / "mine.toml").write_text(f'fast_path = "off"\n{SUPPORT}')
+    words = ["support@3", "please give me a refund", "--json"]
+    assert json.loads(explained(*words).stdout)["path"] == "fast"
+    assert json.loads(explained(*words, "--app", "mine.toml").stdout)["path"] == "full"

@@ -28,6 +28,7 @@ from models.explanation.explaining import METHODS, Explanation, MethodName, Orde
 from models.explanation.neighbours import Neighbour, nearest
 from models.explanation.parts import UNITS, Unit
 from retrain.data import Row
+from streams.application import Application
 from streams.classify.release_loading import load_release
 from streams.wire.text import clean_text
 
@@ -37,7 +38,8 @@ EMBEDDINGS_FOLDER = "embeddings"  # of the home
 @dataclass(frozen=True, slots=True)
 class ExplainRequest:
     """As the options of `headrace explain` say. nearest_texts: how many; 0: none. deadline_ms: of each text. app: name
-    or file of the application, whose mask holds for training texts that are shown; None: by the model's name."""
+    or file of the application: whether it asks the fast path, and what it masks of training texts that are shown;
+    None: by the model's name."""
 
     texts: tuple[str, ...] = ()
     decision_id: str | None = None
@@ -63,6 +65,9 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    application = application_of(name, request.app)
+    if order.path is None and application is not None and application.fast_path == "off":
+        order = replace(order, path="full")
     neighbours = _neighbour_finder(wiring, registry, classifier, request)
     told = []
     for text in texts:
@@ -155,11 +160,15 @@ def _neighbour(row: Row, head: str, cosine: float, mask: Callable[[str], str]) -
     return Neighbour(mask(row.text), row.labels.get(head), cosine)
 
 
+def application_of(model: str, app: str | None) -> Application | None:
+    """The one that is named, else the shipped one of the model's name; None where neither is."""
+    return None if app is None and model not in SHIPPED else load_application(app or model)
+
+
 def mask_of(model: str, app: str | None) -> Callable[[str], str]:
-    """What may be shown of other people's texts: as the application says, or the shipped one of the model's name."""
-    if app is None and model not in SHIPPED:
-        return lambda text: text
-    return text_mask(load_application(app or model))
+    """What may be shown of other people's texts: as the application says."""
+    application = application_of(model, app)
+    return (lambda text: text) if application is None else text_mask(application)
 
 
 def _as_json(
