@@ -77,18 +77,19 @@ class StageLines:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun: dict[str, float] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
         self._told = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Report that `done` of `total` steps of `stage` are finished."""
         now = self._clock()
         if stage not in self._begun:
-            self._begun[stage] = self._told = now
+            self._begun[stage], self._told = (now, done), now
         if now - self._told < LINE_SECONDS or not 0 < done <= total:
             return
         self._told = now
-        left = (now - self._begun[stage]) * (total - done) / done
+        begun, had = self._begun[stage]  # what was done before goes on from there
+        left = (now - begun) * (total - done) / max(1, done - had)
         log.info("%s: %d of %d, %s left", stage, done, total, f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s")
 
 

@@ -164,7 +164,9 @@ class HeldOut:
         return type(self)(self.logits[inside], self.targets[inside], self.distances[inside], self.rows[inside])
 
 
-def assign_folds(texts: Sequence[str], targets: Ints, seed: int, groups: Sequence[str] | None = None) -> Ints:
+def assign_folds(
+    texts: Sequence[str], targets: Ints, seed: int, groups: Sequence[str] | None = None, *, count: int = FOLDS
+) -> Ints:
     """A fold for each text: labels spread evenly; texts of one key, and rows of one group, together. groups: by text,
     empty without one."""
     leader = leaders(texts, groups or [""] * len(texts), targets.tolist())
@@ -172,7 +174,7 @@ def assign_folds(texts: Sequence[str], targets: Ints, seed: int, groups: Sequenc
     shuffled = np.random.default_rng(seed).permutation(firsts)
     by_label = shuffled[np.argsort(targets[shuffled], kind="stable")]
     fold = np.empty(len(texts), dtype=np.int64)
-    fold[by_label] = np.arange(len(by_label)) % FOLDS
+    fold[by_label] = np.arange(len(by_label)) % count
     return fold[leader]
 
 

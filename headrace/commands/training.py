@@ -55,7 +55,8 @@ def _train(
         float | None, typer.Option(help="at most this share of the answered questions may be wrong, such as 0.02")
     ] = None,
     unlabelled: Annotated[
-        Path | None, typer.Option(help="with --oos-cost: a file of live questions, in the column of --text-column")
+        Path | None,
+        typer.Option(help="a file of live questions, in the column of --text-column: for --oos-cost, or to learn from"),
     ] = None,
     strategy: Annotated[
         str | None,
@@ -78,6 +79,9 @@ def _train(
     ] = None,
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of a strategy that tunes the encoder")] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="of --strategy full: write figures of the training to this folder")
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="FOLDER/<label>/*.png|jpg|webp: pictures beside the texts (extras `train,pictures`)"),
@@ -137,6 +141,7 @@ def _train(
         pictures=pictures,
         config=config,
         augment=augment,
+        tensorboard=tensorboard,
     )
     return run_train(app, order, output=output, register=register, promote=promote, json=json)
 

@@ -60,7 +60,7 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
             f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without "
             f"it {fast['accuracy_full']:.4f}"
         )
-    _tell_augmentation(report["augmentation"])
+    _tell_augmentation(report.get("augmentation"))
     say(
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"

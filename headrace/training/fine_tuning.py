@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from headrace.releases.encoders import encoder_source
+from headrace.training.run.checkpoints import FolderCheckpoints
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
 from models.errors import ConfigError
+from retrain.fitting.tuning.loop import Around, Watch, unwatched
 from retrain.fitting.tuning.model import NEEDS_LIBRARIES
 from retrain.fitting.tuning.plan import plan_from
 from retrain.fitting.tuning.texts import Weights
@@ -21,8 +23,16 @@ def require_libraries() -> None:
         raise ConfigError(NEEDS_LIBRARIES)
 
 
-def full_trainer(wiring: Wiring, epochs: int | None, options: Mapping[str, Any] | None = None) -> FullStrategy:
-    """The strategy that starts from the configured encoder. options: of its plan. Raises ConfigError."""
+def full_trainer(
+    wiring: Wiring,
+    epochs: int | None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    watch: Watch = unwatched,
+    unlabelled: tuple[str, ...] = (),
+) -> FullStrategy:
+    """The strategy that starts from the configured encoder. options: of its plan. watch: shown figures of the training.
+    unlabelled: texts for a plan that learns from some. Raises ConfigError."""
     source = encoder_source(wiring)
     plan = plan_from(options or {})
     if epochs is not None:
@@ -33,4 +43,13 @@ def full_trainer(wiring: Wiring, epochs: int | None, options: Mapping[str, Any] 
             weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
         )
 
-    return FullStrategy(source.read_weights(), source.config, quantize, plan, wiring.settings.threads or None)
+    around = Around(FolderCheckpoints(wiring.settings.home_path / "trainings"), watch)
+    return FullStrategy(
+        source.read_weights(),
+        source.config,
+        quantize,
+        plan,
+        wiring.settings.threads or None,
+        around=around,
+        unlabelled=unlabelled,
+    )

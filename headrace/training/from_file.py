@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from headrace.training.energy_counter import EnergyMeter
 from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import carry_from_champion, read_and_train
+from headrace.training.run.tensorboard import event_file
 from headrace.training.trainers import require_known, tuning_trainer
 from headrace.wiring import Wiring
 from models.encoder.remembering import RememberingEncoder
@@ -27,7 +28,8 @@ from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.fitting.quick_plan import quick_plan_from
-from retrain.job import PackedRelease, TrainedRelease, train_release
+from retrain.fitting.tuning.loop import Watch
+from retrain.job import PackedRelease, Strategy, TrainedRelease, train_release
 from retrain.pictures.release import attach_pictures, picture_report
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import RejectionPolicy
@@ -43,7 +45,7 @@ class TrainingRequest:
     group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
     champion's goes on. config: a file of the strategy's options (`options_file`). augment: see `AugmentOrder.parse`;
-    None: no augmentation."""
+    None: no augmentation. tensorboard: a folder for the figures of a training that tunes the encoder."""
 
     data: Path
     text_column: str = "text"
@@ -61,6 +63,7 @@ class TrainingRequest:
     pictures: PictureOrder | None = None
     config: Path | None = None
     augment: str | None = None
+    tensorboard: Path | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -73,14 +76,14 @@ def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     return read_labelled_csv(order.data, columns, seed=order.seed)
 
 
-def rejection_policy(app: Application, order: TrainingRequest) -> RejectionPolicy:
-    """The order's, and the application's for what it does not say. Raises ConfigError."""
+def rejection_policy(app: Application, order: TrainingRequest, live_texts: tuple[str, ...] = ()) -> RejectionPolicy:
+    """The order's, and the application's for what it does not say. live_texts: see there. Raises ConfigError."""
     said = app.rejection
     return RejectionPolicy(
         said.oos_cost if order.oos_cost is None else order.oos_cost,
         said.oos_share if order.oos_share is None else order.oos_share,
         said.target_error if order.target_error is None else order.target_error,
-        () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column),
+        live_texts,
     )
 
 
@@ -102,7 +105,10 @@ def train(
     """A packed release, not published yet."""
     require_known(order.strategy)
     table = {} if order.config is None else read_options(order.config).of(order.strategy)
-    rejection = rejection_policy(app, order)
+    live = () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column)
+    # Texts that teach the encoder need no cost to be of use.
+    judges = order.oos_cost or app.rejection.oos_cost or not table.get("unlabelled")
+    rejection = rejection_policy(app, order, live if judges else ())
     augmenting = None if order.augment is None else AugmentOrder.parse(order.augment)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
     pictures = None if order.pictures is None else read_and_train(wiring, order.pictures, order.seed, progress)
@@ -111,29 +117,21 @@ def train(
         encoder = RememberingEncoder(encoder)  # what was tried trains afterwards
         augmented = augment(dataset, augmenting, encoder, order.seed, order.oos_label, progress)
         dataset = augmented.dataset
-    options: dict[str, Any] = {}
-    if order.strategy == "full":
-        from headrace.training.fine_tuning import full_trainer
-
-        options["trainer"] = full_trainer(wiring, order.epochs, table)
-    elif order.strategy != "quick":
-        options["trainer"] = tuning_trainer(order.strategy, wiring, order.epochs)
-    elif table:
-        options["trainer"] = partial(train_quick, plan=quick_plan_from(table))
-    trained = train_release(
-        app.name,
-        dataset,
-        encoder,
-        strategy=order.strategy,
-        seed=order.seed,
-        oos_label=order.oos_label,
-        rejection=rejection,
-        parent=registry.champion(app.name),
-        encoder_source=source_of_encoder(wiring),
-        progress=progress,
-        meter=EnergyMeter(),
-        **options,
-    )
+    with event_file(order.tensorboard) as watch:
+        trained = train_release(
+            app.name,
+            dataset,
+            encoder,
+            strategy=order.strategy,
+            seed=order.seed,
+            oos_label=order.oos_label,
+            rejection=rejection,
+            parent=registry.champion(app.name),
+            encoder_source=source_of_encoder(wiring),
+            progress=progress,
+            meter=EnergyMeter(),
+            trainer=_trainer(wiring, order, table, watch, live),
+        )
     trained.report["proposed_encoder"] = proposed_encoder(wiring.settings.encoder, [row.text for row in dataset.rows])
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
     if table:
@@ -149,6 +147,20 @@ def train(
     attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
     return trained
+
+
+def _trainer(
+    wiring: Wiring, order: TrainingRequest, table: Mapping[str, Any], watch: Watch, unlabelled: tuple[str, ...]
+) -> Strategy:
+    if order.strategy == "full":
+        from headrace.training.fine_tuning import full_trainer
+
+        return full_trainer(wiring, order.epochs, table, watch=watch, unlabelled=unlabelled)
+    if order.tensorboard is not None:
+        raise ConfigError("--tensorboard shows the training of an encoder; it goes with --strategy full")
+    if order.strategy != "quick":
+        return tuning_trainer(order.strategy, wiring, order.epochs)
+    return partial(train_quick, plan=quick_plan_from(table)) if table else train_quick
 
 
 def proposed_encoder(encoder: str, texts: Sequence[str]) -> str | None:

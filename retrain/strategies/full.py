@@ -1,4 +1,4 @@
-"""Strategy "full": encoder and head are trained together, then the fine-tuned weights serve like any others
+"""Strategy "full": encoder and heads are trained together, then the fine-tuned weights serve like any others
 (`retrain.strategies.tuned`).
 
 Texts that tune take no part in the fine-tuning: an encoder knows its training texts by heart, and temperature,
@@ -6,31 +6,36 @@ rejection threshold and drift reference must come from texts that it does not kn
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
-from retrain.augmentation.copies import rows_of_copies
+from retrain.augmentation.copies import copies_of, rows_of_copies
+from retrain.crossfit import assign_folds
 from retrain.data import Dataset, Row
 from retrain.fitting.tuning.body import Body
-from retrain.fitting.tuning.loop import fine_tune
+from retrain.fitting.tuning.loop import Around, fine_tune
 from retrain.fitting.tuning.plan import FineTuning
-from retrain.fitting.tuning.texts import LabelledTexts, Pretrained, Weights
+from retrain.fitting.tuning.soft_labels import with_own_soft_labels
+from retrain.fitting.tuning.texts import NO_LABEL, LabelledTexts, Pretrained, TextsBeside, Weights
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.strategies.quick import Trained
 from retrain.strategies.tuned import Asked, Quantize, Serving, serve_the_better
+from retrain.text_keys import same_text_key
 
 
 @dataclass(frozen=True, slots=True)
 class FullStrategy:
-    """`retrain.job.Strategy`: fine-tunes the given weights on the dataset's primary head, then fits all heads.
+    """`retrain.job.Strategy`: fine-tunes the given weights on the dataset's heads, then fits all heads anew.
 
     quantize: from fine-tuned weights and calibration texts to the ONNX file that serves. body: what of the encoder is
-    trained; None: all of it. name: of the strategy that trains so much.
+    trained; None: all of it. name: of the strategy that trains so much. around: what keeps checkpoints and is shown
+    figures. unlabelled: texts without labels, for a plan that learns from them.
     """
 
     weights: Weights
@@ -40,6 +45,8 @@ class FullStrategy:
     threads: int | None = None
     body: Body | None = None
     name: str = "full"
+    around: Around = field(default_factory=Around)
+    unlabelled: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -55,37 +62,90 @@ class FullStrategy:
         """See retrain.job.Strategy. What serves is the fine-tuned encoder only where it beats the quick strategy on the
         texts that neither was fitted on; else the quick strategy's release, of all texts."""
         asked = Asked(heads, seed, oos_label, rejection, progress)
-        return serve_the_better(self.name, self._tuned, encoder, dataset, asked)
+        trained = serve_the_better(self.name, self._tuned, encoder, dataset, asked)
+        self.around.checkpoints.forget()
+        return trained
 
     def _tuned(self, encoder: Encoder, dataset: Dataset, asked: Asked) -> tuple[Trained, dict[str, float]]:
         """The encoder tuned on the training rows with heads on it, and what was chosen in tuning."""
-        primary = (asked.heads or dataset.heads)[0]
-        training = asked.labelled(dataset.part("train"), primary)
-        tuned = fine_tune(
-            Pretrained(self.weights, self.config, encoder.tokenizer_json),
-            *labelled_texts(dataset, primary, asked),
-            seed=asked.seed,
-            plan=self.plan,
-            body=self.body,
-            progress=asked.progress,
+        names = tuple(asked.heads or dataset.heads)
+        heads = names if self.plan.heads == "all" else names[:1]
+        start = Pretrained(self.weights, self.config, encoder.tokenizer_json)
+        training, tuning = numbered_texts(dataset, heads, asked)
+        outside = _outside(dataset, names[0], asked) if self.plan.outside else []
+        beside = TextsBeside([row.text for row in outside], self._unlabelled(dataset) if self.plan.unlabelled else ())
+        options: dict[str, Any] = {"seed": asked.seed, "plan": self.plan, "body": self.body, "around": self.around}
+        if self.plan.distillation:
+            folds = _folds(dataset, heads, training, asked, self.plan.folds)
+            training = with_own_soft_labels(start, training, tuning, folds, progress=asked.progress, **options)
+        tuned = fine_tune(start, training, tuning, beside=beside, progress=asked.progress, **options)
+        known = [*_rows_of(dataset.part("train"), heads, asked), *outside]
+        trained = Serving(self.quantize, self.config, self.threads).fitted(
+            tuned.weights, known, encoder, dataset, asked
         )
-        serving = Serving(self.quantize, self.config, self.threads)
-        trained = serving.fitted(tuned.weights, training, encoder, dataset, asked)
-        return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best)}
+        return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best), "in_soup": tuned.in_soup}
+
+    def _unlabelled(self, dataset: Dataset) -> list[str]:
+        """Those that stand in no row: what tunes and tests must stay unknown."""
+        known = {same_text_key(row.text) for row in dataset.rows}
+        return [text for text in dict.fromkeys(self.unlabelled) if same_text_key(text) not in known]
 
 
 def labelled_texts(dataset: Dataset, primary: str, asked: Asked) -> tuple[LabelledTexts, LabelledTexts]:
-    """Training texts with their copies, and tuning texts; the primary head's labels as numbers, in the order of their
-    names. Raises TrainingDataError where there are too few."""
-    training = asked.labelled(dataset.part("train"), primary)
-    number = {name: index for index, name in enumerate(sorted({row.labels[primary] for row in training}))}
-    tuning = [row for row in asked.labelled(dataset.part("valid"), primary) if row.labels[primary] in number]
-    if len(number) < 2 or not tuning:
-        raise TrainingDataError(f"head {primary!r} needs two labels and some texts to tune on; give it more texts")
+    """`numbered_texts` of the primary head alone."""
+    return numbered_texts(dataset, (primary,), asked)
+
+
+def numbered_texts(dataset: Dataset, heads: Sequence[str], asked: Asked) -> tuple[LabelledTexts, LabelledTexts]:
+    """Training texts with their copies behind them, and tuning texts; the heads' labels as numbers, in the order of the
+    labels' names, -1 without one. Heads after the first that have fewer than two labels are left out. Raises
+    TrainingDataError where there are too few for the first."""
+    rows, tuning = (_rows_of(dataset.part(split), heads, asked) for split in ("train", "valid"))
+    training = [*rows, *rows_of_copies(rows, dataset)]
+    names = {head: sorted({row.labels[head] for row in asked.labelled(training, head)}) for head in heads}
+    numbers = {
+        head: {name: number for number, name in enumerate(found)} for head, found in names.items() if len(found) > 1
+    }
 
     def numbered(rows: Sequence[Row]) -> LabelledTexts:
         return LabelledTexts(
-            [row.text for row in rows], {primary: np.array([number[row.labels[primary]] for row in rows])}
+            [row.text for row in rows],
+            {
+                head: np.array([number.get(row.labels.get(head, ""), NO_LABEL) for row in rows], dtype=np.int64)
+                for head, number in numbers.items()
+            },
         )
 
-    return numbered([*training, *rows_of_copies(training, dataset)]), numbered(tuning)
+    parts = numbered(training), numbered(tuning)
+    if heads[0] not in numbers or not (parts[1].labels[heads[0]] != NO_LABEL).any():
+        raise TrainingDataError(f"head {heads[0]!r} needs two labels and some texts to tune on; give it more texts")
+    return parts
+
+
+def _rows_of(rows: Sequence[Row], heads: Sequence[str], asked: Asked) -> list[Row]:
+    """Those with a label of some of the heads, other than the one for texts out of scope."""
+    return [row for row in rows if any(row.labels.get(head, asked.oos_label) != asked.oos_label for head in heads)]
+
+
+def _folds(
+    dataset: Dataset, heads: Sequence[str], training: LabelledTexts, asked: Asked, count: int
+) -> NDArray[np.int64]:
+    """A fold for each training text of `numbered_texts`; rows of a group together, and copies with their text."""
+    rows = _rows_of(dataset.part("train"), heads, asked)
+    texts, labels, groups = (
+        [row.text for row in rows],
+        training.labels[heads[0]][: len(rows)],
+        [row.group for row in rows],
+    )
+    folds = assign_folds(texts, labels, asked.seed, groups, count=count)
+    _, of = copies_of(rows, dataset)
+    return np.concatenate([folds, folds[of]])
+
+
+def _outside(dataset: Dataset, primary: str, asked: Asked) -> list[Row]:
+    """Training rows known to be out of scope."""
+    return [
+        row
+        for row in dataset.part("train")
+        if asked.oos_label is not None and row.labels.get(primary) == asked.oos_label
+    ]

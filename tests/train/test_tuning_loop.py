@@ -168,6 +168,9 @@ class Kept:
         self.left -= 1
         self.by_name[name] = ({key: value.copy() for key, value in tensors.items()}, dict(state))
 
+    def forget(self) -> None:
+        """They are looked at."""
+
 
 @pytest.mark.parametrize("options", [{}, {"ema": 0.9, "seeds": 2, "judge": "loss", "head_start": "quick"}], ids=str)
 def test_a_training_that_was_cut_off_goes_on_and_ends_as_it_would_have(options: dict[str, Any]) -> None:

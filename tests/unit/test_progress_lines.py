@@ -34,3 +34,15 @@ def test_a_stage_that_is_soon_over_writes_nothing(caplog: pytest.LogCaptureFixtu
             lines(stage, step, 10)
             clock.now += LINE_SECONDS / 20
     assert caplog.messages == []
+
+
+def test_what_was_done_before_a_training_went_on_does_not_shorten_the_time_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    lines = StageLines(clock)
+    with caplog.at_level("INFO", logger="headrace.output"):
+        lines("fine-tuning", 900, 1000)
+        clock.now += 100
+        lines("fine-tuning", 950, 1000)
+    assert "fine-tuning: 950 of 1000, 2 min left" in caplog.text

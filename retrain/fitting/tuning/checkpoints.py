@@ -25,6 +25,9 @@ class Checkpoints(Protocol):
     def save(self, name: str, tensors: Tensors, state: Mapping[str, Any]) -> None:
         """Keep it in place of what was kept before: all of it or nothing. state: values of JSON."""
 
+    def forget(self) -> None:
+        """The trainings that were asked about are over: nobody goes on from them."""
+
 
 class NoCheckpoints:
     """A training that starts anew each time."""
@@ -34,6 +37,9 @@ class NoCheckpoints:
 
     def save(self, name: str, tensors: Tensors, state: Mapping[str, Any]) -> None:
         """It is not kept."""
+
+    def forget(self) -> None:
+        """There is nothing."""
 
 
 def training_name(

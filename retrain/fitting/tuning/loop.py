@@ -30,12 +30,16 @@ Watch = Callable[[str, float, int], None]
 _SEEDS_APART: Final = 1_000_003
 
 
+def unwatched(name: str, value: float, step: int, /) -> None:
+    """Figures that nobody looks at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a training keeps and shows. watch: told figures by name and step, for pictures of the training."""
 
     checkpoints: Checkpoints = field(default_factory=NoCheckpoints)
-    watch: Watch = lambda name, value, step: None
+    watch: Watch = unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class _Training:
         self._torch, _ = load_libraries()
         self._plan, self._body, self._around, self._seed = plan, body, around, seed + number * _SEEDS_APART
         self._training, self._tuning = training, tuning
-        self._tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=plan.max_tokens)
+        positions = int(start.config.get("max_position_embeddings", plan.max_tokens))
+        self._tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=min(plan.max_tokens, positions))
         self._ids, self._tuning_ids = self.tokenized(training.texts), self.tokenized(tuning.texts)
         self._outside, self._unlabelled = self.tokenized(beside.outside), self.tokenized(beside.unlabelled)
         self._torch.manual_seed(seed)  # all seeds of a soup start as one
@@ -154,6 +159,7 @@ class _Training:
                 self._evaluate()
                 self._keep()
         progress(stage, self._steps, self._steps)
+        del self._optimizer, self._schedule, self._mean  # of a soup's seeds only what is best is needed any more
 
     def _is_enough(self) -> bool:
         return bool(self._plan.patience) and len(self.scores) - self.best >= self._plan.patience
