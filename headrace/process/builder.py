@@ -222,12 +222,11 @@ class RoleBuilder:
     def add_retrainer(self, seed: int = 0) -> None:
         """A retrainer per application; jobs run in a child process, one at a time. Raises ConfigError where what one's
         strategy needs is not installed."""
-        from headrace.training.fine_tuning import require_libraries
         from headrace.training.retrain_job import RetrainJob
+        from headrace.training.trainers import require_libraries_of
 
         apps = [app for app in self._apps if app.kind == "classify"]
-        if any(app.retraining.strategy != "quick" for app in apps):
-            require_libraries()
+        require_libraries_of([app.retraining.strategy for app in apps])
         self.built.job = RetrainJob(self._wiring, apps, seed=seed, on_sifted=self._metrics.sifted)
         for app in apps:
             self._add_retrainer(app, self.built.job)

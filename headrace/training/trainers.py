@@ -1,6 +1,7 @@
 """Every strategy by its name, as the edges ask for one. What a strategy needs is loaded once it is asked for."""
 
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,12 +10,27 @@ from models.errors import ConfigError
 from retrain.job import Strategy
 
 STRATEGIES: Final = ("quick", "full", "fewshot", "lora", "adalora", "prefix", "adapter")
+OF_PEFT: Final = frozenset({"lora", "adalora", "prefix"})
 
 
 def require_known(strategy: str) -> None:
     """Raises ConfigError for a strategy that does not exist."""
     if strategy not in STRATEGIES:
         raise ConfigError(f"strategy {strategy!r} does not exist; there are: {', '.join(STRATEGIES)}")
+
+
+def require_libraries_of(strategies: Iterable[str]) -> None:
+    """Raises ConfigError where a library that one of the strategies needs is not installed. None is loaded."""
+    asked = set(strategies) - {"quick"}
+    if not asked:
+        return
+    from headrace.training.fine_tuning import require_libraries
+
+    require_libraries()
+    if asked & OF_PEFT and importlib.util.find_spec("peft") is None:
+        from retrain.fitting.tuning.bodies.low_rank import NEEDS_PEFT
+
+        raise ConfigError(NEEDS_PEFT)
 
 
 def tuning_trainer(strategy: str, wiring: Wiring, epochs: int | None = None) -> Strategy:

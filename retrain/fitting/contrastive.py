@@ -173,7 +173,7 @@ class _UpperLayers:
         self._torch, transformers = load_libraries()
         torch, config = self._torch, start.config
         if config.get("dense") is not None:
-            raise ConfigError("strategy fewshot tunes no encoder with a dense layer behind its pooling; use quick")
+            raise ConfigError("an encoder with a dense layer behind its pooling cannot be tuned; use strategy quick")
         dropout = {"hidden_dropout_prob": plan.dropout, "attention_probs_dropout_prob": plan.dropout}
         self._encoder = transformers.BertModel(
             transformers.BertConfig(**{**config, **dropout}), add_pooling_layer=False

@@ -1,6 +1,7 @@
 """LoRA, AdaLoRA, prefix and adapters as strategies: from labelled rows to a release that says what serves."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from small_release import manifest_bytes
 from tiny_texts import WORDS, labelled, tiny_start
 
-from headrace.training.trainers import STRATEGIES, require_known
+from headrace.training.trainers import STRATEGIES, require_known, require_libraries_of
 from models.bundle import unpack
 from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
@@ -67,3 +68,11 @@ def test_every_body_has_a_plan_and_a_name_that_the_command_line_knows() -> None:
 def test_an_unknown_strategy_is_refused_with_all_that_there_are() -> None:
     with pytest.raises(ConfigError, match="quick, full, fewshot, lora, adalora, prefix, adapter"):
         require_known("lorra")
+
+
+def test_a_retrainer_without_peft_says_so_at_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "peft" else find(name, *rest))
+    require_libraries_of(["quick", "full", "adapter"])
+    with pytest.raises(ConfigError, match="needs peft: `make setup-train`"):
+        require_libraries_of(["quick", "lora"])

@@ -1,4 +1,4 @@
-"""A retraining whose application asks for the full strategy: it starts from the configured encoder."""
+"""A retraining whose application asks for a strategy that tunes: it starts from the configured encoder."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def configured_encoder(folder: Path) -> Path:
     return folder
 
 
-def retrained(folder: Path, *, per_text: int) -> tuple[dict[str, Any], TrainedRelease]:
+def retrained(folder: Path, *, per_text: int, strategy: str = "full") -> tuple[dict[str, Any], TrainedRelease]:
     """The verdict, and what was trained. per_text: labelled decisions for each of the corpus's texts."""
     release, registry = small_release(), FolderRegistry(str(folder / "registry"))
     manifest, blobs = json.loads(json.dumps(release.manifest)), dict(release.blobs)
@@ -53,7 +53,7 @@ def retrained(folder: Path, *, per_text: int) -> tuple[dict[str, Any], TrainedRe
         "labelled": labelled,
         "seed": 0,
         "threads": 1,
-        "strategy": "full",
+        "strategy": strategy,
         "max_texts_per_label": 2_000,
         "look": 1,
         "mask_personal_data": False,
@@ -71,12 +71,13 @@ def retrained(folder: Path, *, per_text: int) -> tuple[dict[str, Any], TrainedRe
         return retrain_child.run(order), trained[-1]
 
 
-def test_a_challenger_is_fine_tuned_from_the_configured_encoder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("strategy", ["full", "fewshot", "lora"])
+def test_a_challenger_is_tuned_from_the_configured_encoder(
+    strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrain.strategies.tuned.is_clearly_better", lambda quick, full: True)
-    verdict, challenger = retrained(tmp_path, per_text=16)
-    assert challenger.manifest["strategy"] == challenger.manifest["serves"] == "full"
+    verdict, challenger = retrained(tmp_path, per_text=16, strategy=strategy)
+    assert challenger.manifest["strategy"] == challenger.manifest["serves"] == strategy
     before = small_release().manifest["files"]["encoder"]["sha256"]
     assert challenger.manifest["files"]["encoder"]["sha256"] != before
     assert "quick strategy" not in verdict["words"]

@@ -14,7 +14,7 @@ from retrain.fitting.tuning.texts import Ids, Pretrained, batches_by_length
 
 EVALUATION_TEXTS: Final = 64
 NEEDS_LIBRARIES: Final = (
-    "strategy full needs torch and transformers: `make setup-train`, or pip install 'headrace[train]'"
+    "tuning an encoder needs torch and transformers: `make setup-train`, or pip install 'headrace[train]'"
 )
 
 
@@ -25,7 +25,7 @@ class TunedModel:
         self.torch, transformers = load_libraries()
         config, torch = start.config, self.torch
         if config.get("dense") is not None:
-            raise ConfigError("strategy full tunes no encoder with a dense layer behind its pooling; use quick")
+            raise ConfigError("an encoder with a dense layer behind its pooling cannot be tuned; use strategy quick")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._pooling = config.get("pooling", "mean")
         self._body, self._plan = body, plan

@@ -12,6 +12,7 @@ from models.errors import ConfigError
 from retrain.fitting.tuning.body import NoOwnSteps
 
 LINEAR_LAYERS: Final = ("query", "key", "value", "dense")
+NEEDS_PEFT: Final = "this strategy needs peft: `make setup-train`, or pip install 'headrace[train]'"
 _NAME: Final = "default"  # peft's, of the one set of matrices
 _TUNER: Final = "low_rank_tuner"
 
@@ -21,7 +22,7 @@ def load_peft() -> Any:
     try:
         import peft
     except ImportError as error:
-        raise ConfigError("this strategy needs peft: `make setup-train`, or pip install 'headrace[train]'") from error
+        raise ConfigError(NEEDS_PEFT) from error
     return peft
 
 
