@@ -154,7 +154,7 @@ def _broken(error: Exception) -> PictureFault:
 def _upright_rgb(image: Any) -> Any:
     from PIL import ImageOps
 
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # Pillow would cut these off at 255
+    if image.mode.startswith("I"):  # Pillow would cut these off at 255
         image = _eight_bits(image)
     image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -166,9 +166,9 @@ def _upright_rgb(image: Any) -> Any:
 
 def _eight_bits(image: Any) -> Any:
     """Of a picture with more than 8 bits a channel the upper ones."""
-    values = np.asarray(image).astype(np.float64)
-    most = 65_535.0 if values.max(initial=0.0) > 255 else 255.0
-    return _pillow().fromarray((np.clip(values / most, 0, 1) * 255).astype(np.uint8))
+    values = np.asarray(image)
+    upper = values >> 8 if values.max(initial=0) > 255 else values
+    return _pillow().fromarray(np.clip(upper, 0, 255).astype(np.uint8))
 
 
 def _on_a_square(image: Any, size: int) -> Pixels:

@@ -63,3 +63,13 @@ def test_the_size_is_chosen_by_the_pictures(folder: Path) -> None:
 def test_a_size_that_cannot_be_is_refused(folder: Path, size: int) -> None:
     with pytest.raises(ConfigError, match="a multiple of 8 from 16 to 224"):
         read(folder, size=size)
+
+
+def test_names_that_are_no_utf8_are_shown_and_are_no_labels(folder: Path) -> None:
+    with open(os.fsencode(folder / "intact") + b"/caf\xe9.png", "wb") as file:
+        file.write(b"no picture")
+    (rejected,) = read(folder).rejected
+    assert rejected.name == "intact/caf?.png"
+    os.mkdir(os.fsencode(folder) + b"/caf\xe9")
+    with pytest.raises(ConfigError, match=r"caf\? has a name that is no UTF-8"):
+        read(folder)

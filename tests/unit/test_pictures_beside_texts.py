@@ -152,6 +152,15 @@ def test_one_slow_address_does_not_hold_the_batch_up() -> None:
     slow.pictures.close()
 
 
+def test_a_source_that_fails_as_nobody_foresaw_costs_no_text() -> None:
+    class Broken(Web):
+        def fetch(self, address: str, max_bytes: int, seconds: float) -> bytes:
+            raise RuntimeError("a secret in its words")
+
+    said = decision(run(handler(Broken({})), ADDRESS)[0])["picture"]
+    assert said == {"fault": "picture_unavailable", "detail": "fetching it failed: RuntimeError"}
+
+
 def test_addresses_are_fetched_at_once() -> None:
     waiting = threading.Barrier(8, timeout=5)
 

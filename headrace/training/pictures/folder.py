@@ -38,7 +38,9 @@ def read_picture_folder(
         raise ConfigError(f"--image-size {order.size}: give a multiple of 8 from {SIZES[0]} to {SIZES[1]}")
     files = list(_files(order.folder))
     size = order.size or _size_for([path for path, _ in files], limits)
-    given = (GivenPicture(str(path.relative_to(order.folder)), label, _content(path, limits)) for path, label in files)
+    given = (
+        GivenPicture(_shown(path.relative_to(order.folder)), label, _content(path, limits)) for path, label in files
+    )
     return read_pictures(given, size, total=len(files), seed=seed, limits=limits, progress=progress)
 
 
@@ -47,6 +49,8 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     try:
         labels = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
         for label in labels:
+            if _shown(label) != str(label):
+                raise ConfigError(f"the folder {_shown(label)} has a name that is no UTF-8; a label needs one that is")
             for path in sorted(label.iterdir()):
                 if not path.name.startswith("."):
                     yield path, label.name
@@ -55,6 +59,11 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             f"{error.filename or folder} cannot be read ({error.strerror}); --images is a folder with a subfolder of "
             f"pictures for each label"
         ) from error
+
+
+def _shown(path: Path) -> str:
+    """Names of files may hold any bytes; what is written as JSON may not."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
 
 
 def _content(path: Path, limits: PictureLimits) -> bytes | PictureFault:

@@ -6,6 +6,7 @@ and its text is decided. What was begun goes on in its thread until its own time
 
 import base64
 import binascii
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from streams.application import Pictures
 
 Decode = Callable[[bytes, PictureLimits], NDArray[np.uint8]]
 Read = NDArray[np.uint8] | PictureFault
+
+log = logging.getLogger(__name__)
 
 FETCHES: Final = 8  # at once: a slow host holds no more threads than that
 DECODINGS: Final = 2  # at once: each may take a few hundred megabytes where a picture is as large as it may be
@@ -74,6 +77,9 @@ class PictureReader:
             content = self._source.fetch(address, self._limits.max_bytes, left)
         except PictureFault as fault:
             return fault
+        except Exception as error:  # whatever a source fails with, the text is not to be lost to it
+            log.warning("a picture could not be fetched: %s", type(error).__name__)
+            return PictureFault("picture_unavailable", f"fetching it failed: {type(error).__name__}")
         return self._decoded(content, decode, ends)
 
     def _carried(self, value: Any, decode: Decode, ends: float) -> Read:
