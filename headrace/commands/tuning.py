@@ -38,7 +38,7 @@ def _compress(
     units: Annotated[float, typer.Option(help="share of the feed-forward units that is left")] = 1.0,
     epochs: Annotated[
         int, typer.Option(min=0, help="teach the small encoder so many times over the texts (extra `train`); 0: prune")
-    ] = 8,
+    ] = 6,
     quantization: Annotated[
         str, typer.Option(help="outliers, percentile, entropy or smoothing; auto: the one that is closest")
     ] = "auto",

@@ -21,6 +21,7 @@ from retrain import training_data
 from retrain.compression.comparison import Comparison, compare_sizes
 from retrain.compression.plan import CompressionPlan
 from retrain.compression.small_encoder import compress_encoder
+from retrain.cost import cost_between
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
 from retrain.pictures.release import carry_pictures
@@ -68,6 +69,8 @@ def compress(
     wiring: Wiring, registry: ReleaseRegistry, order: CompressionRequest, progress: Progress
 ) -> CompressedRelease:
     """A smaller release and how it compares. Raises ConfigError, ModelError, TrainingDataError."""
+    meter = EnergyMeter()
+    started = meter()
     model, version = split_name(order.model, registry)
     threads = wiring.settings.threads or None
     parent = load_release(registry, model, version, hash_to_compare(wiring, model, version), threads=threads or 0)
@@ -103,8 +106,11 @@ def compress(
         parent=version,
         encoder_source=described["encoder"].get("source"),
         progress=progress,
-        meter=EnergyMeter(),
+        meter=meter,
     )
+    # teaching takes longer than the heads do, and belongs to what the release took
+    trained.manifest["training"]["cost"] = cost_between(started, meter())
+    trained.report["seconds"] = trained.manifest["training"]["cost"]["seconds"]
     sizes = (described["files"]["encoder"]["bytes"], trained.manifest["files"]["encoder"]["bytes"])
     head = next(iter(parent.heads))
     comparison = compare_sizes(

@@ -35,8 +35,8 @@ class Distillation:
     bfloat16 where the processor has instructions for it. The table of words stays as it is: most of the weights stand
     there, and few texts touch few of them."""
 
-    epochs: int = 8
-    learning_rate: float = 4e-4
+    epochs: int = 6
+    learning_rate: float = 5e-4
     batch_texts: int = 32
     weight_decay: float = 0.01
     warm_up: float = 0.06
