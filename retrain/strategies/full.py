@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
+from models.heads import Floats
 from retrain.augmentation.copies import copies_of, rows_of_copies
 from retrain.crossfit import assign_folds
 from retrain.data import Dataset, Row
 from retrain.fitting.tuning.body import Body
-from retrain.fitting.tuning.loop import Around, fine_tune
+from retrain.fitting.tuning.loop import Around, TunedHead, fine_tune
+from retrain.fitting.tuning.out_of_fold import out_of_fold_answers
 from retrain.fitting.tuning.plan import FineTuning
-from retrain.fitting.tuning.soft_labels import with_own_soft_labels
+from retrain.fitting.tuning.soft_labels import with_soft_labels
+from retrain.fitting.tuning.stand_ins import stand_in_embeddings
 from retrain.fitting.tuning.texts import NO_LABEL, LabelledTexts, Pretrained, TextsBeside, Weights
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
-from retrain.strategies.quick import Trained
+from retrain.strategies.quick import SeenAs, Trained
 from retrain.strategies.tuned import Asked, Quantize, Serving, serve_the_better
 from retrain.text_keys import same_text_key
 
@@ -75,13 +78,17 @@ class FullStrategy:
         outside = _outside(dataset, names[0], asked) if self.plan.outside else []
         beside = TextsBeside([row.text for row in outside], self._unlabelled(dataset) if self.plan.unlabelled else ())
         options: dict[str, Any] = {"seed": asked.seed, "plan": self.plan, "body": self.body, "around": self.around}
-        if self.plan.distillation:
+        answers: dict[str, Floats] = {}
+        if self.plan.distillation or self.plan.stack:
             folds = _folds(dataset, heads, training, asked, self.plan.folds)
-            training = with_own_soft_labels(start, training, tuning, folds, progress=asked.progress, **options)
+            answers = out_of_fold_answers(start, training, tuning, folds, progress=asked.progress, **options)
+        if self.plan.distillation:
+            training = with_soft_labels(training, answers, self.plan.distillation_temperature)
         tuned = fine_tune(start, training, tuning, beside=beside, progress=asked.progress, **options)
         known = [*_rows_of(dataset.part("train"), heads, asked), *outside]
+        seen_as = _stand_ins(training.texts, tuned.heads, answers) if self.plan.stack else None
         trained = Serving(self.quantize, self.config, self.threads).fitted(
-            tuned.weights, known, encoder, dataset, asked
+            tuned.weights, known, encoder, dataset, asked, seen_as
         )
         return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best), "in_soup": tuned.in_soup}
 
@@ -140,6 +147,21 @@ def _folds(
     folds = assign_folds(texts, labels, asked.seed, groups, count=count)
     _, of = copies_of(rows, dataset)
     return np.concatenate([folds, folds[of]])
+
+
+def _stand_ins(texts: Sequence[str], heads: Mapping[str, TunedHead], answers: Mapping[str, Floats]) -> SeenAs:
+    """What stands for the embeddings of these texts. answers: of them, by out-of-fold models."""
+    number = {text: row for row, text in enumerate(texts)}
+
+    def seen_as(all_texts: Sequence[str], embeddings: Floats) -> Floats:
+        known = [row for row, text in enumerate(all_texts) if text in number]
+        rows = [number[all_texts[row]] for row in known]
+        moved = embeddings.copy()
+        of_rows = {head: logits[rows] for head, logits in answers.items()}
+        moved[known] = stand_in_embeddings(embeddings[known], heads, of_rows)
+        return moved
+
+    return seen_as
 
 
 def _outside(dataset: Dataset, primary: str, asked: Asked) -> list[Row]:

@@ -36,6 +36,8 @@ from retrain.rejection.choosing import FittedHead, LiveTexts, OutsideTexts, Reje
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.text_keys import key_hash, same_text_key
 
+SeenAs = Callable[[Sequence[str], Floats], Floats]
+
 REFERENCE_TEXTS: Final = 1000
 _EMBED_TEXTS: Final = 1024
 
@@ -71,14 +73,16 @@ def train_quick(
     rejection: RejectionPolicy = DEFAULT,
     progress: Progress = no_progress,
     plan: QuickPlan = USUAL_PLAN,
+    seen_as: SeenAs | None = None,
 ) -> Trained:
     """Train the heads (None: all of the dataset's) on the dataset's training and tuning rows.
 
     oos_label: a label of the primary head whose texts are out of scope: no class learns them. They may stand among the
     test rows only, which are asked for nothing but whether there is such a label. Where the encoder was tuned on some
     of the texts (`dataset.encoder_tuned_on`), all that is chosen, calibrated or kept as reference is so on the others.
-    rejection: what the primary head's rejection threshold is chosen by. plan: how to fit. Raises TrainingDataError when
-    a head has fewer than two labels, or too few texts that the encoder does not know.
+    rejection: what the primary head's rejection threshold is chosen by. plan: how to fit. seen_as: from all
+    texts and their embeddings to those that are fitted and judged on, for texts that the encoder knows by heart. Raises
+    TrainingDataError when a head has fewer than two labels, or too few texts that the encoder does not know.
     """
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
@@ -94,6 +98,8 @@ def train_quick(
     ]
     tasks = [replace(task, policies=plan.policies(task.policies)) for task in tasks]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
+    if seen_as is not None:
+        embeddings = seen_as([row.text for row in rows], embeddings)
     found = find_ngrams([row.text for row in rows])
     training = np.unique(np.concatenate([task.rows for task in tasks]))
     vocabulary, features = head_features(

@@ -19,7 +19,7 @@ from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.fitting.tuning.texts import Weights
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
-from retrain.strategies.quick import Trained, train_quick
+from retrain.strategies.quick import SeenAs, Trained, train_quick
 from retrain.text_keys import key_hash
 
 Quantize = Callable[[Weights, Sequence[str]], bytes]
@@ -37,8 +37,8 @@ class Asked:
     rejection: RejectionPolicy = DEFAULT
     progress: Progress = no_progress
 
-    def quick(self, encoder: Encoder, dataset: Dataset) -> Trained:
-        """Heads on this encoder by the quick strategy."""
+    def quick(self, encoder: Encoder, dataset: Dataset, seen_as: SeenAs | None = None) -> Trained:
+        """Heads on this encoder by the quick strategy. seen_as: see `train_quick`."""
         return train_quick(
             encoder,
             dataset,
@@ -47,6 +47,7 @@ class Asked:
             oos_label=self.oos_label,
             rejection=self.rejection,
             progress=self.progress,
+            seen_as=seen_as,
         )
 
     def labelled(self, rows: Sequence[Row], head: str) -> list[Row]:
@@ -97,9 +98,16 @@ class Serving:
     threads: int | None = None
 
     def fitted(
-        self, weights: Weights, training: Sequence[Row], encoder: Encoder, dataset: Dataset, asked: Asked
+        self,
+        weights: Weights,
+        training: Sequence[Row],
+        encoder: Encoder,
+        dataset: Dataset,
+        asked: Asked,
+        seen_as: SeenAs | None = None,
     ) -> Trained:
-        """Heads on the tuned weights. training: the rows that these were tuned on. encoder: as it was before."""
+        """Heads on the tuned weights. training: the rows that these were tuned on. encoder: as it was before. seen_as:
+        see `train_quick`."""
         calibration = [row.text for row in _evenly(training, CALIBRATION_TEXTS)]
         half = build_half_graph(weights, self.config)  # nobody can make it later: only the INT8 file is kept
         served = Encoder.from_bytes(
@@ -110,7 +118,7 @@ class Serving:
             half=lambda: half,
         )
         known = frozenset(key_hash(row.text) for row in training)
-        return asked.quick(served, replace(dataset, encoder_tuned_on=known))
+        return asked.quick(served, replace(dataset, encoder_tuned_on=known), seen_as)
 
 
 def _right(trained: Trained, head: str, rows: Sequence[Row]) -> NDArray[np.bool_]:

@@ -9,8 +9,9 @@ from models.encoder.graph import build_encoder_graph
 from models.errors import TrainingDataError
 from retrain.data import Dataset, Row
 from retrain.fitting.tuning.loop import Around
+from retrain.fitting.tuning.out_of_fold import out_of_fold_answers
 from retrain.fitting.tuning.plan import FineTuning, plan_from
-from retrain.fitting.tuning.soft_labels import with_own_soft_labels
+from retrain.fitting.tuning.soft_labels import with_soft_labels
 from retrain.job import train_release
 from retrain.strategies.full import FullStrategy, numbered_texts
 from retrain.strategies.tuned import Asked
@@ -62,10 +63,10 @@ def test_own_soft_labels_come_from_folds_that_do_not_know_the_text_and_doubt_wro
     training = of_head(labelled(240, 1))
     wrong = np.arange(0, 240, 16)
     training.labels["subject"][wrong] = (training.labels["subject"][wrong] + 1) % 3
-    plan = plan_from({"distillation_temperature": 1.0}, PLAN)
-    taught = with_own_soft_labels(
-        tiny_start(), training, of_head(labelled(60, 2)), np.arange(240) // 3 % 2, seed=0, plan=plan
-    ).soft["subject"]
+    answers = out_of_fold_answers(
+        tiny_start(), training, of_head(labelled(60, 2)), np.arange(240) // 3 % 2, seed=0, plan=PLAN
+    )
+    taught = with_soft_labels(training, answers, 1.0).soft["subject"]
     assert taught.shape == (240, 3)
     assert np.allclose(taught.sum(1), 1.0, atol=1e-5)
     of_given_label = taught[np.arange(240), training.labels["subject"]]
@@ -84,7 +85,10 @@ def test_all_that_a_plan_asks_for_ends_in_a_release_that_remembers_what_its_enco
         start.weights,
         start.config,
         lambda weights, _: build_encoder_graph(weights, start.config).SerializeToString(),
-        plan_from({"outside": 0.5, "unlabelled": 0.5, "unlabelled_from": 0.2, "distillation": 0.5, "folds": 2}, PLAN),
+        plan_from(
+            {"outside": 0.5, "unlabelled": 0.5, "unlabelled_from": 0.2, "distillation": 0.5, "folds": 2, "stack": True},
+            PLAN,
+        ),
         around=Around(watch=lambda name, *_: seen.add(name)),
         unlabelled=tuple(labelled(50, 9).texts),
     )
@@ -101,6 +105,6 @@ def test_all_that_a_plan_asks_for_ends_in_a_release_that_remembers_what_its_enco
     assert done.report["accuracy"] >= 0.9
     assert done.manifest["serves"] == "full"
     assert seen == {"loss/labels", "loss/outside", "loss/unlabelled", "tuning/accuracy", "tuning/loss"}
-    assert {"soft labels, fold 1 of 2", "soft labels, fold 2 of 2", "fine-tuning"} <= set(steps)
+    assert {"out of fold, 1 of 2", "out of fold, 2 of 2", "fine-tuning"} <= set(steps)
     known = done.dataset.encoder_tuned_on
     assert known == {key_hash(row.text) for row in data.part("train")}, "texts out of scope are known by heart, too"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.encoder.tokenization import TextTokenizer
 from models.heads import Floats
-from retrain.fitting.calibration import calibrated_loss
+from retrain.fitting.calibration import calibrated_loss, fit_temperature
 from retrain.fitting.tuning.averages import MovingAverage, greedy_soup
 from retrain.fitting.tuning.body import Body, WholeEncoder
 from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints, training_name
@@ -43,8 +43,17 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
+class TunedHead:
+    """dense: (dimensions, labels), bias: (labels,): calibrated logits of embeddings of unit length."""
+
+    dense: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class FineTuned:
-    """weights: what serves, names as they came. answers: by head, logits of the texts that were asked. scores, losses:
+    """weights: what serves, names as they came. answers: by head, logits of the texts that were asked. temperatures: by
+    head, with the lowest loss on the tuning texts. heads: those that were tuned with the encoder. scores, losses:
     tuning accuracy and calibrated loss at each evaluation of the best seed. best: which evaluation is kept, from 1.
     steps: how many were made. in_soup: how many seeds are averaged."""
 
@@ -54,6 +63,8 @@ class FineTuned:
     losses: tuple[float, ...]
     best: int
     steps: int
+    temperatures: dict[str, float]
+    heads: dict[str, TunedHead]
     in_soup: int = 1
 
 
@@ -91,8 +102,17 @@ def fine_tune(
         state, inside = greedy_soup([run.best_state for run in runs], losses, best.loss_of)
     model.load(state)
     answers = dict(zip(training.labels, model.answers(best.tokenized(asked)), strict=True)) if asked else {}
+    temperatures = best.temperatures()
     return FineTuned(
-        model.weights(), answers, tuple(best.scores), tuple(best.losses), best.best, best.step, in_soup=inside
+        model.weights(),
+        answers,
+        tuple(best.scores),
+        tuple(best.losses),
+        best.best,
+        best.step,
+        temperatures,
+        best.heads(temperatures),
+        in_soup=inside,
     )
 
 
@@ -119,9 +139,7 @@ class _Training:
         self._ids, self._tuning_ids = self.tokenized(training.texts), self.tokenized(tuning.texts)
         self._outside, self._unlabelled = self.tokenized(beside.outside), self.tokenized(beside.unlabelled)
         self._torch.manual_seed(seed)  # all seeds of a soup start as one
-        counts = {
-            head: int(max(values.max(), tuning.labels[head].max())) + 1 for head, values in training.labels.items()
-        }
+        counts = {head: training.label_count(head, tuning) for head in training.labels}
         self.model = TunedModel(start, counts, plan, body)
         self._objective = Objective(self.model, training, counts, plan)
         self._steps = plan.total_steps(len(training))
@@ -144,6 +162,26 @@ class _Training:
         """The tuning loss of a state of the model."""
         self.model.load(state)
         return self._judged()[1]
+
+    def temperatures(self) -> dict[str, float]:
+        """By head, what calibrates the model as it is on the tuning texts; 1 where no text has a label of it."""
+        found = {}
+        answers = self.model.answers(self._tuning_ids)
+        for (head, labels), logits in zip(self._tuning.labels.items(), answers, strict=True):
+            has = labels != NO_LABEL
+            found[head] = fit_temperature(logits[has], labels[has]) if has.any() else 1.0
+        return found
+
+    def heads(self, temperatures: Mapping[str, float]) -> dict[str, TunedHead]:
+        """The model's heads, calibrated, for embeddings of unit length: with the tuning texts' mean length in them."""
+        length = float(np.linalg.norm(self.model.embeddings(self._tuning_ids), axis=1).mean())
+        return {
+            name: TunedHead(
+                head[1].weight.detach().cpu().numpy().T * np.float32(length / temperatures[name]),
+                head[1].bias.detach().cpu().numpy() / np.float32(temperatures[name]),
+            )
+            for name, head in zip(self._tuning.labels, self.model.heads, strict=True)
+        }
 
     def finish(self, stage: str, progress: Progress) -> None:
         """Train until the steps are done or the tuning texts say that it is enough."""

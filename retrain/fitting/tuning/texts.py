@@ -39,6 +39,10 @@ class LabelledTexts:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def label_count(self, head: str, other: "LabelledTexts") -> int:
+        """How many labels of a head these texts and others have."""
+        return int(max(self.labels[head].max(), other.labels[head].max())) + 1
+
     def of(self, rows: NDArray[np.int64]) -> "LabelledTexts":
         """Some of the texts. rows: their numbers."""
         return LabelledTexts(
