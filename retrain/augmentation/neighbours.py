@@ -18,6 +18,7 @@ from retrain.progress import Progress, no_progress
 Embed = Callable[[Sequence[str]], Floats]
 NEAR: Final = 0.6  # cosine; of single words by MiniLM, what is nearer may stand for the other more often than not
 MOST: Final = 5
+MOST_WORDS: Final = 8_000  # of a vocabulary; each is embedded, and rarer ones seldom fit
 _STEM: Final = 4  # words that begin with so many equal letters are forms of one word: nothing new
 _CHUNK: Final = 512
 
@@ -71,10 +72,15 @@ def nearest_words(
 
 
 def whole_words(tokenizer_json: str) -> list[str]:
-    """The whole words of a tokenizer's vocabulary, in lower case."""
+    """The first MOST_WORDS whole words of a tokenizer's vocabulary, in lower case: BERT's stand in order of how common
+    they are."""
     vocabulary = json.loads(tokenizer_json).get("model", {}).get("vocab", {})
-    names = vocabulary if isinstance(vocabulary, dict) else [piece for piece, *_ in vocabulary]
-    return sorted({name for name in names if name.islower() and _is_word(name)})
+    names = (
+        sorted(vocabulary, key=vocabulary.__getitem__)
+        if isinstance(vocabulary, dict)
+        else [one[0] for one in vocabulary]
+    )
+    return [name for name in names if name.islower() and _is_word(name)][:MOST_WORDS]
 
 
 def _is_word(word: str) -> bool:

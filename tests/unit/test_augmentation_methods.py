@@ -127,8 +127,8 @@ def test_neighbours_replace_words_that_name_something() -> None:
 
 
 def test_whole_words_of_a_tokenizer_are_no_pieces() -> None:
-    vocabulary = '{"model": {"vocab": {"[PAD]": 0, "parcel": 1, "##cel": 2, "the": 3, "12": 4, "a": 5}}}'
-    assert whole_words(vocabulary) == ["parcel"]
+    vocabulary = '{"model": {"vocab": {"[PAD]": 0, "parcel": 1, "##cel": 2, "the": 3, "card": 5, "12": 4, "bank": 6}}}'
+    assert whole_words(vocabulary) == ["parcel", "card", "bank"], "the commonest first"
 
 
 def test_a_round_trip_goes_there_and_back_and_keeps_what_comes_back_empty() -> None:
