@@ -3,7 +3,8 @@
 files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngrams`, `reference`, `head:<name>`
 (safetensors),
             `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
-            fine-tuned: the default one's is made from its own weights
+            fine-tuned: the default one's is made from its own weights; `neutral_words` (JSON) where it was trained with
+            them
 encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it was made from, where that is known
 reference   how many texts drift is measured against: texts, sampled, labels
 heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
@@ -37,6 +38,8 @@ from models.ngrams import HASHING, NgramVocabulary
 from models.pictures.classifier import ROLE as PICTURES
 from models.pictures.classifier import PictureClassifier
 from models.words.counts import WordCounts
+from models.words.neutral_words import ROLE as NEUTRAL_WORDS
+from models.words.neutral_words import NeutralWords
 
 HalfGraphs = Callable[[str], bytes | None]
 
@@ -124,6 +127,8 @@ def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[di
     }
     if classifier.fast_path is not None:
         contents["fast_path"] = classifier.fast_path.to_bytes()
+    if classifier.neutral_words is not None:
+        contents[NEUTRAL_WORDS] = classifier.neutral_words.to_bytes()
     half = encoder.half_bytes()
     if half is not None:
         contents[HALF_ROLE] = half
@@ -180,6 +185,7 @@ def unpack(
             [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]],
             _load_fast_path(described, blob),
             _load_pictures(described, blob),
+            _load_neutral_words(described, blob),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -254,6 +260,12 @@ def _load_pictures(described: Mapping[str, Any], blob: Callable[[str], bytes]) -
     if described.get(PICTURES) is None:
         return None
     return PictureClassifier.from_parts(described[PICTURES], _file(described, blob, PICTURES))
+
+
+def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> NeutralWords | None:
+    if NEUTRAL_WORDS not in described["files"]:
+        return None
+    return NeutralWords.from_bytes(_file(described, blob, NEUTRAL_WORDS))
 
 
 def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str) -> bytes:

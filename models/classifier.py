@@ -13,6 +13,7 @@ from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
 from models.ngrams import NgramVocabulary, find_ngrams
 from models.pictures.classifier import PictureClassifier
+from models.words.neutral_words import NeutralWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Prepared:
 class Classifier:
     """An encoder with the heads that were trained on it. Thread-safe: nothing changes after the start.
 
-    model, version: of the release. heads: by name, the primary one first. fast_path, pictures: None where the release
-    has none.
+    model, version: of the release. heads: by name, the primary one first. fast_path, pictures, neutral_words: None
+    where the release has none.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Classifier:
         heads: Sequence[Head],
         fast_path: FastPath | None = None,
         pictures: PictureClassifier | None = None,
+        neutral_words: NeutralWords | None = None,
     ) -> None:
         """Put the parts together; `models.bundle.unpack` does so from a release's files."""
         self.model = model
@@ -59,6 +61,11 @@ class Classifier:
         self.heads: Mapping[str, Head] = {head.name: head for head in heads}
         self.fast_path = fast_path
         self.pictures = pictures
+        self.neutral_words = neutral_words
+
+    def as_read(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts as heads and encoder see them: with neutral words, where the release has any."""
+        return texts if self.neutral_words is None else [self.neutral_words.read(text) for text in texts]
 
     def tokenize(
         self,
@@ -74,6 +81,7 @@ class Classifier:
         text, whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's
         thresholds; 1 or more leaves nothing to it.
         """
+        characters, texts = [len(text) for text in texts], self.as_read(texts)
         occurrences = find_ngrams(texts)
         decided = (
             self.fast_path.decide(occurrences, threshold_increase=threshold_increase)
@@ -88,7 +96,7 @@ class Classifier:
             chosen = [texts[row] for row in for_encoder.tolist()]
             occurrences = occurrences.of(for_encoder)
         return Prepared(
-            characters=[len(text) for text in texts],
+            characters=characters,
             fast=decided,
             for_encoder=for_encoder,
             tokenized=self.encoder.tokenize(chosen) if chosen else [],
@@ -137,11 +145,13 @@ class Classifier:
             Classification(
                 heads=dict(zip(names, decisions, strict=True)),
                 path="full",
-                characters=text.characters,
+                characters=prepared.characters[row],
                 unknown_share=text.unknown_share,
                 embedding=embedding,
             )
-            for text, embedding, *decisions in zip(prepared.tokenized, embeddings, *by_head, strict=True)
+            for row, text, embedding, *decisions in zip(
+                prepared.for_encoder.tolist(), prepared.tokenized, embeddings, *by_head, strict=True
+            )
         ]
 
 

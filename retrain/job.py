@@ -11,13 +11,14 @@ from models.bundle import Notes, pack
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
+from models.words.neutral_words import NeutralWords
 from retrain.cost import Meter, cost_between, processor_clock
 from retrain.data import Dataset
 from retrain.evaluation.scoring import HeadMetrics, evaluate
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.strategies.quick import Trained, train_quick
-from retrain.text_keys import same_text_key
+from retrain.text_keys import key_hash, same_text_key
 
 GOLDEN_TEXTS: Final = 24
 _LIBRARIES: Final = ("numpy", "scipy", "onnx", "onnxruntime", "tokenizers", "safetensors", "scikit-learn")
@@ -75,6 +76,7 @@ def train_release(
     rejection: RejectionPolicy = DEFAULT,
     parent: str | None = None,
     encoder_source: Mapping[str, str] | None = None,
+    neutral_words: NeutralWords | None = None,
     progress: Progress = no_progress,
     meter: Meter = processor_clock,
 ) -> TrainedRelease:
@@ -82,7 +84,7 @@ def train_release(
 
     strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. rejection: what
     the primary head's rejection threshold is chosen by. encoder_source: where the encoder's weights are from, as far
-    as is known. Raises TrainingDataError.
+    as is known. neutral_words: which the release is to read as one. Raises TrainingDataError.
     """
     started = meter()
     tested = dataset.part("test")
@@ -92,8 +94,10 @@ def train_release(
             f"no row is left to test on: {len(dataset.rows)} rows hold {texts} different texts, and a text (or a "
             f"group) is tested only where its label has two; give more, or test rows by a split column"
         )
-    trained = trainer(encoder, dataset, seed=seed, oos_label=oos_label, rejection=rejection, progress=progress)
-    classifier = Classifier(model, "unpublished", trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
+    read, asked = _as_read(dataset, neutral_words), _as_read_live(rejection, neutral_words)
+    trained = trainer(encoder, read, seed=seed, oos_label=oos_label, rejection=asked, progress=progress)
+    parts = (trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
+    classifier = Classifier(model, "unpublished", *parts, neutral_words=neutral_words)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
     spent = cost_between(started, meter())
     notes = Notes(
@@ -108,8 +112,36 @@ def train_release(
     )
     manifest, blobs = pack(classifier, trained.reference, notes)
     report = _report(manifest, dataset, metrics, spent["seconds"])
-    trained_on = replace(dataset, encoder_tuned_on=trained.encoder_tuned_on)
+    known = _known_by_encoder(dataset, read, trained.encoder_tuned_on)
+    trained_on = replace(dataset, encoder_tuned_on=known)
     return TrainedRelease(manifest, blobs, report, metrics, classifier, trained_on)
+
+
+def _as_read(dataset: Dataset, neutral_words: NeutralWords | None) -> Dataset:
+    """What the trainer sees: the texts as the release will read them."""
+    if neutral_words is None:
+        return dataset
+    rows = tuple(replace(row, text=neutral_words.read(row.text)) for row in dataset.rows)
+    known = {
+        key_hash(now.text)
+        for row, now in zip(dataset.rows, rows, strict=True)
+        if key_hash(row.text) in dataset.encoder_tuned_on
+    }
+    return replace(dataset, rows=rows, encoder_tuned_on=frozenset(known))
+
+
+def _as_read_live(rejection: RejectionPolicy, neutral_words: NeutralWords | None) -> RejectionPolicy:
+    if neutral_words is None:
+        return rejection
+    return replace(rejection, live_texts=tuple(map(neutral_words.read, rejection.live_texts)))
+
+
+def _known_by_encoder(dataset: Dataset, read: Dataset, known: frozenset[str]) -> frozenset[str]:
+    """Of the texts as they are: those that the trainer says the encoder was tuned on, as it read them."""
+    if read is dataset:
+        return known
+    pairs = zip(dataset.rows, read.rows, strict=True)
+    return frozenset(key_hash(row.text) for row, now in pairs if key_hash(now.text) in known)
 
 
 def _training(dataset: Dataset, trained: Trained, seed: int, oos_label: str | None) -> dict[str, Any]:

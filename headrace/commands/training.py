@@ -58,6 +58,10 @@ def _train(
         Path | None,
         typer.Option(help="a file of live questions, in the column of --text-column: for --oos-cost, or to learn from"),
     ] = None,
+    neutral_words: Annotated[
+        str | None,
+        typer.Option(help="`default` or a TOML file: names, gender words, places that no decision is to hang on"),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -123,6 +127,7 @@ def _train(
     from headrace.tools.training import run_train
     from headrace.training.from_file import TrainingRequest
     from headrace.training.options_file import chosen_strategy
+    from headrace.word_lists import read_neutral_words
 
     order = TrainingRequest(
         data,
@@ -138,6 +143,7 @@ def _train(
         oos_cost,
         oos_share,
         target_error,
+        None if neutral_words is None else read_neutral_words(neutral_words),
         pictures=pictures,
         config=config,
         augment=augment,

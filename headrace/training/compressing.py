@@ -105,6 +105,7 @@ def compress(
         rejection=RejectionPolicy.of_manifest(described),
         parent=version,
         encoder_source=described["encoder"].get("source"),
+        neutral_words=parent.neutral_words,
         progress=progress,
         meter=meter,
     )

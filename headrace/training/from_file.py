@@ -26,6 +26,7 @@ from headrace.wiring import Wiring
 from models.encoder.remembering import RememberingEncoder
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
+from models.words.neutral_words import NeutralWords
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.fitting.quick_plan import quick_plan_from
 from retrain.fitting.tuning.loop import Watch
@@ -60,6 +61,7 @@ class TrainingRequest:
     oos_cost: float | None = None
     oos_share: float | None = None
     target_error: float | None = None
+    neutral_words: NeutralWords | None = None
     pictures: PictureOrder | None = None
     config: Path | None = None
     augment: str | None = None
@@ -128,6 +130,7 @@ def train(
             rejection=rejection,
             parent=registry.champion(app.name),
             encoder_source=source_of_encoder(wiring),
+            neutral_words=order.neutral_words,
             progress=progress,
             meter=EnergyMeter(),
             trainer=_trainer(wiring, order, table, watch, live),

@@ -59,6 +59,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"]))
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     asked = {"oos_label": oos_label, "rejection": RejectionPolicy.of_manifest(described)}
+    asked["neutral_words"] = champion.neutral_words
     trained, otherwise = _trained(order, dataset, known, asked, described.get("encoder", {}).get("source"))
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
@@ -129,9 +130,9 @@ def _trained(
 ) -> tuple[TrainedRelease, str]:
     """The challenger, and why it was trained otherwise than the application asks, in words; empty where it was not.
 
-    encoder: the champion's; source: where it is from. asked: `oos_label` and `rejection`, as of the champion. Other
-    strategies than the quick one tune the configured encoder instead, which knows none of the texts; where they are too
-    few for that, the quick one is better than none.
+    encoder: the champion's; source: where it is from. asked: `oos_label`, `rejection` and `neutral_words`, as of the
+    champion. Other strategies than the quick one tune the configured encoder instead, which knows none of the texts;
+    where they are too few for that, the quick one is better than none.
     """
 
     def train(

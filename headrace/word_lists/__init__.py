@@ -2,14 +2,17 @@
 
 import importlib.resources
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ConfigError
+from models.words.neutral_words import NeutralWords
 from retrain.evaluation.swaps import Swaps
 
+DEFAULT: Final = "default"  # in place of a file's name: the list that ships
 _Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
 
 
@@ -46,22 +49,6 @@ class _List(BaseModel):
 
 def read_swaps(path: Path | None) -> tuple[Swaps, ...]:
     """A list in TOML; None: the one that ships with Headrace. Raises ConfigError."""
-    name = "the list of Headrace" if path is None else str(path)
-    try:
-        raw = (
-            importlib.resources.files(__package__).joinpath("swaps.toml").read_text("utf-8")
-            if path is None
-            else path.read_text("utf-8")
-        )
-        listed = _List.model_validate(tomllib.loads(raw)).swaps
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); give --fairness-list a TOML file") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{name} is no TOML in UTF-8: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{name}: {where}: {first['msg']} (docs/models/evaluation.md shows a list)") from error
     return tuple(
         Swaps(
             one.kind,
@@ -72,5 +59,49 @@ def read_swaps(path: Path | None) -> tuple[Swaps, ...]:
             tuple(one.keep),
             one.one_way,
         )
-        for one in listed
+        for one in _read(path, "--fairness-list")
     )
+
+
+def read_neutral_words(name: str) -> NeutralWords:
+    """What a release is to read in place of a list's words. name: `default`, or a TOML file. Raises ConfigError."""
+    listed = _read(None if name == DEFAULT else Path(name), "--neutral-words")
+    words, before_noun, keep = dict[str, str](), dict[str, str](), list[str]()
+    for one in listed:
+        keep += one.keep
+        for neutral, given in _neutral_of(one):
+            words |= {word.casefold(): neutral for word in given if word.casefold() not in words}
+        neutral_of = {(first.casefold(), second.casefold()): rest for first, second, *rest in one.sets}
+        if ("him", "her") in neutral_of and ("his", "her") in neutral_of:  # "her" is both
+            before_noun |= {word: neutral_of["his", "her"][0] for word in ("his", "her")}
+            alone = neutral_of.get(("his", "hers"), neutral_of["his", "her"])[0]
+            words |= {"her": neutral_of["him", "her"][0], "his": alone}
+    if not words:
+        raise ConfigError(f"{name} names no neutral word: give `neutral` beside groups, or a third word in sets")
+    return NeutralWords(words, before_noun, tuple(keep))
+
+
+def _neutral_of(one: _Listed) -> Iterator[tuple[str, Sequence[str]]]:
+    """What is read in place of which words."""
+    if one.neutral is not None:
+        for words in one.groups.values():
+            yield one.neutral, words
+    for first, second, *neutral in one.sets:
+        if neutral:
+            yield neutral[0], (first, second)
+
+
+def _read(path: Path | None, option: str) -> list[_Listed]:
+    name = "the list of Headrace" if path is None else str(path)
+    try:
+        own = importlib.resources.files(__package__).joinpath("swaps.toml")
+        raw = own.read_text("utf-8") if path is None else path.read_text("utf-8")
+        return _List.model_validate(tomllib.loads(raw)).swaps
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); give {option} a TOML file") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{name} is no TOML in UTF-8: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{name}: {where}: {first['msg']} (docs/models/evaluation.md shows a list)") from error

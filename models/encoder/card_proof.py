@@ -42,6 +42,7 @@ def serve_with_card_if_proved(classifier: Classifier, golden: Mapping[str, Any])
         list(classifier.heads.values()),
         classifier.fast_path,
         classifier.pictures,
+        classifier.neutral_words,
     )
 
 

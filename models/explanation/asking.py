@@ -67,7 +67,8 @@ class Answers:
         if fast_path is None:
             raise ValueError("a release without a fast path has no fast answers")
         columns, temperature = fast_columns(self.classifier, self.head)
-        logits: Floats = fast_path.logits(find_ngrams(texts))[:, columns] / np.float32(temperature)
+        found = find_ngrams(self.classifier.as_read(texts))
+        logits: Floats = fast_path.logits(found)[:, columns] / np.float32(temperature)
         return logits
 
 

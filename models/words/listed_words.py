@@ -9,6 +9,13 @@ from typing import Final
 _WITHOUT_SPACES: Final = re.compile(r"[぀-ヿ㐀-鿿가-힯฀-๿]")
 _VOWELS: Final = frozenset("aeiou")
 _ARTICLE: Final = re.compile(r"\b(an?)(\s+)$", re.IGNORECASE)
+# A word behind "her" makes it a possessive, but for these: "paid her back", "sent her some money".
+_POSSESSIVE: Final = re.compile(
+    r"\s+(?!(?:an?|the|this|that|these|those|some|any|more|and|or|but|if|when|while|because|so|as|than|to|from|for|with|"
+    r"without|by|on|in|at|of|about|into|out|up|down|back|off|away|again|today|yesterday|tomorrow|now|then|there|here|too|"
+    r"also|twice|once|is|was|are|were|has|had|will|would|can|could|did|does|my|your|our|their|his)\b)[^\W\d_]",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,12 @@ def in_case_of(original: str, word: str) -> str:
     if original.islower():
         return word.lower()
     return word[:1].upper() + word[1:] if original[:1].isupper() else word
+
+
+def is_possessive(text: str, end: int) -> bool:
+    """Whether an English "her" or "his" that ends there belongs to the word behind it: "her card", not "paid her back".
+    A rule of thumb, by that word."""
+    return _POSSESSIVE.match(text, end) is not None
 
 
 def _with_article(before: str, old: str, word: str) -> str:

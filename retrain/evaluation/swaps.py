@@ -1,7 +1,6 @@
 """Counterfactual texts: the same text with another name, gender word, place or dialect word. Pure."""
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,18 +8,11 @@ from typing import Final
 import numpy as np
 
 from models.languages import language_of
-from models.words.listed_words import FoundWord, ListedWords, put
+from models.words.listed_words import FoundWord, ListedWords, is_possessive, put
 
 MAX_TEXTS: Final = 500  # of a kind that are swapped; more say little more and cost their time
 CARRIED_TEXTS: Final = 100
 GROUPS_EACH: Final = 4  # that come in, of each text
-# A word behind "her" makes it a possessive, but for these: "paid her back", "sent her some money".
-_POSSESSIVE: Final = re.compile(
-    r"\s+(?!(?:an?|the|this|that|these|those|some|any|more|and|or|but|if|when|while|because|so|as|than|to|from|for|with|"
-    r"without|by|on|in|at|of|about|into|out|up|down|back|off|away|again|today|yesterday|tomorrow|now|then|there|here|too|"
-    r"also|twice|once|is|was|are|were|has|had|will|would|can|could|did|does|my|your|our|their|his)\b)[^\W\d_]",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +102,6 @@ def _by_sets(text: str, found: Sequence[FoundWord], swaps: Swaps) -> Iterator[tu
 
     group = swaps.sides[side[found[0].word]]
     yield group, put(text, found, instead)
-
-
-def is_possessive(text: str, end: int) -> bool:
-    """Whether an English "her" or "his" that ends there belongs to the word behind it: "her card", not "paid her back".
-    A rule of thumb, by that word."""
-    return _POSSESSIVE.match(text, end) is not None
 
 
 def _all_words(swaps: Swaps) -> list[str]:

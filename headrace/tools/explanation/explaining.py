@@ -73,6 +73,7 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
     for text in texts:
         if not text.strip():
             raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
+        (text,) = classifier.as_read([text])  # what no decision hangs on explains none
         explanation = explain(classifier, text, order, out_of_time=_deadline(request.deadline_ms))
         near = neighbours(text) if request.nearest_texts else None
         if json:
