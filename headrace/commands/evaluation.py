@@ -46,6 +46,9 @@ def _evaluate(
     slice_columns: Annotated[
         list[str] | None, typer.Option("--slice", help="column whose groups of texts are told apart; repeatable")
     ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="texts typed badly at several rates, and attacked by swapped words")
+    ] = False,
     fairness: Annotated[
         bool,
         typer.Option("--fairness", help="swap names, gender words, places, dialect words: do decisions change?"),
@@ -65,7 +68,7 @@ def _evaluate(
     from headrace.tools.evaluating.loading import LabelledFile
 
     file = LabelledFile(data, text_column, label_column, split_column, tuple(slice_columns or ()))
-    order = EvaluationOrder(file, oos_label, curve, output, report, fairness, fairness_list, seed)
+    order = EvaluationOrder(file, oos_label, curve, output, report, robustness, fairness, fairness_list, seed)
     run_evaluate(model, order, json=json)
 
 

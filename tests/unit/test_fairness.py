@@ -109,7 +109,7 @@ def test_a_group_that_lowers_the_confidence_of_all_differs_and_one_of_ups_and_do
 
 def test_the_list_that_ships_is_in_english_and_chinese_and_holds_no_word_twice_in_a_kind() -> None:
     kinds = {swaps.kind: swaps for swaps in read_swaps(None)}
-    assert {"name", "gender", "place", "dialect", "姓名", "性别", "地名", "方言"} == set(kinds)
+    assert {"name", "family name", "gender", "place", "dialect", "姓名", "性别", "地名", "方言"} == set(kinds)
     for swaps in kinds.values():
         words = [word.casefold() for group in swaps.groups.values() for word in group]
         assert len(words) == len(set(words)), swaps.kind

@@ -11,9 +11,12 @@ from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.tools.evaluating.fairness import measure_fairness
 from headrace.tools.evaluating.loading import LabelledFile, load, read_rows
+from headrace.tools.evaluating.robustness import measure_robustness
 from headrace.tools.evaluating.telling import tell_evaluation
 from headrace.wiring import Wiring
+from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
+from retrain.evaluation.robustness import Robustness
 from retrain.evaluation.scoring import evaluate
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
@@ -23,14 +26,15 @@ from streams.wire.records import format_time
 class EvaluationOrder:
     """What is wanted beside the figures. oos_label None: the one that the release was trained with. curve: the page of
     accuracy against the share answered, to `curve_page` or a file of the release's name. report: the page of all
-    figures. fairness: swap words that no decision should hang on: of `fairness_list`, or Headrace's own. seed: of what
-    is drawn at random."""
+    figures. robustness: type the texts badly, and attack some. fairness: swap words that no decision should hang on:
+    of `fairness_list`, or Headrace's own. seed: of what is drawn at random."""
 
     file: LabelledFile
     oos_label: str | None = None
     curve: bool = False
     curve_page: Path | None = None
     report: Path | None = None
+    robustness: bool = False
     fairness: bool = False
     fairness_list: Path | None = None
     seed: int = 0
@@ -44,13 +48,15 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
     with stage_bars() as progress:
         oos_label = order.oos_label or release.oos_label
         metrics = evaluate(release.classifier, dataset.rows, oos_label=oos_label, progress=progress)
-        fairness = (
-            measure_fairness(release.classifier, dataset.rows, order.fairness_list, order.seed, progress)
-            if order.fairness
-            else {}
-        )
+        fairness, robustness = dict[str, list[Fairness]](), dict[str, Robustness]()
+        if order.fairness:
+            fairness = measure_fairness(release.classifier, dataset.rows, order.fairness_list, order.seed, progress)
+        if order.robustness:
+            robustness = measure_robustness(release.classifier, dataset.rows, oos_label, order.seed, progress)
     reports = {
-        head: HeadReport.of(evaluation, dataset.rows, order.seed, fairness=fairness.get(head))
+        head: HeadReport.of(
+            evaluation, dataset.rows, order.seed, fairness=fairness.get(head), robustness=robustness.get(head)
+        )
         for head, evaluation in metrics.items()
     }
     heads = {head: report.as_json() for head, report in reports.items()}

@@ -5,6 +5,7 @@ from typing import Any, Final
 from headrace.terminal import field, say, show_table
 from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
+from retrain.evaluation.robustness import Robustness
 
 CONFUSIONS: Final = 5
 
@@ -35,6 +36,8 @@ def tell_evaluation(what: str, report: HeadReport) -> None:
     for one in report.slices:
         if one.is_worse:
             say(field(f"worse on {one.name}: {one.accuracy:.4f} on {one.texts} texts, elsewhere {one.elsewhere:.4f}"))
+    if report.robustness is not None:
+        _tell_robustness(report.robustness)
     for kind in report.fairness or ():
         _tell_fairness(kind)
     for pair in report.pairs[:CONFUSIONS]:
@@ -52,6 +55,22 @@ def tell_evaluation(what: str, report: HeadReport) -> None:
             for one in report.labels.labels
         ],
     )
+
+
+def _tell_robustness(robustness: Robustness) -> None:
+    as_they_came = robustness.noise[0].accuracy
+    for one in robustness.noise[1:]:
+        say(
+            f"{one.rate:.0%} of the letters mistyped: accuracy {one.accuracy:.4f} against {as_they_came:.4f} on "
+            f"{one.texts} texts; {one.changed:.1%} of the decisions change"
+        )
+    if robustness.attack is not None:
+        found = robustness.attack
+        low, high = found.changed_ci95
+        say(
+            f"swapped words turn {found.changed:.1%} of {found.texts} right decisions ({low:.1%} to {high:.1%}), "
+            f"{found.swapped:.1f} words each, {found.queries:.0f} queries a text"
+        )
 
 
 def _tell_fairness(kind: Fairness) -> None:
