@@ -31,7 +31,10 @@ from retrain.fitting.copies import Copies, CountedCopies
 from retrain.fitting.linear import LinearPolicy
 from retrain.job import train_release
 from retrain.progress import no_progress
+from retrain.rejection.policy import DEFAULT
+from retrain.strategies.full import labelled_texts
 from retrain.strategies.quick import head_features, train_quick
+from retrain.strategies.tuned import Asked
 from retrain.text_keys import same_text_key
 from streams.application import Application, HeadSpec
 
@@ -136,6 +139,18 @@ def test_a_release_shows_no_copy_where_texts_are_kept() -> None:
     assert release.report["train_rows"] == 128
     again = training_data.from_bytes(training_data.to_bytes(release.dataset))
     assert [row.copies for row in again.rows] == [row.copies for row in copied.rows]
+
+
+def test_an_encoder_is_tuned_on_copies_with_their_texts_labels_and_judged_on_none() -> None:
+    parts = [Row(f"{word} {number}", {"intent": word}, "train") for number in range(3) for word in ("a", "b")]
+    dataset = Dataset(
+        ("intent",), (*parts, Row("a text", {"intent": "a"}, "valid"), Row("b text", {"intent": "b"}, "test"))
+    )
+    copied = with_copies(dataset, [UPPER], 0)
+    training, tuning = labelled_texts(copied, "intent", Asked(None, 0, None, DEFAULT, no_progress))
+    assert list(training.texts) == [row.text for row in parts] + [f"{row.text} once more" for row in parts]
+    assert training.labels["intent"].tolist() == [0, 1] * 6
+    assert list(tuning.texts) == ["a text"]
 
 
 def test_a_challenger_learns_no_copy_of_what_tests_by_now() -> None:
