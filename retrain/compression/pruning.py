@@ -22,6 +22,7 @@ from models.encoder.quantization import Batches, TappedEncoder
 from models.errors import ConfigError
 
 _LAYER: Final = re.compile(r"(?P<before>encoder\.layer\.)(?P<number>\d+)(?P<after>\..*)")
+_KEPT_ALONE: Final = 0.25  # of a block's groups, when its errors are compared with other blocks'
 _RIDGE: Final = 1e-4  # of the mean square of an input: calibration texts are few
 UNIT_STEP: Final = 32  # a layer keeps a multiple of so many units: odd widths leave a processor's vectors half empty
 
@@ -110,7 +111,8 @@ def prune_widths(
         unit_blocks.append(_Block(layer, "output.dense", down, ["intermediate.dense"], 1, UNIT_STEP))
     for blocks, share in ((head_blocks, heads), (unit_blocks, units)):
         if share < 1:
-            for block, kept in zip(blocks, _choose(taken, blocks, share), strict=True):
+            errors = _comparable_errors(taken, config, batches, blocks)
+            for block, kept in zip(blocks, _choose(errors, blocks, share), strict=True):
                 block.cut(taken, kept)
     left: dict[str, Any] = dict(config)
     counts, widths = (
@@ -167,9 +169,32 @@ class _Block:
                 ][rows]
 
 
-def _choose(weights: Mapping[str, Matrix], blocks: Sequence[_Block], share: float) -> list[NDArray[np.int64]]:
+def _comparable_errors(
+    weights: Mapping[str, Matrix], config: Mapping[str, Any], batches: Batches, blocks: Sequence[_Block]
+) -> list[Floats]:
+    """Errors by block and group, in units of what they do to the embeddings: each block's are scaled by how far the
+    embeddings move when most of that block alone goes. An error of one layer's output says little beside another's."""
+    wanted, comparable = _embed(weights, config, batches), []
+    for block in blocks:
+        errors = block.errors(weights)
+        order = np.argsort(-errors, kind="stable")
+        kept = np.sort(order[: max(1, int(len(order) * _KEPT_ALONE))])
+        trial = dict(weights)
+        block.cut(trial, kept)
+        heads = _heads(trial, EncoderShape.from_config(config))
+        moved = 1 - float((_embed(trial, {**config, HEADS_BY_LAYER: heads}, batches) * wanted).sum(axis=1).mean())
+        lost = float(errors.sum() - errors[kept].sum())
+        comparable.append(errors * (max(moved, 1e-9) / max(lost, 1e-9)))
+    return comparable
+
+
+def _heads(weights: Mapping[str, Matrix], shape: EncoderShape) -> list[int]:
+    names = (f"encoder.layer.{layer}.attention.self.query.bias" for layer in range(shape.layers))
+    return [len(weights[name]) // shape.head_size for name in names]
+
+
+def _choose(errors: Sequence[Floats], blocks: Sequence[_Block], share: float) -> list[NDArray[np.int64]]:
     """The groups that each block keeps, rising: the worst to lose over all blocks, in whole steps of a block."""
-    errors = [block.errors(weights) for block in blocks]
     steps, total = [], 0
     for number, (block, of_block) in enumerate(zip(blocks, errors, strict=True)):
         order = np.argsort(-of_block, kind="stable")

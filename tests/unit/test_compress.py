@@ -67,6 +67,15 @@ def test_heads_and_units_that_do_nothing_go_first_and_cost_nothing() -> None:
     assert cosine(encoder(weights, CONFIG), encoder(pruned.weights, pruned.config)) > 0.9999
 
 
+def test_a_layer_that_hardly_moves_the_embeddings_gives_up_its_units_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "UNIT_STEP", 4)
+    for quiet, loud in ((0, 1), (1, 0)):
+        weights = small_weights()
+        weights[f"encoder.layer.{quiet}.output.dense.weight"] *= np.float32(0.02)
+        units = pruning.prune_widths(weights, CONFIG, batches(), units=0.6).units
+        assert units[quiet] < 32 < 40 < units[loud]
+
+
 def test_what_is_left_makes_up_for_what_went(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "UNIT_STEP", 4)
     whole = encoder(small_weights(), CONFIG)
