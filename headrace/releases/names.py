@@ -1,12 +1,16 @@
 """Names of releases as people type them."""
 
 from connectors.ports import ReleaseRegistry
+from headrace.applications import load_application
 from models.errors import ConfigError
 
 
 def split_name(name: str, registry: ReleaseRegistry) -> tuple[str, str]:
-    """`support@2`, or `support` for its champion. Raises ConfigError saying what there is."""
+    """`support@2`, or `support` for its champion; an application's file stands for the model of its name, with the
+    version behind it as well (`desk.toml@2`). Raises ConfigError saying what there is."""
     model, _, version = name.partition("@")
+    if model.endswith(".toml"):
+        model = load_application(model).name
     if model not in registry.models():
         raise ConfigError(
             f"there is no model {model!r}; there are: "

@@ -45,6 +45,15 @@ def test_the_text_is_shown_with_what_decides_marked(home: Path) -> None:
     assert "comprehensiveness" in done.stdout and "lead over" in done.stdout
 
 
+def test_an_application_s_file_stands_for_its_model_and_says_what_is_masked(home: Path) -> None:
+    (home / "desk.toml").write_text(f"mask_personal_data = true\n{SUPPORT}")
+    (home / "more.csv").write_text("text,label\nrefund to jo@example.com,money\n")
+    done = json.loads(explained("desk.toml@2", "refund", "--nearest", "1", "--data", "more.csv", "--json").stdout)
+    assert (done["model"], done["version"], done["nearest"][0]["text"]) == ("support", "2", "refund to [email]")
+    with pytest.raises(HeadraceError, match=r"no application 'gone\.toml'"):
+        explained("gone.toml", "refund")
+
+
 def test_json_is_one_object_a_text_and_the_same_again(home: Path) -> None:
     texts = "please give me a refund\n\nwhere is my parcel\n"
     once, again = (explained("support", "--json", given=texts) for _ in range(2))

@@ -65,10 +65,10 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
-    application = application_of(name, request.app)
+    application = application_of(model, request.app)
     if order.path is None and application is not None and application.fast_path == "off":
         order = replace(order, path="full")
-    neighbours = _neighbour_finder(wiring, registry, classifier, request)
+    neighbours = _neighbour_finder(wiring, registry, classifier, request, mask_of(model, request.app))
     told = []
     for text in texts:
         if not text.strip():
@@ -139,7 +139,11 @@ def _deadline(milliseconds: float | None) -> Callable[[], bool]:
 
 
 def _neighbour_finder(
-    wiring: Wiring, registry: ReleaseRegistry, classifier: Classifier, request: ExplainRequest
+    wiring: Wiring,
+    registry: ReleaseRegistry,
+    classifier: Classifier,
+    request: ExplainRequest,
+    mask: Callable[[str], str],
 ) -> Callable[[str], list[Neighbour]]:
     if not request.nearest_texts:
         return lambda text: []
@@ -148,7 +152,6 @@ def _neighbour_finder(
     folder = wiring.settings.home_path / EMBEDDINGS_FOLDER
     with stage_bars() as progress:
         embeddings = embed_kept(classifier.encoder, [row.text for row in rows], folder, progress)
-    mask = mask_of(classifier.model, request.app)
 
     def find(text: str) -> list[Neighbour]:
         found = nearest(classifier.encoder.embed([text])[0], embeddings, request.nearest_texts)
@@ -162,8 +165,12 @@ def _neighbour(row: Row, head: str, cosine: float, mask: Callable[[str], str]) -
 
 
 def application_of(model: str, app: str | None) -> Application | None:
-    """The one that is named, else the shipped one of the model's name; None where neither is."""
-    return None if app is None and model not in SHIPPED else load_application(app or model)
+    """The one that is named, else the shipped one of the model's name; None where neither is. model: as it was given,
+    which may be an application's file."""
+    named = model.partition("@")[0]
+    if app is None and named not in SHIPPED and not named.endswith(".toml"):
+        return None
+    return load_application(app or named)
 
 
 def mask_of(model: str, app: str | None) -> Callable[[str], str]:

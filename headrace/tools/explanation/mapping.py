@@ -70,7 +70,7 @@ def run_map(model: str, request: MapRequest, json: bool) -> None:
         progress("projecting", 0, 1)
         flat, close = project(known, new, seed=request.seed)
         progress("projecting", 1, 1)
-    mask = mask_of(name, request.app)
+    mask = mask_of(model, request.app)
     dots = [Dot(mask(row.text), row.labels[head]) for row in rows]
     fresh = _new_texts(texts, answers, new, rows, known, head, mask)
     dots += [Dot(one["text"], one["label"], one["probability"], is_new=True) for one in fresh]
