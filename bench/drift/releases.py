@@ -144,9 +144,7 @@ def _signal(text: str, answer: Classification) -> MonitorSignal:
 @cache
 def _code() -> str:
     """A name for the code that trains: another one trains another release."""
-    training, serving = (Path(package.__path__[0]) for package in (retrain, models))
-    own = [training / f"{name}.py" for name in ("quick", "crossfit", "fast_path", "fast_thresholds")]
-    files = sorted([*own, *training.glob("fitting/*.py"), *serving.glob("*.py")])
+    files = sorted(file for package in (retrain, models) for file in Path(package.__path__[0]).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
 
 

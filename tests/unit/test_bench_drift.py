@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from small_release import small_encoder
 
 from bench.drift import table
+from bench.drift.encoding import RememberingEncoder
 from bench.drift.figures import Watched, count_watched, delay_figures, rate_figures
 from bench.drift.names import Corpus, belongs, is_common
 from bench.drift.noise import said_again, syndicated
@@ -16,7 +18,7 @@ from bench.drift.peers.order import Case, Order, read_order, write_order
 from bench.drift.peers.race import wrong_events
 from bench.drift.peers.tuning import bisect, judge_windows, level_alarms
 from bench.drift.playing import Played, Told, Watch, event_name, event_of
-from bench.drift.releases import HEAD, VERSION, Shown
+from bench.drift.releases import HEAD, VERSION, Releases, Shown
 from bench.drift.streams import (
     EVERY_MS,
     START_MS,
@@ -37,6 +39,7 @@ from bench.drift.streams import (
 from bench.drift.texts import Columns, LabelledSet, at_most, random_share, read_set, split_parts
 from models.errors import ConfigError
 from models.words.typing_noise import typed_badly
+from retrain.data import Row
 from retrain.text_keys import text_key
 from streams.wire.records import Alert
 from streams.wire.signals import MonitorSignal
@@ -365,3 +368,19 @@ def test_the_table_shows_every_figure() -> None:
     }
     text = "\n".join(table.lines(report))
     assert "a20" in text and "travel" in text and "40" in text and "p90 -" in text and "0.200" in text
+
+
+def test_a_release_is_trained_once_for_the_same_rows_and_code(tmp_path: Path) -> None:
+    encoder = RememberingEncoder(small_encoder(), tmp_path)
+    rows = [
+        Row(f"{words} number {word}", {HEAD: label}, "train")
+        for label, words in (("card", "my card is lost"), ("rate", "which rate of exchange"))
+        for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")
+    ]
+    steps: list[str] = []
+    releases = Releases(encoder, tmp_path, lambda step, _done, _of: steps.append(step))
+    trained = releases.train_rows("made-up", rows)
+    assert steps
+    steps.clear()
+    assert releases.train_rows("made-up", rows).arrays.keys() == trained.arrays.keys()
+    assert not steps
