@@ -116,15 +116,15 @@ def _train(
         raise typer.BadParameter("--image-size and --mirror-images go with --images")
     if data is None and images is None:
         raise typer.BadParameter("give --data FILE, --images FOLDER or both")
+    from headrace.tools.training import Keeping, run_train, run_train_pictures
     from headrace.training.pictures.folder import PictureOrder
 
-    pictures = None if images is None else PictureOrder(images, image_size, mirror_images)
-    if data is None:
-        from headrace.tools.pictures.training import run_train_pictures
-
-        assert pictures is not None
-        return run_train_pictures(app, pictures, seed, output=output, register=register, promote=promote, json=json)
-    from headrace.tools.training import run_train
+    pictures, keeping = None, Keeping(output, register, promote)
+    if images is not None:
+        pictures = PictureOrder(images, image_size, mirror_images)
+        if data is None:
+            return run_train_pictures(app, pictures, seed, keeping, json=json)
+    assert data is not None
     from headrace.training.from_file import TrainingRequest
     from headrace.training.options_file import chosen_strategy
     from headrace.word_lists import read_neutral_words
@@ -149,7 +149,7 @@ def _train(
         augment=augment,
         tensorboard=tensorboard,
     )
-    return run_train(app, order, output=output, register=register, promote=promote, json=json)
+    return run_train(app, order, keeping, json=json)
 
 
 def _classify(

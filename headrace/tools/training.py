@@ -1,43 +1,83 @@
 """What train does, and how it tells it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.ports import ReleaseRegistry
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
 from headrace.settings import load_settings
 from headrace.terminal import field, say
 from headrace.tools.evaluating.telling import tell_out_of_scope
-from headrace.tools.pictures.training import tell_pictures, tell_rejected_pictures
-from headrace.training.from_file import (
-    TrainingRequest,
-    prepare_folder,
-    train,
-    train_and_register,
-    write_release,
-)
+from headrace.tools.pictures.telling import tell_pictures, tell_rejected_pictures
+from headrace.training.from_file import TrainingRequest, prepare_folder, register_release, train, write_release
+from headrace.training.pictures.folder import PictureOrder
+from headrace.training.pictures.training import train_on_pictures
 from headrace.wiring import Wiring
+from retrain.job import PackedRelease
+from retrain.progress import Progress
+from streams.application import Application
+
+Training = Callable[[Wiring, ReleaseRegistry, Application, Progress], PackedRelease]
 
 
-def run_train(
-    app: str, order: TrainingRequest, *, output: Path | None, register: bool, promote: bool, json: bool
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where a release goes: to a new folder, into the registry (promote: and to the workers), or nowhere."""
+
+    output: Path | None = None
+    register: bool = False
+    promote: bool = False
+
+
+def run_train(app: str, order: TrainingRequest, keeping: Keeping, *, json: bool) -> None:
     """Train a release, score it once on the test rows, keep it where wanted."""
+
+    def training(
+        wiring: Wiring, registry: ReleaseRegistry, application: Application, progress: Progress
+    ) -> PackedRelease:
+        return train(wiring, registry, application, order, progress)
+
+    report = _trained_and_kept(app, training, keeping)
+    _tell_training(report, json)
+    if not json:
+        _tell_where_it_is(app, report, keeping)
+
+
+def run_train_pictures(app: str, order: PictureOrder, seed: int, keeping: Keeping, *, json: bool) -> None:
+    """A successor of the champion that decides texts as it does, and pictures by this folder."""
+
+    def training(
+        wiring: Wiring, registry: ReleaseRegistry, application: Application, progress: Progress
+    ) -> PackedRelease:
+        return train_on_pictures(wiring, registry, application, order, seed, progress)
+
+    report = _trained_and_kept(app, training, keeping)
+    tell_rejected_pictures(report["pictures"])
+    if json:
+        return print_json(report)
+    tell_pictures(report["pictures"])
+    say(f"texts are decided as by version {report['parent']}")
+    return _tell_where_it_is(app, report, keeping)
+
+
+def _trained_and_kept(app: str, training: Training, keeping: Keeping) -> dict[str, Any]:
+    """The training's report."""
     application = load_classifying_application(app)
     wiring = Wiring(load_settings())
     registry = wiring.registry()
-    if output is not None:
-        prepare_folder(output)
+    if keeping.output is not None:
+        prepare_folder(keeping.output)
     with stage_bars() as progress:
-        if register:
-            report = train_and_register(wiring, registry, application, order, progress, promote=promote)
-        else:
-            trained = train(wiring, registry, application, order, progress)
-            report = write_release(trained, output) if output is not None else trained.report
-    _tell_training(app, report, json, registered=register, output=output)
+        trained = training(wiring, registry, application, progress)
+    if keeping.register:
+        return register_release(wiring, registry, application, trained, promote=keeping.promote)
+    return trained.report if keeping.output is None else write_release(trained, keeping.output)
 
 
-def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: bool, output: Path | None) -> None:
+def _tell_training(report: dict[str, Any], json: bool) -> None:
     for rejected in report["rejected_rows"]:
         say(f"line {rejected['line']}: {field(rejected['reason'])}", error=True)
     if "pictures" in report:
@@ -80,7 +120,11 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
             f"strategy {report['strategy']} did not decide clearly more of the tuning texts rightly: the "
             f"{report['serves']} one serves"
         )
-    if registered:
+    return None
+
+
+def _tell_where_it_is(app: str, report: dict[str, Any], keeping: Keeping) -> None:
+    if keeping.register:
         name = f"{report['model']}@{report['version']}"
         what_now = (
             f"it is the champion: the next `headrace up {app}` serves it"
@@ -88,9 +132,8 @@ def _tell_training(app: str, report: dict[str, Any], json: bool, *, registered: 
             else f"`headrace models promote {name}` makes it the champion"
         )
         say(f"registered as {name}; {what_now}")
-    elif output is not None:
-        say(f"written to {output}")
-    return None
+    elif keeping.output is not None:
+        say(f"written to {keeping.output}")
 
 
 def _tell_augmentation(augmentation: dict[str, Any] | None) -> None:

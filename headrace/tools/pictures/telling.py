@@ -1,0 +1,25 @@
+"""How a picture part is told of."""
+
+from typing import Any
+
+from headrace.terminal import field, say
+
+
+def tell_rejected_pictures(report: dict[str, Any]) -> None:
+    """report: of `picture_report`."""
+    for rejected in report["rejected"]:
+        say(f"{field(rejected['name'])} does not train: {field(rejected['detail'])}", error=True)
+
+
+def tell_pictures(report: dict[str, Any]) -> None:
+    """report: of `picture_report`."""
+    low, high = report["accuracy_ci95"]
+    say(
+        f"pictures  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test']} pictures never "
+        f"trained on), macro F1 {report['macro_f1']:.4f}, ECE {report['ece']:.4f}"
+    )
+    say(
+        f"{report['train']} pictures of {len(report['labels'])} labels trained in {report['seconds']:.0f} s at "
+        f"{report['size']} by {report['size']} pixels, {len(report['rejected'])} rejected, "
+        f"{report['dropped_duplicates']} copies"
+    )
