@@ -1,7 +1,7 @@
 """The methods of augmentation by name, with the real programs, files and models behind them."""
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,11 @@ class AugmentOrder:
 
     names: tuple[tuple[str, str], ...]
     auto: bool
+
+    def words(self, methods: Iterable[str]) -> tuple[str, ...]:
+        """Each of the methods as `parse` takes it, with what it was given here."""
+        given = dict(self.names)
+        return tuple(f"{name}={given[name]}" if given.get(name) else name for name in methods)
 
     @classmethod
     def parse(cls, words: str) -> "AugmentOrder":

@@ -20,6 +20,7 @@ from headrace.training.energy_counter import EnergyMeter
 from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import carry_from_champion, read_and_train
+from headrace.training.run.asked_for import AskedFor
 from headrace.training.run.tensorboard import event_file
 from headrace.training.trainers import require_known, tuning_trainer
 from headrace.wiring import Wiring
@@ -106,7 +107,8 @@ def train(
 ) -> TrainedRelease:
     """A packed release, not published yet."""
     require_known(order.strategy)
-    table = {} if order.config is None else read_options(order.config).of(order.strategy)
+    tables = {} if order.config is None else read_options(order.config).tables
+    table = tables.get(order.strategy, {})
     live = () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column)
     # Texts that teach the encoder need no cost to be of use.
     judges = order.oos_cost or app.rejection.oos_cost or not table.get("unlabelled")
@@ -145,8 +147,12 @@ def train(
     else:
         trained.report["pictures_carried"] = carry_from_champion(registry, app.name, trained.manifest, trained.blobs)
     trained.report["augmentation"] = None if augmented is None else augmented.figures
-    if augmented is not None:
+    on: tuple[str, ...] = ()
+    if augmented is not None and augmenting is not None:
         trained.manifest["training"]["augmentation"] = augmented.figures
+        on = augmenting.words(augmented.figures["methods"])
+    epochs = {} if order.epochs is None else {order.strategy: order.epochs}
+    AskedFor(epochs, tables, on).note(trained.manifest["training"])
     attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
     return trained

@@ -14,6 +14,7 @@ from headrace.releases.encoders import default_encoder, source_of_encoder
 from headrace.settings import load_settings
 from headrace.training.child_process import answer
 from headrace.training.energy_counter import EnergyMeter
+from headrace.training.run.asked_for import AskedFor, TakenOver
 from headrace.wiring import Wiring
 from models.bundle import unpack
 from models.encoder.encoder import Encoder
@@ -60,14 +61,16 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     asked = {"oos_label": oos_label, "rejection": RejectionPolicy.of_manifest(described)}
     asked["neutral_words"] = champion.neutral_words
-    trained, otherwise = _trained(order, dataset, known, asked, described.get("encoder", {}).get("source"))
+    source = described.get("encoder", {}).get("source")
+    trained, taken_over, otherwise = _trained(order, dataset, known, asked, source, AskedFor.of_manifest(described))
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     carry_pictures(described, blob, trained.manifest, trained.blobs)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
     textless = _textless(order["labelled"], before)
-    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise, textless) if words]
+    dropped = "not taken over from the champion: " + "; ".join(taken_over.left_out) if taken_over.left_out else ""
+    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise, dropped, textless) if words]
     verdict = contest(
         champion,
         trained.classifier,
@@ -88,6 +91,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     trained.manifest["retraining"] = {  # by its request one that is delivered again finds it
         "request": order["request"],
         "feedback": sifted.report.as_json(examples=False),
+        "taken_over": taken_over.as_json(),
     }
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     training_data.attach_file(trained.manifest, trained.blobs, PAGE_ROLE, page.encode())
@@ -126,34 +130,41 @@ def _sifted(order: dict[str, Any], before: Dataset, encoder: Encoder, oos_label:
 
 
 def _trained(
-    order: dict[str, Any], dataset: Dataset, encoder: Encoder, asked: dict[str, Any], source: dict[str, str] | None
-) -> tuple[TrainedRelease, str]:
-    """The challenger, and why it was trained otherwise than the application asks, in words; empty where it was not.
+    order: dict[str, Any],
+    dataset: Dataset,
+    encoder: Encoder,
+    asked: dict[str, Any],
+    source: dict[str, str] | None,
+    before: AskedFor,
+) -> tuple[TrainedRelease, TakenOver, str]:
+    """The challenger, what it took over, and why it was trained otherwise than the application asks, in words; empty
+    where it was not.
 
     encoder: the champion's; source: where it is from. asked: `oos_label`, `rejection` and `neutral_words`, as of the
-    champion. Other strategies than the quick one tune the configured encoder instead, which knows none of the texts;
-    where they are too few for that, the quick one is better than none.
+    champion. before: what else that was asked for. Other strategies than the quick one tune the configured encoder
+    instead, which knows none of the texts; where they are too few for that, the quick one is better than none.
     """
 
     def train(
-        strategy: str, encoder: Encoder, dataset: Dataset, source: dict[str, str] | None, **options: Any
-    ) -> TrainedRelease:
-        names = {"strategy": strategy, "seed": order["seed"], "parent": order["champion"]} | asked
-        options |= {"encoder_source": source, "meter": EnergyMeter()}
-        return train_release(order["model"], dataset, encoder, **names, **options)
+        strategy: str, encoder: Encoder, dataset: Dataset, source: dict[str, str] | None, wiring: Wiring | None
+    ) -> tuple[TrainedRelease, TakenOver]:
+        taken_over = TakenOver.by(strategy, before)
+        trainer = taken_over.trainer(wiring)
+        dataset, taken_over = taken_over.augmented(dataset, encoder, asked["oos_label"])
+        names = {"strategy": strategy, "seed": order["seed"], "parent": order["champion"], "trainer": trainer} | asked
+        trained = train_release(order["model"], dataset, encoder, **names, encoder_source=source, meter=EnergyMeter())
+        taken_over.note(trained.manifest["training"], dataset)
+        return trained, taken_over
 
     if order["strategy"] == "quick":
-        return train("quick", encoder, dataset, source), ""
-    from headrace.training.trainers import tuning_trainer
-
+        return *train("quick", encoder, dataset, source, None), ""
     wiring = Wiring(load_settings(**order["settings"]))
-    trainer = tuning_trainer(order["strategy"], wiring)
     try:
         unread = replace(dataset, encoder_tuned_on=frozenset())
         configured = default_encoder(wiring), unread, source_of_encoder(wiring)
-        return train(order["strategy"], *configured, trainer=trainer), ""
+        return *train(order["strategy"], *configured, wiring), ""
     except TrainingDataError as error:
-        return train("quick", encoder, dataset, source), f"trained by the quick strategy: {error}"
+        return *train("quick", encoder, dataset, source, None), f"trained by the quick strategy: {error}"
 
 
 def _publish(registry: FolderRegistry, model: str, manifest: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:

@@ -33,8 +33,10 @@ def require_libraries_of(strategies: Iterable[str]) -> None:
         raise ConfigError(NEEDS_PEFT)
 
 
-def tuning_trainer(strategy: str, wiring: Wiring, epochs: int | None = None) -> Strategy:
-    """A strategy that tunes the configured encoder. epochs: None leaves them to the strategy."""
+def tuning_trainer(
+    strategy: str, wiring: Wiring, epochs: int | None = None, options: Mapping[str, Any] | None = None
+) -> Strategy:
+    """A strategy that tunes the configured encoder. epochs: None leaves them to the strategy. options: of `full`."""
     require_known(strategy)
     from headrace.releases.encoders import encoder_source
     from headrace.training.fine_tuning import full_trainer
@@ -44,7 +46,7 @@ def tuning_trainer(strategy: str, wiring: Wiring, epochs: int | None = None) -> 
     from retrain.strategies.fewshot import FewShotStrategy
 
     if strategy == "full":
-        return full_trainer(wiring, epochs)
+        return full_trainer(wiring, epochs, options)
     source = encoder_source(wiring)
     threads = wiring.settings.threads or None
 

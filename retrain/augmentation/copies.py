@@ -18,17 +18,22 @@ def with_copies(
     seed: int,
     progress: Progress = no_progress,
     oos_label: str | None = None,
+    *,
+    only_new: bool = False,
 ) -> Dataset:
     """The dataset with a text made by each method of each training text, beside it (`Row.copies`).
 
-    oos_label: of the primary head; no class learns such texts, so that none is made of them. What is no new text, or
-    one that the data set holds itself, tested ones too, is left out.
+    only_new: of texts that have copies none is made again. oos_label: of the primary head; no class learns such texts,
+    so that none is made of them. What is no new text, or one that the data set holds itself, tested ones too, is left
+    out.
     """
     rows = list(dataset.rows)
     wanted = [
         number
         for number, row in enumerate(rows)
-        if row.split == "train" and (oos_label is None or row.labels.get(dataset.heads[0]) != oos_label)
+        if row.split == "train"
+        and not (only_new and row.copies)
+        and (oos_label is None or row.labels.get(dataset.heads[0]) != oos_label)
     ]
     texts = [rows[number].text for number in wanted]
     there = {same_text_key(row.text) for row in rows}

@@ -10,8 +10,11 @@ from small_release import ENDINGS, small_release
 
 from connectors.registry import FolderRegistry
 from headrace.training.retrain_child import run
+from headrace.training.run import asked_for
 from retrain import training_data
+from retrain.data import Dataset
 from retrain.gate.verdict import PAGE_ROLE
+from retrain.strategies.quick import train_quick
 from retrain.text_keys import is_held_out
 
 THINGS = ("blender", "kettle", "toaster", "heater", "lamp", "charger", "battery", "drill", "scooter", "fan")
@@ -108,6 +111,80 @@ def test_what_was_set_aside_is_told_and_a_second_person_asked(order: dict[str, A
     assert {doubt["decision_id"] for doubt in verdict["doubts"] if doubt["by"] == ["mallory"]} >= {
         item["id"] for item in labelled
     }
+
+
+def asked(order: dict[str, Any], **training: Any) -> dict[str, Any]:
+    """The order about a champion of which the manifest says so."""
+    registry = FolderRegistry(order["registry"])
+    manifest, blob = _release(order)
+    manifest["training"] |= training
+    blobs = {file["sha256"]: blob(file["sha256"]) for file in manifest["files"].values()}
+    version = registry.publish("support", manifest | {"parent": "1"}, blobs)
+    sha256 = hashlib.sha256(registry.manifest("support", version)).hexdigest()
+    return order | {"champion": version, "manifest_sha256": sha256, "labelled": recalled(100)}
+
+
+def published(order: dict[str, Any], version: str) -> tuple[dict[str, Any], Dataset]:
+    registry = FolderRegistry(order["registry"])
+    manifest = registry.manifest("support", version)
+    return json.loads(manifest), training_data.of_release(json.loads(manifest), registry.blobs_of(manifest))
+
+
+OPTIONS = {"max_ngrams": 30_000, "word_share": 0.6}
+
+
+def test_a_retraining_takes_over_what_the_champion_was_asked_for(
+    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = []
+    monkeypatch.setattr(
+        asked_for, "train_quick", lambda *a, plan, **k: plans.append(plan) or train_quick(*a, plan=plan, **k)
+    )
+    full = {"layer_decay": 0.8}
+    noted = {"epochs": {"full": 3}, "options": {"quick": OPTIONS, "full": full}, "augment": ["typing", "swap"]}
+    order = asked(order, asked=noted)
+    verdict = run(order)
+    assert verdict["version"] == "3", verdict["words"]
+    assert [(plan.max_ngrams, plan.word_share) for plan in plans] == [(30_000, 0.6)]
+    described, dataset = published(order, "3")
+    training = described["training"]
+    assert training["asked"] == noted, "the next retraining, by whichever strategy, finds it again"
+    assert training["options"] == OPTIONS and training["augmentation"]["methods"] == ["typing", "swap"]
+    assert described["retraining"]["taken_over"] == {
+        "epochs": None,
+        "options": OPTIONS,
+        "augment": ["typing", "swap"],
+        "left_out": [],
+    }
+    live = [row for row in dataset.part("train") if row.text in RECALLED]
+    assert live and all(row.copies for row in live), "what people labelled is augmented as the corpus was"
+    assert training["augmentation"]["copies"] == sum(len(row.copies) for row in dataset.rows)
+    assert "not taken over" not in verdict["words"]
+
+
+def test_what_cannot_be_taken_over_is_told_and_does_not_end_the_training(order: dict[str, Any]) -> None:
+    options = {"quick": {"max_ngrams": 2_000, "an_option_of_before": 1}}
+    order = asked(order, asked={"epochs": {}, "options": options, "augment": ["typing", "wordnet=/nowhere"]})
+    verdict = run(order)
+    assert verdict["version"] == "3", verdict["words"]
+    assert (
+        "not taken over from the champion: [quick]: the strategy quick has no option 'an_option_of_before'"
+        in (verdict["words"])
+    )
+    assert "augmentation by wordnet: /nowhere cannot be read as WordNet" in verdict["words"]
+    described, _ = published(order, "3")
+    assert described["training"]["asked"] == {"epochs": {}, "options": {}, "augment": ["typing"]}
+    assert len(described["retraining"]["taken_over"]["left_out"]) == 2
+
+
+def test_of_a_champion_from_before_that_was_noted_the_options_and_methods_are_taken_over(order: dict[str, Any]) -> None:
+    before = {"options": OPTIONS, "augmentation": {"methods": ["typing"], "copies": 0, "trials": []}, "seed": 4}
+    known = asked_for.AskedFor.of_manifest({"strategy": "quick", "training": before})
+    assert known == asked_for.AskedFor({}, {"quick": OPTIONS}, ("typing",), 4)
+    live = asked_for.TakenOver.by("full", asked_for.AskedFor({"full": 2}, {"full": {"unlabelled": 1.0, "r_drop": 0.5}}))
+    assert live.table == {"r_drop": 0.5} and live.left_out == ("[full] unlabelled: no release keeps live texts",)
+    nothing = asked_for.AskedFor.of_manifest({"strategy": "full", "training": {}})
+    assert nothing == asked_for.AskedFor() and asked_for.TakenOver.by("quick", nothing).trainer(None) is train_quick
 
 
 def _release(order: dict[str, Any]) -> tuple[dict[str, Any], Any]:
