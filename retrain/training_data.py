@@ -14,7 +14,8 @@ from retrain.text_keys import key_hash
 
 ROLE: Final = "training_data"
 CARD_ROLE: Final = "card"  # of the file in a release that describes it to people
-_UNSERVED: Final = (ROLE, PAGE_ROLE, CARD_ROLE)
+PICTURE_KEYS_ROLE: Final = "picture_keys"  # of the file with what a picture network was trained on
+_UNSERVED: Final = (ROLE, PAGE_ROLE, CARD_ROLE, PICTURE_KEYS_ROLE)
 _SET_ASIDE = "corrected"  # the file's name for them, of when corrections were the only reason
 
 

@@ -7,10 +7,9 @@ import typer
 
 from headrace.commands.training import JsonFlag, LabelColumn, ModelName, SplitColumn, TextColumn
 
-Scored = Annotated[
-    Path,
-    typer.Option(help="labelled CSV or JSON lines; its test rows are scored, or all rows without a split column"),
-]
+_SCORED = typer.Option(help="labelled CSV or JSON lines; its test rows are scored, or all rows without a split column")
+Scored = Annotated[Path, _SCORED]
+ScoredTexts = Annotated[Path | None, _SCORED]
 OosLabel = Annotated[
     str | None, typer.Option(help="label of out-of-scope texts; default: the one that it was trained with")
 ]
@@ -20,7 +19,8 @@ def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     cli.command(
         "evaluate",
-        epilog="Example: headrace evaluate support@2 --data held_out.csv --slice channel --report report.html",
+        epilog="Examples: headrace evaluate support@2 --data held_out.csv --slice channel --report report.html. "
+        "headrace evaluate support@2 --images parcels",
     )(_evaluate)
     cli.command(
         "compare", epilog="Example: headrace compare support@2 support@3 --data held_out.csv --page verdict.html"
@@ -29,7 +29,11 @@ def add_to(cli: typer.Typer) -> None:
 
 def _evaluate(
     model: ModelName,
-    data: Scored,
+    data: ScoredTexts = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="FOLDER/<label>/*.png|jpg|webp: score the release's pictures, with --data or without it"),
+    ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
@@ -59,7 +63,13 @@ def _evaluate(
     seed: Annotated[int, typer.Option(help="of what is drawn at random, such as the F1's intervals")] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Score a release: accuracy with its interval, labels, confusions, calibration, groups of texts."""
+    """Score a release: accuracy with its interval, labels, confusions, calibration, groups of texts. With --images: the
+    same of its pictures."""
+    if data is None:
+        if images is None:
+            raise typer.BadParameter("give --data FILE, --images FOLDER or both")
+        if curve or robustness or fairness or slice_columns:
+            raise typer.BadParameter("--curve, --robustness, --fairness and --slice are about texts: give --data FILE")
     if output is not None and not curve:
         raise typer.BadParameter("--output goes with --curve")
     if fairness_list is not None and not fairness:
@@ -67,8 +77,9 @@ def _evaluate(
     from headrace.tools.evaluating.evaluate import EvaluationOrder, run_evaluate
     from headrace.tools.evaluating.loading import LabelledFile
 
-    file = LabelledFile(data, text_column, label_column, split_column, tuple(slice_columns or ()))
-    order = EvaluationOrder(file, oos_label, curve, output, report, robustness, fairness, fairness_list, seed)
+    slices = tuple(slice_columns or ())
+    file = None if data is None else LabelledFile(data, text_column, label_column, split_column, slices)
+    order = EvaluationOrder(file, oos_label, curve, output, report, robustness, fairness, fairness_list, seed, images)
     run_evaluate(model, order, json=json)
 
 

@@ -47,7 +47,8 @@ class RejectedPicture:
 @dataclass(frozen=True, slots=True)
 class PictureSet:
     """pixels: uint8 (pictures, size, size, 3). targets: (pictures,), numbers of `labels`. parts: (pictures,), one of
-    PARTS. dropped_duplicates: files that show what another one with the same label shows."""
+    PARTS. dropped_duplicates: files that show what another one with the same label shows. keys: (pictures,), see
+    `picture_key`."""
 
     labels: tuple[str, ...]
     pixels: NDArray[np.uint8]
@@ -56,6 +57,7 @@ class PictureSet:
     rejected: tuple[RejectedPicture, ...]
     dropped_duplicates: int
     fingerprint: str
+    keys: tuple[str, ...]
 
     def part(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Pixels and targets of a part."""
@@ -70,6 +72,11 @@ class PictureSet:
     def counts(self) -> dict[str, int]:
         """Pictures of each part."""
         return {name: int((self.parts == name).sum()) for name in PARTS}
+
+
+def picture_key(pixels: NDArray[np.uint8]) -> str:
+    """The same for pictures that show the same to the pixel, at one size."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def read_pictures(
@@ -100,7 +107,7 @@ def read_pictures(
         except PictureFault as fault:
             rejected.append(RejectedPicture(picture.name, fault.reason, str(fault)))
             continue
-        digest = hashlib.sha256(decoded.tobytes()).hexdigest()
+        digest = picture_key(decoded)
         known = labels_of.setdefault(digest, {})
         if picture.label in known:
             duplicates += 1
@@ -182,6 +189,7 @@ def _split(
         rejected,
         duplicates,
         together,
+        tuple(digests[number] for number in order),
     )
 
 

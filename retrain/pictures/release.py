@@ -1,14 +1,17 @@
 """The picture part of a release: put into one that was packed, carried on to its successor, or added to one that
 serves."""
 
+import gzip
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from models.errors import ReleaseCorrupt
 from models.pictures.classifier import ROLE
 from retrain.gate.verdict import PAGE_ROLE
 from retrain.pictures.dataset import PictureSet
 from retrain.pictures.training import TrainedPictures
-from retrain.training_data import CARD_ROLE, attach_file
+from retrain.training_data import CARD_ROLE, PICTURE_KEYS_ROLE, attach_file
 
 _OF_ITS_MAKING: Final = ("version", "gate", "retraining")  # what a manifest says of how that very release came about
 
@@ -17,6 +20,22 @@ def attach_pictures(manifest: dict[str, Any], blobs: dict[str, bytes], trained: 
     """Into a packed release that is not published yet."""
     manifest[ROLE] = trained.described
     attach_file(manifest, blobs, ROLE, trained.classifier.model)
+    content = json.dumps(sorted(trained.known)).encode()
+    attach_file(manifest, blobs, PICTURE_KEYS_ROLE, gzip.compress(content, mtime=0))
+
+
+def known_pictures(manifest: Mapping[str, Any], blob: Callable[[str], bytes]) -> frozenset[str]:
+    """Keys of the pictures that a release's network was trained or tuned on (`picture_key`); none of a release that
+    does not say so. Raises ReleaseCorrupt."""
+    if PICTURE_KEYS_ROLE not in manifest["files"]:
+        return frozenset()
+    try:
+        content = blob(manifest["files"][PICTURE_KEYS_ROLE]["sha256"])
+        return frozenset(map(str, json.loads(gzip.decompress(content))))
+    except (ValueError, OSError, EOFError) as error:
+        raise ReleaseCorrupt(
+            f"the list of the release's training pictures cannot be read: {error}; train it again"
+        ) from error
 
 
 def carry_pictures(
@@ -27,7 +46,9 @@ def carry_pictures(
     if before.get(ROLE) is None:
         return False
     manifest[ROLE] = before[ROLE]
-    attach_file(manifest, blobs, ROLE, blob(before["files"][ROLE]["sha256"]))
+    for role in (ROLE, PICTURE_KEYS_ROLE):
+        if role in before["files"]:
+            attach_file(manifest, blobs, role, blob(before["files"][role]["sha256"]))
     return True
 
 

@@ -24,10 +24,12 @@ SERVES_AS_TRAINED: Final = 1e-4  # of a logit's size, between torch and the grap
 
 @dataclass(frozen=True, slots=True)
 class TrainedPictures:
-    """classifier: what serves. described: what the manifest says of it."""
+    """classifier: what serves. described: what the manifest says of it. known: keys of the pictures that trained or
+    tuned it."""
 
     classifier: PictureClassifier
     described: dict[str, Any]
+    known: frozenset[str] = frozenset()
 
 
 def train_pictures(
@@ -64,7 +66,8 @@ def train_pictures(
         },
         "cost": cost_between(started, meter()),
     }
-    return TrainedPictures(classifier, classifier.describe() | {"metrics": metrics, "training": training})
+    known = frozenset(key for key, part in zip(pictures.keys, pictures.parts, strict=True) if part != "test")
+    return TrainedPictures(classifier, classifier.describe() | {"metrics": metrics, "training": training}, known)
 
 
 def careful_temperature(logits: Floats, targets: NDArray[np.int64]) -> float:

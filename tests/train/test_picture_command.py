@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from connectors.registry import FolderRegistry
 from headrace.cli import app as cli
 from models.bundle import unpack
+from retrain.pictures.release import known_pictures
 
 pytestmark = pytest.mark.train
 
@@ -46,6 +47,8 @@ def test_a_folder_of_pictures_becomes_a_version_that_decides_them(
     assert [one["name"] for one in pictures["rejected"]] == ["intact/notes.txt"]
     assert "intact/notes.txt does not train" in done.stderr
     manifest = registry.manifest("support", "2")
+    known = known_pictures(json.loads(manifest), registry.blobs_of(manifest))
+    assert len(known) == pictures["train"] + pictures["valid"], "what tested is not known to it"
     loaded = unpack(manifest, registry.blobs_of(manifest), threads=1)
     assert loaded.pictures is not None and loaded.pictures.labels == ("damaged", "intact")
     described = json.loads(manifest)["pictures"]

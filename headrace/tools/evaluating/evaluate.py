@@ -1,4 +1,4 @@
-"""`headrace evaluate`: how good a release is on a labelled file."""
+"""`headrace evaluate`: how good a release is on a labelled file, or a folder of labelled pictures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ from headrace.pages.files import write_page
 from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.tools.evaluating.fairness import measure_fairness
-from headrace.tools.evaluating.loading import LabelledFile, load, read_rows
+from headrace.tools.evaluating.loading import LabelledFile, LoadedRelease, load, read_rows
+from headrace.tools.evaluating.pictures import pictures_as_json, score_folder, tell_left_out
 from headrace.tools.evaluating.robustness import measure_robustness
 from headrace.tools.evaluating.telling import tell_evaluation
 from headrace.wiring import Wiring
@@ -18,18 +19,20 @@ from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
 from retrain.evaluation.robustness import Robustness
 from retrain.evaluation.scoring import evaluate
+from retrain.pictures.scoring import HEAD
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOrder:
-    """What is wanted beside the figures. oos_label None: the one that the release was trained with. curve: the page of
-    accuracy against the share answered, to `curve_page` or a file of the release's name. report: the page of all
-    figures. robustness: type the texts badly, and attack some. fairness: swap words that no decision should hang on:
-    of `fairness_list`, or Headrace's own. seed: of what is drawn at random."""
+    """What is wanted. file: labelled texts. images: a folder of labelled pictures; one of both is given. oos_label
+    None: the one that the release was trained with. curve: the page of accuracy against the share answered, to
+    `curve_page` or a file of the release's name. report: the page of all figures. robustness: type the texts badly, and
+    attack some. fairness: swap words that no decision should hang on: of `fairness_list`, or Headrace's own. seed: of
+    what is drawn at random."""
 
-    file: LabelledFile
+    file: LabelledFile | None
     oos_label: str | None = None
     curve: bool = False
     curve_page: Path | None = None
@@ -38,13 +41,53 @@ class EvaluationOrder:
     fairness: bool = False
     fairness_list: Path | None = None
     seed: int = 0
+    images: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTexts:
+    """By head. left_out: rows whose texts the release was trained on."""
+
+    reports: dict[str, HeadReport]
+    left_out: int = 0
 
 
 def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
-    """Score a release on a labelled file, and tell it."""
+    """Score a release on labelled texts, labelled pictures or both, and tell it."""
     wiring = Wiring(load_settings())
     release = load(wiring, wiring.registry(), model)
-    dataset, known = read_rows(order.file, list(release.classifier.heads), release.trained_on)
+    texts = ScoredTexts({}) if order.file is None else _score_texts(release, order.file, order)
+    pictures = None
+    if order.images is not None:
+        with stage_bars() as progress:
+            pictures = score_folder(release, order.images, order.seed, progress)
+        tell_left_out(pictures)
+    reports = texts.reports if pictures is None else texts.reports | {HEAD: pictures.report}
+    heads = {head: report.as_json() for head, report in texts.reports.items()}
+    given = (None if order.file is None else order.file.path, order.images)
+    of = " and ".join(path.name for path in given if path is not None)
+    if order.report is not None:
+        at = format_time(wall_clock_ms())
+        whole = render_evaluation(reports, release=release.name, data=of, left_out=texts.left_out, at=at)
+        write_page(order.report, whole, "--report")
+        say(f"the evaluation as a page: {order.report}", error=json)
+    if order.curve:
+        page = order.curve_page or Path(f"{release.model}-{release.version}-curve.html")
+        curves = {head: one.metrics.curve.as_json() for head, one in texts.reports.items() if one.metrics.curve}
+        write_page(page, render_curve(curves, release=release.name, data=of), "--output")
+        say(f"accuracy against the share answered: {page}", error=json)
+        heads = {head: figures | {"curve": curves[head]} for head, figures in heads.items()}
+    if json:
+        whose = {"model": release.model, "version": release.version, "left_out_trained_rows": texts.left_out}
+        seen = {} if pictures is None else {HEAD: pictures_as_json(pictures)}
+        return print_json(whose | {"heads": heads} | seen)
+    for head, report in reports.items():
+        tell_evaluation(f"{release.name} {head}", report, "pictures" if report.metrics.head == HEAD else "texts")
+    return None
+
+
+def _score_texts(release: LoadedRelease, file: LabelledFile, order: EvaluationOrder) -> ScoredTexts:
+    dataset, known = read_rows(file, list(release.classifier.heads), release.trained_on)
     with stage_bars() as progress:
         oos_label = order.oos_label or release.oos_label
         metrics = evaluate(release.classifier, dataset.rows, oos_label=oos_label, progress=progress)
@@ -59,21 +102,4 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
         )
         for head, evaluation in metrics.items()
     }
-    heads = {head: report.as_json() for head, report in reports.items()}
-    if order.report is not None:
-        at, file = format_time(wall_clock_ms()), order.file.path.name
-        whole = render_evaluation(reports, release=release.name, data=file, left_out=known, at=at)
-        write_page(order.report, whole, "--report")
-        say(f"the evaluation as a page: {order.report}", error=json)
-    if order.curve:
-        page = order.curve_page or Path(f"{release.model}-{release.version}-curve.html")
-        curves = {head: evaluation.curve.as_json() for head, evaluation in metrics.items() if evaluation.curve}
-        write_page(page, render_curve(curves, release=release.name, data=order.file.path.name), "--output")
-        say(f"accuracy against the share answered: {page}", error=json)
-        heads = {head: figures | {"curve": curves[head]} for head, figures in heads.items()}
-    if json:
-        left_out = {"left_out_trained_rows": known}
-        return print_json({"model": release.model, "version": release.version} | left_out | {"heads": heads})
-    for head, report in reports.items():
-        tell_evaluation(f"{release.name} {head}", report)
-    return None
+    return ScoredTexts(reports, known)

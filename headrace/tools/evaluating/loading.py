@@ -14,19 +14,22 @@ from headrace.training.from_file import evaluation_rows
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from retrain.data import Dataset
+from retrain.pictures.release import known_pictures
 from retrain.training_data import served_bytes, trained_texts
 from streams.classify.release_loading import load_release
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedRelease:
-    """A proved, warm release. trained_on: key hashes of its training texts. oos_label: what it was trained with."""
+    """A proved, warm release. trained_on: key hashes of its training texts. known_pictures: keys of its training
+    pictures. oos_label: what it was trained with."""
 
     model: str
     version: str
     classifier: Classifier
     described: dict[str, Any]
     trained_on: Collection[str]
+    known_pictures: Collection[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -62,8 +65,9 @@ def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
     announced = hash_to_compare(wiring, model, version)
     classifier = load_release(registry, model, version, announced, threads=wiring.settings.threads)
     manifest = registry.manifest(model, version)
-    known = trained_texts(manifest, registry.blobs_of(manifest))
-    return LoadedRelease(model, version, classifier, json.loads(manifest), known)
+    described, blob = json.loads(manifest), registry.blobs_of(manifest)
+    known = trained_texts(manifest, blob)
+    return LoadedRelease(model, version, classifier, described, known, known_pictures(described, blob))
 
 
 def read_rows(file: LabelledFile, heads: list[str], trained_on: Collection[str]) -> tuple[Dataset, int]:

@@ -19,13 +19,14 @@ def tell_out_of_scope(oos: dict[str, Any] | None) -> None:
         )
 
 
-def tell_evaluation(what: str, report: HeadReport) -> None:
-    """Accuracy, what is out of scope, the fast path, then groups of texts and labels, the worst first."""
+def tell_evaluation(what: str, report: HeadReport, counted: str = "texts") -> None:
+    """Accuracy, what is out of scope, the fast path, then groups of texts and labels, the worst first. counted: what
+    was decided, in the plural."""
     metrics = report.metrics
     low, high = metrics.accuracy_ci95
     say(
         f"{what}: accuracy {metrics.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics.macro_f1:.4f}, "
-        f"calibration error {metrics.ece:.3f}, {metrics.texts} texts"
+        f"calibration error {metrics.ece:.3f}, {metrics.texts} {counted}"
     )
     tell_out_of_scope(metrics.as_json()["oos"])
     if metrics.fast_path is not None:
@@ -41,9 +42,9 @@ def tell_evaluation(what: str, report: HeadReport) -> None:
     for kind in report.fairness or ():
         _tell_fairness(kind)
     for pair in report.pairs[:CONFUSIONS]:
-        say(field(f"{pair.label} decided as {pair.decided}: {pair.texts} texts ({pair.share:.0%} of the label's)"))
+        say(field(f"{pair.label} decided as {pair.decided}: {pair.texts} {counted} ({pair.share:.0%} of the label's)"))
     show_table(
-        ("label", "texts", "precision", "recall", "F1"),
+        ("label", counted, "precision", "recall", "F1"),
         [
             (
                 one.label,

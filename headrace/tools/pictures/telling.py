@@ -8,7 +8,12 @@ from headrace.terminal import field, say
 def tell_rejected_pictures(report: dict[str, Any]) -> None:
     """report: of `picture_report`."""
     for rejected in report["rejected"]:
-        say(f"{field(rejected['name'])} does not train: {field(rejected['detail'])}", error=True)
+        tell_rejected(rejected["name"], rejected["detail"])
+
+
+def tell_rejected(name: str, detail: str, fate: str = "does not train") -> None:
+    """A file that is no picture, on stderr."""
+    say(f"{field(name)} {fate}: {field(detail)}", error=True)
 
 
 def tell_pictures(report: dict[str, Any]) -> None:

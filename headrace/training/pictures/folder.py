@@ -38,10 +38,20 @@ def read_picture_folder(
         raise ConfigError(f"--image-size {order.size}: give a multiple of 8 from {SIZES[0]} to {SIZES[1]}")
     files = list(_files(order.folder))
     size = order.size or _size_for([path for path, _ in files], limits)
-    given = (
-        GivenPicture(_shown(path.relative_to(order.folder)), label, _content(path, limits)) for path, label in files
-    )
+    given = _given(order.folder, files, limits)
     return read_pictures(given, size, total=len(files), seed=seed, limits=limits, progress=progress)
+
+
+def labelled_pictures(folder: Path, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[Iterator[GivenPicture], int]:
+    """Every file of a folder of labels, read one by one as they are asked for, and how many there are. Raises
+    ConfigError as `read_picture_folder`."""
+    require_pillow()
+    files = list(_files(folder))
+    return _given(folder, files, limits), len(files)
+
+
+def _given(folder: Path, files: list[tuple[Path, str]], limits: PictureLimits) -> Iterator[GivenPicture]:
+    return (GivenPicture(_shown(path.relative_to(folder)), label, _content(path, limits)) for path, label in files)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
