@@ -22,7 +22,7 @@ from connectors.tables.csv_rows import SAMPLE_LINES, csv_table
 from connectors.tables.parquet_rows import MARK, ParquetRows
 from models.errors import ConfigError
 
-__all__ = ["Reject", "Row", "Table", "open_table", "parse_table", "read_rows"]
+__all__ = ["Reject", "Row", "Table", "open_table", "parse_table", "read_lines", "read_rows"]
 
 _HEAD_BYTES = 4_096
 # What a file begins with that is no text: a name for it, and the way out.
@@ -73,12 +73,31 @@ def open_table(path: Path) -> Iterator[Table]:
             raw.close()
 
 
+def read_lines(path: Path) -> Iterator[Row | Reject]:
+    """The lines of a plain text file that hold something, each as a row's `text`; gzip is unpacked. Raises ConfigError
+    when the file itself is of no use."""
+    try:
+        with path.open("rb") as raw:
+            content, _ = _unpacked(raw)
+            _refuse_foreign(content.peek(_HEAD_BYTES), path.name)
+            lines = Lines(io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline=None))
+            while (line := lines.next()) is not None:
+                text = line.rstrip("\n")
+                if text.strip():
+                    is_text = not is_undecodable(text) and "\0" not in text
+                    yield Row(lines.number, {"text": text}) if is_text else Reject(lines.number, NOT_UTF8)
+                lines.drop(1)
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no file {path}") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ConfigError(f"{path.name} cannot be unpacked: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def parse_table(raw: BinaryIO, name: str) -> Table:
     """The same for bytes at hand. name: what the file is called in errors."""
-    content = io.BufferedReader(raw if isinstance(raw, io.RawIOBase) else _Unbuffered(raw), _HEAD_BYTES)
-    is_packed = content.peek(2).startswith(b"\x1f\x8b")
-    if is_packed:
-        content = io.BufferedReader(_Unbuffered(cast(BinaryIO, gzip.GzipFile(fileobj=content))), _HEAD_BYTES)
+    content, is_packed = _unpacked(raw)
     head = content.peek(_HEAD_BYTES)
     if head.startswith(MARK):
         if is_packed:
@@ -95,6 +114,15 @@ def parse_table(raw: BinaryIO, name: str) -> Table:
         return Table(name, _json_columns(lines, name), frozenset(), _json_rows(lines), share_read, is_json=True)
     table = csv_table(lines, name)
     return Table(name, table.columns, table.twice, table.rows, share_read, is_json=False)
+
+
+def _unpacked(raw: BinaryIO) -> tuple[io.BufferedReader, bool]:
+    """The content, and whether it was packed with gzip."""
+    stream: io.RawIOBase = raw if isinstance(raw, io.RawIOBase) else _Unbuffered(raw)
+    content: io.BufferedReader = io.BufferedReader(stream, _HEAD_BYTES)
+    if not content.peek(2).startswith(b"\x1f\x8b"):
+        return content, False
+    return io.BufferedReader(_Unbuffered(cast(BinaryIO, gzip.GzipFile(fileobj=content))), _HEAD_BYTES), True
 
 
 class _Unbuffered(io.RawIOBase):

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from filelock import FileLock
@@ -43,6 +43,7 @@ from models.encoder.quantization import QUANTIZATION_VERSION, quantize_encoder
 
 logger = logging.getLogger(__name__)
 
+CALIBRATION_LANGUAGE: Final = "calibration_language"  # config key of an encoder that was made of a Chinese one
 Precision = Literal["int8", "fp32", "fp16"]
 
 
@@ -181,8 +182,10 @@ def _built_path(source: EncoderSource, cache: Path, precision: Precision, calibr
 
 
 def calibration_texts(source: EncoderSource) -> list[str]:
-    """Headrace's own 256 texts, one a line, in a language that the encoder reads; English for one of the user's own."""
-    return default_calibration_texts("zh" if source.name == CHINESE_ENCODER else "en")
+    """Headrace's own 256 texts, one a line, in a language that the encoder reads: of one of the user's own what its
+    config says, else English."""
+    language = "zh" if source.name == CHINESE_ENCODER else source.config.get(CALIBRATION_LANGUAGE)
+    return default_calibration_texts("zh" if language == "zh" else "en")
 
 
 def default_calibration_texts(language: str = "en") -> list[str]:
@@ -195,7 +198,11 @@ def _read_source(name: str, folder: Path, expected: Mapping[str, str]) -> Encode
     """expected: file to sha256; of a folder of the user's own nothing is expected."""
     missing = [file for file in MODEL_FILES if not (folder / file).is_file()]
     if missing:
-        raise EncoderUnavailable(f"encoder folder {folder} lacks {', '.join(missing)}; give a folder that holds them")
+        is_pickle = (folder / "pytorch_model.bin").is_file() and "model.safetensors" in missing
+        way_out = (
+            "save its weights with safetensors (no pickle is read)" if is_pickle else "give a folder that holds them"
+        )
+        raise EncoderUnavailable(f"encoder folder {folder} lacks {', '.join(missing)}; {way_out}")
     weights_path = folder / "model.safetensors"
     for file, wanted in expected.items():
         if (sha256 := file_sha256(folder / file)) != wanted:

@@ -107,7 +107,7 @@ def _check(
     from retrain.preparation.rows import Where
 
     run_check(
-        _source(file, topic, store, app, start, end, labels),
+        source_of(file, topic, store, app, start, end, labels),
         Where(text_column, label_column, split_column),
         regions=region or REGIONS,
         label_errors=label_errors,
@@ -116,7 +116,7 @@ def _check(
     )
 
 
-def _source(
+def source_of(
     file: Path | None,
     topic: str | None,
     store: bool,
@@ -182,7 +182,7 @@ def _clean(
 
     order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
     run_clean(
-        _source(file, topic, store, app, start, end, labels),
+        source_of(file, topic, store, app, start, end, labels),
         Where(text_column, label_column, split_column),
         order,
         json=json,

@@ -1,8 +1,11 @@
 """`headrace encoders`: its options. What it does stands in `headrace.tools.encoders`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from headrace.commands.data import App, End, FileOrTopic, Start, Stored, TextColumn, Topic, source_of
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 EncoderName = Annotated[str, typer.Argument(metavar="ENCODER", help="en, zh, a full name, or a folder of your own")]
@@ -10,11 +13,16 @@ EncoderName = Annotated[str, typer.Argument(metavar="ENCODER", help="en, zh, a f
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    encoders = typer.Typer(no_args_is_help=True, help="What reads texts: list, add, check.")
+    encoders = typer.Typer(no_args_is_help=True, help="What reads texts: list, add, check, distil.")
     cli.add_typer(encoders, name="encoders")
     encoders.command("list", epilog="Example: headrace encoders list")(_list)
     encoders.command("add", epilog="Example: headrace encoders add zh")(_add)
     encoders.command("check", epilog="Example: headrace encoders check zh")(_check)
+    encoders.command(
+        "distil",
+        epilog="Examples: headrace encoders distil tickets.csv --teacher ./large --out ours · headrace encoders distil "
+        "--topic support.chats --app support --out ours",
+    )(_distil)
 
 
 def _list(json: JsonFlag = False) -> None:
@@ -37,3 +45,45 @@ def _check(encoder: EncoderName, json: JsonFlag = False) -> None:
     from headrace.tools.encoders import check_encoder
 
     check_encoder(encoder, json)
+
+
+def _distil(
+    out: Annotated[Path, typer.Option(help="new folder for the encoder; one with files in it is left as it is")],
+    file: FileOrTopic = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER", help="a stronger encoder, of any size and kind; without one it learns by itself"
+        ),
+    ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FOLDER", help="the encoder that learns; default: the configured one"),
+    ] = None,
+    text_column: TextColumn = "text",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="passes over the texts; default 5 with a teacher, else 1")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="this many steps in place of epochs")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="learn from at most so many texts, drawn by the seed")] = 20_000,
+    seed: Annotated[int, typer.Option(help="same seed, same texts: same encoder")] = 0,
+    topic: Topic = None,
+    store: Stored = False,
+    app: App = None,
+    start: Start = None,
+    end: End = None,
+    json: JsonFlag = False,
+) -> None:
+    """Adapt an encoder to your own texts, without labels (extra `train`): a column of a file, the lines of a .txt file,
+    a topic or the store.
+
+    A tenth of the texts is held out: the folder is written only where their loss fell.
+
+    A run that is killed goes on when the same command is given again."""
+    if epochs is not None and steps is not None:
+        raise typer.BadParameter("give --epochs or --steps, not both")
+    source = source_of(file, topic, store, app, start, end, None)
+    from headrace.tools.tuning.distil import run_distil
+    from headrace.training.adaptation.distilling import DistilOrder
+
+    run_distil(source, text_column, DistilOrder(out, teacher, student, epochs, steps, seed, limit), json=json)

@@ -57,12 +57,12 @@ class CompressedRelease:
     parent: str
 
 
-def require_torch() -> None:
-    """Raises ConfigError where distillation cannot be. torch is not loaded."""
+def require_torch(way_out: str = "") -> None:
+    """Raises ConfigError where distillation cannot be. way_out: what can be done without. torch is not loaded."""
     if importlib.util.find_spec("torch") is None:
-        from retrain.compression.distillation import NEEDS_TORCH
+        from retrain.adaptation.student import NEEDS_TORCH
 
-        raise ConfigError(f"{NEEDS_TORCH}; or leave --epochs 0 and prune by --heads, --units and --layers")
+        raise ConfigError(NEEDS_TORCH + way_out)
 
 
 def compress(

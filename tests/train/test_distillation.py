@@ -11,7 +11,8 @@ from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from models.encoder.quantization import equal_length_batches
 from models.encoder.weights_of_graph import weights_of_graph
-from retrain.compression.distillation import Distillation, _Student, _torch, distil
+from retrain.adaptation.student import Student
+from retrain.compression.distillation import Distillation, distil
 from retrain.compression.plan import CompressionPlan
 from retrain.compression.pruning import prune_widths, take_layers
 from retrain.compression.small_encoder import compress_encoder
@@ -52,7 +53,7 @@ def test_what_learns_computes_what_the_graph_computes_whatever_its_layers_have_l
     pruned = prune_widths(weights, CONFIG | ending, batches, heads=0.6, units=0.5)
     graph = encoder(pruned.weights, pruned.config)
     texts = ["refund", *TEXTS[:7], "please help with my card transfer fee"]  # of several lengths, so some are padded
-    student = _Student(_torch(), pruned.weights, pruned.config, half=False)
+    student = Student(pruned.weights, pruned.config, half=False)
     found = student.embed([text.ids for text in graph.tokenize(texts)]).detach().numpy()
     assert np.abs(found - graph.embed(texts)).max() < 1e-4
 

@@ -41,7 +41,7 @@ def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool)
     told = new_file(order.changes or output.with_suffix(".changes.csv"), "--changes")
     with stage_bars() as progress:
         file = source.read(asked, progress)
-        _refuse_other_encoding(file)
+        refuse_other_encoding(file)
         clean = clean_rows(
             file.rows,
             has_labels=file.where.label is not None,
@@ -62,7 +62,7 @@ def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool)
     _tell(file, clean, output, told, json)
 
 
-def _refuse_other_encoding(file: DataFile) -> None:
+def refuse_other_encoding(file: DataFile) -> None:
     """A file in another encoding is no file with a few bad rows: every row with an accent would go."""
     foreign = sum(reject.reason == NOT_UTF8 for reject in file.rejects)
     if foreign > MOST_NOT_UTF8 * (len(file.rows) + len(file.rejects)):

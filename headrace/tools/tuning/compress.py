@@ -18,7 +18,7 @@ def run_compress(order: CompressionRequest, *, output: Path | None, register: bo
     Raises ModelError where it loses more.
     """
     if order.plan.distillation is not None:
-        require_torch()
+        require_torch("; or leave --epochs 0 and prune by --heads, --units and --layers")
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     if output is not None:
