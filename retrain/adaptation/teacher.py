@@ -11,11 +11,13 @@ from models.encoder.graph import DENSE, Weights
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, ModelError
 from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints
-from retrain.fitting.tuning.model import NEEDS_LIBRARIES
 from retrain.fitting.tuning.texts import batches_by_length
 from retrain.progress import Progress, no_progress
 
 Floats = NDArray[np.float32]
+NEEDS_LIBRARIES: Final = (
+    "a teacher needs torch and transformers: `make setup-train`, or pip install 'headrace[teacher]'"
+)
 KEPT_TEXTS: Final = 2_048
 _BATCH_TEXTS: Final = 32
 
@@ -150,5 +152,5 @@ def _libraries() -> tuple[Any, Any]:
         import torch
         import transformers
     except ImportError as error:
-        raise ConfigError(NEEDS_LIBRARIES.replace("tuning an encoder", "a teacher")) from error
+        raise ConfigError(NEEDS_LIBRARIES) from error
     return torch, transformers

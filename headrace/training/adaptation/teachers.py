@@ -4,12 +4,11 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.encoders.files import EncoderSource, locate_encoder
-from connectors.encoders.known import ENCODERS
+from connectors.encoders.files import EncoderSource, locate_encoder, locate_teacher
+from connectors.encoders.known import ENCODERS, TEACHERS, full_name
 from headrace.settings import Settings
 from models.errors import ConfigError
-from retrain.adaptation.teacher import TorchTeacher
-from retrain.fitting.tuning.model import NEEDS_LIBRARIES
+from retrain.adaptation.teacher import NEEDS_LIBRARIES, TorchTeacher
 
 _MOST_TOKENS = 128  # of a text; as many as a fine-tuning reads
 
@@ -42,7 +41,7 @@ def encoder_named(name: str, settings: Settings) -> EncoderSource:
 
 def origin_of(source: EncoderSource) -> Origin:
     """What is known of it, or its folder's README.md says in front of its text."""
-    carrier = ENCODERS.get(source.name)
+    carrier = ENCODERS.get(source.name) or TEACHERS.get(source.name)
     if carrier is not None and source.sha256 == carrier.sha256.get("model.safetensors"):
         return Origin(source.name, carrier.published_as, carrier.licence, source.sha256)
     return Origin(source.name, "", _stated_licence(source.weights_path.parent), source.sha256)
@@ -51,8 +50,11 @@ def origin_of(source: EncoderSource) -> Origin:
 def open_teacher(name: str, settings: Settings) -> tuple[TorchTeacher, Origin]:
     """Raises ConfigError without the extra `teacher`, EncoderUnavailable, ModelError."""
     if any(importlib.util.find_spec(library) is None for library in ("torch", "transformers")):
-        raise ConfigError(NEEDS_LIBRARIES.replace("tuning an encoder", "a teacher"))
-    source = encoder_named(name, settings)
+        raise ConfigError(NEEDS_LIBRARIES)
+    if full_name(name) in TEACHERS and not Path(name).is_dir():
+        source = locate_teacher(name, settings.cache.expanduser())
+    else:
+        source = encoder_named(name, settings)
     weights, most = source.read_weights(), min(source.max_tokens, _MOST_TOKENS)
     teacher = TorchTeacher(weights, source.config, source.tokenizer_json, max_tokens=most, sha256=source.sha256)
     return teacher, origin_of(source)
