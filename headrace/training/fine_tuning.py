@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from headrace.releases.encoders import encoder_source
+from headrace.training.adaptation.teachers import open_teacher, teacher_source
 from headrace.training.run.checkpoints import FolderCheckpoints
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
 from models.errors import ConfigError
+from models.heads import Floats
+from retrain.adaptation.teacher import ask_teacher
 from retrain.fitting.tuning.loop import Around, Watch, unwatched
 from retrain.fitting.tuning.model import NEEDS_LIBRARIES
 from retrain.fitting.tuning.plan import plan_from
 from retrain.fitting.tuning.texts import Weights
+from retrain.progress import Progress
 from retrain.strategies.full import FullStrategy
 
 
@@ -44,6 +48,13 @@ def full_trainer(
         )
 
     around = Around(FolderCheckpoints(wiring.settings.home_path / "trainings"), watch)
+    if plan.teacher:
+        teacher_source(plan.teacher, wiring.settings)  # one that cannot be had is told now, and not after an hour
+
+    def ask(texts: Sequence[str], progress: Progress) -> Floats:
+        model, _ = open_teacher(plan.teacher, wiring.settings)
+        return ask_teacher(model, texts, around.checkpoints, progress)
+
     return FullStrategy(
         source.read_weights(),
         source.config,
@@ -52,4 +63,5 @@ def full_trainer(
         wiring.settings.threads or None,
         around=around,
         unlabelled=unlabelled,
+        teacher=ask if plan.teacher else None,
     )

@@ -22,7 +22,7 @@ def between(default: float, least: float, most: float, what: str) -> Any:
 
 
 def said(default: Any, what: str) -> Any:
-    """A field that is one of some words, or true or false."""
+    """A field that is a word (any, or one of some), or true or false."""
     return field(default=default, metadata={"what": what})
 
 
@@ -44,6 +44,10 @@ def _checked(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Any
         words = typing.get_args(kind)
         if value not in words:
             raise ConfigError(f"{name} = {value!r}: it may be {' or '.join(words)}")
+        return value
+    if kind is str:
+        if not isinstance(value, str):
+            raise ConfigError(f"{name} = {value!r}: it is a word in quotes")
         return value
     if kind is bool or isinstance(value, bool):
         if kind is not bool or not isinstance(value, bool):

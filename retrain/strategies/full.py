@@ -5,7 +5,7 @@ Texts that tune take no part in the fine-tuning: an encoder knows its training t
 rejection threshold and drift reference must come from texts that it does not know.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.encoder.encoder import Encoder
 from models.errors import TrainingDataError
 from models.heads import Floats
+from retrain.adaptation.teacher_answers import teacher_answers
 from retrain.augmentation.copies import copies_of, rows_of_copies
 from retrain.crossfit import assign_folds
 from retrain.data import Dataset, Row
@@ -38,7 +39,8 @@ class FullStrategy:
 
     quantize: from fine-tuned weights and calibration texts to the ONNX file that serves. body: what of the encoder is
     trained; None: all of it. name: of the strategy that trains so much. around: what keeps checkpoints and is shown
-    figures. unlabelled: texts without labels, for a plan that learns from them.
+    figures. unlabelled: texts without labels, for a plan that learns from them. teacher: gives a stronger encoder's
+    embeddings, for a plan that names one.
     """
 
     weights: Weights
@@ -50,6 +52,7 @@ class FullStrategy:
     name: str = "full"
     around: Around = field(default_factory=Around)
     unlabelled: tuple[str, ...] = ()
+    teacher: Callable[[Sequence[str], Progress], Floats] | None = None
 
     def __call__(
         self,
@@ -79,11 +82,13 @@ class FullStrategy:
         beside = TextsBeside([row.text for row in outside], self._unlabelled(dataset) if self.plan.unlabelled else ())
         options: dict[str, Any] = {"seed": asked.seed, "plan": self.plan, "body": self.body, "around": self.around}
         answers: dict[str, Floats] = {}
-        if self.plan.distillation or self.plan.stack:
+        if self.plan.soft_share or self.plan.stack:
             folds = _folds(dataset, heads, training, asked, self.plan.folds)
-            answers = out_of_fold_answers(start, training, tuning, folds, progress=asked.progress, **options)
-        if self.plan.distillation:
-            training = with_soft_labels(training, answers, self.plan.distillation_temperature)
+            if self.plan.stack or self.teacher is None:
+                answers = out_of_fold_answers(start, training, tuning, folds, progress=asked.progress, **options)
+            if self.plan.soft_share:
+                soft = answers if self.teacher is None else self._taught(training, tuning, folds, asked)
+                training = with_soft_labels(training, soft, self.plan.distillation_temperature)
         tuned = fine_tune(start, training, tuning, beside=beside, progress=asked.progress, **options)
         known = [*_rows_of(dataset.part("train"), heads, asked), *outside]
         seen_as = _stand_ins(training.texts, tuned.heads, answers) if self.plan.stack else None
@@ -91,6 +96,15 @@ class FullStrategy:
             tuned.weights, known, encoder, dataset, asked, seen_as
         )
         return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best), "in_soup": tuned.in_soup}
+
+    def _taught(
+        self, training: LabelledTexts, tuning: LabelledTexts, folds: NDArray[np.int64], asked: Asked
+    ) -> dict[str, Floats]:
+        """What the teacher says of the training texts."""
+        assert self.teacher is not None
+        embeddings = self.teacher([*training.texts, *tuning.texts], asked.progress)
+        own, tuned = embeddings[: len(training)], embeddings[len(training) :]
+        return teacher_answers(own, tuned, training, tuning, folds, asked.seed)
 
     def _unlabelled(self, dataset: Dataset) -> list[str]:
         """Those that stand in no row: what tunes and tests must stay unknown."""

@@ -2,6 +2,10 @@
 
 import errno
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +38,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(place: Path, *words: object, data: str = "texts.txt", student: str = "student", out: str = "ours") -> Result:
+def arguments(
+    place: Path, *words: object, data: str = "texts.txt", student: str = "student", out: str = "ours"
+) -> list[str]:
     steps = [] if "--steps" in words else ["--steps", 60]
-    return CliRunner().invoke(
-        cli,
-        [
-            *("encoders", "distil", str(place / data), "--student", str(place / student), "--out", str(place / out)),
-            *(str(word) for word in [*steps, *words]),
-        ],
-    )
+    asked = ["encoders", "distil", place / data, "--student", place / student, "--out", place / out, *steps, *words]
+    return [str(word) for word in asked]
+
+
+def run(place: Path, *words: object, **names: str) -> Result:
+    return CliRunner().invoke(cli, arguments(place, *words, **names))
 
 
 def report_of(result: Result) -> dict[str, Any]:
@@ -107,6 +112,28 @@ def test_where_the_texts_held_out_say_no_nothing_is_written(place: Path, monkeyp
     assert "did not fall" in fault_of(result) and "nothing was written" in fault_of(result)
     assert report_of(result)["written"] is False and report_of(result)["folder"] is None
     assert not (place / "ours").exists() and result.exit_code == 1
+
+
+def test_a_run_that_was_killed_goes_on_when_it_is_asked_for_again(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def kept() -> list[Path]:
+        return list((place / "home" / "trainings").glob("*.safetensors"))
+
+    words = ("--steps", 60, "--json")
+    command = [sys.executable, "-m", "headrace.cli", *arguments(place, *words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as first:
+        deadline = time.monotonic() + 200
+        while not kept():
+            assert first.poll() is None, first.stderr and first.stderr.read()
+            assert time.monotonic() < deadline, "no checkpoint was written"
+            time.sleep(0.05)
+        first.send_signal(signal.SIGKILL)
+    assert not (place / "ours").exists()
+    with caplog.at_level("INFO", logger="headrace.training.run.checkpoints"):
+        report = report_of(run(place, *words))
+    assert "going on from" in caplog.text and report["steps"] == 60 and len(report["losses"]) == 11
+    assert not kept(), "a run that is over leaves none"
 
 
 def test_a_full_disk_is_one_line_and_costs_no_training(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

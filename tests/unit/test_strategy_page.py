@@ -11,11 +11,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "models" / "strategies.md").read_te
 
 def row(option: "dataclasses.Field[object]", kind: object) -> str:
     """The option's line in the page's table."""
-    default = str(option.default).lower() if kind is bool else f"{option.default}"
+    default = str(option.default).lower() if kind is bool else f"{option.default}" or "-"
     if typing.get_origin(kind) is typing.Literal:
         allowed = ", ".join(typing.get_args(kind))
     elif kind is bool:
         allowed = "true, false"
+    elif kind is str:
+        allowed = "words"
     else:
         allowed = f"{option.metadata['least']} to {option.metadata['most']}"
     return f"| `{option.name}` | {default} | {allowed} | {option.metadata['what']} |"

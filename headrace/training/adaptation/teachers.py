@@ -47,14 +47,19 @@ def origin_of(source: EncoderSource) -> Origin:
     return Origin(source.name, "", _stated_licence(source.weights_path.parent), source.sha256)
 
 
-def open_teacher(name: str, settings: Settings) -> tuple[TorchTeacher, Origin]:
-    """Raises ConfigError without the extra `teacher`, EncoderUnavailable, ModelError."""
+def teacher_source(name: str, settings: Settings) -> EncoderSource:
+    """A teacher's files, fetched where they are not here. Raises ConfigError without the extra `teacher`,
+    EncoderUnavailable."""
     if any(importlib.util.find_spec(library) is None for library in ("torch", "transformers")):
         raise ConfigError(NEEDS_LIBRARIES)
-    if full_name(name) in TEACHERS and not Path(name).is_dir():
-        source = locate_teacher(name, settings.cache.expanduser())
-    else:
-        source = encoder_named(name, settings)
+    if full_name(name) in TEACHERS and not Path(name).expanduser().is_dir():
+        return locate_teacher(name, settings.cache.expanduser())
+    return encoder_named(name, settings)
+
+
+def open_teacher(name: str, settings: Settings) -> tuple[TorchTeacher, Origin]:
+    """Raises ConfigError without the extra `teacher`, EncoderUnavailable, ModelError."""
+    source = teacher_source(name, settings)
     weights, most = source.read_weights(), min(source.max_tokens, _MOST_TOKENS)
     teacher = TorchTeacher(weights, source.config, source.tokenizer_json, max_tokens=most, sha256=source.sha256)
     return teacher, origin_of(source)

@@ -81,13 +81,13 @@ class Objective:
         torch, plan = self._torch, self._plan
         logits = self._model.logits(embeddings)
         loss = mean_over_heads(torch, self._losses, logits, labels)
-        if plan.distillation and soft:
+        if plan.soft_share and soft:
             taught = [
                 soft_loss(torch, scores[has], soft[head][has], plan.distillation_temperature)
                 for head, scores in zip(labels, logits, strict=True)
                 if head in soft and bool((has := soft[head].sum(1) > 0).any())
             ]
-            loss = (1 - plan.distillation) * loss + plan.distillation * torch.stack(taught).mean()
+            loss = (1 - plan.soft_share) * loss + plan.soft_share * torch.stack(taught).mean()
         if plan.contrastive:
             near = contrastive_loss(torch, embeddings, next(iter(labels.values())), plan.contrastive_temperature)
             loss = (1 - plan.contrastive) * loss + plan.contrastive * near

@@ -42,7 +42,7 @@ def out_of_fold_answers(
             replace(training.of(np.flatnonzero(folds != fold)), soft={}),
             tuning,
             seed=seed,
-            plan=replace(plan, distillation=0.0, seeds=1, unlabelled=0.0, stack=False),
+            plan=replace(plan, distillation=0.0, teacher="", seeds=1, unlabelled=0.0, stack=False),
             body=body,
             asked=tuple(training.of(inside).texts),
             around=around,

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from retrain.fitting.options import between, said, with_options
+
+TAUGHT: Final = 0.5  # share of the loss that a teacher's soft labels have where the plan does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,19 @@ class FineTuning:
     outside_mixes: bool = said(True, "mixes of texts of two labels count as out of scope, beside known texts")
     distillation: float = between(0.0, 0, 1, "share of the loss that soft labels have")
     distillation_temperature: float = between(2.0, 0.1, 20, "of the soft labels")
+    teacher: str = said(
+        "", "who gives soft labels: `mpnet` or a folder (extra `teacher`); empty: the encoder's own folds"
+    )
     folds: int = between(3, 2, 10, "of the out-of-fold answers that soft labels and the stack stand on")
     stack: bool = said(False, "heads are fitted beside n-grams on what out-of-fold models answer")
     unlabelled: float = between(0.0, 0, 10, "weight of the loss on texts without labels")
     unlabelled_sure: float = between(0.95, 0.5, 1, "probability from which a text without a label is given one")
     unlabelled_from: float = between(0.4, 0, 1, "share of the steps after which texts without labels come in")
+
+    @property
+    def soft_share(self) -> float:
+        """Share of the loss that soft labels have: a teacher that is named is heard."""
+        return self.distillation or (TAUGHT if self.teacher else 0.0)
 
     def total_steps(self, texts: int) -> int:
         """For so many training texts."""
