@@ -23,6 +23,7 @@ FIELDS = frozenset(
         "latency_ms",
         "labels",
         "picture",
+        "fusion",
         "items",
         "action",
         "text",
@@ -33,6 +34,7 @@ FIELDS = frozenset(
 TEXT_FIELDS = ("model", "version", "path", "action", "key")
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
 PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
+FUSION_FIELDS = frozenset(["head", "decided_by", "text_label", "text_probability"])
 ITEM_FIELDS = frozenset(["item_id", "score"])
 LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
 
@@ -76,7 +78,8 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _time_refusal(document)
         or _kind_refusal(document)
         or _label_refusal(document, heads[document["app"]])
-        or _picture_refusal(document)
+        or _beside_refusal(document, "picture", PICTURE_FIELDS)
+        or _beside_refusal(document, "fusion", FUSION_FIELDS)
         or _item_refusal(document)
         or _json_refusal(document)
     )
@@ -164,17 +167,22 @@ def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
     return None
 
 
-def _picture_refusal(document: Document) -> str | None:
-    picture = document.get("picture")
-    if picture is None:
+def _beside_refusal(document: Document, name: str, fields: frozenset[str]) -> str | None:
+    """Of an object of texts and one probability, of such fields."""
+    beside = document.get(name)
+    if beside is None:
         return None
-    if not isinstance(picture, Mapping):
-        return "picture is no object"
-    if unknown := sorted(set(picture) - PICTURE_FIELDS):
-        return f"unknown field picture.{unknown[0]:.60}"
-    if not all(isinstance(picture.get(name), str | None) for name in ("label", "fault", "detail")):
-        return "picture holds something else than a text where one must stand"
-    return None if _is_number(picture.get("probability")) else "picture.probability is no number"
+    if not isinstance(beside, Mapping):
+        return f"{name} is no object"
+    if unknown := sorted(set(beside) - fields):
+        return f"unknown field {name}.{unknown[0]:.60}"
+    for field, value in beside.items():
+        if field.endswith("probability"):
+            if not _is_number(value):
+                return f"{name}.{field} is no number"
+        elif not isinstance(value, str | None):
+            return f"{name} holds something else than a text where one must stand"
+    return None
 
 
 def _item_refusal(document: Document) -> str | None:

@@ -11,6 +11,8 @@ heads       name, labels, temperature, out-of-scope numbers; the first is the pr
 fast_path   heads with temperature and threshold, what was measured; null where no text can be decided by n-grams alone
 pictures    labels, size, temperature, golden answers, metrics and training of the picture network (the file `pictures`,
             ONNX); absent where the release knows none
+fusion      how text and picture decide together: head, labels, weights, shares, what was measured; `serves` false and
+            why, where the text decides alone; absent where no rows had both
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
 metrics, training, libraries, parent: what is known about how it was made
 
@@ -37,6 +39,8 @@ from models.heads import Floats, Head
 from models.ngrams import HASHING, NgramVocabulary
 from models.pictures.classifier import ROLE as PICTURES
 from models.pictures.classifier import PictureClassifier
+from models.pictures.fusion import ROLE as FUSION
+from models.pictures.fusion import LateFusion
 from models.words.counts import WordCounts
 from models.words.neutral_words import ROLE as NEUTRAL_WORDS
 from models.words.neutral_words import NeutralWords
@@ -177,15 +181,18 @@ def unpack(
             f"this Headrace as {HASHING!r}; train it again"
         )
     try:
+        heads = [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]]
+        pictures = _load_pictures(described, blob)
         classifier = Classifier(
             described["model"],
             version or str(described.get("version", "unpublished")),
             _load_encoder(described, blob, encoder, threads, device, half),
             NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
-            [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]],
+            heads,
             _load_fast_path(described, blob),
-            _load_pictures(described, blob),
+            pictures,
             _load_neutral_words(described, blob),
+            _load_fusion(described, heads, pictures),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -260,6 +267,17 @@ def _load_pictures(described: Mapping[str, Any], blob: Callable[[str], bytes]) -
     if described.get(PICTURES) is None:
         return None
     return PictureClassifier.from_parts(described[PICTURES], _file(described, blob, PICTURES))
+
+
+def _load_fusion(
+    described: Mapping[str, Any], heads: Sequence[Head], pictures: PictureClassifier | None
+) -> LateFusion | None:
+    fusion = described.get(FUSION)
+    if fusion is None or not fusion["serves"]:
+        return None
+    if pictures is None:
+        raise ReleaseCorrupt(f"{_name(described)} decides by pictures that it has no network for; {_WAY_OUT}")
+    return LateFusion.from_parts(fusion, {head.name: head.labels for head in heads}, pictures.labels)
 
 
 def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> NeutralWords | None:

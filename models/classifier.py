@@ -13,6 +13,7 @@ from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
 from models.ngrams import NgramVocabulary, find_ngrams
 from models.pictures.classifier import PictureClassifier
+from models.pictures.fusion import LateFusion
 from models.words.neutral_words import NeutralWords
 
 
@@ -38,8 +39,8 @@ class Prepared:
 class Classifier:
     """An encoder with the heads that were trained on it. Thread-safe: nothing changes after the start.
 
-    model, version: of the release. heads: by name, the primary one first. fast_path, pictures, neutral_words: None
-    where the release has none.
+    model, version: of the release. heads: by name, the primary one first. fast_path, pictures, neutral_words, fusion:
+    None where the release has none.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Classifier:
         fast_path: FastPath | None = None,
         pictures: PictureClassifier | None = None,
         neutral_words: NeutralWords | None = None,
+        fusion: LateFusion | None = None,
     ) -> None:
         """Put the parts together; `models.bundle.unpack` does so from a release's files."""
         self.model = model
@@ -62,6 +64,7 @@ class Classifier:
         self.fast_path = fast_path
         self.pictures = pictures
         self.neutral_words = neutral_words
+        self.fusion = fusion
 
     def as_read(self, texts: Sequence[str]) -> Sequence[str]:
         """The texts as heads and encoder see them: with neutral words, where the release has any."""
@@ -120,27 +123,37 @@ class Classifier:
         for row, answer in zip(prepared.for_encoder.tolist(), full, strict=True):
             answers[row] = answer
         sure = np.flatnonzero(prepared.fast.sure).tolist()
+        distributions = None if self.fusion is None else prepared.fast.distributions[self._place(self.fusion)]
         characters = prepared.characters
         for row, heads in zip(sure, self.fast_path.answers(prepared.fast, sure), strict=True):
             other = answers[row]
-            if other is None:
-                answers[row] = Classification(heads, "fast", characters[row], None)
-            else:
-                agrees = _agrees(heads, other.heads)
-                answers[row] = Classification(
-                    heads, "fast", characters[row], other.unknown_share, other.embedding, agrees
-                )
+            seen = (None, None) if other is None else (other.unknown_share, other.embedding)
+            answers[row] = Classification(
+                heads,
+                "fast",
+                characters[row],
+                *seen,
+                agrees=None if other is None else _agrees(heads, other.heads),
+                distribution=None if distributions is None else distributions[row],
+            )
         return [answer for answer in answers if answer is not None]
 
     def classify_texts(self, texts: Sequence[str], *, fast: bool = True) -> list[Classification]:
         """All steps at once."""
         return self.classify(self.tokenize(texts, fast=fast))
 
+    def _place(self, fusion: LateFusion) -> int:
+        """Of its head among all heads."""
+        return list(self.heads).index(fusion.head)
+
     def _by_encoder(self, prepared: Prepared, embeddings: NDArray[np.float32]) -> list[Classification]:
         if not len(prepared.tokenized):
             return []
         by_head = [head.decide(embeddings, prepared.ngrams) for head in self.heads.values()]
         names = list(self.heads)
+        distributions: Sequence[NDArray[np.float32] | None] = [None] * len(prepared.tokenized)
+        if self.fusion is not None:
+            distributions = list(self.heads[self.fusion.head].predict(embeddings, prepared.ngrams))
         return [
             Classification(
                 heads=dict(zip(names, decisions, strict=True)),
@@ -148,9 +161,10 @@ class Classifier:
                 characters=prepared.characters[row],
                 unknown_share=text.unknown_share,
                 embedding=embedding,
+                distribution=distribution,
             )
-            for row, text, embedding, *decisions in zip(
-                prepared.for_encoder.tolist(), prepared.tokenized, embeddings, *by_head, strict=True
+            for row, text, embedding, distribution, *decisions in zip(
+                prepared.for_encoder.tolist(), prepared.tokenized, embeddings, distributions, *by_head, strict=True
             )
         ]
 

@@ -33,6 +33,8 @@ class Classification:
     encoder did not run. unknown_share: share of the text's tokens that the vocabulary does not know, in [0, 1]; None
     where it was not tokenised. agrees: of a fast answer that the encoder looked at too, whether the full path decides
     the same label on every head and rejects nothing; None of all others. The answer is the fast one either way.
+    distribution: shape (labels,), float32, calibrated probabilities of the head that a picture has a say in, in the
+    order of its labels; None in a release without late fusion.
     """
 
     heads: Mapping[str, HeadDecision]
@@ -41,3 +43,4 @@ class Classification:
     unknown_share: float | None
     embedding: NDArray[np.float32] | None = None
     agrees: bool | None = None
+    distribution: NDArray[np.float32] | None = None

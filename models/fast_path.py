@@ -47,12 +47,13 @@ class FastDecisions:
     """What the fast path makes of some texts. sure: (texts,), whether every head is sure.
 
     columns: number of the most probable label, int64 (texts,), by head. probabilities: float32 (texts,), of it, by
-    head.
+    head. distributions: float32 (texts, labels), of all labels, by head.
     """
 
     sure: NDArray[np.bool_]
     columns: tuple[NDArray[np.int64], ...]
     probabilities: tuple[Floats, ...]
+    distributions: tuple[Floats, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +107,15 @@ class FastPath:
         sure."""
         sure = np.full(len(occurrences), threshold_increase < 1)
         columns, highest = [], []
-        for head, probabilities in zip(self.heads, self.probabilities(occurrences), strict=True):
+        distributions = self.probabilities(occurrences)
+        for head, probabilities in zip(self.heads, distributions, strict=True):
             columns.append(probabilities.argmax(axis=1))
             highest.append(probabilities.max(axis=1, initial=0.0))
             sure &= highest[-1] >= head.threshold + threshold_increase
         sure[np.flatnonzero(sure)] = is_readable(
             occurrences.of(np.flatnonzero(sure)), self._places, len(self.vocabulary)
         )
-        return FastDecisions(sure, tuple(columns), tuple(highest))
+        return FastDecisions(sure, tuple(columns), tuple(highest), tuple(distributions))
 
     def answers(self, decided: FastDecisions, texts: Sequence[int]) -> list[dict[str, HeadDecision]]:
         """The heads' decisions on some of the texts. They have no out-of-scope score: nobody looked for one."""

@@ -55,7 +55,8 @@ class Row:
 
     origin: "corpus", or "feedback" of a row that stands for labels given to decisions. decisions: the ids of those.
     group: rows of one group (a conversation, a story) stay together in every split; empty: by the text. copies: texts
-    made of this one (`retrain.augmentation`), which train where it trains, and are nowhere else.
+    made of this one (`retrain.augmentation`), which train where it trains, and are nowhere else. picture: the file of
+    the one beside it, as the table names it; empty: none, or nobody asked.
     """
 
     text: str
@@ -67,6 +68,7 @@ class Row:
     decisions: tuple[str, ...] = ()
     group: str = ""
     copies: tuple[str, ...] = ()
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,15 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where things stand in a CSV. labels: head name to column, the primary head first. group: see `Row`; None without
-    one."""
+    """Where things stand in a CSV. labels: head name to column, the primary head first. group, picture: see `Row`; None
+    without one."""
 
     labels: Mapping[str, str]
     text: str = "text"
     split: str = DEFAULT_SPLIT_COLUMN
     slices: tuple[str, ...] = ()
     group: str | None = None
+    picture: str | None = None
 
 
 ColumnsOf = Callable[[Sequence[str]], Columns]
@@ -169,8 +172,7 @@ def _check_columns(table: Table, columns: Columns, name: str) -> None:
     wanted = [columns.text, *columns.labels.values(), *columns.slices]
     if columns.split != DEFAULT_SPLIT_COLUMN:
         wanted.append(columns.split)
-    if columns.group is not None:
-        wanted.append(columns.group)
+    wanted += [column for column in (columns.group, columns.picture) if column is not None]
     for column in wanted:
         if column not in table.columns:
             has = ", ".join(table.columns) or "none"
@@ -226,7 +228,8 @@ def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
         split = SPLITS[named]
     slices = {column: as_word(entry.fields.get(column)) for column in columns.slices}
     group = "" if columns.group is None else as_word(entry.fields.get(columns.group))
-    return Row(text, labels, split, entry.line, slices, group=group)
+    picture = "" if columns.picture is None else as_word(entry.fields.get(columns.picture))
+    return Row(text, labels, split, entry.line, slices, group=group, picture=picture)
 
 
 def as_word(value: Any) -> str:

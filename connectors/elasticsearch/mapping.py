@@ -40,6 +40,12 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                     "detail": {"type": "text", "index": False},
                 }
             },
+            "fusion": {
+                "properties": {
+                    **{name: KEYWORD for name in ("head", "decided_by", "text_label")},
+                    "text_probability": {"type": "float"},
+                }
+            },
             "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
             "extra": {"type": "object", "enabled": False},
         },

@@ -34,6 +34,10 @@ def _evaluate(
         Path | None,
         typer.Option(help="FOLDER/<label>/*.png|jpg|webp: score the release's pictures, with --data or without it"),
     ] = None,
+    image_column: Annotated[
+        str | None,
+        typer.Option(help="of --data: column with the path of each row's picture: scores what both decide together"),
+    ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
@@ -68,8 +72,10 @@ def _evaluate(
     if data is None:
         if images is None:
             raise typer.BadParameter("give --data FILE, --images FOLDER or both")
-        if curve or robustness or fairness or slice_columns:
-            raise typer.BadParameter("--curve, --robustness, --fairness and --slice are about texts: give --data FILE")
+        if curve or robustness or fairness or slice_columns or image_column:
+            raise typer.BadParameter(
+                "--curve, --robustness, --fairness, --slice and --image-column are about texts: give --data FILE"
+            )
     if output is not None and not curve:
         raise typer.BadParameter("--output goes with --curve")
     if fairness_list is not None and not fairness:
@@ -78,7 +84,7 @@ def _evaluate(
     from headrace.tools.evaluating.loading import LabelledFile
 
     slices = tuple(slice_columns or ())
-    file = None if data is None else LabelledFile(data, text_column, label_column, split_column, slices)
+    file = None if data is None else LabelledFile(data, text_column, label_column, split_column, slices, image_column)
     order = EvaluationOrder(file, oos_label, curve, output, report, robustness, fairness, fairness_list, seed, images)
     run_evaluate(model, order, json=json)
 

@@ -25,7 +25,8 @@ def add_to(cli: typer.Typer) -> None:
         "train",
         epilog="Examples: headrace train support --data tickets.csv --label-column topic --register. "
         "headrace train support --data tickets.csv --oos-cost 5 --target-error 0.02. "
-        "headrace train support --images parcels --register",
+        "headrace train support --images parcels --register. "
+        "headrace train support --data claims.csv --image-column photo --register",
     )(_train)
     cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
 
@@ -90,11 +91,18 @@ def _train(
         Path | None,
         typer.Option(help="FOLDER/<label>/*.png|jpg|webp: pictures beside the texts (extras `train,pictures`)"),
     ] = None,
+    image_column: Annotated[
+        str | None,
+        typer.Option(
+            help="of --data: column with the path of the picture beside each text, from the file's folder on; both "
+            "then decide together where that helps (extras `train,pictures`)"
+        ),
+    ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="of --images: the side that is looked at, 16 to 224; default: by the pictures")
+        int | None, typer.Option(help="of pictures: the side that is looked at, 16 to 224; default: by the pictures")
     ] = None,
     mirror_images: Annotated[
-        bool, typer.Option("--mirror-images", help="of --images: a mirrored picture has the same label")
+        bool, typer.Option("--mirror-images", help="of pictures: a mirrored picture has the same label")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
     register: Annotated[
@@ -112,16 +120,20 @@ def _train(
         raise typer.BadParameter("give --output or --register, not both")
     if promote and not register:
         raise typer.BadParameter("--promote goes with --register")
-    if images is None and (image_size is not None or mirror_images):
-        raise typer.BadParameter("--image-size and --mirror-images go with --images")
+    if images is None and image_column is None and (image_size is not None or mirror_images):
+        raise typer.BadParameter("--image-size and --mirror-images go with --images or --image-column")
+    if images is not None and image_column is not None:
+        raise typer.BadParameter("give --images FOLDER or --image-column COLUMN, not both: they train one network")
+    if data is None and image_column is not None:
+        raise typer.BadParameter("--image-column is a column of --data FILE")
     if data is None and images is None:
         raise typer.BadParameter("give --data FILE, --images FOLDER or both")
     from headrace.tools.training import Keeping, run_train, run_train_pictures
     from headrace.training.pictures.folder import PictureOrder
 
     pictures, keeping = None, Keeping(output, register, promote)
-    if images is not None:
-        pictures = PictureOrder(images, image_size, mirror_images)
+    if images is not None or image_column is not None:
+        pictures = PictureOrder(images, image_size, mirror_images, image_column)
         if data is None:
             return run_train_pictures(app, pictures, seed, keeping, json=json)
     assert data is not None

@@ -33,6 +33,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         limits=list(_limits(manifest)),
         training=manifest.get("training", {}),
         pictures=manifest.get("pictures"),
+        fusion=manifest.get("fusion"),
         base=_base(manifest),
         small=_compression(manifest.get("compression") or {}),
         watts_per_core=WATTS_PER_CORE,

@@ -18,10 +18,11 @@ from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import ConfigError
+from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.actions import action_for
 from streams.classify.release_loading import load_release
-from streams.wire.outcomes import head_record, picture_record
+from streams.wire.outcomes import fusion_record, head_record, picture_record
 from streams.wire.text import clean_text
 
 CLASSIFY_TEXTS = 256
@@ -42,8 +43,7 @@ def run_classify(app: str, texts: list[str] | None, model: str | None, image: Pa
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
     if image is not None:
-        decision = next(decide(application, classifier, [clean_text(texts[0]) if texts else ""]))
-        return _write([decision | {"picture": picture_record(read_picture(classifier, image))}])
+        return _write([_decide_with_picture(application, classifier, clean_text(texts[0]) if texts else "", image)])
     for batch in _batches(texts if texts else typed_lines(sys.stdin.buffer)):
         _write(decide(application, classifier, batch))
     return None
@@ -66,6 +66,19 @@ def decide(app: Application, classifier: Classifier, texts: Sequence[str]) -> It
             yield release | _decision(app, next(decisions)) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
+
+
+def _decide_with_picture(app: Application, classifier: Classifier, text: str, image: Path) -> dict[str, Any]:
+    """As a worker decides an event with a picture: where the release fuses, by both."""
+    shown = read_picture(classifier, image)
+    picture = {"picture": picture_record(shown)}
+    if classifier.fusion is None or not text.strip():
+        return next(decide(app, classifier, [text])) | picture
+    (classification,) = classifier.classify_texts([text], fast=app.fast_path == "on")
+    fused = classifier.fusion.decide(classification, shown if isinstance(shown, PictureAnswer) else None)
+    release = {"app": app.name, "model": classifier.model, "version": classifier.version}
+    decision = _decision(app, fused.in_place_of(classification))
+    return release | decision | {"text": text} | picture | {"fusion": fusion_record(fused)}
 
 
 def _decision(app: Application, classification: Classification) -> dict[str, Any]:

@@ -60,6 +60,8 @@ def run_train_pictures(app: str, order: PictureOrder, seed: int, keeping: Keepin
         return print_json(report)
     tell_pictures(report["pictures"])
     say(f"texts are decided as by version {report['parent']}")
+    if report["fusion_ended"]:
+        say("texts decide alone: they decided together with another network; train with --image-column for that")
     return _tell_where_it_is(app, report, keeping)
 
 
@@ -109,6 +111,8 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
         tell_pictures(report["pictures"])
     elif report.get("pictures_carried"):
         say("pictures are decided as by the champion")
+    if "fusion" in report:
+        say(report["fusion"]["words"])
     if report.get("proposed_encoder") is not None:
         name = report["proposed_encoder"]
         say(

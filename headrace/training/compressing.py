@@ -24,7 +24,7 @@ from retrain.compression.small_encoder import compress_encoder
 from retrain.cost import cost_between
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
-from retrain.pictures.release import carry_pictures
+from retrain.pictures.release import carry_fusion, carry_pictures
 from retrain.progress import Progress
 from retrain.rejection.policy import RejectionPolicy
 from retrain.text_keys import key_hash
@@ -117,7 +117,9 @@ def compress(
     comparison = compare_sizes(
         (parent, trained.classifier), sizes, dataset.part("test"), head, oos_label=oos_label, progress=progress
     )
-    carry_pictures(described, registry.blobs_of(manifest), trained.manifest, trained.blobs)
+    blob = registry.blobs_of(manifest)
+    carry_pictures(described, blob, trained.manifest, trained.blobs)
+    carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
     trained.manifest["compression"] = small.how | {"parent": version, "compared": comparison.as_json()}
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)

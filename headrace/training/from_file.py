@@ -19,7 +19,7 @@ from headrace.training.augmentation import AugmentOrder, augment
 from headrace.training.energy_counter import EnergyMeter
 from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
-from headrace.training.pictures.training import carry_from_champion, read_and_train
+from headrace.training.pictures.training import carry_from_champion, see
 from headrace.training.run.asked_for import AskedFor
 from headrace.training.run.tensorboard import event_file
 from headrace.training.trainers import require_known, tuning_trainer
@@ -32,7 +32,6 @@ from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.fitting.quick_plan import quick_plan_from
 from retrain.fitting.tuning.loop import Watch
 from retrain.job import PackedRelease, Strategy, TrainedRelease, train_release
-from retrain.pictures.release import attach_pictures, picture_report
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import RejectionPolicy
 from retrain.strategies.quick import train_quick
@@ -74,7 +73,8 @@ def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
 
     def columns(there: Sequence[str]) -> Columns:
         labels = _label_columns(app, order, there)
-        return Columns(labels, order.text_column, order.split_column, group=order.group_column)
+        picture = None if order.pictures is None else order.pictures.column
+        return Columns(labels, order.text_column, order.split_column, group=order.group_column, picture=picture)
 
     return read_labelled_csv(order.data, columns, seed=order.seed)
 
@@ -115,7 +115,7 @@ def train(
     rejection = rejection_policy(app, order, live if judges else ())
     augmenting = None if order.augment is None else AugmentOrder.parse(order.augment)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
-    pictures = None if order.pictures is None else read_and_train(wiring, order.pictures, order.seed, progress)
+    dataset, seen = see(wiring, order.pictures, dataset, order.data, order.oos_label, order.seed, progress)
     encoder, augmented = default_encoder(wiring), None
     if augmenting is not None:
         encoder = RememberingEncoder(encoder)  # what was tried trains afterwards
@@ -141,11 +141,10 @@ def train(
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
     if table:
         trained.manifest["training"]["options"] = dict(table)
-    if pictures is not None:
-        attach_pictures(trained.manifest, trained.blobs, pictures[1])
-        trained.report["pictures"] = picture_report(*pictures)
+    if seen is not None:
+        seen.attach(trained, order.seed)
     else:
-        trained.report["pictures_carried"] = carry_from_champion(registry, app.name, trained.manifest, trained.blobs)
+        trained.report["pictures_carried"] = carry_from_champion(registry, trained)
     trained.report["augmentation"] = None if augmented is None else augmented.figures
     on: tuple[str, ...] = ()
     if augmented is not None and augmenting is not None:
@@ -250,11 +249,13 @@ def evaluation_rows(
     *,
     trained_on: Collection[str] = frozenset(),
     slice_columns: tuple[str, ...] = (),
+    picture_column: str | None = None,
 ) -> tuple[Dataset, int]:
     """The rows to score: those of the file's test split; of a file that has no split column, all but those whose text
     the release was trained on, and how many these were.
 
-    trained_on: key hashes. slice_columns: of groups to tell apart. Raises TrainingDataError when no row is left.
+    trained_on: key hashes. slice_columns: of groups to tell apart. picture_column: see `Row.picture`. Raises
+    TrainingDataError when no row is left.
     """
     has_split = False
 
@@ -262,7 +263,7 @@ def evaluation_rows(
         nonlocal has_split
         has_split = split_column in there
         labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
-        return Columns(labels or {heads[0]: "label"}, text_column, split_column, slice_columns)
+        return Columns(labels or {heads[0]: "label"}, text_column, split_column, slice_columns, picture=picture_column)
 
     dataset = read_labelled_csv(data, columns, trains=False)
     if has_split:

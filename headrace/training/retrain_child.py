@@ -30,7 +30,7 @@ from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
 from retrain.gate.verdict import PAGE_ROLE, Verdict
 from retrain.job import TrainedRelease, train_release
-from retrain.pictures.release import carry_pictures
+from retrain.pictures.release import carry_fusion, carry_pictures
 from retrain.rejection.policy import RejectionPolicy
 from streams.classify.release_loading import proved_manifest
 from streams.wire.outcomes import wall_clock_ms
@@ -66,11 +66,13 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     carry_pictures(described, blob, trained.manifest, trained.blobs)
+    fusion = carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
     textless = _textless(order["labelled"], before)
     dropped = "not taken over from the champion: " + "; ".join(taken_over.left_out) if taken_over.left_out else ""
-    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise, dropped, textless) if words]
+    alone = "" if fusion is None or fusion.fusion is not None else fusion.words
+    remarks = [words for words in (challenge.words, set_aside, left_out, otherwise, dropped, textless, alone) if words]
     verdict = contest(
         champion,
         trained.classifier,

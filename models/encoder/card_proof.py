@@ -43,6 +43,7 @@ def serve_with_card_if_proved(classifier: Classifier, golden: Mapping[str, Any])
         classifier.fast_path,
         classifier.pictures,
         classifier.neutral_words,
+        classifier.fusion,
     )
 
 

@@ -22,10 +22,12 @@ _WAY_OUT: Final = "publish the release again or roll back to another version"
 
 @dataclass(frozen=True, slots=True)
 class PictureAnswer:
-    """decision: the most probable label. embedding: float32 (dimensions,), unit length."""
+    """decision: the most probable label. embedding: float32 (dimensions,), unit length. probabilities: float32
+    (labels,), in the order of the network's labels."""
 
     decision: HeadDecision
     embedding: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
 
 
 class PictureClassifier:
@@ -81,7 +83,7 @@ class PictureClassifier:
         answers = []
         for row, embedding in zip(label_probabilities(logits, self.temperature), embeddings, strict=True):
             best = int(row.argmax())
-            answers.append(PictureAnswer(HeadDecision(self.labels[best], float(row[best])), embedding))
+            answers.append(PictureAnswer(HeadDecision(self.labels[best], float(row[best])), embedding, row))
         return answers
 
     def describe(self) -> dict[str, Any]:

@@ -6,8 +6,8 @@ and one that tested goes on testing when a folder grows (but for the few that a 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from models.pictures.decoding import DEFAULT_LIMITS, PictureLimits, decode_pictu
 from retrain.progress import Progress, no_progress
 
 LEAST_OF_A_LABEL: Final = 8  # different pictures: five to train, one to tune, two to test
+LEAST_THAT_TRAIN: Final = 5  # different pictures of a label, where rows say what trains
 MOST_LABELS: Final = 1_000
 MOST_BYTES: Final = 2_000_000_000  # of decoded pictures: they are held in memory
 REJECTED_SHARE: Final = 0.1  # of the files: with more, what is wrong is not single files
@@ -27,11 +28,13 @@ PARTS: Final = ("train", "valid", "test")
 
 @dataclass(frozen=True, slots=True)
 class GivenPicture:
-    """name: how people find it. content: its bytes, or why there are none."""
+    """name: how people find it. content: its bytes, or why there are none. part: one of PARTS, as its row's; None: by
+    what it shows."""
 
     name: str
     label: str
     content: bytes | PictureFault
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class RejectedPicture:
 class PictureSet:
     """pixels: uint8 (pictures, size, size, 3). targets: (pictures,), numbers of `labels`. parts: (pictures,), one of
     PARTS. dropped_duplicates: files that show what another one with the same label shows. keys: (pictures,), see
-    `picture_key`."""
+    `picture_key`. places: the number of the picture that each file shows, by the file's name; none of rejected ones."""
 
     labels: tuple[str, ...]
     pixels: NDArray[np.uint8]
@@ -58,6 +61,7 @@ class PictureSet:
     dropped_duplicates: int
     fingerprint: str
     keys: tuple[str, ...]
+    places: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def part(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Pixels and targets of a part."""
@@ -88,7 +92,8 @@ def read_pictures(
     limits: PictureLimits = DEFAULT_LIMITS,
     progress: Progress = no_progress,
 ) -> PictureSet:
-    """Decode labelled pictures, leave out what is none or stands twice, and split the rest.
+    """Decode labelled pictures, leave out what is none or stands twice, and split the rest. Where parts are given, a
+    picture that stands in several tests, or else tunes, and does not train.
 
     total: how many there are, for the progress. Raises TrainingDataError for fewer than two labels, a label with fewer
     than LEAST_OF_A_LABEL different pictures, and more than REJECTED_SHARE of the files that cannot be used.
@@ -96,6 +101,8 @@ def read_pictures(
     pixels, digests, labels, names = list[NDArray[np.uint8]](), list[str](), list[str](), list[str]()
     rejected: list[RejectedPicture] = []
     labels_of: dict[str, dict[str, str]] = {}  # digest: label: the first name with it
+    shown: dict[str, str] = {}  # name: digest, copies included
+    parts: dict[str, str] = {}  # digest: the part that was given
     files = duplicates = 0
     for picture in given:
         files += 1
@@ -108,6 +115,9 @@ def read_pictures(
             rejected.append(RejectedPicture(picture.name, fault.reason, str(fault)))
             continue
         digest = picture_key(decoded)
+        shown[picture.name] = digest
+        if picture.part is not None:
+            parts[digest] = max(parts.get(digest, picture.part), picture.part, key=PARTS.index)
         known = labels_of.setdefault(digest, {})
         if picture.label in known:
             duplicates += 1
@@ -126,14 +136,17 @@ def read_pictures(
     rejected += _conflicts(zip(names, labels, digests, strict=True), labels_of)
     _refuse_if_too_many(rejected, files)
     kept = [number for number, digest in enumerate(digests) if digest not in conflicting]
-    return _split(
+    found = _split(
         [pixels[number] for number in kept],
         [labels[number] for number in kept],
         [digests[number] for number in kept],
         tuple(rejected),
         duplicates,
         seed,
+        parts,
     )
+    numbers = {key: number for number, key in enumerate(found.keys)}
+    return replace(found, places={name: numbers[key] for name, key in shown.items() if key in numbers})
 
 
 def _conflicts(
@@ -161,6 +174,7 @@ def _split(
     rejected: tuple[RejectedPicture, ...],
     duplicates: int,
     seed: int,
+    given_parts: Mapping[str, str],
 ) -> PictureSet:
     counts = Counter(labels)
     names = tuple(sorted(counts))
@@ -179,18 +193,36 @@ def _split(
         )
     order = sorted(range(len(digests)), key=lambda number: digests[number])  # not by how a file system lists them
     targets = np.array([names.index(labels[number]) for number in order], dtype=np.int64)
-    draws = np.array([_draw(seed, digests[number]) for number in order])
+    if given_parts:
+        parts = np.array([given_parts[digests[number]] for number in order])
+        _check_parts(parts, targets, names)
+    else:
+        parts = _parts(targets, np.array([_draw(seed, digests[number]) for number in order]), len(names))
     together = hashlib.sha256("\n".join(f"{digests[n]} {labels[n]}" for n in order).encode()).hexdigest()
     return PictureSet(
         names,
         np.stack([pixels[number] for number in order]),
         targets,
-        _parts(targets, draws, len(names)),
+        parts,
         rejected,
         duplicates,
         together,
         tuple(digests[number] for number in order),
     )
+
+
+def _check_parts(parts: NDArray[np.str_], targets: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Raises TrainingDataError where the given parts leave nothing to train, tune or test on."""
+    training = np.bincount(targets[parts == "train"], minlength=len(names))
+    rare = int(training.argmin())
+    if training[rare] < LEAST_THAT_TRAIN:
+        raise TrainingDataError(
+            f"label {names[rare]!r} has {training[rare]} different pictures beside rows that train; it needs "
+            f"{LEAST_THAT_TRAIN}"
+        )
+    for part in PARTS[1:]:
+        if not (parts == part).any():
+            raise TrainingDataError(f"no picture stands beside a row whose split is {part}; give some of them pictures")
 
 
 def _draw(seed: int, digest: str) -> float:

@@ -7,13 +7,14 @@ import orjson
 
 from models.classifier import Classifier
 from models.decision import Classification
+from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.actions import action_for
 from streams.classify.release_batch import Pending
 from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
-from streams.wire.outcomes import head_record, picture_record
+from streams.wire.outcomes import fusion_record, head_record, picture_record
 from streams.wire.records import format_time
 from streams.wire.signals import signal_record, trial_answer
 from streams.wire.source_records import SourceReader
@@ -31,12 +32,19 @@ class DecisionRecords:
     shown: float = 0.0
 
     def outcome(self, pending: Pending, classification: Classification, classifier: Classifier) -> Outcome:
-        """The champion's decision, which acts."""
+        """The champion's decision, which acts. The signal is the text's own, with late fusion as well: what a monitor
+        compares it with was measured on texts."""
         decision = self._decision(pending, classification, classifier)
         decision["latency_ms"] = latency_ms = max(self.decided_ms - pending.source.written_ms, 0)
-        decision["action"] = action_for(self.app, classification)
+        acting = classification
         if pending.picture is not None:
             decision["picture"] = picture_record(pending.picture)
+        if classifier.fusion is not None and self.app.source.picture is not None:
+            fused = classifier.fusion.decide(classification, _seen(pending))
+            decision["labels"][fused.head] = head_record(fused.decision)
+            decision["fusion"] = fusion_record(fused)
+            acting = fused.in_place_of(classification)
+        decision["action"] = action_for(self.app, acting)
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
@@ -81,6 +89,14 @@ class DecisionRecords:
             "key": source.key,
             "extra": extra,
         }
+
+
+def _seen(pending: Pending) -> PictureAnswer | None:
+    """What the release that decides says of the picture. None where there is none that can be read, and where a canary
+    looked at it that then failed on the text: its network is another one."""
+    if isinstance(pending.picture, PictureAnswer) and pending.failed_by is None:
+        return pending.picture
+    return None
 
 
 def _for_the_watch(pending: Pending) -> dict[str, Any]:

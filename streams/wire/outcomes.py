@@ -7,6 +7,7 @@ from connectors.deadletters import build_dead_letter
 from models.decision import HeadDecision
 from models.errors import MessageError, PictureFault
 from models.pictures.classifier import PictureAnswer
+from models.pictures.fusion import FusedDecision
 from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_TOPIC
 from streams.wire.source_records import PassedOver
@@ -31,6 +32,12 @@ def picture_record(picture: PictureAnswer | PictureFault) -> dict[str, Any]:
     if isinstance(picture, PictureFault):
         return {"fault": picture.reason, "detail": str(picture)}
     return {"label": picture.decision.label, "probability": round(picture.decision.probability, 6)}
+
+
+def fusion_record(fused: FusedDecision) -> dict[str, Any]:
+    """Which of text and picture decided, and what the text alone says."""
+    text = {"text_label": fused.text.label, "text_probability": round(fused.text.probability, 6)}
+    return {"head": fused.head, "decided_by": fused.decided_by} | text
 
 
 def passed_over(record: PassedOver) -> Outcome:

@@ -319,6 +319,10 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a picture with another field": {"picture": {"label": "damaged", "bytes": "AAAA"}},
     "a picture whose label is a number": {"picture": {"label": 5}},
     "a picture whose probability is a text": {"picture": {"label": "damaged", "probability": "high"}},
+    "a fusion that is a text": {"fusion": "both"},
+    "a fusion with another field": {"fusion": {"head": "intent", "weights": 1}},
+    "a fusion decided by a number": {"fusion": {"decided_by": 2}},
+    "a fusion whose probability is a text": {"fusion": {"text_probability": "high"}},
     "items that are a number": {"items": 5},
     "items that are a text": {"items": "abc"},
     "labels that are a list": {"labels": ["refund"]},
@@ -468,3 +472,13 @@ def test_a_picture_beside_a_text_is_kept_and_found_by_its_label(store: DecisionS
     assert store.search(SearchQuery(app=app, label="card_arrival")).total == 4
     again = store.get([found["id"].removesuffix("1") + "2"], app)
     assert next(iter(again.values()))["picture"] == fault
+
+
+def test_which_of_text_and_picture_decided_is_kept(store: DecisionStore, app: str) -> None:
+    fusion = {"head": "intent", "decided_by": "picture", "text_label": "refund", "text_probability": 0.51}
+    report = store.index([decision(app, 1, fusion=fusion), decision(app, 2, fusion=None), decision(app, 3)])
+    assert (report.created, report.rejected) == (3, ())
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == 3, 10)
+    stored = {document["id"][-1]: document for document in store.search(SearchQuery(app=app)).documents}
+    assert stored["1"]["fusion"] == fusion
+    assert store.search(SearchQuery(app=app, label="refund")).total == 0, "what the text alone said is not the label"

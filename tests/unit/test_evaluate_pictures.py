@@ -105,7 +105,7 @@ def test_what_cannot_be_scored_is_said_in_a_line(tmp_path: Path) -> None:
     assert "support@1 decides no pictures" in str(evaluate("--images", "parcels").exception)
     assert "give --data FILE, --images FOLDER or both" in evaluate().stderr
     refused = " ".join(evaluate("--images", "parcels", "--fairness").stderr.replace("│", "").split())
-    assert "--slice are about texts: give --data FILE" in refused
+    assert "--image-column are about texts: give --data FILE" in refused
 
 
 def test_an_empty_folder_has_nothing_to_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

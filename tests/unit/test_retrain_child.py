@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from small_release import ENDINGS, small_release
+from test_late_fusion import release as release_that_fuses
 
 from connectors.registry import FolderRegistry
 from headrace.training.retrain_child import run
@@ -185,6 +186,19 @@ def test_of_a_champion_from_before_that_was_noted_the_options_and_methods_are_ta
     assert live.table == {"r_drop": 0.5} and live.left_out == ("[full] unlabelled: no release keeps live texts",)
     nothing = asked_for.AskedFor.of_manifest({"strategy": "full", "training": {}})
     assert nothing == asked_for.AskedFor() and asked_for.TakenOver.by("quick", nothing).trainer(None) is train_quick
+
+
+def test_a_new_label_that_no_picture_has_ends_what_both_decide_together(order: dict[str, Any]) -> None:
+    manifest, blobs = release_that_fuses()
+    training_data.attach(manifest, blobs, small_release().dataset)
+    registry = FolderRegistry(order["registry"])
+    version = registry.publish("support", manifest, blobs)
+    sha256 = hashlib.sha256(registry.manifest("support", version)).hexdigest()
+    verdict = run(order | {"champion": version, "manifest_sha256": sha256, "labelled": recalled(100)})
+    assert verdict["version"] == "3", verdict["words"]
+    assert "texts decide alone: texts and pictures have other labels: 'recall'" in verdict["words"]
+    described, _ = published(order, "3")
+    assert described["fusion"]["serves"] is False and described["pictures"]["labels"]
 
 
 def _release(order: dict[str, Any]) -> tuple[dict[str, Any], Any]:

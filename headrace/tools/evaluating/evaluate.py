@@ -11,7 +11,13 @@ from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.tools.evaluating.fairness import measure_fairness
 from headrace.tools.evaluating.loading import LabelledFile, LoadedRelease, load, read_rows
-from headrace.tools.evaluating.pictures import pictures_as_json, score_folder, tell_left_out
+from headrace.tools.evaluating.pictures import (
+    pictures_as_json,
+    score_beside_rows,
+    score_folder,
+    tell_fusion,
+    tell_left_out,
+)
 from headrace.tools.evaluating.robustness import measure_robustness
 from headrace.tools.evaluating.telling import tell_evaluation
 from headrace.wiring import Wiring
@@ -19,7 +25,7 @@ from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
 from retrain.evaluation.robustness import Robustness
 from retrain.evaluation.scoring import evaluate
-from retrain.pictures.scoring import HEAD
+from retrain.pictures.scoring import HEAD, ScoredFusion, ScoredPictures
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 
@@ -46,10 +52,13 @@ class EvaluationOrder:
 
 @dataclass(frozen=True, slots=True)
 class ScoredTexts:
-    """By head. left_out: rows whose texts the release was trained on."""
+    """reports: by head. left_out: rows whose texts the release was trained on. pictures, fusion: of the pictures beside
+    the rows; None where nobody asks, or the release does not fuse them."""
 
     reports: dict[str, HeadReport]
     left_out: int = 0
+    pictures: ScoredPictures | None = None
+    fusion: ScoredFusion | None = None
 
 
 def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
@@ -57,12 +66,15 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
     wiring = Wiring(load_settings())
     release = load(wiring, wiring.registry(), model)
     texts = ScoredTexts({}) if order.file is None else _score_texts(release, order.file, order)
-    pictures = None
+    pictures = texts.pictures
     if order.images is not None:
         with stage_bars() as progress:
             pictures = score_folder(release, order.images, order.seed, progress)
-        tell_left_out(pictures)
     reports = texts.reports if pictures is None else texts.reports | {HEAD: pictures.report}
+    if pictures is not None:
+        tell_left_out(pictures)
+    if texts.fusion is not None:
+        reports[f"{texts.fusion.report.metrics.head} by text and picture"] = texts.fusion.report
     heads = {head: report.as_json() for head, report in texts.reports.items()}
     given = (None if order.file is None else order.file.path, order.images)
     of = " and ".join(path.name for path in given if path is not None)
@@ -80,9 +92,12 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
     if json:
         whose = {"model": release.model, "version": release.version, "left_out_trained_rows": texts.left_out}
         seen = {} if pictures is None else {HEAD: pictures_as_json(pictures)}
+        seen |= {} if texts.fusion is None else {"fusion": texts.fusion.as_json()}
         return print_json(whose | {"heads": heads} | seen)
     for head, report in reports.items():
         tell_evaluation(f"{release.name} {head}", report, "pictures" if report.metrics.head == HEAD else "texts")
+    if texts.fusion is not None:
+        tell_fusion(texts.fusion)
     return None
 
 
@@ -96,10 +111,13 @@ def _score_texts(release: LoadedRelease, file: LabelledFile, order: EvaluationOr
             fairness = measure_fairness(release.classifier, dataset.rows, order.fairness_list, order.seed, progress)
         if order.robustness:
             robustness = measure_robustness(release.classifier, dataset.rows, oos_label, order.seed, progress)
+        pictures, fusion = None, None
+        if file.picture_column is not None:
+            pictures, fusion = score_beside_rows(release, file.path, dataset.rows, oos_label, order.seed, progress)
     reports = {
         head: HeadReport.of(
             evaluation, dataset.rows, order.seed, fairness=fairness.get(head), robustness=robustness.get(head)
         )
         for head, evaluation in metrics.items()
     }
-    return ScoredTexts(reports, known)
+    return ScoredTexts(reports, known, pictures, fusion)

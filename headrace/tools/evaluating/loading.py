@@ -50,13 +50,15 @@ class LoadedRelease:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """Where the rows to score are. label_column None: the columns of the release's heads, else `label`."""
+    """Where the rows to score are. label_column None: the columns of the release's heads, else `label`. picture_column:
+    of the pictures' paths; None: nobody asks for pictures."""
 
     path: Path
     text_column: str = "text"
     label_column: str | None = None
     split_column: str = "split"
     slice_columns: tuple[str, ...] = ()
+    picture_column: str | None = None
 
 
 def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
@@ -80,6 +82,7 @@ def read_rows(file: LabelledFile, heads: list[str], trained_on: Collection[str])
         file.split_column,
         trained_on=trained_on,
         slice_columns=file.slice_columns,
+        picture_column=file.picture_column,
     )
     say_rejected(dataset.rejected)
     if known:

@@ -10,6 +10,8 @@ from typing import Final
 from models.errors import ConfigError, PictureFault
 from models.pictures.classifier import SIZES
 from models.pictures.decoding import DEFAULT_LIMITS, PictureLimits, picture_sides, require_pillow
+from retrain.data import Dataset
+from retrain.pictures.beside_rows import Content, PicturesOfRows
 from retrain.pictures.dataset import GivenPicture, PictureSet, read_pictures
 from retrain.progress import Progress, no_progress
 
@@ -21,11 +23,13 @@ _LARGEST: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class PictureOrder:
-    """What to train on. size: side that the network looks at; None: by the pictures. mirror: see `PicturePlan`."""
+    """What to train on: a folder, or the pictures that a column of the labelled file names. size: side that the network
+    looks at; None: by the pictures. mirror: see `PicturePlan`."""
 
-    folder: Path
+    folder: Path | None
     size: int | None = None
     mirror: bool = False
+    column: str | None = None
 
 
 def read_picture_folder(
@@ -33,13 +37,40 @@ def read_picture_folder(
 ) -> PictureSet:
     """Raises ConfigError where there is no such folder, Pillow is missing or the size is none that can be; and as
     `read_pictures`."""
-    require_pillow()
-    if order.size is not None and (not SIZES[0] <= order.size <= SIZES[1] or order.size % 8):
-        raise ConfigError(f"--image-size {order.size}: give a multiple of 8 from {SIZES[0]} to {SIZES[1]}")
+    _check(order)
+    assert order.folder is not None
     files = list(_files(order.folder))
     size = order.size or _size_for([path for path, _ in files], limits)
     given = _given(order.folder, files, limits)
     return read_pictures(given, size, total=len(files), seed=seed, limits=limits, progress=progress)
+
+
+def read_pictures_of_rows(
+    order: PictureOrder,
+    dataset: Dataset,
+    data: Path,
+    *,
+    oos_label: str | None = None,
+    limits: PictureLimits = DEFAULT_LIMITS,
+    progress: Progress = no_progress,
+) -> PicturesOfRows:
+    """data: the labelled file, beside which its pictures' paths begin. Raises as `read_picture_folder` and
+    `PicturesOfRows.read`."""
+    _check(order)
+    content = content_of_rows(data, limits)
+    size = order.size or _size_for([data.parent / row.picture for row in dataset.rows if row.picture], limits)
+    return PicturesOfRows.read(dataset, content, size, oos_label=oos_label, limits=limits, progress=progress)
+
+
+def content_of_rows(data: Path, limits: PictureLimits = DEFAULT_LIMITS) -> Content:
+    """Reads what a row of a file names as its picture: a path, from the file's folder on."""
+    return lambda picture: _content(data.parent / picture, limits)
+
+
+def _check(order: PictureOrder) -> None:
+    require_pillow()
+    if order.size is not None and (not SIZES[0] <= order.size <= SIZES[1] or order.size % 8):
+        raise ConfigError(f"--image-size {order.size}: give a multiple of 8 from {SIZES[0]} to {SIZES[1]}")
 
 
 def labelled_pictures(folder: Path, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[Iterator[GivenPicture], int]:

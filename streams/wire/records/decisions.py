@@ -39,6 +39,20 @@ class PictureAnswer(Wire):
     """The same in words."""
 
 
+class FusionAnswer(Wire):
+    """How a label came about that text and picture decide together. The label itself stands under `labels`."""
+
+    head: str
+    """The head that a picture has a say in."""
+    decided_by: Literal["text", "picture", "both"]
+    """Whose label it is: the text's and not the picture's, the picture's and not the text's, or both's (and where it is
+    neither's). `text` where there is no picture, a bad one, or the text is rejected."""
+    text_label: str
+    """What the text alone says."""
+    text_probability: float = Field(ge=0, le=1)
+    """Its calibrated probability."""
+
+
 class RankedItem(Wire):
     """One item of a recommendation, best first."""
 
@@ -73,6 +87,8 @@ class Decision(Wire):
     """Each head's answer by the head's name."""
     picture: PictureAnswer | None = None
     """Where the record had a picture: what it shows."""
+    fusion: FusionAnswer | None = None
+    """Where the application has pictures and the release decides by both together: which of them decided."""
     items: list[RankedItem] | None = None
     """`recommend` only: the ranked list."""
     action: str
