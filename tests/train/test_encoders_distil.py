@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from safetensors.numpy import load_file, save_file
 from small_bert import CONFIG, dense_layer, small_tokenizer_json, small_weights
 from test_adaptation import TEXTS, start
+from topics_in_memory import MemoryAdmin, MemoryTopics
 from typer.testing import CliRunner, Result
 
 from connectors.encoders.files import calibration_texts, default_calibration_texts, load_encoder, locate_encoder
@@ -92,6 +95,23 @@ def test_without_a_teacher_an_encoder_learns_by_itself_out_of_a_column_and_no_ro
     assert report["texts"] + report["held_out_texts"] == sum("train" in row for row in rows)
     assert report["test_rows_left_out"] == sum("test" in row for row in rows)
     assert set(load_file(place / "ours" / "model.safetensors")) == set(start())
+
+
+def test_a_topic_is_learnt_from_as_data_check_reads_one(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = MemoryTopics()
+    for text in TEXTS:
+        topics.append("support.chats", orjson.dumps({"text": text}), b"customer")
+    topics.append("support.chats", None, b"customer")  # a deletion is nothing to learn from
+    topics.append("support.chats", b"\xff not JSON", b"customer")
+    admin, described = MemoryAdmin(topics), {"support.chats": SimpleNamespace(epoch="0a1b2c3d")}
+    monkeypatch.setattr(admin, "describe", lambda names: described, raising=False)
+    wiring = SimpleNamespace(admin=lambda: admin, reader=topics.reader, close=lambda: None)
+    monkeypatch.setattr("headrace.tools.data.reading.Wiring", lambda settings: wiring)
+    command = arguments(place, "--topic", "support.chats", "--app", "support", "--json", "--steps", 20)
+    command.remove(str(place / "texts.txt"))
+    report = report_of(CliRunner().invoke(cli, command))
+    assert report["texts"] + report["held_out_texts"] == len(TEXTS) and report["unreadable_rows"] == 1
+    assert report["written"]
 
 
 def test_the_same_seed_writes_the_same_weights_and_another_one_others(place: Path) -> None:

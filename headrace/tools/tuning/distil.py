@@ -1,6 +1,7 @@
 """What `headrace encoders distil` does, and how it tells it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.table_files import Reject, read_lines
@@ -28,9 +29,13 @@ def run_distil(source: Source, text_column: str, order: DistilOrder, *, json: bo
     require_torch()
     new_folder(order.out)
     with stage_bars() as progress:
-        texts, left_out = read_unlabelled(source, text_column, progress)
-        done = distil_encoder(load_settings(), order, texts, progress)
-    report = done.as_json() | {"folder": str(order.out) if done.is_written else None, "test_rows_left_out": left_out}
+        read = read_unlabelled(source, text_column, progress)
+        done = distil_encoder(load_settings(), order, read.texts, progress)
+    report = done.as_json() | {
+        "folder": str(order.out) if done.is_written else None,
+        "test_rows_left_out": read.left_out,
+        "unreadable_rows": read.unreadable,
+    }
     if json:
         print_json(report)
     else:
@@ -43,14 +48,24 @@ def run_distil(source: Source, text_column: str, order: DistilOrder, *, json: bo
         )
 
 
-def read_unlabelled(source: Source, column: str, progress: Progress) -> tuple[list[str], int]:
-    """The texts of a file, a topic or the store, and how many rows were left out because they tune or test. A file
-    `….txt` holds a text a line. Raises ConfigError, TrainingDataError, ConnectorError."""
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """left_out: rows that tune or test. unreadable: `headrace data check` says which and why."""
+
+    texts: list[str]
+    left_out: int
+    unreadable: int
+
+
+def read_unlabelled(source: Source, column: str, progress: Progress) -> Unlabelled:
+    """The texts of a file, a topic or the store. A file `….txt` holds a text a line. Raises ConfigError,
+    TrainingDataError, ConnectorError."""
     name = "" if source.file is None else source.file.name.lower().removesuffix(".gz")
     file = _plain_lines(source) if name.endswith(_LINES) else source.read(Where(column), progress)
     refuse_other_encoding(file)
     learnt = [row for row in file.rows if row.split not in ("valid", "test")]
-    return [row.text for row in learnt if row.text.strip()], len(file.rows) - len(learnt)
+    texts = [row.text for row in learnt if row.text.strip()]
+    return Unlabelled(texts, len(file.rows) - len(learnt), len(file.rejects))
 
 
 def _plain_lines(source: Source) -> DataFile:
@@ -79,8 +94,9 @@ def _tell(report: dict[str, Any], done: Distilled) -> None:
         f"on {done.held_out} texts that were held out, after {done.adapted.steps} steps over {done.texts} texts "
         f"({done.seconds:.0f} s)"
     )
-    if report["test_rows_left_out"]:
-        say(f"{report['test_rows_left_out']} rows that tune or test were left out")
+    for key, why in (("test_rows_left_out", "tune or test"), ("unreadable_rows", "cannot be read")):
+        if report[key]:
+            say(f"{report[key]} rows that {why} were left out")
     if report["folder"] is not None:
         folder = field(report["folder"])
         say(
