@@ -150,8 +150,7 @@ def _trained(
     def train(
         strategy: str, encoder: Encoder, dataset: Dataset, source: dict[str, str] | None, wiring: Wiring | None
     ) -> tuple[TrainedRelease, TakenOver]:
-        taken_over = TakenOver.by(strategy, before)
-        trainer = taken_over.trainer(wiring)
+        trainer, taken_over = TakenOver.by(strategy, before).trainer(wiring)
         dataset, taken_over = taken_over.augmented(dataset, encoder, asked["oos_label"])
         names = {"strategy": strategy, "seed": order["seed"], "parent": order["champion"], "trainer": trainer} | asked
         trained = train_release(order["model"], dataset, encoder, **names, encoder_source=source, meter=EnergyMeter())

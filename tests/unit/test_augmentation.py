@@ -220,6 +220,7 @@ def test_a_training_says_what_was_made_and_what_each_gave(tmp_path: Path, monkey
     told = release.report["augmentation"]
     assert told["methods"] == ["swap", "typing"] and told["trials"] == [] and told["copies"] > 100
     assert release.manifest["training"]["augmentation"] == told
+    assert release.manifest["training"]["asked"]["augment"] == ["swap", "typing"], "for the next retraining"
     kept = training_data.from_bytes(release.blobs[release.manifest["files"]["training_data"]["sha256"]])
     tested = {same_text_key(row.text) for row in kept.part("test")}
     copies = [copy for row in kept.rows for copy in row.copies]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from test_late_fusion import release as release_that_fuses
 from connectors.registry import FolderRegistry
 from headrace.training.retrain_child import run
 from headrace.training.run import asked_for
+from models.errors import ConfigError
 from retrain import training_data
 from retrain.data import Dataset
 from retrain.gate.verdict import PAGE_ROLE
@@ -185,7 +187,7 @@ def test_of_a_champion_from_before_that_was_noted_the_options_and_methods_are_ta
     live = asked_for.TakenOver.by("full", asked_for.AskedFor({"full": 2}, {"full": {"unlabelled": 1.0, "r_drop": 0.5}}))
     assert live.table == {"r_drop": 0.5} and live.left_out == ("[full] unlabelled: no release keeps live texts",)
     nothing = asked_for.AskedFor.of_manifest({"strategy": "full", "training": {}})
-    assert nothing == asked_for.AskedFor() and asked_for.TakenOver.by("quick", nothing).trainer(None) is train_quick
+    assert nothing == asked_for.AskedFor() and asked_for.TakenOver.by("quick", nothing).trainer(None)[0] is train_quick
 
 
 def test_a_new_label_that_no_picture_has_ends_what_both_decide_together(order: dict[str, Any]) -> None:
@@ -199,6 +201,23 @@ def test_a_new_label_that_no_picture_has_ends_what_both_decide_together(order: d
     assert "texts decide alone: texts and pictures have other labels: 'recall'" in verdict["words"]
     described, _ = published(order, "3")
     assert described["fusion"]["serves"] is False and described["pictures"]["labels"]
+
+
+def test_a_teacher_that_is_not_on_this_machine_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(strategy: str, wiring: object, epochs: int | None, options: Mapping[str, Any]) -> Any:
+        if "teacher" in options:
+            raise ConfigError("the encoder mpnet is not here: `headrace encoders add mpnet` fetches it")
+        return strategy, epochs, dict(options)
+
+    monkeypatch.setattr(asked_for, "tuning_trainer", build)
+    wiring: Any = object()
+    asked = asked_for.AskedFor({"full": 2}, {"full": {"teacher": "mpnet", "r_drop": 0.5}})
+    built, taken_over = asked_for.TakenOver.by("full", asked).trainer(wiring)
+    assert built == ("full", 2, {"r_drop": 0.5}) and taken_over.table == {"r_drop": 0.5}
+    assert taken_over.left_out[0].startswith("[full] teacher: the encoder mpnet is not here")
+    monkeypatch.setattr(asked_for, "tuning_trainer", lambda *_: (_ for _ in ()).throw(ConfigError("no torch")))
+    with pytest.raises(ConfigError, match="no torch"):
+        asked_for.TakenOver.by("full", asked_for.AskedFor()).trainer(wiring)
 
 
 def _release(order: dict[str, Any]) -> tuple[dict[str, Any], Any]:

@@ -241,6 +241,7 @@ def test_a_training_with_a_file_of_options_uses_them_and_its_release_says_so(hom
     assert trained.exit_code == 0, trained.output
     manifest = json.loads((home / "released" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["training"]["options"] == options
+    assert manifest["training"]["asked"] == {"epochs": {}, "options": {"quick": options}, "augment": []}
     assert manifest["training"]["choices"]["intent"]["strength"] == 12.5
     with pytest.raises(ConfigError, match="leave one of them out"):
         CliRunner().invoke(app, [*train[:6], "--strategy", "full"], catch_exceptions=False)

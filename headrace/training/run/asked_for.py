@@ -10,7 +10,7 @@ from headrace.training.options_file import PLANS
 from headrace.training.trainers import tuning_trainer
 from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
-from models.errors import HeadraceError
+from models.errors import ConfigError, HeadraceError
 from retrain.augmentation.copies import with_copies
 from retrain.augmentation.methods import Method
 from retrain.data import Dataset
@@ -19,6 +19,7 @@ from retrain.job import Strategy
 from retrain.strategies.quick import train_quick
 
 NOTED_UNDER: Final = "asked"  # in a manifest's `training`
+TEACHER: Final = "teacher"  # an option that names an encoder which may not be on this machine
 LIVE_TEXTS: Final = "unlabelled"  # an option that weighs texts which no release keeps
 
 
@@ -83,11 +84,22 @@ class TakenOver:
         """Options of the strategy."""
         return self.asked.options.get(self.strategy, {})
 
-    def trainer(self, wiring: Wiring | None) -> Strategy:
-        """The strategy, with its options. wiring: None for the quick one, which needs none. Raises ConfigError."""
+    def trainer(self, wiring: Wiring | None) -> tuple[Strategy, Self]:
+        """The strategy with its options, and what is taken over by then: without a teacher that cannot be had here.
+        wiring: None for the quick one, which needs none. Raises ConfigError."""
         if wiring is None:
-            return partial(train_quick, plan=quick_plan_from(self.table)) if self.table else train_quick
-        return tuning_trainer(self.strategy, wiring, self.asked.epochs.get(self.strategy), self.table)
+            return partial(train_quick, plan=quick_plan_from(self.table)) if self.table else train_quick, self
+        epochs = self.asked.epochs.get(self.strategy)
+        try:
+            return tuning_trainer(self.strategy, wiring, epochs, self.table), self
+        except ConfigError as error:
+            if not self.table.get(TEACHER):
+                raise
+            table = {name: value for name, value in self.table.items() if name != TEACHER}
+            options = {name: kept for name, kept in {**self.asked.options, self.strategy: table}.items() if kept}
+            left_out = (*self.left_out, f"[{self.strategy}] {TEACHER}: {error}")
+            now = replace(self, asked=replace(self.asked, options=options), left_out=left_out)
+            return tuning_trainer(self.strategy, wiring, epochs, table), now
 
     def augmented(self, dataset: Dataset, encoder: Encoder, oos_label: str | None) -> tuple[Dataset, Self]:
         """The dataset with copies of the training texts that have none yet, by the methods that work here; and what is
