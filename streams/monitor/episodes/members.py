@@ -68,9 +68,8 @@ def newness(before: Sequence[SeenText], after: Sequence[SeenText], spread: float
 
 
 def is_near(outside: Doubles, surprisal: float, direction: Doubles, spread: float) -> bool:
-    """Whether a text looks like those that lie along a direction, rather than like a known one. outside: (kept,)."""
-    odds = 0.5 * surprisal + np.log(0.5) + _agreement_odds(outside[None], direction[None], spread)[0]
-    return bool(odds > 0.0)
+    """Whether a text lies where `odds_there` says. outside: (kept,)."""
+    return bool(np.isfinite(odds_there(outside[None], np.array([surprisal]), direction, spread)[0]))
 
 
 def odds_there(outside: Doubles, surprisals: Doubles, direction: Doubles, spread: float) -> Doubles:
