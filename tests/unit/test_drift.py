@@ -140,7 +140,7 @@ def test_detection_falls_on_the_same_event_for_the_same_seed() -> None:
     assert (both[0][0].onset_event, both[0][0].detected_event) == EXPECTED_EVENTS
 
 
-EXPECTED_EVENTS = (397, 414)
+EXPECTED_EVENTS = (397, 410)
 
 
 def test_one_cause_is_told_once() -> None:

@@ -21,7 +21,7 @@ from streams.monitor.drift.reference import Doubles, Reference
 from streams.monitor.drift.thresholds import threshold_from_climbs
 
 FAST_AUDITS: Final = "fast_audits"
-_RUN: Final = 10.0  # times `false_alarm_every`: a small part of the rate that all detectors give together
+ALARM_SHARE: Final = 0.1  # of the rate that all detectors give together
 _RUNS: Final = 256  # simulated streams side by side
 _AUDITS: Final = 1_000  # audited texts of each
 _SCALES: Final = (0.94, 1.06)  # of their exponents, as the live correction leaves them of 1 to 1.12
@@ -48,7 +48,7 @@ class FastAudits:
         if not len(distances):
             return None
         climbs = _climbs(distances)
-        run, audits = false_alarm_every * _RUN, _RUNS * _AUDITS
+        run, audits = false_alarm_every / ALARM_SHARE, _RUNS * _AUDITS
         every, few = (threshold_from_climbs(climbs, audits, run * share) for share in (1.0, _LEAST_SHARE))
         return cls(distances, (every, few), policy)
 

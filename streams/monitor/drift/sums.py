@@ -1,26 +1,23 @@
 """The sums of one stream: what each text adds to them, and when one has reached its threshold.
 
 Four one-sided CUSUMs add up what each text says (streams/monitor/drift/evidence.py): embeddings, confidence, both
-together, and both for a small share. Each has a threshold that a stationary stream reaches once in four times
-`false_alarm_every` events, with a margin (streams/monitor/drift/thresholds.py), so that together they give one false
-alarm in `false_alarm_every`. Beside a fast path a fifth one takes a small part of the margin: it adds up what its
-audited texts say (streams/monitor/drift/fast_audits.py).
+together, and both for a small share. Together they give nine of ten false alarms of the stated rate, each a quarter of
+these (streams/monitor/drift/thresholds.py). Beside a fast path a fifth one gives the tenth: it adds up what its audited
+texts say (streams/monitor/drift/fast_audits.py).
 
 Source: the last zero of a CUSUM as the estimate of the onset, Hinkley (1971), Biometrika 58.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from streams.monitor.drift.cusum import Cusum
 from streams.monitor.drift.evidence import DETECTORS, Evidence, EvidencePolicy
-from streams.monitor.drift.fast_audits import FAST_AUDITS, FastAudits
+from streams.monitor.drift.fast_audits import ALARM_SHARE, FAST_AUDITS, FastAudits
 from streams.monitor.drift.live_thresholds import LivePolicy, LiveThresholds
 from streams.monitor.drift.reference import Doubles, Reference
 from streams.monitor.drift.signal import MeasuredText
 from streams.monitor.seasons.texts import TextSeasons
-
-_MARGIN: Final = 2.0  # times the expected run: a stream is never quite the reference (docs/drift.md)
 
 
 class DetectorSums:
@@ -143,7 +140,7 @@ class DetectorSums:
 
 def expected_run_events(false_alarm_every: float) -> float:
     """Of one detector, in events."""
-    return float(false_alarm_every) * len(DETECTORS) * _MARGIN
+    return float(false_alarm_every) * len(DETECTORS) / (1.0 - ALARM_SHARE)
 
 
 def _evidence(reference: Reference, policy: EvidencePolicy) -> Evidence:
