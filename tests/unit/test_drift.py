@@ -237,14 +237,14 @@ def test_what_an_outage_added_before_it_was_told_is_no_drift() -> None:
     assert max(watch.levels.values()) < 0.05
 
 
-def outage_with_odd_texts(here: World, word: str) -> Iterator[Signal]:
-    """120 complaints in a row that hold a word of their own. No embedding is known of five in six; each sixth lies
+def outage_with_odd_texts(here: World, word: str, odd_every: int = 6) -> Iterator[Signal]:
+    """120 complaints in a row that hold a word of their own. Of most no embedding is known; one in `odd_every` lies
     where no known text does, the model gives it to another label, and it holds `word`."""
     far = np.linalg.svd(here.subjects[:LABELS])[2][-1]
     for number in range(120):
         here.sent += 1
         own = "".join("abcdefghij"[int(digit)] for digit in str(here.sent))
-        is_odd = number % 6 == 5
+        is_odd = number % odd_every == odd_every - 1
         text = here.texts(np.array([number % LABELS]))[0] + 0.9 * far
         yield Signal(
             f"s@1-0-{here.sent}",
@@ -266,6 +266,24 @@ def test_odd_texts_that_speak_of_an_outage_are_of_it_and_others_are_not(word: st
     assert episodes(watch, here.signals(800, new=1e-9)) == []
     assert bool(episodes(watch, outage_with_odd_texts(here, word))) is is_drift
     assert [change.burst.label for change in watch.take_burst_changes()] == ["3"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_may_be_the_beginning_of_an_outage_is_no_drift_until_that_is_known(seed: int) -> None:
+    """An outage of badly typed complaints was told as drift after eight texts, as a burst after fourteen."""
+    here = world(seed)
+    watch = monitor(here.reference())
+    assert episodes(watch, here.signals(800, new=1e-9)) == []
+    assert episodes(watch, outage_with_odd_texts(here, "activate", odd_every=3)) == []
+    assert [change.burst.label for change in watch.take_burst_changes()] == ["3"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_new_subject_waits_for_no_burst_that_does_not_come(seed: int) -> None:
+    here = world(seed)
+    watch = monitor(here.reference())
+    assert episodes(watch, here.signals(800)) == []
+    assert len(episodes(watch, here.signals(25, new=0.9))) == 1
 
 
 def test_a_story_that_many_tell_in_a_row_is_no_new_subject() -> None:

@@ -20,6 +20,8 @@ from streams.monitor.seasons.labels import LabelSeasons
 
 _EXAMPLES: Final = 5
 _OVER: Final = 0.5  # of the threshold, below which a burst that was told is over
+_BEGINS: Final = 0.3  # of the threshold, from which on a burst may be beginning
+_BEGINS_WITHIN: Final = 25  # texts of the stream, after which it is told or is none that is worth a wait
 _MOSTLY: Final = 0.5  # of the stream: a label with more cannot come several times as often
 _USUAL: Final = 0.7  # of the share that a burst has had: once that is usual, it is over
 _KNOWN_SURPRISAL: Final = 3.0  # mean of a label's texts, above which they are no known ones: 1 of all known texts
@@ -72,6 +74,11 @@ class LabelBurst:
     examples: list[list[str]] = field(default_factory=list)
 
     @property
+    def is_known(self) -> bool:
+        """Whether its texts look like those that the release learnt; else something new comes under this label."""
+        return self.surprisal <= _KNOWN_SURPRISAL * self.texts
+
+    @property
     def times_usual(self) -> float:
         """How many times the texts that its usual share gives."""
         return self.texts / (self.share * max(self.events, 1))
@@ -107,6 +114,17 @@ class LabelBursts:
         """Bursts that go on, the first one first."""
         return [burst for burst in self._climbs.values() if burst.is_told]
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether one label has come so often of late that a burst of it may be told with one of the next texts."""
+        return any(
+            not burst.is_told
+            and burst.is_known
+            and burst.height >= _BEGINS * self.threshold
+            and burst.events <= _BEGINS_WITHIN
+            for burst in self._climbs.values()
+        )
+
     def texts_of(self, label: str) -> int:
         """Texts of this label in its burst, where one goes on; else 0."""
         burst = self._climbs.get(label)
@@ -140,8 +158,7 @@ class LabelBursts:
             burst.examples.append([event.id, event.text])
         gain = event.weight * float(np.log(self._burst_share(burst.share) / burst.share))
         burst.height = min(burst.height + gain, self.threshold)
-        is_known = burst.surprisal <= _KNOWN_SURPRISAL * burst.texts  # else something new comes under this label
-        if burst.height >= self.threshold and is_known and not burst.is_told:
+        if burst.height >= self.threshold and burst.is_known and not burst.is_told:
             burst.is_told = True
             changes.append(BurstChange("firing", burst, event.at))
         elif (

@@ -182,7 +182,7 @@ class DriftMonitor:
         if self._sums.fired and self._open.may_open:
             for heights in self._repeats.seen_only_now(self._history, self._reference.background):
                 self._sums.take_back(heights)
-            if self._sums.fired:
+            if self._sums.fired and not self._repeats.bursts.may_begin:  # it may turn out to be the cause
                 return self._found(self._sums.fired)
         return self._telling.tried(signal.event_number) if self._open else None
 
