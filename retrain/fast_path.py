@@ -4,14 +4,19 @@ Both the n-gram heads and the full path are judged on texts that they were not t
 and the tuning texts; where the encoder itself was trained on the training texts, the tuning texts alone. Each head's
 threshold is the lowest that keeps three promises, tested from the highest one down until the first that fails, so that
 the search itself costs nothing of the confidence (fixed-sequence testing; Angelopoulos et al., Learn then Test, 2021).
+
+Two kinds are fitted and held to the same promises: n-grams alone, and n-grams beside a static table out of the encoder
+(`retrain.fitting.static_table`), which is taken where it decides MIN_GAIN more of the judged texts. Either serves as
+weights of n-grams.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from models.fast_path import MAX_NGRAMS, FastHead, FastPath, is_readable, weigh_occurrences
 from models.heads import Floats, label_probabilities
@@ -26,6 +31,7 @@ from retrain.fast_thresholds import (
 )
 from retrain.fitting.calibration import fit_temperature
 from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.static_table import HeadTable, TableFit, Teacher, most_frequent_words, spell_out
 from retrain.fitting.vocabulary import build_vocabulary
 from retrain.paired_bounds import accuracy_drop_bound
 from retrain.progress import Progress
@@ -40,6 +46,10 @@ POLICIES_OF_FEW_TEXTS: Final = (  # in turn, until one keeps the promises: scrip
     LinearPolicy(embedding=0.0, words=1.0, characters=2.0, strength=4.0),
     LinearPolicy(embedding=0.0, words=0.3, characters=4.0, strength=0.5),
 )
+POLICY_WITH_TABLE: Final = LinearPolicy(embedding=0.5, words=1.0, characters=0.5)
+MIN_GAIN: Final = 0.05  # of the judged texts: what a table must decide more than the n-grams alone
+NGRAMS: Final = "ngrams"  # kinds, as the manifest names them
+WITH_TABLE: Final = "ngrams_with_table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +76,46 @@ class TrainedFastPath:
 
 
 def train_fast_path(
-    found: Occurrences, heads: Sequence[FullPath], judged: NDArray[np.bool_], seed: int, progress: Progress
+    found: Occurrences,
+    heads: Sequence[FullPath],
+    judged: NDArray[np.bool_],
+    seed: int,
+    progress: Progress,
+    teacher: Teacher | None = None,
 ) -> TrainedFastPath | None:
     """The fast path beside these heads, or None where it would decide too few texts to be worth it.
 
     found: of all texts that are not tested. heads: the release's, in order. judged: (texts,), which texts the full path
-    may be judged on. Call it with BLAS limited to one thread: the fits run side by side.
+    may be judged on. teacher: what a static table is made of; None fits n-grams alone. Call it with BLAS limited to one
+    thread: the fits run side by side.
     """
     training = np.unique(np.concatenate([head.task.rows for head in heads]))
     labels = sum(len(head.task.labels) for head in heads)
     vocabulary = build_vocabulary(found.counted(), training, labels, max_weights=MAX_WEIGHTS, max_ngrams=MAX_NGRAMS)
     features = _features(found, vocabulary)
+    readable = is_readable(found, _places(vocabulary), len(vocabulary))
     fitted = [_fit(head, features, judged, seed, progress) for head in heads]
-    if any(each is None for each in fitted):
-        return None
-    chosen = [each for each in fitted if each is not None]
-    sure = np.logical_and.reduce([each.sure for each in chosen]) & is_readable(
-        found, _places(vocabulary), len(vocabulary)
-    )
-    measured = _measure(chosen, heads, judged, sure)
-    if measured["coverage"] < USEFUL_COVERAGE:
+    chosen = _candidate(NGRAMS, fitted, heads, judged, readable)
+    coverage = {NGRAMS: 0.0 if chosen is None else chosen.coverage}
+    if teacher is not None and vocabulary.words and coverage[NGRAMS] <= 1 - MIN_GAIN:
+        progress("reading words by themselves", 0, 1)
+        table = _table_fit(found, training, teacher, vocabulary, features)
+        progress("reading words by themselves", 1, 1)
+        fitted = [_fit_with_table(head, features, table, judged, seed, progress) for head in heads]
+        other = _candidate(WITH_TABLE, fitted, heads, judged, readable)
+        coverage[WITH_TABLE] = 0.0 if other is None else other.coverage
+        if coverage[WITH_TABLE] >= coverage[NGRAMS] + MIN_GAIN:
+            chosen = other
+    if chosen is None or chosen.coverage < USEFUL_COVERAGE:
         return None
     path = FastPath(
         vocabulary,
-        np.concatenate([each.weights.ngrams for each in chosen], axis=1),
-        np.concatenate([each.weights.bias for each in chosen]),
-        tuple(each.head for each in chosen),
-        measured,
+        np.concatenate([each.weights.ngrams for each in chosen.fitted], axis=1),
+        np.concatenate([each.weights.bias for each in chosen.fitted]),
+        tuple(each.head for each in chosen.fitted),
+        {**chosen.measured, "kind": chosen.kind, "coverage_of_kinds": coverage},
     )
-    return TrainedFastPath(path.rounded(), sure)
+    return TrainedFastPath(path.rounded(), chosen.sure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,35 @@ class _Fitted:
     promise: Promise
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """All heads of one kind. sure: (texts,), all of them at once. measured: for the manifest."""
+
+    kind: str
+    fitted: Sequence[_Fitted]
+    sure: NDArray[np.bool_]
+    measured: dict[str, Any]
+
+    @property
+    def coverage(self) -> float:
+        return float(self.measured["coverage"])
+
+
+def _candidate(
+    kind: str,
+    fitted: Sequence[_Fitted | None],
+    heads: Sequence[FullPath],
+    judged: NDArray[np.bool_],
+    readable: NDArray[np.bool_],
+) -> _Candidate | None:
+    """None where one of the heads keeps its promises at no useful coverage."""
+    chosen = [each for each in fitted if each is not None]
+    if len(chosen) < len(fitted):
+        return None
+    sure = np.logical_and.reduce([each.sure for each in chosen]) & readable
+    return _Candidate(kind, chosen, sure, _measure(chosen, heads, judged, sure))
+
+
 def _places(vocabulary: NgramVocabulary) -> NDArray[np.uint16]:
     places = np.full(BUCKETS, len(vocabulary), dtype=np.uint16)
     places[vocabulary.buckets] = np.arange(len(vocabulary))
@@ -119,6 +169,15 @@ def _features(found: Occurrences, vocabulary: NgramVocabulary) -> Features:
     ngrams = weigh_occurrences(found, _places(vocabulary), np.append(vocabulary.idf, np.float32(vocabulary.unseen_idf)))
     ngrams.sum_duplicates()  # the same product, faster
     return Features.of(np.zeros((len(found), 0), dtype=np.float32), ngrams, vocabulary.words)
+
+
+def _table_fit(
+    found: Occurrences, training: Ints, teacher: Teacher, vocabulary: NgramVocabulary, features: Features
+) -> TableFit:
+    columns = most_frequent_words(vocabulary)
+    alone = teacher.embed(spell_out(found, training, teacher.texts, vocabulary.buckets[columns]))
+    words = sparse.csr_array(features.ngrams[:, columns])
+    return TableFit.of(columns, words, alone, teacher.embeddings, training)
 
 
 def _fit(
@@ -133,8 +192,26 @@ def _fit(
     return None
 
 
+def _fit_with_table(
+    full: FullPath, features: Features, fit: TableFit, judged: NDArray[np.bool_], seed: int, progress: Progress
+) -> _Fitted | None:
+    """The same beside a static table, which is then folded into the words' weights."""
+    stage = f"fitting the table of {full.task.name}"
+    table = HeadTable.of(fit, full.task.rows, full.task.folds, lambda done, total: progress(stage, done, total))
+    kernels = features.kernels and replace(features.kernels, embedding=table.texts @ table.texts.T)
+    beside = replace(features, embeddings=table.texts, kernels=kernels)
+    fitted = _fit_policy(full, beside, judged, POLICY_WITH_TABLE, seed, progress, table)
+    return None if fitted is None else replace(fitted, weights=table.folded(fitted.weights))
+
+
 def _fit_policy(
-    full: FullPath, features: Features, judged: NDArray[np.bool_], policy: LinearPolicy, seed: int, progress: Progress
+    full: FullPath,
+    features: Features,
+    judged: NDArray[np.bool_],
+    policy: LinearPolicy,
+    seed: int,
+    progress: Progress,
+    table: HeadTable | None = None,
 ) -> _Fitted | None:
     task = full.task
     in_scope = judged & (task.targets >= 0)
@@ -144,7 +221,7 @@ def _fit_policy(
     columns, surest = probabilities.argmax(axis=1), probabilities.max(axis=1)
     strange_surest, strange_rejected = surest[full.strange], full.rejected[full.strange]
     if full.left_out is not None:
-        of_left = _surest_without_label(full, full.left_out, features, policy, temperature, seed, progress)
+        of_left = _surest_without_label(full, full.left_out, features, policy, temperature, seed, progress, table)
         strange_surest = np.concatenate([strange_surest, of_left])
         strange_rejected = np.concatenate([strange_rejected, full.left_out.rejected])
     pairs = Pairs(
@@ -189,8 +266,10 @@ def _surest_without_label(
     temperature: float,
     seed: int,
     progress: Progress,
+    table: HeadTable | None = None,
 ) -> Floats:
-    """Highest probability of each left-out text by n-grams that do not know its label, (left-out texts,)."""
+    """Highest probability of each left-out text by n-grams, and a table, that do not know its label, (left-out
+    texts,)."""
     task, surest = full.task, np.zeros(len(left_out.rows), dtype=np.float32)
     group_of_text = left_out.groups[task.targets[left_out.rows]]
     kept = np.sort(np.random.default_rng(seed).permutation(len(task.rows))[:MAX_LEFT_OUT_TEXTS])
@@ -200,7 +279,8 @@ def _surest_without_label(
         others = training[left_out.groups[task.targets[training]] != group]
         weights = task_of_labels(task, left_out.groups != group).fit(features, others, policy, seed)
         judged = left_out.rows[group_of_text == group]
-        logits = weights.logits(features.embeddings[judged], features.ngrams[judged])
+        dense = features.embeddings[judged] if table is None else table.read_as_new(judged, others)
+        logits = weights.logits(dense, features.ngrams[judged])
         surest[group_of_text == group] = label_probabilities(logits, temperature).max(axis=1)
 
     total = int(left_out.groups.max()) + 1

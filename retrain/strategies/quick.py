@@ -30,6 +30,7 @@ from retrain.fitting.calibration import fit_temperature
 from retrain.fitting.copies import CountedCopies
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.quick_plan import USUAL_PLAN, QuickPlan
+from retrain.fitting.static_table import Teacher
 from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
 from retrain.progress import Progress, no_progress
 from retrain.rejection.choosing import FittedHead, LiveTexts, OutsideTexts, Rejecting, choose_rejection
@@ -119,7 +120,8 @@ def train_quick(
         fitted = [_train_head(task, features, seed, primary if task is tasks[0] else None, progress) for task in tasks]
         full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
         judged = np.ones(len(rows), dtype=bool) if unseen is None else unseen
-        fast = train_fast_path(found, full, judged, seed, progress)
+        teacher = Teacher([row.text for row in rows], embeddings, partial(embed_texts, encoder))
+        fast = train_fast_path(found, full, judged, seed, progress, teacher)
     vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
     return Trained(
         encoder,

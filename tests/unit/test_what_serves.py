@@ -48,6 +48,16 @@ def test_a_quick_release_serves_itself() -> None:
     assert strategy_in_words(release.manifest) == "quick"
 
 
+def test_the_sheet_says_where_the_fast_path_has_a_table_of_the_encoder() -> None:
+    heads = [{"name": "intent", "threshold": 0.8}]
+    alone = {"fast_path": {"heads": heads, "measured": {"kind": "ngrams"}}}
+    beside = {"fast_path": {"heads": heads, "measured": {"kind": "ngrams_with_table"}}}
+    older = {"fast_path": {"heads": heads}}
+    told = ["\n".join(sheet("support", "2", manifest)) for manifest in (alone, beside, older)]
+    assert all("intent from 0.80" in words for words in told)
+    assert ["encoder's table of words" in words for words in told] == [False, True, False]
+
+
 def test_releases_that_do_not_say_what_serves_are_read_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert strategy_in_words({"strategy": "full"}) == "full" and strategy_in_words({}) == "None"
     monkeypatch.setattr(training_data, "from_bytes", lambda content, tuned_encoder: tuned_encoder)

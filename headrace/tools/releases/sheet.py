@@ -20,11 +20,17 @@ def sheet(name: str, version: str, manifest: Mapping[str, Any]) -> Iterator[str]
     yield from _list("rows", counts)
     yield _line("data", str(training.get("fingerprint", ""))[:12])
     yield from _list("to people", _left_to_people(training.get("rejection") or {}))
-    fast = manifest.get("fast_path") or {}
-    yield from _list("fast path", [f"{head['name']} from {head['threshold']:.2f}" for head in fast.get("heads", [])])
+    yield from _list("fast path", _fast_path(manifest.get("fast_path") or {}))
     for part, file in manifest.get("files", {}).items():
         yield _line("file", f"{part:<16} {file['bytes']:>12,} bytes  {file['sha256'][:12]}")
     yield from _list("made with", [f"{library} {number}" for library, number in manifest.get("libraries", {}).items()])
+
+
+def _fast_path(fast: Mapping[str, Any]) -> list[str]:
+    """Where its heads are sure, and what their weights are made of; older releases know n-grams alone."""
+    sure = [f"{head['name']} from {head['threshold']:.2f}" for head in fast.get("heads", [])]
+    has_table = fast.get("measured", {}).get("kind") == "ngrams_with_table"
+    return [*sure, "with the encoder's table of words"] if has_table else sure
 
 
 def _left_to_people(rejection: Mapping[str, Any]) -> list[str]:
