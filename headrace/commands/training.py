@@ -85,7 +85,7 @@ def _train(
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="of a strategy that tunes the encoder")] = None,
     tensorboard: Annotated[
-        Path | None, typer.Option(help="of --strategy full: write figures of the training to this folder")
+        Path | None, typer.Option(help="of a strategy that tunes the encoder: figures of the training to this folder")
     ] = None,
     images: Annotated[
         Path | None,

@@ -13,7 +13,7 @@ from models.encoder.quantization import quantize_encoder
 from models.errors import ConfigError
 from models.heads import Floats
 from retrain.adaptation.teacher import ask_teacher
-from retrain.fitting.tuning.loop import Around, Watch, unwatched
+from retrain.fitting.tuning.around import Around, Watch, unwatched
 from retrain.fitting.tuning.model import NEEDS_LIBRARIES
 from retrain.fitting.tuning.plan import plan_from
 from retrain.fitting.tuning.texts import Weights
@@ -25,6 +25,11 @@ def require_libraries() -> None:
     """Raises ConfigError where the strategy's libraries are not installed. They are not loaded."""
     if any(importlib.util.find_spec(library) is None for library in ("torch", "transformers")):
         raise ConfigError(NEEDS_LIBRARIES)
+
+
+def kept_trainings(wiring: Wiring) -> FolderCheckpoints:
+    """Where a training that was cut off goes on from."""
+    return FolderCheckpoints(wiring.settings.home_path / "trainings")
 
 
 def full_trainer(
@@ -47,7 +52,7 @@ def full_trainer(
             weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
         )
 
-    around = Around(FolderCheckpoints(wiring.settings.home_path / "trainings"), watch)
+    around = Around(kept_trainings(wiring), watch)
     if plan.teacher:
         teacher_source(plan.teacher, wiring.settings)  # one that cannot be had is told now, and not after an hour
 

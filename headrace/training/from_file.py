@@ -30,7 +30,7 @@ from models.languages import language_of
 from models.words.neutral_words import NeutralWords
 from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.fitting.quick_plan import quick_plan_from
-from retrain.fitting.tuning.loop import Watch
+from retrain.fitting.tuning.around import Watch
 from retrain.job import PackedRelease, Strategy, TrainedRelease, train_release
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import RejectionPolicy
@@ -107,6 +107,8 @@ def train(
 ) -> TrainedRelease:
     """A packed release, not published yet."""
     require_known(order.strategy)
+    if order.tensorboard is not None and order.strategy == "quick":
+        raise ConfigError("--tensorboard shows the training of an encoder; it goes with a --strategy that tunes one")
     tables = {} if order.config is None else read_options(order.config).tables
     table = tables.get(order.strategy, {})
     live = () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column)
@@ -160,14 +162,8 @@ def train(
 def _trainer(
     wiring: Wiring, order: TrainingRequest, table: Mapping[str, Any], watch: Watch, unlabelled: tuple[str, ...]
 ) -> Strategy:
-    if order.strategy == "full":
-        from headrace.training.fine_tuning import full_trainer
-
-        return full_trainer(wiring, order.epochs, table, watch=watch, unlabelled=unlabelled)
-    if order.tensorboard is not None:
-        raise ConfigError("--tensorboard shows the training of an encoder; it goes with --strategy full")
     if order.strategy != "quick":
-        return tuning_trainer(order.strategy, wiring, order.epochs)
+        return tuning_trainer(order.strategy, wiring, order.epochs, table, watch=watch, unlabelled=unlabelled)
     return partial(train_quick, plan=quick_plan_from(table)) if table else train_quick
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from retrain.fitting.tuning.around import Around, Watch, unwatched
 from retrain.job import Strategy
 
 STRATEGIES: Final = ("quick", "full", "fewshot", "lora", "adalora", "prefix", "adapter")
@@ -34,19 +35,26 @@ def require_libraries_of(strategies: Iterable[str]) -> None:
 
 
 def tuning_trainer(
-    strategy: str, wiring: Wiring, epochs: int | None = None, options: Mapping[str, Any] | None = None
+    strategy: str,
+    wiring: Wiring,
+    epochs: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    watch: Watch = unwatched,
+    unlabelled: tuple[str, ...] = (),
 ) -> Strategy:
-    """A strategy that tunes the configured encoder. epochs: None leaves them to the strategy. options: of `full`."""
+    """A strategy that tunes the configured encoder; cut off, it goes on when it is asked for again. epochs: None leaves
+    them to the strategy. watch: shown figures of the training. options, unlabelled: of `full` (`full_trainer`)."""
     require_known(strategy)
     from headrace.releases.encoders import encoder_source
-    from headrace.training.fine_tuning import full_trainer
+    from headrace.training.fine_tuning import full_trainer, kept_trainings
     from models.encoder.quantization import quantize_encoder
     from retrain.fitting.contrastive import Contrasting
     from retrain.strategies.few_weights import few_weights_strategy
     from retrain.strategies.fewshot import FewShotStrategy
 
     if strategy == "full":
-        return full_trainer(wiring, epochs, options)
+        return full_trainer(wiring, epochs, options, watch=watch, unlabelled=unlabelled)
     source = encoder_source(wiring)
     threads = wiring.settings.threads or None
 
@@ -55,8 +63,8 @@ def tuning_trainer(
             weights, source.config, source.tokenizer_json, calibration, max_tokens=source.max_tokens
         )
 
-    weights, config = source.read_weights(), source.config
+    weights, config, around = source.read_weights(), source.config, Around(kept_trainings(wiring), watch)
     if strategy == "fewshot":
         plan = Contrasting() if epochs is None else replace(Contrasting(), epochs=epochs)
-        return FewShotStrategy(weights, config, quantize, plan, threads)
-    return few_weights_strategy(strategy, weights, config, quantize, epochs, threads)
+        return FewShotStrategy(weights, config, quantize, plan, threads, around)
+    return few_weights_strategy(strategy, weights, config, quantize, epochs, threads, around)

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, TrainingDataError
+from retrain.fitting.tuning.around import Around
+from retrain.fitting.tuning.checkpoints import training_name
 from retrain.fitting.tuning.model import load_libraries
 from retrain.fitting.tuning.texts import Ids, LabelledTexts, Pretrained, batches_by_length
 from retrain.progress import Progress, no_progress
@@ -63,51 +65,20 @@ def contrast(
     *,
     seed: int = 0,
     plan: Contrasting | None = None,
+    around: Around | None = None,
     progress: Progress = no_progress,
     clock: Callable[[], float] = time.monotonic,
 ) -> Contrasted:
     """Tune the upper half of the encoder's layers by the primary head's labels.
 
-    names: of the labels, by their numbers. clock: seconds, for the plan's `max_seconds`. Raises ConfigError when the
+    names: of the labels, by their numbers. A training that is cut off goes on from its last epoch and ends as it would
+    have. clock: seconds, for the plan's `max_seconds`; those before it was cut off count. Raises ConfigError when the
     `train` extra is missing, TrainingDataError where no text has another of its label, be it the label's name.
     """
-    plan = plan or Contrasting()
-    torch, _ = load_libraries()
-    torch.manual_seed(seed)
-    model = _UpperLayers(start, plan)
-    texts, labels = _with_names(training, names)
-    tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=plan.max_tokens)
-    below, tuning_below = (
-        model.lower([text.ids for text in tokenizer.tokenize(list(part))]) for part in (texts, tuning.texts)
-    )
-    wanted = torch.from_numpy(_primary(tuning))
-    memory = _Memory(torch, model.embed(below), torch.from_numpy(labels), plan.temperature)
-    steps = plan.epochs * -(-len(texts) // plan.batch_texts)
-    optimizer, scheduler = model.optimizer(steps)
-    rng = np.random.default_rng(seed)
-    losses = [memory.loss(model.embed(tuning_below), wanted)]
-    best, best_epoch, done, began = model.weights(), 0, 0, clock()
-    for epoch in range(1, plan.epochs + 1):
-        for batch in _batches(len(texts), plan.batch_texts, rng):
-            embedded = model.trained(below, batch)
-            loss = memory.contrast(embedded, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters, plan.clip)
-            optimizer.step()
-            scheduler.step()
-            memory.keep(batch, embedded)
-            done += 1
-            progress("contrasting", done, steps)
-        memory.keep(np.arange(len(texts)), model.embed(below))
-        losses.append(memory.loss(model.embed(tuning_below), wanted))
-        if losses[-1] < min(losses[:-1]):
-            best, best_epoch = model.weights(), epoch
-        spent = clock() - began
-        if epoch - best_epoch >= plan.patience or spent + spent / epoch > plan.max_seconds:
-            break
-    progress("contrasting", steps, steps)
-    return Contrasted(best, tuple(round(loss, 4) for loss in losses), best_epoch)
+    plan, around = plan or Contrasting(), around or Around()
+    training_of = _Training(start, training, tuning, names, seed, plan, around, clock)
+    training_of.finish(progress)
+    return training_of.found()
 
 
 def name_as_text(label: str) -> str:
@@ -134,6 +105,120 @@ def _primary(part: LabelledTexts) -> NDArray[np.int64]:
 def _batches(texts: int, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     order = rng.permutation(texts)
     return [order[start : start + size] for start in range(0, texts, size)]
+
+
+class _Training:
+    """From its start, or from the end of the last epoch before it was cut off."""
+
+    def __init__(
+        self,
+        start: Pretrained,
+        training: LabelledTexts,
+        tuning: LabelledTexts,
+        names: Sequence[str],
+        seed: int,
+        plan: Contrasting,
+        around: Around,
+        clock: Callable[[], float],
+    ) -> None:
+        torch, _ = load_libraries()
+        torch.manual_seed(seed)
+        self._torch, self._plan, self._around, self._clock = torch, plan, around, clock
+        self._model = _UpperLayers(start, plan)
+        texts, labels = _with_names(training, names)
+        tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=plan.max_tokens)
+        self._below, self._tuning_below = (
+            self._model.lower([text.ids for text in tokenizer.tokenize(list(part))]) for part in (texts, tuning.texts)
+        )
+        self._wanted = torch.from_numpy(_primary(tuning))
+        self._memory = _Memory(torch, self._model.embed(self._below), torch.from_numpy(labels), plan.temperature)
+        self._steps = plan.epochs * -(-len(texts) // plan.batch_texts)
+        self._optimizer, self._scheduler = self._model.optimizer(self._steps)
+        self._rng = np.random.default_rng(seed)
+        self._name = training_name(start, training, tuning, seed, plan, list(names))
+        self._losses = [self._memory.loss(self._model.embed(self._tuning_below), self._wanted)]
+        self._best, self._best_epoch = self._model.weights(), 0
+        self._epoch, self._step, self._spent = 0, 0, 0.0
+
+    def finish(self, progress: Progress) -> None:
+        """Epoch after epoch, until it is enough."""
+        self._resume()
+        began = self._clock() - self._spent
+        while self._epoch < self._plan.epochs and not self._is_enough():
+            self._make_epoch(progress)
+            self._spent = self._clock() - began
+            self._keep()
+        progress("contrasting", self._steps, self._steps)
+
+    def found(self) -> Contrasted:
+        """What is best by then."""
+        return Contrasted(self._best, tuple(round(loss, 4) for loss in self._losses), self._best_epoch)
+
+    def _is_enough(self) -> bool:
+        waits = self._epoch - self._best_epoch >= self._plan.patience
+        return self._epoch > 0 and (waits or self._spent + self._spent / self._epoch > self._plan.max_seconds)
+
+    def _make_epoch(self, progress: Progress) -> None:
+        model, memory = self._model, self._memory
+        for batch in _batches(len(self._below), self._plan.batch_texts, self._rng):
+            embedded = model.trained(self._below, batch)
+            loss = memory.contrast(embedded, batch)
+            self._optimizer.zero_grad()
+            loss.backward()
+            self._torch.nn.utils.clip_grad_norm_(model.parameters, self._plan.clip)
+            self._optimizer.step()
+            self._scheduler.step()
+            memory.keep(batch, embedded)
+            self._step += 1
+            progress("contrasting", self._step, self._steps)
+            self._around.watch("loss/contrast", float(loss.detach()), self._step)
+        memory.keep(np.arange(len(self._below)), model.embed(self._below))
+        self._epoch += 1
+        self._losses.append(memory.loss(model.embed(self._tuning_below), self._wanted))
+        self._around.watch("tuning/loss", self._losses[-1], self._step)
+        if self._losses[-1] < min(self._losses[:-1]):
+            self._best, self._best_epoch = model.weights(), self._epoch
+
+    def _keep(self) -> None:
+        tensors = {f"best/{name}": value for name, value in self._best.items()}
+        tensors |= {f"now/{number}": value.detach().numpy() for number, value in enumerate(self._model.parameters)}
+        for number, values in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"adam/{number}/{name}": value.numpy() for name, value in values.items()}
+        tensors["chance"] = self._torch.get_rng_state().numpy()  # of dropout
+        state = {
+            "epoch": self._epoch,
+            "step": self._step,
+            "best_epoch": self._best_epoch,
+            "losses": [*self._losses],
+            "spent": self._spent,
+            "order": self._rng.bit_generator.state,
+        }
+        self._around.checkpoints.save(self._name, tensors, state)
+
+    def _resume(self) -> None:
+        kept = self._around.checkpoints.load(self._name)
+        if kept is None:
+            return
+        tensors, state = kept
+        torch, of_adam = self._torch, dict[int, dict[str, Any]]()
+        for key, value in tensors.items():
+            part, _, name = key.partition("/")
+            if part == "now":
+                with torch.no_grad():
+                    self._model.parameters[int(name)].copy_(torch.from_numpy(np.array(value)))
+            elif part == "adam":
+                number, _, name = name.partition("/")
+                of_adam.setdefault(int(number), {})[name] = torch.from_numpy(np.array(value))
+        self._best = {key[5:]: np.array(value) for key, value in tensors.items() if key.startswith("best/")}
+        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": of_adam})
+        self._epoch, self._step, self._best_epoch = state["epoch"], state["step"], state["best_epoch"]
+        self._losses, self._spent = list(state["losses"]), state["spent"]
+        self._rng.bit_generator.state = state["order"]
+        self._scheduler.last_epoch = self._step - 1
+        self._optimizer._opt_called = True  # it was, in the training that was cut off; else the schedule warns
+        self._scheduler.step()
+        self._memory.keep(np.arange(len(self._below)), self._model.embed(self._below))
+        torch.set_rng_state(torch.from_numpy(np.array(tensors["chance"])))
 
 
 class _Memory:

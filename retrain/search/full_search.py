@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from retrain.data import Dataset, with_tuning_rows
-from retrain.fitting.tuning.loop import Around, fine_tune
+from retrain.fitting.tuning.around import Around
+from retrain.fitting.tuning.loop import fine_tune
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import Pretrained
 from retrain.progress import Progress, no_progress

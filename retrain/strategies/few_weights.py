@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.bodies.adapters import Adapters
 from retrain.fitting.tuning.bodies.low_rank import AdaptiveRank, LowRank
 from retrain.fitting.tuning.bodies.prefix import PrefixTuning
@@ -39,7 +40,9 @@ def few_weights_strategy(
     quantize: Quantize,
     epochs: float | None = None,
     threads: int | None = None,
+    around: Around | None = None,
 ) -> FullStrategy:
-    """The strategy of this name, a key of BODIES. epochs: None leaves them to the strategy."""
+    """The strategy of this name, a key of BODIES. epochs: None leaves them to the strategy. around: what
+    keeps checkpoints and is shown figures."""
     plan = PLANS[name] if epochs is None else replace(PLANS[name], epochs=epochs)
-    return FullStrategy(weights, config, quantize, plan, threads, body=BODIES[name](), name=name)
+    return FullStrategy(weights, config, quantize, plan, threads, BODIES[name](), name, around or Around())

@@ -6,12 +6,13 @@ serve are fitted on them as well, though the encoder does not know them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.encoder.encoder import Encoder
 from retrain.data import Dataset
 from retrain.fitting.contrastive import Contrasting, contrast
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.texts import Pretrained, Weights
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
@@ -24,7 +25,8 @@ from retrain.strategies.tuned import Asked, Quantize, Serving, serve_the_better
 class FewShotStrategy:
     """`retrain.job.Strategy`: tunes the given weights by contrast of the primary head's labels, then fits all heads.
 
-    quantize: from tuned weights and calibration texts to the ONNX file that serves.
+    quantize: from tuned weights and calibration texts to the ONNX file that serves. around: what keeps checkpoints and
+    is shown figures.
     """
 
     weights: Weights
@@ -32,6 +34,7 @@ class FewShotStrategy:
     quantize: Quantize
     plan: Contrasting
     threads: int | None = None
+    around: Around = field(default_factory=Around)
 
     def __call__(
         self,
@@ -47,6 +50,7 @@ class FewShotStrategy:
         """See retrain.job.Strategy."""
         asked = Asked(heads, seed, oos_label, rejection, progress)
         trained = serve_the_better("fewshot", self._tuned, encoder, dataset, asked)
+        self.around.checkpoints.forget()
         if trained.serves != "fewshot" or dataset.part("valid"):
             return trained
         primary = (heads or dataset.heads)[0]
@@ -72,6 +76,7 @@ class FewShotStrategy:
             sorted({row.labels[primary] for row in rows}),
             seed=asked.seed,
             plan=self.plan,
+            around=self.around,
             progress=asked.progress,
         )
         serving = Serving(self.quantize, self.config, self.threads)

@@ -19,8 +19,9 @@ from retrain.adaptation.teacher_answers import teacher_answers
 from retrain.augmentation.copies import copies_of, rows_of_copies
 from retrain.crossfit import assign_folds
 from retrain.data import Dataset, Row
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.body import Body
-from retrain.fitting.tuning.loop import Around, TunedHead, fine_tune
+from retrain.fitting.tuning.loop import TunedHead, fine_tune
 from retrain.fitting.tuning.out_of_fold import out_of_fold_answers
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.soft_labels import with_soft_labels

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from cut_off import Kept, Watched
 from numpy.typing import NDArray
 from tiny_texts import WORDS, labelled, tiny_start
 from transformers import BertConfig, BertModel
@@ -15,11 +17,12 @@ from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from models.encoder.parts import parts_of
 from models.encoder.tokenization import TextTokenizer
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.bodies.adapters import Adapters
 from retrain.fitting.tuning.bodies.low_rank import AdaptiveRank, LowRank
 from retrain.fitting.tuning.bodies.prefix import PrefixTuning
 from retrain.fitting.tuning.body import Body
-from retrain.fitting.tuning.loop import fine_tune
+from retrain.fitting.tuning.loop import FineTuned, fine_tune
 from retrain.fitting.tuning.model import TunedModel
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import LabelledTexts
@@ -100,6 +103,29 @@ def test_a_training_learns_with_a_fraction_of_the_weights_and_leaves_the_others(
     assert max(found.scores) >= 0.9
     words = "embeddings.word_embeddings.weight"
     np.testing.assert_array_equal(found.weights[words], start.weights[words])
+
+
+@pytest.mark.parametrize("cut_after", [1, 3], ids=["early", "late"])
+@pytest.mark.parametrize("strategy", list(BODIES))
+def test_a_training_that_was_cut_off_ends_as_it_would_have_and_its_figures_are_shown(
+    strategy: str, cut_after: int
+) -> None:
+    """AdaLoRA has dropped some singular values at the first evaluation, and all that it drops at the third."""
+    plan = replace(PLAN, epochs=5)
+    training, tuning, watched = easy(90, 1), easy(45, 2), Watched()
+
+    def tuned(around: Around) -> FineTuned:
+        return fine_tune(tiny_start(), training, tuning, plan=plan, body=BODIES[strategy](), around=around)
+
+    whole, kept = tuned(Around(watch=watched)), Kept(whole=cut_after)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(Around(kept))
+    kept.left = 1000
+    again = tuned(Around(kept))
+    assert (again.scores, again.losses, again.best) == (whole.scores, whole.losses, whole.best)
+    assert all(np.array_equal(whole.weights[name], again.weights[name]) for name in whole.weights)
+    assert len(watched.by_name["loss/labels"]) == whole.steps
+    assert tuple(value for _, value in watched.by_name["tuning/loss"]) == whole.losses
 
 
 def test_adalora_drops_singular_values_until_the_average_rank_is_reached() -> None:

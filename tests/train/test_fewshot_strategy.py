@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from cut_off import Kept, Watched
 from tiny_encoder import tiny_tokenizer, tiny_weights
 from tokenizers import Tokenizer
 
@@ -14,6 +16,7 @@ from models.encoder.graph import build_encoder_graph
 from models.errors import TrainingDataError
 from retrain.data import Dataset, Row
 from retrain.fitting.contrastive import Contrasted, Contrasting, contrast, name_as_text
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.texts import LabelledTexts, Pretrained
 from retrain.job import train_release
 from retrain.strategies.fewshot import FewShotStrategy
@@ -62,6 +65,32 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
     first, again, other = tuned(1, plan), tuned(1, plan), tuned(2, plan)
     assert first.losses == again.losses != other.losses
     assert all(np.allclose(first.weights[name], again.weights[name], atol=1e-6) for name in first.weights)
+
+
+@pytest.mark.parametrize("cut_after", [1, 3])
+def test_a_training_that_was_cut_off_goes_on_and_ends_as_it_would_have(cut_after: int) -> None:
+    plan, watched = replace(PLAN, epochs=5, learning_rate=3e-3), Watched()
+    whole, kept, seen = tuned(plan=plan, around=Around(watch=watched)), Kept(whole=cut_after), list[int]()
+    with pytest.raises(KeyboardInterrupt):
+        tuned(plan=plan, around=Around(kept))
+    kept.left = 1000
+    again = tuned(plan=plan, around=Around(kept), progress=lambda _, done, __: seen.append(done))
+    assert seen[0] == cut_after * 9 + 1, "the steps of whole epochs are not made again"
+    assert (again.losses, again.best_epoch) == (whole.losses, whole.best_epoch)
+    assert all(np.array_equal(whole.weights[name], again.weights[name]) for name in whole.weights)
+    assert len(watched.by_name["loss/contrast"]) == 45
+    assert [round(value, 4) for _, value in watched.by_name["tuning/loss"]] == list(whole.losses[1:])
+    tuned(plan=replace(plan, temperature=0.1), around=Around(kept))
+    assert len(kept.by_name) == 2, "another option is another training"
+
+
+def test_the_time_before_a_cut_counts() -> None:
+    plan = Contrasting(epochs=8, learning_rate=3e-3, batch_texts=24, max_seconds=35)
+    kept, ticks = Kept(whole=1), iter(range(0, 1000, 10))
+    with pytest.raises(KeyboardInterrupt):
+        tuned(plan=plan, around=Around(kept), clock=lambda: next(ticks))
+    kept.left, ticks = 1000, iter(range(0, 1000, 10))
+    assert len(tuned(plan=plan, around=Around(kept), clock=lambda: next(ticks)).losses) == 4
 
 
 def test_no_epoch_begins_that_would_end_behind_the_time_that_there_is() -> None:

@@ -8,7 +8,7 @@ from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from models.errors import TrainingDataError
 from retrain.data import Dataset, Row
-from retrain.fitting.tuning.loop import Around
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.out_of_fold import out_of_fold_answers
 from retrain.fitting.tuning.plan import FineTuning, plan_from
 from retrain.fitting.tuning.soft_labels import with_soft_labels

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -51,25 +52,33 @@ def checkpoints(world: Path) -> list[Path]:
     return list((world / "home" / "trainings").glob("*.safetensors"))
 
 
+def figures(board: Path) -> Any:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(board))
+    events.Reload()
+    return events
+
+
 def test_options_stand_in_a_file_and_figures_are_written_for_tensorboard(world: Path) -> None:
     board = world / "board"
     options = "[full]\nsteps = 6\nevaluations = 2\nbatch_texts = 16\n"
     done = CliRunner().invoke(cli, [*order(world, options), "--tensorboard", str(board), "--json"])
     assert done.exit_code == 0, done.output
     assert orjson.loads(done.stdout.splitlines()[-1])["strategy"] == "full"
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(board))
-    events.Reload()
+    events = figures(board)
     assert [event.step for event in events.Scalars("tuning/accuracy")] == [3, 6]
     assert [event.step for event in events.Scalars("loss/labels")] == [1, 2, 3, 4, 5, 6]
     assert checkpoints(world) == [], "a training that is over leaves none"
 
 
+@pytest.mark.parametrize("strategy", ["full", "fewshot", "lora"])
 def test_a_killed_training_goes_on_where_it_was_when_it_is_asked_for_again(
-    world: Path, caplog: pytest.LogCaptureFixture
+    strategy: str, world: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     arguments = order(world, "[full]\nsteps = 300\nevaluations = 100\nbatch_texts = 16\n")
+    if strategy != "full":
+        arguments = [*arguments[:4], "--strategy", strategy, "--epochs", "4"]
     command = [sys.executable, "-m", "headrace.cli", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ)) as first:
         deadline = time.monotonic() + 200
@@ -80,14 +89,16 @@ def test_a_killed_training_goes_on_where_it_was_when_it_is_asked_for_again(
         first.send_signal(signal.SIGKILL)
     kept = checkpoints(world)[0]
     with caplog.at_level("INFO", logger="headrace.training.run.checkpoints"):
-        done = CliRunner().invoke(cli, [*arguments, "--json"])
+        done = CliRunner().invoke(cli, [*arguments, "--tensorboard", str(world / "board"), "--json"])
     assert done.exit_code == 0, done.output
     assert f"going on from {kept}" in caplog.text
     assert not kept.exists(), "a training that is over leaves none"
+    assert figures(world / "board").Scalars("tuning/loss"), "and its figures are written"
 
 
 def test_the_quick_strategy_has_no_figures(world: Path) -> None:
     data = str(world / "tickets.jsonl")
     done = CliRunner().invoke(cli, ["train", "support", "--data", data, "--tensorboard", str(world / "board")])
     assert done.exit_code == 1
-    assert "it goes with --strategy full" in str(done.exception)
+    assert "it goes with a --strategy that tunes one" in str(done.exception)
+    assert not (world / "board").exists()

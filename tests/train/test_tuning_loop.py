@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cut_off import Kept, Watched
 from tiny_texts import labelled, of_head, strange, tiny_start
 
-from retrain.fitting.tuning.checkpoints import Tensors
-from retrain.fitting.tuning.loop import Around, FineTuned, fine_tune
+from retrain.fitting.tuning.around import Around
+from retrain.fitting.tuning.loop import FineTuned, fine_tune
 from retrain.fitting.tuning.plan import FineTuning, plan_from
 from retrain.fitting.tuning.texts import LabelledTexts, TextsBeside
 
@@ -32,16 +33,6 @@ def tuned(
 
 def accuracy(found: FineTuned, head: str = "subject") -> float:
     return float((found.answers[head].argmax(1) == FRESH.labels[head]).mean())
-
-
-class Watched:
-    """Figures of a training, by name."""
-
-    def __init__(self) -> None:
-        self.by_name: dict[str, list[tuple[int, float]]] = {}
-
-    def __call__(self, name: str, value: float, step: int) -> None:
-        self.by_name.setdefault(name, []).append((step, value))
 
 
 @pytest.mark.parametrize(
@@ -150,26 +141,6 @@ def test_a_soup_of_seeds_is_no_worse_on_the_tuning_texts_than_its_best_seed() ->
     assert 1 <= found.in_soup <= 3
     assert accuracy(found) >= 0.9
     assert list(dict.fromkeys(stages)) == [f"fine-tuning, seed {number} of 3" for number in (1, 2, 3)]
-
-
-class Kept:
-    """Checkpoints in memory. Those after the first `whole` are not reached: the training is cut off there."""
-
-    def __init__(self, whole: int = 1000) -> None:
-        self.left = whole
-        self.by_name: dict[str, tuple[Tensors, dict[str, Any]]] = {}
-
-    def load(self, name: str) -> tuple[Tensors, dict[str, Any]] | None:
-        return self.by_name.get(name)
-
-    def save(self, name: str, tensors: Tensors, state: Mapping[str, Any]) -> None:
-        if self.left == 0:
-            raise KeyboardInterrupt
-        self.left -= 1
-        self.by_name[name] = ({key: value.copy() for key, value in tensors.items()}, dict(state))
-
-    def forget(self) -> None:
-        """They are looked at."""
 
 
 @pytest.mark.parametrize("options", [{}, {"ema": 0.9, "seeds": 2, "judge": "loss", "head_start": "quick"}], ids=str)

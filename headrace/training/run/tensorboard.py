@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import ConfigError
-from retrain.fitting.tuning.loop import Watch, unwatched
+from retrain.fitting.tuning.around import Watch, unwatched
 
 
 @contextmanager

@@ -5,11 +5,12 @@ optimizer sees it, and give back weights that the encoder's graph can serve.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 class Body(Protocol):
-    """A way to train an encoder. Its errors are ConfigErrors."""
+    """A way to train an encoder; a data class, so that its `repr` says all of it. Its errors are ConfigErrors."""
 
     def prepared(self, encoder: Any) -> Any:
         """The torch module that is trained in the place of `encoder` (a transformers BertModel without pooler): the
@@ -27,6 +28,12 @@ class Body(Protocol):
     def after_step(self, module: Any, step: int, steps: int) -> None:
         """Once the weights have changed; the gradients still stand. step: from 1."""
 
+    def kept(self, module: Any) -> Mapping[str, Any]:
+        """What the next steps need beside the module's state: tensors by name, for a training that is cut off."""
+
+    def go_on(self, module: Any, kept: Mapping[str, Any]) -> None:
+        """Take up what `kept` gave, on a module that was just prepared."""
+
 
 class NoOwnSteps:
     """For bodies that leave the steps to the loop."""
@@ -39,7 +46,15 @@ class NoOwnSteps:
     def after_step(self, module: Any, step: int, steps: int) -> None:
         """Nothing."""
 
+    def kept(self, module: Any) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
 
+    def go_on(self, module: Any, kept: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class WholeEncoder(NoOwnSteps):
     """Every weight of the encoder is trained."""
 

@@ -3,15 +3,13 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.fitting.tuning.body import Body
-from retrain.fitting.tuning.plan import FineTuning
-from retrain.fitting.tuning.texts import LabelledTexts, Pretrained, TextsBeside
+from retrain.fitting.tuning.texts import LabelledTexts, Pretrained
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -43,17 +41,11 @@ class NoCheckpoints:
 
 
 def training_name(
-    start: Pretrained,
-    training: LabelledTexts,
-    tuning: LabelledTexts,
-    beside: TextsBeside,
-    seed: int,
-    plan: FineTuning,
-    body: Body,
+    start: Pretrained, training: LabelledTexts, tuning: LabelledTexts, seed: int, plan: Any, more: Sequence[Any] = ()
 ) -> str:
-    """sha256 over all that a training comes from: another text, weight or option is another training."""
-    of_body = repr(body) if dataclasses.is_dataclass(body) else type(body).__qualname__
-    said = [dataclasses.asdict(plan), seed, dict(start.config), of_body, list(beside.outside), list(beside.unlabelled)]
+    """sha256 over all that a training comes from: another text, weight or option is another training. plan: a data
+    class; more: what JSON holds."""
+    said = [type(plan).__name__, dataclasses.asdict(plan), seed, dict(start.config), *more]
     found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
     for part in (training, tuning):
         found.update(json.dumps([list(part.texts), list(part.labels), list(part.soft)]).encode())

@@ -4,8 +4,8 @@ torch and transformers, the `train` extra, are imported when a training starts. 
 its last evaluation and ends as it would have: chance is drawn anew from the seed and the number of each step.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from models.encoder.tokenization import TextTokenizer
 from models.heads import Floats
 from retrain.fitting.calibration import calibrated_loss, fit_temperature
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.averages import MovingAverage, greedy_soup
 from retrain.fitting.tuning.body import Body, WholeEncoder
-from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints, training_name
+from retrain.fitting.tuning.checkpoints import training_name
 from retrain.fitting.tuning.model import TunedModel, load_libraries
 from retrain.fitting.tuning.objective import Batch, Objective
 from retrain.fitting.tuning.plan import FineTuning
@@ -25,21 +26,7 @@ from retrain.fitting.tuning.starting_heads import start_heads
 from retrain.fitting.tuning.texts import NO_LABEL, Ids, LabelledTexts, Pretrained, TextsBeside, shuffled_batches
 from retrain.progress import Progress, no_progress
 
-Watch = Callable[[str, float, int], None]
-
 _SEEDS_APART: Final = 1_000_003
-
-
-def unwatched(name: str, value: float, step: int, /) -> None:
-    """Figures that nobody looks at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a training keeps and shows. watch: told figures by name and step, for pictures of the training."""
-
-    checkpoints: Checkpoints = field(default_factory=NoCheckpoints)
-    watch: Watch = unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +133,9 @@ class _Training:
         self._optimizer = make_optimizer(self.model, plan)
         self._schedule = make_schedule(self._torch, self._optimizer, plan, self._steps)
         self._evaluated = {max(1, round(self._steps * n / plan.evaluations)) for n in range(1, plan.evaluations + 1)}
-        self._name = training_name(start, training, tuning, beside, self._seed, plan, body)
+        self._name = training_name(
+            start, training, tuning, self._seed, plan, (repr(body), list(beside.outside), list(beside.unlabelled))
+        )
         self.step = self.best = 0
         self.scores: list[float] = []
         self.losses: list[float] = []
@@ -271,9 +260,10 @@ class _Training:
         return MovingAverage(self._torch, self.model.state(), self._plan.ema) if self._plan.ema else None
 
     def _keep(self) -> None:
-        parts = {"now": self.model.state(), "best": self.best_state}
+        parts: dict[str, Mapping[str, Any]] = {"now": self.model.state(), "best": self.best_state}
         if self._mean is not None:
             parts["mean"] = self._mean.state
+        parts["body"] = dict(self._body.kept(self.model.encoder))
         for number, values in self._optimizer.state_dict()["state"].items():
             parts[f"adam.{number}"] = values
         tensors = {
@@ -299,6 +289,7 @@ class _Training:
         self._mean = self._moving_average()
         if self._mean is not None:
             self._mean.state = parts["mean"]
+        self._body.go_on(self.model.encoder, parts.get("body", {}))
         of_adam = {int(part.removeprefix("adam.")): of for part, of in parts.items() if part.startswith("adam.")}
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": of_adam})
         self.step, self.best = state["step"], state["best"]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.heads import Floats
+from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.body import Body
-from retrain.fitting.tuning.loop import Around, fine_tune
+from retrain.fitting.tuning.loop import fine_tune
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import LabelledTexts, Pretrained
 from retrain.progress import Progress, no_progress

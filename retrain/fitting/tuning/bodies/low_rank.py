@@ -15,6 +15,8 @@ LINEAR_LAYERS: Final = ("query", "key", "value", "dense")
 NEEDS_PEFT: Final = "this strategy needs peft: `make setup-train`, or pip install 'headrace[train]'"
 _NAME: Final = "default"  # peft's, of the one set of matrices
 _TUNER: Final = "low_rank_tuner"
+_IMPORTANCE: Final = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # peft's names: of the last step, its mean, how unsure
+_LEFT: Final = "left"
 
 
 def load_peft() -> Any:
@@ -105,9 +107,35 @@ class AdaptiveRank(_Merging):
         config.deltaT = max(1, (steps - config.tinit - config.tfinal) // 20)
         if step < steps - config.tfinal or config.rank_pattern is not None:
             tuner.update_and_allocate(step)
-        elif step >= steps - config.tfinal:  # the first step of the rest, or a training that went on there
+        elif step >= steps - config.tfinal:  # the first step of the rest
             tuner.rankallocator.set_total_step(steps)
             tuner.update_and_allocate(steps - config.tfinal)
+
+    def kept(self, module: Any) -> Mapping[str, Any]:
+        """See `Body`: how important each weight was up to now, and which singular values are left."""
+        import torch
+
+        tuner = module.__dict__[_TUNER]
+        parts = {f"{part}.{name}": value for part in _IMPORTANCE for name, value in _of(tuner, part).items()}
+        left = tuner.peft_config[_NAME].rank_pattern or {}
+        return parts | {f"{_LEFT}.{name}": torch.tensor(those, dtype=torch.uint8) for name, those in left.items()}
+
+    def go_on(self, module: Any, kept: Mapping[str, Any]) -> None:
+        """See `Body`."""
+        tuner, left = module.__dict__[_TUNER], dict[str, list[bool]]()
+        for key, value in kept.items():
+            part, _, name = key.partition(".")
+            if part == _LEFT:
+                left[name] = value.bool().tolist()
+            else:
+                _of(tuner, part)[name] = value
+        tuner.peft_config[_NAME].rank_pattern = left or None
+
+
+def _of(tuner: Any, part: str) -> dict[str, Any]:
+    """peft's own record of the weights' importance."""
+    of_weights: dict[str, Any] = getattr(tuner.rankallocator, part)
+    return of_weights
 
 
 def _gram(name: str, value: Any) -> Any:
