@@ -51,11 +51,15 @@ class StageBars:
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._done: dict[str, int] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Report that `done` of `total` steps of `stage` are finished."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
+        elif done < self._done[stage]:  # another round of it, with a time of its own
+            self._progress.reset(self._tasks[stage])
+        self._done[stage] = done
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
 
@@ -78,13 +82,15 @@ class StageLines:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._begun: dict[str, tuple[float, int]] = {}
+        self._done: dict[str, int] = {}
         self._told = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Report that `done` of `total` steps of `stage` are finished."""
         now = self._clock()
-        if stage not in self._begun:
+        if done < self._done.get(stage, done + 1):  # it begins, or begins anew for something else
             self._begun[stage], self._told = (now, done), now
+        self._done[stage] = done
         if now - self._told < LINE_SECONDS or not 0 < done <= total:
             return
         self._told = now

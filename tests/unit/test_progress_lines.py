@@ -1,8 +1,9 @@
 """Progress of long work where stderr is no terminal."""
 
 import pytest
+from rich.progress import Progress
 
-from headrace.output import LINE_SECONDS, StageLines
+from headrace.output import LINE_SECONDS, StageBars, StageLines
 
 
 class Clock:
@@ -46,3 +47,29 @@ def test_what_was_done_before_a_training_went_on_does_not_shorten_the_time_left(
         clock.now += 100
         lines("fine-tuning", 950, 1000)
     assert "fine-tuning: 950 of 1000, 2 min left" in caplog.text
+
+
+def test_a_stage_that_begins_anew_has_a_time_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    lines = StageLines(clock)
+    with caplog.at_level("INFO", logger="headrace.output"):
+        for step in range(5):
+            lines("fitting", step, 4)
+        clock.now += 3_600
+        for step in range(3):
+            lines("fitting", step, 4)
+            clock.now += 10
+    assert "fitting: 2 of 4, 20 s left" in caplog.text
+
+
+def test_a_bar_that_begins_anew_has_a_time_of_its_own() -> None:
+    clock = Clock()
+    with Progress(get_time=clock, auto_refresh=False, disable=True) as shown:
+        bars = StageBars(shown)
+        bars("fitting", 0, 4)
+        bars("fitting", 4, 4)
+        clock.now += 3_600
+        bars("fitting", 0, 4)
+        clock.now += 10
+        (bar,) = shown.tasks
+        assert (bar.completed, bar.elapsed) == (0, 10.0)
