@@ -17,7 +17,20 @@ from retrain.fitting.tuning.texts import LabelledTexts, TextsBeside
 pytestmark = pytest.mark.train
 
 TRAINING, TUNING, FRESH = labelled(150, 1), labelled(60, 2), labelled(60, 3)
-PLAN = FineTuning(steps=40, learning_rate=5e-3, batch_texts=16, evaluations=4)
+# Spelled out, so that a test shows what one option does whatever the defaults are.
+PLAN = FineTuning(
+    steps=40,
+    learning_rate=5e-3,
+    head_learning_rate=0.0,
+    layer_decay=1.0,
+    schedule="linear",
+    warm_up=0.1,
+    batch_texts=16,
+    evaluations=4,
+    judge="accuracy",
+    head_start="random",
+    label_smoothing=0.05,
+)
 
 
 def tuned(

@@ -14,32 +14,32 @@ class FineTuning:
     """How to fine-tune. Each field says what it is and what it may be; the names are those of a `[full]` table."""
 
     # How long
-    epochs: float = between(4.0, 0.01, 1000, "passes over the training texts, within min_steps and max_steps")
+    epochs: float = between(6.0, 0.01, 1000, "passes over the training texts, within min_steps and max_steps")
     steps: int = between(0, 0, 1_000_000, "this many steps whatever the number of texts; 0: by epochs")
     min_steps: int = between(1, 1, 1_000_000, "at least this many steps: few texts are passed over more often")
-    max_steps: int = between(20_000, 1, 1_000_000, "at most this many steps")
+    max_steps: int = between(1_300, 1, 1_000_000, "at most this many steps")
     evaluations: int = between(8, 1, 1000, "how often the tuning texts are asked, spread evenly over the steps")
     patience: int = between(0, 0, 1000, "stop after so many evaluations without a better one; 0: never")
     judge: Literal["loss", "accuracy"] = said(
-        "accuracy", "which evaluation is kept: the lowest calibrated loss, or the highest accuracy"
+        "loss", "which evaluation is kept: the lowest calibrated loss, or the highest accuracy"
     )
     # How fast
     learning_rate: float = between(1e-4, 1e-8, 1, "highest learning rate of the encoder's top layer")
-    head_learning_rate: float = between(0.0, 0, 1, "highest learning rate of the heads; 0: the encoder's")
-    layer_decay: float = between(1.0, 0.1, 1, "each layer learns by this factor of the one above it")
-    schedule: Literal["linear", "cosine"] = said("linear", "how the rates fall to 0 after the warm-up")
-    warm_up: float = between(0.1, 0, 1, "share of the steps with rising rates")
+    head_learning_rate: float = between(1e-3, 0, 1, "highest learning rate of the heads; 0: the encoder's")
+    layer_decay: float = between(0.9, 0.1, 1, "each layer learns by this factor of the one above it")
+    schedule: Literal["linear", "cosine"] = said("cosine", "how the rates fall to 0 after the warm-up")
+    warm_up: float = between(0.06, 0, 1, "share of the steps with rising rates")
     batch_texts: int = between(32, 1, 4096, "texts in a step")
     weight_decay: float = between(0.01, 0, 10, "AdamW's, of all but biases and norms")
     dropout: float = between(0.1, 0, 0.9, "of the embedding, before the heads")
     clip: float = between(1.0, 1e-3, 1000, "highest norm of a step's gradient")
     max_tokens: int = between(128, 8, 512, "tokens of a text that are read")
     head_start: Literal["quick", "random"] = said(
-        "random", "what the heads start as: a linear solution on the encoder as it is, or random"
+        "quick", "what the heads start as: a linear solution on the encoder as it is, or random"
     )
     heads: Literal["all", "primary"] = said("all", "the heads whose labels the encoder is tuned to")
     # What is minimised
-    label_smoothing: float = between(0.05, 0, 0.9, "share of the target that all labels share")
+    label_smoothing: float = between(0.1, 0, 0.9, "share of the target that all labels share")
     class_weights: float = between(
         0.0, 0, 1, "weight of a label: its frequency to the power of minus this; 1: balanced"
     )
