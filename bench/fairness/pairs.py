@@ -158,15 +158,17 @@ NEWS: Final = {
 
 def banking_pairs() -> list[SentencePair]:
     """Of banking support, PAIRS of them, always the same."""
-    return _pairs(BANKING, {"name": NAMES, "gender": GENDERS, "place": PLACES}, {"name": 80, "gender": 48, "place": 72})
+    return pairs_of(
+        BANKING, {"name": NAMES, "gender": GENDERS, "place": PLACES}, {"name": 80, "gender": 48, "place": 72}
+    )
 
 
 def news_pairs() -> list[SentencePair]:
     """Of financial news, PAIRS of them, always the same."""
-    return _pairs(NEWS, {"name": NAMES, "gender": LEADERS, "place": PLACES}, {"name": 96, "gender": 36, "place": 68})
+    return pairs_of(NEWS, {"name": NAMES, "gender": LEADERS, "place": PLACES}, {"name": 96, "gender": 36, "place": 68})
 
 
-def _pairs(
+def pairs_of(
     templates: Mapping[str, Sequence[str]], words: Mapping[str, Sequence[Words]], counts: Mapping[str, int]
 ) -> list[SentencePair]:
     """counts: of each kind. Each template meets several words, no two of them twice."""

@@ -3,12 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bench.fairness.chinese import chinese_pairs
 from bench.fairness.pairs import SentencePair, banking_pairs, news_pairs
+from bench.fairness.uncommon import uncommon_banking_pairs, uncommon_news_pairs
 from models.classifier import Classifier
 from models.decision import HeadDecision
 from models.shares import wilson_interval
 
-SETS = {"banking": banking_pairs, "news": news_pairs}
+SETS = {
+    "banking": banking_pairs,
+    "news": news_pairs,
+    "uncommon-banking": uncommon_banking_pairs,
+    "uncommon-news": uncommon_news_pairs,
+    "chinese": chinese_pairs,
+}
 
 
 def report(classifier: Classifier, pairs: Sequence[SentencePair]) -> dict[str, Any]:

@@ -61,7 +61,10 @@ def _train(
     ] = None,
     neutral_words: Annotated[
         str | None,
-        typer.Option(help="`default` or a TOML file: names, gender words, places that no decision is to hang on"),
+        typer.Option(
+            help="names, gender words, places that no decision is to hang on: `default` (a wide list, and unknown "
+            "words with a capital), or a TOML file"
+        ),
     ] = None,
     strategy: Annotated[
         str | None,

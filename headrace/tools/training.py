@@ -103,6 +103,7 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
             f"it {fast['accuracy_full']:.4f}"
         )
     _tell_augmentation(report.get("augmentation"))
+    _tell_neutral_words(report.get("neutral_words"))
     say(
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
@@ -138,6 +139,15 @@ def _tell_where_it_is(app: str, report: dict[str, Any], keeping: Keeping) -> Non
         say(f"registered as {name}; {what_now}")
     elif keeping.output is not None:
         say(f"written to {keeping.output}")
+
+
+def _tell_neutral_words(neutral: dict[str, int] | None) -> None:
+    """What `--neutral-words` came to."""
+    if neutral is not None:
+        say(
+            f"neutral words: {neutral['listed']} listed; {neutral['texts_read_otherwise']} of {neutral['texts']} "
+            f"training texts are read otherwise than they are written"
+        )
 
 
 def _tell_augmentation(augmentation: dict[str, Any] | None) -> None:

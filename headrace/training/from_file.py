@@ -123,6 +123,7 @@ def train(
         encoder = RememberingEncoder(encoder)  # what was tried trains afterwards
         augmented = augment(dataset, augmenting, encoder, order.seed, order.oos_label, progress)
         dataset = augmented.dataset
+    neutral_words = _fitted(order.neutral_words, dataset)
     with event_file(order.tensorboard) as watch:
         trained = train_release(
             app.name,
@@ -134,7 +135,7 @@ def train(
             rejection=rejection,
             parent=registry.champion(app.name),
             encoder_source=source_of_encoder(wiring),
-            neutral_words=order.neutral_words,
+            neutral_words=neutral_words,
             progress=progress,
             meter=EnergyMeter(),
             trainer=_trainer(wiring, order, table, watch, live),
@@ -147,6 +148,7 @@ def train(
         seen.attach(trained, order.seed)
     else:
         trained.report["pictures_carried"] = carry_from_champion(registry, trained)
+    trained.report["neutral_words"] = _read_otherwise(neutral_words, dataset)
     trained.report["augmentation"] = None if augmented is None else augmented.figures
     on: tuple[str, ...] = ()
     if augmented is not None and augmenting is not None:
@@ -157,6 +159,22 @@ def train(
     attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
     return trained
+
+
+def _fitted(words: NeutralWords | None, dataset: Dataset) -> NeutralWords | None:
+    return None if words is None else words.fitted_to([row.text for row in dataset.part("train")])
+
+
+def _read_otherwise(words: NeutralWords | None, dataset: Dataset) -> dict[str, int] | None:
+    """How much the release reads as one: listed words, and the training texts that it reads otherwise than they are."""
+    if words is None:
+        return None
+    texts = [row.text for row in dataset.part("train")]
+    return {
+        "listed": words.listed,
+        "texts": len(texts),
+        "texts_read_otherwise": sum(words.read(text) != text for text in texts),
+    }
 
 
 def _trainer(

@@ -8,7 +8,9 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from headrace.word_lists.names import known_names
 from models.errors import ConfigError
+from models.words.chinese_names import ChineseNames
 from models.words.neutral_words import NeutralWords
 from retrain.evaluation.swaps import Swaps
 
@@ -45,6 +47,8 @@ class _List(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     swaps: Annotated[list[_Listed], Field(min_length=1)]
+    names: _Word | None = None  # what any other name of a person or a place is read as
+    chinese_names: _Word | None = None  # the same of people in Chinese
 
 
 def read_swaps(path: Path | None) -> tuple[Swaps, ...]:
@@ -59,7 +63,7 @@ def read_swaps(path: Path | None) -> tuple[Swaps, ...]:
             tuple(one.keep),
             one.one_way,
         )
-        for one in _read(path, "--fairness-list")
+        for one in _read(path, "--fairness-list").swaps
     )
 
 
@@ -67,7 +71,7 @@ def read_neutral_words(name: str) -> NeutralWords:
     """What a release is to read in place of a list's words. name: `default`, or a TOML file. Raises ConfigError."""
     listed = _read(None if name == DEFAULT else Path(name), "--neutral-words")
     words, before_noun, keep = dict[str, str](), dict[str, str](), list[str]()
-    for one in listed:
+    for one in listed.swaps:
         keep += one.keep
         for neutral, given in _neutral_of(one):
             words |= {word.casefold(): neutral for word in given if word.casefold() not in words}
@@ -76,9 +80,13 @@ def read_neutral_words(name: str) -> NeutralWords:
             before_noun |= {word: neutral_of["his", "her"][0] for word in ("his", "her")}
             alone = neutral_of.get(("his", "hers"), neutral_of["his", "her"])[0]
             words |= {"her": neutral_of["him", "her"][0], "his": alone}
-    if not words:
-        raise ConfigError(f"{name} names no neutral word: give `neutral` beside groups, or a third word in sets")
-    return NeutralWords(words, before_noun, tuple(keep))
+    if not (words or listed.names or listed.chinese_names):
+        raise ConfigError(
+            f"{name} names no neutral word: give `neutral` beside groups, a third word in sets, or `names` at its head"
+        )
+    names = None if listed.names is None else known_names(listed.names)
+    chinese = None if listed.chinese_names is None else ChineseNames(listed.chinese_names)
+    return NeutralWords(words, before_noun, tuple(keep), names, chinese)
 
 
 def _neutral_of(one: _Listed) -> Iterator[tuple[str, Sequence[str]]]:
@@ -91,12 +99,12 @@ def _neutral_of(one: _Listed) -> Iterator[tuple[str, Sequence[str]]]:
             yield neutral[0], (first, second)
 
 
-def _read(path: Path | None, option: str) -> list[_Listed]:
+def _read(path: Path | None, option: str) -> _List:
     name = "the list of Headrace" if path is None else str(path)
     try:
         own = importlib.resources.files(__package__).joinpath("swaps.toml")
         raw = own.read_text("utf-8") if path is None else path.read_text("utf-8")
-        return _List.model_validate(tomllib.loads(raw)).swaps
+        return _List.model_validate(tomllib.loads(raw))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give {option} a TOML file") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

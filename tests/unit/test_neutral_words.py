@@ -25,14 +25,27 @@ WORDS = NeutralWords({"emily": "Alex", "kofi": "Alex", "she": "they", "he": "the
 @pytest.mark.parametrize(
     ("text", "read"),
     [
-        ("Emily paid Kofi", "Alex paid Alex"),
-        ("EMILY paid kofi", "ALEX paid alex"),
-        ("Kofi Mensah paid", "Alex paid"),
-        ("Zhang Wei lives in New York", "Alex lives in Paris"),
+        ("Emily paid Kofi", "Paris paid Paris"),
+        ("EMILY paid kofi", "PARIS paid paris"),
+        ("Kofi Mensah paid", "Paris paid"),
+        ("Zhang Wei lives in New York", "Paris lives in Paris"),
         ("she lost her card", "they lost their card"),
         ("I paid her back", "I paid them back"),
         ("the card is hers", "the card is theirs"),
         ("他的丈夫和其他人", "ta的爱人和其他人"),
+        ("my parcel went to utrecht", "my parcel went to paris"),
+        ("Gwendolyn told Tuomas Virtanen", "Paris told Paris"),
+        ("Llanberis is far from Oymyakon", "Paris is far from Paris"),
+        ("An Oslo bank and a Utrecht one", "A Paris bank and a Paris one"),
+        ("Who is Þórdís? Hyun-woo's friend", "Who is Paris? Paris's friend"),
+        ("I owe Grace money", "I owe Paris money"),
+        ("Grace of two weeks, will you mark it? Nice!", "Grace of two weeks, will you mark it? Nice!"),
+        ("Refunded Unhappily, The Card Was Mailed", "Refunded Unhappily, The Card Was Mailed"),
+        ("$BYND @Oymyakon www.Oymyakon.com", "$BYND @Oymyakon www.Oymyakon.com"),
+        ("ask the PIN and the ATM", "ask the PIN and the ATM"),
+        ("我叫徐梓涵，不是穆罕默德", "我叫小明，不是小明"),
+        ("扎西多吉和扎西", "小明和小明"),
+        ("老公叫了包子", "爱人叫了包子"),
         ("", ""),
         ("nothing to see", "nothing to see"),
     ],
@@ -46,14 +59,28 @@ def test_words_that_stand_for_each_other_are_read_alike() -> None:
     assert DEFAULT.read("My wife told him about her son") == DEFAULT.read("My husband told her about his daughter")
 
 
+def test_words_of_the_training_texts_are_no_names() -> None:
+    taught = DEFAULT.fitted_to(["Pay by Visa"] * 10 + ["Ask Zorblax"] * 3 + ["I love my Llanberis"] * 2)
+    assert taught.read("Is Visa or Zorblax in Llanberis?") == "Is Visa or Zorblax in Paris?"
+    assert DEFAULT.read("Is Zorblax there?") == "Is Paris there?"
+    emily = DEFAULT.fitted_to(["I am Emily"] * 20)
+    assert emily.read("I am Emily") == "I am Paris", "what is listed by hand stays"
+    mobile = DEFAULT.fitted_to(["My kumasi is broken"] * 3)
+    assert mobile.read("My kumasi, in Kumasi") == "My kumasi, in Paris", "a word of theirs is a name by its capital"
+    chinese = DEFAULT.fitted_to(["一份汤水水"] * 2)
+    assert chinese.read("汤水水和王建国") == "汤水水和小明"
+
+
 def test_awkward_texts_are_read_without_an_error() -> None:
     for text in ("\x00", "\ud800 he", "he " * 5000, "🙂", "İstanbul ſhe"):
         assert isinstance(DEFAULT.read(text), str)
 
 
 def test_words_come_back_from_their_bytes() -> None:
-    again = NeutralWords.from_bytes(DEFAULT.to_bytes())
-    assert again == DEFAULT and again.to_bytes() == DEFAULT.to_bytes()
+    words = DEFAULT.fitted_to(["Pay by Visa"] * 10)
+    again = NeutralWords.from_bytes(words.to_bytes())
+    assert again == words and again.to_bytes() == words.to_bytes()
+    assert NeutralWords.from_bytes(WORDS.to_bytes()) == WORDS
     with pytest.raises(ReleaseCorrupt):
         NeutralWords.from_bytes(b'{"words": 1}')
 

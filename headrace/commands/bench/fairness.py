@@ -9,7 +9,9 @@ EXAMPLE = "Example: headrace bench fairness support@2 --sentences banking --json
 
 def fairness(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")],
-    sentences: Annotated[str, typer.Option(help="banking or news")] = "banking",
+    sentences: Annotated[
+        str, typer.Option(help="banking, news, uncommon-banking, uncommon-news (words of many countries) or chinese")
+    ] = "banking",
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """How often a release decides two sentences differently that differ in a name, a gender word or a place alone: 200
