@@ -82,10 +82,10 @@ def sent_bytes(pending: Pending) -> int:
 
 
 class FakeClassifier(Classifier):
-    """Has a name."""
+    """Has a name, and decides by texts alone."""
 
     def __init__(self) -> None:
-        self.model, self.version = "a", "1"
+        self.model, self.version, self.fusion = "a", "1", None
 
 
 @settings(max_examples=400, deadline=None)
