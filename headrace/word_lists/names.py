@@ -11,7 +11,6 @@ from typing import Final
 from models.words.neutral_names import NeutralNames
 
 FILE: Final = "names.txt.gz"
-PARTS: Final = ("anywhere", "with_capital", "within_sentences", "ordinary")  # a blank line between them
 
 
 def known_names(neutral: str) -> NeutralNames:
@@ -21,5 +20,6 @@ def known_names(neutral: str) -> NeutralNames:
 
 @cache
 def _parts() -> tuple[frozenset[str], ...]:
+    """In the order of `NeutralNames`, with a blank line between them."""
     raw = importlib.resources.files(__package__).joinpath(FILE).read_bytes()
     return tuple(frozenset(part.splitlines()) for part in gzip.decompress(raw).decode("utf-8").split("\n\n"))
