@@ -19,7 +19,8 @@ from retrain.adaptation.maps import fitted_map, needs_map, require_no_dense
 from retrain.adaptation.objectives import ByItself, ByTeacher, Objective, Teaching
 from retrain.adaptation.plan import BY_ITSELF, BY_TEACHER, Adaptation, Adapted, Figures, neighbours_kept
 from retrain.adaptation.student import Student, Tokens, load_torch, rate_of
-from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints
+from retrain.fitting.resuming.checkpoints import Checkpoints, NoCheckpoints
+from retrain.fitting.resuming.kept_tensors import Parts, as_arrays, as_parts, parts_of_adam, resume_adam
 from retrain.fitting.tuning.texts import shuffled_batches
 from retrain.progress import Progress, no_progress
 
@@ -137,10 +138,8 @@ class _Run:
         return {name: value.detach().cpu().numpy().copy() for name, value in self._student.trained().items()}
 
     def _keep(self) -> None:
-        parts: dict[str, Mapping[str, Any]] = {"now": self._state(), "best": self.best_state}
-        for number, values in self._optimizer.state_dict()["state"].items():
-            parts[f"adam.{number}"] = {name: value.detach().cpu().numpy() for name, value in values.items()}
-        tensors = {f"{part}/{name}": value for part, state in parts.items() for name, value in state.items()}
+        parts: Parts = {"now": self._state(), "best": self.best_state}
+        tensors = as_arrays(parts | parts_of_adam(self._optimizer))
         self._checkpoints.save(self._name, tensors, {"step": self.step, "best": self.best, "losses": [*self.losses]})
 
     def _resume(self) -> bool:
@@ -149,18 +148,10 @@ class _Run:
         if kept is None:
             return False
         tensors, state = kept
-        parts: dict[str, dict[str, Any]] = {}
-        for name, value in tensors.items():
-            part, _, name = name.partition("/")
-            parts.setdefault(part, {})[name] = np.array(value)
+        parts = as_parts(tensors)
         self._student.load(parts["now"])
         self.best_state = parts["best"]
-        of_adam = {
-            int(part.removeprefix("adam.")): {name: self._student.torch.from_numpy(value) for name, value in of.items()}
-            for part, of in parts.items()
-            if part.startswith("adam.")
-        }
-        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": of_adam})
+        resume_adam(self._student.torch, self._optimizer, parts)
         self.step, self.best, self.losses = state["step"], state["best"], list(state["losses"])
         return True
 

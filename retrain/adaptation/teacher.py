@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.encoder.graph import DENSE, Weights
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, ModelError
-from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints
+from retrain.fitting.resuming.checkpoints import Checkpoints, NoCheckpoints
 from retrain.fitting.tuning.texts import batches_by_length
 from retrain.progress import Progress, no_progress
 

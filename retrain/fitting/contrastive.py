@@ -19,8 +19,16 @@ from numpy.typing import NDArray
 
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, TrainingDataError
+from retrain.fitting.resuming.checkpoints import training_name
+from retrain.fitting.resuming.kept_tensors import (
+    Parts,
+    as_arrays,
+    as_parts,
+    parts_of_adam,
+    resume_adam,
+    resume_schedule,
+)
 from retrain.fitting.tuning.around import Around
-from retrain.fitting.tuning.checkpoints import training_name
 from retrain.fitting.tuning.model import load_libraries
 from retrain.fitting.tuning.texts import Ids, LabelledTexts, Pretrained, batches_by_length
 from retrain.progress import Progress, no_progress
@@ -180,11 +188,9 @@ class _Training:
             self._best, self._best_epoch = model.weights(), self._epoch
 
     def _keep(self) -> None:
-        tensors = {f"best/{name}": value for name, value in self._best.items()}
-        tensors |= {f"now/{number}": value.detach().numpy() for number, value in enumerate(self._model.parameters)}
-        for number, values in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{number}/{name}": value.numpy() for name, value in values.items()}
-        tensors["chance"] = self._torch.get_rng_state().numpy()  # of dropout
+        now = {str(number): value for number, value in enumerate(self._model.parameters)}
+        chance = {"dropout": self._torch.get_rng_state()}
+        parts: Parts = {"now": now, "best": self._best, "chance": chance} | parts_of_adam(self._optimizer)
         state = {
             "epoch": self._epoch,
             "step": self._step,
@@ -193,32 +199,25 @@ class _Training:
             "spent": self._spent,
             "order": self._rng.bit_generator.state,
         }
-        self._around.checkpoints.save(self._name, tensors, state)
+        self._around.checkpoints.save(self._name, as_arrays(parts), state)
 
     def _resume(self) -> None:
         kept = self._around.checkpoints.load(self._name)
         if kept is None:
             return
         tensors, state = kept
-        torch, of_adam = self._torch, dict[int, dict[str, Any]]()
-        for key, value in tensors.items():
-            part, _, name = key.partition("/")
-            if part == "now":
-                with torch.no_grad():
-                    self._model.parameters[int(name)].copy_(torch.from_numpy(np.array(value)))
-            elif part == "adam":
-                number, _, name = name.partition("/")
-                of_adam.setdefault(int(number), {})[name] = torch.from_numpy(np.array(value))
-        self._best = {key[5:]: np.array(value) for key, value in tensors.items() if key.startswith("best/")}
-        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": of_adam})
+        torch, parts = self._torch, as_parts(tensors)
+        with torch.no_grad():
+            for number, value in parts["now"].items():
+                self._model.parameters[int(number)].copy_(torch.from_numpy(value))
+        self._best = parts["best"]
+        resume_adam(torch, self._optimizer, parts)
         self._epoch, self._step, self._best_epoch = state["epoch"], state["step"], state["best_epoch"]
         self._losses, self._spent = list(state["losses"]), state["spent"]
         self._rng.bit_generator.state = state["order"]
-        self._scheduler.last_epoch = self._step - 1
-        self._optimizer._opt_called = True  # it was, in the training that was cut off; else the schedule warns
-        self._scheduler.step()
+        resume_schedule(self._scheduler, self._optimizer, self._step)
         self._memory.keep(np.arange(len(self._below)), self._model.embed(self._below))
-        torch.set_rng_state(torch.from_numpy(np.array(tensors["chance"])))
+        torch.set_rng_state(torch.from_numpy(parts["chance"]["dropout"]))
 
 
 class _Memory:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from retrain.fitting.tuning.checkpoints import Tensors
+from retrain.fitting.resuming.checkpoints import Tensors
 
 
 class Watched:

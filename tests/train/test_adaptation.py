@@ -17,7 +17,7 @@ from retrain.adaptation.loop import adapt
 from retrain.adaptation.objectives import Teaching
 from retrain.adaptation.plan import Adaptation, Adapted, neighbours_kept
 from retrain.adaptation.teacher import TorchTeacher, ask_teacher
-from retrain.fitting.tuning.checkpoints import Tensors
+from retrain.fitting.resuming.checkpoints import Tensors
 
 pytestmark = pytest.mark.train
 

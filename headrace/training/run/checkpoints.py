@@ -12,7 +12,7 @@ from typing import Any, Final
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from retrain.fitting.tuning.checkpoints import Tensors
+from retrain.fitting.resuming.checkpoints import Tensors
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ KEPT_DAYS: Final = 14  # a training that nobody asks for again is given up, and 
 
 
 class FolderCheckpoints:
-    """`retrain.fitting.tuning.checkpoints.Checkpoints`: a file for each training, made at the first save."""
+    """`retrain.fitting.resuming.checkpoints.Checkpoints`: a file for each training, made at the first save."""
 
     def __init__(self, folder: Path) -> None:
         """Files of trainings long given up are removed."""

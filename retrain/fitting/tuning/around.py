@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from retrain.fitting.tuning.checkpoints import Checkpoints, NoCheckpoints
+from retrain.fitting.resuming.checkpoints import Checkpoints, NoCheckpoints
 
 Watch = Callable[[str, float, int], None]
 

@@ -14,10 +14,18 @@ from numpy.typing import NDArray
 from models.encoder.tokenization import TextTokenizer
 from models.heads import Floats
 from retrain.fitting.calibration import calibrated_loss, fit_temperature
+from retrain.fitting.resuming.checkpoints import training_name
+from retrain.fitting.resuming.kept_tensors import (
+    Parts,
+    as_arrays,
+    as_parts,
+    parts_of_adam,
+    resume_adam,
+    resume_schedule,
+)
 from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.averages import MovingAverage, greedy_soup
 from retrain.fitting.tuning.body import Body, WholeEncoder
-from retrain.fitting.tuning.checkpoints import training_name
 from retrain.fitting.tuning.model import TunedModel, load_libraries
 from retrain.fitting.tuning.objective import Batch, Objective
 from retrain.fitting.tuning.plan import FineTuning
@@ -260,17 +268,11 @@ class _Training:
         return MovingAverage(self._torch, self.model.state(), self._plan.ema) if self._plan.ema else None
 
     def _keep(self) -> None:
-        parts: dict[str, Mapping[str, Any]] = {"now": self.model.state(), "best": self.best_state}
+        parts: Parts = {"now": self.model.state(), "best": self.best_state}
         if self._mean is not None:
             parts["mean"] = self._mean.state
         parts["body"] = dict(self._body.kept(self.model.encoder))
-        for number, values in self._optimizer.state_dict()["state"].items():
-            parts[f"adam.{number}"] = values
-        tensors = {
-            f"{part}/{name}": value.detach().cpu().numpy()
-            for part, state in parts.items()
-            for name, value in state.items()
-        }
+        tensors = as_arrays(parts | parts_of_adam(self._optimizer))
         state = {"step": self.step, "best": self.best, "scores": [*self.scores], "losses": [*self.losses]}
         self._around.checkpoints.save(self._name, tensors, state)
 
@@ -280,23 +282,20 @@ class _Training:
         if kept is None:
             return False
         tensors, state = kept
-        parts: dict[str, dict[str, Any]] = {}
-        for name, value in tensors.items():
-            part, _, name = name.partition("/")
-            parts.setdefault(part, {})[name] = self._torch.from_numpy(np.array(value)).to(self.model.device)
+        arrays = as_parts(tensors)
+        parts = {
+            part: {name: self._on_device(value) for name, value in named.items()} for part, named in arrays.items()
+        }
         self.model.load(parts["now"])
         self.best_state = parts["best"]
         self._mean = self._moving_average()
         if self._mean is not None:
             self._mean.state = parts["mean"]
         self._body.go_on(self.model.encoder, parts.get("body", {}))
-        of_adam = {int(part.removeprefix("adam.")): of for part, of in parts.items() if part.startswith("adam.")}
-        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": of_adam})
+        resume_adam(self._torch, self._optimizer, arrays)
         self.step, self.best = state["step"], state["best"]
         self.scores, self.losses = list(state["scores"]), list(state["losses"])
-        self._schedule.last_epoch = self.step - 1
-        self._optimizer._opt_called = True  # it was, in the training that was cut off; else the schedule warns
-        self._schedule.step()
+        resume_schedule(self._schedule, self._optimizer, self.step)
         return True
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from retrain.fitting.tuning.texts import LabelledTexts, Pretrained
 
 Tensors = Mapping[str, NDArray[Any]]
+
+_FORM: Final = 2  # of what is kept: an older Headrace's state under the same name would not be understood
 
 
 class Checkpoints(Protocol):
@@ -45,7 +47,7 @@ def training_name(
 ) -> str:
     """sha256 over all that a training comes from: another text, weight or option is another training. plan: a data
     class; more: what JSON holds."""
-    said = [type(plan).__name__, dataclasses.asdict(plan), seed, dict(start.config), *more]
+    said = [_FORM, type(plan).__name__, dataclasses.asdict(plan), seed, dict(start.config), *more]
     found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
     for part in (training, tuning):
         found.update(json.dumps([list(part.texts), list(part.labels), list(part.soft)]).encode())
