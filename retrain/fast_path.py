@@ -98,9 +98,7 @@ def train_fast_path(
     chosen = _candidate(NGRAMS, fitted, heads, judged, readable)
     coverage = {NGRAMS: 0.0 if chosen is None else chosen.coverage}
     if teacher is not None and vocabulary.words and coverage[NGRAMS] <= 1 - MIN_GAIN:
-        progress("reading words by themselves", 0, 1)
         table = _table_fit(found, training, teacher, vocabulary, features)
-        progress("reading words by themselves", 1, 1)
         fitted = [_fit_with_table(head, features, table, judged, seed, progress) for head in heads]
         other = _candidate(WITH_TABLE, fitted, heads, judged, readable)
         coverage[WITH_TABLE] = 0.0 if other is None else other.coverage

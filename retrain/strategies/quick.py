@@ -120,7 +120,8 @@ def train_quick(
         fitted = [_train_head(task, features, seed, primary if task is tasks[0] else None, progress) for task in tasks]
         full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
         judged = np.ones(len(rows), dtype=bool) if unseen is None else unseen
-        teacher = Teacher([row.text for row in rows], embeddings, partial(embed_texts, encoder))
+        read_words = partial(embed_texts, encoder, progress=progress, stage="reading words by themselves")
+        teacher = Teacher([row.text for row in rows], embeddings, read_words)
         fast = train_fast_path(found, full, judged, seed, progress, teacher)
     vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
     return Trained(
@@ -138,13 +139,15 @@ def train_quick(
     )
 
 
-def embed_texts(encoder: Encoder, texts: Sequence[str], progress: Progress = no_progress) -> Floats:
+def embed_texts(
+    encoder: Encoder, texts: Sequence[str], progress: Progress = no_progress, stage: str = "embedding texts"
+) -> Floats:
     """Embeddings of many texts, float32 (texts, dimensions)."""
     parts = []
-    progress("embedding texts", 0, len(texts))
+    progress(stage, 0, len(texts))
     for start in range(0, len(texts), _EMBED_TEXTS):
         parts.append(encoder.embed(texts[start : start + _EMBED_TEXTS]))
-        progress("embedding texts", min(start + _EMBED_TEXTS, len(texts)), len(texts))
+        progress(stage, min(start + _EMBED_TEXTS, len(texts)), len(texts))
     return np.concatenate(parts)
 
 

@@ -16,6 +16,7 @@ from retrain.fitting.kernel import Kernels, fit_kernel_classifier
 from retrain.fitting.linear import LinearPolicy, fit_softmax
 from retrain.fitting.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 from retrain.job import train_release
+from retrain.strategies import quick
 from retrain.strategies.quick import _Fitted, _reference, train_quick
 
 
@@ -53,6 +54,16 @@ def test_progress_tells_stages_that_come_to_an_end() -> None:
     )
     assert {"embedding texts", "choosing for intent", "fitting urgency", "scoring texts"} <= set(progress)
     assert all(done == total for done, total in progress.values())
+
+
+def test_progress_tells_how_many_words_are_read_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick, "_EMBED_TEXTS", 8)
+    told: list[tuple[str, int, int]] = []
+    train_quick(small_encoder(), small_dataset(), progress=lambda *stage: told.append(stage))
+    done = [(done, total) for stage, done, total in told if stage == "reading words by themselves"]
+    words = done[0][1]
+    assert words > 8
+    assert done == [(min(8 * step, words), words) for step in range(-(-words // 8) + 1)]
 
 
 def test_out_of_scope_label_is_no_class_and_is_scored_apart() -> None:
