@@ -18,7 +18,7 @@ from retrain import training_data
 from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.evaluation.reliability import expected_calibration_error
 from retrain.strategies.quick import Trained, train_quick
-from retrain.strategies.tuned import is_clearly_better
+from retrain.strategies.tuned import Judged, is_clearly_better
 from retrain.text_keys import key_hash, text_key
 
 LABELS = 6
@@ -151,9 +151,29 @@ def test_copies_of_a_text_are_not_split_between_training_and_tuning() -> None:
     assert keys[1] and not keys[0] & keys[1]
 
 
+def judged(right: list[bool], losses: Any = 0.0) -> Judged:
+    return Judged(np.array(right), np.broadcast_to(np.float64(losses), (len(right),)))
+
+
 @pytest.mark.parametrize(("won", "lost", "better"), [(0, 0, False), (3, 3, False), (6, 5, False), (12, 4, True)])
 def test_a_fine_tuned_encoder_serves_only_where_it_is_better_than_quick(won: int, lost: int, better: bool) -> None:
     """`full` was 1.7 points below `quick` on a set of 64 intents, and was served."""
-    quick = np.array([False] * won + [True] * lost + [True] * 20)
-    full = np.array([True] * won + [False] * lost + [True] * 20)
+    quick = judged([False] * won + [True] * lost + [True] * 20)
+    full = judged([True] * won + [False] * lost + [True] * 20)
     assert is_clearly_better(quick, full) is better
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "fallen", "better"),
+    [(7, 8, 0.2, True), (7, 8, 0.02, False), (7, 8, -0.2, False), (4, 12, 0.2, False)],
+    ids=["as often right, and surer", "as sure", "less sure", "less often right"],
+)
+def test_where_both_are_right_as_often_the_one_that_is_surer_of_what_is_right_serves(
+    won: int, lost: int, fallen: float, better: bool
+) -> None:
+    """Tuning by contrast was 0.3 to 1.4 points better in each of eight draws of ten texts a label, refused in two."""
+    random = np.random.default_rng(0)
+    losses, noise = random.exponential(size=200), random.normal(size=200)
+    quick = judged([False] * won + [True] * (200 - won), losses)
+    tuned = judged([True] * won + [False] * lost + [True] * (200 - won - lost), losses - fallen + noise - noise.mean())
+    assert is_clearly_better(quick, tuned) is better
