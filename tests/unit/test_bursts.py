@@ -70,12 +70,31 @@ def test_a_share_that_stays_becomes_usual() -> None:
     assert [change.state for _, change in changes][:2] == ["firing", "resolved"] and len(changes) <= 2
 
 
+def test_a_burst_is_over_once_more_of_its_texts_say_that_they_are_no_known_ones() -> None:
+    """Ten texts of a new subject that is near a label may look like that label's."""
+    bursts = LabelBursts(len(LABELS), 100_000)
+    watch(usual(2_000), bursts)
+    changes = [
+        (number, change)
+        for number in range(60)
+        for change in bursts.observe("label 20", BurstEvent("x", "", None, surprisal=2.2 if number < 15 else 2.6))
+    ]
+    assert [change.state for _, change in changes] == ["firing", "resolved"]
+    assert changes[0][0] < 15 < changes[1][0] < 45
+    assert "none that the release learnt" in burst_alerts("bank", "1", [changes[1][1]])[0].summary
+    assert not bursts.firing
+
+
 def test_nothing_is_told_before_the_stream_is_known() -> None:
     settled = BurstPolicy().settle_texts
     assert watch([*usual(settled - 50), *["label 30"] * 49]) == [] != watch([*usual(settled), *["label 30"] * 49])
 
 
-@pytest.mark.parametrize(("surprisal", "is_burst"), [(1.0, True), (4.0, False)], ids=["known", "far out"])
+@pytest.mark.parametrize(
+    ("surprisal", "is_burst"),
+    [(1.0, True), (1.9, True), (2.5, False), (4.0, False)],
+    ids=["known", "of a label that is hard to tell", "of a subject beside", "far out"],
+)
 def test_texts_that_look_like_no_known_ones_are_no_burst_of_their_label(surprisal: float, is_burst: bool) -> None:
     """A new subject that the model gives one label is no outage of that."""
     bursts = LabelBursts(len(LABELS), 100_000)

@@ -41,11 +41,15 @@ def burst_alerts(app: str, version: str, changes: Sequence[BurstChange]) -> list
     return [
         burst_alert(app, version, change.burst)
         if change.state == "firing"
-        else resolution(
-            burst_alert(app, version, change.burst), "the label is again about as frequent as it was", change.at
-        )
+        else resolution(burst_alert(app, version, change.burst), _why_over(change.burst), change.at)
         for change in changes
     ]
+
+
+def _why_over(burst: LabelBurst) -> str:
+    if not burst.is_known:
+        return "by now its texts look like none that the release learnt with this label; if that goes on it is drift"
+    return "the label is again about as frequent as it was"
 
 
 def _span(first: str, last: str) -> str:

@@ -24,7 +24,8 @@ _BEGINS: Final = 0.3  # of the threshold, from which on a burst may be beginning
 _BEGINS_WITHIN: Final = 25  # texts of the stream, after which it is told or is none that is worth a wait
 _MOSTLY: Final = 0.5  # of the stream: a label with more cannot come several times as often
 _USUAL: Final = 0.7  # of the share that a burst has had: once that is usual, it is over
-_KNOWN_SURPRISAL: Final = 3.0  # mean of a label's texts, above which they are no known ones: 1 of all known texts
+_KNOWN_SURPRISAL: Final = 2.0  # mean of a known label's texts at the most: 1 of all known texts
+_KNOWN_SPREAD: Final = 2.0  # standard error of such a mean, of one text: a surprisal spreads as much as its mean
 _RESCALE: Final = 1e6
 _FOREIGN_LABELS: Final = 1_000  # remembered beside the release's own: who writes signals may call labels what they like
 
@@ -76,7 +77,11 @@ class LabelBurst:
     @property
     def is_known(self) -> bool:
         """Whether its texts look like those that the release learnt; else something new comes under this label."""
-        return self.surprisal <= _KNOWN_SURPRISAL * self.texts
+        return self.surprisal <= _KNOWN_SURPRISAL * self.texts + _KNOWN_SPREAD * float(np.sqrt(self.texts))
+
+    def is_usual(self, share: float) -> bool:
+        """Whether it has lasted so long that it is no burst any more. share: the label's usual one by now."""
+        return share > _USUAL * self.texts / self.events
 
     @property
     def times_usual(self) -> float:
@@ -161,10 +166,11 @@ class LabelBursts:
         if burst.height >= self.threshold and burst.is_known and not burst.is_told:
             burst.is_told = True
             changes.append(BurstChange("firing", burst, event.at))
-        elif (
-            burst.is_told and share > _USUAL * burst.texts / burst.events
-        ):  # what lasts is usual, and no burst any more
+        elif burst.is_told and burst.is_usual(share):
             del self._climbs[label]
+            changes.append(BurstChange("resolved", burst, event.at))
+        elif burst.is_told and not burst.is_known:  # watched on, as ten other texts of it would look known again
+            burst.is_told = False
             changes.append(BurstChange("resolved", burst, event.at))
         return changes
 
