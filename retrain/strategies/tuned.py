@@ -99,7 +99,7 @@ def is_clearly_better(quick: Judged, tuned: Judged) -> bool:
     won, lost = int((tuned.right & ~quick.right).sum()), int((quick.right & ~tuned.right).sum())
     chance = np.sqrt(won + lost) / 2
     fallen = quick.losses - tuned.losses
-    is_surer = fallen.mean() > fallen.std(ddof=1) / np.sqrt(len(fallen)) if len(fallen) > 1 else False
+    is_surer = fallen.mean() > fallen.std(ddof=1) / np.sqrt(len(fallen))
     return bool(won - lost > chance or (is_surer and lost - won <= chance))
 
 
