@@ -1,7 +1,8 @@
 """How much one text speaks for drift: the increments that the drift monitor adds up.
 
-Three parts, in natural logarithms of odds. Each averages at most one (before the logarithm) on a stream of independent
-texts that is like the reference; the sum of a text's distance and direction need not, as both are of the same text.
+Four parts, in natural logarithms of odds. Each averages at most one (before the logarithm) on a stream of independent
+texts that is like the reference; the sum of a text's distance and of where it points need not, as both are of the same
+text.
 
 - *distance*: the text's distance to the nearest label centroid, as a tail probability among the reference's;
 - *confidence*: how unsure the model is, as a tail probability among the reference's;
@@ -9,7 +10,9 @@ texts that is like the reference; the sum of a text's distance and direction nee
   of a text outside that span has mean zero, whatever the mix; if new texts keep pointing where the unusual
   ones before them pointed, a new subject has come. The direction is always chosen before the text is seen.
   Of few texts that mean is known roughly only. An error in it would be found again in text after text, so what
-  agreement the likely error explains is taken off first.
+  agreement the likely error explains is taken off first;
+- *neighbours*: a subject's texts seldom lie in one heap, and heaps may cancel each other. So the same bet counts how
+  much nearer a text lies to the unusual texts of late than known texts do (streams/monitor/drift/neighbours.py).
 
 Texts that the fast path decides are the least suspicious of all, whatever their distance would be: one rule orders the
 whole stream, so that the tail probability of any other text counts among all texts. They say the least that a text can
@@ -30,8 +33,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.monitor.drift.neighbours import UnusualTexts
 from streams.monitor.drift.reference import Doubles, Floats
-from streams.monitor.drift.small_share import SmallShare, unusual
+from streams.monitor.drift.small_share import SmallShare, new_share, unusual
 from streams.monitor.packing import pack, unpack
 from streams.monitor.seasons.texts import TextSeasons
 
@@ -40,10 +44,12 @@ DETECTORS: Final = (*TAILS, "small_share")
 EMBEDDINGS, CONFIDENCE, BOTH, SMALL_SHARE = range(4)
 _SHARE: Final = 0.4  # of unusual texts in the alternative that the tails are tested for
 _POWER: Final = 0.5  # their tail probabilities' density there: power * p ** (power - 1)
-_BET: Final = 0.35  # evidence per standard deviation of agreement with the direction
+_BET: Final = 0.175  # evidence per standard deviation of agreement with the direction
+_NEAR: Final = 0.08  # evidence of a text as often near the unusual ones as one more known text would be
+_MOST_NEAR: Final = 10.0  # times as near as known texts are: more says no more
 _FIRST: Final = 5  # texts, before which there is no direction
 _WITHOUT_EMBEDDING: Final = np.array([0.0, 1.0, 0.0, 0.0])  # of each detector's increment
-_AGREEMENT: Final = (-2.5, 6.0)  # standard deviations, clipped: 1 - 0.35 * 2.5 stays above zero
+_AGREEMENT: Final = (-2.5, 6.0)  # standard deviations, clipped: 1 - 0.175 * 2.5 - 0.08 stays above zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,8 @@ class Evidence:
         self._placed = np.zeros(runs)
         self._texts = np.zeros(runs)
         self._allowance = np.full((runs, len(DETECTORS)), policy.repeated_limit)
-        self._small_share = SmallShare(runs, dimensions, spread)
+        self._small_share = SmallShare(runs)
+        self._neighbours = UnusualTexts(runs, dimensions, spread)
 
     def add(self, surprisals: Doubles, outside: Floats | None, fast: NDArray[np.bool_] | None = None) -> Doubles:
         """One new text per stream: its increment for each detector, (runs, 4).
@@ -216,7 +223,8 @@ class Evidence:
 
     def _added(self) -> dict[str, NDArray[Any]]:
         """What states of earlier versions lack."""
-        small_share = {f"small_share_{name}": value for name, value in self._small_share.learnt().items()}
+        learnt = self._small_share.learnt() | self._neighbours.learnt()
+        small_share = {f"small_share_{name}": value for name, value in learnt.items()}
         return {"allowances": self._allowance} | small_share
 
     def _corrected(self, surprisals: Doubles) -> Doubles:
@@ -238,10 +246,11 @@ class Evidence:
             centred = centred - moved
             squared_error = squared_error + self._policy.place_errors * self._seasons.squared_error
         agreement = self._agreement(centred, moved, unusual_share(corrected[:, EMBEDDINGS]), squared_error, full)
-        increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement)[:, None]
-        increments[:, SMALL_SHARE] += self._small_share.pointing(
-            tail_ratio(corrected[:, BOTH]), agreement, centred, moved, squared_error, known, memory
-        )
+        near = self._neighbours.odds(centred, moved, squared_error, known, memory)
+        self._neighbours.remember(centred, new_share(tail_ratio(corrected[:, BOTH])), known)
+        nearness = np.minimum(near, _MOST_NEAR) - 1.0
+        increments[:, [EMBEDDINGS, BOTH]] += np.log1p(_BET * agreement + _NEAR * nearness)[:, None]
+        increments[:, SMALL_SHARE] += self._small_share.pointing(agreement, near, known, memory)
 
     def _agreement(
         self,

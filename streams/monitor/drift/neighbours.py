@@ -18,7 +18,7 @@ _TEXTS: Final = 24
 _HALF_LIFE: Final = 100.0  # texts after which a text counts half
 _SHIFT: Final = 1.5  # standard deviations by which a new text lies nearer to another one than known texts do
 _CUT: Final = (-2.0, 6.0)  # standard deviations, clipped
-_COPY_COSINE: Final = 0.95  # outside the span, from which a text is the same one again, and no neighbour
+_COPY_COSINE: Final = 0.8  # outside the span, from which a text says nearly the same again, and is no neighbour
 _LEAST_WEIGHT: Final = 0.2  # of all that is kept, below which nothing is said
 _LEAST: Final = 1e-12
 

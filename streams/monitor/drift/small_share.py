@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.monitor.drift.neighbours import UnusualTexts, likelihood_ratio
-from streams.monitor.drift.reference import Doubles, Floats
+from streams.monitor.drift.neighbours import likelihood_ratio
+from streams.monitor.drift.reference import Doubles
 
 _SHARE: Final = 0.05  # of new texts among all
 _SHARE_FULL: Final = 0.1  # and among those that the encoder sees
@@ -30,40 +30,33 @@ _CUT: Final = (-2.0, 4.0)  # standard deviations, clipped
 class SmallShare:
     """For `runs` streams at once. Not thread-safe."""
 
-    def __init__(self, runs: int, dimensions: int, spread: float) -> None:
-        """See UnusualTexts."""
-        self._neighbours = UnusualTexts(runs, dimensions, spread)
+    def __init__(self, runs: int) -> None:
         self._usual = np.ones(runs)
 
-    def pointing(
-        self,
-        ratios: Doubles,
-        agreement: Doubles,
-        centred: Floats,
-        moved: Floats | None,
-        squared_error: Doubles,
-        seen: NDArray[np.bool_],
-        memory: Doubles,
-    ) -> Doubles:
+    def pointing(self, agreement: Doubles, near: Doubles, seen: NDArray[np.bool_], memory: Doubles) -> Doubles:
         """What the texts' embeddings add, (runs,); 0 where none was seen.
 
-        ratios: (runs,), as for `unusual`. agreement: (runs,), with the direction, in standard deviations. centred,
-        moved, squared_error, memory: see UnusualTexts.odds. seen: (runs,), which texts the encoder saw.
+        agreement: (runs,), with the direction, in standard deviations. near, memory: see UnusualTexts.odds. seen:
+        (runs,), which texts the encoder saw.
         """
         along = likelihood_ratio(np.clip(agreement, *_CUT), _SHIFT)
-        near = self._neighbours.odds(centred, moved, squared_error, seen, memory)
         odds = 0.5 * along / self._usual + 0.5 * near
         self._usual += seen * (along - self._usual) / memory
-        weights = _SHARE * ratios
-        self._neighbours.remember(centred, weights / (1.0 - _SHARE + weights), seen)
         return np.where(seen, np.log1p(_SHARE_FULL * (odds - 1.0)), 0.0)
 
     def learnt(self) -> dict[str, NDArray[Any]]:
         """All that it knows, by name; may be written to."""
-        return {"along": self._usual} | self._neighbours.learnt()
+        return {"along": self._usual}
 
 
 def unusual(ratios: Doubles) -> Doubles:
     """What it adds that a text is as unusual as it is. ratios: density of a new text's tail probability there, against
     1 of known ones."""
     return np.log1p(_SHARE * (ratios - 1.0))
+
+
+def new_share(ratios: Doubles) -> Doubles:
+    """Probability that a text is a new one, were one in twenty. ratios: see `unusual`."""
+    weights = _SHARE * ratios
+    share: Doubles = weights / (1.0 - _SHARE + weights)
+    return share

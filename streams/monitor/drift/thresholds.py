@@ -106,10 +106,8 @@ def _full_shares(reference: Reference, factors: Doubles, random: np.random.Gener
 def threshold_from_climbs(excursions: Doubles, events: int, expected_run_events: float) -> float:
     """The height that climbs reach once in `expected_run_events`, from those seen in `events`.
 
-    The slope is taken one standard error flatter than it was seen: better a little late than a false alarm.
     Where hardly anything climbs, the logarithm of the run stands, which increments whose ratio averages at most 1 reach
-    less than once in the run (a direction and a distance together may average a little more); and in no case less than
-    half of it.
+    less than once in the run (a direction and a distance together may average a little more).
     """
     bound = float(np.log(expected_run_events))
     ordered = np.sort(excursions[excursions > 0.0])[::-1]
@@ -117,9 +115,8 @@ def threshold_from_climbs(excursions: Doubles, events: int, expected_run_events:
     if count < 10:
         return bound
     base = ordered[count]
-    mean_excess = float(np.mean(ordered[:count] - base)) * (1.0 + 1.0 / np.sqrt(count))
-    height = float(base + mean_excess * max(np.log(expected_run_events * count / events), 0.0))
-    return max(height, bound / 2)
+    mean_excess = float(np.mean(ordered[:count] - base))
+    return float(base + mean_excess * max(np.log(expected_run_events * count / events), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
