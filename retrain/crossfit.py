@@ -122,7 +122,7 @@ class Task:
         if features.kernels is None:
             if policy.loss == "squared_hinge":
                 return fit_support_vectors(embeddings, ngrams, targets, labels, policy, words=words)
-            return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed)
+            return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed, by_telling=True)
         return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words)
 
     def centroids(self, features: Features, rows: Ints) -> Floats:

@@ -13,7 +13,7 @@ from retrain.crossfit import FOLDS, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row, split_rows
 from retrain.fitting.calibration import choose_threshold, fit_temperature
 from retrain.fitting.kernel import Kernels, fit_kernel_classifier
-from retrain.fitting.linear import LinearPolicy, fit_softmax
+from retrain.fitting.linear import LinearPolicy, fit_softmax, telling_scale
 from retrain.fitting.vocabulary import MAX_WEIGHTS, build_vocabulary, drop_unused_kind
 from retrain.job import train_release
 from retrain.strategies import quick
@@ -210,6 +210,45 @@ def test_both_solvers_find_the_same_classifier() -> None:
     unseen, unseen_ngrams, _ = toy(300, seed=1)
     one, other = by_batches.logits(unseen, unseen_ngrams), exact.logits(unseen, unseen_ngrams)
     assert np.abs(label_probabilities(one) - label_probabilities(other)).max() < 0.02
+
+
+def test_ngram_that_tells_a_label_counts_more_and_texts_stay_as_long() -> None:
+    random = np.random.default_rng(0)
+    targets = random.integers(0, 3, 2_000)
+    dense = (random.random((2_000, 20)) < 0.2).astype(np.float32)
+    dense[:, 4] = targets == 1  # a word that one label has
+    dense[:, 15] = targets != 2  # characters that one label lacks
+    ngrams = sparse.csr_array(dense)
+    scale = telling_scale(ngrams, targets, 3, 10)
+    assert scale[:10].argmax() == 4 and scale[10:].argmax() == 5
+    assert scale[4] > 5 * np.median(scale[:10])
+    for kind in (slice(0, 10), slice(10, 20)):
+        scaled = (dense[:, kind] * scale[kind]) ** 2
+        assert scaled.sum() == pytest.approx((dense[:, kind] ** 2).sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("texts", "ngrams", "words"), [(50, 0, 0), (50, 6, 6), (1, 6, 2)])
+def test_scale_of_ngrams_that_tell_nothing_is_finite(texts: int, ngrams: int, words: int) -> None:
+    same = sparse.csr_array(np.ones((texts, ngrams), np.float32))
+    assert np.isfinite(telling_scale(same, np.arange(texts) % 2, 2, words)).all()
+
+
+def test_rare_word_of_one_label_is_learnt_beside_many_that_tell_nothing() -> None:
+    random = np.random.default_rng(1)
+    targets = random.integers(0, 2, 3_000)
+    words = (random.random((3_000, 400)) < 0.05).astype(np.float32)
+    words[:, 0] = (targets == 1) & (random.random(3_000) < 0.03)
+    ngrams, nothing = (
+        sparse.csr_array(words / np.linalg.norm(words, axis=1, keepdims=True)),
+        np.zeros((3_000, 1), np.float32),
+    )
+    policy = LinearPolicy(strength=4.0)
+    told, plain = (
+        fit_softmax(nothing, ngrams, targets, 2, policy, words=400, seed=0, by_telling=by_telling).ngrams
+        for by_telling in (True, False)
+    )
+    told, plain = told[:, 1] - told[:, 0], plain[:, 1] - plain[:, 0]
+    assert told[0] / np.abs(told[1:]).mean() > 2 * plain[0] / np.abs(plain[1:]).mean() > 0
 
 
 def test_block_of_weight_zero_is_left_out() -> None:
