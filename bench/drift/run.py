@@ -7,7 +7,7 @@ from typing import Any, Final
 from bench.commit import commit_of_bench
 from bench.drift.bed import Bed, Figures, Plan, Progress
 from bench.drift.encoding import RememberingEncoder
-from bench.drift.rows import appearing, dependent, driftlens, equal, moving, second, stationary
+from bench.drift.rows import appearing, dependent, driftlens, equal, moving, second, severity, stationary
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -26,6 +26,7 @@ ROWS: Final[Mapping[str, Callable[[Bed], Figures]]] = {
     "j": dependent.outages,
     "k": dependent.copies,
     "second": second.second_subject,
+    "severity": severity.notes_and_alerts,
     "equal-a20": equal.a20,
     "equal-a5": equal.a5,
     "equal-b": equal.b,

@@ -6,7 +6,7 @@ import pytest
 from models.words.counts import WordCounts
 from models.words.typing_noise import typed_badly
 from streams.monitor.drift.episode import Episode, SeenText, describe_episode
-from streams.monitor.episodes.mistyped import most_are_mistyped
+from streams.monitor.episodes.writing.mistyped import most_are_mistyped
 from streams.wire.records import format_time
 
 VERBS = ("cancel", "change", "return", "track", "replace", "insure")

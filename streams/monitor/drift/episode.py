@@ -13,11 +13,12 @@ from streams.monitor.drift.reference import Doubles
 from streams.monitor.episodes.cost import Cost, estimated_cost, events_per_hour, restored_cost
 from streams.monitor.episodes.examples import Example, choose_examples
 from streams.monitor.episodes.members import SeenText, onset_range
-from streams.monitor.episodes.mistyped import most_are_mistyped
 from streams.monitor.episodes.moves import Move, Segment, moved_labels, segments
 from streams.monitor.episodes.naming import name_of, telling_words
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.episodes.weighted_history import WeightedHistory
+from streams.monitor.episodes.writing.mistyped import most_are_mistyped
+from streams.monitor.episodes.writing.restyled import are_spread_as_before
 
 __all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state", "restored_episode"]
 
@@ -52,7 +53,7 @@ class Episode:
     `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own;
     part_centres: where the texts of these lie. symptoms: other signals that changed with it. split_from: `detected_id`
     of the episode that told its texts before, until they were clearly of another subject. is_mistyped: most of the new
-    texts are known ones typed badly.
+    texts are known ones typed badly; is_restyled: they are of all known subjects, written another way.
     """
 
     onset_event: int
@@ -83,6 +84,7 @@ class Episode:
     symptoms: tuple[Symptom, ...] = ()
     split_from: str = ""
     is_mistyped: bool = False
+    is_restyled: bool = False
 
 
 def episode_state(episode: Episode) -> dict[str, Any]:
@@ -133,6 +135,9 @@ def describe_episode(
     usual = WordCounts.of(said_before)
     words = telling_words(said, usual, background)
     is_mistyped = most_are_mistyped(said, said_before, usual, background)
+    is_restyled = not is_mistyped and are_spread_as_before(
+        [seen.label for seen in new if seen.copies == 1], [seen.label for seen in texts.before]
+    )
     rose, fell = moved_labels((seen.label for seen in texts.before), (seen.label for seen in texts.after))
     episode = Episode(
         onset_event=first.event_number,
@@ -155,10 +160,11 @@ def describe_episode(
         fell=fell,
         segments=segments([seen.fields for seen in new], [seen.fields for seen in _others(texts, new)]),
         detected_id=found.id,
-        cost=_cost(texts, found.event, share, share_range, is_subject=not is_mistyped),
+        cost=_cost(texts, found.event, share, share_range, is_subject=not (is_mistyped or is_restyled)),
         centre=_centre(new, place_of),
         detected_at=found.at,
         is_mistyped=is_mistyped,
+        is_restyled=is_restyled,
         **({} if told is None else {name: getattr(told, name) for name in _CARRIED_ON}),
     )
     return replace(episode, summary=_summary(episode))
@@ -224,7 +230,12 @@ def _onset(episode: Episode) -> str:
 def _summary(episode: Episode) -> str:
     low, high = episode.share_range
     about = f'"{episode.name}", ' if episode.name else ""
-    what = "typed badly, most of them" if episode.is_mistyped else f"about {about}something the model never learnt"
+    what = f"about {about}something the model never learnt"
+    if episode.is_mistyped:
+        what = "typed badly, most of them"
+    elif episode.is_restyled:
+        marked = f', with "{episode.name}"' if episode.name else ""
+        what = f"written another way{marked}, about what the model knows"
     sentences = [
         f"Since about {_onset(episode)}, noticed at event {episode.detected_event}, {low:.0%} to {high:.0%} of the "
         f"texts are {what}."

@@ -1,0 +1,141 @@
+"""Whether an alert's weight goes by what a shift costs: shifts that cost accuracy, and shifts that do not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bench.drift.bed import Bed, Figures, pool_of_parts
+from bench.drift.figures import delay_figures
+from bench.drift.playing import Played, Watch
+from bench.drift.releases import Release, Shown
+from bench.drift.restyling import STYLES
+from bench.drift.rows.appearing import AFTER, BEFORE, LINGER, domains
+from bench.drift.rows.dependent import own_split
+from bench.drift.rows.moving import TOPICS
+from bench.drift.streams import Rows, appearing
+from bench.drift.texts import LabelledSet, random_share, split_parts
+
+STYLED_SETS: Final = ("clinc150", "banking77", "tfn_topic")
+HALVED_SETS: Final = ("tfn_topic",)
+STYLED_TEXTS: Final = 600  # of a set, written each way
+STYLED_SHARE: Final = 0.5  # of the texts after the onset
+NEW_SHARE: Final = 0.2
+KNOWN_SHARE: Final = 0.5  # of a domain that was one of ten
+HARMLESS_BELOW, HARMFUL_FROM = 0.01, 0.03  # of accuracy; an alert is a note below 0.02
+_RULES: Final = ("drift", "drift_signal")
+NOTHING, NOTE, ALERT = "nothing", "note", "alert"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """From the onset on, `share` of the texts are of `changed`; all others are of `known`, as before."""
+
+    name: str
+    watch: Watch
+    shown: Shown
+    known: Rows
+    changed: Rows
+    share: float
+
+    @property
+    def fall(self) -> float:
+        """Of the release's accuracy, by the labels that the texts have."""
+        right = self.shown.right
+        return self.share * float(right[self.known].mean() - right[self.changed].mean())
+
+
+def notes_and_alerts(bed: Bed) -> Figures:
+    """A shift that costs three points of accuracy or more is to be told as a warning or more, one that costs less than
+    one point as a note or not at all."""
+    rows: list[Figures] = []
+    for shift in _shifts(bed):
+        for seed in range(bed.plan.seeds):
+            rows.append({"shift": shift.name, "fall": round(shift.fall, 4)} | words_told(_play(shift, seed)))
+            bed.progress(shift.name, seed + 1, bed.plan.seeds)
+    harmful = [row for row in rows if row["fall"] >= HARMFUL_FROM]
+    harmless = [row for row in rows if row["fall"] < HARMLESS_BELOW]
+    return {
+        "harmful": len(harmful),
+        "harmful_alerted": sum(row["heaviest"] == ALERT for row in harmful),
+        "harmful_alerted_last": sum(row["last"] == ALERT for row in harmful),
+        "harmful_delay": delay_figures([row["delay"] for row in harmful]),
+        "harmless": len(harmless),
+        "harmless_not_alerted": sum(row["heaviest"] != ALERT for row in harmless),
+        "harmless_not_alerted_last": sum(row["last"] != ALERT for row in harmless),
+        "between": len(rows) - len(harmful) - len(harmless),
+        "shifts": rows,
+    }
+
+
+def _shifts(bed: Bed) -> Iterator[Shift]:
+    for name in STYLED_SETS:
+        yield from _restyled(bed, name)
+    for scene in domains(bed):
+        yield Shift(
+            f"{scene.name} appears", bed.watch(scene.release), scene.shown, scene.pool.known, scene.pool.new, NEW_SHARE
+        )
+    yield from _topics(bed)
+    yield from _risen(bed)
+
+
+def _restyled(bed: Bed, name: str) -> Iterator[Shift]:
+    """Half of a set's texts come in another style."""
+    texts, release = _halves(bed, name) if name in HALVED_SETS else own_split(bed, name)
+    random = np.random.default_rng(0)
+    written, labels, places = list(texts.texts), list(texts.labels), {}
+    for style, restyle in STYLES.items():
+        some = texts.take(random.permutation(len(texts))[:STYLED_TEXTS])
+        places[style] = len(written) + np.arange(len(some))
+        written += [restyle(text, random) for text in some.texts]
+        labels += some.labels
+    watch, shown = bed.watch(release), bed.show(release, written, labels)
+    for style, changed in places.items():
+        yield Shift(f"{name}, {style}", watch, shown, np.arange(len(texts)), changed, STYLED_SHARE)
+
+
+def _halves(bed: Bed, name: str) -> tuple[LabelledSet, Release]:
+    """The same as `own_split` for a set without test rows: a random half is shown."""
+    texts = bed.set(name)
+    parts = split_parts(texts, random_share(texts, 0.5, seed=0))
+    return texts.take(parts.known), bed.releases.train(texts, parts.training)
+
+
+def _topics(bed: Bed) -> Iterator[Shift]:
+    """A topic of financial news that the release never learnt."""
+    texts = bed.set("tfn_topic")
+    for topic in TOPICS:
+        parts = split_parts(texts, random_share(texts, 0.5, seed=0), texts.where("labels", [topic]))
+        release, pool = bed.releases.train(texts, parts.training), pool_of_parts(texts, parts)
+        shown = bed.show(release, pool.texts, pool.labels)
+        yield Shift(f"{topic} appears", bed.watch(release), shown, pool.known, pool.new, NEW_SHARE)
+
+
+def _risen(bed: Bed) -> Iterator[Shift]:
+    """A domain that the release knows becomes half of the stream."""
+    texts, release = own_split(bed, "clinc150")
+    watch, shown = bed.watch(release), bed.show(release, texts.texts, texts.labels)
+    for domain in sorted(set(texts.groups)):
+        changed = np.flatnonzero(texts.where("groups", [domain]))
+        yield Shift(f"more of {domain}", watch, shown, np.arange(len(texts)), changed, KNOWN_SHARE)
+
+
+def _play(shift: Shift, seed: int) -> Played:
+    stream = appearing(shift.known, shift.changed, before=BEFORE, after=AFTER, share=shift.share, seed=seed)
+    return shift.watch.play(shift.shown, stream, until_drift_from=BEFORE, linger=LINGER)
+
+
+def words_told(played: Played) -> Figures:
+    """What was said of drift since the onset, at its heaviest and last: nothing, a note or an alert. delay: events to
+    the first alert. lost: of accuracy, as it was estimated last."""
+    since = [told for told in played.told if told.event >= BEFORE and told.alert.state == "firing"]
+    since = [told for told in since if told.alert.rule in _RULES]
+    weights = [NOTE if told.alert.severity == "info" else ALERT for told in since]
+    costs = [told.alert.values["cost"] for told in since if told.alert.values.get("cost")]
+    return {
+        "heaviest": ALERT if ALERT in weights else NOTE if weights else NOTHING,
+        "last": weights[-1] if weights else NOTHING,
+        "delay": since[weights.index(ALERT)].event - BEFORE + 1 if ALERT in weights else None,
+        "lost": costs[-1]["lost"] if costs else None,
+    }
