@@ -15,6 +15,10 @@ def alert(state: str, name: str = "episode", **values: int) -> Alert:
     return Alert(fingerprint=name, rule="drift", severity="warning", state=kind, summary="", values=values, at=AT)
 
 
+def note(state: str, name: str = "episode", **values: int) -> Alert:
+    return alert(state, name, **values).model_copy(update={"severity": "info"})
+
+
 def request(name: str = "support@1-40") -> RetrainRequest:
     return RetrainRequest(id=name, app="support", reason="drift", at=AT)
 
@@ -46,6 +50,10 @@ def test_a_run_that_came_to_what_it_must_is_not_convicted() -> None:
     assert violations(again) == [], "told again by one kill, with the same key"
     grown = replace(GOOD, alerts=[alert("firing", told_event=500), alert("firing", told_event=550), alert("resolved")])
     assert violations(grown) == [], "its story has grown"
+    lighter = [alert("firing"), note("firing", told_event=550), note("resolved")]
+    assert violations(replace(GOOD, alerts=lighter)) == [], "a note by its end, which who heard of it hears"
+    only_a_note = [*GOOD.alerts, note("firing", name="other")]
+    assert violations(replace(GOOD, alerts=only_a_note)) == [], "nobody is told of a note"
     never_told = replace(GOOD, told=[])
     assert violations(never_told) == [], "over before anybody could be told"
 
@@ -72,6 +80,10 @@ def test_a_run_that_came_to_what_it_must_is_not_convicted() -> None:
         ({"told": [GOOD.told[0], *GOOD.told]}, "told 1 times again, by 0 kills"),
         ({"told": GOOD.told[:1]}, "nobody was told that episode is over"),
         ({"alerts": [alert("firing")], "told": []}, "nobody was told that episode fires"),
+        (
+            {"alerts": [alert("firing"), note("resolved")], "told": GOOD.told[:1]},
+            "nobody was told that episode is over",
+        ),
     ],
 )
 def test_what_must_not_be_is_named(bad: dict[str, object], words: str) -> None:
