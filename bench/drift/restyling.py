@@ -13,18 +13,16 @@ _MARKS: Final = str.maketrans("", "", ".,;:!?'\"()")
 
 
 def _halved(text: str, random: np.random.Generator) -> str:
-    words = text.split()
-    return " ".join(word for word in words if random.random() < 0.5) or words[0]
+    return " ".join(word for word in text.split() if random.random() < 0.5) or text
 
 
 def _joined(text: str, random: np.random.Generator) -> str:
-    first, *others = text.split()
-    return first + "".join(word if random.random() < 0.5 else f" {word}" for word in others)
+    return "".join(word if random.random() < 0.5 else f" {word}" for word in text.split()).strip() or text
 
 
 STYLES: Final[Mapping[str, Restyle]] = {
     "capitals": lambda text, _: text.upper(),
-    "as spoken": lambda text, _: text.lower().translate(_MARKS),
+    "as spoken": lambda text, _: text.lower().translate(_MARKS) or text,
     "with a greeting": lambda text, _: f"Hello, {text}",
     "with a signature": lambda text, _: f"{text} Sent from my phone",
     "with a number": lambda text, random: f"Ticket {random.integers(10_000, 99_999)}: {text}",

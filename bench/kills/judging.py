@@ -111,15 +111,15 @@ def _events(outcome: Outcome) -> Iterator[str]:
 
 def _deliveries(outcome: Outcome) -> Iterator[str]:
     """An alert that was over before anybody could be told need not be told; one that fires, or has fired and was told,
-    must be. Of what was only a note nobody is told; one that became a note still has its end."""
+    must be. One that is a note by now need not be told, and has its end where it was."""
     keys = Counter(told.key for told in outcome.told)
     repeats = sum(keys.values()) - len(keys)
     if repeats > outcome.notifier_kills:
         yield f"the receiver was told {repeats} times again, by {outcome.notifier_kills} kills of the notifier"
     told: dict[str, str] = {one.fingerprint: one.state for one in outcome.told}
-    last = {alert.fingerprint: alert.state for alert in outcome.alerts}
-    for name in dict.fromkeys(alert.fingerprint for alert in outcome.alerts if alert.severity != "info"):
-        if last[name] == "firing" and told.get(name) != "firing":
+    last = {alert.fingerprint: alert for alert in outcome.alerts}
+    for name, alert in last.items():
+        if alert.state == "firing" and alert.severity != "info" and told.get(name) != "firing":
             yield f"nobody was told that {name} fires"
-        if last[name] == "resolved" and told.get(name) == "firing":
+        if alert.state == "resolved" and told.get(name) == "firing":
             yield f"nobody was told that {name} is over"

@@ -52,6 +52,8 @@ def test_a_run_that_came_to_what_it_must_is_not_convicted() -> None:
     assert violations(grown) == [], "its story has grown"
     lighter = [alert("firing"), note("firing", told_event=550), note("resolved")]
     assert violations(replace(GOOD, alerts=lighter)) == [], "a note by its end, which who heard of it hears"
+    unheard = [alert("firing"), note("firing", told_event=550)]
+    assert violations(replace(GOOD, alerts=unheard, told=[])) == [], "a note before anybody could be told"
     only_a_note = [*GOOD.alerts, note("firing", name="other")]
     assert violations(replace(GOOD, alerts=only_a_note)) == [], "nobody is told of a note"
     never_told = replace(GOOD, told=[])

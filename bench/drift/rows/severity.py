@@ -16,6 +16,7 @@ from bench.drift.rows.dependent import own_split
 from bench.drift.rows.moving import TOPICS
 from bench.drift.streams import Rows, appearing
 from bench.drift.texts import LabelledSet, random_share, split_parts
+from streams.wire.records import Alert
 
 STYLED_SETS: Final = ("clinc150", "banking77", "tfn_topic")
 HALVED_SETS: Final = ("tfn_topic",)
@@ -23,9 +24,10 @@ STYLED_TEXTS: Final = 600  # of a set, written each way
 STYLED_SHARE: Final = 0.5  # of the texts after the onset
 NEW_SHARE: Final = 0.2
 KNOWN_SHARE: Final = 0.5  # of a domain that was one of ten
-HARMLESS_BELOW, HARMFUL_FROM = 0.01, 0.03  # of accuracy; an alert is a note below 0.02
+HARMLESS_BELOW, HARMFUL_FROM = 0.01, 0.03  # of accuracy; an alert that tells of less than 0.02 is a note
 _RULES: Final = ("drift", "drift_signal")
 NOTHING, NOTE, ALERT = "nothing", "note", "alert"
+_HEAVIEST_FIRST: Final = (ALERT, NOTE, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +125,29 @@ def _risen(bed: Bed) -> Iterator[Shift]:
 
 def _play(shift: Shift, seed: int) -> Played:
     stream = appearing(shift.known, shift.changed, before=BEFORE, after=AFTER, share=shift.share, seed=seed)
-    return shift.watch.play(shift.shown, stream, until_drift_from=BEFORE, linger=LINGER)
+    return shift.watch.play(shift.shown, stream, again=True, until_drift_from=BEFORE, linger=LINGER)
 
 
 def words_told(played: Played) -> Figures:
-    """What was said of drift since the onset, at its heaviest and last: nothing, a note or an alert. delay: events to
+    """What was said of episodes since the onset, heaviest and last: nothing, a note or an alert. delay: events to
     the first alert. lost: of accuracy, as it was estimated last."""
-    since = [told for told in played.told if told.event >= BEFORE and told.alert.state == "firing"]
-    since = [told for told in since if told.alert.rule in _RULES]
-    weights = [NOTE if told.alert.severity == "info" else ALERT for told in since]
-    costs = [told.alert.values["cost"] for told in since if told.alert.values.get("cost")]
+    before = {told.alert.fingerprint for told in played.told if told.event < BEFORE}
+    since = [told.alert for told in played.told if told.event >= BEFORE and told.alert.rule in _RULES]
+    firing = [alert for alert in since if alert.state == "firing" and alert.fingerprint not in before]
+    last = {alert.fingerprint: alert for alert in since if alert.fingerprint not in before}
+    costs = [alert.values["cost"] for alert in firing if alert.values.get("cost")]
+    alarms = [told.event for told in played.told if told.alert in firing and _weight(told.alert) == ALERT]
     return {
-        "heaviest": ALERT if ALERT in weights else NOTE if weights else NOTHING,
-        "last": weights[-1] if weights else NOTHING,
-        "delay": since[weights.index(ALERT)].event - BEFORE + 1 if ALERT in weights else None,
+        "heaviest": min((_weight(alert) for alert in firing), key=_HEAVIEST_FIRST.index, default=NOTHING),
+        "last": min(
+            (_weight(alert) for alert in last.values() if alert.state == "firing"),
+            key=_HEAVIEST_FIRST.index,
+            default=NOTHING,
+        ),
+        "delay": alarms[0] - BEFORE + 1 if alarms else None,
         "lost": costs[-1]["lost"] if costs else None,
     }
+
+
+def _weight(alert: Alert) -> str:
+    return NOTE if alert.severity == "info" else ALERT

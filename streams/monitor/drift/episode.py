@@ -18,7 +18,7 @@ from streams.monitor.episodes.naming import name_of, telling_words
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.episodes.weighted_history import WeightedHistory
 from streams.monitor.episodes.writing.mistyped import most_are_mistyped
-from streams.monitor.episodes.writing.restyled import are_spread_as_before
+from streams.monitor.episodes.writing.restyled import Decided, are_restyled
 
 __all__ = ["Episode", "Example", "SeenText", "describe_episode", "episode_state", "restored_episode"]
 
@@ -44,7 +44,7 @@ class Episode:
     onset_event: estimate of the first event of the change. detected_event: the one at which it was certain enough.
     detectors: those that fired first, then those that support them. labels: what the model calls the new texts, with
     the share of them, largest first. words, phrases: in the new texts, and hardly elsewhere; phrases are two words
-    each. examples: up to ten texts. share_before, share_after: estimated share of texts that the model never learnt;
+    each. examples: up to ten texts. share_before, share_after: estimated share of texts that look new;
     share_range: where the second lies with 95 %. onset_id, onset_at: name and time of the event at the onset.
     onset_between: events between which the onset lies with 95 %. told_event: the newest that this story knows of.
     name: what to call the subject, "" where no word stands out. rose, fell: labels whose share moved. segments: where
@@ -53,7 +53,7 @@ class Episode:
     `Reference.place_of` gives it; "" where nobody knows. parts: subjects that came with it, beside its own;
     part_centres: where the texts of these lie. symptoms: other signals that changed with it. split_from: `detected_id`
     of the episode that told its texts before, until they were clearly of another subject. is_mistyped: most of the new
-    texts are known ones typed badly; is_restyled: they are of all known subjects, written another way.
+    texts are known ones typed badly. is_restyled: they are known ones written another way.
     """
 
     onset_event: int
@@ -135,9 +135,7 @@ def describe_episode(
     usual = WordCounts.of(said_before)
     words = telling_words(said, usual, background)
     is_mistyped = most_are_mistyped(said, said_before, usual, background)
-    is_restyled = not is_mistyped and are_spread_as_before(
-        [seen.label for seen in new if seen.copies == 1], [seen.label for seen in texts.before]
-    )
+    is_restyled = not is_mistyped and are_restyled(_decided(new), _decided(texts.before))
     rose, fell = moved_labels((seen.label for seen in texts.before), (seen.label for seen in texts.after))
     episode = Episode(
         onset_event=first.event_number,
@@ -192,6 +190,11 @@ def _cost(
 def _said(texts: Iterable[SeenText]) -> list[str]:
     """What they say, copies once."""
     return [seen.text for seen in texts if seen.text and seen.copies == 1]
+
+
+def _decided(texts: Iterable[SeenText]) -> list[Decided]:
+    """Labels and confidences, copies once."""
+    return [(seen.label, seen.confidence) for seen in texts if seen.copies == 1]
 
 
 def _onset_between(texts: WeightedHistory, share: float) -> tuple[Place, ...]:

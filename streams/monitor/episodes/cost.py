@@ -3,7 +3,8 @@
 Compared in one run on texts of known truth (docs/drift.md): ATC, DoC and CBPE tell a shift among known
 subjects within a point, and miss more than half of what a new subject costs, on whose texts the model is sure and
 cannot be right. So where a share of the texts is new beyond doubt, they count as wrong; otherwise the calibrated
-probabilities say how many answers are right, as they do of known texts that are typed badly.
+probabilities say how many answers are right, as they do of known texts that are typed badly or
+written another way.
 
 Sources: average thresholded confidence (ATC), Garg, Balakrishnan, Lipton, Neyshabur, Sedghi (2022), "Leveraging
 unlabeled data to predict out-of-distribution performance", ICLR; difference of confidences (DoC), Guillory, Shankar,
@@ -90,7 +91,7 @@ def estimated_cost(
 ) -> Cost:
     """confidence: calibrated probability of each decided label, before the onset and after. tails: surprisals,
     likewise. share, share_range: of new texts after it. weights: see `new_share`, of the tails. is_subject: False where
-    these are known ones typed badly."""
+    these are known ones, typed badly or written another way."""
     before, after = confidence
     if not len(before) or not len(after):
         return Cost(0.0, 0.0, (0.0, 1.0), 0.0, (0.0, 1.0), None)
