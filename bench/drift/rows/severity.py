@@ -9,17 +9,16 @@ import numpy as np
 from bench.drift.bed import Bed, Figures, pool_of_parts
 from bench.drift.figures import delay_figures
 from bench.drift.playing import Played, Watch
-from bench.drift.releases import Release, Shown
+from bench.drift.releases import Shown
 from bench.drift.restyling import STYLES
 from bench.drift.rows.appearing import AFTER, BEFORE, LINGER, domains
 from bench.drift.rows.dependent import own_split
 from bench.drift.rows.moving import TOPICS
 from bench.drift.streams import Rows, appearing
-from bench.drift.texts import LabelledSet, random_share, split_parts
+from bench.drift.texts import random_share, split_parts
 from streams.wire.records import Alert
 
 STYLED_SETS: Final = ("clinc150", "banking77", "tfn_topic")
-HALVED_SETS: Final = ("tfn_topic",)
 STYLED_TEXTS: Final = 600  # of a set, written each way
 STYLED_SHARE: Final = 0.5  # of the texts after the onset
 NEW_SHARE: Final = 0.2
@@ -84,7 +83,7 @@ def _shifts(bed: Bed) -> Iterator[Shift]:
 
 def _restyled(bed: Bed, name: str) -> Iterator[Shift]:
     """Half of a set's texts come in another style."""
-    texts, release = _halves(bed, name) if name in HALVED_SETS else own_split(bed, name)
+    texts, release = own_split(bed, name)
     random = np.random.default_rng(0)
     written, labels, places = list(texts.texts), list(texts.labels), {}
     for style, restyle in STYLES.items():
@@ -95,13 +94,6 @@ def _restyled(bed: Bed, name: str) -> Iterator[Shift]:
     watch, shown = bed.watch(release), bed.show(release, written, labels)
     for style, changed in places.items():
         yield Shift(f"{name}, {style}", watch, shown, np.arange(len(texts)), changed, STYLED_SHARE)
-
-
-def _halves(bed: Bed, name: str) -> tuple[LabelledSet, Release]:
-    """The same as `own_split` for a set without test rows: a random half is shown."""
-    texts = bed.set(name)
-    parts = split_parts(texts, random_share(texts, 0.5, seed=0))
-    return texts.take(parts.known), bed.releases.train(texts, parts.training)
 
 
 def _topics(bed: Bed) -> Iterator[Shift]:
