@@ -12,6 +12,7 @@ from bench.drift.encoding import RememberingEncoder
 from bench.drift.playing import Watch
 from bench.drift.releases import Release, Releases, Shown, show
 from bench.drift.texts import LabelledSet, Parts, Rows, public_set
+from streams.rule_specs import Rule
 
 Progress = Callable[[str, int, int], None]
 Figures = dict[str, Any]
@@ -43,10 +44,18 @@ class Bed:
         self.releases = Releases(encoder, plan.cache, progress)
         self.set = lru_cache(maxsize=None)(lambda name: public_set(plan.data, name))
 
-    def watch(self, release: Release, false_alarm_every: int | None = None, *, all_new: bool = False) -> Watch:
-        """Monitors of a release at the plan's setting, or another rate. all_new: see Watch."""
+    def watch(
+        self,
+        release: Release,
+        false_alarm_every: int | None = None,
+        *,
+        all_new: bool = False,
+        rules: tuple[Rule, ...] = (),
+    ) -> Watch:
+        """Monitors of a release at the plan's setting, or another rate. all_new, rules: see Watch."""
         every = false_alarm_every or self.plan.false_alarm_every
-        return Watch(release.arrays, false_alarm_every=every, fast_path=self.plan.fast_path, all_new=all_new)
+        fast_path = self.plan.fast_path
+        return Watch(release.arrays, false_alarm_every=every, fast_path=fast_path, all_new=all_new, rules=rules)
 
     def show(self, release: Release, texts: Sequence[str], labels: Sequence[str]) -> Shown:
         """What a release says of texts, with or without the fast path as the plan says."""

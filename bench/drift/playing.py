@@ -15,6 +15,7 @@ from streams.classify.sampling import AUDIT_SHARE, sample_position
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.rule_specs import Rule
 from streams.wire.records import Alert, format_time
 from streams.wire.records import Release as Announced
 from streams.wire.signals import MonitorSignal, SignalBatch
@@ -63,16 +64,17 @@ class Watch:
         false_alarm_every: int,
         fast_path: bool = True,
         all_new: bool = False,
+        rules: tuple[Rule, ...] = (),
     ) -> None:
         """arrays: the release's reference. fast_path: as for `show`. all_new: no event is a copy of another, though
-        the texts come again: the monitor is told no text."""
+        the texts come again: the monitor is told no text. rules: of the application's file."""
         self._all_new = all_new
         self._app = Application(
             name=_NAME,
             topic=_NAME,
             heads=(HeadSpec(name=HEAD, column=HEAD),),
             fast_path="on" if fast_path else "off",
-        ).model_copy(update={"false_alarm_every": false_alarm_every})
+        ).model_copy(update={"false_alarm_every": false_alarm_every, "rules": rules})
         self._drift = DriftMonitor.from_reference(
             arrays,
             false_alarm_every=false_alarm_every,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from bench.commit import commit_of_bench
 from bench.drift.bed import Bed, Figures, Plan, Progress
 from bench.drift.encoding import RememberingEncoder
-from bench.drift.rows import appearing, dependent, driftlens, equal, moving, second, severity, stationary
+from bench.drift.rows import appearing, dependent, driftlens, equal, moving, second, severity, stationary, surges
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -27,6 +27,7 @@ ROWS: Final[Mapping[str, Callable[[Bed], Figures]]] = {
     "k": dependent.copies,
     "second": second.second_subject,
     "severity": severity.notes_and_alerts,
+    "surges": surges.stories_rise,
     "equal-a20": equal.a20,
     "equal-a5": equal.a5,
     "equal-b": equal.b,
