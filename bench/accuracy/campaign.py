@@ -47,27 +47,27 @@ class Plan:
 
 
 def campaign(wiring: Wiring, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """The table, as it stands in the plan's file as well. Raises ConfigError."""
+    """The table, as it stands in the plan's file as well. progress: of a set's draws, and of each training's stages.
+    Raises ConfigError."""
     if unknown := sorted(set(plan.sets) - set(SETS)):
         raise ConfigError(f"there is no set {', '.join(unknown)}; there are: {', '.join(SETS)}")
     commit = commit_of_bench()
     runs = _measured_before(plan.output, commit)
-    wanted = [
-        (SETS[name], strategy, draw)
-        for name in plan.sets
-        for strategy in plan.strategies
-        for draw in range(min(SETS[name].draws, plan.draws or SETS[name].draws))
-    ]
     done = {(run.set, run.strategy, run.draw) for run in runs}
-    for number, (chosen, strategy, draw) in enumerate(wanted, 1):
-        progress(f"{chosen.name}, {strategy}", number, len(wanted))
-        if (chosen.name, strategy, draw) not in done:
-            runs.append(_measured(wiring, plan, chosen, strategy, draw, commit))
-            _write(plan.output, _report(runs, commit))
+    for chosen, strategy in ((SETS[name], strategy) for name in plan.sets for strategy in plan.strategies):
+        draws = min(chosen.draws, plan.draws or chosen.draws)
+        for draw in range(draws):
+            progress(f"{chosen.name}, {strategy}", draw, draws)
+            if (chosen.name, strategy, draw) not in done:
+                runs.append(_measured(wiring, plan, chosen, strategy, draw, commit, progress))
+                _write(plan.output, _report(runs, commit))
+        progress(f"{chosen.name}, {strategy}", draws, draws)
     return _report(runs, commit)
 
 
-def _measured(wiring: Wiring, plan: Plan, chosen: PublicSet, strategy: str, draw: int, commit: str) -> Run:
+def _measured(
+    wiring: Wiring, plan: Plan, chosen: PublicSet, strategy: str, draw: int, commit: str, progress: Progress
+) -> Run:
     folder = Path(tempfile.mkdtemp(prefix="headrace-accuracy-"))
     try:
         app = load_application("support")
@@ -85,15 +85,21 @@ def _measured(wiring: Wiring, plan: Plan, chosen: PublicSet, strategy: str, draw
                 read_dataset(app, order), characters=chosen.characters, oos_label=chosen.oos_label
             )
             return Run(chosen.name, strategy, draw, commit, round(accuracy, 4))
-        return _trained(wiring, app, chosen, order, folder, commit)
+        return _trained(wiring, app, chosen, order, folder, commit, progress)
     finally:
         shutil.rmtree(folder)
 
 
 def _trained(
-    wiring: Wiring, app: Application, chosen: PublicSet, order: TrainingRequest, folder: Path, commit: str
+    wiring: Wiring,
+    app: Application,
+    chosen: PublicSet,
+    order: TrainingRequest,
+    folder: Path,
+    commit: str,
+    progress: Progress,
 ) -> Run:
-    trained = train(wiring, FolderRegistry(str(folder / "registry")), app, order, lambda *_: None)
+    trained = train(wiring, FolderRegistry(str(folder / "registry")), app, order, progress)
     metrics, report = trained.metrics[app.head_names[0]], trained.report
     oos = report["oos"] or {}
     return Run(

@@ -66,7 +66,7 @@ def test_a_line_counts_a_rejected_text_as_wrong_and_asks_for_out_of_scope_texts_
     (line,) = table([replace(run, oos_recall=0.7) for run in runs], {"s": asked})
     assert line["met"] is True
     (line,) = table(
-        [replace(run, strategy="floor", in_scope_accuracy=None, oos_recall=None) for run in runs], SETS | {"s": asked}
+        [replace(run, strategy="floor", in_scope_accuracy=None, oos_recall=None) for run in runs], {**SETS, "s": asked}
     )
     assert line["met"] is None and line["accuracy"] == 0.97
 
@@ -79,7 +79,9 @@ def test_a_stopped_campaign_goes_on_and_measures_nothing_twice(tmp_path: Path) -
     assert [run["accuracy"] for run in first["runs"]] == [1.0]
     seen: list[str] = []
     more = campaign(wiring, replace(plan, draws=3), lambda stage, done, total: seen.append(f"{stage} {done}/{total}"))
-    assert [run["draw"] for run in more["runs"]] == [0, 1, 2] and seen[-1] == "banking77-10, floor 3/3"
+    assert [run["draw"] for run in more["runs"]] == [0, 1, 2] and seen == [
+        f"banking77-10, floor {done}/3" for done in range(4)
+    ], "a draw counts once it is over"
     (folder / "banking77.csv").unlink()
     assert campaign(wiring, replace(plan, draws=3), lambda *_: None)["runs"] == more["runs"]
     assert json.loads(plan.output.read_text())["runs"] == more["runs"]

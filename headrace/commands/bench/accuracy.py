@@ -70,7 +70,7 @@ def _print_table(table: list[dict[str, Any]]) -> None:
         "model_bytes": "bytes",
         "texts_a_second": "texts/s",
     }
-    widths = [20, 12, *([12] * (len(columns) - 2))]
+    widths = [20, *([14] * (len(columns) - 1))]  # a space more than the longest heading, at the least
     for line in [columns, *table]:
         values = ["-" if line[name] is None else str(line[name]) for name in columns]
         print("".join(value.ljust(width) for value, width in zip(values, widths, strict=True)).rstrip())
