@@ -4,13 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from bench.drift.bed import Bed, Figures, pool_of_parts
+from bench.drift.bed import Bed, Figures
 from bench.drift.peers.race import Entry, race
 from bench.drift.rows import appearing, moving
 from bench.drift.rows.dependent import own_split
-from bench.drift.streams import Stream, growing, rows_by_label, swapping
+from bench.drift.streams import Stream, rows_by_label, swapping
 from bench.drift.streams import appearing as appears
-from bench.drift.texts import random_share, split_parts
 
 STREAMS: Final = 40  # of a row, at least one of each release
 SWAP_BEFORE, SWAP_AFTER, SWAP_SHARE = 2_000, 1_000, 0.20
@@ -33,25 +32,10 @@ def b(bed: Bed) -> Figures:
 
 def c(bed: Bed) -> Figures:
     """(c)."""
-    texts, entries = bed.set("tfn_topic"), []
-    for topic in moving.TOPICS:
-        parts = split_parts(texts, random_share(texts, 0.5, seed=0), texts.where("labels", [topic]))
-        release = bed.releases.train(texts, parts.training)
-        pool = pool_of_parts(texts, parts)
-        streams = [
-            growing(
-                pool.known,
-                pool.new,
-                before=moving.BEFORE,
-                ramp=moving.RAMP,
-                after=moving.AT_END,
-                start=moving.FIRST_SHARE,
-                end=moving.LAST_SHARE,
-                seed=seed,
-            )
-            for seed in range(_each(bed, len(moving.TOPICS)))
-        ]
-        entries.append(Entry(topic, release, bed.show(release, pool.texts, pool.labels), pool.known, tuple(streams)))
+    entries = []
+    for scene in moving.topics(bed):
+        streams = [moving.growing_topic(scene.pool, seed) for seed in range(_each(bed, len(moving.TOPICS)))]
+        entries.append(Entry(scene.name, scene.release, scene.shown, scene.pool.known, tuple(streams)))
     return _race(bed, entries)
 
 

@@ -1,12 +1,12 @@
 """What moves slowly: (c) a topic's share grows, (d) typing noise rises."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-from bench.drift.bed import Bed, Figures, pool_of, pool_of_parts
+from bench.drift.bed import Bed, Figures, Pool, pool_of, pool_of_parts
 from bench.drift.figures import delay_figures, median
 from bench.drift.outcomes import Outcome, cost_figures, expected_right, outcome_of, row_figures
 from bench.drift.releases import Shown
@@ -29,34 +29,45 @@ FALL: Final = 0.05  # of accuracy, before which (d) is to be told
 
 def topic_grows(bed: Bed) -> Figures:
     """(c): a topic that the release never learnt is 1 % of the stream from the beginning, then grows to 20 %."""
-    texts = bed.set("tfn_topic")
     runs: dict[str, list[Outcome]] = {}
     shares: list[float] = []
-    for topic in TOPICS:
-        parts = split_parts(texts, random_share(texts, 0.5, seed=0), texts.where("labels", [topic]))
-        release = bed.releases.train(texts, parts.training)
-        pool = pool_of_parts(texts, parts)
-        scene = Scene(topic, release, pool, bed.show(release, pool.texts, pool.labels))
-        watch, subject = bed.watch(release), scene.subject(LAST_SHARE)
-        runs[topic] = []
-        for seed in range(max(bed.plan.seeds // len(TOPICS), 1)):
-            stream = growing(
-                pool.known,
-                pool.new,
-                before=BEFORE,
-                ramp=RAMP,
-                after=AT_END,
-                start=FIRST_SHARE,
-                end=LAST_SHARE,
-                seed=seed,
-            )
+    seeds = max(bed.plan.seeds // len(TOPICS), 1)
+    for scene in topics(bed):
+        watch, subject = bed.watch(scene.release), scene.subject(LAST_SHARE)
+        runs[scene.name] = []
+        for seed in range(seeds):
+            stream = growing_topic(scene.pool, seed)
             played = watch.play(scene.shown, stream, until_drift_from=0, linger=LINGER)
             alarms = played.fired()
             shares.append(_share_at(alarms[0].event) if alarms else 1.0)
-            runs[topic].append(outcome_of(played, stream, subject, scene.expected))
-            bed.progress(f"{topic} grows", seed + 1, max(bed.plan.seeds // len(TOPICS), 1))
+            runs[scene.name].append(outcome_of(played, stream, subject, scene.expected))
+            bed.progress(f"{scene.name} grows", seed + 1, seeds)
     told = {"share_at_alarm": median(shares), "before_6_percent": round(float(np.mean(np.array(shares) < 0.06)), 3)}
     return told | row_figures(runs, before=BEFORE)
+
+
+def topics(bed: Bed) -> Iterator[Scene]:
+    """Financial news without one topic, a random half of which trains; streams of the other half, and of all texts of
+    that topic."""
+    texts = bed.set("tfn_topic")
+    for topic in TOPICS:
+        parts = split_parts(texts, random_share(texts, 0.5, seed=0), texts.where("labels", [topic]))
+        release, pool = bed.releases.train(texts, parts.training), pool_of_parts(texts, parts)
+        yield Scene(topic, release, pool, bed.show(release, pool.texts, pool.labels))
+
+
+def growing_topic(pool: Pool, seed: int) -> Stream:
+    """A stream of (c)."""
+    return growing(
+        pool.known,
+        pool.new,
+        before=BEFORE,
+        ramp=RAMP,
+        after=AT_END,
+        start=FIRST_SHARE,
+        end=LAST_SHARE,
+        seed=seed,
+    )
 
 
 def noise_rises(bed: Bed) -> Figures:

@@ -1,21 +1,21 @@
 """Whether an alert's weight goes by what a shift costs: shifts that cost accuracy, and shifts that do not."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from bench.drift.bed import Bed, Figures, pool_of_parts
+from bench.drift.bed import Bed, Figures
 from bench.drift.figures import delay_figures
 from bench.drift.playing import Played, Watch
 from bench.drift.releases import Shown
 from bench.drift.restyling import STYLES
 from bench.drift.rows.appearing import AFTER, BEFORE, LINGER, domains
 from bench.drift.rows.dependent import own_split
-from bench.drift.rows.moving import TOPICS
+from bench.drift.rows.moving import topics
 from bench.drift.streams import Rows, appearing
-from bench.drift.texts import random_share, split_parts
 from streams.wire.records import Alert
 
 STYLED_SETS: Final = ("clinc150", "banking77", "tfn_topic")
@@ -73,11 +73,10 @@ def notes_and_alerts(bed: Bed) -> Figures:
 def _shifts(bed: Bed) -> Iterator[Shift]:
     for name in STYLED_SETS:
         yield from _restyled(bed, name)
-    for scene in domains(bed):
+    for scene in itertools.chain(domains(bed), topics(bed)):
         yield Shift(
             f"{scene.name} appears", bed.watch(scene.release), scene.shown, scene.pool.known, scene.pool.new, NEW_SHARE
         )
-    yield from _topics(bed)
     yield from _risen(bed)
 
 
@@ -94,16 +93,6 @@ def _restyled(bed: Bed, name: str) -> Iterator[Shift]:
     watch, shown = bed.watch(release), bed.show(release, written, labels)
     for style, changed in places.items():
         yield Shift(f"{name}, {style}", watch, shown, np.arange(len(texts)), changed, STYLED_SHARE)
-
-
-def _topics(bed: Bed) -> Iterator[Shift]:
-    """A topic of financial news that the release never learnt."""
-    texts = bed.set("tfn_topic")
-    for topic in TOPICS:
-        parts = split_parts(texts, random_share(texts, 0.5, seed=0), texts.where("labels", [topic]))
-        release, pool = bed.releases.train(texts, parts.training), pool_of_parts(texts, parts)
-        shown = bed.show(release, pool.texts, pool.labels)
-        yield Shift(f"{topic} appears", bed.watch(release), shown, pool.known, pool.new, NEW_SHARE)
 
 
 def _risen(bed: Bed) -> Iterator[Shift]:
