@@ -22,6 +22,7 @@ _NAMES: Final = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, COMPANIES))})(?
 HOUR_MS: Final = DAY_MS // 24
 HOURS_OF_WEEK: Final = 7 * 24
 OPENING_HOUR: Final = 9  # of each Monday
+_BEGINS_HOUR: Final = 2 * 24  # so that no opening lies within the first day, of which nothing is said
 _OPENING_EVENTS, _DAY_EVENTS, _NIGHT_EVENTS, _WEEKEND_EVENTS = 600, 150, 50, 25  # an hour, on average
 _OPENING_SHARE: Final = 0.7  # of the label that Monday opens with
 
@@ -82,15 +83,15 @@ def redated(stream: Stream, event: int, at_ms: int) -> Stream:
 
 
 def opening_weeks(by_label: Mapping[str, Rows], opens_with: str, *, weeks: int, seed: int) -> Stream:
-    """Weeks of busy days, calm nights and calmer weekends. In the first busy hour of each Monday four times as much
-    comes as in other ones, and most of it has the label `opens_with`."""
+    """Weeks of busy days, calm nights and calmer weekends, from a Wednesday on. In one busy hour of each Monday four
+    times as much comes as in other ones, and most of it has the label `opens_with`."""
     random = np.random.default_rng(seed)
     labels = sorted(by_label)
     sizes = np.array([len(by_label[label]) for label in labels], float)
     usual, opening = sizes / sizes.sum(), np.array([label == opens_with for label in labels], float)
     opening = _OPENING_SHARE * opening + (1.0 - _OPENING_SHARE) * usual
     drawn, times = [], []
-    for hour in range(weeks * HOURS_OF_WEEK):
+    for hour in range(_BEGINS_HOUR, _BEGINS_HOUR + weeks * HOURS_OF_WEEK):
         events = int(random.poisson(_events_of(hour)))
         drawn.append(random.choice(len(labels), events, p=opening if is_opening(hour) else usual))
         times.append(START_MS + hour * HOUR_MS + np.sort(random.integers(0, HOUR_MS, events)))
@@ -98,7 +99,7 @@ def opening_weeks(by_label: Mapping[str, Rows], opens_with: str, *, weeks: int, 
 
 
 def is_opening(hour: int) -> bool:
-    """Whether it is the hour with which a week begins. hour: since the stream began."""
+    """Whether it is the hour with which a week begins. hour: since a Monday began."""
     return hour % HOURS_OF_WEEK == OPENING_HOUR
 
 

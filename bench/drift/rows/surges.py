@@ -1,5 +1,6 @@
 """Surges of stories: news in its own order, into which surges of companies are put; and what is no surge."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -78,16 +79,16 @@ def stories_rise(bed: Bed) -> Figures:
     before = news.watch.play(news.shown, news.stream).fired(RULE.title)
     natural = [_group(told) for told in before]
     runs: list[Figures] = []
-    none: dict[str, int] = {}
+    more: Counter[str] = Counter()
     for seed in range(bed.plan.seeds):
         runs.append(_run(news, natural, seed))
         for name, stream in _no_surges(news, seed):
             told = news.watch.play(news.shown, stream).fired(RULE.title)
-            none[name] = none.get(name, 0) + sum(_group(one) not in natural for one in told)
+            more[name] += (Counter(map(_group, told)) - Counter(natural)).total()
         bed.progress("surges", seed + 1, bed.plan.seeds)
     return surge_figures(runs) | {
         "of_the_stream_itself": natural,
-        "alerts_more": none,
+        "alerts_more": dict(more),
         "weeks": _weeks(bed, news),
         "runs": runs,
     }
@@ -116,12 +117,15 @@ def judged(surges: Sequence[Surge], told: Sequence[Told], at_ms: Sequence[int], 
     """One stream. An alert is of the surge whose events most of its evidence is of. natural: groups of which the
     stream tells without any."""
     of: list[list[Told]] = [[] for _ in surges]
-    others: list[Told] = []
+    others: list[str] = []
     for one in told:
         events = {event_of(_identity(example)) for example in one.alert.evidence}
         shares = [len(events & surge.events) / max(len(events), 1) for surge in surges]
         best = int(np.argmax(shares))
-        (of[best] if shares[best] > 0.5 else others).append(one)
+        if shares[best] > 0.5:
+            of[best].append(one)
+        else:
+            others.append(_group(one))
     in_time = [
         [one for one in alerts if at_ms[one.event] <= surge.end_ms] for surge, alerts in zip(surges, of, strict=True)
     ]
@@ -135,8 +139,8 @@ def judged(surges: Sequence[Surge], told: Sequence[Told], at_ms: Sequence[int], 
         ),
         "alerts": len(told),
         "own": sum(map(len, of)),
-        "natural": sum(_group(one) in natural for one in others),
-        "others": [_group(one) for one in others],
+        "natural": (Counter(others) & Counter(natural)).total(),
+        "others": others,
         "missed": [surge.company for surge, alerts in zip(surges, in_time, strict=True) if not alerts],
         "found_of_minutes": {
             str(minutes): sum(
@@ -184,27 +188,19 @@ def _with_surges(news: News, seed: int) -> tuple[Stream, list[Surge]]:
     """One each half hour, in five minutes and in an hour by turns."""
     random = np.random.default_rng(seed)
     chosen = random.choice(sorted(news.of_company), SURGES, replace=False).tolist()
+    windows = [WINDOWS_MINUTES[number % len(WINDOWS_MINUTES)] for number in range(SURGES)]
+    begins = [news.first_ms + FIRST_HOUR * HOUR_MS + number * HOUR_MS // 2 for number in range(SURGES)]
     rows, times = [], []
-    for number, company in enumerate(chosen):
+    for company, minutes, begin in zip(chosen, windows, begins, strict=True):
         own = random.choice(news.of_company[company], int(random.integers(STORIES[0], STORIES[1] + 1)), replace=False)
-        start = _begin(news, number)
-        times.append(np.sort(start + random.integers(0, WINDOWS_MINUTES[number % 2] * 60_000, len(own))))
+        times.append(np.sort(begin + random.integers(0, minutes * 60_000, len(own))))
         rows.append(own)
     stream, places = with_inserted(news.stream, np.concatenate(rows), np.concatenate(times))
-    ends = np.cumsum([len(own) for own in rows])[:-1]
+    events = np.split(places, np.cumsum([len(own) for own in rows])[:-1])
     return stream, [
-        Surge(
-            company,
-            minutes := WINDOWS_MINUTES[number % 2],
-            frozenset(events.tolist()),
-            _begin(news, number) + minutes * 60_000,
-        )
-        for number, (company, events) in enumerate(zip(chosen, np.split(places, ends), strict=True))
+        Surge(company, minutes, frozenset(own.tolist()), begin + minutes * 60_000)
+        for company, minutes, own, begin in zip(chosen, windows, events, begins, strict=True)
     ]
-
-
-def _begin(news: News, number: int) -> int:
-    return news.first_ms + FIRST_HOUR * HOUR_MS + number * HOUR_MS // 2
 
 
 def _no_surges(news: News, seed: int) -> Iterator[tuple[str, Stream]]:
@@ -233,8 +229,9 @@ def _weeks(bed: Bed, news: News) -> Figures:
     return {
         "streams": streams,
         "events": events,
-        "first_opening": sum(hour < HOURS_OF_WEEK for hour in opening),
-        "later_openings": sum(hour >= HOURS_OF_WEEK for hour in opening),
+        "openings": streams * WEEKS,
+        "first_openings_told": sum(hour < 2 * HOURS_OF_WEEK for hour in opening),
+        "later_openings_told": sum(hour >= 2 * HOURS_OF_WEEK for hour in opening),
         "others": [group for hour, group in told if not is_opening(hour)],
     }
 
