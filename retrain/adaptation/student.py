@@ -6,7 +6,7 @@ The table of words stays as it is: most of the weights stand there, and few text
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.encoder.graph import EncoderShape, Weights
 from models.errors import ConfigError
+from retrain.fitting.half import has_half
 from retrain.fitting.tuning.texts import batches_by_length
 
 NEEDS_TORCH: Final = "distillation needs torch: `make setup-train`, or pip install 'headrace[train]'"
@@ -57,7 +58,7 @@ class Student:
         }
         for name, tensor in self._tensors.items():
             tensor.requires_grad_(_FROZEN.search(name) is None)
-        self._half = half and _has_half(self.torch, self.device)
+        self._half = half and has_half(self.torch, self.device)
         self._dropout, self._drops = dropout, 0.0
 
     def trained(self) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Student:
             {"params": [each for each in learns if each.ndim >= 2], "weight_decay": plan.weight_decay},
             {"params": [each for each in learns if each.ndim < 2], "weight_decay": 0.0},
         ]
-        return self.torch.optim.AdamW(groups, lr=plan.learning_rate)
+        return self.torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take other values for tensors that learn: tensors or arrays by the names of `trained`."""
@@ -191,10 +192,3 @@ def load_torch() -> Any:
     except ImportError as error:
         raise ConfigError(NEEDS_TORCH) from error
     return torch
-
-
-def _has_half(torch: Any, device: str) -> bool:
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    flags: Callable[[], bool] = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    return bool(flags())

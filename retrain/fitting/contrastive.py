@@ -316,7 +316,7 @@ class _UpperLayers:
             {"params": [value for value in self.parameters if value.ndim >= 2], "weight_decay": plan.weight_decay},
             {"params": [value for value in self.parameters if value.ndim < 2], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
         rising = max(1, round(steps * plan.warm_up))
 
         def rate(step: int) -> float:

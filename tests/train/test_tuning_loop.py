@@ -10,7 +10,9 @@ from cut_off import Kept, Watched
 from tiny_texts import labelled, of_head, strange, tiny_start
 
 from retrain.fitting.tuning.around import Around
+from retrain.fitting.tuning.body import WholeEncoder
 from retrain.fitting.tuning.loop import FineTuned, fine_tune
+from retrain.fitting.tuning.model import TunedModel
 from retrain.fitting.tuning.plan import FineTuning, plan_from
 from retrain.fitting.tuning.texts import LabelledTexts, TextsBeside
 
@@ -58,6 +60,7 @@ def accuracy(found: FineTuned, head: str = "subject") -> float:
         {"contrastive": 0.2},
         {"class_weights": 1.0, "focal": 1.0, "logit_adjustment": 1.0},
         {"ema": 0.95},
+        {"half": False},
         {"adversarial": "fgm", "adversarial_size": 0.05},
         {"adversarial": "freelb", "adversarial_size": 0.05},
     ],
@@ -72,6 +75,28 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
     first, again, other = tuned(short, seed=1), tuned(short, seed=1), tuned(short, seed=2)
     assert all(np.array_equal(first.weights[name], again.weights[name]) for name in first.weights)
     assert any(not np.allclose(first.weights[name], other.weights[name], atol=1e-4) for name in first.weights)
+
+
+def test_half_of_the_bits_are_used_where_the_machine_has_them_and_the_plan_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("retrain.fitting.tuning.model.has_half", lambda torch, device: True)
+    halved, whole = (
+        TunedModel(tiny_start(), {"subject": 3}, plan_from({"half": half}, PLAN), WholeEncoder())
+        for half in (True, False)
+    )
+    assert used_type(halved) == "torch.bfloat16"
+    assert used_type(whole) == "torch.float32"
+    assert all(value.dtype == np.float32 for value in halved.weights().values())
+
+
+def used_type(model: TunedModel) -> str:
+    """What the lowest layer's query is computed in."""
+    seen: list[str] = []
+    query = model.encoder.encoder.layer[0].attention.self.query
+    query.register_forward_hook(lambda module, given, made: seen.append(str(made.dtype)))
+    model.embeddings([[2, 5, 3]])
+    return seen[0]
 
 
 def test_several_heads_are_learnt_in_one_loss_and_texts_without_a_label_of_one_do_not_hurt_it() -> None:

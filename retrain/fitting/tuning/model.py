@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.errors import ConfigError
 from models.heads import Floats
+from retrain.fitting.half import has_half
 from retrain.fitting.tuning.body import Body
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import Ids, Pretrained, batches_by_length
@@ -27,9 +28,12 @@ class TunedModel:
         if config.get("dense") is not None:
             raise ConfigError("an encoder with a dense layer behind its pooling cannot be tuned; use strategy quick")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._half = plan.half and has_half(torch, self.device)
         self._pooling = config.get("pooling", "mean")
         self._body, self._plan = body, plan
-        encoder = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
+        # Plain matrix products are faster on a processor than its fused attention, which has none for dropout.
+        attention = {"attn_implementation": "eager" if self.device == "cpu" else "sdpa"}
+        encoder = transformers.BertModel(transformers.BertConfig(**config, **attention), add_pooling_layer=False)
         state = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in start.weights.items()}
         missing, _ = encoder.load_state_dict(state, strict=False)
         if missing:
@@ -100,9 +104,8 @@ class TunedModel:
         return {name: state[name].detach().cpu().numpy().astype(np.float32, copy=True) for name in names}
 
     def precision(self) -> Any:
-        """A context for forward passes: bfloat16 where a GPU has it."""
-        on = self.device == "cuda" and self.torch.cuda.is_bf16_supported()
-        return self.torch.autocast(self.device, self.torch.bfloat16, enabled=on)
+        """A context for forward passes: bfloat16 where the plan allows it and the GPU or processor has it."""
+        return self.torch.autocast(self.device, self.torch.bfloat16, enabled=self._half)
 
     def embeddings(self, ids: Ids) -> Floats:
         """Of many texts, (texts, dimensions) float32, without dropout."""

@@ -34,6 +34,7 @@ class FineTuning:
     dropout: float = between(0.1, 0, 0.9, "of the embedding, before the heads")
     clip: float = between(1.0, 1e-3, 1000, "highest norm of a step's gradient")
     max_tokens: int = between(128, 8, 512, "tokens of a text that are read")
+    half: bool = said(True, "matrix products in bfloat16 where the GPU or the processor has instructions for it")
     head_start: Literal["quick", "random"] = said(
         "quick", "what the heads start as: a linear solution on the encoder as it is, or random"
     )

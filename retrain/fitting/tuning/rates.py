@@ -25,6 +25,7 @@ def make_optimizer(model: TunedModel, plan: FineTuning) -> Any:
     return model.torch.optim.AdamW(
         [{"params": values, "lr": rate, "weight_decay": decay} for (rate, decay), values in groups.items()],
         lr=plan.learning_rate,
+        fused=True,
     )
 
 
