@@ -25,6 +25,7 @@ from headrace.commands import (
     training,
     tuning,
 )
+from headrace.commands.apps import group as apps_group
 from headrace.commands.bench import group as bench_group
 from headrace.output import set_up_logging
 from headrace.settings import load_settings
@@ -44,6 +45,7 @@ app = typer.Typer(
 
 demo.add_to(app)
 roles.add_to(app)
+apps_group.add_to(app)
 training.add_to(app)
 evaluation.add_to(app)
 data.add_to(app)

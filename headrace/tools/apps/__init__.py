@@ -1,0 +1,1 @@
+"""What `headrace apps` does: files for a field of one's own."""

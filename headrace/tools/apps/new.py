@@ -1,0 +1,152 @@
+"""`headrace apps new`: an application's file with remarks, and the labelled examples that it is trained on."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Literal
+
+from jinja2 import Environment, StrictUndefined
+
+from headrace.applications import SHIPPED
+from headrace.output import print_json
+from headrace.terminal import say
+from headrace.tools.data.files import new_file, write_new
+from models.errors import ConfigError
+from streams.application import BY_SYMBOLS, Application, parse_application
+
+Language = Literal["en", "zh"]
+
+STARTERS: Final = "headrace.tools.apps"
+NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+TAKEN_COLUMNS: Final = ("text", "id", "at", "split", BY_SYMBOLS)  # of the CSV, or of a record, for something else
+USUAL_NAMES: Final = {  # of questions, and the column of the examples that answers them
+    "urgency": ("urgency", "priority", "severity", "triage"),
+    "mood": ("mood", "sentiment", "tone", "emotion", "feeling"),
+}
+QUEUES: Final[dict[Language, dict[str, str]]] = {
+    "en": {"question": "desk", "problem": "caretaker", "praise": "desk", "high": "on_call", "normal": "desk"},
+    "zh": {"咨询": "前台", "故障": "维修", "表扬": "前台", "紧急": "值班", "一般": "前台"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """What to write. heads: names of the questions, the primary one first. topic: empty: by the name."""
+
+    name: str
+    folder: Path
+    heads: tuple[str, ...] = ("topic",)
+    language: Language = "en"
+    topic: str = ""
+
+    @property
+    def application_file(self) -> Path:
+        """The application's TOML file."""
+        return self.folder / f"{self.name}.toml"
+
+    @property
+    def examples_file(self) -> Path:
+        """The labelled examples, beside it."""
+        return self.folder / f"{self.name}.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class StarterHead:
+    """A question. column: of the examples, that answers it. queues: of its labels."""
+
+    name: str
+    column: str
+    labels: tuple[str, ...]
+    queues: tuple[tuple[str, str], ...]
+
+
+def run_new(starter: Starter, *, json: bool) -> None:
+    """Write both files, or none, and say what comes next."""
+    written = write_starter(starter)
+    if json:
+        paths = {"application": str(starter.application_file), "examples": str(starter.examples_file)}
+        return print_json(paths | {"name": written.name, "topic": written.topic, "heads": list(written.head_names)})
+    say(f"{starter.application_file}: what is decided; its remarks tell what each line does and what to change first")
+    say(f"{starter.examples_file}: labelled examples; put your own in their place")
+    return say(f"next: `headrace train {starter.application_file} --data {starter.examples_file}`")
+
+
+def write_starter(starter: Starter) -> Application:
+    """Write the files of an application. Returns it, as it is read again. Raises ConfigError, and nothing is written
+    then."""
+    _refuse_names(starter)
+    examples = _examples(starter.language)
+    heads = tuple(_heads(starter, examples))
+    text = _application_text(starter, heads)
+    app = parse_application(text, starter.folder, str(starter.application_file))
+    if not starter.folder.is_dir():
+        raise ConfigError(f"there is no folder {starter.folder}; make it first, or give --folder another one")
+    content = {starter.application_file: text, starter.examples_file: _csv_text(heads, examples)}
+    for path in content:
+        new_file(path, "NAME or --folder")
+    write_new({path: lambda out, text=text: out.write(text.encode()) for path, text in content.items()})  # type: ignore[misc]
+    return app
+
+
+def _refuse_names(starter: Starter) -> None:
+    """Raises ConfigError where a name cannot be one, or is taken."""
+    for what, name in (("an application", starter.name), *(("a head", head) for head in starter.heads)):
+        if not NAME.fullmatch(name):
+            raise ConfigError(
+                f"{name!r} cannot name {what}: it begins with a small letter a to z; small letters, digits, - and _ "
+                f"may follow, 64 characters at most"
+            )
+    if starter.name in SHIPPED:
+        raise ConfigError(f"{starter.name!r} names an application that ships with Headrace; give yours another name")
+    for head in starter.heads:
+        if head in TAKEN_COLUMNS:
+            raise ConfigError(f"a head cannot be called {head!r}: a column of this name holds something else")
+        if starter.heads.count(head) > 1:
+            raise ConfigError(f"--heads names {head!r} twice; give each question a name of its own")
+
+
+def _examples(language: Language) -> list[dict[str, str]]:
+    raw = files(STARTERS).joinpath("starters", f"rows_{language}.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(raw)))
+
+
+def _heads(starter: Starter, examples: Sequence[dict[str, str]]) -> Iterator[StarterHead]:
+    """Each question with a column of the examples: the one that its name means, else the next one that is free."""
+    columns = [name for name in examples[0] if name != "text"]
+    if len(starter.heads) > len(columns):
+        raise ConfigError(
+            f"--heads names {len(starter.heads)} questions, and the examples answer {len(columns)} at most; begin with "
+            f"these, and copy a [[heads]] table for each further one"
+        )
+    meant = {head: column for head in starter.heads for column, names in USUAL_NAMES.items() if head in names}
+    chosen: dict[str, str] = {}
+    for head in starter.heads:
+        if head in meant and meant[head] not in chosen.values():
+            chosen[head] = meant[head]
+    for head in starter.heads:
+        if head not in chosen:
+            chosen[head] = next(column for column in columns if column not in chosen.values())
+    for head in starter.heads:
+        labels = tuple(dict.fromkeys(row[chosen[head]] for row in examples))
+        queues = tuple((label, QUEUES[starter.language].get(label, "desk")) for label in labels)
+        yield StarterHead(head, chosen[head], labels, queues)
+
+
+def _application_text(starter: Starter, heads: Sequence[StarterHead]) -> str:
+    template = files(STARTERS).joinpath("starters", f"application_{starter.language}.toml.j2")
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    return environment.from_string(template.read_text(encoding="utf-8")).render(
+        name=starter.name, topic=starter.topic or f"{starter.name}.texts", heads=heads
+    )
+
+
+def _csv_text(heads: Sequence[StarterHead], examples: Sequence[dict[str, str]]) -> str:
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["text", *(head.name for head in heads)])
+    rows.writerows([row["text"], *(row[head.column] for head in heads)] for row in examples)
+    return out.getvalue()
