@@ -7,13 +7,13 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.application import Application
 from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
-from streams.application.parsing import TABLES, labels_without_use, parse_application
+from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
+from streams.application.refusals import Refusal
 from streams.application.source import HeadSpec, Pictures, Source
 
 __all__ = [
     "BY_SYMBOLS",
     "SHAPE",
-    "TABLES",
     "Application",
     "Drift",
     "HeadSpec",
@@ -22,10 +22,13 @@ __all__ = [
     "Pictures",
     "Pointer",
     "ReceiverSpec",
+    "Refusal",
     "Retraining",
     "Source",
     "Surge",
     "Topic",
     "labels_without_use",
     "parse_application",
+    "refusals",
+    "unknown_labels",
 ]

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.applications import SHIPPED, load_application, load_applications
 from models.errors import ConfigError
-from streams.application import Application, labels_without_use, parse_application
+from streams.application import Application, labels_without_use, parse_application, refusals, unknown_labels
 
 FILE = """
 name = "tickets"
@@ -116,12 +116,14 @@ def test_two_heads_have_two_names_and_each_a_column() -> None:
         pytest.param(FILE.format(topic="t", top="", source="", end="").replace("\n", "\r\n").encode(), None, id="CRLF"),
         pytest.param(FILE.format(topic="t", top="", source="", end="").encode("utf-16"), "is UTF-16", id="UTF-16"),
         pytest.param(b'name = "caf\xe9"', "not UTF-8 .line 1", id="Latin-1"),
-        pytest.param(b"", "name: Field required", id="empty"),
+        pytest.param(b"", "name: this field is missing", id="empty"),
         pytest.param(b'{"name": "x"}', "no valid TOML", id="JSON"),
         pytest.param("name = “tickets”".encode(), "no valid TOML", id="smart quotes"),
         pytest.param(b'name = "t"\ntopic = "a"\ntopic = "b"', "no valid TOML", id="a field twice"),
-        pytest.param(b'name = "t"\ntopic = ["a", "b"]\n', "topic: Input should be a valid string", id="a list"),
-        pytest.param(b'name = "my tickets"\ntopic = "t"\n', "name: ", id="a name with a blank"),
+        pytest.param(
+            b'name = "t"\ntopic = ["a", "b"]\n', "topic: must be a text in quotation marks, not a list", id="a list"
+        ),
+        pytest.param(b'name = "my tickets"\ntopic = "t"\n', "it begins with a small letter", id="a name with a blank"),
     ],
 )
 def test_files_are_read_as_editors_write_them_or_refused_in_one_line(
@@ -188,3 +190,45 @@ def test_doctor_names_a_queue_of_a_label_that_the_model_never_gives(
     model, labels = examine_registry(wiring, [app])
     assert model.ok and not labels.ok
     assert "'refnd', which the model never decides; did you mean 'refund'?" in labels.detail
+
+
+PLAIN = 'name = "t"\ntopic = "a"\n[[heads]]\nname = "r"\ncolumn = "r"\n'
+SLIPS = {
+    "one bracket": (PLAIN.replace("[[heads]]", "[heads]"), "heads: write [[heads]], in two brackets"),
+    "two brackets": (PLAIN + '[[queues]]\nlate = "a"\n', "queues: write [queues], in one bracket"),
+    "no table": ('source = "/x"\n' + PLAIN, "source: is a table: write [source]"),
+    "no list": ('priority_topics = "x"\n' + PLAIN, "priority_topics: must be a list"),
+    "number": (PLAIN + "[queues]\nlate = 3\n", "queues.late: must be a text in quotation marks, not a number"),
+    "below a table": (PLAIN + 'human_queue = "x"\n', "it belongs to the top of the file"),
+    "rejection": (PLAIN + "[rejection]\ntarget = 0.1\n", "did you mean 'target_error'?"),
+    "label in Chinese": (PLAIN + '[queues]\n退款 = "a"\n', 'stands in quotation marks: "退款" = ...'),
+    "label with a blank": (PLAIN + '[queues]\nlate parcel = "a"\n', 'stands in quotation marks: "late parcel" = ...'),
+    "bare word": (PLAIN + "[queues]\nlate = desk\n", 'a text stands in quotation marks: late = "desk"'),
+    "smart quotes": (PLAIN.replace('"a"', "“a”"), "topic = “a”; use straight quotation marks"),
+    "label twice": (PLAIN + '[queues]\nlate = "a"\nlate = "b"\n', "this name stands in the table twice"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), SLIPS.values(), ids=SLIPS)
+def test_a_slip_of_somebody_who_does_not_program_is_told_with_what_to_write(text: str, says: str) -> None:
+    """They were told in Python's words: "heads: Input should be a valid tuple", "Invalid statement (at line 7)"."""
+    with pytest.raises(ConfigError) as refusal:
+        parse_application(text, Path(), "tickets.toml")
+    assert says in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_all_that_is_wrong_is_told_at_once_where_that_is_asked_for() -> None:
+    text = PLAIN + "[rejection]\ntarget = 0.05\n[queues]\nlate = 3\n[soruce]\ntext = '/x'\n"
+    assert [refusal.where for refusal in refusals(text)] == ["queues.late", "rejection.target", "soruce"]
+    surge = '[[surges]]\nhead = "mood"\nlabel = "bad"\nshare = 0.5\n'
+    assert [refusal.where for refusal in refusals(PLAIN + surge)] == ["surges.0.head"]
+    assert refusals(PLAIN) == ()
+
+
+def test_labels_that_no_example_has_are_told_with_their_place() -> None:
+    surge = '[[surges]]\nhead = "r"\nlabel = "los"\nshare = 0.5\n'
+    app = parse_application(PLAIN + '[queues]\nlate = "a"\nlots = "b"\n' + surge, Path(), "tickets.toml")
+    assert [str(wrong) for wrong in unknown_labels(app, {"r": ["late", "lost"]})] == [
+        "queues.lots: no example has this label; did you mean 'lost'?",
+        "surges.0: no example has the label 'los' for r; did you mean 'lost'?",
+    ]
