@@ -18,13 +18,19 @@ class Language(StrEnum):
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    apps = typer.Typer(no_args_is_help=True, help="A field of your own, by a file: write an application's files.")
+    apps = typer.Typer(
+        no_args_is_help=True, help="A field of your own, by a file: write an application's files, prove them."
+    )
     cli.add_typer(apps, name="apps")
     apps.command(
         "new",
         epilog="Examples: headrace apps new triage --heads department,urgency · headrace apps new fenzhen "
         "--language zh",
     )(_new)
+    apps.command(
+        "check",
+        epilog="Examples: headrace apps check triage.toml · headrace apps check triage.toml --records sample.jsonl",
+    )(_check)
 
 
 def _new(
@@ -43,3 +49,21 @@ def _new(
 
     names = tuple(head.strip() for head in heads.split(","))
     run_new(Starter(name, folder, names, language.value, topic), json=json)
+
+
+def _check(
+    application: Annotated[str, typer.Argument(metavar="FILE", help="the application's TOML file, or one that ships")],
+    data: Annotated[Path | None, typer.Option(help="labelled CSV or JSON lines; default: the file's `corpus`")] = None,
+    records: Annotated[
+        Path | None,
+        typer.Option(help="records as they stand in the topic, one a line; default: examples that did not train"),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="column of the texts in the examples")] = "text",
+    json: JsonFlag = False,
+) -> None:
+    """Prove an application's file on ten records: each thing that does not fit in one line, then ten decisions by a
+    model that is trained for this alone. Nothing is left behind; exit code 0 where everything is in order."""
+    from headrace.tools.apps.checking import CheckOrder, run_check
+
+    if not run_check(CheckOrder(application, data, records, text_column), json=json):
+        raise typer.Exit(1)

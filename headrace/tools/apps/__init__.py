@@ -1,1 +1,1 @@
-"""What `headrace apps` does: files for a field of one's own."""
+"""What `headrace apps` does: files for a field of one's own, and the proof that they work."""

@@ -72,7 +72,7 @@ def run_new(starter: Starter, *, json: bool) -> None:
         return print_json(paths | {"name": written.name, "topic": written.topic, "heads": list(written.head_names)})
     say(f"{starter.application_file}: what is decided; its remarks tell what each line does and what to change first")
     say(f"{starter.examples_file}: labelled examples; put your own in their place")
-    return say(f"next: `headrace train {starter.application_file} --data {starter.examples_file}`")
+    return say(f"next: `headrace apps check {starter.application_file}`")
 
 
 def write_starter(starter: Starter) -> Application:

@@ -1,0 +1,106 @@
+"""What does not fit between an application's file, its examples and its encoder; each with the field it concerns."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from connectors.table_files import open_table
+from connectors.table_lines import Reject, summary
+from headrace.releases.encoders import standing_encoder, with_encoder_of
+from headrace.training.from_file import proposed_encoder
+from headrace.wiring import Wiring
+from models.errors import HeadraceError
+from retrain.data import Dataset
+from retrain.text_keys import same_text_key
+from streams.application import Application, Refusal, unknown_labels
+from streams.application.names import meant_instead
+
+FEWEST_TEXTS: Final = 5  # of a label: one in five is tested, and each of the folds is to hold one
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """field: of the application's file, such as `queues.refund`, or a file. says: what is wrong, and what to do."""
+
+    field: str
+    says: str
+
+
+def told(refusals: Iterator[Refusal] | Sequence[Refusal], file: str) -> Iterator[Problem]:
+    """As problems. file: is named where no field is."""
+    for refusal in refusals:
+        yield Problem(refusal.where or file, refusal.said)
+
+
+def column_problems(app: Application, data: Path, text_column: str) -> list[Problem]:
+    """Columns that the examples lack, or have twice. Raises ConfigError where the file cannot be read."""
+    with open_table(data) as table:
+        there, twice = table.columns, table.twice
+    wanted = [("corpus", text_column, "the texts stand in a column of that name")]
+    wanted += [
+        (f"heads.{number}.column", head.column, "it holds the answers to this question")
+        for number, head in enumerate(app.heads)
+    ]
+    missing = [
+        Problem(where, f"{data.name} has no column {name!r}, and {why}{meant_instead(name, there)}")
+        for where, name, why in wanted
+        if name not in there
+    ]
+    return missing + [
+        Problem(where, f"{data.name} has two columns {name!r}: rename one")
+        for where, name, _ in wanted
+        if name in twice
+    ]
+
+
+def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Problem]:
+    """Rows that are of no use, labels that have too few texts, and labels that file and examples do not share."""
+    if dataset.rejected:
+        lines = summary([Reject(row.line, row.reason) for row in dataset.rejected])
+        yield Problem("corpus", f"{data.name}: {len(dataset.rejected)} rows cannot be used: {lines}")
+    texts = {name: _texts_by_label(dataset, name) for name in app.head_names}
+    for number, name in enumerate(app.head_names):
+        few = {label: count for label, count in texts[name].items() if count < FEWEST_TEXTS}
+        if few:
+            listed = ", ".join(f"{label!r} {count}" for label, count in sorted(few.items()))
+            yield Problem(
+                f"heads.{number}",
+                f"too few different texts to learn these labels of {name}: {listed}; give each {FEWEST_TEXTS} at the "
+                f"least, some ten are a beginning",
+            )
+    yield from told(unknown_labels(app, {name: sorted(count) for name, count in texts.items()}), "queues")
+    yield from _without_queue(app, sorted(texts[app.head_names[0]]))
+
+
+def encoder_problem(app: Application, wiring: Wiring, texts: Sequence[str]) -> Problem | None:
+    """Where the encoder is unknown, not here, or does not read what the texts are written in. texts: may be empty."""
+    own = with_encoder_of(app, wiring)
+    try:
+        standing = standing_encoder(own)
+    except HeadraceError as error:
+        return Problem("encoder", str(error))
+    name = own.settings.encoder
+    better = proposed_encoder(name, texts) if texts else None
+    if better is not None:
+        return Problem("encoder", f'most texts are in a script that {name} does not read: write encoder = "{better}"')
+    if standing is None:
+        return Problem("encoder", f"the files of {name} are not here yet: `headrace encoders add {name}` fetches them")
+    return None
+
+
+def _texts_by_label(dataset: Dataset, head: str) -> Mapping[str, int]:
+    """How many different texts each label has."""
+    pairs = {(same_text_key(row.text), row.labels[head]) for row in dataset.rows if head in row.labels}
+    return Counter(label for _, label in pairs)
+
+
+def _without_queue(app: Application, labels: Sequence[str]) -> Iterator[Problem]:
+    for label in labels if app.queues else ():
+        if label not in app.queues:
+            yield Problem(
+                "queues",
+                f"there is no queue for {label!r}: such texts go to {app.human_queue!r}; write a line for it, "
+                f'"{label}" = "{app.human_queue}" if that is meant',
+            )

@@ -1,0 +1,149 @@
+"""Sample records of an application's topic: what is read of them, and what of `[source]` is not found there."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from headrace.tools.apps.problems import Problem
+from models.errors import ConfigError, HeadraceError, MessageError
+from streams.application import Application, Source
+from streams.application.names import meant_instead
+from streams.wire.source_json import compile_pointer, load_json
+from streams.wire.source_records import PassedOver, SourceReader
+
+MOST_DEPTH: Final = 4  # levels of a record that are looked into for what may have been meant
+MOST_SHOWN: Final = 12  # fields that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A text to decide. number: of the record, or of the line in the examples. expected: the labels that it should
+    get, where that is known. unread: why there is nothing to decide; empty: there is."""
+
+    number: int
+    text: str
+    expected: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""
+
+
+def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample], list[Problem]]:
+    """The first records of a file, one a line, read as a worker reads them, and what is wrong with them. Raises
+    ConfigError where there are none."""
+    lines = list(islice(_lines(path), most))
+    if not lines:
+        raise ConfigError(f"{path} holds no record: one a line, as they stand in the topic {app.topic}")
+    reader, samples = SourceReader(app.source), []
+    now_ms = int(time.time() * 1000)
+    failed: dict[str, list[int]] = defaultdict(list)
+    details: dict[str, str] = {}
+    aside: dict[int, str] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            record = reader.parse(line, None, now_ms, now_ms)
+        except MessageError as error:
+            failed[error.reason].append(number)
+            details.setdefault(error.reason, str(error))
+            samples.append(Sample(number, "", unread=error.reason))
+            continue
+        if isinstance(record, PassedOver):
+            samples.append(Sample(number, "", unread=f"passed over: {record.reason}"))
+            continue
+        samples.append(Sample(number, record.text))
+        if "source" in (marks := record.marks.get("headrace_time_clamped", {})):
+            aside[number] = str(marks["source"])
+    bodies = list(_bodies(lines)) if app.source.format == "json" else []
+    problems = list(_unread(app.source, failed, details, bodies))
+    problems += _not_found(app.source, bodies)
+    if aside:
+        number, given = next(iter(aside.items()))
+        problems.append(
+            Problem(
+                "source.at",
+                f"{given!r} (record {number}) is not believed as a time: RFC 3339, or a number since 1970; records of "
+                f"long ago need a wider max_age_days ({app.source.max_age_days:g} now)",
+            )
+        )
+    return samples, problems
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from (line.rstrip(b"\r\n") for line in file if line.strip())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; give --records a file of records") from error
+
+
+def _bodies(lines: Sequence[bytes]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            yield load_json(line)
+        except HeadraceError:
+            continue
+
+
+def _unread(
+    source: Source, failed: Mapping[str, Sequence[int]], details: Mapping[str, str], bodies: Sequence[Any]
+) -> Iterator[Problem]:
+    for reason, numbers in failed.items():
+        which = f"record{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        if reason == "no_text":
+            yield Problem(
+                "source.text", f"no text stands at {source.text!r} in {which}{_meant(source.text, _texts_in(bodies))}"
+            )
+        else:
+            hint = "; each record stands on a line of its own" if reason == "not_json" else ""
+            yield Problem("source", f"{which} cannot be read ({reason}): {details[reason]}{hint}")
+
+
+def _not_found(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
+    """Fields that the file itself names and no record has. A default one need not be there."""
+    if not bodies:
+        return
+    there = sorted({pointer for body in bodies for pointer in _pointers_in(body)})
+    for name, pointer in _named(source):
+        find = compile_pointer(pointer)
+        if all(find(body) is None for body in bodies):
+            found = f"nothing stands at {pointer!r} in any of the {len(bodies)} records"
+            yield Problem(f"source.{name}", found + _meant(pointer, there))
+
+
+def _named(source: Source) -> Iterator[tuple[str, str]]:
+    for name in ("key", "at", "symbols", "picture"):
+        pointer = getattr(source, name)
+        if name in source.model_fields_set and pointer:
+            yield name, pointer
+    for name, pointer in source.segments.items():
+        yield f"segments.{name}", pointer
+    if isinstance(source.keep, tuple):
+        for pointer in source.keep:
+            yield "keep", pointer
+
+
+def _meant(pointer: str, there: Sequence[str]) -> str:
+    """A field of the same name elsewhere in the record is meant more often than one that is written nearly alike."""
+    same = [other for other in there if other.rpartition("/")[2] == pointer.rpartition("/")[2]]
+    if same:
+        return f"; did you mean {same[0]!r}?"
+    return meant_instead(pointer, there) or f"; among others there are: {', '.join(there[:MOST_SHOWN])}"
+
+
+def _texts_in(bodies: Sequence[Any]) -> list[str]:
+    return sorted({pointer for body in bodies for pointer in _pointers_in(body, lambda value: isinstance(value, str))})
+
+
+def _pointers_in(
+    body: Any, wanted: Callable[[Any], bool] = lambda value: value is not None, above: str = "", depth: int = 0
+) -> Iterator[str]:
+    """Pointers to the fields of a record, those of objects within it as well."""
+    if not isinstance(body, dict) or depth == MOST_DEPTH:
+        return
+    for name, value in body.items():
+        pointer = f"{above}/{str(name).replace('~', '~0').replace('/', '~1')}"
+        if wanted(value):
+            yield pointer
+        yield from _pointers_in(value, wanted, pointer, depth + 1)

@@ -1,0 +1,70 @@
+"""How `headrace apps check` tells what came of it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from headrace.output import print_json
+from headrace.terminal import field, say, show_table
+
+TEXT_CHARACTERS: Final = 90
+ANSWER_CHARACTERS: Final = 40
+
+
+def tell(proof: Mapping[str, Any], *, json: bool) -> None:
+    """proof: what stands in the JSON object."""
+    if json:
+        return print_json(proof)
+    if proof["records"]:
+        _table(proof)
+    if proof["trained"] is not None:
+        _figures(proof["trained"], proof["heads"])
+    for problem in proof["problems"]:
+        say(f"{field(problem['field'])}: {field(problem['says'])}")
+    name, count = proof["application"], len(proof["problems"])
+    if proof["in_order"]:
+        return say(f"{field(name)} is in order")
+    return say(f"{field(name)}: {count} thing{'s' if count > 1 else ''} to mend")
+
+
+def _table(proof: Mapping[str, Any]) -> None:
+    has_expected = any("expected" in record for record in proof["records"])
+    rows = [
+        (
+            record["record"],
+            field(record["text"], TEXT_CHARACTERS),
+            tuple(line for head in proof["heads"] for line in _answer_of(record, head)),
+            tuple(_leads_to(record)),
+        )
+        for record in proof["records"]
+    ]
+    show_table(("line" if has_expected else "record", "text", "labels", "leads to"), rows)
+
+
+def _answer_of(record: Mapping[str, Any], head: str) -> Iterator[str]:
+    """The label with its probability, and what it should be where that is something else."""
+    answer = record["labels"].get(head)
+    if answer is None:
+        return
+    yield f"{head}: {answer['label']} {answer['probability']:.2f}"
+    expected = record.get("expected", {}).get(head)
+    if expected not in (None, answer["label"]):
+        yield f"  should be {expected}"
+
+
+def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
+    if "unread" in record:
+        yield record["unread"]
+        return
+    yield record["action"]
+    if record["rejected"]:
+        yield "rejected: to people"
+    elif record["answer"]:
+        yield f'"{field(record["answer"], ANSWER_CHARACTERS)}"'
+
+
+def _figures(trained: Mapping[str, Any], heads: list[str]) -> None:
+    shares = ", ".join(f"{head} {100 * trained[head]:.0f} %" for head in heads if head in trained)
+    say(
+        f"trained on {trained['rows']} examples for this check alone; decided rightly of the {trained['tested']} that "
+        f"did not train: {shares}"
+    )

@@ -1,0 +1,192 @@
+"""`headrace apps check` proves an application's file, says each thing that does not fit, and leaves nothing behind."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from small_release import small_encoder
+from typer.testing import CliRunner
+
+import headrace.tools.apps.problems as problems
+import headrace.training.from_file as from_file
+from headrace.cli import app as cli
+from headrace.releases.encoders import standing_encoder
+from headrace.tools.apps.new import Starter, write_starter
+from models.errors import ConfigError
+
+RECORDS = [
+    {"id": "a", "text": "the lift is stuck", "at": "2026-11-01T10:00:00Z"},
+    {"id": "b", "text": "when do you open"},
+]
+
+
+@pytest.fixture(autouse=True)
+def a_small_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    monkeypatch.setattr(from_file, "default_encoder", lambda wiring: small_encoder())
+    monkeypatch.setattr(from_file, "source_of_encoder", lambda wiring: {"name": "small", "weights_sha256": "0" * 64})
+    monkeypatch.setattr(problems, "standing_encoder", lambda wiring: object())
+    write_starter(Starter("desk", tmp_path, ("intent", "urgency")))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["apps", "check", *arguments])
+
+
+def checked(*arguments: str) -> dict[str, Any]:
+    done = run(*arguments, "--json")
+    proof: dict[str, Any] = json.loads(done.stdout)
+    assert done.exit_code == (0 if proof["in_order"] else 1)
+    return proof
+
+
+def said(*arguments: str) -> dict[str, str]:
+    return {problem["field"]: problem["says"] for problem in checked(*arguments)["problems"]}
+
+
+def mend(old: str, new: str, file: str = "desk.toml") -> None:
+    path = Path(file)
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def records(*lines: object) -> tuple[str, str]:
+    Path("some.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    return "--records", "some.jsonl"
+
+
+def test_what_apps_new_writes_is_in_order() -> None:
+    proof = checked("desk.toml")
+    assert proof["in_order"] and not proof["problems"] and proof["heads"] == ["intent", "urgency"]
+    assert proof["trained"]["rows"] == 24 and proof["trained"]["tested"] == len(proof["records"]) == 6
+    first = proof["records"][0]
+    assert set(first["labels"]) == set(first["expected"]) == {"intent", "urgency"}
+    assert first["action"].startswith("queue:") and first["rejected"] is first["labels"]["intent"]["rejected"]
+    lines = Path("desk.csv").read_text("utf-8").splitlines()
+    assert first["text"] in lines[first["record"] - 1]
+
+
+def test_nothing_is_left_behind() -> None:
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    checked("desk.toml", *records(*RECORDS))
+    after = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert after == before | {Path("some.jsonl"): Path("some.jsonl").read_bytes()}
+    assert not list(Path("scratch").iterdir())
+
+
+def test_people_see_a_table_and_the_verdict() -> None:
+    done = run("desk.toml")
+    assert done.exit_code == 0 and done.stdout.rstrip().endswith("desk.toml is in order")
+    assert "leads to" in done.stdout and "intent: " in done.stdout and "did not train: intent" in done.stdout
+
+
+def test_the_first_ten_records_of_a_topic_are_decided() -> None:
+    proof = checked("desk.toml", *records(*(RECORDS * 6)))
+    assert proof["in_order"] and [record["record"] for record in proof["records"]] == list(range(1, 11))
+    assert proof["records"][0]["text"] == "the lift is stuck" and "expected" not in proof["records"][0]
+
+
+def test_personal_data_is_masked_where_the_file_says_so() -> None:
+    mend('human_queue = "people"', 'human_queue = "people"\nmask_personal_data = true')
+    proof = checked("desk.toml", *records({"id": "a", "at": 1_790_000_000, "text": "write to jo@example.com please"}))
+    assert "jo@example.com" not in json.dumps(proof)
+
+
+def test_all_that_keeps_the_file_from_being_an_application_is_told() -> None:
+    mend('topic = "desk.texts"', 'topic = "a/b"\ncolour = "red"')
+    told = said("desk.toml")
+    assert set(told) == {"topic", "colour"} and "cannot be a topic's name" in told["topic"]
+    mend('topic = "a/b"', "topic = a")
+    assert "stands in quotation marks" in said("desk.toml")["desk.toml"]
+
+
+SLIPS = {
+    "column": ('column = "urgency"', 'column = "urgncy"', "heads.1.column", "did you mean 'urgency'?"),
+    "queue": ('question = "desk"', 'questoin = "desk"', "queues.questoin", "did you mean 'question'?"),
+    "no queue": ('praise = "desk"\n', "", "queues", "no queue for 'praise': such texts go to 'people'"),
+    "answer": ('question = "Thank', 'hello = "Thank', "answers.hello", "no example has this label"),
+    "corpus": ('corpus = "desk.csv"', 'corpus = "dsk.csv"', "corpus", "there is no file dsk.csv"),
+    "no corpus": ('corpus = "desk.csv"', "", "corpus", "no examples are named"),
+    "surge": (
+        "# All that",
+        '[[surges]]\nhead = "intent"\nlabel = "prais"\nshare = 0.5\n# All that',
+        "surges.0",
+        "did you mean 'praise'?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "field", "says"), SLIPS.values(), ids=SLIPS)
+def test_a_slip_is_told_with_its_field_and_the_way_out(old: str, new: str, field: str, says: str) -> None:
+    mend(old, new)
+    told = said("desk.toml")
+    assert says in told[field] and "\n" not in told[field]
+
+
+def test_examples_of_no_use_and_labels_of_few_texts_are_told() -> None:
+    with Path("desk.csv").open("a") as file:
+        file.write("one of its kind,rare,normal\n,question,normal\n")
+    told = said("desk.toml")
+    assert "empty text (line 33)" in told["corpus"] and "'rare' 1" in told["heads.0"] and "'rare'" in told["queues"]
+
+
+def test_a_target_that_the_examples_cannot_keep_is_told() -> None:
+    mend("# [rejection]\n# target_error = 0.05", "[rejection]\ntarget_error = 0.0001")
+    assert "no threshold keeps the target error" in said("desk.toml")["corpus"]
+
+
+def test_fields_that_no_record_has_are_told_with_what_was_meant() -> None:
+    moved = {"message": {"text": "the lift is stuck"}, "ids": 7, "created": "2026-11-01"}
+    told = said("desk.toml", *records(moved, RECORDS[1] | {"id": None}))
+    assert told["source.text"] == "no text stands at '/text' in record 1; did you mean '/message/text'?"
+    assert "did you mean '/ids'?" in told["source.key"] and "/created" in told["source.at"]
+
+
+def test_fields_that_only_the_defaults_name_need_not_be_there() -> None:
+    mend('key = "/id"', "")
+    mend('at = "/at"', "")
+    assert checked("desk.toml", *records({"text": "the lift is stuck"}))["in_order"]
+
+
+def test_a_time_that_is_not_believed_and_a_record_that_is_none_are_told() -> None:
+    arguments = records(RECORDS[0] | {"at": "yesterday"})
+    with Path("some.jsonl").open("a") as file:
+        file.write("no json\n")
+    told = said("desk.toml", *arguments)
+    assert "'yesterday' (record 1) is not believed as a time" in told["source.at"]
+    assert told["source"].startswith("record 2 cannot be read (not_json)")
+
+
+def test_an_encoder_that_is_unknown_not_here_or_of_another_script_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problems, "standing_encoder", lambda wiring: None)
+    assert "`headrace encoders add" in said("desk.toml")["encoder"]
+    monkeypatch.setattr(problems, "standing_encoder", standing_encoder)
+    mend('# encoder = "zh"', 'encoder = "xx"')
+    assert "encoder 'xx' is unknown" in said("desk.toml")["encoder"]
+
+
+def test_texts_in_a_script_that_the_encoder_does_not_read_are_told(tmp_path: Path) -> None:
+    write_starter(Starter("wenti", tmp_path, language="zh"))
+    assert checked("wenti.toml")["in_order"]
+    mend('encoder = "zh"', "", "wenti.toml")
+    assert 'write encoder = "zh"' in said("wenti.toml")["encoder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        pytest.param(("nope.toml",), "no application 'nope.toml'", id="no file"),
+        pytest.param(("recommend",), "ranks items", id="another kind"),
+        pytest.param(("desk.toml", "--records", "nope.jsonl"), "cannot be read", id="no records"),
+    ],
+)
+def test_what_cannot_be_checked_at_all_is_one_line(arguments: tuple[str, ...], why: str) -> None:
+    done = run(*arguments)
+    assert isinstance(done.exception, ConfigError) and why in str(done.exception)
