@@ -62,6 +62,13 @@ def summary(rejected: Sequence[Reject]) -> str:
     return "; ".join(f"{number} x {reason} (line {first[reason]})" for reason, number in counts)
 
 
+def way_out(rejected: Sequence[Reject]) -> str:
+    """What to do about rows that were refused, to be appended to `summary`; empty where the reasons say it."""
+    if any(reject.reason == NOT_UTF8 for reject in rejected):  # all that a spreadsheet of another encoding saves
+        return "; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
+    return ""
+
+
 def is_undecodable(text: str) -> bool:
     """Whether bytes stand in it that are no UTF-8 (they were read as lone surrogates)."""
     return not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)

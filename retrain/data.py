@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.table_files import Table, open_table, parse_table
-from connectors.table_lines import Reject, summary
+from connectors.table_lines import Reject, summary, way_out
 from connectors.table_lines import Row as TableRow
 from models.errors import ConfigError, TrainingDataError
 from retrain.row_groups import leaders
@@ -162,7 +162,11 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *
         else:
             rejected.append(row)
     if not rows:
-        why = f"{len(rejected)} rejected: {summary(rejected)}" if rejected else "nothing below its header"
+        why = (
+            f"{len(rejected)} rejected: {summary(rejected)}{way_out(rejected)}"
+            if rejected
+            else "nothing below its header"
+        )
         raise TrainingDataError(f"{name} has no usable row ({why})")
     refused = [RejectedRow(reject.line, reject.reason) for reject in rejected]
     return split_rows(rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name, trains=trains)

@@ -155,6 +155,19 @@ def test_fields_that_only_the_defaults_name_need_not_be_there() -> None:
     assert checked("desk.toml", *records({"text": "the lift is stuck"}))["in_order"]
 
 
+def test_records_in_a_list_are_told_to_stand_on_lines() -> None:
+    told = said("desk.toml", *records(RECORDS))
+    assert list(told) == ["source.text"] and "not a list, and stands on a line of its own" in told["source.text"]
+
+
+def test_examples_in_another_encoding_are_told_to_be_saved_as_utf_8() -> None:
+    """What a spreadsheet in China saves without being asked."""
+    write_starter(Starter("wenti", Path(), language="zh"))
+    text = Path("wenti.csv").read_text("utf-8-sig")
+    Path("wenti.csv").write_text(text, "gb18030")
+    assert "save the file as UTF-8 (in a spreadsheet: CSV UTF-8)" in said("wenti.toml")["corpus"]
+
+
 def test_a_time_that_is_not_believed_and_a_record_that_is_none_are_told() -> None:
     arguments = records(RECORDS[0] | {"at": "yesterday"})
     with Path("some.jsonl").open("a") as file:

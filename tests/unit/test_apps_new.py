@@ -107,6 +107,13 @@ def test_a_pair_is_never_half_written(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [path.name for path in tmp_path.iterdir()] == ["desk.csv"]
 
 
+@pytest.mark.parametrize(("language", "mark"), [("en", b""), ("zh", b"\xef\xbb\xbf")])
+def test_a_spreadsheet_reads_the_examples_as_they_are(tmp_path: Path, language: new.Language, mark: bytes) -> None:
+    """Without its mark UTF-8 is shown as another encoding there."""
+    write_starter(Starter("desk", tmp_path, language=language))
+    assert (tmp_path / "desk.csv").read_bytes().startswith(mark + b"text,topic\n")
+
+
 def test_json_says_where_the_files_are(tmp_path: Path) -> None:
     done = run("desk", "--folder", str(tmp_path), "--heads", "intent, urgency", "--topic", "town.letters", "--json")
     assert json.loads(done.stdout) == {

@@ -5,9 +5,10 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 from jinja2 import Environment, StrictUndefined
 
@@ -20,6 +21,7 @@ from streams.application import BY_SYMBOLS, Application, parse_application
 
 Language = Literal["en", "zh"]
 
+BYTE_ORDER_MARK: Final = "\ufeff"
 STARTERS: Final = "headrace.tools.apps"
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 TAKEN_COLUMNS: Final = ("text", "id", "at", "split", BY_SYMBOLS)  # of the CSV, or of a record, for something else
@@ -88,8 +90,12 @@ def write_starter(starter: Starter) -> Application:
     content = {starter.application_file: text, starter.examples_file: _csv_text(heads, examples)}
     for path in content:
         new_file(path, "NAME or --folder")
-    write_new({path: lambda out, text=text: out.write(text.encode()) for path, text in content.items()})  # type: ignore[misc]
+    write_new({path: partial(_write, text) for path, text in content.items()})
     return app
+
+
+def _write(text: str, out: BinaryIO) -> None:
+    out.write(text.encode())
 
 
 def _refuse_names(starter: Starter) -> None:
@@ -149,4 +155,5 @@ def _csv_text(heads: Sequence[StarterHead], examples: Sequence[dict[str, str]]) 
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["text", *(head.name for head in heads)])
     rows.writerows([row["text"], *(row[head.column] for head in heads)] for row in examples)
-    return out.getvalue()
+    # Without its mark a spreadsheet takes UTF-8 for the encoding of its country, and shows no Chinese.
+    return out.getvalue() if out.getvalue().isascii() else BYTE_ORDER_MARK + out.getvalue()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from connectors.table_files import open_table
-from connectors.table_lines import Reject, summary
+from connectors.table_lines import Reject, summary, way_out
 from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.training.from_file import proposed_encoder
 from headrace.wiring import Wiring
@@ -38,7 +38,7 @@ def column_problems(app: Application, data: Path, text_column: str) -> list[Prob
     """Columns that the examples lack, or have twice. Raises ConfigError where the file cannot be read."""
     with open_table(data) as table:
         there, twice = table.columns, table.twice
-    wanted = [("corpus", text_column, "the texts stand in a column of that name")]
+    wanted = [("corpus", text_column, "the texts stand in a column of that name: rename yours")]
     wanted += [
         (f"heads.{number}.column", head.column, "it holds the answers to this question")
         for number, head in enumerate(app.heads)
@@ -58,8 +58,10 @@ def column_problems(app: Application, data: Path, text_column: str) -> list[Prob
 def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Problem]:
     """Rows that are of no use, labels that have too few texts, and labels that file and examples do not share."""
     if dataset.rejected:
-        lines = summary([Reject(row.line, row.reason) for row in dataset.rejected])
-        yield Problem("corpus", f"{data.name}: {len(dataset.rejected)} rows cannot be used: {lines}")
+        rejected = [Reject(row.line, row.reason) for row in dataset.rejected]
+        lines = summary(rejected) + way_out(rejected)
+        count = f"{len(rejected)} row{'s' if len(rejected) > 1 else ''}"
+        yield Problem("corpus", f"{data.name}: {count} cannot be used: {lines}")
     texts = {name: _texts_by_label(dataset, name) for name in app.head_names}
     for number, name in enumerate(app.head_names):
         few = {label: count for label, count in texts[name].items() if count < FEWEST_TEXTS}

@@ -105,10 +105,10 @@ def _not_found(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
     if not bodies:
         return
     there = sorted({pointer for body in bodies for pointer in _pointers_in(body)})
-    for name, pointer in _named(source):
+    for name, pointer in _named(source) if there else ():
         find = compile_pointer(pointer)
         if all(find(body) is None for body in bodies):
-            found = f"nothing stands at {pointer!r} in any of the {len(bodies)} records"
+            found = f"nothing stands at {pointer!r} in any of {len(bodies)} record{'s' if len(bodies) > 1 else ''}"
             yield Problem(f"source.{name}", found + _meant(pointer, there))
 
 
@@ -126,6 +126,8 @@ def _named(source: Source) -> Iterator[tuple[str, str]]:
 
 def _meant(pointer: str, there: Sequence[str]) -> str:
     """A field of the same name elsewhere in the record is meant more often than one that is written nearly alike."""
+    if not there:
+        return "; a record is an object with named fields, not a list, and stands on a line of its own"
     same = [other for other in there if other.rpartition("/")[2] == pointer.rpartition("/")[2]]
     if same:
         return f"; did you mean {same[0]!r}?"
