@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
+NAME_IN_WORDS = "begins with a small letter a to z; small letters, digits, - and _ may follow, 64 characters at most"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.application import Application
 from streams.application.labelling import Labelling, Rejection, Retraining
-from streams.application.names import NAME_PATTERN, meant_instead
+from streams.application.names import NAME_IN_WORDS, NAME_PATTERN, meant_instead
 from streams.application.source import HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS
@@ -103,10 +103,7 @@ def _in_words(error: ErrorDetails) -> str:
     if kind == "missing":
         return "this field is missing"
     if kind == "string_pattern_mismatch" and error.get("ctx", {}).get("pattern") == NAME_PATTERN:
-        return (
-            f"{given!r} cannot be a name: it begins with a small letter a to z; small letters, digits, - and _ may "
-            f"follow, 64 characters at most"
-        )
+        return f"{given!r} cannot be a name: it {NAME_IN_WORDS}"
     if kind == "string_type":
         return f"must be a text in quotation marks, not {_in_toml(given)}"
     if kind == "tuple_type":

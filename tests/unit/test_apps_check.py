@@ -155,6 +155,12 @@ def test_fields_that_only_the_defaults_name_need_not_be_there() -> None:
     assert checked("desk.toml", *records({"text": "the lift is stuck"}))["in_order"]
 
 
+def test_a_sample_may_be_of_any_age() -> None:
+    assert checked("desk.toml", *records(RECORDS[0] | {"at": "2009-05-01"}, RECORDS[1] | {"at": 1_100_000_000}))[
+        "in_order"
+    ]
+
+
 def test_records_in_a_list_are_told_to_stand_on_lines() -> None:
     told = said("desk.toml", *records(RECORDS))
     assert list(told) == ["source.text"] and "not a list, and stands on a line of its own" in told["source.text"]
@@ -173,7 +179,7 @@ def test_a_time_that_is_not_believed_and_a_record_that_is_none_are_told() -> Non
     with Path("some.jsonl").open("a") as file:
         file.write("no json\n")
     told = said("desk.toml", *arguments)
-    assert "'yesterday' (record 1) is not believed as a time" in told["source.at"]
+    assert told["source.at"].startswith("'yesterday' is no time")
     assert told["source"].startswith("record 2 cannot be read (not_json)")
 
 

@@ -18,12 +18,12 @@ from headrace.terminal import say
 from headrace.tools.data.files import new_file, write_new
 from models.errors import ConfigError
 from streams.application import BY_SYMBOLS, Application, parse_application
+from streams.application.names import NAME_IN_WORDS, NAME_PATTERN
 
 Language = Literal["en", "zh"]
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 STARTERS: Final = "headrace.tools.apps"
-NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 TAKEN_COLUMNS: Final = ("text", "id", "at", "split", BY_SYMBOLS)  # of the CSV, or of a record, for something else
 USUAL_NAMES: Final = {  # of questions, and the column of the examples that answers them
     "urgency": ("urgency", "priority", "severity", "triage"),
@@ -101,11 +101,8 @@ def _write(text: str, out: BinaryIO) -> None:
 def _refuse_names(starter: Starter) -> None:
     """Raises ConfigError where a name cannot be one, or is taken."""
     for what, name in (("an application", starter.name), *(("a head", head) for head in starter.heads)):
-        if not NAME.fullmatch(name):
-            raise ConfigError(
-                f"{name!r} cannot name {what}: it begins with a small letter a to z; small letters, digits, - and _ "
-                f"may follow, 64 characters at most"
-            )
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ConfigError(f"{name!r} cannot name {what}: it {NAME_IN_WORDS}")
     if starter.name in SHIPPED:
         raise ConfigError(f"{starter.name!r} names an application that ships with Headrace; give yours another name")
     for head in starter.heads:

@@ -14,6 +14,7 @@ from streams.application import Application, Source
 from streams.application.names import meant_instead
 from streams.wire.source_json import compile_pointer, load_json
 from streams.wire.source_records import PassedOver, SourceReader
+from streams.wire.source_times import read_time
 
 MOST_DEPTH: Final = 4  # levels of a record that are looked into for what may have been meant
 MOST_SHOWN: Final = 12  # fields that are named
@@ -40,10 +41,9 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
     now_ms = int(time.time() * 1000)
     failed: dict[str, list[int]] = defaultdict(list)
     details: dict[str, str] = {}
-    aside: dict[int, str] = {}
     for number, line in enumerate(lines, 1):
         try:
-            record = reader.parse(line, None, now_ms, now_ms)
+            record = reader.parse(line, None, now_ms)  # a sample may be of any age
         except MessageError as error:
             failed[error.reason].append(number)
             details.setdefault(error.reason, str(error))
@@ -53,20 +53,10 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
             samples.append(Sample(number, "", unread=f"passed over: {record.reason}"))
             continue
         samples.append(Sample(number, record.text))
-        if "source" in (marks := record.marks.get("headrace_time_clamped", {})):
-            aside[number] = str(marks["source"])
     bodies = list(_bodies(lines)) if app.source.format == "json" else []
     problems = list(_unread(app.source, failed, details, bodies))
     problems += _not_found(app.source, bodies)
-    if aside:
-        number, given = next(iter(aside.items()))
-        problems.append(
-            Problem(
-                "source.at",
-                f"{given!r} (record {number}) is not believed as a time: RFC 3339, or a number since 1970; records of "
-                f"long ago need a wider max_age_days ({app.source.max_age_days:g} now)",
-            )
-        )
+    problems += _no_times(app.source, bodies)
     return samples, problems
 
 
@@ -110,6 +100,15 @@ def _not_found(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
         if all(find(body) is None for body in bodies):
             found = f"nothing stands at {pointer!r} in any of {len(bodies)} record{'s' if len(bodies) > 1 else ''}"
             yield Problem(f"source.{name}", found + _meant(pointer, there))
+
+
+def _no_times(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
+    """What stands where a time should, and is none: the record's own time would count without a word."""
+    find = compile_pointer(source.at or "")
+    given = [find(body) for body in bodies] if source.at else []
+    wrong = [value for value in given if value not in (None, "") and read_time(value) is None]
+    if wrong:
+        yield Problem("source.at", f"{wrong[0]!r} is no time: RFC 3339, such as 2026-03-02T09:30:00Z, or since 1970")
 
 
 def _named(source: Source) -> Iterator[tuple[str, str]]:
