@@ -38,7 +38,7 @@ FULL: Final[Space] = {
     "epochs": Numbers(2, 10, (4, 8)),
     "layer_decay": Numbers(0.8, 1.0, (0.9, 1.0)),
     "label_smoothing": Numbers(0.0, 0.2, (0.05, 0.1)),
-    "r_drop": Numbers(0.0, 1.0, (0.0, 0.5)),
+    "r_drop": Numbers(0.0, 4.0, (0.0, 1.0)),
     "contrastive": Numbers(0.0, 0.3, (0.0, 0.1)),
     "head_start": Words(("random", "quick")),
 }

@@ -26,10 +26,10 @@ BODIES: Final[Mapping[str, Callable[[], Body]]] = {
 }
 # Few weights learn from higher rates than all of them do: as the papers have it, ten times and more.
 PLANS: Final[Mapping[str, FineTuning]] = {
-    "lora": FineTuning(epochs=4, learning_rate=1e-3),
-    "adalora": FineTuning(epochs=6, learning_rate=2e-3),
-    "prefix": FineTuning(epochs=6, learning_rate=5e-3),
-    "adapter": FineTuning(epochs=4, learning_rate=1e-3),
+    "lora": FineTuning(epochs=4, learning_rate=1e-3, r_drop=0.0),
+    "adalora": FineTuning(epochs=6, learning_rate=2e-3, r_drop=0.0),
+    "prefix": FineTuning(epochs=6, learning_rate=5e-3, r_drop=0.0),
+    "adapter": FineTuning(epochs=4, learning_rate=1e-3, r_drop=0.0),
 }
 
 

@@ -32,6 +32,7 @@ PLAN = FineTuning(
     judge="accuracy",
     head_start="random",
     label_smoothing=0.05,
+    r_drop=0.0,
 )
 
 

@@ -8,8 +8,8 @@ from retrain.fitting.tuning.plan import FineTuning, plan_from
 
 
 def test_a_table_changes_what_it_says_and_nothing_else() -> None:
-    plan = plan_from({"epochs": 2, "judge": "loss", "r_drop": 1, "outside_mixes": False})
-    assert plan == dataclasses.replace(FineTuning(), epochs=2.0, judge="loss", r_drop=1.0, outside_mixes=False)
+    plan = plan_from({"epochs": 2, "judge": "loss", "r_drop": 2, "outside_mixes": False})
+    assert plan == dataclasses.replace(FineTuning(), epochs=2.0, judge="loss", r_drop=2.0, outside_mixes=False)
     assert isinstance(plan.epochs, float)
     assert plan_from({"seeds": 3}, plan) == dataclasses.replace(plan, seeds=3)
 

@@ -46,7 +46,7 @@ class FineTuning:
     )
     focal: float = between(0.0, 0, 10, "focal loss's gamma: texts that are decided surely count less")
     logit_adjustment: float = between(0.0, 0, 3, "times the log frequency of each label added to its logit in training")
-    r_drop: float = between(0.0, 0, 100, "weight of the divergence between two passes with other dropout")
+    r_drop: float = between(1.0, 0, 100, "weight of the divergence between two passes with other dropout")
     contrastive: float = between(
         0.0, 0, 1, "weight of the supervised contrastive loss beside 1 minus it of the labels'"
     )
