@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 from connectors.table_lines import NOT_UTF8, Lines, Reject, Row, is_undecodable
 from connectors.tables.csv_rows import SAMPLE_LINES, csv_table
 from connectors.tables.parquet_rows import MARK, ParquetRows
-from models.errors import ConfigError
+from models.errors import ConfigError, json_kind
 
 __all__ = ["Reject", "Row", "Table", "open_table", "parse_table", "read_lines", "read_rows"]
 
@@ -182,4 +182,4 @@ def _json_fields(line: str) -> dict[str, Any] | str:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
-    return fields if isinstance(fields, dict) else f"a JSON {type(fields).__name__}, not an object"
+    return fields if isinstance(fields, dict) else f"{json_kind(fields)}, not an object"

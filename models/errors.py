@@ -52,3 +52,16 @@ class TrainingDataError(ModelError):
 
 class ConnectorError(HeadraceError):
     """An outside system failed."""
+
+
+def json_kind(value: object) -> str:
+    """What an error calls a JSON value, in JSON's words: "null", "a text", "a number" …"""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object"

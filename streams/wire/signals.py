@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainValidator, ValidationError
 
 from models.decision import Classification
+from models.errors import json_kind
 from models.languages import language_of
 from streams.wire.source_records import SourceText
 from streams.wire.text import cut_text
@@ -149,7 +150,7 @@ def read_signals(value: bytes | None) -> SignalBatch:
     except orjson.JSONDecodeError as error:
         return SignalBatch((), (f"no JSON: {error}",))
     if not isinstance(raw, list):
-        return SignalBatch((), (f"no list of signals, but {type(raw).__name__}",))
+        return SignalBatch((), (f"no list of signals, but {json_kind(raw)}",))
     signals, refused = [], []
     for signal in raw:
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from models.errors import MessageError
+from models.errors import MessageError, json_kind
 from streams.application import Source
 from streams.wire.source_extra import ExtraFields, SegmentFields
 from streams.wire.source_json import (
@@ -110,7 +110,8 @@ class SourceReader:
         text = self._text(body)
         if not isinstance(text, str):
             refuse_encoded_twice(body, self._source.text)
-            raise MessageError("no_text", f"no text at {self._source.text or 'the top'}: {type(text).__name__}")
+            found = "nothing or null" if text is None else json_kind(text)
+            raise MessageError("no_text", f"no text at {self._source.text or 'the top'}: {found}")
         if not text.strip():
             raise MessageError("empty_text", f"the text at {self._source.text} is empty")
         return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
@@ -128,7 +129,7 @@ class SourceReader:
             return DELETE
         if not isinstance(body, dict | list):
             refuse_encoded_twice(body, self._source.user)
-            raise MessageError("not_object", f"the record is a JSON {type(body).__name__}, not an object")
+            raise MessageError("not_object", f"the record is {json_kind(body)}, not an object")
         text, user, action = self._text(body), identity_text(self._user(body)), self._action(body)
         source = self._source_text(
             clean_text(text) if isinstance(text, str) else "", body, key, timestamp_ms, arrived_ms, user

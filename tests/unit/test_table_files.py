@@ -162,8 +162,8 @@ def test_lines_of_json_that_are_no_objects_are_refused_by_line() -> None:
     rows = read('{"text": "x"}\n[1]\n"s"\nnot json\n\n{"text": NaN}\n{"text": "\\ud800"}\n', "d.jsonl")
     assert [row["text"] for row in fields(rows)][::2] == ["x", "\ud800"]
     assert {line: reason.split(":")[0] for line, reason in reasons(rows).items()} == {
-        2: "a JSON list, not an object",
-        3: "a JSON str, not an object",
+        2: "a list, not an object",
+        3: "a text, not an object",
         4: "not JSON",
     }
 

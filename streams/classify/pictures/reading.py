@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.ports import PictureSource
-from models.errors import PictureFault
+from models.errors import PictureFault, json_kind
 from models.pictures.decoding import PictureLimits
 from streams.application import Pictures
 
@@ -120,7 +120,7 @@ class PictureReader:
 def picture_bytes(value: Any, max_bytes: int) -> bytes:
     """Of base64 (either alphabet, with or without its padding), bare or in a data URL. Raises PictureFault."""
     if not isinstance(value, str):
-        raise PictureFault("picture_base64", f"the picture is a JSON {type(value).__name__}, not a text of base64")
+        raise PictureFault("picture_base64", f"the picture is {json_kind(value)}, not a text of base64")
     encoded = value
     if value[:5].lower() == "data:":
         kind, comma, encoded = value.partition(",")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from models.errors import MessageError
+from models.errors import MessageError, json_kind
 from streams.monitor.core import MonitorCore
 from streams.monitor.state.parts import GROUPED, grouped_state, state_of
 
@@ -47,7 +47,7 @@ def decode_snapshot(value: bytes, app: str, epoch: str) -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise MessageError("bad_record", f"it is no JSON: {error}") from error
     if not isinstance(state, dict):
-        raise MessageError("bad_record", f"it is no object, but {type(state).__name__}")
+        raise MessageError("bad_record", f"it is no object, but {json_kind(state)}")
     for name, wanted in (("format", FORMAT), ("app", app), ("epoch", epoch)):
         if state.get(name) != wanted:
             raise MessageError("bad_record", f"its {name} is {state.get(name)!r}, not {wanted!r}")

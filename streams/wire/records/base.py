@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.errors import MessageError
+from models.errors import MessageError, json_kind
 
 
 class Wire(BaseModel):
@@ -41,7 +41,7 @@ def json_object(value: bytes | None, name: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise MessageError("bad_record", f"no {name}: {error}") from error
     if not isinstance(document, dict):
-        raise MessageError("bad_record", f"no {name}: a JSON {type(document).__name__}, no object")
+        raise MessageError("bad_record", f"no {name}: {json_kind(document)}, no object")
     return document
 
 
