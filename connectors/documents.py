@@ -24,6 +24,7 @@ FIELDS = frozenset(
         "labels",
         "picture",
         "fusion",
+        "entities",
         "items",
         "action",
         "text",
@@ -35,6 +36,9 @@ TEXT_FIELDS = ("model", "version", "path", "action", "key")
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
 PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
 FUSION_FIELDS = frozenset(["head", "decided_by", "text_label", "text_probability"])
+ENTITY_TEXTS = ("id", "name", "sentiment")
+ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, "span", "probability"])
+LARGEST_PLACE = 2**31 - 1  # of a span; Elasticsearch keeps 32 bits of it
 ITEM_FIELDS = frozenset(["item_id", "score"])
 LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
 
@@ -80,6 +84,7 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _label_refusal(document, heads[document["app"]])
         or _beside_refusal(document, "picture", PICTURE_FIELDS)
         or _beside_refusal(document, "fusion", FUSION_FIELDS)
+        or _entity_refusal(document)
         or _item_refusal(document)
         or _json_refusal(document)
     )
@@ -183,6 +188,28 @@ def _beside_refusal(document: Document, name: str, fields: frozenset[str]) -> st
         elif not isinstance(value, str | None):
             return f"{name} holds something else than a text where one must stand"
     return None
+
+
+def _entity_refusal(document: Document) -> str | None:
+    entities = document.get("entities")
+    if entities is not None and not isinstance(entities, (list, tuple)):
+        return "entities is no list"
+    for entity in entities or ():
+        if not isinstance(entity, Mapping) or set(entity) - ENTITY_FIELDS:
+            return f"entities holds something else than {{{', '.join(sorted(ENTITY_FIELDS))}}}"
+        if not all(isinstance(entity.get(name), str) for name in ENTITY_TEXTS):
+            return "entities holds something else than a text where one must stand"
+        if not _is_number(entity.get("probability")):
+            return "entities holds a probability that is no number"
+        if not _is_span(entity.get("span")):
+            return "entities holds a span that is no list of two places"
+    return None
+
+
+def _is_span(span: object) -> bool:
+    if not isinstance(span, (list, tuple)) or len(span) != 2:
+        return False
+    return all(isinstance(place, int) and not isinstance(place, bool) and 0 <= place <= LARGEST_PLACE for place in span)
 
 
 def _item_refusal(document: Document) -> str | None:

@@ -13,6 +13,8 @@ pictures    labels, size, temperature, golden answers, metrics and training of t
             ONNX); absent where the release knows none
 fusion      how text and picture decide together: head, labels, weights, shares, what was measured; `serves` false and
             why, where the text decides alone; absent where no rows had both
+entities    labels and temperature of the head of entities, how it was trained and what was measured (files: `entities`,
+            safetensors, and `entity_names`, JSON, the list of names); absent where the release looks for none
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
 metrics, training, libraries, parent: what is known about how it was made
 
@@ -32,6 +34,10 @@ from safetensors.numpy import load, save
 from models.classifier import Classifier
 from models.encoder.card_proof import serve_with_card_if_proved
 from models.encoder.encoder import Encoder
+from models.entities.gazetteer import Gazetteer
+from models.entities.head import EntityHead
+from models.entities.reader import NAMES_ROLE, EntityReader
+from models.entities.reader import ROLE as ENTITIES
 from models.errors import ModelError, ReleaseCorrupt
 from models.fast_path import FastPath
 from models.golden import golden_answers, replay_golden
@@ -193,6 +199,7 @@ def unpack(
             pictures,
             _load_neutral_words(described, blob),
             _load_fusion(described, heads, pictures),
+            _load_entities(described, blob),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -278,6 +285,18 @@ def _load_fusion(
     if pictures is None:
         raise ReleaseCorrupt(f"{_name(described)} decides by pictures that it has no network for; {_WAY_OUT}")
     return LateFusion.from_parts(fusion, {head.name: head.labels for head in heads}, pictures.labels)
+
+
+def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> EntityReader | None:
+    if described.get(ENTITIES) is None:
+        return None
+    head = EntityHead.from_parts(described[ENTITIES], _file(described, blob, ENTITIES))
+    if head.dimensions != described["encoder"]["dimensions"]:
+        raise ReleaseCorrupt(
+            f"the head of entities of {_name(described)} is for {head.dimensions} dimensions, the encoder has "
+            f"{described['encoder']['dimensions']}; {_WAY_OUT}"
+        )
+    return EntityReader(Gazetteer.from_bytes(_file(described, blob, NAMES_ROLE)), head)
 
 
 def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> NeutralWords | None:

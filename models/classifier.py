@@ -1,7 +1,7 @@
 """A loaded release: text in, decisions of all its heads out, in three steps that may run in different threads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from scipy import sparse
 
 from models.decision import Classification, HeadDecision
 from models.encoder.encoder import Encoder, TokenizedText
+from models.entities.reader import EntityReader, FoundEntities
 from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
 from models.ngrams import NgramVocabulary, find_ngrams
@@ -23,7 +24,7 @@ class Prepared:
 
     characters: length of every text. fast: what the fast path says; None where it was not asked. for_encoder: numbers
     of the texts that go on to the encoder, rising. tokenized, ngrams: token ids and weighted n-grams of those, in that
-    order.
+    order. entities: of all texts; None in a release that looks for none.
     """
 
     characters: Sequence[int]
@@ -31,6 +32,7 @@ class Prepared:
     for_encoder: NDArray[np.int64]
     tokenized: Sequence[TokenizedText]
     ngrams: sparse.csr_array
+    entities: FoundEntities | None = None
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -39,8 +41,8 @@ class Prepared:
 class Classifier:
     """An encoder with the heads that were trained on it. Thread-safe: nothing changes after the start.
 
-    model, version: of the release. heads: by name, the primary one first. fast_path, pictures, neutral_words, fusion:
-    None where the release has none.
+    model, version: of the release. heads: by name, the primary one first. fast_path, pictures, neutral_words, fusion,
+    entities: None where the release has none.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Classifier:
         pictures: PictureClassifier | None = None,
         neutral_words: NeutralWords | None = None,
         fusion: LateFusion | None = None,
+        entities: EntityReader | None = None,
     ) -> None:
         """Put the parts together; `models.bundle.unpack` does so from a release's files."""
         self.model = model
@@ -65,6 +68,7 @@ class Classifier:
         self.pictures = pictures
         self.neutral_words = neutral_words
         self.fusion = fusion
+        self.entities = entities
 
     def as_read(self, texts: Sequence[str]) -> Sequence[str]:
         """The texts as heads and encoder see them: with neutral words, where the release has any."""
@@ -84,6 +88,7 @@ class Classifier:
         text, whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's
         thresholds; 1 or more leaves nothing to it.
         """
+        entities = None if self.entities is None else self.entities.find(texts, self._read_one)
         characters, texts = [len(text) for text in texts], self.as_read(texts)
         occurrences = find_ngrams(texts)
         decided = (
@@ -104,7 +109,13 @@ class Classifier:
             for_encoder=for_encoder,
             tokenized=self.encoder.tokenize(chosen) if chosen else [],
             ngrams=self.vocabulary.weigh(occurrences.counted()),
+            entities=entities,
         )
+
+    def read_entities(self, prepared: Prepared) -> None:
+        """Let the encoder read what is said of entities now; otherwise `classify` does. Raises ModelError."""
+        if prepared.entities is not None:
+            prepared.entities.read(self.encoder)
 
     def embed(self, prepared: Prepared) -> NDArray[np.float32]:
         """Step 2: the encoder, nearly all of the work and hardly any of it in Python. float32 (texts for the encoder,
@@ -116,6 +127,13 @@ class Classifier:
     def classify(self, prepared: Prepared, embeddings: NDArray[np.float32] | None = None) -> list[Classification]:
         """Step 3: the heads. embeddings: what `embed` returned; None computes them here. A text's answer does not
         depend on the others, nor on whether it is audited. Raises ModelError."""
+        answers = self._heads_say(prepared, embeddings)
+        if prepared.entities is None:
+            return answers
+        read = prepared.entities.read(self.encoder)
+        return [replace(answer, entities=entities) for answer, entities in zip(answers, read, strict=True)]
+
+    def _heads_say(self, prepared: Prepared, embeddings: NDArray[np.float32] | None) -> list[Classification]:
         full = self._by_encoder(prepared, self.embed(prepared) if embeddings is None else embeddings)
         if prepared.fast is None or self.fast_path is None:
             return full
@@ -141,6 +159,9 @@ class Classifier:
     def classify_texts(self, texts: Sequence[str], *, fast: bool = True) -> list[Classification]:
         """All steps at once."""
         return self.classify(self.tokenize(texts, fast=fast))
+
+    def _read_one(self, text: str) -> str:
+        return text if self.neutral_words is None else self.neutral_words.read(text)
 
     def _place(self, fusion: LateFusion) -> int:
         """Of its head among all heads."""

@@ -26,6 +26,19 @@ class HeadDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityAnswer:
+    """One entity that a text names: `text[start:end]` is its first mention. sentiment: what is said of it, with its
+    calibrated probability in [0, 1]."""
+
+    id: str
+    name: str
+    start: int
+    end: int
+    sentiment: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Classification:
     """All heads' answers on one text.
 
@@ -34,7 +47,8 @@ class Classification:
     where it was not tokenised. agrees: of a fast answer that the encoder looked at too, whether the full path decides
     the same label on every head and rejects nothing; None of all others. The answer is the fast one either way.
     distribution: shape (labels,), float32, calibrated probabilities of the head that a picture has a say in, in the
-    order of its labels; None in a release without late fusion.
+    order of its labels; None in a release without late fusion. entities: in the order of their first mentions; None in
+    a release that looks for none.
     """
 
     heads: Mapping[str, HeadDecision]
@@ -44,3 +58,4 @@ class Classification:
     embedding: NDArray[np.float32] | None = None
     agrees: bool | None = None
     distribution: NDArray[np.float32] | None = None
+    entities: tuple[EntityAnswer, ...] | None = None

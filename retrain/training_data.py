@@ -16,7 +16,8 @@ ROLE: Final = "training_data"
 CARD_ROLE: Final = "card"  # of the file in a release that describes it to people
 PICTURE_KEYS_ROLE: Final = "picture_keys"  # of the file with what a picture network was trained on
 FUSION_ROWS_ROLE: Final = "fusion_rows"  # of the file with what late fusion was learnt on
-_UNSERVED: Final = (ROLE, PAGE_ROLE, CARD_ROLE, PICTURE_KEYS_ROLE, FUSION_ROWS_ROLE)
+ENTITY_ROWS_ROLE: Final = "entity_rows"  # of the file with what the head of entities was trained on
+_UNSERVED: Final = (ROLE, PAGE_ROLE, CARD_ROLE, PICTURE_KEYS_ROLE, FUSION_ROWS_ROLE, ENTITY_ROWS_ROLE)
 _SET_ASIDE = "corrected"  # the file's name for them, of when corrections were the only reason
 
 

@@ -46,6 +46,14 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                     "text_probability": {"type": "float"},
                 }
             },
+            "entities": {
+                "type": "nested",  # so that a search can ask for an id together with its sentiment
+                "properties": {
+                    **{name: KEYWORD for name in ("id", "name", "sentiment")},
+                    "span": {"type": "integer"},
+                    "probability": {"type": "float"},
+                },
+            },
             "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
             "extra": {"type": "object", "enabled": False},
         },

@@ -26,9 +26,14 @@ def add_to(cli: typer.Typer) -> None:
         epilog="Examples: headrace train support --data tickets.csv --label-column topic --register. "
         "headrace train support --data tickets.csv --oos-cost 5 --target-error 0.02. "
         "headrace train support --images parcels --register. "
+        "headrace train finance --data news.csv --entities judged.jsonl --register. "
         "headrace train support --data claims.csv --image-column photo --register",
     )(_train)
-    cli.command("classify", epilog='Example: headrace classify support "where is my parcel?"')(_classify)
+    cli.command(
+        "classify",
+        epilog='Examples: headrace classify support "where is my parcel?". '
+        'headrace classify finance "Intel slides as AMD takes its customers"',
+    )(_classify)
 
 
 def _train(
@@ -107,6 +112,10 @@ def _train(
     mirror_images: Annotated[
         bool, typer.Option("--mirror-images", help="of pictures: a mirrored picture has the same label")
     ] = False,
+    entities: Annotated[
+        Path | None,
+        typer.Option(help="texts with labelled entities, in place of the application's own (docs/models/entities.md)"),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
     register: Annotated[
         bool,
@@ -163,6 +172,7 @@ def _train(
         config=config,
         augment=augment,
         tensorboard=tensorboard,
+        entities=entities,
     )
     return run_train(app, order, keeping, json=json)
 

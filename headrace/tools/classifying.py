@@ -22,7 +22,7 @@ from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.actions import action_for
 from streams.classify.release_loading import load_release
-from streams.wire.outcomes import fusion_record, head_record, picture_record
+from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.text import clean_text
 
 CLASSIFY_TEXTS = 256
@@ -86,8 +86,14 @@ def _decision(app: Application, classification: Classification) -> dict[str, Any
         "path": classification.path,
         "labels": {name: head_record(head) for name, head in classification.heads.items()},
         "action": action_for(app, classification),
+        **_entities(classification),
         **_answer(app, classification),
     }
+
+
+def _entities(classification: Classification) -> dict[str, Any]:
+    entities = classification.entities
+    return {} if entities is None else {"entities": entity_records(entities, classification.characters)}
 
 
 def _answer(app: Application, classification: Classification) -> dict[str, str]:

@@ -102,6 +102,7 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
             f"fast path: decides {100 * fast['coverage']:.1f} % of the texts without the encoder; accuracy without "
             f"it {fast['accuracy_full']:.4f}"
         )
+    _tell_entities(report.get("entities"))
     _tell_augmentation(report.get("augmentation"))
     _tell_neutral_words(report.get("neutral_words"))
     say(
@@ -139,6 +140,22 @@ def _tell_where_it_is(app: str, report: dict[str, Any], keeping: Keeping) -> Non
         say(f"registered as {name}; {what_now}")
     elif keeping.output is not None:
         say(f"written to {keeping.output}")
+
+
+def _tell_entities(entities: dict[str, Any] | None) -> None:
+    """What is looked for, and how often what is said of it is read rightly."""
+    if entities is None:
+        return
+    for rejected in entities["rejected_rows"]:
+        say(f"entities, line {rejected['line']}: {field(rejected['reason'])}", error=True)
+    words = f"entities: {entities['names']} looked for; trained on {entities['train_texts']} texts"
+    test = entities["test"]
+    if test is not None:
+        words += (
+            f"; of {test['entities']} in texts never trained on, {test['accuracy']:.4f} judged rightly (macro F1 "
+            f"{test['macro_f1']:.4f})"
+        )
+    say(words)
 
 
 def _tell_neutral_words(neutral: dict[str, int] | None) -> None:

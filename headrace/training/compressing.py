@@ -23,6 +23,7 @@ from retrain.compression.plan import CompressionPlan
 from retrain.compression.small_encoder import compress_encoder
 from retrain.cost import cost_between
 from retrain.data import Columns, Dataset, read_labelled_csv
+from retrain.entities.release import carry_entities
 from retrain.job import TrainedRelease, train_release
 from retrain.pictures.release import carry_fusion, carry_pictures
 from retrain.progress import Progress
@@ -119,6 +120,7 @@ def compress(
     )
     blob = registry.blobs_of(manifest)
     carry_pictures(described, blob, trained.manifest, trained.blobs)
+    carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier)
     carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
     trained.manifest["compression"] = small.how | {"parent": version, "compared": comparison.as_json()}
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)

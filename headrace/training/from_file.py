@@ -17,6 +17,7 @@ from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder, source_of_encoder, with_encoder_of
 from headrace.training.augmentation import AugmentOrder, augment
 from headrace.training.energy_counter import EnergyMeter
+from headrace.training.entities.fitting import read_entities
 from headrace.training.options_file import read_options
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import carry_from_champion, see
@@ -46,7 +47,8 @@ class TrainingRequest:
     group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
     champion's goes on. config: a file of the strategy's options (`options_file`). augment: see `AugmentOrder.parse`;
-    None: no augmentation. tensorboard: a folder for the figures of a training that tunes the encoder."""
+    None: no augmentation. tensorboard: a folder for the figures of a training that tunes the encoder. entities: a file
+    of texts with labelled entities; None: the application's."""
 
     data: Path
     text_column: str = "text"
@@ -66,6 +68,7 @@ class TrainingRequest:
     config: Path | None = None
     augment: str | None = None
     tensorboard: Path | None = None
+    entities: Path | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -117,6 +120,7 @@ def train(
     rejection = rejection_policy(app, order, live if judges else ())
     augmenting = None if order.augment is None else AugmentOrder.parse(order.augment)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
+    entities = read_entities(app, order.entities, order.seed)
     dataset, seen = see(wiring, order.pictures, dataset, order.data, order.oos_label, order.seed, progress)
     encoder, augmented = default_encoder(wiring), None
     if augmenting is not None:
@@ -148,6 +152,8 @@ def train(
         seen.attach(trained, order.seed)
     else:
         trained.report["pictures_carried"] = carry_from_champion(registry, trained)
+    if entities is not None:
+        entities.attach(trained, order.seed, progress)
     trained.report["neutral_words"] = _read_otherwise(neutral_words, dataset)
     trained.report["augmentation"] = None if augmented is None else augmented.figures
     on: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from retrain import training_data
 from retrain.challenge import challenger_dataset, introduced_labels
 from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
+from retrain.entities.release import carry_entities
 from retrain.feedback.policy import FeedbackPolicy
 from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
@@ -66,6 +67,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     carry_pictures(described, blob, trained.manifest, trained.blobs)
+    carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier)
     fusion = carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))

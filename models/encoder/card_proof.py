@@ -44,6 +44,7 @@ def serve_with_card_if_proved(classifier: Classifier, golden: Mapping[str, Any])
         classifier.pictures,
         classifier.neutral_words,
         classifier.fusion,
+        classifier.entities,
     )
 
 

@@ -9,13 +9,14 @@ from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
 from streams.application.refusals import Refusal
-from streams.application.source import HeadSpec, Pictures, Source
+from streams.application.source import Entities, HeadSpec, Pictures, Source
 
 __all__ = [
     "BY_SYMBOLS",
     "SHAPE",
     "Application",
     "Drift",
+    "Entities",
     "HeadSpec",
     "Labelling",
     "Name",

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
-from streams.application.source import HeadSpec, Pictures, Source
+from streams.application.source import Entities, HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
 from streams.topics import SHARED_TOPICS
@@ -37,6 +37,8 @@ class Application(BaseModel):
     """The table `[source]`."""
     pictures: Pictures = Pictures()
     """The table `[pictures]`."""
+    entities: Entities | None = None
+    """The table `[entities]`: what decisions are to say of each company or other thing that a text names."""
     heads: tuple[HeadSpec, ...] = ()
     """The tables `[[heads]]`, the primary head first."""
     queues: dict[str, str] = {}
@@ -91,6 +93,8 @@ class Application(BaseModel):
             raise ValueError('a "classify" application needs at least one [[heads]]')
         if self.kind == "recommend" and self.catalog is None:
             raise ValueError('a "recommend" application needs catalog = "items.csv"')
+        if self.kind != "classify" and self.entities is not None:
+            raise ValueError("[entities] stand in texts that are classified; this application ranks items")
         return self
 
     @model_validator(mode="after")
@@ -124,6 +128,11 @@ class Application(BaseModel):
 
     @model_validator(mode="after")
     def _heads_that_are_named_exist(self) -> "Application":
+        taught_by = None if self.entities is None else self.entities.head
+        if taught_by is not None and taught_by not in self.head_names:
+            raise ValueError(
+                f"entities.head: there is no head {taught_by!r}{meant_instead(taught_by, self.head_names)}"
+            )
         twice = next((name for name in self.head_names if self.head_names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"two [[heads]] are called {twice!r}")

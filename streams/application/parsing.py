@@ -26,6 +26,9 @@ def parse_application(text: str, folder: Path, origin: str, given_as: str | None
     paths = {name: folder / path for name in ("corpus", "catalog") if (path := getattr(app, name)) is not None}
     if app.encoder.startswith(".") or "/" in app.encoder:
         app = app.model_copy(update={"encoder": str(folder / Path(app.encoder).expanduser())})
+    if app.entities is not None:
+        located = {name: folder / getattr(app.entities, name) for name in ("names", "corpus")}
+        app = app.model_copy(update={"entities": app.entities.model_copy(update=located)})
     app = app.model_copy(update={**paths, "receivers": tuple(_located(one, folder) for one in app.receivers)})
     app._given_as = given_as
     return app

@@ -1,5 +1,6 @@
-"""The tables `[source]` and `[[heads]]`: how a record is shaped, and what is decided about it."""
+"""The tables `[source]`, `[[heads]]` and `[entities]`: how a record is shaped, and what is decided about it."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -70,6 +71,22 @@ class Pictures(BaseModel):
     max_seconds: float = Field(default=5.0, gt=0, le=60)
     """For which a batch waits for its pictures, fetched and decoded. What is not there by then is told as
     `picture_late`."""
+
+
+class Entities(BaseModel):
+    """Which companies, indices or goods are looked for in a text, and from what it is learnt what is said of each
+    (`docs/models/entities.md`). Both go into a release with the next `headrace train`."""
+
+    model_config = SHAPE
+
+    names: Path
+    """A CSV, relative to this file, with the columns `id`, `name`, `aliases` and `tickers` (both with `|` between
+    several)."""
+    corpus: Path
+    """Texts whose entities are labelled, relative to this file: a CSV or JSON lines with `text` and `entities`, a JSON
+    list of `{"start": 0, "end": 5, "label": "positive"}`."""
+    head: Name | None = None
+    """A head whose labels are called the same: its texts teach as well, each as if it were about one entity."""
 
 
 class HeadSpec(BaseModel):

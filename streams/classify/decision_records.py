@@ -14,7 +14,7 @@ from streams.classify.release_batch import Pending
 from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
-from streams.wire.outcomes import fusion_record, head_record, picture_record
+from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.records import format_time
 from streams.wire.signals import signal_record, trial_answer
 from streams.wire.source_records import SourceReader
@@ -74,7 +74,7 @@ class DecisionRecords:
             extra["headrace_text_cut"] = True
         if pending.late:
             extra["headrace_late"] = True
-        return {
+        decision = {
             "id": pending.identity,
             "app": self.app.name,
             "model": classifier.model,
@@ -89,6 +89,9 @@ class DecisionRecords:
             "key": source.key,
             "extra": extra,
         }
+        if classification.entities is not None:
+            decision["entities"] = entity_records(classification.entities, len(text))
+        return decision
 
 
 def _seen(pending: Pending) -> PictureAnswer | None:

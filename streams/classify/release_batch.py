@@ -72,6 +72,7 @@ class ReleaseBatch:
         try:
             with self.timed():
                 self.embeddings = self.served.classifier.embed(self.prepared)
+                self.served.classifier.read_entities(self.prepared)
         except Exception as error:
             self._failed(failures, "encode", error)
 

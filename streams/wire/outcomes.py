@@ -1,10 +1,11 @@
 """What a delivery leads to: records to send, and the shapes that decisions and dead letters have in them."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from connectors.deadletters import build_dead_letter
-from models.decision import HeadDecision
+from models.decision import EntityAnswer, HeadDecision
 from models.errors import MessageError, PictureFault
 from models.pictures.classifier import PictureAnswer
 from models.pictures.fusion import FusedDecision
@@ -25,6 +26,21 @@ def head_record(head: HeadDecision) -> dict[str, Any]:
         record["oos_score"] = round(head.oos_score, 6)
         record["rejected"] = head.rejected
     return record
+
+
+def entity_records(entities: Sequence[EntityAnswer], characters: int) -> list[dict[str, Any]]:
+    """What a decision says of the entities in the first so many characters of its text."""
+    return [
+        {
+            "id": entity.id,
+            "name": entity.name,
+            "span": [entity.start, entity.end],
+            "sentiment": entity.sentiment,
+            "probability": round(entity.probability, 6),
+        }
+        for entity in entities
+        if entity.end <= characters
+    ]
 
 
 def picture_record(picture: PictureAnswer | PictureFault) -> dict[str, Any]:

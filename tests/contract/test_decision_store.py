@@ -55,6 +55,9 @@ def store(open_store: OpenStore, app: str) -> Iterator[DecisionStore]:
     opened.close()
 
 
+ENTITY: dict[str, Any] = {"id": "a", "name": "A", "span": [0, 5], "sentiment": "positive", "probability": 0.5}
+
+
 def decision(app: str, number: int, text: str = "Where is my card?", **fields: Any) -> dict[str, Any]:
     document = {
         "id": f"support.chats@0a1b2c3d-0-{number}",
@@ -80,7 +83,8 @@ def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[
 
 
 def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
-    given = decision(app, 1, key="customer-7", items=[{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}])
+    items = [{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}]
+    given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
     (document,) = search_until(store, SearchQuery("card", app=app), 1)
@@ -323,6 +327,12 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a fusion with another field": {"fusion": {"head": "intent", "weights": 1}},
     "a fusion decided by a number": {"fusion": {"decided_by": 2}},
     "a fusion whose probability is a text": {"fusion": {"text_probability": "high"}},
+    "entities that are a text": {"entities": "abc"},
+    "an entity without a sentiment": {"entities": [{"id": "a", "name": "A"}]},
+    "an entity with another field": {"entities": [ENTITY | {"ticker": "A"}]},
+    "an entity with a place in words": {"entities": [ENTITY | {"span": ["first", 2]}]},
+    "an entity with a place beyond 32 bits": {"entities": [ENTITY | {"span": [0, 2**31]}]},
+    "an entity with a probability in words": {"entities": [ENTITY | {"probability": "high"}]},
     "items that are a number": {"items": 5},
     "items that are a text": {"items": "abc"},
     "labels that are a list": {"labels": ["refund"]},

@@ -2,7 +2,19 @@
 
 import typer
 
-from headrace.commands.bench import accuracy, drift, explanation, fairness, faults, gate, kills, loop, poison, streaming
+from headrace.commands.bench import (
+    accuracy,
+    drift,
+    entities,
+    explanation,
+    fairness,
+    faults,
+    gate,
+    kills,
+    loop,
+    poison,
+    streaming,
+)
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -11,6 +23,7 @@ def add_to(cli: typer.Typer) -> None:
     cli.add_typer(bench, name="bench")
     streaming.add_to(bench)
     bench.command("accuracy", epilog=accuracy.EXAMPLE)(accuracy.accuracy)
+    bench.command("entities", epilog=entities.EXAMPLE)(entities.entities)
     bench.command("fairness", epilog=fairness.EXAMPLE)(fairness.fairness)
     bench.command("faults", epilog=faults.EXAMPLE)(faults.faults)
     bench.command("drift", epilog=drift.EXAMPLE)(drift.drift)

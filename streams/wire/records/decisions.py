@@ -53,6 +53,21 @@ class FusionAnswer(Wire):
     """Its calibrated probability."""
 
 
+class EntityAnswer(Wire):
+    """What a text says of one company or other thing that it names."""
+
+    id: str
+    """The entity, as the application's list of names calls it."""
+    name: str
+    """Its usual name."""
+    span: tuple[int, int]
+    """Where its first mention stands in `text`: from which character up to which, the latter not included."""
+    sentiment: str
+    """What is said of it: a label of the application's corpus of entities."""
+    probability: float = Field(ge=0, le=1)
+    """Its calibrated probability."""
+
+
 class RankedItem(Wire):
     """One item of a recommendation, best first."""
 
@@ -89,6 +104,8 @@ class Decision(Wire):
     """Where the record had a picture: what it shows."""
     fusion: FusionAnswer | None = None
     """Where the application has pictures and the release decides by both together: which of them decided."""
+    entities: list[EntityAnswer] | None = None
+    """Where the release looks for entities (`docs/models/entities.md`): those that `text` names, by first mention."""
     items: list[RankedItem] | None = None
     """`recommend` only: the ranked list."""
     action: str

@@ -1,0 +1,79 @@
+"""What a text says of each entity, the spans given, draw by draw: a release's head beside TF-IDF of masked texts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from headrace.releases.encoders import default_encoder
+from headrace.wiring import Wiring
+from models.encoder.remembering import RememberingEncoder
+from models.entities.views import views_of
+from retrain.entities.fitting import train_entities
+from retrain.entities.rows import EntityRow, EntityRows, read_entity_rows, split_entity_rows, with_test_part
+
+Progress = Callable[[str, int, int], None]
+DRAWS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EntityFigures:
+    """accuracy: share judged rightly, which is micro-F1 where the spans are given. macro_f1: over labels.
+    mixed_macro_f1: of the entities of texts that say different things of different ones; None without any."""
+
+    accuracy: float
+    macro_f1: float
+    mixed_macro_f1: float | None
+
+
+def measure(wiring: Wiring, data: Path, draws: int, progress: Progress) -> dict[str, Any]:
+    """A file of labelled entities, its texts dealt anew in each draw: a fifth tests, the others train."""
+    encoder = RememberingEncoder(default_encoder(wiring))  # the draws have the same texts
+    rows, found = read_entity_rows(data).rows, []
+    for draw in range(draws):
+        progress("draws", draw, draws)
+        dealt = split_entity_rows(with_test_part(rows, draw), name=str(data))
+        trained = train_entities(encoder, dealt, str, seed=draw, progress=progress)
+        metrics = trained.metrics
+        assert metrics is not None  # a fifth of the texts tests
+        own = EntityFigures(metrics.accuracy, metrics.macro_f1, metrics.mixed_macro_f1)
+        counts = {"entities": metrics.entities, "mixed_entities": metrics.mixed_entities}
+        found.append({"draw": draw, **counts, "headrace": asdict(own), "tf_idf": asdict(_floor(dealt))})
+    progress("draws", draws, draws)
+    return {"data": data.name, "encoder": encoder.sha256, "draws": found, "mean": _mean(found)}
+
+
+def _floor(rows: EntityRows) -> EntityFigures:
+    """TF-IDF of words and pairs of the text with its names masked, and a linear support vector machine."""
+    texts, labels = _masked(rows.part("train"))
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC())
+    model.fit(texts, labels)
+    tested, given = _masked(rows.part("test"))
+    decided, true = np.asarray(model.predict(tested)), np.array(given)
+    mixed = np.array([row.is_mixed for row in rows.part("test") for _ in row.labels])
+    of_mixed = float(f1_score(true[mixed], decided[mixed], average="macro")) if mixed.any() else None
+    return EntityFigures(float((true == decided).mean()), float(f1_score(true, decided, average="macro")), of_mixed)
+
+
+def _masked(rows: Sequence[EntityRow]) -> tuple[list[str], list[str]]:
+    texts = [views_of(row.text, row.mentions, mention).context for row in rows for mention in row.mentions]
+    return texts, [label for row in rows for label in row.labels]
+
+
+def _mean(draws: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over the draws, of both."""
+    table: dict[str, dict[str, float | None]] = {}
+    for who in ("headrace", "tf_idf"):
+        line: dict[str, float | None] = {}
+        for name in EntityFigures.__slots__:
+            values = [draw[who][name] for draw in draws if draw[who][name] is not None]
+            line[name] = round(float(np.mean(values)), 4) if values else None
+            line[f"{name}_sd"] = round(float(np.std(values, ddof=1)), 4) if len(values) > 1 else None
+        table[who] = line
+    return table

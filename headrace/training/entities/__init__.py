@@ -1,0 +1,1 @@
+"""The entities of a release that is trained: their names and labelled texts out of files."""

@@ -1,0 +1,51 @@
+"""What an application says of its entities, into a release that was trained on its texts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.training.entities.names import read_gazetteer
+from models.entities.gazetteer import Gazetteer
+from models.errors import ConfigError
+from retrain.entities.release import fit_entities
+from retrain.entities.rows import EntityRows, read_entity_rows
+from retrain.job import TrainedRelease
+from retrain.progress import Progress
+from streams.application import Application
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEntities:
+    """gazetteer: which are looked for. rows: from which it is learnt what is said of them. head: whose training texts
+    teach as well; None: of none."""
+
+    gazetteer: Gazetteer
+    rows: EntityRows
+    head: str | None
+
+    def attach(self, trained: TrainedRelease, seed: int, progress: Progress) -> None:
+        """Train on the release's encoder, into the release, which is not published yet."""
+        texts = trained.dataset.part("train")
+        labelled = [
+            (row.text, row.labels[self.head]) for row in texts if self.head is not None and self.head in row.labels
+        ]
+        rows, parts = self.rows.taught_by(labelled), (trained.manifest, trained.blobs, trained.classifier)
+        fitted = fit_entities(*parts, self.gazetteer, rows, seed=seed, progress=progress)
+        trained.report["entities"] = self._report(None if fitted.metrics is None else fitted.metrics.as_json())
+
+    def _report(self, metrics: dict[str, Any] | None) -> dict[str, Any]:
+        rejected = [{"line": one.line, "reason": one.reason} for one in self.rows.rejected]
+        counts = {"names": len(self.gazetteer), "train_texts": len(self.rows.part("train"))}
+        return counts | {"test": metrics, "rejected_rows": rejected}
+
+
+def read_entities(app: Application, corpus: Path | None, seed: int) -> NamedEntities | None:
+    """Both files, before a training begins; None for an application without `[entities]`. corpus: in place of the
+    application's. Raises ConfigError, TrainingDataError."""
+    if app.entities is None:
+        if corpus is not None:
+            raise ConfigError(f"{app.name} looks for no entities: name them in its file's table [entities]")
+        return None
+    gazetteer = read_gazetteer(app.entities.names)
+    rows = read_entity_rows(corpus or app.entities.corpus, seed=seed)
+    return NamedEntities(gazetteer, rows, app.entities.head)

@@ -1,0 +1,1 @@
+"""Training the head that judges what a text says of each entity."""

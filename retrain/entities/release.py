@@ -1,0 +1,84 @@
+"""The entities of a release: put into one that was packed, carried on to its successor."""
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.classifier import Classifier
+from models.entities.gazetteer import Gazetteer
+from models.entities.reader import NAMES_ROLE, ROLE
+from models.errors import ReleaseCorrupt
+from retrain.entities.fitting import TrainedEntities, train_entities
+from retrain.entities.rows import EntityRow, EntityRows
+from retrain.progress import Progress, no_progress
+from retrain.training_data import ENTITY_ROWS_ROLE, attach_file
+
+
+def fit_entities(
+    manifest: dict[str, Any],
+    blobs: dict[str, bytes],
+    classifier: Classifier,
+    gazetteer: Gazetteer,
+    rows: EntityRows,
+    *,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> TrainedEntities:
+    """Train the head on the release's own encoder, into a packed release that is not published yet. classifier: of its
+    texts."""
+    trained = train_entities(classifier.encoder, rows, _reading(classifier), seed=seed, progress=progress)
+    manifest[ROLE] = trained.head.describe() | {
+        "names": len(gazetteer),
+        "texts": len(rows.part("train")),
+        "labelled_entities": sum(len(row.mentions) for row in rows.part("train")),
+        "choices": trained.choices,
+        "metrics": None if trained.metrics is None else trained.metrics.as_json(),
+    }
+    attach_file(manifest, blobs, ROLE, trained.head.to_bytes())
+    attach_file(manifest, blobs, NAMES_ROLE, gazetteer.to_bytes())
+    attach_file(manifest, blobs, ENTITY_ROWS_ROLE, _rows_to_bytes(rows))
+    return trained
+
+
+def carry_entities(
+    before: Mapping[str, Any],
+    blob: Callable[[str], bytes],
+    manifest: dict[str, Any],
+    blobs: dict[str, bytes],
+    classifier: Classifier,
+) -> bool:
+    """What a release knows of entities goes on to its successor, fitted anew to its encoder where that is another one.
+    before: its manifest. blob: gives its files by their sha256. classifier: of the successor's texts. Returns whether
+    it knew anything."""
+    if before.get(ROLE) is None:
+        return False
+    files = {role: blob(before["files"][role]["sha256"]) for role in (ROLE, NAMES_ROLE, ENTITY_ROWS_ROLE)}
+    if before["files"]["encoder"]["sha256"] == manifest["files"]["encoder"]["sha256"]:
+        manifest[ROLE] = before[ROLE]
+        for role, content in files.items():
+            attach_file(manifest, blobs, role, content)
+        return True
+    rows = _rows_from_bytes(files[ENTITY_ROWS_ROLE])
+    seed = int((manifest.get("training") or {}).get("seed", 0))
+    fit_entities(manifest, blobs, classifier, Gazetteer.from_bytes(files[NAMES_ROLE]), rows, seed=seed)
+    return True
+
+
+def _reading(classifier: Classifier) -> Callable[[str], str]:
+    words = classifier.neutral_words
+    return str if words is None else words.read
+
+
+def _rows_to_bytes(rows: EntityRows) -> bytes:
+    lines = [json.dumps(row.as_json(), ensure_ascii=False) for row in rows.rows]
+    return gzip.compress("\n".join(lines).encode(), mtime=0)
+
+
+def _rows_from_bytes(content: bytes) -> EntityRows:
+    """Raises ReleaseCorrupt."""
+    try:
+        lines = gzip.decompress(content).decode().split("\n")
+        return EntityRows(tuple(EntityRow.from_json(json.loads(line)) for line in lines))
+    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        raise ReleaseCorrupt(f"the release's texts with entities cannot be read: {error}; train it again") from error
