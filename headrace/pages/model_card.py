@@ -34,6 +34,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         training=manifest.get("training", {}),
         pictures=manifest.get("pictures"),
         fusion=manifest.get("fusion"),
+        entities=manifest.get("entities"),
         base=_base(manifest),
         small=_compression(manifest.get("compression") or {}),
         watts_per_core=WATTS_PER_CORE,

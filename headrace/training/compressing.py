@@ -75,6 +75,7 @@ def compress(
     model, version = split_name(order.model, registry)
     threads = wiring.settings.threads or None
     parent = load_release(registry, model, version, hash_to_compare(wiring, model, version), threads=threads or 0)
+    parent.entities = None  # both sizes are compared by what they decide about whole texts
     manifest = registry.manifest(model, version)
     described = parse_manifest(manifest)
     dataset = _dataset(order, described, registry, manifest)

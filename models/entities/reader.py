@@ -19,7 +19,7 @@ from models.entities.views import EntityViews, ReadAs, views_of
 ROLE: Final = "entities"  # of the head's file and description in a release
 NAMES_ROLE: Final = "entity_names"  # of the gazetteer's file
 MAX_ENTITIES: Final = 16  # of one text, in the order of their first mentions
-MAX_MENTIONS: Final = 3  # of one entity that are read
+MAX_MENTIONS: Final = 2  # of one entity that are read
 
 
 @dataclass(frozen=True, slots=True)

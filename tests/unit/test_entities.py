@@ -18,6 +18,7 @@ from small_entities import (
 )
 from small_release import small_dataset, small_encoder, small_release
 
+from headrace.pages.model_card import render_card
 from headrace.training.entities.fitting import read_entities
 from headrace.training.entities.names import read_gazetteer
 from models.bundle import unpack
@@ -97,7 +98,7 @@ def test_the_same_labels_are_decided_with_and_without_entities() -> None:
 def test_a_text_of_a_hundred_names_costs_a_bounded_number_of_readings() -> None:
     reader = small_reader()
     found = reader.find(["Acme wins , " * 200 + "Zorn"], str)
-    assert len(found.views) == 4  # three of one, one of the other
+    assert len(found.views) == 3  # two of one, one of the other
 
 
 def test_the_head_comes_back_from_its_bytes() -> None:
@@ -126,6 +127,14 @@ def test_a_release_carries_its_entities() -> None:
     before = served_bytes(small_release().manifest)
     own = sum(manifest["files"][role]["bytes"] for role in (ROLE, NAMES_ROLE))
     assert served_bytes(manifest) == before + own, "the training texts are not served"
+
+
+def test_the_model_card_says_how_well_entities_are_judged() -> None:
+    manifest, _ = packed()
+    card = render_card(manifest)
+    assert "What is said of each of 2 listed names" in card
+    assert f"| {manifest[ROLE]['metrics']['accuracy']:.4f} |" in card
+    assert "## Entities" not in render_card(small_release().manifest)
 
 
 def test_a_changed_list_of_names_is_refused() -> None:

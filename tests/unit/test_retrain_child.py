@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_entities import small_entity_rows, small_gazetteer
 from small_release import ENDINGS, small_release
 from test_late_fusion import release as release_that_fuses
 
 from connectors.registry import FolderRegistry
 from headrace.training.retrain_child import run
 from headrace.training.run import asked_for
+from models.bundle import unpack
 from models.errors import ConfigError
 from retrain import training_data
 from retrain.data import Dataset
+from retrain.entities.release import fit_entities
 from retrain.gate.verdict import PAGE_ROLE
 from retrain.strategies.quick import train_quick
 from retrain.text_keys import is_held_out
@@ -77,6 +80,22 @@ def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, 
     dataset = training_data.of_release(described, registry.blobs_of(manifest))
     held_out = {text for text in RECALLED if is_held_out(text)}
     assert held_out and held_out == {row.text for row in dataset.part("test")} & set(RECALLED)
+
+
+def test_what_the_champion_says_of_entities_goes_on(order: dict[str, Any]) -> None:
+    registry = FolderRegistry(order["registry"])
+    manifest, blobs = json.loads(json.dumps(small_release().manifest)), dict(small_release().blobs)
+    training_data.attach(manifest, blobs, small_release().dataset)
+    fit_entities(manifest, blobs, small_release().classifier, small_gazetteer(), small_entity_rows())
+    champion = registry.publish("support", manifest, blobs)
+    sha256 = hashlib.sha256(registry.manifest("support", champion)).hexdigest()
+    asked = order | {"labelled": recalled(100), "champion": champion, "manifest_sha256": sha256}
+    verdict = run(asked)
+    assert verdict["version"] == "3", verdict["words"]
+    published = registry.manifest("support", "3")
+    served = unpack(published, registry.blobs_of(published), threads=1)
+    (answer,) = served.classify_texts(["Acme wins the order , Zorn loses it"])
+    assert [entity.sentiment for entity in answer.entities or ()] == ["positive", "negative"]
 
 
 def test_one_that_is_much_larger_is_not(order: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
