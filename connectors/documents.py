@@ -27,12 +27,14 @@ FIELDS = frozenset(
         "entities",
         "items",
         "action",
+        "priority",
+        "respond_by",
         "text",
         "key",
         "extra",
     ]
 )
-TEXT_FIELDS = ("model", "version", "path", "action", "key")
+TEXT_FIELDS = ("model", "version", "path", "action", "priority", "key")
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
 PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
 FUSION_FIELDS = frozenset(["head", "decided_by", "text_label", "text_probability"])
@@ -113,7 +115,7 @@ def _id_refusal(identity: str) -> str | None:
 
 
 def _time_refusal(document: Document) -> str | None:
-    for name in ("at", "decided_at"):
+    for name in ("at", "decided_at", "respond_by"):
         if name in document and not is_rfc3339(document[name]):
             return f"{name} {document[name]!r:.60} is no RFC 3339 time"
     if instant(document["at"]).year not in YEARS:

@@ -10,6 +10,14 @@ MS: Final = 1_000
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
 
+def time_zone(name: str) -> ZoneInfo:
+    """By its IANA name. Raises ValueError with what is wrong."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # what no file can be called, too
+        raise ValueError(f"there is no time zone {name!r}: write UTC, or a name such as Europe/Berlin") from None
+
+
 @dataclass(frozen=True, slots=True)
 class DailyHours:
     """From `start` until `end`, local time, every day; where `end` is not later, it is the next day's."""
@@ -31,10 +39,7 @@ class DailyHours:
             start, end = time(first_hour, first_minute), time(last_hour, last_minute)
         except ValueError:
             raise ValueError(f"{span!r} are no hours of a day: they end with 23:59, or 24:00") from None
-        try:
-            return cls(start, end, ZoneInfo(zone))
-        except (KeyError, ValueError, OSError):  # what no file can be called, too
-            raise ValueError(f"there is no time zone {zone!r}: write UTC, or a name such as Europe/Berlin") from None
+        return cls(start, end, time_zone(zone))
 
     def until_open_ms(self, now_ms: int) -> int:
         """Milliseconds from `now_ms` (since 1970) until these hours begin; 0 within them."""

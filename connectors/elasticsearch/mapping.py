@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectors.documents import TEXT_FIELDS
 from connectors.errors import StoreMismatch
 
 SCHEMA_VERSION = 1
@@ -25,9 +26,10 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
         "dynamic": "strict",
         "_meta": {"headrace_schema": SCHEMA_VERSION},
         "properties": {
-            **{name: KEYWORD for name in ("id", "app", "model", "version", "path", "action", "key", "any_label")},
+            **{name: KEYWORD for name in ("id", "app", *TEXT_FIELDS, "any_label")},
             "at": {"type": "date"},
             "decided_at": {"type": "date"},
+            "respond_by": {"type": "date"},
             "latency_ms": {"type": "float"},
             "text": {"type": "text"},
             "words": {"type": "text", "analyzer": "whitespace"},

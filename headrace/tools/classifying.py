@@ -20,9 +20,9 @@ from models.decision import Classification
 from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
-from streams.classify.actions import action_for
 from streams.classify.release_loading import load_release
-from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
+from streams.routing.routes import Router
+from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
 from streams.wire.text import clean_text
 
 CLASSIFY_TEXTS = 256
@@ -59,11 +59,12 @@ def decide(app: Application, classifier: Classifier, texts: Sequence[str]) -> It
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
     anything in it, live a dead letter, has its reason and no labels."""
     asked = [text for text in texts if text.strip()]
+    router = Router(app)
     decisions = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
     for text in texts:
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
         if text.strip():
-            yield release | _decision(app, next(decisions)) | {"text": text}
+            yield release | _decision(app, router, next(decisions)) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
@@ -77,15 +78,15 @@ def _decide_with_picture(app: Application, classifier: Classifier, text: str, im
     (classification,) = classifier.classify_texts([text], fast=app.fast_path == "on")
     fused = classifier.fusion.decide(classification, shown if isinstance(shown, PictureAnswer) else None)
     release = {"app": app.name, "model": classifier.model, "version": classifier.version}
-    decision = _decision(app, fused.in_place_of(classification))
+    decision = _decision(app, Router(app), fused.in_place_of(classification))
     return release | decision | {"text": text} | picture | {"fusion": fusion_record(fused)}
 
 
-def _decision(app: Application, classification: Classification) -> dict[str, Any]:
+def _decision(app: Application, router: Router, classification: Classification) -> dict[str, Any]:
     return {
         "path": classification.path,
         "labels": {name: head_record(head) for name, head in classification.heads.items()},
-        "action": action_for(app, classification),
+        **router.route(classification, {}, wall_clock_ms()).record(),  # as if it came now, in a record of nothing else
         **_entities(classification),
         **_answer(app, classification),
     }

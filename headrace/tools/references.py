@@ -8,6 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,18 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from streams.application import Application, Drift, HeadSpec, Labelling, ReceiverSpec, Source, Surge
+from streams.application import (
+    Application,
+    Drift,
+    HeadSpec,
+    Labelling,
+    Opening,
+    Priority,
+    ReceiverSpec,
+    ServiceLevel,
+    Source,
+    Surge,
+)
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS
 from streams.signal_specs import DETECTOR_KINDS
@@ -41,6 +53,9 @@ APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The file", Application),
     ("`[source]`", Source),
     ("`[[heads]]`", HeadSpec),
+    ("`[priority]`", Priority),
+    ("`[service_levels.QUEUE]`", ServiceLevel),
+    ("`[opening.NAME]`", Opening),
     ("`[[surges]]`", Surge),
     *((f'`[[rules]]`, `kind = "{kind}"`', table) for kind, table in KINDS.items()),
     ("`[labelling]`", Labelling),
@@ -66,7 +81,15 @@ RECORDS = (
     ("A release's `candidate`", Candidate),
     ("`model.releases.history`", ReleaseStep),
 )
-SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing", Any: "any"}
+SCALARS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    date: "day",
+    type(None): "nothing",
+    Any: "any",
+}
 
 
 def pages() -> dict[str, str]:
@@ -120,7 +143,8 @@ def type_in_words(annotation: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(type_in_words(argument) for argument in arguments if argument is not type(None))
+        words = (type_in_words(argument) for argument in arguments if argument is not type(None))
+        return " or ".join(dict.fromkeys(words))
     if origin in (tuple, list):
         return f"list of {type_in_words(arguments[0])}"
     if origin in (dict, Mapping):

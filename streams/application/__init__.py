@@ -9,6 +9,7 @@ from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
 from streams.application.refusals import Refusal
+from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.source import Entities, HeadSpec, Pictures, Source
 
 __all__ = [
@@ -20,11 +21,14 @@ __all__ = [
     "HeadSpec",
     "Labelling",
     "Name",
+    "Opening",
     "Pictures",
     "Pointer",
+    "Priority",
     "ReceiverSpec",
     "Refusal",
     "Retraining",
+    "ServiceLevel",
     "Source",
     "Surge",
     "Topic",

@@ -8,10 +8,13 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
+from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.source import Entities, HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
 from streams.topics import SHARED_TOPICS
+
+WEEKS = 52  # within which an answer is given
 
 
 class Application(BaseModel):
@@ -43,6 +46,12 @@ class Application(BaseModel):
     """The tables `[[heads]]`, the primary head first."""
     queues: dict[str, str] = {}
     """The table `[queues]`: label of the primary head to the queue that a decision's `action` names."""
+    priority: Priority | None = None
+    """The table `[priority]`: how urgent a text is."""
+    service_levels: dict[str, ServiceLevel] = {}
+    """The tables `[service_levels.QUEUE]`: by when somebody of a queue is to answer."""
+    opening: dict[Name, Opening] = {}
+    """The tables `[opening.NAME]`: when people are there."""
     answers: dict[str, str] = {}
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
     surges: tuple[Surge, ...] = ()
@@ -149,6 +158,34 @@ class Application(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> "Application":
+        if self.kind != "classify" and (self.priority is not None or self.service_levels):
+            raise ValueError("[priority] and [service_levels] are for texts that are classified; this one ranks items")
+        for field, source in () if self.priority is None else self.priority.said_by.items():
+            if not source.startswith("/") and source not in self.head_names:
+                meant = meant_instead(source, self.head_names)
+                raise ValueError(f"priority.{field}: there is no head {source!r}, and a pointer begins with /{meant}")
+        known = [*sorted(self.known_queues), "default"]
+        words = sorted(() if self.priority is None else self.priority.words)
+        for queue, level in self.service_levels.items():
+            where = f"service_levels.{queue}"
+            if queue not in known:
+                raise ValueError(f"{where}: nothing goes to this queue{meant_instead(queue, known)}")
+            if level.opening is not None and level.opening not in self.opening:
+                raise ValueError(
+                    f"{where}.opening: there is no table [opening.{level.opening}]"
+                    f"{meant_instead(level.opening, list(self.opening))}"
+                )
+            longest = max([level.response_minutes, *level.by_priority.values()])
+            if level.opening is not None and longest > WEEKS * self.opening[level.opening].hours().minutes_a_week:
+                raise ValueError(f"{where}: [opening.{level.opening}] is not open for {longest:g} minutes in a year")
+            for word in level.by_priority:
+                if word not in words:
+                    meant = meant_instead(word, words)
+                    raise ValueError(f"{where}.by_priority: no text has the priority {word!r}{meant}")
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit(self) -> "Application":
         titles = [rule.title for rule in self.rules]
         for number, rule in enumerate(self.rules):
@@ -178,6 +215,12 @@ class Application(BaseModel):
     def head_names(self) -> tuple[str, ...]:
         """Names of all heads, the primary one first."""
         return tuple(head.name for head in self.heads)
+
+    @property
+    def known_queues(self) -> frozenset[str]:
+        """Every queue that a decision's `action` may name."""
+        by_priority = () if self.priority is None else self.priority.queues.values()
+        return frozenset({*self.queues.values(), *by_priority, self.human_queue})
 
     @property
     def source_topics(self) -> tuple[str, ...]:

@@ -60,6 +60,11 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
     for table, label in _routed(app):
         if label not in primary:
             yield f"[{table}] names {label!r}, which the model never decides{meant_instead(label, primary)}"
+    for head, label in _prioritised(app):
+        given = labels.get(head, ())
+        if label not in given:
+            never = f"[priority] names {label!r} of {head}, which the model never decides"
+            yield never + meant_instead(label, given)
     for table, _, head, label in _watched(app):
         given = labels.get(head, ())
         if label not in given:
@@ -73,6 +78,12 @@ def unknown_labels(app: Application, labels: Mapping[str, Sequence[str]]) -> Ite
     for table, label in _routed(app):
         if label not in primary:
             yield Refusal(f"{table}.{label}", f"no example has this label{meant_instead(label, primary)}")
+    for head, label in _prioritised(app):
+        given = labels.get(head, ())
+        if label not in given:
+            yield Refusal(
+                "priority.table", f"no example has the label {label!r} for {head}{meant_instead(label, given)}"
+            )
     for table, number, head, label in _watched(app):
         given = labels.get(head, ())
         if label not in given:
@@ -85,6 +96,17 @@ def _routed(app: Application) -> Iterator[tuple[str, str]]:
     for table, named in (("queues", app.queues), ("answers", app.answers)):
         for label in named:
             yield table, label
+
+
+def _prioritised(app: Application) -> Iterator[tuple[str, str]]:
+    """Head and label, of the table `[priority]`."""
+    if app.priority is None:
+        return
+    columns = dict.fromkeys(label for row in app.priority.table.values() for label in row)
+    for source, labels in ((app.priority.criticality, app.priority.table), (app.priority.impact, columns)):
+        if not source.startswith("/"):
+            for label in labels:
+                yield source, label
 
 
 def _watched(app: Application) -> Iterator[tuple[str, int, str, str]]:

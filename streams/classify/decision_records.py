@@ -9,11 +9,11 @@ from models.classifier import Classifier
 from models.decision import Classification
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
-from streams.classify.actions import action_for
 from streams.classify.release_batch import Pending
 from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
+from streams.routing.routes import Router
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.records import format_time
 from streams.wire.signals import signal_record, trial_answer
@@ -28,6 +28,7 @@ class DecisionRecords:
 
     app: Application
     reader: SourceReader
+    router: Router
     decided_ms: int
     shown: float = 0.0
 
@@ -44,7 +45,7 @@ class DecisionRecords:
             decision["labels"][fused.head] = head_record(fused.decision)
             decision["fusion"] = fusion_record(fused)
             acting = fused.in_place_of(classification)
-        decision["action"] = action_for(self.app, acting)
+        decision |= self.router.route(acting, pending.source.fields, pending.source.at_ms).record()
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)

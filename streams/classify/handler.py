@@ -30,6 +30,7 @@ from streams.classify.sampling import (
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Delivery, Outcome, Step
 from streams.engine.offset_tracker import Partition
+from streams.routing.routes import Router
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import decision_id, format_time
 from streams.wire.signals import failure_record, trial_answer
@@ -64,6 +65,7 @@ class ClassifyHandler:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._of_history, self._partitions = of_history, partitions
         self.reader = SourceReader(app.source)
+        self._router = Router(app)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self.retreat = FastPathGuard()
@@ -121,7 +123,9 @@ class ClassifyHandler:
                 self._decide_share(share)
             elif share.trial.acts:
                 self._decide_in_place_of(state.champion, share)
-        records = DecisionRecords(self._app, self.reader, self._now_ms(), self._signal_sample.of(len(batch)))
+        records = DecisionRecords(
+            self._app, self.reader, self._router, self._now_ms(), self._signal_sample.of(len(batch))
+        )
         for pending in _pending(batch):
             if self.pictures is not None and (refusal := self.pictures.refusal(pending)) is not None:
                 pending.delivery.result, pending.classification = dead_letter(pending.delivery, refusal), None

@@ -85,6 +85,7 @@ def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[
 def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
     items = [{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}]
     given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
+    given |= {"priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
     (document,) = search_until(store, SearchQuery("card", app=app), 1)
@@ -333,6 +334,8 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "an entity with a place in words": {"entities": [ENTITY | {"span": ["first", 2]}]},
     "an entity with a place beyond 32 bits": {"entities": [ENTITY | {"span": [0, 2**31]}]},
     "an entity with a probability in words": {"entities": [ENTITY | {"probability": "high"}]},
+    "a priority that is a number": {"priority": 1},
+    "a time to answer by that is none": {"respond_by": "tomorrow"},
     "items that are a number": {"items": 5},
     "items that are a text": {"items": "abc"},
     "labels that are a list": {"labels": ["refund"]},

@@ -110,6 +110,10 @@ class Decision(Wire):
     """`recommend` only: the ranked list."""
     action: str
     """`queue:<name>`, `human` (rejected, and no queues are configured), `recommend`, or `none`."""
+    priority: str | None = None
+    """Where the application has a table `[priority]`: how urgent it is, in the table's words (`docs/routing.md`)."""
+    respond_by: str | None = None
+    """Where its queue has a service level: by when somebody is to answer, RFC 3339, UTC."""
     text: str
     """The text, cut at 8 kB."""
     key: str | None

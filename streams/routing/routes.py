@@ -1,0 +1,106 @@
+"""Where a decision goes, how urgent it is, and by when somebody is to answer: a function of the application's file, the
+decision's labels, its record and its time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from models.decision import Classification
+from streams.application import Application
+from streams.routing.opening_hours import OpeningHours
+from streams.wire.records import format_time
+from streams.wire.source_json import compile_pointer
+from streams.wire.text import clean_text
+
+DEFAULT_LEVEL: Final = "default"
+
+Says = Callable[[Classification, Mapping[str, Any]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """action: the word in a decision's `action`. priority: None where there is none. respond_by_ms: milliseconds since
+    1970; None where nobody was promised an answer."""
+
+    action: str
+    priority: str | None = None
+    respond_by_ms: int | None = None
+
+    def record(self) -> dict[str, str]:
+        """As it stands in a decision: what there is none of is left out."""
+        fields = {"action": self.action}
+        if self.priority is not None:
+            fields["priority"] = self.priority
+        if self.respond_by_ms is not None:
+            fields["respond_by"] = format_time(self.respond_by_ms)
+        return fields
+
+
+class Router:
+    """Routes the decisions of one application."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._opening: dict[str, OpeningHours] = {name: table.hours() for name, table in app.opening.items()}
+        said_by = {} if app.priority is None else app.priority.said_by
+        self._said_by = {field: _saying(source) for field, source in said_by.items()}
+
+    def route(self, classification: Classification, fields: Mapping[str, Any], at_ms: int) -> Route:
+        """Of one decision. fields: of its record, where pointers look. at_ms: the event's own time."""
+        priority = self._priority(classification, fields)
+        action = self._action(classification, priority)
+        return Route(action, priority, self._respond_by_ms(action, priority, at_ms))
+
+    def _priority(self, classification: Classification, fields: Mapping[str, Any]) -> str | None:
+        table = self._app.priority
+        if table is None:
+            return None
+        said = {field: says(classification, fields) or "" for field, says in self._said_by.items()}
+        return table.table.get(said["criticality"], {}).get(said["impact"], table.otherwise) or None
+
+    def _action(self, classification: Classification, priority: str | None) -> str:
+        """`queue:<name>` where the application routes, `human` for a text the model does not know, `none` where nothing
+        follows."""
+        app = self._app
+        primary = classification.heads.get(app.head_names[0])
+        if primary is None:
+            return "none"
+        by_priority = None if app.priority is None or priority is None else app.priority.queues.get(priority)
+        if primary.rejected:
+            return f"queue:{app.human_queue}" if app.queues or by_priority else "human"
+        if by_priority:
+            return f"queue:{by_priority}"
+        return f"queue:{app.queues.get(primary.label, app.human_queue)}" if app.queues else "none"
+
+    def _respond_by_ms(self, action: str, priority: str | None, at_ms: int) -> int | None:
+        if action == "none":
+            return None
+        queue = self._app.human_queue if action == "human" else action.removeprefix("queue:")
+        level = self._app.service_levels.get(queue) or self._app.service_levels.get(DEFAULT_LEVEL)
+        if level is None:
+            return None
+        minutes = timedelta(minutes=level.by_priority.get(priority or "", level.response_minutes))
+        at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)
+        due = at + minutes if level.opening is None else self._opening[level.opening].after(at, minutes)
+        return round((due - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
+
+
+def _saying(source: str) -> Says:
+    """What a head says, unless it rejects the text; or what stands in the record where a pointer points."""
+    if not source.startswith("/"):
+        return lambda classification, fields: _label(classification, source)
+    find = compile_pointer(source)
+    return lambda classification, fields: _word(find(fields))
+
+
+def _label(classification: Classification, head: str) -> str | None:
+    answer = classification.heads.get(head)
+    return None if answer is None or answer.rejected else answer.label
+
+
+def _word(value: Any) -> str | None:
+    """As the application's file would write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return clean_text(str(value)) if isinstance(value, str | int | float) else None
