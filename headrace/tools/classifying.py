@@ -1,7 +1,7 @@
 """What classify does: decisions for texts given by hand or by a pipe."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,16 +55,24 @@ def _write(decisions: Iterable[dict[str, Any]]) -> None:
     sys.stdout.flush()
 
 
-def decide(app: Application, classifier: Classifier, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+# Fields of a text's record, and its time in milliseconds since 1970; None: as if it came now.
+Event = tuple[Mapping[str, Any], int | None]
+ALONE: Event = ({}, None)
+
+
+def decide(
+    app: Application, classifier: Classifier, texts: Sequence[str], events: Sequence[Event] | None = None
+) -> Iterator[dict[str, Any]]:
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
-    anything in it, live a dead letter, has its reason and no labels."""
+    anything in it, live a dead letter, has its reason and no labels. events: what stands beside each text; None:
+    nothing."""
     asked = [text for text in texts if text.strip()]
     router = Router(app)
     decisions = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
-    for text in texts:
+    for text, event in zip(texts, events or [ALONE] * len(texts), strict=True):
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
         if text.strip():
-            yield release | _decision(app, router, next(decisions)) | {"text": text}
+            yield release | _decision(app, router, next(decisions), event) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
@@ -78,15 +86,16 @@ def _decide_with_picture(app: Application, classifier: Classifier, text: str, im
     (classification,) = classifier.classify_texts([text], fast=app.fast_path == "on")
     fused = classifier.fusion.decide(classification, shown if isinstance(shown, PictureAnswer) else None)
     release = {"app": app.name, "model": classifier.model, "version": classifier.version}
-    decision = _decision(app, Router(app), fused.in_place_of(classification))
+    decision = _decision(app, Router(app), fused.in_place_of(classification), ALONE)
     return release | decision | {"text": text} | picture | {"fusion": fusion_record(fused)}
 
 
-def _decision(app: Application, router: Router, classification: Classification) -> dict[str, Any]:
+def _decision(app: Application, router: Router, classification: Classification, event: Event) -> dict[str, Any]:
+    fields, at_ms = event
     return {
         "path": classification.path,
         "labels": {name: head_record(head) for name, head in classification.heads.items()},
-        **router.route(classification, {}, wall_clock_ms()).record(),  # as if it came now, in a record of nothing else
+        **router.route(classification, fields, wall_clock_ms() if at_ms is None else at_ms).record(),
         **_entities(classification),
         **_answer(app, classification),
     }

@@ -209,3 +209,38 @@ def test_texts_in_a_script_that_the_encoder_does_not_read_are_told(tmp_path: Pat
 def test_what_cannot_be_checked_at_all_is_one_line(arguments: tuple[str, ...], why: str) -> None:
     done = run(*arguments)
     assert isinstance(done.exception, ConfigError) and why in str(done.exception)
+
+
+def test_a_record_is_routed_by_its_own_fields_and_time() -> None:
+    tables = '[priority]\ncriticality = "/urgent"\nimpact = "/tier"\n[priority.table.true]\ngold = "P1"\n'
+    tables += "[service_levels.default]\nresponse_minutes = 30\n"
+    Path("desk.toml").write_text(Path("desk.toml").read_text("utf-8") + tables, "utf-8")
+    urgent = RECORDS[0] | {"urgent": True, "tier": "gold"}
+    proof = checked("desk.toml", *records(urgent, RECORDS[1]))
+    first, second = proof["records"]
+    assert (first["priority"], first["respond_by"]) == ("P1", "2026-11-01T10:30:00.000Z")
+    assert second["priority"] is None and second["respond_by"]
+    assert "P1" in run("desk.toml", "--records", "some.jsonl").stdout
+
+
+def test_a_priority_by_a_field_that_no_record_has_is_told() -> None:
+    table = '[priority]\ncriticality = "urgency"\nimpact = "/teir"\n[priority.table.high]\ngold = "P1"\n'
+    Path("desk.toml").write_text(Path("desk.toml").read_text("utf-8") + table, "utf-8")
+    told = said("desk.toml", *records(RECORDS[0] | {"tier": "gold"}))
+    assert told["priority.impact"] == "nothing stands at '/teir' in any of 1 record; did you mean '/tier'?"
+
+
+def test_a_list_of_names_that_cannot_be_read_is_told_under_its_field() -> None:
+    Path("names.csv").write_text("id,name\na,A\n", "utf-8")
+    Path("said.jsonl").write_text("{}\n", "utf-8")
+    table = '[entities]\nnames = "names.csv"\ncorpus = "said.jsonl"\n'
+    Path("desk.toml").write_text(Path("desk.toml").read_text("utf-8") + table, "utf-8")
+    told = said("desk.toml")
+    assert "has no column 'aliases'" in told["entities"]
+
+
+def test_records_that_are_all_passed_over_are_nothing_to_mend() -> None:
+    deleted = {"id": "a", "at": "2026-11-01T10:00:00Z", "op": "d", "before": {"text": "x"}, "after": None}
+    mend('text = "/text"', 'text = "/after/text"')
+    done = run("desk.toml", *records(deleted))
+    assert done.exit_code == 1 and "nothing was decided, as no record holds a text" in done.stderr + done.stdout

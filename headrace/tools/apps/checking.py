@@ -12,7 +12,7 @@ from headrace.applications import SHIPPED, load_classifying_application, text_ma
 from headrace.output import stage_bars
 from headrace.settings import load_settings
 from headrace.toml_files import read_text
-from headrace.tools.apps.problems import Problem, column_problems, encoder_problem, row_problems, told
+from headrace.tools.apps.problems import Problem, column_problems, encoder_problem, entity_problem, row_problems, told
 from headrace.tools.apps.records import Sample, read_samples
 from headrace.tools.apps.telling import tell
 from headrace.tools.classifying import decide
@@ -88,7 +88,10 @@ def check(wiring: Wiring, order: CheckOrder, progress: Progress = no_progress) -
     if order.records is not None:
         samples, wrong = read_samples(app, order.records, MOST_RECORDS)
         problems += wrong
-    if dataset is None or no_encoder is not None:
+    wrong_entities = entity_problem(app)
+    if wrong_entities is not None:
+        problems.append(wrong_entities)
+    if dataset is None or no_encoder is not None or wrong_entities is not None:
         return Proof(order.application, problems, app.head_names)
     trained = _train(wiring, app, order, problems, progress)
     if trained is None:
@@ -154,13 +157,15 @@ def _untrained(dataset: Dataset) -> list[Sample]:
 
 def _decided(app: Application, trained: TrainedRelease, samples: Sequence[Sample]) -> list[dict[str, Any]]:
     mask = text_mask(app)
-    decisions = decide(app, trained.classifier, [sample.text for sample in samples])
+    events = [(sample.fields, sample.at_ms) for sample in samples]
+    decisions = decide(app, trained.classifier, [sample.text for sample in samples], events)
     records = []
     for sample, decision in zip(samples, decisions, strict=True):
         labels = decision["labels"]
         rejected = bool(labels) and bool(labels[app.head_names[0]].get("rejected"))
         record: dict[str, Any] = {"record": sample.number, "text": mask(sample.text), "labels": labels}
-        record |= {"action": decision["action"], "answer": decision.get("answer"), "rejected": rejected}
+        record |= {name: decision.get(name) for name in ("action", "priority", "respond_by")}
+        record |= {"answer": decision.get("answer"), "rejected": rejected}
         if sample.expected:
             record["expected"] = dict(sample.expected)
         if sample.unread or decision.get("reason"):

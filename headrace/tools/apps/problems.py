@@ -9,6 +9,7 @@ from typing import Final
 from connectors.table_files import open_table
 from connectors.table_lines import Reject, summary, way_out
 from headrace.releases.encoders import standing_encoder, with_encoder_of
+from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
@@ -89,6 +90,15 @@ def encoder_problem(app: Application, wiring: Wiring, texts: Sequence[str]) -> P
         return Problem("encoder", f'most texts are in a script that {name} does not read: write encoder = "{better}"')
     if standing is None:
         return Problem("encoder", f"the files of {name} are not here yet: `headrace encoders add {name}` fetches them")
+    return None
+
+
+def entity_problem(app: Application) -> Problem | None:
+    """Where the names, or the texts whose entities are labelled, cannot be used."""
+    try:
+        read_entities(app, None, seed=0)
+    except HeadraceError as error:
+        return Problem("entities", str(error))
     return None
 
 

@@ -23,12 +23,15 @@ MOST_SHOWN: Final = 12  # fields that are named
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A text to decide. number: of the record, or of the line in the examples. expected: the labels that it should
-    get, where that is known. unread: why there is nothing to decide; empty: there is."""
+    get, where that is known. unread: why there is nothing to decide; empty: there is. fields: of the record. at_ms: the
+    event's time, milliseconds since 1970; None: none is known."""
 
     number: int
     text: str
     expected: Mapping[str, str] = field(default_factory=dict)
     unread: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    at_ms: int | None = None
 
 
 def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample], list[Problem]]:
@@ -52,10 +55,10 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
         if isinstance(record, PassedOver):
             samples.append(Sample(number, "", unread=f"passed over: {record.reason}"))
             continue
-        samples.append(Sample(number, record.text))
+        samples.append(Sample(number, record.text, fields=record.fields, at_ms=record.at_ms))
     bodies = list(_bodies(lines)) if app.source.format == "json" else []
     problems = list(_unread(app.source, failed, details, bodies))
-    problems += _not_found(app.source, bodies)
+    problems += _not_found(app, bodies)
     problems += _no_times(app.source, bodies)
     return samples, problems
 
@@ -90,16 +93,16 @@ def _unread(
             yield Problem("source", f"{which} cannot be read ({reason}): {details[reason]}{hint}")
 
 
-def _not_found(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
+def _not_found(app: Application, bodies: Sequence[Any]) -> Iterator[Problem]:
     """Fields that the file itself names and no record has. A default one need not be there."""
     if not bodies:
         return
     there = sorted({pointer for body in bodies for pointer in _pointers_in(body)})
-    for name, pointer in _named(source) if there else ():
+    for name, pointer in _named(app) if there else ():
         find = compile_pointer(pointer)
         if all(find(body) is None for body in bodies):
             found = f"nothing stands at {pointer!r} in any of {len(bodies)} record{'s' if len(bodies) > 1 else ''}"
-            yield Problem(f"source.{name}", found + _meant(pointer, there))
+            yield Problem(name, found + _meant(pointer, there))
 
 
 def _no_times(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
@@ -111,16 +114,20 @@ def _no_times(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
         yield Problem("source.at", f"{wrong[0]!r} is no time: RFC 3339, such as 2026-03-02T09:30:00Z, or since 1970")
 
 
-def _named(source: Source) -> Iterator[tuple[str, str]]:
+def _named(app: Application) -> Iterator[tuple[str, str]]:
+    source = app.source
     for name in ("key", "at", "symbols", "picture"):
         pointer = getattr(source, name)
         if name in source.model_fields_set and pointer:
-            yield name, pointer
+            yield f"source.{name}", pointer
     for name, pointer in source.segments.items():
-        yield f"segments.{name}", pointer
+        yield f"source.segments.{name}", pointer
     if isinstance(source.keep, tuple):
         for pointer in source.keep:
-            yield "keep", pointer
+            yield "source.keep", pointer
+    for name, said_by in () if app.priority is None else app.priority.said_by.items():
+        if said_by.startswith("/"):
+            yield f"priority.{name}", said_by
 
 
 def _meant(pointer: str, there: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ def tell(proof: Mapping[str, Any], *, json: bool) -> None:
     name, count = proof["application"], len(proof["problems"])
     if proof["in_order"]:
         return say(f"{field(name)} is in order")
+    if not count:
+        return say(f"{field(name)}: nothing was decided, as no record holds a text")
     return say(f"{field(name)}: {count} thing{'s' if count > 1 else ''} to mend")
 
 
@@ -55,7 +57,9 @@ def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
     if "unread" in record:
         yield record["unread"]
         return
-    yield record["action"]
+    yield record["action"] + (f", {field(record['priority'])}" if record["priority"] else "")
+    if record["respond_by"]:
+        yield f"by {record['respond_by']}"
     if record["rejected"]:
         yield "rejected: to people"
     elif record["answer"]:
