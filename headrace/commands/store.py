@@ -1,5 +1,6 @@
-"""search and show: decisions from the store."""
+"""search, show and digest: decisions from the store."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,33 @@ def add_to(cli: typer.Typer) -> None:
             title=f"{result.total} {'decision' if result.total == 1 else 'decisions'}",
         )
 
+    cli.command("digest", epilog="Example: headrace digest finance --day 2026-11-24 --page monday.html")(_digest)
     cli.command("show", epilog="Example: headrace show support.chats@0a1b2c3d-0-17")(_show)
+
+
+def _digest(
+    app: Annotated[str, typer.Argument(metavar="APP", help="an application's name, or its TOML file")],
+    day: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="which day, in UTC; today, as far as it is over")
+    ] = None,
+    days: Annotated[int, typer.Option(min=0, max=60, help="so many days before it are what is usual")] = 7,
+    mood: Annotated[
+        str | None, typer.Option(metavar="HEAD", help="the head whose labels say how; the application's second one")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="write one HTML page with a picture")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object, of all groups")] = False,
+) -> None:
+    """What moved on a day: stories (copies count once) of each label, symbol and entity beside the days before, what
+    was said of them, and the largest stories."""
+    from datetime import date
+
+    from headrace.tools.digest.making import DigestOrder, run_digest
+
+    try:
+        asked = None if day is None else date.fromisoformat(day)
+    except ValueError:
+        raise typer.BadParameter(f"{day!r} is no day: write it as 2026-11-24", param_hint="--day") from None
+    run_digest(DigestOrder(app, asked, days, mood, page), json=json)
 
 
 def _show(

@@ -1,0 +1,49 @@
+"""What moved on a day, as one page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from headrace.pages import page_environment
+
+MOST_GROUPS: Final = 30
+MOST_STORIES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A group as it is drawn. stories, usual: their lengths, of 100; usual is None where no day before is known. moods:
+    label, share, and where its part begins and how long it is, of 100."""
+
+    group: Mapping[str, Any]
+    stories: float
+    usual: float | None
+    moods: Sequence[tuple[str, Mapping[str, Any], float, float]]
+
+
+def render_digest(digest: Mapping[str, Any]) -> str:
+    """The page's HTML. digest: what `headrace digest --json` prints."""
+    groups = digest["groups"][:MOST_GROUPS]
+    longest = max([1.0, *(max(group["stories"], group["usual"] or 0) for group in groups)])
+    moods = sorted({mood for group in groups for mood in group["moods"]})
+    largest = {story["id"]: story for group in digest["groups"] for story in group["top"]}
+    page: str = (
+        page_environment("headrace", "pages")
+        .get_template("digest.html.j2")
+        .render(
+            digest=digest,
+            bars=[_bar(group, longest) for group in groups],
+            colours={mood: number % 6 for number, mood in enumerate(moods)},
+            largest=sorted(largest.values(), key=lambda story: (-story["texts"], story["at"]))[:MOST_STORIES],
+        )
+    )
+    return page
+
+
+def _bar(group: Mapping[str, Any], longest: float) -> Bar:
+    moods, begins = [], 0.0
+    for label, mood in group["moods"].items():
+        moods.append((label, mood, round(begins, 2), round(100 * mood["share"], 2)))
+        begins += 100 * mood["share"]
+    usual = None if group["usual"] is None else round(100 * group["usual"] / longest, 2)
+    return Bar(group, round(100 * group["stories"] / longest, 2), usual, moods)

@@ -1,0 +1,152 @@
+"""`headrace digest`: reads the store, tells, and writes the page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from connectors.ports import DecisionStore, SearchQuery
+from headrace.applications import load_classifying_application, text_mask
+from headrace.output import print_json, stage_bars
+from headrace.pages.digest import render_digest
+from headrace.pages.files import write_page
+from headrace.settings import load_settings
+from headrace.terminal import field, say, show_table
+from headrace.tools.digest.figures import Moved, moved
+from headrace.tools.digest.stories import Groups, Story, stories_of
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+from retrain.progress import Progress, no_progress
+from streams.application import Application
+from streams.application.names import meant_instead
+from streams.wire.records import decision_fault
+
+PAGE: Final = 10_000  # of the store's answers
+SHOWN: Final = 15  # groups that the terminal shows
+
+
+@dataclass(frozen=True, slots=True)
+class DigestOrder:
+    """day: UTC; None: today. days: so many before it are what is usual. mood: a head; None: the second one."""
+
+    application: str
+    day: date | None = None
+    days: int = 7
+    mood: str | None = None
+    page: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What came of a day. compared: how many of the days before have decisions."""
+
+    app: str
+    day: date
+    mood: str | None
+    texts: int
+    stories: list[Story]
+    compared: int
+    groups: list[Moved]
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "application": self.app,
+            "day": self.day.isoformat(),
+            "mood": self.mood,
+            "texts": self.texts,
+            "stories": len(self.stories),
+            "days_compared": self.compared,
+            "groups": [group.as_json() for group in self.groups],
+        }
+
+
+def run_digest(order: DigestOrder, *, json: bool) -> None:
+    """Make it and tell it. Raises ConfigError where the day has no decision."""
+    app = load_classifying_application(order.application)
+    store = Wiring(load_settings()).store()
+    try:
+        with stage_bars() as progress:
+            digest = make(store, app, order, progress)
+    finally:
+        store.close()
+    if order.page is not None:
+        write_page(order.page, render_digest(digest.as_json()), "--page")
+    if json:
+        return print_json(digest.as_json())
+    show_table(
+        ("what", "stories", "usual", "said", "largest story"),
+        [_row(group) for group in digest.groups[:SHOWN]],
+        title=f"{digest.app}, {digest.day}: {digest.texts} texts, {len(digest.stories)} stories",
+    )
+    if order.page is not None:
+        say(f"the whole day: {field(str(order.page))}")
+    return None
+
+
+def make(
+    store: DecisionStore,
+    app: Application,
+    order: DigestOrder,
+    progress: Progress = no_progress,
+    now: datetime | None = None,
+) -> Digest:
+    """Of one day, UTC. A day that is not over is compared with as much of the days before. now: None: the clock's.
+    Raises ConfigError."""
+    now = now or datetime.now(UTC)
+    day = order.day or now.date()
+    mood = _mood(app, order.mood)
+    until = now.time() if day == now.date() else None
+    by_day = []
+    for number in range(order.days + 1):
+        progress("reading the store", number, order.days + 1)
+        by_day.append(sorted(_decisions(store, app, day - timedelta(days=number), until), key=lambda one: one["at"]))
+    progress("reading the store", order.days + 1, order.days + 1)
+    if not by_day[0]:
+        raise ConfigError(f"the store holds no decision of {app.name} of {day}: name another day with --day YYYY-MM-DD")
+    stories = [stories_of(decisions) for decisions in by_day if decisions]
+    groups = moved(Groups(app, mood), stories[0], stories[1:])
+    return Digest(app.name, day, mood, len(by_day[0]), stories[0], len(stories) - 1, groups)
+
+
+def _mood(app: Application, asked: str | None) -> str | None:
+    if asked is not None and asked not in app.head_names:
+        raise ConfigError(f"{app.name} has no head {asked!r}{meant_instead(asked, app.head_names)}")
+    return asked or (app.head_names[1] if len(app.head_names) > 1 else None)
+
+
+def _decisions(store: DecisionStore, app: Application, day: date, over: time | None) -> Iterator[dict[str, Any]]:
+    """Of a day, up to a time or all of it, each once, personal data masked where the application says so. A store
+    answers the newest first, so many at a time. Raises ConfigError where more stand at one moment than it answers."""
+    ends = datetime.combine(day, over, UTC) if over else datetime.combine(day + timedelta(days=1), time.min, UTC)
+    since, until = f"{day}T00:00:00.000Z", _written(ends)
+    mask, seen = text_mask(app), set[str]()
+    while True:
+        found = store.search(SearchQuery("", app.name, None, since, until, PAGE)).documents
+        new = [one for one in found if one["id"] not in seen]
+        seen.update(one["id"] for one in new)
+        yield from (one | {"text": mask(one["text"])} for one in new if decision_fault(one) is None)
+        if len(found) < PAGE:
+            return
+        if not new:
+            raise ConfigError(f"more than {PAGE} decisions of {app.name} stand at {found[-1]['at']}: it cannot be read")
+        oldest = datetime.fromisoformat(found[-1]["at"]) + timedelta(milliseconds=1)  # others may stand at that moment
+        until = _written(oldest)
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _row(group: Moved) -> tuple[object, ...]:
+    usual = "-" if group.usual is None else f"{group.usual:.1f}"
+    said = tuple(f"{mood} {100 * share:.0f} %" for mood, (share, *_) in group.moods.items()) or ("too few to say",)
+    top = group.top[0] if group.top else None
+    return (
+        (f"{field(group.name)}", f"  {field(group.kind)}"),
+        group.stories,
+        usual,
+        said,
+        "" if top is None else field(top["text"], 80),
+    )

@@ -1,0 +1,60 @@
+"""From decisions to stories: copies and near copies of one text count once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.application import Application
+from streams.monitor.clusters import Clusters, ClusterText
+from streams.wire.source_json import compile_pointer
+
+BY_ENTITY = "entity"
+BY_SYMBOL = "symbol"
+
+
+@dataclass(slots=True)
+class Story:
+    """One text and its copies. first: the decision of the earliest one. texts: how many there are."""
+
+    first: Mapping[str, Any]
+    texts: int = 1
+    sources: set[str] = field(default_factory=set)
+
+
+def stories_of(decisions: Iterable[Mapping[str, Any]]) -> list[Story]:
+    """By first text. decisions: in the order of their time; those of other days are not known here."""
+    clusters, stories = Clusters(), dict[int, Story]()
+    for decision in decisions:
+        cluster = clusters.add(ClusterText(decision["text"])).cluster
+        if cluster in stories:
+            stories[cluster].texts += 1
+        else:
+            stories[cluster] = Story(decision)
+        if decision.get("key"):
+            stories[cluster].sources.add(decision["key"])
+    return list(stories.values())
+
+
+class Groups:
+    """What a story may count for: labels of the first head, symbols, entities; and what is said of each."""
+
+    def __init__(self, app: Application, mood: str | None) -> None:
+        """mood: the head whose labels are told for each label and symbol; None: none."""
+        self._head, self._mood = app.head_names[0], mood
+        self._symbols = None if app.source.symbols is None else compile_pointer(app.source.symbols)
+
+    def of(self, decision: Mapping[str, Any]) -> dict[tuple[str, str], str | None]:
+        """(kind, name) to the mood that is told of it."""
+        mood = self._label(decision, self._mood)
+        named = {(self._head, label): mood for label in [self._label(decision, self._head)] if label is not None}
+        named |= {(BY_SYMBOL, symbol): mood for symbol in self._symbols_of(decision)}
+        return named | {(BY_ENTITY, one["name"]): one["sentiment"] for one in decision.get("entities") or ()}
+
+    def _label(self, decision: Mapping[str, Any], head: str | None) -> str | None:
+        answer = decision["labels"].get(head)
+        return None if answer is None or answer.get("rejected") else answer["label"]
+
+    def _symbols_of(self, decision: Mapping[str, Any]) -> list[str]:
+        value = None if self._symbols is None else self._symbols(decision.get("extra") or {})
+        listed = value.split() if isinstance(value, str) else value
+        return [one for one in listed if isinstance(one, str) and one] if isinstance(listed, list) else []

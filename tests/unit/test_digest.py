@@ -1,0 +1,162 @@
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.sqlite_store import SQLiteStore
+from headrace.pages.digest import render_digest
+from headrace.tools.digest.figures import moved
+from headrace.tools.digest.making import DigestOrder, make
+from headrace.tools.digest.stories import Groups, stories_of
+from models.errors import ConfigError
+from streams.application import Application, HeadSpec, Source
+
+APP = Application(
+    name="finance",
+    topic="news",
+    heads=(HeadSpec(name="topic", column="t"), HeadSpec(name="sentiment", column="s")),
+    source=Source(symbols="/symbols"),
+)
+DAY = date(2026, 11, 24)
+WORDS = "amber birch cedar delta ember frost grove heath inlet jade knoll lotus maple north ocean pearl quartz river"
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+def decision(number: int, text: str, at: str = "2026-11-24T10:00:00.000Z", **fields: Any) -> dict[str, Any]:
+    labels = {name: fields.pop(name, default) for name, default in (("topic", "oil"), ("sentiment", "positive"))}
+    return {
+        "id": f"news@0-0-{number}",
+        "app": "finance",
+        "model": "finance",
+        "version": "1",
+        "path": "full",
+        "at": at,
+        "decided_at": at,
+        "latency_ms": 1,
+        "labels": {name: {"label": label, "probability": 0.9} for name, label in labels.items()},
+        "action": "none",
+        "text": text,
+        "key": "wire",
+        "extra": {},
+    } | fields
+
+
+def headline(number: int) -> str:
+    """Different enough from the others to be a story of its own."""
+    return " ".join(WORDS.split()[(number * step + step) % 18] for step in (1, 3, 5, 7, 11)) + f" {'x' * (number + 1)}"
+
+
+def store_of(tmp_path: Path, decisions: Sequence[dict[str, Any]]) -> SQLiteStore:
+    store = SQLiteStore(tmp_path / "decisions.db")
+    store.prepare({"finance": APP.head_names})
+    report = store.index(decisions)
+    assert not report.rejected
+    return store
+
+
+def test_copies_of_a_text_are_one_story_told_by_the_first() -> None:
+    copies = [
+        decision(n, text, key=f"source {n}")
+        for n, text in enumerate(["Oil jumps 3 % on cuts", "OIL JUMPS 4 % ON CUTS"])
+    ]
+    other = decision(9, "Chip maker opens a plant in Ohio")
+    first, second = stories_of([*copies, other])
+    assert (first.texts, first.first["id"], first.sources) == (2, "news@0-0-0", {"source 0", "source 1"})
+    assert second.texts == 1
+
+
+def test_a_story_counts_for_its_label_symbols_and_entities_and_rejected_labels_say_nothing() -> None:
+    entities = [{"id": "x", "name": "Exxon", "span": [0, 5], "sentiment": "negative", "probability": 0.9}]
+    one = decision(1, "a", extra={"symbols": ["XOM", 7]}, entities=entities)
+    assert Groups(APP, "sentiment").of(one) == {
+        ("topic", "oil"): "positive",
+        ("symbol", "XOM"): "positive",
+        ("entity", "Exxon"): "negative",
+    }
+    one["labels"]["topic"]["rejected"] = True
+    assert ("topic", "oil") not in Groups(APP, None).of(one)
+
+
+def test_what_is_unlikely_beside_the_days_before_comes_first() -> None:
+    groups = Groups(APP, "sentiment")
+    day = [
+        *(decision(n, headline(n), topic="oil") for n in range(12)),
+        *(decision(20 + n, headline(12 + n), topic="tech") for n in range(3)),
+    ]
+    before = [stories_of([decision(n, headline(n), topic="tech") for n in range(3)]) for _ in range(4)]
+    first, second = moved(groups, stories_of(day), before)
+    assert (first.name, first.stories, first.usual) == ("oil", 12, 0.0) and first.unlikely > 4
+    assert (second.name, second.stories, second.usual) == ("tech", 3, 3.0) and abs(second.unlikely) < 1
+    share, low, high = first.moods["positive"]
+    assert share == 1 and low < 1 and high == 1
+    assert not second.moods and second.as_json()["insufficient"]
+
+
+def test_what_is_gone_is_told_as_well() -> None:
+    before = [stories_of([decision(n, headline(n), topic="oil") for n in range(9)]) for _ in range(3)]
+    (gone,) = moved(Groups(APP, None), [], before)
+    assert (gone.name, gone.stories, gone.usual) == ("oil", 0, 9.0) and gone.unlikely < -4
+
+
+def test_a_day_is_read_from_the_store_and_other_days_are_not(tmp_path: Path) -> None:
+    days = (
+        "2026-11-23T23:59:59.999Z",
+        "2026-11-24T00:00:00.000Z",
+        "2026-11-24T23:59:59.999Z",
+        "2026-11-25T00:00:00.000Z",
+    )
+    store = store_of(tmp_path, [decision(n, headline(n), at) for n, at in enumerate(days)])
+    digest = make(store, APP, DigestOrder("finance", DAY), now=NOW)
+    assert (digest.texts, len(digest.stories), digest.compared) == (2, 2, 1)
+    store.close()
+
+
+def test_more_decisions_than_a_store_answers_at_once_are_all_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.tools.digest.making.PAGE", 3)
+    at = [f"2026-11-24T10:00:0{second}.000Z" for second in (0, 1, 1, 2, 3, 3, 4)]
+    store = store_of(tmp_path, [decision(n, headline(n), moment) for n, moment in enumerate(at)])
+    assert make(store, APP, DigestOrder("finance", DAY), now=NOW).texts == len(at)
+    monkeypatch.setattr("headrace.tools.digest.making.PAGE", 2)
+    with pytest.raises(ConfigError, match="more than 2 decisions of finance stand at"):
+        make(store, APP, DigestOrder("finance", DAY), now=NOW)
+    store.close()
+
+
+def test_a_day_that_is_not_over_is_compared_with_as_much_of_the_days_before(tmp_path: Path) -> None:
+    morning, evening = ("2026-11-{}T08:00:00.000Z", "2026-11-{}T20:00:00.000Z")
+    decisions = [decision(n, headline(n), morning.format(day)) for n, day in enumerate((23, 24))]
+    decisions += [decision(5, headline(5), evening.format(23))]
+    store = store_of(tmp_path, decisions)
+    digest = make(store, APP, DigestOrder("finance"), now=datetime(2026, 11, 24, 12, tzinfo=UTC))
+    oil = next(group for group in digest.groups if group.name == "oil")
+    assert (oil.stories, oil.usual) == (1, 1.0)
+    store.close()
+
+
+def test_a_day_without_decisions_and_a_head_that_is_none_are_refused(tmp_path: Path) -> None:
+    store = store_of(tmp_path, [])
+    with pytest.raises(ConfigError, match="the store holds no decision of finance of 2026-11-24"):
+        make(store, APP, DigestOrder("finance", DAY), now=NOW)
+    with pytest.raises(ConfigError, match="no head 'sentimet'; did you mean 'sentiment'"):
+        make(store, APP, DigestOrder("finance", DAY, mood="sentimet"), now=NOW)
+    store.close()
+
+
+def test_the_page_shows_hostile_texts_as_texts_and_is_json_on_request(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script> & oil \x1b[31m"
+    store = store_of(tmp_path, [decision(n, f"{headline(n)} {hostile}", topic="<b>oil") for n in range(6)])
+    digest = make(store, APP, DigestOrder("finance", DAY), now=NOW)
+    store.close()
+    page = render_digest(digest.as_json())
+    assert (
+        "<script>" not in page
+        and "<b>oil" not in page
+        and "&lt;script&gt;" in page
+        and "No day before is known" in page
+    )
+    json.dumps(digest.as_json())
