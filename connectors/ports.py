@@ -313,3 +313,73 @@ class ExclusiveTurn(Protocol):
 
     def give_back(self) -> None:
         """Let the next one have it. Raises RegistryError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question and its answer. id: of at most 512 bytes. source: where it comes from, "" where nobody said."""
+
+    id: str
+    question: str
+    answer: str
+    language: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerVectors:
+    """An entry as it is kept: with the embeddings of its question and of its answer, of length 1, little-endian
+    float32."""
+
+    entry: Answer
+    question: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAnswer:
+    """words: BM25 of question and answer, 0 where it is not among the best by words. Cosines: -1 to 1."""
+
+    entry: Answer
+    words: float
+    question_cosine: float
+    answer_cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class BankState:
+    """What holds for a whole bank. encoder: sha256 of what made its embeddings. without_answer: what an answer must be
+    stronger than (`models.answers.ranking.confidence`), ascending."""
+
+    encoder: str
+    dimensions: int
+    without_answer: tuple[float, ...] = ()
+
+
+class AnswerStore(Protocol):
+    """One application's bank of answers. All raise StoreUnavailable or StoreMismatch."""
+
+    def state(self) -> BankState | None:
+        """What was set last; None where there is no bank."""
+
+    def set_state(self, state: BankState) -> None:
+        """Keep it, and make the bank where there is none."""
+
+    def put(self, entries: Sequence[AnswerVectors]) -> None:
+        """Durable and searchable when it returns. An id that stands is replaced."""
+
+    def entries(self) -> list[Answer]:
+        """All, by id."""
+
+    def remove(self, ids: Collection[str]) -> int:
+        """How many went; ids that are not there are passed over."""
+
+    def find(self, text: str, vector: bytes, limit: int) -> list[FoundAnswer]:
+        """The best `limit` by words, by the question's embedding and by the answer's, together and in no order. vector:
+        of the text, as in AnswerVectors."""
+
+    def clear(self) -> None:
+        """Remove the bank and its state."""
+
+    def close(self) -> None:
+        """Release connections and files."""

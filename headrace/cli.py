@@ -25,6 +25,7 @@ from headrace.commands import (
     training,
     tuning,
 )
+from headrace.commands.answers import group as answers_group
 from headrace.commands.apps import group as apps_group
 from headrace.commands.bench import group as bench_group
 from headrace.output import set_up_logging
@@ -54,6 +55,7 @@ models.add_to(app)
 tuning.add_to(app)
 encoders.add_to(app)
 store.add_to(app)
+answers_group.add_to(app)
 labels.add_to(app)
 alerts.add_to(app)
 drift.add_to(app)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
-from connectors.ports import DecisionStore, PictureSource, Publisher
+from connectors.ports import AnswerStore, DecisionStore, PictureSource, Publisher
 from connectors.private_folders import make_private
 from connectors.registry import FolderRegistry
 from connectors.security import Security
@@ -123,6 +123,18 @@ class Wiring:
         settings = self.settings
         layout = IndexLayout(settings.store_shards, settings.store_replicas, settings.store_index_span)
         return ElasticsearchStore(url, self.security, layout)
+
+    def answers(self, app: str) -> AnswerStore:
+        """An application's bank of answers: beside the decisions, in a file or an index of its own."""
+        url = self.settings.store_url
+        if url.startswith("sqlite:///"):
+            from connectors.answers.sqlite import SQLiteAnswers
+
+            decisions = Path(url.removeprefix("sqlite:///")).expanduser()
+            return SQLiteAnswers(decisions.with_name(f"{decisions.stem}-answers-{app}.db"))
+        from connectors.answers.elasticsearch import ElasticsearchAnswers
+
+        return ElasticsearchAnswers(url, app, self.security, self.settings.store_replicas)
 
     def registry(self) -> FolderRegistry:
         """The model registry."""

@@ -1,0 +1,1 @@
+"""Banks of questions with their answers: one file a store."""

@@ -1,0 +1,130 @@
+"""What each of the commands does, and what it says."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from connectors.ports import AnswerStore
+from headrace.applications import load_classifying_application
+from headrace.output import print_json, stage_bars
+from headrace.releases.encoders import default_encoder, with_encoder_of
+from headrace.settings import load_settings
+from headrace.terminal import field, say, say_rejected, show_table
+from headrace.tools.answers.bank import AnswerBank, Reply
+from headrace.tools.answers.reading import read_answers, read_expected
+from headrace.wiring import Wiring
+from models.answers.measures import Asked, Measures, measure
+from models.errors import ConfigError
+
+TEXT_CHARACTERS = 160
+CHECK_CANDIDATES = 100
+
+
+def add_file(app: str, file: Path, json: bool) -> None:
+    """Put a file's answers into the bank. Raises ConfigError where none can be taken."""
+    entries, rejected = read_answers(file)
+    say_rejected(rejected)
+    if not entries:
+        raise ConfigError(f"{file} holds no answer that can be taken")
+    with _bank(app) as bank, stage_bars() as progress:
+        report = bank.add(entries, progress)
+    if json:
+        return print_json({**asdict(report), "rejected": [asdict(row) for row in rejected]})
+    return say(
+        f"{report.created} added, {report.replaced} replaced, {report.unchanged} as they were"
+        + (f", {len(rejected)} lines not taken" if rejected else "")
+    )
+
+
+def remove_ids(app: str, ids: Sequence[str], everything: bool, json: bool) -> None:
+    """Take entries, or the whole bank, out."""
+    if everything:
+        with _store(app) as store:
+            gone = len(store.entries()) if store.state() is not None else 0
+            store.clear()
+    else:
+        with _bank(app) as bank:
+            gone = bank.remove(ids)
+    print_json({"removed": gone}) if json else say(f"{gone} removed")
+
+
+def search_bank(app: str, text: str, least: float, limit: int, json: bool) -> None:
+    """Show the best answers for a text."""
+    with _bank(app) as bank:
+        reply = bank.ask([text])[0]
+    is_answered = bool(reply.suggestions) and reply.confidence >= least
+    if json:
+        return print_json(_described(reply, is_answered, limit))
+    if not reply.suggestions:
+        return say("the bank holds nothing for it")
+    said = "the first is sure enough to be given" if is_answered else f"none is sure enough to be given ({least:g})"
+    return show_table(
+        ("score", "question, answer", "id, source"),
+        [
+            (
+                f"{one.score:.3f}",
+                (field(one.entry.question, TEXT_CHARACTERS), field(one.entry.answer, TEXT_CHARACTERS)),
+                (one.entry.id, one.entry.source),
+            )
+            for one in reply.suggestions[:limit]
+        ],
+        title=f"confidence {reply.confidence:.2f}: {said}",
+    )
+
+
+def check_file(app: str, file: Path, least: float, json: bool) -> None:
+    """Ask the bank questions whose answers are known. Raises ConfigError where none can be asked."""
+    with _store(app) as store:
+        known = frozenset(entry.id for entry in store.entries())
+    expected, rejected = read_expected(file, known)
+    say_rejected(rejected)
+    if not expected:
+        raise ConfigError(f"{file} holds no question that can be asked")
+    with _bank(app) as bank, stage_bars() as progress:
+        replies = bank.ask([one.text for one in expected], CHECK_CANDIDATES, progress)
+    asked = [
+        Asked([hit.entry.id for hit in reply.suggestions], one.ids, reply.strength, reply.confidence >= least)
+        for one, reply in zip(expected, replies, strict=True)
+    ]
+    figures = measure(asked)
+    if json:
+        return print_json({**asdict(figures), "confidence": least, "rejected": len(rejected)})
+    return show_table(("figure", "value"), _rows(figures, least), title=f"{figures.questions} questions")
+
+
+def _rows(figures: Measures, least: float) -> list[tuple[str, str]]:
+    of_answered = "-" if figures.p_at_1_answered is None else f"{figures.p_at_1_answered:.4f}"
+    return [
+        ("mean average precision", f"{figures.map:.4f}"),
+        ("first answer right", f"{figures.p_at_1:.4f}"),
+        ("… of the 80 % that are strongest", f"{figures.p_at_1_at_80:.4f}"),
+        (f"answered at confidence {least:g}", f"{figures.answered_share:.4f}"),
+        ("… first answer right", of_answered),
+    ]
+
+
+def _described(reply: Reply, is_answered: bool, limit: int) -> dict[str, Any]:
+    found = [{**asdict(one.entry), "score": round(one.score, 4)} for one in reply.suggestions[:limit]]
+    return {"confidence": round(reply.confidence, 4), "answered": is_answered, "answers": found}
+
+
+@contextmanager
+def _store(app: str) -> Iterator[AnswerStore]:
+    store = Wiring(load_settings()).answers(load_classifying_application(app).name)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _bank(app: str) -> Iterator[AnswerBank]:
+    wiring = with_encoder_of(load_classifying_application(app), Wiring(load_settings()))
+    with _store(app) as store:
+        encoder = default_encoder(wiring)
+        try:
+            yield AnswerBank(store, encoder)
+        finally:
+            encoder.close()
