@@ -147,3 +147,11 @@ def test_a_question_for_an_answer_that_is_not_there_is_told(tmp_path: Path) -> N
     expected, rejected = read_expected(file, frozenset({"a", "b"}))
     assert [one.ids for one in expected] == [{"a", "b"}]
     assert [row.reason for row in rejected] == ["the bank has no answer 'c'", "question is no text"]
+
+
+def test_questions_to_an_empty_bank_are_refused_in_one_line(tmp_path: Path) -> None:
+    """Each line was told that its answer is not there."""
+    file = tmp_path / "questions.csv"
+    file.write_text("question,ids\nq,a\nq,b\n")
+    with pytest.raises(ConfigError, match="the bank is empty"):
+        read_expected(file, frozenset())

@@ -50,9 +50,11 @@ def read_answers(path: Path) -> tuple[list[Answer], list[Reject]]:
 
 def read_expected(path: Path, known: frozenset[str]) -> tuple[list[Expected], list[Reject]]:
     """Columns `question` and `ids`: those that answer it, `|` between them. known: the bank's ids. Raises ConfigError
-    for a file of no use."""
+    for a file of no use, and for an empty bank."""
     expected: list[Expected] = []
     rejected: list[Reject] = []
+    if not known:
+        raise ConfigError("the bank is empty: `headrace answers add FILE` fills it")
     with open_table(path) as table:
         _require(table, ("question", "ids"))
         for row in table.rows:
