@@ -262,8 +262,7 @@ def test_a_worker_decides_by_both_and_says_which_of_them_decided() -> None:
 def test_the_one_decision_acts() -> None:
     classifier = fusing(text=0.01)
     queues = {"refund": "money", "fee": "money", "delivery": "parcels", "到账": "money"}
-    acting = handler(classifier=classifier)
-    acting._app = acting._app.model_copy(update={"queues": queues})
+    acting = handler(classifier=classifier, queues=queues)
     label = both(classifier).decision.label
     assert decision(run(acting, BASE64)[0])["action"] == f"queue:{queues[label]}"
 

@@ -53,13 +53,16 @@ def release(*, pictures: bool = True) -> Classifier:
     return Classifier("support", "1", small.encoder, small.vocabulary, list(small.heads.values()), None, seeing)
 
 
-def handler(web: Web | None = None, classifier: Classifier | None = None, **table: Any) -> ClassifyHandler:
+def handler(
+    web: Web | None = None, classifier: Classifier | None = None, queues: dict[str, str] | None = None, **table: Any
+) -> ClassifyHandler:
     app = Application(
         name="support",
         topic="events",
         heads=(HeadSpec(name="intent", column="intent"),),
         source=Source(picture="/photo", keep="all"),
         pictures=Pictures(**table),
+        queues=queues or {},
         max_dead_letter_share=1,
     )
     return ClassifyHandler(
