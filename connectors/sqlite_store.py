@@ -21,6 +21,7 @@ from connectors.documents import asked_instant, encoded, first_day, instant, mil
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
 from connectors.private_folders import make_private
+from connectors.sqlite_transactions import transaction
 
 BUSY_SECONDS = 10.0
 POLL_SECONDS = 0.01
@@ -239,15 +240,8 @@ class SQLiteStore:
 
     @contextmanager
     def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        with self._translated(), self._lock:
-            self._connection.execute(f"BEGIN {kind}")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # SQLite itself has rolled back where the disk is full
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._translated(), self._lock, transaction(self._connection, kind) as connection:
+            yield connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -9,18 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from elasticsearch import Elasticsearch, NotFoundError
+from elasticsearch import NotFoundError
 
-from connectors.addresses import STORE_CREDENTIALS, refuse_userinfo
 from connectors.cjk import spaced
 from connectors.documents import storable
+from connectors.elasticsearch.client import open_client
 from connectors.elasticsearch.errors import translated
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Answer, AnswerVectors, BankState, FoundAnswer
-from connectors.security import Security, opened
-from models.errors import ConfigError
+from connectors.security import Security
 
-REQUEST_SECONDS = 10.0
 BULK_ENTRIES = 200
 PAGE = 1_000
 MOST_NEAREST = 10_000  # the server's own limit
@@ -36,12 +34,7 @@ class ElasticsearchAnswers:
     def __init__(self, url: str, app: str, security: Security | None = None, replicas: int | None = None) -> None:
         """url: http(s)://host:port. Connects at the first call. Raises ConfigError where it is no URL."""
         self._url, self._index, self._replicas = url, f"answers-{app}", replicas
-        refuse_userinfo("HEADRACE_STORE", url, STORE_CREDENTIALS)
-        arguments = opened((security or Security()).elasticsearch(url))
-        try:
-            self._client = Elasticsearch(url, request_timeout=REQUEST_SECONDS, retry_on_status=(), **arguments)
-        except ValueError as error:
-            raise ConfigError(f"HEADRACE_STORE {url!r} is no address of Elasticsearch: {error}") from error
+        self._client = open_client(url, security)
 
     def state(self) -> BankState | None:
         """See the port. Raises StoreMismatch where an index of this name is somebody else's."""

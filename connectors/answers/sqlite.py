@@ -16,6 +16,7 @@ from connectors.documents import storable
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Answer, AnswerVectors, BankState, FoundAnswer
 from connectors.private_folders import make_private
+from connectors.sqlite_transactions import transaction
 
 BUSY_SECONDS = 10.0
 SCHEMA_VERSION = 101  # decisions.db counts from 1: neither file is taken for the other
@@ -174,15 +175,8 @@ class SQLiteAnswers:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._translated(), self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._translated(), self._lock, transaction(self._connection) as connection:
+            yield connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

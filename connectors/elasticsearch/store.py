@@ -7,21 +7,19 @@ indexes (connectors/cjk.py), split at spaces only. Headrace searches those, and 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError, NotFoundError
 
-from connectors.addresses import STORE_CREDENTIALS, refuse_userinfo
 from connectors.cjk import highlight, phrases
 from connectors.documents import asked_instant, first_day, instant, sort_out, storable
 from connectors.elasticsearch import bulk
+from connectors.elasticsearch.client import open_client
 from connectors.elasticsearch.errors import translated
 from connectors.elasticsearch.indices import ALIAS, IndexLayout, Indices
 from connectors.elasticsearch.mapping import APP_NAME
 from connectors.errors import StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
-from connectors.security import Security, opened
-from models.errors import ConfigError
+from connectors.security import Security
 
-REQUEST_SECONDS = 10.0
 IDS_PAGE = 5_000
 RESULT_WINDOW = 10_000  # index.max_result_window's default, and how far totals are exact
 
@@ -35,13 +33,7 @@ class ElasticsearchStore:
     def __init__(self, url: str, security: Security | None = None, layout: IndexLayout | None = None) -> None:
         """url: http(s)://host:port. Connects at the first call. Raises ConfigError where it is no URL."""
         self._url = url
-        refuse_userinfo("HEADRACE_STORE", url, STORE_CREDENTIALS)
-        arguments = opened((security or Security()).elasticsearch(url))
-        try:
-            # no status is tried again by the client: it would do so at once, three times, under our own waits
-            self._client = Elasticsearch(url, request_timeout=REQUEST_SECONDS, retry_on_status=(), **arguments)
-        except ValueError as error:
-            raise ConfigError(f"HEADRACE_STORE {url!r} is no address of Elasticsearch: {error}") from error
+        self._client = open_client(url, security)
         self._indices = Indices(self._client, url, layout or IndexLayout())
 
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:

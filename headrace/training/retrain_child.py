@@ -54,9 +54,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     described = json.loads(manifest)
     blob = registry.blobs_of(manifest)
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
-    champion.entities = (
-        None  # the gate compares how fast both are, and the challenger has its entities only when packed
-    )
+    # the gate compares how fast both are, and the challenger has its entities only when packed
+    champion.entities = None
     before = training_data.of_release(described, blob)
     oos_label = described.get("training", {}).get("oos_label")
     known = RememberingEncoder(champion.encoder)  # sifting and training ask about the same texts
