@@ -25,6 +25,8 @@ FIELDS = frozenset(
         "picture",
         "fusion",
         "entities",
+        "slots",
+        "ask",
         "items",
         "action",
         "priority",
@@ -40,6 +42,9 @@ PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
 FUSION_FIELDS = frozenset(["head", "decided_by", "text_label", "text_probability"])
 ENTITY_TEXTS = ("id", "name", "sentiment")
 ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, "span", "probability"])
+SLOT_TEXTS = ("name", "value", "text")
+SLOT_FIELDS = frozenset([*SLOT_TEXTS, "span"])
+QUESTION_FIELDS = frozenset(["text", "slot"])
 LARGEST_PLACE = 2**31 - 1  # of a span; Elasticsearch keeps 32 bits of it
 ITEM_FIELDS = frozenset(["item_id", "score"])
 LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
@@ -86,7 +91,9 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _label_refusal(document, heads[document["app"]])
         or _beside_refusal(document, "picture", PICTURE_FIELDS)
         or _beside_refusal(document, "fusion", FUSION_FIELDS)
+        or _beside_refusal(document, "ask", QUESTION_FIELDS)
         or _entity_refusal(document)
+        or _slot_refusal(document)
         or _item_refusal(document)
         or _json_refusal(document)
     )
@@ -205,6 +212,20 @@ def _entity_refusal(document: Document) -> str | None:
             return "entities holds a probability that is no number"
         if not _is_span(entity.get("span")):
             return "entities holds a span that is no list of two places"
+    return None
+
+
+def _slot_refusal(document: Document) -> str | None:
+    slots = document.get("slots")
+    if slots is not None and not isinstance(slots, (list, tuple)):
+        return "slots is no list"
+    for slot in slots or ():
+        if not isinstance(slot, Mapping) or set(slot) - SLOT_FIELDS:
+            return f"slots holds something else than {{{', '.join(sorted(SLOT_FIELDS))}}}"
+        if not all(isinstance(slot.get(name), str) for name in SLOT_TEXTS):
+            return "slots holds something else than a text where one must stand"
+        if not _is_span(slot.get("span")):
+            return "slots holds a span that is no list of two places"
     return None
 
 

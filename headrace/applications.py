@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -68,8 +69,8 @@ def load_classifying_application(name_or_path: str) -> Application:
 
 def text_mask(app: Application) -> Callable[[str], str]:
     """What may leave of an application's texts: all, or what is left where personal data is masked."""
-    if not app.mask_personal_data:
+    if not app.masks_personal_data:
         return lambda text: text
     from models.personal_data import mask_personal_data
 
-    return mask_personal_data
+    return partial(mask_personal_data, regions=app.privacy.regions)

@@ -54,7 +54,7 @@ class RecommendHandler:
         self._app, self.recommender, self._version = app, recommender, version
         self._epochs, self._past, self._now_ms = epochs, past, now_ms
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
-        self.reader = SourceReader(app.source)
+        self.reader = SourceReader.of(app)
 
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """Others' users may have come, and ours have gone. Their past is read before the next event is decided, as the

@@ -56,6 +56,11 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                     "probability": {"type": "float"},
                 },
             },
+            "slots": {
+                "type": "nested",  # so that a search can ask for a slot together with its value
+                "properties": {**{name: KEYWORD for name in ("name", "value", "text")}, "span": {"type": "integer"}},
+            },
+            "ask": {"properties": {"text": {"type": "text", "index": False}, "slot": KEYWORD}},
             "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
             "extra": {"type": "object", "enabled": False},
         },

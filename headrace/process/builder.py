@@ -30,6 +30,7 @@ from headrace.process.memory import MemoryTrim
 from headrace.process.release_control import ReleaseControl
 from headrace.process.source_topics import source_states
 from headrace.process.watch import Watch, look_seconds
+from headrace.slot_finders import slot_finder
 from headrace.wiring import Wiring
 from streams import topics
 from streams.application import Application
@@ -152,7 +153,12 @@ class RoleBuilder:
                 partitions = sum(sources[topic].partitions for topic in app.source_topics)
                 pictures = None if app.source.picture is None else self._wiring.picture_source()
                 handler = ClassifyHandler(
-                    app, self.built.servings[app.name], epochs, partitions=partitions, picture_source=pictures
+                    app,
+                    self.built.servings[app.name],
+                    epochs,
+                    partitions=partitions,
+                    picture_source=pictures,
+                    slot_finder=slot_finder(app) if app.slots else None,
                 )
                 if handler.pictures is not None:
                     self._metrics.follow_pictures(app.name, handler.pictures.counts)

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from connectors.ports import Record
+from headrace.slot_finders import slot_finder
 from models.classifier import Classifier
 from streams.application import Application
 from streams.classify.handler import ClassifyHandler
@@ -47,6 +48,7 @@ def replay_handler(
         signal_sample=Sample(math.inf if with_signals else 0.0),
         audit_sample=Sample(0.0),
         of_history=True,
+        slot_finder=slot_finder(app),
     )
 
 

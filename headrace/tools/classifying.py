@@ -12,6 +12,7 @@ from headrace.output import stage_bars
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
+from headrace.slot_finders import slot_finder
 from headrace.tools.pictures.reading import read_picture
 from headrace.training.first_release import champion_or_first
 from headrace.wiring import Wiring
@@ -21,9 +22,10 @@ from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.release_loading import load_release
-from streams.routing.routes import Router
+from streams.routing.replies import Replier
+from streams.wire.masking import record_mask
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
-from streams.wire.text import clean_text
+from streams.wire.text import clean_text, cut_text
 
 CLASSIFY_TEXTS = 256
 EMPTY_TEXT = "empty_text"  # as the reason of a dead letter
@@ -66,13 +68,14 @@ def decide(
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
     anything in it, live a dead letter, has its reason and no labels. events: what stands beside each text; None:
     nothing."""
+    texts = list(map(record_mask(app) or str, texts))
     asked = [text for text in texts if text.strip()]
-    router = Router(app)
+    replier = Replier(app, slot_finder(app))
     decisions = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
     for text, event in zip(texts, events or [ALONE] * len(texts), strict=True):
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
         if text.strip():
-            yield release | _decision(app, router, next(decisions), event) | {"text": text}
+            yield release | _decision(app, replier, next(decisions), text, event) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
@@ -83,21 +86,25 @@ def _decide_with_picture(app: Application, classifier: Classifier, text: str, im
     picture = {"picture": picture_record(shown)}
     if classifier.fusion is None or not text.strip():
         return next(decide(app, classifier, [text])) | picture
+    text = (record_mask(app) or str)(text)
     (classification,) = classifier.classify_texts([text], fast=app.fast_path == "on")
     fused = classifier.fusion.decide(classification, shown if isinstance(shown, PictureAnswer) else None)
     release = {"app": app.name, "model": classifier.model, "version": classifier.version}
-    decision = _decision(app, Router(app), fused.in_place_of(classification), ALONE)
+    decision = _decision(app, Replier(app, slot_finder(app)), fused.in_place_of(classification), text, ALONE)
     return release | decision | {"text": text} | picture | {"fusion": fusion_record(fused)}
 
 
-def _decision(app: Application, router: Router, classification: Classification, event: Event) -> dict[str, Any]:
+def _decision(
+    app: Application, replier: Replier, classification: Classification, text: str, event: Event
+) -> dict[str, Any]:
     fields, at_ms = event
+    reply = replier.reply(classification, cut_text(text), fields, wall_clock_ms() if at_ms is None else at_ms)
     return {
         "path": classification.path,
         "labels": {name: head_record(head) for name, head in classification.heads.items()},
-        **router.route(classification, fields, wall_clock_ms() if at_ms is None else at_ms).record(),
+        **reply,
         **_entities(classification),
-        **_answer(app, classification),
+        **({} if "ask" in reply else _answer(app, classification)),
     }
 
 

@@ -136,7 +136,7 @@ class RetrainJob:
             "given_as": app.given_as,
             "look": look_of(steps, release.champion, request.id),
             "suspects": suspects_of(steps, release.champion, request.id),
-            "mask_personal_data": app.mask_personal_data,
+            "mask_personal_data": app.masks_personal_data,
         }
         if table.strategy != "quick":  # starts from the configured encoder, which this process may know by its flags
             named = with_encoder_of(app, self._wiring).settings

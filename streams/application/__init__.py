@@ -10,6 +10,7 @@ from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
 from streams.application.refusals import Refusal
 from streams.application.routing import Opening, Priority, ServiceLevel
+from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import Entities, HeadSpec, Pictures, Source
 
 __all__ = [
@@ -25,10 +26,12 @@ __all__ = [
     "Pictures",
     "Pointer",
     "Priority",
+    "Privacy",
     "ReceiverSpec",
     "Refusal",
     "Retraining",
     "ServiceLevel",
+    "SlotSpec",
     "Source",
     "Surge",
     "Topic",

@@ -9,6 +9,7 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
 from streams.application.routing import Opening, Priority, ServiceLevel
+from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import Entities, HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
@@ -52,6 +53,10 @@ class Application(BaseModel):
     """The tables `[service_levels.QUEUE]`: by when somebody of a queue is to answer."""
     opening: dict[Name, Opening] = {}
     """The tables `[opening.NAME]`: when people are there."""
+    slots: dict[Name, SlotSpec] = {}
+    """The tables `[slots.NAME]`: values that texts give, and what is asked where one is missing."""
+    privacy: Privacy = Privacy()
+    """The table `[privacy]`."""
     answers: dict[str, str] = {}
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
     surges: tuple[Surge, ...] = ()
@@ -60,7 +65,7 @@ class Application(BaseModel):
     """The tables `[[rules]]`: what else is an alert (`docs/alerts.md`)."""
     mask_personal_data: bool = False
     """Whether card numbers, IBANs, e-mail addresses and phone numbers are masked in what `headrace labels` shows and
-    exports, and in what alerts' receivers are told."""
+    exports, and in what alerts' receivers are told. `[privacy] mask = true` masks them everywhere."""
     receivers: tuple[ReceiverSpec, ...] = ()
     """The tables `[[receivers]]`: who is told of alerts."""
     runbook: str = ""
@@ -186,6 +191,17 @@ class Application(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _slots_are_asked_by_heads(self) -> "Application":
+        if self.slots and self.kind != "classify":
+            raise ValueError("[slots] stand in texts that are classified; this application ranks items")
+        for name, slot in self.slots.items():
+            for head in slot.asked_by:
+                if head not in self.head_names:
+                    meant = meant_instead(head, self.head_names)
+                    raise ValueError(f"slots.{name}.asked_by: there is no head {head!r}{meant}")
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit(self) -> "Application":
         titles = [rule.title for rule in self.rules]
         for number, rule in enumerate(self.rules):
@@ -215,6 +231,11 @@ class Application(BaseModel):
     def head_names(self) -> tuple[str, ...]:
         """Names of all heads, the primary one first."""
         return tuple(head.name for head in self.heads)
+
+    @property
+    def masks_personal_data(self) -> bool:
+        """Whether personal data is masked in what people are shown: everywhere, or only there."""
+        return self.privacy.mask or self.mask_personal_data
 
     @property
     def known_queues(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.errors import ConfigError
 from streams.application.alerting import ReceiverSpec
@@ -29,7 +29,10 @@ def parse_application(text: str, folder: Path, origin: str, given_as: str | None
     if app.entities is not None:
         located = {name: folder / getattr(app.entities, name) for name in ("names", "corpus")}
         app = app.model_copy(update={"entities": app.entities.model_copy(update=located)})
-    app = app.model_copy(update={**paths, "receivers": tuple(_located(one, folder) for one in app.receivers)})
+    slots = {name: slot.model_copy(update=_under(folder, slot, ("names",))) for name, slot in app.slots.items()}
+    app = app.model_copy(
+        update={**paths, "slots": slots, "receivers": tuple(_located(one, folder) for one in app.receivers)}
+    )
     app._given_as = given_as
     return app
 
@@ -48,9 +51,12 @@ def refusals(text: str) -> tuple[Refusal, ...]:
 
 def _located(receiver: ReceiverSpec, folder: Path) -> ReceiverSpec:
     names = ("url_file", "secret_file", "password_file")
-    return receiver.model_copy(
-        update={name: folder / path for name in names if (path := getattr(receiver, name)) is not None}
-    )
+    return receiver.model_copy(update=_under(folder, receiver, names))
+
+
+def _under(folder: Path, table: BaseModel, names: Sequence[str]) -> dict[str, Path]:
+    """A table's paths as they stand from here; what is not given is left out."""
+    return {name: folder / path for name in names if (path := getattr(table, name)) is not None}
 
 
 def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -64,6 +70,11 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
         given = labels.get(head, ())
         if label not in given:
             never = f"[priority] names {label!r} of {head}, which the model never decides"
+            yield never + meant_instead(label, given)
+    for name, head, label in _asking(app):
+        given = labels.get(head, ())
+        if label not in given:
+            never = f"[slots.{name}] is asked by {label!r} of {head}, which the model never decides"
             yield never + meant_instead(label, given)
     for table, _, head, label in _watched(app):
         given = labels.get(head, ())
@@ -84,6 +95,11 @@ def unknown_labels(app: Application, labels: Mapping[str, Sequence[str]]) -> Ite
             yield Refusal(
                 "priority.table", f"no example has the label {label!r} for {head}{meant_instead(label, given)}"
             )
+    for name, head, label in _asking(app):
+        given = labels.get(head, ())
+        if label not in given:
+            said = f"no example has the label {label!r} for {head}{meant_instead(label, given)}"
+            yield Refusal(f"slots.{name}.asked_by", said)
     for table, number, head, label in _watched(app):
         given = labels.get(head, ())
         if label not in given:
@@ -107,6 +123,14 @@ def _prioritised(app: Application) -> Iterator[tuple[str, str]]:
         if not source.startswith("/"):
             for label in labels:
                 yield source, label
+
+
+def _asking(app: Application) -> Iterator[tuple[str, str, str]]:
+    """Slot, head and label."""
+    for name, slot in app.slots.items():
+        for head, labels in slot.asked_by.items():
+            for label in labels:
+                yield name, head, label
 
 
 def _watched(app: Application) -> Iterator[tuple[str, int, str, str]]:

@@ -12,6 +12,7 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.application import Application
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import NAME_IN_WORDS, NAME_PATTERN, meant_instead
+from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import HeadSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS
@@ -21,6 +22,8 @@ TABLES: Final[Mapping[str, type[BaseModel]]] = {
     "source": Source,
     "heads": HeadSpec,
     "pictures": Pictures,
+    "slots": SlotSpec,
+    "privacy": Privacy,
     "surges": Surge,
     "labelling": Labelling,
     "rejection": Rejection,

@@ -13,7 +13,7 @@ from streams.classify.release_batch import Pending
 from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
 from streams.engine.delivery import Outcome, OutRecord
-from streams.routing.routes import Router
+from streams.routing.replies import Replier
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.records import format_time
 from streams.wire.signals import signal_record, trial_answer
@@ -28,7 +28,7 @@ class DecisionRecords:
 
     app: Application
     reader: SourceReader
-    router: Router
+    replier: Replier
     decided_ms: int
     shown: float = 0.0
 
@@ -45,7 +45,7 @@ class DecisionRecords:
             decision["labels"][fused.head] = head_record(fused.decision)
             decision["fusion"] = fusion_record(fused)
             acting = fused.in_place_of(classification)
-        decision |= self.router.route(acting, pending.source.fields, pending.source.at_ms).record()
+        decision |= self.replier.reply(acting, decision["text"], pending.source.fields, pending.source.at_ms)
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)

@@ -13,6 +13,7 @@ from connectors.ports import PictureSource
 from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import MessageError, ModelError
+from models.slots.finding import SlotFinder
 from streams.application import Application
 from streams.classify.decision_records import DecisionRecords
 from streams.classify.fast_path_guard import FastPathGuard
@@ -30,7 +31,7 @@ from streams.classify.sampling import (
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.engine.delivery import Delivery, Outcome, Step
 from streams.engine.offset_tracker import Partition
-from streams.routing.routes import Router
+from streams.routing.replies import Replier
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import decision_id, format_time
 from streams.wire.signals import failure_record, trial_answer
@@ -46,7 +47,7 @@ class ClassifyHandler:
 
     epochs: of each topic it reads. of_history: its records may be of any age, so their times are not compared with the
     clock. partitions: of all topics it reads, together; 0: nobody shares them. picture_source: where pictures are
-    fetched from; None: nowhere.
+    fetched from; None: nowhere. slot_finder: of the application's slots; None: none are looked for.
     """
 
     def __init__(
@@ -61,11 +62,12 @@ class ClassifyHandler:
         of_history: bool = False,
         partitions: int = 0,
         picture_source: PictureSource | None = None,
+        slot_finder: SlotFinder | None = None,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._of_history, self._partitions = of_history, partitions
-        self.reader = SourceReader(app.source)
-        self._router = Router(app)
+        self.reader = SourceReader.of(app)
+        self._replier = Replier(app, slot_finder)
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self.retreat = FastPathGuard()
@@ -124,7 +126,7 @@ class ClassifyHandler:
             elif share.trial.acts:
                 self._decide_in_place_of(state.champion, share)
         records = DecisionRecords(
-            self._app, self.reader, self._router, self._now_ms(), self._signal_sample.of(len(batch))
+            self._app, self.reader, self._replier, self._now_ms(), self._signal_sample.of(len(batch))
         )
         for pending in _pending(batch):
             if self.pictures is not None and (refusal := self.pictures.refusal(pending)) is not None:

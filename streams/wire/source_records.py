@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from models.errors import MessageError, json_kind
-from streams.application import Source
+from streams.application import Application, Source
+from streams.wire.masking import Mask, masked_value, record_mask
 from streams.wire.source_extra import ExtraFields, SegmentFields
 from streams.wire.source_json import (
     compile_delete_check,
@@ -74,14 +75,15 @@ DELETE: Final = PassedOver("delete")
 
 
 class SourceReader:
-    """Finds text, key and time in records of one shape, and what else stands in them.
+    """Finds text, key and time in records of one shape, and what else stands in them. mask: what is made of each text
+    and of the fields that are kept, before anybody else sees them; not of keys.
 
     times_set_aside: how many times were not believed, by where they stood (source, record); may be read by another
     thread.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, mask: Mask | None = None) -> None:
+        self._source, self._mask = source, mask
         self._span = TimeSpan.of_days(source.max_age_days, source.max_ahead_days)
         self._text = compile_pointer(source.text)
         self._key = compile_pointer(source.key) if source.key else None
@@ -93,6 +95,11 @@ class SourceReader:
         self._is_event_delete = compile_delete_check(source.user)
         self._extra, self._segments = ExtraFields(source), SegmentFields(source)
         self.times_set_aside: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, app: Application) -> "SourceReader":
+        """As an application reads them."""
+        return cls(app.source, record_mask(app))
 
     def parse(
         self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None
@@ -161,10 +168,12 @@ class SourceReader:
             marks = {**marks, "headrace_time_clamped": times.set_aside}
             self._count_set_aside(times.set_aside)
         return SourceText(
-            text=text,
+            text=self._masked(text),
             key=own.text,
             at_ms=times.at_ms,
-            symbols=_symbols(self._symbols(body)) if self._symbols and body is not None else (),
+            symbols=tuple(map(self._masked, _symbols(self._symbols(body))))
+            if self._symbols and body is not None
+            else (),
             fields=_fields(body),
             written_ms=times.written_ms,
             record_key=own.record_key,
@@ -192,11 +201,15 @@ class SourceReader:
 
     def extra(self, source: SourceText) -> dict[str, Any]:
         """The fields of the record that stay with its decision (`ExtraFields`), and what was done to it."""
-        return {**self._extra.of(source.fields), **source.marks}
+        return {**self._masked(self._extra.of(source.fields)), **source.marks}
 
     def segments(self, source: SourceText) -> dict[str, str]:
         """What drift is told by (`SegmentFields`)."""
-        return self._segments.of(source.fields)
+        segments: dict[str, str] = self._masked(self._segments.of(source.fields))
+        return segments
+
+    def _masked(self, value: Any) -> Any:
+        return value if self._mask is None else masked_value(value, self._mask)
 
 
 def _fields(body: Any) -> Mapping[str, Any]:

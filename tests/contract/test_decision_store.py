@@ -57,6 +57,8 @@ def store(open_store: OpenStore, app: str) -> Iterator[DecisionStore]:
 
 ENTITY: dict[str, Any] = {"id": "a", "name": "A", "span": [0, 5], "sentiment": "positive", "probability": 0.5}
 
+SLOT: dict[str, Any] = {"name": "order", "value": "MB-123456", "text": "mb-123456", "span": [4, 13]}
+
 
 def decision(app: str, number: int, text: str = "Where is my card?", **fields: Any) -> dict[str, Any]:
     document = {
@@ -85,6 +87,7 @@ def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[
 def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
     items = [{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}]
     given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
+    given |= {"slots": [SLOT, SLOT | {"name": "when"}], "ask": {"text": "Which card?", "slot": "card"}}
     given |= {"priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
@@ -334,6 +337,14 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "an entity with a place in words": {"entities": [ENTITY | {"span": ["first", 2]}]},
     "an entity with a place beyond 32 bits": {"entities": [ENTITY | {"span": [0, 2**31]}]},
     "an entity with a probability in words": {"entities": [ENTITY | {"probability": "high"}]},
+    "slots that are an object": {"slots": {"order": "MB-1"}},
+    "a slot without a value": {"slots": [{"name": "order", "text": "MB-1", "span": [0, 4]}]},
+    "a slot with another field": {"slots": [SLOT | {"score": 1}]},
+    "a slot whose value is a number": {"slots": [SLOT | {"value": 5}]},
+    "a slot with a place in words": {"slots": [SLOT | {"span": ["first", 2]}]},
+    "a question that is a text": {"ask": "which?"},
+    "a question in numbers": {"ask": {"text": 5}},
+    "a question with another field": {"ask": {"text": "which?", "bytes": "AAAA"}},
     "a priority that is a number": {"priority": 1},
     "a time to answer by that is none": {"respond_by": "tomorrow"},
     "items that are a number": {"items": 5},

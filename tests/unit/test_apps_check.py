@@ -231,12 +231,35 @@ def test_a_priority_by_a_field_that_no_record_has_is_told() -> None:
 
 
 def test_a_list_of_names_that_cannot_be_read_is_told_under_its_field() -> None:
-    Path("names.csv").write_text("id,name\na,A\n", "utf-8")
+    Path("names.csv").write_text("id,title\na,A\n", "utf-8")
     Path("said.jsonl").write_text("{}\n", "utf-8")
     table = '[entities]\nnames = "names.csv"\ncorpus = "said.jsonl"\n'
     Path("desk.toml").write_text(Path("desk.toml").read_text("utf-8") + table, "utf-8")
     told = said("desk.toml")
-    assert "has no column 'aliases'" in told["entities"]
+    assert "has no column 'name'" in told["entities"]
+
+
+def test_values_questions_and_lists_of_names_are_told() -> None:
+    tables = """[slots.order]
+pattern = '#\\d+'
+asked_by = {intent = ["question", "nothing-like-it"]}
+ask = "Which order?"
+[slots.product]
+kind = "names"
+names = "products.csv"
+[privacy]
+mask = true
+"""
+    Path("desk.toml").write_text(Path("desk.toml").read_text("utf-8") + tables, "utf-8")
+    assert "products.csv" in said("desk.toml")["slots"]
+    Path("products.csv").write_text("id,name\nlamp,Lamp\n", "utf-8")
+    text = "please refund order #17 with the Lamp to ada@example.org"
+    proof = checked("desk.toml", *records(RECORDS[0] | {"text": text}))
+    assert "'nothing-like-it'" in next(one["says"] for one in proof["problems"] if one["field"].startswith("slots"))
+    (record,) = proof["records"]
+    assert record["text"] == "please refund order #17 with the Lamp to [email]"
+    assert [(slot["name"], slot["value"]) for slot in record["slots"]] == [("order", "#17"), ("product", "lamp")]
+    assert "product: lamp" in run("desk.toml", *records(RECORDS[0] | {"text": text})).output
 
 
 def test_records_that_are_all_passed_over_are_nothing_to_mend() -> None:

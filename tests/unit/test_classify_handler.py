@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import math
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ from numpy.typing import NDArray
 from small_fast_path import classifier_with, small_fast_path
 from small_release import SUBJECTS, small_release
 
+from headrace.slot_finders import slot_finder
 from models.classifier import Classifier, Prepared
 from models.decision import Classification
 from models.errors import ModelError
-from streams.application import Application, HeadSpec
+from streams.application import Application, HeadSpec, parse_application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.model_failures import ModelFailures
 from streams.classify.sampling import (
@@ -340,3 +343,93 @@ def test_all_workers_together_show_the_monitor_what_one_can_follow(workers: int)
             share = sample.of(100)
         rates.append(share * 1_000)
     assert sum(rates) == pytest.approx(min(workers * SIGNALS_PER_SECOND, ALL_SIGNALS_PER_SECOND), rel=0.05)
+
+
+ASKING = """
+name = "support"
+topic = "support.chats"
+human_queue = "people"
+[[heads]]
+name = "intent"
+column = "intent"
+[[heads]]
+name = "urgency"
+column = "urgency"
+[source]
+key = "/key"
+keep = "all"
+[queues]
+refund = "billing"
+[service_levels.default]
+response_minutes = 60
+[slots.order]
+pattern = '(?i)\\bMB-\\d{6}\\b'
+asked_by = {intent = ["refund"]}
+ask = "Please tell me your order number."
+[slots.mail]
+kind = "email"
+"""
+
+
+def asked(text: str, file: str = ASKING, **fields: Any) -> dict[str, Any]:
+    app = parse_application(file, Path(), "support.toml")
+    handler = ClassifyHandler(
+        app,
+        Serving(small_release().classifier),
+        {"support.chats": "e0"},
+        now_ms=lambda: NOW_MS,
+        signal_sample=Sample(math.inf),
+        slot_finder=slot_finder(app),
+    )
+    value = orjson.dumps({"text": text, **fields})
+    batch = [Delivery("support.chats", 0, 0, b"k", value, NOW_MS)]
+    for _, step in handler.steps:
+        step(batch)
+    outcome: Outcome = batch[0].result
+    (decision,) = decisions([outcome])
+    return decision | {"signal": outcome.signal}
+
+
+def test_a_missing_value_is_asked_for_in_the_words_of_the_file() -> None:
+    missing = asked("i want a refund for the order")
+    assert missing["labels"]["intent"]["label"] == "refund"
+    assert (missing["action"], missing["slots"]) == ("ask", [])
+    assert missing["ask"] == {"text": "Please tell me your order number.", "slot": "order"}
+    assert "respond_by" not in missing
+    told = asked("i want a refund for the order mb-123456")
+    assert (told["action"], told.get("ask")) == ("queue:billing", None)
+    assert told["slots"] == [{"name": "order", "value": "mb-123456", "text": "mb-123456", "span": [30, 39]}]
+    assert "respond_by" in told
+    other = asked("where is my parcel")
+    assert (other["action"], other["slots"]) == ("queue:people", [])
+
+
+def test_nobody_is_asked_whom_the_priority_sends_to_people_at_once() -> None:
+    urgent = """
+[priority]
+criticality = "intent"
+impact = "/tier"
+[priority.table.refund]
+gold = "P1"
+private = "P2"
+[priority.queues]
+P1 = "duty"
+"""
+    assert asked("i want a refund for the order", ASKING + urgent, tier="gold")["action"] == "queue:duty"
+    assert asked("i want a refund for the order", ASKING + urgent, tier="private")["action"] == "ask"
+
+
+def test_personal_data_is_masked_before_anything_is_decided_or_sent() -> None:
+    """Of the text, of the fields that are kept, and of what the monitor is shown. What the model reads is what is kept:
+    what somebody labels later is what was decided."""
+    text = "please refund my card 4111 1111 1111 1111 to ada@example.org"
+    fields = {"contact": {"mail": "ada@example.org", "ada@example.org": ["0170 1234567"]}, "tier": "gold"}
+    open_ = asked(text, **fields)
+    assert "4111 1111" in open_["text"] and open_["slots"][0]["value"] == "ada@example.org"
+    masked = asked(text, ASKING + "[privacy]\nmask = true\n", **fields)
+    assert masked["text"] == masked["signal"]["text"] == "please refund my card [card] to [email]"
+    assert masked["extra"] == {"contact": {"mail": "[email]", "[email]": ["[phone]"]}, "tier": "gold"}
+    assert masked["slots"] == [{"name": "mail", "value": "[email]", "text": "[email]", "span": [32, 39]}]
+    assert not any(secret in orjson.dumps(masked).decode() for secret in ("4111", "ada@", "0170"))
+    again = asked("please refund my card [card] to [email]", ASKING)
+    assert again["labels"] == masked["labels"]

@@ -262,7 +262,7 @@ def test_a_file_of_entities_for_an_application_without_any_is_refused(tmp_path: 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        pytest.param("id,name\nacme,Acme\n", "no column 'aliases'", id="column"),
+        pytest.param("id,title\nacme,Acme\n", "no column 'name'", id="column"),
         pytest.param("id,name,aliases,tickers\n,Acme,,\n", "line 2", id="no id"),
         pytest.param("id,name,aliases,tickers\na,Acme,,\nb,Acme,,\n", "stands for both", id="two of a name"),
         pytest.param("id,name,aliases,tickers\na,Acme,,\na,Zorn,,\n", "id 'a'", id="two of an id"),

@@ -14,7 +14,7 @@ from streams.application import Application, HeadSpec, Source
 from streams.classify.decision_records import DecisionRecords
 from streams.classify.release_batch import Pending
 from streams.engine.delivery import Delivery
-from streams.routing.routes import Router
+from streams.routing.replies import Replier
 from streams.topics import DEAD_LETTER_MAX_BYTES
 from streams.wire.outcomes import dead_letter
 from streams.wire.source_records import PassedOver, SourceReader, SourceText
@@ -73,7 +73,7 @@ def sent_bytes(pending: Pending) -> int:
     """Of the decision on a text, checked on the way."""
     app = Application(name="a", topic="t", heads=(HeadSpec(name="h", column="h"),), source=Source())
     classification = Classification({"h": HeadDecision("refund", 0.9, 1.0)}, "full", 3, 0.0)
-    records = DecisionRecords(app, SourceReader(app.source), Router(app), NOW_MS, shown=1.0)
+    records = DecisionRecords(app, SourceReader(app.source), Replier(app), NOW_MS, shown=1.0)
     outcome = records.outcome(pending, classification, FakeClassifier())
     (record,) = outcome.records
     decision = orjson.loads(record.value or b"")

@@ -12,7 +12,15 @@ from headrace.applications import SHIPPED, load_classifying_application, text_ma
 from headrace.output import stage_bars
 from headrace.settings import load_settings
 from headrace.toml_files import read_text
-from headrace.tools.apps.problems import Problem, column_problems, encoder_problem, entity_problem, row_problems, told
+from headrace.tools.apps.problems import (
+    Problem,
+    column_problems,
+    encoder_problem,
+    entity_problem,
+    row_problems,
+    slot_problem,
+    told,
+)
 from headrace.tools.apps.records import Sample, read_samples
 from headrace.tools.apps.telling import tell
 from headrace.tools.classifying import decide
@@ -89,9 +97,9 @@ def check(wiring: Wiring, order: CheckOrder, progress: Progress = no_progress) -
         samples, wrong = read_samples(app, order.records, MOST_RECORDS)
         problems += wrong
     wrong_entities = entity_problem(app)
-    if wrong_entities is not None:
-        problems.append(wrong_entities)
-    if dataset is None or no_encoder is not None or wrong_entities is not None:
+    wrong_slots = slot_problem(app)
+    problems += [wrong for wrong in (wrong_entities, wrong_slots) if wrong is not None]
+    if dataset is None or any(wrong is not None for wrong in (no_encoder, wrong_entities, wrong_slots)):
         return Proof(order.application, problems, app.head_names)
     trained = _train(wiring, app, order, problems, progress)
     if trained is None:
@@ -164,7 +172,7 @@ def _decided(app: Application, trained: TrainedRelease, samples: Sequence[Sample
         labels = decision["labels"]
         rejected = bool(labels) and bool(labels[app.head_names[0]].get("rejected"))
         record: dict[str, Any] = {"record": sample.number, "text": mask(sample.text), "labels": labels}
-        record |= {name: decision.get(name) for name in ("action", "priority", "respond_by")}
+        record |= {name: decision.get(name) for name in ("action", "priority", "respond_by", "slots", "ask")}
         record |= {"answer": decision.get("answer"), "rejected": rejected}
         if sample.expected:
             record["expected"] = dict(sample.expected)

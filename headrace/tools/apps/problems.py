@@ -9,6 +9,7 @@ from typing import Final
 from connectors.table_files import open_table
 from connectors.table_lines import Reject, summary, way_out
 from headrace.releases.encoders import standing_encoder, with_encoder_of
+from headrace.slot_finders import slot_finder
 from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import proposed_encoder
 from headrace.wiring import Wiring
@@ -99,6 +100,15 @@ def entity_problem(app: Application) -> Problem | None:
         read_entities(app, None, seed=0)
     except HeadraceError as error:
         return Problem("entities", str(error))
+    return None
+
+
+def slot_problem(app: Application) -> Problem | None:
+    """Where a slot's list of names cannot be used."""
+    try:
+        slot_finder(app)
+    except HeadraceError as error:
+        return Problem("slots", str(error))
     return None
 
 

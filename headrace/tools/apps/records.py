@@ -40,7 +40,7 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
     lines = list(islice(_lines(path), most))
     if not lines:
         raise ConfigError(f"{path} holds no record: one a line, as they stand in the topic {app.topic}")
-    reader, samples = SourceReader(app.source), []
+    reader, samples = SourceReader.of(app), []
     now_ms = int(time.time() * 1000)
     failed: dict[str, list[int]] = defaultdict(list)
     details: dict[str, str] = {}

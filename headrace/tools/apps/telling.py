@@ -60,6 +60,10 @@ def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
     yield record["action"] + (f", {field(record['priority'])}" if record["priority"] else "")
     if record["respond_by"]:
         yield f"by {record['respond_by']}"
+    for slot in record["slots"] or ():
+        yield f"{slot['name']}: {field(slot['value'], ANSWER_CHARACTERS)}"
+    if record["ask"]:
+        yield f'asks "{field(record["ask"]["text"], ANSWER_CHARACTERS)}"'
     if record["rejected"]:
         yield "rejected: to people"
     elif record["answer"]:

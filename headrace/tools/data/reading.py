@@ -114,7 +114,7 @@ def topic_rows(
     records: Iterable[Record], app: Application, epoch: str, head: str, labels: TrueLabels | None
 ) -> tuple[list[DataRow], list[Reject], dict[int, str]]:
     """Rows, what cannot be read, and ids by line. What holds nothing to decide (a deletion) is passed over."""
-    source = SourceReader(app.source)
+    source = SourceReader.of(app)
     rows: list[DataRow] = []
     rejects: list[Reject] = []
     ids: dict[int, str] = {}

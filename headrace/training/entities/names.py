@@ -8,16 +8,17 @@ from connectors.table_lines import Reject
 from models.entities.gazetteer import Entity, Gazetteer, entities_of
 from models.errors import ConfigError
 
-COLUMNS: Final = ("id", "name", "aliases", "tickers")
+NEEDED: Final = ("id", "name")
+COLUMNS: Final = (*NEEDED, "aliases", "tickers")
 
 
 def read_gazetteer(path: Path) -> Gazetteer:
     """Raises ConfigError, with the line where there is one, for a file that is no list of names."""
     rows: list[tuple[str, str, str, str]] = []
     with open_table(path) as table:
-        missing = [column for column in COLUMNS if column not in table.columns]
+        missing = [column for column in NEEDED if column not in table.columns]
         if missing:
-            raise ConfigError(f"{path} has no column {missing[0]!r}; a list of names has {', '.join(COLUMNS)}")
+            raise ConfigError(f"{path} has no column {missing[0]!r}; a list of names may have {', '.join(COLUMNS)}")
         for row in table.rows:
             if isinstance(row, Reject):
                 raise ConfigError(f"{path}, line {row.line}: {row.reason}")

@@ -5,7 +5,15 @@
 
 from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
 from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time, json_object
-from streams.wire.records.decisions import Decision, HeadAnswer, RankedItem, decision_fault, read_decision
+from streams.wire.records.decisions import (
+    Decision,
+    HeadAnswer,
+    Question,
+    RankedItem,
+    SlotValue,
+    decision_fault,
+    read_decision,
+)
 from streams.wire.records.labels import Doubts, Feedback, Lease
 from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
 
@@ -18,12 +26,14 @@ __all__ = [
     "Feedback",
     "HeadAnswer",
     "Lease",
+    "Question",
     "RankedItem",
     "Release",
     "ReleaseStep",
     "RetrainRequest",
     "Severity",
     "Silence",
+    "SlotValue",
     "Step",
     "Told",
     "W",

@@ -68,6 +68,28 @@ class EntityAnswer(Wire):
     """Its calibrated probability."""
 
 
+class SlotValue(Wire):
+    """A value that a text gives."""
+
+    name: str
+    """The table `[slots.NAME]` that looks for it."""
+    value: str
+    """What it stands for, written in one way: a day as `2026-11-30`, an amount as `1299.00 EUR`, a name's id."""
+    text: str
+    """As it was written."""
+    span: tuple[int, int]
+    """Where it stands in the decision's `text`: from which character up to which, the latter not included."""
+
+
+class Question(Wire):
+    """What is asked of the one who wrote, in words for people."""
+
+    text: str
+    """The words, from the application's file."""
+    slot: str | None = None
+    """The value that is missing."""
+
+
 class RankedItem(Wire):
     """One item of a recommendation, best first."""
 
@@ -106,10 +128,14 @@ class Decision(Wire):
     """Where the application has pictures and the release decides by both together: which of them decided."""
     entities: list[EntityAnswer] | None = None
     """Where the release looks for entities (`docs/models/entities.md`): those that `text` names, by first mention."""
+    slots: list[SlotValue] | None = None
+    """Where the application has `[slots]` (`docs/slots.md`): what `text` gives, in its order."""
+    ask: Question | None = None
+    """Where the action is `ask`: what is asked."""
     items: list[RankedItem] | None = None
     """`recommend` only: the ranked list."""
     action: str
-    """`queue:<name>`, `human` (rejected, and no queues are configured), `recommend`, or `none`."""
+    """`queue:<name>`, `human` (rejected, and no queues are configured), `ask`, `recommend`, or `none`."""
     priority: str | None = None
     """Where the application has a table `[priority]`: how urgent it is, in the table's words (`docs/routing.md`)."""
     respond_by: str | None = None
