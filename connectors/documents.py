@@ -37,7 +37,8 @@ FIELDS = frozenset(
     ]
 )
 TEXT_FIELDS = ("model", "version", "path", "action", "priority", "key")
-LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected"])
+LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected", "labels"])
+ONE_LABEL_FIELDS = frozenset(["label", "probability"])
 PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
 FUSION_FIELDS = frozenset(["head", "decided_by", "text_label", "text_probability"])
 ENTITY_TEXTS = ("id", "name", "sentiment")
@@ -154,6 +155,11 @@ def _kind_refusal(document: Document) -> str | None:
     return None
 
 
+def labels_said(answer: Mapping[str, Any]) -> list[str]:
+    """What a decision is found by of a head's answer: its label and, of several, each by itself."""
+    return sorted({answer["label"], *(one["label"] for one in answer.get("labels") or ())})
+
+
 def _is_number(value: object) -> bool:
     """Whether both stores keep it; nothing is fine as well."""
     if value is None:
@@ -178,7 +184,22 @@ def _label_refusal(document: Document, heads: Sequence[str]) -> str | None:
             return f"labels.{head} holds something else than a number where one must stand"
         if not isinstance(answer.get("rejected"), bool | None):
             return f"labels.{head}.rejected is neither true nor false"
+        if not _are_labels(answer.get("labels")):
+            return f"labels.{head}.labels is no list of {{label, probability}}"
     return None
+
+
+def _are_labels(several: object) -> bool:
+    """Whether these are the labels of a head that gives several; nothing is fine as well."""
+    if several is None:
+        return True
+    return isinstance(several, (list, tuple)) and all(
+        isinstance(one, Mapping)
+        and not set(one) - ONE_LABEL_FIELDS
+        and isinstance(one.get("label"), str)
+        and _is_number(one.get("probability"))
+        for one in several
+    )
 
 
 def _beside_refusal(document: Document, name: str, fields: frozenset[str]) -> str | None:

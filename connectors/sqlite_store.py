@@ -17,7 +17,17 @@ from typing import Any
 import orjson
 
 from connectors.cjk import highlight, phrases, spaced
-from connectors.documents import asked_instant, encoded, first_day, instant, milliseconds, month, sort_out, storable
+from connectors.documents import (
+    asked_instant,
+    encoded,
+    first_day,
+    instant,
+    labels_said,
+    milliseconds,
+    month,
+    sort_out,
+    storable,
+)
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
 from connectors.private_folders import make_private
@@ -232,7 +242,8 @@ class SQLiteStore:
             return False
         number = cursor.lastrowid
         connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (number, spaced(document["text"])))
-        labels = [(answer["label"], number, head) for head, answer in (document.get("labels") or {}).items()]
+        answers = (document.get("labels") or {}).items()
+        labels = [(label, number, head) for head, answer in answers for label in labels_said(answer)]
         if shown := (document.get("picture") or {}).get("label"):
             labels.append((shown, number, OF_PICTURE))
         connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", labels)

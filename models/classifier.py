@@ -70,6 +70,11 @@ class Classifier:
         self.fusion = fusion
         self.entities = entities
 
+    @property
+    def several(self) -> frozenset[str]:
+        """Names of the heads that may give a text several labels."""
+        return frozenset(name for name, head in self.heads.items() if head.several is not None)
+
     def as_read(self, texts: Sequence[str]) -> Sequence[str]:
         """The texts as heads and encoder see them: with neutral words, where the release has any."""
         return texts if self.neutral_words is None else [self.neutral_words.read(text) for text in texts]

@@ -11,18 +11,34 @@ Path = Literal["fast", "full"]
 
 
 @dataclass(frozen=True, slots=True)
+class LabelAnswer:
+    """One of several labels that a text has. probability: calibrated, in [0, 1], that it has it."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class HeadDecision:
     """One head's answer.
 
     probability: calibrated, in [0, 1], of `label`, the most probable one.
     oos_score: how far the text is from what the head knows, higher is farther; None for a head without a score.
     rejected: the score passed the release's threshold: the label is a guess and must not act.
+    labels: of a head that may give several: those that it gives, the most probable first; `label` is then their set's
+    text (`models.label_sets`) and `probability` that of the whole set. None of a head of one label.
     """
 
     label: str
     probability: float
     oos_score: float | None = None
     rejected: bool = False
+    labels: tuple[LabelAnswer, ...] | None = None
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """The labels one by one: the only one, or those of the set; of none, the word for it."""
+        return tuple(one.label for one in self.labels) if self.labels else (self.label,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,7 @@ def golden_answers(classifier: Classifier, texts: Sequence[str]) -> dict[str, An
         "tolerance": GOLDEN_TOLERANCE,
         "texts": texts,
         "logits": {name: np.round(rows.astype(np.float64), 4).tolist() for name, rows in logits.items()},
-        "labels": {
-            name: [classifier.heads[name].labels[i] for i in rows.argmax(axis=1)] for name, rows in logits.items()
-        },
+        "labels": {name: classifier.heads[name].decided(rows) for name, rows in logits.items()},
         "fast": None
         if classifier.fast_path is None
         else np.round(_fast_logits(classifier.fast_path, texts), 4).tolist(),
@@ -51,9 +49,8 @@ def replay_golden(described: Mapping[str, Any], classifier: Classifier, way_out:
     for name, rows in _logits(classifier, golden["texts"]).items():
         expected = np.asarray(golden["logits"][name], dtype=np.float32)
         off = np.abs(rows - expected).max(axis=1)
-        top = np.sort(expected, axis=1)
-        clear = top[:, -1] - top[:, -2] > 2 * tolerance  # closer ones may change places within the tolerance
-        decided = [classifier.heads[name].labels[column] for column in rows.argmax(axis=1)]
+        clear = classifier.heads[name].clearly_decided(expected, tolerance)
+        decided = classifier.heads[name].decided(rows)
         for row, label in enumerate(golden["labels"][name]):
             if not off[row] <= tolerance or (clear[row] and decided[row] != label):
                 raise ReleaseCorrupt(

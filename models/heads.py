@@ -16,8 +16,12 @@ from scipy import sparse
 
 from models.decision import HeadDecision
 from models.errors import ReleaseCorrupt
+from models.several_labels import SeveralLabels, chances
 
 Floats = NDArray[np.float32]
+Targets = (
+    NDArray[np.int64] | NDArray[np.bool_]
+)  # (texts,) number of each text's label; or (texts, labels), which it has
 
 
 def multiply_rows(rows: Floats, matrix: Floats) -> Floats:
@@ -38,10 +42,15 @@ def label_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
     return probabilities
 
 
-def unit_centroids(embeddings: Floats, targets: NDArray[np.int64], labels: int) -> Floats:
-    """Each label's mean embedding scaled to unit length, shape (labels, dimensions); zero for a label without texts."""
+def unit_centroids(embeddings: Floats, targets: Targets, labels: int) -> Floats:
+    """Each label's mean embedding scaled to unit length, shape (labels, dimensions); zero for a label without texts. A
+    text of several labels counts for each."""
     sums = np.zeros((labels, embeddings.shape[1]), dtype=np.float64)
-    np.add.at(sums, targets, embeddings)
+    if targets.ndim == 2:
+        texts, columns = np.nonzero(targets)
+        np.add.at(sums, columns, embeddings[texts])
+    else:
+        np.add.at(sums, targets, embeddings)
     lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
     return np.asarray(sums / lengths, dtype=np.float32)
 
@@ -177,6 +186,7 @@ class Head:
     """One linear classifier.
 
     dense: (dimensions, labels). ngrams: (kept n-grams, labels). bias: (labels,). temperature: of the calibration.
+    several: of a head that may give a text several labels, how it does; None of one that gives one.
     """
 
     name: str
@@ -186,6 +196,7 @@ class Head:
     bias: Floats
     temperature: float
     out_of_scope: OutOfScope | None = None
+    several: SeveralLabels | None = None
 
     def logits(self, embeddings: Floats, ngrams: sparse.csr_array) -> Floats:
         """Unnormalised, uncalibrated scores, shape (texts, labels)."""
@@ -193,12 +204,40 @@ class Head:
         return logits
 
     def predict(self, embeddings: Floats, ngrams: sparse.csr_array) -> Floats:
-        """Calibrated probabilities, shape (texts, labels)."""
-        return label_probabilities(self.logits(embeddings, ngrams), self.temperature)
+        """Calibrated probabilities, shape (texts, labels). Each row sums to 1, but where a text may have several."""
+        return self.probabilities(self.logits(embeddings, ngrams))
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """What `predict` makes of `logits`."""
+        return label_probabilities(logits, self.temperature) if self.several is None else chances(logits)
+
+    def decided(self, logits: Floats) -> list[str]:
+        """The label of each row: the most probable one, or the set's text of all that it gives."""
+        if self.several is not None:
+            return self.several.texts(logits, self.labels)
+        return [self.labels[column] for column in logits.argmax(axis=1).tolist()]
+
+    def surest(self, logits: Floats) -> Floats:
+        """The probability of what each row decides, (texts,)."""
+        if self.several is not None:
+            return self.several.set_probabilities(logits)
+        highest: Floats = label_probabilities(logits, self.temperature).max(axis=1)
+        return highest
+
+    def clearly_decided(self, logits: Floats, tolerance: float) -> NDArray[np.bool_]:
+        """Whether each row decides the same wherever its logits are off by at most `tolerance`, (texts,)."""
+        if self.several is not None:
+            return self.several.clear(logits, tolerance)
+        top = np.sort(logits, axis=1)
+        clear: NDArray[np.bool_] = top[:, -1] - top[:, -2] > 2 * tolerance
+        return clear
 
     def decide(self, embeddings: Floats, ngrams: sparse.csr_array) -> list[HeadDecision]:
-        """The most probable label of every text, with its calibrated probability and out-of-scope score."""
+        """The most probable label of every text, with its calibrated probability and out-of-scope score; or all labels
+        that it gives the text."""
         logits = self.logits(embeddings, ngrams)
+        if self.several is not None:
+            return self.several.decide(logits, self.labels)
         probabilities = label_probabilities(logits, self.temperature)
         best = logits.argmax(axis=1)
         scores = self.out_of_scope.scores(embeddings, logits) if self.out_of_scope else None
@@ -236,6 +275,8 @@ class Head:
         }
         if self.out_of_scope:
             description["out_of_scope"] = self.out_of_scope.describe()
+        if self.several:
+            description["several"] = self.several.describe()
         return description
 
     @classmethod
@@ -258,6 +299,7 @@ class Head:
                 )
                 if numbers
                 else None,
+                several=SeveralLabels(**description["several"]) if "several" in description else None,
             )
         except Exception as error:  # the parts come from outside: a release made elsewhere or altered
             raise ReleaseCorrupt(f"a head cannot be read ({error!r}); publish the release again") from error

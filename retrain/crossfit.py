@@ -15,7 +15,7 @@ from scipy import sparse
 
 from models.encoder.encoder import available_cores
 from models.errors import TrainingDataError
-from models.heads import Floats, centroid_distances, unit_centroids
+from models.heads import Floats, Targets, centroid_distances, unit_centroids
 from retrain.class_balance import offsets_of_new_labels
 from retrain.fitting.calibration import calibrated_loss
 from retrain.fitting.copies import Copies
@@ -81,7 +81,9 @@ class Task:
     rows: texts in scope that train. folds: of each of `rows`. tuning: texts in scope that only tune (may be none).
     policies: those to choose from. is_new: by label, those that stand in no text of the corpus (None: none of them;
     see `offsets_of_new_labels`). unseen: (all texts,), those that a fine-tuned encoder was not tuned on: only
-    they can be judged. None where the encoder knows none.
+    they can be judged. None where the encoder knows none. wanted: (all texts, labels), of a head that may give several
+    labels, which ones each text has; its targets are 0 for every text that has a set, be it the empty one. None of a
+    head that gives one.
     """
 
     name: str
@@ -93,6 +95,12 @@ class Task:
     policies: tuple[LinearPolicy, ...] = POLICIES
     unseen: NDArray[np.bool_] | None = None
     is_new: NDArray[np.bool_] | None = None
+    wanted: NDArray[np.bool_] | None = None
+
+    @property
+    def learnt(self) -> Targets:
+        """What classifiers and centroids are fitted to."""
+        return self.targets if self.wanted is None else self.wanted
 
     @property
     def is_tuned(self) -> bool:
@@ -109,42 +117,44 @@ class Task:
         return replace(weights, bias=weights.bias + offsets_of_new_labels(self.targets[rows], self.is_new))
 
     def _fit(self, features: Features, rows: Ints, policy: LinearPolicy, seed: int) -> LinearWeights:
-        embeddings, ngrams, targets = features.embeddings[rows], features.ngrams[rows], self.targets[rows]
+        embeddings, ngrams, of = features.embeddings[rows], features.ngrams[rows], rows
         if features.copies is not None:
             copies, made = features.copies, features.copies.made_of(rows)
             embeddings = np.concatenate([embeddings, copies.embeddings[made]])
             ngrams = sparse.csr_array(sparse.vstack([ngrams, copies.ngrams[made]]))
-            targets = np.concatenate([targets, self.targets[copies.of[made]]])
+            of = np.concatenate([rows, copies.of[made]])
             # the penalty counts the texts: copies as good as their texts would change nothing
-            policy = replace(policy, strength=policy.strength * len(rows) / max(1, len(targets)))
+            policy = replace(policy, strength=policy.strength * len(rows) / max(1, len(of)))
             rows = np.concatenate([rows, len(features.embeddings) + made])
-        words, labels = features.words, len(self.labels)
+        words, labels, learnt = features.words, len(self.labels), self.learnt[of]
         if features.kernels is None:
             if policy.loss == "squared_hinge":
-                return fit_support_vectors(embeddings, ngrams, targets, labels, policy, words=words)
+                return fit_support_vectors(embeddings, ngrams, learnt, labels, policy, words=words)
+            targets = self.targets[of]
             return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed, by_telling=True)
-        return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, targets, labels, policy, words=words)
+        return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, learnt, labels, policy, words=words)
 
     def centroids(self, features: Features, rows: Ints) -> Floats:
         """Unit-length centroid of each label over these texts."""
-        return unit_centroids(features.embeddings[rows], self.targets[rows], len(self.labels))
+        return unit_centroids(features.embeddings[rows], self.learnt[rows], len(self.labels))
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """Texts in scope, with logits and nearest-centroid distances by a model that was not fitted on them.
 
-    rows: their numbers among all texts.
+    rows: their numbers among all texts. wanted: see `Task`, of these texts.
     """
 
     logits: Floats
     targets: Ints
     distances: Floats
     rows: Ints
+    wanted: NDArray[np.bool_] | None = None
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each text was decided rightly."""
+        """Whether each text was decided rightly, where each has one label."""
         right: NDArray[np.bool_] = self.logits.argmax(axis=1) == self.targets
         return right
 
@@ -156,12 +166,19 @@ class HeldOut:
             np.concatenate([part.targets for part in parts]),
             np.concatenate([part.distances for part in parts]),
             np.concatenate([part.rows for part in parts]),
+            _joined_sets([part.wanted for part in parts]),
         )
 
     def of(self, kept: NDArray[np.bool_]) -> Self:
         """Those of some of all texts. kept: (all texts,)."""
         inside = kept[self.rows]
-        return type(self)(self.logits[inside], self.targets[inside], self.distances[inside], self.rows[inside])
+        wanted = None if self.wanted is None else self.wanted[inside]
+        return type(self)(self.logits[inside], self.targets[inside], self.distances[inside], self.rows[inside], wanted)
+
+
+def _joined_sets(parts: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.bool_] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def assign_folds(
@@ -274,7 +291,8 @@ class CrossFit:
     def _judged_by(self, weights: LinearWeights, centroids: Floats, rows: Ints) -> HeldOut:
         embeddings = self._features.embeddings[rows]
         logits = weights.logits(embeddings, self._features.ngrams[rows])
-        return HeldOut(logits, self._task.targets[rows], centroid_distances(embeddings, centroids), rows)
+        wanted = None if self._task.wanted is None else self._task.wanted[rows]
+        return HeldOut(logits, self._task.targets[rows], centroid_distances(embeddings, centroids), rows, wanted)
 
 
 def in_parallel(work: Callable[[S], T], items: Iterable[S], on_done: Callable[[int], None]) -> list[T]:

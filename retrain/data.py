@@ -20,6 +20,7 @@ from connectors.table_files import Table, open_table, parse_table
 from connectors.table_lines import Reject, summary, way_out
 from connectors.table_lines import Row as TableRow
 from models.errors import ConfigError, TrainingDataError
+from models.label_sets import SEPARATOR, canonical, strata
 from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key, text_key
 
@@ -75,6 +76,7 @@ class Row:
 class Dataset:
     """heads: names, the primary one first. dropped_duplicates: training rows left out because their text is tested.
 
+    several: heads that may give a text several labels; a row has their set's text (`models.label_sets`).
     encoder_tuned_on: key hashes of the texts that the encoder was fine-tuned on, and knows by heart; none of a general
     encoder. set_aside: rows of the corpus that are not in `rows` as they were: feedback has changed their labels, or
     they are nearly copies of what tests now.
@@ -86,6 +88,7 @@ class Dataset:
     dropped_duplicates: int = 0
     encoder_tuned_on: frozenset[str] = frozenset()
     set_aside: tuple[Row, ...] = ()
+    several: frozenset[str] = frozenset()
 
     def part(self, split: Split) -> tuple[Row, ...]:
         """The rows of one split, in file order."""
@@ -108,7 +111,8 @@ class Dataset:
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Where things stand in a CSV. labels: head name to column, the primary head first. group, picture: see `Row`; None
-    without one."""
+    without one. several: heads whose column holds several labels, `|` between them; an empty cell says that none of
+    them holds."""
 
     labels: Mapping[str, str]
     text: str = "text"
@@ -116,6 +120,7 @@ class Columns:
     slices: tuple[str, ...] = ()
     group: str | None = None
     picture: str | None = None
+    several: frozenset[str] = frozenset()
 
 
 ColumnsOf = Callable[[Sequence[str]], Columns]
@@ -169,7 +174,10 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *
         )
         raise TrainingDataError(f"{name} has no usable row ({why})")
     refused = [RejectedRow(reject.line, reject.reason) for reject in rejected]
-    return split_rows(rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name, trains=trains)
+    several = wanted.several & wanted.labels.keys()
+    return split_rows(
+        rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name, trains=trains, several=several
+    )
 
 
 def _check_columns(table: Table, columns: Columns, name: str) -> None:
@@ -193,6 +201,7 @@ def split_rows(
     seed: int = 0,
     name: str = "the data",
     trains: bool = True,
+    several: frozenset[str] = frozenset(),
 ) -> Dataset:
     """Give every row its part: the file's own split where it has a test part, else a seeded stratified 80/20.
 
@@ -203,12 +212,12 @@ def split_rows(
     if "test" not in splits and "valid" in splits:
         rows = [replace(row, split="test") if row.split == "valid" else row for row in rows]
     elif "test" not in splits:
-        rows = _stratified(rows, heads[0], seed)
+        rows = _stratified(rows, heads[0], seed, several=heads[0] in several)
     tested = {same_text_key(row.text) for row in rows if row.split == "test"}
     kept = [row for row in rows if row.split == "test" or same_text_key(row.text) not in tested]
     if trains and not any(row.split == "train" for row in kept):
         raise TrainingDataError(f"{name} has no row to train on ({len(rows)} rows, none with split=train)")
-    return Dataset(heads, tuple(kept), tuple(rejected), dropped_duplicates=len(rows) - len(kept))
+    return Dataset(heads, tuple(kept), tuple(rejected), dropped_duplicates=len(rows) - len(kept), several=several)
 
 
 def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
@@ -221,6 +230,10 @@ def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
     if "\0" in text:
         return Reject(entry.line, "NUL character")
     given = {head: as_word(entry.fields.get(column)) for head, column in columns.labels.items()}
+    try:
+        given |= {head: _as_set(entry.fields.get(columns.labels[head])) for head in columns.several & given.keys()}
+    except TrainingDataError as error:
+        return Reject(entry.line, str(error))
     labels = {head: label for head, label in given.items() if label}
     if not labels:
         return Reject(entry.line, "empty label")
@@ -236,6 +249,14 @@ def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
     return Row(text, labels, split, entry.line, slices, group=group, picture=picture)
 
 
+def _as_set(value: Any) -> str:
+    """A field as a set's text: a text, in which an empty one is a right answer, or a JSON list; empty where the field
+    is not there, or null. Raises TrainingDataError."""
+    if value is None:
+        return ""
+    return canonical(SEPARATOR.join(map(as_word, value)) if isinstance(value, list) else as_word(value))
+
+
 def as_word(value: Any) -> str:
     """A field as a label or a name; JSON's numbers and truth values as JSON writes them."""
     if value is None:
@@ -243,19 +264,28 @@ def as_word(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def rows_together(rows: Sequence[Row], head: str) -> NDArray[np.int64]:
-    """`row_groups.leaders` of rows. head: the one whose labels count."""
-    groups, labels = [row.group for row in rows], [row.labels.get(head, "") for row in rows]
-    return leaders([row.text for row in rows], groups, labels)
+def dealt_by(rows: Sequence[Row], head: str, *, several: bool = False) -> list[str]:
+    """The label that each row is dealt out by; empty where it has none. several: see `label_sets.strata`."""
+    labels = [row.labels.get(head, "") for row in rows]
+    if not several:
+        return labels
+    found = iter(strata([label for label in labels if label]))
+    return [next(found) if label else "" for label in labels]
 
 
-def _stratified(rows: Sequence[Row], head: str, seed: int) -> list[Row]:
+def rows_together(rows: Sequence[Row], labels: Sequence[str]) -> NDArray[np.int64]:
+    """`row_groups.leaders` of rows. labels: of `dealt_by`."""
+    return leaders([row.text for row in rows], [row.group for row in rows], labels)
+
+
+def _stratified(rows: Sequence[Row], head: str, seed: int, *, several: bool) -> list[Row]:
     """Give a fifth of every label's distinct texts, or groups, to the test part; what stays together goes to the same
     part."""
-    leader = rows_together(rows, head)
+    labels = dealt_by(rows, head, several=several)
+    leader = rows_together(rows, labels)
     by_label: dict[str, list[int]] = defaultdict(list)
     for first in np.unique(leader).tolist():
-        by_label[rows[first].labels.get(head, "")].append(first)
+        by_label[labels[first]].append(first)
     random = np.random.default_rng(seed)
     tested: set[int] = set()
     for label in sorted(by_label):
@@ -277,10 +307,11 @@ def with_tuning_rows(dataset: Dataset, seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     training = [index for index, row in enumerate(dataset.rows) if row.split == "train"]
     trains = [dataset.rows[index] for index in training]
-    leader = rows_together(trains, dataset.heads[0])
+    labels = dealt_by(trains, dataset.heads[0], several=dataset.heads[0] in dataset.several)
+    leader = rows_together(trains, labels)
     by_label: dict[str, list[int]] = {}
     for first in np.unique(leader).tolist():
-        by_label.setdefault(trains[first].labels.get(dataset.heads[0], ""), []).append(first)
+        by_label.setdefault(labels[first], []).append(first)
     total = sum(map(len, by_label.values()))
     share = TUNING_SHARE if total >= LARGE_ROWS else max(TUNING_SHARE, MIN_TUNING_ROWS / max(1, total))
     moved: set[int] = set()

@@ -87,6 +87,11 @@ def train_release(
     as is known. neutral_words: which the release is to read as one. Raises TrainingDataError.
     """
     started = meter()
+    if dataset.several and strategy != "quick":
+        raise TrainingDataError(
+            f"head {min(dataset.several)!r} may give several labels, which only the strategy quick learns; {strategy} "
+            f"does not"
+        )
     tested = dataset.part("test")
     if not tested:
         texts = len({same_text_key(row.text) for row in dataset.rows})
@@ -191,6 +196,7 @@ def _report(
         "rejection": manifest["training"]["rejection"],
         "heads": {
             name: {"accuracy": round(found.accuracy, 4), "macro_f1": round(found.macro_f1, 4)}
+            | ({} if found.micro_f1 is None else {"micro_f1": round(found.micro_f1, 4)})
             for name, found in metrics.items()
         },
     }

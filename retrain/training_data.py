@@ -25,6 +25,8 @@ def to_bytes(dataset: Dataset) -> bytes:
     """JSON lines, compressed: heads and what the encoder knows first, then a row each. The same dataset gives the same
     bytes."""
     header = {"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)}
+    if dataset.several:
+        header["several"] = sorted(dataset.several)
     lines = [json.dumps(header | {_SET_ASIDE: [_described(row) for row in dataset.set_aside]})]
     lines += [json.dumps(_described(row), ensure_ascii=False) for row in dataset.rows]
     return gzip.compress("\n".join(lines).encode(), mtime=0)
@@ -44,7 +46,9 @@ def from_bytes(content: bytes, *, tuned_encoder: bool = False) -> Dataset:
         known = header.get("encoder_tuned_on")
         if known is None:
             known = [key_hash(row.text) for row in rows if row.split == "train"] if tuned_encoder else []
-        return Dataset(tuple(header["heads"]), rows, encoder_tuned_on=frozenset(known), set_aside=set_aside)
+        several = frozenset(header.get("several", ()))
+        heads = tuple(header["heads"])
+        return Dataset(heads, rows, encoder_tuned_on=frozenset(known), set_aside=set_aside, several=several)
     except (ValueError, KeyError, OSError) as error:
         raise ReleaseCorrupt(
             f"the release's training data cannot be read: {error}; train it again from a file"

@@ -14,12 +14,13 @@ APP_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 
 def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
     """The mapping of a month's index: strict but for `extra`, which is stored and not indexed."""
+    one_label = {"label": {**KEYWORD, "copy_to": ["any_label"]}, "probability": {"type": "float"}}
     answer = {
         "properties": {
-            "label": {**KEYWORD, "copy_to": ["any_label"]},
-            "probability": {"type": "float"},
+            **one_label,
             "oos_score": {"type": "float"},
             "rejected": {"type": "boolean"},
+            "labels": {"properties": one_label},
         }
     }
     return {

@@ -23,6 +23,7 @@ from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.release_loading import load_release
 from streams.routing.replies import Replier
+from streams.routing.routes import first_entry
 from streams.wire.masking import record_mask
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
 from streams.wire.text import clean_text, cut_text
@@ -114,9 +115,10 @@ def _entities(classification: Classification) -> dict[str, Any]:
 
 
 def _answer(app: Application, classification: Classification) -> dict[str, str]:
-    """The application's ready answer to the primary label, where it has one and the label may act."""
+    """The application's ready answer to the primary label, where it has one and the label may act; of several labels
+    the first of the table."""
     primary = classification.heads[app.head_names[0]]
-    answer = None if primary.rejected else app.answers.get(primary.label)
+    answer = None if primary.rejected else first_entry(app.answers, primary.each)
     return {} if answer is None else {"answer": answer}
 
 

@@ -87,6 +87,8 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
     if json:
         return print_json(report)
     low, high = report["accuracy_ci95"]
+    if "micro_f1" in (primary := next(iter(report["heads"].values()))):
+        say(f"micro F1  {primary['micro_f1']:.4f}  (several labels for a text; accuracy: all of them right)")
     say(
         f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test_rows']} texts "
         f"never trained on)"
@@ -95,7 +97,8 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
     for head, figures in list(report["heads"].items())[1:]:
         say(f"{head:<9} {figures['accuracy']:.4f}")
     tell_out_of_scope(report["oos"])
-    say(_rejection_in_words(report["rejection"]))
+    if report["rejection"]:
+        say(_rejection_in_words(report["rejection"]))
     if report["fast_path"]:
         fast = report["fast_path"]
         say(

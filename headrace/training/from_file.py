@@ -77,7 +77,14 @@ def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     def columns(there: Sequence[str]) -> Columns:
         labels = _label_columns(app, order, there)
         picture = None if order.pictures is None else order.pictures.column
-        return Columns(labels, order.text_column, order.split_column, group=order.group_column, picture=picture)
+        return Columns(
+            labels,
+            order.text_column,
+            order.split_column,
+            group=order.group_column,
+            picture=picture,
+            several=app.multi_heads,
+        )
 
     return read_labelled_csv(order.data, columns, seed=order.seed)
 
@@ -270,12 +277,13 @@ def evaluation_rows(
     trained_on: Collection[str] = frozenset(),
     slice_columns: tuple[str, ...] = (),
     picture_column: str | None = None,
+    several: frozenset[str] = frozenset(),
 ) -> tuple[Dataset, int]:
     """The rows to score: those of the file's test split; of a file that has no split column, all but those whose text
     the release was trained on, and how many these were.
 
-    trained_on: key hashes. slice_columns: of groups to tell apart. picture_column: see `Row.picture`. Raises
-    TrainingDataError when no row is left.
+    trained_on: key hashes. slice_columns: of groups to tell apart. picture_column: see `Row.picture`. several: see
+    `Columns`. Raises TrainingDataError when no row is left.
     """
     has_split = False
 
@@ -283,7 +291,10 @@ def evaluation_rows(
         nonlocal has_split
         has_split = split_column in there
         labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
-        return Columns(labels or {heads[0]: "label"}, text_column, split_column, slice_columns, picture=picture_column)
+        labels = labels or {heads[0]: "label"}
+        return Columns(
+            labels, text_column, split_column, slice_columns, picture=picture_column, several=several & labels.keys()
+        )
 
     dataset = read_labelled_csv(data, columns, trains=False)
     if has_split:

@@ -1,13 +1,14 @@
 """How each label is decided, and which are taken for each other."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.label_sets import labels_of
 from models.shares import wilson_interval
 from retrain.evaluation.significance import RESAMPLES, resampled_interval
 
@@ -44,24 +45,32 @@ class LabelTable:
     macro_f1_ci95: Interval
 
     @classmethod
-    def of(cls, wanted: Names, decided: Names, seed: int = 0, resamples: int = RESAMPLES) -> "LabelTable":
+    def of(
+        cls, wanted: Names, decided: Names, seed: int = 0, resamples: int = RESAMPLES, *, several: bool = False
+    ) -> "LabelTable":
         """wanted: what people say of each text, decided: what it got, both (texts,). Labels that nobody gave are in no
-        table, but spoil the precision of none: they are told by the confusions."""
-        names, numbers = np.unique(wanted.astype(str), return_inverse=True)
-        place = {name: number for number, name in enumerate(names.tolist())}
-        given = np.array([place.get(str(label), len(names)) for label in decided], dtype=np.int64)
-        hits = np.where(given == numbers, numbers, len(names))
+        table, but spoil the precision of none: they are told by the confusions. several: whether these are sets of
+        labels; each of a set counts by itself, and a drawn text brings all of its."""
+        split = labels_of if several else _alone
+        sets = [
+            [(text, label) for text, one in enumerate(all_of) for label in split(str(one))]
+            for all_of in (wanted, decided)
+        ]
+        names = sorted({label for _, label in sets[0]})
+        if not names:  # sets that are all empty: no label says anything, for the better or worse
+            return cls((), (0.0, 1.0))
+        place = {name: number for number, name in enumerate(names)}
+        hits, numbers, given = (_Counted.of(pairs, place) for pairs in (sorted({*sets[0]} & {*sets[1]}), *sets))
 
         def f1(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-            right, texts, taken = (
-                np.bincount(of, weights=weights, minlength=len(names) + 1)[:-1] for of in (hits, numbers, given)
-            )
+            right, texts, taken = (one.count(weights, len(names)) for one in (hits, numbers, given))
             with np.errstate(invalid="ignore"):
                 scores = 2 * right / (texts + taken)  # NaN for a label that was not drawn, which says nothing of it
             return np.append(scores, np.nanmean(scores))
 
         low, high = resampled_interval(f1, len(wanted), seed, resamples)
-        right, texts, taken = (np.bincount(of, minlength=len(names) + 1)[:-1] for of in (hits, numbers, given))
+        once = np.ones(len(wanted), dtype=np.int64)
+        right, texts, taken = (one.count(once, len(names)).astype(np.int64) for one in (hits, numbers, given))
         labels = [
             LabelFigures(
                 name,
@@ -74,10 +83,32 @@ class LabelTable:
                 float(2 * right[n] / (texts[n] + taken[n])),
                 (float(low[n]), float(high[n])),
             )
-            for n, name in enumerate(names.tolist())
+            for n, name in enumerate(names)
         ]
         worst_first = tuple(sorted(labels, key=lambda one: (one.f1, one.label)))
         return cls(worst_first, (float(low[-1]), float(high[-1])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Labels of texts, one after the other: which text's each is, and its number; one more than there are names for
+    those that have none."""
+
+    texts: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[int, str]], place: Mapping[str, int]) -> "_Counted":
+        numbers = [place.get(label, len(place)) for _, label in pairs]
+        return cls(np.array([text for text, _ in pairs], dtype=np.int64), np.array(numbers, dtype=np.int64))
+
+    def count(self, weights: NDArray[Any], names: int) -> NDArray[np.float64]:
+        """How often each name comes, (names,), each text as often as its weight says."""
+        return np.bincount(self.numbers, weights=weights[self.texts], minlength=names + 1)[:-1].astype(np.float64)
+
+
+def _alone(label: str) -> tuple[str, ...]:
+    return (label,)
 
 
 @dataclass(frozen=True, slots=True)

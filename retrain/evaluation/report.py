@@ -44,10 +44,12 @@ class HeadReport:
         """rows: those that `evaluate` was given. seed: of what is resampled."""
         scored = [rows[number] for number in metrics.rows.tolist()]
         wanted = np.array([row.labels[metrics.head] for row in scored], dtype=object)
-        pairs = confused_pairs(wanted, metrics.decided)
+        several = metrics.micro_f1 is not None
+        # sets are hardly ever taken for one another: what is missed or added is told by the labels
+        pairs = () if several else confused_pairs(wanted, metrics.decided)
         return cls(
             metrics,
-            LabelTable.of(wanted, metrics.decided, seed),
+            LabelTable.of(wanted, metrics.decided, seed, several=several),
             pairs,
             confusion_map(wanted, metrics.decided, pairs),
             Reliability.of(metrics.probabilities, metrics.right, seed),

@@ -14,6 +14,7 @@ from models.errors import TrainingDataError
 from models.shares import wilson_interval
 from retrain.data import Row
 from retrain.evaluation.reliability import expected_calibration_error
+from retrain.evaluation.several_labels import LabelFigures, label_figures
 from retrain.evaluation.slices import slices_of
 from retrain.progress import Progress, no_progress
 from retrain.rejection.curve import Curve
@@ -61,7 +62,9 @@ class HeadMetrics:
     whether it was decided rightly (for paired tests). rows: which of the given texts those are. rejected: whether each
     was rejected. decided: the label that each got. probabilities: of that label. strange_rows, strange_rejected: the
     same of the known out-of-scope texts. curve: accuracy against the share of texts answered, by its own `as_json`.
-    fast: whether the fast path decided each scored text; None of a release without one.
+    fast: whether the fast path decided each scored text; None of a release without one. micro_f1: of a head that gives
+    several labels, over all labels of all texts; None of others. Its accuracy counts whole sets, its macro F1 and
+    per_label the single labels.
     """
 
     head: str
@@ -83,6 +86,7 @@ class HeadMetrics:
     fast_path: FastPathMetrics | None = None
     curve: Curve | None = field(default=None, repr=False)
     fast: NDArray[np.bool_] | None = field(default=None, repr=False)
+    micro_f1: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded for people."""
@@ -92,6 +96,7 @@ class HeadMetrics:
             "accuracy": _round(self.accuracy),
             "accuracy_ci95": [_round(bound) for bound in self.accuracy_ci95],
             "macro_f1": _round(self.macro_f1),
+            **({} if self.micro_f1 is None else {"micro_f1": _round(self.micro_f1)}),
             "ece": _round(self.ece),
             "per_label": {label: {k: _round(v) for k, v in values.items()} for label, values in self.per_label.items()},
             "per_slice": {name: {k: _round(v) for k, v in values.items()} for name, values in self.per_slice.items()},
@@ -125,7 +130,8 @@ def evaluate(
         if scored:
             strange = oos_label if number == 0 else None
             given = [served[i].heads[name] for i in scored]
-            found = score_head(name, [rows[i] for i in scored], given, scored, strange)
+            several = classifier.heads[name].several is not None
+            found = score_head(name, [rows[i] for i in scored], given, scored, strange, several=several)
             if full:
                 fast = np.array([served[i].path == "fast" for i in scored])
                 found = replace(
@@ -177,8 +183,11 @@ def score_head(
     decisions: Sequence[HeadDecision],
     numbers: Sequence[int],
     oos_label: str | None,
+    *,
+    several: bool = False,
 ) -> HeadMetrics:
-    """Figures of one head. rows, decisions: of the same texts. numbers: where those stand among all texts."""
+    """Figures of one head. rows, decisions: of the same texts. numbers: where those stand among all texts. several:
+    whether it gives sets of labels."""
     wanted = np.array([row.labels[name] for row in rows], dtype=object)
     in_scope = np.array([label != oos_label for label in wanted], dtype=bool)
     if not in_scope.any():
@@ -189,15 +198,17 @@ def score_head(
     given_rows = np.asarray(numbers, dtype=np.int64)
     right = (given == wanted)[in_scope]
     y_true, y_given = wanted[in_scope].astype(str), given[in_scope].astype(str)
+    labels = _single_figures(y_true, y_given) if not several else label_figures(y_true.tolist(), y_given.tolist())
     slices = slices_of([row for row, inside in zip(rows, in_scope, strict=True) if inside])
     return HeadMetrics(
         head=name,
         texts=len(right),
         accuracy=float(right.mean()),
         accuracy_ci95=wilson_interval(int(right.sum()), len(right)),
-        macro_f1=float(f1_score(y_true, y_given, labels=np.unique(y_true), average="macro", zero_division=0)),
+        macro_f1=labels.macro_f1,
+        micro_f1=labels.micro_f1,
         ece=expected_calibration_error(probabilities[in_scope], right),
-        per_label=_per_label(y_true, y_given),
+        per_label=labels.per_label,
         per_slice={
             slice_name: {"texts": float(member.sum()), "accuracy": float(right[member].mean())}
             for slice_name, member in slices.items()
@@ -233,6 +244,11 @@ def _oos_metrics(
         in_scope_texts=int(in_scope.sum()),
         texts=int((~in_scope).sum()),
     )
+
+
+def _single_figures(wanted: NDArray[np.str_], given: NDArray[np.str_]) -> LabelFigures:
+    macro = f1_score(wanted, given, labels=np.unique(wanted), average="macro", zero_division=0)
+    return LabelFigures(None, float(macro), _per_label(wanted, given))
 
 
 def _per_label(wanted: NDArray[np.str_], given: NDArray[np.str_]) -> dict[str, dict[str, float]]:

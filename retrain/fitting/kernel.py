@@ -15,7 +15,7 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
 from models.errors import TrainingDataError
-from models.heads import Floats
+from models.heads import Floats, Targets
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.support_vectors import LOGITS_OF_A_MARGIN, minimise_squared_hinge
 
@@ -56,7 +56,7 @@ def fit_kernel_classifier(
     rows: NDArray[np.int64],
     embeddings: Floats,
     ngrams: sparse.csr_array,
-    targets: NDArray[np.int64],
+    targets: Targets,
     labels: int,
     policy: LinearPolicy,
     *,
@@ -64,7 +64,7 @@ def fit_kernel_classifier(
 ) -> LinearWeights:
     """Minimise the mean of the policy's loss plus the L2 penalty over the texts `rows`.
 
-    embeddings, ngrams, targets: of those rows only, as for `fit_softmax`. Nothing here is random.
+    embeddings, ngrams, targets: of those rows only, as for `fit_support_vectors`. Nothing here is random.
     Source: representer theorem, Schoelkopf, Herbrich and Smola (2001); L-BFGS, Liu and Nocedal (1989).
     """
     gram = kernels.weighted(rows, policy).astype(np.float64)
@@ -74,7 +74,7 @@ def fit_kernel_classifier(
         found, bias = minimise_squared_hinge([root.astype(np.float32)], targets, labels, decay)
         found, bias = found * np.float32(LOGITS_OF_A_MARGIN), bias * np.float32(LOGITS_OF_A_MARGIN)
     else:
-        found, bias = _minimise(root.astype(np.float32), targets, labels, decay)
+        found, bias = _minimise(root.astype(np.float32), targets.astype(np.int64), labels, decay)
     combination = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
     scale = np.full(ngrams.shape[1], policy.characters**2, dtype=np.float32)
     scale[:words] = policy.words**2

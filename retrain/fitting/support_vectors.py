@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import minimize
 
-from models.heads import Floats
+from models.heads import Floats, Targets
 from retrain.fitting.linear import LinearPolicy, LinearWeights, scale_columns
 
 LOGITS_OF_A_MARGIN: Final = (
@@ -25,7 +25,7 @@ _ITERATIONS: Final = 100
 def fit_support_vectors(
     embeddings: Floats,
     ngrams: sparse.csr_array,
-    targets: NDArray[np.int64],
+    targets: Targets,
     labels: int,
     policy: LinearPolicy,
     *,
@@ -33,7 +33,8 @@ def fit_support_vectors(
 ) -> LinearWeights:
     """Minimise, for each label against the others, the mean squared hinge loss plus the L2 penalty.
 
-    Arguments as for `fit_softmax`; nothing here is random. The policy's strength is the C of LIBLINEAR.
+    Arguments as for `fit_softmax`, and targets may be bool, (texts, labels): which labels each text has. Nothing here
+    is random. The policy's strength is the C of LIBLINEAR.
     Source: Fan et al., LIBLINEAR (2008); L-BFGS, Liu and Nocedal (1989).
     """
     scale = np.full(ngrams.shape[1], policy.characters, dtype=np.float32)
@@ -47,18 +48,21 @@ def fit_support_vectors(
 
 
 def minimise_squared_hinge(
-    blocks: Sequence[Floats | sparse.csr_array], targets: NDArray[np.int64], labels: int, decay: float
+    blocks: Sequence[Floats | sparse.csr_array], targets: Targets, labels: int, decay: float
 ) -> tuple[Floats, Floats]:
     """Weights (features, labels) and bias (labels,) of each label against the others, margins of 1.
 
-    blocks: the features side by side, (texts, features) each.
+    blocks: the features side by side, (texts, features) each. targets: as for `fit_support_vectors`.
     """
     texts, ends = len(targets), np.cumsum([block.shape[1] for block in blocks]).tolist()
     size = ends[-1]
     parts = [slice(end - block.shape[1], end) for block, end in zip(blocks, ends, strict=True)]
     transposed = [block.T.tocsr() if isinstance(block, sparse.csr_array) else block.T for block in blocks]
     signs = np.full((texts, labels), -1, dtype=np.float32)
-    signs[np.arange(texts), targets] = 1
+    if targets.ndim == 2:
+        signs[targets] = 1
+    else:
+        signs[np.arange(texts), targets] = 1
 
     def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         parameters = flat.astype(np.float32).reshape(size + 1, labels)

@@ -35,6 +35,7 @@ from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
 from retrain.progress import Progress, no_progress
 from retrain.rejection.choosing import FittedHead, LiveTexts, OutsideTexts, Rejecting, choose_rejection
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
+from retrain.strategies.several_heads import several_task, train_several
 from retrain.text_keys import key_hash, same_text_key
 
 SeenAs = Callable[[Sequence[str], Floats], Floats]
@@ -88,16 +89,23 @@ def train_quick(
     rows = [row for row in dataset.rows if row.split != "test"]
     names = tuple(heads or dataset.heads)
     _require_label(dataset, names[0], oos_label)
+    if names[0] in dataset.several and (oos_label is not None or not rejection.is_default):
+        raise TrainingDataError(
+            f"head {names[0]!r} may give several labels, and rejects nothing: a text that none of them fits gets none; "
+            f"leave out --oos-label, --oos-cost and --target-error, and the table [rejection]"
+        )
     without_spaces = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5
     known = (
         np.array([key_hash(row.text) in dataset.encoder_tuned_on for row in rows]) if dataset.encoder_tuned_on else None
     )
     unseen = None if known is None or not known.any() else ~known
     tasks = [
-        head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
+        several_task(name, rows, seed, unseen, without_spaces=without_spaces)
+        if name in dataset.several
+        else head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
         for name in names
     ]
-    tasks = [replace(task, policies=plan.policies(task.policies)) for task in tasks]
+    tasks = [replace(task, policies=_policies(task, plan)) for task in tasks]
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
     if seen_as is not None:
         embeddings = seen_as([row.text for row in rows], embeddings)
@@ -117,12 +125,20 @@ def train_quick(
         live = _live_texts(encoder, vocabulary, rejection.live_texts, rows, progress)
         outside = OutsideTexts(np.flatnonzero(strange), live)
         primary = partial(choose_rejection, outside=outside, policy=rejection, seed=seed, progress=progress)
-        fitted = [_train_head(task, features, seed, primary if task is tasks[0] else None, progress) for task in tasks]
-        full = [_full_path(one, features, strange if one is fitted[0] else np.zeros_like(strange)) for one in fitted]
+        fitted = [
+            _train_several(task, features, seed, progress)
+            if task.wanted is not None
+            else _train_head(task, features, seed, primary if task is tasks[0] else None, progress)
+            for task in tasks
+        ]
         judged = np.ones(len(rows), dtype=bool) if unseen is None else unseen
         read_words = partial(embed_texts, encoder, progress=progress, stage="reading words by themselves")
         teacher = Teacher([row.text for row in rows], embeddings, read_words)
-        fast = train_fast_path(found, full, judged, seed, progress, teacher)
+        fast = None
+        if all(task.wanted is None for task in tasks):  # its promises are of one label for a text
+            nowhere = np.zeros_like(strange)
+            full = [_full_path(one, features, strange if one is fitted[0] else nowhere) for one in fitted]
+            fast = train_fast_path(found, full, judged, seed, progress, teacher)
     vocabulary, weights = drop_unused_kind(vocabulary, [one.head.ngrams for one in fitted])
     return Trained(
         encoder,
@@ -264,7 +280,14 @@ def _train_head(
     )
     progress(f"fitting {task.name}", 1, 1)
     reference = held_out if task.unseen is None else tuned
-    return _Fitted(task, head.rounded(), _choices(policy, accuracy), held_out, reference, rejecting)
+    choices = _choices(policy) | {"held_out_accuracy": round(accuracy, 4)}
+    return _Fitted(task, head.rounded(), choices, held_out, reference, rejecting)
+
+
+def _train_several(task: Task, features: Features, seed: int, progress: Progress) -> _Fitted:
+    found = train_several(task, features, seed, progress)
+    choices = _choices(found.policy) | {"held_out_micro_f1": round(found.micro_f1, 4)}
+    return _Fitted(task, found.head, choices, found.held_out, found.held_out if task.unseen is None else found.judged)
 
 
 def _full_path(fitted: _Fitted, features: Features, strange: NDArray[np.bool_]) -> FullPath:
@@ -290,11 +313,15 @@ def _reference(task: Task, features: Features, fitted: _Fitted, sure: NDArray[np
     order = np.random.default_rng(seed).permutation(task.rows if task.unseen is None else np.sort(judged.rows))
     sample = np.sort(order[:REFERENCE_TEXTS])
     full_sample = None if sure is None else np.sort(order[~sure[order]][:REFERENCE_TEXTS])
-    shares = np.bincount(task.targets[task.rows], minlength=len(task.labels)) / len(task.rows)
+    if task.wanted is None:
+        counts = np.bincount(task.targets[task.rows], minlength=len(task.labels))
+    else:
+        counts = task.wanted[task.rows].sum(axis=0)
+    shares = counts / len(task.rows)
     return Reference(
         centroids=task.centroids(features, task.rows),
         distances=judged.distances,
-        confidence=label_probabilities(judged.logits, fitted.head.temperature).max(axis=1),
+        confidence=fitted.head.surest(judged.logits),
         embeddings=features.embeddings[sample],
         label_shares=shares.astype(np.float32),
         fast=None if sure is None else sure[judged.rows],
@@ -302,10 +329,16 @@ def _reference(task: Task, features: Features, fitted: _Fitted, sure: NDArray[np
     )
 
 
-def _choices(policy: LinearPolicy, accuracy: float) -> dict[str, float]:
+def _choices(policy: LinearPolicy) -> dict[str, float]:
     names = ("embedding", "words", "characters", "strength")
     hinge = {"squared_hinge": 1.0} if policy.loss == "squared_hinge" else {}
-    return {name: getattr(policy, name) for name in names} | hinge | {"held_out_accuracy": round(accuracy, 4)}
+    return {name: getattr(policy, name) for name in names} | hinge
+
+
+def _policies(task: Task, plan: QuickPlan) -> tuple[LinearPolicy, ...]:
+    """Those to choose from; several labels are learnt each against the rest, whatever the plan says."""
+    policies = plan.policies(task.policies)
+    return policies if task.wanted is None else tuple(replace(one, loss="squared_hinge") for one in policies)
 
 
 def _some(labels: Iterable[str | None]) -> str:

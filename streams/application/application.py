@@ -238,6 +238,11 @@ class Application(BaseModel):
         return self.privacy.mask or self.mask_personal_data
 
     @property
+    def multi_heads(self) -> frozenset[str]:
+        """Names of the heads that may give a text several labels."""
+        return frozenset(head.name for head in self.heads if head.multi)
+
+    @property
     def known_queues(self) -> frozenset[str]:
         """Every queue that a decision's `action` may name."""
         by_priority = () if self.priority is None else self.priority.queues.values()

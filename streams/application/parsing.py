@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from models.errors import ConfigError
+from models.label_sets import NONE
 from streams.application.alerting import ReceiverSpec
 from streams.application.application import Application
 from streams.application.names import meant_instead
@@ -62,6 +63,7 @@ def _under(folder: Path, table: BaseModel, names: Sequence[str]) -> dict[str, Pa
 def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """What the file says about labels that a model never gives: a misspelt one never acts. labels: of the model, by
     head."""
+    labels = _with_none(app, labels)
     primary = labels.get(app.head_names[0], ()) if app.heads else ()
     for table, label in _routed(app):
         if label not in primary:
@@ -85,6 +87,7 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
 
 def unknown_labels(app: Application, labels: Mapping[str, Sequence[str]]) -> Iterator[Refusal]:
     """The same before there is a model. labels: of the examples, by head."""
+    labels = _with_none(app, labels)
     primary = labels.get(app.head_names[0], ()) if app.heads else ()
     for table, label in _routed(app):
         if label not in primary:
@@ -105,6 +108,11 @@ def unknown_labels(app: Application, labels: Mapping[str, Sequence[str]]) -> Ite
         if label not in given:
             said = f"no example has the label {label!r} for {head}{meant_instead(label, given)}"
             yield Refusal(f"{table}.{number}", said)
+
+
+def _with_none(app: Application, labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """A head that may give several labels may say that none of them holds."""
+    return {head: (*given, NONE) if head in app.multi_heads else given for head, given in labels.items()}
 
 
 def _routed(app: Application) -> Iterator[tuple[str, str]]:

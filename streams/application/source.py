@@ -98,3 +98,6 @@ class HeadSpec(BaseModel):
     """What the answer is called in decisions, such as `intent`."""
     column: str = Field(min_length=1)
     """The column of its labels in the corpus and in files for training."""
+    multi: bool = False
+    """Whether a text may have several of its labels, or none (`docs/models/several_labels.md`). Cells of the column
+    then hold labels with `|` between them, and an empty one says that none of them holds."""

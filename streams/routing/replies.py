@@ -60,7 +60,7 @@ class Replier:
 
 def _says(classification: Classification, head: str, labels: Collection[str]) -> bool:
     answer = classification.heads.get(head)
-    return answer is not None and not answer.rejected and answer.label in labels
+    return answer is not None and not answer.rejected and any(label in labels for label in answer.each)
 
 
 def slot_records(slots: Collection[Slot]) -> list[dict[str, Any]]:

@@ -1,10 +1,10 @@
 """Where a decision goes, how urgent it is, and by when somebody is to answer: a function of the application's file, the
 decision's labels, its record and its time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from models.decision import Classification
 from streams.application import Application
@@ -15,7 +15,8 @@ from streams.wire.text import clean_text
 
 DEFAULT_LEVEL: Final = "default"
 
-Says = Callable[[Classification, Mapping[str, Any]], str | None]
+Says = Callable[[Classification, Mapping[str, Any]], tuple[str, ...]]
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,10 @@ class Router:
         table = self._app.priority
         if table is None:
             return None
-        said = {field: says(classification, fields) or "" for field, says in self._said_by.items()}
-        return table.table.get(said["criticality"], {}).get(said["impact"], table.otherwise) or None
+        said = {field: says(classification, fields) for field, says in self._said_by.items()}
+        row = first_entry(table.table, said["criticality"]) or {}
+        found = first_entry(row, said["impact"])
+        return (table.otherwise if found is None else found) or None
 
     def _action(self, classification: Classification, priority: str | None) -> str:
         """`queue:<name>` where the application routes, `human` for a text the model does not know, `none` where nothing
@@ -71,7 +74,7 @@ class Router:
             return f"queue:{app.human_queue}" if app.queues or by_priority else "human"
         if by_priority:
             return f"queue:{by_priority}"
-        return f"queue:{app.queues.get(primary.label, app.human_queue)}" if app.queues else "none"
+        return f"queue:{first_entry(app.queues, primary.each) or app.human_queue}" if app.queues else "none"
 
     def _respond_by_ms(self, action: str, priority: str | None, at_ms: int) -> int | None:
         if action == "none":
@@ -86,17 +89,26 @@ class Router:
         return round((due - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
 
 
+def first_entry(table: Mapping[str, Entry], words: Sequence[str]) -> Entry | None:
+    """The table's entry for the one word; of several words (a text's labels) its first entry, in the file's order, that
+    is for one of them."""
+    if len(words) == 1:
+        return table.get(words[0])
+    return next((entry for word, entry in table.items() if word in words), None)
+
+
 def _saying(source: str) -> Says:
-    """What a head says, unless it rejects the text; or what stands in the record where a pointer points."""
+    """What a head says, unless it rejects the text; or what stands in the record where a pointer points. One word, an
+    empty one for nothing, but of a head of several labels each."""
     if not source.startswith("/"):
-        return lambda classification, fields: _label(classification, source)
+        return lambda classification, fields: _labels(classification, source)
     find = compile_pointer(source)
-    return lambda classification, fields: _word(find(fields))
+    return lambda classification, fields: (_word(find(fields)) or "",)
 
 
-def _label(classification: Classification, head: str) -> str | None:
+def _labels(classification: Classification, head: str) -> tuple[str, ...]:
     answer = classification.heads.get(head)
-    return None if answer is None or answer.rejected else answer.label
+    return ("",) if answer is None or answer.rejected else answer.each
 
 
 def _word(value: Any) -> str | None:

@@ -22,6 +22,8 @@ def wall_clock_ms() -> int:
 def head_record(head: HeadDecision) -> dict[str, Any]:
     """A head's answer as it stands in a decision."""
     record: dict[str, Any] = {"label": head.label, "probability": round(head.probability, 6)}
+    if head.labels is not None:
+        record["labels"] = [{"label": one.label, "probability": round(one.probability, 6)} for one in head.labels]
     if head.oos_score is not None:
         record["oos_score"] = round(head.oos_score, 6)
         record["rejected"] = head.rejected

@@ -506,3 +506,25 @@ def test_which_of_text_and_picture_decided_is_kept(store: DecisionStore, app: st
     stored = {document["id"][-1]: document for document in store.search(SearchQuery(app=app)).documents}
     assert stored["1"]["fusion"] == fusion
     assert store.search(SearchQuery(app=app, label="refund")).total == 0, "what the text alone said is not the label"
+
+
+def test_a_decision_of_several_labels_is_found_by_each_of_them(store: DecisionStore, app: str) -> None:
+    several = [{"label": "lost", "probability": 0.9}, {"label": "fee", "probability": 0.6}]
+    answers = {
+        1: {"label": "fee|lost", "probability": 0.55, "labels": several},
+        2: {"label": "fee", "probability": 0.8, "labels": [{"label": "fee", "probability": 0.8}]},
+        3: {"label": "none", "probability": 0.7, "labels": []},
+        4: {"label": "lost", "probability": 0.7},
+    }
+    report = store.index([decision(app, number, labels={"intent": answer}) for number, answer in answers.items()])
+    assert (report.created, report.rejected) == (4, ())
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == 4, 10)
+    found = {
+        label: {int(one["id"][-1]) for one in store.search(SearchQuery(app=app, label=label)).documents}
+        for label in ("fee", "lost", "fee|lost", "none", "fe")
+    }
+    assert found == {"fee": {1, 2}, "lost": {1, 4}, "fee|lost": {1}, "none": {3}, "fe": set()}
+    stored = {int(one["id"][-1]): one["labels"] for one in store.search(SearchQuery(app=app)).documents}
+    assert stored == {number: {"intent": answer} for number, answer in answers.items()}
+    broken = {"labels": {"intent": {"label": "fee", "labels": [{"label": 3}]}}}
+    assert store.index([decision(app, 5, **broken)]).rejected[0].reason.startswith("labels.intent.labels is no list")

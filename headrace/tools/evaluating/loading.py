@@ -72,7 +72,9 @@ def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
     return LoadedRelease(model, version, classifier, described, known, known_pictures(described, blob))
 
 
-def read_rows(file: LabelledFile, heads: list[str], trained_on: Collection[str]) -> tuple[Dataset, int]:
+def read_rows(
+    file: LabelledFile, heads: list[str], trained_on: Collection[str], several: frozenset[str] = frozenset()
+) -> tuple[Dataset, int]:
     """See `evaluation_rows`; tells on stderr which rows were not taken."""
     dataset, known = evaluation_rows(
         file.path,
@@ -83,6 +85,7 @@ def read_rows(file: LabelledFile, heads: list[str], trained_on: Collection[str])
         trained_on=trained_on,
         slice_columns=file.slice_columns,
         picture_column=file.picture_column,
+        several=several,
     )
     say_rejected(dataset.rejected)
     if known:

@@ -24,8 +24,9 @@ def tell_evaluation(what: str, report: HeadReport, counted: str = "texts") -> No
     was decided, in the plural."""
     metrics = report.metrics
     low, high = metrics.accuracy_ci95
+    counts = "accuracy" if metrics.micro_f1 is None else f"micro F1 {metrics.micro_f1:.4f}, all labels right"
     say(
-        f"{what}: accuracy {metrics.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics.macro_f1:.4f}, "
+        f"{what}: {counts} {metrics.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics.macro_f1:.4f}, "
         f"calibration error {metrics.ece:.3f}, {metrics.texts} {counted}"
     )
     tell_out_of_scope(metrics.as_json()["oos"])

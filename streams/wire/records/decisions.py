@@ -13,13 +13,26 @@ _TEXT_FIELDS: Final = ("id", "model", "version", "at", "decided_at", "text")
 _UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", re.ASCII)
 
 
+class LabelAnswer(Wire):
+    """One of several labels that a head gives."""
+
+    label: str
+    """The label."""
+    probability: float = Field(ge=0, le=1)
+    """The calibrated probability that the text has it."""
+
+
 class HeadAnswer(Wire):
     """What one head says in a decision."""
 
     label: str
-    """The most probable label."""
+    """The most probable label. Of a head that gives several: these in order, `|` between them; `none` where it gives
+    none."""
     probability: float = Field(ge=0, le=1)
-    """Its calibrated probability."""
+    """Its calibrated probability; of several labels, that they are right as a whole."""
+    labels: list[LabelAnswer] | None = None
+    """Of a head that may give several labels (`docs/models/several_labels.md`): each by itself, the most probable
+    first. Empty where it gives none."""
     oos_score: float | None = None
     """Primary head only: how far the text is from what the model knows; higher is farther."""
     rejected: bool | None = None
