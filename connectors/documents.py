@@ -27,6 +27,7 @@ FIELDS = frozenset(
         "entities",
         "slots",
         "ask",
+        "conversation",
         "items",
         "action",
         "priority",
@@ -46,6 +47,14 @@ ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, "span", "probability"])
 SLOT_TEXTS = ("name", "value", "text")
 SLOT_FIELDS = frozenset([*SLOT_TEXTS, "span"])
 QUESTION_FIELDS = frozenset(["text", "slot"])
+CONVERSATION_COUNTS = ("version", "contact", "turn")
+CONVERSATION_TIMES = ("first_at", "last_at")
+CONVERSATION_TEXTS = ("id", "language", "intent", "waits_for", "escalated")
+CONVERSATION_LISTS = ("intents", "asked")
+CONVERSATION_FIELDS = frozenset(
+    [*CONVERSATION_COUNTS, *CONVERSATION_TIMES, *CONVERSATION_TEXTS, *CONVERSATION_LISTS, "slots"]
+)
+KNOWN_SLOT_TEXTS = ("name", "value")
 LARGEST_PLACE = 2**31 - 1  # of a span; Elasticsearch keeps 32 bits of it
 ITEM_FIELDS = frozenset(["item_id", "score"])
 LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
@@ -95,6 +104,7 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _beside_refusal(document, "ask", QUESTION_FIELDS)
         or _entity_refusal(document)
         or _slot_refusal(document)
+        or _conversation_refusal(document)
         or _item_refusal(document)
         or _json_refusal(document)
     )
@@ -250,10 +260,43 @@ def _slot_refusal(document: Document) -> str | None:
     return None
 
 
-def _is_span(span: object) -> bool:
-    if not isinstance(span, (list, tuple)) or len(span) != 2:
+def _conversation_refusal(document: Document) -> str | None:
+    said = document.get("conversation")
+    if said is None:
+        return None
+    if not isinstance(said, Mapping):
+        return "conversation is no object"
+    if unknown := sorted(set(said) - CONVERSATION_FIELDS):
+        return f"unknown field conversation.{unknown[0]:.60}"
+    if not all(_is_count(said.get(name)) for name in CONVERSATION_COUNTS):
+        return "conversation holds something else than a count where one must stand"
+    if not all(is_rfc3339(said.get(name)) for name in CONVERSATION_TIMES):
+        return "conversation holds a time that is none"
+    if not all(isinstance(said.get(name), str | None) for name in CONVERSATION_TEXTS):
+        return "conversation holds something else than a text where one must stand"
+    for name in CONVERSATION_LISTS:
+        listed = said.get(name, ())
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
+            return f"conversation.{name} is no list of texts"
+    slots = said.get("slots", ())
+    if not isinstance(slots, (list, tuple)) or not all(map(_is_known_slot, slots)):
+        return "conversation.slots holds something else than {name, value, version}"
+    return None
+
+
+def _is_known_slot(slot: object) -> bool:
+    if not isinstance(slot, Mapping) or set(slot) - {*KNOWN_SLOT_TEXTS, "version"}:
         return False
-    return all(isinstance(place, int) and not isinstance(place, bool) and 0 <= place <= LARGEST_PLACE for place in span)
+    return all(isinstance(slot.get(name), str) for name in KNOWN_SLOT_TEXTS) and _is_count(slot.get("version"))
+
+
+def _is_count(value: object) -> bool:
+    """Whether Elasticsearch keeps it as a whole number of 32 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_PLACE
+
+
+def _is_span(span: object) -> bool:
+    return isinstance(span, (list, tuple)) and len(span) == 2 and all(map(_is_count, span))
 
 
 def _item_refusal(document: Document) -> str | None:

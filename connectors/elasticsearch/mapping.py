@@ -4,7 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.documents import TEXT_FIELDS
+from connectors.documents import (
+    CONVERSATION_COUNTS,
+    CONVERSATION_LISTS,
+    CONVERSATION_TEXTS,
+    CONVERSATION_TIMES,
+    KNOWN_SLOT_TEXTS,
+    TEXT_FIELDS,
+)
 from connectors.errors import StoreMismatch
 
 SCHEMA_VERSION = 1
@@ -62,6 +69,20 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                 "properties": {**{name: KEYWORD for name in ("name", "value", "text")}, "span": {"type": "integer"}},
             },
             "ask": {"properties": {"text": {"type": "text", "index": False}, "slot": KEYWORD}},
+            "conversation": {
+                "properties": {
+                    **{name: KEYWORD for name in (*CONVERSATION_TEXTS, *CONVERSATION_LISTS)},
+                    **{name: {"type": "integer"} for name in CONVERSATION_COUNTS},
+                    **{name: {"type": "date"} for name in CONVERSATION_TIMES},
+                    "slots": {
+                        "type": "nested",
+                        "properties": {
+                            **{name: KEYWORD for name in KNOWN_SLOT_TEXTS},
+                            "version": {"type": "integer"},
+                        },
+                    },
+                }
+            },
             "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
             "extra": {"type": "object", "enabled": False},
         },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from connectors.ports import DecisionStore
 from headrace.applications import text_mask
+from headrace.conversations_before import conversations_before
 from headrace.process import start_offsets
 from headrace.process.broker_probe import BrokerProbe, ClusterProbe
 from headrace.process.consumer_groups import (
@@ -159,6 +160,7 @@ class RoleBuilder:
                     partitions=partitions,
                     picture_source=pictures,
                     slot_finder=slot_finder(app) if app.slots else None,
+                    past=conversations_before(self._wiring, app, worker_group(app).name),
                 )
                 if handler.pictures is not None:
                     self._metrics.follow_pictures(app.name, handler.pictures.counts)

@@ -22,7 +22,7 @@ from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.release_loading import load_release
-from streams.routing.replies import Replier
+from streams.routing.replies import Message, Replier
 from streams.routing.routes import first_entry
 from streams.wire.masking import record_mask
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
@@ -99,7 +99,8 @@ def _decision(
     app: Application, replier: Replier, classification: Classification, text: str, event: Event
 ) -> dict[str, Any]:
     fields, at_ms = event
-    reply = replier.reply(classification, cut_text(text), fields, wall_clock_ms() if at_ms is None else at_ms)
+    message = Message(cut_text(text), fields, wall_clock_ms() if at_ms is None else at_ms)
+    reply = replier.reply(classification, message).fields
     return {
         "path": classification.path,
         "labels": {name: head_record(head) for name, head in classification.heads.items()},

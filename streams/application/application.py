@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
+from streams.application.conversations import Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
 from streams.application.routing import Opening, Priority, ServiceLevel
@@ -55,6 +56,10 @@ class Application(BaseModel):
     """The tables `[opening.NAME]`: when people are there."""
     slots: dict[Name, SlotSpec] = {}
     """The tables `[slots.NAME]`: values that texts give, and what is asked where one is missing."""
+    conversations: Conversations | None = None
+    """The table `[conversations]`: whether, and how long, it is known what a conversation's earlier messages were."""
+    escalations: tuple[Escalation, ...] = ()
+    """The tables `[[escalations]]`, of which the first one that holds counts."""
     privacy: Privacy = Privacy()
     """The table `[privacy]`."""
     answers: dict[str, str] = {}
@@ -171,7 +176,10 @@ class Application(BaseModel):
                 meant = meant_instead(source, self.head_names)
                 raise ValueError(f"priority.{field}: there is no head {source!r}, and a pointer begins with /{meant}")
         known = [*sorted(self.known_queues), "default"]
-        words = sorted(() if self.priority is None else self.priority.words)
+        words = sorted(
+            {*(() if self.priority is None else self.priority.words)}
+            | {rule.priority for rule in self.escalations if rule.priority is not None}
+        )
         for queue, level in self.service_levels.items():
             where = f"service_levels.{queue}"
             if queue not in known:
@@ -181,7 +189,9 @@ class Application(BaseModel):
                     f"{where}.opening: there is no table [opening.{level.opening}]"
                     f"{meant_instead(level.opening, list(self.opening))}"
                 )
-            longest = max([level.response_minutes, *level.by_priority.values()])
+            longest = max([level.response_minutes, level.next_response_minutes or 0, *level.by_priority.values()])
+            if level.next_response_minutes is not None and self.conversations is None:
+                raise ValueError(f"{where}.next_response_minutes needs the table [conversations]")
             if level.opening is not None and longest > WEEKS * self.opening[level.opening].hours().minutes_a_week:
                 raise ValueError(f"{where}: [opening.{level.opening}] is not open for {longest:g} minutes in a year")
             for word in level.by_priority:
@@ -199,6 +209,21 @@ class Application(BaseModel):
                 if head not in self.head_names:
                     meant = meant_instead(head, self.head_names)
                     raise ValueError(f"slots.{name}.asked_by: there is no head {head!r}{meant}")
+        return self
+
+    @model_validator(mode="after")
+    def _escalations_can_happen(self) -> "Application":
+        if self.conversations is not None and self.kind != "classify":
+            raise ValueError("[conversations] are of texts that are classified; this application ranks items")
+        if self.escalations and self.conversations is None:
+            raise ValueError("[[escalations]] look at conversations: write the table [conversations] as well")
+        reasons = [rule.reason for rule in self.escalations]
+        for number, rule in enumerate(self.escalations):
+            if reasons.count(rule.reason) > 1:
+                raise ValueError(f"escalations.{number}: two rules have the reason {rule.reason!r}")
+            if rule.head is not None and rule.head not in self.head_names:
+                meant = meant_instead(rule.head, self.head_names)
+                raise ValueError(f"escalations.{number}.head: there is no head {rule.head!r}{meant}")
         return self
 
     @model_validator(mode="after")
@@ -246,7 +271,8 @@ class Application(BaseModel):
     def known_queues(self) -> frozenset[str]:
         """Every queue that a decision's `action` may name."""
         by_priority = () if self.priority is None else self.priority.queues.values()
-        return frozenset({*self.queues.values(), *by_priority, self.human_queue})
+        escalated = (rule.queue for rule in self.escalations if rule.queue is not None)
+        return frozenset({*self.queues.values(), *by_priority, *escalated, self.human_queue})
 
     @property
     def source_topics(self) -> tuple[str, ...]:

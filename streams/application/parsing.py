@@ -143,6 +143,9 @@ def _asking(app: Application) -> Iterator[tuple[str, str, str]]:
 
 def _watched(app: Application) -> Iterator[tuple[str, int, str, str]]:
     """Table, number, head and label."""
+    for number, escalation in enumerate(app.escalations):
+        if escalation.head is not None and escalation.label is not None:
+            yield "escalations", number, escalation.head, escalation.label
     for number, surge in enumerate(app.surges):
         yield "surges", number, surge.head, surge.label
     for number, rule in enumerate(app.rules):

@@ -89,8 +89,17 @@ class ServiceLevel(BaseModel):
     """So much time after the event, counted while the queue is open."""
     by_priority: dict[str, float] = {}
     """Other minutes for some priorities, such as `{P1 = 15}`."""
+    next_response_minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 366)
+    """The same for later messages of a conversation, whatever their priority; unset: as for the first one. Needs
+    `[conversations]`."""
     opening: Name | None = None
     """The table `[opening.NAME]` whose hours count; unset: around the clock."""
+
+    def minutes(self, priority: str, *, is_first: bool) -> float:
+        """Minutes to answer in. is_first: whether it is the first message of a conversation."""
+        if not is_first and self.next_response_minutes is not None:
+            return self.next_response_minutes
+        return self.by_priority.get(priority, self.response_minutes)
 
     @model_validator(mode="after")
     def _minutes_are_some(self) -> "ServiceLevel":

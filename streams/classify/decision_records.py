@@ -12,8 +12,9 @@ from streams.application import Application
 from streams.classify.release_batch import Pending
 from streams.classify.sampling import sample_position
 from streams.classify.serving import Trial
+from streams.conversations.memory import ConversationMemory
 from streams.engine.delivery import Outcome, OutRecord
-from streams.routing.replies import Replier
+from streams.routing.replies import Message, Replier
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.records import format_time
 from streams.wire.signals import signal_record, trial_answer
@@ -24,13 +25,14 @@ from streams.wire.text import cut_text
 @dataclass(frozen=True, slots=True)
 class DecisionRecords:
     """Writes the records of one batch. decided_ms: when, milliseconds since 1970. shown: share of the events that the
-    monitor is shown."""
+    monitor is shown. memory: of the application's conversations; None: it has none."""
 
     app: Application
     reader: SourceReader
     replier: Replier
     decided_ms: int
     shown: float = 0.0
+    memory: ConversationMemory | None = None
 
     def outcome(self, pending: Pending, classification: Classification, classifier: Classifier) -> Outcome:
         """The champion's decision, which acts. The signal is the text's own, with late fusion as well: what a monitor
@@ -45,7 +47,7 @@ class DecisionRecords:
             decision["labels"][fused.head] = head_record(fused.decision)
             decision["fusion"] = fusion_record(fused)
             acting = fused.in_place_of(classification)
-        decision |= self.replier.reply(acting, decision["text"], pending.source.fields, pending.source.at_ms)
+        decision |= self._reply(pending, acting, decision["text"])
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
@@ -59,6 +61,18 @@ class DecisionRecords:
             path=pending.path,
             agrees=classification.agrees if pending.path == "fast" else None,
         )
+
+    def _reply(self, pending: Pending, acting: Classification, text: str) -> dict[str, Any]:
+        """What follows, by what is known of the conversation; and that is known from now on."""
+        source, delivery = pending.source, pending.delivery
+        place, offset, before = (delivery.topic, delivery.partition), delivery.offset, None
+        if self.memory is not None and source.key is not None:
+            before = self.memory.before(place, offset, source.key)
+        message = Message(text, source.fields, source.at_ms, offset, source.key, before)
+        reply = self.replier.reply(acting, message)
+        if self.memory is not None and reply.conversation is not None:
+            self.memory.keep(place, offset, reply.conversation)
+        return reply.fields
 
     def trial_record(
         self, pending: Pending, classification: Classification, classifier: Classifier, trial: Trial

@@ -29,6 +29,7 @@ from streams.classify.sampling import (
     sample_position,
 )
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
+from streams.conversations.memory import ConversationMemory, Past
 from streams.engine.delivery import Delivery, Outcome, Step
 from streams.engine.offset_tracker import Partition
 from streams.routing.replies import Replier
@@ -47,7 +48,8 @@ class ClassifyHandler:
 
     epochs: of each topic it reads. of_history: its records may be of any age, so their times are not compared with the
     clock. partitions: of all topics it reads, together; 0: nobody shares them. picture_source: where pictures are
-    fetched from; None: nowhere. slot_finder: of the application's slots; None: none are looked for.
+    fetched from; None: nowhere. slot_finder: of the application's slots; None: none are looked for. past: what
+    was decided of partitions before; None: nothing is known of it.
     """
 
     def __init__(
@@ -63,11 +65,16 @@ class ClassifyHandler:
         partitions: int = 0,
         picture_source: PictureSource | None = None,
         slot_finder: SlotFinder | None = None,
+        past: Past | None = None,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._of_history, self._partitions = of_history, partitions
         self.reader = SourceReader.of(app)
         self._replier = Replier(app, slot_finder)
+        self.conversations: ConversationMemory | None = None
+        if app.conversations is not None:
+            window = app.conversations.window_records
+            self.conversations = ConversationMemory(window, epochs, past or (lambda partitions: ()))
         self._signal_sample = signal_sample or Sample(SIGNALS_PER_SECOND)
         self._audit_sample = audit_sample or Sample(AUDITS_PER_SECOND, AUDIT_SHARE)
         self.retreat = FastPathGuard()
@@ -77,12 +84,14 @@ class ClassifyHandler:
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """One monitor follows all workers: each shows it a share of what it can take, by its share of the
         partitions."""
+        if self.conversations is not None:
+            self.conversations.assigned(partitions)
         if self._partitions:
             ours = len(partitions) / self._partitions
             self._signal_sample.limit(min(SIGNALS_PER_SECOND, ours * ALL_SIGNALS_PER_SECOND))
 
     async def released(self) -> None:
-        """Nothing is kept of a partition."""
+        """Nothing is to be put down: what is known of conversations stands in the decisions."""
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -116,17 +125,25 @@ class ClassifyHandler:
             share.embed(self.failures)
 
     def decide(self, batch: Sequence[Delivery]) -> None:
-        """Run the heads and build the records to send."""
+        """Run the heads and build the records to send. Raises ConnectorError where it cannot be read what conversations
+        were before an assignment."""
         state = _state_of(batch)
         if state is None:
             return
+        if self.conversations is not None:
+            self.conversations.rebuild()
         for share in state.shares:
             if share.trial is None:
                 self._decide_share(share)
             elif share.trial.acts:
                 self._decide_in_place_of(state.champion, share)
         records = DecisionRecords(
-            self._app, self.reader, self._replier, self._now_ms(), self._signal_sample.of(len(batch))
+            self._app,
+            self.reader,
+            self._replier,
+            self._now_ms(),
+            self._signal_sample.of(len(batch)),
+            self.conversations,
         )
         for pending in _pending(batch):
             if self.pictures is not None and (refusal := self.pictures.refusal(pending)) is not None:

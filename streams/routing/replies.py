@@ -1,16 +1,36 @@
-"""What a decision leads to: its route, the values that its text gives, and what is asked where one is missing."""
+"""What a decision leads to: its route, the values that its text gives, what is asked where one is missing, and what its
+conversation is by then."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from models.decision import Classification
+from models.decision import Classification, HeadDecision, LabelAnswer
+from models.label_sets import labels_of
+from models.languages import language_of
 from models.slots.finding import SlotFinder
 from models.slots.values import Slot
 from streams.application import Application
+from streams.conversations.escalation import escalation_of
+from streams.conversations.state import Conversation, Turn, next_message
 from streams.routing.routes import Route, Router
 
 ASK: Final = "ask"  # as a decision's action
+_MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a decision is about. text: as the decision keeps it. fields: of the record, where pointers look. at_ms: the
+    event's own time, milliseconds since 1970. offset: of its record. key: which conversation it belongs to; None: none
+    is known. before: that conversation as it was; None: this is its first message."""
+
+    text: str
+    fields: Mapping[str, Any]
+    at_ms: int
+    offset: int = 0
+    key: str | None = None
+    before: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,35 +45,89 @@ class Question:
         return {"text": self.text, "slot": self.slot}
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """fields: what a decision gets. conversation: as it is by then; None: the message belongs to none."""
+
+    fields: dict[str, Any]
+    conversation: Conversation | None = None
+
+
 class Replier:
     """Says what follows from the decisions of one application. Thread-safe; a function of the application's files, the
-    labels, the record and its time. finder: of the application's slots."""
+    labels and the message. finder: of the application's slots."""
 
     def __init__(self, app: Application, finder: SlotFinder | None = None) -> None:
         self._app, self._router, self._finder = app, Router(app), finder or SlotFinder()
 
-    def reply(self, classification: Classification, text: str, fields: Mapping[str, Any], at_ms: int) -> dict[str, Any]:
-        """The fields that a decision gets. classification: what acts. text: as the decision keeps it. fields, at_ms:
-        see `Router.route`."""
-        route = self._router.route(classification, fields, at_ms)
-        reply: dict[str, Any] = route.record()
-        if not self._app.slots:
-            return reply
-        slots = self._finder.find(text, at_ms)
-        question = self._question(classification, route, {slot.name for slot in slots})
+    def reply(self, classification: Classification, message: Message) -> Reply:
+        """classification: what was decided, by text and picture where both decide."""
+        slots = self._finder.find(message.text, message.at_ms)
+        conversation = self._opened(message)
+        acting, escalation = classification, None
+        if conversation is not None:
+            conversation = conversation.with_values(slots)
+            acting = self._resumed(classification, conversation)
+            conversation = conversation.with_turn(_turn(message.offset, classification), *self._intent(acting))
+            escalation = escalation_of(conversation, self._app.escalations)
+            conversation = replace(conversation, escalated="" if escalation is None else escalation.reason)
+        is_first = conversation is None or conversation.turn == 1
+        route = self._router.route(acting, message.fields, message.at_ms, is_first=is_first, escalation=escalation)
+        fields: dict[str, Any] = route.record()
+        question = None
+        if escalation is None:
+            question = self._question(acting, route, {slot.name for slot in slots}, conversation)
         if question is not None:
-            reply = {**reply, "action": ASK, "ask": question.record()}
-            reply.pop("respond_by", None)  # who is asked has to answer first
-        return reply | {"slots": slot_records(slots)}
+            fields = {**fields, "action": ASK, "ask": question.record()}
+            fields.pop("respond_by", None)  # who is asked has to answer first
+        if self._app.slots:
+            fields["slots"] = slot_records(slots)
+        if conversation is not None:
+            conversation = conversation.with_question("" if question is None else question.slot)
+            fields["conversation"] = conversation.record()
+        return Reply(fields, conversation)
 
-    def _question(self, classification: Classification, route: Route, given: Collection[str]) -> Question | None:
+    def _opened(self, message: Message) -> Conversation | None:
+        table = self._app.conversations
+        if table is None or message.key is None:
+            return None
+        silence_ms = round(table.silence_minutes * _MINUTE_MS)
+        language = language_of(message.text, message.fields)
+        return next_message(message.before, message.key, message.at_ms, silence_ms, language)
+
+    def _intent(self, classification: Classification) -> tuple[str | None, tuple[str, ...]]:
+        primary = classification.heads.get(self._app.head_names[0])
+        return (None, ()) if primary is None or primary.rejected else (primary.label, primary.each)
+
+    def _resumed(self, classification: Classification, conversation: Conversation) -> Classification:
+        """An answer to a question is about what that was asked for, whatever it looks like by itself: "MB-123456"."""
+        asked_for, given = conversation.intent, conversation.values.get(conversation.waits_for)
+        if asked_for is None or given is None or given.version != conversation.version:
+            return classification
+        name = self._app.head_names[0]
+        several = None
+        if name in self._app.multi_heads:
+            several = tuple(LabelAnswer(label, 1.0) for label in labels_of(asked_for))
+        return replace(
+            classification, heads={**classification.heads, name: HeadDecision(asked_for, 1.0, labels=several)}
+        )
+
+    def _question(
+        self, acting: Classification, route: Route, given: Collection[str], conversation: Conversation | None
+    ) -> Question | None:
         """For the first missing value, in the file's order. Nobody is asked who must not wait, or whom the model does
-        not understand: those go to people at once."""
-        app, primary = self._app, classification.heads.get(self._app.head_names[0])
+        not understand: those go to people at once; nor again and again, nor for what stands in an earlier message."""
+        app, primary = self._app, acting.heads.get(self._app.head_names[0])
         if primary is None or primary.rejected or (app.priority and (route.priority or "") in app.priority.queues):
             return None
+        asked: Collection[str] = ()
+        if conversation is not None and app.conversations is not None:
+            given = {*given, *conversation.values}
+            often = app.conversations.ask_again + 1
+            asked = {slot for slot in conversation.asked if conversation.asked.count(slot) >= often}
         for name, slot in app.slots.items():
-            if name not in given and any(_says(classification, head, labels) for head, labels in slot.asked_by.items()):
+            wanted = any(_says(acting, head, labels) for head, labels in slot.asked_by.items())
+            if wanted and name not in given and name not in asked:
                 return Question(slot.ask, name)
         return None
 
@@ -61,6 +135,15 @@ class Replier:
 def _says(classification: Classification, head: str, labels: Collection[str]) -> bool:
     answer = classification.heads.get(head)
     return answer is not None and not answer.rejected and any(label in labels for label in answer.each)
+
+
+def _turn(offset: int, classification: Classification) -> Turn:
+    heads = classification.heads.items()
+    return Turn(
+        offset,
+        {name: head.each for name, head in heads if not head.rejected},
+        any(head.rejected for _, head in heads),
+    )
 
 
 def slot_records(slots: Collection[Slot]) -> list[dict[str, Any]]:

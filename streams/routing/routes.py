@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from models.decision import Classification
-from streams.application import Application
+from streams.application import Application, Escalation
 from streams.routing.opening_hours import OpeningHours
 from streams.wire.records import format_time
 from streams.wire.source_json import compile_pointer
@@ -47,11 +47,24 @@ class Router:
         said_by = {} if app.priority is None else app.priority.said_by
         self._said_by = {field: _saying(source) for field, source in said_by.items()}
 
-    def route(self, classification: Classification, fields: Mapping[str, Any], at_ms: int) -> Route:
-        """Of one decision. fields: of its record, where pointers look. at_ms: the event's own time."""
+    def route(
+        self,
+        classification: Classification,
+        fields: Mapping[str, Any],
+        at_ms: int,
+        *,
+        is_first: bool = True,
+        escalation: Escalation | None = None,
+    ) -> Route:
+        """Of one decision. fields: of its record, where pointers look. at_ms: the event's own time. is_first: of its
+        conversation. escalation: the rule by which it goes to people; None: none does."""
         priority = self._priority(classification, fields)
-        action = self._action(classification, priority)
-        return Route(action, priority, self._respond_by_ms(action, priority, at_ms))
+        if escalation is not None:
+            priority = escalation.priority or priority
+            action = f"queue:{escalation.queue or self._app.human_queue}"
+        else:
+            action = self._action(classification, priority)
+        return Route(action, priority, self._respond_by_ms(action, priority, at_ms, is_first=is_first))
 
     def _priority(self, classification: Classification, fields: Mapping[str, Any]) -> str | None:
         table = self._app.priority
@@ -76,14 +89,14 @@ class Router:
             return f"queue:{by_priority}"
         return f"queue:{first_entry(app.queues, primary.each) or app.human_queue}" if app.queues else "none"
 
-    def _respond_by_ms(self, action: str, priority: str | None, at_ms: int) -> int | None:
+    def _respond_by_ms(self, action: str, priority: str | None, at_ms: int, *, is_first: bool) -> int | None:
         if action == "none":
             return None
         queue = self._app.human_queue if action == "human" else action.removeprefix("queue:")
         level = self._app.service_levels.get(queue) or self._app.service_levels.get(DEFAULT_LEVEL)
         if level is None:
             return None
-        minutes = timedelta(minutes=level.by_priority.get(priority or "", level.response_minutes))
+        minutes = timedelta(minutes=level.minutes(priority or "", is_first=is_first))
         at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)
         due = at + minutes if level.opening is None else self._opening[level.opening].after(at, minutes)
         return round((due - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))

@@ -59,6 +59,22 @@ ENTITY: dict[str, Any] = {"id": "a", "name": "A", "span": [0, 5], "sentiment": "
 
 SLOT: dict[str, Any] = {"name": "order", "value": "MB-123456", "text": "mb-123456", "span": [4, 13]}
 
+CONVERSATION: dict[str, Any] = {
+    "id": "c7",
+    "version": 3,
+    "contact": 2,
+    "turn": 1,
+    "first_at": "2026-11-24T10:00:00.000Z",
+    "last_at": "2026-11-24T10:00:00.000Z",
+    "language": "en",
+    "intent": "card_arrival",
+    "intents": ["card_arrival"],
+    "slots": [{"name": "order", "value": "MB-123456", "version": 3}],
+    "asked": ["order", "order"],
+    "waits_for": "order",
+    "escalated": "angry twice",
+}
+
 
 def decision(app: str, number: int, text: str = "Where is my card?", **fields: Any) -> dict[str, Any]:
     document = {
@@ -88,6 +104,7 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
     items = [{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}]
     given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
     given |= {"slots": [SLOT, SLOT | {"name": "when"}], "ask": {"text": "Which card?", "slot": "card"}}
+    given |= {"conversation": CONVERSATION}
     given |= {"priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
@@ -345,6 +362,19 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a question that is a text": {"ask": "which?"},
     "a question in numbers": {"ask": {"text": 5}},
     "a question with another field": {"ask": {"text": "which?", "bytes": "AAAA"}},
+    "a conversation that is a text": {"conversation": "c7"},
+    "a conversation without its version": {
+        "conversation": {name: value for name, value in CONVERSATION.items() if name != "version"}
+    },
+    "a conversation with a turn in words": {"conversation": CONVERSATION | {"turn": "first"}},
+    "a conversation with a version beyond 32 bits": {"conversation": CONVERSATION | {"version": 2**31}},
+    "a conversation with another field": {"conversation": CONVERSATION | {"mood": "fine"}},
+    "a conversation whose id is a number": {"conversation": CONVERSATION | {"id": 7}},
+    "a conversation since a time that is none": {"conversation": CONVERSATION | {"first_at": "monday"}},
+    "a conversation with intents in one text": {"conversation": CONVERSATION | {"intents": "refund"}},
+    "a conversation with a value that is a number": {
+        "conversation": CONVERSATION | {"slots": [{"name": "order", "value": 7, "version": 1}]}
+    },
     "a priority that is a number": {"priority": 1},
     "a time to answer by that is none": {"respond_by": "tomorrow"},
     "items that are a number": {"items": 5},

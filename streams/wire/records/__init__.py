@@ -6,8 +6,10 @@
 from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
 from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time, json_object
 from streams.wire.records.decisions import (
+    ConversationAnswer,
     Decision,
     HeadAnswer,
+    KnownSlot,
     Question,
     RankedItem,
     SlotValue,
@@ -21,10 +23,12 @@ __all__ = [
     "AcceptedDrift",
     "Alert",
     "Candidate",
+    "ConversationAnswer",
     "Decision",
     "Doubts",
     "Feedback",
     "HeadAnswer",
+    "KnownSlot",
     "Lease",
     "Question",
     "RankedItem",

@@ -103,6 +103,50 @@ class Question(Wire):
     """The value that is missing."""
 
 
+class KnownSlot(Wire):
+    """A value that was given in a conversation."""
+
+    name: str
+    """The table `[slots.NAME]`."""
+    value: str
+    """As in the decision's `slots`; of several the newest."""
+    version: int = Field(ge=1)
+    """With which message of the conversation it was given."""
+
+
+class ConversationAnswer(Wire):
+    """The conversation as it is after this message (`docs/conversations.md`)."""
+
+    id: str
+    """The decision's `key`."""
+    version: int = Field(ge=1)
+    """How many messages of it were decided, this one included. Whoever changes something in a conversation says which
+    version they saw: what is older than that must not overwrite it."""
+    contact: int = Field(ge=1)
+    """After a long silence the next contact begins; the first is 1."""
+    turn: int = Field(ge=1)
+    """Which message of this contact it is; the first is 1."""
+    first_at: str
+    """When the contact's first message was written, RFC 3339, UTC."""
+    last_at: str
+    """The same of its newest one."""
+    language: str | None = None
+    """A language tag (BCP 47), or `und-` and a script."""
+    intent: str | None = None
+    """What this message is about, a label of the first head; where it answers a question, what that was asked for.
+    None: the model does not know."""
+    intents: tuple[str, ...] = ()
+    """What this contact is about, newest last, five at most."""
+    slots: tuple[KnownSlot, ...] = ()
+    """What was given in this contact."""
+    asked: tuple[str, ...] = ()
+    """Slots that were asked for in this contact, once for each time."""
+    waits_for: str | None = None
+    """The slot that the next message is expected to give."""
+    escalated: str | None = None
+    """Why people are to look at it: the reason of a rule of `[[escalations]]`."""
+
+
 class RankedItem(Wire):
     """One item of a recommendation, best first."""
 
@@ -145,6 +189,8 @@ class Decision(Wire):
     """Where the application has `[slots]` (`docs/slots.md`): what `text` gives, in its order."""
     ask: Question | None = None
     """Where the action is `ask`: what is asked."""
+    conversation: ConversationAnswer | None = None
+    """Where the application has `[conversations]` and the event belongs to one."""
     items: list[RankedItem] | None = None
     """`recommend` only: the ranked list."""
     action: str

@@ -1,0 +1,1 @@
+"""What is known of a conversation from its earlier messages."""

@@ -1,0 +1,278 @@
+"""What is known of a conversation is a function of its topic: a restart, a record that comes twice and another worker
+change nothing in it, and it stays bounded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.slot_finders import slot_finder
+from models.decision import Classification, HeadDecision
+from models.errors import ConfigError
+from streams.application import Application, parse_application
+from streams.conversations.memory import STATES, ConversationMemory, source_place
+from streams.conversations.state import Conversation
+from streams.routing.replies import Message, Replier
+
+NOON_MS = 1_796_040_000_000  # 30 November 2026, 12:00 UTC
+MINUTE_MS = 60_000
+FILE = """
+name = "desk"
+topic = "chats"
+human_queue = "people"
+[[heads]]
+name = "intent"
+column = "intent"
+[[heads]]
+name = "tone"
+column = "tone"
+[queues]
+refund = "billing"
+delivery = "logistics"
+[conversations]
+silence_minutes = 60
+window_records = 100
+[slots.order]
+pattern = 'MB-\\d+'
+asked_by = {intent = ["refund"]}
+ask = "Which order is it?"
+[slots.day]
+kind = "date"
+asked_by = {intent = ["refund"]}
+ask = "When did you order?"
+[[escalations]]
+reason = "angry twice"
+head = "tone"
+label = "angry"
+times = 2
+within = 3
+queue = "duty"
+priority = "P1"
+[[escalations]]
+reason = "not understood twice"
+rejected = true
+times = 2
+[[escalations]]
+reason = "wrote for the third time"
+contacts = 3
+[service_levels.default]
+response_minutes = 60
+next_response_minutes = 10
+by_priority = {P1 = 30}
+"""
+APP = parse_application(FILE, Path(), "desk.toml")
+
+
+def said(intent: str = "delivery", tone: str = "calm", *, rejected: bool = False) -> Classification:
+    heads = {"intent": HeadDecision(intent, 0.9, 0.5, rejected), "tone": HeadDecision(tone, 0.8)}
+    return Classification(heads, "full", 10, 0.0)
+
+
+class Desk:
+    """A worker's part: one memory, told message after message."""
+
+    def __init__(self, app: Application = APP, memory: ConversationMemory | None = None) -> None:
+        assert app.conversations is not None
+        self._replier = Replier(app, slot_finder(app))
+        if memory is None:
+            memory = ConversationMemory(app.conversations.window_records, {"chats": "e0"})
+        self.memory = memory
+        self.decisions: list[dict[str, Any]] = []
+        self.offset = -1
+
+    def tell(
+        self, text: str, classification: Classification, key: str | None = "c1", minute: int = 0, offset: int = -1
+    ) -> dict[str, Any]:
+        """offset: another one than the next, as when a record comes again."""
+        self.offset = offset if offset >= 0 else self.offset + 1
+        place, before = ("chats", 0), None
+        if key is not None:
+            before = self.memory.before(place, self.offset, key)
+        at_ms = NOON_MS + minute * MINUTE_MS
+        reply = self._replier.reply(classification, Message(text, {}, at_ms, self.offset, key, before))
+        if reply.conversation is not None:
+            self.memory.keep(place, self.offset, reply.conversation)
+        heads = classification.heads.items()
+        labels = {name: {"label": head.label, "rejected": head.rejected} for name, head in heads}
+        decision = {"id": f"chats@e0-0-{self.offset}", "labels": labels, **reply.fields}
+        self.decisions.append(orjson.loads(orjson.dumps(decision)))
+        return self.decisions[-1]
+
+
+def test_an_answer_to_a_question_is_about_what_it_was_asked_for() -> None:
+    desk = Desk()
+    first = desk.tell("i want my money back", said("refund"))
+    assert (first["action"], first["ask"]["text"]) == ("ask", "Which order is it?")
+    second = desk.tell("MB-77", said("delivery"))
+    assert (second["action"], second["ask"]["slot"]) == ("ask", "day")  # and not the order again
+    assert second["conversation"]["intent"] == "refund" and second["labels"]["intent"]["label"] == "delivery"
+    third = desk.tell("yesterday", said("greeting", rejected=True))
+    assert (third["action"], third.get("ask")) == ("queue:billing", None)
+    assert third["conversation"]["slots"] == [
+        {"name": "order", "value": "MB-77", "version": 2},
+        {"name": "day", "value": "2026-11-29", "version": 3},
+    ]
+    assert (third["conversation"]["version"], third["conversation"]["turn"]) == (3, 3)
+    again = desk.tell("so please pay it back", said("refund"))
+    assert again["action"] == "queue:billing"  # all of it was said before
+
+
+def test_nobody_is_asked_again_and_again() -> None:
+    desk = Desk()
+    actions = [desk.tell("refund!", said("refund"))["action"] for _ in range(4)]
+    assert actions == ["ask", "ask", "ask", "ask"]  # twice for the order, twice for the day
+    assert [one["ask"]["slot"] for one in desk.decisions] == ["order", "order", "day", "day"]
+    assert desk.tell("refund!", said("refund"))["action"] == "queue:billing"
+
+
+def test_the_next_message_has_a_service_level_of_its_own() -> None:
+    desk = Desk()
+    first = desk.tell("where is it", said())
+    second = desk.tell("hello?", said(), minute=5)
+    assert first["respond_by"] == "2026-11-30T13:00:00.000Z"
+    assert second["respond_by"] == "2026-11-30T12:15:00.000Z"
+    alone = desk.tell("no key", said(), key=None)
+    assert "conversation" not in alone and alone["respond_by"] == "2026-11-30T13:00:00.000Z"
+
+
+def test_a_long_silence_begins_a_new_contact() -> None:
+    desk = Desk()
+    desk.tell("MB-77 is late", said(), minute=0)
+    late = desk.tell("refund", said("refund"), minute=61)
+    assert late["conversation"] | {"first_at": ""} == late["conversation"] | {
+        "version": 2,
+        "contact": 2,
+        "turn": 1,
+        "first_at": "",
+        "slots": [],
+        "intents": ["refund"],
+    }
+    assert late["ask"]["slot"] == "order"  # another matter: the order of then is not taken for this one's
+    earlier = desk.tell("an older message", said(), minute=30)
+    assert earlier["conversation"]["contact"] == 2  # event times that go back begin nothing
+    third = desk.tell("again", said(), minute=200)
+    assert (third["action"], third["conversation"]["escalated"]) == ("queue:people", "wrote for the third time")
+
+
+def test_anger_goes_to_people_and_stays_with_them_for_this_contact() -> None:
+    desk = Desk()
+    assert desk.tell("late", said(tone="angry"))["action"] == "queue:logistics"
+    assert desk.tell("hm", said())["action"] == "queue:logistics"
+    angry = desk.tell("late!!", said("refund", tone="angry"))
+    assert (angry["action"], angry["priority"]) == ("queue:duty", "P1")
+    assert angry["conversation"]["escalated"] == "angry twice" and "ask" not in angry
+    calm = [desk.tell("thanks", said()) for _ in range(4)]
+    assert {one["action"] for one in calm} == {"queue:duty"}
+    assert desk.tell("a new matter", said(), minute=100)["action"] == "queue:logistics"
+
+
+def test_messages_that_nobody_understands_go_to_people_with_the_reason() -> None:
+    desk = Desk()
+    desk.tell("?", said(rejected=True))
+    second = desk.tell("??", said(rejected=True))
+    assert second["conversation"]["escalated"] == "not understood twice"
+    assert second["conversation"]["intents"] == []
+
+
+Happening = tuple[str, int, str, str, bool, str]
+HAPPENINGS = st.tuples(
+    st.sampled_from(["c1", "c2", "c3"]),
+    st.integers(-30, 90),
+    st.sampled_from(["refund", "delivery"]),
+    st.sampled_from(["angry", "calm"]),
+    st.booleans(),
+    st.sampled_from(["hello", "MB-1", "MB-2 yesterday", "today"]),
+)
+
+
+def happens(desk: Desk, events: Sequence[Happening], offset: int = -1) -> None:
+    """offset: of the first one; -1: the next."""
+    for number, (key, minute, intent, tone, rejected, text) in enumerate(events):
+        at = offset + number if offset >= 0 else -1
+        desk.tell(text, said(intent, tone, rejected=rejected), key, minute, at)
+
+
+def restarted(decisions: Sequence[Mapping[str, Any]], window: int, committed: int) -> Desk:
+    """A worker that knows what was decided of the window below the committed position, and what was decided beyond it
+    twice and out of order."""
+    past = [one for one in decisions if committed - window <= source_place(one["id"]).offset < committed]  # type: ignore[union-attr]
+    strangers: list[dict[str, Any]] = [
+        {"id": "chats@e1-0-0", "labels": {}, "conversation": {}},
+        {"id": "?", "labels": {}},
+    ]
+    memory = ConversationMemory(window, {"chats": "e0"}, lambda partitions: [*reversed(past), *past, *strangers])
+    memory.assigned([("chats", 0)])
+    memory.rebuild()
+    desk = Desk(memory=memory)
+    desk.offset = committed - 1
+    return desk
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(HAPPENINGS, min_size=1, max_size=40), st.data(), st.integers(2, 30))
+def test_a_restart_is_invisible(events: list[Happening], data: st.DataObject, window: int) -> None:
+    """Wherever the group's position stood, and however small the window is: the worker that takes over decides to the
+    letter what the one before would have decided."""
+    steady = Desk(memory=ConversationMemory(window, {"chats": "e0"}))
+    happens(steady, events)
+    committed = data.draw(st.integers(0, len(events)))
+    after = restarted(steady.decisions, window, committed)
+    happens(after, events[committed:])
+    assert after.decisions == steady.decisions[committed:]
+
+
+@given(st.lists(HAPPENINGS, min_size=2, max_size=STATES), st.data())
+def test_records_that_come_twice_count_once(events: list[Happening], data: st.DataObject) -> None:
+    steady, again = Desk(), Desk()
+    happens(steady, events)
+    happens(again, events)
+    back_to = data.draw(st.integers(0, len(events) - 1))
+    happens(again, events[back_to:], back_to)
+    assert again.decisions == steady.decisions + steady.decisions[back_to:]
+
+
+def test_memory_is_bounded_by_the_window_whatever_comes() -> None:
+    desk = Desk()
+    for number in range(1_000):
+        desk.tell("hello", said(), key=f"c{number}")
+        assert len(desk.memory) <= 101
+    assert desk.memory.before(("chats", 0), 1_000, "c899") is None
+    assert desk.memory.before(("chats", 0), 1_000, "c900") is not None
+    for _ in range(1_000):
+        desk.tell("MB-1", said("refund"), key="one")
+    known = desk.memory.before(("chats", 0), desk.offset + 1, "one")
+    assert isinstance(known, Conversation) and known.version == 1_000
+    assert len(known.turns) <= 20 and len(known.asked) <= 16 and len(known.intents) <= 5
+
+
+def test_what_another_worker_has_now_is_forgotten() -> None:
+    desk = Desk()
+    desk.tell("hello", said())
+    desk.memory.assigned([("chats", 1)])
+    desk.memory.rebuild()
+    assert len(desk.memory) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file.replace('head = "tone"\nlabel', 'head = "tune"\nlabel'), "did you mean 'tone'"),
+        (lambda file: file.replace('label = "angry"\n', ""), "head and label belong together"),
+        (lambda file: file.replace("times = 2\nwithin = 3", "times = 4\nwithin = 3"), "never happens"),
+        (lambda file: file.replace("contacts = 3\n", ""), "a rule needs"),
+        (lambda file: file.replace('"angry twice"', '"wrote for the third time"'), "two rules have the reason"),
+        (
+            lambda file: file.replace("[conversations]\nsilence_minutes = 60\nwindow_records = 100", ""),
+            "[conversations]",
+        ),
+        (lambda file: file.replace("silence_minutes", "silence_minuts"), "did you mean 'silence_minutes'"),
+    ],
+)
+def test_a_bad_table_is_one_clear_line(change: Callable[[str], str], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_application(change(FILE), Path(), "desk.toml")
+    assert said in str(raised.value) and "\n" not in str(raised.value)
