@@ -42,6 +42,9 @@ def _explain(
     against: Annotated[
         str | None, typer.Option(metavar="LABEL", help="why not this label: effects are those on the lead over it")
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="of a head that gives several labels: explain this one; default: each given")
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(help="occlusion (default), lime, shap (extra `explain`); several are compared, the first is told"),
@@ -101,6 +104,7 @@ def _explain(
         known=None if data is None else LabelledFile(data, text_column, label_column),
         app=app,
         page=html,
+        label=label,
     )
     return run_explain(model, request, json)
 

@@ -54,6 +54,10 @@ class Answers:
         probabilities: Doubles = exponentials / exponentials.sum(axis=1, keepdims=True)
         return probabilities
 
+    def best(self, probabilities: Doubles) -> int:
+        """The column that is decided, of a row of `probabilities`."""
+        return int(probabilities.argmax())
+
     def _computed(self, texts: Sequence[str]) -> Floats:
         if self.path == "fast":
             return self._fast(texts)

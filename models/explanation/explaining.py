@@ -1,7 +1,7 @@
 """Why a release decided a text as it did: values in, values out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -10,11 +10,12 @@ from models.classifier import Classifier
 from models.decision import HeadDecision, Path
 from models.errors import ConfigError
 from models.explanation.asking import Answers, Doubles, Question
+from models.explanation.label_views import LabelAnswers, decision_of, label_answers, labels_to_explain, turned
 from models.explanation.libraries import SAMPLES, lime_weights, shap_values
 from models.explanation.measures import Agreement, Faithfulness, agreement, importances, measure
 from models.explanation.ngram_shares import Lead, explain_lead
 from models.explanation.occlusion import Occlusion, OutOfTime, Search, occlude
-from models.explanation.parts import Unit, split_parts, without
+from models.explanation.parts import Part, Unit, split_parts, without
 
 MethodName = Literal["occlusion", "lime", "shap"]
 METHODS: Final = ("occlusion", "lime", "shap")
@@ -25,7 +26,8 @@ _DIGITS: Final = 4
 class Order:
     """What is asked for.
 
-    head: None: the release's first. against: a label that the decided one is held against; None: all others together.
+    head: None: the release's first. label: of a head that gives several, which one; None: the first that the text has,
+    or is nearest to. against: a label that the decided one is held against; None: all others together.
     path: None: the one that decides the text. methods: the first one's order is told and measured, the others are
     compared with it. samples: of LIME and SHAP.
     """
@@ -36,6 +38,7 @@ class Order:
     unit: Unit = "words"
     methods: tuple[MethodName, ...] = ("occlusion",)
     samples: int = SAMPLES
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Explanation:
     most probable. probabilities: of decided label and rival. occlusion: parts, effects and order. without: (parts,),
     the label's probability without each part alone; NaN of what there was no time for. lead: where the lead over the
     rival comes from. change: the first step of the order at which another label is decided; None where none is.
-    importance: by method, (parts,). asked: how many texts the release answered. is_cut: by the deadline.
+    importance: by method, (parts,). whole: of a head that gives several labels, all of the text's as one text, where
+    decision and rival are of one of them: the text has it, or has it not. asked: how many texts the release answered.
+    is_cut: by the deadline.
     """
 
     text: str
@@ -72,6 +77,7 @@ class Explanation:
     agreements: Mapping[tuple[str, str], Agreement] = field(default_factory=dict)
     asked: int = 0
     is_cut: bool = False
+    whole: str | None = None
 
     def part_text(self, number: int) -> str:
         """The part as it stands in the text."""
@@ -85,6 +91,7 @@ class Explanation:
             "text": self.text,
             "head": self.head,
             "path": self.path,
+            **({} if self.whole is None else {"set": self.whole}),
             "label": self.decision.label,
             "probability": _rounded(self.probabilities[0]),
             "rejected": self.decision.rejected,
@@ -154,7 +161,11 @@ def explain(
     if not parts:
         raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
     path, decision = _decided(classifier, text, head, order.path)
-    answers = Answers(classifier, head, path)
+    answers, whole = Answers(classifier, head, path), None
+    if classifier.heads[head].several is not None:
+        whole, chosen = decision.label, order.label or labels_to_explain(decision, classifier, head, text)[0]
+        answers = label_answers(classifier, head, path, chosen)
+        decision = decision_of(answers, text)
     labels = answers.labels
     column = labels.index(decision.label)
     if order.against == decision.label:
@@ -165,16 +176,7 @@ def explain(
     logits, probabilities = answers.logits([text]), answers.probabilities([text])[0]
     rival = question.rival if question.rival is not None else _second(probabilities, column)
     importance, occlusion = _importance(search, occlusion, order)
-    lead = explain_lead(
-        classifier,
-        head,
-        path,
-        text,
-        occlusion.parts,
-        column,
-        rival,
-        float(logits[0, column] - logits[0, rival]),
-    )
+    lead = _lead(answers, text, occlusion.parts, column, rival, float(logits[0, column] - logits[0, rival]))
     search.is_cut = search.is_cut or out_of_time()
     faithfulness = None if search.is_cut else measure(answers, text, occlusion.parts, occlusion.order, column)
     return Explanation(
@@ -194,7 +196,26 @@ def explain(
         agreements=_agreements(importance),
         asked=answers.asked,
         is_cut=search.is_cut,
+        whole=whole,
     )
+
+
+def orders_of(classifier: Classifier, text: str, order: Order) -> list[Order]:
+    """One for each explanation of the text: the order itself, but where its head gives several labels and none is
+    named: one for each that the text has."""
+    head = order.head or next(iter(classifier.heads))
+    if order.label is not None or head not in classifier.several or not text.strip():
+        return [order]
+    decision = classifier.classify_texts([text], fast=False)[0].heads[head]
+    return [replace(order, label=label) for label in labels_to_explain(decision, classifier, head, text)]
+
+
+def _lead(answers: Answers, text: str, parts: Sequence[Part], column: int, rival: int, lead: float) -> Lead:
+    asked = (answers.classifier, answers.head, answers.path, text, parts)
+    if not isinstance(answers, LabelAnswers):
+        return explain_lead(*asked, column, rival, lead)
+    found = explain_lead(*asked, answers.column, None, -lead if column else lead)
+    return turned(found) if column else found
 
 
 def _second(probabilities: Doubles, column: int) -> int:
@@ -208,10 +229,19 @@ def _check(classifier: Classifier, head: str, order: Order) -> None:
     if head not in classifier.heads:
         raise ConfigError(f"{classifier.model} has no head {head!r}; it has: {', '.join(classifier.heads)}")
     labels = classifier.heads[head].labels
-    if order.against is not None and order.against not in labels:
-        near = _nearest(order.against, labels)
+    gives_several = classifier.heads[head].several is not None
+    if order.against is not None and gives_several:
         raise ConfigError(
-            f"head {head} has no label {order.against!r}{near}; `headrace models show {classifier.model}` lists all "
+            f"a text may have several labels of head {head}, so none is held against another: leave --against out; "
+            f"--label names the one to explain"
+        )
+    if order.label is not None and not gives_several:
+        raise ConfigError(f"head {head} gives a text one label, which is explained: leave --label out")
+    asked_for = order.against if order.label is None else order.label
+    if asked_for is not None and asked_for not in labels:
+        near = _nearest(asked_for, labels)
+        raise ConfigError(
+            f"head {head} has no label {asked_for!r}{near}; `headrace models show {classifier.model}` lists all "
             f"{len(labels)}"
         )
     if order.path == "fast" and classifier.fast_path is None:
@@ -281,7 +311,7 @@ def _first_change(answers: Answers, text: str, occlusion: Occlusion, column: int
     for count in range(1, occlusion.steps + 1):
         removed = occlusion.order[:count]
         probabilities = answers.probabilities([without(text, occlusion.parts, removed)])[0]
-        best = int(probabilities.argmax())
+        best = answers.best(probabilities)
         if best != column:
             return Change(tuple(removed), answers.labels[best], float(probabilities[best]))
     return None

@@ -38,11 +38,11 @@ def explain_lead(
     text: str,
     parts: Sequence[Part],
     column: int,
-    rival: int,
+    rival: int | None,
     lead: float,
 ) -> Lead:
-    """column, rival: numbers of two labels of the head. lead: of the one over the other on this text, calibrated; what
-    of it neither n-grams nor bias account for is the encoder's."""
+    """column, rival: numbers of two labels of the head; no rival: of a label that a text has or has not. lead: of the
+    one over the other on this text, calibrated; what of it neither n-grams nor bias account for is the encoder's."""
     occurrences = find_ngrams([text])
     if path == "fast" and classifier.fast_path is not None:
         fast_path = classifier.fast_path
@@ -60,13 +60,13 @@ def explain_lead(
     np.add.at(weight, row.indices, row.data.astype(np.float64))
     weight[used] *= _lead(weights[used], column, rival)
     shares = _by_part(text, parts, vocabulary, weight) / temperature
-    constant = float(np.float64(bias[column]) - np.float64(bias[rival])) / temperature
+    constant = float(np.float64(bias[column]) - (0.0 if rival is None else np.float64(bias[rival]))) / temperature
     return Lead(shares, 0.0 if path == "fast" else lead - float(shares.sum()) - constant, constant)
 
 
-def _lead(weights: Floats, column: int, rival: int) -> Doubles:
-    lead: Doubles = weights[:, column].astype(np.float64) - weights[:, rival].astype(np.float64)
-    return lead
+def _lead(weights: Floats, column: int, rival: int | None) -> Doubles:
+    own: Doubles = weights[:, column].astype(np.float64)
+    return own if rival is None else own - weights[:, rival].astype(np.float64)
 
 
 def _by_part(text: str, parts: Sequence[Part], vocabulary: NgramVocabulary, values: Doubles) -> Doubles:

@@ -24,7 +24,7 @@ from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Path as DecisionPath
 from models.errors import ConfigError
-from models.explanation.explaining import METHODS, Explanation, MethodName, Order, explain
+from models.explanation.explaining import METHODS, Explanation, MethodName, Order, explain, orders_of
 from models.explanation.neighbours import Neighbour, nearest
 from models.explanation.parts import UNITS, Unit
 from retrain.data import Row
@@ -39,7 +39,7 @@ EMBEDDINGS_FOLDER = "embeddings"  # of the home
 class ExplainRequest:
     """As the options of `headrace explain` say. nearest_texts: how many; 0: none. deadline_ms: of each text. app: name
     or file of the application: whether it asks the fast path, and what it masks of training texts that are shown;
-    None: by the model's name."""
+    None: by the model's name. label: of a head that gives several, the one to explain; None: each that a text has."""
 
     texts: tuple[str, ...] = ()
     decision_id: str | None = None
@@ -54,6 +54,7 @@ class ExplainRequest:
     known: LabelledFile | None = None
     app: str | None = None
     page: Path | None = None
+    label: str | None = None
 
 
 def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
@@ -74,13 +75,14 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
         if not text.strip():
             raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
         (text,) = classifier.as_read([text])  # what no decision hangs on explains none
-        explanation = explain(classifier, text, order, out_of_time=_deadline(request.deadline_ms))
         near = neighbours(text) if request.nearest_texts else None
-        if json:
-            print_json(_as_json(classifier, explanation, near))
-        else:
-            tell(f"{name}@{version}", explanation, near)
-        told.append((explanation, near))
+        for one in orders_of(classifier, text, order):
+            explanation = explain(classifier, text, one, out_of_time=_deadline(request.deadline_ms))
+            if json:
+                print_json(_as_json(classifier, explanation, near))
+            else:
+                tell(f"{name}@{version}", explanation, near)
+            told.append((explanation, near))
     if request.page is not None:
         write_page(request.page, render_explanations(f"{name}@{version}", told), "--html")
         say(f"written to {request.page}", error=json)
@@ -100,6 +102,7 @@ def _order(request: ExplainRequest) -> Order:
         cast(Unit, request.unit),
         methods,
         request.samples,
+        request.label,
     )
 
 
@@ -148,7 +151,7 @@ def _neighbour_finder(
     if not request.nearest_texts:
         return lambda text: []
     head = request.head or next(iter(classifier.heads))
-    rows = known_rows(registry, classifier.model, classifier.version, list(classifier.heads), request.known)
+    rows = known_rows(registry, classifier, request.known)
     folder = wiring.settings.home_path / EMBEDDINGS_FOLDER
     with stage_bars() as progress:
         embeddings = embed_kept(classifier.encoder, [row.text for row in rows], folder, progress)

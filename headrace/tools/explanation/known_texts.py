@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 from connectors.ports import ReleaseRegistry
 from connectors.private_folders import make_private
 from models.bundle import parse_manifest
+from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.errors import ConfigError
 from models.heads import Floats
@@ -33,13 +34,12 @@ class LabelledFile:
     label_column: str | None = None
 
 
-def known_rows(
-    registry: ReleaseRegistry, model: str, version: str, heads: Sequence[str], file: LabelledFile | None
-) -> tuple[Row, ...]:
+def known_rows(registry: ReleaseRegistry, classifier: Classifier, file: LabelledFile | None) -> tuple[Row, ...]:
     """The rows of the file; without one those that the release trained and tuned on. Raises ConfigError where it keeps
     none, TrainingDataError for a file of no use."""
     if file is not None:
-        return _rows_of(file, heads)
+        return _rows_of(file, classifier)
+    model, version = classifier.model, classifier.version
     manifest = registry.manifest(model, version)
     described = parse_manifest(manifest)
     if ROLE not in described["files"]:
@@ -50,11 +50,14 @@ def known_rows(
     return tuple(row for row in rows if row.split != "test")
 
 
-def _rows_of(file: LabelledFile, heads: Sequence[str]) -> tuple[Row, ...]:
+def _rows_of(file: LabelledFile, classifier: Classifier) -> tuple[Row, ...]:
+    heads = list(classifier.heads)
+
     def columns(there: Sequence[str]) -> Columns:
         own = {head: head for head in heads if head in there}
         labels = {heads[0]: file.label_column} if file.label_column else own
-        return Columns(labels or {heads[0]: "label"}, file.text_column)
+        labels = labels or {heads[0]: "label"}
+        return Columns(labels, file.text_column, several=classifier.several & labels.keys())
 
     return read_labelled_csv(file.path, columns, trains=False).rows
 

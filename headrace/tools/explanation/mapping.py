@@ -100,7 +100,7 @@ def _head(classifier: Classifier, wanted: str | None) -> str:
 
 def _known(registry: ReleaseRegistry, classifier: Classifier, head: str, request: MapRequest) -> list[Row]:
     """Those with a label of the head, at most so many as asked for."""
-    rows = known_rows(registry, classifier.model, classifier.version, list(classifier.heads), request.known)
+    rows = known_rows(registry, classifier, request.known)
     labelled = [row for row in rows if head in row.labels]
     if not labelled:
         raise ConfigError(f"none of the {len(rows)} texts has a label of head {head}")

@@ -62,10 +62,11 @@ def _decision(release: str, explanation: Explanation) -> str:
         if explanation.against is not None
         else ""
     )
+    whole = "" if explanation.whole is None else f" (of {field(explanation.whole)})"
     how = "n-grams alone" if explanation.path == "fast" else "encoder and n-grams"
     return (
         f"{release} {field(explanation.head)}: {field(explanation.decision.label)} {explanation.probabilities[0]:.4f}"
-        f"{rejected}{against} (path {explanation.path}: {how})"
+        f"{whole}{rejected}{against} (path {explanation.path}: {how})"
     )
 
 
