@@ -13,6 +13,7 @@ from headrace.commands.bench import (
     kills,
     loop,
     poison,
+    recommend,
     streaming,
 )
 
@@ -30,5 +31,6 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("explanation", epilog=explanation.EXAMPLE)(explanation.explanation)
     bench.command("loop", epilog=loop.EXAMPLE)(loop.loop)
     bench.command("gate", epilog=gate.EXAMPLE)(gate.gate)
+    bench.command("recommend", epilog=recommend.EXAMPLE)(recommend.recommend)
     bench.command("poison", epilog=poison.EXAMPLE)(poison.poison)
     bench.command("kills", epilog=kills.EXAMPLE)(kills.kills)

@@ -1,0 +1,10 @@
+"""What is recommended, on logs of users and items: Headrace beside popularity, item-kNN, ALS and BPR.
+
+log         a file of interactions, a file of items
+protocols   pure: which interactions train, which are to be foretold
+figures     pure: NDCG, hit rate and recall over full rankings
+methods     pure: what everybody has, and Headrace's own, one shape for all
+peers       ALS and BPR of the library `implicit`
+cold        items that nobody has touched yet, by their words
+campaign    protocol by protocol, method by method; choices on a validation part of the training interactions
+"""

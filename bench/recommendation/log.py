@@ -1,0 +1,110 @@
+"""A log of who touched what, and when, and the items' words: two files, as numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.table_files import Reject, Row, read_rows
+from models.errors import ConfigError
+from streams.wire.source_times import read_time
+
+TEST_PART = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names in the files. text: of the items' file; those that are there are put together. time may be missing in the
+    file, split too."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str = "timestamp"
+    split: str = "split"
+    text: tuple[str, ...] = ("title", "authors", "description", "tags")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Interactions in the file's order: users and items, int64 (events,); days: when, in days since 1970, float64, or
+    None; is_test: the file's own test part, or None. texts: of each item, empty where nothing is known."""
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    days: NDArray[np.float64] | None
+    is_test: NDArray[np.bool_] | None
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many users and items."""
+        return len(self.user_ids), len(self.item_ids)
+
+
+def read_log(interactions: Path, items: Path | None, columns: Columns) -> Log:
+    """Raises ConfigError where a file or one of its needed columns is of no use."""
+    rows = _rows(interactions, (columns.user, columns.item))
+    texts = _texts(items, columns) if items is not None else {}
+    item_ids = tuple(dict.fromkeys(str(row.fields[columns.item]) for row in rows))
+    user_ids = tuple(dict.fromkeys(str(row.fields[columns.user]) for row in rows))
+    return Log(
+        _numbers([str(row.fields[columns.user]) for row in rows], user_ids),
+        _numbers([str(row.fields[columns.item]) for row in rows], item_ids),
+        _days(interactions, rows, columns.time),
+        _test_part(rows, columns.split),
+        user_ids,
+        item_ids,
+        tuple(texts.get(item, "") for item in item_ids),
+    )
+
+
+def _rows(path: Path, needed: Sequence[str]) -> list[Row]:
+    rows: list[Row] = []
+    for row in read_rows(path):
+        if isinstance(row, Reject):
+            raise ConfigError(f"{path.name} line {row.line}: {row.reason}")
+        if missing := [name for name in needed if row.fields.get(name) in (None, "")]:
+            raise ConfigError(
+                f"{path.name} line {row.line}: nothing in the column {missing[0]}; it has: {', '.join(row.fields)}"
+            )
+        rows.append(row)
+    if not rows:
+        raise ConfigError(f"{path.name} has no rows")
+    return rows
+
+
+def _texts(path: Path, columns: Columns) -> dict[str, str]:
+    there = _rows(path, (columns.item,))
+    return {
+        str(row.fields[columns.item]): " ".join(str(row.fields[name]) for name in columns.text if row.fields.get(name))
+        for row in there
+    }
+
+
+def _numbers(values: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places[value] for value in values], np.int64)
+
+
+def _days(path: Path, rows: Sequence[Row], column: str) -> NDArray[np.float64] | None:
+    if column not in rows[0].fields:
+        return None
+    times = []
+    for row in rows:
+        given = row.fields.get(column)
+        time = read_time(int(given) if isinstance(given, str) and given.isdigit() else given)
+        if time is None:
+            raise ConfigError(
+                f"{path.name} line {row.line}: {column} {given!r} is no time; ISO 8601 or seconds since 1970"
+            )
+        times.append(time)
+    return np.array(times, np.float64) / 86_400_000
+
+
+def _test_part(rows: Sequence[Row], column: str) -> NDArray[np.bool_] | None:
+    parts = np.array([row.fields.get(column) == TEST_PART for row in rows])
+    return parts if parts.any() and not parts.all() else None

@@ -1,0 +1,68 @@
+"""bench recommend: what is recommended, on a log of users and items, beside what everybody has."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+EXAMPLE = "Example: headrace bench recommend --data events.csv --items items.csv"
+
+
+def recommend(
+    data: Annotated[
+        Path, typer.Option(help="CSV, JSON lines or Parquet of interactions: user_id, item_id, and timestamp if known")
+    ],
+    items: Annotated[Path | None, typer.Option(help="the items: item_id, title and other words")] = None,
+    user_column: Annotated[str, typer.Option(help="of --data")] = "user_id",
+    item_column: Annotated[str, typer.Option(help="of both files")] = "item_id",
+    time_column: Annotated[str, typer.Option(help="of --data; ISO 8601 or seconds since 1970")] = "timestamp",
+    text_columns: Annotated[
+        str, typer.Option(help="of --items, comma-separated; those that are there are put together")
+    ] = "title,authors,description,tags",
+    methods: Annotated[
+        str, typer.Option(help="comma-separated; als and bpr need the extra `bench`")
+    ] = "headrace,ease,item_knn,popularity,als,bpr",
+    seed: Annotated[int, typer.Option(help="of splits")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """NDCG@10, hit rate and recall of full rankings by up to three protocols (75/25 per user, leave one out, split by
+    time), each method tuned on a validation part of its own training interactions, and cold items by their words. No
+    Kafka."""
+    from bench.recommendation.campaign import Plan, campaign
+    from bench.recommendation.log import Columns, read_log
+    from headrace.output import print_json, stage_bars
+
+    columns = Columns(user_column, item_column, time_column, text=_names(text_columns))
+    log = read_log(data, items, columns)
+    with stage_bars() as progress:
+        report = {"data": data.name, **campaign(log, Plan(_names(methods), seed), progress)}
+    if json:
+        return print_json(report)
+    _print(report)
+    return None
+
+
+def _names(commas: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in commas.split(",") if name.strip())
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(f"{report['users']:,} users, {report['items']:,} items, {report['pairs']:,} pairs of them")
+    for name, found in report["protocols"].items():
+        print(f"\n{name} ({found['train']:,} train, {found['test']:,} to foretell)")
+        _print_lines(found["methods"])
+        if found["best_peer"]:
+            print(f"headrace has {found['ratio']:.3f} times the NDCG of {found['best_peer']}")
+    if cold := report["cold"]:
+        print(
+            f"\ncold items: {cold['items']:,} that nobody touched, ranked among each other for {cold['users']:,} users"
+        )
+        _print_lines({name: cold[name] for name in ("headrace", "words_alone", "random")})
+        print(f"headrace has {cold['times']} times the NDCG of random order")
+
+
+def _print_lines(methods: dict[str, dict[str, Any]]) -> None:
+    print(f"{'':<14}{'NDCG@10':<10}{'hit rate':<10}{'recall':<10}coverage")
+    for name, line in methods.items():
+        cells = "".join(f"{line[figure]:<10.4f}" for figure in ("ndcg", "hit_rate", "recall"))
+        print(f"{name:<14}{cells}{line['coverage']:.4f}")
