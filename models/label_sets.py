@@ -5,7 +5,7 @@ set: the labels in order, `|` between them, and `none` where none of them holds,
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from models.errors import TrainingDataError
@@ -46,6 +46,15 @@ def strata(texts: Sequence[str]) -> list[str]:
     """
     counts = Counter(label for text in texts for label in labels_of(text))
     return [min(labels_of(text), key=lambda label: (counts[label], label), default=NONE) for text in texts]
+
+
+def each_label(labels: Mapping[str, str], several: Collection[str]) -> list[tuple[str, str]]:
+    """A text's labels by head as (head, label), those of a set each by itself, `none` of an empty one. several: the
+    heads that give sets."""
+    pairs = []
+    for head, text in labels.items():
+        pairs += [(head, label) for label in labels_of(text) or (NONE,)] if head in several else [(head, text)]
+    return pairs
 
 
 def is_among(label: str, text: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from models.label_sets import NONE, each_label
 from retrain.data import Dataset, Row
 from retrain.text_keys import NearCopies, is_held_out, text_key
 
@@ -49,14 +50,16 @@ class Challenge:
         return "; ".join(words)
 
 
-def introduced_labels(labelled: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+def introduced_labels(labelled: Iterable[Mapping[str, Any]], several: Collection[str] = ()) -> set[tuple[str, str]]:
     """(head, label) that somebody meant to be new. labelled: as for `challenger_dataset`, before any is set aside: that
-    the text by which a label was introduced does not count says nothing of the label."""
+    the text by which a label was introduced does not count says nothing of the label. several: heads that give sets of
+    labels; who introduces one of a set means them all."""
     return {
-        (head, item["labels"][head])
+        pair
         for item in labelled
         for head in item.get("introduces", ())
         if head in item["labels"]
+        for pair in each_label({head: item["labels"][head]}, several)
     }
 
 
@@ -72,13 +75,14 @@ def challenger_dataset(
     The newest word on a text last. introduced: (head, label) that are meant to be new, beside those of `labelled`.
     """
     corpus = _corpus(before)
-    known = {(head, label) for row in corpus for head, label in row.labels.items()}
-    known |= {(head, label) for row in before.rows for head, label in row.labels.items()}
+    several = before.several
+    known = {pair for row in (*corpus, *before.rows) for pair in each_label(row.labels, several)}
+    known |= {(head, NONE) for head in several}
     texts = {decision: row.text for row in before.rows for decision in row.decisions}
     present = [item | {"text": item.get("text") or texts.get(item["id"])} for item in map(dict, labelled)]
     present = [item for item in present if item["text"]]
-    unknown = _unsupported(present, known, introduced_labels(present) | set(introduced))
-    feedback, judging = _by_text(present, unknown)
+    unknown = _unsupported(present, known, introduced_labels(present, several) | set(introduced), several)
+    feedback, judging = _by_text(present, unknown, several)
     own = {text_key(row.text) for row in corpus}
     held_out = {
         key: replace(row, labels={head: label for head, label in row.labels.items() if head in judging[key]})
@@ -90,7 +94,7 @@ def challenger_dataset(
 
 
 def _by_text(
-    items: Sequence[Mapping[str, Any]], unknown: set[tuple[str, str]]
+    items: Sequence[Mapping[str, Any]], unknown: set[tuple[str, str]], several: Collection[str]
 ) -> tuple[dict[str, Row], dict[str, set[str]]]:
     """(text key to its labels, text key to the heads whose label may judge)."""
     feedback: dict[str, Row] = {}
@@ -98,7 +102,11 @@ def _by_text(
     drawn: dict[str, set[str]] = defaultdict(set)
     contested: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        labels = {head: label for head, label in item["labels"].items() if (head, label) not in unknown}
+        labels = {
+            head: label
+            for head, label in item["labels"].items()
+            if unknown.isdisjoint(each_label({head: label}, several))
+        }
         if labels:
             key = text_key(item["text"])
             so_far = feedback.get(key, Row(item["text"], {}, origin="feedback"))
@@ -114,12 +122,15 @@ def _corpus(before: Dataset) -> list[Row]:
 
 
 def _unsupported(
-    items: Sequence[Mapping[str, Any]], known: set[tuple[str, str]], meant: set[tuple[str, str]]
+    items: Sequence[Mapping[str, Any]],
+    known: set[tuple[str, str]],
+    meant: set[tuple[str, str]],
+    several: Collection[str],
 ) -> set[tuple[str, str]]:
     texts: dict[tuple[str, str], set[str]] = defaultdict(set)
     people: dict[tuple[str, str], set[str]] = defaultdict(set)
     for item in items:
-        for head, label in item["labels"].items():
+        for head, label in each_label(item["labels"], several):
             texts[head, label].add(text_key(item["text"]))
             people[head, label].update(item.get("people", {}).get(head) or [item.get("by", {}).get(head, "")])
     return {
@@ -138,7 +149,7 @@ def _joined(
     of_tests = NearCopies([*(row.text for row in corpus if row.split == "test"), *(row.text for row in tests)])
     new = [row for key, row in feedback.items() if key not in own | held_out.keys() and row.text not in of_tests]
     rows = [_corrected(row, None if row.split == "test" else feedback.get(text_key(row.text))) for row in corpus]
-    stays = _that_stay(rows, new, of_tests)
+    stays = _that_stay(rows, new, of_tests, before.several)
     set_aside = [row for row, now, kept in zip(corpus, rows, stays, strict=True) if not kept or now.origin != "corpus"]
     kept_rows = [_without_copies_of(row, of_tests) for row, kept in zip(rows, stays, strict=True) if kept]
     joined = [*kept_rows, *new, *tests]
@@ -160,12 +171,15 @@ def _corrected(row: Row, correction: Row | None) -> Row:
     return replace(row, labels=labels, origin="feedback", decisions=correction.decisions)
 
 
-def _that_stay(rows: Sequence[Row], new: Sequence[Row], of_tests: NearCopies) -> list[bool]:
+def _that_stay(rows: Sequence[Row], new: Sequence[Row], of_tests: NearCopies, several: Collection[str]) -> list[bool]:
     """Which of the corpus's rows stay: all but copies of what tests. A copy stays where all that its label could be
     learnt from are copies: a release that has forgotten a label is worse than a test that flatters it."""
     copies = [row.split != "test" and row.text in of_tests for row in rows]
-    learnt = {item for row in new for item in row.labels.items()}
+    learnt = {pair for row in new for pair in each_label(row.labels, several)}
     for row, copy in zip(rows, copies, strict=True):
         if row.split == "train" and not copy:
-            learnt.update(row.labels.items())
-    return [not copy or not row.labels.items() <= learnt for row, copy in zip(rows, copies, strict=True)]
+            learnt.update(each_label(row.labels, several))
+    return [
+        not copy or not learnt.issuperset(each_label(row.labels, several))
+        for row, copy in zip(rows, copies, strict=True)
+    ]

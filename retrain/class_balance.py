@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.label_sets import each_label
 from retrain.data import Dataset
 
 
@@ -24,7 +25,7 @@ def newest_of_each_label(dataset: Dataset, limit: int) -> tuple[Dataset, str]:
     left_out: Counter[tuple[str, str]] = Counter()
     kept = []
     for row in reversed(dataset.rows):
-        labels = list(row.labels.items())
+        labels = each_label(row.labels, dataset.several)
         if row.origin == "feedback" and row.split == "train":
             if all(count[label] >= limit for label in labels):
                 left_out.update(labels)

@@ -94,6 +94,16 @@ class Dataset:
         """The rows of one split, in file order."""
         return tuple(row for row in self.rows if row.split == split)
 
+    def require_single_labels(self, what: str, heads: Sequence[str] | None = None) -> None:
+        """Raises TrainingDataError where one of the heads (None: all) gives several labels, which `what` does not
+        learn."""
+        for head in self.heads if heads is None else heads:
+            if head in self.several:
+                raise TrainingDataError(
+                    f"head {head!r} may give a text several labels, which {what} cannot do; leave it out, and train "
+                    f"by the strategy quick"
+                )
+
     @property
     def fingerprint(self) -> str:
         """sha256 over what trains (texts, labels, splits, groups, copies), whatever the order of the rows."""

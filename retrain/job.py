@@ -87,11 +87,8 @@ def train_release(
     as is known. neutral_words: which the release is to read as one. Raises TrainingDataError.
     """
     started = meter()
-    if dataset.several and strategy != "quick":
-        raise TrainingDataError(
-            f"head {min(dataset.several)!r} may give several labels, which only the strategy quick learns; {strategy} "
-            f"does not"
-        )
+    if strategy != "quick":
+        dataset.require_single_labels(f"the strategy {strategy}")
     tested = dataset.part("test")
     if not tested:
         texts = len({same_text_key(row.text) for row in dataset.rows})

@@ -27,6 +27,7 @@ from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
 from retrain.entities.release import carry_entities
 from retrain.feedback.policy import FeedbackPolicy
+from retrain.feedback.sets import as_sets
 from retrain.feedback.sifting import Sifted, sift
 from retrain.gate.contest import contest
 from retrain.gate.verdict import PAGE_ROLE, Verdict
@@ -59,8 +60,9 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     before = training_data.of_release(described, blob)
     oos_label = described.get("training", {}).get("oos_label")
     known = RememberingEncoder(champion.encoder)  # sifting and training ask about the same texts
+    order["labelled"] = as_sets(order["labelled"], before.several)
     sifted = _sifted(order, before, known, oos_label)
-    challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"]))
+    challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"], before.several))
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     asked = {"oos_label": oos_label, "rejection": RejectionPolicy.of_manifest(described)}
     asked["neutral_words"] = champion.neutral_words

@@ -132,6 +132,7 @@ class _Bench:
     ) -> None:
         self._encoder, self._dataset, self._seed, self._progress = encoder, dataset, seed, progress
         self._oos_label = oos_label
+        dataset.require_single_labels("--augment auto", dataset.heads[:1])
         rows = [row for row in dataset.rows if row.split != "test"]
         texts = [row.text for row in rows]
         self._dense = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5

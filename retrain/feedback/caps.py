@@ -24,16 +24,19 @@ def over_the_cap(
     total_share: float,
     team: Team,
     vouched: Vouched,
+    *,
+    by_label: bool = True,
 ) -> Iterator[TextLabel]:
     """Those that are too many of one person, of one head's labels that train.
 
     corpus: training texts by label. label_share, total_share: in (0, 1), the most that one person's labels may be of a
-    label's training texts, and of all. A label that the corpus has not is taken as if it had as many texts there as the
-    corpus's labels usually have. What several people say is nobody's alone. Which of a person's labels stay is chosen
-    by the texts' hashes: neither by their order nor by their content, and the same in every retraining.
+    label's training texts, and of all. by_label: whether the former is asked. A label that the corpus has not is taken
+    as if it had as many texts there as the corpus's labels usually have. What several people say is nobody's alone.
+    Which of a person's labels stay is chosen by the texts' hashes: neither by their order nor by their content, and the
+    same in every retraining.
     """
     usual = int(np.median(list(corpus.values()))) if corpus else 0
-    by_label = Counter(one.label for one in labels)
+    in_label = Counter(one.label for one in labels)
     alone = sorted((one for one in labels if len(one.people) == 1), key=lambda one: key_hash(one.text))
     of_person = Counter((one.people[0], one.label) for one in alone)
     in_all = Counter(one.people[0] for one in alone)
@@ -42,8 +45,9 @@ def over_the_cap(
     taken: Counter[tuple[str, str]] = Counter()
     limits: dict[tuple[str, str], int] = {}
     for person, label in of_person:
-        others = (corpus.get(label) or usual) + by_label[label] - of_person[person, label]
-        given, is_free = of_person[person, label], vouched.of_label(person, label)
+        others = (corpus.get(label) or usual) + in_label[label] - of_person[person, label]
+        given = of_person[person, label]
+        is_free = not by_label or vouched.of_label(person, label)
         limits[person, label] = given if is_free else _limit(given, others, label_share, team.beside(person))
     of_all = {
         person: given if vouched.in_all(person) else _limit(given, total - given, total_share, team.beside(person))

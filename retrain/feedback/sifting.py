@@ -107,6 +107,8 @@ class _Sieves:
         self._head, self._labels, self._embed, self._policy = head, labels, embed, policy
         self._firsts = copied_texts(labels)
         self._team, self._seed = team, seed
+        # of sets hardly two are alike: what other texts of one say, and how much one person may teach it, means nothing
+        self._gives_sets = head in before.several
         self.relabelled: list[Direction] = []
 
     def set_aside(self, oos_label: str | None) -> list[SetAside]:
@@ -115,12 +117,14 @@ class _Sieves:
         alone = [one for one in self._labels if not one.is_contested and not self._is_agreed(one)]
         trains = [one for one in alone if self._trains(one)]
         aside += [SetAside(one, reasons.COPY) for one in too_many_copies(trains, self._firsts)]
-        aside += self._doubted(oos_label, _without(alone, aside))
+        if not self._gives_sets:
+            aside += self._doubted(oos_label, _without(alone, aside))
         # who labels alone has nobody beside them, and their labels no other limit than the gate
         corpus = Counter(row.labels[self._head] for row in self._corpus)
         kept = [one for one in _without(self._labels, aside) if self._trains(one)]
         shares = self._policy.label_share, self._policy.total_share
-        caps = over_the_cap(kept, corpus, *shares, self._team, Vouched(self._labels))
+        vouched = Vouched(self._labels)
+        caps = over_the_cap(kept, corpus, *shares, self._team, vouched, by_label=not self._gives_sets)
         return aside + [SetAside(one, reasons.OVER_THE_CAP) for one in caps]
 
     def _is_agreed(self, one: TextLabel) -> bool:

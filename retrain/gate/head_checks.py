@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
+from models.label_sets import is_among, labels_of
 from retrain.data import Row
 from retrain.evaluation.scoring import HeadMetrics
 from retrain.evaluation.slices import slices_of
@@ -58,6 +59,23 @@ class HeadPair:
     def labels(self) -> NDArray[np.object_]:
         """What people say of each text."""
         return np.array([row.labels.get(self.head, "") for row in self.rows], dtype=object)
+
+    @property
+    def gives_several(self) -> bool:
+        """Whether the head gives a text several labels: then `labels` are sets."""
+        return self.challenger.micro_f1 is not None
+
+    def changes(self, known: Collection[str] | None) -> "tuple[LabelChange, ...]":
+        """See `label_changes`. Of sets each label by itself: a text counts for each that people say, and is right for
+        one where that is given, whatever else is."""
+        if not self.gives_several:
+            return label_changes(self.champion.right, self.challenger.right, self.labels, known)
+        wanted = [(place, label) for place, text in enumerate(self.labels) for label in labels_of(text)]
+        before, after = (
+            np.array([is_among(label, str(metrics.decided[place])) for place, label in wanted], dtype=bool)
+            for metrics in (self.champion, self.challenger)
+        )
+        return label_changes(before, after, np.array([label for _, label in wanted], dtype=object), known)
 
     @property
     def is_live(self) -> Right:
@@ -198,4 +216,5 @@ def group_checks(pair: HeadPair, significance: float) -> Iterator[Check]:
 def on_known_labels(pair: HeadPair, changes: Sequence[LabelChange]) -> Comparison:
     """Both on the texts whose labels the champion knows: what was forgotten for what was learnt."""
     known = {change.label for change in changes if change.loss_probability is not None}
-    return pair.on(np.array([label in known for label in pair.labels], dtype=bool))
+    split = labels_of if pair.gives_several else lambda label: (label,)
+    return pair.on(np.array([known.issuperset(split(label)) for label in pair.labels], dtype=bool))

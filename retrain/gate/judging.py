@@ -56,10 +56,7 @@ def judge(
     pairs = {head: HeadPair.of(champion[head], challenger[head], rows) for head in heads}
     overall, evidence = _gain(pairs[primary], look, policy)
     live = pairs[primary].on(pairs[primary].is_live)
-    labels = {
-        head: label_changes(pair.champion.right, pair.challenger.right, pair.labels, (known or {}).get(head))
-        for head, pair in pairs.items()
-    }
+    labels = {head: pair.changes((known or {}).get(head)) for head, pair in pairs.items()}
     level, next_level = no_worse_level(look, policy.alpha), no_worse_level(look + 1, policy.alpha)
     checks = [_gain_check(primary, overall, evidence, live)]
     for pair in pairs.values():

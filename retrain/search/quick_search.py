@@ -59,6 +59,7 @@ class QuickSearch:
         progress: Progress = no_progress,
     ) -> None:
         """Embed the texts that train and tune. Raises TrainingDataError where there is nothing to train."""
+        dataset.require_single_labels("a search of options")
         rows = [row for row in dataset.rows if row.split != "test"]
         texts = [row.text for row in rows]
         self._without_spaces = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5

@@ -157,7 +157,9 @@ def test_the_training_data_remember_which_head_gives_several() -> None:
 
 
 def test_what_such_a_head_cannot_do_is_refused_in_one_line() -> None:
-    with pytest.raises(TrainingDataError, match="only the strategy quick"):
+    with pytest.raises(
+        TrainingDataError, match="the strategy full cannot do; leave it out, and train by the strategy quick"
+    ):
         train_release("desk", sets_dataset(), small_encoder(), strategy="full")
     for asked in ({"oos_label": "fee|refund"}, {"rejection": RejectionPolicy(target_error=0.1)}):
         with pytest.raises(TrainingDataError, match="rejects nothing"):

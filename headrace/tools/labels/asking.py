@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from headrace.tools.labels.giving import GivenLabels, LabelGiver, NewLabel
+from headrace.tools.labels.giving import GivenLabels, LabelGiver, NewLabel, gives_several
 from headrace.tools.labels.leases import Leases
 from headrace.tools.labels.queue import Asked
 from models.errors import ConfigError
+from models.label_sets import SEPARATOR
 from streams.wire.records import Feedback
 
 LABEL_KEYS: Final = "123456789"
@@ -97,27 +98,28 @@ class LabellingDesk:
                 self._undo()
                 self._tell(asked, choices)
                 continue
-            label, is_new = self._label(key, choices, known)
+            several = gives_several(asked.decision, asked.head)
+            label, is_new = self._label(key, choices, known, several=several)
             if label and self._give(asked, label, is_new=is_new):
                 return True
 
-    def _label(self, key: str, choices: Sequence[str], known: Sequence[str]) -> tuple[str, bool]:
-        """The label that a key means, and whether it is a new one; empty: none."""
+    def _label(self, key: str, choices: Sequence[str], known: Sequence[str], *, several: bool) -> tuple[str, bool]:
+        """The label that a key means, and whether it is a new one; empty: none. several: whether labels are sets."""
         if key in RIGHT_KEYS:
             return choices[0], False
         if key in LABEL_KEYS and LABEL_KEYS.index(key) < len(choices):
             return choices[LABEL_KEYS.index(key)], False
         if key == "/":
-            return self._typed(known), False
+            return self._typed(known, several=several), False
         if key == "n":
             return self._terminal.line("new label: ").strip(), True
         self._terminal.show(HELP)
         return "", False
 
-    def _typed(self, known: Sequence[str]) -> str:
-        """A label by its name or the only one that begins so."""
-        typed = self._terminal.line("label: ").strip()
-        if not known:
+    def _typed(self, known: Sequence[str], *, several: bool = False) -> str:
+        """A label by its name or the only one that begins so; of several, all of them, each by its name."""
+        typed = self._terminal.line("labels, | between them: " if several else "label: ").strip()
+        if not known or (several and SEPARATOR in typed):
             return typed
         fitting = [label for label in known if label.startswith(typed)] if typed else []
         if typed in known or len(fitting) == 1:

@@ -16,11 +16,13 @@ import orjson
 from connectors.table_files import Reject
 from headrace.label_files import NO_LABEL, SECOND_OPINION, LabelFile, LabelRow, open_label_file
 from headrace.tools.labels.correcting import Progress, Speaker, give_rows
-from headrace.tools.labels.giving import GivenLabels
+from headrace.tools.labels.giving import GivenLabels, gives_several
 from headrace.tools.labels.pool import read_pool
 from headrace.tools.labels.queue import Asked, known_decisions
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.label_sets import SEPARATOR, labels_of
+from streams.application import Application
 
 Format = Literal["csv", "jsonl", "label-studio"]
 COLUMNS: Final = ("id", "text", "head", "label", "decided", "confidence", "reason", "chosen", "probability")
@@ -39,7 +41,7 @@ def exported(queue: Sequence[Asked], kind: Format, mask: Callable[[str], str]) -
     """A queue as a file's content. mask: what may leave of a text."""
     rows = [_row(asked, mask) for asked in queue]
     if kind == "label-studio":
-        return orjson.dumps([_task(row) for row in rows], option=orjson.OPT_INDENT_2)
+        return orjson.dumps([_task(*one) for one in zip(queue, rows, strict=True)], option=orjson.OPT_INDENT_2)
     if kind == "jsonl":
         return b"".join(orjson.dumps(row) + b"\n" for row in rows)
     content = io.StringIO(newline="")
@@ -56,7 +58,7 @@ def import_file(
     assert speaker.app is not None
     with contextlib.ExitStack() as stack:
         if format_of(path) == "label-studio":
-            file = LabelFile(path.name, "id", _annotations(path, speaker.app.head_names[0]))
+            file = LabelFile(path.name, "id", _annotations(path, speaker.app))
         else:
             file = stack.enter_context(open_label_file(path, speaker.app.heads))
         rows = list(file.rows)
@@ -87,19 +89,21 @@ def _as_text_in_a_sheet(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _task(row: Mapping[str, Any]) -> dict[str, Any]:
+def _task(asked: Asked, row: Mapping[str, Any]) -> dict[str, Any]:
     """A task whose prediction is what was decided."""
+    several = gives_several(asked.decision, asked.head)
+    choices = list(labels_of(row["decided"])) if several else [row["decided"]]
     choice = {
         "from_name": row["head"],
         "to_name": "text",
         "type": "choices",
-        "value": {"choices": [row["decided"]]},
+        "value": {"choices": choices},
     }
     data = {name: row[name] for name in ("id", "text", "head", "reason", "chosen", "probability")}
     return {"data": data, "predictions": [{"result": [choice], "score": row["confidence"]}]}
 
 
-def _annotations(path: Path, primary: str) -> Iterator[LabelRow | Reject]:
+def _annotations(path: Path, app: Application) -> Iterator[LabelRow | Reject]:
     """Every person's annotation of every task; a task's number stands for its line."""
     try:
         tasks = orjson.loads(path.read_bytes())
@@ -114,19 +118,20 @@ def _annotations(path: Path, primary: str) -> Iterator[LabelRow | Reject]:
         if not isinstance(data, dict) or not isinstance(data.get("id"), str):
             yield Reject(number, "a task without the decision's id in data.id")
             continue
-        rows = [_annotated(number, data, annotation, primary) for annotation in task.get("annotations") or ()]
+        rows = [_annotated(number, data, annotation, app) for annotation in task.get("annotations") or ()]
         yield from rows or [Reject(number, NO_LABEL)]
 
 
-def _annotated(number: int, data: Mapping[str, Any], annotation: Any, primary: str) -> LabelRow | Reject:
-    """One person's choices."""
+def _annotated(number: int, data: Mapping[str, Any], annotation: Any, app: Application) -> LabelRow | Reject:
+    """One person's choices; of a head that gives several labels all of them."""
     if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
         return Reject(number, NO_LABEL)
     labels: dict[str, str] = {}
     for result in annotation.get("result") or ():
         with contextlib.suppress(KeyError, IndexError, TypeError, AttributeError):
             if result["type"] == "choices":
-                labels[str(result.get("from_name") or primary)] = str(result["value"]["choices"][0])
+                head, choices = str(result.get("from_name") or app.head_names[0]), result["value"]["choices"]
+                labels[head] = SEPARATOR.join(map(str, choices)) if head in app.multi_heads else str(choices[0])
     if not labels:
         return Reject(number, NO_LABEL)
     person, is_random = _person(annotation.get("completed_by")), data.get("chosen") == "random"

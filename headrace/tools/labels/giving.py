@@ -14,7 +14,9 @@ from headrace.releases.references import labels_of
 from headrace.tools.labels.second_opinions import confirmable
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
-from models.errors import ConfigError, HeadraceError, MessageError
+from models import label_sets
+from models.errors import ConfigError, HeadraceError, MessageError, TrainingDataError
+from models.label_sets import unknown_in
 from retrain.text_keys import is_held_out
 from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions
@@ -156,9 +158,14 @@ class LabelGiver:
         if not label or len(label) > LABEL_CHARACTERS or not label.isprintable():
             raise ValueError(f"{label[:40]!r} is no label: 1 to {LABEL_CHARACTERS} characters on one line")
         known = self._known_labels(new.decision, head, report)
-        is_new = known is not None and label not in known
+        if gives_several(new.decision, head):
+            label = _canonical(label)
+            strangers = [] if known is None else unknown_in(label, known)
+        else:
+            strangers = [] if known is None or label in known else [label]
+        is_new = bool(strangers)
         if is_new and not introduces:
-            raise ValueError(_unknown(label, head, sorted(known or ())))
+            raise ValueError(_unknown(strangers[0], head, sorted(known or ())))
         mine = self._said[str(new.decision["id"]), head].get(new.by)
         # it stays drawn, whatever its person says later; a draw from all of the stream says more than one from a part
         is_wider = new.chosen == "random" and new.stratum is None
@@ -199,8 +206,10 @@ class LabelGiver:
         heads = self._known[model]
         if heads is None:
             return None
-        introduced = self._introduced[_topic(decision["id"]), head]
-        return heads.get(head, set()) | {label for label, words in introduced.items() if words > 0}
+        introduced = {label for label, words in self._introduced[_topic(decision["id"]), head].items() if words > 0}
+        if gives_several(decision, head):
+            introduced = {label for text in introduced for label in label_sets.labels_of(text)} | {label_sets.NONE}
+        return heads.get(head, set()) | introduced
 
     def _stands(self, feedback: Feedback) -> bool:
         mine = self._said[feedback.decision_id, feedback.head].get(feedback.by)
@@ -235,6 +244,19 @@ def _decided(decision: Document, head: str) -> str | None:
     answer = decision["labels"].get(head)
     label = answer.get("label") if isinstance(answer, dict) else None
     return label if isinstance(label, str) else None
+
+
+def gives_several(decision: Document, head: str) -> bool:
+    """Whether the head that decided it gives several labels: then a label is a set of them, `|` between."""
+    answer = (decision.get("labels") or {}).get(head)
+    return isinstance(answer, dict) and answer.get("labels") is not None
+
+
+def _canonical(label: str) -> str:
+    try:
+        return label_sets.canonical(label)
+    except TrainingDataError as error:
+        raise ValueError(str(error)) from error
 
 
 def _topic(decision_id: str) -> str:
