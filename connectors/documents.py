@@ -46,11 +46,11 @@ ENTITY_TEXTS = ("id", "name", "sentiment")
 ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, "span", "probability"])
 SLOT_TEXTS = ("name", "value", "text")
 SLOT_FIELDS = frozenset([*SLOT_TEXTS, "span"])
-QUESTION_FIELDS = frozenset(["text", "slot"])
+QUESTION_FIELDS = frozenset(["text", "slot", "choices"])
 CONVERSATION_COUNTS = ("version", "contact", "turn")
 CONVERSATION_TIMES = ("first_at", "last_at")
 CONVERSATION_TEXTS = ("id", "language", "intent", "waits_for", "escalated")
-CONVERSATION_LISTS = ("intents", "asked")
+CONVERSATION_LISTS = ("intents", "asked", "offered")
 CONVERSATION_FIELDS = frozenset(
     [*CONVERSATION_COUNTS, *CONVERSATION_TIMES, *CONVERSATION_TEXTS, *CONVERSATION_LISTS, "slots"]
 )
@@ -101,7 +101,7 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _label_refusal(document, heads[document["app"]])
         or _beside_refusal(document, "picture", PICTURE_FIELDS)
         or _beside_refusal(document, "fusion", FUSION_FIELDS)
-        or _beside_refusal(document, "ask", QUESTION_FIELDS)
+        or _question_refusal(document)
         or _entity_refusal(document)
         or _slot_refusal(document)
         or _conversation_refusal(document)
@@ -246,6 +246,19 @@ def _entity_refusal(document: Document) -> str | None:
     return None
 
 
+def _question_refusal(document: Document) -> str | None:
+    asked = document.get("ask")
+    if not isinstance(asked, Mapping) or "choices" not in asked:
+        return _beside_refusal(document, "ask", QUESTION_FIELDS)
+    if not _are_texts(asked["choices"]):
+        return "ask.choices is no list of texts"
+    return _beside_refusal({"ask": {name: asked[name] for name in asked if name != "choices"}}, "ask", QUESTION_FIELDS)
+
+
+def _are_texts(listed: object) -> bool:
+    return isinstance(listed, (list, tuple)) and all(isinstance(one, str) for one in listed)
+
+
 def _slot_refusal(document: Document) -> str | None:
     slots = document.get("slots")
     if slots is not None and not isinstance(slots, (list, tuple)):
@@ -275,8 +288,7 @@ def _conversation_refusal(document: Document) -> str | None:
     if not all(isinstance(said.get(name), str | None) for name in CONVERSATION_TEXTS):
         return "conversation holds something else than a text where one must stand"
     for name in CONVERSATION_LISTS:
-        listed = said.get(name, ())
-        if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
+        if not _are_texts(said.get(name, ())):
             return f"conversation.{name} is no list of texts"
     slots = said.get("slots", ())
     if not isinstance(slots, (list, tuple)) or not all(map(_is_known_slot, slots)):

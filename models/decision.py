@@ -1,7 +1,7 @@
 """What a classifier says about one text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,8 @@ class HeadDecision:
     rejected: the score passed the release's threshold: the label is a guess and must not act.
     labels: of a head that may give several: those that it gives, the most probable first; `label` is then their set's
     text (`models.label_sets`) and `probability` that of the whole set. None of a head of one label.
+    runner_up: of a head of one label, the one that is most probable after it; None where n-grams decided, which do so
+    only where they are sure.
     """
 
     label: str
@@ -34,6 +36,7 @@ class HeadDecision:
     oos_score: float | None = None
     rejected: bool = False
     labels: tuple[LabelAnswer, ...] | None = None
+    runner_up: LabelAnswer | None = field(default=None, compare=False)
 
     @property
     def each(self) -> tuple[str, ...]:

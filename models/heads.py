@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 from scipy import sparse
 
-from models.decision import HeadDecision
+from models.decision import HeadDecision, LabelAnswer
 from models.errors import ReleaseCorrupt
 from models.several_labels import SeveralLabels, chances
 
@@ -244,10 +244,29 @@ class Head:
         labels = [self.labels[column] for column in best.tolist()]
         highest = np.take_along_axis(probabilities, best[:, None], axis=1)[:, 0]
         given = highest.tolist()
+        runners_up = self._runners_up(probabilities, best)
         if self.out_of_scope is None or scores is None:
-            return [HeadDecision(*answer) for answer in zip(labels, given, strict=True)]
+            return [
+                HeadDecision(label, probability, runner_up=second)
+                for label, probability, second in zip(labels, given, runners_up, strict=True)
+            ]
         rejected = self.out_of_scope.rejects(scores, highest).tolist()
-        return [HeadDecision(*answer) for answer in zip(labels, given, scores.tolist(), rejected, strict=True)]
+        return [
+            HeadDecision(label, probability, score, is_rejected, runner_up=second)
+            for label, probability, score, is_rejected, second in zip(
+                labels, given, scores.tolist(), rejected, runners_up, strict=True
+            )
+        ]
+
+    def _runners_up(self, probabilities: Floats, best: NDArray[np.int64]) -> list[LabelAnswer | None]:
+        """The most probable label of every text beside its best one."""
+        if len(self.labels) < 2:
+            return [None] * len(probabilities)
+        others = probabilities.copy()
+        np.put_along_axis(others, best[:, None], -1.0, axis=1)
+        columns = others.argmax(axis=1)
+        given = np.take_along_axis(others, columns[:, None], axis=1)[:, 0]
+        return [LabelAnswer(self.labels[column], p) for column, p in zip(columns.tolist(), given.tolist(), strict=True)]
 
     def rounded(self) -> Self:
         """The head as it comes back from `to_bytes`: weights in float16, which no measured accuracy shows."""

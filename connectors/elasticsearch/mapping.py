@@ -68,7 +68,7 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                 "type": "nested",  # so that a search can ask for a slot together with its value
                 "properties": {**{name: KEYWORD for name in ("name", "value", "text")}, "span": {"type": "integer"}},
             },
-            "ask": {"properties": {"text": {"type": "text", "index": False}, "slot": KEYWORD}},
+            "ask": {"properties": {"text": {"type": "text", "index": False}, "slot": KEYWORD, "choices": KEYWORD}},
             "conversation": {
                 "properties": {
                     **{name: KEYWORD for name in (*CONVERSATION_TEXTS, *CONVERSATION_LISTS)},

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from streams.application import (
     Application,
+    Choices,
     Conversations,
     Drift,
     Escalation,
@@ -67,6 +68,7 @@ APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[slots.NAME]`", SlotSpec),
     ("`[privacy]`", Privacy),
     ("`[conversations]`", Conversations),
+    ("`[choices]`", Choices),
     ("`[[escalations]]`", Escalation),
     ("`[[surges]]`", Surge),
     *((f'`[[rules]]`, `kind = "{kind}"`', table) for kind, table in KINDS.items()),

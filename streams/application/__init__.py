@@ -5,7 +5,7 @@
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.application import Application
-from streams.application.conversations import Conversations, Escalation
+from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
@@ -18,6 +18,7 @@ __all__ = [
     "BY_SYMBOLS",
     "SHAPE",
     "Application",
+    "Choices",
     "Conversations",
     "Drift",
     "Entities",

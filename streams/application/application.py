@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
-from streams.application.conversations import Conversations, Escalation
+from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
 from streams.application.routing import Opening, Priority, ServiceLevel
@@ -58,6 +58,8 @@ class Application(BaseModel):
     """The tables `[slots.NAME]`: values that texts give, and what is asked where one is missing."""
     conversations: Conversations | None = None
     """The table `[conversations]`: whether, and how long, it is known what a conversation's earlier messages were."""
+    choices: Choices | None = None
+    """The table `[choices]`: what is asked where a message may be about either of two matters."""
     escalations: tuple[Escalation, ...] = ()
     """The tables `[[escalations]]`, of which the first one that holds counts."""
     privacy: Privacy = Privacy()
@@ -217,6 +219,8 @@ class Application(BaseModel):
             raise ValueError("[conversations] are of texts that are classified; this application ranks items")
         if self.escalations and self.conversations is None:
             raise ValueError("[[escalations]] look at conversations: write the table [conversations] as well")
+        if self.choices is not None and self.conversations is None:
+            raise ValueError("[choices] need to know what an answer answers: write the table [conversations] as well")
         reasons = [rule.reason for rule in self.escalations]
         for number, rule in enumerate(self.escalations):
             if reasons.count(rule.reason) > 1:

@@ -23,6 +23,34 @@ class Conversations(BaseModel):
     """How often a missing value is asked for again. Then the text goes where it would have gone."""
 
 
+class Choices(BaseModel):
+    """What is asked where a message may be about either of two matters (`docs/conversations.md`)."""
+
+    model_config = SHAPE
+
+    ask: str = Field(min_length=1)
+    """The words, with `{first}` and `{second}` for the two titles: `"Is it {first} or {second}?"`."""
+    titles: dict[str, str] = Field(min_length=2)
+    """The table `[choices.titles]`: label of the first head to words for people. Between labels without a title
+    nobody is asked to choose."""
+    margin: float = Field(default=0.2, gt=0, lt=1)
+    """The most by which the two labels' probabilities may differ."""
+    together: float = Field(default=0.6, gt=0, le=1)
+    """The least that they come to together: where more than two are likely, none of two may be right."""
+
+    @model_validator(mode="after")
+    def _both_titles_are_said(self) -> "Choices":
+        if any(self.ask.count(place) != 1 for place in ("{first}", "{second}")):
+            raise ValueError("ask needs {first} and {second}, once each, where the titles are to stand")
+        if any(not title.strip() for title in self.titles.values()):
+            raise ValueError("titles: a title needs words")
+        titles = list(self.titles.values())
+        twice = next((title for title in titles if titles.count(title) > 1), None)
+        if twice is not None:
+            raise ValueError(f"titles: two labels are {twice!r}: nobody could choose between them")
+        return self
+
+
 class Escalation(BaseModel):
     """When a conversation goes to people: all that a rule names must hold. It stays with them for this contact."""
 

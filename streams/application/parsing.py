@@ -117,7 +117,8 @@ def _with_none(app: Application, labels: Mapping[str, Sequence[str]]) -> dict[st
 
 def _routed(app: Application) -> Iterator[tuple[str, str]]:
     """Table and label, of the primary head."""
-    for table, named in (("queues", app.queues), ("answers", app.answers)):
+    titles = {} if app.choices is None else app.choices.titles
+    for table, named in (("queues", app.queues), ("answers", app.answers), ("choices.titles", titles)):
         for label in named:
             yield table, label
 

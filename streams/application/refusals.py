@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.application import Application
-from streams.application.conversations import Conversations, Escalation
+from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import NAME_IN_WORDS, NAME_PATTERN, meant_instead
 from streams.application.slots import Privacy, SlotSpec
@@ -26,6 +26,7 @@ TABLES: Final[Mapping[str, type[BaseModel]]] = {
     "slots": SlotSpec,
     "conversations": Conversations,
     "escalations": Escalation,
+    "choices": Choices,
     "privacy": Privacy,
     "surges": Surge,
     "labelling": Labelling,

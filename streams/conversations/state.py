@@ -13,6 +13,7 @@ from streams.wire.source_times import read_time
 
 MOST_INTENTS: Final = 5
 MOST_ASKED: Final = 16
+CHOICE: Final = "?"  # no slot is called that
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class Conversation:
     only the count stays; the first is 1. turn: of this contact; the first is 1. first_ms, last_ms: event times of this
     contact, milliseconds since 1970. intent: what the last message is about; None: the model does not know. intents:
     what this contact is about, newest last. values: by slot. asked: slots that were asked for, once for each time.
-    waits_for: the slot, where an answer is expected. escalated: why people are to look at it; empty: they are not.
-    turns: the last ones of this contact, newest last.
+    waits_for: the slot, where an answer is expected; CHOICE: which of the offered labels it is about. escalated: why
+    people are to look at it; empty: they are not. turns: the last ones of this contact, newest last.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Conversation:
     values: Mapping[str, KnownValue] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     waits_for: str = ""
+    offered: tuple[str, ...] = ()
     escalated: str = ""
     turns: tuple[Turn, ...] = ()
 
@@ -86,10 +88,10 @@ class Conversation:
         intents = (*(one for one in self.intents if one not in each), *each)[-MOST_INTENTS:]
         return replace(self, intent=intent, intents=intents, turns=(*self.turns, turn)[-MOST_TURNS:])
 
-    def with_question(self, slot: str) -> "Conversation":
-        """It is asked for this slot, or for nothing: empty."""
+    def with_question(self, slot: str, offered: tuple[str, ...] = ()) -> "Conversation":
+        """It is asked for this slot, or which of the offered labels it is about (slot: CHOICE), or nothing: empty."""
         asked = (*self.asked, slot)[-MOST_ASKED:] if slot else self.asked
-        return replace(self, asked=asked, waits_for=slot)
+        return replace(self, asked=asked, waits_for=slot, offered=offered)
 
     def record(self) -> dict[str, Any]:
         """As it stands in a decision."""
@@ -106,6 +108,8 @@ class Conversation:
             ],
             "asked": list(self.asked),
         }
+        if self.offered:
+            known["offered"] = list(self.offered)
         told = {"language": self.language, "intent": self.intent, "waits_for": self.waits_for}
         return known | {name: said for name, said in (told | {"escalated": self.escalated}).items() if said}
 
@@ -152,6 +156,7 @@ def read_back(
         values={known.name: KnownValue(known.value, known.version) for known in said.slots},
         asked=said.asked,
         waits_for=said.waits_for or "",
+        offered=said.offered,
         escalated=said.escalated or "",
         turns=(*turns, Turn.of_labels(offset, labels))[-MOST_TURNS:],
     )

@@ -11,8 +11,9 @@ from models.languages import language_of
 from models.slots.finding import SlotFinder
 from models.slots.values import Slot
 from streams.application import Application
+from streams.conversations.choices import NEITHER, chosen
 from streams.conversations.escalation import escalation_of
-from streams.conversations.state import Conversation, Turn, next_message
+from streams.conversations.state import CHOICE, Conversation, Turn, next_message
 from streams.routing.routes import Route, Router
 
 ASK: Final = "ask"  # as a decision's action
@@ -35,13 +36,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the one who wrote. slot: which value is missing."""
+    """What is asked of the one who wrote. slot: which value is missing; CHOICE: which of two matters it is about.
+    offered: their labels; titles: the same in words for people."""
 
     text: str
     slot: str
+    offered: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """As it stands in a decision."""
+        if self.offered:
+            return {"text": self.text, "choices": list(self.titles)}
         return {"text": self.text, "slot": self.slot}
 
 
@@ -67,7 +73,7 @@ class Replier:
         acting, escalation = classification, None
         if conversation is not None:
             conversation = conversation.with_values(slots)
-            acting = self._resumed(classification, conversation)
+            acting = self._resumed(classification, conversation, message.text)
             conversation = conversation.with_turn(_turn(message.offset, classification), *self._intent(acting))
             escalation = escalation_of(conversation, self._app.escalations)
             conversation = replace(conversation, escalated="" if escalation is None else escalation.reason)
@@ -76,14 +82,19 @@ class Replier:
         fields: dict[str, Any] = route.record()
         question = None
         if escalation is None:
-            question = self._question(acting, route, {slot.name for slot in slots}, conversation)
+            question = self._choice(acting, route, conversation) or self._question(
+                acting, route, {slot.name for slot in slots}, conversation
+            )
         if question is not None:
             fields = {**fields, "action": ASK, "ask": question.record()}
             fields.pop("respond_by", None)  # who is asked has to answer first
         if self._app.slots:
             fields["slots"] = slot_records(slots)
         if conversation is not None:
-            conversation = conversation.with_question("" if question is None else question.slot)
+            if question is None:
+                conversation = conversation.with_question("")
+            else:
+                conversation = conversation.with_question(question.slot, question.offered)
             fields["conversation"] = conversation.record()
         return Reply(fields, conversation)
 
@@ -99,8 +110,11 @@ class Replier:
         primary = classification.heads.get(self._app.head_names[0])
         return (None, ()) if primary is None or primary.rejected else (primary.label, primary.each)
 
-    def _resumed(self, classification: Classification, conversation: Conversation) -> Classification:
-        """An answer to a question is about what that was asked for, whatever it looks like by itself: "MB-123456"."""
+    def _resumed(self, classification: Classification, conversation: Conversation, text: str) -> Classification:
+        """An answer to a question is about what that was asked for, whatever it looks like by itself: "MB-123456",
+        "the second one"."""
+        if conversation.waits_for == CHOICE and self._app.choices is not None:
+            return self._after_choice(classification, conversation.offered, text)
         asked_for, given = conversation.intent, conversation.values.get(conversation.waits_for)
         if asked_for is None or given is None or given.version != conversation.version:
             return classification
@@ -112,13 +126,46 @@ class Replier:
             classification, heads={**classification.heads, name: HeadDecision(asked_for, 1.0, labels=several)}
         )
 
+    def _after_choice(self, classification: Classification, offered: tuple[str, ...], text: str) -> Classification:
+        """Who chooses neither is not understood, and goes to people."""
+        assert self._app.choices is not None
+        titles = [self._app.choices.titles.get(label, "") for label in offered]
+        number = chosen(text, titles) if len(titles) == 2 else None
+        if number is None:
+            return classification
+        label, rejected = (offered[0], True) if number == NEITHER else (offered[number], False)
+        head = HeadDecision(label, 1.0, rejected=rejected)
+        return replace(classification, heads={**classification.heads, self._app.head_names[0]: head})
+
+    def _choice(self, acting: Classification, route: Route, conversation: Conversation | None) -> Question | None:
+        """Which of two matters it is, where both are about as likely and no third one is."""
+        app, primary = self._app, acting.heads.get(self._app.head_names[0])
+        if app.choices is None or app.conversations is None or conversation is None:
+            return None
+        if primary is None or primary.runner_up is None or not self._may_wait(primary, route):
+            return None
+        second = primary.runner_up
+        is_close = primary.probability - second.probability <= app.choices.margin
+        if not is_close or primary.probability + second.probability < app.choices.together:
+            return None
+        titles = [app.choices.titles.get(label) for label in (primary.label, second.label)]
+        if titles[0] is None or titles[1] is None or conversation.asked.count(CHOICE) > app.conversations.ask_again:
+            return None
+        text = app.choices.ask.replace("{first}", "\0").replace("{second}", titles[1]).replace("\0", titles[0])
+        return Question(text, CHOICE, (primary.label, second.label), (titles[0], titles[1]))
+
+    def _may_wait(self, primary: HeadDecision, route: Route) -> bool:
+        """Nobody is asked who must not wait, or whom the model does not understand: those go to people at once."""
+        priority = self._app.priority
+        return not primary.rejected and not (priority is not None and (route.priority or "") in priority.queues)
+
     def _question(
         self, acting: Classification, route: Route, given: Collection[str], conversation: Conversation | None
     ) -> Question | None:
-        """For the first missing value, in the file's order. Nobody is asked who must not wait, or whom the model does
-        not understand: those go to people at once; nor again and again, nor for what stands in an earlier message."""
+        """For the first missing value, in the file's order; but not again and again, nor for what stands in an earlier
+        message."""
         app, primary = self._app, acting.heads.get(self._app.head_names[0])
-        if primary is None or primary.rejected or (app.priority and (route.priority or "") in app.priority.queues):
+        if primary is None or not self._may_wait(primary, route):
             return None
         asked: Collection[str] = ()
         if conversation is not None and app.conversations is not None:

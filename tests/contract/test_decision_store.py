@@ -71,7 +71,8 @@ CONVERSATION: dict[str, Any] = {
     "intents": ["card_arrival"],
     "slots": [{"name": "order", "value": "MB-123456", "version": 3}],
     "asked": ["order", "order"],
-    "waits_for": "order",
+    "waits_for": "?",
+    "offered": ["card_arrival", "lost_card"],
     "escalated": "angry twice",
 }
 
@@ -103,7 +104,10 @@ def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[
 def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
     items = [{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}]
     given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
-    given |= {"slots": [SLOT, SLOT | {"name": "when"}], "ask": {"text": "Which card?", "slot": "card"}}
+    given |= {
+        "slots": [SLOT, SLOT | {"name": "when"}],
+        "ask": {"text": "Which card?", "slot": "card", "choices": ["a lost card", "a new card"]},
+    }
     given |= {"conversation": CONVERSATION}
     given |= {"priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
     report = store.index([given])
@@ -361,6 +365,9 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a slot with a place in words": {"slots": [SLOT | {"span": ["first", 2]}]},
     "a question that is a text": {"ask": "which?"},
     "a question in numbers": {"ask": {"text": 5}},
+    "a question with choices in one text": {"ask": {"text": "which?", "choices": "a or b"}},
+    "a question with a choice in numbers": {"ask": {"text": "which?", "choices": ["a", 2]}},
+    "a question with choices and another field": {"ask": {"text": "which?", "choices": ["a"], "bytes": "AAAA"}},
     "a question with another field": {"ask": {"text": "which?", "bytes": "AAAA"}},
     "a conversation that is a text": {"conversation": "c7"},
     "a conversation without its version": {

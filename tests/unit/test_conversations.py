@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.slot_finders import slot_finder
-from models.decision import Classification, HeadDecision
+from models.decision import Classification, HeadDecision, LabelAnswer
 from models.errors import ConfigError
 from streams.application import Application, parse_application
 from streams.conversations.memory import STATES, ConversationMemory, source_place
@@ -178,22 +178,49 @@ def test_messages_that_nobody_understands_go_to_people_with_the_reason() -> None
     assert second["conversation"]["intents"] == []
 
 
-Happening = tuple[str, int, str, str, bool, str]
+CHOOSING = (
+    FILE
+    + """
+[choices]
+ask = "Is it about {first}, or about {second}?"
+margin = 0.2
+together = 0.6
+[choices.titles]
+refund = "getting your money back"
+delivery = "a parcel that is late"
+"""
+)
+
+
+CHOICES = parse_application(CHOOSING, Path(), "desk.toml")
+
+
+def torn(first: str, second: str, p: float = 0.45, q: float = 0.4, *, rejected: bool = False) -> Classification:
+    heads = {
+        "intent": HeadDecision(first, p, 0.1, rejected, runner_up=LabelAnswer(second, q)),
+        "tone": HeadDecision("calm", 0.8),
+    }
+    return Classification(heads, "full", 10, 0.0)
+
+
+Happening = tuple[str, int, str, str, str, str]
 HAPPENINGS = st.tuples(
     st.sampled_from(["c1", "c2", "c3"]),
     st.integers(-30, 90),
     st.sampled_from(["refund", "delivery"]),
     st.sampled_from(["angry", "calm"]),
-    st.booleans(),
-    st.sampled_from(["hello", "MB-1", "MB-2 yesterday", "today"]),
+    st.sampled_from(["sure", "rejected", "torn"]),
+    st.sampled_from(["hello", "MB-1", "MB-2 yesterday", "today", "the second one"]),
 )
 
 
 def happens(desk: Desk, events: Sequence[Happening], offset: int = -1) -> None:
     """offset: of the first one; -1: the next."""
-    for number, (key, minute, intent, tone, rejected, text) in enumerate(events):
-        at = offset + number if offset >= 0 else -1
-        desk.tell(text, said(intent, tone, rejected=rejected), key, minute, at)
+    for number, (key, minute, intent, tone, how, text) in enumerate(events):
+        decided = said(intent, tone, rejected=how == "rejected")
+        if how == "torn":
+            decided = torn(intent, "refund" if intent == "delivery" else "delivery")
+        desk.tell(text, decided, key, minute, offset + number if offset >= 0 else -1)
 
 
 def restarted(decisions: Sequence[Mapping[str, Any]], window: int, committed: int) -> Desk:
@@ -207,7 +234,7 @@ def restarted(decisions: Sequence[Mapping[str, Any]], window: int, committed: in
     memory = ConversationMemory(window, {"chats": "e0"}, lambda partitions: [*reversed(past), *past, *strangers])
     memory.assigned([("chats", 0)])
     memory.rebuild()
-    desk = Desk(memory=memory)
+    desk = Desk(CHOICES, memory)
     desk.offset = committed - 1
     return desk
 
@@ -217,7 +244,7 @@ def restarted(decisions: Sequence[Mapping[str, Any]], window: int, committed: in
 def test_a_restart_is_invisible(events: list[Happening], data: st.DataObject, window: int) -> None:
     """Wherever the group's position stood, and however small the window is: the worker that takes over decides to the
     letter what the one before would have decided."""
-    steady = Desk(memory=ConversationMemory(window, {"chats": "e0"}))
+    steady = Desk(CHOICES, ConversationMemory(window, {"chats": "e0"}))
     happens(steady, events)
     committed = data.draw(st.integers(0, len(events)))
     after = restarted(steady.decisions, window, committed)
@@ -227,7 +254,7 @@ def test_a_restart_is_invisible(events: list[Happening], data: st.DataObject, wi
 
 @given(st.lists(HAPPENINGS, min_size=2, max_size=STATES), st.data())
 def test_records_that_come_twice_count_once(events: list[Happening], data: st.DataObject) -> None:
-    steady, again = Desk(), Desk()
+    steady, again = Desk(CHOICES), Desk(CHOICES)
     happens(steady, events)
     happens(again, events)
     back_to = data.draw(st.integers(0, len(events) - 1))
@@ -275,4 +302,80 @@ def test_what_another_worker_has_now_is_forgotten() -> None:
 def test_a_bad_table_is_one_clear_line(change: Callable[[str], str], said: str) -> None:
     with pytest.raises(ConfigError) as raised:
         parse_application(change(FILE), Path(), "desk.toml")
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def choosing() -> Desk:
+    return Desk(CHOICES)
+
+
+def test_two_close_matters_are_one_question_in_words_for_people() -> None:
+    first = choosing().tell("it is late, i want it back", torn("delivery", "refund"))
+    assert first["action"] == "ask"
+    assert first["ask"] == {
+        "text": "Is it about a parcel that is late, or about getting your money back?",
+        "choices": ["a parcel that is late", "getting your money back"],
+    }
+    assert first["conversation"]["offered"] == ["delivery", "refund"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "action", "intent"),
+    [
+        ("the first one", "queue:logistics", "delivery"),
+        ("1", "queue:logistics", "delivery"),
+        ("das zweite bitte", "ask", "refund"),  # and now the order is asked for
+        ("the latter, please", "ask", "refund"),
+        ("后者", "ask", "refund"),
+        ("My money!", "ask", "refund"),
+        ("the parcel", "queue:logistics", "delivery"),
+        ("neither of them", "queue:people", None),
+        ("都不是", "queue:people", None),
+    ],
+)
+def test_an_answer_takes_one_of_the_two(answer: str, action: str, intent: str | None) -> None:
+    desk = choosing()
+    desk.tell("it is late, i want it back", torn("delivery", "refund"))
+    second = desk.tell(answer, said("complaint"))
+    assert (second["action"], second["conversation"].get("intent")) == (action, intent)
+    assert second["conversation"].get("offered") is None
+
+
+def test_what_is_no_answer_is_decided_as_it_is_and_nobody_is_offered_a_third_time() -> None:
+    desk = choosing()
+    for _ in range(2):
+        assert desk.tell("late, back", torn("delivery", "refund"))["action"] == "ask"
+    assert desk.tell("late, back", torn("delivery", "refund"))["action"] == "queue:logistics"
+    other = choosing()
+    other.tell("late, back", torn("delivery", "refund"))
+    assert other.tell("by the way, where is it", said("delivery"))["action"] == "queue:logistics"
+
+
+PROBABILITY = st.floats(0, 1)
+
+
+@settings(max_examples=500)
+@given(st.permutations(["delivery", "refund", "oddity"]), PROBABILITY, PROBABILITY, st.booleans())
+def test_there_is_never_silence_and_never_an_internal_label(
+    labels: list[str], p: float, q: float, rejected: bool
+) -> None:
+    first, second, _ = labels
+    decision = choosing().tell("hm", torn(first, second, p, min(q, p, 1 - p), rejected=rejected))
+    assert decision["action"] == "ask" or decision["action"].startswith("queue:")
+    if "choices" in decision.get("ask", {}):
+        assert not rejected and {first, second} == {"delivery", "refund"}
+        assert not any(label in decision["ask"]["text"] for label in ("delivery", "refund", "oddity", "{"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file.replace("{second}", "the other"), "ask needs {first} and {second}"),
+        (lambda file: file.replace("a parcel that is late", "getting your money back"), "nobody could choose"),
+        (lambda file: file.replace("[choices.titles]", "[choices.title]"), "titles"),
+    ],
+)
+def test_a_bad_table_of_choices_is_one_clear_line(change: Callable[[str], str], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_application(change(CHOOSING), Path(), "desk.toml")
     assert said in str(raised.value) and "\n" not in str(raised.value)

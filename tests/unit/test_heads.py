@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from small_release import small_release
 
 from models.errors import ReleaseCorrupt
 from models.heads import (
@@ -139,3 +140,12 @@ def test_head_that_does_not_fit_its_description_is_refused(changes: dict[str, ob
     head = some_head()
     with pytest.raises(ReleaseCorrupt, match="publish"):
         Head.from_parts(head.describe() | changes, weights or head.to_bytes())
+
+
+def test_the_runner_up_is_the_most_probable_label_beside_the_best() -> None:
+    release = small_release()
+    (answer,) = release.classifier.classify_texts(["where is my refund parcel"], fast=False)
+    head = answer.heads["intent"]
+    assert head.runner_up is not None and head.runner_up.label in release.classifier.heads["intent"].labels
+    assert head.runner_up.label != head.label
+    assert 0 <= head.runner_up.probability <= min(head.probability, 1 - head.probability) + 1e-6

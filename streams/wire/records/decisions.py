@@ -101,6 +101,8 @@ class Question(Wire):
     """The words, from the application's file."""
     slot: str | None = None
     """The value that is missing."""
+    choices: list[str] | None = None
+    """Where it may be about either of two matters: both in words for people."""
 
 
 class KnownSlot(Wire):
@@ -140,9 +142,11 @@ class ConversationAnswer(Wire):
     slots: tuple[KnownSlot, ...] = ()
     """What was given in this contact."""
     asked: tuple[str, ...] = ()
-    """Slots that were asked for in this contact, once for each time."""
+    """Slots that were asked for in this contact, once for each time; `?`: which of two matters it is about."""
     waits_for: str | None = None
-    """The slot that the next message is expected to give."""
+    """The slot that the next message is expected to give, or `?`."""
+    offered: tuple[str, ...] = ()
+    """Where it waits for a choice: the labels of both, in the order of the question."""
     escalated: str | None = None
     """Why people are to look at it: the reason of a rule of `[[escalations]]`."""
 
