@@ -1,14 +1,15 @@
 """True labels for a replay, from a file or from `feedback.labels`, found again by a decision's id or by its text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from connectors.ports import Record, TopicReader
 from connectors.table_files import Reject
-from headrace.label_files import open_label_file
-from models.errors import ConfigError, MessageError
+from headrace.label_files import LabelRow, open_label_file
+from models.errors import ConfigError, MessageError, TrainingDataError
+from models.label_sets import canonical
 from streams.application import HeadSpec
 from streams.wire.feedback import Opinions, drawn_at_random
 from streams.wire.text import clean_text, cut_text
@@ -86,6 +87,7 @@ def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> True
     that is none of labels."""
     with open_label_file(path, heads) as file:
         true_labels = TrueLabels(file.name, file.matched_by)
+        several = {head.name for head in heads if head.multi}
         for row in file.rows:
             if isinstance(row, Reject):
                 true_labels.refuse(f"line {row.line}: {row.reason}")
@@ -94,10 +96,18 @@ def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> True
             else:
                 name = cut_text(clean_text(row.name)) if file.matched_by == "text" else row.name
                 for head, label in row.labels.items():
-                    true_labels.add(name, head, label)
+                    _add(true_labels, row, name, head, label, several)
     if not true_labels.given and not true_labels.unusable and not true_labels.foreign:
         raise ConfigError(f"{path.name} holds no labels")
     return true_labels
+
+
+def _add(labels: TrueLabels, row: LabelRow, name: str, head: str, label: str, several: Collection[str]) -> None:
+    """several: heads whose labels are sets, which have one text however they are written."""
+    try:
+        labels.add(name, head, canonical(label) if head in several else label)
+    except TrainingDataError as error:
+        labels.refuse(f"line {row.line}: {error}")
 
 
 def labels_from_topic(reader: TopicReader, topic: str, heads: Sequence[str], prefix: str) -> TrueLabels:

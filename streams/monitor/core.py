@@ -264,7 +264,7 @@ class MonitorCore:
             return []
         surged = self.rules.observe(
             self._app.name,
-            {"id": signal.id, "labels": signal.labels, "symbols": signal.symbols},
+            {"id": signal.id, "labels": signal.labels, "symbols": signal.symbols, "sets": signal.sets},
             signal.at,
             arrival_ms,
         )

@@ -40,6 +40,8 @@ def signal_record(
         "unknown_share": None if classification.unknown_share is None else round(classification.unknown_share, 4),
         "text": cut_text(source.text, TEXT_BYTES),
     }
+    if sets := {name: list(head.each) for name, head in classification.heads.items() if head.labels is not None}:
+        signal["sets"] = sets
     if source.symbols:
         signal["symbols"] = source.symbols
     if source.key:
@@ -105,7 +107,8 @@ class MonitorSignal(BaseModel):
     none. position: where the
     event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
     always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
-    channel. unknown_share: of its tokens, those that the tokenizer does not know. Older workers leave all of these out.
+    channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one text.
+    unknown_share: of its tokens, those that the tokenizer does not know. Older workers leave all of these out.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -130,9 +133,15 @@ class MonitorSignal(BaseModel):
     late: bool = False
     draw: FiniteFloat | None = None
     segments: dict[str, str] = {}
+    sets: dict[str, tuple[str, ...]] = {}
     characters: FiniteFloat | None = None
     unknown_share: FiniteFloat | None = None
     trials: tuple[TrialAnswer, ...] = ()
+
+    def each(self, head: str) -> tuple[str, ...]:
+        """What the head says, label by label: one, of a set each, none where it says nothing."""
+        decided = self.labels.get(head)
+        return () if decided is None else self.sets.get(head) or (decided[0],)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
+from models.label_sets import labels_of
 from retrain.data import Dataset
 from retrain.text_keys import same_text_key
 from streams.application import Application, Refusal, unknown_labels
@@ -113,8 +114,14 @@ def slot_problem(app: Application) -> Problem | None:
 
 
 def _texts_by_label(dataset: Dataset, head: str) -> Mapping[str, int]:
-    """How many different texts each label has."""
-    pairs = {(same_text_key(row.text), row.labels[head]) for row in dataset.rows if head in row.labels}
+    """How many different texts each label has, of a set each by itself; that none holds is no label to learn."""
+    several = head in dataset.several
+    pairs = {
+        (same_text_key(row.text), label)
+        for row in dataset.rows
+        if head in row.labels
+        for label in (labels_of(row.labels[head]) if several else (row.labels[head],))
+    }
     return Counter(label for _, label in pairs)
 
 

@@ -55,7 +55,8 @@ def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
     low, high = metrics["accuracy_ci95"]
     yield _line(
         "",
-        f"accuracy {metrics['accuracy']:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics['macro_f1']:.4f}, "
+        (f"micro F1 {metrics['micro_f1']:.4f}, all labels right " if "micro_f1" in metrics else "accuracy ")
+        + f"{metrics['accuracy']:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics['macro_f1']:.4f}, "
         f"{metrics['texts']} texts",
     )
 

@@ -50,7 +50,7 @@ class Threshold:
         decided = signal.labels.get(self.rule.head)
         if decided is None or bin_ <= now - _BINS:
             return []
-        is_hit = decided[0] == self.rule.label
+        is_hit = self.rule.label in signal.each(self.rule.head)
         groups = groups_of(self.rule.by, signal)
         for group in groups:
             counts = self._groups.setdefault(group, _Counts())
@@ -112,8 +112,7 @@ def groups_of(by: str | None, signal: MonitorSignal) -> list[str]:
         return [ALL]
     if by == "symbols":
         return list(dict.fromkeys(signal.symbols))
-    decided = signal.labels.get(by)
-    return [decided[0]] if decided is not None else []
+    return list(signal.each(by))
 
 
 def _level(value: float, limit: float, over_at: float) -> Level:

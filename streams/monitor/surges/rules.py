@@ -74,8 +74,8 @@ class AlertRules:
     def observe(self, app: str, signal: Mapping[str, Any], at: str, arrival_ms: int = 0) -> list[Alert]:
         """Take one decided event in; the alerts that fire or resolve with it.
 
-        signal: with `id`, `labels` {head: [label, probability]} and perhaps `symbols`. at: RFC 3339, the source's time.
-        arrival_ms: when the broker took it, milliseconds since 1970; 0 where nobody knows.
+        signal: with `id`, `labels` {head: [label, probability]} and perhaps `symbols` and `sets` {head: labels}. at:
+        RFC 3339, the source's time. arrival_ms: when the broker took it, milliseconds since 1970; 0 where nobody knows.
         """
         self.events += 1
         at_seconds = self.clock.observe(at, arrival_ms)
@@ -84,7 +84,10 @@ class AlertRules:
             decided = signal["labels"].get(rule.surge.head)
             if decided is None:
                 continue
-            entry = WindowEntry(self.events, str(decided[0]), at_seconds, str(signal.get("id", "")))
+            label = str(decided[0])
+            if rule.surge.label in signal.get("sets", {}).get(rule.surge.head, ()):
+                label = rule.surge.label  # one of several is the one that counts here
+            entry = WindowEntry(self.events, label, at_seconds, str(signal.get("id", "")))
             for group in _groups(rule.surge, signal):
                 alert = self._observe_group(app, rule, group, entry, at)
                 if alert is not None:
@@ -173,7 +176,7 @@ def _groups(surge: Surge, signal: Mapping[str, Any]) -> list[str]:
     if surge.by == "symbols":
         return list(dict.fromkeys(str(symbol) for symbol in signal.get("symbols") or ()))
     decided = signal["labels"].get(surge.by)
-    return [str(decided[0])] if decided is not None else []
+    return list(signal.get("sets", {}).get(surge.by) or [str(decided[0])]) if decided is not None else []
 
 
 def _update_baseline(rule: Rule, group: str, is_hit: bool) -> float:

@@ -48,7 +48,7 @@ class StoryRules:
         self._offsets.append(offset)
         for surges, head in zip(self.rules, self._heads, strict=True):
             groups = tuple((by, name) for by in surges.rule.by for name in groups_of(by, signal))
-            counts = all(signal.labels.get(head, ("",))[0] == label for head, label in surges.rule.only.items())
+            counts = all(label in signal.each(head) for head, label in surges.rule.only.items())
             story = Story(number, signal.id, int(at_seconds // 60), groups, counts, signal.labels.get(head, ("",))[0])
             found = surges.observe(story, int(now_seconds // 60))
             yield surges.rule, ((written(group), finding) for group, finding in found)
