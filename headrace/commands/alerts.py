@@ -1,6 +1,7 @@
 """alerts: what fires, what it is about, and whether its receivers hear of it."""
 
 import getpass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from headrace.commands.replay import End, Start, run_backtest
 
 if TYPE_CHECKING:
+    from headrace.replay.known_events import AlertVerdict
     from streams.wire.records import Silence
 
 
@@ -24,7 +26,9 @@ def add_to(cli: typer.Typer) -> None:
     )(_silence)
     alerts.command("ack", epilog="Example: headrace alerts ack 3f2a --by ann --because 'on it'")(_ack)
     alerts.command(
-        "backtest", epilog="Example: headrace alerts backtest finance.news --app finance.toml --from 2026-11-01"
+        "backtest",
+        epilog="Examples: headrace alerts backtest finance.news --app finance.toml --from 2026-11-01 · "
+        "headrace alerts backtest finance.news --app finance.toml --known events.csv --tolerance 30",
     )(_backtest)
     alerts.command("test", epilog="Example: headrace alerts test tickets.toml --receiver pager")(_test)
 
@@ -172,13 +176,23 @@ def _backtest(
     ] = None,
     start: Start = None,
     end: End = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="events that alerts should tell of: columns at, or start and end; if need be rule, label, symbol",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, metavar="MINUTES", help="an alert so long before or after an event is about it")
+    ] = 15.0,
     json: OneJson = False,
 ) -> None:
     """What would the application's rules have told on a stretch of a topic, by day? It is decided anew and shown to the
     monitor that watches live streams; live state stays as it is."""
     from headrace.terminal import say, show_table
 
-    result = run_backtest(topic, app, model, start, end, json=json)
+    result = run_backtest(topic, app, model, start, end, known=known, tolerance_minutes=tolerance, json=json)
     if result is None:
         return
     say(f"{result.model} on {result.topic}: {result.events.total()} events, {len(result.fired)} alerts")
@@ -191,6 +205,34 @@ def _backtest(
         say(f"{alert.at[:19]} {alert.state:<8} {alert.rule:<6} {alert.summary}")
     if result.insufficient:
         say(f"of {result.insufficient} stories too little was known yet to say what is usual")
+    if result.verdict is not None:
+        _tell_verdict(result.verdict)
+
+
+def _tell_verdict(verdict: "AlertVerdict") -> None:
+    from headrace.terminal import field, say, show_table
+
+    figures = verdict.as_json()
+    rows = [
+        (
+            event["start"][:19],
+            " ".join(field(event.get(name, "")) for name in ("rule", "label", "symbol")).strip(),
+            "missed" if event["delay_seconds"] is None else f"{event['delay_seconds'] / 60:.1f} min",
+        )
+        for event in figures["known"]
+    ]
+    show_table(("known event", "of", "told after"), rows)
+    for name, part, whole, of in (
+        ("recall", "found", "events", "known events were told"),
+        ("precision", "right", "alerts", "alerts are about one"),
+    ):
+        between = "" if figures[name] is None else " (95 % between {:.2f} and {:.2f})".format(*figures[f"{name}_ci95"])
+        say(
+            f"{name} {'-' if figures[name] is None else figures[name]}{between}: "
+            f"{figures[part]} of {figures[whole]} {of}"
+        )
+    if verdict.outside:
+        say(f"{verdict.outside} known events did not happen within the stretch")
 
 
 def _test(

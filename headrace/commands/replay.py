@@ -197,12 +197,16 @@ def run_backtest(
     end: str | None,
     false_alarm_every: int | None = None,
     *,
+    known: Path | None = None,
+    tolerance_minutes: float = 0.0,
     json: bool,
 ) -> "Backtest | None":
-    """What `drift backtest` and `alerts backtest` share. None where it was printed as JSON."""
+    """What `drift backtest` and `alerts backtest` share. known: a file of events that alerts are judged by. None
+    where it was printed as JSON."""
     from headrace.applications import load_application
     from headrace.output import print_json
     from headrace.replay.backtest import backtest
+    from headrace.replay.known_events import read_known_events
     from headrace.replay.run import ReplayRequest
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
@@ -210,12 +214,15 @@ def run_backtest(
 
     first, last = places(start, end)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: there is nothing to drain
+    events = None if known is None else read_known_events(known)
     order = ReplayRequest(topic, load_application(app), model, None, first, last)
     try:
         with replay_bar() as progress:
             result = backtest(Wiring(load_settings()), order, false_alarm_every, progress)
     except WrongStretch as error:
         raise typer.BadParameter(str(error)) from error
+    if events is not None:
+        result.judge(events, tolerance_minutes)
     if json:
         print_json(result.as_json())
         return None

@@ -8,7 +8,7 @@ Nothing live is touched.
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from connectors.ports import Record
 from headrace.process.garbage import spared_collector
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.references import release_reference
+from headrace.replay.known_events import AlertVerdict, KnownEvent, judge_alerts
 from headrace.replay.pipeline import Decided, decide_records, replay_handler
 from headrace.replay.run import (
     Progress,
@@ -36,6 +37,7 @@ from models.errors import ConfigError
 from streams.application import Application
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor
+from streams.monitor.event_clock import seconds_of
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.replay.stretch import Stretch
 from streams.wire.records import Alert, Release, format_time
@@ -48,7 +50,8 @@ OpenPartition = Callable[[int], Iterator[Record]]
 class Backtest:
     """What came of it. events: by day (UTC, of the records' own times), those that were decided. alerts: in their
     order, fired and resolved, as they would have been told. skipped: events without a decision. insufficient: stories
-    of which too little was known to say what is usual."""
+    of which too little was known to say what is usual. span_seconds: the earliest and the latest time
+    of an event, since 1970. verdict: beside known events, where some were given."""
 
     topic: str
     model: str
@@ -58,6 +61,8 @@ class Backtest:
     skipped: int = 0
     insufficient: int = 0
     seconds: float = 0.0
+    span_seconds: tuple[float, float] | None = None
+    verdict: AlertVerdict | None = None
 
     def tell(self, alerts: Iterable[Alert]) -> None:
         """Alerts that fire or are over now. One that fires already, and whose story has grown, is told in its new words
@@ -68,6 +73,10 @@ class Backtest:
                 self.alerts[same[-1]] = alert
             else:
                 self.alerts.append(alert)
+
+    def judge(self, known: Sequence[KnownEvent], tolerance_minutes: float) -> None:
+        """Say what the alerts are worth beside known events."""
+        self.verdict = judge_alerts(self.fired, known, self.span_seconds, tolerance_minutes)
 
     @property
     def fired(self) -> list[Alert]:
@@ -97,7 +106,7 @@ class Backtest:
             "days": self.days(),
             "alerts": [alert.model_dump() for alert in self.alerts],
             "seconds": round(self.seconds, 3),
-        }
+        } | ({} if self.verdict is None else {"known": self.verdict.as_json()})
 
 
 def backtest(
@@ -161,6 +170,10 @@ def _observe(core: MonitorCore, event: Decided, result: Backtest) -> None:
     if event.signal is None:
         result.skipped += 1
         return
+    at_seconds = seconds_of(event.signal["at"])
+    if at_seconds is not None:
+        first, last = result.span_seconds or (at_seconds, at_seconds)
+        result.span_seconds = min(first, at_seconds), max(last, at_seconds)
     number, written_ms = result.events.total(), event.record.timestamp_ms
     result.tell(core.book.pass_time(written_ms))
     result.events[format_time(max(written_ms, 0))[:10]] += 1

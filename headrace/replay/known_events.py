@@ -1,0 +1,166 @@
+"""What alerts of a stretch are worth, beside events that people know of: how many were told, and how many alerts are
+about one.
+
+An alert is about an event where it fired while the event lasted, or within the tolerance before or after it, and fits
+what the event names: the rule (`surge:sentiment=negative`, or its kind, `surge`), the label, the symbol. It may be
+about several; an event that several alerts are about was found once. Events that did not happen within the stretch are
+left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from connectors.table_files import Reject, open_table
+from models.errors import ConfigError
+from models.shares import wilson_interval
+from streams.monitor.event_clock import seconds_of
+from streams.wire.records import Alert, format_time
+
+NAMED: Final = ("rule", "label", "symbol")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvent:
+    """start_seconds, end_seconds: since 1970, both inclusive. names: what alerts about it must say, of NAMED."""
+
+    line: int
+    start_seconds: float
+    end_seconds: float
+    names: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        times = {
+            "start": format_time(round(self.start_seconds * 1_000)),
+            "end": format_time(round(self.end_seconds * 1_000)),
+        }
+        return {"line": self.line, **times, **self.names}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """alerts: numbers among those that fired. delay_seconds: from the event's start to the first of them, below 0
+    where that was told before; None where it was missed."""
+
+    event: KnownEvent
+    alerts: tuple[int, ...]
+    delay_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertVerdict:
+    """events: those within the stretch. outside: how many were not. right: of each alert that fired, whether it is
+    about an event."""
+
+    tolerance_minutes: float
+    events: tuple[FoundEvent, ...]
+    outside: int
+    right: tuple[bool, ...]
+
+    @property
+    def found(self) -> int:
+        """Events that an alert is about."""
+        return sum(bool(one.alerts) for one in self.events)
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object. Shares of nothing are null; intervals are Wilson's, 95 %."""
+        delays = [one.delay_seconds for one in self.events if one.delay_seconds is not None]
+        return {
+            "tolerance_minutes": self.tolerance_minutes,
+            "alerts": len(self.right),
+            "right": sum(self.right),
+            **_share("precision", sum(self.right), len(self.right)),
+            "events": len(self.events),
+            "found": self.found,
+            "outside": self.outside,
+            **_share("recall", self.found, len(self.events)),
+            "delay_seconds_median": round(median(delays), 3) if delays else None,
+            "known": [
+                one.event.as_json() | {"alerts": list(one.alerts), "delay_seconds": one.delay_seconds}
+                for one in self.events
+            ],
+        }
+
+
+def read_known_events(path: Path) -> list[KnownEvent]:
+    """Columns `at`, or `start` and `end`; `rule`, `label`, `symbol` where an event has them. Raises ConfigError, which
+    names the line."""
+    events = []
+    with open_table(path) as table:
+        if "at" not in table.columns and not {"start", "end"} <= set(table.columns):
+            raise ConfigError(
+                f"{table.name} must have a column at, or start and end; it has: {', '.join(table.columns)}"
+            )
+        for row in table.rows:
+            if isinstance(row, Reject):
+                raise ConfigError(f"{table.name}, line {row.line}: {row.reason}")
+            events.append(_known_event(table.name, row.line, row.fields))
+    if not events:
+        raise ConfigError(f"{path} names no event")
+    return events
+
+
+def judge_alerts(
+    fired: Sequence[Alert], known: Sequence[KnownEvent], stretch: tuple[float, float] | None, tolerance_minutes: float
+) -> AlertVerdict:
+    """fired: alerts, each once. stretch: its earliest and its latest time, seconds since 1970; None: it is empty."""
+    slack = tolerance_minutes * 60.0
+    within = [one for one in known if stretch and one.start_seconds <= stretch[1] and one.end_seconds >= stretch[0]]
+    times = [seconds_of(alert.fired_at or alert.at) for alert in fired]
+    found, right = [], [False] * len(fired)
+    for event in within:
+        about = tuple(
+            number
+            for number, (alert, at) in enumerate(zip(fired, times, strict=True))
+            if at is not None and event.start_seconds - slack <= at <= event.end_seconds + slack and _fits(alert, event)
+        )
+        for number in about:
+            right[number] = True
+        first = min((at for number in about if (at := times[number]) is not None), default=None)
+        delay = None if first is None else round(first - event.start_seconds, 3)
+        found.append(FoundEvent(event, about, delay))
+    return AlertVerdict(tolerance_minutes, tuple(found), len(known) - len(within), tuple(right))
+
+
+def _known_event(file: str, line: int, fields: Mapping[str, Any]) -> KnownEvent:
+    start, end = (_seconds(file, line, fields, name) for name in ("start", "end"))
+    if start is None or end is None:
+        at = _seconds(file, line, fields, "at")
+        start, end = (at if start is None else start), (at if end is None else end)
+    if start is None or end is None:
+        raise ConfigError(f"{file}, line {line}: says not when; give at, or start and end")
+    if start > end:
+        raise ConfigError(f"{file}, line {line}: ends before it starts")
+    names = {name: text for name in NAMED if (text := str(fields.get(name) or "").strip())}
+    return KnownEvent(line, start, end, names)
+
+
+def _seconds(file: str, line: int, fields: Mapping[str, Any], name: str) -> float | None:
+    written = str(fields.get(name) or "").strip()
+    if not written:
+        return None
+    seconds = seconds_of(written)
+    if seconds is None:
+        raise ConfigError(f"{file}, line {line}: {name} is {written!r}; times are written as 2026-11-29T04:00:00Z")
+    return seconds
+
+
+def _fits(alert: Alert, event: KnownEvent) -> bool:
+    group = str(alert.values.get("group", ""))
+    groups = {group, group.partition(" ")[2]}  # rules that count stories call a group `symbols ACME`
+    said = {
+        "rule": {alert.rule, alert.kind},
+        "label": {*groups, str(alert.values.get("label", ""))},
+        "symbol": groups,
+    }
+    return all(text in said[name] for name, text in event.names.items())
+
+
+def _share(name: str, right: int, total: int) -> dict[str, Any]:
+    if not total:
+        return {name: None, f"{name}_ci95": None}
+    low, high = wilson_interval(right, total)
+    return {name: round(right / total, 4), f"{name}_ci95": [round(low, 4), round(high, 4)]}
