@@ -35,9 +35,9 @@ Floats = NDArray[np.float32]
 _DIGITS: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"\w+")
 _IDEOGRAPHS: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
-_PERMUTATIONS: Final = 64
+PERMUTATIONS: Final = 64
 _FEW_SHINGLES: Final = 3  # a text of fewer is compared by its name and its embedding only: chance shares too much
-_EMPTY: Final = MinHash(num_perm=_PERMUTATIONS)  # drawing its permutations takes far longer than a text's shingles do
+_EMPTY: Final = MinHash(num_perm=PERMUTATIONS)  # drawing its permutations takes far longer than a text's shingles do
 _KEYS: Final = 2_000  # whose texts are counted in all; the one not seen for longest is forgotten
 _KEYS_JUDGED: Final = 300  # texts with a key, after which it is asked whether keys are conversations at all
 _AGAIN: Final = 0.5  # hysteresis: keys are conversations again at that part of what they may have
@@ -99,7 +99,7 @@ class Clusters:
         self._place = 0  # in the ring of recent texts, of the next one; 0 stands for nothing in all of its columns
         self._clusters = np.zeros(size, np.int64)
         self._names, self._keys = np.zeros((2, size), np.uint64)
-        self._signatures = np.zeros((size, _PERMUTATIONS), np.uint32)
+        self._signatures = np.zeros((size, PERMUTATIONS), np.uint32)
         self._embeddings = np.zeros((size, 0), np.float32)
         self._key_texts: OrderedDict[int, int] = OrderedDict()
         self._texts_with_key = 0  # the sum of those
@@ -108,7 +108,7 @@ class Clusters:
     def add(self, text: ClusterText) -> Membership:
         """Take the next text in."""
         name, key = _hashed(_plain(text.text)), _hashed(text.key)
-        signature, embedding = _signature_of(text.text), self._checked(text.embedding)
+        signature, embedding = signature_of(text.text), self._checked(text.embedding)
         cluster = self._nearest(name, signature, embedding)
         if not cluster:
             cluster, self._next = self._next, self._next + 1
@@ -145,7 +145,7 @@ class Clusters:
         texts = list(recent)[-len(clusters) :]
         for cluster, text in zip(clusters[len(clusters) - len(texts) :].tolist(), texts, strict=True):
             name, key = _hashed(_plain(text.text)), _hashed(text.key)
-            self._remember(cluster, name, key, _signature_of(text.text), self._checked(text.embedding))
+            self._remember(cluster, name, key, signature_of(text.text), self._checked(text.embedding))
 
     def _count_key(self, key: int) -> None:
         self._key_texts[key] = self._key_texts.pop(key, 0) + 1
@@ -171,7 +171,7 @@ class Clusters:
         if signature is not None:
             shared = np.count_nonzero(self._signatures == signature, axis=1)
             nearest = int(shared.argmax())
-            if shared[nearest] >= self.policy.jaccard * _PERMUTATIONS:
+            if shared[nearest] >= self.policy.jaccard * PERMUTATIONS:
                 return int(self._clusters[nearest])
         return 0
 
@@ -217,7 +217,7 @@ def _hashed(text: str | None) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()) if text else 0
 
 
-def _signature_of(text: str | None) -> NDArray[np.uint32] | None:
+def signature_of(text: str | None) -> NDArray[np.uint32] | None:
     """MinHash of the pairs of neighbouring words (of characters, where a script has no spaces)."""
     if not text:
         return None

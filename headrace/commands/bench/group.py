@@ -14,6 +14,7 @@ from headrace.commands.bench import (
     loop,
     poison,
     recommend,
+    stories,
     streaming,
 )
 
@@ -33,4 +34,5 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("gate", epilog=gate.EXAMPLE)(gate.gate)
     bench.command("recommend", epilog=recommend.EXAMPLE)(recommend.recommend)
     bench.command("poison", epilog=poison.EXAMPLE)(poison.poison)
+    bench.command("stories", epilog=stories.EXAMPLE)(stories.stories)
     bench.command("kills", epilog=kills.EXAMPLE)(kills.kills)
