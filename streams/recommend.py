@@ -1,23 +1,28 @@
 """From user events to ranked lists: what the recommend agent does, without Kafka.
 
-The state (users' recent items, popularity, learnt weights) lives in memory. It belongs to the partitions that this
-worker was given: with each assignment it is rebuilt from what was decided of them before.
+The state (users' recent items, what goes together, popularity, learnt weights) lives in memory. It belongs to the
+partitions that this worker was given: with each assignment it is rebuilt from what was decided of them before. Items
+appear, change and are withdrawn as the catalogue's topic says, looked at before each batch.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from connectors.ports import Record
 from models.errors import MessageError
-from models.recommender import Ranking, Recommender, UserEvent
+from models.recommendation.events import UserEvent
+from models.recommendation.recommender import ListedItem, Ranking, Recommender
 from streams.application import Application
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
-from streams.wire.records import decision_id, format_time
+from streams.wire.records import CatalogItem, decision_id, decode, format_time
 from streams.wire.source_records import PassedOver, SourceEvent, SourceReader, SourceText
 from streams.wire.text import cut_text
 
@@ -26,6 +31,10 @@ log = logging.getLogger(__name__)
 # The last records of these partitions that the group has decided, in the order in which they came. Raises
 # ConnectorError.
 Past = Callable[[Collection[Partition]], Iterable[Record]]
+# What the catalogue's topic said since the last call, the first time all that stands there.
+CatalogueRecords = Callable[[], Sequence[Record]]
+# Texts to embeddings, float32 (texts, dimensions).
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def user_event(event: SourceEvent, app: Application) -> UserEvent:
@@ -36,6 +45,27 @@ def user_event(event: SourceEvent, app: Application) -> UserEvent:
     if known.item_id is None:
         raise MessageError("no_item", f"no item at {app.source.item}")
     return known
+
+
+def as_json(item: ListedItem) -> dict[str, Any]:
+    """As it stands in a decision."""
+    return {name: value for name, value in asdict(item).items() if value is not None}
+
+
+def item_key(record: Record) -> str:
+    """Which item a record of the catalogue's topic is about."""
+    return (record.key or b"").decode("utf-8", "replace")
+
+
+def read_item(record: Record) -> CatalogItem | None:
+    """None: a tombstone, or a record that nothing can be made of, which is logged."""
+    if record.value is None:
+        return None
+    try:
+        return decode(CatalogItem, record.value)
+    except MessageError as error:
+        log.warning("%s, partition %d, offset %d: %s", record.topic, record.partition, record.offset, error)
+        return None
 
 
 class RecommendHandler:
@@ -49,10 +79,14 @@ class RecommendHandler:
         epochs: Mapping[str, str],
         past: Past = lambda partitions: (),
         now_ms: Callable[[], int] = wall_clock_ms,
+        catalogue: CatalogueRecords = lambda: (),
+        embed: Embed | None = None,
     ) -> None:
-        """version: of the catalogue. epochs: of each topic that is read, by name."""
+        """version: of the catalogue. epochs: of each topic that is read, by name. embed: needed where a catalogue is
+        followed."""
         self._app, self.recommender, self._version = app, recommender, version
         self._epochs, self._past, self._now_ms = epochs, past, now_ms
+        self._catalogue, self._embed = catalogue, embed
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
         self.reader = SourceReader.of(app)
 
@@ -71,11 +105,11 @@ class RecommendHandler:
         past = list(self._past(assigned))
         self.recommender.forget()
         if past:
-            log.info("%s: state rebuilt from %d events", self._app.name, self._replay(past))
+            log.info("%s: state rebuilt from %d events", self._app.name, self.replay(past))
         if self._assigned is assigned:  # there was no other assignment meanwhile
             self._assigned = None
 
-    def _replay(self, records: Iterable[Record]) -> int:
+    def replay(self, records: Iterable[Record]) -> int:
         """Take in events that were decided before; returns how many counted."""
         events = []
         for record in records:
@@ -109,11 +143,28 @@ class RecommendHandler:
     def decide(self, batch: Sequence[Delivery]) -> None:
         """Observe each event and rank for its user. Raises ConnectorError where the past of new partitions cannot be
         read."""
+        self.follow_catalogue()
         self._rebuild()
         for delivery in batch:
             if not isinstance(delivery.result, Outcome):
                 event, source = delivery.result
                 delivery.result = self._outcome(delivery, event, source, self.recommender.observe(event))
+
+    def follow_catalogue(self) -> None:
+        """Take in what the catalogue's topic said meanwhile; the latest record of an item counts."""
+        latest = {item_key(record): record for record in self._catalogue()}
+        changed: list[CatalogItem] = []
+        for name, record in latest.items():
+            item = read_item(record)
+            if item is not None and not item.withdrawn:
+                changed.append(item)
+            elif record.value is None or item is not None:
+                self.recommender.catalogue.withdraw(name if item is None else item.item_id)
+        if changed and self._embed is not None:
+            for item, embedding in zip(changed, self._embed([item.text for item in changed]), strict=True):
+                self.recommender.catalogue.put(item.item_id, item.text, embedding)
+        if latest:
+            log.info("%s: %d items of the catalogue changed", self._app.name, len(latest))
 
     def _outcome(self, delivery: Delivery, event: UserEvent, source: SourceText, ranking: Ranking) -> Outcome:
         decided_ms = self._now_ms()
@@ -127,7 +178,7 @@ class RecommendHandler:
             "decided_at": format_time(decided_ms),
             "latency_ms": max(decided_ms - source.written_ms, 0),
             "labels": {},
-            "items": [{"item_id": item, "score": round(score, 4)} for item, score in ranking.items],
+            "items": [as_json(item) for item in ranking.items],
             "action": "recommend",
             "text": cut_text(source.text),
             "key": source.key,

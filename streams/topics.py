@@ -77,6 +77,8 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
     return own
 
 
-def source_specs(apps: Iterable["Application"], replication: int = -1) -> list[TopicSpec]:
+def source_specs(apps: Sequence["Application"], replication: int = -1) -> list[TopicSpec]:
     """The topics that others write and Headrace reads: a slip of the pen in a name must not become a topic."""
-    return [TopicSpec(topic, app.partitions, replication) for app in apps for topic in app.source_topics]
+    read = [TopicSpec(topic, app.partitions, replication) for app in apps for topic in app.source_topics]
+    catalogues = sorted({app.recommend.catalog_topic for app in apps if app.recommend.catalog_topic})
+    return read + [TopicSpec(topic, 1, replication, "compact", is_strict=False) for topic in catalogues]

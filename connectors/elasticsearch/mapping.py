@@ -83,7 +83,15 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                     },
                 }
             },
-            "items": {"properties": {"item_id": KEYWORD, "score": {"type": "float"}}},
+            "items": {
+                "properties": {
+                    "item_id": KEYWORD,
+                    "score": {"type": "float"},
+                    "why": KEYWORD,
+                    "because": KEYWORD,
+                    "propensity": {"type": "float"},
+                }
+            },
             "extra": {"type": "object", "enabled": False},
         },
     }

@@ -2,25 +2,46 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Collection, Mapping
 
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
 from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.wiring import Wiring
+from models.encoder.encoder import Encoder
 from models.errors import ConfigError
-from models.recommender import Recommender
+from models.recommendation.recommender import Recommender, RecommendPolicy
 from streams.application import Application
 from streams.engine.offset_tracker import Partition
 from streams.recommend import RecommendHandler
+from streams.wire.records import item_text
+from streams.wire.topic_follower import TopicFollower
 
 log = logging.getLogger(__name__)
 
-REBUILD_RECORDS = 5_000  # per partition; the recommender forgets faster than that
+REBUILD_RECORDS = 100_000  # per partition
+CATALOGUE_WAIT_SECONDS = 30.0
 
 
 def recommend_handler(wiring: Wiring, app: Application, epochs: Mapping[str, str], group: str) -> RecommendHandler:
     """The handler of a `recommend` application, which takes its state from what its group has decided already."""
+    recommender, encoder, version = recommender_of(wiring, app)
+    catalogue = None if app.recommend.catalog_topic is None else CatalogueFollower(wiring, app.recommend.catalog_topic)
+    return RecommendHandler(
+        app,
+        recommender,
+        version,
+        epochs,
+        lambda partitions: past_of(wiring, group, partitions),
+        catalogue=catalogue or (lambda: ()),
+        embed=encoder.embed,
+    )
+
+
+def recommender_of(wiring: Wiring, app: Application) -> tuple[Recommender, Encoder, str]:
+    """A recommender of what the catalogue's file holds, what reads its items, and the file's version. Raises
+    ConfigError."""
     assert app.catalog is not None
     items: dict[str, str] = {}
     for row in read_rows(app.catalog):
@@ -30,11 +51,42 @@ def recommend_handler(wiring: Wiring, app: Application, epochs: Mapping[str, str
         identity, title = row.fields.get("item_id"), row.fields.get("title")
         if not identity or not title:
             raise ConfigError(f"{app.catalog} line {row.line}: a catalogue needs the columns item_id and title")
-        items[identity] = " ".join(str(row.fields.get(name) or "") for name in ("title", "description", "tags"))
+        items[identity] = item_text(*(row.fields.get(name) for name in ("title", "description", "tags")))
     version = hashlib.sha256(repr(sorted(items.items())).encode()).hexdigest()[:8]
     encoder = default_encoder(with_encoder_of(app, wiring))
-    recommender = Recommender(list(items), encoder.embed(list(items.values())))
-    return RecommendHandler(app, recommender, version, epochs, lambda partitions: past_of(wiring, group, partitions))
+    rules = app.recommend
+    policy = RecommendPolicy(
+        length=rules.length,
+        users_max=rules.users_max,
+        repeats=rules.repeats,
+        diversity=rules.diversity,
+        exploration=min(rules.exploration, rules.length - 1),
+    )
+    return Recommender(list(items), encoder.embed(list(items.values())), policy, list(items.values())), encoder, version
+
+
+class CatalogueFollower:
+    """What a catalogue's topic said since the last call; the first call waits for all that stands there."""
+
+    def __init__(self, wiring: Wiring, topic: str) -> None:
+        self._topic = topic
+        self._follower = TopicFollower(wiring.reader, topic)
+        self._follower.start()
+        self._is_first = True
+
+    def __call__(self) -> list[Record]:
+        heard, is_all = self._follower.take()
+        if not self._is_first:
+            return heard
+        deadline = time.monotonic() + CATALOGUE_WAIT_SECONDS
+        while not is_all and time.monotonic() < deadline:
+            time.sleep(0.05)
+            more, is_all = self._follower.take()
+            heard += more
+        if not is_all:
+            log.warning("%s is not read to its end yet: lists begin without the rest of its items", self._topic)
+        self._is_first = False
+        return heard
 
 
 def past_of(wiring: Wiring, group: str, partitions: Collection[Partition]) -> list[Record]:

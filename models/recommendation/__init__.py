@@ -1,6 +1,14 @@
 """Which items to show whom: values in, values out.
 
-titles         what an item's words say, as unit vectors
-covisitation   which items go together, by who touched them and by what their words say
-ranked         the best of a row of scores
+recommender        a list for each user event, learnt while events pass
+events             what users do
+users              what users did last, in arrays
+catalogue          items by place, live
+titles             what an item's words say, as unit vectors
+covisitation       which items go together, by who touched them and by what their words say
+live_covisitation  the same, counted as events pass and fitted now and then
+scoring            scores of all items for many users at once
+ranker             a softmax regression over features of items, learnt online
+lists              from scores to a list: diverse, with places for exploration
+ranked             the best of a row of scores
 """

@@ -48,10 +48,15 @@ class Covisitation:
         found[rows, columns] += np.asarray(histories[rows, columns], np.float32).ravel()
         return found
 
-    def weights(self, item: int) -> NDArray[np.float32]:
-        """How much having touched each item speaks for this one, float32 (items,); of itself 0."""
-        weights: NDArray[np.float32] = self._inverse[:, item] * self._scale[item]
-        weights[item] = 0.0
+    def solve(self, together: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Weights of further items of which nothing more is known than how they go together with those here: float32
+        (items, further items), as `together`."""
+        return np.asarray(self._inverse @ together, np.float32)
+
+    def weights(self, item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much having touched each of these others speaks for an item, float32 (others,); of itself 0."""
+        weights: NDArray[np.float32] = self._inverse[others, item] * self._scale[item]
+        weights[others == item] = 0.0
         return weights
 
 
@@ -67,16 +72,17 @@ def fit_covisitation(
     items = interactions.shape[1]
     if not items or titles.shape[0] != items:
         raise ModelError(f"interactions of {items} items and titles of {titles.shape[0]}; give the same items for both")
-    return Covisitation(_inverse(gram(interactions, titles, policy)))
-
-
-def gram(interactions: csr_matrix, titles: csr_matrix, policy: CovisitationPolicy) -> NDArray[np.float32]:
-    """What the regression sees, float32 (items, items)."""
     together: NDArray[np.float32] = (interactions.T @ interactions).toarray().astype(np.float32)
+    return fit_counts(together, titles, policy)
+
+
+def fit_counts(together: NDArray[np.float32], titles: csr_matrix, policy: CovisitationPolicy) -> Covisitation:
+    """As `fit_covisitation`. together: how many users touched each two items, float32 (items, items), on the diagonal
+    how many touched each; it is overwritten."""
     if policy.words:
         together += policy.words * (titles @ titles.T).toarray().astype(np.float32)
     together[np.diag_indices_from(together)] += policy.ridge
-    return together
+    return Covisitation(_inverse(together))
 
 
 def _inverse(together: NDArray[np.float32]) -> NDArray[np.float32]:

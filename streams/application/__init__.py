@@ -9,6 +9,7 @@ from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
+from streams.application.recommending import Recommending
 from streams.application.refusals import Refusal
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
@@ -32,6 +33,7 @@ __all__ = [
     "Priority",
     "Privacy",
     "ReceiverSpec",
+    "Recommending",
     "Refusal",
     "Retraining",
     "ServiceLevel",

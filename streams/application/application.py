@@ -9,6 +9,7 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
+from streams.application.recommending import Recommending
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import Entities, HeadSpec, Pictures, Source
@@ -38,6 +39,8 @@ class Application(BaseModel):
     """A labelled CSV, relative to this file, from which a first model is trained where there is none."""
     catalog: Path | None = None
     """`recommend` only: a CSV of items, relative to this file."""
+    recommend: Recommending = Recommending()
+    """The table `[recommend]`: how lists are made."""
     source: Source = Source()
     """The table `[source]`."""
     pictures: Pictures = Pictures()

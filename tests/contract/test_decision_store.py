@@ -102,7 +102,10 @@ def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[
 
 
 def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
-    items = [{"item_id": "a", "score": 0.5}, {"item_id": "b", "score": 0.25}]
+    items = [
+        {"item_id": "a", "score": 0.5, "why": "together", "because": "c"},
+        {"item_id": "b", "score": 0.25, "why": "exploration", "propensity": 0.125},
+    ]
     given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
     given |= {
         "slots": [SLOT, SLOT | {"name": "when"}],
@@ -398,6 +401,8 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "an extra that is a text": {"extra": "x"},
     "an item without a name": {"items": [{"item_id": None, "score": 1}]},
     "an item with a score in words": {"items": [{"item_id": "a", "score": "best"}]},
+    "an item with a reason that is no text": {"items": [{"item_id": "a", "score": 1, "why": 7}]},
+    "an item with a propensity in words": {"items": [{"item_id": "a", "score": 1, "propensity": "rare"}]},
 }
 
 

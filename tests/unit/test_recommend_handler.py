@@ -12,7 +12,7 @@ import pytest
 from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
 from headrace.process.recommender import REBUILD_RECORDS, past_of
-from models.recommender import Recommender
+from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
 from streams.engine.delivery import Delivery, Outcome
 from streams.engine.offset_tracker import Partition
@@ -195,7 +195,7 @@ def test_an_event_waits_until_what_came_before_it_could_be_read() -> None:
 
 
 def test_the_past_of_a_partition_ends_where_its_group_stands_and_others_are_not_read() -> None:
-    committed = {"events": {0: 9_000, 1: 3, 2: 50}, "vip": {0: 2}, "else": {0: 1}}
+    committed = {"events": {0: 900_000, 1: 3, 2: 50}, "vip": {0: 2}, "else": {0: 1}}
     asked: list[object] = []
 
     def read(topic: str, start: object, end: object, partitions: object) -> list[Record]:
@@ -207,7 +207,58 @@ def test_the_past_of_a_partition_ends_where_its_group_stands_and_others_are_not_
     wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader)
     records = past_of(wiring, "group", [("events", 0), ("events", 1), ("vip", 0), ("events", 7)])
     assert asked == [
-        ("events", {0: 9_000 - REBUILD_RECORDS, 1: 0}, {0: 9_000, 1: 3}, [0, 1]),
+        ("events", {0: 900_000 - REBUILD_RECORDS, 1: 0}, {0: 900_000, 1: 3}, [0, 1]),
         ("vip", {0: 0}, {0: 2}, [0]),
     ]
     assert [record.topic for record in records] == ["vip", "events"], "as they came"
+
+
+def catalogue_record(key: str, value: object, offset: int = 0) -> Record:
+    return Record("catalog.items", 0, offset, key.encode(), None if value is None else orjson.dumps(value), NOW_MS)
+
+
+def decided_items(handler: RecommendHandler, **fields: object) -> list[str]:
+    batch = [Delivery("user.events", 0, 0, None, orjson.dumps(event(**fields)), NOW_MS)]
+    for _, step in handler.steps:
+        step(batch)
+    return [item["item_id"] for item in orjson.loads(batch[0].result.records[0].value)["items"]]
+
+
+def test_items_appear_change_and_go_as_the_catalogues_topic_says(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[Record] = []
+
+    def take() -> list[Record]:
+        taken = heard[:]
+        heard.clear()
+        return taken
+
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+    recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32), texts=[f"thing {item}" for item in ITEMS])
+    handler = RecommendHandler(
+        app,
+        recommender,
+        "v1",
+        {"user.events": "e0"},
+        now_ms=lambda: NOW_MS,
+        catalogue=take,
+        embed=lambda texts: np.tile(np.eye(20, dtype=np.float32)[3], (len(texts), 1)),
+    )
+    assert "i3" in decided_items(handler) and "new" not in decided_items(handler)
+    heard += [
+        catalogue_record("new", {"item_id": "new", "title": "thing i3", "tags": ["a", "b"]}),
+        catalogue_record("bad", {"item_id": "bad"}),
+        catalogue_record("i3", None),
+        catalogue_record("i4", {"item_id": "i4", "title": "thing i4", "withdrawn": True}),
+        catalogue_record("never there", None),
+    ]
+    shown = decided_items(handler)
+    assert "new" in shown and not {"i3", "i4", "bad"} & set(shown)
+    assert "offset 0: no valid CatalogItem" in caplog.text
+    heard += [catalogue_record("i3", {"item_id": "i3", "title": "thing i3"})]
+    assert "i3" in decided_items(handler)
+
+
+def test_each_item_says_why_it_stands_in_the_list() -> None:
+    decision = decision_of(event())
+    assert {item["why"] for item in decision["items"]} <= {"again", "together", "like", "popular"}
+    assert decision["items"][0] | {"score": 0} == {"item_id": "i3", "score": 0, "why": "again", "because": "i3"}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.recommender import FEEDBACK_ACTIONS, Recommender, RecommendPolicy, UserEvent
+from models.recommendation.events import FEEDBACK_ACTIONS, UserEvent
+from models.recommendation.recommender import Recommender, RecommendPolicy
 
 CORPORA = Path(__file__).parents[2] / "apps" / "corpora"
 ITEMS = tuple(f"i{number:03}" for number in range(60))
@@ -26,13 +27,13 @@ def event(user: str | None, item: str | None, action: str = "view") -> UserEvent
 
 
 def items_of(recommender: Recommender, user: str | None) -> list[str]:
-    return [item for item, _ in recommender.rank(user)]
+    return [item.item_id for item in recommender.rank(user)]
 
 
 def test_list_has_ten_different_items_best_first() -> None:
     ranking = Recommender(ITEMS, clusters()).observe(event("u", "i003"))
-    scores = [score for _, score in ranking.items]
-    assert len({item for item, _ in ranking.items}) == 10
+    scores = [item.score for item in ranking.items]
+    assert len({item.item_id for item in ranking.items}) == 10
     assert scores == sorted(scores, reverse=True)
 
 
@@ -45,7 +46,7 @@ def test_items_like_the_recent_ones_come_first() -> None:
     recommender = Recommender(ITEMS, clusters())
     for item in ("i020", "i021", "i022"):
         ranking = recommender.observe(event("u", item))
-    assert {item for item, _ in ranking.items} == set(ITEMS[20:30])
+    assert {item.item_id for item in ranking.items} == set(ITEMS[20:30])
 
 
 def test_popular_items_come_first_for_a_user_without_history() -> None:
@@ -68,7 +69,7 @@ def test_viewed_item_stands_above_a_purchased_one() -> None:
     recommender = Recommender(ITEMS, clusters())
     recommender.observe(event("u", "i010", "purchase"))
     recommender.observe(event("u", "i040", "view"))
-    scores = dict(recommender.rank("u"))
+    scores = {item.item_id: item.score for item in recommender.rank("u")}
     assert scores["i040"] > scores.get("i010", -np.inf)
 
 
@@ -172,8 +173,8 @@ def test_scores_stay_finite_and_lists_whole(steps: list[tuple[str | None, str | 
     recommender = Recommender(ITEMS, clusters(), RecommendPolicy(learning_rate=5.0))
     for user, item, action in steps:
         ranking = recommender.observe(event(user, item, action))
-        assert len({name for name, _ in ranking.items}) == 10
-        assert all(np.isfinite(score) for _, score in ranking.items)
+        assert len({item.item_id for item in ranking.items}) == 10
+        assert all(np.isfinite(item.score) for item in ranking.items)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_catalogue_that_does_not_fit_is_refused(ids: tuple[str, ...], rows: int)
 def test_items_without_an_embedding_do_not_break_the_scores() -> None:
     embeddings = clusters()
     embeddings[7], embeddings[8] = 0.0, np.nan
-    assert all(np.isfinite(score) for _, score in Recommender(ITEMS, embeddings).observe(event("u", "i008")).items)
+    assert all(np.isfinite(item.score) for item in Recommender(ITEMS, embeddings).observe(event("u", "i008")).items)
 
 
 def test_shipped_behaviour_is_met_far_better_than_by_popularity() -> None:
@@ -213,3 +214,110 @@ def test_shipped_behaviour_is_met_far_better_than_by_popularity() -> None:
     assert recommender.quality.feedbacks > 800
     assert recommender.quality.hit_rate > 0.6
     assert popular_hits / recommender.quality.feedbacks < 0.2
+
+
+TITLES = tuple(f"thing of kind {number // 10} number {number}" for number in range(60))
+
+
+def shop(**policy: object) -> Recommender:
+    return Recommender(ITEMS, clusters(), RecommendPolicy(**policy), TITLES)  # type: ignore[arg-type]
+
+
+def test_what_others_touched_together_is_shown_with_its_reason() -> None:
+    unlike = np.random.default_rng(0).standard_normal((60, 64)).astype(np.float32)
+    recommender = Recommender(ITEMS, unlike)
+    for number in range(40):
+        for item in ("i003", "i047"):
+            recommender.observe(event(f"u{number}", item, "click"))
+    for number in range(700):  # so that the next fit is taken
+        recommender.observe(event(f"v{number}", ITEMS[number % 60], "view"))
+    recommender.observe(event("new", "i003", "click"))
+    (listed,) = [item for item in recommender.rank("new") if item.item_id == "i047"]
+    assert (listed.why, listed.because) == ("together", "i003")
+
+
+def test_what_a_user_bought_is_never_shown_again_even_long_after() -> None:
+    recommender = shop(recent_items=5)
+    recommender.observe(event("u", "i021", "purchase"))
+    for number in range(30, 50):
+        assert "i021" not in [item.item_id for item in recommender.observe(event("u", ITEMS[number])).items]
+    assert "i021" not in items_of(recommender, "u")
+
+
+@pytest.mark.parametrize(("repeats", "is_shown"), [("always", True), ("not_bought", True), ("never", False)])
+def test_whether_an_item_is_shown_again_is_the_applications_rule(repeats: str, is_shown: bool) -> None:
+    recommender = shop(repeats=repeats)
+    shown = [item.item_id for item in recommender.observe(event("u", "i021", "view")).items]
+    assert ("i021" in shown) is is_shown
+
+
+def test_bought_items_may_be_shown_where_the_rule_says_so() -> None:
+    shown = {}
+    for repeats in ("always", "not_bought"):
+        recommender = shop(repeats=repeats)
+        recommender.observe(event("u", "i021", "purchase"))
+        recommender.observe(event("u", "i021", "cart"))  # it comes again
+        shown[repeats] = "i021" in items_of(recommender, "u")
+    assert shown == {"always": True, "not_bought": False}
+
+
+def test_an_item_that_appears_is_shown_at_once_to_those_who_like_its_kind() -> None:
+    recommender = shop()
+    recommender.observe(event("u", "i031", "click"))
+    recommender.catalogue.put("new", "thing of kind 3 number 61", clusters()[31])
+    listed = {item.item_id: item for item in recommender.rank("u")}
+    assert listed["new"].why == "like"
+    recommender.observe(event("v", "new", "click"))  # and it can be touched
+    assert recommender.quality.unknown_items == 0
+
+
+def test_a_withdrawn_item_is_never_shown_until_it_is_back() -> None:
+    recommender = shop()
+    for number in range(30):
+        recommender.observe(event(f"u{number}", "i044", "click"))
+    recommender.catalogue.withdraw("i044")
+    assert "i044" not in items_of(recommender, None)
+    assert all("i044" not in items_of(recommender, f"u{number}") for number in range(30))
+    recommender.catalogue.put("i044", TITLES[44], clusters()[44])
+    assert items_of(recommender, None)[0] == "i044"
+
+
+def test_drawn_items_stand_last_with_the_probability_they_were_drawn_with() -> None:
+    recommender, same = shop(exploration=2), shop(exploration=2)
+    ranking = recommender.observe(event("u", "i020", "click"))
+    assert [item.why for item in ranking.items[-2:]] == ["exploration"] * 2
+    assert all(item.propensity is not None and 0 < item.propensity <= 1 for item in ranking.items[-2:])
+    assert len({item.item_id for item in ranking.items}) == 10
+    assert same.observe(event("u", "i020", "click")) == ranking
+
+
+def test_a_diverse_list_is_not_ten_of_a_kind() -> None:
+    kinds = []
+    for diversity in (0.0, 0.8):
+        recommender = shop(diversity=diversity)
+        for item in ("i020", "i021", "i022"):
+            ranking = recommender.observe(event("u", item))
+        kinds.append(len({int(item.item_id[1:]) // 10 for item in ranking.items}))
+    assert kinds[0] == 1 < kinds[1]
+
+
+def test_discovery_is_counted_apart_from_repeats() -> None:
+    recommender = shop()
+    for item in ("i020", "i020", "i021"):
+        recommender.observe(event("u", item, "click"))
+    assert (recommender.quality.feedbacks, recommender.quality.new_feedbacks) == (2, 1)
+
+
+def test_items_that_go_with_one_are_others() -> None:
+    recommender = shop()
+    listed = recommender.go_with("i020")
+    assert {item.item_id for item in listed} == set(ITEMS[21:30]) | {listed[-1].item_id}
+    assert recommender.go_with("nothing like it") == ()
+
+
+def test_the_same_events_give_the_same_lists_however_long_a_fit_takes() -> None:
+    random = np.random.default_rng(4)
+    events = [event(f"u{random.integers(90)}", ITEMS[random.integers(60)], "click") for _ in range(1_500)]
+    first, second = shop(), shop()
+    lists = [first.observe(one).items for one in events]
+    assert [second.observe(one).items for one in events] == lists

@@ -16,6 +16,7 @@ from streams.wire.records.decisions import (
     decision_fault,
     read_decision,
 )
+from streams.wire.records.items import CatalogItem, item_text
 from streams.wire.records.labels import Doubts, Feedback, Lease
 from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
 
@@ -23,6 +24,7 @@ __all__ = [
     "AcceptedDrift",
     "Alert",
     "Candidate",
+    "CatalogItem",
     "ConversationAnswer",
     "Decision",
     "Doubts",
@@ -47,6 +49,7 @@ __all__ = [
     "decision_id",
     "decode",
     "format_time",
+    "item_text",
     "json_object",
     "read_decision",
 ]

@@ -157,7 +157,14 @@ class RankedItem(Wire):
     item_id: str
     """The item, as the catalogue names it."""
     score: float
-    """Its share of the model's attention, 0 to 1; comparable within one list only."""
+    """Log-odds up to a constant: comparable within one list only."""
+    why: Literal["again", "together", "like", "popular", "exploration"] | None = None
+    """`again`: the user touched it lately; `together`: users who touched `because` touched it as well; `like`: it reads
+    like `because`; `popular`: others touch it now; `exploration`: it was drawn."""
+    because: str | None = None
+    """The user's own item that speaks for it most."""
+    propensity: float | None = Field(default=None, ge=0, le=1)
+    """Of a drawn item: the probability that it was drawn with."""
 
 
 class Decision(Wire):

@@ -1,0 +1,57 @@
+"""`headrace recommend`: its options. What it does stands in `headrace.tools.recommendation`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+EXAMPLES = (
+    "Examples: headrace recommend u23 · headrace recommend --item i186 · "
+    "headrace recommend u23 --app shop.toml --data events.csv"
+)
+_REASONS = {
+    "again": "touched lately",
+    "together": "others touched it with {because}",
+    "like": "reads like {because}",
+    "popular": "popular now",
+    "exploration": "drawn, at {propensity:.3f}",
+}
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Register the command."""
+    cli.command("recommend", epilog=EXAMPLES)(_recommend)
+
+
+def _recommend(
+    user: Annotated[str | None, typer.Argument(help="as events name him")] = None,
+    item: Annotated[str | None, typer.Option(help="in place of a user: what goes with this item")] = None,
+    app: Annotated[str, typer.Option(help="an application of kind `recommend`, or its TOML file")] = "recommend",
+    data: Annotated[Path | None, typer.Option(help="a file of events in place of the application's topic")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """What a user would be shown now, or what goes with an item, each with its reason: from the catalogue and all
+    events that the topic holds. Changes nothing."""
+    from headrace.applications import load_application
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.tools.recommendation.asking import Asked, ask
+    from headrace.wiring import Wiring
+
+    if (user is None) == (item is None):
+        raise typer.BadParameter("give a user, or --item with an item")
+    with stage_bars("reading events") as progress:
+        report = ask(Wiring(load_settings()), load_application(app), Asked(user, item, data), progress)
+    if json:
+        return print_json(report)
+    _print(report)
+    return None
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(f"{report['events']:,} events of {report['users']:,} users")
+    if not report["known"]:
+        print(f"nothing is known of {report['user']}: what others touch now")
+    for place, item in enumerate(report["items"], 1):
+        text = item["text"] if len(item["text"]) <= 48 else item["text"][:47] + "…"
+        print(f"{place:>3}  {item['item_id']:<14} {text:<50} {_REASONS[item['why']].format(**item)}")

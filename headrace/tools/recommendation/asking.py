@@ -1,0 +1,78 @@
+"""What a user would be shown now, and what goes with an item: the worker's own recommender, given every event again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.ports import Record
+from connectors.table_files import Reject, read_rows
+from headrace.process.recommender import recommender_of
+from headrace.topic_records import all_records
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+from models.recommendation.recommender import ListedItem
+from streams.application import Application
+from streams.recommend import RecommendHandler, as_json
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """user or item: exactly one of them. data: a file of events in place of the topic."""
+
+    user: str | None = None
+    item: str | None = None
+    data: Path | None = None
+
+
+def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> dict[str, Any]:
+    """`{app, user | item, known, events, users, items: [{item_id, text, score, why, because?, propensity?}]}`; known:
+    whether anything is known of the user. Raises ConfigError."""
+    if app.kind != "recommend":
+        raise ConfigError(f'{app.name} labels texts, it ranks no items: give an application of kind = "recommend"')
+    progress("catalogue", 0, 1)
+    recommender, encoder, version = recommender_of(wiring, app)
+    topic = app.recommend.catalog_topic
+    changes = [] if topic is None else list(all_records(wiring, topic))
+    handler = RecommendHandler(app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed)
+    handler.follow_catalogue()
+    progress("catalogue", 1, 1)
+    progress("events", 0, 1)
+    events = handler.replay(_events(wiring, app, asked.data))
+    progress("events", 1, 1)
+    catalogue = recommender.catalogue
+    if asked.item is not None:
+        if catalogue.place(asked.item) is None:
+            raise ConfigError(f"there is no item {asked.item} in the catalogue of {app.name}")
+        listed, is_known = recommender.go_with(asked.item), True
+    else:
+        listed, is_known = recommender.rank(asked.user), recommender.knows(asked.user)
+    texts = {item_id: catalogue.texts[place] for place, item_id in enumerate(catalogue.ids)}
+    about = {"item": asked.item} if asked.item is not None else {"user": asked.user}
+    return {
+        "app": app.name,
+        **about,
+        "known": is_known,
+        "events": events,
+        "users": recommender.users,
+        "items": [_shown(item, texts) for item in listed],
+    }
+
+
+def _shown(item: ListedItem, texts: dict[str, str]) -> dict[str, Any]:
+    return {"item_id": item.item_id, "text": texts[item.item_id], **as_json(item)}
+
+
+def _events(wiring: Wiring, app: Application, data: Path | None) -> Iterable[Record]:
+    if data is not None:
+        for row in read_rows(data):
+            if not isinstance(row, Reject):
+                yield Record(data.name, 0, row.line, None, orjson.dumps(row.fields), 0)
+        return
+    # of several topics as they came, as a worker is given them
+    records = [record for topic in app.source_topics for record in all_records(wiring, topic)]
+    yield from sorted(records, key=lambda record: record.timestamp_ms)

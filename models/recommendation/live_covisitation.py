@@ -1,0 +1,142 @@
+"""Who touches what, counted as events pass; which items go together is fitted anew now and then.
+
+When a fit begins and when it is taken depends on the number of touches alone, so the same events give the same lists,
+however long a fit takes: it is computed beside the events meanwhile, and waited for where it is not ready. Items that
+appear between two fits get their weights from their words by one product with the fitted inverse.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from models.recommendation.catalogue import Catalogue
+from models.recommendation.covisitation import Covisitation, CovisitationPolicy, fit_counts
+from models.recommendation.titles import TitleVectors
+
+_GROWTH: Final = 1.2  # a fit begins after so many times the touches of the last one, and after so many touches more
+_LEAST: Final = 500
+_WAIT: Final = 1.02  # it is taken after so many times the touches of its beginning, and after so many more
+_LEAST_WAIT: Final = 100
+_NEW_MAX: Final = 500  # items that appeared since the last fit; more of them, and there is a new fit
+
+
+class LiveCovisitation:
+    """Counts for the first `items_max` items of a catalogue; the others have no score here. Not thread-safe."""
+
+    def __init__(self, catalogue: Catalogue, policy: CovisitationPolicy, items_max: int) -> None:
+        self._catalogue, self._policy, self._max = catalogue, policy, items_max
+        self._executor: ThreadPoolExecutor | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as before the first event: by words alone."""
+        self._counts = np.zeros((self._known, self._known), np.float32)
+        self._touches, self._next, self._due = 0, _LEAST, 0
+        self._pending: Callable[[], _Fitted] | None = None
+        self._fitted: Callable[[], _Fitted] = self._fit_later()
+
+    @property
+    def _known(self) -> int:
+        return min(len(self._catalogue), self._max)
+
+    def touched(self, item: int, others: NDArray[np.int64], *, at_once: bool = True) -> None:
+        """A user touched an item beside these of his. at_once: a fit that begins is computed from now on, else when
+        it is needed (a rebuild needs the last one only)."""
+        if item >= self._max:
+            return
+        self._make_room()
+        others = others[others < self._max]
+        self._counts[item, others] += 1.0
+        self._counts[others, item] += 1.0
+        self._counts[item, item] += 1.0
+        self._touches += 1
+        if self._pending is not None and self._touches >= self._due:
+            self._fitted, self._pending = self._pending, None
+        if self._pending is None and self._touches >= self._next:
+            self._next = max(int(self._touches * _GROWTH), self._touches + _LEAST)
+            self._due = max(int(self._touches * _WAIT), self._touches + _LEAST_WAIT)
+            self._pending = self._fit_at_once() if at_once else self._fit_later()
+
+    def scores(self, items: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How much goes with these items, float32 (all items of the catalogue,), 0 where nothing is known."""
+        found = np.zeros(len(self._catalogue), np.float32)
+        fitted = self._up_to_date()
+        known = items < fitted.model.items
+        if known.any():
+            history = csr_matrix((weights[known], ([0] * int(known.sum()), items[known])), (1, fitted.model.items))
+            found[: fitted.model.items] = fitted.model.scores(history)[0]
+            if fitted.new.shape[1]:
+                found[fitted.model.items :][: fitted.new.shape[1]] = weights[known] @ fitted.new[items[known]]
+        return found
+
+    def go_with(self, item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much having touched each of these others speaks for an item, float32 (others,), 0 where nothing is
+        known."""
+        fitted = self._up_to_date()
+        found = np.zeros(len(others), np.float32)
+        known = others < fitted.model.items
+        if item < fitted.model.items:
+            found[known] = fitted.model.weights(item, others[known])
+        elif item - fitted.model.items < fitted.new.shape[1]:
+            found[known] = fitted.new[others[known], item - fitted.model.items]
+        return found
+
+    def touched_together(self, item: int, other: int) -> bool:
+        """Whether some user touched both."""
+        return item < len(self._counts) and other < len(self._counts) and bool(self._counts[item, other] > 0)
+
+    def _up_to_date(self) -> "_Fitted":
+        fitted = self._fitted()
+        behind = self._known - fitted.model.items
+        if behind > _NEW_MAX:
+            self._make_room()
+            self._fitted = self._fit_later()
+            return self._fitted()
+        if fitted.new.shape[1] != behind:
+            fitted.take_new(self._catalogue.texts[fitted.model.items : self._known], self._policy)
+        return fitted
+
+    def _make_room(self) -> None:
+        more = self._known - len(self._counts)
+        if more > 0:
+            self._counts = np.pad(self._counts, ((0, more), (0, more)))
+
+    def _fit_later(self) -> Callable[[], "_Fitted"]:
+        fit = self._fit()
+        kept: list[_Fitted] = []
+
+        def fitted() -> _Fitted:
+            if not kept:
+                kept.append(fit())
+            return kept[0]
+
+        return fitted
+
+    def _fit_at_once(self) -> Callable[[], "_Fitted"]:
+        self._executor = self._executor or ThreadPoolExecutor(1, thread_name_prefix="covisitation")
+        computing: Future[_Fitted] = self._executor.submit(self._fit())
+        return computing.result
+
+    def _fit(self) -> Callable[[], "_Fitted"]:
+        """Of what is counted now."""
+        counts, texts, policy = self._counts.copy(), self._catalogue.texts[: len(self._counts)], self._policy
+        return lambda: _Fitted(counts, texts, policy)
+
+
+class _Fitted:
+    """A fit, and the weights of items that appeared after it."""
+
+    def __init__(self, counts: NDArray[np.float32], texts: list[str], policy: CovisitationPolicy) -> None:
+        self._words = TitleVectors(texts)
+        self._titles = self._words.of(texts)
+        self.model: Covisitation = fit_counts(counts, self._titles, policy)
+        self.new = np.zeros((len(texts), 0), np.float32)
+
+    def take_new(self, texts: list[str], policy: CovisitationPolicy) -> None:
+        """The ridge regression of items that nobody has touched on all that were there: (items, new items)."""
+        like = np.asarray((self._titles @ self._words.of(texts).T).todense(), np.float32)
+        self.new = self.model.solve(policy.words * like)

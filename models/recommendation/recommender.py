@@ -1,0 +1,325 @@
+"""Which ten items to show a user next, learnt while the events pass.
+
+Every item of the catalogue is scored by a few features: how much goes with the user's recent items, by who touched what
+and by words (`live_covisitation.py`), how like them it is (embeddings), how popular it is now, and, for the user's own
+recent items, what they last did with it and how long ago (a viewed item is often clicked, a purchased one seldom).
+`ranker.py` weighs them and learns from every click and purchase; `lists.py` makes a list of the scores. What a user
+bought and what is withdrawn is never shown.
+
+Everything is a function of the events seen so far. State is bounded: the last items of the last users, counts of the
+first items of the catalogue, some twenty weights; `replay` of a stretch of the topic rebuilds it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommendation.catalogue import Catalogue
+from models.recommendation.covisitation import CovisitationPolicy
+from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, TASTE, UserEvent
+from models.recommendation.lists import diverse, explored
+from models.recommendation.live_covisitation import LiveCovisitation
+from models.recommendation.ranker import Features, Ranker
+from models.recommendation.users import EMPTY, History, Users
+
+Why = Literal["again", "together", "like", "popular", "exploration"]
+Repeats = Literal["always", "not_bought", "never"]
+_TASTE: Final = np.array(TASTE, np.float32)
+_LEAST: Final = 0.02  # of what goes best with the user's items: what speaks for an item at the least
+_COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
+_LEARNT_FROM: Final = 5_000  # of the last events of a replay the weights are learnt; older ones move state alone
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendPolicy:
+    """Fixed choices. recent_items: kept per user. users_max: the least recently active beyond it is
+    forgotten. popularity_half_life_events: after so many events of all users an event counts half.
+    recency_decay: per newer item of the same user, of what the user did with an item and what is like it;
+    taste_decay: the same of what goes with it. learning_rate: of the weights (AdaGrad). repeats: whether items are
+    shown again that the user touched, or bought. diversity: 0 to 1, see `lists.diverse`. exploration: places of a list
+    that are drawn. items_max: of them is counted who touches them together; purchases_max: remembered of a user."""
+
+    length: int = 10
+    recent_items: int = 50
+    users_max: int = 1_000_000
+    popularity_half_life_events: float = 2_000.0
+    recency_decay: float = 0.8
+    taste_decay: float = 0.97
+    learning_rate: float = 0.1
+    repeats: Repeats = "not_bought"
+    diversity: float = 0.0
+    exploration: int = 0
+    items_max: int = 5_000
+    purchases_max: int = 1_000
+    covisitation: CovisitationPolicy = _COVISITATION
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What became of the user's previous list. rank: place of the taken item in it, from 1; None: not in the
+    list. is_new: the item was none of the user's recent ones."""
+
+    item_id: str
+    rank: int | None
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """score: log-odds up to a constant. why: `again`, it is one of the user's recent items; `together`, users who
+    touched `because` touched it as well; `like`, it reads like `because`; `popular`, others touch it now;
+    `exploration`, it was drawn, with the probability `propensity`."""
+
+    item_id: str
+    score: float
+    why: Why
+    because: str | None = None
+    propensity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """items: best first, drawn ones last. feedback: set when this event is a click or a purchase by a user who had a
+    list."""
+
+    items: tuple[ListedItem, ...]
+    feedback: Feedback | None = None
+
+
+@dataclass(slots=True)
+class Quality:
+    """How the lists did so far, over every click and purchase that had a list before it; apart, of items that were new
+    to the user."""
+
+    feedbacks: int = 0
+    hits: int = 0
+    reciprocal_ranks: float = 0.0
+    new_feedbacks: int = 0
+    new_hits: int = 0
+    unknown_items: int = 0
+
+    def add(self, feedback: Feedback) -> None:
+        """Count one feedback."""
+        self.feedbacks += 1
+        self.new_feedbacks += feedback.is_new
+        if feedback.rank is not None:
+            self.hits += 1
+            self.new_hits += feedback.is_new
+            self.reciprocal_ranks += 1.0 / feedback.rank
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of feedbacks whose item stood in the list (hit@10)."""
+        return self.hits / self.feedbacks if self.feedbacks else 0.0
+
+    @property
+    def discovery_rate(self) -> float:
+        """The same of items that were new to the user."""
+        return self.new_hits / self.new_feedbacks if self.new_feedbacks else 0.0
+
+    @property
+    def mean_reciprocal_rank(self) -> float:
+        """Mean of 1/rank, 0 for an item not in the list (MRR@10)."""
+        return self.reciprocal_ranks / self.feedbacks if self.feedbacks else 0.0
+
+
+class Recommender:
+    """Scores the whole catalogue for each event. Not thread-safe: one owner."""
+
+    def __init__(
+        self,
+        item_ids: Sequence[str],
+        embeddings: NDArray[np.float32],
+        policy: RecommendPolicy | None = None,
+        texts: Sequence[str] = (),
+    ) -> None:
+        """embeddings: (items, dimensions), float32, any length; rows stand for `item_ids`, as `texts` do.
+
+        Raises ModelError when ids repeat, or rows and ids do not agree.
+        """
+        self.policy = policy or RecommendPolicy()
+        self.catalogue = Catalogue(item_ids, embeddings, texts)
+        self._together = LiveCovisitation(self.catalogue, self.policy.covisitation, self.policy.items_max)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as before the first event; the catalogue stays."""
+        policy = self.policy
+        self.quality = Quality()
+        self._popularity = np.zeros(len(self.catalogue))
+        self._popularity_step = 1.0
+        self._users = Users(policy.recent_items, policy.length, policy.users_max, policy.purchases_max)
+        self._ranker = Ranker(policy.learning_rate)
+        self._together.forget()
+
+    def observe(self, event: UserEvent) -> Ranking:
+        """Take one event in and rank for its user. Same events, same lists.
+
+        A click or purchase is first held against the user's previous list (feedback) and corrects the
+        weights. An item that the catalogue lacks is counted and changes nothing else; a user without an id
+        gets a list for this item alone.
+        """
+        item = self.catalogue.place(event.item_id)
+        self.quality.unknown_items += event.item_id is not None and item is None
+        if event.user_id is None:
+            return Ranking(self._passing(item, event.action))
+        slot = self._users.slot(event.user_id)
+        feedback = None
+        if item is not None:
+            feedback = self._learn(self._users.history(slot), item) if event.action in FEEDBACK_ACTIONS else None
+            self._remember(slot, item, event.action)
+        history = self._users.history(slot)
+        places, items = self._listed(history, event.user_id)
+        self._users.show(slot, places)
+        return Ranking(items, feedback)
+
+    def replay(self, events: Sequence[UserEvent]) -> None:
+        """Rebuild the state from a stretch of the topic. Old events move what is known of users and items; the weights
+        are learnt from the last ones."""
+        old = max(len(events) - _LEARNT_FROM, 0)
+        for event in events[:old]:
+            item = self.catalogue.place(event.item_id)
+            if event.user_id is not None and item is not None:
+                self._remember(self._users.slot(event.user_id), item, event.action, at_once=False)
+        for event in events[old:]:
+            self.observe(event)
+
+    def rank(self, user_id: str | None) -> tuple[ListedItem, ...]:
+        """The list for a user as things stand; changes nothing."""
+        slot = self._users.known(user_id)
+        return self._listed(EMPTY if slot is None else self._users.history(slot), user_id or "")[1]
+
+    def knows(self, user_id: str | None) -> bool:
+        """Whether anything is known of a user."""
+        return self._users.known(user_id) is not None
+
+    def go_with(self, item_id: str, length: int | None = None) -> tuple[ListedItem, ...]:
+        """Items that go with one, best first; changes nothing. Empty where there is no such item."""
+        item = self.catalogue.place(item_id)
+        if item is None:
+            return ()
+        only = History(np.array([item]), np.array([ACTION_INDEX["click"]]), np.array([item]), None)
+        return self._listed(only, item_id, length, only_others=True)[1]
+
+    @property
+    def users(self) -> int:
+        """How many users are remembered."""
+        return len(self._users)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What was learnt, by name."""
+        return self._ranker.named()
+
+    def _passing(self, item: int | None, action: str) -> tuple[ListedItem, ...]:
+        """For somebody of whom nothing is kept."""
+        if item is None:
+            return self.rank(None)
+        self._touch_popularity(item)
+        bought = np.array([item] if action == "purchase" else [], np.int64)
+        index = ACTION_INDEX.get(action, OTHER)
+        return self._listed(History(np.array([item]), np.array([index]), bought, None), "")[1]
+
+    def _learn(self, history: History, item: int) -> Feedback | None:
+        if history.shown is None:
+            return None
+        self._ranker.learn(self._features(history), item)
+        places = np.flatnonzero(history.shown == item)
+        rank = int(places[0]) + 1 if len(places) else None
+        feedback = Feedback(self.catalogue.ids[item], rank, bool(item not in history.items))
+        self.quality.add(feedback)
+        return feedback
+
+    def _remember(self, slot: int, item: int, action: str, *, at_once: bool = True) -> None:
+        others = self._users.history(slot).items
+        if self._users.touch(slot, item, ACTION_INDEX.get(action, OTHER)):
+            self._together.touched(item, others, at_once=at_once)
+        self._touch_popularity(item)
+
+    def _touch_popularity(self, item: int) -> None:
+        self._make_room()
+        # Instead of ageing every item, a new event weighs more; rescaled before it overflows.
+        self._popularity_step *= 2.0 ** (1.0 / self.policy.popularity_half_life_events)
+        self._popularity[item] += self._popularity_step
+        if self._popularity_step > 1e9:
+            self._popularity /= self._popularity_step
+            self._popularity_step = 1.0
+
+    def _make_room(self) -> None:
+        more = len(self.catalogue) - len(self._popularity)
+        if more > 0:
+            self._popularity = np.pad(self._popularity, (0, more))
+
+    def _listed(
+        self, history: History, user_id: str, length: int | None = None, *, only_others: bool = False
+    ) -> tuple[NDArray[np.int64], tuple[ListedItem, ...]]:
+        """Places and items of a list. only_others: none of the history's own items, nothing drawn."""
+        policy, length = self.policy, length or self.policy.length
+        features = self._features(history)
+        if only_others:
+            features.allowed[history.items] = False
+        logits = self._ranker.logits(features)
+        exploration = 0 if only_others else min(policy.exploration, length - 1)
+        best = diverse(logits, self.catalogue.columns, length - exploration, policy.diversity)
+        items = [self._item(place, logits, features, history) for place in best.tolist()]
+        if not exploration:
+            return best, tuple(items)
+        drawn, chances = explored(logits, best, exploration, crc32(user_id.encode() + history.items.tobytes()))
+        for place, chance in zip(drawn.tolist(), chances.tolist(), strict=True):
+            items.append(
+                ListedItem(self.catalogue.ids[place], _rounded(logits[place]), "exploration", None, round(chance, 6))
+            )
+        return np.concatenate([best, drawn]), tuple(items)
+
+    def _item(self, place: int, logits: NDArray[np.float32], features: Features, history: History) -> ListedItem:
+        why, because = self._reason(place, features, history)
+        name = None if because is None else self.catalogue.ids[because]
+        return ListedItem(self.catalogue.ids[place], _rounded(logits[place]), why, name)
+
+    def _reason(self, place: int, features: Features, history: History) -> tuple[Why, int | None]:
+        """Why an item stands there, and by which of the user's."""
+        if place in history.items:
+            return "again", place
+        if not len(history.items):
+            return "popular", None
+        weights = self._together.go_with(place, history.items)
+        if float(weights.max()) > 0:
+            because = int(history.items[np.argmax(weights)])
+            return ("together" if self._together.touched_together(place, because) else "like"), because
+        likeness = self.catalogue.columns[:, place] @ self.catalogue.columns[:, history.items]
+        if float(likeness.max()) > 0:
+            return "like", int(history.items[np.argmax(likeness)])
+        return "popular", None
+
+    def _features(self, history: History) -> Features:
+        self._make_room()
+        columns, own, count = self.catalogue.columns, history.items, len(history.items)
+        dense = np.zeros((4, len(self.catalogue)), np.float32)
+        dense[2] = np.log1p(self._popularity / self._popularity_step)
+        ages = np.arange(count - 1, -1, -1)
+        decays = np.power(self.policy.recency_decay, ages, dtype=np.float32)
+        if count:
+            vectors = columns[:, own]
+            profile = vectors @ decays
+            dense[0] = profile @ columns / max(float(np.linalg.norm(profile)), 1e-12)
+            dense[1] = vectors[:, -1] @ columns
+            taste = np.power(self.policy.taste_decay, ages, dtype=np.float32) * _TASTE[history.actions]
+            together = np.maximum(self._together.scores(own, taste), 0.0)
+            dense[3] = np.log(together / max(float(together.max()), 1e-9) + _LEAST)
+        return Features(dense, own, history.actions, decays, self._allowed(history))
+
+    def _allowed(self, history: History) -> NDArray[np.bool_]:
+        allowed = self.catalogue.shown.copy()
+        if self.policy.repeats != "always":
+            allowed[history.bought] = False
+        if self.policy.repeats == "never":
+            allowed[history.items] = False
+        return allowed
+
+
+def _rounded(score: np.floating) -> float:
+    return round(float(score), 4)

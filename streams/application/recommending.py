@@ -1,0 +1,28 @@
+"""The table `[recommend]`: which items a list may hold, and where the catalogue's changes stand."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from streams.application.names import SHAPE, Topic
+
+
+class Recommending(BaseModel):
+    """How lists are made (`docs/recommendation.md`)."""
+
+    model_config = SHAPE
+
+    catalog_topic: Topic | None = None
+    """A compacted topic of items, followed live beside the catalogue's file: `{item_id, title, description?, tags?}`,
+    keyed by the item; a tombstone withdraws it, and so does `"withdrawn": true`."""
+    repeats: Literal["always", "not_bought", "never"] = "not_bought"
+    """Which of a user's own items may be shown again: all, all but what the user bought, or none."""
+    length: int = Field(default=10, ge=1, le=100)
+    """Items of a list."""
+    diversity: float = Field(default=0.0, ge=0, le=0.9)
+    """How much an item's likeness to those above it counts against it, 0: not at all."""
+    exploration: int = Field(default=0, ge=0, le=10)
+    """Places at a list's end that are drawn among the next best items, each with the probability that it was drawn with
+    (`propensity`): what is learnt of them can be judged later."""
+    users_max: int = Field(default=1_000_000, ge=1)
+    """Users that a worker remembers; beyond it, who was active least recently is forgotten."""

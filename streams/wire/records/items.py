@@ -1,0 +1,43 @@
+"""What stands in a catalogue's topic: one item a key, the latest counts."""
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from streams.wire.records.base import Wire
+
+
+class CatalogItem(Wire):
+    """An item as it is now. Written by the shop to the topic that `[recommend] catalog_topic` names; a tombstone
+    withdraws it."""
+
+    item_id: str = Field(min_length=1)
+    """Names the item, as user events do."""
+    title: str = Field(min_length=1)
+    """What it is called."""
+    description: str = ""
+    """What else is said of it."""
+    tags: str = ""
+    """Further words; a list is joined."""
+    withdrawn: bool = False
+    """It is not shown any more."""
+
+    @field_validator("item_id", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("description", "tags", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return "" if value is None else " ".join(str(word) for word in value) if isinstance(value, list) else value
+
+    @property
+    def text(self) -> str:
+        """All that is said of it."""
+        return item_text(self.title, self.description, self.tags)
+
+
+def item_text(*parts: str | None) -> str:
+    """What an item is read by."""
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,70 @@
+"""`headrace recommend`, with events of a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from headrace.cli import app as cli
+
+KINDS = ("garden", "kitchen", "office")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> list[str]:
+    items = [f"{kind[0]}{number},{kind} thing {number}" for kind in KINDS for number in range(8)]
+    (tmp_path / "items.csv").write_text("\n".join(["item_id,title", *items]), encoding="utf-8")
+    events = ["user_id,item_id,action"]
+    for user in range(40):
+        events += [f"u{user},{KINDS[user % 3][0]}{(user + step) % 8},click" for step in range(4)]
+    events.append("u0,g7,purchase")
+    (tmp_path / "events.csv").write_text("\n".join(events), encoding="utf-8")
+    (tmp_path / "shop.toml").write_text(
+        'name = "shop"\nkind = "recommend"\ntopic = "clicks"\ncatalog = "items.csv"\n'
+        '[source]\nkey = "/user_id"\nuser = "/user_id"\n'
+        'item = "/item_id"\naction = "/action"\n[recommend]\nlength = 5\n',
+        encoding="utf-8",
+    )
+    return ["--app", str(tmp_path / "shop.toml"), "--data", str(tmp_path / "events.csv")]
+
+
+def asked(shop: list[str], *given: str) -> dict[str, object]:
+    run = CliRunner().invoke(cli, ["recommend", *given, *shop, "--json"])
+    assert run.exit_code == 0, run.output
+    report: dict[str, object] = json.loads(run.stdout)
+    return report
+
+
+def ids(report: dict[str, object]) -> list[str]:
+    items = report["items"]
+    assert isinstance(items, list)
+    return [item["item_id"] for item in items]
+
+
+def test_a_users_list_is_of_his_kind_and_without_what_he_bought(shop: list[str]) -> None:
+    report = asked(shop, "u0")
+    assert report["known"] and report["events"] == 161 and report["users"] == 40
+    assert len(ids(report)) == 5 and "g7" not in ids(report)
+    assert all(item.startswith("g") for item in ids(report))
+
+
+def test_what_goes_with_an_item_is_not_the_item(shop: list[str]) -> None:
+    report = asked(shop, "--item", "k2")
+    assert "k2" not in ids(report) and ids(report)[0].startswith("k")
+
+
+def test_of_somebody_unknown_it_says_so(shop: list[str]) -> None:
+    assert asked(shop, "nobody")["known"] is False
+    run = CliRunner().invoke(cli, ["recommend", "nobody", *shop])
+    assert "nothing is known of nobody" in run.stdout and "popular now" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(["--item", "x9"], "there is no item x9"), ([], "give a user"), (["u0", "--item", "k2"], "give a user")],
+)
+def test_what_cannot_be_answered_is_told_in_a_line(shop: list[str], given: list[str], told: str) -> None:
+    run = CliRunner().invoke(cli, ["recommend", *given, *shop])
+    assert run.exit_code != 0
+    assert told in run.output or told in str(run.exception)
