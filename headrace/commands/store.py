@@ -1,11 +1,14 @@
-"""search, show and digest: decisions from the store."""
+"""search, show, digest and trends: decisions from the store."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from connectors.ports import Document
 
 TEXT_CHARACTERS = 120
@@ -62,7 +65,60 @@ def add_to(cli: typer.Typer) -> None:
         )
 
     cli.command("digest", epilog="Example: headrace digest finance --day 2026-11-24 --page monday.html")(_digest)
+    cli.command(
+        "trends",
+        epilog="Examples: headrace trends finance --symbol BRKW --window 1h · headrace trends finance --topic results "
+        "--window 1d --since 2026-11-01 --json",
+    )(_trends)
     cli.command("show", epilog="Example: headrace show support.chats@0a1b2c3d-0-17")(_show)
+
+
+class WindowLength(StrEnum):
+    """Of event time."""
+
+    minutes = "5m"
+    hour = "1h"
+    day = "1d"
+
+
+def _trends(
+    app: Annotated[str, typer.Argument(metavar="APP", help="an application's name, or its TOML file")],
+    symbol: Annotated[str | None, typer.Option(help="one symbol's only; with --topic, of that topic")] = None,
+    entity: Annotated[str | None, typer.Option(help="one entity's only, by its name")] = None,
+    topic: Annotated[str | None, typer.Option(metavar="LABEL", help="one label's of the first head only")] = None,
+    window: Annotated[WindowLength, typer.Option(help="how long each is")] = WindowLength.hour,
+    since: Annotated[
+        str | None,
+        typer.Option(help="from this time on, RFC 3339; default: the last 12 windows of 5m, 24 of 1h, 30 of 1d"),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="up to but without this time; default: now")] = None,
+    mood: Annotated[
+        str | None,
+        typer.Option(metavar="HEAD", help="whose labels are positive, neutral, negative; the application's second one"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a window and group")] = False,
+) -> None:
+    """How much is told of each topic, symbol and entity, window by window: items, stories, mean sentiment with its 95 %
+    interval."""
+    from headrace.tools.trends.making import TrendsOrder, run_trends
+    from headrace.tools.trends.windows import Group
+
+    if entity is not None and (symbol is not None or topic is not None):
+        raise typer.BadParameter("give it without --symbol and --topic", param_hint="--entity")
+    wanted = Group(topic, symbol, entity)
+    run_trends(
+        TrendsOrder(app, window.value, wanted, _moment(since, "--since"), _moment(until, "--until"), mood), json=json
+    )
+
+
+def _moment(text: str | None, option: str) -> "datetime | None":
+    from datetime import UTC, datetime
+
+    try:
+        moment = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time: write 2026-11-24T10:00:00Z", param_hint=option) from None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _digest(

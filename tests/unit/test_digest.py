@@ -117,11 +117,11 @@ def test_a_day_is_read_from_the_store_and_other_days_are_not(tmp_path: Path) -> 
 def test_more_decisions_than_a_store_answers_at_once_are_all_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headrace.tools.digest.making.PAGE", 3)
+    monkeypatch.setattr("headrace.tools.digest.reading.PAGE", 3)
     at = [f"2026-11-24T10:00:0{second}.000Z" for second in (0, 1, 1, 2, 3, 3, 4)]
     store = store_of(tmp_path, [decision(n, headline(n), moment) for n, moment in enumerate(at)])
     assert make(store, APP, DigestOrder("finance", DAY), now=NOW).texts == len(at)
-    monkeypatch.setattr("headrace.tools.digest.making.PAGE", 2)
+    monkeypatch.setattr("headrace.tools.digest.reading.PAGE", 2)
     with pytest.raises(ConfigError, match="more than 2 decisions of finance stand at"):
         make(store, APP, DigestOrder("finance", DAY), now=NOW)
     store.close()

@@ -6,23 +6,21 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.ports import DecisionStore, SearchQuery
-from headrace.applications import load_classifying_application, text_mask
+from connectors.ports import DecisionStore
+from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
 from headrace.pages.digest import render_digest
 from headrace.pages.files import write_page
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
 from headrace.tools.digest.figures import Moved, moved
+from headrace.tools.digest.reading import decisions_between, mood_of
 from headrace.tools.digest.stories import Groups, Story, stories_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from retrain.progress import Progress, no_progress
 from streams.application import Application
-from streams.application.names import meant_instead
-from streams.wire.records import decision_fault
 
-PAGE: Final = 10_000  # of the store's answers
 SHOWN: Final = 15  # groups that the terminal shows
 
 
@@ -96,7 +94,7 @@ def make(
     Raises ConfigError."""
     now = now or datetime.now(UTC)
     day = order.day or now.date()
-    mood = _mood(app, order.mood)
+    mood = mood_of(app, order.mood)
     until = now.time() if day == now.date() else None
     by_day = []
     for number in range(order.days + 1):
@@ -110,33 +108,11 @@ def make(
     return Digest(app.name, day, mood, len(by_day[0]), stories[0], len(stories) - 1, groups)
 
 
-def _mood(app: Application, asked: str | None) -> str | None:
-    if asked is not None and asked not in app.head_names:
-        raise ConfigError(f"{app.name} has no head {asked!r}{meant_instead(asked, app.head_names)}")
-    return asked or (app.head_names[1] if len(app.head_names) > 1 else None)
-
-
 def _decisions(store: DecisionStore, app: Application, day: date, over: time | None) -> Iterator[dict[str, Any]]:
-    """Of a day, up to a time or all of it, each once, personal data masked where the application says so. A store
-    answers the newest first, so many at a time. Raises ConfigError where more stand at one moment than it answers."""
-    ends = datetime.combine(day, over, UTC) if over else datetime.combine(day + timedelta(days=1), time.min, UTC)
-    since, until = f"{day}T00:00:00.000Z", _written(ends)
-    mask, seen = text_mask(app), set[str]()
-    while True:
-        found = store.search(SearchQuery("", app.name, None, since, until, PAGE)).documents
-        new = [one for one in found if one["id"] not in seen]
-        seen.update(one["id"] for one in new)
-        yield from (one | {"text": mask(one["text"])} for one in new if decision_fault(one) is None)
-        if len(found) < PAGE:
-            return
-        if not new:
-            raise ConfigError(f"more than {PAGE} decisions of {app.name} stand at {found[-1]['at']}: it cannot be read")
-        oldest = datetime.fromisoformat(found[-1]["at"]) + timedelta(milliseconds=1)  # others may stand at that moment
-        until = _written(oldest)
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Of a day, up to a time or all of it."""
+    begins = datetime.combine(day, time.min, UTC)
+    ends = datetime.combine(day, over, UTC) if over else begins + timedelta(days=1)
+    return decisions_between(store, app, begins, ends)
 
 
 def _row(group: Moved) -> tuple[object, ...]:
