@@ -171,7 +171,7 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *
     rejected: list[Reject] = []
     rows: list[Row] = []
     for entry in table.rows:
-        row = entry if isinstance(entry, Reject) else _to_row(entry, wanted, has_split)
+        row = entry if isinstance(entry, Reject) else parse_row(entry, wanted, has_split=has_split)
         if isinstance(row, Row):
             rows.append(row)
         else:
@@ -230,8 +230,8 @@ def split_rows(
     return Dataset(heads, tuple(kept), tuple(rejected), dropped_duplicates=len(rows) - len(kept), several=several)
 
 
-def _to_row(entry: TableRow, columns: Columns, has_split: bool) -> Row | Reject:
-    """The row, or why it is rejected."""
+def parse_row(entry: TableRow, columns: Columns, *, has_split: bool = False) -> Row | Reject:
+    """The row, or why it is rejected. has_split: whether the table has the column of parts; else all rows train."""
     text = entry.fields.get(columns.text)
     if text is not None and not isinstance(text, str):
         return Reject(entry.line, f"the text is a JSON {type(text).__name__}")

@@ -35,7 +35,7 @@ from retrain.fitting.vocabulary import build_vocabulary, drop_unused_kind
 from retrain.progress import Progress, no_progress
 from retrain.rejection.choosing import FittedHead, LiveTexts, OutsideTexts, Rejecting, choose_rejection
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
-from retrain.strategies.several_heads import several_task, train_several
+from retrain.strategies.several_heads import rows_of_names, several_task, train_several
 from retrain.text_keys import key_hash, same_text_key
 
 SeenAs = Callable[[Sequence[str], Floats], Floats]
@@ -99,8 +99,11 @@ def train_quick(
         np.array([key_hash(row.text) in dataset.encoder_tuned_on for row in rows]) if dataset.encoder_tuned_on else None
     )
     unseen = None if known is None or not known.any() else ~known
+    texts, named = len(rows), rows_of_names(rows, dataset.several.intersection(names))
+    rows += named
+    unseen = None if unseen is None else np.concatenate([unseen, np.ones(len(named), dtype=bool)])
     tasks = [
-        several_task(name, rows, seed, unseen, without_spaces=without_spaces)
+        several_task(name, rows, seed, unseen, without_spaces=without_spaces, texts=texts)
         if name in dataset.several
         else head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
         for name in names
@@ -145,8 +148,8 @@ def train_quick(
         vocabulary,
         tuple(replace(one.head, ngrams=kept) for one, kept in zip(fitted, weights, strict=True)),
         replace(
-            _reference(tasks[0], features, fitted[0], None if fast is None else fast.sure, seed),
-            background=WordCounts.of(rows[row].text for row in tasks[0].rows.tolist()),
+            _reference(fitted[0].task, features, fitted[0], None if fast is None else fast.sure, seed),
+            background=WordCounts.of(rows[row].text for row in fitted[0].task.rows.tolist()),
         ),
         {one.head.name: one.choices for one in fitted},
         None if fast is None else fast.path,
@@ -286,8 +289,9 @@ def _train_head(
 
 def _train_several(task: Task, features: Features, seed: int, progress: Progress) -> _Fitted:
     found = train_several(task, features, seed, progress)
-    choices = _choices(found.policy) | {"held_out_micro_f1": round(found.micro_f1, 4)}
-    return _Fitted(task, found.head, choices, found.held_out, found.held_out if task.unseen is None else found.judged)
+    chosen = {"label_names": float(found.with_names), "held_out_micro_f1": round(found.micro_f1, 4)}
+    reference = found.held_out if task.unseen is None else found.judged
+    return _Fitted(found.task, found.head, _choices(found.policy) | chosen, found.held_out, reference)
 
 
 def _full_path(fitted: _Fitted, features: Features, strange: NDArray[np.bool_]) -> FullPath:

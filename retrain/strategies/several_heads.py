@@ -1,7 +1,8 @@
 """Heads that may give a text several labels: each label against the rest by squared hinge, calibrated, with one
 threshold for all of them, which folds of the training texts choose (docs/models/several_labels.md)."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,40 +10,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
-from models.heads import Head
+from models.heads import Floats, Head
 from models.label_sets import known_labels, labels_of, strata
 from retrain.crossfit import CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Row
+from retrain.fitting.kernel import MAX_TEXTS
 from retrain.fitting.linear import LinearPolicy, LinearWeights
 from retrain.fitting.several_labels import fit_calibration, fit_several, micro_f1
 from retrain.progress import Progress
 
-POLICIES: Final = (LinearPolicy(embedding=1.0, words=0.7, characters=0.7, strength=3.0, loss="squared_hinge"),)
+_WORD_OF_NAME: Final = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+(?![a-z])", re.UNICODE)
+POLICIES: Final = (LinearPolicy(embedding=1.0, words=0.7, characters=0.7, strength=1.0, loss="squared_hinge"),)
 POLICIES_WITHOUT_SPACES: Final = (
-    LinearPolicy(embedding=0.2, words=0.3, characters=1.0, strength=3.0, loss="squared_hinge"),
-    LinearPolicy(embedding=1.0, words=0.3, characters=1.0, strength=3.0, loss="squared_hinge"),
+    LinearPolicy(embedding=0.2, words=0.3, characters=1.0, strength=1.0, loss="squared_hinge"),
+    LinearPolicy(embedding=1.0, words=0.3, characters=1.0, strength=1.0, loss="squared_hinge"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FittedSeveral:
-    """policy: what was chosen. micro_f1: its own on held-out texts. held_out: every training text, by the other folds.
-    judged: what the head was calibrated on. The logits of both are calibrated as the head's."""
+    """task: of the texts alone. policy, with_names: what was chosen. micro_f1: its own on held-out texts. held_out:
+    every training text, by the other folds. judged: what the head was calibrated on. The logits of both are calibrated
+    as the head's."""
 
+    task: Task
     head: Head
     policy: LinearPolicy
+    with_names: bool
     micro_f1: float
     held_out: HeldOut
     judged: HeldOut
 
 
+def rows_of_names(rows: Sequence[Row], heads: Collection[str]) -> list[Row]:
+    """The labels' own names as texts that have just that label: of few texts a name says more of its label than they
+    do. Where texts are many (MAX_TEXTS) none: they say it all, and trying would cost twice the time.
+
+    rows: that do not test. heads: that give several labels.
+    Source: label names as the first texts, Meng et al., Text Classification Using Label Names Only (2020).
+    """
+    made = []
+    for head in sorted(heads):
+        for label in sorted(
+            known_labels(row.labels[head] for row in rows if head in row.labels and row.split == "train")
+        ):
+            spelled = " ".join(_WORD_OF_NAME.findall(label)).casefold()
+            if spelled:
+                made.append(Row(spelled, {head: label}))
+    return made if len(rows) + len(made) <= MAX_TEXTS else []
+
+
 def several_task(
-    name: str, rows: Sequence[Row], seed: int, unseen: NDArray[np.bool_] | None, *, without_spaces: bool
+    name: str,
+    rows: Sequence[Row],
+    seed: int,
+    unseen: NDArray[np.bool_] | None,
+    *,
+    without_spaces: bool,
+    texts: int | None = None,
 ) -> Task:
-    """The head's share of the rows. unseen: see `Task`. Raises TrainingDataError where there is nothing to learn."""
-    trains = np.array([row.split == "train" and name in row.labels for row in rows])
-    tunes = np.array([row.split != "train" and name in row.labels for row in rows])
-    training = np.flatnonzero(trains)
+    """The head's share of the rows. unseen: see `Task`. texts: how many of the rows are texts, None: all; those behind
+    are of `rows_of_names`, which stand in no fold (-1): they train beside each, and judge nothing. Raises
+    TrainingDataError where there is nothing to learn."""
+    is_text = np.arange(len(rows)) < (len(rows) if texts is None else texts)
+    has = np.array([name in row.labels for row in rows])
+    trains = np.array([row.split == "train" for row in rows]) & has
+    training, named = np.flatnonzero(trains & is_text), np.flatnonzero(trains & ~is_text)
+    tunes = has & ~trains
     folded = [rows[row] for row in training.tolist()]
     sets = [row.labels[name] for row in folded]
     labels = tuple(sorted(known_labels(sets)))
@@ -63,32 +97,53 @@ def several_task(
         raise TrainingDataError(f"all texts of head {name!r} are one text, or of one group; give it others as well")
     policies = POLICIES_WITHOUT_SPACES if without_spaces else POLICIES
     has_set = np.array([0 if name in row.labels else -1 for row in rows], dtype=np.int64)
+    folds = np.concatenate([folds, np.full(len(named), -1)])
+    training = np.concatenate([training, named])
     return Task(name, labels, has_set, training, folds, np.flatnonzero(tunes), policies, unseen, wanted=wanted)
 
 
 def train_several(task: Task, features: Features, seed: int, progress: Progress) -> FittedSeveral:
-    """The head of a task of `several_task`."""
-    cross = CrossFit(task, features, seed, progress)
-    judge = cross.unseen if task.unseen is not None else cross.on_tuning if task.is_tuned else cross.held_out
-    policy, slopes, biases, best = task.policies[0], None, None, -1.0
-    for one in task.policies:
-        tried = judge(one)
-        slope, bias = fit_calibration(tried.logits, _wanted(tried))
-        logits = tried.logits * slope + bias
-        reached = micro_f1(fit_several(logits, _wanted(tried)).given(logits), _wanted(tried))
-        if reached > best:
-            policy, slopes, biases, best = one, slope, bias, reached
-    assert slopes is not None and biases is not None
+    """The head of a task of `several_task`. Whether the labels' names train, and by which policy, is what gives the
+    highest micro-F1 on texts that were not fitted on."""
+    texts = replace(task, rows=task.rows[task.folds >= 0], folds=task.folds[task.folds >= 0])
+    sides = [texts] if len(texts.rows) == len(task.rows) else [texts, task]
+    tried = [_tried(side, policy, features, seed, progress) for side in sides for policy in task.policies]
+    best = max(tried, key=lambda one: one.micro_f1)  # of equals the simplest, which comes first
     progress(f"fitting {task.name}", 0, 1)
-    raw = cross.fit(policy)
-    weights = LinearWeights(raw.dense * slopes, raw.ngrams * slopes, raw.bias * slopes + biases)
+    raw = best.cross.fit(best.policy)
+    weights = LinearWeights(raw.dense * best.slopes, raw.ngrams * best.slopes, raw.bias * best.slopes + best.biases)
     judged, held_out = (
-        replace(one, logits=one.logits * slopes + biases) for one in (judge(policy), cross.held_out(policy))
+        replace(one, logits=one.logits * best.slopes + best.biases)
+        for one in (best.judged, best.cross.held_out(best.policy))
     )
     several = fit_several(judged.logits, _wanted(judged))
     head = Head(task.name, task.labels, weights.dense, weights.ngrams, weights.bias, 1.0, several=several)
     progress(f"fitting {task.name}", 1, 1)
-    return FittedSeveral(head.rounded(), policy, best, held_out, judged)
+    return FittedSeveral(texts, head.rounded(), best.policy, best.side is not texts, best.micro_f1, held_out, judged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """judged: by classifiers that were not fitted on these texts. slopes, biases: their calibration. micro_f1: after
+    it."""
+
+    side: Task
+    cross: CrossFit
+    policy: LinearPolicy
+    judged: HeldOut
+    slopes: Floats
+    biases: Floats
+    micro_f1: float
+
+
+def _tried(side: Task, policy: LinearPolicy, features: Features, seed: int, progress: Progress) -> _Tried:
+    cross = CrossFit(side, features, seed, progress)
+    judge = cross.unseen if side.unseen is not None else cross.on_tuning if side.is_tuned else cross.held_out
+    judged = judge(policy)
+    slopes, biases = fit_calibration(judged.logits, _wanted(judged))
+    logits = judged.logits * slopes + biases
+    reached = micro_f1(fit_several(logits, _wanted(judged)).given(logits), _wanted(judged))
+    return _Tried(side, cross, policy, judged, slopes, biases, reached)
 
 
 def _wanted(held_out: HeldOut) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from models.decision import Classification, HeadDecision, LabelAnswer
 from models.errors import ReleaseCorrupt, TrainingDataError
 from models.label_sets import canonical, labels_of, set_text, strata
 from models.several_labels import SeveralLabels, chances
-from retrain.data import Columns, Row, parse_labelled_csv, with_tuning_rows
+from retrain.data import Columns, Dataset, Row, parse_labelled_csv, with_tuning_rows
 from retrain.evaluation.labels import LabelTable
 from retrain.evaluation.report import HeadReport
 from retrain.evaluation.scoring import evaluate
@@ -24,6 +24,7 @@ from retrain.fitting.several_labels import choose_threshold, fit_calibration, fi
 from retrain.job import train_release
 from retrain.rejection.policy import RejectionPolicy
 from retrain.strategies.quick import train_quick
+from retrain.strategies.several_heads import rows_of_names, several_task
 from retrain.training_data import from_bytes, to_bytes
 from streams.application import labels_without_use, parse_application
 from streams.routing.routes import Router
@@ -234,3 +235,40 @@ def test_the_first_entry_of_a_table_that_the_set_holds_routes_the_text() -> None
         "probability": 0.7,
         "labels": [{"label": "fee", "probability": 0.8}],
     }
+
+
+def test_names_of_labels_train_beside_each_fold_and_judge_nothing() -> None:
+    rows = [row for row in sets_dataset().rows if row.split == "train"]
+    named = rows_of_names([*rows, Row("x", {"topics": "wrong_numberPlate|HTTPError|到账"})], {"topics"})
+    assert {row.text: row.labels["topics"] for row in named} == {
+        "delivery": "delivery",
+        "fee": "fee",
+        "refund": "refund",
+        "wrong number plate": "wrong_numberPlate",
+        "http error": "HTTPError",
+        "到账": "到账",
+    }
+    named = rows_of_names(rows, {"topics"})
+    task = several_task("topics", [*rows, *named], 0, None, without_spaces=False, texts=len(rows))
+    assert task.folds[task.rows >= len(rows)].tolist() == [-1, -1, -1] and task.folds[: len(rows)].min() == 0
+    assert rows_of_names(rows * 30, {"topics"}) == [], "many texts say it all"
+
+
+def test_names_are_taken_where_they_help_on_texts_that_were_not_fitted_on() -> None:
+    words = ("parcel", "refund", "card", "late", "money", "account", "fee", "order", "help", "warning", "profit")
+    others = ("where", "is", "the", "please", "my", "not", "a", "on", "why", "was", "i", "this", "hello", "thanks")
+    random, rows = np.random.default_rng(0), []
+    for _ in range(30):
+        two, more = sorted(random.choice(words, 2, replace=False)), random.choice(others, 6)
+        text = " ".join([*more[:2], two[0], *more[2:4], two[1], *more[4:]])
+        rows.append(Row(text, {"topics": "|".join(two)}))
+    dataset = Dataset(("topics",), tuple(rows), several=frozenset({"topics"}))
+    trained = train_quick(small_encoder(), dataset)
+    assert trained.choices["topics"]["label_names"] == 1.0
+    assert trained.reference.distances.shape == (len(rows),), "names are no texts to compare live ones with"
+    opaque = {word: f"l{number}" for number, word in enumerate(words)}
+    other = [
+        Row(row.text, {"topics": set_text(opaque[word] for word in labels_of(row.labels["topics"]))}) for row in rows
+    ]
+    choices = train_quick(small_encoder(), replace(dataset, rows=tuple(other))).choices["topics"]
+    assert choices["held_out_micro_f1"] < trained.choices["topics"]["held_out_micro_f1"] - 0.05

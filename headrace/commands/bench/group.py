@@ -14,6 +14,7 @@ from headrace.commands.bench import (
     loop,
     poison,
     recommend,
+    several_labels,
     stories,
     streaming,
 )
@@ -30,6 +31,7 @@ def add_to(cli: typer.Typer) -> None:
     bench.command("faults", epilog=faults.EXAMPLE)(faults.faults)
     bench.command("drift", epilog=drift.EXAMPLE)(drift.drift)
     bench.command("explanation", epilog=explanation.EXAMPLE)(explanation.explanation)
+    bench.command("labels", epilog=several_labels.EXAMPLE)(several_labels.labels)
     bench.command("loop", epilog=loop.EXAMPLE)(loop.loop)
     bench.command("gate", epilog=gate.EXAMPLE)(gate.gate)
     bench.command("recommend", epilog=recommend.EXAMPLE)(recommend.recommend)
