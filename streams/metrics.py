@@ -177,6 +177,10 @@ class Metrics:
         """Read whenever Prometheus asks what became of the pictures beside an application's texts, by outcome."""
         self._counted.pictures[app] = counts
 
+    def follow_recommender(self, app: str, taken: Mapping[str, int]) -> None:
+        """Read whenever Prometheus asks what of the items that users took had stood in their lists."""
+        self._counted.taken[app] = taken
+
     def follow_notifier(
         self, app: str, told: Mapping[str, Mapping[str, int]], pending: Callable[[], Mapping[str, int]]
     ) -> None:

@@ -89,6 +89,8 @@ class RecommendHandler:
         self._catalogue, self._embed = catalogue, embed
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
         self.reader = SourceReader.of(app)
+        # What users clicked or bought, by whether it was new to them and stood in their list before; not of a rebuild.
+        self.taken = dict.fromkeys(("new_listed", "new_missed", "again_listed", "again_missed"), 0)
 
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """Others' users may have come, and ours have gone. Their past is read before the next event is decided, as the
@@ -185,7 +187,13 @@ class RecommendHandler:
             "extra": self.reader.extra(source),
         }
         if ranking.feedback is not None:
-            decision["extra"]["previous_list"] = {"taken": ranking.feedback.item_id, "rank": ranking.feedback.rank}
+            is_new, is_listed = ranking.feedback.is_new, ranking.feedback.rank is not None
+            self.taken[f"{'new' if is_new else 'again'}_{'listed' if is_listed else 'missed'}"] += 1
+            decision["extra"]["previous_list"] = {
+                "taken": ranking.feedback.item_id,
+                "rank": ranking.feedback.rank,
+                "new": ranking.feedback.is_new,
+            }
         return Outcome(
             [OutRecord(self._app.decisions_topic, source.record_key, orjson.dumps(decision))],
             latency_seconds=decision["latency_ms"] / 1000,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's sta
 
 class RoleCounts(Collector):
     """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
-    place), pictures (by outcome). told, to_tell: of notifiers, by receiver. gap_seconds, unread_seconds: see
+    place), pictures (by outcome), taken (of recommenders, by whether it was new and listed).
+    told, to_tell: of notifiers, by receiver. gap_seconds, unread_seconds: see
     `Metrics.follow_releases`."""
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class RoleCounts(Collector):
         self.failures: dict[str, Mapping[str, int]] = {}
         self.times_set_aside: dict[str, Mapping[str, int]] = {}
         self.pictures: dict[str, Mapping[str, int]] = {}
+        self.taken: dict[str, Mapping[str, int]] = {}
         self.told: dict[str, Mapping[str, Mapping[str, int]]] = {}
         self.to_tell: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
@@ -92,6 +94,12 @@ class RoleCounts(Collector):
             "Pictures beside texts, by outcome: decided, or what was wrong with them (docs/models/pictures.md)",
             "outcome",
             self.pictures,
+        )
+        yield _by_application(
+            "headrace_recommended_taken",
+            "What users with a list clicked or bought: new or again, listed or missed (docs/recommendation.md)",
+            "outcome",
+            self.taken,
         )
 
     def _of_monitors(self, monitors: Mapping[str, "MonitorTotals"]) -> Iterable[Metric]:

@@ -148,6 +148,7 @@ class RoleBuilder:
 
                 recommending = recommend_handler(self._wiring, app, epochs, worker_group(app).name)
                 self.built.recommenders[app.name] = recommending
+                self._metrics.follow_recommender(app.name, recommending.taken)
                 handler: RecommendHandler | ClassifyHandler = recommending
             else:
                 self.built.servings[app.name] = releases.serve(app, progress)

@@ -262,3 +262,17 @@ def test_each_item_says_why_it_stands_in_the_list() -> None:
     decision = decision_of(event())
     assert {item["why"] for item in decision["items"]} <= {"again", "together", "like", "popular"}
     assert decision["items"][0] | {"score": 0} == {"item_id": "i3", "score": 0, "why": "again", "because": "i3"}
+
+
+def test_what_is_taken_counts_by_whether_it_was_new_and_listed_and_a_rebuild_counts_nothing() -> None:
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+    recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
+    handler = RecommendHandler(app, recommender, "v1", {"user.events": "e0"}, now_ms=lambda: NOW_MS)
+    past = [Record("user.events", 0, n, None, orjson.dumps(event(item_id=f"i{n}")), NOW_MS) for n in range(4)]
+    assert handler.replay(past) == 4
+    assert sum(handler.taken.values()) == 0
+    decided_items(handler, item_id="i3")
+    listed = decided_items(handler, item_id="i3")
+    missed = next(item for item in ITEMS if item not in listed)
+    decided_items(handler, item_id=missed)
+    assert handler.taken == {"new_listed": 0, "new_missed": 1, "again_listed": 2, "again_missed": 0}

@@ -321,3 +321,24 @@ def test_the_same_events_give_the_same_lists_however_long_a_fit_takes() -> None:
     first, second = shop(), shop()
     lists = [first.observe(one).items for one in events]
     assert [second.observe(one).items for one in events] == lists
+
+
+@pytest.mark.parametrize("policy", [{}, {"exploration": 3, "diversity": 0.4}, {"repeats": "never"}])
+def test_no_list_holds_what_its_user_bought_or_what_is_withdrawn(policy: dict[str, object]) -> None:
+    random = np.random.default_rng(5)
+    recommender = shop(users_max=50, recent_items=8, **policy)
+    bought: dict[str, set[str]] = {}
+    withdrawn: set[str] = set()
+    for number in range(2_000):
+        user, item = f"u{random.integers(30)}", ITEMS[random.integers(60)]
+        if number % 50 == 0:
+            recommender.catalogue.withdraw(item)
+            withdrawn.add(item)
+        if number % 70 == 0 and withdrawn:
+            back = withdrawn.pop()
+            recommender.catalogue.put(back, TITLES[ITEMS.index(back)], clusters()[ITEMS.index(back)])
+        action = str(random.choice(["view", "click", "purchase"], p=[0.6, 0.3, 0.1]))
+        if action == "purchase":
+            bought.setdefault(user, set()).add(item)
+        listed = {item.item_id for item in recommender.observe(event(user, item, action)).items}
+        assert not listed & (bought.get(user, set()) | withdrawn)
