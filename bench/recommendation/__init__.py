@@ -6,5 +6,6 @@ figures     pure: NDCG, hit rate and recall over full rankings
 methods     pure: what everybody has, and Headrace's own, one shape for all
 peers       ALS and BPR of the library `implicit`
 cold        items that nobody has touched yet, by their words
+live        the live recommender, event by event, beside what a shop has in ten lines
 campaign    protocol by protocol, method by method; choices on a validation part of the training interactions
 """

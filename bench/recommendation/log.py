@@ -23,18 +23,21 @@ class Columns:
     item: str = "item_id"
     time: str = "timestamp"
     split: str = "split"
+    action: str = "action"
     text: tuple[str, ...] = ("title", "authors", "description", "tags")
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
     """Interactions in the file's order: users and items, int64 (events,); days: when, in days since 1970, float64, or
-    None; is_test: the file's own test part, or None. texts: of each item, empty where nothing is known."""
+    None; is_test: the file's own test part, or None. actions: what was done,
+    "click" where nobody says. texts: of each item, empty where nothing is known."""
 
     users: NDArray[np.int64]
     items: NDArray[np.int64]
     days: NDArray[np.float64] | None
     is_test: NDArray[np.bool_] | None
+    actions: tuple[str, ...]
     user_ids: tuple[str, ...]
     item_ids: tuple[str, ...]
     texts: tuple[str, ...]
@@ -56,6 +59,7 @@ def read_log(interactions: Path, items: Path | None, columns: Columns) -> Log:
         _numbers([str(row.fields[columns.item]) for row in rows], item_ids),
         _days(interactions, rows, columns.time),
         _test_part(rows, columns.split),
+        tuple(str(row.fields.get(columns.action) or "click") for row in rows),
         user_ids,
         item_ids,
         tuple(texts.get(item, "") for item in item_ids),

@@ -10,11 +10,13 @@ from scipy.sparse import csr_matrix
 from typer.testing import CliRunner
 
 from bench.recommendation.figures import figures
+from bench.recommendation.live import live_recommender, play
 from bench.recommendation.log import Columns, read_log
 from bench.recommendation.protocols import Pairs, by_time, by_user, leave_one_out, pairs_of, protocols
 from headrace.cli import app
 from models.errors import ConfigError
 from models.recommendation.covisitation import CovisitationPolicy, fit_covisitation
+from models.recommendation.events import UserEvent
 from models.recommendation.scoring import ScoringPolicy, decay, popularity, recent_histories, scores
 from models.recommendation.titles import TitleVectors
 
@@ -149,3 +151,13 @@ def test_words_of_all_columns_that_are_there_count(tmp_path: Path) -> None:
     log = read_log(events, items, Columns())
     assert log.texts == ("Copper kettle kitchen",)
     assert TitleVectors(log.texts).of(log.texts).nnz > 0
+
+
+def test_the_live_recommender_is_played_event_by_event_beside_simple_lists() -> None:
+    events = [UserEvent(f"u{n % 7}", f"i{(n // 7 + n % 7) % 9}", "click") for n in range(400)]
+    vectors = np.eye(12, dtype=np.float32)
+    report = play(live_recommender([f"i{n}" for n in range(12)], vectors, [""] * 12), events, lambda *_: None)
+    assert set(report["methods"]) == {"headrace", "own_last_items", "table_of_pairs", "popular_of_late"}
+    assert {line["taken"] for line in report["methods"].values()} == {393}
+    assert report["methods"]["own_last_items"]["new_hit_rate"] == 0.0
+    assert report["methods"]["table_of_pairs"]["hit_rate"] > 0.9  # the next is always the same

@@ -1,9 +1,13 @@
 """bench recommend: what is recommended, on a log of users and items, beside what everybody has."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from bench.recommendation.campaign import Progress
+    from bench.recommendation.log import Log
 
 EXAMPLE = "Example: headrace bench recommend --data events.csv --items items.csv"
 
@@ -22,6 +26,9 @@ def recommend(
     methods: Annotated[
         str, typer.Option(help="comma-separated; als and bpr need the extra `bench`")
     ] = "headrace,ease,item_knn,popularity,als,bpr",
+    live: Annotated[
+        int, typer.Option(min=0, help="play so many of the events to the live recommender in their order; 0: none")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="of splits")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -36,10 +43,35 @@ def recommend(
     log = read_log(data, items, columns)
     with stage_bars() as progress:
         report = {"data": data.name, **campaign(log, Plan(_names(methods), seed), progress)}
+        if live:
+            report["live"] = _play(log, live, progress)
     if json:
         return print_json(report)
     _print(report)
     return None
+
+
+def _play(log: "Log", events: int, progress: "Progress") -> dict[str, Any]:
+    import numpy as np
+
+    from bench.recommendation.live import live_recommender, play
+    from headrace.releases.encoders import default_encoder
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+    from models.recommendation.events import UserEvent
+
+    recommender = live_recommender(
+        log.item_ids, default_encoder(Wiring(load_settings())).embed(list(log.texts)), log.texts
+    )
+    order = np.argsort(log.days, kind="stable") if log.days is not None else np.arange(len(log.users))
+    return play(
+        recommender,
+        [
+            UserEvent(log.user_ids[log.users[n]], log.item_ids[log.items[n]], log.actions[n])
+            for n in order[:events].tolist()
+        ],
+        progress,
+    )
 
 
 def _names(commas: str) -> tuple[str, ...]:
@@ -59,6 +91,15 @@ def _print(report: dict[str, Any]) -> None:
         )
         _print_lines({name: cold[name] for name in ("headrace", "words_alone", "random")})
         print(f"headrace has {cold['times']} times the NDCG of random order")
+    if live := report.get("live"):
+        print(
+            f"\nlive, {live['events']:,} events, {live['ms']['p50']} ms each, p99 {live['ms']['p99']} ms; in the ten:"
+        )
+        print(f"{'':<18}{'taken next':<14}{'new to the user':<18}again")
+        for name, line in live["methods"].items():
+            cells = (line["hit_rate"], line["new_hit_rate"], line["again_hit_rate"])
+            first, second, third = ("-" if cell is None else f"{cell:.4f}" for cell in cells)
+            print(f"{name:<18}{first:<14}{second:<18}{third}")
 
 
 def _print_lines(methods: dict[str, dict[str, Any]]) -> None:
