@@ -209,25 +209,27 @@ class Head:
 
     def probabilities(self, logits: Floats) -> Floats:
         """What `predict` makes of `logits`."""
-        return label_probabilities(logits, self.temperature) if self.several is None else chances(logits)
+        if self.several is not None:
+            return chances(self._calibrated(logits))
+        return label_probabilities(logits, self.temperature)
 
     def decided(self, logits: Floats) -> list[str]:
         """The label of each row: the most probable one, or the set's text of all that it gives."""
         if self.several is not None:
-            return self.several.texts(logits, self.labels)
+            return self.several.texts(self._calibrated(logits), self.labels)
         return [self.labels[column] for column in logits.argmax(axis=1).tolist()]
 
     def surest(self, logits: Floats) -> Floats:
         """The probability of what each row decides, (texts,)."""
         if self.several is not None:
-            return self.several.set_probabilities(logits)
+            return self.several.set_probabilities(self._calibrated(logits))
         highest: Floats = label_probabilities(logits, self.temperature).max(axis=1)
         return highest
 
     def clearly_decided(self, logits: Floats, tolerance: float) -> NDArray[np.bool_]:
         """Whether each row decides the same wherever its logits are off by at most `tolerance`, (texts,)."""
         if self.several is not None:
-            return self.several.clear(logits, tolerance)
+            return self.several.clear(self._calibrated(logits), tolerance / self.temperature)
         top = np.sort(logits, axis=1)
         clear: NDArray[np.bool_] = top[:, -1] - top[:, -2] > 2 * tolerance
         return clear
@@ -237,7 +239,7 @@ class Head:
         that it gives the text."""
         logits = self.logits(embeddings, ngrams)
         if self.several is not None:
-            return self.several.decide(logits, self.labels)
+            return self.several.decide(self._calibrated(logits), self.labels)
         probabilities = label_probabilities(logits, self.temperature)
         best = logits.argmax(axis=1)
         scores = self.out_of_scope.scores(embeddings, logits) if self.out_of_scope else None
@@ -267,6 +269,10 @@ class Head:
         columns = others.argmax(axis=1)
         given = np.take_along_axis(others, columns[:, None], axis=1)[:, 0]
         return [LabelAnswer(self.labels[column], p) for column, p in zip(columns.tolist(), given.tolist(), strict=True)]
+
+    def _calibrated(self, logits: Floats) -> Floats:
+        calibrated: Floats = logits / np.float32(self.temperature)
+        return calibrated
 
     def rounded(self) -> Self:
         """The head as it comes back from `to_bytes`: weights in float16, which no measured accuracy shows."""

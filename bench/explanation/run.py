@@ -13,6 +13,7 @@ import orjson
 
 from models.classifier import Classifier
 from models.decision import Path as DecisionPath
+from models.errors import ConfigError
 from models.explanation.asking import Answers, Doubles, Question
 from models.explanation.explaining import Explanation, explain
 from models.explanation.libraries import SAMPLES, Method, lime_weights, shap_values
@@ -57,6 +58,8 @@ def report(
 ) -> dict[str, Any]:
     """texts: that the release was not trained on."""
     chosen = random.Random(plan.seed).sample(list(texts), min(plan.texts, len(texts)))
+    if next(iter(classifier.heads)) in classifier.several:
+        raise ConfigError(f"the first head of {classifier.model} gives several labels; this bench explains one a text")
     explain(classifier, chosen[0])  # the first of a process is slower
     measured: dict[str, list[Measured]] = defaultdict(list)
     agreements: dict[str, list[float]] = defaultdict(list)

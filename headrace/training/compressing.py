@@ -161,7 +161,9 @@ def _dataset(
         labels = (
             {heads[0]: order.label_column} if order.label_column else {head: head for head in heads if head in there}
         )
-        return Columns(labels or {heads[0]: "label"}, order.text_column, order.split_column)
+        labels = labels or {heads[0]: "label"}
+        several = frozenset(head["name"] for head in described["heads"] if "several" in head)
+        return Columns(labels, order.text_column, order.split_column, several=several & labels.keys())
 
     dataset = read_labelled_csv(order.data, columns, seed=order.seed)
     if own is None:

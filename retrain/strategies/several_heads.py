@@ -15,11 +15,12 @@ from models.label_sets import known_labels, labels_of, strata
 from retrain.crossfit import CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Row
 from retrain.fitting.kernel import MAX_TEXTS
-from retrain.fitting.linear import LinearPolicy, LinearWeights
+from retrain.fitting.linear import LinearPolicy
 from retrain.fitting.several_labels import fit_calibration, fit_several, micro_f1
 from retrain.progress import Progress
 
 _WORD_OF_NAME: Final = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+(?![a-z])", re.UNICODE)
+USUAL_LENGTH: Final = 14.0  # of a label's weights of the embedding in heads of one label: 12 to 14 on Banking77
 POLICIES: Final = (LinearPolicy(embedding=1.0, words=0.7, characters=0.7, strength=1.0, loss="squared_hinge"),)
 POLICIES_WITHOUT_SPACES: Final = (
     LinearPolicy(embedding=0.2, words=0.3, characters=1.0, strength=1.0, loss="squared_hinge"),
@@ -30,8 +31,8 @@ POLICIES_WITHOUT_SPACES: Final = (
 @dataclass(frozen=True, slots=True)
 class FittedSeveral:
     """task: of the texts alone. policy, with_names: what was chosen. micro_f1: its own on held-out texts. held_out:
-    every training text, by the other folds. judged: what the head was calibrated on. The logits of both are calibrated
-    as the head's."""
+    every training text, by the other folds. judged: what the head was calibrated on. The logits of both are as the
+    head's."""
 
     task: Task
     head: Head
@@ -111,15 +112,30 @@ def train_several(task: Task, features: Features, seed: int, progress: Progress)
     best = max(tried, key=lambda one: one.micro_f1)  # of equals the simplest, which comes first
     progress(f"fitting {task.name}", 0, 1)
     raw = best.cross.fit(best.policy)
-    weights = LinearWeights(raw.dense * best.slopes, raw.ngrams * best.slopes, raw.bias * best.slopes + best.biases)
-    judged, held_out = (
-        replace(one, logits=one.logits * best.slopes + best.biases)
-        for one in (best.judged, best.cross.held_out(best.policy))
-    )
-    several = fit_several(judged.logits, _wanted(judged))
-    head = Head(task.name, task.labels, weights.dense, weights.ngrams, weights.bias, 1.0, several=several)
+    judged, held_out = (one.logits * best.slopes + best.biases for one in (best.judged, _held_out(best)))
+    several = fit_several(judged, _wanted(best.judged))
+    temperature = _temperature(raw.dense * best.slopes)
+    slopes, biases = best.slopes * temperature, best.biases * temperature
+    weights = raw.dense * slopes, raw.ngrams * slopes, raw.bias * slopes + biases
+    head = Head(task.name, task.labels, *weights, float(temperature), several=several)
     progress(f"fitting {task.name}", 1, 1)
-    return FittedSeveral(texts, head.rounded(), best.policy, best.side is not texts, best.micro_f1, held_out, judged)
+    return FittedSeveral(
+        texts,
+        head.rounded(),
+        best.policy,
+        best.side is not texts,
+        best.micro_f1,
+        replace(_held_out(best), logits=held_out * temperature),
+        replace(best.judged, logits=judged * temperature),
+    )
+
+
+def _temperature(dense: Floats) -> np.float32:
+    """The power of two by which calibrated weights of the embedding, (dimensions, labels), become no longer than those
+    of a head of one label: golden texts allow a head's logits to be off by so much on another processor, which computes
+    other embeddings. A power of two changes no decision."""
+    longest = float(np.linalg.norm(dense, axis=0).max())
+    return np.float32(2.0 ** -max(0, int(np.ceil(np.log2(max(longest, 1e-9) / USUAL_LENGTH)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,10 @@ def _tried(side: Task, policy: LinearPolicy, features: Features, seed: int, prog
     logits = judged.logits * slopes + biases
     reached = micro_f1(fit_several(logits, _wanted(judged)).given(logits), _wanted(judged))
     return _Tried(side, cross, policy, judged, slopes, biases, reached)
+
+
+def _held_out(tried: _Tried) -> HeldOut:
+    return tried.cross.held_out(tried.policy)
 
 
 def _wanted(held_out: HeldOut) -> NDArray[np.bool_]:

@@ -272,3 +272,18 @@ def test_names_are_taken_where_they_help_on_texts_that_were_not_fitted_on() -> N
     ]
     choices = train_quick(small_encoder(), replace(dataset, rows=tuple(other))).choices["topics"]
     assert choices["held_out_micro_f1"] < trained.choices["topics"]["held_out_micro_f1"] - 0.05
+
+
+def test_logits_are_no_longer_than_those_of_a_head_of_one_label() -> None:
+    """Golden texts allow both to be off by as much on another processor."""
+    head = sets_release().classifier.heads["topics"]
+    assert np.linalg.norm(head.dense, axis=0).max() <= 14.1
+    assert np.log2(head.temperature) == round(np.log2(head.temperature))
+    loud = replace(
+        head, dense=head.dense * 4, ngrams=head.ngrams * 4, bias=head.bias * 4, temperature=head.temperature * 4
+    )
+    texts = [row.text for row in rows_of_sets()[::9]]
+    prepared = sets_release().classifier.tokenize(texts, fast=False)
+    embeddings = sets_release().classifier.embed(prepared)
+    assert loud.decide(embeddings, prepared.ngrams) == head.decide(embeddings, prepared.ngrams)
+    assert np.array_equal(loud.predict(embeddings, prepared.ngrams), head.predict(embeddings, prepared.ngrams))

@@ -82,6 +82,7 @@ def see(
         return dataset, None
     if order.column is None:
         return dataset, SeenPictures.of_folder(wiring, order, seed, progress)
+    dataset.require_single_labels("--image-column", dataset.heads[:1])
     dataset = with_tuning_rows(dataset, seed)
     return dataset, SeenPictures.of_rows(wiring, order, dataset, data, oos_label, seed, progress)
 
