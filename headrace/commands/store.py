@@ -96,6 +96,10 @@ def _trends(
         str | None,
         typer.Option(metavar="HEAD", help="whose labels are positive, neutral, negative; the application's second one"),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="write one HTML page with pictures, of the --symbol, --entity or --topic"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a window and group")] = False,
 ) -> None:
     """How much is told of each topic, symbol and entity, window by window: items, stories, mean sentiment with its 95 %
@@ -106,9 +110,10 @@ def _trends(
     if entity is not None and (symbol is not None or topic is not None):
         raise typer.BadParameter("give it without --symbol and --topic", param_hint="--entity")
     wanted = Group(topic, symbol, entity)
-    run_trends(
-        TrendsOrder(app, window.value, wanted, _moment(since, "--since"), _moment(until, "--until"), mood), json=json
-    )
+    if page is not None and wanted == Group():
+        raise typer.BadParameter("say of what, by --symbol, --entity or --topic", param_hint="--page")
+    stretch = _moment(since, "--since"), _moment(until, "--until")
+    run_trends(TrendsOrder(app, window.value, wanted, *stretch, mood, page), json=json)
 
 
 def _moment(text: str | None, option: str) -> "datetime | None":

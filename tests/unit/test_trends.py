@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from connectors.sqlite_store import SQLiteStore
 from headrace.cli import app as cli
+from headrace.pages.trends import render_trends
 from headrace.tools.trends.making import TrendsOrder, make
 from headrace.tools.trends.windows import LENGTHS, Group, Trends, window_start
 from models.errors import ConfigError
@@ -144,6 +145,18 @@ def test_a_stretch_without_decisions_says_so(tmp_path: Path) -> None:
         trends_of(tmp_path, [decision(1, "00:10")], since=NOW + timedelta(hours=1))
 
 
-@pytest.mark.parametrize("options", [["--entity", "Brackwater", "--symbol", "BRKW"], ["--since", "yesterday"]])
+def test_the_page_tells_stories_once_and_holds_no_markup_of_texts(tmp_path: Path) -> None:
+    items = [decision(n, "10:10", f"story {n} <script>") for n in range(5)]
+    trends = trends_of(tmp_path, [*items, decision(9, "11:10", "story 4 goes on")])
+    stories = trends.stories(SYMBOL)
+    assert [(one["story_id"], one["items"]) for one in stories][-1] == ("news@0-0-4", 2) and len(stories) == 5
+    page = render_trends("<b>BRKW", documents(trends), stories)
+    assert "<script>" not in page and "<b>BRKW" not in page and "&lt;script&gt;" in page
+    assert page.count('class="mean"') == 1 and page.count('class="stories"') == 2  # of one story no sentiment is told
+
+
+@pytest.mark.parametrize(
+    "options", [["--page", "x.html"], ["--entity", "Brackwater", "--symbol", "BRKW"], ["--since", "yesterday"]]
+)
 def test_wrong_usage_ends_with_2(options: list[str]) -> None:
     assert CliRunner().invoke(cli, ["trends", "finance", *options]).exit_code == 2

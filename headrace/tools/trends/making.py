@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from connectors.ports import DecisionStore
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
+from headrace.pages.files import write_page
+from headrace.pages.trends import render_trends
 from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
@@ -37,7 +40,8 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 @dataclass(frozen=True, slots=True)
 class TrendsOrder:
     """length: of LENGTHS. wanted: a group; the empty one: all. since: None: the last WINDOWS. until: None: now. mood: a
-    head whose labels are those of SCORES; None: the second one."""
+    head whose labels are those of SCORES; None: the second one. page: of a group that is
+    named."""
 
     application: str
     length: str = "1h"
@@ -45,6 +49,7 @@ class TrendsOrder:
     since: datetime | None = None
     until: datetime | None = None
     mood: str | None = None
+    page: Path | None = None
 
 
 def run_trends(order: TrendsOrder, *, json: bool) -> None:
@@ -58,18 +63,22 @@ def run_trends(order: TrendsOrder, *, json: bool) -> None:
     finally:
         store.close()
     windows = trends.of(order.wanted)
+    documents = [window.as_json(app.name, order.length, now) for window in windows]
+    if order.page is not None and windows:
+        write_page(order.page, render_trends(str(order.wanted), documents, trends.stories(order.wanted)), "--page")
     if json:
-        for window in windows:
-            print_json(window.as_json(app.name, order.length, now))
+        for document in documents:
+            print_json(document)
         return
     if not windows:
         say(f"nothing is told of {field(str(order.wanted))} in that time")
-    shown = [window.as_json(app.name, order.length, now) for window in windows[-SHOWN:]]
-    rows = [_row(window, document) for window, document in zip(windows[-SHOWN:], shown, strict=True)]
+    rows = [_row(window, document) for window, document in zip(windows[-SHOWN:], documents[-SHOWN:], strict=True)]
     if rows:
         show_table(("window", "of", "items, stories", "sentiment", "largest story"), rows)
     if len(windows) > SHOWN:
         say(f"the last {SHOWN} of {len(windows)} windows; --json prints all, --symbol, --entity and --topic choose")
+    if order.page is not None and windows:
+        say(f"the page: {field(str(order.page))}")
     if trends.future:
         say(f"{trends.future} items are dated after they came, and are in no window")
 

@@ -97,6 +97,16 @@ class Trends:
         chosen = [one for one in self.windows.values() if one.group == wanted or wanted == Group()]
         return sorted(chosen, key=lambda one: (one.start, -len(one.items), str(one.group)))
 
+    def stories(self, wanted: Group) -> list[dict[str, Any]]:
+        """Of a group in all windows, by first item: `story_id`, `at` and `text` of that, and how many `items`."""
+        told: dict[str, dict[str, Any]] = {}
+        for window in self.of(wanted):
+            for story_id, scores in window.items.items():
+                first = window.first[story_id]
+                story = {"story_id": story_id, "at": first["at"], "text": first["text"], "items": 0}
+                told.setdefault(story_id, story)["items"] += len(scores)
+        return list(told.values())
+
 
 def window_start(at: datetime, length: timedelta) -> datetime:
     """Of the window that a moment lies in. Windows begin at UTC's midnight and follow each other."""
