@@ -5,7 +5,7 @@ What only one of the other roles needs is imported where that role is added: a w
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -122,7 +122,8 @@ class RoleBuilder:
         """What looks after the roles that were added: their positions, the broker's topics, the stores."""
         settings = self._wiring.settings
         read = sorted({topic for role in self.built.roles for topic in role.topics})
-        names = [spec.name for spec in topics.specs(self._apps)]
+        catalogues = {app.recommend.catalog_topic for app in self._apps}  # which may come later
+        names = [spec.name for spec in topics.specs(self._apps) if spec.name not in catalogues]
         chores: list[Callable[[], None]] = [*self.built.chores, MemoryTrim()]
         look = ClusterProbe(self._wiring.admin, names, read)
         lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds), chores)
@@ -144,9 +145,7 @@ class RoleBuilder:
         releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
-                from headrace.process.recommender import recommend_handler
-
-                recommending = recommend_handler(self._wiring, app, epochs, worker_group(app).name)
+                recommending = self._recommending(app, epochs)
                 self.built.recommenders[app.name] = recommending
                 self._metrics.follow_recommender(app.name, recommending.taken)
                 handler: RecommendHandler | ClassifyHandler = recommending
@@ -169,6 +168,15 @@ class RoleBuilder:
                 self._metrics.follow_model(app.name, handler.failures.counts)
             self._metrics.follow_source(app.name, handler.reader.times_set_aside)
             self._add_worker(app, handler)
+
+    def _recommending(self, app: Application, epochs: Mapping[str, str]) -> RecommendHandler:
+        from headrace.process.recommender import CatalogueFollower, recommend_handler
+
+        topic = app.recommend.catalog_topic
+        catalogue = None if topic is None else CatalogueFollower(self._wiring, topic)
+        if catalogue is not None:
+            self.built.closers.append(catalogue.close)
+        return recommend_handler(self._wiring, app, epochs, worker_group(app).name, catalogue)
 
     def add_indexer(self) -> None:
         """An indexer per application, all of them with the same store."""

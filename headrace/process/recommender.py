@@ -24,10 +24,16 @@ REBUILD_RECORDS = 100_000  # per partition
 CATALOGUE_WAIT_SECONDS = 30.0
 
 
-def recommend_handler(wiring: Wiring, app: Application, epochs: Mapping[str, str], group: str) -> RecommendHandler:
-    """The handler of a `recommend` application, which takes its state from what its group has decided already."""
+def recommend_handler(
+    wiring: Wiring,
+    app: Application,
+    epochs: Mapping[str, str],
+    group: str,
+    catalogue: "CatalogueFollower | None" = None,
+) -> RecommendHandler:
+    """The handler of a `recommend` application, which takes its state from what its group has decided already.
+    catalogue: whom it hears changes of items from."""
     recommender, encoder, version = recommender_of(wiring, app)
-    catalogue = None if app.recommend.catalog_topic is None else CatalogueFollower(wiring, app.recommend.catalog_topic)
     return RecommendHandler(
         app,
         recommender,
@@ -66,13 +72,24 @@ def recommender_of(wiring: Wiring, app: Application) -> tuple[Recommender, Encod
 
 
 class CatalogueFollower:
-    """What a catalogue's topic said since the last call; the first call waits for all that stands there."""
+    """What a catalogue's topic said since the last call; the first call waits for all that stands there. A topic that
+    is not there yet is followed once it is."""
 
     def __init__(self, wiring: Wiring, topic: str) -> None:
         self._topic = topic
+        admin = wiring.admin()
+        try:
+            self._is_first = bool(admin.describe([topic]))
+        finally:
+            admin.close()
+        if not self._is_first:
+            log.info("there is no topic %s yet: items are those of the catalogue's file", topic)
         self._follower = TopicFollower(wiring.reader, topic)
         self._follower.start()
-        self._is_first = True
+
+    def close(self) -> None:
+        """Stop following."""
+        self._follower.close()
 
     def __call__(self) -> list[Record]:
         heard, is_all = self._follower.take()

@@ -13,10 +13,10 @@ from streams.topics import own_specs
 def source_states(admin: KafkaAdmin, apps: Sequence[Application]) -> dict[str, TopicState]:
     """By name, each topic that these applications read. Raises ConfigError where one is not there, with the
     names that are nearest to its own."""
-    sources = {app.name: [*app.source_topics, *filter(None, [app.recommend.catalog_topic])] for app in apps}
-    standing = admin.describe([topic for topics in sources.values() for topic in topics])
+    sources = [topic for app in apps for topic in app.source_topics]
+    standing = admin.describe(sources)
     for app in apps:
-        for topic in sources[app.name]:
+        for topic in app.source_topics:
             if topic not in standing:
                 ours = {spec.name for spec in own_specs(apps)}
                 raise ConfigError(_missing(topic, app.name, [name for name in admin.names() if name not in ours]))

@@ -1,6 +1,7 @@
 """The recommend agent without Kafka: what odd user events lead to."""
 
 import asyncio
+import time
 from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
-from headrace.process.recommender import REBUILD_RECORDS, past_of
+from headrace.process.recommender import REBUILD_RECORDS, CatalogueFollower, past_of
 from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
 from streams.engine.delivery import Delivery, Outcome
@@ -276,3 +277,24 @@ def test_what_is_taken_counts_by_whether_it_was_new_and_listed_and_a_rebuild_cou
     missed = next(item for item in ITEMS if item not in listed)
     decided_items(handler, item_id=missed)
     assert handler.taken == {"new_listed": 0, "new_missed": 1, "again_listed": 2, "again_missed": 0}
+
+
+@pytest.mark.parametrize(("stands", "waits"), [(True, True), (False, False)])
+def test_a_catalogues_topic_is_waited_for_only_where_it_stands(stands: bool, waits: bool) -> None:
+    told: list[Record] = [catalogue_record("a", {"item_id": "a", "title": "a"})]
+
+    def follow(topic: str) -> Any:
+        yield from told
+        time.sleep(0.3)
+        yield None  # all that stood there
+
+    admin = SimpleNamespace(describe=lambda names: {"catalog.items": 1} if stands else {}, close=lambda: None)
+    reader = SimpleNamespace(follow=follow, close=lambda: None)
+    wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader)
+    follower = CatalogueFollower(wiring, "catalog.items")
+    started = time.monotonic()
+    heard = follower()
+    assert (time.monotonic() - started > 0.2) is waits
+    if waits:
+        assert [record.key for record in heard] == [b"a"]
+    follower.close()
