@@ -20,7 +20,7 @@ from streams.wire.topic_follower import TopicFollower
 
 log = logging.getLogger(__name__)
 
-REBUILD_RECORDS = 100_000  # per partition
+REBUILD_RECORDS = 25_000  # per partition: some seconds for four
 CATALOGUE_WAIT_SECONDS = 30.0
 
 
@@ -34,6 +34,7 @@ def recommend_handler(
     """The handler of a `recommend` application, which takes its state from what its group has decided already.
     catalogue: whom it hears changes of items from."""
     recommender, encoder, version = recommender_of(wiring, app)
+    recommender.go_with(recommender.catalogue.ids[0])  # the first fit, before the first event waits for it
     return RecommendHandler(
         app,
         recommender,

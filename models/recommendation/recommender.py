@@ -268,7 +268,9 @@ class Recommender:
         items = [self._item(place, logits, features, history) for place in best.tolist()]
         if not exploration:
             return best, tuple(items)
-        drawn, chances = explored(logits, best, exploration, crc32(user_id.encode() + history.items.tobytes()))
+        drawn, chances = explored(
+            logits, best, exploration, crc32(user_id.encode("utf-8", "surrogatepass") + history.items.tobytes())
+        )
         for place, chance in zip(drawn.tolist(), chances.tolist(), strict=True):
             items.append(
                 ListedItem(self.catalogue.ids[place], _rounded(logits[place]), "exploration", None, round(chance, 6))
