@@ -2,7 +2,7 @@
 
 from models.slots.amounts import AmountFinder
 from models.slots.dates import DateFinder
-from models.slots.finding import NameFinder, PersonalFinder, SlotFinder
+from models.slots.finding import NameFinder, SlotFinder
 from models.slots.patterns import PatternFinder
 from models.slots.values import Finder
 from streams.application import Application, SlotSpec
@@ -10,10 +10,13 @@ from streams.application import Application, SlotSpec
 
 def slot_finder(app: Application) -> SlotFinder:
     """Raises ConfigError where a list of names cannot be read."""
-    return SlotFinder({name: _finder(slot, app.privacy.regions) for name, slot in app.slots.items()})
+    finders = {name: finder for name, slot in app.slots.items() if (finder := _finder(slot)) is not None}
+    personal = {name: slot.kind for name, slot in app.slots.items() if slot.kind in ("email", "phone", "iban", "card")}
+    return SlotFinder(finders, personal, app.privacy.regions)
 
 
-def _finder(slot: SlotSpec, regions: tuple[str, ...]) -> Finder:
+def _finder(slot: SlotSpec) -> Finder | None:
+    """None for personal data, which is looked for once for all of its kinds."""
     match slot.kind:
         case "pattern":
             return PatternFinder(slot.pattern, slot.checksum)
@@ -26,4 +29,4 @@ def _finder(slot: SlotSpec, regions: tuple[str, ...]) -> Finder:
 
             assert slot.names is not None  # `SlotSpec` sees to it
             return NameFinder(read_gazetteer(slot.names))
-    return PersonalFinder(slot.kind, regions)
+    return None

@@ -61,6 +61,7 @@ _AMOUNT: Final = re.compile(
     rf"(?P<behind>(?:{_SYMBOL})|(?:{_NAME})(?![A-Za-z])|(?:{_CHINESE}))",
     re.IGNORECASE,
 )
+_DIGIT: Final = re.compile(r"\d")
 _HAN_CHARACTER: Final = re.compile("[\u4e00-\u9fff]")
 _KANA: Final = re.compile("[\u3040-\u30ff]")
 _TEN_THOUSAND: Final = 10_000  # 万
@@ -72,6 +73,8 @@ class AmountFinder:
 
     def find(self, text: str, at: datetime) -> Iterator[Found]:
         """See `models.slots.values.Finder`."""
+        if not _DIGIT.search(text):
+            return
         for match in _AMOUNT.finditer(text):
             written = match["first"] or match["second"]
             number = _number(written) * (_TEN_THOUSAND if match["many"] or match["more"] else 1)
