@@ -184,9 +184,12 @@ def _classify(
     ] = None,
     model: Annotated[str | None, typer.Option(help="NAME@VERSION; default: the application's champion")] = None,
     image: Annotated[Path | None, typer.Option(help="a picture beside the text; it may stand without one")] = None,
+    conversation: Annotated[
+        bool, typer.Option("--conversation", help="the texts are messages of one conversation, in their order")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway")] = True,
 ) -> None:
     """Decisions for texts, as JSON lines. Without a model yet, one is trained from the application's corpus."""
     from headrace.tools.classifying import run_classify
 
-    run_classify(app, texts, model, image)
+    run_classify(app, texts, model, image, conversation=conversation)

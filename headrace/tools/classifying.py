@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.release_loading import load_release
+from streams.conversations.state import Conversation
 from streams.routing.replies import Message, Replier
 from streams.routing.routes import first_entry
 from streams.wire.masking import record_mask
@@ -32,11 +34,15 @@ CLASSIFY_TEXTS = 256
 EMPTY_TEXT = "empty_text"  # as the reason of a dead letter
 
 
-def run_classify(app: str, texts: list[str] | None, model: str | None, image: Path | None = None) -> None:
-    """Decide texts, as JSON lines. image: stands beside one text, or alone."""
+def run_classify(
+    app: str, texts: list[str] | None, model: str | None, image: Path | None = None, *, conversation: bool = False
+) -> None:
+    """Decide texts, as JSON lines. image: stands beside one text, or alone. conversation: they are messages of one."""
     if image is not None and len(texts or ()) > 1:
         raise ConfigError(f"--image stands beside one text, and {len(texts or ())} are given")
     application = load_classifying_application(app)
+    if conversation and application.conversations is None:
+        raise ConfigError(f"{application.given_as} knows of no conversations: its file needs the table [conversations]")
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     if model is None:
@@ -47,8 +53,9 @@ def run_classify(app: str, texts: list[str] | None, model: str | None, image: Pa
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
     if image is not None:
         return _write([_decide_with_picture(application, classifier, clean_text(texts[0]) if texts else "", image)])
+    talk = Talk() if conversation else None
     for batch in _batches(texts if texts else typed_lines(sys.stdin.buffer)):
-        _write(decide(application, classifier, batch))
+        _write(decide(application, classifier, batch, talk=talk))
     return None
 
 
@@ -63,12 +70,25 @@ Event = tuple[Mapping[str, Any], int | None]
 ALONE: Event = ({}, None)
 
 
+@dataclass(slots=True)
+class Talk:
+    """A conversation that is told text by text. before: as it is by now; None: nothing was said yet."""
+
+    before: Conversation | None = None
+    messages: int = 0
+
+
 def decide(
-    app: Application, classifier: Classifier, texts: Sequence[str], events: Sequence[Event] | None = None
+    app: Application,
+    classifier: Classifier,
+    texts: Sequence[str],
+    events: Sequence[Event] | None = None,
+    *,
+    talk: Talk | None = None,
 ) -> Iterator[dict[str, Any]]:
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
     anything in it, live a dead letter, has its reason and no labels. events: what stands beside each text; None:
-    nothing."""
+    nothing. talk: that they belong to; None: each stands alone."""
     texts = list(map(record_mask(app) or str, texts))
     asked = [text for text in texts if text.strip()]
     replier = Replier(app, slot_finder(app))
@@ -76,7 +96,7 @@ def decide(
     for text, event in zip(texts, events or [ALONE] * len(texts), strict=True):
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
         if text.strip():
-            yield release | _decision(app, replier, next(decisions), text, event) | {"text": text}
+            yield release | _decision(app, replier, next(decisions), text, event, talk) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
@@ -96,11 +116,21 @@ def _decide_with_picture(app: Application, classifier: Classifier, text: str, im
 
 
 def _decision(
-    app: Application, replier: Replier, classification: Classification, text: str, event: Event
+    app: Application,
+    replier: Replier,
+    classification: Classification,
+    text: str,
+    event: Event,
+    talk: Talk | None = None,
 ) -> dict[str, Any]:
     fields, at_ms = event
     message = Message(cut_text(text), fields, wall_clock_ms() if at_ms is None else at_ms)
-    reply = replier.reply(classification, message).fields
+    if talk is not None:
+        message = replace(message, offset=talk.messages, key="this one", before=talk.before)
+    said = replier.reply(classification, message)
+    if talk is not None:
+        talk.before, talk.messages = said.conversation, talk.messages + 1
+    reply = said.fields
     return {
         "path": classification.path,
         "labels": {name: head_record(head) for name, head in classification.heads.items()},

@@ -78,3 +78,17 @@ def test_any_text_has_one_answer(text: str) -> None:
 
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
     assert classify("off.toml", stdin=b"caf\xe9\n")[0]["text"] == "caf\ufffd"
+
+
+def test_texts_may_be_the_messages_of_one_conversation(tmp_path: Path) -> None:
+    tables = '[conversations]\n[slots.order]\npattern = "MB-[0-9]+"\nask = "Which?"\nasked_by = {intent = ["refund"]}\n'
+    (tmp_path / "talk.toml").write_text((tmp_path / "on.toml").read_text() + tables)
+    texts = ["refund please MB-17", "refund please"]
+    alone = classify("talk.toml", *texts)
+    assert [answer["labels"]["intent"]["label"] for answer in alone] == ["refund", "refund"]
+    assert [answer["action"] for answer in alone] == ["none", "ask"] and "conversation" not in alone[0]
+    together = classify("talk.toml", "--conversation", stdin="\n".join(texts).encode())
+    assert [answer["action"] for answer in together] == ["none", "none"]
+    assert [answer["conversation"]["version"] for answer in together] == [1, 2]
+    done = CliRunner().invoke(cli, ["classify", "on.toml", "x", "--conversation", "--model", "support@1"])
+    assert done.exit_code == 1 and "[conversations]" in str(done.exception or done.output)
