@@ -249,7 +249,7 @@ _DATE: Final = re.compile(
     "|".join(
         (
             rf"{_L}(?P<iso_y>\d{{4}})([-/.])(?P<iso_m>\d{{1,2}})\2(?P<iso_d>\d{{1,2}}){_R}",
-            rf"{_L}(?P<dot_d>\d{{1,2}})\.[ ]?(?P<dot_m>\d{{1,2}})\.[ ]?(?P<dot_y>\d{{4}}|\d\d)?{_R}",
+            rf"{_L}(?P<dot_d>\d{{1,2}})\.[ ]?(?P<dot_m>\d{{1,2}})\.(?:[ ]?(?P<dot_y>\d{{4}}|\d\d))?{_R}",
             rf"{_L}(?P<slash_1>\d{{1,2}})/(?P<slash_2>\d{{1,2}})/(?P<slash_y>\d{{4}}|\d\d){_R}",
             rf"{_L}(?P<dm_d>\d{{1,2}})(?:st|nd|rd|th|\.)?(?: of)? ?(?P<dm_m>{_MONTH})\b\.?(?:,? (?P<dm_y>\d{{4}})\b)?",
             rf"(?<!\w)(?P<md_m>{_MONTH})\.? (?P<md_d>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<md_y>\d{{4}})\b)?",
