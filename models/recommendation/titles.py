@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 # A word, or one character of a script that writes without spaces.
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
@@ -20,6 +19,8 @@ class TitleVectors:
 
     def __init__(self, texts: Sequence[str]) -> None:
         """texts: of all items. Texts without a word are well, they are like no other."""
+        from sklearn.feature_extraction.text import TfidfVectorizer  # a second of every worker's start otherwise
+
         self._vectorizer = TfidfVectorizer(
             tokenizer=_WORD.findall, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32
         )
