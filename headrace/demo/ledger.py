@@ -11,6 +11,7 @@ import numpy as np
 
 from headrace.demo.scenario import LabelledText
 from streams.wire.records import Alert
+from streams.wire.source_times import read_time
 
 RECENT = 200
 STRETCH = 25  # decisions that a point of the curve has at least
@@ -40,6 +41,19 @@ class Mended:
     text: str
     was: str
     now: str
+
+
+@dataclass(slots=True)
+class NewItem:
+    """An item that appeared while users shopped. appeared_ms: since 1970. listed_after: seconds from then until the
+    first list with it was decided; lists: how many had it."""
+
+    app: str
+    item_id: str
+    title: str
+    appeared_ms: int
+    listed_after: float | None = None
+    lists: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,7 @@ class Ledger:
         self.corrections = 0
         self.swaps: list[dict[str, Any]] = []
         self.alerts: list[Alert] = []
+        self.new_item: NewItem | None = None
         self.in_training: frozenset[str] = frozenset()  # applications with a challenger that the gate has not seen
 
     def begin(self) -> None:
@@ -128,6 +143,7 @@ class Ledger:
             stream.decided.add(decision["id"])
             stream.latency_ms.append(decision["latency_ms"])
             if head is None:
+                self._look_for_new_item(decision)
                 return
             answer = decision["labels"][head]
             is_right = None if truth is None else truth.labels[head] == answer["label"]
@@ -137,6 +153,28 @@ class Ledger:
             if is_right is not None:
                 stream.correct.append(is_right)
                 self._compare(app, decision, answer["label"], is_right)
+
+    def appeared(self, item: NewItem) -> None:
+        """An item stands in the catalogue's topic from now on."""
+        self.tell(f"a new item, {item.title}, appears in the catalogue of {item.app}; nobody has touched it")
+        with self.lock:
+            self.new_item = item
+
+    def _look_for_new_item(self, decision: dict[str, Any]) -> None:
+        item = self.new_item
+        if item is None:
+            return
+        listed = [one for one in decision.get("items") or () if one["item_id"] == item.item_id]
+        if not listed:
+            return
+        item.lists += 1
+        if item.lists == 1:
+            decided_ms = read_time(decision["decided_at"]) or item.appeared_ms
+            item.listed_after = max(decided_ms - item.appeared_ms, 0) / 1000
+            place = decision["items"].index(listed[0]) + 1
+            why = f"it reads like {listed[0]['because']}" if listed[0].get("because") else "popular now"
+            words = f"{item.title} stands at place {place} of a list {item.listed_after:.1f} s later: {why}"
+            self.story.append(Happening(self.seconds, "story", words))
 
     def _compare(self, app: str, decision: dict[str, Any], label: str, is_right: bool) -> None:
         """Note a mistake, and that a later release does not make it any more."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from connectors.deadletters import read_origin
@@ -46,6 +47,7 @@ def measured(
         "duplicated": duplicated,
         "corrections": ledger.corrections,
         "labels": dict(ledger.labelled),
+        "new_item": None if ledger.new_item is None else asdict(ledger.new_item),
         "mended": [
             {"app": one.app, "text": one.text, "was": one.was, "now": one.now} for one in ledger.mended[:EXAMPLES]
         ],

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from connectors.ports import Publisher
 from headrace.applications import load_application
-from headrace.demo.ledger import Ledger
+from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import Agents, Customers, Source, Watcher, event_source, text_source
 from headrace.demo.report import measured
-from headrace.demo.scenario import ONSET_SHARE, Pools, TextStream, read_texts, split_pools
+from headrace.demo.scenario import NEW_ITEM, NEW_ITEM_SHARE, ONSET_SHARE, Pools, TextStream, read_texts, split_pools
 from headrace.demo.telling import Teller
 from headrace.process.builder import RoleBuilder
 from headrace.process.runtime import Runtime
@@ -25,6 +28,7 @@ from headrace.wiring import Wiring, group_name
 from streams.application import Application
 from streams.metrics import Metrics
 from streams.monitor.retrain_policy import RetrainPolicy
+from streams.wire.outcomes import wall_clock_ms
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Demo:
         self.ledger = Ledger(order.apps)
         self._streams: dict[str, TextStream] = {}
         self._closers: list[Callable[[], None]] = []
+        self._shop: Publisher | None = None  # writes to the catalogue
         self.teller: Teller | None = None
         self.apps = [
             self._prepare(load_application(name), random.Random(f"{order.seed}-{name}")) for name in order.apps
@@ -138,6 +143,8 @@ class Demo:
         readers: list[Watcher | Agents] = [self._watcher(), *(self._agents(app) for app in self.apps)]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
+        self._shop = self.wiring.publisher()
+        self._closers.append(self._shop.close)
         await self._until_monitors_watch()
         self.ledger.begin()
         self.ledger.tell(
@@ -189,6 +196,7 @@ class Demo:
         return sources
 
     def _before_event(self, app: str, number: int) -> None:
+        self._maybe_new_item(app, number)
         stream = self._streams.get(app)
         if not self.order.has_drift or stream is None or stream.has_drifted or not stream.pools.new:
             return
@@ -196,6 +204,18 @@ class Demo:
             stream.has_drifted = True
             self.ledger.streams[app].onset_event = number
             self.ledger.tell(f"event {number} of {app}: customers start to ask about something the model never saw")
+
+    def _maybe_new_item(self, name: str, number: int) -> None:
+        """Halfway through, the shop has something new."""
+        app = next(app for app in self.apps if app.name == name)
+        topic = app.recommend.catalog_topic
+        if app.kind != "recommend" or topic is None or number != int(EVENTS.get(name, 500) * NEW_ITEM_SHARE):
+            return
+        assert self._shop is not None
+        item = NewItem(name, NEW_ITEM["item_id"], NEW_ITEM["title"], wall_clock_ms())
+        self.ledger.appeared(item)
+        self._shop.send(topic, orjson.dumps(NEW_ITEM), item.item_id.encode(), timestamp_ms=item.appeared_ms)
+        self._shop.flush()
 
     async def _wait_for_the_end(self, customers: Customers) -> None:
         assert self.teller is not None

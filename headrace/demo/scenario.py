@@ -14,10 +14,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 TRAIN_SHARE = 0.5
 NEW_SUBJECT_SHARE = 0.4  # of the support stream, from the onset on
 HELD_OUT_SHARE = 0.15  # of the texts that are streamed, never labelled
+# An item of the shop that appears while users touch others: its words alone say who may like it.
+NEW_ITEM: Final = {
+    "item_id": "i241",
+    "title": "Monitor light bar",
+    "description": "Clips above the screen and lights the desk, not your eyes. Dial on a cable, warm to cold.",
+    "tags": "desk lighting office monitor",
+}
+NEW_ITEM_SHARE: Final = 0.5  # of the shop's events, before it appears
 ONSET_SHARE = 0.25  # of the support stream
 
 

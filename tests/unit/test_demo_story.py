@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from headrace.applications import load_application
-from headrace.demo.ledger import Ledger
+from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents
 from headrace.demo.scenario import LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
 from headrace.demo.view import View, sparkline
 from retrain.text_keys import denser_tests, is_held_out
 from streams.wire.records import Alert
+from streams.wire.source_times import read_time
 
 TEXTS = [LabelledText(f"my {n} parcel", {"intent": "order_status", "urgency": "low"}) for n in map(chr, range(97, 497))]
 SUPPORT = load_application("support")
@@ -152,3 +153,23 @@ def test_a_refused_challenger_is_no_end_while_people_label() -> None:
     assert is_over(102 + 2 * QUIET_SECONDS), "nothing more will come"
     teller.released.set()
     assert not is_over(150) and is_over(152.1)
+
+
+def test_a_new_item_is_told_when_the_first_list_holds_it_and_counted_from_then_on() -> None:
+    ledger = Ledger(["recommend"])
+    listed = {"item_id": "i9", "score": 1.0, "why": "like", "because": "i3"}
+
+    def decided(number: int, items: list[dict[str, object]]) -> None:
+        times = {"decided_at": "2026-11-29T10:00:02.500Z", "latency_ms": 3}
+        ledger.decided("recommend", {"id": f"e{number}", "version": "v", "items": items, **times}, None, None)
+
+    decided(1, [listed])  # before it appears nobody looks for it
+    ledger.appeared(NewItem("recommend", "i9", "Desk lamp", read_time("2026-11-29T10:00:00Z") or 0))
+    decided(2, [{"item_id": "i3", "score": 2.0, "why": "again", "because": "i3"}])
+    decided(3, [{"item_id": "i3", "score": 2.0, "why": "again", "because": "i3"}, listed])
+    decided(4, [listed])
+    assert ledger.new_item is not None
+    assert (ledger.new_item.listed_after, ledger.new_item.lists) == (2.5, 2)
+    told = [happening.words for happening in ledger.story]
+    assert told[-1] == "Desk lamp stands at place 2 of a list 2.5 s later: it reads like i3"
+    assert len(told) == 2
