@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import spotrf, spotri
 from scipy.sparse import csr_matrix
 
 from models.errors import ModelError
@@ -64,7 +64,7 @@ def fit_covisitation(
     interactions: csr_matrix, titles: csr_matrix, policy: CovisitationPolicy | None = None
 ) -> Covisitation:
     """interactions: (users, items), how much each counts, 1: touched. titles: unit rows (items, words), see
-    `titles.TitleVectors`. Time grows with items**3, memory is 8 bytes for each pair of items.
+    `titles.TitleVectors`. Time grows with items**3, memory is some 12 bytes for each pair of items.
 
     Raises ModelError where the two are not of the same items, or there is none.
     """
@@ -86,7 +86,15 @@ def fit_counts(together: NDArray[np.float32], titles: csr_matrix, policy: Covisi
 
 
 def _inverse(together: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of a symmetric positive definite matrix."""
-    factor = cho_factor(together, lower=True, overwrite_a=True, check_finite=False)
-    inverse: NDArray[np.float32] = cho_solve(factor, np.eye(len(together), dtype=np.float32), overwrite_b=True)
-    return np.ascontiguousarray(inverse)
+    """Of a symmetric positive definite matrix, which is overwritten. By its Cholesky factor, in place: a third of the
+    work of solving for the unit matrix, and one matrix less in memory. Raises ModelError where it is none."""
+    # LAPACK reads columns first, so what is the lower half for it is the upper one for us
+    factor, failed = spotrf(together.T, lower=1, overwrite_a=1)
+    if not failed:
+        half, failed = spotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise ModelError("the counts of what was touched together cannot be solved; give a larger ridge")
+    lower = np.tril(half, -1)
+    inverse: NDArray[np.float32] = np.ascontiguousarray(lower + lower.T)
+    inverse[np.diag_indices_from(inverse)] = np.diag(half)
+    return inverse
