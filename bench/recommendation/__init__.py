@@ -7,5 +7,6 @@ methods     pure: what everybody has, and Headrace's own, one shape for all
 peers       ALS and BPR of the library `implicit`
 cold        items that nobody has touched yet, by their words
 live        the live recommender, event by event, beside what a shop has in ten lines
+taste_change  the same with and without learning, after all users turned to other items
 campaign    protocol by protocol, method by method; choices on a validation part of the training interactions
 """

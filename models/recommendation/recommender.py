@@ -144,7 +144,13 @@ class Recommender:
         self.policy = policy or RecommendPolicy()
         self.catalogue = Catalogue(item_ids, embeddings, texts)
         self._together = LiveCovisitation(self.catalogue, self.policy.covisitation, self.policy.items_max)
+        self._is_frozen = False
         self.forget()
+
+    def freeze(self) -> None:
+        """Learn no more: what users did last still counts, what goes together, what is popular and the weights stay. To
+        see what learning is worth."""
+        self._is_frozen = True
 
     def forget(self) -> None:
         """Begin anew, as before the first event; the catalogue stays."""
@@ -219,7 +225,8 @@ class Recommender:
         """For somebody of whom nothing is kept."""
         if item is None:
             return self.rank(None)
-        self._touch_popularity(item)
+        if not self._is_frozen:
+            self._touch_popularity(item)
         bought = np.array([item] if action == "purchase" else [], np.int64)
         index = ACTION_INDEX.get(action, OTHER)
         return self._listed(History(np.array([item]), np.array([index]), bought, None), "")[1]
@@ -227,7 +234,8 @@ class Recommender:
     def _learn(self, history: History, item: int) -> Feedback | None:
         if history.shown is None:
             return None
-        self._ranker.learn(self._features(history), item)
+        if not self._is_frozen:
+            self._ranker.learn(self._features(history), item)
         places = np.flatnonzero(history.shown == item)
         rank = int(places[0]) + 1 if len(places) else None
         feedback = Feedback(self.catalogue.ids[item], rank, bool(item not in history.items))
@@ -236,7 +244,10 @@ class Recommender:
 
     def _remember(self, slot: int, item: int, action: str, *, at_once: bool = True) -> None:
         others = self._users.history(slot).items
-        if self._users.touch(slot, item, ACTION_INDEX.get(action, OTHER)):
+        is_new = self._users.touch(slot, item, ACTION_INDEX.get(action, OTHER))
+        if self._is_frozen:
+            return
+        if is_new:
             self._together.touched(item, others, at_once=at_once)
         self._touch_popularity(item)
 

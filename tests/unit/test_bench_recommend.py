@@ -13,10 +13,12 @@ from bench.recommendation.figures import figures
 from bench.recommendation.live import live_recommender, play
 from bench.recommendation.log import Columns, read_log
 from bench.recommendation.protocols import Pairs, by_time, by_user, leave_one_out, pairs_of, protocols
+from bench.recommendation.taste_change import changed, race
 from headrace.cli import app
 from models.errors import ConfigError
 from models.recommendation.covisitation import CovisitationPolicy, fit_covisitation
 from models.recommendation.events import UserEvent
+from models.recommendation.recommender import Recommender
 from models.recommendation.scoring import ScoringPolicy, decay, popularity, recent_histories, scores
 from models.recommendation.titles import TitleVectors
 
@@ -161,3 +163,20 @@ def test_the_live_recommender_is_played_event_by_event_beside_simple_lists() -> 
     assert {line["taken"] for line in report["methods"].values()} == {393}
     assert report["methods"]["own_last_items"]["new_hit_rate"] == 0.0
     assert report["methods"]["table_of_pairs"]["hit_rate"] > 0.9  # the next is always the same
+
+
+def test_who_goes_on_learning_is_soon_ahead_after_a_change_of_taste() -> None:
+    rng = np.random.default_rng(2)
+    ids = [f"i{n}" for n in range(40)]
+    events = [
+        UserEvent(f"u{rng.integers(60)}", f"i{rng.integers(4) + 4 * rng.integers(2)}", "click") for _ in range(900)
+    ]
+
+    def make() -> Recommender:
+        return live_recommender(ids, np.random.default_rng(0).standard_normal((40, 32)).astype(np.float32), [""] * 40)
+
+    turned = changed(events, ids, 450, seed=1)
+    assert turned[:450] == events[:450] and turned[450:] != events[450:]
+    found = race(make, turned, 450, lambda *_: None)
+    assert found["ahead_after"] is not None and found["ahead_after"] < 450
+    assert found["online"] > found["frozen"]

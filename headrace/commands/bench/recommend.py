@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from bench.recommendation.campaign import Progress
     from bench.recommendation.log import Log
+    from models.recommendation.recommender import Recommender
 
 EXAMPLE = "Example: headrace bench recommend --data events.csv --items items.csv"
 
@@ -44,34 +45,38 @@ def recommend(
     with stage_bars() as progress:
         report = {"data": data.name, **campaign(log, Plan(_names(methods), seed), progress)}
         if live:
-            report["live"] = _play(log, live, progress)
+            report["live"] = _play(log, live, seed, progress)
     if json:
         return print_json(report)
     _print(report)
     return None
 
 
-def _play(log: "Log", events: int, progress: "Progress") -> dict[str, Any]:
+def _play(log: "Log", events: int, seed: int, progress: "Progress") -> dict[str, Any]:
     import numpy as np
 
     from bench.recommendation.live import live_recommender, play
+    from bench.recommendation.taste_change import changed, race
     from headrace.releases.encoders import default_encoder
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
     from models.recommendation.events import UserEvent
 
-    recommender = live_recommender(
-        log.item_ids, default_encoder(Wiring(load_settings())).embed(list(log.texts)), log.texts
-    )
+    embeddings = default_encoder(Wiring(load_settings())).embed(list(log.texts))
     order = np.argsort(log.days, kind="stable") if log.days is not None else np.arange(len(log.users))
-    return play(
-        recommender,
-        [
-            UserEvent(log.user_ids[log.users[n]], log.item_ids[log.items[n]], log.actions[n])
-            for n in order[:events].tolist()
-        ],
-        progress,
-    )
+    played = [
+        UserEvent(log.user_ids[log.users[n]], log.item_ids[log.items[n]], log.actions[n])
+        for n in order[:events].tolist()
+    ]
+
+    def make() -> "Recommender":
+        return live_recommender(log.item_ids, embeddings, log.texts)
+
+    turned = changed(played, log.item_ids, len(played) // 2, seed)
+    return {
+        **play(make(), played, progress),
+        "taste_change": race(make, turned, len(played) // 2, progress),
+    }
 
 
 def _names(commas: str) -> tuple[str, ...]:
@@ -100,6 +105,12 @@ def _print(report: dict[str, Any]) -> None:
             cells = (line["hit_rate"], line["new_hit_rate"], line["again_hit_rate"])
             first, second, third = ("-" if cell is None else f"{cell:.4f}" for cell in cells)
             print(f"{name:<18}{first:<14}{second:<18}{third}")
+        change = live["taste_change"]
+        when = f"after {change['ahead_after']} events" if change["ahead_after"] else "never"
+        print(
+            f"after all users turned to other items at event {change['change_at']:,}: learning {change['online']}, "
+            f"frozen {change['frozen']}; ahead {when}"
+        )
 
 
 def _print_lines(methods: dict[str, dict[str, Any]]) -> None:
