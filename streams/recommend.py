@@ -8,7 +8,7 @@ appear, change and are withdrawn as the catalogue's topic says, looked at before
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -28,6 +28,7 @@ from streams.wire.text import cut_text
 
 log = logging.getLogger(__name__)
 
+ITEMS_MAX: Final = 100_000  # each of them is scored for each event; withdrawn ones keep their place until a restart
 # The last records of these partitions that the group has decided, in the order in which they came. Raises
 # ConnectorError.
 Past = Callable[[Collection[Partition]], Iterable[Record]]
@@ -156,10 +157,14 @@ class RecommendHandler:
         """Take in what the catalogue's topic said meanwhile; the latest record of an item counts."""
         latest = {item_key(record): record for record in self._catalogue()}
         changed: list[CatalogItem] = []
+        room = ITEMS_MAX - len(self.recommender.catalogue)
         for name, record in latest.items():
             item = read_item(record)
             if item is not None and not item.withdrawn:
-                changed.append(item)
+                is_new = self.recommender.catalogue.place(item.item_id) is None
+                room -= is_new
+                if not is_new or room >= 0:
+                    changed.append(item)
             elif record.value is None or item is not None:
                 self.recommender.catalogue.withdraw(name if item is None else item.item_id)
         if changed and self._embed is not None:
@@ -167,6 +172,8 @@ class RecommendHandler:
                 self.recommender.catalogue.put(item.item_id, item.text, embedding)
         if latest:
             log.info("%s: %d items of the catalogue changed", self._app.name, len(latest))
+        if room < 0:
+            log.warning("%s: the catalogue has more than %d items; new ones are passed over", self._app.name, ITEMS_MAX)
 
     def _outcome(self, delivery: Delivery, event: UserEvent, source: SourceText, ranking: Ranking) -> Outcome:
         decided_ms = self._now_ms()

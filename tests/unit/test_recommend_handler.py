@@ -248,6 +248,7 @@ def test_items_appear_change_and_go_as_the_catalogues_topic_says(caplog: pytest.
     heard += [
         catalogue_record("new", {"item_id": "new", "title": "thing i3", "tags": ["a", "b"]}),
         catalogue_record("bad", {"item_id": "bad"}),
+        catalogue_record("long", {"item_id": "i" * 600_000, "title": "no broker would take a list with it"}),
         catalogue_record("i3", None),
         catalogue_record("i4", {"item_id": "i4", "title": "thing i4", "withdrawn": True}),
         catalogue_record("never there", None),
@@ -298,3 +299,25 @@ def test_a_catalogues_topic_is_waited_for_only_where_it_stands(stands: bool, wai
     if waits:
         assert [record.key for record in heard] == [b"a"]
     follower.close()
+
+
+def test_items_beyond_what_can_be_scored_are_passed_over_and_known_ones_still_change(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streams.recommend.ITEMS_MAX", 21)
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+    recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
+    heard = [catalogue_record(f"new{n}", {"item_id": f"new{n}", "title": "new"}) for n in range(3)]
+    heard.append(catalogue_record("i1", {"item_id": "i1", "title": "renamed"}))
+    handler = RecommendHandler(
+        app,
+        recommender,
+        "v1",
+        {},
+        catalogue=lambda: heard,
+        embed=lambda texts: np.ones((len(texts), 20), np.float32),
+    )
+    handler.follow_catalogue()
+    assert len(recommender.catalogue) == 21
+    assert recommender.catalogue.texts[1] == "renamed"
+    assert "more than 21 items" in caplog.text

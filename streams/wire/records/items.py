@@ -1,17 +1,19 @@
 """What stands in a catalogue's topic: one item a key, the latest counts."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, field_validator
 
 from streams.wire.records.base import Wire
+
+TEXT_MAX: Final = 4_000  # characters; what an encoder reads of a text is less
 
 
 class CatalogItem(Wire):
     """An item as it is now. Written by the shop to the topic that `[recommend] catalog_topic` names; a tombstone
     withdraws it."""
 
-    item_id: str = Field(min_length=1)
+    item_id: str = Field(min_length=1, max_length=512)
     """Names the item, as user events do."""
     title: str = Field(min_length=1)
     """What it is called."""
@@ -35,7 +37,7 @@ class CatalogItem(Wire):
     @property
     def text(self) -> str:
         """All that is said of it."""
-        return item_text(self.title, self.description, self.tags)
+        return item_text(self.title, self.description, self.tags)[:TEXT_MAX]
 
 
 def item_text(*parts: str | None) -> str:
