@@ -53,10 +53,10 @@ class Covisitation:
         (items, further items), as `together`."""
         return np.asarray(self._inverse @ together, np.float32)
 
-    def weights(self, item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much having touched each of these others speaks for an item, float32 (others,); of itself 0."""
-        weights: NDArray[np.float32] = self._inverse[others, item] * self._scale[item]
-        weights[others == item] = 0.0
+    def weights(self, items: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much having touched each of the others speaks for each item, float32 (items, others); of itself 0."""
+        weights: NDArray[np.float32] = self._inverse[np.ix_(items, others)] * self._scale[items][:, None]
+        weights[items[:, None] == others] = 0.0
         return weights
 
 

@@ -19,8 +19,9 @@ from models.recommendation.titles import TitleVectors
 
 _GROWTH: Final = 1.2  # a fit begins after so many times the touches of the last one, and after so many touches more
 _LEAST: Final = 500
-_WAIT: Final = 1.02  # it is taken after so many times the touches of its beginning, and after so many more
+_WAIT: Final = 1.02  # it is taken after so many times the touches of its beginning, and after so many more:
 _LEAST_WAIT: Final = 100
+_PAIRS_AN_EVENT: Final = 10_000  # pairs of items that a fit gets through while an event is decided, at the least
 _NEW_MAX: Final = 500  # items that appeared since the last fit; more of them, and there is a new fit
 
 
@@ -58,7 +59,8 @@ class LiveCovisitation:
             self._fitted, self._pending = self._pending, None
         if self._pending is None and self._touches >= self._next:
             self._next = max(int(self._touches * _GROWTH), self._touches + _LEAST)
-            self._due = max(int(self._touches * _WAIT), self._touches + _LEAST_WAIT)
+            wait = max(_LEAST_WAIT, len(self._counts) ** 2 // _PAIRS_AN_EVENT)
+            self._due = max(int(self._touches * _WAIT), self._touches + wait)
             self._pending = self._fit_at_once() if at_once else self._fit_later()
 
     def scores(self, items: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -73,16 +75,15 @@ class LiveCovisitation:
                 found[fitted.model.items :][: fitted.new.shape[1]] = weights[known] @ fitted.new[items[known]]
         return found
 
-    def go_with(self, item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much having touched each of these others speaks for an item, float32 (others,), 0 where nothing is
+    def go_with(self, items: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much having touched each of the others speaks for each item, float32 (items, others), 0 where nothing is
         known."""
         fitted = self._up_to_date()
-        found = np.zeros(len(others), np.float32)
-        known = others < fitted.model.items
-        if item < fitted.model.items:
-            found[known] = fitted.model.weights(item, others[known])
-        elif item - fitted.model.items < fitted.new.shape[1]:
-            found[known] = fitted.new[others[known], item - fitted.model.items]
+        count = fitted.model.items
+        found = np.zeros((len(items), len(others)), np.float32)
+        known, new = others < count, (items >= count) & (items < count + fitted.new.shape[1])
+        found[np.ix_(items < count, known)] = fitted.model.weights(items[items < count], others[known])
+        found[np.ix_(new, known)] = fitted.new[np.ix_(others[known], items[new] - count)].T
         return found
 
     def touched_together(self, item: int, other: int) -> bool:

@@ -276,7 +276,7 @@ class Recommender:
         logits = self._ranker.logits(features)
         exploration = 0 if only_others else min(policy.exploration, length - 1)
         best = diverse(logits, self.catalogue.columns, length - exploration, policy.diversity)
-        items = [self._item(place, logits, features, history) for place in best.tolist()]
+        items = self._explained(best, logits, history)
         if not exploration:
             return best, tuple(items)
         drawn, chances = explored(
@@ -288,25 +288,28 @@ class Recommender:
             )
         return np.concatenate([best, drawn]), tuple(items)
 
-    def _item(self, place: int, logits: NDArray[np.float32], features: Features, history: History) -> ListedItem:
-        why, because = self._reason(place, features, history)
-        name = None if because is None else self.catalogue.ids[because]
-        return ListedItem(self.catalogue.ids[place], _rounded(logits[place]), why, name)
-
-    def _reason(self, place: int, features: Features, history: History) -> tuple[Why, int | None]:
-        """Why an item stands there, and by which of the user's."""
-        if place in history.items:
-            return "again", place
-        if not len(history.items):
-            return "popular", None
-        weights = self._together.go_with(place, history.items)
-        if float(weights.max()) > 0:
-            because = int(history.items[np.argmax(weights)])
-            return ("together" if self._together.touched_together(place, because) else "like"), because
-        likeness = self.catalogue.columns[:, place] @ self.catalogue.columns[:, history.items]
-        if float(likeness.max()) > 0:
-            return "like", int(history.items[np.argmax(likeness)])
-        return "popular", None
+    def _explained(self, places: NDArray[np.int64], logits: NDArray[np.float32], history: History) -> list[ListedItem]:
+        """Why each item stands there, and by which of the user's: the one that speaks for it most."""
+        own, ids, columns = history.items, self.catalogue.ids, self.catalogue.columns
+        if not len(own):
+            return [ListedItem(ids[place], _rounded(logits[place]), "popular") for place in places.tolist()]
+        weights = self._together.go_with(places, own)
+        likeness = columns[:, places].T @ columns[:, own]
+        most, likest = own[weights.argmax(axis=1)].tolist(), own[likeness.argmax(axis=1)].tolist()
+        listed, recent = [], set(own.tolist())
+        for number, place in enumerate(places.tolist()):
+            why: Why = "popular"
+            because: int | None = None
+            if place in recent:
+                why, because = "again", place
+            elif weights[number].max() > 0:
+                because = most[number]
+                why = "together" if self._together.touched_together(place, because) else "like"
+            elif likeness[number].max() > 0:
+                why, because = "like", likest[number]
+            name = None if because is None else ids[because]
+            listed.append(ListedItem(ids[place], _rounded(logits[place]), why, name))
+        return listed
 
     def _features(self, history: History) -> Features:
         self._make_room()

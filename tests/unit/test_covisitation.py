@@ -21,13 +21,13 @@ def test_each_items_weights_are_the_ridge_regression_of_it_on_all_others() -> No
         others = np.delete(np.arange(12), item)
         x = users[:, others]
         expected = np.linalg.solve(x.T @ x + 7.0 * np.eye(11), x.T @ users[:, item])
-        np.testing.assert_allclose(model.weights(item, others), expected, atol=1e-4)
-        assert model.weights(item, np.array([item])).tolist() == [0.0]
+        np.testing.assert_allclose(model.weights(np.array([item]), others)[0], expected, atol=1e-4)
+        assert model.weights(np.array([item]), np.array([item])).tolist() == [[0.0]]
 
 
 def test_scores_are_the_histories_times_the_weights() -> None:
     model = fit_covisitation(TOUCHED, NO_WORDS, CovisitationPolicy(ridge=7.0, words=0.0))
-    weights = np.stack([model.weights(item, np.arange(12)) for item in range(12)], axis=1)
+    weights = model.weights(np.arange(12), np.arange(12)).T
     histories = csr_matrix(TOUCHED.multiply(RNG.random((60, 12))).astype(np.float32))
     np.testing.assert_allclose(model.scores(histories), histories @ weights, atol=1e-5)
 
