@@ -1,0 +1,124 @@
+"""A shop's lists over kills of their worker, on a real Kafka, as `headrace worker` runs."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from harness import MakeHome, Running, wait_for
+
+from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
+from connectors.ports import TopicSpec
+
+pytestmark = pytest.mark.kafka
+
+FILE = """
+name = "{name}"
+kind = "recommend"
+topic = "{topic}"
+catalog = "items.csv"
+[source]
+key = "/user_id"
+user = "/user_id"
+item = "/item_id"
+action = "/action"
+[recommend]
+catalog_topic = "{catalog}"
+exploration = 1
+"""
+KINDS = ("garden", "kitchen", "office")
+ITEMS = [(f"{kind[0]}{number}", f"{kind} thing number {number}") for kind in KINDS for number in range(10)]
+
+
+def lists_of(address: str, app: str) -> list[dict[str, Any]]:
+    reader = KafkaReader(address)
+    try:
+        return [json.loads(record.value or b"") for record in reader.read(f"decisions.{app}")]
+    finally:
+        reader.close()
+
+
+def test_a_shops_lists_are_those_of_a_worker_that_was_never_killed(
+    make_home: MakeHome, kafka_address: str, unique: str
+) -> None:
+    """State is rebuilt from the topic: the same lists, bought items in none of them, before and after each kill. Then
+    an item appears and one is withdrawn, and both workers say so."""
+    home = make_home(f"kafka://{kafka_address}")
+    topic, catalog, killed, steady = f"{unique}.events", f"{unique}.items", f"{unique}k", f"{unique}s"
+    (home.home / "items.csv").write_text(
+        "\n".join(["item_id,title", *(f"{item},{title}" for item, title in ITEMS)]), encoding="utf-8"
+    )
+    for name in (killed, steady):
+        text = FILE.format(name=name, topic=topic, catalog=catalog)
+        (home.home / f"{name}.toml").write_text(text, encoding="utf-8")
+    admin, publisher, draw = KafkaAdmin(kafka_address), KafkaPublisher(kafka_address), random.Random(7)
+    admin.ensure([TopicSpec(topic, 1), TopicSpec(catalog, 1, cleanup="compact")])
+    admin.ensure([TopicSpec(f"decisions.{name}", 1) for name in (killed, steady)])
+    sent: list[dict[str, str]] = []
+
+    def shop(count: int) -> None:
+        for _ in range(count):
+            action = draw.choices(["view", "click", "purchase"], [5, 3, 1])[0]
+            event = {"user_id": f"u{draw.randrange(12)}", "item_id": draw.choice(ITEMS)[0], "action": action}
+            publisher.send(topic, json.dumps(event).encode(), key=event["user_id"].encode())
+            sent.append(event)
+        publisher.flush()
+
+    def decided_all(app: str, running: Running, count: int) -> None:
+        def done() -> bool:
+            return running.process.poll() is not None or len({d["id"] for d in lists_of(kafka_address, app)}) >= count
+
+        wait_for(done, 120, running.text)
+        assert running.process.poll() is None, running.text()
+
+    undisturbed = home.start("worker", str(home.home / f"{steady}.toml"), "--from-beginning", name="steady")
+    undisturbed.wait_ready()
+    for number in range(2):
+        shop(60)
+        worker = home.start("worker", str(home.home / f"{killed}.toml"), "--from-beginning", name=f"worker{number}")
+        decided_all(killed, worker, len(sent) - 20)
+        worker.kill()
+    last = home.start("worker", str(home.home / f"{killed}.toml"), name="last")
+    last.wait_ready()
+    shop(40)
+    before = len(sent)
+    decided_all(killed, last, before)
+    decided_all(steady, undisturbed, before)
+    fresh = {"item_id": "new", "title": "garden thing number 99"}
+    publisher.send(catalog, json.dumps(fresh).encode(), key=b"new")
+    publisher.send(catalog, None, key=b"k3")
+    publisher.flush()
+
+    def heard() -> bool:
+        shop(1)  # the catalogue is looked at with each event
+        return all("items of the catalogue" in running.text() for running in (last, undisturbed))
+
+    wait_for(heard, 60, last.text)
+    changed = len(sent)
+    sent_after = [{"user_id": f"u{number}", "item_id": "g1", "action": "click"} for number in range(12)]
+    for event in sent_after:
+        publisher.send(topic, json.dumps(event).encode(), key=event["user_id"].encode())
+    publisher.flush()
+    sent += sent_after
+    decided_all(killed, last, len(sent))
+    decided_all(steady, undisturbed, len(sent))
+    assert (last.stop(), undisturbed.stop()) == (0, 0)
+    told: dict[str, dict[int, list[dict[str, Any]]]] = {killed: {}, steady: {}}
+    for app, lists in told.items():
+        for decision in lists_of(kafka_address, app):
+            offset = int(decision["id"].rpartition("-")[2])
+            assert lists.setdefault(offset, decision["items"]) == decision["items"]  # a repeat says the same
+        assert sorted(lists) == list(range(len(sent)))
+    for offset in range(before):
+        assert told[killed][offset] == told[steady][offset]
+    bought: dict[str, set[str]] = {}
+    for offset, event in enumerate(sent):
+        if event["action"] == "purchase":
+            bought.setdefault(event["user_id"], set()).add(event["item_id"])
+        listed = {item["item_id"] for item in told[killed][offset]}
+        assert not listed & bought.get(event["user_id"], set())
+    shown = [{item["item_id"] for item in told[app][offset]} for app in told for offset in range(changed, len(sent))]
+    assert not any("k3" in listed for listed in shown)
+    assert any("new" in listed for listed in shown)
+    publisher.close()
+    admin.close()
