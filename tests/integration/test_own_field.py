@@ -19,6 +19,9 @@ def test_a_worked_example_is_in_order(tmp_path: Path, folder: str, file: str) ->
     """Its own examples, then ten records of its topic."""
     shutil.copytree(DOCS / "examples" / folder, tmp_path / folder)
     home = Headrace(tmp_path)
+    if (encoder := load_application(str(tmp_path / folder / file)).encoder) == "zh":
+        added = home.run("encoders", "add", encoder)  # a clean machine has not fetched it yet
+        assert added.returncode == 0, added.stderr
     for arguments in ((), ("--records", str(tmp_path / folder / "records.jsonl"))):
         done = home.run("apps", "check", str(tmp_path / folder / file), *arguments, "--json")
         proof = json.loads(done.stdout)
