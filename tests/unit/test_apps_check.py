@@ -202,7 +202,6 @@ def test_texts_in_a_script_that_the_encoder_does_not_read_are_told(tmp_path: Pat
     ("arguments", "why"),
     [
         pytest.param(("nope.toml",), "no application 'nope.toml'", id="no file"),
-        pytest.param(("recommend",), "ranks items", id="another kind"),
         pytest.param(("desk.toml", "--records", "nope.jsonl"), "cannot be read", id="no records"),
     ],
 )

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from headrace.applications import SHIPPED, load_classifying_application, text_mask
+from headrace.applications import SHIPPED, load_application, load_classifying_application, text_mask
 from headrace.output import stage_bars
 from headrace.settings import load_settings
 from headrace.toml_files import read_text
@@ -22,6 +22,7 @@ from headrace.tools.apps.problems import (
     told,
 )
 from headrace.tools.apps.records import Sample, read_samples
+from headrace.tools.apps.shops import check_shop, tell_shop
 from headrace.tools.apps.telling import tell
 from headrace.tools.classifying import decide
 from headrace.training.from_file import TrainingRequest, read_dataset, train
@@ -65,6 +66,12 @@ class Proof:
 
 def run_check(order: CheckOrder, *, json: bool) -> bool:
     """Prove and tell; whether everything is in order."""
+    shop = _shop(order.application)
+    if shop is not None:
+        with stage_bars("trying it"):
+            proved = check_shop(Wiring(load_settings()), shop, order.records or order.data)
+        tell_shop(proved, json=json)
+        return proved.is_in_order
     with stage_bars("trying it") as progress:
         proof = check(Wiring(load_settings()), order, progress)
     tell(
@@ -79,6 +86,14 @@ def run_check(order: CheckOrder, *, json: bool) -> bool:
         json=json,
     )
     return proof.is_in_order
+
+
+def _shop(name: str) -> Application | None:
+    """The application, where it ranks items. None: it does not, or its file is none."""
+    if name not in SHIPPED and (not Path(name).is_file() or refusals(read_text(Path(name)))):
+        return None
+    app = load_application(name)
+    return app if app.kind == "recommend" else None
 
 
 def check(wiring: Wiring, order: CheckOrder, progress: Progress = no_progress) -> Proof:
