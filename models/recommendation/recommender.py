@@ -24,12 +24,12 @@ from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, 
 from models.recommendation.lists import diverse, explored
 from models.recommendation.live_covisitation import LiveCovisitation
 from models.recommendation.ranker import Features, Ranker
+from models.recommendation.scoring import log_share
 from models.recommendation.users import EMPTY, History, Users
 
 Why = Literal["again", "together", "like", "popular", "exploration"]
 Repeats = Literal["always", "not_bought", "never"]
 _TASTE: Final = np.array(TASTE, np.float32)
-_LEAST: Final = 0.02  # of what goes best with the user's items: what speaks for an item at the least
 _COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
 _LEARNT_FROM: Final = 5_000  # of the last events of a replay the weights are learnt; older ones move state alone
 
@@ -324,8 +324,7 @@ class Recommender:
             dense[0] = profile @ columns / max(float(np.linalg.norm(profile)), 1e-12)
             dense[1] = vectors[:, -1] @ columns
             taste = np.power(self.policy.taste_decay, ages, dtype=np.float32) * _TASTE[history.actions]
-            together = np.maximum(self._together.scores(own, taste), 0.0)
-            dense[3] = np.log(together / max(float(together.max()), 1e-9) + _LEAST)
+            dense[3] = log_share(self._together.scores(own, taste))
         return Features(dense, own, history.actions, decays, self._allowed(history))
 
     def _allowed(self, history: History) -> NDArray[np.bool_]:

@@ -58,9 +58,16 @@ def scores(
     model: Covisitation, histories: csr_matrix, popular: NDArray[np.float32], policy: ScoringPolicy
 ) -> NDArray[np.float32]:
     """Log-scores, float32 (users, items). popular: (items,)."""
-    together = np.maximum(model.scores(histories), 0.0)
-    most = np.maximum(together.max(axis=1, keepdims=True), 1e-9)
-    found: NDArray[np.float32] = np.log(together / most + _LEAST)
+    found = log_share(model.scores(histories))
     if policy.popular:
         found += policy.popular * np.log(popular + 1e-3)
     return found
+
+
+def log_share(together: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much goes with a user's items, as the logarithm of its share of what goes with them best; float32, shape as
+    given, (items,) or (users, items)."""
+    positive = np.maximum(together, 0.0)
+    most = np.maximum(positive.max(axis=-1, keepdims=True), 1e-9)
+    share: NDArray[np.float32] = np.log(positive / most + _LEAST)
+    return share
