@@ -57,12 +57,17 @@ class DecisionStore(Protocol):
     """Where decisions are kept and found. The first document of an app's id stays; a repeat is counted, never
     written."""
 
-    def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
-        """Create what is missing (tables; index template, aliases) for `{app: head names}`. Raises StoreMismatch."""
+    def prepare(self, heads: Mapping[str, Sequence[str]], stories: Collection[str] = ()) -> None:
+        """Create what is missing (tables; index template, aliases) for `{app: head names}`, and for what is told
+        beside decisions of the applications `stories`. Raises StoreMismatch."""
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
         """Durable and exactly-once by id when it returns. A document that cannot be stored, whoever wrote it, is
         rejected alone. Raises StoreUnavailable (nothing is lost by calling again; what could be stored may stand)."""
+
+    def tell(self, stories: Sequence[Document]) -> IndexReport:
+        """As `index`, of `{id, app, at, story_id, novelty}`: which story a decided item tells, once for each id. From
+        then on its decision is given with `story_id` and `novelty`, whichever of the two was stored first."""
 
     def search(self, query: SearchQuery) -> SearchResult:
         """Documents that match, searchable at the latest one second after `index` returned."""

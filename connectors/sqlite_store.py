@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from connectors.beside import sqlite as beside
+from connectors.beside.stories import sort_out_stories, with_stories
 from connectors.cjk import highlight, phrases, spaced
 from connectors.documents import (
     asked_instant,
@@ -70,8 +72,9 @@ class SQLiteStore:
             )
             self._open()
         self._heads = self._load_heads()
+        self._with_stories: set[str] = set()
 
-    def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
+    def prepare(self, heads: Mapping[str, Sequence[str]], stories: Collection[str] = ()) -> None:
         """See the port. Heads that an app had before stay known, so that older decisions remain valid.
 
         Looks the file over where it was not closed cleanly: who writes into a damaged one makes it worse.
@@ -84,6 +87,8 @@ class SQLiteStore:
                 connection.execute("INSERT OR IGNORE INTO apps VALUES (?)", (app,))
                 rows = [(app, position, head) for position, head in enumerate(names)]
                 connection.executemany("INSERT OR IGNORE INTO heads VALUES (?, ?, ?)", rows)
+            if stories:
+                self._with_stories = beside.create(connection, stories)
         self._heads = self._load_heads()
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
@@ -91,6 +96,13 @@ class SQLiteStore:
         accepted, rejected = sort_out(documents, self._heads)
         with self._transaction() as connection:
             created = sum(self._insert(connection, document) for document in accepted.values())
+        return IndexReport(created, len(accepted) - created, tuple(rejected))
+
+    def tell(self, stories: Sequence[Document]) -> IndexReport:
+        """See the port."""
+        accepted, rejected = sort_out_stories(stories, self._with_stories)
+        with self._transaction() as connection:
+            created = beside.insert(connection, accepted.values()) if accepted else 0
         return IndexReport(created, len(accepted) - created, tuple(rejected))
 
     def search(self, query: SearchQuery) -> SearchResult:
@@ -107,7 +119,8 @@ class SQLiteStore:
                 f"SELECT document, {score} FROM {source} {where} ORDER BY {order}at_ms DESC, number DESC LIMIT ?",
                 [*values, query.limit],
             ).fetchall()
-        return SearchResult(total, tuple(_shown(orjson.loads(text), score, wanted) for text, score in rows))
+        shown = [_shown(orjson.loads(text), score, wanted) for text, score in rows]
+        return SearchResult(total, tuple(self._joined(shown)))
 
     def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port."""
@@ -120,7 +133,8 @@ class SQLiteStore:
             )
             with self._translated(), self._lock:
                 rows = self._connection.execute(sql, part if app is None else [*part, storable(app)]).fetchall()
-            documents |= {identity: orjson.loads(text) for identity, text in rows}
+            decisions = self._joined([orjson.loads(text) for _, text in rows])
+            documents |= {identity: one for (identity, _), one in zip(rows, decisions, strict=True)}
         return documents
 
     def ids(self, app: str) -> Iterator[str]:
@@ -147,6 +161,8 @@ class SQLiteStore:
             connection.execute(f"DELETE FROM words WHERE rowid IN {gone}", values)
             connection.execute(f"DELETE FROM labels WHERE number IN {gone}", values)
             count = connection.execute(f"DELETE FROM decisions WHERE {old}", values).rowcount
+            if beside.is_there(connection):
+                beside.delete_before(connection, milliseconds(start), apps)
         with self._translated(), self._lock:
             self._connection.execute("PRAGMA incremental_vacuum").fetchall()
         return count
@@ -225,6 +241,14 @@ class SQLiteStore:
             apps = self._connection.execute("SELECT app FROM apps").fetchall()
             rows = self._connection.execute("SELECT app, head FROM heads ORDER BY app, position").fetchall()
         return {app: [head for owner, head in rows if owner == app] for (app,) in apps}
+
+    def _joined(self, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With the story of each that tells one."""
+        with self._translated(), self._lock:
+            if not decisions or not beside.is_there(self._connection):
+                return decisions
+            told = beside.stories_of(self._connection, [one["id"] for one in decisions])
+        return with_stories(decisions, told)
 
     def _insert(self, connection: sqlite3.Connection, document: dict[str, Any]) -> bool:
         """Whether it is a new one."""

@@ -31,7 +31,7 @@ def load_application(name_or_path: str) -> Application:
 def load_applications(names: list[str]) -> list[Application]:
     """Several applications. Raises ConfigError when two share a name or a topic, or one reads what another writes."""
     apps = [load_application(name) for name in names]
-    written = {topic: app for app in apps for topic in (app.decisions_topic, app.signals_topic, app.trials_topic)}
+    written = {topic: app for app in apps for topic in app.own_topics}
     for app in apps:
         for topic in app.source_topics:
             if topic in written:

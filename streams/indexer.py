@@ -1,10 +1,10 @@
 """The indexer's engine: decisions in, documents in the store, then the position moves on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.ports import DecisionStore
+from connectors.ports import DecisionStore, IndexReport
 from models.errors import MessageError
 from streams.engine.buffer import Limits
 from streams.engine.dead_letter_limit import DeadLetterLimit
@@ -19,11 +19,12 @@ BATCH_EVENTS, BATCH_BYTES = 512, 4_000_000
 
 @dataclass(slots=True)
 class IndexerCounts:
-    """What an indexer did since it started."""
+    """What an indexer did since it started. told: stories of items that are new beside decisions."""
 
     created: int = 0
     repeats: int = 0
     rejected: int = 0
+    told: int = 0
 
 
 def indexer_pipeline(
@@ -33,28 +34,18 @@ def indexer_pipeline(
     counts: IndexerCounts,
     observer: PipelineObserver | None = None,
     limit: DeadLetterLimit | None = None,
+    stories_topic: str | None = None,
 ) -> BatchPipeline:
     """Two stages: index a batch in a thread, then send and confirm the dead letters of what is no decision or what the
     store refuses for good. limit: on the share of those; where it is passed the engine ends with TooManyDeadLetters
-    before that batch is acknowledged."""
+    before that batch is acknowledged. stories_topic: what stands there is told beside decisions."""
 
     def index(batch: Sequence[Delivery]) -> None:
-        decisions: list[Delivery] = []  # the one at a position was read into the document at that position
-        documents: list[dict[str, Any]] = []
-        for delivery in batch:
-            try:
-                documents.append(json_object(delivery.value, "decision"))
-            except MessageError as error:
-                delivery.result = dead_letter(delivery, error)
-                continue
-            delivery.result = Outcome([])
-            decisions.append(delivery)
-        report = store.index(documents)
-        for rejected in report.rejected:
-            delivery = decisions[rejected.position]
-            delivery.result = dead_letter(delivery, MessageError("not_indexed", rejected.reason))
+        report = _put([one for one in batch if one.topic != stories_topic], "decision", store.index)
         counts.created += report.created
         counts.repeats += report.repeats
+        if stories := [one for one in batch if one.topic == stories_topic]:
+            counts.told += _put(stories, "story", store.tell).created
 
     async def publish(batch: Sequence[Delivery]) -> None:
         outcomes: list[Outcome] = [delivery.result for delivery in batch]
@@ -73,3 +64,25 @@ def indexer_pipeline(
         bounds=Limits(batch_events=BATCH_EVENTS, batch_bytes=BATCH_BYTES),
         observer=observer,
     )
+
+
+def _put(
+    deliveries: Sequence[Delivery], name: str, put: Callable[[Sequence[dict[str, Any]]], IndexReport]
+) -> IndexReport:
+    """Give a store what stands in these; what is none, or is refused for good, gets a dead letter as its result. name:
+    of what each should be."""
+    readable: list[Delivery] = []  # the one at a position was read into the document at that position
+    documents: list[dict[str, Any]] = []
+    for delivery in deliveries:
+        try:
+            documents.append(json_object(delivery.value, name))
+        except MessageError as error:
+            delivery.result = dead_letter(delivery, error)
+            continue
+        delivery.result = Outcome([])
+        readable.append(delivery)
+    report = put(documents)
+    for rejected in report.rejected:
+        delivery = readable[rejected.position]
+        delivery.result = dead_letter(delivery, MessageError("not_indexed", rejected.reason))
+    return report

@@ -167,7 +167,10 @@ class MemorySources:
         return list(records)[(start or {}).get(0, 0) : (end or {}).get(0, len(records))]
 
     def snapshot(self) -> bytes | None:
-        records = self._world.records.get(MONITOR_STATE_TOPIC, [])
+        return self.kept(APP.name.encode())
+
+    def kept(self, key: bytes) -> bytes | None:
+        records = [one for one in self._world.records.get(MONITOR_STATE_TOPIC, []) if one.key in (key, None)]
         return records[-1].value if records else None
 
     def release(self) -> Release | None:

@@ -62,6 +62,11 @@ def line(position: int, index: str, document: Document) -> Line:
     return Line(position, encoded(action), encoded({**document, "words": spaced(document["text"])}))
 
 
+def plain_line(position: int, index: str, document: Document) -> Line:
+    """As `line`, of a document without a text to be searched."""
+    return Line(position, encoded({"create": {"_index": index, "_id": document["id"]}}), encoded(document))
+
+
 def send(client: Elasticsearch, url: str, lines: Sequence[Line]) -> BulkReport:
     """Write them all. Raises StoreUnavailable where the cluster stays too busy for some for BULK_SECONDS."""
     report = BulkReport()

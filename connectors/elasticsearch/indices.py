@@ -3,9 +3,11 @@
 headrace-decisions-<app>      index template: strict mapping from the app's heads
 decisions-<app>-<period>      an index per month (or week, or day, see `periods`)
 decisions-<app>, decisions    aliases for reading; writing through them is refused
+
+What is told beside decisions has the same of its own: headrace-stories-<app>, stories-<app>-<period>, stories.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,12 +15,20 @@ from typing import Any
 from elasticsearch import ApiError, Elasticsearch, NotFoundError, TransportError
 
 from connectors.elasticsearch.errors import cause, kind_of, too_many_shards, translate
-from connectors.elasticsearch.mapping import APP_NAME, SCHEMA_VERSION, mappings_for, missing_fields, schema_of
-from connectors.elasticsearch.periods import Span, index_names, period_of
+from connectors.elasticsearch.mapping import (
+    APP_NAME,
+    SCHEMA_VERSION,
+    mappings_for,
+    missing_fields,
+    schema_of,
+    story_mappings,
+)
+from connectors.elasticsearch.periods import Period, Span, index_names, period_of
 from connectors.errors import StoreMismatch
 from models.errors import HeadraceError
 
 ALIAS = "decisions"
+STORIES = "stories"
 NAMES_AT_ONCE = 20  # indices named in one request: its line must stay below 4 kB
 
 
@@ -40,6 +50,19 @@ class IndexLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What indices hold. alias: under which all of them are read; their names begin with it. mappings: by the
+    application's heads."""
+
+    alias: str
+    mappings: Callable[[Sequence[str]], dict[str, Any]]
+
+
+DECISIONS = Kind(ALIAS, mappings_for)
+TOLD_STORIES = Kind(STORIES, lambda _: story_mappings())
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """names: the index of each application and day. blocked: why some have none, one of each kind at least."""
 
@@ -50,17 +73,19 @@ class Places:
 class Indices:
     """The indices of the prepared applications."""
 
-    def __init__(self, client: Elasticsearch, url: str, layout: IndexLayout) -> None:
-        self._client, self._url, self._layout = client, url, layout
+    def __init__(self, client: Elasticsearch, url: str, layout: IndexLayout, kind: Kind = DECISIONS) -> None:
+        self._client, self._url, self._layout, self._kind = client, url, layout, kind
+        self._alias = kind.alias
         self.heads: dict[str, list[str]] = {}
         self._checked: set[str] = set()
 
     def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
         """Template, and what stands checked. Heads of an older template stay. Raises StoreMismatch."""
-        if self._client.indices.exists(index=ALIAS) and ALIAS in self._client.indices.get(index=ALIAS):
-            raise StoreMismatch(f"{self._url} has an index named {ALIAS}; Headrace needs that name for an alias")
+        alias = self._alias
+        if self._client.indices.exists(index=alias) and alias in self._client.indices.get(index=alias):
+            raise StoreMismatch(f"{self._url} has an index named {alias}; Headrace needs that name for an alias")
         for app, names in heads.items():
-            if not APP_NAME.fullmatch(app) or period_of(f"decisions-{app}"):
+            if not APP_NAME.fullmatch(app) or self._period(f"{alias}-{app}"):
                 raise StoreMismatch(f"app {app!r} cannot name an index: lower-case letters, digits, - _ and . only")
             self.heads[app] = self._put_template(app, names)
             for index, described in self._standing([app]).items():
@@ -73,7 +98,7 @@ class Indices:
         the span was changed. Each call looks whether they still stand as Headrace made them: Elasticsearch would make
         a missing one by itself, with any mapping.
         """
-        names = {(app, day): index_names(app, day) for app, day in set(wanted)}
+        names = {(app, day): index_names(app, day, self._alias) for app, day in set(wanted)}
         candidates = {name for by_span in names.values() for name in by_span.values()}
         fit = self._with_alias(candidates)
         self._checked -= candidates - fit
@@ -97,7 +122,7 @@ class Indices:
         """Drop those whose whole time has passed; returns how many."""
         old = []
         for name, described in self._standing(apps).items():
-            period = period_of(name)
+            period = self._period(name)
             if period is not None and period.end <= day and schema_of(described["mappings"]) is not None:
                 old.append(name)
         for name in old:
@@ -122,7 +147,7 @@ class Indices:
 
     def _check(self, name: str, described: Mapping[str, Any], heads: Sequence[str]) -> None:
         """Compare an index with what is needed; add new heads. Raises StoreMismatch naming the field and both kinds."""
-        expected = mappings_for(heads)
+        expected = self._kind.mappings(heads)
         there = described["mappings"]
         if there.get("dynamic") != "strict":
             raise StoreMismatch(
@@ -131,7 +156,7 @@ class Indices:
             )
         if missing_fields(name, there.get("properties", {}), expected["properties"]):
             self._client.indices.put_mapping(index=name, properties=expected["properties"])
-        for alias in {ALIAS, f"{ALIAS}-{_app(name)}"} - set(described.get("aliases", {})):
+        for alias in {self._alias, f"{self._alias}-{self._app(name)}"} - set(described.get("aliases", {})):
             self._client.indices.put_alias(index=name, name=alias, is_write_index=False)
         self._checked.add(name)
 
@@ -142,7 +167,7 @@ class Indices:
         for start in range(0, len(ordered), NAMES_AT_ONCE):
             part = ordered[start : start + NAMES_AT_ONCE]
             answer = self._client.indices.get_alias(index=part, ignore_unavailable=True, expand_wildcards="all")
-            fit |= {name for name, described in answer.items() if ALIAS in described["aliases"]}
+            fit |= {name for name, described in answer.items() if self._alias in described["aliases"]}
         return fit
 
     def _standing(self, apps: Collection[str]) -> dict[str, Any]:
@@ -151,14 +176,14 @@ class Indices:
         for app in apps:
             if APP_NAME.fullmatch(app):
                 answer = self._client.indices.get(
-                    index=f"decisions-{app}-*", allow_no_indices=True, expand_wildcards=["open", "closed"]
+                    index=f"{self._alias}-{app}-*", allow_no_indices=True, expand_wildcards=["open", "closed"]
                 )
-                standing |= {name: described for name, described in answer.items() if _app(name) == app}
+                standing |= {name: described for name, described in answer.items() if self._app(name) == app}
         return standing
 
     def _put_template(self, app: str, names: Sequence[str]) -> list[str]:
         """Make or extend the app's template; returns all heads it knows. A newer schema is left alone and refused."""
-        name = f"headrace-decisions-{app}"
+        name = f"headrace-{self._alias}-{app}"
         old = self._template(name)
         mappings = old.get("mappings", {})
         if (schema_of(mappings) or 0) > SCHEMA_VERSION:
@@ -168,17 +193,17 @@ class Indices:
             )
         known = mappings.get("properties", {}).get("labels", {}).get("properties", {})
         heads = list(dict.fromkeys([*known, *names]))
-        if mappings != mappings_for(heads) or old.get("settings", {}).get("index") != self._layout.settings:
+        if mappings != self._kind.mappings(heads) or old.get("settings", {}).get("index") != self._layout.settings:
             self._client.indices.put_index_template(
                 name=name,
-                index_patterns=[f"decisions-{app}-*"],
+                index_patterns=[f"{self._alias}-{app}-*"],
                 # Templates must not tie, and `decisions-a-*` also meets the indices of an app named a-b: the longer
                 # name wins.
                 priority=500 + len(app),
                 template={
                     "settings": {"index": self._layout.settings},
-                    "mappings": mappings_for(heads),
-                    "aliases": {alias: {"is_write_index": False} for alias in (f"{ALIAS}-{app}", ALIAS)},
+                    "mappings": self._kind.mappings(heads),
+                    "aliases": {alias: {"is_write_index": False} for alias in (f"{self._alias}-{app}", self._alias)},
                 },
             )
         return heads
@@ -191,7 +216,9 @@ class Indices:
         template: dict[str, Any] = answer["index_template"].get("template", {})
         return template
 
+    def _app(self, index: str) -> str | None:
+        period = self._period(index)
+        return period.app if period is not None else None
 
-def _app(index: str) -> str | None:
-    period = period_of(index)
-    return period.app if period is not None else None
+    def _period(self, index: str) -> Period | None:
+        return period_of(index, self._alias)

@@ -97,6 +97,19 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def story_mappings() -> dict[str, Any]:
+    """The mapping of an index of what is told beside decisions."""
+    return {
+        "dynamic": "strict",
+        "_meta": {"headrace_schema": SCHEMA_VERSION},
+        "properties": {
+            **{name: KEYWORD for name in ("id", "app", "story_id")},
+            "at": {"type": "date"},
+            "novelty": {"type": "float"},
+        },
+    }
+
+
 def missing_fields(where: str, there: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
     """Whether fields are missing. Raises StoreMismatch where one stands with another type."""
     missing = False

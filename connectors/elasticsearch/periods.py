@@ -4,6 +4,8 @@ document whenever it comes.
     decisions-<app>-2026.11       a month
     decisions-<app>-2026.w48      a week (ISO 8601)
     decisions-<app>-2026.11.24    a day
+
+What stands beside decisions lies in indices of its own, named likewise: `stories-<app>-2026.11`.
 """
 
 import re
@@ -15,7 +17,7 @@ from typing import Literal
 Span = Literal["month", "week", "day"]
 
 _PERIOD = r"(?P<year>\d{1,4})\.(?:w(?P<week>\d\d)|(?P<month>\d\d)(?:\.(?P<day>\d\d))?)"
-_INDEX = re.compile(rf"decisions-(?P<app>.+)-{_PERIOD}")  # years before 1000 were written with fewer digits
+_INDEX = re.compile(rf"(?P<kind>[a-z]+)-(?P<app>.+)-{_PERIOD}")  # years before 1000 were written with fewer digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,10 @@ class Period:
 
 
 @lru_cache(maxsize=4096)
-def index_names(app: str, day: date) -> dict[Span, str]:
+def index_names(app: str, day: date, kind: str = "decisions") -> dict[Span, str]:
     """The names that an index with this day's decisions can have, the narrowest first."""
     week = day.isocalendar()
-    prefix = f"decisions-{app}"
+    prefix = f"{kind}-{app}"
     return {
         "day": f"{prefix}-{day.year:04}.{day.month:02}.{day.day:02}",
         "week": f"{prefix}-{week.year:04}.w{week.week:02}",
@@ -39,10 +41,10 @@ def index_names(app: str, day: date) -> dict[Span, str]:
     }
 
 
-def period_of(index: str) -> Period | None:
+def period_of(index: str, kind: str = "decisions") -> Period | None:
     """What an index holds as its name says; None for one that is not Headrace's."""
     match = _INDEX.fullmatch(index)
-    if match is None:
+    if match is None or match["kind"] != kind:
         return None
     year = int(match["year"])
     try:

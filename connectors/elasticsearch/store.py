@@ -4,20 +4,21 @@ Beside `text` (Elasticsearch's standard analyzer, for Kibana) each document hold
 indexes (connectors/cjk.py), split at spaces only. Headrace searches those, and so finds the same in both stores.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from elasticsearch import ApiError, NotFoundError
 
+from connectors.beside.stories import sort_out_stories, with_stories
 from connectors.cjk import highlight, phrases
 from connectors.documents import asked_instant, first_day, instant, sort_out, storable
 from connectors.elasticsearch import bulk
 from connectors.elasticsearch.client import open_client
 from connectors.elasticsearch.errors import translated
-from connectors.elasticsearch.indices import ALIAS, IndexLayout, Indices
+from connectors.elasticsearch.indices import ALIAS, STORIES, TOLD_STORIES, IndexLayout, Indices
 from connectors.elasticsearch.mapping import APP_NAME
 from connectors.errors import StoreUnavailable
-from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
+from connectors.ports import Document, IndexReport, Rejected, SearchQuery, SearchResult
 from connectors.security import Security
 
 IDS_PAGE = 5_000
@@ -35,30 +36,24 @@ class ElasticsearchStore:
         self._url = url
         self._client = open_client(url, security)
         self._indices = Indices(self._client, url, layout or IndexLayout())
+        self._stories = Indices(self._client, url, layout or IndexLayout(), TOLD_STORIES)
 
-    def prepare(self, heads: Mapping[str, Sequence[str]]) -> None:
+    def prepare(self, heads: Mapping[str, Sequence[str]], stories: Collection[str] = ()) -> None:
         """See the port. Heads of an older template stay. Raises StoreMismatch where what stands differs in kind."""
         with translated(self._url):
             self._indices.prepare(heads)
+            if stories:
+                self._stories.prepare({app: () for app in stories})
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
         """See the port. What the cluster refuses for now is sent again, with waits, for up to 30 s."""
         accepted, rejected = sort_out(documents, self._indices.heads)
-        days = {position: (document["app"], instant(document["at"]).date()) for position, document in accepted.items()}
-        with translated(self._url):
-            places = self._indices.places(days.values())
-            report = bulk.send(
-                self._client,
-                self._url,
-                [
-                    bulk.line(position, places.names[days[position]], document)
-                    for position, document in accepted.items()
-                    if days[position] in places.names
-                ],
-            )
-        if blocked := [*places.blocked, *report.blocked]:
-            raise blocked[0]
-        return IndexReport(report.created, report.repeats, (*rejected, *report.rejected))
+        return self._written(self._indices, bulk.line, accepted, rejected)
+
+    def tell(self, stories: Sequence[Document]) -> IndexReport:
+        """See the port."""
+        accepted, rejected = sort_out_stories(stories, self._stories.heads)
+        return self._written(self._stories, bulk.plain_line, accepted, rejected)
 
     def search(self, query: SearchQuery) -> SearchResult:
         """See the port. Without text: newest first."""
@@ -77,8 +72,9 @@ class ElasticsearchStore:
                 track_total_hits=RESULT_WINDOW,
                 source_excludes=["words"],
             )
-        hits = answer["hits"]
-        return SearchResult(hits["total"]["value"], tuple(_shown(hit, wanted) for hit in hits["hits"]))
+            hits = answer["hits"]
+            shown = self._joined([_shown(hit, wanted) for hit in hits["hits"]])
+        return SearchResult(hits["total"]["value"], tuple(shown))
 
     def get(self, ids: Sequence[str], app: str | None = None) -> dict[str, dict[str, Any]]:
         """See the port. By search, as an id alone does not tell its index: what was indexed a second ago is found."""
@@ -96,7 +92,9 @@ class ElasticsearchStore:
                     size=RESULT_WINDOW,
                     source_excludes=["words"],
                 )
-                documents |= {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+                hits = answer["hits"]["hits"]
+                decisions = self._joined([hit["_source"] for hit in hits])
+                documents |= {hit["_id"]: one for hit, one in zip(hits, decisions, strict=True)}
         return documents
 
     def ids(self, app: str) -> Iterator[str]:
@@ -133,7 +131,10 @@ class ElasticsearchStore:
     def delete_before(self, day: str, apps: Collection[str]) -> int:
         """See the port: returns how many indices went. Touches only indices that Headrace made."""
         with translated(self._url):
-            return self._indices.delete_before(first_day(day), apps)
+            gone = self._indices.delete_before(first_day(day), apps)
+            if self._stories.heads:
+                self._stories.delete_before(first_day(day), apps)
+            return gone
 
     def check(self) -> None:
         """See the port: red, closed or read-only. A key without the right to see the cluster's health sees the rest.
@@ -164,7 +165,8 @@ class ElasticsearchStore:
 
     def missing_rights(self) -> list[str]:
         """See the port. None are known where the cluster has no security, or does not tell."""
-        asked = [{"names": [f"{ALIAS}-*"], "privileges": INDEXER_RIGHTS}]
+        kinds = [ALIAS, STORIES] if self._stories.heads else [ALIAS]
+        asked = [{"names": [f"{kind}-*" for kind in kinds], "privileges": INDEXER_RIGHTS}]
         with translated(self._url):
             try:
                 answer = self._client.security.has_privileges(index=asked)
@@ -177,6 +179,51 @@ class ElasticsearchStore:
     def close(self) -> None:
         """See the port."""
         self._client.close()
+
+    def _written(
+        self,
+        indices: Indices,
+        line: Callable[[int, str, Document], bulk.Line],
+        accepted: Mapping[int, dict[str, Any]],
+        rejected: Sequence[Rejected],
+    ) -> IndexReport:
+        """Each document in the index of its day."""
+        days = {position: (document["app"], instant(document["at"]).date()) for position, document in accepted.items()}
+        with translated(self._url):
+            places = indices.places(days.values())
+            report = bulk.send(
+                self._client,
+                self._url,
+                [
+                    line(position, places.names[days[position]], document)
+                    for position, document in accepted.items()
+                    if days[position] in places.names
+                ],
+            )
+        if blocked := [*places.blocked, *report.blocked]:
+            raise blocked[0]
+        return IndexReport(report.created, report.repeats, (*rejected, *report.rejected))
+
+    def _joined(self, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With the story of each that tells one. A key without the right to read those sees decisions alone."""
+        told: dict[tuple[str, str], dict[str, Any]] = {}
+        apps = sorted({_alias(one["app"], STORIES) for one in decisions})
+        for start in range(0, len(decisions) if apps else 0, IDS_PAGE):
+            ids = sorted({one["id"] for one in decisions[start : start + IDS_PAGE]})
+            try:
+                answer = self._client.search(
+                    index=apps,
+                    ignore_unavailable=True,
+                    allow_no_indices=True,
+                    query={"bool": {"filter": [{"ids": {"values": ids}}]}},
+                    size=RESULT_WINDOW,
+                )
+            except ApiError as error:
+                if error.meta.status != 403:
+                    raise
+                return decisions
+            told |= {(hit["_source"]["app"], hit["_id"]): hit["_source"] for hit in answer["hits"]["hits"]}
+        return with_stories(decisions, told)
 
     def _refresh(self, alias: str) -> None:
         """Make all that was written visible; a key without the right for it sees it within a second anyway."""
@@ -195,8 +242,8 @@ class ElasticsearchStore:
             return "unknown"
 
 
-def _alias(app: str | None) -> str:
-    return f"{ALIAS}-{app}" if app is not None and APP_NAME.fullmatch(app) else ALIAS
+def _alias(app: str | None, kind: str = ALIAS) -> str:
+    return f"{kind}-{app}" if app is not None and APP_NAME.fullmatch(app) else kind
 
 
 def _conditions(query: SearchQuery, wanted: list[list[str]]) -> dict[str, Any]:

@@ -183,7 +183,8 @@ class RoleBuilder:
         from headrace.process.retention import Retention
 
         store = self._wiring.store()
-        store.prepare({app.name: app.head_names for app in self._apps})
+        with_stories = [app.name for app in self._apps if app.stories is not None]
+        store.prepare({app.name: app.head_names for app in self._apps}, with_stories)
         self.built.stores.append(store)
         if days := self._wiring.settings.retention_days:
             self.built.chores.append(Retention(store, [app.name for app in self._apps], days))
@@ -191,7 +192,7 @@ class RoleBuilder:
         for app in self._apps:
             group = indexer_group(app)
             start_offsets.take_over(self._admin, OLD_INDEXER_GROUP, group.name, group.topics)
-            self._add_indexer(group, store, DeadLetterLimit(app.max_dead_letter_share))
+            self._add_indexer(app, group, store)
 
     def add_monitor(self, policy: "RetrainPolicy | None" = None, seed: int = 0) -> None:
         """A monitor per application that classifies. Of several in a group one is active, the others stand by. policy:
@@ -319,13 +320,14 @@ class RoleBuilder:
             )
         )
 
-    def _add_indexer(self, group: ConsumerGroup, store: DecisionStore, limit: DeadLetterLimit) -> None:
+    def _add_indexer(self, app: Application, group: ConsumerGroup, store: DecisionStore) -> None:
         # what was decided and not indexed yet must not be skipped, so an indexer always starts at the beginning
         epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=True)
         faust_app = self._wiring.faust_app(group.name, epochs)
         send, counts = Producer(faust_app).send_all, self.built.indexed
+        limit = DeadLetterLimit(app.max_dead_letter_share)
 
         def pipeline(acknowledge: Acknowledge) -> BatchPipeline:
-            return indexer_pipeline(store, send, acknowledge, counts, self._metrics, limit)
+            return indexer_pipeline(store, send, acknowledge, counts, self._metrics, limit, app.stories_topic)
 
         self.built.roles.append(Role(faust_app, group.topics, pipeline))

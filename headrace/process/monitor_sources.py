@@ -67,8 +67,12 @@ class KafkaMonitorSources:
             reader.close()
 
     def snapshot(self) -> bytes | None:
+        """See the port."""
+        return self.kept(self._app.name.encode())
+
+    def kept(self, key: bytes) -> bytes | None:
         """See the port. Snapshots of running applications are among the last records; only where there is none of this
-        one is the whole topic read."""
+        key is the whole topic read."""
         admin = self._wiring.admin()
         try:
             bounds = admin.offsets(MONITOR_STATE_TOPIC)
@@ -77,7 +81,7 @@ class KafkaMonitorSources:
         finally:
             admin.close()
         last = {partition: max(end - LAST_SNAPSHOTS, first) for partition, (first, end) in bounds.items()}
-        return self._last_of_app(last) or self._last_of_app(None)
+        return self._last_of(key, last) or self._last_of(key, None)
 
     def release(self) -> Release | None:
         """See the port. Raises BrokerUnavailable where `model.releases` was not read to its end yet."""
@@ -146,8 +150,8 @@ class KafkaMonitorSources:
             self._labels.close()
             self._labels = None
 
-    def _last_of_app(self, start: Mapping[int, int] | None) -> bytes | None:
-        return last_value(self.read(MONITOR_STATE_TOPIC, start), self._app.name.encode())
+    def _last_of(self, key: bytes, start: Mapping[int, int] | None) -> bytes | None:
+        return last_value(self.read(MONITOR_STATE_TOPIC, start), key)
 
 
 class ReleasesUnread(ConnectorError):

@@ -99,6 +99,8 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
     yield "text", str(decision["text"])
     for head, answer in (decision.get("labels") or {}).items():
         yield head, _answer(answer)
+    if story := decision.get("story_id"):
+        yield "story", f"{story}, novelty {decision.get('novelty', 0.0):.2f}"
     for item in decision.get("items") or ():
         yield "item", f"{item['item_id']} {item['score']:.2f}"
     yield "action", str(decision.get("action"))

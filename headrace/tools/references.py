@@ -32,6 +32,7 @@ from streams.application import (
     ServiceLevel,
     SlotSpec,
     Source,
+    Stories,
     Surge,
 )
 from streams.release_watch.settings import ReleaseSettings
@@ -55,6 +56,7 @@ from streams.wire.records import (
     Silence,
     SlotValue,
     Step,
+    StoryTold,
     Told,
     Word,
 )
@@ -72,6 +74,7 @@ APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[conversations]`", Conversations),
     ("`[choices]`", Choices),
     ("`[[escalations]]`", Escalation),
+    ("`[stories]`", Stories),
     ("`[[surges]]`", Surge),
     *((f'`[[rules]]`, `kind = "{kind}"`', table) for kind, table in KINDS.items()),
     ("`[labelling]`", Labelling),
@@ -88,6 +91,7 @@ RECORDS = (
     ("A decision's `conversation`", ConversationAnswer),
     ("A conversation's `slots`", KnownSlot),
     ("A decision's `items`", RankedItem),
+    ("`stories.<app>`", StoryTold),
     ("`feedback.labels`", Feedback),
     ("`labels.leases`", Lease),
     ("`labels.doubts`", Doubts),

@@ -14,6 +14,7 @@ from streams.application.refusals import Refusal
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import Entities, HeadSpec, Pictures, Source
+from streams.application.stories import Stories
 
 __all__ = [
     "BY_SYMBOLS",
@@ -39,6 +40,7 @@ __all__ = [
     "ServiceLevel",
     "SlotSpec",
     "Source",
+    "Stories",
     "Surge",
     "Topic",
     "labels_without_use",

@@ -13,6 +13,7 @@ from streams.application.recommending import Recommending
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import Entities, HeadSpec, Pictures, Source
+from streams.application.stories import Stories
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
 from streams.topics import SHARED_TOPICS
@@ -71,6 +72,8 @@ class Application(BaseModel):
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
     surges: tuple[Surge, ...] = ()
     """The tables `[[surges]]`."""
+    stories: Stories | None = None
+    """The table `[stories]`: whether each item is told which story it belongs to (`docs/stories.md`)."""
     rules: tuple[Rule, ...] = ()
     """The tables `[[rules]]`: what else is an alert (`docs/alerts.md`)."""
     mask_personal_data: bool = False
@@ -119,6 +122,8 @@ class Application(BaseModel):
             raise ValueError('a "recommend" application needs catalog = "items.csv"')
         if self.kind != "classify" and self.entities is not None:
             raise ValueError("[entities] stand in texts that are classified; this application ranks items")
+        if self.kind != "classify" and self.stories is not None:
+            raise ValueError("[stories] are told by texts that are classified; this application ranks items")
         return self
 
     @model_validator(mode="after")
@@ -131,7 +136,7 @@ class Application(BaseModel):
 
     @model_validator(mode="after")
     def _topics_make_no_circle(self) -> "Application":
-        own = (self.decisions_topic, self.signals_topic, self.trials_topic, *SHARED_TOPICS)
+        own = (*self.own_topics, *SHARED_TOPICS)
         for topic in self.source_topics:
             if topic in own:
                 raise ValueError(f"{topic!r} is written by Headrace itself: read the topic that other programs write")
@@ -287,6 +292,11 @@ class Application(BaseModel):
         return (self.topic, *self.priority_topics)
 
     @property
+    def own_topics(self) -> tuple[str, ...]:
+        """Those that are written for it alone."""
+        return (self.decisions_topic, self.signals_topic, self.trials_topic, self.stories_topic)
+
+    @property
     def trials_topic(self) -> str:
         """Where canaries and shadows say what they would have decided."""
         return f"trials.{self.name}"
@@ -300,3 +310,8 @@ class Application(BaseModel):
     def signals_topic(self) -> str:
         """Where what the monitor needs goes; one partition."""
         return f"signals.{self.name}"
+
+    @property
+    def stories_topic(self) -> str:
+        """Where it is told which story each item belongs to, by applications with `[stories]`."""
+        return f"stories.{self.name}"

@@ -29,6 +29,7 @@ from streams.monitor.rules.book import RULE_GONE, RuleBook
 from streams.monitor.signals.labelled import LabelValues
 from streams.monitor.surges.alerts import surge_title
 from streams.monitor.surges.rules import AlertRules
+from streams.monitor.trends.news import News
 from streams.release_watch.labelled import LabelledAnswers
 from streams.release_watch.measures import ReleaseMeasures
 from streams.rule_specs import KINDS
@@ -90,6 +91,7 @@ class MonitorCore:
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
         self.book = RuleBook(app)
+        self.news = News(app) if app.stories is not None else None
         self.requests = RetrainRequests(app, policy)
         self.accepted = AcceptedEpisodes(app.name)
         self.rate = EventRate()
@@ -208,12 +210,14 @@ class MonitorCore:
         for signal in batch.signals:
             self.totals.events += 1
             try:
-                alerts += self._observe(signal, offset, arrival_ms)
+                alerts += self._observe(signal, place, arrival_ms)
             except Exception:
                 if "internal_error" not in self._warned:
                     log.exception("%s[%d] offset %d: a signal is skipped", self._app.signals_topic, partition, offset)
                 self._skip("internal_error")
         self.next_offsets[partition] = offset + 1
+        if self.news is not None:
+            self.news.passed(place)
         self.totals.alerts += len(alerts)
         return alerts
 
@@ -257,11 +261,14 @@ class MonitorCore:
             release.unwatched = str(error)
         return self._changes(before, "it is watched again", now)
 
-    def _observe(self, signal: MonitorSignal, offset: int, arrival_ms: int) -> list[Alert]:
+    def _observe(self, signal: MonitorSignal, place: tuple[int, int], arrival_ms: int) -> list[Alert]:
+        _, offset = place
         self.release_measures.take(signal, arrival_ms)
         self.labelled.take(signal, arrival_ms)
         if signal.failed is not None:
             return []
+        if self.news is not None:
+            self.news.take(signal, place, arrival_ms)
         surged = self.rules.observe(
             self._app.name,
             {"id": signal.id, "labels": signal.labels, "symbols": signal.symbols, "sets": signal.sets},

@@ -19,6 +19,7 @@ from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftPolicy
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.sources import MonitorSources, TakeStep
+from streams.monitor.state.news import encode_news, news_key
 from streams.monitor.state.rebuilding import Rebuilding, Rebuilt, arrival_ms
 from streams.monitor.state.snapshot import encode_snapshot
 from streams.release_watch.policy import decide
@@ -130,6 +131,7 @@ class MonitorHandler:
             alerts = watch.core.observe(place, arrival_ms(delivery.timestamp_ms, self._now_ms()), signals)
             if delivery.offset >= watch.state.silent_until.get(delivery.partition, 0):
                 self._tell(alerts, delivery.offset)
+            self._tell_news()
         self._settle_when_caught_up()
         self._keep_snapshot(self._snapshot_seconds)
 
@@ -277,6 +279,13 @@ class MonitorHandler:
                 values = change.values if offset is None else {**change.values, "signals_offset": offset}
                 self._send(change.model_copy(update={"values": values}))
 
+    def _tell_news(self) -> None:
+        """Again where a record is given again: the same signals give the same words."""
+        if (news := self._active.core.news) is not None:
+            topic = self.app.stories_topic
+            self.outbox += [OutRecord(topic, told.id.encode(), told.encode()) for told in news.told]
+            news.told.clear()
+
     def _send(self, alert: Alert) -> None:
         log.warning("alert %s (%s): %s", alert.rule, alert.state, alert.summary)
         self.outbox.append(OutRecord(ALERTS_TOPIC, alert.fingerprint.encode(), alert.encode()))
@@ -288,5 +297,7 @@ class MonitorHandler:
         if watch.core.next_offsets == watch.snapshot_offsets or not watch.is_settled:
             return
         watch.snapshot_at, watch.snapshot_offsets = now, dict(watch.core.next_offsets)
+        if (news := encode_news(watch.core, watch.state.epoch)) is not None:
+            self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, news_key(self.app.name), news))
         value = encode_snapshot(watch.core, self.app.name, watch.state.epoch)
         self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))

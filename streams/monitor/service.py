@@ -15,6 +15,7 @@ from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.monitor.handler import MonitorHandler
 from streams.monitor.sources import is_transient
+from streams.topics import MONITOR_STATE_TOPIC
 
 log = logging.getLogger(__name__)
 
@@ -98,18 +99,25 @@ class MonitorService:
             records = list(self._handler.outbox)
             if not records:
                 return
-            try:
-                await self._send_all(records)
-            except RecordsRefused as error:  # all others are confirmed
-                for refusal in error.refusals:
-                    log.error(
-                        "%s: a record of %s is left out: %s",
-                        self._handler.app.name,
-                        refusal.record.topic,
-                        refusal.error,
-                    )
-                    self._on_left_out(refusal.record.topic)
+            # what a kept state has behind it is confirmed first: who takes it up says none of that again
+            for part in (
+                [record for record in records if record.topic != MONITOR_STATE_TOPIC],
+                [record for record in records if record.topic == MONITOR_STATE_TOPIC],
+            ):
+                await self._send(part)
             del self._handler.outbox[: len(records)]
+
+    async def _send(self, records: Sequence[OutRecord]) -> None:
+        if not records:
+            return
+        try:
+            await self._send_all(records)
+        except RecordsRefused as error:  # all others are confirmed
+            for refusal in error.refusals:
+                log.error(
+                    "%s: a record of %s is left out: %s", self._handler.app.name, refusal.record.topic, refusal.error
+                )
+                self._on_left_out(refusal.record.topic)
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         await asyncio.wrap_future(self._observe.submit(work))

@@ -41,6 +41,9 @@ class MonitorSources(Protocol):
     def snapshot(self) -> bytes | None:
         """The application's last record of `monitor.state`."""
 
+    def kept(self, key: bytes) -> bytes | None:
+        """The last record of `monitor.state` with this key."""
+
     def release(self) -> Release | None:
         """The application's state in `model.releases`, as far as it was heard."""
 

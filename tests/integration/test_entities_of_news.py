@@ -35,3 +35,27 @@ def test_what_is_said_of_each_company_reaches_the_store(tmp_path: Path) -> None:
     answered = home.run("classify", "finance", NEWS[0])
     assert [one["id"] for one in json.loads(answered.stdout)["entities"]] == ["nvidia", "micron"]
     assert up.stop() == 0
+
+
+def test_items_are_told_which_story_they_belong_to(tmp_path: Path) -> None:
+    home = Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
+    up = home.start("up", "finance")
+    up.wait_ready()
+    first = "Brackwater Mills halts its second plant after a flood in the valley"
+    texts = [first, "Rain is what farmers in the south are waiting for", f"{first}, says the mayor"]
+    news = tmp_path / "news.jsonl"
+    news.write_text("\n".join(json.dumps({"text": text, "source": "wire"}) for text in texts), encoding="utf-8")
+    assert home.run("load", str(news), "--topic", "finance.news").returncode == 0
+
+    def found() -> dict[str, dict[str, str]]:
+        lines = home.run("search", "*", "--app", "finance", "--json").stdout.splitlines()
+        return {one["text"]: one for one in map(json.loads, lines) if "story_id" in one}
+
+    wait_for(lambda: len(found()) == 3, 60, up.text)
+    told = found()
+    tellers = [told[first], told[texts[2]]]  # of two partitions, so either may come first
+    assert {one["story_id"] for one in tellers} in [{one["id"]} for one in tellers]
+    assert told[texts[1]]["story_id"] == told[texts[1]]["id"]
+    digest = home.json("digest", "finance")
+    assert (digest["texts"], digest["stories"]) == (3, 2)
+    assert up.stop() == 0

@@ -68,6 +68,20 @@ def test_copies_of_a_text_are_one_story_told_by_the_first() -> None:
     assert second.texts == 1
 
 
+def test_stories_that_the_monitor_told_are_taken_as_they_are() -> None:
+    """Also where texts of one story share no word, and copies are of two stories a month apart."""
+    told = [
+        decision(1, "Oil jumps on cuts", story_id="news@0-0-1"),
+        decision(2, "Cartel turns the tap", story_id="news@0-0-1"),
+        decision(3, "Oil jumps on cuts", story_id="news@0-0-3"),
+    ]
+    assert [(one.first["id"], one.texts) for one in stories_of(told)] == [("news@0-0-1", 2), ("news@0-0-3", 1)]
+    older = [decision(4, "Chip maker opens a plant in Ohio"), decision(5, "CHIP MAKER opens a plant in Ohio")]
+    copy = decision(6, "Cartel turns the tap")
+    both = stories_of([*told, *older, copy])
+    assert [(one.first["id"], one.texts) for one in both] == [("news@0-0-1", 3), ("news@0-0-3", 1), ("news@0-0-4", 2)]
+
+
 def test_a_story_counts_for_its_label_symbols_and_entities_and_rejected_labels_say_nothing() -> None:
     entities = [{"id": "x", "name": "Exxon", "span": [0, 5], "sentiment": "negative", "probability": 0.9}]
     one = decision(1, "a", extra={"symbols": ["XOM", 7]}, entities=entities)

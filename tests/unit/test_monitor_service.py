@@ -92,6 +92,28 @@ def test_what_could_not_be_sent_is_sent_later_and_once() -> None:
     asyncio.run(run())
 
 
+def test_a_kept_state_is_sent_once_all_that_it_has_behind_it_is_confirmed() -> None:
+    """Where it stood and that did not, whoever took it up would say none of that again."""
+
+    async def run() -> None:
+        given, sent = process(), Sent(failures=1)
+        service = MonitorService(given.handler, sent)
+        state, told = OutRecord("monitor.state", b"a", b"1"), OutRecord("stories.support", b"b", b"2")
+        given.handler.outbox += [told, state]
+        with pytest.raises(BrokerUnavailable):
+            await service._publish()
+        assert sent.records == [] and given.handler.outbox == [told, state]
+        asked = list[list[str]]()
+
+        async def send_all(records: Sequence[OutRecord]) -> None:
+            asked.append([record.topic for record in records])
+
+        await MonitorService(given.handler, send_all)._publish()
+        assert asked == [["stories.support"], ["monitor.state"]]
+
+    asyncio.run(run())
+
+
 def test_an_alert_that_kafka_never_takes_is_left_out_said_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     """It would otherwise be sent, and refused, for ever, and nothing after it would be told."""
 

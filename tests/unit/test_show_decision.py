@@ -51,6 +51,11 @@ def test_a_decision_is_shown_with_queue_rejection_score_release_and_labels() -> 
     assert shown["label"] == "intent: cancel, by ann, 2026-11-02T00:00:00Z"
 
 
+def test_the_story_that_an_item_tells_is_shown() -> None:
+    told = decision(story_id="news@0-0-3", novelty=0.251)
+    assert dict(lines(KnownDecision(told, None, ())))["story"] == "news@0-0-3, novelty 0.25"
+
+
 def test_without_registry_and_broker_the_rest_is_shown_and_the_gap_is_named() -> None:
     shown = dict(lines(KnownDecision(decision(), None, None)))
     assert "not in this registry" in shown["release"] and "no broker" in shown["label"]

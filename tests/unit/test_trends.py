@@ -88,6 +88,29 @@ def test_items_and_stories_are_counted_in_the_window_of_their_time(tmp_path: Pat
     assert third["largest"]["story_id"] == "news@0-0-2"  # the story is called by its first item, windows before
 
 
+def test_stories_that_the_monitor_told_are_taken_as_they_are_and_no_encoder_is_asked(tmp_path: Path) -> None:
+    items = [decision(n, "10:10", f"story {n}") for n in range(3)]
+    store = SQLiteStore(tmp_path / "decisions.db")
+    store.prepare({"finance": APP.head_names}, ["finance"])
+    store.index(items)
+    told = [
+        {"id": one["id"], "app": "finance", "at": one["at"], "story_id": "news@0-0-9", "novelty": 0} for one in items
+    ]
+    store.tell(told[:2])
+    read: list[str] = []
+
+    def counted(texts: Sequence[str]) -> NDArray[np.float32]:
+        read.extend(texts)
+        return embed(texts)
+
+    (window,) = documents(make(store, APP, TrendsOrder("finance"), counted, NOW))
+    assert (window["stories"], window["largest"]["story_id"], read) == (2, "news@0-0-9", ["story 2"])
+    store.tell(told)
+    (window,) = documents(make(store, APP, TrendsOrder("finance"), counted, NOW))
+    assert (window["stories"], read) == (1, ["story 2"])
+    store.close()
+
+
 def test_a_story_counts_once_in_the_mean_whose_interval_holds_it(tmp_path: Path) -> None:
     copies = [decision(n, "10:10", "story 1 again", "negative") for n in range(20)]
     others = [decision(20 + n, "10:20", f"story {20 + n}", "positive") for n in range(4)]

@@ -1,4 +1,4 @@
-"""From decisions to stories: copies and near copies of one text count once."""
+"""From decisions to stories, as the monitor told them; else copies and near copies of one text count once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ BY_SYMBOL = "symbol"
 
 @dataclass(slots=True)
 class Story:
-    """One text and its copies. first: the decision of the earliest one. texts: how many there are."""
+    """What tells one thing. first: the decision of the earliest one. texts: how many there are."""
 
     first: Mapping[str, Any]
     texts: int = 1
@@ -22,16 +22,21 @@ class Story:
 
 
 def stories_of(decisions: Iterable[Mapping[str, Any]]) -> list[Story]:
-    """By first text. decisions: in the order of their time; those of other days are not known here."""
-    clusters, stories = Clusters(), dict[int, Story]()
-    for decision in decisions:
-        cluster = clusters.add(ClusterText(decision["text"])).cluster
-        if cluster in stories:
-            stories[cluster].texts += 1
-        else:
-            stories[cluster] = Story(decision)
+    """By first text. decisions: in the order of their time. A decision with a `story_id` belongs to that story; others
+    are told apart by copies, where those of other days are not known."""
+    clusters, named, stories = Clusters(), dict[int, str](), dict[str, Story]()
+    all_decisions = list(decisions)
+    all_told = all("story_id" in decision for decision in all_decisions)
+    for decision in all_decisions:
+        name = str(decision.get("story_id", ""))
+        if not all_told:
+            cluster = clusters.add(ClusterText(decision["text"])).cluster
+            name = name or named.get(cluster, decision["id"])
+            named.setdefault(cluster, name)
+        story = stories.setdefault(name, Story(decision, 0))
+        story.texts += 1
         if decision.get("key"):
-            stories[cluster].sources.add(decision["key"])
+            story.sources.add(decision["key"])
     return list(stories.values())
 
 

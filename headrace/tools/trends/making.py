@@ -57,9 +57,8 @@ def run_trends(order: TrendsOrder, *, json: bool) -> None:
     app, wiring, now = load_classifying_application(order.application), Wiring(load_settings()), datetime.now(UTC)
     store = wiring.store()
     try:
-        encoder = default_encoder(with_encoder_of(app, wiring))
         with stage_bars() as progress:
-            trends = make(store, app, order, encoder.embed, now, progress)
+            trends = make(store, app, order, _embed_with(app, wiring), now, progress)
     finally:
         store.close()
     windows = trends.of(order.wanted)
@@ -91,8 +90,9 @@ def make(
     now: datetime,
     progress: Progress = no_progress,
 ) -> Trends:
-    """embed: texts to embeddings of unit length. Stories are followed from a day before the stretch, so that a window
-    calls them as the one before did. Raises ConfigError."""
+    """embed: texts to embeddings of unit length. Items belong to the story that the monitor told; those of which it
+    told none are folded here, from a day before the stretch on, so that a window calls their stories as the one before
+    did. Raises ConfigError."""
     length, until = LENGTHS[order.length], order.until or now
     since = window_start(order.since or until - length * (WINDOWS[order.length] - 1), length)
     if since >= until:
@@ -105,13 +105,37 @@ def make(
     for start in range(0, len(decisions), AT_ONCE):
         progress("stories", start, len(decisions))
         some = decisions[start : start + AT_ONCE]
-        for decision, embedding in zip(some, embed([one["text"] for one in some]), strict=True):
-            at = datetime.fromisoformat(decision["at"])
-            told = stories.add(StoryItem(decision["id"], at.timestamp(), decision["text"], embedding))
-            if at >= since:
-                trends.add(decision, told.story_id, groups)
+        for decision, story_id in zip(some, _story_ids(some, stories, embed), strict=True):
+            if datetime.fromisoformat(decision["at"]) >= since:
+                trends.add(decision, story_id, groups)
     progress("stories", len(decisions), len(decisions))
     return trends
+
+
+def _story_ids(decisions: Sequence[Mapping[str, Any]], stories: Stories, embed: Embed) -> list[str]:
+    """Of each: as it was told, else as it is folded here."""
+    untold = [one for one in decisions if "story_id" not in one]
+    vectors = iter(embed([one["text"] for one in untold]) if untold else ())
+    ids = []
+    for one in decisions:
+        story_id = one.get("story_id")
+        if story_id is None:
+            at = datetime.fromisoformat(one["at"]).timestamp()
+            story_id = stories.add(StoryItem(one["id"], at, one["text"], next(vectors))).story_id
+        ids.append(str(story_id))
+    return ids
+
+
+def _embed_with(app: Application, wiring: Wiring) -> Embed:
+    """With the application's encoder, which is loaded once a text is to be read."""
+    loaded: list[Embed] = []
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        if not loaded:
+            loaded.append(default_encoder(with_encoder_of(app, wiring)).embed)
+        return loaded[0](texts)
+
+    return embed
 
 
 def _told(decisions: Iterator[dict[str, Any]], progress: Progress) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from streams.monitor.release_alerts import ROLLED_BACK, STOPPED, WAITING
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.signals.alerts import RULE as SIGNAL_RULE
 from streams.monitor.sources import MonitorSources, SignalsLog, is_transient
+from streams.monitor.state.news import restore_news
 from streams.monitor.state.parts import adopt, restore
 from streams.monitor.state.snapshot import decode_snapshot
 from streams.rule_specs import KINDS
@@ -149,6 +150,7 @@ class Rebuilding:
             for partition, (first, _) in signals.bounds.items()
         }
         ends = {partition: max(signals.committed.get(partition, 0), start) for partition, start in starts.items()}
+        restore_news(core, self._sources, signals, starts)
         if starts == ends:
             return
         for record in self._sources.read(self._app.signals_topic, starts, ends):
@@ -160,6 +162,8 @@ class Rebuilding:
             unheard.look_up(core, core.unknown_versions(batch))
         core.prepare([batch])
         core.observe((record.partition, record.offset), arrival_ms(record.timestamp_ms, self._now_ms()), batch)
+        if core.news is not None:
+            core.news.told.clear()
 
     def _hear(self, core: MonitorCore) -> None:
         core.take_releases(self._sources.releases())

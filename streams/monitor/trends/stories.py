@@ -12,29 +12,42 @@ Source: single-pass clustering by centroids, Allan, Papka, Lavrenko (1998), "On-
 SIGIR; MinHash, Broder (1997), "On the resemblance and containment of documents".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.clusters import PERMUTATIONS, signature_of
+from streams.monitor.packing import Arrays
 
 Floats = NDArray[np.float32]
+Signature = NDArray[np.uint16]
 
 _NEVER: Final = -np.inf
+MEAN_OF: Final = 128  # items at the least that a new one is weighed against: a long story's mean follows what is told
+_ROW_BYTES: Final = 2 * PERMUTATIONS + 112  # of a story beside its mean: signature, counts, time, id
 
 
 @dataclass(frozen=True, slots=True)
 class StoryPolicy:
-    """stories: that are open at most, 2 kB each at 384 dimensions. cosine: least one of an item to the mean of a story
+    """stories: that are open at most, 1 kB each at 384 dimensions. cosine: least one of an item to the mean of a story
     that it joins. jaccard: least estimated share of word pairs that near copies share. open_seconds: without an item,
-    after which a story is over."""
+    after which a story is over. kept_bytes: what all may take where their state is kept; with more dimensions fewer are
+    open then. None: no matter."""
 
     stories: int = 1_000
     cosine: float = 0.35
     jaccard: float = 0.5
     open_seconds: float = 86_400.0
+    kept_bytes: int | None = None
+
+    def size(self, dimensions: int) -> int:
+        """How many stories are open at most."""
+        if self.kept_bytes is None:
+            return self.stories
+        return min(self.stories, self.kept_bytes // (2 * dimensions + _ROW_BYTES))
 
 
 class StoryItem(NamedTuple):
@@ -56,22 +69,30 @@ class Told(NamedTuple):
 
 
 class Stories:
-    """The open stories. Not thread-safe."""
+    """The open stories. Not thread-safe.
+
+    Means are held to the precision of 16 bits, and signatures are: what `state` keeps is what goes on here, to the bit.
+    """
 
     def __init__(self, policy: StoryPolicy | None = None) -> None:
         """policy: None: the default."""
         self.policy = policy or StoryPolicy()
-        size = self.policy.stories
+        self.over: list[str] = []
+        """Stories that made room, for who forgets them."""
+        self._clear(0)
+
+    def _clear(self, dimensions: int) -> None:
+        size = self.policy.size(dimensions)
         self._ids = [""] * size
-        self._items = np.zeros(size, np.int64)
+        self._items, self._embedded = np.zeros((2, size), np.int64)
         self._last_seconds = np.full(size, _NEVER)
-        self._signatures = np.zeros((size, PERMUTATIONS), np.uint32)  # of the newest item of each
-        self._sums = np.zeros((size, 0), np.float32)
-        self._means = np.zeros((size, 0), np.float32)  # of unit length
+        self._signatures = np.zeros((size, PERMUTATIONS), np.uint16)  # of the newest item of each
+        self._means = np.zeros((size, dimensions), np.float32)
+        self._norms = np.ones(size, np.float32)
 
     def add(self, item: StoryItem) -> Told:
         """Take the next item in."""
-        embedding, signature = self._checked(item.embedding), signature_of(item.text)
+        embedding, signature = self._checked(item.embedding), _signature(item.text)
         open_now = item.at_seconds - self._last_seconds <= self.policy.open_seconds
         place, novelty = self._nearest(embedding, signature, open_now)
         if place is None:
@@ -80,8 +101,33 @@ class Stories:
         self._take_in(place, item.at_seconds, embedding, signature)
         return Told(self._ids[place], int(self._items[place]), round(novelty, 4))
 
+    def state(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """What `restore` needs: what JSON can hold, and arrays."""
+        known = np.array([bool(identity) for identity in self._ids], np.bool_)
+        arrays = [self._items, self._embedded, self._last_seconds, self._signatures, self._means.astype(np.float16)]
+        return (
+            {"ids": [identity for identity in self._ids if identity], "dimensions": self._means.shape[1]},
+            [array[known] for array in arrays],
+        )
+
+    def restore(self, state: Mapping[str, Any], arrays: Arrays) -> None:
+        """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
+        ids, dimensions = [str(identity) for identity in state["ids"]], int(state["dimensions"])
+        self._clear(dimensions)
+        stories = len(ids)
+        if stories > len(self._ids):
+            raise ValueError(f"{stories} stories, where {len(self._ids)} can be open")
+        self._ids[:stories] = ids
+        self._items[:stories] = arrays.take(np.int64, (stories,))
+        self._embedded[:stories] = arrays.take(np.int64, (stories,))
+        self._last_seconds[:stories] = arrays.take(np.float64, (stories,))
+        self._signatures[:stories] = arrays.take(np.uint16, (stories, PERMUTATIONS))
+        self._means[:stories] = arrays.take(np.float16, (stories, dimensions))
+        for place in range(stories):
+            self._norms[place] = _norm(self._means[place])
+
     def _nearest(
-        self, embedding: Floats | None, signature: NDArray[np.uint32] | None, open_now: NDArray[np.bool_]
+        self, embedding: Floats | None, signature: Signature | None, open_now: NDArray[np.bool_]
     ) -> tuple[int | None, float]:
         """The story that an item joins, None where it begins one; and its novelty."""
         if signature is not None:
@@ -91,30 +137,58 @@ class Stories:
                 return copied, 0.0
         if embedding is None or not open_now.any():
             return None, 1.0
-        cosines = np.where(open_now, self._means @ embedding, -1.0)
+        cosines = np.where(open_now, self._means @ embedding / self._norms, -1.0)
         nearest = int(cosines.argmax())
         novelty = float(np.clip(1.0 - cosines[nearest], 0.0, 1.0))
         return (nearest if cosines[nearest] >= self.policy.cosine else None), novelty
 
     def _begin(self, place: int, identity: str) -> None:
-        self._ids[place], self._items[place], self._last_seconds[place] = identity, 0, _NEVER
-        self._signatures[place], self._sums[place], self._means[place] = 0, 0.0, 0.0
+        """By the same place in every process: the first of those that nobody told for longest."""
+        if self._ids[place]:
+            self.over.append(self._ids[place])
+        self._ids[place], self._items[place], self._embedded[place] = identity, 0, 0
+        self._last_seconds[place], self._signatures[place] = _NEVER, 0
+        self._means[place], self._norms[place] = 0.0, 1.0
 
-    def _take_in(
-        self, place: int, at_seconds: float, embedding: Floats | None, signature: NDArray[np.uint32] | None
-    ) -> None:
+    def _take_in(self, place: int, at_seconds: float, embedding: Floats | None, signature: Signature | None) -> None:
         self._items[place] += 1
         self._last_seconds[place] = max(self._last_seconds[place], at_seconds)
         if signature is not None:
             self._signatures[place] = signature
         if embedding is not None:
-            self._sums[place] += embedding
-            self._means[place] = self._sums[place] / max(float(np.linalg.norm(self._sums[place])), 1e-9)
+            self._embedded[place] += 1
+            mean = self._means[place]
+            moved = mean + (embedding - mean) / np.float32(min(int(self._embedded[place]), MEAN_OF))
+            self._means[place] = moved.astype(np.float16)
+            self._norms[place] = _norm(self._means[place])
 
     def _checked(self, embedding: Floats | None) -> Floats | None:
         """Another encoder may have other dimensions: what it gives is near to nothing before."""
         if embedding is None or not np.isfinite(embedding).all():
             return None
-        if self._sums.shape[1] != len(embedding):
-            self._sums, self._means = np.zeros((2, len(self._ids), len(embedding)), np.float32)
+        if self._means.shape[1] != len(embedding):
+            self._make_room(len(embedding))
         return embedding.astype(np.float32, copy=False)
+
+    def _make_room(self, dimensions: int) -> None:
+        """For other means; near copies still find their stories, of the newest ones that fit."""
+        ids, last = self._ids, self._last_seconds
+        columns: list[NDArray[Any]] = [self._items, last, self._signatures]
+        self._clear(dimensions)
+        known = [place for place, identity in enumerate(ids) if identity]
+        kept = sorted(sorted(known, key=lambda place: float(last[place]))[-len(self._ids) :])
+        self.over += [ids[place] for place in known if place not in set(kept)]
+        self._ids[: len(kept)] = [ids[place] for place in kept]
+        now: list[NDArray[Any]] = [self._items, self._last_seconds, self._signatures]
+        for column, before in zip(now, columns, strict=True):
+            column[: len(kept)] = before[kept]
+
+
+def _signature(text: str | None) -> Signature | None:
+    """Of 16 bits a hash: two that differ meet once in 65,536."""
+    whole = signature_of(text)
+    return None if whole is None else whole.astype(np.uint16)
+
+
+def _norm(mean: Floats) -> np.float32:
+    return np.float32(max(float(np.linalg.norm(mean)), 1e-9))

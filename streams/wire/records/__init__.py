@@ -19,6 +19,7 @@ from streams.wire.records.decisions import (
 from streams.wire.records.items import CatalogItem, item_text
 from streams.wire.records.labels import Doubts, Feedback, Lease
 from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
+from streams.wire.records.stories import StoryTold
 
 __all__ = [
     "AcceptedDrift",
@@ -41,6 +42,7 @@ __all__ = [
     "Silence",
     "SlotValue",
     "Step",
+    "StoryTold",
     "Told",
     "W",
     "Wire",

@@ -1,1 +1,0 @@
-"""Sentences whose words alone do not tell their label."""

@@ -1,0 +1,19 @@
+"""The table [stories]: whether each item of a feed is told which story it belongs to."""
+
+from pydantic import BaseModel, Field
+
+from streams.application.names import SHAPE
+
+
+class Stories(BaseModel):
+    """Each item is told which story it belongs to, and how new it is (`docs/stories.md`). The table may be empty."""
+
+    model_config = SHAPE
+
+    cosine: float = Field(default=0.7, gt=0, lt=1)
+    """An item joins the story whose items' mean embedding is so near to it or nearer. Lower: fewer and larger
+    stories."""
+    window_hours: float = Field(default=24.0, gt=0, le=24 * 31)
+    """After so long without an item, of event time, a story is over."""
+    open: int = Field(default=800, ge=10, le=800)
+    """Stories that are open at most; the one that was not told for longest makes room."""

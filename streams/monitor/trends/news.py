@@ -1,0 +1,113 @@
+"""What the monitor tells of a feed of news: which story each item tells. A function of the signals, in their order.
+
+It has a place of its own in the signals, beside that of the rest of the monitor: its state is a record of its own, and
+may stand some records before or after the other one.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import MessageError
+from streams.application import Application
+from streams.monitor.event_clock import EventClock
+from streams.monitor.packing import pack_record, unpack_record
+from streams.monitor.trends.repeats import SeenItems
+from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
+from streams.wire.records import StoryTold
+from streams.wire.signals import MonitorSignal
+
+FORMAT: Final = 1
+KEPT_BYTES: Final = 800_000  # of open stories: with the rest of the record below what a broker takes
+
+
+class News:
+    """Takes signals in. `told` holds what is to be published, for who empties it. Not thread-safe."""
+
+    def __init__(self, app: Application) -> None:
+        """app: one with [stories]."""
+        assert app.stories is not None
+        settings = app.stories
+        self._app = app.name
+        self._stories = Stories(
+            StoryPolicy(
+                stories=settings.open,
+                cosine=settings.cosine,
+                open_seconds=3_600.0 * settings.window_hours,
+                kept_bytes=KEPT_BYTES,
+            )
+        )
+        self._clock, self._seen = EventClock(), SeenItems()
+        self.told: list[StoryTold] = []
+        self.next_offsets: dict[int, int] = {}
+        self.items = self.repeats = 0
+
+    def take(self, signal: MonitorSignal, place: tuple[int, int], arrival_ms: int) -> None:
+        """Take an item in. place: partition and offset of its record of signals; of one before `next_offsets` nothing
+        is taken. arrival_ms: when that was written, milliseconds since 1970."""
+        partition, offset = place
+        if offset < self.next_offsets.get(partition, 0):
+            return
+        if not self._seen.is_new(signal.id):
+            self.repeats += 1
+            return
+        seconds = self._clock.observe(signal.at, arrival_ms)
+        told = self._stories.add(StoryItem(signal.id, seconds, signal.text, _unit(signal.embedding)))
+        self._stories.over.clear()
+        self.items += 1
+        self.told.append(
+            StoryTold(
+                id=signal.id,
+                app=self._app,
+                at=signal.at,
+                story_id=told.story_id,
+                novelty=told.novelty,
+                nth=told.nth,
+            )
+        )
+
+    def passed(self, place: tuple[int, int]) -> None:
+        """The record of signals at this place was taken in whole."""
+        partition, offset = place
+        self.next_offsets[partition] = max(self.next_offsets.get(partition, 0), offset + 1)
+
+    def encode(self, epoch: str) -> bytes:
+        """The state as a record of `monitor.state`. epoch: of the signals topic."""
+        stories, arrays = self._stories.state()
+        head = {
+            "format": FORMAT,
+            "app": self._app,
+            "epoch": epoch,
+            "next_offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
+            "items": self.items,
+            "repeats": self.repeats,
+            "clock": self._clock.state(),
+            "seen": self._seen.state(),
+            "stories": stories,
+        }
+        return pack_record(head, arrays)
+
+    def restore(self, value: bytes, epoch: str) -> None:
+        """Go on where `encode` was called. Raises MessageError, ValueError, KeyError, TypeError or AttributeError where
+        it cannot be used."""
+        head, arrays = unpack_record(value)
+        for name, wanted in (("format", FORMAT), ("app", self._app), ("epoch", epoch)):
+            if head.get(name) != wanted:
+                raise MessageError("bad_record", f"its {name} is {head.get(name)!r}, not {wanted!r}")
+        self._take_up(head)
+        self._stories.restore(head["stories"], arrays)
+
+    def _take_up(self, head: Any) -> None:
+        self.next_offsets = {int(partition): int(offset) for partition, offset in head["next_offsets"].items()}
+        self.items, self.repeats = int(head["items"]), int(head["repeats"])
+        self._clock.restore([float(time) for time in head["clock"]])
+        self._seen.restore(head["seen"])
+
+
+def _unit(embedding: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """Of length 1; None where there is none."""
+    length = 0.0 if embedding is None else float(np.linalg.norm(embedding))
+    if embedding is None or not np.isfinite(length) or length == 0.0:
+        return None
+    return (embedding / np.float32(length)).astype(np.float32)
