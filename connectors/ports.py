@@ -38,6 +38,20 @@ class SearchQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class TrendsQuery:
+    """Windows of trends of one length, of one group (a topic, a symbol, both, an entity) or, where all three are None,
+    of all. since/until: RFC 3339, on a window's start."""
+
+    app: str
+    window: str
+    since: str
+    until: str
+    topic: str | None = None
+    symbol: str | None = None
+    entity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """total: how many match (exact up to 10,000); documents: best first, each with `score` and `highlight` added."""
 
@@ -59,7 +73,7 @@ class DecisionStore(Protocol):
 
     def prepare(self, heads: Mapping[str, Sequence[str]], stories: Collection[str] = ()) -> None:
         """Create what is missing (tables; index template, aliases) for `{app: head names}`, and for what is told
-        beside decisions of the applications `stories`. Raises StoreMismatch."""
+        beside decisions of the applications `stories`, and their trends. Raises StoreMismatch."""
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
         """Durable and exactly-once by id when it returns. A document that cannot be stored, whoever wrote it, is
@@ -68,6 +82,13 @@ class DecisionStore(Protocol):
     def tell(self, stories: Sequence[Document]) -> IndexReport:
         """As `index`, of `{id, app, at, story_id, novelty}`: which story a decided item tells, once for each id. From
         then on its decision is given with `story_id` and `novelty`, whichever of the two was stored first."""
+
+    def put_windows(self, windows: Sequence[Document]) -> IndexReport:
+        """As `index`, of windows of trends (streams.wire.records.TrendWindow). One of an id that stands replaces it,
+        but where it has fewer items: that one is older, and a repeat."""
+
+    def windows(self, query: TrendsQuery) -> Iterator[dict[str, Any]]:
+        """Those that match, by start."""
 
     def search(self, query: SearchQuery) -> SearchResult:
         """Documents that match, searchable at the latest one second after `index` returned."""

@@ -18,6 +18,7 @@ import orjson
 
 from connectors.beside import sqlite as beside
 from connectors.beside.stories import sort_out_stories, with_stories
+from connectors.beside.trends import sort_out_windows
 from connectors.cjk import highlight, phrases, spaced
 from connectors.documents import (
     asked_instant,
@@ -31,7 +32,7 @@ from connectors.documents import (
     storable,
 )
 from connectors.errors import StoreMismatch, StoreUnavailable
-from connectors.ports import Document, IndexReport, SearchQuery, SearchResult
+from connectors.ports import Document, IndexReport, SearchQuery, SearchResult, TrendsQuery
 from connectors.private_folders import make_private
 from connectors.sqlite_transactions import transaction
 
@@ -104,6 +105,25 @@ class SQLiteStore:
         with self._transaction() as connection:
             created = beside.insert(connection, accepted.values()) if accepted else 0
         return IndexReport(created, len(accepted) - created, tuple(rejected))
+
+    def put_windows(self, windows: Sequence[Document]) -> IndexReport:
+        """See the port."""
+        accepted, rejected = sort_out_windows(windows, self._with_stories)
+        with self._transaction() as connection:
+            kept = beside.put_windows(connection, accepted.values()) if accepted else 0
+        return IndexReport(kept, len(accepted) - kept, tuple(rejected))
+
+    def windows(self, query: TrendsQuery) -> Iterator[dict[str, Any]]:
+        """See the port."""
+        after = (-1, "")
+        while True:
+            with self._translated(), self._lock:
+                there = beside.is_there(self._connection)
+                rows = beside.windows_of(self._connection, query, after) if there else []
+            if not rows:
+                return
+            after = rows[-1][:2]
+            yield from (orjson.loads(document) for _, _, document in rows)
 
     def search(self, query: SearchQuery) -> SearchResult:
         """See the port. Without text: newest first."""

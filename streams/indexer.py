@@ -1,8 +1,8 @@
 """The indexer's engine: decisions in, documents in the store, then the position moves on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from connectors.ports import DecisionStore, IndexReport
 from models.errors import MessageError
@@ -19,12 +19,14 @@ BATCH_EVENTS, BATCH_BYTES = 512, 4_000_000
 
 @dataclass(slots=True)
 class IndexerCounts:
-    """What an indexer did since it started. told: stories of items that are new beside decisions."""
+    """What an indexer did since it started. told: stories of items that are new beside decisions. windows: of trends,
+    each as often as it was written."""
 
     created: int = 0
     repeats: int = 0
     rejected: int = 0
     told: int = 0
+    windows: int = 0
 
 
 def indexer_pipeline(
@@ -34,18 +36,23 @@ def indexer_pipeline(
     counts: IndexerCounts,
     observer: PipelineObserver | None = None,
     limit: DeadLetterLimit | None = None,
-    stories_topic: str | None = None,
+    beside: Mapping[str, Literal["story", "window"]] | None = None,
 ) -> BatchPipeline:
     """Two stages: index a batch in a thread, then send and confirm the dead letters of what is no decision or what the
     store refuses for good. limit: on the share of those; where it is passed the engine ends with TooManyDeadLetters
-    before that batch is acknowledged. stories_topic: what stands there is told beside decisions."""
+    before that batch is acknowledged. beside: topics of what is told beside decisions, and
+    what that is."""
+
+    kinds = beside or {}
 
     def index(batch: Sequence[Delivery]) -> None:
-        report = _put([one for one in batch if one.topic != stories_topic], "decision", store.index)
+        report = _put([one for one in batch if one.topic not in kinds], "decision", store.index)
         counts.created += report.created
         counts.repeats += report.repeats
-        if stories := [one for one in batch if one.topic == stories_topic]:
+        if stories := [one for one in batch if kinds.get(one.topic) == "story"]:
             counts.told += _put(stories, "story", store.tell).created
+        if windows := [one for one in batch if kinds.get(one.topic) == "window"]:
+            counts.windows += _put(windows, "window", store.put_windows).created
 
     async def publish(batch: Sequence[Delivery]) -> None:
         outcomes: list[Outcome] = [delivery.result for delivery in batch]

@@ -122,9 +122,17 @@ class RoleCounts(Collector):
         yield _by_application(
             "headrace_monitor_parts_lost",
             "Parts of a monitor's state that could not be kept or taken up again, and began anew, by part: release, "
-            "signals, surges, watch, labelled, rate, book, thresholds, stories, totals",
+            "signals, surges, watch, labelled, rate, book, thresholds, stories, totals, news",
             "part",
             {app: totals.parts_lost for app, totals in monitors.items()},
+        )
+        yield _by_application(
+            "headrace_news_items",
+            "Items of feeds with [stories], by what became of them: told (a story), repeat; and those that windows of "
+            "trends do not count: future, late, no_time, long_name (once for each group), window, story (once for each "
+            "window that is one too many, or has one story too many)",
+            "outcome",
+            {app: totals.news for app, totals in monitors.items()},
         )
         by_chance = GaugeMetricFamily(
             "headrace_stated_false_alarms_per_day",

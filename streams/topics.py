@@ -76,6 +76,8 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         own.append(TopicSpec(app.signals_topic, 1, replication))
         if app.stories is not None:
             own.append(TopicSpec(app.stories_topic, app.partitions, replication))
+            # by window, of which there are new ones for ever
+            own.append(TopicSpec(app.trends_topic, app.partitions, replication, "compact,delete"))
     return own
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
+from bench.accuracy.live_news import measure_live
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -30,7 +30,6 @@ OPEN_SECONDS: Final = 86_400.0  # of a story of TF-IDF
 TF_IDF_COSINES: Final = (0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3)
 OWN_COSINES: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 AT_ONCE: Final = 256
-TELL_EVERY: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,11 @@ def b_cubed(stories: Sequence[str], clusters: Sequence[str]) -> BCubed:
     return BCubed(round(precision, 4), round(recall, 4), round(f1, 4), len(of_cluster))
 
 
-def measure(wiring: Wiring, data: Path, memory_items: int, progress: Progress, seed: int = 0) -> dict[str, Any]:
-    """memory_items: to fold for the memory's sake, made from the feed's; 0: none. Raises ConfigError."""
+def measure(
+    wiring: Wiring, data: Path, memory_items: int, progress: Progress, seed: int = 0, memory_per_second: int = 100
+) -> dict[str, Any]:
+    """memory_items: to give to the monitor's part for news, made from the feed's, so many a second of event time; 0:
+    none. Raises ConfigError."""
     feed = read_feed(wiring, data, progress)
     first = len(feed.texts) // 3
     orders = {name: _rows(first, len(feed.texts), name, seed) for name in ("own_order", "mixed")}
@@ -103,7 +105,9 @@ def measure(wiring: Wiring, data: Path, memory_items: int, progress: Progress, s
             "points_ahead": points,
         }
     counts = {"items": len(feed.texts), "scored_items": len(feed.texts) - first, "stories": len(set(feed.stories))}
-    memory = _memory(feed, memory_items, progress, seed) if memory_items else None
+    memory = None
+    if memory_items:
+        memory = measure_live(feed.texts, feed.embeddings, memory_items, memory_per_second, progress, seed)
     return {
         "data": data.name,
         **counts,
@@ -179,21 +183,3 @@ def tf_idf_centroids(texts: Sequence[str], at_seconds: Sequence[float], cosine: 
             squares[centroid] += (before + weight) ** 2 - before**2
         found.append(str(centroid))
     return found
-
-
-def _memory(feed: Feed, items: int, progress: Progress, seed: int) -> dict[str, Any]:
-    """The process's memory after each tenth of the items. Items are the feed's, each moved at random so that stories
-    begin all the time, a second apart."""
-    draws, stories, process = np.random.default_rng(seed), Stories(), psutil.Process()
-    dimensions, begun, resident = feed.embeddings.shape[1], 0, list[int]()
-    for number in range(items):
-        if number % TELL_EVERY == 0:
-            progress("memory", number, items)
-        row = number % len(feed.texts)
-        moved = feed.embeddings[row] + draws.standard_normal(dimensions, np.float32) * 2 / math.sqrt(dimensions)
-        text, embedding = f"{feed.texts[row]} {number}", moved / np.linalg.norm(moved)
-        begun += stories.add(StoryItem(str(number), float(number), text, embedding)).nth == 1
-        if (number + 1) * 10 // items > len(resident):
-            resident.append(process.memory_info().rss)
-    progress("memory", items, items)
-    return {"items": items, "stories_begun": begun, "resident_bytes": resident}

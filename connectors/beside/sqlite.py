@@ -5,12 +5,17 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from connectors.documents import instant, milliseconds
+from connectors.documents import encoded, instant, milliseconds
+from connectors.ports import TrendsQuery
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS stories (app TEXT NOT NULL, id TEXT NOT NULL, at_ms INTEGER NOT NULL,
        story_id TEXT NOT NULL, novelty REAL NOT NULL, PRIMARY KEY (app, id)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS stories_by_time ON stories (at_ms)",
+    """CREATE TABLE IF NOT EXISTS trends (app TEXT NOT NULL, id TEXT NOT NULL, length TEXT NOT NULL,
+       start_ms INTEGER NOT NULL, items INTEGER NOT NULL, topic TEXT, symbol TEXT, entity TEXT, document TEXT NOT NULL,
+       PRIMARY KEY (app, id)) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS trends_by_start ON trends (app, length, start_ms)",
     "CREATE TABLE IF NOT EXISTS apps_with_stories (app TEXT PRIMARY KEY)",
 )
 IDS_CHUNK: Final = 5_000
@@ -18,7 +23,7 @@ IDS_CHUNK: Final = 5_000
 
 def is_there(connection: sqlite3.Connection) -> bool:
     """Whether the file has these tables."""
-    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'apps_with_stories'").fetchone()
+    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'trends_by_start'").fetchone()
     return bool(found[0])
 
 
@@ -55,3 +60,33 @@ def delete_before(connection: sqlite3.Connection, start_ms: int, apps: Collectio
     """Within a transaction: drop what is older, of these applications."""
     marks = ", ".join("?" for _ in apps)
     connection.execute(f"DELETE FROM stories WHERE at_ms < ? AND app IN ({marks})", [start_ms, *apps])
+    connection.execute(f"DELETE FROM trends WHERE start_ms < ? AND app IN ({marks})", [start_ms, *apps])
+
+
+def put_windows(connection: sqlite3.Connection, windows: Iterable[Mapping[str, Any]]) -> int:
+    """Within a transaction: keep these, but where one of an id has more items; how many were kept."""
+    return sum(
+        connection.execute(
+            "INSERT INTO trends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (app, id) DO UPDATE SET"
+            " items = excluded.items, document = excluded.document WHERE excluded.items >= trends.items",
+            (
+                *(one["app"], one["id"], one["window"], milliseconds(instant(one["start"])), one["items"]),
+                *(one["topic"], one["symbol"], one["entity"], encoded(one).decode()),
+            ),
+        ).rowcount
+        for one in windows
+    )
+
+
+def windows_of(
+    connection: sqlite3.Connection, query: TrendsQuery, after: tuple[int, str]
+) -> list[tuple[int, str, str]]:
+    """The next ones behind `after`: start in milliseconds, id, document."""
+    group = {"topic": query.topic, "symbol": query.symbol, "entity": query.entity}
+    wanted = "" if not any(group.values()) else "".join(f" AND {name} IS ?" for name in group)
+    values = [query.app, query.window, *(milliseconds(instant(time)) for time in (query.since, query.until)), *after]
+    return connection.execute(
+        "SELECT start_ms, id, document FROM trends WHERE app = ? AND length = ? AND start_ms >= ? AND start_ms < ?"
+        f" AND (start_ms, id) > (?, ?){wanted} ORDER BY start_ms, id LIMIT {IDS_CHUNK}",
+        [*values, *(group.values() if wanted else ())],
+    ).fetchall()

@@ -67,6 +67,12 @@ def plain_line(position: int, index: str, document: Document) -> Line:
     return Line(position, encoded({"create": {"_index": index, "_id": document["id"]}}), encoded(document))
 
 
+def window_line(position: int, index: str, document: Document) -> Line:
+    """As `plain_line`, of a document that replaces the one of its id, but where that has more items."""
+    place = {"_index": index, "_id": document["id"], "version": document["items"], "version_type": "external_gte"}
+    return Line(position, encoded({"index": place}), encoded(document))
+
+
 def send(client: Elasticsearch, url: str, lines: Sequence[Line]) -> BulkReport:
     """Write them all. Raises StoreUnavailable where the cluster stays too busy for some for BULK_SECONDS."""
     report = BulkReport()
@@ -104,7 +110,7 @@ def _send_chunk(client: Elasticsearch, lines: Sequence[Line]) -> list[Mapping[st
             return [described]
         half = len(lines) // 2
         return [*_send_chunk(client, lines[:half]), *_send_chunk(client, lines[half:])]
-    return [item["create"] for item in items]
+    return [next(iter(item.values())) for item in items]
 
 
 def _tally(report: BulkReport, document: Line, result: Mapping[str, Any], url: str) -> Verdict:

@@ -4,7 +4,8 @@ headrace-decisions-<app>      index template: strict mapping from the app's head
 decisions-<app>-<period>      an index per month (or week, or day, see `periods`)
 decisions-<app>, decisions    aliases for reading; writing through them is refused
 
-What is told beside decisions has the same of its own: headrace-stories-<app>, stories-<app>-<period>, stories.
+What is told beside decisions has the same of its own (headrace-stories-<app>, stories-<app>-<period>, stories), and
+so have windows of trends.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from connectors.elasticsearch.mapping import (
     missing_fields,
     schema_of,
     story_mappings,
+    trend_mappings,
 )
 from connectors.elasticsearch.periods import Period, Span, index_names, period_of
 from connectors.errors import StoreMismatch
@@ -29,6 +31,7 @@ from models.errors import HeadraceError
 
 ALIAS = "decisions"
 STORIES = "stories"
+TRENDS = "trends"
 NAMES_AT_ONCE = 20  # indices named in one request: its line must stay below 4 kB
 
 
@@ -60,6 +63,7 @@ class Kind:
 
 DECISIONS = Kind(ALIAS, mappings_for)
 TOLD_STORIES = Kind(STORIES, lambda _: story_mappings())
+TREND_WINDOWS = Kind(TRENDS, lambda _: trend_mappings())
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,22 @@ def story_mappings() -> dict[str, Any]:
     }
 
 
+def trend_mappings() -> dict[str, Any]:
+    """The mapping of an index of windows of trends."""
+    return {
+        "dynamic": "strict",
+        "_meta": {"headrace_schema": SCHEMA_VERSION},
+        "properties": {
+            **{name: KEYWORD for name in ("id", "app", "window", "topic", "symbol", "entity")},
+            **{name: {"type": "date"} for name in ("start", "end")},
+            **{name: {"type": "integer"} for name in ("items", "stories", "late")},
+            **{name: {"type": "boolean"} for name in ("insufficient", "is_sample")},
+            "sentiment": {"properties": {name: {"type": "float"} for name in ("mean", "interval")}},
+            "largest": {"properties": {"story_id": KEYWORD, "items": {"type": "integer"}, "text": {"type": "text"}}},
+        },
+    }
+
+
 def missing_fields(where: str, there: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
     """Whether fields are missing. Raises StoreMismatch where one stands with another type."""
     missing = False

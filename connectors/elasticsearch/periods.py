@@ -5,7 +5,8 @@ document whenever it comes.
     decisions-<app>-2026.w48      a week (ISO 8601)
     decisions-<app>-2026.11.24    a day
 
-What stands beside decisions lies in indices of its own, named likewise: `stories-<app>-2026.11`.
+What stands beside decisions lies in indices of its own, named likewise: `stories-<app>-2026.11`,
+`trends-<app>-2026.11`.
 """
 
 import re

@@ -10,21 +10,23 @@ from typing import Any
 from elasticsearch import ApiError, NotFoundError
 
 from connectors.beside.stories import sort_out_stories, with_stories
+from connectors.beside.trends import sort_out_windows
 from connectors.cjk import highlight, phrases
 from connectors.documents import asked_instant, first_day, instant, sort_out, storable
 from connectors.elasticsearch import bulk
 from connectors.elasticsearch.client import open_client
 from connectors.elasticsearch.errors import translated
-from connectors.elasticsearch.indices import ALIAS, STORIES, TOLD_STORIES, IndexLayout, Indices
+from connectors.elasticsearch.indices import ALIAS, STORIES, TOLD_STORIES, TREND_WINDOWS, TRENDS, IndexLayout, Indices
 from connectors.elasticsearch.mapping import APP_NAME
 from connectors.errors import StoreUnavailable
-from connectors.ports import Document, IndexReport, Rejected, SearchQuery, SearchResult
+from connectors.ports import Document, IndexReport, Rejected, SearchQuery, SearchResult, TrendsQuery
 from connectors.security import Security
 
 IDS_PAGE = 5_000
 RESULT_WINDOW = 10_000  # index.max_result_window's default, and how far totals are exact
 
 INDEXER_RIGHTS = ["create_index", "create_doc", "read", "view_index_metadata"]  # docs/security.md
+TRENDS_RIGHTS = ["create_index", "index", "read", "view_index_metadata"]  # a window is written again
 NO_SECURITY_STATUS = (400, 403, 404, 405, 500, 501)  # a cluster without the module, or one that does not tell
 
 
@@ -37,6 +39,7 @@ class ElasticsearchStore:
         self._client = open_client(url, security)
         self._indices = Indices(self._client, url, layout or IndexLayout())
         self._stories = Indices(self._client, url, layout or IndexLayout(), TOLD_STORIES)
+        self._trends = Indices(self._client, url, layout or IndexLayout(), TREND_WINDOWS)
 
     def prepare(self, heads: Mapping[str, Sequence[str]], stories: Collection[str] = ()) -> None:
         """See the port. Heads of an older template stay. Raises StoreMismatch where what stands differs in kind."""
@@ -44,6 +47,7 @@ class ElasticsearchStore:
             self._indices.prepare(heads)
             if stories:
                 self._stories.prepare({app: () for app in stories})
+                self._trends.prepare({app: () for app in stories})
 
     def index(self, documents: Sequence[Document]) -> IndexReport:
         """See the port. What the cluster refuses for now is sent again, with waits, for up to 30 s."""
@@ -54,6 +58,37 @@ class ElasticsearchStore:
         """See the port."""
         accepted, rejected = sort_out_stories(stories, self._stories.heads)
         return self._written(self._stories, bulk.plain_line, accepted, rejected)
+
+    def put_windows(self, windows: Sequence[Document]) -> IndexReport:
+        """See the port."""
+        accepted, rejected = sort_out_windows(windows, self._trends.heads)
+        return self._written(self._trends, bulk.window_line, accepted, rejected, "start")
+
+    def windows(self, query: TrendsQuery) -> Iterator[dict[str, Any]]:
+        """See the port."""
+        filters: list[dict[str, Any]] = [{"term": {"app": query.app}}, {"term": {"window": query.window}}]
+        filters.append({"range": {"start": {"gte": query.since, "lt": query.until}}})
+        group = {"topic": query.topic, "symbol": query.symbol, "entity": query.entity}
+        wanted = {"filter": filters} | ({} if not any(group.values()) else {"must_not": _others(group)})
+        filters += [{"term": {name: storable(value)}} for name, value in group.items() if value is not None]
+        after = None
+        while True:
+            with translated(self._url):
+                answer = self._client.search(
+                    index=_alias(query.app, TRENDS),
+                    ignore_unavailable=True,
+                    allow_no_indices=True,
+                    query={"bool": wanted},
+                    sort=[{"start": "asc"}, {"id": "asc"}],
+                    search_after=after,
+                    size=IDS_PAGE,
+                    track_total_hits=False,
+                )
+            hits = answer["hits"]["hits"]
+            if not hits:
+                return
+            after = hits[-1]["sort"]
+            yield from (dict(hit["_source"]) for hit in hits)
 
     def search(self, query: SearchQuery) -> SearchResult:
         """See the port. Without text: newest first."""
@@ -134,6 +169,7 @@ class ElasticsearchStore:
             gone = self._indices.delete_before(first_day(day), apps)
             if self._stories.heads:
                 self._stories.delete_before(first_day(day), apps)
+                self._trends.delete_before(first_day(day), apps)
             return gone
 
     def check(self) -> None:
@@ -167,6 +203,8 @@ class ElasticsearchStore:
         """See the port. None are known where the cluster has no security, or does not tell."""
         kinds = [ALIAS, STORIES] if self._stories.heads else [ALIAS]
         asked = [{"names": [f"{kind}-*" for kind in kinds], "privileges": INDEXER_RIGHTS}]
+        if self._trends.heads:
+            asked.append({"names": [f"{TRENDS}-*"], "privileges": TRENDS_RIGHTS})
         with translated(self._url):
             try:
                 answer = self._client.security.has_privileges(index=asked)
@@ -186,9 +224,10 @@ class ElasticsearchStore:
         line: Callable[[int, str, Document], bulk.Line],
         accepted: Mapping[int, dict[str, Any]],
         rejected: Sequence[Rejected],
+        time: str = "at",
     ) -> IndexReport:
-        """Each document in the index of its day."""
-        days = {position: (document["app"], instant(document["at"]).date()) for position, document in accepted.items()}
+        """Each document in the index of its day. time: the field that says which."""
+        days = {position: (document["app"], instant(document[time]).date()) for position, document in accepted.items()}
         with translated(self._url):
             places = indices.places(days.values())
             report = bulk.send(
@@ -257,6 +296,11 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> dict[str, Any]:
     if times:
         filters.append({"range": {"at": times}})
     return {"must": [{"match_phrase": {"words": " ".join(phrase)}} for phrase in wanted], "filter": filters}
+
+
+def _others(group: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """Groups that are of something else as well."""
+    return [{"exists": {"field": name}} for name, value in group.items() if value is None]
 
 
 def _shown(hit: Mapping[str, Any], wanted: list[list[str]]) -> dict[str, Any]:

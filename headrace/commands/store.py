@@ -105,7 +105,7 @@ def _trends(
     """How much is told of each topic, symbol and entity, window by window: items, stories, mean sentiment with its 95 %
     interval."""
     from headrace.tools.trends.making import TrendsOrder, run_trends
-    from headrace.tools.trends.windows import Group
+    from streams.monitor.trends.windows import Group
 
     if entity is not None and (symbol is not None or topic is not None):
         raise typer.BadParameter("give it without --symbol and --topic", param_hint="--entity")

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from connectors.ports import DecisionStore
 from headrace.applications import text_mask
@@ -326,8 +326,9 @@ class RoleBuilder:
         faust_app = self._wiring.faust_app(group.name, epochs)
         send, counts = Producer(faust_app).send_all, self.built.indexed
         limit = DeadLetterLimit(app.max_dead_letter_share)
+        beside: dict[str, Literal["story", "window"]] = {app.stories_topic: "story", app.trends_topic: "window"}
 
         def pipeline(acknowledge: Acknowledge) -> BatchPipeline:
-            return indexer_pipeline(store, send, acknowledge, counts, self._metrics, limit, app.stories_topic)
+            return indexer_pipeline(store, send, acknowledge, counts, self._metrics, limit, beside)
 
         self.built.roles.append(Role(faust_app, group.topics, pipeline))

@@ -31,7 +31,7 @@ def worker_group(app: Application) -> ConsumerGroup:
 
 def indexer_group(app: Application) -> ConsumerGroup:
     """The group that shares an application's decisions among its indexers, and what is told beside them."""
-    beside = () if app.stories is None else (app.stories_topic,)
+    beside = () if app.stories is None else (app.stories_topic, app.trends_topic)
     return ConsumerGroup(group_name("indexer", app.name), (app.decisions_topic, *beside))
 
 

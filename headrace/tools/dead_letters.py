@@ -243,7 +243,7 @@ def check_targets(plan: ResendPlan, apps: Sequence[Application]) -> None:
     and a resend writes there with the operator's rights. Raises ConfigError naming the topic and the way out."""
     allowed = {FEEDBACK_TOPIC}
     for app in apps:
-        allowed |= {*app.source_topics, app.decisions_topic, app.signals_topic, app.stories_topic}
+        allowed |= {*app.source_topics, app.decisions_topic, app.signals_topic, app.stories_topic, app.trends_topic}
     for name, topic in plan.chosen.items():
         if topic not in allowed:
             raise ConfigError(

@@ -47,7 +47,9 @@ from streams.wire.records import (
     Feedback,
     HeadAnswer,
     KnownSlot,
+    LargestStory,
     Lease,
+    MeanSentiment,
     Question,
     RankedItem,
     Release,
@@ -58,6 +60,7 @@ from streams.wire.records import (
     Step,
     StoryTold,
     Told,
+    TrendWindow,
     Word,
 )
 
@@ -92,6 +95,9 @@ RECORDS = (
     ("A conversation's `slots`", KnownSlot),
     ("A decision's `items`", RankedItem),
     ("`stories.<app>`", StoryTold),
+    ("`trends.<app>`", TrendWindow),
+    ("A window's `sentiment`", MeanSentiment),
+    ("A window's `largest`", LargestStory),
     ("`feedback.labels`", Feedback),
     ("`labels.leases`", Lease),
     ("`labels.doubts`", Doubts),

@@ -294,7 +294,7 @@ class Application(BaseModel):
     @property
     def own_topics(self) -> tuple[str, ...]:
         """Those that are written for it alone."""
-        return (self.decisions_topic, self.signals_topic, self.trials_topic, self.stories_topic)
+        return (self.decisions_topic, self.signals_topic, self.trials_topic, self.stories_topic, self.trends_topic)
 
     @property
     def trials_topic(self) -> str:
@@ -315,3 +315,8 @@ class Application(BaseModel):
     def stories_topic(self) -> str:
         """Where it is told which story each item belongs to, by applications with `[stories]`."""
         return f"stories.{self.name}"
+
+    @property
+    def trends_topic(self) -> str:
+        """Where windows of trends are told, by applications with `[stories]`."""
+        return f"trends.{self.name}"

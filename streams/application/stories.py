@@ -1,4 +1,4 @@
-"""The table [stories]: whether each item of a feed is told which story it belongs to."""
+"""The table [stories]: whether each item of a feed is told which story it belongs to, and windows are counted."""
 
 from pydantic import BaseModel, Field
 
@@ -6,7 +6,8 @@ from streams.application.names import SHAPE
 
 
 class Stories(BaseModel):
-    """Each item is told which story it belongs to, and how new it is (`docs/stories.md`). The table may be empty."""
+    """Each item is told which story it belongs to, and how new it is (`docs/stories.md`), and windows of trends are
+    counted as items come. The table may be empty."""
 
     model_config = SHAPE
 
@@ -15,5 +16,7 @@ class Stories(BaseModel):
     stories."""
     window_hours: float = Field(default=24.0, gt=0, le=24 * 31)
     """After so long without an item, of event time, a story is over."""
+    late_minutes: float = Field(default=60.0, ge=0, le=24 * 60)
+    """For so long after its end a window of trends takes late items in (`docs/trends.md`)."""
     open: int = Field(default=800, ge=10, le=800)
     """Stories that are open at most; the one that was not told for longest makes room."""

@@ -1,5 +1,6 @@
 """What a decided text leads to: the decision's record, the signal for the monitor, what a release on trial says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,8 @@ class DecisionRecords:
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
             signal |= _for_the_watch(pending)
+            if self.app.stories is not None:
+                signal |= self._for_stories(decision)
             if segments := self.reader.segments(pending.source):
                 signal["segments"] = segments
         return Outcome(
@@ -61,6 +64,12 @@ class DecisionRecords:
             path=pending.path,
             agrees=classification.agrees if pending.path == "fast" else None,
         )
+
+    def _for_stories(self, decision: Mapping[str, Any]) -> dict[str, Any]:
+        known: dict[str, Any] = {"decided_at": decision["decided_at"]}
+        if entities := decision.get("entities"):
+            known["entities"] = [(one["name"], one["sentiment"]) for one in entities]
+        return known | ({} if self.shown >= 1.0 else {"share": round(self.shown, 4)})
 
     def _reply(self, pending: Pending, acting: Classification, text: str) -> dict[str, Any]:
         """What follows, by what is known of the conversation; and that is known from now on."""

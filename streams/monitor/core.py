@@ -49,7 +49,8 @@ WATCHED: Final = 2  # releases whose state is kept: those whose signals came las
 class MonitorTotals:
     """What a monitor saw. episodes (the last ones), requests, detections (episodes by detector): since this process
     watches. skipped: signals that were no use, by reason. parts_lost: parts of its state that could not be kept or
-    taken up again, by which. by_chance: how often a stream that does not change alarms."""
+    taken up again, by which. news: items of a feed, by what became of them. by_chance: how often a stream that does not
+    change alarms."""
 
     events: int = 0
     alerts: int = 0
@@ -58,6 +59,7 @@ class MonitorTotals:
     requests: list[RetrainRequest] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     parts_lost: Counter[str] = field(default_factory=Counter)
+    news: Counter[str] = field(default_factory=Counter)
     by_chance: ByChance | None = None
 
 

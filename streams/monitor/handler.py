@@ -19,13 +19,13 @@ from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftPolicy
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.sources import MonitorSources, TakeStep
-from streams.monitor.state.news import encode_news, news_key
+from streams.monitor.state.news import news_records
 from streams.monitor.state.rebuilding import Rebuilding, Rebuilt, arrival_ms
 from streams.monitor.state.snapshot import encode_snapshot
 from streams.release_watch.policy import decide
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
-from streams.wire.records import Alert, Release, format_time
+from streams.wire.records import Alert, Release, TrendWindow, format_time
 from streams.wire.signals import SignalBatch, read_signals
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 SNAPSHOT_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
+TRENDS_SECONDS: Final = 5.0  # between two words on the windows that changed
 LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
 
 
@@ -53,6 +54,7 @@ class _Watch:
     looked_at: float = float("-inf")
     releases_looked_at: float = float("-inf")
     silences_refused: str = ""
+    trends_at: float = float("-inf")
 
     @classmethod
     def since(cls, now: float, state: Rebuilt) -> "_Watch":
@@ -132,6 +134,7 @@ class MonitorHandler:
             if delivery.offset >= watch.state.silent_until.get(delivery.partition, 0):
                 self._tell(alerts, delivery.offset)
             self._tell_news()
+        self._tell_trends(TRENDS_SECONDS)
         self._settle_when_caught_up()
         self._keep_snapshot(self._snapshot_seconds)
 
@@ -151,6 +154,7 @@ class MonitorHandler:
         if watch.is_settled and self._clock() - watch.releases_looked_at >= LOOK_SECONDS:
             self._look_at_release_alerts()
         self._look_at_rules()
+        self._tell_trends(TRENDS_SECONDS)
         self.counts.by_chance = watch.core.by_chance
         self._keep_snapshot(self._snapshot_seconds)
 
@@ -163,6 +167,7 @@ class MonitorHandler:
         """Be active no more. Everything taken in must have been published; the state goes to the outbox."""
         if self._watch is not None:
             self._keep_snapshot(0.0)
+            self._tell_trends(0.0)
             self._sources.leave_labels()
             self._watch = None
 
@@ -284,7 +289,17 @@ class MonitorHandler:
         if (news := self._active.core.news) is not None:
             topic = self.app.stories_topic
             self.outbox += [OutRecord(topic, told.id.encode(), told.encode()) for told in news.told]
-            news.told.clear()
+            self.counts.news.update(news.counts)
+            self.counts.news.update(news.trends.left_out)
+            news.clear()
+
+    def _tell_trends(self, after_seconds: float) -> None:
+        """Windows that changed, each once in a while, however many items came."""
+        watch, now = self._active, self._clock()
+        if watch.core.news is not None and now - watch.trends_at >= after_seconds:
+            watch.trends_at = now
+            windows = [TrendWindow(**window) for window in watch.core.news.trends.documents()]
+            self.outbox += [OutRecord(self.app.trends_topic, one.id.encode(), one.encode()) for one in windows]
 
     def _send(self, alert: Alert) -> None:
         log.warning("alert %s (%s): %s", alert.rule, alert.state, alert.summary)
@@ -297,7 +312,7 @@ class MonitorHandler:
         if watch.core.next_offsets == watch.snapshot_offsets or not watch.is_settled:
             return
         watch.snapshot_at, watch.snapshot_offsets = now, dict(watch.core.next_offsets)
-        if (news := encode_news(watch.core, watch.state.epoch)) is not None:
-            self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, news_key(self.app.name), news))
+        self._tell_trends(0.0)  # else a state would stand that has them behind it
+        self.outbox += news_records(watch.core, watch.state.epoch)
         value = encode_snapshot(watch.core, self.app.name, watch.state.epoch)
         self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))

@@ -51,3 +51,7 @@ class Arrays:
         if wanted.kind == "f" and not np.isfinite(array).all():
             raise ValueError("an array with numbers that are not finite")
         return array.reshape(shape)
+
+    def rest(self) -> bytes:
+        """All bytes that were not taken."""
+        return self._data[self._at :]

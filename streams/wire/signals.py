@@ -108,7 +108,9 @@ class MonitorSignal(BaseModel):
     event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
     always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
     channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one text.
-    unknown_share: of its tokens, those that the tokenizer does not know. Older workers leave all of these out.
+    unknown_share: of its tokens, those that the tokenizer does not know. decided_at, entities (each one's name and
+    sentiment): of applications with [stories]. share: of the events that the monitor is shown, where not of all. Older
+    workers leave all of these out.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -137,6 +139,9 @@ class MonitorSignal(BaseModel):
     characters: FiniteFloat | None = None
     unknown_share: FiniteFloat | None = None
     trials: tuple[TrialAnswer, ...] = ()
+    decided_at: str | None = None
+    entities: tuple[tuple[str, str], ...] = ()
+    share: FiniteFloat | None = None
 
     def each(self, head: str) -> tuple[str, ...]:
         """What the head says, label by label: one, of a set each, none where it says nothing."""

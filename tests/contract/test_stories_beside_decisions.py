@@ -1,4 +1,4 @@
-"""What is told beside decisions, one suite for both stores: whichever of the two comes first, nothing is lost."""
+"""What is told beside decisions, one suite for both stores: stories, whichever of the two comes first, and windows."""
 
 from collections.abc import Callable, Iterator
 from itertools import permutations
@@ -9,7 +9,7 @@ import pytest
 from real_services import wait_until
 
 from connectors.elasticsearch.store import ElasticsearchStore
-from connectors.ports import DecisionStore, SearchQuery
+from connectors.ports import DecisionStore, SearchQuery, TrendsQuery
 from connectors.sqlite_store import SQLiteStore
 
 HEADS = ("topic",)
@@ -182,3 +182,98 @@ def test_a_store_of_before_stories_is_read_as_it_is_and_takes_them_once_prepared
     after.tell([story(app, 0)])
     known(after, app, range(1))
     after.close()
+
+
+def window(app: str, start: str = "2026-11-24T10:00", items: int = 3, **fields: Any) -> dict[str, Any]:
+    begins, group = f"{start}:00.000Z", {name: fields.get(name) for name in ("topic", "symbol", "entity")}
+    kind = "|".join(f"{name}={value}" for name, value in group.items() if value)
+    document: dict[str, Any] = {"id": f"{app}|1h|{begins}|{kind}", "app": app, "window": "1h", "start": begins, **group}
+    document |= {"end": "2026-11-24T11:00:00.000Z", "items": items, "stories": 2, "late": 0, "insufficient": False}
+    document |= {"sentiment": {"mean": 0.25, "interval": [-0.5, 0.75]}}
+    return document | {"largest": {"story_id": identity(0), "items": 2, "text": "Brackwater"}} | fields
+
+
+def query(app: str, **fields: Any) -> TrendsQuery:
+    stretch: dict[str, Any] = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+    return TrendsQuery(app, "1h", **stretch | fields)
+
+
+def windows_until(store: DecisionStore, asked: TrendsQuery, items: list[int]) -> list[dict[str, Any]]:
+    wait_until(lambda: [one["items"] for one in store.windows(asked)] == items, 10.0, f"windows of {items} items")
+    return list(store.windows(asked))
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))), ids=str)
+def test_of_a_window_the_one_with_the_most_items_stays(store: DecisionStore, app: str, order: tuple[int, ...]) -> None:
+    """An indexer that is shut out of its group may write an older one after the newer."""
+    for items in order:
+        store.put_windows([window(app, items=items, symbol="BRKW")])
+    assert store.put_windows([window(app, items=3, symbol="BRKW")]).created == 1  # told again after a restart
+    (found,) = windows_until(store, query(app), [3])
+    assert found == window(app, items=3, symbol="BRKW")
+
+
+def test_windows_are_found_by_group_length_and_time(store: DecisionStore, app: str) -> None:
+    groups: list[dict[str, Any]] = [
+        {"topic": "oil"},
+        {"symbol": "BRKW"},
+        {"topic": "oil", "symbol": "BRKW"},
+        {"entity": "Brackwater Mills"},
+    ]
+    for number, group in enumerate(groups):
+        store.put_windows([window(app, items=number + 1, **group)])
+    store.put_windows(
+        [window(app, "2026-11-25T10:00", 9, symbol="BRKW"), window(app, id="other", items=8, window="5m")]
+    )
+    for number, group in enumerate(groups[:1] + groups[2:]):
+        windows_until(store, query(app, **group), [[1, 3, 4][number]])
+    windows_until(store, query(app, symbol="BRKW"), [2, 9])
+    windows_until(store, query(app, symbol="BRKW", until="2026-11-25T10:00:00Z"), [2])
+    windows_until(store, query(app, symbol="BRKW", since="2026-11-25T10:00:00Z"), [9])
+    assert sorted(one["items"] for one in store.windows(query(app))) == [1, 2, 3, 4, 9]
+    assert list(store.windows(query("nobody"))) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": ""},
+        {"app": "nobody"},
+        {"start": "now"},
+        {"items": 0},
+        {"items": True},
+        {"late": -1},
+        {"stories": 2**31},
+        {"symbol": 7},
+        {"largest": None},
+        {"largest": {"story_id": "a", "items": 1}},
+        {"sentiment": {"mean": 0.1}},
+        {"sentiment": {"mean": 2, "interval": [0, 1]}},
+        {"sentiment": {"mean": 0.1, "interval": [0, None]}},
+        {"sentiment": "good"},
+    ],
+    ids=str,
+)
+def test_what_is_no_window_is_refused_alone(store: DecisionStore, app: str, fields: dict[str, Any]) -> None:
+    report = store.put_windows([window(app) | fields, window(app, items=5) | {"more": {"of": "a newer writer"}}])
+    assert report.created == 1 and [one.position for one in report.rejected] == [0]
+    (found,) = windows_until(store, query(app), [5])
+    assert "more" not in found
+
+
+def test_windows_go_with_their_decisions(store: DecisionStore, app: str) -> None:
+    store.put_windows([window(app, "2025-01-15T10:00", 1), window(app, items=2)])
+    everything = query(app, since="2025-01-01T00:00:00Z")
+    windows_until(store, everything, [1, 2])
+    store.delete_before("2026-01", [app])
+    windows_until(store, everything, [2])
+
+
+def test_more_windows_than_one_answer_holds_are_all_given(
+    store: DecisionStore, app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.beside.sqlite.IDS_CHUNK", 3)
+    monkeypatch.setattr("connectors.elasticsearch.store.IDS_PAGE", 3)
+    starts = [f"2026-11-24T{hour:02}:00" for hour in range(8)]
+    store.put_windows([window(app, start, 1 + number, symbol=f"S{number}") for number, start in enumerate(starts)])
+    windows_until(store, query(app), list(range(1, 9)))

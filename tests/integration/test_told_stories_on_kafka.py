@@ -1,4 +1,4 @@
-"""Stories over kills of the monitor, on a real Kafka and a real Elasticsearch, as `headrace monitor` runs."""
+"""Stories and trends over kills of the monitor, on a real Kafka and a real Elasticsearch, as it runs."""
 
 import json
 from pathlib import Path
@@ -79,7 +79,10 @@ def test_each_item_has_one_story_whoever_is_killed(
         monitor = home.start("monitor", str(toml), "--from-beginning", name=f"monitor{number}")
         enough = sent - 9
         wait_for(lambda enough=enough: len(told_of(kafka_address, stories)) >= enough, 120, monitor.text)  # type: ignore[misc]
-        monitor.kill()
+        if number == 2:  # it puts its state down, which the next one takes up
+            assert monitor.stop() == 0
+        else:
+            monitor.kill()
         if number == 1:
             worker.kill()
             worker = home.start("worker", str(toml), name="worker-again")
@@ -102,5 +105,17 @@ def test_each_item_has_one_story_whoever_is_killed(
         editions.sort(key=lambda one: int(one["id"].rpartition("-")[2]))
         assert {one["story_id"] for one in editions} == {editions[0]["story_id"]} and len(editions) == 4
     store.close()
+    # windows count each item once, and say what the decisions say, which --page reads
+    page = str(home.home / "page.html")
+
+    def lines(*options: str) -> list[dict[str, Any]]:
+        told = home.run("trends", str(toml), "--symbol", "ABC", "--window", "1d", "--json", *options)
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+    wait_for(lambda: sum(one["items"] for one in lines()) == sent, 60, monitor.text)
+    assert lines() == lines("--page", page)
+    standing = {one["id"]: one for words in told_of(kafka_address, f"trends.{unique}").values() for one in words}
+    by_topic = [one for one in standing.values() if one["window"] == "5m" and "topic" in one and "symbol" not in one]
+    assert 0 < sum(one["items"] for one in by_topic) <= sent
     for running in (worker, indexer, monitor):
         assert running.stop() == 0

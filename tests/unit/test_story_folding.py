@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.accuracy.live_news import measure_live
 from bench.accuracy.stories import b_cubed, tf_idf_centroids
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
 
@@ -81,3 +82,13 @@ def test_b_cubed_of_a_worked_example() -> None:
 def test_tf_idf_centroids_join_by_words_within_a_day() -> None:
     texts = ["harbour strike spreads", "rates stay where they are", "harbour strike ends", "harbour strike again"]
     assert tf_idf_centroids(texts, [0.0, 1.0, 2.0, 30 * HOUR], 0.2) == ["0", "1", "0", "2"]
+
+
+def test_the_benchmark_of_the_monitors_part_takes_every_item_and_tells_windows() -> None:
+    draws = np.random.default_rng(0)
+    embeddings = draws.standard_normal((30, 384)).astype(np.float32)
+    texts = [f"text {'abcdefghij'[n % 10]} of {'klmno'[n % 5]} and more" for n in range(30)]
+    report = measure_live(texts, embeddings / 20, 300, 10, lambda *_: None, 0)
+    assert report["items"] == 300 and 0 < report["stories_begun"] <= 300 and report["left_out"] == {}
+    assert report["windows_told"] > 100 and len(report["resident_bytes"]) == 10
+    assert report["microseconds_per_item"] > 0 and min(report["state_bytes"].values()) > 1_000

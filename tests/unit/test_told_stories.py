@@ -21,7 +21,7 @@ from streams.monitor.state.news import MAX_BYTES, news_key
 from streams.monitor.trends.news import News
 from streams.monitor.trends.repeats import SeenItems
 from streams.topics import MONITOR_STATE_TOPIC, own_specs
-from streams.wire.records import StoryTold, decode
+from streams.wire.records import StoryTold, TrendWindow, decode
 from streams.wire.signals import read_signals
 
 NEWS = APP.model_copy(update={"stories": StorySettings(cosine=0.4, open=10)})
@@ -46,6 +46,16 @@ def told(world: World) -> dict[str, StoryTold]:
         assert (record.key or b"").decode() == one.id
         assert by_item.setdefault(one.id, one) == one
     return by_item
+
+
+def windows(world: World) -> dict[str, TrendWindow]:
+    """As they stand: the last word on each."""
+    standing: dict[str, TrendWindow] = {}
+    for record in world.records.get(NEWS.trends_topic, []):
+        one = decode(TrendWindow, record.value)
+        assert (record.key or b"").decode() == one.id
+        standing[one.id] = one
+    return standing
 
 
 def publish(process: Process, records: int | None = None) -> None:
@@ -78,7 +88,7 @@ actions = st.lists(
     st.one_of(
         st.tuples(st.just("items"), st.integers(1, 12)),
         st.tuples(st.just("worker killed"), st.integers(1, 6)),
-        st.tuples(st.just("kill"), st.integers(0, 12)),
+        st.tuples(st.just("kill"), st.integers(0, 30)),
         st.tuples(st.just("stop"), st.just(0)),
     ),
     min_size=1,
@@ -118,11 +128,50 @@ def test_killed_anywhere_every_item_has_the_story_that_an_undisturbed_monitor_te
                 follow(process)
                 process.stop()
                 process = Process(world, app=NEWS, snapshot_seconds=snapshot_seconds)
-    follow(process)
-    follow(steady)
+    for one in (process, steady):
+        follow(one)
+        one.tick()  # caught up, so that its state may be put down
+        one.handler.hand_over()
+        publish(one)
+    assert windows(world) == windows(calm)
+    assert sum(one.items for one in windows(world).values() if one.window == "1d" and one.topic) == items
     assert told(world) == told(calm)
     assert len(told(world)) == items
     assert all(one.story_id in told(world) for one in told(world).values())
+
+
+def test_killed_after_any_record_of_what_it_was_to_publish_nothing_is_lost_or_doubled() -> None:
+    """Between the states of windows and of stories as well, and where windows changed that nobody told yet."""
+    calm, ends = World(), list[int]()
+    calm.announce("1")
+    random = np.random.default_rng(0)
+    for number in range(6):
+        calm.now_ms += 1_000
+        subjects = random.integers(LABELS + 1, size=2)
+        calm.signals([signal(2 * number + n, "1", int(one), random, calm.now_ms) for n, one in enumerate(subjects)])
+    steady = Process(calm, app=NEWS)
+    follow(steady)
+    steady.tick()
+    steady.stop()
+    for killed_after in range(40):
+        world = World(records={APP.signals_topic: calm.records[APP.signals_topic][:2]}, releases=calm.releases)
+        world.now_ms = calm.now_ms
+        before = Process(world, app=NEWS)
+        follow(before)
+        before.tick()
+        before.stop()
+        world.records[APP.signals_topic] = calm.records[APP.signals_topic][:4]
+        kept = len(world.records[MONITOR_STATE_TOPIC])
+        first = Process(world, app=NEWS)
+        follow(first, killed_after=killed_after)
+        ends.append(len(world.records[MONITOR_STATE_TOPIC]) - kept)
+        world.records[APP.signals_topic] = [*calm.records[APP.signals_topic]]
+        second = Process(world, app=NEWS)
+        follow(second)
+        second.tick()
+        second.stop()
+        assert windows(world) == windows(calm) and told(world) == told(calm)
+    assert {0, 1, 2, 3} <= set(ends)
 
 
 def test_a_kept_state_is_told_after_all_that_it_has_behind_it() -> None:

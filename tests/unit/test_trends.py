@@ -14,9 +14,10 @@ from connectors.sqlite_store import SQLiteStore
 from headrace.cli import app as cli
 from headrace.pages.trends import render_trends
 from headrace.tools.trends.making import TrendsOrder, make
-from headrace.tools.trends.windows import LENGTHS, Group, Trends, window_start
+from headrace.tools.trends.windows import Trends
 from models.errors import ConfigError
 from streams.application import Application, HeadSpec, Source
+from streams.monitor.trends.windows import LENGTHS, Group, window_start
 
 APP = Application(
     name="finance",

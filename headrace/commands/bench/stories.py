@@ -11,8 +11,12 @@ EXAMPLE = "Example: headrace bench stories --data feed.csv --json"
 def stories(
     data: Annotated[Path, typer.Option(help="CSV: text, timestamp, story_id, in the order in which items came")],
     memory_items: Annotated[
-        int, typer.Option(min=0, help="to fold beside it, for what that does to the memory; 0: none")
+        int,
+        typer.Option(
+            min=0, help="to give to the monitor's part beside it, for its time, memory and kept state; 0: none"
+        ),
     ] = 0,
+    memory_per_second: Annotated[int, typer.Option(min=1, help="of those, of event time")] = 100,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """How well items are folded into their stories (B-cubed), beside single-pass TF-IDF centroids with a window of 24
@@ -23,7 +27,7 @@ def stories(
     from headrace.wiring import Wiring
 
     with stage_bars() as progress:
-        report = measure(Wiring(load_settings()), data, memory_items, progress)
+        report = measure(Wiring(load_settings()), data, memory_items, progress, memory_per_second=memory_per_second)
     if json:
         return print_json(report)
     print(f"{'':<12}{'':<10}{'precision':<11}{'recall':<11}{'F1':<11}clusters")
@@ -35,4 +39,6 @@ def stories(
     if (memory := report["memory"]) is not None:
         first, *_, last = memory["resident_bytes"]
         print(f"memory: {first} bytes after a tenth of {memory['items']} items, {last} at the end")
+        kept = ", ".join(f"{size} bytes of {name}" for name, size in memory["state_bytes"].items())
+        print(f"the monitor's part: {memory['microseconds_per_item']} µs an item; kept: {kept}")
     return None

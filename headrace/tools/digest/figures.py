@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from headrace.tools.digest.stories import Groups, Story
 from models.shares import wilson_interval
+from streams.monitor.trends.windows import FEWEST_STORIES
 
-FEWEST_STORIES: Final = 5  # of which shares are told
 TOP_STORIES: Final = 3  # of each group
 
 

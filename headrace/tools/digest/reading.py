@@ -1,7 +1,7 @@
 """Decisions of a stretch of time from the store, for what is told of many of them."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from connectors.ports import DecisionStore, SearchQuery
@@ -9,6 +9,7 @@ from headrace.applications import text_mask
 from models.errors import ConfigError
 from streams.application import Application
 from streams.application.names import meant_instead
+from streams.monitor.trends.windows import written
 from streams.wire.records import decision_fault
 
 PAGE: Final = 10_000  # of the store's answers
@@ -39,8 +40,3 @@ def mood_of(app: Application, asked: str | None) -> str | None:
     if asked is not None and asked not in app.head_names:
         raise ConfigError(f"{app.name} has no head {asked!r}{meant_instead(asked, app.head_names)}")
     return asked or (app.head_names[1] if len(app.head_names) > 1 else None)
-
-
-def written(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

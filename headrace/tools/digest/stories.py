@@ -6,10 +6,8 @@ from typing import Any
 
 from streams.application import Application
 from streams.monitor.clusters import Clusters, ClusterText
+from streams.monitor.trends.windows import BY_ENTITY, BY_SYMBOL
 from streams.wire.source_json import compile_pointer
-
-BY_ENTITY = "entity"
-BY_SYMBOL = "symbol"
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """`headrace trends`: reads the store, folds items into stories, tells windows."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.ports import DecisionStore
-from headrace.applications import load_classifying_application
+from connectors.ports import DecisionStore, SearchQuery, TrendsQuery
+from headrace.applications import load_classifying_application, text_mask
 from headrace.output import print_json, stage_bars
 from headrace.pages.files import write_page
 from headrace.pages.trends import render_trends
@@ -19,12 +19,13 @@ from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
 from headrace.tools.digest.reading import decisions_between, mood_of
 from headrace.tools.digest.stories import Groups
-from headrace.tools.trends.windows import LENGTHS, Group, Trends, Window, window_start
+from headrace.tools.trends.windows import Trends
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from retrain.progress import Progress, no_progress
 from streams.application import Application
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
+from streams.monitor.trends.windows import LENGTHS, Group, window_start, written
 
 WINDOWS: Final = {"5m": 12, "1h": 24, "1d": 30}  # that are told where nobody says since when
 AT_ONCE: Final = 256
@@ -32,6 +33,7 @@ SHOWN: Final = 60  # rows in the terminal
 # as strict as the rules that count stories: most items of a feed tell something of their own, and must not be merged
 STORIES: Final = StoryPolicy(cosine=0.7)
 
+_GROUP: Final = Group._fields
 EVERY: Final = Group()  # names nothing
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -55,31 +57,65 @@ class TrendsOrder:
 def run_trends(order: TrendsOrder, *, json: bool) -> None:
     """Make them and tell them, JSON lines one a window. Raises ConfigError where the stretch has no decision."""
     app, wiring, now = load_classifying_application(order.application), Wiring(load_settings()), datetime.now(UTC)
-    store = wiring.store()
+    store, trends = wiring.store(), None
     try:
         with stage_bars() as progress:
-            trends = make(store, app, order, _embed_with(app, wiring), now, progress)
+            documents = counted(store, app, order, now)
+            if documents is None:
+                trends = make(store, app, order, _embed_with(app, wiring), now, progress)
+                documents = [window.as_json(app.name, order.length, now) for window in trends.of(order.wanted)]
     finally:
         store.close()
-    windows = trends.of(order.wanted)
-    documents = [window.as_json(app.name, order.length, now) for window in windows]
-    if order.page is not None and windows:
+    if order.page is not None and trends is not None and documents:
         write_page(order.page, render_trends(str(order.wanted), documents, trends.stories(order.wanted)), "--page")
+    _tell(order, documents, json=json)
+    if trends is not None and trends.future and not json:
+        say(f"{trends.future} items are dated after they came, and are in no window")
+
+
+def _tell(order: TrendsOrder, documents: Sequence[Mapping[str, Any]], *, json: bool) -> None:
     if json:
         for document in documents:
             print_json(document)
         return
-    if not windows:
+    if not documents:
         say(f"nothing is told of {field(str(order.wanted))} in that time")
-    rows = [_row(window, document) for window, document in zip(windows[-SHOWN:], documents[-SHOWN:], strict=True)]
+    rows = [_row(document) for document in documents[-SHOWN:]]
     if rows:
         show_table(("window", "of", "items, stories", "sentiment", "largest story"), rows)
-    if len(windows) > SHOWN:
-        say(f"the last {SHOWN} of {len(windows)} windows; --json prints all, --symbol, --entity and --topic choose")
-    if order.page is not None and windows:
+    if len(documents) > SHOWN:
+        say(f"the last {SHOWN} of {len(documents)} windows; --json prints all, --symbol, --entity and --topic choose")
+    if order.page is not None and documents:
         say(f"the page: {field(str(order.page))}")
-    if trends.future:
-        say(f"{trends.future} items are dated after they came, and are in no window")
+
+
+def counted(store: DecisionStore, app: Application, order: TrendsOrder, now: datetime) -> list[dict[str, Any]] | None:
+    """The windows as they were counted when the items came. None where they were not for all of the stretch, where it
+    ends within a window that is over, and where a page or another head is asked for: those need the decisions."""
+    length, until = LENGTHS[order.length], order.until or now
+    since = window_start(order.since or until - length * (WINDOWS[order.length] - 1), length)
+    is_whole = until >= now or window_start(until, length) == until
+    if app.stories is None or order.page is not None or not is_whole or since >= until:
+        return None
+    if order.mood is not None and order.mood != mood_of(app, None):
+        return None
+    all_of_it = TrendsQuery(app.name, order.length, written(since), written(until))
+    first = next(store.windows(all_of_it), None)
+    if first is None or store.search(SearchQuery("", app.name, None, written(since), first["start"], 1)).documents:
+        return None
+    found = store.windows(replace(all_of_it, **order.wanted._asdict()))
+    mask = text_mask(app)
+    documents = [_as_told(one, mask, now) for one in found]
+    return sorted(
+        documents, key=lambda one: (one["start"], -one["stories"], str(Group(*(one[name] for name in _GROUP))))
+    )
+
+
+def _as_told(window: Mapping[str, Any], mask: Callable[[str], str], now: datetime) -> dict[str, Any]:
+    """As `Window.as_json` gives it, and what people are shown of texts."""
+    known: dict[str, Any] = {**dict.fromkeys((*_GROUP, "sentiment")), **window}
+    known["largest"] = known["largest"] | {"text": mask(known["largest"]["text"])}
+    return known | {"is_over": datetime.fromisoformat(window["end"]) <= now}
 
 
 def make(
@@ -150,7 +186,7 @@ def _place(decision: Mapping[str, Any]) -> tuple[datetime, str]:
     return datetime.fromisoformat(decision["at"]), decision["id"]
 
 
-def _row(window: Window, document: Mapping[str, Any]) -> tuple[object, ...]:
+def _row(document: Mapping[str, Any]) -> tuple[object, ...]:
     sentiment = document["sentiment"]
     said = "too few to say"
     if sentiment is not None:
@@ -159,7 +195,7 @@ def _row(window: Window, document: Mapping[str, Any]) -> tuple[object, ...]:
     late = f", {document['late']} late" if document["late"] else ""
     return (
         document["start"][:16].replace("T", " "),
-        field(str(window.group)),
+        field(str(Group(*(document[name] for name in _GROUP)))),
         f"{document['items']}, {document['stories']}{late}",
         said,
         field(document["largest"]["text"], 80),

@@ -163,7 +163,7 @@ class Rebuilding:
         core.prepare([batch])
         core.observe((record.partition, record.offset), arrival_ms(record.timestamp_ms, self._now_ms()), batch)
         if core.news is not None:
-            core.news.told.clear()
+            core.news.clear()
 
     def _hear(self, core: MonitorCore) -> None:
         core.take_releases(self._sources.releases())

@@ -1,9 +1,12 @@
-"""What the monitor tells of a feed of news: which story each item tells. A function of the signals, in their order.
+"""What the monitor tells of a feed of news: which story each item tells, and what windows of event time count. A
+function of the signals, in their order.
 
 It has a place of its own in the signals, beside that of the rest of the monitor: its state is a record of its own, and
 may stand some records before or after the other one.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +16,7 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.event_clock import EventClock
 from streams.monitor.packing import pack_record, unpack_record
+from streams.monitor.trends.live import LiveTrends, TrendPolicy
 from streams.monitor.trends.repeats import SeenItems
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
 from streams.wire.records import StoryTold
@@ -39,9 +43,12 @@ class News:
             )
         )
         self._clock, self._seen = EventClock(), SeenItems()
+        policy = TrendPolicy(late_seconds=60.0 * settings.late_minutes)
+        self.trends = LiveTrends(app.name, app.head_names, policy)
+        self._counted: dict[int, int] = {}  # up to where the windows go, where they were kept after the stories
         self.told: list[StoryTold] = []
         self.next_offsets: dict[int, int] = {}
-        self.items = self.repeats = 0
+        self.counts: Counter[str] = Counter()
 
     def take(self, signal: MonitorSignal, place: tuple[int, int], arrival_ms: int) -> None:
         """Take an item in. place: partition and offset of its record of signals; of one before `next_offsets` nothing
@@ -50,12 +57,15 @@ class News:
         if offset < self.next_offsets.get(partition, 0):
             return
         if not self._seen.is_new(signal.id):
-            self.repeats += 1
+            self.counts["repeat"] += 1
             return
         seconds = self._clock.observe(signal.at, arrival_ms)
         told = self._stories.add(StoryItem(signal.id, seconds, signal.text, _unit(signal.embedding)))
+        if offset >= self._counted.get(partition, 0):
+            self.trends.forget(self._stories.over)
+            self.trends.take(signal, told.story_id, self._clock.now_seconds, arrival_ms)
         self._stories.over.clear()
-        self.items += 1
+        self.counts["told"] += 1
         self.told.append(
             StoryTold(
                 id=signal.id,
@@ -79,9 +89,7 @@ class News:
             "format": FORMAT,
             "app": self._app,
             "epoch": epoch,
-            "next_offsets": {str(partition): offset for partition, offset in self.next_offsets.items()},
-            "items": self.items,
-            "repeats": self.repeats,
+            "next_offsets": _as_text(self.next_offsets),
             "clock": self._clock.state(),
             "seen": self._seen.state(),
             "stories": stories,
@@ -92,17 +100,47 @@ class News:
         """Go on where `encode` was called. Raises MessageError, ValueError, KeyError, TypeError or AttributeError where
         it cannot be used."""
         head, arrays = unpack_record(value)
-        for name, wanted in (("format", FORMAT), ("app", self._app), ("epoch", epoch)):
-            if head.get(name) != wanted:
-                raise MessageError("bad_record", f"its {name} is {head.get(name)!r}, not {wanted!r}")
+        _check(head, {"format": FORMAT, "app": self._app, "epoch": epoch})
         self._take_up(head)
         self._stories.restore(head["stories"], arrays)
 
+    def encode_trends(self, epoch: str) -> bytes:
+        """The open windows, as a record of their own; to be written before that of `encode`."""
+        counted = {p: max(offset, self._counted.get(p, 0)) for p, offset in self.next_offsets.items()}
+        head = {"format": FORMAT, "app": self._app, "epoch": epoch, "next_offsets": _as_text(counted)}
+        return pack_record(head, [np.frombuffer(self.trends.state(), np.uint8)])
+
+    def restore_trends(self, value: bytes, epoch: str) -> None:
+        """Go on where `encode_trends` was called, which may be after the place of `restore`: of the items in between
+        only the stories are taken. Raises as `restore`, and zlib.error."""
+        head, arrays = unpack_record(value)
+        _check(head, {"format": FORMAT, "app": self._app, "epoch": epoch})
+        counted = {int(partition): int(offset) for partition, offset in head["next_offsets"].items()}
+        if any(offset < self.next_offsets.get(partition, 0) for partition, offset in counted.items()):
+            raise ValueError(f"it stands at {counted}, before the stories at {self.next_offsets}")
+        self.trends.restore(arrays.rest())
+        self._counted = counted
+
+    def clear(self) -> None:
+        """What is to be told of items was told. Of windows nobody knows: they are told again."""
+        self.told.clear()
+        self.counts.clear()
+        self.trends.left_out.clear()
+
     def _take_up(self, head: Any) -> None:
         self.next_offsets = {int(partition): int(offset) for partition, offset in head["next_offsets"].items()}
-        self.items, self.repeats = int(head["items"]), int(head["repeats"])
         self._clock.restore([float(time) for time in head["clock"]])
         self._seen.restore(head["seen"])
+
+
+def _check(head: Any, expected: Mapping[str, object]) -> None:
+    for name, wanted in expected.items():
+        if head.get(name) != wanted:
+            raise MessageError("bad_record", f"its {name} is {head.get(name)!r}, not {wanted!r}")
+
+
+def _as_text(offsets: Mapping[int, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in offsets.items()}
 
 
 def _unit(embedding: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

@@ -20,6 +20,7 @@ from streams.wire.records.items import CatalogItem, item_text
 from streams.wire.records.labels import Doubts, Feedback, Lease
 from streams.wire.records.releases import Candidate, Release, ReleaseStep, RetrainRequest, Step
 from streams.wire.records.stories import StoryTold
+from streams.wire.records.trends import LargestStory, MeanSentiment, TrendWindow
 
 __all__ = [
     "AcceptedDrift",
@@ -32,7 +33,9 @@ __all__ = [
     "Feedback",
     "HeadAnswer",
     "KnownSlot",
+    "LargestStory",
     "Lease",
+    "MeanSentiment",
     "Question",
     "RankedItem",
     "Release",
@@ -44,6 +47,7 @@ __all__ = [
     "Step",
     "StoryTold",
     "Told",
+    "TrendWindow",
     "W",
     "Wire",
     "Word",

@@ -1,0 +1,164 @@
+"""What a window of event time counts of a topic, a symbol, both or an entity: items, stories and mean sentiment.
+
+Values in, values out. What a window says is a function of the items in it and of their stories, in whatever order they
+came: who counts them again says the same, under the same id.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from models.shares import wilson_interval
+
+SCORES: Final = {"negative": -1.0, "neutral": 0.0, "positive": 1.0}
+LENGTHS: Final = {"5m": timedelta(minutes=5), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
+FEWEST_STORIES: Final = 5  # of which a mean, or shares, are told
+BY_ENTITY: Final = "entity"
+BY_SYMBOL: Final = "symbol"
+
+
+class Group(NamedTuple):
+    """What is told of: a topic, a symbol, both, or an entity."""
+
+    topic: str | None = None
+    symbol: str | None = None
+    entity: str | None = None
+
+    def __str__(self) -> str:
+        return " × ".join(name for name in self if name is not None)
+
+
+@dataclass(slots=True)
+class StoryPart:
+    """A story's items in a window. first: when the first of them happened, in seconds since 1970, and its id; text: of
+    that. scored: items that say how they speak of the group; total: the sum of what those say."""
+
+    first: tuple[float, str]
+    text: str
+    items: int = 0
+    scored: int = 0
+    total: float = 0.0
+
+    def add(self, item: tuple[float, str], text: str, score: float | None) -> None:
+        """Count an item."""
+        if item < self.first:
+            self.first, self.text = item, text
+        self.items += 1
+        if score is not None:
+            self.scored, self.total = self.scored + 1, self.total + score
+
+    @property
+    def score(self) -> float | None:
+        """The mean of its items; None where none says any."""
+        return self.total / self.scored if self.scored else None
+
+
+@dataclass(slots=True)
+class Window:
+    """start: of event time, UTC. told: by story. late: items that were decided after the window's end. over: stories
+    that nobody will tell any more, and are only counted; over_scored, over_total: those that say a mood, and the sum of
+    what they say. largest: the story with the most items, of two the one with the earlier first one. is_sample: items
+    were left out (docs/stories.md)."""
+
+    start: datetime
+    group: Group
+    told: dict[str, StoryPart] = field(default_factory=dict)
+    items: int = 0
+    late: int = 0
+    over: int = 0
+    over_scored: int = 0
+    over_total: float = 0.0
+    largest: tuple[str, StoryPart] | None = None
+    is_sample: bool = False
+
+    @property
+    def stories(self) -> int:
+        """How many were told."""
+        return len(self.told) + self.over
+
+    @property
+    def scores(self) -> list[float]:
+        """One of each story that says any and is not over: the mean of its items."""
+        return [score for part in self.told.values() if (score := part.score) is not None]
+
+    def add(self, story_id: str, item: tuple[float, str], text: str, score: float | None) -> None:
+        """Count an item. item: its time in seconds since 1970, and its id."""
+        part = self.told.get(story_id)
+        if part is None:
+            part = self.told[story_id] = StoryPart(item, text)
+        part.add(item, text, score)
+        self.items += 1
+        if self.largest is None or (-part.items, part.first) <= (-self.largest[1].items, self.largest[1].first):
+            self.largest = story_id, part
+
+    def forget(self, story_id: str) -> None:
+        """Nobody will tell this story any more: it stays counted."""
+        part = self.told.pop(story_id, None)
+        if part is None:
+            return
+        self.over += 1
+        if (score := part.score) is not None:
+            self.over_scored, self.over_total = self.over_scored + 1, self.over_total + score
+
+    def document(self, app: str, length: str) -> dict[str, Any]:
+        """What is told of it. Its id is that of the window and the group, whatever is in it."""
+        start = written(self.start)
+        scores, total = self.over_scored + len(self.scores), self.over_total + sum(self.scores)
+        assert self.largest is not None
+        story_id, part = self.largest
+        return {
+            "id": window_id(app, length, start, self.group),
+            "app": app,
+            "window": length,
+            "start": start,
+            "end": written(self.start + LENGTHS[length]),
+            **self.group._asdict(),
+            "items": self.items,
+            "stories": self.stories,
+            "late": self.late,
+            "sentiment": _mean(scores, total),
+            "insufficient": scores < FEWEST_STORIES,
+            "largest": {"story_id": story_id, "items": part.items, "text": part.text},
+        } | ({"is_sample": True} if self.is_sample else {})
+
+    def as_json(self, app: str, length: str, now: datetime) -> dict[str, Any]:
+        """`document`, and whether the window's end has passed; late items may still come."""
+        return self.document(app, length) | {"is_over": self.start + LENGTHS[length] <= now}
+
+
+def window_id(app: str, length: str, start: str, group: Group) -> str:
+    """Of a window's document."""
+    kind = "|".join(f"{kind}={name}" for kind, name in group._asdict().items() if name is not None)
+    return f"{app}|{length}|{start}|{kind}"
+
+
+def window_start(at: datetime, length: timedelta) -> datetime:
+    """Of the window that a moment lies in. Windows begin at UTC's midnight and follow each other."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (at - midnight) // length * length
+
+
+def groups_of(told: Mapping[tuple[str, str], str | None]) -> Iterable[tuple[Group, str | None]]:
+    """Each with what is said of it; a symbol's mood is that of its item. told: (kind, name) to mood; a kind that is
+    no symbol and no entity is the head of topics."""
+    topics = [(name, mood) for (kind, name), mood in told.items() if kind not in (BY_SYMBOL, BY_ENTITY)]
+    symbols = [(name, mood) for (kind, name), mood in told.items() if kind == BY_SYMBOL]
+    yield from ((Group(topic=name), mood) for name, mood in topics)
+    yield from ((Group(symbol=name), mood) for name, mood in symbols)
+    yield from ((Group(entity=name), mood) for (kind, name), mood in told.items() if kind == BY_ENTITY)
+    yield from ((Group(topic=topic, symbol=symbol), mood) for topic, _ in topics for symbol, mood in symbols)
+
+
+def written(moment: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _mean(stories: int, total: float) -> dict[str, Any] | None:
+    """Mean over stories between -1 and 1, with a 95 % interval: Wilson's, of a share that is the mean moved to 0 … 1. A
+    value between two ends varies no more than a share does, so it is rather too wide. None of too few stories."""
+    if stories < FEWEST_STORIES:
+        return None
+    low, high = wilson_interval((total + stories) / 2, stories)
+    return {"mean": round(total / stories, 4), "interval": [round(2 * low - 1, 4), round(2 * high - 1, 4)]}
