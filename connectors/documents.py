@@ -27,6 +27,7 @@ FIELDS = frozenset(
         "entities",
         "slots",
         "ask",
+        "answer",
         "conversation",
         "items",
         "action",
@@ -47,6 +48,7 @@ ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, "span", "probability"])
 SLOT_TEXTS = ("name", "value", "text")
 SLOT_FIELDS = frozenset([*SLOT_TEXTS, "span"])
 QUESTION_FIELDS = frozenset(["text", "slot", "choices"])
+ANSWER_FIELDS = frozenset(["text", "label", "id", "question", "source", "confidence"])
 CONVERSATION_COUNTS = ("version", "contact", "turn")
 CONVERSATION_TIMES = ("first_at", "last_at")
 CONVERSATION_TEXTS = ("id", "language", "intent", "waits_for", "escalated")
@@ -102,6 +104,7 @@ def refusal(document: Document, heads: Heads) -> str | None:
         or _beside_refusal(document, "picture", PICTURE_FIELDS)
         or _beside_refusal(document, "fusion", FUSION_FIELDS)
         or _question_refusal(document)
+        or _answer_refusal(document)
         or _entity_refusal(document)
         or _slot_refusal(document)
         or _conversation_refusal(document)
@@ -253,6 +256,16 @@ def _question_refusal(document: Document) -> str | None:
     if not _are_texts(asked["choices"]):
         return "ask.choices is no list of texts"
     return _beside_refusal({"ask": {name: asked[name] for name in asked if name != "choices"}}, "ask", QUESTION_FIELDS)
+
+
+def _answer_refusal(document: Document) -> str | None:
+    given = document.get("answer")
+    if not isinstance(given, Mapping) or "confidence" not in given:
+        return _beside_refusal(document, "answer", ANSWER_FIELDS)
+    if not _is_number(given["confidence"]):
+        return "answer.confidence is no number"
+    texts = {name: given[name] for name in given if name != "confidence"}
+    return _beside_refusal({"answer": texts}, "answer", ANSWER_FIELDS)
 
 
 def _are_texts(listed: object) -> bool:

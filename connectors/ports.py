@@ -397,6 +397,9 @@ class AnswerStore(Protocol):
     def entries(self) -> list[Answer]:
         """All, by id."""
 
+    def vectors(self) -> Iterator[AnswerVectors]:
+        """All with their embeddings, by id."""
+
     def remove(self, ids: Collection[str]) -> int:
         """How many went; ids that are not there are passed over."""
 

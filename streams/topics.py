@@ -74,6 +74,8 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         own.append(TopicSpec(app.trials_topic, app.partitions, replication))
         own.append(TopicSpec(app.decisions_topic, app.partitions, replication))
         own.append(TopicSpec(app.signals_topic, 1, replication))
+        if app.answer_bank is not None:
+            own.append(TopicSpec(app.answer_bank_topic, 1, replication, "compact"))
         if app.stories is not None:
             own.append(TopicSpec(app.stories_topic, app.partitions, replication))
             # by window, of which there are new ones for ever

@@ -5,7 +5,7 @@ taken from a copy of them, as newer servers leave vectors out of what they give 
 """
 
 import base64
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,15 @@ class ElasticsearchAnswers:
 
     def entries(self) -> list[Answer]:
         """See the port."""
-        found: list[Answer] = []
+        return [_entry(source) for source in self._all(FIELDS)]
+
+    def vectors(self) -> Iterator[AnswerVectors]:
+        """See the port."""
+        for source in self._all((*FIELDS, *COPIES)):
+            yield AnswerVectors(_entry(source), *(base64.b64decode(source[copy]) for copy in COPIES))
+
+    def _all(self, fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Of each entry these fields, by id."""
         after = None
         while True:
             with translated(self._url):
@@ -88,12 +96,12 @@ class ElasticsearchAnswers:
                     sort=["id"],
                     search_after=after,
                     size=PAGE,
-                    source={"includes": list(FIELDS)},
+                    source={"includes": list(fields)},
                     track_total_hits=False,
                 )["hits"]["hits"]
             if not hits:
-                return found
-            found += [_entry(hit["_source"]) for hit in hits]
+                return
+            yield from (hit["_source"] for hit in hits)
             after = hits[-1]["sort"]
 
     def remove(self, ids: Collection[str]) -> int:

@@ -19,6 +19,8 @@ from connectors.private_folders import make_private
 from connectors.sqlite_transactions import transaction
 
 BUSY_SECONDS = 10.0
+IN_MEMORY = Path(":memory:")
+PAGE = 1_000
 SCHEMA_VERSION = 101  # decisions.db counts from 1: neither file is taken for the other
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, question TEXT NOT NULL,
@@ -45,12 +47,14 @@ class SQLiteAnswers:
     """One file; see the port. May be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises StoreUnavailable, or StoreMismatch where the file is something else."""
+        """Open or create. Raises StoreUnavailable, or StoreMismatch where the file is something else. IN_MEMORY: of
+        this object alone, and gone with it."""
         self._path = path
         self._lock = threading.RLock()
         self._vectors: _Vectors | None = None
         with self._translated():
-            make_private(path.parent)
+            if path != IN_MEMORY:
+                make_private(path.parent)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
@@ -99,6 +103,20 @@ class SQLiteAnswers:
             rows = self._connection.execute(f"SELECT {FIELDS} FROM answers ORDER BY id").fetchall()
         return [Answer(*row) for row in rows]
 
+    def vectors(self) -> Iterator[AnswerVectors]:
+        """See the port."""
+        after = ""
+        while True:
+            with self._translated(), self._lock:
+                rows = self._connection.execute(
+                    f"SELECT {FIELDS}, question_vector, answer_vector FROM answers WHERE id > ? ORDER BY id LIMIT ?",
+                    (after, PAGE),
+                ).fetchall()
+            if not rows:
+                return
+            yield from (AnswerVectors(Answer(*row[:5]), *row[5:]) for row in rows)
+            after = rows[-1][0]
+
     def remove(self, ids: Collection[str]) -> int:
         """See the port."""
         with self._transaction() as connection:
@@ -119,7 +137,7 @@ class SQLiteAnswers:
             numbers = sorted(int(all_vectors.numbers[position]) for position in best)
             marks = ", ".join("?" for _ in numbers)
             rows = self._connection.execute(
-                f"SELECT number, {FIELDS} FROM answers WHERE number IN ({marks})", numbers
+                f"SELECT number, {FIELDS} FROM answers WHERE number IN ({marks}) ORDER BY id", numbers
             ).fetchall()
         return [
             FoundAnswer(
@@ -147,7 +165,9 @@ class SQLiteAnswers:
         if not wanted:
             return {}
         any_of_them = " OR ".join(f'"{word}"' for word in wanted)  # words hold no quotes
-        sql = "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
+        # by id, not by row: what is found must not depend on the order in which entries came
+        sql = """SELECT words.rowid, -bm25(words) FROM words JOIN answers ON number = words.rowid
+                 WHERE words MATCH ? ORDER BY bm25(words), id LIMIT ?"""
         rows = self._connection.execute(sql, (any_of_them, limit)).fetchall()
         return {number: max(0.0, score) for number, score in rows}
 
@@ -155,7 +175,9 @@ class SQLiteAnswers:
         """Read once, and again after another process has written."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if self._vectors is None or self._vectors.version != version:
-            rows = self._connection.execute("SELECT number, question_vector, answer_vector FROM answers").fetchall()
+            rows = self._connection.execute(
+                "SELECT number, question_vector, answer_vector FROM answers ORDER BY id"
+            ).fetchall()
             if any(len(row[1]) != 4 * dimensions for row in rows):
                 raise StoreMismatch(f"{self._path} holds embeddings of another length than {dimensions}")
             self._vectors = _Vectors(

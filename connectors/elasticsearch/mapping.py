@@ -69,6 +69,13 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                 "properties": {**{name: KEYWORD for name in ("name", "value", "text")}, "span": {"type": "integer"}},
             },
             "ask": {"properties": {"text": {"type": "text", "index": False}, "slot": KEYWORD, "choices": KEYWORD}},
+            "answer": {
+                "properties": {
+                    **{name: {"type": "text", "index": False} for name in ("text", "question")},
+                    **{name: KEYWORD for name in ("label", "id", "source")},
+                    "confidence": {"type": "float"},
+                }
+            },
             "conversation": {
                 "properties": {
                     **{name: KEYWORD for name in (*CONVERSATION_TEXTS, *CONVERSATION_LISTS)},

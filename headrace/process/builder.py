@@ -51,6 +51,7 @@ from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
 
 if TYPE_CHECKING:
+    from headrace.tools.answers.live import LiveBank
     from headrace.training.retrain_job import RetrainJob
     from streams.monitor.handler import MonitorHandler
     from streams.monitor.retrain_policy import RetrainPolicy
@@ -161,6 +162,7 @@ class RoleBuilder:
                     picture_source=pictures,
                     slot_finder=slot_finder(app) if app.slots else None,
                     past=conversations_before(self._wiring, app, worker_group(app).name),
+                    bank=self._answer_bank(app),
                 )
                 if handler.pictures is not None:
                     self._metrics.follow_pictures(app.name, handler.pictures.counts)
@@ -168,6 +170,18 @@ class RoleBuilder:
                 self._metrics.follow_model(app.name, handler.failures.counts)
             self._metrics.follow_source(app.name, handler.reader.times_set_aside)
             self._add_worker(app, handler)
+
+    def _answer_bank(self, app: Application) -> "LiveBank | None":
+        if app.answer_bank is None:
+            return None
+        from headrace.tools.answers.publishing import carry_over, live_bank
+
+        if self._wiring.broker().is_embedded:
+            carry_over(self._wiring, app)  # its topics are gone with each end
+        bank = live_bank(self._wiring, app)
+        bank.start()
+        self.built.closers.append(bank.close)
+        return bank
 
     def _recommending(self, app: Application, epochs: Mapping[str, str]) -> RecommendHandler:
         from headrace.process.recommender import CatalogueFollower, recommend_handler

@@ -14,6 +14,7 @@ from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
 from headrace.slot_finders import slot_finder
+from headrace.tools.answers.publishing import stored_bank
 from headrace.tools.pictures.reading import read_picture
 from headrace.training.first_release import champion_or_first
 from headrace.wiring import Wiring
@@ -22,10 +23,11 @@ from models.decision import Classification
 from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
+from streams.classify.decision_records import as_read
 from streams.classify.release_loading import load_release
 from streams.conversations.state import Conversation
+from streams.routing.answers import Bank, ready_answer
 from streams.routing.replies import Message, Replier
-from streams.routing.routes import first_entry
 from streams.wire.masking import record_mask
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
 from streams.wire.text import clean_text, cut_text
@@ -54,8 +56,9 @@ def run_classify(
     if image is not None:
         return _write([_decide_with_picture(application, classifier, clean_text(texts[0]) if texts else "", image)])
     talk = Talk() if conversation else None
-    for batch in _batches(texts if texts else typed_lines(sys.stdin.buffer)):
-        _write(decide(application, classifier, batch, talk=talk))
+    with stored_bank(wiring, application) as bank:
+        for batch in _batches(texts if texts else typed_lines(sys.stdin.buffer)):
+            _write(decide(application, classifier, batch, talk=talk, bank=bank))
     return None
 
 
@@ -85,18 +88,19 @@ def decide(
     events: Sequence[Event] | None = None,
     *,
     talk: Talk | None = None,
+    bank: Bank | None = None,
 ) -> Iterator[dict[str, Any]]:
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
     anything in it, live a dead letter, has its reason and no labels. events: what stands beside each text; None:
-    nothing. talk: that they belong to; None: each stands alone."""
+    nothing. talk: that they belong to; None: each stands alone. bank: of answers; None: none is asked."""
     texts = list(map(record_mask(app) or str, texts))
     asked = [text for text in texts if text.strip()]
-    replier = Replier(app, slot_finder(app))
+    replier = Replier(app, slot_finder(app), bank)
     decisions = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
     for text, event in zip(texts, events or [ALONE] * len(texts), strict=True):
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
         if text.strip():
-            yield release | _decision(app, replier, next(decisions), text, event, talk) | {"text": text}
+            yield release | _decision(app, replier, next(decisions), text, event, talk, classifier) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
@@ -122,9 +126,13 @@ def _decision(
     text: str,
     event: Event,
     talk: Talk | None = None,
+    classifier: Classifier | None = None,
 ) -> dict[str, Any]:
     fields, at_ms = event
     message = Message(cut_text(text), fields, wall_clock_ms() if at_ms is None else at_ms)
+    if classifier is not None:
+        reader, embedding = as_read(classifier, classification)
+        message = replace(message, reader=reader, embedding=embedding)
     if talk is not None:
         message = replace(message, offset=talk.messages, key="this one", before=talk.before)
     said = replier.reply(classification, message)
@@ -136,7 +144,7 @@ def _decision(
         "labels": {name: head_record(head) for name, head in classification.heads.items()},
         **reply,
         **_entities(classification),
-        **({} if "ask" in reply else _answer(app, classification)),
+        **({} if {"ask", "answer"} & reply.keys() else _answer(app, classification)),
     }
 
 
@@ -149,8 +157,8 @@ def _answer(app: Application, classification: Classification) -> dict[str, str]:
     """The application's ready answer to the primary label, where it has one and the label may act; of several labels
     the first of the table."""
     primary = classification.heads[app.head_names[0]]
-    answer = None if primary.rejected else first_entry(app.answers, primary.each)
-    return {} if answer is None else {"answer": answer}
+    ready = None if primary.rejected else ready_answer(app, primary)
+    return {} if ready is None else {"answer": ready["text"]}
 
 
 def typed_lines(stream: BinaryIO) -> Iterator[str]:

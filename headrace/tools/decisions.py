@@ -104,6 +104,9 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
     for item in decision.get("items") or ():
         yield "item", f"{item['item_id']} {item['score']:.2f}"
     yield "action", str(decision.get("action"))
+    if answer := decision.get("answer"):
+        yield "answer", str(answer["text"])
+        yield "answer found by", _found_by(answer)
     yield "key", str(decision.get("key"))
     yield "happened", str(decision["at"])
     yield "decided", f"{decision['decided_at']}, {decision['latency_ms']} ms after its record"
@@ -131,3 +134,10 @@ def _release(release: Mapping[str, Any] | None) -> str:
     return f", {strategy_in_words(release)}, {champion}" + (
         f", accuracy on held-out texts: {accuracy}" if accuracy else ""
     )
+
+
+def _found_by(answer: Mapping[str, Any]) -> str:
+    if "id" not in answer:
+        return f"the ready answer of {answer.get('label')}"
+    source = f", from {answer['source']}" if answer.get("source") else ""
+    return f'"{answer.get("question")}" of the bank ({answer["id"]}{source}), confidence {answer.get("confidence"):.2f}'

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from streams.application import (
+    AnswerBankSpec,
     Application,
     Choices,
     Conversations,
@@ -40,11 +41,14 @@ from streams.rule_specs import KINDS
 from streams.signal_specs import DETECTOR_KINDS
 from streams.wire.records import (
     Alert,
+    BankClose,
+    BankEntry,
     Candidate,
     ConversationAnswer,
     Decision,
     Doubts,
     Feedback,
+    GivenAnswer,
     HeadAnswer,
     KnownSlot,
     LargestStory,
@@ -73,6 +77,7 @@ APPLICATION: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[service_levels.QUEUE]`", ServiceLevel),
     ("`[opening.NAME]`", Opening),
     ("`[slots.NAME]`", SlotSpec),
+    ("`[answer_bank]`", AnswerBankSpec),
     ("`[privacy]`", Privacy),
     ("`[conversations]`", Conversations),
     ("`[choices]`", Choices),
@@ -91,6 +96,7 @@ RECORDS = (
     ("A decision's `labels`", HeadAnswer),
     ("A decision's `slots`", SlotValue),
     ("A decision's `ask`", Question),
+    ("A decision's `answer`", GivenAnswer),
     ("A decision's `conversation`", ConversationAnswer),
     ("A conversation's `slots`", KnownSlot),
     ("A decision's `items`", RankedItem),
@@ -98,6 +104,8 @@ RECORDS = (
     ("`trends.<app>`", TrendWindow),
     ("A window's `sentiment`", MeanSentiment),
     ("A window's `largest`", LargestStory),
+    ("`answers.bank.<app>`, one record an entry", BankEntry),
+    ("`answers.bank.<app>`, what closes a change", BankClose),
     ("`feedback.labels`", Feedback),
     ("`labels.leases`", Lease),
     ("`labels.doubts`", Doubts),

@@ -4,6 +4,7 @@
 """
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
+from streams.application.answering import AnswerBankSpec
 from streams.application.application import Application
 from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Retraining
@@ -19,6 +20,7 @@ from streams.application.stories import Stories
 __all__ = [
     "BY_SYMBOLS",
     "SHAPE",
+    "AnswerBankSpec",
     "Application",
     "Choices",
     "Conversations",

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from streams.application.alerting import Drift, ReceiverSpec, Surge
+from streams.application.answering import AnswerBankSpec
 from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
@@ -69,7 +70,10 @@ class Application(BaseModel):
     privacy: Privacy = Privacy()
     """The table `[privacy]`."""
     answers: dict[str, str] = {}
-    """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows."""
+    """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows, and which
+    decisions give where the application has `[answer_bank]`."""
+    answer_bank: AnswerBankSpec | None = None
+    """The table `[answer_bank]`: whether decisions give answers, ready ones and those of the bank."""
     surges: tuple[Surge, ...] = ()
     """The tables `[[surges]]`."""
     stories: Stories | None = None
@@ -239,6 +243,12 @@ class Application(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _answers_are_for_texts(self) -> "Application":
+        if self.answer_bank is not None and self.kind != "classify":
+            raise ValueError("[answer_bank] answers texts that are classified; this application ranks items")
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit(self) -> "Application":
         titles = [rule.title for rule in self.rules]
         for number, rule in enumerate(self.rules):
@@ -294,7 +304,8 @@ class Application(BaseModel):
     @property
     def own_topics(self) -> tuple[str, ...]:
         """Those that are written for it alone."""
-        return (self.decisions_topic, self.signals_topic, self.trials_topic, self.stories_topic, self.trends_topic)
+        own = (self.decisions_topic, self.signals_topic, self.trials_topic, self.answer_bank_topic)
+        return (*own, self.stories_topic, self.trends_topic)
 
     @property
     def trials_topic(self) -> str:
@@ -320,3 +331,8 @@ class Application(BaseModel):
     def trends_topic(self) -> str:
         """Where windows of trends are told, by applications with `[stories]`."""
         return f"trends.{self.name}"
+
+    @property
+    def answer_bank_topic(self) -> str:
+        """Where the bank of answers stands that workers give answers from; one partition."""
+        return f"answers.bank.{self.name}"

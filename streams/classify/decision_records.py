@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from models.classifier import Classifier
 from models.decision import Classification
+from models.encoder.encoder import Encoder
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
 from streams.classify.release_batch import Pending
@@ -48,7 +51,7 @@ class DecisionRecords:
             decision["labels"][fused.head] = head_record(fused.decision)
             decision["fusion"] = fusion_record(fused)
             acting = fused.in_place_of(classification)
-        decision |= self._reply(pending, acting, decision["text"])
+        decision |= self._reply(pending, acting, decision["text"], classifier)
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
             signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
@@ -71,13 +74,13 @@ class DecisionRecords:
             known["entities"] = [(one["name"], one["sentiment"]) for one in entities]
         return known | ({} if self.shown >= 1.0 else {"share": round(self.shown, 4)})
 
-    def _reply(self, pending: Pending, acting: Classification, text: str) -> dict[str, Any]:
+    def _reply(self, pending: Pending, acting: Classification, text: str, classifier: Classifier) -> dict[str, Any]:
         """What follows, by what is known of the conversation; and that is known from now on."""
         source, delivery = pending.source, pending.delivery
         place, offset, before = (delivery.topic, delivery.partition), delivery.offset, None
         if self.memory is not None and source.key is not None:
             before = self.memory.before(place, offset, source.key)
-        message = Message(text, source.fields, source.at_ms, offset, source.key, before)
+        message = Message(text, source.fields, source.at_ms, offset, source.key, before, *as_read(classifier, acting))
         reply = self.replier.reply(acting, message)
         if self.memory is not None and reply.conversation is not None:
             self.memory.keep(place, offset, reply.conversation)
@@ -116,6 +119,11 @@ class DecisionRecords:
         if classification.entities is not None:
             decision["entities"] = entity_records(classification.entities, len(text))
         return decision
+
+
+def as_read(classifier: Classifier, classification: Classification) -> tuple[Encoder, NDArray[np.float32] | None]:
+    """What read a text, and what it read of the text as it stands: not where it saw neutral words instead."""
+    return classifier.encoder, classification.embedding if classifier.neutral_words is None else None
 
 
 def _seen(pending: Pending) -> PictureAnswer | None:

@@ -32,6 +32,7 @@ from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
 from streams.conversations.memory import ConversationMemory, Past
 from streams.engine.delivery import Delivery, Outcome, Step
 from streams.engine.offset_tracker import Partition
+from streams.routing.answers import Bank
 from streams.routing.replies import Replier
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import decision_id, format_time
@@ -49,7 +50,7 @@ class ClassifyHandler:
     epochs: of each topic it reads. of_history: its records may be of any age, so their times are not compared with the
     clock. partitions: of all topics it reads, together; 0: nobody shares them. picture_source: where pictures are
     fetched from; None: nowhere. slot_finder: of the application's slots; None: none are looked for. past: what
-    was decided of partitions before; None: nothing is known of it.
+    was decided of partitions before; None: nothing is known of it. bank: of answers; None: none is asked.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class ClassifyHandler:
         picture_source: PictureSource | None = None,
         slot_finder: SlotFinder | None = None,
         past: Past | None = None,
+        bank: Bank | None = None,
     ) -> None:
         self._app, self._serving, self._epochs, self._now_ms = app, serving, epochs, now_ms
         self._of_history, self._partitions = of_history, partitions
         self.reader = SourceReader.of(app)
-        self._replier = Replier(app, slot_finder)
+        self._replier, self._bank = Replier(app, slot_finder, bank), bank
         self.conversations: ConversationMemory | None = None
         if app.conversations is not None:
             window = app.conversations.window_records
@@ -126,12 +128,14 @@ class ClassifyHandler:
 
     def decide(self, batch: Sequence[Delivery]) -> None:
         """Run the heads and build the records to send. Raises ConnectorError where it cannot be read what conversations
-        were before an assignment."""
+        were before an assignment, or what stands in the bank of answers."""
         state = _state_of(batch)
         if state is None:
             return
         if self.conversations is not None:
             self.conversations.rebuild()
+        if self._bank is not None:
+            self._bank.rebuild()
         for share in state.shares:
             if share.trial is None:
                 self._decide_share(share)

@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.decision import Classification, HeadDecision, LabelAnswer
 from models.label_sets import labels_of
 from models.languages import language_of
@@ -14,6 +17,7 @@ from streams.application import Application
 from streams.conversations.choices import NEITHER, chosen
 from streams.conversations.escalation import escalation_of
 from streams.conversations.state import CHOICE, Conversation, Turn, next_message
+from streams.routing.answers import ANSWER, Answerer, Bank, Reader
 from streams.routing.routes import Route, Router
 
 ASK: Final = "ask"  # as a decision's action
@@ -24,7 +28,8 @@ _MINUTE_MS: Final = 60_000
 class Message:
     """What a decision is about. text: as the decision keeps it. fields: of the record, where pointers look. at_ms: the
     event's own time, milliseconds since 1970. offset: of its record. key: which conversation it belongs to; None: none
-    is known. before: that conversation as it was; None: this is its first message."""
+    is known. before: that conversation as it was; None: this is its first message. reader: what reads texts; embedding:
+    what it read of this one; None: nothing did."""
 
     text: str
     fields: Mapping[str, Any]
@@ -32,6 +37,8 @@ class Message:
     offset: int = 0
     key: str | None = None
     before: Conversation | None = None
+    reader: Reader | None = None
+    embedding: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,11 @@ class Reply:
 
 class Replier:
     """Says what follows from the decisions of one application. Thread-safe; a function of the application's files, the
-    labels and the message. finder: of the application's slots."""
+    labels, the message and the bank. finder: of the application's slots. bank: of its answers."""
 
-    def __init__(self, app: Application, finder: SlotFinder | None = None) -> None:
+    def __init__(self, app: Application, finder: SlotFinder | None = None, bank: Bank | None = None) -> None:
         self._app, self._router, self._finder = app, Router(app), finder or SlotFinder()
+        self._answerer = Answerer(app, bank)
 
     def reply(self, classification: Classification, message: Message) -> Reply:
         """classification: what was decided, by text and picture where both decide."""
@@ -87,7 +95,10 @@ class Replier:
             )
         if question is not None:
             fields = {**fields, "action": ASK, "ask": question.record()}
-            fields.pop("respond_by", None)  # who is asked has to answer first
+        elif escalation is None:
+            fields |= self._answered(acting, route, message)
+        if fields["action"] in (ASK, ANSWER):
+            fields.pop("respond_by", None)  # who is asked has to answer first, and who is answered has been
         if self._app.slots:
             fields["slots"] = slot_records(slots)
         if conversation is not None:
@@ -97,6 +108,14 @@ class Replier:
                 conversation = conversation.with_question(question.slot, question.offered)
             fields["conversation"] = conversation.record()
         return Reply(fields, conversation)
+
+    def _answered(self, acting: Classification, route: Route, message: Message) -> dict[str, Any]:
+        """What must not wait goes to people at once."""
+        priority = self._app.priority
+        if priority is not None and (route.priority or "") in priority.queues:
+            return {}
+        primary = acting.heads.get(self._app.head_names[0])
+        return self._answerer.answer(primary, message.text, message.reader, message.embedding)
 
     def _opened(self, message: Message) -> Conversation | None:
         table = self._app.conversations

@@ -64,6 +64,13 @@ def test_a_bank_that_nobody_made_has_no_state_and_no_answers(open_bank: OpenBank
     bank.close()
 
 
+def test_entries_come_with_the_embeddings_that_they_were_put_with(bank: AnswerStore) -> None:
+    entries = [kept("b", "Where is my card?", "On its way.", 1, 1, 0), kept("a", "退款多久到账", "三天之内。", 1, 2, 3)]
+    assert list(bank.vectors()) == []
+    bank.put(entries)
+    assert list(bank.vectors()) == [entries[1], entries[0]]
+
+
 def test_what_was_put_and_set_stands_for_whoever_opens_the_bank(bank: AnswerStore, open_bank: OpenBank) -> None:
     entries = [kept("b", "Where is my card?", "On its way."), kept("a", "退款多久到账", "三天之内。")]
     bank.put(entries)

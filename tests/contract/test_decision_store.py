@@ -59,6 +59,7 @@ ENTITY: dict[str, Any] = {"id": "a", "name": "A", "span": [0, 5], "sentiment": "
 
 SLOT: dict[str, Any] = {"name": "order", "value": "MB-123456", "text": "mb-123456", "span": [4, 13]}
 
+ANSWER = {"text": "On its way.", "id": "faq-1", "question": "Where is it?", "source": "faq.csv", "confidence": 0.9375}
 CONVERSATION: dict[str, Any] = {
     "id": "c7",
     "version": 3,
@@ -111,7 +112,7 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
         "slots": [SLOT, SLOT | {"name": "when"}],
         "ask": {"text": "Which card?", "slot": "card", "choices": ["a lost card", "a new card"]},
     }
-    given |= {"conversation": CONVERSATION}
+    given |= {"conversation": CONVERSATION, "answer": ANSWER}
     given |= {"priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
@@ -371,6 +372,10 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a question with choices in one text": {"ask": {"text": "which?", "choices": "a or b"}},
     "a question with a choice in numbers": {"ask": {"text": "which?", "choices": ["a", 2]}},
     "a question with choices and another field": {"ask": {"text": "which?", "choices": ["a"], "bytes": "AAAA"}},
+    "an answer that is a text": {"answer": "on its way"},
+    "an answer in numbers": {"answer": {"text": 5}},
+    "an answer that is sure in words": {"answer": {"text": "on its way", "confidence": "very"}},
+    "an answer with another field": {"answer": {"text": "on its way", "bytes": "AAAA"}},
     "a question with another field": {"ask": {"text": "which?", "bytes": "AAAA"}},
     "a conversation that is a text": {"conversation": "c7"},
     "a conversation without its version": {

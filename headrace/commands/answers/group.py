@@ -19,15 +19,23 @@ Confidence = Annotated[
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
-    answers = typer.Typer(no_args_is_help=True, help="A bank of questions with answers: add, search, check, remove.")
+    answers = typer.Typer(no_args_is_help=True, help="A bank of questions with answers: add, remove, search, check.")
     cli.add_typer(answers, name="answers")
     answers.command("add", epilog="Example: headrace answers add faq.csv --app support")(_add)
+    answers.command("publish", epilog="Example: headrace answers publish --app support")(_publish)
     answers.command("search", epilog='Example: headrace answers search "where is my card?"')(_search)
     answers.command("check", epilog="Example: headrace answers check questions.csv --app support")(_check)
     answers.command(
         "remove",
         epilog="Examples: headrace answers remove faq-17 · headrace answers remove --all",
     )(_remove)
+
+
+def _publish(app: App = "support", json: Json = False) -> None:
+    """Make the topic that workers take their answers from equal to the bank; `add` and `remove` do so by themselves."""
+    from headrace.tools.answers.running import publish_again
+
+    publish_again(app, json)
 
 
 def _add(

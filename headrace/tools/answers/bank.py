@@ -95,15 +95,9 @@ class AnswerBank:
     def ask(self, texts: Sequence[str], limit: int = CANDIDATES, progress: Progress = lambda *_: None) -> list[Reply]:
         """What the bank has for each text."""
         replies = []
-        for number, (text, vector) in enumerate(zip(texts, self._vectors(texts), strict=True)):
+        for number, (text, vector) in enumerate(zip(texts, self._encoder.embed(texts) if texts else (), strict=True)):
             progress("asking", number, len(texts))
-            found = self._store.find(text, vector, limit)
-            ranking = _rank(found)
-            suggestions = tuple(
-                Suggestion(found[at].entry, score) for at, score in zip(ranking.order, ranking.scores, strict=True)
-            )
-            sure = confidence(ranking.strength, self._without_answer) if found else 0.0
-            replies.append(Reply(suggestions, sure, ranking.strength))
+            replies.append(reply_of(self._store, self._without_answer, text, vector, limit))
         progress("asking", len(texts), len(texts))
         return replies
 
@@ -132,7 +126,25 @@ class AnswerBank:
     def _vectors(self, texts: Sequence[str]) -> list[bytes]:
         if not texts:
             return []
-        return [row.tobytes() for row in self._encoder.embed(texts).astype("<f4")]
+        as_it_travels = self._encoder.embed(texts).astype(np.float16)  # a worker must find what this bank finds
+        return [row.tobytes() for row in as_it_travels.astype("<f4")]
+
+
+def reply_of(
+    store: AnswerStore,
+    without_answer: Sequence[float],
+    text: str,
+    embedding: NDArray[np.float32],
+    limit: int = CANDIDATES,
+) -> Reply:
+    """What a bank has for a text. without_answer: of the bank's state. embedding: of the text, by the bank's encoder,
+    shape (dimensions,), of length 1."""
+    found = store.find(text, embedding.astype("<f4").tobytes(), limit)
+    ranking = _rank(found)
+    suggestions = tuple(
+        Suggestion(found[at].entry, score) for at, score in zip(ranking.order, ranking.scores, strict=True)
+    )
+    return Reply(suggestions, confidence(ranking.strength, without_answer) if found else 0.0, ranking.strength)
 
 
 def group_of(entry: Answer) -> str:

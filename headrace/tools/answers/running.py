@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from connectors.errors import BrokerUnavailable
 from connectors.ports import AnswerStore
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
@@ -13,7 +14,9 @@ from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.settings import load_settings
 from headrace.terminal import field, say, say_rejected, show_table
 from headrace.tools.answers.bank import AnswerBank, Reply
+from headrace.tools.answers.publishing import publish_bank
 from headrace.tools.answers.reading import read_answers, read_expected
+from headrace.tools.answers.topic import Published
 from headrace.wiring import Wiring
 from models.answers.measures import Asked, Measures, measure
 from models.errors import ConfigError
@@ -31,11 +34,45 @@ def add_file(app: str, file: Path, json: bool) -> None:
     with _bank(app) as bank, stage_bars() as progress:
         report = bank.add(entries, progress)
     if json:
-        return print_json({**asdict(report), "rejected": [asdict(row) for row in rejected]})
-    return say(
-        f"{report.created} added, {report.replaced} replaced, {report.unchanged} as they were"
-        + (f", {len(rejected)} lines not taken" if rejected else "")
-    )
+        print_json({**asdict(report), "rejected": [asdict(row) for row in rejected]})
+    else:
+        say(
+            f"{report.created} added, {report.replaced} replaced, {report.unchanged} as they were"
+            + (f", {len(rejected)} lines not taken" if rejected else "")
+        )
+    _publish_where_workers_ask(app, json)
+
+
+def publish_again(app: str, json: bool) -> None:
+    """Make the topic that workers read say what the store holds. Raises ConfigError where they ask no bank."""
+    application = load_classifying_application(app)
+    if application.answer_bank is None:
+        raise ConfigError(f"{application.given_as}: workers ask no bank; its file needs the table [answer_bank]")
+    published = publish_bank(Wiring(load_settings()), application)
+    if json:
+        return print_json(asdict(published))
+    return say(_told(published, application.answer_bank_topic))
+
+
+def _publish_where_workers_ask(app: str, json: bool) -> None:
+    """What stands in the store stays there, whatever the broker does. Raises ConfigError where it does not answer."""
+    application = load_classifying_application(app)
+    if application.answer_bank is None:
+        return
+    try:
+        published = publish_bank(Wiring(load_settings()), application)
+    except BrokerUnavailable as error:
+        raise ConfigError(
+            f"the bank is changed, and workers do not know it yet: {error}; `headrace answers publish` tells them"
+        ) from error
+    if not json:
+        say(_told(published, application.answer_bank_topic))
+
+
+def _told(published: Published, topic: str) -> str:
+    if not published.written and not published.removed:
+        return f"{topic} says so already: {published.stands} entries"
+    return f"{topic}: {published.written} entries written, {published.removed} taken out, {published.stands} stand"
 
 
 def remove_ids(app: str, ids: Sequence[str], everything: bool, json: bool) -> None:
@@ -48,6 +85,7 @@ def remove_ids(app: str, ids: Sequence[str], everything: bool, json: bool) -> No
         with _bank(app) as bank:
             gone = bank.remove(ids)
     print_json({"removed": gone}) if json else say(f"{gone} removed")
+    _publish_where_workers_ask(app, json)
 
 
 def search_bank(app: str, text: str, least: float, limit: int, json: bool) -> None:

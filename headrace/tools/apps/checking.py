@@ -12,6 +12,7 @@ from headrace.applications import SHIPPED, load_application, load_classifying_ap
 from headrace.output import stage_bars
 from headrace.settings import load_settings
 from headrace.toml_files import read_text
+from headrace.tools.answers.publishing import stored_bank
 from headrace.tools.apps.problems import (
     Problem,
     column_problems,
@@ -122,7 +123,7 @@ def check(wiring: Wiring, order: CheckOrder, progress: Progress = no_progress) -
     figures = {"rows": trained.report["train_rows"], "tested": trained.report["test_rows"]}
     figures |= {head: round(metrics.accuracy, 4) for head, metrics in trained.metrics.items()}
     shown = samples if order.records is not None else _untrained(trained.dataset)
-    return Proof(order.application, problems, app.head_names, figures, _decided(app, trained, shown))
+    return Proof(order.application, problems, app.head_names, figures, _decided(wiring, app, trained, shown))
 
 
 def _read_application(name: str) -> tuple[Application | None, list[Problem]]:
@@ -178,10 +179,14 @@ def _untrained(dataset: Dataset) -> list[Sample]:
     return in_turn[:MOST_RECORDS]
 
 
-def _decided(app: Application, trained: TrainedRelease, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def _decided(
+    wiring: Wiring, app: Application, trained: TrainedRelease, samples: Sequence[Sample]
+) -> list[dict[str, Any]]:
     mask = text_mask(app)
     events = [(sample.fields, sample.at_ms) for sample in samples]
-    decisions = decide(app, trained.classifier, [sample.text for sample in samples], events)
+    texts = [sample.text for sample in samples]
+    with stored_bank(wiring, app) as bank:
+        decisions = list(decide(app, trained.classifier, texts, events, bank=bank))
     records = []
     for sample, decision in zip(samples, decisions, strict=True):
         labels = decision["labels"]

@@ -64,10 +64,11 @@ def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"{slot['name']}: {field(slot['value'], ANSWER_CHARACTERS)}"
     if record["ask"]:
         yield f'asks "{field(record["ask"]["text"], ANSWER_CHARACTERS)}"'
-    if record["rejected"]:
+    if record["rejected"] and not record["answer"]:
         yield "rejected: to people"
     elif record["answer"]:
-        yield f'"{field(record["answer"], ANSWER_CHARACTERS)}"'
+        answer = record["answer"]
+        yield f'"{field(answer if isinstance(answer, str) else answer["text"], ANSWER_CHARACTERS)}"'
 
 
 def _figures(trained: Mapping[str, Any], heads: list[str]) -> None:

@@ -4,10 +4,12 @@
 """
 
 from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
+from streams.wire.records.answers import BankClose, BankEntry
 from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time, json_object
 from streams.wire.records.decisions import (
     ConversationAnswer,
     Decision,
+    GivenAnswer,
     HeadAnswer,
     KnownSlot,
     Question,
@@ -25,12 +27,15 @@ from streams.wire.records.trends import LargestStory, MeanSentiment, TrendWindow
 __all__ = [
     "AcceptedDrift",
     "Alert",
+    "BankClose",
+    "BankEntry",
     "Candidate",
     "CatalogItem",
     "ConversationAnswer",
     "Decision",
     "Doubts",
     "Feedback",
+    "GivenAnswer",
     "HeadAnswer",
     "KnownSlot",
     "LargestStory",

@@ -105,6 +105,23 @@ class Question(Wire):
     """Where it may be about either of two matters: both in words for people."""
 
 
+class GivenAnswer(Wire):
+    """What the one who wrote is answered."""
+
+    text: str
+    """The words."""
+    label: str | None = None
+    """Of a ready answer: the label that it belongs to, in the table `[answers]`."""
+    id: str | None = None
+    """Of an answer from the bank: its entry."""
+    question: str | None = None
+    """The entry's question."""
+    source: str | None = None
+    """Where the entry comes from, where somebody said so."""
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """How sure the bank is of it (`docs/answers.md`)."""
+
+
 class KnownSlot(Wire):
     """A value that was given in a conversation."""
 
@@ -200,12 +217,15 @@ class Decision(Wire):
     """Where the application has `[slots]` (`docs/slots.md`): what `text` gives, in its order."""
     ask: Question | None = None
     """Where the action is `ask`: what is asked."""
+    answer: GivenAnswer | None = None
+    """Where the application has `[answer_bank]`: what is answered. The action is `answer` where it comes from the bank;
+    a ready answer leaves it as it is."""
     conversation: ConversationAnswer | None = None
     """Where the application has `[conversations]` and the event belongs to one."""
     items: list[RankedItem] | None = None
     """`recommend` only: the ranked list."""
     action: str
-    """`queue:<name>`, `human` (rejected, and no queues are configured), `ask`, `recommend`, or `none`."""
+    """`queue:<name>`, `human` (rejected, and no queues are configured), `ask`, `answer`, `recommend`, or `none`."""
     priority: str | None = None
     """Where the application has a table `[priority]`: how urgent it is, in the table's words (`docs/routing.md`)."""
     respond_by: str | None = None
