@@ -76,10 +76,12 @@ class MonitorCore:
         make_drift: Callable[[str], DriftMonitor],
         is_published: Callable[[str], bool] = lambda _: False,
         totals: MonitorTotals | None = None,
+        news: News | None = None,
     ) -> None:
         """make_drift: a drift monitor for a version. It may raise a retriable error, which is passed on before anything
         has changed; any other one leaves the release unwatched, and an alert says so. is_published: whether a version
-        stands in the registry, so that its signals are no surprise."""
+        stands in the registry, so that its signals are no surprise. news: of an application with [stories]; given by
+        who empties what it tells."""
         self._app, self._make_drift, self._is_published = app, make_drift, is_published
         self.totals = totals or MonitorTotals()
         self.next_offsets: dict[int, int] = {}
@@ -93,7 +95,7 @@ class MonitorCore:
         self._announced: set[str] = set()  # versions that are champion or were
         self.rules = AlertRules(app.surges)
         self.book = RuleBook(app)
-        self.news = News(app) if app.stories is not None else None
+        self.news = news
         self.requests = RetrainRequests(app, policy)
         self.accepted = AcceptedEpisodes(app.name)
         self.rate = EventRate()

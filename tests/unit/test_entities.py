@@ -32,11 +32,12 @@ from retrain.entities.release import carry_entities, fit_entities
 from retrain.entities.rows import EntityRow, read_entity_rows, split_entity_rows
 from retrain.job import train_release
 from retrain.training_data import served_bytes
-from streams.application import Application, HeadSpec, parse_application
+from streams.application import Application, HeadSpec, Stories, parse_application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.serving import Serving
 from streams.engine.delivery import Delivery, Outcome
 from streams.wire.records import Decision
+from streams.wire.signals import read_signals
 
 GOLD = "Gold shines on seasonal demand; Silver dull, and Gold may follow"
 OF_GOLD = [Mention(0, 4, "gold"), Mention(32, 38, "silver"), Mention(49, 53, "gold")]
@@ -178,6 +179,24 @@ def test_a_decision_on_the_wire_says_what_is_said_of_each_entity() -> None:
     assert [record["entities"] for record in records[1:]] == [[], []]
     for record in records:
         Decision.model_validate(record)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_monitor_of_an_application_with_stories_is_shown_what_windows_count(share: float) -> None:
+    """What is said of each entity, when it was decided, and whether it is a sample; that of another one is not."""
+    app = Application(name="support", topic="chats", heads=(HeadSpec(name="intent", column="intent"),))
+    shown = []
+    for one in (app, app.model_copy(update={"stories": Stories()})):
+        handler = ClassifyHandler(one, Serving(with_entities()), {"chats": "e0"}, now_ms=lambda: 1_000)
+        handler._signal_sample.of = lambda events: share  # type: ignore[method-assign]
+        batch = [Delivery("chats", 0, number, None, orjson.dumps({"text": MIXED}), 1) for number in range(20)]
+        for _, step in handler.steps:
+            step(batch)
+        signals = [delivery.result.signal for delivery in batch if delivery.result.signal is not None]
+        (read,) = read_signals(orjson.dumps(signals[:1])).signals
+        shown.append((read.decided_at, read.entities, read.share))
+    told = (("Acme", "positive"), ("Zorn", "negative"))
+    assert shown == [(None, (), None), ("1970-01-01T00:00:01.000Z", told, None if share == 1.0 else share)]
 
 
 def test_a_release_without_entities_says_nothing_of_them() -> None:

@@ -21,6 +21,7 @@ from streams.monitor.sources import MonitorSources, SignalsLog, is_transient
 from streams.monitor.state.news import restore_news
 from streams.monitor.state.parts import adopt, restore
 from streams.monitor.state.snapshot import decode_snapshot
+from streams.monitor.trends.news import News
 from streams.rule_specs import KINDS
 from streams.topics import ACCEPTED_TOPIC, ALERTS_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.alerts import Alerts, alerts_of
@@ -179,10 +180,10 @@ class Rebuilding:
 
     def _fresh(self) -> MonitorCore:
         self._counts.events = self._counts.alerts = 0
-        return self._core(self._counts)
+        return self._core(self._counts, None if self._app.stories is None else News(self._app))
 
-    def _core(self, counts: MonitorTotals | None) -> MonitorCore:
-        return MonitorCore(self._app, self._policy, self._make_drift, self._sources.is_published, counts)
+    def _core(self, counts: MonitorTotals | None, news: News | None = None) -> MonitorCore:
+        return MonitorCore(self._app, self._policy, self._make_drift, self._sources.is_published, counts, news)
 
     def _make_drift(self, version: str) -> DriftMonitor:
         return DriftMonitor.from_reference(
