@@ -11,6 +11,7 @@ import psutil
 from numpy.typing import NDArray
 
 from streams.application import Application, HeadSpec, Source, Stories
+from streams.monitor.handler import SNAPSHOT_SECONDS, TRENDS_SECONDS
 from streams.monitor.trends.news import News
 from streams.wire.records import format_time
 from streams.wire.signals import MonitorSignal
@@ -18,7 +19,7 @@ from streams.wire.signals import MonitorSignal
 Progress = Callable[[str, int, int], None]
 TELL_EVERY: Final = 1_000
 TOPICS, SYMBOLS = 6, 100  # of the items that are made
-WINDOWS_SECONDS, STATE_SECONDS = 5, 60  # as the monitor does
+STATE_SECONDS = int(SNAPSHOT_SECONDS)
 START_MS: Final = 1_795_910_400_000
 MOODS: Final = ("positive", "neutral", "negative")
 
@@ -48,8 +49,8 @@ def measure_live(
         news.passed((0, number))
         stories += sum(one.nth == 1 for one in news.told)
         news.told.clear()
-        if number % (WINDOWS_SECONDS * per_second) == 0:
-            windows += len(news.trends.documents())
+        due = [name for name, seconds in TRENDS_SECONDS.items() if number % int(seconds * per_second) == 0]
+        windows += len(news.trends.documents(due)) if due else 0
         if number % (STATE_SECONDS * per_second) == 0:
             news.encode_trends("0"), news.encode("0")
         spent += time.process_time() - began

@@ -9,7 +9,7 @@ All methods but `relieve` are called by one thread at a time.
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from models.errors import HeadraceError
@@ -22,6 +22,7 @@ from streams.monitor.sources import MonitorSources, TakeStep
 from streams.monitor.state.news import news_records
 from streams.monitor.state.rebuilding import Rebuilding, Rebuilt, arrival_ms
 from streams.monitor.state.snapshot import encode_snapshot
+from streams.monitor.trends.windows import LENGTHS
 from streams.release_watch.policy import decide
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
 from streams.wire.outcomes import wall_clock_ms
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 SNAPSHOT_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 5.0  # without a signal: then there are none that this monitor still has to catch up with
 WATCH_AGAIN_SECONDS: Final = 60.0  # between attempts to watch a release whose reference could not be read
-TRENDS_SECONDS: Final = 5.0  # between two words on the windows that changed
+TRENDS_SECONDS: Final = {"5m": 5.0, "1h": 30.0, "1d": 30.0}  # between two words on a window that changes all the time
 LOOK_SECONDS: Final = 60.0  # between looks at topics that rules are about, beside the signals
 
 
@@ -54,7 +55,7 @@ class _Watch:
     looked_at: float = float("-inf")
     releases_looked_at: float = float("-inf")
     silences_refused: str = ""
-    trends_at: float = float("-inf")
+    trends_at: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LENGTHS, float("-inf")))
 
     @classmethod
     def since(cls, now: float, state: Rebuilt) -> "_Watch":
@@ -134,7 +135,7 @@ class MonitorHandler:
             if delivery.offset >= watch.state.silent_until.get(delivery.partition, 0):
                 self._tell(alerts, delivery.offset)
             self._tell_news()
-        self._tell_trends(TRENDS_SECONDS)
+        self._tell_trends()
         self._settle_when_caught_up()
         self._keep_snapshot(self._snapshot_seconds)
 
@@ -154,7 +155,7 @@ class MonitorHandler:
         if watch.is_settled and self._clock() - watch.releases_looked_at >= LOOK_SECONDS:
             self._look_at_release_alerts()
         self._look_at_rules()
-        self._tell_trends(TRENDS_SECONDS)
+        self._tell_trends()
         self.counts.by_chance = watch.core.by_chance
         self._keep_snapshot(self._snapshot_seconds)
 
@@ -167,7 +168,7 @@ class MonitorHandler:
         """Be active no more. Everything taken in must have been published; the state goes to the outbox."""
         if self._watch is not None:
             self._keep_snapshot(0.0)
-            self._tell_trends(0.0)
+            self._tell_trends(all_of_them=True)
             self._sources.leave_labels()
             self._watch = None
 
@@ -293,12 +294,15 @@ class MonitorHandler:
             self.counts.news.update(news.trends.left_out)
             news.clear()
 
-    def _tell_trends(self, after_seconds: float) -> None:
+    def _tell_trends(self, *, all_of_them: bool = False) -> None:
         """Windows that changed, each once in a while, however many items came."""
         watch, now = self._active, self._clock()
-        if watch.core.news is not None and now - watch.trends_at >= after_seconds:
-            watch.trends_at = now
-            windows = [TrendWindow(**window) for window in watch.core.news.trends.documents()]
+        if watch.core.news is None:
+            return
+        lengths = [name for name in LENGTHS if all_of_them or now - watch.trends_at[name] >= TRENDS_SECONDS[name]]
+        if lengths:
+            watch.trends_at |= dict.fromkeys(lengths, now)
+            windows = [TrendWindow(**window) for window in watch.core.news.trends.documents(lengths)]
             self.outbox += [OutRecord(self.app.trends_topic, one.id.encode(), one.encode()) for one in windows]
 
     def _send(self, alert: Alert) -> None:
@@ -312,7 +316,7 @@ class MonitorHandler:
         if watch.core.next_offsets == watch.snapshot_offsets or not watch.is_settled:
             return
         watch.snapshot_at, watch.snapshot_offsets = now, dict(watch.core.next_offsets)
-        self._tell_trends(0.0)  # else a state would stand that has them behind it
+        self._tell_trends(all_of_them=True)  # else a state would stand that has them behind it
         self.outbox += news_records(watch.core, watch.state.epoch)
         value = encode_snapshot(watch.core, self.app.name, watch.state.epoch)
         self.outbox.append(OutRecord(MONITOR_STATE_TOPIC, self.app.name.encode(), value))

@@ -165,6 +165,9 @@ def test_what_changed_is_told_once() -> None:
     live.take(item(2, 11), "a", now_seconds(item(1, 10)), 0)
     assert [one["items"] for one in live.documents()] == [2] * 9
     assert live.documents() == []
+    live.take(item(9, 12), "a", now_seconds(item(1, 10)), 0)
+    assert {one["window"] for one in live.documents(["5m"])} == {"5m"}
+    assert {one["window"] for one in live.documents()} == {"1h", "1d"}
     live.take(item(3, 400, topic="chips", symbols=()), "a", now_seconds(item(1, 10)), 0)
     assert {(one["topic"], one["items"]) for one in live.documents()} == {("chips", 1)}
 

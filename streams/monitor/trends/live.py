@@ -7,7 +7,7 @@ out. The same items in the same order give the same windows.
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -89,11 +89,14 @@ class LiveTrends:
                 self._windows[key].forget(story_id)
                 self._parts -= 1
 
-    def documents(self) -> list[dict[str, Any]]:
-        """Those windows that changed since the last call, as they are now."""
-        told = [*self._closed.values(), *(self._document(key) for key in self._changed)]
+    def documents(self, lengths: Collection[str] = tuple(LENGTHS)) -> list[dict[str, Any]]:
+        """Those windows that changed since the last call, as they are now. lengths: only these, and those that are
+        closed."""
+        due = [key for key in self._changed if key[0] in lengths]
+        told = [*self._closed.values(), *map(self._document, due)]
         self._closed.clear()
-        self._changed.clear()
+        for key in due:
+            del self._changed[key]
         return told
 
     def _groups(self, signal: MonitorSignal) -> Iterable[tuple[Group, str | None]]:
