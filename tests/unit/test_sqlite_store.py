@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.beside import sqlite as beside
 from connectors.errors import StoreMismatch, StoreUnavailable
 from connectors.ports import SearchQuery
 from connectors.sqlite_store import SQLiteStore
@@ -176,3 +177,14 @@ def test_the_file_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path
     with pytest.raises(StoreMismatch, match="some other SQLite file"):
         SQLiteStore(path)
     assert path.read_bytes() == before
+
+
+def test_the_story_of_a_decision_is_looked_up_and_no_table_is_read_whole() -> None:
+    connection, asked = sqlite3.connect(":memory:"), list[str]()
+    beside.create(connection, ["finance"])
+    connection.set_trace_callback(asked.append)
+    beside.stories_of(connection, ["news@0a1b2c3d-0-1"])
+    connection.set_trace_callback(None)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    assert not any(step.startswith("SCAN stories") for step in plan), plan
+    connection.close()
