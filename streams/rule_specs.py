@@ -62,7 +62,8 @@ class ThresholdRule(RuleSpec):
     over_at: float = Field(default=0.7, gt=0, le=1)
     """The alert is over at this part of the limit."""
     by: str | None = None
-    """Count apart for each label of this other head, or for each of the record's `symbols`."""
+    """Count apart for each label of this other head, for each of the record's `symbols`, or for each of the `entities`
+    that a text names: then the label is what it says of that one."""
 
     @property
     def watches(self) -> str:
@@ -156,9 +157,10 @@ class StoriesRule(RuleSpec):
     kind: Literal["stories"]
     """Which kind of rule it is."""
     by: tuple[str, ...] = Field(min_length=1)
-    """What is counted apart: heads, whose labels are topics, and `symbols`."""
+    """What is counted apart: heads, whose labels are topics, `symbols`, and `entities`, those that a text names."""
     only: dict[str, str] = {}
-    """Count only events with these labels: head to label, such as `{ sentiment = "negative" }`."""
+    """Count only events with these labels: head to label, such as `{ sentiment = "negative" }`; of an entity, what the
+    text says of that one."""
     false_alarm_every: int = Field(default=20_000, ge=1_000)
     """Events between two false alarms of this rule, at the least; all groups and both windows share that."""
     least: int = Field(default=5, ge=2)

@@ -23,7 +23,8 @@ class Surge(BaseModel):
     window: int = Field(default=100, ge=10)
     """How many texts are looked at."""
     by: str | None = None
-    """Count apart for each label of this other head, or for each of the record's `symbols`."""
+    """Count apart for each label of this other head, for each of the record's `symbols`, or for each of the `entities`
+    that a text names: then the label is what it says of that one."""
 
 
 class Drift(BaseModel):

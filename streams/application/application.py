@@ -9,7 +9,7 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.answering import AnswerBankSpec
 from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
-from streams.application.names import BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
+from streams.application.names import BY_ENTITIES, BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
 from streams.application.recommending import Recommending
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
@@ -174,11 +174,8 @@ class Application(BaseModel):
                 raise ValueError(
                     f"surges.{number}.head: there is no head {surge.head!r}{meant_instead(surge.head, self.head_names)}"
                 )
-            if surge.by is not None and surge.by not in (*self.head_names, BY_SYMBOLS):
-                names = (*self.head_names, BY_SYMBOLS)
-                raise ValueError(f"surges.{number}.by: there is no head {surge.by!r}{meant_instead(surge.by, names)}")
-            if surge.by == BY_SYMBOLS and self.source.symbols is None:
-                raise ValueError(f'surges.{number}.by: "symbols" needs a pointer to them: symbols = "/..." in [source]')
+            if surge.by is not None:
+                self._can_group_by(surge.by, f"surges.{number}.by")
         return self
 
     @model_validator(mode="after")
@@ -258,16 +255,22 @@ class Application(BaseModel):
             if self.kind != "classify":
                 raise ValueError(f"{where}: rules watch applications that classify")
             for field, head in heads_named(rule):
-                may_be_symbols = field == "by"
-                if head == BY_SYMBOLS and may_be_symbols:
-                    if self.source.symbols is None:
-                        raise ValueError(
-                            f'{where}.{field}: "symbols" needs a pointer to them: symbols = "/..." in [source]'
-                        )
+                if field == "by":
+                    self._can_group_by(head, f"{where}.{field}")
                 elif head not in self.head_names:
-                    names = (*self.head_names, BY_SYMBOLS) if may_be_symbols else self.head_names
-                    raise ValueError(f"{where}.{field}: there is no head {head!r}{meant_instead(head, names)}")
+                    meant = meant_instead(head, self.head_names)
+                    raise ValueError(f"{where}.{field}: there is no head {head!r}{meant}")
         return self
+
+    def _can_group_by(self, by: str, where: str) -> None:
+        """Raises ValueError where texts cannot be counted apart by it."""
+        if by == BY_SYMBOLS and self.source.symbols is None:
+            raise ValueError(f'{where}: "symbols" needs a pointer to them: symbols = "/..." in [source]')
+        if by == BY_ENTITIES and self.entities is None:
+            raise ValueError(f'{where}: "entities" needs the table [entities], which says where their names stand')
+        names = (*self.head_names, BY_SYMBOLS, BY_ENTITIES)
+        if by not in names:
+            raise ValueError(f"{where}: there is no head {by!r}{meant_instead(by, names)}")
 
     @property
     def given_as(self) -> str:

@@ -13,6 +13,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 BY_SYMBOLS = "symbols"
+BY_ENTITIES = "entities"
 
 
 def _check_topic(name: str) -> str:

@@ -58,6 +58,8 @@ class DecisionRecords:
             signal |= _for_the_watch(pending)
             if self.app.stories is not None:
                 signal |= self._for_stories(decision)
+            if "entities" in signal and self.app.entities is not None and self.app.entities.head is not None:
+                signal["entity_head"] = self.app.entities.head
             if segments := self.reader.segments(pending.source):
                 signal["segments"] = segments
         return Outcome(
@@ -70,8 +72,6 @@ class DecisionRecords:
 
     def _for_stories(self, decision: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {"decided_at": decision["decided_at"]}
-        if entities := decision.get("entities"):
-            known["entities"] = [(one["name"], one["sentiment"]) for one in entities]
         return known | ({} if self.shown >= 1.0 else {"share": round(self.shown, 4)})
 
     def _reply(self, pending: Pending, acting: Classification, text: str, classifier: Classifier) -> dict[str, Any]:

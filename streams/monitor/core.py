@@ -273,12 +273,7 @@ class MonitorCore:
             return []
         if self.news is not None:
             self.news.take(signal, place, arrival_ms)
-        surged = self.rules.observe(
-            self._app.name,
-            {"id": signal.id, "labels": signal.labels, "symbols": signal.symbols, "sets": signal.sets},
-            signal.at,
-            arrival_ms,
-        )
+        surged = self.rules.observe(self._app.name, signal, arrival_ms)
         surged += self.book.observe(signal, arrival_ms, offset)
         return surged + self._observe_drift(signal, offset, arrival_ms)
 

@@ -4,7 +4,7 @@ many)."""
 import base64
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import orjson
@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainValidator, Validat
 from models.decision import Classification
 from models.errors import json_kind
 from models.languages import language_of
+from streams.application.names import BY_ENTITIES, BY_SYMBOLS
 from streams.wire.source_records import SourceText
 from streams.wire.text import cut_text
 
+ALL: Final = "all"  # the group of what is not counted apart
 KEY_BYTES = 8  # among a million keys, two meet by chance once in 37 million times
 TEXT_BYTES = 240  # enough to say which words are new, small enough for one record a batch
 
@@ -44,6 +46,8 @@ def signal_record(
         signal["sets"] = sets
     if source.symbols:
         signal["symbols"] = source.symbols
+    if classification.entities:
+        signal["entities"] = [(entity.name, entity.sentiment) for entity in classification.entities]
     if source.key:
         signal["key"] = hashlib.blake2b(source.key.encode("utf-8", "replace"), digest_size=KEY_BYTES).hexdigest()
     if (language := language_of(source.text, source.fields)) is not None:
@@ -108,8 +112,9 @@ class MonitorSignal(BaseModel):
     event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
     always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
     channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one text.
-    unknown_share: of its tokens, those that the tokenizer does not know. decided_at, entities (each one's name and
-    sentiment): of applications with [stories]. share: of the events that the monitor is shown, where not of all. Older
+    entities: each one's name that the text names, with what it says of it, in the labels of entity_head where the
+    application has that head's texts teach it. unknown_share: of its tokens, those that the tokenizer does not know.
+    decided_at: of applications with [stories]. share: of the events that the monitor is shown, where not of all. Older
     workers leave all of these out.
     """
 
@@ -136,6 +141,7 @@ class MonitorSignal(BaseModel):
     draw: FiniteFloat | None = None
     segments: dict[str, str] = {}
     sets: dict[str, tuple[str, ...]] = {}
+    entity_head: str | None = None
     characters: FiniteFloat | None = None
     unknown_share: FiniteFloat | None = None
     trials: tuple[TrialAnswer, ...] = ()
@@ -147,6 +153,19 @@ class MonitorSignal(BaseModel):
         """What the head says, label by label: one, of a set each, none where it says nothing."""
         decided = self.labels.get(head)
         return () if decided is None else self.sets.get(head) or (decided[0],)
+
+    def groups(self, by: str | None) -> list[str]:
+        """What the event is counted in. by: a head, `symbols`, `entities`, or None: all together."""
+        if by is None:
+            return [ALL]
+        if by == BY_SYMBOLS:
+            return list(dict.fromkeys(self.symbols))
+        return list(dict(self.entities)) if by == BY_ENTITIES else list(self.each(by))
+
+    def each_in(self, by: str | None, group: str, head: str) -> tuple[str, ...]:
+        """What the head says where the event is counted in a group: of an entity, what the text says of that one."""
+        said = dict(self.entities).get(group) if by == BY_ENTITIES and head == self.entity_head else None
+        return self.each(head) if said is None else (said,)
 
 
 @dataclass(frozen=True, slots=True)

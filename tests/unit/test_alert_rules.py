@@ -14,11 +14,16 @@ from streams.monitor.surges.rules import AlertRules
 from streams.monitor.surges.state import restore_rules, rules_state
 from streams.wire.alerts import resolution
 from streams.wire.records import Alert
+from streams.wire.signals import MonitorSignal
 
 BY_TOPIC = Surge(head="sentiment", label="negative", share=0.75, window=40, by="topic")
 BY_SYMBOL = Surge(head="sentiment", label="negative", share=0.8, window=20, by="symbols")
 START = datetime(2026, 11, 24, tzinfo=UTC)
 URGENT = Surge(head="urgency", label="high", share=0.6, window=100)
+
+
+def event(signal: dict[str, Any], at: str) -> MonitorSignal:
+    return MonitorSignal.model_validate(signal | {"at": at, "version": "1"})
 
 
 class Feed:
@@ -41,7 +46,7 @@ class Feed:
             if symbols:
                 signal["symbols"] = symbols
             at = f"2026-11-24T{self.sent // 3600:02}:{self.sent // 60 % 60:02}:{self.sent % 60:02}Z"
-            self.alerts += self.rules.observe("finance", signal, at)
+            self.alerts += self.rules.observe("finance", event(signal, at))
         return self.alerts[before:]
 
 
@@ -119,8 +124,8 @@ def test_urgent_messages_surge_without_groups() -> None:
 
 def test_events_without_the_head_or_the_symbol_are_passed_over() -> None:
     rules = AlertRules([BY_TOPIC, BY_SYMBOL])
-    assert rules.observe("finance", {"id": "1", "labels": {}}, "2026-11-24T00:00:00Z") == []
-    assert rules.observe("finance", {"id": "1", "labels": {"sentiment": ["negative", 1.0]}}, "no time") == []
+    assert rules.observe("finance", event({"id": "1", "labels": {}}, "2026-11-24T00:00:00Z")) == []
+    assert rules.observe("finance", event({"id": "1", "labels": {"sentiment": ["negative", 1.0]}}, "no time")) == []
 
 
 def test_same_cause_has_the_same_fingerprint_in_another_process() -> None:
@@ -173,7 +178,7 @@ def hear(
     labels = {"topic": ["deals", 0.9], "sentiment": [label, 0.9]}
     arrived_ms = int((START.timestamp() + (seconds if arrival is None else arrival)) * 1_000)
     signal = {"id": f"n@1-0-{number}", "labels": labels, "symbols": [symbol]}
-    return rules.observe("finance", signal, at(seconds), arrived_ms)
+    return rules.observe("finance", event(signal, at(seconds)), arrived_ms)
 
 
 def firing_for(symbol: str) -> AlertRules:
@@ -253,9 +258,9 @@ def test_a_quiet_night_empties_no_window_of_its_morning() -> None:
 def test_time_without_a_zone_is_utc_and_time_that_cannot_be_read_is_the_arrival() -> None:
     rules = AlertRules([BY_SYMBOL])
     signal = {"id": "1", "labels": {"sentiment": ["negative", 1.0]}, "symbols": ["AAA"]}
-    rules.observe("finance", signal, "2026-11-24T00:00:01", 1_764_000_000_000 * 2)
+    rules.observe("finance", event(signal, "2026-11-24T00:00:01"), 1_764_000_000_000 * 2)
     assert rules.clock.now_seconds == START.timestamp() + 1
-    rules.observe("finance", signal, "no time", 1_000)
+    rules.observe("finance", event(signal, "no time"), 1_000)
     assert rules.clock.state()[-1] == 1.0
 
 

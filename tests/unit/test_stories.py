@@ -251,6 +251,6 @@ def test_groups_of_a_stream_whose_time_stands_still_take_no_memory_for_good() ->
     surges = StorySurges(rule)
     for number in range(3_000):
         groups = ("symbols", f"S{number}"), ("symbols", f"T{number}")
-        story = Story(number, str(number), 1_000, groups, counts=True)
+        story = Story(number, str(number), 1_000, groups)
         assert list(surges.observe(story, 1_000)) == []
     assert len(surges.counts.heard) == 1_000 and len(surges.baselines["symbols"].groups) <= 1_000

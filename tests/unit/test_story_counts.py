@@ -6,7 +6,7 @@ GROUP, OTHER = ("symbols", "ACME"), ("symbols", "BOLT")
 
 
 def hear(counts: StoryCounts, number: int, minute: int, *groups: tuple[str, str]) -> list[bool]:
-    story = Story(number, f"news-{number}", minute, groups, True)
+    story = Story(number, f"news-{number}", minute, groups)
     counts.add(story, minute)
     return [counts.add_to(group, story, minute) for group in groups]
 

@@ -30,7 +30,7 @@ class News:
     def item(self, minute: float, symbol: str, topic: str, lag: float = 0.0) -> None:
         self._number += 1
         groups = (("topic", topic), ("symbols", symbol))
-        story = Story(self._number, f"news@0a1b2c3d-0-{self._number}", int(START + minute), groups, True, topic)
+        story = Story(self._number, f"news@0a1b2c3d-0-{self._number}", int(START + minute), groups, topic)
         for group, finding in self.surges.observe(story, int(START + minute - lag)):
             self._tell(group[1], finding)
 
@@ -99,7 +99,6 @@ def test_symbols_that_the_same_stories_name_are_one_cause(news: News) -> None:
             f"news@0a1b2c3d-0-{number}",
             START + begin + number // 3,
             (("topic", "markets"), ("symbols", "markets-rare"), *((("symbols", "other"),) if number % 2 else ())),
-            True,
             "markets",
         )
         for group, finding in news.surges.observe(story, START + begin + number // 3):
@@ -114,7 +113,7 @@ def test_what_fires_is_looked_at_once_a_minute_however_many_groups_it_has(
     begin, many = 2 * DAY + 30, tuple(("symbols", f"index-{n}") for n in range(32))
     for number in range(12):
         minute = START + begin + number // 6
-        story = Story(900_000 + number, f"news@0a1b2c3d-0-{number}", minute, many, True, "markets")
+        story = Story(900_000 + number, f"news@0a1b2c3d-0-{number}", minute, many, "markets")
         for group, finding in news.surges.observe(story, minute):
             news._tell(group[1], finding)
     ((_, level),) = news.told

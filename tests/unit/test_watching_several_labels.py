@@ -16,7 +16,7 @@ from retrain.evaluation.report import HeadReport
 from streams.application import parse_application
 from streams.application.alerting import Surge
 from streams.monitor.rules.causes import Level
-from streams.monitor.rules.thresholds import Threshold, groups_of
+from streams.monitor.rules.thresholds import Threshold
 from streams.monitor.surges.rules import AlertRules
 from streams.rule_specs import ThresholdRule
 from streams.wire.signals import MonitorSignal, signal_record
@@ -48,7 +48,7 @@ def test_a_signal_tells_each_label_and_that_of_one_label_says_nothing_of_sets() 
     assert MonitorSignal.model_validate(signal(2, (), "none")).each("topics") == ("none",)
     assert "sets" not in signal(3, None, "fee")
     assert MonitorSignal.model_validate(signal(3, None, "fee")).each("topics") == ("fee",)
-    assert (both.each("other"), groups_of("topics", both)) == ((), ["fee", "delivery"])
+    assert (both.each("other"), both.groups("topics")) == ((), ["fee", "delivery"])
 
 
 def test_rules_and_surges_count_a_text_in_each_of_its_labels() -> None:
@@ -59,7 +59,7 @@ def test_rules_and_surges_count_a_text_in_each_of_its_labels() -> None:
         sets = (("fee", "delivery"), "delivery|fee") if number >= 60 else (("delivery",), "delivery")
         record = signal(number, *sets)
         levels += [found.level for _, found in counted.observe(MonitorSignal.model_validate(record), number / 10, 8)]
-        alerts += surges.observe("desk", record, record["at"])
+        alerts += surges.observe("desk", MonitorSignal.model_validate(record))
     assert Level.OVER not in levels[:62] and levels[62] is Level.OVER
     assert [alert.state for alert in alerts] == ["firing"]
     assert "fee" in alerts[0].summary

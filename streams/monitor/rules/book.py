@@ -11,7 +11,7 @@ from typing import Any, Final
 from connectors.ports import Record
 from streams.application import Application
 from streams.monitor.event_clock import EventClock
-from streams.monitor.rules.causes import ALL, Causes, Finding
+from streams.monitor.rules.causes import Causes, Finding
 from streams.monitor.rules.kept import match_states
 from streams.monitor.rules.outside import Outside, dead_letters, release_step
 from streams.monitor.rules.people import Disagreement
@@ -29,7 +29,7 @@ from streams.rule_specs import (
 )
 from streams.wire.feedback import Opinion
 from streams.wire.records import Alert, format_time
-from streams.wire.signals import MonitorSignal
+from streams.wire.signals import ALL, MonitorSignal
 
 RULE_GONE: Final = "its rule is gone from the application's file"
 BY_THE_CLOCK: Final = ("silence", "disagreement", "dead_letters", "release")  # kinds that are looked at in `look`

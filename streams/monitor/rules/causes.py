@@ -12,7 +12,6 @@ from streams.rule_specs import RuleSpec
 from streams.wire.alerts import fingerprint
 from streams.wire.records import Alert
 
-ALL: Final = "all"  # the group of a rule that has none
 EVIDENCE: Final = 10  # events named in an alert
 _COOLING: Final = 1_000  # causes whose cool-down is remembered
 

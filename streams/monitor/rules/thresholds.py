@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.monitor.rules.causes import ALL, EVIDENCE, Finding, Level
+from streams.monitor.rules.causes import EVIDENCE, Finding, Level
 from streams.rule_specs import ThresholdRule
-from streams.wire.signals import MonitorSignal
+from streams.wire.signals import ALL, MonitorSignal
 
 GROUPS: Final = 1_000  # the one not heard of for longest goes
 _BINS: Final = 60  # of a window
@@ -50,9 +50,9 @@ class Threshold:
         decided = signal.labels.get(self.rule.head)
         if decided is None or bin_ <= now - _BINS:
             return []
-        is_hit = self.rule.label in signal.each(self.rule.head)
-        groups = groups_of(self.rule.by, signal)
+        groups = signal.groups(self.rule.by)
         for group in groups:
+            is_hit = self.rule.label in signal.each_in(self.rule.by, group, self.rule.head)
             counts = self._groups.setdefault(group, _Counts())
             self._groups.move_to_end(group)
             of_bin = counts.bins.setdefault(bin_, [0, 0])
@@ -104,15 +104,6 @@ class Threshold:
             self._groups[str(name)] = _Counts({int(b): [int(events), int(n)] for b, events, n in bins}, list(hits))
         self._high = {str(name) for name in state["high"]}
         self._looked = state.get("looked")  # which states of earlier versions lack
-
-
-def groups_of(by: str | None, signal: MonitorSignal) -> list[str]:
-    """What an event is counted in. by: a head, `symbols`, or None: all together."""
-    if by is None:
-        return [ALL]
-    if by == "symbols":
-        return list(dict.fromkeys(signal.symbols))
-    return list(signal.each(by))
 
 
 def _level(value: float, limit: float, over_at: float) -> Level:

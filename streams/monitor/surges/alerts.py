@@ -6,8 +6,8 @@ from streams.application import Surge
 from streams.monitor.surges.windows import LabelWindow
 from streams.wire.alerts import fingerprint
 from streams.wire.records import Alert
+from streams.wire.signals import ALL
 
-ALL: Final = "all"  # the group of a surge that has none
 EVIDENCE: Final = 10  # decisions named in an alert
 _CRITICAL_SHARE: Final = 0.9
 

@@ -6,17 +6,18 @@ its groups has come for as long as their windows remember, by event time. A grou
 of a surge that fires already (a symbol of a topic) joins that surge instead of firing once more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from scipy.special import bdtrc  # scipy.stats takes half a second to import
 
 from streams.application import Surge
 from streams.monitor.event_clock import EventClock
-from streams.monitor.surges.alerts import ALL, resolved_surge, silent_surge, surge_alert, surge_fingerprint
+from streams.monitor.surges.alerts import resolved_surge, silent_surge, surge_alert, surge_fingerprint
 from streams.monitor.surges.windows import GroupedWindows, LabelWindow, WindowEntry
 from streams.wire.records import Alert
+from streams.wire.signals import MonitorSignal
 
 _RECOVERED: Final = 0.7  # of the limit: hysteresis, three standard deviations of a window of 40
 _CHANCE: Final = 1e-4  # a share that the baseline gives at least so often is no surge
@@ -71,24 +72,21 @@ class AlertRules:
         """Fingerprints of the surges that fire now."""
         return list(self.surges)
 
-    def observe(self, app: str, signal: Mapping[str, Any], at: str, arrival_ms: int = 0) -> list[Alert]:
-        """Take one decided event in; the alerts that fire or resolve with it.
-
-        signal: with `id`, `labels` {head: [label, probability]} and perhaps `symbols` and `sets` {head: labels}. at:
-        RFC 3339, the source's time. arrival_ms: when the broker took it, milliseconds since 1970; 0 where nobody knows.
-        """
+    def observe(self, app: str, signal: MonitorSignal, arrival_ms: int = 0) -> list[Alert]:
+        """Take one decided event in; the alerts that fire or resolve with it. arrival_ms: when the broker took it,
+        milliseconds since 1970; 0 where nobody knows."""
         self.events += 1
+        at = signal.at
         at_seconds = self.clock.observe(at, arrival_ms)
         alerts = []
         for rule in self.rules:
-            decided = signal["labels"].get(rule.surge.head)
-            if decided is None:
+            surge = rule.surge
+            if surge.head not in signal.labels:
                 continue
-            label = str(decided[0])
-            if rule.surge.label in signal.get("sets", {}).get(rule.surge.head, ()):
-                label = rule.surge.label  # one of several is the one that counts here
-            entry = WindowEntry(self.events, label, at_seconds, str(signal.get("id", "")))
-            for group in _groups(rule.surge, signal):
+            for group in signal.groups(surge.by):
+                said = signal.each_in(surge.by, group, surge.head)
+                label = surge.label if surge.label in said else said[0]  # one of several is the one that counts here
+                entry = WindowEntry(self.events, label, at_seconds, signal.id)
                 alert = self._observe_group(app, rule, group, entry, at)
                 if alert is not None:
                     alerts.append(alert)
@@ -168,15 +166,6 @@ def _is_surge(rule: Rule, group: str, window: LabelWindow, baseline: float) -> b
     if not window.is_full or window.share(rule.surge.label) < rule.surge.share:
         return False
     return bool(bdtrc(window.counts[rule.surge.label] - 1, len(window.entries), baseline) < _CHANCE)
-
-
-def _groups(surge: Surge, signal: Mapping[str, Any]) -> list[str]:
-    if surge.by is None:
-        return [ALL]
-    if surge.by == "symbols":
-        return list(dict.fromkeys(str(symbol) for symbol in signal.get("symbols") or ()))
-    decided = signal["labels"].get(surge.by)
-    return list(signal.get("sets", {}).get(surge.by) or [str(decided[0])]) if decided is not None else []
 
 
 def _update_baseline(rule: Rule, group: str, is_hit: bool) -> float:

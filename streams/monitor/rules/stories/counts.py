@@ -17,14 +17,13 @@ Totals = dict[int, dict[str, int]]  # hour since 1970 to stories by stratum
 
 
 class Story(NamedTuple):
-    """An event, as a rule counts it. number: of its story. minute: since 1970, event time. counts: whether it has the
-    labels that the rule counts; else it is one of all only. stratum: its topic."""
+    """An event, as a rule counts it. number: of its story. minute: since 1970, event time. groups: where it has the
+    labels that the rule counts; without one it is one of all only. stratum: its topic."""
 
     number: int
     id: str
     minute: int
     groups: tuple[Group, ...]
-    counts: bool
     stratum: str = ""
 
 

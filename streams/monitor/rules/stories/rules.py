@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from connectors.ports import Record
+from streams.application.names import BY_ENTITIES, BY_SYMBOLS
 from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.rules.causes import Finding
 from streams.monitor.rules.kept import match_states
 from streams.monitor.rules.stories.counts import Group, Story
 from streams.monitor.rules.stories.state import restore_surges, surges_state
 from streams.monitor.rules.stories.surges import StorySurges
-from streams.monitor.rules.thresholds import groups_of
 from streams.rule_specs import StoriesRule
 from streams.wire.signals import MonitorSignal, read_signals
 
@@ -27,7 +27,9 @@ class StoryRules:
 
     def __init__(self, rules: Sequence[StoriesRule], first_head: str = "") -> None:
         """first_head: of the application. Topics are its labels, or those of the first head that a rule counts by."""
-        self._heads = [next((by for by in rule.by if by != "symbols"), first_head) for rule in rules]
+        self._heads = [
+            next((by for by in rule.by if by not in (BY_SYMBOLS, BY_ENTITIES)), first_head) for rule in rules
+        ]
         self.rules = [StorySurges(rule, head) for rule, head in zip(rules, self._heads, strict=True)]
         self._clusters = Clusters(POLICY) if rules else None
         self._offsets: deque[int] = deque(maxlen=POLICY.recent_texts)  # of the texts that the clusters remember
@@ -47,9 +49,14 @@ class StoryRules:
         number = self._clusters.add(_text(signal)).cluster
         self._offsets.append(offset)
         for surges, head in zip(self.rules, self._heads, strict=True):
-            groups = tuple((by, name) for by in surges.rule.by for name in groups_of(by, signal))
-            counts = all(label in signal.each(head) for head, label in surges.rule.only.items())
-            story = Story(number, signal.id, int(at_seconds // 60), groups, counts, signal.labels.get(head, ("",))[0])
+            groups = tuple(
+                (by, name)
+                for by in surges.rule.by
+                for name in signal.groups(by)
+                if all(label in signal.each_in(by, name, asked) for asked, label in surges.rule.only.items())
+            )
+            stratum = signal.labels.get(head, ("",))[0]
+            story = Story(number, signal.id, int(at_seconds // 60), groups, stratum)
             found = surges.observe(story, int(now_seconds // 60))
             yield surges.rule, ((written(group), finding) for group, finding in found)
 

@@ -75,7 +75,7 @@ class StorySurges:
             return
         minute = min(story.minute, self.counts.now + _AHEAD_MINUTES)
         self.counts.add(story, minute)
-        if story.counts:
+        if story.groups:
             looked: Looked = {}
             for group in sorted(story.groups, key=lambda one: self.baselines[one[0]].share(one[1])):
                 if (

@@ -1,0 +1,94 @@
+"""Alerts of an entity that texts name: what is said of that one counts, not what the text says on the whole."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.decision import Classification, EntityAnswer, HeadDecision
+from models.errors import ConfigError
+from streams.application import parse_application
+from streams.application.alerting import Surge
+from streams.monitor.rules.causes import Level
+from streams.monitor.rules.stories.rules import StoryRules
+from streams.monitor.rules.thresholds import Threshold
+from streams.monitor.surges.rules import AlertRules
+from streams.rule_specs import StoriesRule, ThresholdRule
+from streams.wire.signals import MonitorSignal, signal_record
+from streams.wire.source_records import SourceText
+
+FILE = """
+name = "desk"
+topic = "news"
+[[heads]]
+name = "sentiment"
+column = "sentiment"
+"""
+ENTITIES = '[entities]\nnames = "names.csv"\ncorpus = "said.csv"\nhead = "sentiment"\n'
+
+
+def signal(number: int, text: str, said: dict[str, str], head: str | None = "sentiment") -> MonitorSignal:
+    """text: what is said on the whole."""
+    entities = tuple(EntityAnswer(f"id-{name}", name, 0, 1, label, 0.9) for name, label in said.items())
+    decided = Classification({"sentiment": HeadDecision(text, 0.8)}, "full", 4, 0.0, entities=entities)
+    source = SourceText(f"item {number}", "c1", 0)
+    at = f"2026-11-02T08:{number // 60:02}:{number % 60:02}.000Z"
+    record: dict[str, Any] = signal_record(f"news@0-0-{number}", at, "1", decided, source)
+    return MonitorSignal.model_validate(record | {"entity_head": head})
+
+
+def test_an_item_about_two_entities_counts_for_each_by_what_it_says_of_that_one() -> None:
+    both = signal(1, "negative", {"acme": "positive", "bolt": "negative"})
+    assert both.groups("entities") == ["acme", "bolt"]
+    assert [both.each_in("entities", name, "sentiment") for name in ("acme", "bolt")] == [("positive",), ("negative",)]
+    assert both.each_in(None, "all", "sentiment") == ("negative",)
+    assert signal(2, "negative", {}).groups("entities") == []
+
+
+def test_without_a_head_that_teaches_entities_the_text_counts_for_each() -> None:
+    of_another = signal(1, "negative", {"acme": "good"}, head=None)
+    assert of_another.each_in("entities", "acme", "sentiment") == ("negative",)
+
+
+def test_a_threshold_fires_for_the_entity_that_bad_things_are_said_of() -> None:
+    rule = ThresholdRule(kind="threshold", head="sentiment", label="negative", count=5, minutes=60, by="entities")
+    counted, over = Threshold(rule), set()
+    for number in range(12):
+        event = signal(number, "negative", {"acme": "positive", "bolt": "negative"})
+        over |= {group for group, found in counted.observe(event, number, number) if found.level is Level.OVER}
+    assert over == {"bolt"}
+
+
+def test_a_surge_fires_for_the_entity_that_bad_things_are_said_of() -> None:
+    rules = AlertRules([Surge(head="sentiment", label="negative", share=0.8, window=10, by="entities")])
+    alerts = []
+    for number in range(120):
+        said = "negative" if number >= 90 else "neutral"
+        alerts += rules.observe("desk", signal(number, "negative", {"acme": "positive", "bolt": said}))
+    assert [(alert.state, alert.values["group"]) for alert in alerts] == [("firing", "bolt")]
+
+
+def test_stories_count_for_the_entities_that_the_rule_asks_for() -> None:
+    rule = StoriesRule(kind="stories", by=("entities",), only={"sentiment": "negative"})
+    rules = StoryRules([rule], "sentiment")
+    for number in range(4):
+        event = signal(number, "positive", {"acme": "positive", "bolt": "negative"})
+        for _, found in rules.observe(event, 1_793_600_000 + number, 1_793_600_000 + number, number):
+            list(found)
+    (surges,) = rules.rules
+    assert list(surges.counts.heard) == [("entities", "bolt")]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[[surges]]\nhead = "sentiment"\nlabel = "negative"\nshare = 0.8\nby = "entities"\n',
+        '[[rules]]\nkind = "threshold"\nhead = "sentiment"\nlabel = "negative"\ncount = 8\nby = "entities"\n',
+        '[[rules]]\nkind = "stories"\nby = ["entities"]\n',
+    ],
+)
+def test_an_application_that_names_no_entities_cannot_count_by_them(table: str) -> None:
+    with pytest.raises(ConfigError, match=r'"entities" needs the table \[entities\]'):
+        parse_application(FILE + table, Path(), "desk.toml")
+    app = parse_application(FILE + ENTITIES + table, Path(), "desk.toml")
+    assert len(app.surges) + len(app.rules) == 1
