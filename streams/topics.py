@@ -80,6 +80,8 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
             own.append(TopicSpec(app.stories_topic, app.partitions, replication))
             # by window, of which there are new ones for ever
             own.append(TopicSpec(app.trends_topic, app.partitions, replication, "compact,delete"))
+        if app.kind == "recommend":
+            own.append(TopicSpec(app.state_topic, 1, replication, "compact", SNAPSHOTS_CONFIG))
     return own
 
 

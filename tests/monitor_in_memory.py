@@ -17,12 +17,12 @@ from streams.monitor.drift.detector import DriftPolicy
 from streams.monitor.drift.evidence import EvidencePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
 from streams.monitor.handler import MonitorHandler
-from streams.monitor.packing import pack
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.rules.outside import Outside
 from streams.monitor.sources import Reference, SignalsLog, TakeStep
 from streams.monitor.state.parts import state_of
 from streams.notifier.silences import Silences
+from streams.packing import pack
 from streams.topics import (
     ACCEPTED_TOPIC,
     ALERTS_TOPIC,

@@ -45,7 +45,7 @@ from streams.faust_runtime.producer import Producer
 from streams.faust_runtime.role import Role
 from streams.indexer import IndexerCounts, indexer_pipeline
 from streams.metrics import Metrics
-from streams.recommend import RecommendHandler
+from streams.recommend.handler import RecommendHandler
 from streams.wire.first_dead_letters import FirstDeadLetters
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower

@@ -3,24 +3,24 @@
 import hashlib
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
 from headrace.releases.encoders import default_encoder, with_encoder_of
+from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
 from models.errors import ConfigError
 from models.recommendation.recommender import Recommender, RecommendPolicy
 from streams.application import Application
 from streams.engine.offset_tracker import Partition
-from streams.recommend import RecommendHandler
+from streams.recommend.handler import RecommendHandler
 from streams.wire.records import item_text
 from streams.wire.topic_follower import TopicFollower
 
 log = logging.getLogger(__name__)
 
-REBUILD_RECORDS = 25_000  # per partition: some seconds for four
 CATALOGUE_WAIT_SECONDS = 30.0
 
 
@@ -40,7 +40,7 @@ def recommend_handler(
         recommender,
         version,
         epochs,
-        lambda partitions: past_of(wiring, group, partitions),
+        KafkaBefore(wiring, app, group),
         catalogue=catalogue or (lambda: ()),
         embed=encoder.embed,
     )
@@ -107,17 +107,43 @@ class CatalogueFollower:
         return heard
 
 
-def past_of(wiring: Wiring, group: str, partitions: Collection[Partition]) -> list[Record]:
-    """The last records before the group's positions in these partitions; of several topics, as they came."""
-    admin, reader = wiring.admin(), wiring.reader()
-    try:
-        records: list[Record] = []
-        for topic in sorted({topic for topic, _ in partitions}):
-            decided = {p: offset for p, offset in admin.committed(group, topic).items() if (topic, p) in partitions}
-            start = {partition: max(offset - REBUILD_RECORDS, 0) for partition, offset in decided.items()}
-            if any(decided.values()):
-                records += reader.read(topic, start, decided, list(decided))
-        return sorted(records, key=lambda record: record.timestamp_ms)
-    finally:
-        reader.close()
-        admin.close()
+class KafkaBefore:
+    """The `Before` of one group of workers of an application, from the configured broker."""
+
+    def __init__(self, wiring: Wiring, app: Application, group: str) -> None:
+        self._wiring, self._app, self._group = wiring, app, group
+        # the embedded broker is gone with the process whose worker could need one, and keeps 5 MB of a topic
+        self.keeps_state = not wiring.broker().is_embedded
+
+    def positions(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """See the port."""
+        admin = self._wiring.admin()
+        try:
+            return {
+                (topic, partition): offset
+                for topic in sorted({topic for topic, _ in partitions})
+                for partition, offset in admin.committed(self._group, topic).items()
+                if (topic, partition) in partitions
+            }
+        finally:
+            admin.close()
+
+    def state(self) -> Iterator[Record]:
+        """See the port."""
+        if self.keeps_state:
+            yield from all_records(self._wiring, self._app.state_topic)
+
+    def events(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> list[Record]:
+        """See the port; of several topics as they came."""
+        reader = self._wiring.reader()
+        try:
+            records: list[Record] = []
+            for topic in sorted({topic for topic, _ in ends}):
+                start, end = (
+                    {p: offset for (of, p), offset in bounds.items() if of == topic} for bounds in (starts, ends)
+                )
+                if any(end.values()):
+                    records += reader.read(topic, start, end, list(end))
+            return sorted(records, key=lambda record: record.timestamp_ms)
+        finally:
+            reader.close()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.errors import ModelError
 
 _SPARE: Final = 64  # places at the least that are made at a time
+_GONE_MIN: Final = 1_000  # items that are not there any more and keep a place, at the least
 
 
 class Catalogue:
@@ -31,6 +32,7 @@ class Catalogue:
         self.ids = list(item_ids)
         self.texts = list(texts) or [""] * len(self.ids)
         self.revision = 0
+        self._told: set[str] = set()  # by `put` and `withdraw`: of them it is known what they are now
         self._places = {item_id: place for place, item_id in enumerate(self.ids)}
         # What all items share says nothing about taste.
         known = np.nan_to_num(np.asarray(embeddings, np.float32))
@@ -68,15 +70,54 @@ class Catalogue:
         self.texts[place] = text
         self._columns[:, place] = self._centred(np.nan_to_num(embedding[None, :].astype(np.float32)))[0]
         self._shown[place] = True
+        self._told.add(item_id)
         self.revision += 1
         return place
 
     def withdraw(self, item_id: str) -> None:
         """It is not shown any more; unknown items are passed over."""
         place = self._places.get(item_id)
-        if place is not None and self._shown[place]:
+        if place is None:
+            return
+        self._told.add(item_id)
+        if self._shown[place]:
             self._shown[place] = False
             self.revision += 1
+
+    def arrange(self, item_ids: Sequence[str], shown: Sequence[bool]) -> NDArray[np.int32]:
+        """Have the places that another catalogue of the same items had. Those that are not here any more keep a place,
+        withdrawn, until they are back (the last of them, as many as there are others). shown: of each, what may be
+        shown there; what was withdrawn there and is only known here from the beginning is withdrawn here as well, as
+        who withdrew it may have been forgotten since. Returns where each item stands now, -1: nowhere."""
+        gone = [item_id for item_id in item_ids if item_id not in self._places]
+        for item_id in gone[-max(len(self.ids), _GONE_MIN) :]:
+            self._reserve(item_id)
+        first = [self._places[item_id] for item_id in item_ids if item_id in self._places]
+        known = set(first)
+        order = np.array(first + [place for place in range(len(self.ids)) if place not in known], np.int64)
+        self.ids = [self.ids[place] for place in order.tolist()]
+        self.texts = [self.texts[place] for place in order.tolist()]
+        self._places = {item_id: place for place, item_id in enumerate(self.ids)}
+        self._columns[:, : len(order)] = self._columns[:, order]
+        self._shown[: len(order)] = self._shown[order]
+        for item_id, is_shown in zip(item_ids, shown, strict=True):
+            if not is_shown and item_id in self._places and item_id not in self._told:
+                self._shown[self._places[item_id]] = False
+        self.revision += 1
+        return self.places_of(item_ids)
+
+    def places_of(self, item_ids: Sequence[str]) -> NDArray[np.int32]:
+        """Where each item stands, -1: there is no such item."""
+        return np.array([self._places.get(item_id, -1) for item_id in item_ids], np.int32)
+
+    def _reserve(self, item_id: str) -> None:
+        place = len(self.ids)
+        self._make_room(place)
+        self._places[item_id] = place
+        self.ids.append(item_id)
+        self.texts.append("")
+        self._columns[:, place] = 0.0
+        self._shown[place] = False
 
     def _make_room(self, place: int) -> None:
         room = self._columns.shape[1]

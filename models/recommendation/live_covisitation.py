@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.covisitation import Covisitation, CovisitationPolicy, fit_counts
+from models.recommendation.state import CountsState, packed_counts, unpacked_counts
 from models.recommendation.titles import TitleVectors
 
 _GROWTH: Final = 1.2  # a fit begins after so many times the touches of the last one, and after so many touches more
@@ -90,6 +91,47 @@ class LiveCovisitation:
         """Whether some user touched both."""
         return item < len(self._counts) and other < len(self._counts) and bool(self._counts[item, other] > 0)
 
+    def state(self) -> Callable[[], CountsState]:
+        """What `restore` needs, as of now; what is returned is to be called in another thread, as packing takes a
+        while."""
+        counts, fitted, pending = self._counts.copy(), self._fitted, self._pending
+        numbers = self._touches, self._next, self._due
+
+        def packed() -> CountsState:
+            used, waits = fitted(), None if pending is None else pending()
+            items = used.model.items, -1 if waits is None else waits.model.items, len(counts)
+            now = packed_counts(counts)
+            return CountsState(numbers + items, used.counted, b"" if waits is None else waits.counted, now)
+
+        return packed
+
+    def restore(self, state: CountsState, places: NDArray[np.int32]) -> None:
+        """Go on where `state` was taken. places: where the items stand now that were counted there, below zero:
+        nowhere. Raises ValueError, zlib.error."""
+        touches, following, due, fitted, pending, items = state.numbers
+        self._counts = self._moved(state.counts, items, places)
+        self._touches, self._next, self._due = touches, following, due
+        self._fitted = self._fit_later(self._moved(state.fitted, fitted, places))
+        self._pending = None if pending < 0 else self._fit_later(self._moved(state.pending, pending, places))
+
+    def count_again(self, items: NDArray[np.int64]) -> None:
+        """Count what a user touched whose touches were counted elsewhere; no fit begins."""
+        self._make_room()
+        items = items[items < self._max]
+        self._counts[np.ix_(items, items)] += 1.0
+        self._touches += len(items)
+
+    def _moved(self, packed: bytes, items: int, places: NDArray[np.int32]) -> NDArray[np.float32]:
+        counts = unpacked_counts(packed, items)
+        if items > len(places):
+            raise ValueError(f"counts of {items} items where there are {len(places)}")
+        if (places[:items] == np.arange(items)).all():
+            return counts
+        kept = np.flatnonzero((places[:items] >= 0) & (places[:items] < self._max))
+        moved = np.zeros((self._known, self._known), np.float32)
+        moved[np.ix_(places[kept], places[kept])] = counts[np.ix_(kept, kept)]
+        return moved
+
     def _up_to_date(self) -> "_Fitted":
         fitted = self._fitted()
         behind = self._known - fitted.model.items
@@ -106,8 +148,8 @@ class LiveCovisitation:
         if more > 0:
             self._counts = np.pad(self._counts, ((0, more), (0, more)))
 
-    def _fit_later(self) -> Callable[[], "_Fitted"]:
-        fit = self._fit()
+    def _fit_later(self, counts: NDArray[np.float32] | None = None) -> Callable[[], "_Fitted"]:
+        fit = self._fit(counts)
         kept: list[_Fitted] = []
 
         def fitted() -> _Fitted:
@@ -122,9 +164,10 @@ class LiveCovisitation:
         computing: Future[_Fitted] = self._executor.submit(self._fit())
         return computing.result
 
-    def _fit(self) -> Callable[[], "_Fitted"]:
-        """Of what is counted now."""
-        counts, texts, policy = self._counts.copy(), self._catalogue.texts[: len(self._counts)], self._policy
+    def _fit(self, counts: NDArray[np.float32] | None = None) -> Callable[[], "_Fitted"]:
+        """Of what is counted now, or was counted once."""
+        counts = self._counts.copy() if counts is None else counts
+        texts, policy = self._catalogue.texts[: len(counts)], self._policy
         return lambda: _Fitted(counts, texts, policy)
 
 
@@ -134,6 +177,7 @@ class _Fitted:
     def __init__(self, counts: NDArray[np.float32], texts: list[str], policy: CovisitationPolicy) -> None:
         self._words = TitleVectors(texts)
         self._titles = self._words.of(texts)
+        self.counted = packed_counts(counts)  # which the fit overwrites
         self.model: Covisitation = fit_counts(counts, self._titles, policy)
         self.new = np.zeros((len(texts), 0), np.float32)
 

@@ -71,6 +71,17 @@ class Ranker:
         self._own += step[dense : dense + len(ACTIONS)]
         self._last += step[dense + len(ACTIONS) :]
 
+    def state(self) -> NDArray[np.float64]:
+        """What `restore` needs, float64 (2, weights)."""
+        return np.stack([np.concatenate([self._dense, self._own, self._last]), self._seen])
+
+    def restore(self, state: NDArray[np.float64]) -> None:
+        """Go on where `state` was taken."""
+        dense = len(self._dense)
+        weights, seen = state
+        self._dense, self._own, self._last = np.split(weights.copy(), [dense, dense + len(ACTIONS)])
+        self._seen = seen.copy()
+
     def named(self) -> dict[str, float]:
         """Every weight by name."""
         named = dict(zip(DENSE, self._dense.tolist(), strict=True))

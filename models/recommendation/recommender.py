@@ -10,8 +10,8 @@ Everything is a function of the events seen so far. State is bounded: the last i
 first items of the catalogue, some twenty weights; `replay` of a stretch of the topic rebuilds it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Final, Literal
 from zlib import crc32
 
@@ -24,10 +24,12 @@ from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, 
 from models.recommendation.lists import diverse, explored
 from models.recommendation.live_covisitation import LiveCovisitation
 from models.recommendation.ranker import Features, Ranker
+from models.recommendation.ranking import Feedback, ListedItem, Quality, Ranking, Why
 from models.recommendation.scoring import log_share
+from models.recommendation.state import ItemsState, LearntState
+from models.recommendation.user_rows import UserRows
 from models.recommendation.users import EMPTY, History, Users
 
-Why = Literal["again", "together", "like", "popular", "exploration"]
 Repeats = Literal["always", "not_bought", "never"]
 _TASTE: Final = np.array(TASTE, np.float32)
 _COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
@@ -56,75 +58,6 @@ class RecommendPolicy:
     items_max: int = 5_000
     purchases_max: int = 1_000
     covisitation: CovisitationPolicy = _COVISITATION
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What became of the user's previous list. rank: place of the taken item in it, from 1; None: not in the
-    list. is_new: the item was none of the user's recent ones."""
-
-    item_id: str
-    rank: int | None
-    is_new: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ListedItem:
-    """score: log-odds up to a constant. why: `again`, it is one of the user's recent items; `together`, users who
-    touched `because` touched it as well; `like`, it reads like `because`; `popular`, others touch it now;
-    `exploration`, it was drawn, with the probability `propensity`."""
-
-    item_id: str
-    score: float
-    why: Why
-    because: str | None = None
-    propensity: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """items: best first, drawn ones last. feedback: set when this event is a click or a purchase by a user who had a
-    list."""
-
-    items: tuple[ListedItem, ...]
-    feedback: Feedback | None = None
-
-
-@dataclass(slots=True)
-class Quality:
-    """How the lists did so far, over every click and purchase that had a list before it; apart, of items that were new
-    to the user."""
-
-    feedbacks: int = 0
-    hits: int = 0
-    reciprocal_ranks: float = 0.0
-    new_feedbacks: int = 0
-    new_hits: int = 0
-    unknown_items: int = 0
-
-    def add(self, feedback: Feedback) -> None:
-        """Count one feedback."""
-        self.feedbacks += 1
-        self.new_feedbacks += feedback.is_new
-        if feedback.rank is not None:
-            self.hits += 1
-            self.new_hits += feedback.is_new
-            self.reciprocal_ranks += 1.0 / feedback.rank
-
-    @property
-    def hit_rate(self) -> float:
-        """Share of feedbacks whose item stood in the list (hit@10)."""
-        return self.hits / self.feedbacks if self.feedbacks else 0.0
-
-    @property
-    def discovery_rate(self) -> float:
-        """The same of items that were new to the user."""
-        return self.new_hits / self.new_feedbacks if self.new_feedbacks else 0.0
-
-    @property
-    def mean_reciprocal_rank(self) -> float:
-        """Mean of 1/rank, 0 for an item not in the list (MRR@10)."""
-        return self.reciprocal_ranks / self.feedbacks if self.feedbacks else 0.0
 
 
 class Recommender:
@@ -162,8 +95,9 @@ class Recommender:
         self._ranker = Ranker(policy.learning_rate)
         self._together.forget()
 
-    def observe(self, event: UserEvent) -> Ranking:
-        """Take one event in and rank for its user. Same events, same lists.
+    def observe(self, event: UserEvent, home: int = 0) -> Ranking:
+        """Take one event in and rank for its user. Same events, same lists. home: a number of what the event comes
+        from, kept with its user.
 
         A click or purchase is first held against the user's previous list (feedback) and corrects the
         weights. An item that the catalogue lacks is counted and changes nothing else; a user without an id
@@ -173,26 +107,40 @@ class Recommender:
         self.quality.unknown_items += event.item_id is not None and item is None
         if event.user_id is None:
             return Ranking(self._passing(item, event.action))
-        slot = self._users.slot(event.user_id)
-        feedback = None
-        if item is not None:
-            feedback = self._learn(self._users.history(slot), item) if event.action in FEEDBACK_ACTIONS else None
-            self._remember(slot, item, event.action)
+        slot = self._users.slot(event.user_id, home)
+        feedback = None if item is None else self._taken_in(slot, item, event.action)
         history = self._users.history(slot)
         places, items = self._listed(history, event.user_id)
         self._users.show(slot, places)
         return Ranking(items, feedback)
 
-    def replay(self, events: Sequence[UserEvent]) -> None:
-        """Rebuild the state from a stretch of the topic. Old events move what is known of users and items; the weights
-        are learnt from the last ones."""
+    def replay(self, events: Sequence[UserEvent], homes: Sequence[int] = (), *, is_whole: bool = False) -> None:
+        """Rebuild the state from a stretch of the topic. Of the last events all is learnt, and lists are known. Old
+        ones move what is known of users and items; is_whole: all is learnt of them as well, as by who saw all that came
+        before the first of them. homes: as of `observe`, one for each event."""
         old = max(len(events) - _LEARNT_FROM, 0)
-        for event in events[:old]:
-            item = self.catalogue.place(event.item_id)
-            if event.user_id is not None and item is not None:
-                self._remember(self._users.slot(event.user_id), item, event.action, at_once=False)
-        for event in events[old:]:
-            self.observe(event)
+        for number, event in enumerate(events):
+            home = homes[number] if homes else 0
+            if number >= old:
+                self.observe(event, home)
+            else:
+                self._replay_old(event, home, is_whole)
+
+    def _replay_old(self, event: UserEvent, home: int, is_whole: bool) -> None:
+        item = self.catalogue.place(event.item_id)
+        if event.user_id is None:
+            if is_whole and item is not None:
+                self._touch_popularity(item)
+            return
+        if not is_whole and item is None:
+            return
+        slot = self._users.slot(event.user_id, home)
+        if is_whole:
+            if item is not None:
+                self._taken_in(slot, item, event.action)
+            self._users.show_unknown(slot)
+        elif item is not None:
+            self._remember(slot, item, event.action, at_once=False)
 
     def rank(self, user_id: str | None) -> tuple[ListedItem, ...]:
         """The list for a user as things stand; changes nothing."""
@@ -216,6 +164,54 @@ class Recommender:
         """How many users are remembered."""
         return len(self._users)
 
+    def begin_writing(self) -> tuple[ItemsState, Callable[[], LearntState]]:
+        """From now on `next_rows` gives what is known of all users as of this moment, while events go on. Returns for
+        what items their places stand, and what gives what was learnt of all of them, to be called in another thread."""
+        self._users.begin_writing()
+        counts, quality = self._together.state(), asdict(self.quality)
+        popularity, step, weights = self._popularity.copy(), self._popularity_step, self._ranker.state()
+        items = ItemsState(tuple(self.catalogue.ids), self.catalogue.shown.copy())
+        return items, lambda: LearntState(popularity, step, weights, quality, counts())
+
+    def next_rows(self, most: int) -> UserRows | None:
+        """The next users, at most so many; None: that was all."""
+        return self._users.next_rows(most)
+
+    def take_up(
+        self,
+        tables: Sequence[ItemsState],
+        learnt: LearntState | None,
+        users: Iterable[tuple[int, UserRows]],
+        apart: frozenset[int] = frozenset(),
+    ) -> None:
+        """Go on where `begin_writing` was called; after `forget`. tables: the items that places stand for, the first
+        one those of `learnt` (None where only users are known). users: rows, and by which of the tables they are.
+        apart: homes whose users were not learnt of with the others: what they touched last is counted again.
+
+        Raises ValueError, zlib.error where it cannot be used."""
+        for table in reversed(tables):  # the first one's order stays
+            self.catalogue.arrange(table.ids, table.shown.tolist())
+        places = [self.catalogue.places_of(table.ids) for table in tables]
+        self._make_room()
+        if learnt is not None:
+            self._take_up_learnt(learnt, places[0])
+        for number, rows in users:
+            rows.check(len(places[number]), len(ACTION_INDEX))
+            self._users.put(rows.moved(places[number]))
+        self._users.settle()
+        for items in self._users.recent(apart):
+            self._together.count_again(items)
+            self._popularity[items] += self._popularity_step
+
+    def _take_up_learnt(self, learnt: LearntState, places: NDArray[np.int32]) -> None:
+        learnt.check(len(places), self._ranker.state().shape)
+        kept = np.flatnonzero(places[: len(learnt.popularity)] >= 0)
+        self._popularity[places[kept]] = learnt.popularity[kept]
+        self._popularity_step = learnt.step
+        self._ranker.restore(learnt.weights)
+        self.quality = Quality(**learnt.quality)
+        self._together.restore(learnt.counts, places)
+
     @property
     def weights(self) -> dict[str, float]:
         """What was learnt, by name."""
@@ -231,11 +227,18 @@ class Recommender:
         index = ACTION_INDEX.get(action, OTHER)
         return self._listed(History(np.array([item]), np.array([index]), bought, None), "")[1]
 
+    def _taken_in(self, slot: int, item: int, action: str) -> Feedback | None:
+        feedback = self._learn(self._users.history(slot), item) if action in FEEDBACK_ACTIONS else None
+        self._remember(slot, item, action)
+        return feedback
+
     def _learn(self, history: History, item: int) -> Feedback | None:
         if history.shown is None:
             return None
         if not self._is_frozen:
             self._ranker.learn(self._features(history), item)
+        if not len(history.shown):
+            return None  # nobody knows whether it stood there
         places = np.flatnonzero(history.shown == item)
         rank = int(places[0]) + 1 if len(places) else None
         feedback = Feedback(self.catalogue.ids[item], rank, bool(item not in history.items))

@@ -1,7 +1,12 @@
-"""What users did last, in arrays: some 400 bytes a user, so that a million fit into memory."""
+"""What users did last, in arrays: some 400 bytes a user, so that a million fit into memory.
+
+All of it as of one moment can be written down while events go on: a user who is touched before he is written is put
+aside as he was (copy on write), so that no event waits for the whole.
+"""
 
 from array import array
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,17 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.events import ACTION_INDEX
+from models.recommendation.user_rows import UNKNOWN_LIST, UserRows, joined
 
 _PURCHASE: Final = ACTION_INDEX["purchase"]
 _FIRST_ROOM: Final = 256
 _NOBODY: Final = -1
 _NONE: Final = np.empty(0, np.int64)
+_NO_PURCHASE: Final = array("i")
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """items: places of a user's recent items, most recently touched last; actions: what was last done with each
-    (`events.ACTIONS`); both int64. bought: places of what the user bought. shown: the last list, or None."""
+    (`events.ACTIONS`); both int64. bought: places of what the user bought. shown: the last list, or None; empty: there
+    was one, and nobody knows what it held."""
 
     items: NDArray[np.int64]
     actions: NDArray[np.int64]
@@ -38,6 +46,12 @@ class Users:
         """length: of the lists. bought_max: of a user's purchases, the latest stay."""
         self._recent, self._length, self._max, self._bought_max = recent_items, length, users_max, bought_max
         self._slots: OrderedDict[str, int] = OrderedDict()
+        self._ids: list[str] = []
+        self._homes = np.zeros(0, np.int16)
+        self._times = np.zeros(0, np.int64)
+        self._now = 0
+        self._unwritten = (0, 0)  # slots that are still to be written down as they were
+        self._aside: dict[int, UserRows] = {}
         self._bought: dict[int, array[int]] = {}
         self._items = np.full((0, recent_items), _NOBODY, np.int32)
         self._actions = np.zeros((0, recent_items), np.int8)
@@ -47,18 +61,29 @@ class Users:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def slot(self, user_id: str) -> int:
-        """A user's slot, made where there is none; now the most recently active."""
+    def slot(self, user_id: str, home: int = 0) -> int:
+        """A user's slot, made where there is none; now the most recently active. home: a number of what his events
+        come from, kept with him."""
         slot = self._slots.get(user_id)
+        self._now += 1
         if slot is not None:
+            self._put_aside(slot)
             self._slots.move_to_end(user_id)
-            return slot
+        else:
+            slot = self._new_slot(user_id)
+        self._times[slot], self._homes[slot] = self._now, home
+        return slot
+
+    def _new_slot(self, user_id: str) -> int:
         if len(self._slots) >= self._max:
             _, slot = self._slots.popitem(last=False)
+            self._put_aside(slot)
             self._bought.pop(slot, None)
+            self._ids[slot] = user_id
         else:
             slot = len(self._slots)
             self._make_room(slot)
+            self._ids.append(user_id)
         self._slots[user_id] = slot
         self._counts[slot] = 0
         self._shown[slot] = _NOBODY
@@ -76,7 +101,7 @@ class Users:
             self._items[slot, :count].astype(np.int64),
             self._actions[slot, :count].astype(np.int64),
             np.frombuffer(self._bought[slot], np.int32).astype(np.int64) if slot in self._bought else _NONE,
-            shown[shown != _NOBODY].astype(np.int64) if shown[0] != _NOBODY else None,
+            shown[shown >= 0].astype(np.int64) if shown[0] != _NOBODY else None,
         )
 
     def touch(self, slot: int, item: int, action: int) -> bool:
@@ -95,10 +120,82 @@ class Users:
             self._buy(slot, item)
         return is_new
 
-    def show(self, slot: int, items: NDArray[np.int64]) -> None:
+    def show(self, slot: int, items: NDArray[np.integer]) -> None:
         """The list that the user has now."""
         self._shown[slot] = _NOBODY
         self._shown[slot, : len(items)] = items
+
+    def show_unknown(self, slot: int) -> None:
+        """The user has a list, and nobody knows which."""
+        self._shown[slot] = _NOBODY
+        self._shown[slot, 0] = UNKNOWN_LIST
+
+    def begin_writing(self) -> None:
+        """From now on `next_rows` gives all users as they are at this moment."""
+        self._unwritten, self._aside = (0, len(self._slots)), {}
+
+    def next_rows(self, most: int) -> UserRows | None:
+        """The next of them, at most so many; None: that was all."""
+        start, end = self._unwritten
+        if start >= end:
+            return None
+        stop = min(start + most, end)
+        slots = np.array([slot for slot in range(start, stop) if slot not in self._aside], np.int64)
+        aside = [self._aside.pop(slot) for slot in range(start, stop) if slot in self._aside]
+        self._unwritten = (stop, end)
+        return joined([self._rows(slots), *aside])
+
+    def put(self, rows: UserRows) -> None:
+        """Take users up again, whose places are the catalogue's. Who is there already keeps what is known of him, and
+        all he ever bought. Afterwards `settle`."""
+        ends = np.cumsum(rows.counts, axis=0, dtype=np.int64)
+        for number, name in enumerate(rows.ids):
+            (items, shown, bought), (i, s, b) = ends[number].tolist(), rows.counts[number].tolist()
+            is_known = name in self._slots
+            slot = self._slots[name] if is_known else self._new_slot(name)
+            if b:
+                self._bought[slot] = _union(self._bought.get(slot), rows.bought[bought - b : bought], self._bought_max)
+            if is_known:
+                continue
+            kept = min(i, self._recent)
+            self._counts[slot] = kept
+            self._items[slot, :kept] = rows.items[items - kept : items]
+            self._actions[slot, :kept] = rows.actions[items - kept : items]
+            self.show(slot, rows.shown[shown - s : shown][: self._length])
+            self._homes[slot], self._times[slot] = rows.homes[number], rows.times[number]
+            self._now = max(self._now, int(rows.times[number]))
+
+    def settle(self) -> None:
+        """Once all are taken up: in the order in which they were active."""
+        order = np.argsort(self._times[: len(self._slots)], kind="stable").tolist()
+        self._slots = OrderedDict((self._ids[slot], slot) for slot in order)
+
+    def recent(self, homes: frozenset[int]) -> Iterator[NDArray[np.int64]]:
+        """The recent items of each user of these homes."""
+        for slot in np.flatnonzero(np.isin(self._homes[: len(self._slots)], list(homes))).tolist():
+            yield self._items[slot, : self._counts[slot]].astype(np.int64)
+
+    def _put_aside(self, slot: int) -> None:
+        start, end = self._unwritten
+        if start <= slot < end and slot not in self._aside:
+            self._aside[slot] = self._rows(np.array([slot]))
+
+    def _rows(self, slots: NDArray[np.int64]) -> UserRows:
+        """Of these slots, in their order."""
+        items, shown = self._items[slots], self._shown[slots]
+        own = np.arange(self._recent) < self._counts[slots][:, None]
+        bought = [self._bought.get(slot, _NO_PURCHASE) for slot in slots.tolist()]
+        counts = [self._counts[slots], (shown != _NOBODY).sum(axis=1), [len(one) for one in bought]]
+        return UserRows(
+            tuple(self._ids[slot] for slot in slots.tolist()),
+            self._homes[slots],
+            self._times[slots],
+            np.stack([np.asarray(column, np.int32) for column in counts], axis=1),
+            items[own],
+            self._actions[slots][own],
+            shown[shown != _NOBODY],
+            np.concatenate([_NONE.astype(np.int32), *(np.frombuffer(one, np.int32) for one in bought)]),
+        )
 
     def _buy(self, slot: int, item: int) -> None:
         bought = self._bought.setdefault(slot, array("i"))
@@ -115,3 +212,13 @@ class Users:
         self._actions = np.concatenate([self._actions, np.zeros((more, self._recent), np.int8)])
         self._counts = np.concatenate([self._counts, np.zeros(more, np.int32)])
         self._shown = np.concatenate([self._shown, np.full((more, self._length), _NOBODY, np.int32)])
+        self._homes = np.concatenate([self._homes, np.zeros(more, np.int16)])
+        self._times = np.concatenate([self._times, np.zeros(more, np.int64)])
+
+
+def _union(known: "array[int] | None", more: NDArray[np.int32], most: int) -> "array[int]":
+    """Purchases of both, the latest stay."""
+    merged = array("i", more.tolist())
+    if known is not None:
+        merged.extend(item for item in known if item not in merged)
+    return merged[-most:]

@@ -30,7 +30,8 @@ class Application(BaseModel):
     _given_as: str | None = PrivateAttr(default=None)
 
     name: Name
-    """Names the model, the consumer groups and the topics `decisions.<name>`, `signals.<name>`, `trials.<name>`."""
+    """Names the model, the consumer groups and the topics `decisions.<name>`, `signals.<name>`, `trials.<name>`,
+    `state.<name>`."""
     kind: Literal["classify", "recommend"] = "classify"
     """`classify`: labels for texts; `recommend`: a ranked list of items for user events."""
     topic: Topic
@@ -308,7 +309,7 @@ class Application(BaseModel):
     def own_topics(self) -> tuple[str, ...]:
         """Those that are written for it alone."""
         own = (self.decisions_topic, self.signals_topic, self.trials_topic, self.answer_bank_topic)
-        return (*own, self.stories_topic, self.trends_topic)
+        return (*own, self.stories_topic, self.trends_topic, self.state_topic)
 
     @property
     def trials_topic(self) -> str:
@@ -319,6 +320,11 @@ class Application(BaseModel):
     def decisions_topic(self) -> str:
         """Where decisions of this application go."""
         return f"decisions.{self.name}"
+
+    @property
+    def state_topic(self) -> str:
+        """Where workers that rank items keep what they know."""
+        return f"state.{self.name}"
 
     @property
     def signals_topic(self) -> str:

@@ -28,7 +28,7 @@ import numpy as np
 from datasketch import MinHash  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from streams.monitor.packing import pack, unpack
+from streams.packing import pack, unpack
 
 Floats = NDArray[np.float32]
 

@@ -122,3 +122,52 @@ def test_a_shops_lists_are_those_of_a_worker_that_was_never_killed(
     assert any("new" in listed for listed in shown)
     publisher.close()
     admin.close()
+
+
+def test_what_was_bought_before_all_that_is_read_again_is_in_no_list_after_a_kill(
+    make_home: MakeHome, kafka_address: str, unique: str
+) -> None:
+    """25,000 events of a partition are read again where there is no snapshot: what came before them is known by it."""
+    home = make_home(f"kafka://{kafka_address}")
+    topic, catalog, name = f"{unique}.events", f"{unique}.items", f"{unique}b"
+    (home.home / "items.csv").write_text(
+        "\n".join(["item_id,title", *(f"{item},{title}" for item, title in ITEMS)]), encoding="utf-8"
+    )
+    (home.home / f"{name}.toml").write_text(FILE.format(name=name, topic=topic, catalog=catalog), encoding="utf-8")
+    admin, publisher, draw = KafkaAdmin(kafka_address), KafkaPublisher(kafka_address), random.Random(8)
+    admin.ensure([TopicSpec(topic, 1), TopicSpec(catalog, 1, cleanup="compact"), TopicSpec(f"decisions.{name}", 1)])
+
+    def publish(user: str, item: str, action: str) -> None:
+        event = {"user_id": user, "item_id": item, "action": action}
+        publisher.send(topic, json.dumps(event).encode(), key=user.encode())
+
+    def decided(running: Running, count: int) -> None:
+        def done() -> bool:
+            is_there = count <= admin.offsets(f"decisions.{name}")[0][1]
+            return running.process.poll() is not None or is_there
+
+        wait_for(done, 240, running.text)
+        assert running.process.poll() is None, running.text()
+
+    bought = [item for item, _ in ITEMS if item[0] != "g"] + ["g0", "g1", "g2", "g3"]
+    for item in bought:
+        publish("early", item, "purchase")
+    for number in range(26_000):
+        publish(f"u{number % 300}", draw.choice(ITEMS)[0], "click")
+    publisher.flush()
+    worker = home.start("worker", str(home.home / f"{name}.toml"), "--from-beginning", name="first")
+    decided(worker, 26_000 + len(bought))
+    worker.kill()
+    last = home.start("worker", str(home.home / f"{name}.toml"), name="last")
+    last.wait_ready()
+    before = admin.offsets(f"decisions.{name}")[0][1]
+    publish("early", "g9", "view")
+    publisher.flush()
+    decided(last, before + 1)
+    assert last.stop() == 0
+    assert "users taken up as they were kept" in last.text() and "301 users" in last.text()
+    decision = next(d for d in reversed(lists_of(kafka_address, name)) if d["key"] == "early")
+    listed = {item["item_id"] for item in decision["items"]}
+    assert listed == {f"g{number}" for number in range(4, 10)}
+    publisher.close()
+    admin.close()

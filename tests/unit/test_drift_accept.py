@@ -17,7 +17,7 @@ from headrace.tools.drift.accepting import AFTER_MS, DAY_MS, accept, acceptance,
 from models.errors import ConfigError
 from streams.monitor.drift.reference import Reference
 from streams.monitor.episodes.accepted import AcceptedEpisodes
-from streams.monitor.packing import pack
+from streams.packing import pack
 from streams.topics import ACCEPTED_TOPIC
 from streams.wire.records import AcceptedDrift, Alert
 

@@ -18,7 +18,7 @@ from streams.monitor.drift.evidence import TAILS, Evidence, EvidencePolicy
 from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.live_thresholds import LivePolicy
 from streams.monitor.drift.thresholds import SimulationPolicy
-from streams.monitor.packing import pack, unpack
+from streams.packing import pack, unpack
 
 DIMENSIONS, LABELS = 24, 4
 POLICY = DriftPolicy(

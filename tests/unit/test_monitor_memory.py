@@ -16,9 +16,9 @@ from connectors.ports import Record
 from streams.application import Application, HeadSpec, Source, Surge
 from streams.monitor.core import MonitorCore
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
-from streams.monitor.packing import pack
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.rules.stories import rules as stories
+from streams.packing import pack
 from streams.rule_specs import DisagreementRule, SilenceRule, StoriesRule, ThresholdRule
 from streams.wire.records import Feedback, Release, format_time
 from streams.wire.signals import MonitorSignal, SignalBatch

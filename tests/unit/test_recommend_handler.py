@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,12 +12,12 @@ import pytest
 
 from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
-from headrace.process.recommender import REBUILD_RECORDS, CatalogueFollower, past_of
+from headrace.process.recommender import CatalogueFollower, KafkaBefore
 from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
 from streams.engine.delivery import Delivery, Outcome
 from streams.engine.offset_tracker import Partition
-from streams.recommend import RecommendHandler
+from streams.recommend.handler import RecommendHandler
 
 NOW_MS = 1_789_999_000_123
 ITEMS = tuple(f"i{number}" for number in range(20))
@@ -129,7 +129,7 @@ class Topic:
     """Events of two partitions, as they stand in the topic, and those that a group has decided."""
 
     def __init__(self) -> None:
-        self.events = {("user.events", number): self._of(number) for number in (0, 1)}
+        self.log = {("user.events", number): self._of(number) for number in (0, 1)}
         self.asked: list[list[Partition]] = []
         self.failures = 0
 
@@ -140,18 +140,26 @@ class Topic:
             for offset, value in enumerate(values)
         ]
 
-    def past(self, partitions: Collection[Partition]) -> list[Record]:
+    keeps_state = False
+
+    def positions(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         self.asked.append(sorted(partitions))
         if self.failures:
             self.failures -= 1
             raise BrokerUnavailable("no broker answers")
-        return [record for partition in partitions for record in self.events[partition]]
+        return dict.fromkeys(partitions, 3)
+
+    def state(self) -> list[Record]:
+        return []
+
+    def events(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> list[Record]:
+        return [record for partition, end in ends.items() for record in self.log[partition][starts[partition] : end]]
 
 
 def recommending(topic: Topic) -> RecommendHandler:
     app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
     recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
-    return RecommendHandler(app, recommender, "v1", {"user.events": "e0"}, topic.past, now_ms=lambda: NOW_MS)
+    return RecommendHandler(app, recommender, "v1", {"user.events": "e0"}, topic, now_ms=lambda: NOW_MS)
 
 
 def decide(handler: RecommendHandler, user: str = "somebody new") -> None:
@@ -205,10 +213,15 @@ def test_the_past_of_a_partition_ends_where_its_group_stands_and_others_are_not_
 
     admin = SimpleNamespace(committed=lambda group, topic: committed[topic], close=lambda: None)
     reader = SimpleNamespace(read=read, close=lambda: None)
-    wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader)
-    records = past_of(wiring, "group", [("events", 0), ("events", 1), ("vip", 0), ("events", 7)])
+    broker = SimpleNamespace(is_embedded=False)
+    wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader, broker=lambda: broker)
+    app = Application(name="r", kind="recommend", topic="events", priority_topics=("vip",), catalog="c.csv")  # type: ignore[arg-type]
+    before = KafkaBefore(wiring, app, "group")
+    positions = before.positions([("events", 0), ("events", 1), ("vip", 0), ("events", 7)])
+    assert positions == {("events", 0): 900_000, ("events", 1): 3, ("vip", 0): 2}
+    records = before.events({("events", 0): 875_000, ("events", 1): 0, ("vip", 0): 0}, positions)
     assert asked == [
-        ("events", {0: 900_000 - REBUILD_RECORDS, 1: 0}, {0: 900_000, 1: 3}, [0, 1]),
+        ("events", {0: 875_000, 1: 0}, {0: 900_000, 1: 3}, [0, 1]),
         ("vip", {0: 0}, {0: 2}, [0]),
     ]
     assert [record.topic for record in records] == ["vip", "events"], "as they came"
@@ -304,7 +317,7 @@ def test_a_catalogues_topic_is_waited_for_only_where_it_stands(stands: bool, wai
 def test_items_beyond_what_can_be_scored_are_passed_over_and_known_ones_still_change(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("streams.recommend.ITEMS_MAX", 21)
+    monkeypatch.setattr("streams.recommend.handler.ITEMS_MAX", 21)
     app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
     recommender = Recommender(ITEMS, np.eye(20, dtype=np.float32))
     heard = [catalogue_record(f"new{n}", {"item_id": f"new{n}", "title": "new"}) for n in range(3)]

@@ -16,10 +16,10 @@ from streams.application.stories import Stories as StorySettings
 from streams.engine.delivery import Delivery
 from streams.monitor.drift import detector
 from streams.monitor.drift.thresholds import simulate_thresholds
-from streams.monitor.packing import pack
 from streams.monitor.state.news import MAX_BYTES, news_key
 from streams.monitor.trends.news import News
 from streams.monitor.trends.repeats import SeenItems
+from streams.packing import pack
 from streams.topics import MONITOR_STATE_TOPIC, own_specs
 from streams.wire.records import StoryTold, TrendWindow, decode
 from streams.wire.signals import read_signals

@@ -8,7 +8,7 @@ import numpy as np
 
 from connectors.ports import Answer, AnswerStore, AnswerVectors, Publisher, Record
 from models.errors import ConfigError, MessageError
-from streams.monitor.packing import pack, unpack
+from streams.packing import pack, unpack
 from streams.wire.records import BankClose, BankEntry, decode
 from streams.wire.records.answers import BANK_KEY
 

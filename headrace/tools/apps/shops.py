@@ -19,7 +19,7 @@ from models.errors import ConfigError, HeadraceError, MessageError
 from models.recommendation.events import ACTIONS, UserEvent
 from models.recommendation.recommender import Recommender
 from streams.application import Application
-from streams.recommend import as_json, user_event
+from streams.recommend.handler import as_json, user_event
 from streams.wire.source_records import PassedOver, SourceReader
 
 MOST_USERS: Final = 10

@@ -13,9 +13,9 @@ from headrace.process.recommender import recommender_of
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from models.recommendation.recommender import ListedItem
+from models.recommendation.ranking import ListedItem
 from streams.application import Application
-from streams.recommend import RecommendHandler, as_json
+from streams.recommend.handler import RecommendHandler, as_json
 
 Progress = Callable[[str, int, int], None]
 

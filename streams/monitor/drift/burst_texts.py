@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from streams.monitor.drift.bursts import LabelBurst
 from streams.monitor.drift.reference import Floats
-from streams.monitor.packing import pack, unpack
+from streams.packing import pack, unpack
 
 TEXTS: Final = 200
 _NEAR: Final = 2  # texts of the burst, that one of another label must be near to

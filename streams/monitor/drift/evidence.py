@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 from streams.monitor.drift.neighbours import UnusualTexts
 from streams.monitor.drift.reference import Doubles, Floats
 from streams.monitor.drift.small_share import SmallShare, new_share, unusual
-from streams.monitor.packing import pack, unpack
 from streams.monitor.seasons.texts import TextSeasons
+from streams.packing import pack, unpack
 
 TAILS: Final = ("embeddings", "confidence", "both")
 DETECTORS: Final = (*TAILS, "small_share")

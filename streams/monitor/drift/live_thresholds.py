@@ -17,7 +17,7 @@ import numpy as np
 
 from streams.monitor.drift.reference import Doubles
 from streams.monitor.drift.thresholds import threshold_from_climbs
-from streams.monitor.packing import pack, unpack
+from streams.packing import pack, unpack
 
 _SEED: Final = 0  # of the blocks: the same increments give the same thresholds
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.words.counts import WordCounts
-from streams.monitor.packing import pack, unpack
+from streams.packing import pack, unpack
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.drift.reference import Doubles
-from streams.monitor.packing import pack, unpack
 from streams.monitor.seasons.hours import HOURS_OF_DAY, HOURS_OF_WEEK
+from streams.packing import pack, unpack
 
 _LABELS: Final = 128  # those that come most
 _LABELS_AN_HOUR: Final = 1_000  # who writes signals may call labels what they like

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.drift.reference import Doubles, Floats
-from streams.monitor.packing import pack, unpack
 from streams.monitor.seasons.hours import HOURS_OF_WEEK
 from streams.monitor.seasons.pooling import Expected, expected_of_hour
+from streams.packing import pack, unpack
 
 _TAILS: Final = 3
 _ALWAYS: Final = 1  # the confidence's: known without an embedding, too

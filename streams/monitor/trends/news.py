@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from models.errors import MessageError
 from streams.application import Application
 from streams.monitor.event_clock import EventClock
-from streams.monitor.packing import pack_record, unpack_record
 from streams.monitor.trends.live import LiveTrends, TrendPolicy
 from streams.monitor.trends.repeats import SeenItems
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
+from streams.packing import pack_record, unpack_record
 from streams.wire.records import StoryTold
 from streams.wire.signals import MonitorSignal
 

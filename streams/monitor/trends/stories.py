@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.clusters import PERMUTATIONS, signature_of
-from streams.monitor.packing import Arrays
+from streams.packing import Arrays
 
 Floats = NDArray[np.float32]
 Signature = NDArray[np.uint16]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from streams.monitor.packing import pack, unpack
 from streams.monitor.rules.stories.baseline import Baseline, Usual
+from streams.packing import pack, unpack
 
 Cells = Sequence[Mapping[int, float]]  # of each group, place to number
 

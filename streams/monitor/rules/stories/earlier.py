@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.monitor.packing import pack
+from streams.packing import pack
 
 
 def is_earlier(state: Mapping[str, Any]) -> bool:

@@ -1,8 +1,9 @@
 """From user events to ranked lists: what the recommend agent does, without Kafka.
 
 The state (users' recent items, what goes together, popularity, learnt weights) lives in memory. It belongs to the
-partitions that this worker was given: with each assignment it is rebuilt from what was decided of them before. Items
-appear, change and are withdrawn as the catalogue's topic says, looked at before each batch.
+partitions that this worker was given: with each assignment it is taken up from the last snapshot of each
+(`taking_up.py`) and the events after it; snapshots go with the decisions (`writing.py`). Items appear, change and are
+withdrawn as the catalogue's topic says, looked at before each batch.
 """
 
 import logging
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from connectors.ports import Record
 from models.errors import MessageError
 from models.recommendation.events import UserEvent
-from models.recommendation.recommender import ListedItem, Ranking, Recommender
+from models.recommendation.ranking import ListedItem, Ranking
+from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
+from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
+from streams.recommend.writing import StateWriter
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import CatalogItem, decision_id, decode, format_time
 from streams.wire.source_records import PassedOver, SourceEvent, SourceReader, SourceText
@@ -29,9 +33,6 @@ from streams.wire.text import cut_text
 log = logging.getLogger(__name__)
 
 ITEMS_MAX: Final = 100_000  # each of them is scored for each event; withdrawn ones keep their place until a restart
-# The last records of these partitions that the group has decided, in the order in which they came. Raises
-# ConnectorError.
-Past = Callable[[Collection[Partition]], Iterable[Record]]
 # What the catalogue's topic said since the last call, the first time all that stands there.
 CatalogueRecords = Callable[[], Sequence[Record]]
 # Texts to embeddings, float32 (texts, dimensions).
@@ -78,17 +79,22 @@ class RecommendHandler:
         recommender: Recommender,
         version: str,
         epochs: Mapping[str, str],
-        past: Past = lambda partitions: (),
+        before: Before | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
         catalogue: CatalogueRecords = lambda: (),
         embed: Embed | None = None,
     ) -> None:
-        """version: of the catalogue. epochs: of each topic that is read, by name. embed: needed where a catalogue is
-        followed."""
+        """version: of the catalogue. epochs: of each topic that is read, by name. before: where the state is taken up
+        from; None: it begins anew, and is not written down. embed: needed where a catalogue is followed."""
         self._app, self.recommender, self._version = app, recommender, version
-        self._epochs, self._past, self._now_ms = epochs, past, now_ms
+        self._epochs, self._before, self._now_ms = epochs, before, now_ms
         self._catalogue, self._embed = catalogue, embed
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
+        self._homes: list[Partition] = []  # a user's is kept with him by its number
+        self._offsets: dict[Partition, int] = {}  # of each, the next one
+        self._writer: StateWriter | None = None
+        if before is not None and before.keeps_state:
+            self._writer = StateWriter(app.name, app.state_topic, epochs, recommender)
         self.reader = SourceReader.of(app)
         # What users clicked or bought, by whether it was new to them and stood in their list before; not of a rebuild.
         self.taken = dict.fromkeys(("new_listed", "new_missed", "again_listed", "again_missed"), 0)
@@ -99,31 +105,60 @@ class RecommendHandler:
         self._assigned = tuple(partitions)
 
     async def released(self) -> None:
-        """Nothing is to be put down: all of it stands in the topic."""
+        """Nothing is to be put down: all of it stands in the topics."""
 
     def _rebuild(self) -> None:
         assigned = self._assigned
         if assigned is None:
             return
-        past = list(self._past(assigned))
         self.recommender.forget()
-        if past:
-            log.info("%s: state rebuilt from %d events", self._app.name, self.replay(past))
+        self._homes, self._offsets = sorted(assigned), {}
+        if self._before is not None:
+            self._take_up(self._before)
         if self._assigned is assigned:  # there was no other assignment meanwhile
             self._assigned = None
 
-    def replay(self, records: Iterable[Record]) -> int:
-        """Take in events that were decided before; returns how many counted."""
-        events = []
+    def _take_up(self, before: Before) -> None:
+        """From snapshots as far as they reach, then the events up to the group's positions."""
+        positions = dict(before.positions(self._homes))
+        taken = take_up(self.recommender, self._app.name, self._epochs, self._homes, positions, before.state)
+        starts = {p: taken.offsets.get(p, max(end - REBUILD_RECORDS, 0)) for p, end in positions.items()}
+        is_whole = all(start == 0 or partition in taken.offsets for partition, start in starts.items())
+        past = list(before.events(starts, positions)) if any(positions.values()) else []
+        users = self.recommender.users
+        if past or users:
+            read = self.replay(past, is_whole=is_whole)
+            log.info("%s: %d users taken up as they were kept, %d events read again", self._app.name, users, read)
+        if not is_whole:
+            log.warning(
+                "%s: no kept state of some partitions can be used; of what was decided of them before their last %d "
+                "events nothing is known",
+                self._app.name,
+                REBUILD_RECORDS,
+            )
+        self._offsets = positions
+        if self._writer is not None:
+            self._writer.begin(self._homes, taken.slots, self._now_ms(), len(past))
+
+    def replay(self, records: Iterable[Record], *, is_whole: bool = False) -> int:
+        """Take in events that were decided before; returns how many counted. is_whole: all that came before them is
+        known (`Recommender.replay`)."""
+        events, homes = [], []
         for record in records:
             try:
                 event = self.reader.parse_event(record.value, record.key, record.timestamp_ms)
                 if not isinstance(event, PassedOver):
                     events.append(user_event(event, self._app))
+                    homes.append(self._home((record.topic, record.partition)))
             except MessageError:
                 continue  # it is in the dead letters already
-        self.recommender.replay(events)
+        self.recommender.replay(events, homes, is_whole=is_whole)
         return len(events)
+
+    def _home(self, partition: Partition) -> int:
+        if partition not in self._homes:
+            self._homes.append(partition)
+        return self._homes.index(partition)
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -151,7 +186,17 @@ class RecommendHandler:
         for delivery in batch:
             if not isinstance(delivery.result, Outcome):
                 event, source = delivery.result
-                delivery.result = self._outcome(delivery, event, source, self.recommender.observe(event))
+                ranking = self.recommender.observe(event, self._home((delivery.topic, delivery.partition)))
+                delivery.result = self._outcome(delivery, event, source, ranking)
+        self._write_down(batch)
+
+    def _write_down(self, batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            partition = delivery.topic, delivery.partition
+            self._offsets[partition] = max(self._offsets.get(partition, 0), delivery.offset + 1)
+        carrier = next((delivery.result for delivery in reversed(batch) if delivery.result.records), None)
+        if self._writer is not None and carrier is not None:
+            carrier.records += self._writer.after(len(batch), self._offsets, self._now_ms())
 
     def follow_catalogue(self) -> None:
         """Take in what the catalogue's topic said meanwhile; the latest record of an item counts."""

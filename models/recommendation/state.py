@@ -1,0 +1,74 @@
+"""What a recommender knows beside its users, as it is written down and taken up again: values, no files.
+
+Users go apart from it, some thousand at a time: `user_rows.py`.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsState:
+    """ids: of the items, by place. shown: which of them may be shown, (items,)."""
+
+    ids: tuple[str, ...]
+    shown: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class CountsState:
+    """numbers: touches, how many begin the next fit, how many take the pending one, items of the fit in use, of the
+    pending one (-1: there is none), and those counted now. fitted, pending, counts: `packed_counts` of each."""
+
+    numbers: tuple[int, int, int, int, int, int]
+    fitted: bytes
+    pending: bytes
+    counts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LearntState:
+    """What was learnt of all users together. popularity: float64, at most one for each item; step: what an event counts
+    now. weights: `Ranker.state`. quality: its fields. counts: what goes together."""
+
+    popularity: NDArray[np.float64]
+    step: float
+    weights: NDArray[np.float64]
+    quality: Mapping[str, Any]
+    counts: CountsState
+
+    def check(self, items: int, weights: tuple[int, ...]) -> None:
+        """Raises ValueError where it is not of so many items, or has weights of another shape."""
+        if len(self.popularity) > items or self.weights.shape != weights or not self.step > 0:
+            raise ValueError(
+                f"popularity of {len(self.popularity)} items, weights {self.weights.shape}; wanted {items}, {weights}"
+            )
+
+
+def packed_counts(counts: NDArray[np.float32]) -> bytes:
+    """The upper half of a symmetric matrix of counts, compressed."""
+    packer = zlib.compressobj(1)
+    packed = [packer.compress(row[number:].astype("<u4").tobytes()) for number, row in enumerate(counts)]
+    return b"".join([*packed, packer.flush()])
+
+
+def unpacked_counts(packed: bytes, items: int) -> NDArray[np.float32]:
+    """What `packed_counts` was given, (items, items). Raises ValueError where it is of another size, or zlib.error."""
+    unpacker = zlib.decompressobj()
+    half = items * (items + 1) // 2
+    numbers = np.frombuffer(unpacker.decompress(packed, 4 * half + 1), "<u4")
+    if len(numbers) != half:
+        raise ValueError(f"counts of other than {items} items")
+    counts = np.zeros((items, items), np.float32)
+    start = 0
+    for number, row in enumerate(counts):
+        row[number:] = numbers[start : start + items - number]
+        start += items - number
+    lower = np.tri(items, k=-1, dtype=bool)
+    counts[lower] = counts.T[lower]
+    return counts

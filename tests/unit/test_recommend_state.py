@@ -1,0 +1,322 @@
+"""What a recommender knows, over restarts: kept in a topic, torn pieces and repeats among it, and taken up again."""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from connectors.ports import Record
+from models.recommendation.recommender import Recommender, RecommendPolicy
+from streams.application import Application
+from streams.engine.delivery import Delivery
+from streams.engine.offset_tracker import Partition
+from streams.recommend import writing
+from streams.recommend.handler import RecommendHandler
+from streams.recommend.pieces import MAX_BYTES, place_of
+
+TOPIC, STATE, NOW_MS = "user.events", "state.r", 1_789_999_000_123
+KINDS = ("garden", "kitchen", "office")
+ITEMS = tuple(f"{kind[0]}{number}" for kind in KINDS for number in range(20))
+TEXTS = tuple(f"{kind} thing number {number}" for kind in KINDS for number in range(20))
+EMBEDDINGS = np.random.default_rng(3).standard_normal((60, 16)).astype(np.float32)
+Sends = Callable[[list[Any]], list[Any]]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts that last for several batches, and a read-back that alone would forget nearly all."""
+    monkeypatch.setattr(writing, "CUT_EVENTS", 60)
+    monkeypatch.setattr(writing, "_AT_ONCE", 4)
+    monkeypatch.setattr(writing, "_ROWS_AN_EVENT", 2)
+    monkeypatch.setattr(writing, "_PIECE_USERS", 7)
+    monkeypatch.setattr("streams.recommend.handler.REBUILD_RECORDS", 10)
+    monkeypatch.setattr("models.recommendation.live_covisitation._LEAST", 50)
+
+
+@dataclass
+class Broker:
+    """Topics, and how far a group is."""
+
+    log: dict[Partition, list[Record]] = field(default_factory=dict)
+    kept: list[Record] = field(default_factory=list)
+    committed: dict[Partition, int] = field(default_factory=dict)
+    keeps_state: bool = True
+
+    def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        return {partition: self.committed[partition] for partition in partitions if partition in self.committed}
+
+    def state(self) -> Iterable[Record]:
+        return list(self.kept)
+
+    def events(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> Iterable[Record]:
+        records = [record for p, end in ends.items() for record in self.log[p][starts.get(p, 0) : end]]
+        return sorted(records, key=lambda record: record.timestamp_ms)
+
+    def keep(self, records: Iterable[Any]) -> None:
+        for record in records:
+            if record.topic == STATE:
+                place = len(self.kept), record.key, record.value, NOW_MS, tuple(record.headers)
+                self.kept.append(Record(STATE, 0, *place))
+
+    def compact(self) -> None:
+        latest = {record.key: record for record in self.kept}
+        self.kept = [record for record in self.kept if latest[record.key] is record]
+
+    def commit(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self.committed[record.topic, record.partition] = record.offset + 1
+
+
+class Worker:
+    """A handler with its assignment."""
+
+    def __init__(self, broker: Broker, *partitions: int, epoch: str = "e0", **policy: Any) -> None:
+        app = Application(name="r", kind="recommend", topic=TOPIC, catalog="c.csv")  # type: ignore[arg-type]
+        self.broker, self.catalogue = broker, list[Record]()
+        self.recommender = Recommender(ITEMS, EMBEDDINGS, RecommendPolicy(exploration=1, **policy), TEXTS)
+        self.handler = RecommendHandler(
+            app,
+            self.recommender,
+            "v1",
+            {TOPIC: epoch},
+            before=broker,
+            now_ms=lambda: NOW_MS,
+            catalogue=self._heard,
+            embed=lambda texts: np.ones((len(texts), 16), np.float32),
+        )
+        self.assign(*partitions)
+
+    def assign(self, *partitions: int) -> None:
+        asyncio.run(self.handler.assigned([(TOPIC, number) for number in partitions]))
+
+    def _heard(self) -> list[Record]:
+        heard, self.catalogue = self.catalogue, []
+        return heard
+
+    def decide(self, records: Iterable[Record], sends: Sends = lambda out: out) -> list[Any]:
+        batch = [Delivery(r.topic, r.partition, r.offset, r.key, r.value, r.timestamp_ms) for r in records]
+        for _, step in self.handler.steps:
+            step(batch)
+        out = [record for delivery in batch for record in delivery.result.records]
+        assert all(len(record.value or b"") <= MAX_BYTES for record in out)
+        self.broker.keep(sends(out))
+        return [orjson.loads(delivery.result.records[0].value)["items"] for delivery in batch]
+
+
+def shopping(seed: int, count: int, partitions: int = 1, users: int = 25) -> list[Record]:
+    """Events as they come, each user's in one partition."""
+    draw = random.Random(seed)
+    ends = [0] * partitions
+    records = []
+    for number in range(count):
+        user = draw.randrange(users)
+        partition, action = user % partitions, draw.choices(["view", "click", "purchase"], [5, 3, 1])[0]
+        value = {"user_id": f"u{user}", "item_id": draw.choice(ITEMS), "action": action}
+        records.append(Record(TOPIC, partition, ends[partition], None, orjson.dumps(value), NOW_MS + number))
+        ends[partition] += 1
+    return records
+
+
+def broker_of(records: Iterable[Record]) -> Broker:
+    broker = Broker()
+    for record in records:
+        broker.log.setdefault((record.topic, record.partition), []).append(record)
+    return broker
+
+
+def batches(records: list[Record], draw: random.Random) -> Iterator[list[Record]]:
+    start = 0
+    while start < len(records):
+        end = start + draw.randrange(1, 9)
+        yield records[start:end]
+        start = end
+
+
+def bought_before(records: Iterable[Record]) -> Iterator[tuple[Record, set[str]]]:
+    bought: dict[str, set[str]] = {}
+    for record in records:
+        event = orjson.loads(record.value or b"")
+        of_user = bought.setdefault(event["user_id"], set())
+        if event["action"] == "purchase":
+            of_user.add(event["item_id"])
+        yield record, set(of_user)
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_lists_are_those_of_a_worker_that_never_stopped(
+    seed: int, partitions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its records are sent, in the middle of them, or after them and before the offsets are committed;
+    the topic compacted whenever. What was bought long before the read-back is in no list."""
+    monkeypatch.setattr("streams.recommend.handler.REBUILD_RECORDS", 100)  # until the first snapshot stands
+    records, draw = shopping(seed, 900, partitions), random.Random(seed)
+    steady, broker = Worker(broker_of(records), *range(partitions)), broker_of(records)
+    wanted = {(r.partition, r.offset): items for r in records for items in steady.decide([r])}
+    worker, kills = Worker(broker, *range(partitions)), 0
+    for batch in batches(records, draw):
+        while draw.random() < 0.08:
+            kills += 1
+            cut = draw.random()
+            told = worker.decide(batch, lambda out, cut=cut: out[: int(cut * 1.4 * len(out))])  # type: ignore[misc]
+            assert told == [wanted[r.partition, r.offset] for r in batch]
+            if draw.random() < 0.5:
+                broker.compact()
+            worker = Worker(broker, *range(partitions))
+        assert worker.decide(batch) == [wanted[r.partition, r.offset] for r in batch]
+        broker.commit(batch)
+    assert kills > 5
+    for record, bought in bought_before(records):
+        assert not bought & {item["item_id"] for item in wanted[record.partition, record.offset]}
+
+
+def taken_up(broker: Broker, *partitions: int, **given: Any) -> Worker:
+    """One that has just been assigned these, and knows what it will."""
+    worker = Worker(broker, *partitions, **given)
+    worker.handler._rebuild()
+    return worker
+
+
+def run(broker: Broker, records: list[Record], *partitions: int) -> Worker:
+    worker = Worker(broker, *partitions)
+    for start in range(0, len(records), 5):
+        worker.decide(records[start : start + 5])
+        broker.commit(records[start : start + 5])
+    return worker
+
+
+def shown_to(worker: Worker, user: str) -> list[Any]:
+    return [(item.item_id, item.score) for item in worker.recommender.rank(user)]
+
+
+def test_users_follow_their_partitions_with_all_they_ever_bought() -> None:
+    """Of partitions whose snapshots other workers took, users are known as those workers knew them."""
+    records = shopping(1, 800, partitions=4)
+    broker = broker_of(records)
+    one = run(broker, [r for r in records if r.partition in (0, 1)], 0, 1)
+    run(broker, [r for r in records if r.partition in (2, 3)], 2, 3)
+    joined = taken_up(broker, 0, 1, 2, 3)
+    last = dict(zip((orjson.loads(r.value or b"")["user_id"] for r in records), bought_before(records), strict=True))
+    for user, (_, bought) in last.items():
+        assert joined.recommender.knows(user)
+        assert not bought & {name for name, _ in shown_to(joined, user)}
+    apart = taken_up(broker, 1, 2)
+    assert [apart.recommender.knows(f"u{number}") for number in range(4)] == [False, True, True, False]
+    again = taken_up(broker, 0, 1)
+    assert again.recommender.weights == one.recommender.weights
+    assert all(shown_to(again, f"u{number}") == shown_to(one, f"u{number}") for number in (0, 1, 4, 5))
+
+
+def without(records: list[Record], kind: str, number: int = 0) -> list[Record]:
+    def is_left(record: Record) -> bool:
+        at = place_of(record)
+        return at is None or at[2:] != (kind, number)
+
+    return [record for record in records if is_left(record)]
+
+
+def marks_as(records: list[Record], **changes: object) -> list[Record]:
+    def changed(record: Record) -> Record:
+        at = place_of(record)
+        if at is None or at[2] != "mark":
+            return record
+        return replace(record, value=orjson.dumps(orjson.loads(record.value or b"") | changes))
+
+    return [changed(record) for record in records]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(lambda kept: without(kept, "users", 1), "torn", id="a piece of users is gone"),
+        pytest.param(lambda kept: without(kept, "items"), "torn", id="its items are gone"),
+        pytest.param(lambda kept: marks_as(kept, format=2), "another version", id="another version"),
+        pytest.param(lambda kept: marks_as(kept, features=["like"]), "another version", id="other weights"),
+        pytest.param(lambda kept: marks_as(kept, epoch="e9"), "made again", id="another topic of the name"),
+        pytest.param(lambda kept: marks_as(kept, offset=10**9), "stands at offset", id="ahead of its group"),
+        pytest.param(lambda kept: marks_as(kept, app="else"), "", id="another application's"),
+        pytest.param(
+            lambda kept: [replace(r, value=b"{}") if b"users" in (r.key or b"") else r for r in kept],
+            "cannot be used",
+            id="no users in it",
+        ),
+        pytest.param(
+            lambda kept: [replace(r, value=(r.value or b"")[:-40] + b'"}') for r in kept], "", id="bytes are missing"
+        ),
+        pytest.param(lambda kept: [replace(r, key=b"nonsense") for r in kept], "", id="strange keys"),
+    ],
+)
+def test_a_state_that_cannot_be_used_is_not_taken_and_events_are_read_again(
+    spoil: Callable[[list[Record]], list[Record]], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = shopping(2, 400)
+    broker = broker_of(records)
+    run(broker, records, 0)
+    whole = taken_up(broker, 0)
+    assert whole.recommender.users == 25
+    broker.kept = spoil(broker.kept)
+    caplog.clear()
+    spoilt = taken_up(broker, 0)
+    assert 0 < spoilt.recommender.users <= 10, "of the last ten events"
+    assert says in caplog.text and "their last 10 events" in caplog.text
+
+
+def test_without_what_was_learnt_users_are_known_and_what_goes_together_is_counted_again() -> None:
+    records = shopping(3, 600)
+    broker = broker_of(records)
+    run(broker, records, 0)
+    broker.kept = without(broker.kept, "learnt")
+    worker = taken_up(broker, 0)
+    assert worker.recommender.users == 25
+    touched = worker.recommender._together._counts
+    assert touched.sum() > 1_000 and (touched == touched.T).all()
+
+
+def catalogue_record(name: str, value: object) -> Record:
+    return Record("catalog.items", 0, 0, name.encode(), None if value is None else orjson.dumps(value), NOW_MS)
+
+
+def test_what_was_withdrawn_stays_so_when_its_tombstone_is_gone_and_a_bought_item_that_is_back_is_known() -> None:
+    """Compaction takes tombstones away after a day; an item of the catalogue's file would be shown again."""
+    records = shopping(4, 400)
+    broker = broker_of(records)
+    worker = Worker(broker, 0)
+    worker.catalogue = [
+        catalogue_record("g3", None),
+        catalogue_record("new", {"item_id": "new", "title": "garden thing"}),
+    ]
+    buys = [replace(record, value=orjson.dumps({"user_id": "u1", "item_id": "new", "action": "purchase"}))
+            if record.offset == 20 else record for record in records]  # fmt: skip
+    for start in range(0, len(buys), 5):
+        worker.decide(buys[start : start + 5])
+        broker.commit(buys[start : start + 5])
+    fresh = taken_up(broker, 0)
+    assert fresh.recommender.catalogue.place("new") == 60
+    assert not fresh.recommender.catalogue.shown[[ITEMS.index("g3"), 60]].any()
+    fresh.catalogue = [catalogue_record("new", {"item_id": "new", "title": "garden thing"})]
+    fresh.handler.follow_catalogue()
+    assert fresh.recommender.catalogue.shown[60]
+    assert "new" not in [name for name, _ in shown_to(fresh, "u1")]
+
+
+def test_users_whose_ids_no_encoding_can_carry_are_kept_as_well() -> None:
+    records = [
+        replace(record, value=orjson.dumps({"user_id": "@", "item_id": "g1", "action": "click"}).replace(b"@", name))
+        for record, name in zip(shopping(5, 130), [b"\\ud800", "naïve".encode()] * 65, strict=True)
+    ]
+    broker = broker_of(records)
+    run(broker, records, 0)
+    assert taken_up(broker, 0).recommender.users == 2 and taken_up(broker, 0).recommender.knows("naïve")
+
+
+def test_where_no_state_is_kept_none_is_written() -> None:
+    records = shopping(6, 200)
+    broker = broker_of(records)
+    broker.keeps_state = False
+    run(broker, records, 0)
+    assert not broker.kept
