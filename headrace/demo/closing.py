@@ -35,6 +35,12 @@ def closing_words(report: dict[str, Any], home: str) -> str:
             f"{item['title']}, new in the catalogue and touched by nobody, stood in a list {item['listed_after']:.1f} s"
             f" after it appeared, and in {item['lists']} in all."
         )
+    if (answered := report["answered_from_bank"])["texts"]:
+        first = answered["examples"][0]
+        lines.append(
+            f"{answered['texts']} texts that no ready answer fits were answered from the bank, the first: "
+            f"“{first['text']}” by “{first['question']}”, confidence {first['confidence']:.2f}."
+        )
     if not report["drift"]:
         lines.append("No drift was noticed.")
     lines += [

@@ -57,6 +57,17 @@ class NewItem:
 
 
 @dataclass(frozen=True, slots=True)
+class FromBank:
+    """A text that was answered from the bank, and the question that it was found by."""
+
+    app: str
+    text: str
+    question: str
+    answer: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """A line of the story. seconds: since customers began to write."""
 
@@ -115,6 +126,7 @@ class Ledger:
         self.swaps: list[dict[str, Any]] = []
         self.alerts: list[Alert] = []
         self.new_item: NewItem | None = None
+        self.from_bank: list[FromBank] = []
         self.in_training: frozenset[str] = frozenset()  # applications with a challenger that the gate has not seen
 
     def begin(self) -> None:
@@ -145,6 +157,7 @@ class Ledger:
             if head is None:
                 self._look_for_new_item(decision)
                 return
+            self._look_for_answer(app, decision)
             answer = decision["labels"][head]
             is_right = None if truth is None else truth.labels[head] == answer["label"]
             self.seen.append(
@@ -159,6 +172,16 @@ class Ledger:
         self.tell(f"a new item, {item.title}, appears in the catalogue of {item.app}; nobody has touched it")
         with self.lock:
             self.new_item = item
+
+    def _look_for_answer(self, app: str, decision: dict[str, Any]) -> None:
+        given = decision.get("answer") or {}
+        if "id" not in given:
+            return
+        found = FromBank(app, decision["text"], given["question"], given["text"], given["confidence"])
+        self.from_bank.append(found)
+        if len(self.from_bank) <= EXAMPLES:
+            words = f"“{found.text}” is answered from the bank, by its question “{found.question}”"
+            self.story.append(Happening(self.seconds, "story", words))
 
     def _look_for_new_item(self, decision: dict[str, Any]) -> None:
         item = self.new_item

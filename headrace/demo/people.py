@@ -1,5 +1,6 @@
 """The people of the story: customers who write, and agents who correct what was decided wrongly."""
 
+import itertools
 import random
 import threading
 import time
@@ -10,7 +11,7 @@ import orjson
 
 from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
-from headrace.demo.scenario import LabelledText, TextStream
+from headrace.demo.scenario import BANK_QUESTION_EVERY, LabelledText, TextStream
 from headrace.topic_records import decisions_of
 from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application
@@ -31,13 +32,18 @@ FLUSH_SECONDS = 0.1
 Source = Callable[[], tuple[dict[str, Any], str, LabelledText | None]]
 
 
-def text_source(app: Application, stream: TextStream, rng: random.Random) -> Source:
-    """Customers' chats or news items: the record, its key, and what a person would say of it."""
+def text_source(app: Application, stream: TextStream, rng: random.Random, questions: Sequence[str] = ()) -> Source:
+    """Customers' chats or news items: the record, its key, and what a person would say of it. questions: that no label
+    is for, one now and then."""
+    numbers = itertools.count(1)
 
     def draw() -> tuple[dict[str, Any], str, LabelledText | None]:
-        text = stream.next()
+        turn, between = divmod(next(numbers), BANK_QUESTION_EVERY)
+        asked = questions[(turn - 1) % len(questions)] if questions and turn and not between else None
+        text = stream.next() if asked is None else None
         key = f"{app.name}-{rng.getrandbits(32):08x}"  # each a conversation of its own: one's texts count as few
-        record = {"text": text.text, (app.source.key or "/key").lstrip("/"): key, "at": format_time(wall_clock_ms())}
+        said = asked if text is None else text.text
+        record = {"text": said, (app.source.key or "/key").lstrip("/"): key, "at": format_time(wall_clock_ms())}
         return record, key, text
 
     return draw

@@ -48,6 +48,10 @@ def measured(
         "corrections": ledger.corrections,
         "labels": dict(ledger.labelled),
         "new_item": None if ledger.new_item is None else asdict(ledger.new_item),
+        "answered_from_bank": {
+            "texts": len(ledger.from_bank),
+            "examples": [asdict(one) for one in ledger.from_bank[:EXAMPLES]],
+        },
         "mended": [
             {"app": one.app, "text": one.text, "was": one.was, "now": one.now} for one in ledger.mended[:EXAMPLES]
         ],

@@ -19,11 +19,23 @@ from headrace.applications import load_application
 from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import Agents, Customers, Source, Watcher, event_source, text_source
 from headrace.demo.report import measured
-from headrace.demo.scenario import NEW_ITEM, NEW_ITEM_SHARE, ONSET_SHARE, Pools, TextStream, read_texts, split_pools
+from headrace.demo.scenario import (
+    BANK_QUESTIONS,
+    NEW_ITEM,
+    NEW_ITEM_SHARE,
+    ONSET_SHARE,
+    Pools,
+    TextStream,
+    read_texts,
+    split_pools,
+)
 from headrace.demo.telling import Teller
 from headrace.process.builder import RoleBuilder
 from headrace.process.runtime import Runtime
+from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.settings import Settings
+from headrace.tools.answers.bank import AnswerBank
+from headrace.tools.answers.reading import read_answers
 from headrace.wiring import Wiring, group_name
 from streams.application import Application
 from streams.metrics import Metrics
@@ -70,6 +82,7 @@ class Demo:
         self.wiring = Wiring(self._settings)
         self.ledger = Ledger(order.apps)
         self._streams: dict[str, TextStream] = {}
+        self._banks: dict[str, Path] = {}
         self._closers: list[Callable[[], None]] = []
         self._shop: Publisher | None = None  # writes to the catalogue
         self.teller: Teller | None = None
@@ -83,6 +96,7 @@ class Demo:
         broker = self.wiring.start_embedded_broker()
         builder = RoleBuilder(self.wiring, self.apps, from_beginning=True, metrics=Metrics())
         builder.create_topics(with_sources=True)
+        self._fill_banks(progress)
         builder.add_workers(progress)
         builder.add_indexer()
         builder.add_monitor(RetrainPolicy(after_episode=ENOUGH_LABELS), seed=self.order.seed)
@@ -132,11 +146,27 @@ class Demo:
         new = read_texts(new_file, app.head_names, is_new=True) if new_file.exists() else []
         pools = split_pools(known, new, app.head_names[0], rng)
         self._streams[app.name] = TextStream(pools, rng)
+        answers = app.corpus.with_name(f"{app.corpus.stem}_answers.csv")
+        if app.answer_bank is not None and answers.exists():
+            self._banks[app.name] = answers
         # a story must go on: on a busy machine a training that steps back behind everything would not end
         haste = app.retraining.model_copy(update={"cores": os.cpu_count() or 1, "niceness": TRAINING_NICENESS})
         return app.model_copy(
             update={"retraining": haste, "corpus": _write_corpus(self._home / f"{app.name}.csv", app, pools)}
         )
+
+    def _fill_banks(self, progress: Callable[[str, int, int], None]) -> None:
+        """Shipped answers, into the store: workers get them from there, as the broker is embedded."""
+        for app in self.apps:
+            if app.name not in self._banks:
+                continue
+            entries, _ = read_answers(self._banks[app.name])
+            store, encoder = self.wiring.answers(app.name), default_encoder(with_encoder_of(app, self.wiring))
+            try:
+                AnswerBank(store, encoder).add(entries, progress)
+            finally:
+                store.close()
+                encoder.close()
 
     async def _tell_story(self) -> None:
         publisher = self.wiring.publisher({app.topic: group_name("worker", app.name) for app in self.apps})
@@ -191,7 +221,8 @@ class Demo:
                 with app.corpus.open(encoding="utf-8", newline="") as file:
                     source = event_source(list(csv.DictReader(file)))
             else:
-                source = text_source(app, self._streams[app.name], rng)
+                questions = BANK_QUESTIONS if app.name in self._banks else ()
+                source = text_source(app, self._streams[app.name], rng, questions)
             sources[app.name] = (app, source, EVENTS.get(app.name, 500) / self.order.seconds)
         return sources
 

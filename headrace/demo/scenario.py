@@ -26,6 +26,20 @@ NEW_ITEM: Final = {
     "description": "Clips above the screen and lights the desk, not your eyes. Dial on a cable, warm to cold.",
     "tags": "desk lighting office monitor",
 }
+# What a customer may ask that no label is for: only the bank of answers knows of it.
+BANK_QUESTIONS: Final = (
+    "could you gift wrap it for my sister",
+    "is it ok if i bring my dog along to the shop?",
+    "Will somebody take our old fridge along when you deliver?",
+    "do you deliver to switzerland",
+    "Is there someone who connects the cooker for us?",
+    "Where can I download the manual of my coffee machine?",
+    "do you match prices of other shops",
+    "can I pick up an online order in a store",
+    "The flat is on the fourth floor, can the movers bring the washing machine up?",
+    "how do i unsubscribe from your newsletter",
+)
+BANK_QUESTION_EVERY: Final = 150  # events of the support stream
 NEW_ITEM_SHARE: Final = 0.5  # of the shop's events, before it appears
 ONSET_SHARE = 0.25  # of the support stream
 

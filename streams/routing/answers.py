@@ -58,11 +58,12 @@ class Answerer:
         embedding: NDArray[np.float32] | None = None,
     ) -> dict[str, Any]:
         """Fields of a decision that nobody is asked anything by and that no escalation takes: `answer`, and with one of
-        the bank the `action`. A ready answer goes first; nothing is answered where nothing is sure enough."""
+        the bank the `action`. A ready answer goes first, where its label is sure."""
         table = self._app.answer_bank
         if table is None or primary is None:
             return {}
-        if not primary.rejected and (ready := ready_answer(self._app, primary)) is not None:
+        ready = None if primary.rejected else ready_answer(self._app, primary)
+        if ready is not None and primary.probability >= table.ready_from:
             return {"answer": ready}
         if self._bank is None or (table.when == "unknown" and not primary.rejected):
             return {}

@@ -102,8 +102,8 @@ def found(bank: LiveBank | AskedBank, text: str) -> FoundInBank | None:
     return bank.best(text, WordHashes(), None)
 
 
-def said(label: str, *, rejected: bool = False) -> Classification:
-    return Classification({"intent": HeadDecision(label, 0.9, rejected=rejected)}, "full", 10, 0.0)
+def said(label: str, probability: float = 0.9, *, rejected: bool = False) -> Classification:
+    return Classification({"intent": HeadDecision(label, probability, rejected=rejected)}, "full", 10, 0.0)
 
 
 OTHERS = ("my refund and my card", "what of the weather", "pin fee loan")
@@ -170,6 +170,20 @@ def test_a_change_that_broke_off_is_finished_by_the_next_one(store: SQLiteAnswer
     for records in (half.records, half.compacted()):
         answer = found(fed(records), "how about buses")
         assert answer is not None and answer.id == "b"
+
+
+def test_a_topic_of_several_partitions_gives_the_same_bank_in_whatever_order_they_come(store: SQLiteAnswers) -> None:
+    """The embedded broker gives it four."""
+    log = Log()
+    bank = published(store, log)
+    bank.remove(["card"])
+    publish(store, log.last, log, TOPIC)  # type: ignore[arg-type]
+    last = [record for record in log.records if record.key == b"refund"]
+    order = [record for record in log.records if record.key != b"refund"] + last  # each key in its own order
+    for records in (order, list(reversed(log.compacted()))):
+        live = fed([replace(record, partition=number % 4, offset=number) for number, record in enumerate(records)])
+        for text in QUESTIONS:
+            assert found(live, text) == found(fed(log.records), text)
 
 
 def test_publishing_what_is_published_writes_nothing(store: SQLiteAnswers) -> None:
@@ -269,6 +283,14 @@ def test_a_ready_answer_goes_first_and_keeps_its_queue(bank: LiveBank) -> None:
     fields = reply(bank, said("refund"), "how about card")
     assert fields["action"] == "queue:billing"
     assert fields["answer"] == {"text": "It comes within five days.", "label": "refund"}
+
+
+def test_a_ready_answer_of_a_label_that_is_not_sure_is_not_given(bank: LiveBank) -> None:
+    """A question that no label is for gets the likeliest one, and its answer would be about something else."""
+    assert reply(bank, said("refund", 0.4), "how about card")["answer"]["id"] == "card"
+    assert "answer" not in reply(bank, said("refund", 0.4), "what of the weather")
+    assert reply(bank, said("refund", 0.4), "how about card", "ready_from = 0.3\n")["answer"]["label"] == "refund"
+    assert "answer" not in reply(bank, said("refund", 0.4), "how about card", 'when = "unknown"\n')
 
 
 def test_a_label_without_ready_answer_asks_the_bank_unless_the_file_says_otherwise(bank: LiveBank) -> None:

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from headrace.applications import load_application
 from headrace.demo.ledger import Ledger, NewItem
-from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents
-from headrace.demo.scenario import LabelledText, Pools, TextStream
+from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents, text_source
+from headrace.demo.scenario import BANK_QUESTION_EVERY, LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
 from headrace.demo.view import View, sparkline
+from headrace.tools.answers.reading import read_answers
 from retrain.text_keys import denser_tests, is_held_out
 from streams.wire.records import Alert
 from streams.wire.source_times import read_time
@@ -173,3 +174,33 @@ def test_a_new_item_is_told_when_the_first_list_holds_it_and_counted_from_then_o
     told = [happening.words for happening in ledger.story]
     assert told[-1] == "Desk lamp stands at place 2 of a list 2.5 s later: it reads like i3"
     assert len(told) == 2
+
+
+def test_now_and_then_a_customer_asks_what_no_label_is_for_and_an_answer_from_the_bank_is_told() -> None:
+    known = LabelledText("known", {"intent": "known"})
+    stream = TextStream(Pools((), (known,), ()), random.Random(1))
+    draw = text_source(load_application("support"), stream, random.Random(1), ["first?", "second?"])
+    texts = [draw()[0]["text"] for _ in range(3 * BANK_QUESTION_EVERY)]
+    asked = [(number, text) for number, text in enumerate(texts, 1) if text != "known"]
+    assert asked == [
+        (BANK_QUESTION_EVERY, "first?"),
+        (2 * BANK_QUESTION_EVERY, "second?"),
+        (3 * BANK_QUESTION_EVERY, "first?"),
+    ]
+    ledger = Ledger(["support"])
+    answer = {"id": "e", "question": "A first one?", "text": "yes", "confidence": 0.97}
+    for number, given in enumerate((None, {"text": "ready", "label": "known"}, answer)):
+        decision = {"id": f"e{number}", "version": "v", "text": "first?", "latency_ms": 3, "action": "answer"}
+        labels = {"intent": {"label": "known", "probability": 0.4}}
+        ledger.decided("support", decision | {"labels": labels, "answer": given}, "intent", None)
+    assert [(one.text, one.question) for one in ledger.from_bank] == [("first?", "A first one?")]
+    assert ledger.story[-1].words == "“first?” is answered from the bank, by its question “A first one?”"
+
+
+def test_the_shipped_bank_is_taken_whole_and_holds_none_of_the_ready_answers() -> None:
+    app = load_application("support")
+    assert app.corpus is not None
+    entries, rejected = read_answers(app.corpus.with_name("support_answers.csv"))
+    assert len(entries) >= 40 and not rejected
+    assert len({entry.question for entry in entries}) == len({entry.answer for entry in entries}) == len(entries)
+    assert not {entry.answer for entry in entries} & set(app.answers.values())

@@ -29,7 +29,8 @@ class LiveBank:
     application's."""
 
     def __init__(self, open_reader: Callable[[], TopicReader], topic: str, own_encoder: Callable[[], Embeds]) -> None:
-        self._topic, self._said, self._last = topic, BankTopic(), (-1, -1)
+        self._topic, self._said = topic, BankTopic()
+        self._last: dict[int, tuple[int, int]] = {}  # of each partition: offset and time
         self._store = SQLiteAnswers(IN_MEMORY)
         self._asked = AskedBank(self._store, own_encoder, topic)
         self._lock = threading.Lock()  # entries and what they must be stronger than change together
@@ -56,10 +57,10 @@ class LiveBank:
 
     def take(self, record: Record) -> None:
         """One record of the topic. What no command has written is passed over."""
-        last_offset, last_ms = self._last
+        last_offset, last_ms = self._last.get(record.partition, (-1, -1))
         if record.offset <= last_offset and record.timestamp_ms <= last_ms:
             return  # read again, as after the broker was away: it is known already
-        self._last = (record.offset, record.timestamp_ms)
+        self._last[record.partition] = (record.offset, record.timestamp_ms)
         try:
             changed = self._said.take(record)
         except MessageError as error:

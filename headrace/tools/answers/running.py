@@ -59,14 +59,17 @@ def _publish_where_workers_ask(app: str, json: bool) -> None:
     application = load_classifying_application(app)
     if application.answer_bank is None:
         return
+    settings = load_settings()
     try:
-        published = publish_bank(Wiring(load_settings()), application)
+        words = _told(publish_bank(Wiring(settings), application), application.answer_bank_topic)
     except BrokerUnavailable as error:
-        raise ConfigError(
-            f"the bank is changed, and workers do not know it yet: {error}; `headrace answers publish` tells them"
-        ) from error
+        if settings.broker != "embedded":
+            raise ConfigError(
+                f"the bank is changed, and workers do not know it yet: {error}; `headrace answers publish` tells them"
+            ) from error
+        words = "no broker runs here: workers take the bank with the next `headrace up`"
     if not json:
-        say(_told(published, application.answer_bank_topic))
+        say(words)
 
 
 def _told(published: Published, topic: str) -> str:

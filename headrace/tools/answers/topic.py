@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import xor
 
 import numpy as np
 
@@ -17,42 +19,46 @@ MOST_ENTRIES = 10_000  # each worker holds the bank in memory: about 9 kB an ent
 
 @dataclass(slots=True)
 class BankTopic:
-    """What a bank's topic says, record by record. A change holds with the record that closes it, and as a whole.
+    """What a bank's topic says, record by record. A change holds once the record that closes it and all entries that it
+    closes have come, and as a whole. (In this order, but where the topic has several partitions: the embedded broker
+    gives it four.)
 
-    standing: digest by id of the entries that hold. closed: what closed the last change; None: none was. waiting: what
-    has come since, by id.
+    standing: digest by id of the entries that hold. closed: what closed the last change; None: none was. awaited: what
+    closes the next one, where that came before its entries. waiting: what has come since, by id.
     """
 
-    standing: dict[str, str] = field(default_factory=dict)
+    standing: dict[str, int] = field(default_factory=dict)
     closed: BankClose | None = None
+    awaited: BankClose | None = None
     waiting: dict[str, bytes | None] = field(default_factory=dict)
+    _digests: dict[str, int] = field(default_factory=dict)  # of all that has come
+    _together: int = 0
 
     def take(self, record: Record) -> dict[str, AnswerVectors | None] | None:
-        """One record, in their order. Returns what a change brings where this one closes it (None for what is taken
-        out), else None. Raises MessageError for what no command has written."""
+        """One record. Returns what a change brings where this one completes it (None for what is taken out), else None.
+        Raises MessageError for what no command has written."""
         if record.key is None:
             raise MessageError("bad_record", "an entry without a key")
         if record.key == BANK_KEY:
-            return self._close(decode(BankClose, record.value))
-        self.waiting[record.key.decode("utf-8", "replace")] = record.value
-        return None
-
-    def _close(self, closed: BankClose) -> dict[str, AnswerVectors | None] | None:
-        """Entries that are not those which the record names were replaced since, and a later record closes that."""
-        digests = dict(self.standing)
-        for identity, value in self.waiting.items():
-            if value is None:
-                digests.pop(identity, None)
-            else:
-                digests[identity] = _digest(value)
-        if _together(digests) != closed.sha256:
+            self.awaited = decode(BankClose, record.value)
+        else:
+            self._note(record.key.decode("utf-8", "replace"), record.value)
+        if self.awaited is None or self.awaited.sha256 != _hex(self._together):
             return None
+        closed, self.awaited = self.awaited, None
         changed = {
             identity: None if value is None else _vectors(decode(BankEntry, value), closed.dimensions)
             for identity, value in self.waiting.items()
         }
-        self.standing, self.closed, self.waiting = digests, closed, {}
+        self.standing, self.closed, self.waiting = dict(self._digests), closed, {}
         return changed
+
+    def _note(self, identity: str, value: bytes | None) -> None:
+        self.waiting[identity] = value
+        self._together ^= self._digests.pop(identity, 0)
+        if value is not None:
+            self._digests[identity] = digest = _digest(identity, value)
+            self._together ^= digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ def _wanted(store: AnswerStore) -> _Wanted:
                 f"the bank has more than {MOST_ENTRIES} entries, and workers hold no more than that in memory: "
                 "`headrace answers remove` takes some out"
             )
-    together = _together({identity: _digest(value) for identity, value in values.items()})
+    together = _hex(reduce(xor, (_digest(identity, value) for identity, value in values.items()), 0))
     if state is None:
         return _Wanted(values, BankClose(encoder="", dimensions=1, entries=0, sha256=together))
     return _Wanted(
@@ -157,9 +163,9 @@ def _vectors(entry: BankEntry, dimensions: int) -> AnswerVectors:
     return AnswerVectors(Answer(entry.id, entry.question, entry.answer, entry.language, entry.source), question, answer)
 
 
-def _digest(value: bytes) -> str:
-    return hashlib.sha256(value).hexdigest()
+def _digest(identity: str, value: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(b"%d %s%s" % (len(value), value, identity.encode())).digest())
 
 
-def _together(digests: Mapping[str, str]) -> str:
-    return _digest("\n".join(f"{digest} {identity}" for identity, digest in sorted(digests.items())).encode())
+def _hex(together: int) -> str:
+    return f"{together:064x}"

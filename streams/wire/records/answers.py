@@ -36,6 +36,6 @@ class BankClose(Wire):
     entries: int = Field(ge=0)
     """How many entries there are now."""
     sha256: str
-    """Of all entries, as they stand in the topic: which they are that belong together."""
+    """Of all entries, as they stand in the topic (exclusive or of each one's): which they are that belong together."""
     without_answer: tuple[float, ...] = ()
     """How strong that is, ascending, which is found for questions whose answer was left out."""
