@@ -33,6 +33,7 @@ from models.recommendation.users import EMPTY, History, Users
 Repeats = Literal["always", "not_bought", "never"]
 _TASTE: Final = np.array(TASTE, np.float32)
 _COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
+_TOLD_EVERY: Final = 500
 _LEARNT_FROM: Final = 5_000  # of the last events of a replay the weights are learnt; older ones move state alone
 
 
@@ -114,17 +115,27 @@ class Recommender:
         self._users.show(slot, places)
         return Ranking(items, feedback)
 
-    def replay(self, events: Sequence[UserEvent], homes: Sequence[int] = (), *, is_whole: bool = False) -> None:
+    def replay(
+        self,
+        events: Sequence[UserEvent],
+        homes: Sequence[int] = (),
+        *,
+        is_whole: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
         """Rebuild the state from a stretch of the topic. Of the last events all is learnt, and lists are known. Old
         ones move what is known of users and items; is_whole: all is learnt of them as well, as by who saw all that came
-        before the first of them. homes: as of `observe`, one for each event."""
+        before the first of them. homes: as of `observe`, one for each event. progress: told of events now and then."""
         old = max(len(events) - _LEARNT_FROM, 0)
         for number, event in enumerate(events):
+            if number % _TOLD_EVERY == 0:
+                progress(number, len(events))
             home = homes[number] if homes else 0
             if number >= old:
                 self.observe(event, home)
             else:
                 self._replay_old(event, home, is_whole)
+        progress(len(events), len(events))
 
     def _replay_old(self, event: UserEvent, home: int, is_whole: bool) -> None:
         item = self.catalogue.place(event.item_id)

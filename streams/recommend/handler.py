@@ -9,6 +9,7 @@ withdrawn as the catalogue's topic says, looked at before each batch.
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,7 @@ from streams.wire.text import cut_text
 log = logging.getLogger(__name__)
 
 ITEMS_MAX: Final = 100_000  # each of them is scored for each event; withdrawn ones keep their place until a restart
+Progress = Callable[[str, int, int], None]
 # What the catalogue's topic said since the last call, the first time all that stands there.
 CatalogueRecords = Callable[[], Sequence[Record]]
 # Texts to embeddings, float32 (texts, dimensions).
@@ -140,11 +142,15 @@ class RecommendHandler:
         if self._writer is not None:
             self._writer.begin(self._homes, taken.slots, self._now_ms(), len(past))
 
-    def replay(self, records: Iterable[Record], *, is_whole: bool = False) -> int:
+    def replay(
+        self, records: Iterable[Record], *, is_whole: bool = False, progress: Progress = lambda stage, done, total: None
+    ) -> int:
         """Take in events that were decided before; returns how many counted. is_whole: all that came before them is
-        known (`Recommender.replay`)."""
+        known (`Recommender.replay`). progress: told of stages, and of records and events."""
         events, homes = [], []
-        for record in records:
+        for number, record in enumerate(records):
+            if number % 1_000 == 0:
+                progress("reading events", number, number)
             try:
                 event = self.reader.parse_event(record.value, record.key, record.timestamp_ms)
                 if not isinstance(event, PassedOver):
@@ -152,7 +158,8 @@ class RecommendHandler:
                     homes.append(self._home((record.topic, record.partition)))
             except MessageError:
                 continue  # it is in the dead letters already
-        self.recommender.replay(events, homes, is_whole=is_whole)
+        progress("reading events", len(events), len(events))
+        self.recommender.replay(events, homes, is_whole=is_whole, progress=partial(progress, "learning from events"))
         return len(events)
 
     def _home(self, partition: Partition) -> int:

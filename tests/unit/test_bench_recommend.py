@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from typer.testing import CliRunner
 
+from bench.recommendation import random_lists
 from bench.recommendation.figures import figures
 from bench.recommendation.live import live_recommender, play
 from bench.recommendation.log import Columns, read_log
@@ -180,3 +181,21 @@ def test_who_goes_on_learning_is_soon_ahead_after_a_change_of_taste() -> None:
     found = race(make, turned, 450, lambda *_: None)
     assert found["ahead_after"] is not None and found["ahead_after"] < 450
     assert found["online"] > found["frozen"]
+
+
+def test_no_random_list_holds_what_was_bought_or_withdrawn_over_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recommend.writing.CUT_EVENTS", 200)
+    items = [f"i{number}" for number in range(80)]
+    texts = [f"thing of kind {number % 7} number {number}" for number in range(80)]
+    plan = random_lists.Plan(1_500, users=60, kill_every=150, turn_every=15)
+    counts = random_lists.random_lists(items, texts, plan, 1, lambda *_: None)
+    assert counts["kills"] > 4 and counts["turns"] > 50 and counts["purchases"] > 100
+    assert (counts["lists"], counts["bought"], counts["withdrawn"]) == (1_500, 0, 0)
+
+
+def test_the_random_lists_would_tell_of_a_worker_that_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recommend.writing.CUT_EVENTS", 200)
+    monkeypatch.setattr("models.recommendation.users.Users.put", lambda users, rows: None)
+    items = [f"i{number}" for number in range(80)]
+    counts = random_lists.random_lists(items, items, random_lists.Plan(1_000, 60, 150, 20), 1, lambda *_: None)
+    assert counts["bought"] > 0

@@ -30,6 +30,14 @@ def recommend(
     live: Annotated[
         int, typer.Option(min=0, help="play so many of the events to the live recommender in their order; 0: none")
     ] = 0,
+    lists: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="in place of all that: make so many lists of these items for users who do anything, with items "
+            "withdrawn and workers killed; is what a user bought or what is withdrawn in any of them?",
+        ),
+    ] = 0,
     seed: Annotated[int, typer.Option(help="of splits")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -42,6 +50,8 @@ def recommend(
 
     columns = Columns(user_column, item_column, time_column, text=_names(text_columns))
     log = read_log(data, items, columns)
+    if lists:
+        return _random_lists(log, lists, seed, json)
     with stage_bars() as progress:
         report = {"data": data.name, **campaign(log, Plan(_names(methods), seed), progress)}
         if live:
@@ -50,6 +60,25 @@ def recommend(
         return print_json(report)
     _print(report)
     return None
+
+
+def _random_lists(log: "Log", lists: int, seed: int, json: bool) -> None:
+    """Exits with 1 where a list holds what it must not."""
+    from bench.recommendation.random_lists import Plan, random_lists
+    from headrace.output import print_json, stage_bars
+
+    with stage_bars() as progress:
+        found = random_lists(log.item_ids, log.texts, Plan(lists), seed, progress)
+    if json:
+        print_json(found)
+    else:
+        print(
+            f"{found['lists']:,} lists, {found['purchases']:,} purchases, {found['turns']:,} items withdrawn or back, "
+            f"{found['kills']:,} kills: {found['bought']:,} lists with what their user had bought, "
+            f"{found['withdrawn']:,} with what was withdrawn"
+        )
+    if found["bought"] or found["withdrawn"]:
+        raise typer.Exit(1)
 
 
 def _play(log: "Log", events: int, seed: int, progress: "Progress") -> dict[str, Any]:

@@ -69,8 +69,8 @@ def run_check(order: CheckOrder, *, json: bool) -> bool:
     """Prove and tell; whether everything is in order."""
     shop = _shop(order.application)
     if shop is not None:
-        with stage_bars("trying it"):
-            proved = check_shop(Wiring(load_settings()), shop, order.records or order.data)
+        with stage_bars("trying it") as progress:
+            proved = check_shop(Wiring(load_settings()), shop, order.records or order.data, progress)
         tell_shop(proved, json=json)
         return proved.is_in_order
     with stage_bars("trying it") as progress:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from models.errors import ConfigError, HeadraceError, MessageError
 from models.recommendation.events import ACTIONS, UserEvent
 from models.recommendation.recommender import Recommender
 from streams.application import Application
-from streams.recommend.handler import as_json, user_event
+from streams.recommend.handler import Progress, as_json, user_event
 from streams.wire.source_records import PassedOver, SourceReader
 
 MOST_USERS: Final = 10
@@ -44,8 +45,11 @@ class ShopProof:
         return not self.problems and bool(self.records)
 
 
-def check_shop(wiring: Wiring, app: Application, data: Path | None) -> ShopProof:
+def check_shop(
+    wiring: Wiring, app: Application, data: Path | None, progress: Progress = lambda stage, done, total: None
+) -> ShopProof:
     """Read the catalogue and the events, rank. data: events; None: the application's own. Nothing of it stays."""
+    progress("catalogue", 0, 1)
     try:
         recommender, _, _ = recommender_of(wiring, app)
     except HeadraceError as error:
@@ -57,11 +61,12 @@ def check_shop(wiring: Wiring, app: Application, data: Path | None) -> ShopProof
         return ShopProof(app.name, [Problem("corpus", says)], items)
     failed: Counter[str] = Counter()
     try:
-        events = list(islice(_events(app, file, failed), MOST_EVENTS))
+        progress("catalogue", 1, 1)
+        events = list(islice(_told(_events(app, file, failed), progress), MOST_EVENTS))
     except ConfigError as error:
         return ShopProof(app.name, [Problem("corpus", str(error))], items)
     problems = [*_unread(failed, len(events)), *_unknown(recommender, events)]
-    recommender.replay(events)
+    recommender.replay(events, progress=partial(progress, "learning from events"))
     users = list(dict.fromkeys(event.user_id for event in reversed(events)))[:MOST_USERS]
     records = [{"user": user, "items": [as_json(item) for item in recommender.rank(user)]} for user in users]
     return ShopProof(app.name, problems, items, len(events), records)
@@ -107,6 +112,13 @@ def _events(app: Application, file: Path, failed: Counter[str]) -> Iterator[User
                 yield user_event(event, app)
         except MessageError as error:
             failed[_FIELDS.get(error.reason, "source")] += 1
+
+
+def _told(events: Iterator[UserEvent], progress: Progress) -> Iterator[UserEvent]:
+    for number, event in enumerate(events):
+        if number % 1_000 == 0:
+            progress("reading events", number, number)
+        yield event
 
 
 def _unread(failed: Mapping[str, int], read: int) -> Iterator[Problem]:

@@ -41,9 +41,7 @@ def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> d
     handler = RecommendHandler(app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed)
     handler.follow_catalogue()
     progress("catalogue", 1, 1)
-    progress("events", 0, 1)
-    events = handler.replay(_events(wiring, app, asked.data))
-    progress("events", 1, 1)
+    events = handler.replay(_events(wiring, app, asked.data), progress=progress)
     catalogue = recommender.catalogue
     if asked.item is not None:
         if catalogue.place(asked.item) is None:
