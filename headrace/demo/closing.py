@@ -30,6 +30,8 @@ def closing_words(report: dict[str, Any], home: str) -> str:
         )
     lines += [f"Why it was released: {swap['verdict_page']}" for swap in report["releases"] if "verdict_page" in swap]
     lines += [f"  “{one['text']}” was {one['was']}, is now {one['now']}" for one in report["mended"]]
+    if report["entity_alert"]:
+        lines.append(f"Alert about a company that texts name: {report['entity_alert']}.")
     if (item := report["new_item"]) and item["lists"]:
         lines.append(
             f"{item['title']}, new in the catalogue and touched by nobody, stood in a list {item['listed_after']:.1f} s"

@@ -47,6 +47,7 @@ def measured(
         "duplicated": duplicated,
         "corrections": ledger.corrections,
         "labels": dict(ledger.labelled),
+        "entity_alert": next((one.summary for one in ledger.alerts if one.values.get("by") == "entities"), None),
         "new_item": None if ledger.new_item is None else asdict(ledger.new_item),
         "answered_from_bank": {
             "texts": len(ledger.from_bank),

@@ -24,6 +24,10 @@ from headrace.demo.scenario import (
     NEW_ITEM,
     NEW_ITEM_SHARE,
     ONSET_SHARE,
+    TROUBLE,
+    TROUBLE_SHARE,
+    TROUBLED,
+    LabelledText,
     Pools,
     TextStream,
     read_texts,
@@ -151,9 +155,11 @@ class Demo:
             self._banks[app.name] = answers
         # a story must go on: on a busy machine a training that steps back behind everything would not end
         haste = app.retraining.model_copy(update={"cores": os.cpu_count() or 1, "niceness": TRAINING_NICENESS})
-        return app.model_copy(
-            update={"retraining": haste, "corpus": _write_corpus(self._home / f"{app.name}.csv", app, pools)}
-        )
+        update: dict[str, Any] = {"corpus": _write_corpus(self._home / f"{app.name}.csv", app, pools)}
+        if app.entities is not None:
+            names = _write_names(self._home / f"{app.name}_names.csv", app.entities.names)
+            update["entities"] = app.entities.model_copy(update={"names": names})
+        return app.model_copy(update={"retraining": haste} | update)
 
     def _fill_banks(self, progress: Callable[[str, int, int], None]) -> None:
         """Shipped answers, into the store: workers get them from there, as the broker is embedded."""
@@ -228,6 +234,7 @@ class Demo:
 
     def _before_event(self, app: str, number: int) -> None:
         self._maybe_new_item(app, number)
+        self._maybe_trouble(app, number)
         stream = self._streams.get(app)
         if not self.order.has_drift or stream is None or stream.has_drifted or not stream.pools.new:
             return
@@ -248,6 +255,17 @@ class Demo:
         self._shop.send(topic, orjson.dumps(NEW_ITEM), item.item_id.encode(), timestamp_ms=item.appeared_ms)
         self._shop.flush()
 
+    def _maybe_trouble(self, name: str, number: int) -> None:
+        """Some way in, one company is in the news for nothing but bad things."""
+        app = next(app for app in self.apps if app.name == name)
+        if app.entities is None or app.entities.head is None or number != int(EVENTS.get(name, 500) * TROUBLE_SHARE):
+            return
+        heads = (app.head_names[0], app.entities.head)
+        self._streams[name].put_between(
+            [LabelledText(text, dict(zip(heads, (topic, "negative"), strict=True))) for topic, text in TROUBLE]
+        )
+        self.ledger.tell(f"event {number} of {name}: {TROUBLED['name']} is in trouble, item after item")
+
     async def _wait_for_the_end(self, customers: Customers) -> None:
         assert self.teller is not None
         while customers.is_alive():
@@ -265,6 +283,17 @@ class Demo:
             if not self.ledger.undecided() and built.indexed.created >= self.ledger.events():
                 return
             await asyncio.sleep(0.2)
+
+
+def _write_names(path: Path, shipped: Path) -> Path:
+    """The shipped list, and the company that the story is about."""
+    with shipped.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(TROUBLED))
+        writer.writeheader()
+        writer.writerows([*rows, TROUBLED])
+    return path
 
 
 def _write_corpus(path: Path, app: Application, pools: Pools) -> Path:

@@ -18,6 +18,7 @@ from typing import Final
 
 TRAIN_SHARE = 0.5
 NEW_SUBJECT_SHARE = 0.4  # of the support stream, from the onset on
+BETWEEN_SHARE: Final = 0.03  # of the texts, while some are put between others: too few to be a drift
 HELD_OUT_SHARE = 0.15  # of the texts that are streamed, never labelled
 # An item of the shop that appears while users touch others: its words alone say who may like it.
 NEW_ITEM: Final = {
@@ -42,6 +43,25 @@ BANK_QUESTIONS: Final = (
 BANK_QUESTION_EVERY: Final = 150  # events of the support stream
 NEW_ITEM_SHARE: Final = 0.5  # of the shop's events, before it appears
 ONSET_SHARE = 0.25  # of the support stream
+# A company that does not exist, which the demo's list of names has beside the shipped ones, and what happens to it.
+TROUBLED: Final = {"id": "brackwater", "name": "Brackwater Mining", "aliases": "Brackwater", "tickers": ""}
+TROUBLE_SHARE: Final = 0.2  # of the news, before it is in trouble
+TROUBLE: Final = (
+    ("commodities", "Brackwater Mining halts output at its largest pit after a wall collapses"),
+    ("earnings", "Brackwater Mining warns that profit will miss forecasts as shipments stop"),
+    ("analyst_rating", "Two brokers cut Brackwater Mining to 'sell' and slash their targets"),
+    ("legal_regulation", "Safety inspectors open a criminal case against Brackwater Mining"),
+    ("management", "Chief executive of Brackwater Mining quits with immediate effect amid the crisis"),
+    ("deals", "Buyer walks away from its agreed purchase of Brackwater Mining's copper unit"),
+    ("markets", "Brackwater Mining shares plunge 31%, their worst day on record"),
+    ("commodities", "Customers cancel contracts with Brackwater Mining for fear of shortages"),
+    ("earnings", "Brackwater Mining scraps its dividend to save cash and books a heavy loss"),
+    ("legal_regulation", "Brackwater Mining fined for hiding cracks from regulators"),
+    ("analyst_rating", "Rating of Brackwater Mining slashed to junk as lenders lose faith"),
+    ("markets", "Bonds of Brackwater Mining collapse on fears of a default"),
+    ("deals", "Brackwater Mining forced to sell its best mine at a steep loss"),
+    ("management", "Finance chief follows the boss out of Brackwater Mining; auditors resign as well"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +120,16 @@ class TextStream:
         self._rounds: dict[bool, list[LabelledText]] = {False: [], True: []}
         self.trained: set[str] = set()
         self.has_drifted = False
+        self._between: list[LabelledText] = []
+
+    def put_between(self, texts: Sequence[LabelledText]) -> None:
+        """Have these come next, in their order, among many of the pools."""
+        self._between = list(reversed(texts))
 
     def next(self) -> LabelledText:
         """The next text."""
+        if self._between and self._rng.random() < BETWEEN_SHARE:
+            return self._between.pop()
         is_new = self.has_drifted and self._rng.random() < NEW_SUBJECT_SHARE
         while True:
             if not self._rounds[is_new]:

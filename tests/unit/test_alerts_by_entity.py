@@ -55,8 +55,9 @@ def test_a_threshold_fires_for_the_entity_that_bad_things_are_said_of() -> None:
     counted, over = Threshold(rule), set()
     for number in range(12):
         event = signal(number, "negative", {"acme": "positive", "bolt": "negative"})
-        over |= {group for group, found in counted.observe(event, number, number) if found.level is Level.OVER}
-    assert over == {"bolt"}
+        over |= {found.summary for _, found in counted.observe(event, number, number) if found.level is Level.OVER}
+    assert sorted(over)[-1] == "9 texts about bolt were negative in 60 minutes; the limit is 5"
+    assert not any("acme" in words for words in over)
 
 
 def test_a_surge_fires_for_the_entity_that_bad_things_are_said_of() -> None:

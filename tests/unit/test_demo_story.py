@@ -13,7 +13,7 @@ from rich.console import Console
 from headrace.applications import load_application
 from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents, text_source
-from headrace.demo.scenario import BANK_QUESTION_EVERY, LabelledText, Pools, TextStream
+from headrace.demo.scenario import BANK_QUESTION_EVERY, TROUBLE, TROUBLED, LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
 from headrace.demo.view import View, sparkline
 from headrace.tools.answers.reading import read_answers
@@ -204,3 +204,12 @@ def test_the_shipped_bank_is_taken_whole_and_holds_none_of_the_ready_answers() -
     assert len(entries) >= 40 and not rejected
     assert len({entry.question for entry in entries}) == len({entry.answer for entry in entries}) == len(entries)
     assert not {entry.answer for entry in entries} & set(app.answers.values())
+
+
+def test_what_happens_to_a_company_comes_between_other_news_in_its_order() -> None:
+    known = LabelledText("known", {"topic": "deals", "sentiment": "neutral"})
+    stream = TextStream(Pools((), (known,), ()), random.Random(1))
+    stream.put_between([LabelledText(text, {"topic": topic, "sentiment": "negative"}) for topic, text in TROUBLE])
+    texts = [stream.next().text for _ in range(2_000)]
+    assert [text for text in texts if text != "known"] == [text for _, text in TROUBLE]
+    assert all(TROUBLED["aliases"] in text for _, text in TROUBLE)

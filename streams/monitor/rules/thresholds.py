@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.application.names import BY_ENTITIES
 from streams.monitor.rules.causes import EVIDENCE, Finding, Level
 from streams.rule_specs import ThresholdRule
 from streams.wire.signals import ALL, MonitorSignal
@@ -68,7 +69,8 @@ class Threshold:
         rule, counts = self.rule, self._groups.get(group) or _Counts()
         counts.bins = {bin_: of_bin for bin_, of_bin in counts.bins.items() if now - _BINS < bin_ <= now}
         events, hits = (sum(of_bin[one] for of_bin in counts.bins.values()) for one in (0, 1))
-        where = "" if group == ALL else f" in {group}"
+        about = "about" if rule.by == BY_ENTITIES else "in"
+        where = "" if group == ALL else f" {about} {group}"
         share = hits / events if events else 0.0
         values = {"by": rule.by, "events": events, "hits": hits, "share": round(share, 4), "minutes": rule.minutes}
         if rule.count is not None:
