@@ -187,6 +187,12 @@ class Metrics:
         """Read what an application's notifier has told, and has still to tell, by receiver."""
         self._counted.told[app], self._counted.to_tell[app] = told, pending
 
+    def follow_dispatcher(
+        self, app: str, dispatched: Mapping[str, int], standing: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Read what an application's dispatcher counts, and which conversations people have."""
+        self._counted.dispatched[app], self._counted.standing[app] = dispatched, standing
+
     def follow_monitor(self, app: str, totals: "MonitorTotals") -> None:
         """Read what an application's monitor counts whenever Prometheus asks."""
         self._counted.monitors[app] = totals

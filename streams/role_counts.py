@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's sta
 class RoleCounts(Collector):
     """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
     place), pictures (by outcome), taken (of recommenders, by whether it was new and listed).
-    told, to_tell: of notifiers, by receiver. gap_seconds, unread_seconds: see
+    told, to_tell: of notifiers, by receiver. dispatched, standing: of dispatchers. gap_seconds, unread_seconds: see
     `Metrics.follow_releases`."""
 
     def __init__(self) -> None:
@@ -32,6 +32,8 @@ class RoleCounts(Collector):
         self.taken: dict[str, Mapping[str, int]] = {}
         self.told: dict[str, Mapping[str, Mapping[str, int]]] = {}
         self.to_tell: dict[str, Callable[[], Mapping[str, int]]] = {}
+        self.dispatched: dict[str, Mapping[str, int]] = {}
+        self.standing: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
         self.unread_seconds: Callable[[], float] = float
 
@@ -42,6 +44,24 @@ class RoleCounts(Collector):
         yield from self._of_monitors(dict(self.monitors))
         yield from self._of_releases()
         yield from self._of_notifiers()
+        yield from self._of_dispatchers()
+
+    def _of_dispatchers(self) -> Iterable[Metric]:
+        yield _by_application(
+            "headrace_dispatched",
+            "What dispatchers did with decisions, people's changes and the time, by outcome (docs/hand_over.md)",
+            "outcome",
+            self.dispatched,
+        )
+        standing = GaugeMetricFamily(
+            "headrace_conversations",
+            "Conversations by state: people (have them), overdue (somebody waits longer than was promised)",
+            labels=["app", "state"],
+        )
+        for app, states in self.standing.items():
+            for state, number in states().items():
+                standing.add_metric([app, state], number)
+        yield standing
 
     def _of_notifiers(self) -> Iterable[Metric]:
         told = CounterMetricFamily(

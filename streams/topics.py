@@ -42,6 +42,7 @@ SOURCE_MAX_BYTES = 1_048_588  # Kafka's own default; what is larger never arrive
 # Some hundred kB a minute and application, of which the last counts: small segments, so that the others go soon.
 SNAPSHOTS_CONFIG = {"segment.bytes": str(16 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
 LEASES_KEPT_MS = 24 * 3_600_000  # one lasts for minutes
+CHANGES_KEPT_MS = 90 * 24 * 3_600_000  # who did what with a conversation is asked about later
 DEAD_LETTER_MAX_BYTES = 2_097_152  # above the source's, so that a dead letter with its headers fits
 DEAD_LETTER_KEPT_MS = 90 * 24 * 3_600_000  # whoever repairs a source may have been on holiday
 
@@ -76,6 +77,11 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         own.append(TopicSpec(app.signals_topic, 1, replication))
         if app.answer_bank is not None:
             own.append(TopicSpec(app.answer_bank_topic, 1, replication, "compact"))
+        if app.hand_over is not None:  # as many partitions as decisions: what is of one conversation goes to one role
+            own.append(TopicSpec(app.answers_topic, app.partitions, replication))
+            own.append(TopicSpec(app.conversations_topic, app.partitions, replication, "compact"))
+            kept = {"retention.ms": str(CHANGES_KEPT_MS)}
+            own.append(TopicSpec(app.changes_topic, app.partitions, replication, config=kept))
         if app.stories is not None:
             own.append(TopicSpec(app.stories_topic, app.partitions, replication))
             # by window, of which there are new ones for ever

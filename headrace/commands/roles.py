@@ -40,7 +40,7 @@ Reset = Annotated[
 CreateTopics = Annotated[
     bool, typer.Option("--create-topics", help="create the applications' source topics as well where they are missing")
 ]
-ALL_ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier")
+ALL_ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier", "dispatcher")
 Seed = Annotated[int, typer.Option(help="seed of drift thresholds and retraining")]
 
 
@@ -53,6 +53,7 @@ def add_to(cli: typer.Typer) -> None:
         ("indexer", "Put decisions into the store."),
         ("retrainer", "Train a challenger when asked, release it when it is better."),
         ("notifier", "Tell people of alerts: the receivers that the applications name."),
+        ("dispatcher", "Send answers to customers, hand conversations over to people and take them back."),
     ):
         cli.command(role, help=f"One role in a process of its own. {text}", epilog=f"Example: headrace {role} support")(
             _one_role(role)
@@ -187,6 +188,10 @@ def _run(request: _RunRequest) -> None:
             f"nobody is to be told: {', '.join(request.apps)} has no [[receivers]], and HEADRACE_ALERTMANAGER is not "
             f"set (docs/alerts.md)"
         )
+    if request.roles == ("dispatcher",) and not any(app.hand_over for app in apps):
+        raise ConfigError(
+            f"nothing is to be dispatched: {', '.join(request.apps)} has no table [hand_over] (docs/hand_over.md)"
+        )
     wiring, metrics, health = Wiring(settings), Metrics(), Health()
     if settings.broker == "embedded":
         if request.roles != ALL_ROLES:
@@ -250,4 +255,6 @@ def _prepare(wiring: "Wiring", apps: "list[Application]", request: _RunRequest, 
         builder.add_retrainer(seed=request.seed)
     if "notifier" in request.roles:
         builder.add_notifier()
+    if "dispatcher" in request.roles:
+        builder.add_dispatcher()
     return builder

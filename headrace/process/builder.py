@@ -20,6 +20,7 @@ from headrace.process.consumer_groups import (
     OLD_MONITOR_GROUP,
     OLD_RETRAINER_GROUP,
     ConsumerGroup,
+    dispatcher_group,
     indexer_group,
     monitor_group,
     notifier_group,
@@ -33,6 +34,7 @@ from headrace.process.source_topics import source_states
 from headrace.process.watch import Watch, look_seconds
 from headrace.slot_finders import slot_finder
 from headrace.wiring import Wiring
+from models.errors import ConfigError
 from streams import topics
 from streams.application import Application
 from streams.classify.handler import ClassifyHandler
@@ -250,6 +252,39 @@ class RoleBuilder:
                         holder=service,
                     )
                 )
+
+    def add_dispatcher(self) -> None:
+        """A dispatcher per application with `[hand_over]`. Raises ConfigError where topics do not fit together."""
+        from headrace.dispatched_before import DispatcherPast
+        from streams.dispatcher.service import DispatcherService
+
+        for app in self._apps:
+            if app.hand_over is not None:
+                group = dispatcher_group(app)
+                self._refuse_other_partitions(app)
+                epochs = start_offsets.pin(self._admin, group.name, group.topics, from_beginning=self._from_beginning)
+                faust_app = self._wiring.faust_app(group.name, epochs)
+                past = DispatcherPast(self._wiring, app, group.name, epochs)
+                send_all = Producer(faust_app).send_all
+                service = DispatcherService(app, send_all, past, epochs, text_mask(app))
+                self._metrics.follow_dispatcher(app.name, service.counts, service.standing)
+                self.built.roles.append(
+                    Role(
+                        faust_app,
+                        list(group.topics),
+                        partial(service.pipeline, observer=self._metrics),
+                        holder=service,
+                    )
+                )
+
+    def _refuse_other_partitions(self, app: Application) -> None:
+        """What is of one conversation must come to one dispatcher."""
+        names = (app.decisions_topic, *app.dispatch_topics)
+        states = self._admin.describe(names)
+        counts = {name: state.partitions for name, state in states.items()}
+        if len(set(counts.values())) > 1:
+            said = ", ".join(f"{name} has {number}" for name, number in counts.items())
+            raise ConfigError(f"these topics must have the same number of partitions: {said}")
 
     def add_retrainer(self, seed: int = 0) -> None:
         """A retrainer per application; jobs run in a child process, one at a time. Raises ConfigError where what one's

@@ -13,7 +13,7 @@ from streams.application import Application
 OLD_INDEXER_GROUP, OLD_MONITOR_GROUP, OLD_RETRAINER_GROUP = "headrace-indexer", "headrace-monitor", "headrace-retrainer"
 
 
-ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier")
+ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier", "dispatcher")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ def notifier_group(app: Application) -> ConsumerGroup:
     return ConsumerGroup(group_name("notifier", app.name), (topics.ALERTS_TOPIC,))
 
 
+def dispatcher_group(app: Application) -> ConsumerGroup:
+    """The group that shares an application's decisions, and people's changes of their conversations, among its
+    dispatchers."""
+    return ConsumerGroup(group_name("dispatcher", app.name), (app.decisions_topic, app.changes_topic))
+
+
 def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGroup]:
     """The groups that a process with this role and these applications joins. Raises ConfigError for no role."""
     match role:
@@ -63,4 +69,6 @@ def consumer_groups(role: str, apps: Sequence[Application]) -> list[ConsumerGrou
             return [retrainer_group(app) for app in apps if app.kind == "classify"]
         case "notifier":
             return [notifier_group(app) for app in apps if app.receivers]
+        case "dispatcher":
+            return [dispatcher_group(app) for app in apps if app.hand_over is not None]
     raise ConfigError(f"no role is called {role!r}")

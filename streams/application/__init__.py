@@ -7,6 +7,7 @@ from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.answering import AnswerBankSpec
 from streams.application.application import Application
 from streams.application.conversations import Choices, Conversations, Escalation
+from streams.application.hand_over import HandOver
 from streams.application.labelling import Labelling, Retraining
 from streams.application.names import BY_SYMBOLS, SHAPE, Name, Pointer, Topic
 from streams.application.parsing import labels_without_use, parse_application, refusals, unknown_labels
@@ -27,6 +28,7 @@ __all__ = [
     "Drift",
     "Entities",
     "Escalation",
+    "HandOver",
     "HeadSpec",
     "Labelling",
     "Name",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from streams.application.alerting import Drift, ReceiverSpec, Surge
 from streams.application.answering import AnswerBankSpec
 from streams.application.conversations import Choices, Conversations, Escalation
+from streams.application.hand_over import HandOver
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import BY_ENTITIES, BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
 from streams.application.recommending import Recommending
@@ -68,11 +69,14 @@ class Application(BaseModel):
     """The table `[choices]`: what is asked where a message may be about either of two matters."""
     escalations: tuple[Escalation, ...] = ()
     """The tables `[[escalations]]`, of which the first one that holds counts."""
+    hand_over: HandOver | None = None
+    """The table `[hand_over]`: what customers are told, and when a conversation is people's."""
     privacy: Privacy = Privacy()
     """The table `[privacy]`."""
     answers: dict[str, str] = {}
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows, and which
-    decisions give where the application has `[answer_bank]`."""
+    decisions give where the application has `[answer_bank]`, and customers are told where `[hand_over]
+    answers_alone` names the label."""
     answer_bank: AnswerBankSpec | None = None
     """The table `[answer_bank]`: whether decisions give answers, ready ones and those of the bank."""
     surges: tuple[Surge, ...] = ()
@@ -247,6 +251,18 @@ class Application(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _somebody_is_handed_over(self) -> "Application":
+        if self.hand_over is None:
+            return self
+        if self.conversations is None:
+            raise ValueError("[hand_over] is of conversations: write the table [conversations] as well")
+        for label in self.hand_over.answers_alone:
+            if label not in self.answers:
+                meant = meant_instead(label, list(self.answers))
+                raise ValueError(f"hand_over.answers_alone: [answers] has nothing for {label!r}{meant}")
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit(self) -> "Application":
         titles = [rule.title for rule in self.rules]
         for number, rule in enumerate(self.rules):
@@ -298,7 +314,8 @@ class Application(BaseModel):
         """Every queue that a decision's `action` may name."""
         by_priority = () if self.priority is None else self.priority.queues.values()
         escalated = (rule.queue for rule in self.escalations if rule.queue is not None)
-        return frozenset({*self.queues.values(), *by_priority, *escalated, self.human_queue})
+        chain = () if self.hand_over is None else self.hand_over.chain
+        return frozenset({*self.queues.values(), *by_priority, *escalated, *chain, self.human_queue})
 
     @property
     def source_topics(self) -> tuple[str, ...]:
@@ -309,7 +326,7 @@ class Application(BaseModel):
     def own_topics(self) -> tuple[str, ...]:
         """Those that are written for it alone."""
         own = (self.decisions_topic, self.signals_topic, self.trials_topic, self.answer_bank_topic)
-        return (*own, self.stories_topic, self.trends_topic, self.state_topic)
+        return (*own, self.stories_topic, self.trends_topic, self.state_topic, *self.dispatch_topics)
 
     @property
     def trials_topic(self) -> str:
@@ -325,6 +342,26 @@ class Application(BaseModel):
     def state_topic(self) -> str:
         """Where workers that rank items keep what they know."""
         return f"state.{self.name}"
+
+    @property
+    def answers_topic(self) -> str:
+        """Where what customers are told goes."""
+        return f"answers.{self.name}"
+
+    @property
+    def conversations_topic(self) -> str:
+        """Where it stands which conversations people have."""
+        return f"conversations.{self.name}"
+
+    @property
+    def changes_topic(self) -> str:
+        """Where people say what they do with conversations."""
+        return f"changes.{self.name}"
+
+    @property
+    def dispatch_topics(self) -> tuple[str, ...]:
+        """Of a dispatcher, beside the decisions."""
+        return (self.answers_topic, self.conversations_topic, self.changes_topic)
 
     @property
     def signals_topic(self) -> str:

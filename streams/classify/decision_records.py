@@ -63,7 +63,7 @@ class DecisionRecords:
             if segments := self.reader.segments(pending.source):
                 signal["segments"] = segments
         return Outcome(
-            records=[OutRecord(self.app.decisions_topic, pending.source.record_key, orjson.dumps(decision))],
+            records=[OutRecord(self.app.decisions_topic, self._record_key(pending), orjson.dumps(decision))],
             signal=signal,
             latency_seconds=latency_ms / 1000,
             path=pending.path,
@@ -73,6 +73,12 @@ class DecisionRecords:
     def _for_stories(self, decision: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {"decided_at": decision["decided_at"]}
         return known | ({} if self.shown >= 1.0 else {"share": round(self.shown, 4)})
+
+    def _record_key(self, pending: Pending) -> bytes | None:
+        """As the source record's; where a dispatcher reads on, the conversation: all that is of one stands together."""
+        if self.app.hand_over is None or pending.source.key is None:
+            return pending.source.record_key
+        return pending.source.key.encode()
 
     def _reply(self, pending: Pending, acting: Classification, text: str, classifier: Classifier) -> dict[str, Any]:
         """What follows, by what is known of the conversation; and that is known from now on."""

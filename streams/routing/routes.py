@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from models.decision import Classification
-from streams.application import Application, Escalation
+from streams.application import Application, Escalation, ServiceLevel
 from streams.routing.opening_hours import OpeningHours
 from streams.wire.records import format_time
 from streams.wire.source_json import compile_pointer
@@ -93,13 +93,24 @@ class Router:
         if action == "none":
             return None
         queue = self._app.human_queue if action == "human" else action.removeprefix("queue:")
-        level = self._app.service_levels.get(queue) or self._app.service_levels.get(DEFAULT_LEVEL)
-        if level is None:
-            return None
-        minutes = timedelta(minutes=level.minutes(priority or "", is_first=is_first))
+        return self.respond_by_ms(queue, priority, at_ms, is_first=is_first)
+
+    def respond_by_ms(self, queue: str, priority: str | None, at_ms: int, *, is_first: bool) -> int | None:
+        """By when a queue is to answer a message of this time, milliseconds since 1970; None: it has no service
+        level."""
+        level = self._level(queue)
+        return None if level is None else self.after_ms(queue, at_ms, level.minutes(priority or "", is_first=is_first))
+
+    def after_ms(self, queue: str, at_ms: int, minutes: float) -> int:
+        """When so many minutes have passed in which the queue is open."""
+        level, length = self._level(queue), timedelta(minutes=minutes)
         at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)
-        due = at + minutes if level.opening is None else self._opening[level.opening].after(at, minutes)
+        opening = None if level is None or level.opening is None else self._opening[level.opening]
+        due = at + length if opening is None else opening.after(at, length)
         return round((due - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
+
+    def _level(self, queue: str) -> ServiceLevel | None:
+        return self._app.service_levels.get(queue) or self._app.service_levels.get(DEFAULT_LEVEL)
 
 
 def first_entry(table: Mapping[str, Entry], words: Sequence[str]) -> Entry | None:

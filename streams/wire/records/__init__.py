@@ -6,6 +6,13 @@
 from streams.wire.records.alerts import AcceptedDrift, Alert, Silence, Told, Word
 from streams.wire.records.answers import BankClose, BankEntry
 from streams.wire.records.base import Severity, W, Wire, decision_id, decode, format_time, json_object
+from streams.wire.records.conversations import (
+    ConversationChange,
+    DroppedChange,
+    HeldConversation,
+    SentAnswer,
+    Utterance,
+)
 from streams.wire.records.decisions import (
     ConversationAnswer,
     Decision,
@@ -32,11 +39,14 @@ __all__ = [
     "Candidate",
     "CatalogItem",
     "ConversationAnswer",
+    "ConversationChange",
     "Decision",
     "Doubts",
+    "DroppedChange",
     "Feedback",
     "GivenAnswer",
     "HeadAnswer",
+    "HeldConversation",
     "KnownSlot",
     "LargestStory",
     "Lease",
@@ -46,6 +56,7 @@ __all__ = [
     "Release",
     "ReleaseStep",
     "RetrainRequest",
+    "SentAnswer",
     "Severity",
     "Silence",
     "SlotValue",
@@ -53,6 +64,7 @@ __all__ = [
     "StoryTold",
     "Told",
     "TrendWindow",
+    "Utterance",
     "W",
     "Wire",
     "Word",

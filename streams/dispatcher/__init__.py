@@ -1,0 +1,1 @@
+"""The dispatcher: what customers are told, and whose a conversation is."""

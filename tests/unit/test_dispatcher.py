@@ -1,0 +1,480 @@
+"""Whose a conversation is: what customers are told once, what people have, and what a restart does not change."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from models.errors import ConfigError, MessageError
+from streams.application import Application, parse_application
+from streams.dispatcher.dispatching import Output, PartitionDispatcher
+from streams.dispatcher.telling import LeftToPeople, Told, told
+from streams.wire.records import ConversationChange, HeldConversation, SentAnswer, decode, format_time
+
+NOON_MS = 1_796_040_000_000  # 30 November 2026, 12:00 UTC
+MINUTE_MS = 60_000
+FILE = """
+name = "desk"
+topic = "chats"
+human_queue = "people"
+[[heads]]
+name = "intent"
+column = "intent"
+[[heads]]
+name = "tone"
+column = "tone"
+[queues]
+refund = "billing"
+delivery = "logistics"
+[conversations]
+window_records = 100
+[slots.order]
+pattern = 'MB-\\d+'
+[service_levels.default]
+response_minutes = 60
+next_response_minutes = 20
+[answers]
+delivery = "Your parcel {order} is on its way."
+[hand_over]
+says = "A colleague will answer you."
+answers_alone = ["delivery"]
+turns = 6
+chain = ["team lead", "duty"]
+step_minutes = 30
+"""
+APP = parse_application(FILE, Path(), "desk.toml")
+
+
+def decision(
+    number: int,
+    action: str = "queue:billing",
+    *,
+    key: str = "c1",
+    version: int | None = None,
+    intent: str = "refund",
+    at_ms: int = NOON_MS,
+    **fields: Any,
+) -> dict[str, Any]:
+    """number: of its source record."""
+    known = {"id": key, "version": version or number, "contact": 1, "turn": version or number}
+    known |= {"first_at": format_time(at_ms), "last_at": format_time(at_ms), "slots": fields.pop("slots", [])}
+    known |= fields.pop("conversation", {})
+    return {
+        "id": f"chats@e0-0-{number}",
+        "model": "desk",
+        "version": "1",
+        "at": format_time(at_ms),
+        "decided_at": format_time(at_ms),
+        "labels": {
+            "intent": {"label": intent, "probability": 0.9},
+            "tone": {"label": "angry" if number % 2 else "calm", "probability": 0.7},
+        },
+        "action": action,
+        "text": f"message {number}, card 4111",
+        "key": key,
+        "extra": {},
+        "conversation": known,
+    } | fields
+
+
+def ask(number: int, **fields: Any) -> dict[str, Any]:
+    return decision(number, "ask", ask={"text": "Which order is it?", "slot": "order"}, **fields)
+
+
+class Desk:
+    """Topics as lists, and a dispatcher over them that may die and come again. Its topics are what a real one reads."""
+
+    def __init__(self, app: Application = APP) -> None:
+        self.app = app
+        self.decisions: list[dict[str, Any]] = []
+        self.changes: list[tuple[ConversationChange, int]] = []
+        self.answers: list[SentAnswer] = []
+        self.held: dict[str, HeldConversation] = {}
+        self.history: list[HeldConversation] = []
+        self.alerts: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.read = [0, 0]  # decisions and changes that were dispatched
+        self.committed = [0, 0]
+        self.dispatcher = self._begun()
+
+    def _begun(self) -> PartitionDispatcher:
+        window = self.app.conversations.window_records if self.app.conversations else 0
+        begins = max(self.committed[0] - window, 0)
+        sent = [answer.id for answer in self.answers]
+        one = PartitionDispatcher(self.app, self.held, sent, lambda text: text.replace("4111", "[card]"))
+        for offset in range(begins, self.committed[0]):
+            one.recall(offset, self.decisions[offset])
+        return one
+
+    def die(self) -> None:
+        """Nothing is left but what was written."""
+        self.read = list(self.committed)
+        self.dispatcher = self._begun()
+
+    def commit(self) -> None:
+        self.committed = list(self.read)
+
+    def decide(self, *decisions: dict[str, Any]) -> None:
+        self.decisions += decisions
+        self.dispatch()
+
+    def change(self, kind: str, by: str = "ann", *, now_ms: int = NOON_MS, **fields: Any) -> ConversationChange:
+        held = self.held.get(fields.get("conversation", "c1"))
+        known = {"version": held.version if held else 0, "revision": held.revision if held else 0}
+        change = ConversationChange.model_validate(
+            {"id": f"change-{len(self.changes)}", "conversation": "c1", "kind": kind, "by": by}
+            | {"at": format_time(now_ms)}
+            | known
+            | fields
+        )
+        self.changes.append((change, now_ms))
+        self.dispatch()
+        return change
+
+    def dispatch(self, written: float = 1.0) -> None:
+        """All that is to be read. written: of the last record's output, what is written before a death: 0 nothing, 0.5
+        answers only."""
+        while self.read[0] < len(self.decisions):
+            offset = self.read[0]
+            self.write(
+                self.dispatcher.take_decision(f"decisions.desk@d0-0-{offset}", offset, self.decisions[offset]), written
+            )
+            self.read[0] += 1
+        while self.read[1] < len(self.changes):
+            offset = self.read[1]
+            change, now_ms = self.changes[offset]
+            self.write(self.dispatcher.take_change(f"changes.desk@c0-0-{offset}", change, now_ms), written)
+            self.read[1] += 1
+
+    def tick(self, now_ms: int) -> Output:
+        output = self.dispatcher.due(now_ms)
+        self.write(output)
+        return output
+
+    def write(self, output: Output, written: float = 1.0) -> None:
+        if written >= 0.5:
+            self.answers += output.answers
+            self.alerts += [alert.state for alert in output.alerts]
+        if written >= 1.0:
+            for identity, held in output.held:
+                if held is None:
+                    self.held.pop(identity, None)
+                else:
+                    self.held[identity] = decode(HeldConversation, held.encode())
+                    self.history.append(self.held[identity])
+        for outcome, number in output.counts.items():
+            self.counts[outcome] = self.counts.get(outcome, 0) + number
+
+    def said(self) -> list[tuple[str, str]]:
+        return [(answer.id, answer.kind) for answer in self.answers]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def words(decided: Mapping[str, Any]) -> Told | LeftToPeople:
+    return told(APP, decided)
+
+
+def test_a_decision_tells_the_customer_or_leaves_it_to_people() -> None:
+    assert words(ask(1)) == Told("Which order is it?", "question")
+    choice = decision(1, "ask", ask={"text": "This or that?", "choices": ["this", "that"]})
+    assert words(choice) == Told("This or that?", "question", ("this", "that"))
+    found = decision(1, "answer", answer={"id": "a1", "text": "We open at nine.", "source": "faq", "confidence": 0.8})
+    assert words(found) == Told("We open at nine.", "retrieved", source="faq", confidence=0.8)
+    assert words(decision(1)) == LeftToPeople("goes to billing", "billing")
+    rejected = decision(1, "queue:people", labels={"intent": {"label": "refund", "probability": 0.4, "rejected": True}})
+    assert words(rejected) == LeftToPeople("the model does not know what it is about", "people")
+    angry = decision(1, "queue:duty", conversation={"escalated": "angry twice"})
+    assert words(angry) == LeftToPeople("angry twice", "duty")
+    for silent in (decision(1, "none"), decision(1, "ask"), decision(1, "answer", answer={"text": ""})):
+        assert words(silent) == LeftToPeople("there is nothing to tell about it by machine", "people")
+
+
+def test_a_ready_answer_settles_its_label_once_its_values_are_known() -> None:
+    order = [{"name": "order", "value": "MB-7", "version": 1}]
+    sure = decision(1, "queue:logistics", intent="delivery", slots=order)
+    assert words(sure) == Told("Your parcel MB-7 is on its way.", "template")
+    assert isinstance(words(decision(1, "queue:logistics", intent="delivery")), LeftToPeople)
+    urgent = decision(1, "queue:duty", intent="delivery", slots=order)
+    assert isinstance(words(urgent), LeftToPeople)  # its priority has a queue of its own
+    angry = decision(1, "queue:logistics", intent="delivery", slots=order, conversation={"escalated": "angry"})
+    assert isinstance(words(angry), LeftToPeople)
+
+
+def test_a_ready_answer_beside_a_queue_is_told_and_people_go_on(desk: Desk) -> None:
+    desk.decide(decision(1, answer={"text": "Refunds take {order} five days.", "label": "refund"}))
+    assert desk.answers[0].kind == "hand_over"  # the value is not known
+    order = [{"name": "order", "value": "MB-7", "version": 1}]
+    desk.decide(decision(2, key="c2", version=1, slots=order, answer={"text": "{order} takes five days."}))
+    assert (desk.answers[1].text, desk.answers[1].kind) == ("MB-7 takes five days.", "template")
+    assert desk.held["c2"].queue == "billing"
+
+
+def test_people_are_shown_what_was_said_and_what_was_tried(desk: Desk) -> None:
+    desk.decide(ask(1), decision(2, priority="P2", slots=[{"name": "order", "value": "MB-7", "version": 2}]))
+    assert desk.said() == [("chats@e0-0-1", "question"), ("chats@e0-0-2", "hand_over")]
+    held = desk.held["c1"]
+    assert (held.owner, held.step, held.reason, held.asked_by) == (
+        "people",
+        "handed_over",
+        "goes to billing",
+        "headrace",
+    )
+    assert (held.queue, held.priority, held.version, held.revision) == ("billing", "P2", 2, 1)
+    assert held.respond_by == format_time(NOON_MS + 20 * MINUTE_MS)
+    said = [(one.by, one.text, one.kind) for one in held.said]
+    assert said == [
+        ("customer", "message 1, card [card]", None),
+        ("headrace", "Which order is it?", "question"),
+        ("customer", "message 2, card [card]", None),
+        ("headrace", "A colleague will answer you.", "hand_over"),
+    ]
+    assert [(one.label, one.probability) for one in held.intents] == [("refund", 0.9), ("refund", 0.9)]
+    assert held.courses == {"tone": ["angry", "calm"]} and held.slots[0].value == "MB-7"
+
+
+def test_nothing_automated_is_sent_from_the_hand_over_until_it_is_handed_back(desk: Desk) -> None:
+    desk.decide(decision(1))
+    desk.decide(ask(2))  # while nobody has it yet
+    desk.change("taken")
+    desk.decide(ask(3))
+    desk.change("answered", text="Here you are.")
+    desk.decide(ask(4))
+    assert desk.said() == [("chats@e0-0-1", "hand_over"), ("change-1", "person")]
+    assert desk.counts["suppressed"] == 3
+    assert (desk.answers[1].text, desk.answers[1].by, desk.answers[1].version) == ("Here you are.", "ann", 3)
+    desk.change("handed_back")
+    desk.decide(ask(5))
+    assert desk.said()[2:] == [("chats@e0-0-5", "question")]
+    desk.decide(decision(6))
+    assert desk.held["c1"].owner == "people" and desk.held["c1"].revision == 5
+
+
+def test_a_person_may_take_what_headrace_has(desk: Desk) -> None:
+    desk.decide(ask(1))
+    desk.change("taken", because="I know her", version=1)
+    desk.decide(ask(2))
+    assert desk.said() == [("chats@e0-0-1", "question")]
+    held = desk.held["c1"]
+    assert (held.reason, held.asked_by, held.assignee) == ("I know her", "ann", "ann")
+    assert [one.by for one in held.said] == ["customer", "headrace", "customer"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "why"),
+    [
+        ("taken", {"by": "bob", "revision": 1}, "it has changed since"),
+        ("answered", {"by": "bob", "text": "no"}, "ann has it"),
+        ("answered", {"text": "no", "version": 1}, "the customer has written meanwhile"),
+        ("handed_back", {"version": 1}, "the customer has written meanwhile"),
+        ("handed_back", {"by": "bob"}, "ann has it"),
+        ("answered", {"text": " "}, "an answer needs words"),
+        ("taken", {"by": "bob", "version": 10_000}, "cannot be"),
+    ],
+)
+def test_a_change_that_is_stale_or_another_ones_is_dropped_and_says_why(
+    desk: Desk, kind: str, fields: dict[str, Any], why: str
+) -> None:
+    desk.decide(decision(1))
+    desk.change("taken")
+    desk.decide(decision(2))
+    before = desk.held["c1"]
+    change = desk.change(kind, **fields)
+    after = desk.held["c1"]
+    assert after.dropped is not None and after.dropped.id == change.id and why in after.dropped.why
+    assert (after.assignee, after.revision, after.owner) == (before.assignee, before.revision, before.owner)
+    assert desk.counts["dropped"] == 1 and len(desk.answers) == 1
+    desk.change("answered", text="yes")  # and who has it goes on
+    assert desk.held["c1"].dropped is None and desk.answers[-1].text == "yes"
+
+
+def test_a_decision_older_than_what_a_person_saw_is_dropped(desk: Desk) -> None:
+    desk.decide(decision(1))
+    desk.change("taken", version=3)  # two are still on their way
+    desk.change("handed_back", version=3)
+    desk.decide(ask(2), ask(3), ask(4))
+    assert desk.counts["stale"] == 2
+    assert desk.said() == [("chats@e0-0-1", "hand_over"), ("chats@e0-0-4", "question")]
+
+
+def test_a_worker_that_counts_anew_is_not_taken_for_an_old_one(desk: Desk) -> None:
+    for number in range(1, 5):
+        desk.decide(ask(number))
+    desk.decide(decision(5))
+    desk.change("taken")
+    desk.change("handed_back")
+    desk.decide(ask(6, version=1), ask(7, version=2))  # its window has left the conversation behind
+    assert desk.said()[-2:] == [("chats@e0-0-6", "question"), ("chats@e0-0-7", "question")]
+    assert desk.held["c1"].version == 7 and "stale" not in desk.counts
+
+
+def test_an_unknown_conversation_is_nobodys_to_answer(desk: Desk) -> None:
+    desk.change("answered", text="hello?")
+    desk.change("taken", revision=3)
+    assert desk.counts["dropped"] == 2 and not desk.held and not desk.answers
+
+
+def test_who_waits_too_long_goes_up_the_chain_each_step_once(desk: Desk) -> None:
+    desk.decide(decision(1))
+    desk.change("taken", now_ms=NOON_MS + MINUTE_MS)
+    desk.tick(NOON_MS + 19 * MINUTE_MS)
+    assert desk.held["c1"].assignee == "ann"
+    late = NOON_MS + 61 * MINUTE_MS
+    for minutes in (0, 0, 29, 30, 31, 60, 61, 90, 91, 600):
+        desk.die()  # the steps stand in what was written
+        desk.tick(late + minutes * MINUTE_MS)
+    steps = [(one.step, one.queue, one.assignee) for one in desk.history if one.step in ("returned", "escalated")]
+    assert [*dict.fromkeys(steps)] == [
+        ("returned", "billing", None),
+        ("escalated", "team lead", None),
+        ("escalated", "duty", None),
+    ]
+    assert (desk.counts["returned"], desk.counts["escalated"]) == (1, 2)
+    assert desk.dispatcher.overdue(late) == 1
+    desk.change("taken", "lea", now_ms=late)
+    desk.change("answered", "lea", text="Sorry.", now_ms=late)
+    assert desk.alerts[-1] == "resolved" and desk.held["c1"].respond_by is None
+    assert not desk.tick(late + 10_000 * MINUTE_MS).held
+
+
+def test_the_clock_begins_anew_with_the_next_message(desk: Desk) -> None:
+    desk.decide(decision(1))
+    desk.change("taken")
+    desk.change("answered", text="Which one?")
+    later = NOON_MS + 100 * MINUTE_MS
+    desk.decide(decision(2, at_ms=later))
+    assert desk.held["c1"].respond_by == format_time(later + 20 * MINUTE_MS)
+    desk.tick(later + 21 * MINUTE_MS)
+    assert (desk.held["c1"].step, desk.held["c1"].assignee) == ("returned", None)
+
+
+def test_an_escalation_sends_on_what_nobody_has_looked_at(desk: Desk) -> None:
+    desk.decide(decision(1))
+    angry = {"conversation": {"escalated": "angry twice"}}
+    desk.decide(decision(2, "queue:duty", priority="P1", **angry))
+    held = desk.held["c1"]
+    assert (held.queue, held.priority, held.reason) == ("duty", "P1", "angry twice")
+    desk.change("assigned", assignee="ann", queue="billing")
+    desk.decide(decision(3, "queue:duty", priority="P1", conversation={"escalated": "angry thrice"}))
+    held = desk.held["c1"]
+    assert (held.queue, held.assignee, held.reason) == ("billing", "ann", "angry twice")  # a person's word stands
+
+
+def test_what_headrace_has_again_is_forgotten_with_the_window(desk: Desk) -> None:
+    desk.decide(decision(1))
+    desk.change("taken")
+    desk.change("handed_back")
+    assert desk.held["c1"].owner == "headrace"
+    desk.decide(*(ask(number, key=f"k{number}", version=1) for number in range(2, 102)))
+    assert not desk.held and len(desk.answers) == 101
+
+
+def test_a_stranger_in_the_topic_is_a_dead_letter(desk: Desk) -> None:
+    with pytest.raises(MessageError):
+        desk.dispatcher.take_decision("decisions.desk@d0-0-0", 0, decision(1) | {"conversation": {"id": 7}})
+    output = desk.dispatcher.take_decision("decisions.desk@d0-0-0", 0, decision(1) | {"conversation": None})
+    assert output.counts == {"no_conversation": 1}
+
+
+def test_the_file_says_what_does_not_fit() -> None:
+    for wrong, why in (
+        (FILE.replace('answers_alone = ["delivery"]', 'answers_alone = ["refund"]'), "answers_alone"),
+        (FILE.replace('["team lead", "duty"]', '["duty", "duty"]'), "stands twice"),
+        (
+            FILE.replace("[conversations]\nwindow_records = 100\n", "").replace("next_response_minutes = 20\n", ""),
+            "conv",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            parse_application(wrong, Path(), "desk.toml")
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ("ask", "ask", "hand", "again", "taken", "assigned", "answered", "handed_back", "tick", "stale")
+        ),
+        st.sampled_from(("c1", "c2", "c3")),
+        st.sampled_from(("ann", "bob")),
+    ),
+    max_size=40,
+)
+DEATHS = st.lists(st.sampled_from((None, None, None, 0.0, 0.5, 1.0)), min_size=40, max_size=40)
+
+
+def run(events: list[tuple[str, str, str]], deaths: list[float | None] | None = None) -> Desk:
+    """deaths: after which event it dies, with how much of its last output written; None: it lives."""
+    desk = Desk()
+    versions: dict[str, int] = {}
+    for step, (what, key, by) in enumerate(events):
+        number = len(desk.decisions) + 1
+        written = None if deaths is None else deaths[step]
+        if written == 0.0:  # it dies before it reads
+            desk.die()
+        if what in ("ask", "hand"):
+            versions[key] = versions.get(key, 0) + 1
+            made = ask if what == "ask" else decision
+            desk.decisions.append(made(number, key=key, version=versions[key]))
+        elif what == "again":
+            desk.decisions += orjson.loads(orjson.dumps(desk.decisions[-1:]))
+        elif what == "tick":
+            desk.tick(NOON_MS + step * 25 * MINUTE_MS)
+        elif what == "stale":
+            desk.changes += desk.changes[-1:]
+        else:
+            held = desk.held.get(key)
+            change = ConversationChange(
+                id=f"change-{step}",
+                conversation=key,
+                kind=what,  # type: ignore[arg-type]  # pydantic looks at it
+                by=by,
+                at=format_time(NOON_MS),
+                version=versions.get(key, 0),
+                revision=held.revision if held else 0,
+                text="words" if what == "answered" else None,
+                assignee=by if what == "assigned" else None,
+            )
+            desk.changes.append((change, NOON_MS + step * 25 * MINUTE_MS))
+        if written is not None and written > 0.0 and what != "tick":
+            desk.dispatch(written)
+            desk.die()
+        desk.dispatch()
+        if written != 0.5:
+            desk.commit()
+    return desk
+
+
+@settings(max_examples=150, deadline=None)
+@example([("ask", "c1", "ann"), ("hand", "c2", "ann"), ("again", "c1", "ann")], [None, 1.0, None, *[None] * 37])
+@given(EVENTS, DEATHS)
+def test_deaths_and_repeats_change_nothing(events: list[tuple[str, str, str]], deaths: list[float | None]) -> None:
+    undisturbed, killed = run(events), run(events, deaths)
+    assert killed.said() == undisturbed.said()
+    assert killed.answers == undisturbed.answers
+    assert killed.held == undisturbed.held
+
+
+@settings(max_examples=150, deadline=None)
+@given(EVENTS, DEATHS)
+def test_nothing_is_sent_twice_or_while_a_person_has_it_and_nobody_is_left_alone(
+    events: list[tuple[str, str, str]], deaths: list[float | None]
+) -> None:
+    desk = run(events, deaths)
+    identities = [answer.id for answer in desk.answers]
+    assert len(identities) == len(set(identities))
+    spoken = {one["id"]: one["conversation"]["id"] for one in desk.decisions}
+    for identity, key in spoken.items():
+        held = desk.held.get(key)
+        was_shown = any(utterance.id == identity for one in desk.history if one.id == key for utterance in one.said)
+        assert identity in identities or was_shown or held is not None  # answered, or somebody's to answer
+    for before, after in zip(desk.history, desk.history[1:], strict=False):
+        if before.id == after.id and before.owner == "people" and after.owner == "people":
+            new = [one for one in after.said if one not in before.said]
+            assert all(one.by != "headrace" for one in new)
