@@ -3,9 +3,7 @@
 import typer
 
 from headrace.commands.bench import (
-    accuracy,
     drift,
-    entities,
     explanation,
     fairness,
     faults,
@@ -14,10 +12,9 @@ from headrace.commands.bench import (
     loop,
     poison,
     recommend,
-    several_labels,
-    stories,
     streaming,
 )
+from headrace.commands.bench.accuracy import campaign, contrast, entities, several_labels, stories
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -25,7 +22,8 @@ def add_to(cli: typer.Typer) -> None:
     bench = typer.Typer(no_args_is_help=True, help="Benchmarks: equal work, one run, JSON out.")
     cli.add_typer(bench, name="bench")
     streaming.add_to(bench)
-    bench.command("accuracy", epilog=accuracy.EXAMPLE)(accuracy.accuracy)
+    bench.command("accuracy", epilog=campaign.EXAMPLE)(campaign.accuracy)
+    bench.command("contrast", epilog=contrast.EXAMPLE)(contrast.contrast)
     bench.command("entities", epilog=entities.EXAMPLE)(entities.entities)
     bench.command("fairness", epilog=fairness.EXAMPLE)(fairness.fairness)
     bench.command("faults", epilog=faults.EXAMPLE)(faults.faults)

@@ -1,0 +1,1 @@
+"""Sentences whose words alone do not tell their label."""

@@ -1,0 +1,1 @@
+"""Benchmarks of how good decisions are."""
