@@ -38,16 +38,31 @@ def explored(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Items for the places kept for exploration, and how probable each was to be drawn when it was: without those that
     stand in the list, by softmax over the next best. The same seed, the same items."""
+    pool, weights = chances(scores, taken, places)
+    rng = np.random.default_rng(seed)
+    found, drawn_with = [], []
+    for _ in range(min(places, len(pool))):
+        place = int(rng.choice(len(pool), p=weights))
+        found.append(int(pool[place]))
+        drawn_with.append(float(weights[place]))
+        pool = np.delete(pool, place)
+        weights = _softmax(scores[pool])
+    return np.array(found, np.int64), np.array(drawn_with)
+
+
+def chances(
+    scores: NDArray[np.float32], taken: NDArray[np.int64], places: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What may be drawn for the first of the places kept for exploration, and how probable each is."""
     rest = scores.copy()
     rest[taken] = -np.inf
     pool = best(rest, _POOL * (len(taken) + places))
-    rng = np.random.default_rng(seed)
-    found, chances = [], []
-    for _ in range(min(places, len(pool))):
-        weights = np.exp((rest[pool] - rest[pool].max()).astype(np.float64))
-        weights /= weights.sum()
-        place = int(rng.choice(len(pool), p=weights))
-        found.append(int(pool[place]))
-        chances.append(float(weights[place]))
-        pool = np.delete(pool, place)
-    return np.array(found, np.int64), np.array(chances)
+    return pool, _softmax(scores[pool])
+
+
+def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    if not len(scores):
+        return np.empty(0)
+    weights = np.exp((scores - scores.max()).astype(np.float64))
+    normalised: NDArray[np.float64] = weights / weights.sum()
+    return normalised

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.covisitation import CovisitationPolicy
 from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, TASTE, UserEvent
-from models.recommendation.lists import diverse, explored
+from models.recommendation.lists import chances, diverse, explored
 from models.recommendation.live_covisitation import LiveCovisitation
 from models.recommendation.ranker import Features, Ranker
 from models.recommendation.ranking import Feedback, ListedItem, Quality, Ranking, Why
@@ -157,6 +157,17 @@ class Recommender:
         """The list for a user as things stand; changes nothing."""
         slot = self._users.known(user_id)
         return self._listed(EMPTY if slot is None else self._users.history(slot), user_id or "")[1]
+
+    def chances(self, user_id: str | None) -> dict[str, float]:
+        """What would be drawn for the first place kept for exploration, as things stand: item to probability. Changes
+        nothing."""
+        slot, policy = self._users.known(user_id), self.policy
+        logits = self._ranker.logits(self._features(EMPTY if slot is None else self._users.history(slot)))
+        exploration = min(policy.exploration, policy.length - 1)
+        taken = diverse(logits, self.catalogue.columns, policy.length - exploration, policy.diversity)
+        pool, weights = chances(logits, taken, exploration)
+        ids = self.catalogue.ids
+        return {ids[place]: weight for place, weight in zip(pool.tolist(), weights.tolist(), strict=True)}
 
     def knows(self, user_id: str | None) -> bool:
         """Whether anything is known of a user."""

@@ -88,7 +88,7 @@ class RecommendHandler:
     ) -> None:
         """version: of the catalogue. epochs: of each topic that is read, by name. before: where the state is taken up
         from; None: it begins anew, and is not written down. embed: needed where a catalogue is followed."""
-        self._app, self.recommender, self._version = app, recommender, version
+        self.app, self.recommender, self._version = app, recommender, version
         self._epochs, self._before, self._now_ms = epochs, before, now_ms
         self._catalogue, self._embed = catalogue, embed
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
@@ -123,19 +123,19 @@ class RecommendHandler:
     def _take_up(self, before: Before) -> None:
         """From snapshots as far as they reach, then the events up to the group's positions."""
         positions = dict(before.positions(self._homes))
-        taken = take_up(self.recommender, self._app.name, self._epochs, self._homes, positions, before.state)
+        taken = take_up(self.recommender, self.app.name, self._epochs, self._homes, positions, before.state)
         starts = {p: taken.offsets.get(p, max(end - REBUILD_RECORDS, 0)) for p, end in positions.items()}
         is_whole = all(start == 0 or partition in taken.offsets for partition, start in starts.items())
         past = list(before.events(starts, positions)) if any(positions.values()) else []
         users = self.recommender.users
         if past or users:
             read = self.replay(past, is_whole=is_whole)
-            log.info("%s: %d users taken up as they were kept, %d events read again", self._app.name, users, read)
+            log.info("%s: %d users taken up as they were kept, %d events read again", self.app.name, users, read)
         if not is_whole:
             log.warning(
                 "%s: no kept state of some partitions can be used; of what was decided of them before their last %d "
                 "events nothing is known",
-                self._app.name,
+                self.app.name,
                 REBUILD_RECORDS,
             )
         self._offsets = positions
@@ -154,7 +154,7 @@ class RecommendHandler:
             try:
                 event = self.reader.parse_event(record.value, record.key, record.timestamp_ms)
                 if not isinstance(event, PassedOver):
-                    events.append(user_event(event, self._app))
+                    events.append(user_event(event, self.app))
                     homes.append(self._home((record.topic, record.partition)))
             except MessageError:
                 continue  # it is in the dead letters already
@@ -181,7 +181,7 @@ class RecommendHandler:
                 if isinstance(event, PassedOver):
                     delivery.result = passed_over(event)
                 else:
-                    delivery.result = user_event(event, self._app), event.source
+                    delivery.result = user_event(event, self.app), event.source
             except MessageError as error:
                 delivery.result = dead_letter(delivery, error)
 
@@ -223,16 +223,16 @@ class RecommendHandler:
             for item, embedding in zip(changed, self._embed([item.text for item in changed]), strict=True):
                 self.recommender.catalogue.put(item.item_id, item.text, embedding)
         if latest:
-            log.info("%s: %d items of the catalogue changed", self._app.name, len(latest))
+            log.info("%s: %d items of the catalogue changed", self.app.name, len(latest))
         if room < 0:
-            log.warning("%s: the catalogue has more than %d items; new ones are passed over", self._app.name, ITEMS_MAX)
+            log.warning("%s: the catalogue has more than %d items; new ones are passed over", self.app.name, ITEMS_MAX)
 
     def _outcome(self, delivery: Delivery, event: UserEvent, source: SourceText, ranking: Ranking) -> Outcome:
         decided_ms = self._now_ms()
         decision: dict[str, Any] = {
             "id": decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset),
-            "app": self._app.name,
-            "model": self._app.name,
+            "app": self.app.name,
+            "model": self.app.name,
             "version": self._version,
             "path": "full",
             "at": format_time(source.at_ms),
@@ -254,6 +254,6 @@ class RecommendHandler:
                 "new": ranking.feedback.is_new,
             }
         return Outcome(
-            [OutRecord(self._app.decisions_topic, source.record_key, orjson.dumps(decision))],
+            [OutRecord(self.app.decisions_topic, source.record_key, orjson.dumps(decision))],
             latency_seconds=decision["latency_ms"] / 1000,
         )

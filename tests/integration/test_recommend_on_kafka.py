@@ -120,6 +120,9 @@ def test_a_shops_lists_are_those_of_a_worker_that_was_never_killed(
     shown = [{item["item_id"] for item in told[app][offset]} for app in told for offset in range(changed, len(sent))]
     assert not any("k3" in listed for listed in shown)
     assert any("new" in listed for listed in shown)
+    report = home.json("recommend", "--logged", "--app", str(home.home / f"{steady}.toml"))
+    assert report["draws"] > 150 and 10 < report["effective"] <= report["draws"]
+    assert report["logged"]["low"] <= report["logged"]["value"] <= report["logged"]["high"]
     publisher.close()
     admin.close()
 

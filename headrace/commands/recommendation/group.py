@@ -7,7 +7,7 @@ import typer
 
 EXAMPLES = (
     "Examples: headrace recommend u23 · headrace recommend --item i186 · "
-    "headrace recommend u23 --app shop.toml --data events.csv"
+    "headrace recommend u23 --app shop.toml --data events.csv · headrace recommend --logged --app tried.toml"
 )
 _REASONS = {
     "again": "touched lately",
@@ -28,6 +28,14 @@ def _recommend(
     item: Annotated[str | None, typer.Option(help="in place of a user: what goes with this item")] = None,
     app: Annotated[str, typer.Option(help="an application of kind `recommend`, or its TOML file")] = "recommend",
     data: Annotated[Path | None, typer.Option(help="a file of events in place of the application's topic")] = None,
+    logged: Annotated[
+        bool,
+        typer.Option(
+            "--logged",
+            help="in place of both: how often what is drawn would have been taken with the settings of --app, from the "
+            "decisions of its name and the probabilities that stand in them",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """What a user would be shown now, or what goes with an item, each with its reason: from the catalogue and all
@@ -38,13 +46,35 @@ def _recommend(
     from headrace.tools.recommendation.asking import Asked, ask
     from headrace.wiring import Wiring
 
-    if (user is None) == (item is None):
-        raise typer.BadParameter("give a user, or --item with an item")
+    if (user is not None) + (item is not None) + logged != 1:
+        raise typer.BadParameter("give a user, or --item with an item, or --logged")
+    if logged:
+        return _logged(app, json)
     with stage_bars("reading events") as progress:
         report = ask(Wiring(load_settings()), load_application(app), Asked(user, item, data), progress)
     if json:
         return print_json(report)
     _print(report)
+    return None
+
+
+def _logged(app: str, json: bool) -> None:
+    from headrace.applications import load_application
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.tools.recommendation.logged import estimate
+    from headrace.wiring import Wiring
+
+    with stage_bars("reading decisions") as progress:
+        report = estimate(Wiring(load_settings()), load_application(app), progress)
+    if json:
+        return print_json(report)
+    print(
+        f"{report['draws']:,} drawn items, which tell as much as {report['effective']:,.0f} that count the same; taken:"
+    )
+    for name in ("logged", "ips", "self_normalised", "doubly_robust"):
+        found = report[name]
+        print(f"{name:<16} {found['value']:.4f}  ({found['low']:.4f} to {found['high']:.4f})")
     return None
 
 
