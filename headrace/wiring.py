@@ -130,11 +130,25 @@ class Wiring:
         if url.startswith("sqlite:///"):
             from connectors.answers.sqlite import SQLiteAnswers
 
-            decisions = Path(url.removeprefix("sqlite:///")).expanduser()
-            return SQLiteAnswers(decisions.with_name(f"{decisions.stem}-answers-{app}.db"))
+            return SQLiteAnswers(self._answers_file(url, app))
         from connectors.answers.elasticsearch import ElasticsearchAnswers
 
         return ElasticsearchAnswers(url, app, self.security, self.settings.store_replicas)
+
+    def has_answers(self, app: str) -> bool:
+        """Whether somebody made that bank; a file that is not there is not made."""
+        url = self.settings.store_url
+        if url.startswith("sqlite:///"):
+            return self._answers_file(url, app).exists()
+        store = self.answers(app)
+        try:
+            return store.state() is not None
+        finally:
+            store.close()
+
+    def _answers_file(self, url: str, app: str) -> Path:
+        decisions = Path(url.removeprefix("sqlite:///")).expanduser()
+        return decisions.with_name(f"{decisions.stem}-answers-{app}.db")
 
     def registry(self) -> FolderRegistry:
         """The model registry."""

@@ -6,17 +6,26 @@ from pathlib import Path
 
 import pytest
 from small_release import small_release
+from test_answer_bank import ENTRIES, WordHashes
 
 from connectors.ports import TopicSpec, TopicState
 from connectors.registry.object_files import ObjectFiles
 from headrace.settings import load_settings
+from headrace.tools.answers.bank import AnswerBank
+from headrace.tools.answers.topic import publish
 from headrace.tools.doctor import examine
 from headrace.tools.doctor.cluster import topic_finding
 from headrace.tools.doctor.findings import Check, Finding, run_checks
-from headrace.tools.doctor.places import disk_findings, examine_registry, registry_findings, store_findings
+from headrace.tools.doctor.places import (
+    bank_findings,
+    disk_findings,
+    examine_registry,
+    registry_findings,
+    store_findings,
+)
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from streams.application import Application, HeadSpec
+from streams.application import AnswerBankSpec, Application, HeadSpec
 from streams.topics import DEAD_LETTERS_TOPIC, own_specs
 
 APP = Application(name="support", topic="support.chats", heads=(HeadSpec(name="intent", column="intent"),))
@@ -213,3 +222,26 @@ def test_the_disk_of_each_place_is_looked_at_once(tmp_path: Path) -> None:
     findings = list(disk_findings(places))
     assert len(findings) == 2
     assert "HEADRACE_HOME, HEADRACE_CACHE" in findings[0].detail and "HEADRACE_STORE" in findings[1].detail
+
+
+def test_a_bank_that_workers_do_not_know_is_told_and_none_is_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = APP.model_copy(update={"answer_bank": AnswerBankSpec()})
+    (empty,) = bank_findings(wiring(), [APP, app])
+    assert empty.ok and "answers add FILE --app support" in empty.detail and not home.exists()
+    store = wiring().answers("support")
+    AnswerBank(store, WordHashes()).add(ENTRIES)
+    known: dict[bytes, bytes | None] = {}
+    monkeypatch.setattr("headrace.tools.doctor.places.last_records", lambda *_: known)
+    (other,) = bank_findings(wiring(), [app])
+    assert not other.ok and "headrace answers publish --app support" in other.detail
+
+    class Sent:
+        def send(self, topic: str, value: bytes | None, key: bytes) -> None:
+            known[key] = value
+
+        def flush(self) -> None: ...
+
+    publish(store, {}, Sent(), app.answer_bank_topic)  # type: ignore[arg-type]
+    store.close()
+    (same,) = bank_findings(wiring(), [app])
+    assert same.ok and f"{len(ENTRIES)} entries" in same.detail

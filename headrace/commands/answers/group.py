@@ -23,6 +23,7 @@ def add_to(cli: typer.Typer) -> None:
     cli.add_typer(answers, name="answers")
     answers.command("add", epilog="Example: headrace answers add faq.csv --app support")(_add)
     answers.command("publish", epilog="Example: headrace answers publish --app support")(_publish)
+    answers.command("missing", epilog="Example: headrace answers missing --app support --days 7")(_missing)
     answers.command("search", epilog='Example: headrace answers search "where is my card?"')(_search)
     answers.command("check", epilog="Example: headrace answers check questions.csv --app support")(_check)
     answers.command(
@@ -72,6 +73,19 @@ def _check(
     from headrace.tools.answers.running import check_file
 
     check_file(app, file, confidence, json)
+
+
+def _missing(
+    app: App = "support",
+    days: Annotated[int, typer.Option(min=1, help="of so many days up to now")] = 30,
+    least: Annotated[int, typer.Option(min=1, help="texts that ask the same, at least")] = 2,
+    limit: Annotated[int, typer.Option(min=1, help="at most so many")] = 20,
+    json: Json = False,
+) -> None:
+    """What was asked and not answered, most often first: the answers that somebody should write."""
+    from headrace.tools.answers.running import list_missing
+
+    list_missing(app, days, least, limit, json)
 
 
 def _remove(

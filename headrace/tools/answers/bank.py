@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -149,7 +150,12 @@ def reply_of(
 
 def group_of(entry: Answer) -> str:
     """Entries with the same words in their questions answer one question."""
-    return spaced(entry.question) or entry.question
+    return _words_of(entry.question)
+
+
+@lru_cache(maxsize=16_384)  # a bank is asked about the same questions again and again: half of the time otherwise
+def _words_of(question: str) -> str:
+    return spaced(question) or question
 
 
 def _rank(found: Sequence[FoundAnswer]) -> Ranking:

@@ -47,7 +47,7 @@ def publish_bank(wiring: Wiring, app: Application) -> Published:
 @contextmanager
 def stored_bank(wiring: Wiring, app: Application) -> Iterator[AskedBank | None]:
     """The bank as the store holds it now, to be asked as a worker asks it; None where the application asks none."""
-    if app.answer_bank is None:
+    if app.answer_bank is None or not wiring.has_answers(app.name):
         yield None
         return
     store = wiring.answers(app.name)
@@ -59,5 +59,5 @@ def stored_bank(wiring: Wiring, app: Application) -> Iterator[AskedBank | None]:
 
 def carry_over(wiring: Wiring, app: Application) -> None:
     """Publish a bank that stands in the store alone."""
-    if not last_records(wiring, app):
+    if wiring.has_answers(app.name) and not last_records(wiring, app):
         publish_bank(wiring, app)

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from connectors.errors import BrokerUnavailable
 from connectors.ports import AnswerStore
-from headrace.applications import load_classifying_application
+from headrace.applications import load_classifying_application, text_mask
 from headrace.output import print_json, stage_bars
 from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.settings import load_settings
 from headrace.terminal import field, say, say_rejected, show_table
 from headrace.tools.answers.bank import AnswerBank, Reply
+from headrace.tools.answers.missing import missing_answers
 from headrace.tools.answers.publishing import publish_bank
 from headrace.tools.answers.reading import read_answers, read_expected
 from headrace.tools.answers.topic import Published
+from headrace.tools.digest.reading import decisions_between
 from headrace.wiring import Wiring
 from models.answers.measures import Asked, Measures, measure
 from models.errors import ConfigError
@@ -113,6 +116,30 @@ def search_bank(app: str, text: str, least: float, limit: int, json: bool) -> No
         ],
         title=f"confidence {reply.confidence:.2f}: {said}",
     )
+
+
+def list_missing(app: str, days: int, least: int, limit: int, json: bool) -> None:
+    """Which answers somebody should write, by the decisions of the last days."""
+    application, wiring, now = load_classifying_application(app), Wiring(load_settings()), datetime.now(UTC)
+    store, encoder = wiring.store(), default_encoder(with_encoder_of(application, wiring))
+    try:
+        with stage_bars() as progress:
+            decisions = decisions_between(store, application, now - timedelta(days=days), now)
+            found = missing_answers(decisions, encoder.embed, least, progress)
+    finally:
+        store.close()
+        encoder.close()
+    mask = text_mask(application)
+    shown = [replace(one, examples=tuple(map(mask, one.examples))) for one in found[:limit]]
+    if json:
+        return print_json({"missing": [asdict(one) for one in shown], "groups": len(found)})
+    if not shown:
+        return say(f"no {least} texts of the last {days} days that nothing answered ask the same")
+    rows = [
+        (one.texts, (one.name or "…", one.newest[:19]), tuple(field(text, TEXT_CHARACTERS) for text in one.examples))
+        for one in shown
+    ]
+    return show_table(("texts", "words, newest", "such as"), rows, title=f"{len(found)} answers are missing")
 
 
 def check_file(app: str, file: Path, least: float, json: bool) -> None:

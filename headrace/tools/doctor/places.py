@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from connectors.errors import RegistryError, RegistryUnavailable, StoreUnavailable
-from connectors.ports import ReleaseRegistry, SearchQuery
+from connectors.errors import BrokerUnavailable, RegistryError, RegistryUnavailable, StoreUnavailable
+from connectors.ports import AnswerStore, ReleaseRegistry, SearchQuery
 from connectors.private_folders import is_open_to_others
 from headrace.releases.references import labels_of
+from headrace.tools.answers.publishing import last_records
+from headrace.tools.answers.topic import differs
 from headrace.tools.doctor.findings import Check, Finding
 from headrace.wiring import Wiring
 from models.errors import ConnectorError, HeadraceError
@@ -28,6 +30,7 @@ def place_checks(wiring: Wiring, apps: Sequence[Application]) -> list[Check]:
         Check("store", lambda: store_findings(wiring)),
         Check("registry", lambda: registry_findings(wiring)),
         Check("models", lambda: examine_registry(wiring, apps)),
+        Check("answers", lambda: bank_findings(wiring, apps)),
         Check("disk", lambda: disk_findings(places_of(wiring))),
     ]
 
@@ -139,6 +142,35 @@ def places_of(wiring: Wiring) -> dict[str, Path]:
     if settings.store_url.startswith("sqlite:///"):
         places["HEADRACE_STORE"] = Path(settings.store_url.removeprefix("sqlite:///")).expanduser().absolute().parent
     return places
+
+
+def bank_findings(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
+    """Whether workers answer from the bank that the store holds. A bank that is not there is not made."""
+    for app in apps:
+        if app.answer_bank is None:
+            continue
+        what = f"answers {app.name}"
+        if not wiring.has_answers(app.name):
+            yield Finding(what, True, f"the bank is empty: `headrace answers add FILE --app {app.given_as}` fills it")
+            continue
+        store = wiring.answers(app.name)
+        try:
+            stand = f"{len(store.entries())} entries stand in the store"
+            yield Finding(what, *_told_of_bank(wiring, app, store, stand))
+        finally:
+            store.close()
+
+
+def _told_of_bank(wiring: Wiring, app: Application, store: AnswerStore, stand: str) -> tuple[bool, str]:
+    try:
+        known = last_records(wiring, app)
+    except BrokerUnavailable:
+        if wiring.settings.broker != "embedded":
+            raise
+        return True, f"{stand}; workers take them with the next `headrace up`"
+    if differs(store, known):
+        return False, f"{stand}, and workers answer from others: `headrace answers publish --app {app.given_as}`"
+    return True, f"{stand}, and workers answer from them"
 
 
 def disk_findings(places: dict[str, Path]) -> Iterator[Finding]:
