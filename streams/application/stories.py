@@ -16,7 +16,7 @@ class Stories(BaseModel):
     stories."""
     window_hours: float = Field(default=24.0, gt=0, le=24 * 31)
     """After so long without an item, of event time, a story is over."""
-    late_minutes: float = Field(default=60.0, ge=0, le=24 * 60)
+    late_minutes: float = Field(default=15.0, ge=0, le=24 * 60)
     """For so long after its end a window of trends takes late items in (`docs/trends.md`)."""
     open: int = Field(default=800, ge=10, le=800)
     """Stories that are open at most; the one that was not told for longest makes room."""
