@@ -6,6 +6,7 @@ last. Offsets are committed after what was sent with their batch, so a state tha
 one of a worker that died, and is passed over by who takes it up.
 """
 
+import logging
 import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ from streams.recommend.pieces import (
     piece,
     users_pieces,
 )
+
+log = logging.getLogger(__name__)
 
 CUT_EVENTS: Final = 5_000  # at the least between two cuts, and
 CUT_SHARE: Final = 20  # of so many users one event, whichever is more; or so long after the last one:
@@ -73,7 +76,16 @@ class StateWriter:
         self._events, self._last_ms = events, now_ms
 
     def after(self, events: int, offsets: Mapping[Partition, int], now_ms: int) -> list[OutRecord]:
-        """What is to be sent with a batch that was just decided. offsets: of each partition, the next one."""
+        """What is to be sent with a batch that was just decided. offsets: of each partition, the next one. Where the
+        state cannot be written down that is logged: the lists go on, and the last snapshot stays."""
+        try:
+            return self._written(events, offsets, now_ms)
+        except Exception as error:  # whatever is wrong with it, the batch's lists are made
+            log.warning("%s: its state could not be written down, the last one stays: %r", self._app, error)
+            self._cut = None
+            return []
+
+    def _written(self, events: int, offsets: Mapping[Partition, int], now_ms: int) -> list[OutRecord]:
         self._events += events
         cut = self._cut
         if cut is None:

@@ -320,3 +320,24 @@ def test_where_no_state_is_kept_none_is_written() -> None:
     broker.keeps_state = False
     run(broker, records, 0)
     assert not broker.kept
+
+
+def test_lists_go_on_where_the_state_cannot_be_written_down_and_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker must not make dead letters of events because of its snapshot."""
+    records = shopping(7, 300)
+    broker = broker_of(records)
+
+    def fails(learnt: object) -> list[bytes]:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(writing, "learnt_pieces", fails)
+    worker = run(broker, records[:150], 0)
+    assert "could not be written down" in caplog.text
+    assert not any(b"/mark/" in (record.key or b"") for record in broker.kept)
+    monkeypatch.undo()
+    monkeypatch.setattr(writing, "CUT_EVENTS", 60)
+    for record in records[150:]:
+        assert len(worker.decide([record])[0]) == 10
+    assert any(b"/mark/" in (record.key or b"") for record in broker.kept)
