@@ -28,6 +28,7 @@ from headrace.commands import (
 from headrace.commands.answers import group as answers_group
 from headrace.commands.apps import group as apps_group
 from headrace.commands.bench import group as bench_group
+from headrace.commands.conversations import group as conversations_group
 from headrace.commands.recommendation import group as recommendation_group
 from headrace.output import set_up_logging
 from headrace.settings import load_settings
@@ -57,6 +58,7 @@ tuning.add_to(app)
 encoders.add_to(app)
 store.add_to(app)
 answers_group.add_to(app)
+conversations_group.add_to(app)
 recommendation_group.add_to(app)
 labels.add_to(app)
 alerts.add_to(app)

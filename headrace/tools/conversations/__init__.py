@@ -1,0 +1,1 @@
+"""Conversations that people have, for commands."""

@@ -1,0 +1,156 @@
+"""What people see of conversations, and what they do with them: read from `conversations.<app>`, written to
+`changes.<app>`."""
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.errors import TopicMismatch
+from headrace.topic_records import all_records, decisions_of
+from headrace.wiring import Wiring
+from models.errors import ConfigError, MessageError
+from streams.application import Application
+from streams.wire.outcomes import wall_clock_ms
+from streams.wire.records import ConversationChange, HeldConversation, decode, format_time
+from streams.wire.text import clean_text
+
+WAIT_SECONDS: Final = 20.0
+LOOK_SECONDS: Final = 0.3
+
+
+def held_conversations(wiring: Wiring, app: Application) -> dict[str, HeldConversation]:
+    """Those that people have or had, by id. Raises BrokerUnavailable, and ConfigError for an application without
+    hand-over."""
+    if app.hand_over is None:
+        raise ConfigError(f"{app.name} hands nothing over: its file has no table [hand_over] (docs/hand_over.md)")
+    held: dict[str, HeldConversation] = {}
+    for record in all_records(wiring, app.conversations_topic):
+        if record.value is None:
+            held.pop((record.key or b"").decode("utf-8", "replace"), None)
+            continue
+        try:
+            one = decode(HeldConversation, record.value)
+        except MessageError:
+            continue  # a stranger's
+        held[one.id] = one
+    return held
+
+
+def waiting_first(held: dict[str, HeldConversation], queue: str | None = None) -> list[HeldConversation]:
+    """Those that people have, whoever waits longest for an answer first. queue: only this one's."""
+    people = [one for one in held.values() if one.owner == "people" and queue in (None, one.queue)]
+    return sorted(people, key=lambda one: (one.respond_by is None, one.respond_by or one.at, one.id))
+
+
+def find(held: dict[str, HeldConversation], identity: str) -> HeldConversation:
+    """Raises ConfigError with what there is."""
+    if identity in held:
+        return held[identity]
+    known = ", ".join(one.id for one in waiting_first(held)[:5])
+    raise ConfigError(f"people have no conversation {identity!r}" + (f"; they have {known}" if known else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a person does. seen: the version that the person saw; None: what stands now."""
+
+    kind: str
+    by: str
+    text: str | None = None
+    because: str | None = None
+    seen: int | None = None
+
+
+def do(wiring: Wiring, app: Application, identity: str, deed: Deed) -> HeldConversation | None:
+    """Write it, and wait for what the dispatcher makes of it: the conversation as it is then, None where Headrace has
+    it again and nothing is left to say of it.
+
+    Raises ConfigError where the change was dropped, with why, or nobody looked at it within WAIT_SECONDS."""
+    held = held_conversations(wiring, app).get(identity)
+    if held is None and deed.kind != "taken":
+        raise ConfigError(f"Headrace has {identity!r}: take it first")
+    version = deed.seen
+    if version is None:
+        version = _version_decided(wiring, app, identity) if held is None else held.version
+    change = ConversationChange.model_validate(
+        {
+            "id": uuid.uuid4().hex,
+            "conversation": identity,
+            "kind": deed.kind,
+            "by": " ".join(clean_text(deed.by).split()),
+            "at": format_time(wall_clock_ms()),
+            "version": version,
+            "revision": 0 if held is None else held.revision,
+            "text": None if deed.text is None else clean_text(deed.text),
+            "because": deed.because or None,
+        }
+    )
+    _publish(wiring, app, change)
+    return _outcome(wiring, app, change)
+
+
+def _version_decided(wiring: Wiring, app: Application, identity: str) -> int:
+    """How many messages of a conversation that Headrace has were decided. Raises ConfigError where none was."""
+    versions = [
+        decision["conversation"]["version"]
+        for decision in decisions_of(all_records(wiring, app.decisions_topic))
+        if isinstance(decision.get("conversation"), dict) and decision["conversation"].get("id") == identity
+    ]
+    if not versions:
+        raise ConfigError(f"there is no conversation {identity!r}")
+    return int(versions[-1])
+
+
+def _publish(wiring: Wiring, app: Application, change: ConversationChange) -> None:
+    publisher = wiring.publisher()
+    try:
+        publisher.send(app.changes_topic, change.encode(), change.conversation.encode())
+        publisher.flush()
+    except TopicMismatch as error:
+        raise ConfigError(f"there is no topic {app.changes_topic}: `headrace up` makes it") from error
+    finally:
+        publisher.close()
+
+
+def _outcome(wiring: Wiring, app: Application, change: ConversationChange) -> HeldConversation | None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        held = held_conversations(wiring, app).get(change.conversation)
+        if held is None and change.kind == "handed_back":
+            return None
+        if held is not None and held.change_id == change.id:
+            return held
+        if held is not None and held.dropped is not None and held.dropped.id == change.id:
+            raise ConfigError(f"not done: {held.dropped.why}; look again: `headrace conversations show`")
+        time.sleep(LOOK_SECONDS)
+    raise ConfigError(
+        f"no dispatcher has looked at it within {WAIT_SECONDS:.0f} s: it stands in {app.changes_topic}, and holds once "
+        f"one runs and nothing has changed"
+    )
+
+
+def screen(held: HeldConversation) -> list[tuple[str, str]]:
+    """What a person reads in five seconds: whose it is and why, what it is about, then what was said."""
+    who = held.assignee or f"nobody yet, queue {held.queue}"
+    lines = [
+        ("who", who if held.owner == "people" else "Headrace"),
+        ("why", f"{held.reason} (by {held.asked_by}, {held.step.replace('_', ' ')} {held.at[:16]}Z)"),
+    ]
+    if held.respond_by is not None:
+        lines.append(("answer by", f"{held.respond_by[:16]}Z" + (f", {held.priority}" if held.priority else "")))
+    if held.intents:
+        last = held.intents[-1]
+        lines.append(("about", f"{last.label} {last.probability:.0%}" + (" (not sure)" if last.rejected else "")))
+    lines += [(slot.name, slot.value) for slot in held.slots]
+    lines += [(name, " → ".join(labels)) for name, labels in held.courses.items() if labels]
+    names = {"customer": "customer", "headrace": "Headrace"}
+    for one in held.said:
+        lines.append((names.get(one.by, one.person or "person"), one.text))
+    lines.append(("seen", f"version {held.version}, revision {held.revision}"))
+    return lines
+
+
+def as_json(held: HeldConversation | None, identity: str) -> dict[str, Any]:
+    """For programs."""
+    return {"id": identity, "owner": "headrace"} if held is None else held.model_dump(exclude_none=True)
