@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_release import small_encoder
 
 from models.classifier import Classifier
 from models.decision import Classification, HeadDecision
@@ -87,6 +88,7 @@ class FakeClassifier(Classifier):
 
     def __init__(self) -> None:
         self.model, self.version, self.fusion = "a", "1", None
+        self.encoder, self.neutral_words = small_encoder(), None
 
 
 @settings(max_examples=400, deadline=None)
