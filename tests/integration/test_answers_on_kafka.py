@@ -45,6 +45,7 @@ def decisions_of(address: str, topic: str) -> list[dict[str, Any]]:
         reader.close()
 
 
+@pytest.mark.slow  # minutes: SIGKILLs again and again
 def test_each_answer_belongs_to_a_bank_that_stood_and_none_is_lost_whoever_is_killed(
     make_home: MakeHome, kafka_address: str, unique: str, small_corpus: Path
 ) -> None:

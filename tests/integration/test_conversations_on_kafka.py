@@ -49,6 +49,7 @@ def decisions_of(address: str, topic: str) -> list[dict[str, Any]]:
         reader.close()
 
 
+@pytest.mark.slow  # minutes: SIGKILLs again and again
 def test_conversations_go_on_where_they_were_whoever_is_killed(
     make_home: MakeHome, kafka_address: str, unique: str, small_corpus: Path
 ) -> None:

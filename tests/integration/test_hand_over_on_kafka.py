@@ -130,6 +130,7 @@ class Scene:
             running.kill()
 
 
+@pytest.mark.slow  # minutes: SIGKILLs again and again
 def test_nothing_is_sent_twice_nor_while_a_person_has_it_whoever_is_killed(
     tmp_path: Path, kafka_address: str, unique: str
 ) -> None:

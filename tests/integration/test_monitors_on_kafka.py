@@ -173,6 +173,7 @@ def scene(app: tuple[Headrace, str, str]) -> Iterator[Scene]:
     scene.close()
 
 
+@pytest.mark.slow  # minutes: SIGKILLs again and again
 def test_a_monitor_that_is_killed_is_replaced_by_the_one_that_stands_by_and_nothing_is_told_twice(
     scene: Scene,
 ) -> None:

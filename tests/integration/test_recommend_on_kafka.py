@@ -127,6 +127,7 @@ def test_a_shops_lists_are_those_of_a_worker_that_was_never_killed(
     admin.close()
 
 
+@pytest.mark.slow  # minutes: SIGKILLs again and again
 def test_what_was_bought_before_all_that_is_read_again_is_in_no_list_after_a_kill(
     make_home: MakeHome, kafka_address: str, unique: str
 ) -> None:

@@ -52,6 +52,7 @@ def told_of(address: str, topic: str) -> dict[str, list[dict[str, Any]]]:
     return told
 
 
+@pytest.mark.slow  # minutes: SIGKILLs again and again
 def test_each_item_has_one_story_whoever_is_killed(
     make_home: MakeHome, kafka_address: str, elasticsearch_url: str, unique: str
 ) -> None:
