@@ -51,7 +51,7 @@ setup-gpu: setup ## and what an NVIDIA GPU needs, in place of the CPU's runtime:
 	@$(INSTALL) "onnxruntime-gpu[cuda,cudnn]>=1.22,<2"
 	@echo "headrace: \`headrace doctor\` says whether a GPU is usable"
 
-demo: setup ## the whole idea on this machine, about two minutes
+demo: setup ## the whole idea on this machine, about three minutes
 	@$(BIN)/headrace demo
 
 check: setup-dev ## ruff (format and rules), mypy --strict, the rooms' import rules
