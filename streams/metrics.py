@@ -188,10 +188,16 @@ class Metrics:
         self._counted.told[app], self._counted.to_tell[app] = told, pending
 
     def follow_dispatcher(
-        self, app: str, dispatched: Mapping[str, int], standing: Callable[[], Mapping[str, int]]
+        self,
+        app: str,
+        dispatched: Mapping[str, int],
+        standing: Callable[[], Mapping[str, int]],
+        timers_silence_seconds: Callable[[], float],
     ) -> None:
-        """Read what an application's dispatcher counts, and which conversations people have."""
+        """Read what an application's dispatcher counts, which conversations people have, and for how long it has not
+        looked at the time."""
         self._counted.dispatched[app], self._counted.standing[app] = dispatched, standing
+        self._counted.timers_silence[app] = timers_silence_seconds
 
     def follow_monitor(self, app: str, totals: "MonitorTotals") -> None:
         """Read what an application's monitor counts whenever Prometheus asks."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # a worker counts as well, and starts without a monitor's sta
 class RoleCounts(Collector):
     """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
     place), pictures (by outcome), taken (of recommenders, by whether it was new and listed).
-    told, to_tell: of notifiers, by receiver. dispatched, standing: of dispatchers. gap_seconds, unread_seconds: see
-    `Metrics.follow_releases`."""
+    told, to_tell: of notifiers, by receiver. dispatched, standing, timers_silence: of dispatchers. gap_seconds,
+    unread_seconds: see `Metrics.follow_releases`."""
 
     def __init__(self) -> None:
         self.index = IndexerCounts()
@@ -34,6 +34,7 @@ class RoleCounts(Collector):
         self.to_tell: dict[str, Callable[[], Mapping[str, int]]] = {}
         self.dispatched: dict[str, Mapping[str, int]] = {}
         self.standing: dict[str, Callable[[], Mapping[str, int]]] = {}
+        self.timers_silence: dict[str, Callable[[], float]] = {}
         self.gap_seconds: Callable[[], Mapping[str, float]] = dict
         self.unread_seconds: Callable[[], float] = float
 
@@ -62,6 +63,14 @@ class RoleCounts(Collector):
             for state, number in states().items():
                 standing.add_metric([app, state], number)
         yield standing
+        silence = GaugeMetricFamily(
+            "headrace_timers_silence_seconds",
+            "For how long a dispatcher that has partitions has not looked at what is due: promises, steps of the chain",
+            labels=["app"],
+        )
+        for app, seconds in self.timers_silence.items():
+            silence.add_metric([app], seconds())
+        yield silence
 
     def _of_notifiers(self) -> Iterable[Metric]:
         told = CounterMetricFamily(

@@ -267,7 +267,9 @@ class RoleBuilder:
                 past = DispatcherPast(self._wiring, app, group.name, epochs)
                 send_all = Producer(faust_app).send_all
                 service = DispatcherService(app, send_all, past, epochs, text_mask(app))
-                self._metrics.follow_dispatcher(app.name, service.counts, service.standing)
+                self._metrics.follow_dispatcher(
+                    app.name, service.counts, service.standing, service.timers_silence_seconds
+                )
                 self.built.roles.append(
                     Role(
                         faust_app,

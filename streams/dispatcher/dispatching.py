@@ -318,8 +318,9 @@ class PartitionDispatcher:
         )
 
     def _keep(self, output: Output, held: HeldConversation) -> None:
-        self._held[held.id] = held
-        self._plan(held)
+        before, self._held[held.id] = self._held.get(held.id), held
+        if before is None or before.next_step_ms != held.next_step_ms:  # else each message would plan it once more
+            self._plan(held)
         output.held.append((held.id, held))
 
     def _plan(self, held: HeldConversation) -> None:

@@ -62,6 +62,7 @@ class DispatcherService:
         self._turn = asyncio.Lock()  # what is written of a conversation keeps its order
         self._pipeline: BatchPipeline | None = None
         self._ticking: asyncio.Task[None] | None = None
+        self._looked: float | None = None  # when what is due was last looked at; None: others look
 
     def pipeline(self, acknowledge: Acknowledge, observer: PipelineObserver | None = None) -> BatchPipeline:
         """Dispatch decisions and changes."""
@@ -79,6 +80,11 @@ class DispatcherService:
             "overdue": sum(one.overdue(now_ms) for one in known),
         }
 
+    def timers_silence_seconds(self) -> float:
+        """For how long nobody has looked at what is due, where this process is to: 0 where it has no partitions."""
+        looked = self._looked
+        return 0.0 if looked is None else time.monotonic() - looked
+
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """Their past is read before the next record of them is dispatched. Raises ConfigError where decisions and
         changes of one partition go to different dispatchers."""
@@ -89,12 +95,13 @@ class DispatcherService:
                 f"{self.app.decisions_topic} and {self.app.changes_topic} must have the same number of partitions"
             )
         self._wanted = decisions
+        self._looked = time.monotonic() if decisions else None
         if self._ticking is None and decisions:
             self._ticking = asyncio.create_task(self._tick(), name=f"{self.app.name}-dispatcher-ticks")
 
     async def released(self) -> None:
         """Others go on from here: nothing is written any more."""
-        ticking, self._ticking = self._ticking, None
+        ticking, self._ticking, self._looked = self._ticking, None, None
         if ticking is not None:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
@@ -181,6 +188,7 @@ class DispatcherService:
                 return
             self._unsent = [one.due(self._now_ms()) for one in self._of.values()]
             await self._send_unsent()
+            self._looked = time.monotonic()
 
     async def _send_unsent(self) -> None:
         await self._write(self._unsent)

@@ -12,10 +12,10 @@ import yaml
 from typer.main import get_command
 
 from headrace.cli import app
+from headrace.process.consumer_groups import ROLES
 from headrace.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
-ROLES = ("worker", "indexer", "monitor", "retrainer", "notifier")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 

@@ -478,3 +478,11 @@ def test_nothing_is_sent_twice_or_while_a_person_has_it_and_nobody_is_left_alone
         if before.id == after.id and before.owner == "people" and after.owner == "people":
             new = [one for one in after.said if one not in before.said]
             assert all(one.by != "headrace" for one in new)
+
+
+def test_what_is_planned_of_a_conversation_does_not_grow_with_its_messages() -> None:
+    desk = Desk()
+    desk.decide(*(decision(number) for number in range(1, 90)))
+    assert len(desk.dispatcher._next_steps) == 1
+    desk.tick(NOON_MS + 61 * MINUTE_MS)
+    assert desk.held["c1"].step == "escalated"

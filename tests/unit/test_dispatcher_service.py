@@ -109,3 +109,24 @@ async def _partitions_that_do_not_belong_together_end_the_role() -> None:
     await world.service.assigned([("decisions.desk", 0), ("changes.desk", 1)])
     assert isinstance(pipeline.failure, ConfigError)
     await world.service.released()
+
+
+def test_a_clock_that_nobody_looks_at_is_told() -> None:
+    asyncio.run(_a_clock_that_nobody_looks_at_is_told())
+
+
+async def _a_clock_that_nobody_looks_at_is_told() -> None:
+    world = World()
+    assert world.service.timers_silence_seconds() == 0.0  # others have the partitions
+    await assigned(world)
+    await world.service._dispatch(deliveries(decision(1)))
+    world.now_ms += HOUR_MS
+    world.fails = 1
+    await asyncio.sleep(0.02)
+    with pytest.raises(BrokerUnavailable):
+        await world.service._take_steps()
+    assert world.service.timers_silence_seconds() >= 0.02
+    await world.service._take_steps()
+    assert world.service.timers_silence_seconds() < 0.02
+    await world.service.released()
+    assert world.service.timers_silence_seconds() == 0.0
