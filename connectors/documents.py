@@ -58,7 +58,7 @@ CONVERSATION_FIELDS = frozenset(
 )
 KNOWN_SLOT_TEXTS = ("name", "value")
 LARGEST_PLACE = 2**31 - 1  # of a span; Elasticsearch keeps 32 bits of it
-ITEM_FIELDS = frozenset(["item_id", "score", "why", "because", "propensity"])
+ITEM_FIELDS = frozenset(["item_id", "score", "why", "because", "propensity", "segment"])
 LARGEST_NUMBER = 3.4e38  # Elasticsearch keeps 32 bits of it
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit, and it refuses the whole bulk for one longer id
@@ -330,10 +330,10 @@ def _item_refusal(document: Document) -> str | None:
         return "items is no list"
     for item in items or ():
         if not isinstance(item, Mapping) or set(item) - ITEM_FIELDS or not isinstance(item.get("item_id"), str):
-            return "items holds something else than {item_id, score, why, because, propensity}"
+            return "items holds something else than {item_id, score, why, because, propensity, segment}"
         if not _is_number(item.get("score")):
             return "items holds a score that is no number"
-        if any(not isinstance(item.get(name, ""), str) for name in ("why", "because")):
+        if any(not isinstance(item.get(name, ""), str) for name in ("why", "because", "segment")):
             return "items holds a reason that is no text"
         if not _is_number(item.get("propensity", 0)):
             return "items holds a propensity that is no number"

@@ -97,6 +97,7 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                     "why": KEYWORD,
                     "because": KEYWORD,
                     "propensity": {"type": "float"},
+                    "segment": KEYWORD,
                 }
             },
             "extra": {"type": "object", "enabled": False},

@@ -68,6 +68,7 @@ def recommender_of(wiring: Wiring, app: Application) -> tuple[Recommender, Encod
         repeats=rules.repeats,
         diversity=rules.diversity,
         exploration=min(rules.exploration, rules.length - 1),
+        segments=tuple(app.source.segments),
     )
     return Recommender(list(items), encoder.embed(list(items.values())), policy, list(items.values())), encoder, version
 

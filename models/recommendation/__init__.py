@@ -9,6 +9,7 @@ covisitation       which items go together, by who touched them and by what thei
 live_covisitation  the same, counted as events pass and fitted now and then
 scoring            scores of all items for many users at once
 ranker             a softmax regression over features of items, learnt online
+popularity         what is touched of late, overall and in each segment
 lists              from scores to a list: diverse, with places for exploration
 ranked             the best of a row of scores
 """

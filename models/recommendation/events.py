@@ -1,7 +1,7 @@
 """What users do with items, and how much of it counts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 ACTIONS: Final = ("view", "click", "cart", "purchase", "share", "comment", "other")
@@ -15,11 +15,12 @@ TASTE: Final = (0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
 @dataclass(frozen=True, slots=True)
 class UserEvent:
     """What a user did with an item. user_id None: not signed in, nothing is kept. Unknown actions count as
-    "other"."""
+    "other". segments: value by field (a country, a device) of who did it."""
 
     user_id: str | None
     item_id: str | None
     action: str
+    segments: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "UserEvent":

@@ -4,6 +4,7 @@ Sources: multinomial logit for choice, McFadden (1974), "Conditional logit analy
 step sizes by AdaGrad, Duchi, Hazan, Singer (2011), Journal of Machine Learning Research 12.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 
 from models.recommendation.events import ACTIONS
 
-DENSE: Final = ("like_recent", "like_last", "popular", "together")
+DENSE: Final = ("like_recent", "like_last", "popular", "together", "popular_in_segment")
 # The weights to start from, so that the first lists are sensible; feedback moves them.
-_DENSE_PRIOR: Final = (4.0, 2.0, 0.7, 1.0)
+_DENSE_PRIOR: Final = (4.0, 2.0, 0.7, 1.0, 0.7)
 _OWN_PRIOR: Final = (1.0, 1.0, 2.0, -1.0, 1.0, 0.0, 1.0)  # by last action: an item of the recent ones
 _LAST_PRIOR: Final = (2.0, 0.0, 2.0, -1.0, 0.0, -1.0, 0.0)  # by last action: the very last item, on top
+
+
+NAMES: Final = (*DENSE, *(f"own_{action}" for action in ACTIONS), *(f"last_{action}" for action in ACTIONS))
+FIRST_NAMES: Final = tuple(name for name in NAMES if name != "popular_in_segment")  # of states that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +77,21 @@ class Ranker:
         self._last += step[dense + len(ACTIONS) :]
 
     def state(self) -> NDArray[np.float64]:
-        """What `restore` needs, float64 (2, weights)."""
+        """What `restore` needs, float64 (2, weights), in the order of `NAMES`."""
         return np.stack([np.concatenate([self._dense, self._own, self._last]), self._seen])
 
-    def restore(self, state: NDArray[np.float64]) -> None:
-        """Go on where `state` was taken."""
+    def restore(self, state: NDArray[np.float64], names: Sequence[str] = NAMES) -> None:
+        """Go on where `state` was taken. names: of the weights then; what is not among them is as at the beginning.
+        Raises ValueError where it has none of that name."""
         dense = len(self._dense)
-        weights, seen = state
+        if not set(names) <= set(NAMES) or len(set(names)) != len(names):
+            raise ValueError("weights of other features")
+        weights, seen = self.state()
+        places = [NAMES.index(name) for name in names]
+        weights[places], seen[places] = state
         self._dense, self._own, self._last = np.split(weights.copy(), [dense, dense + len(ACTIONS)])
         self._seen = seen.copy()
 
     def named(self) -> dict[str, float]:
         """Every weight by name."""
-        named = dict(zip(DENSE, self._dense.tolist(), strict=True))
-        named |= {f"own_{action}": weight for action, weight in zip(ACTIONS, self._own.tolist(), strict=True)}
-        return named | {f"last_{action}": weight for action, weight in zip(ACTIONS, self._last.tolist(), strict=True)}
+        return dict(zip(NAMES, self.state()[0].tolist(), strict=True))

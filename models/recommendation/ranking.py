@@ -19,14 +19,15 @@ class Feedback:
 @dataclass(frozen=True, slots=True)
 class ListedItem:
     """score: log-odds up to a constant. why: `again`, it is one of the user's recent items; `together`, users who
-    touched `because` touched it as well; `like`, it reads like `because`; `popular`, others touch it now;
-    `exploration`, it was drawn, with the probability `propensity`."""
+    touched `because` touched it as well; `like`, it reads like `because`; `popular`, others touch it now, most of all
+    those of `segment`, where one stands there; `exploration`, it was drawn, with the probability `propensity`."""
 
     item_id: str
     score: float
     why: Why
     because: str | None = None
     propensity: float | None = None
+    segment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
 """Which ten items to show a user next, learnt while the events pass.
 
 Every item of the catalogue is scored by a few features: how much goes with the user's recent items, by who touched what
-and by words (`live_covisitation.py`), how like them it is (embeddings), how popular it is now, and, for the user's own
-recent items, what they last did with it and how long ago (a viewed item is often clicked, a purchased one seldom).
-`ranker.py` weighs them and learns from every click and purchase; `lists.py` makes a list of the scores. What a user
-bought and what is withdrawn is never shown.
+and by words (`live_covisitation.py`), how like them it is (embeddings), how popular it is now, overall and in the
+user's segments (`popularity.py`), and, for the user's own recent items, what they last did with it and how long ago (a
+viewed item is often clicked, a purchased one seldom). `ranker.py` weighs them and learns from every click and purchase;
+`lists.py` makes a list of the scores. What a user bought and what is withdrawn is never shown.
 
 Everything is a function of the events seen so far. State is bounded: the last items of the last users, counts of the
 first items of the catalogue, some twenty weights; `replay` of a stretch of the topic rebuilds it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal
 from zlib import crc32
 
@@ -23,7 +23,8 @@ from models.recommendation.covisitation import CovisitationPolicy
 from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, TASTE, UserEvent
 from models.recommendation.lists import chances, diverse, explored
 from models.recommendation.live_covisitation import LiveCovisitation
-from models.recommendation.ranker import Features, Ranker
+from models.recommendation.popularity import Popularity
+from models.recommendation.ranker import DENSE, NAMES, Features, Ranker
 from models.recommendation.ranking import Feedback, ListedItem, Quality, Ranking, Why
 from models.recommendation.scoring import log_share
 from models.recommendation.state import ItemsState, LearntState
@@ -34,6 +35,7 @@ Repeats = Literal["always", "not_bought", "never"]
 _TASTE: Final = np.array(TASTE, np.float32)
 _COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
 _TOLD_EVERY: Final = 500
+_NOTABLE: Final = 0.2  # so much more popular, as a logarithm, is a reason
 _LEARNT_FROM: Final = 5_000  # of the last events of a replay the weights are learnt; older ones move state alone
 
 
@@ -44,7 +46,8 @@ class RecommendPolicy:
     recency_decay: per newer item of the same user, of what the user did with an item and what is like it;
     taste_decay: the same of what goes with it. learning_rate: of the weights (AdaGrad). repeats: whether items are
     shown again that the user touched, or bought. diversity: 0 to 1, see `lists.diverse`. exploration: places of a list
-    that are drawn. items_max: of them is counted who touches them together; purchases_max: remembered of a user."""
+    that are drawn. items_max: of them is counted who touches them together; purchases_max: remembered of a user.
+    segments: fields of events by whose values popularity is counted apart."""
 
     length: int = 10
     recent_items: int = 50
@@ -58,6 +61,7 @@ class RecommendPolicy:
     exploration: int = 0
     items_max: int = 5_000
     purchases_max: int = 1_000
+    segments: tuple[str, ...] = ()
     covisitation: CovisitationPolicy = _COVISITATION
 
 
@@ -90,9 +94,10 @@ class Recommender:
         """Begin anew, as before the first event; the catalogue stays."""
         policy = self.policy
         self.quality = Quality()
-        self._popularity = np.zeros(len(self.catalogue))
-        self._popularity_step = 1.0
-        self._users = Users(policy.recent_items, policy.length, policy.users_max, policy.purchases_max)
+        self._popularity = Popularity(policy.popularity_half_life_events, policy.segments)
+        self._users = Users(
+            policy.recent_items, policy.length, policy.users_max, policy.purchases_max, len(policy.segments)
+        )
         self._ranker = Ranker(policy.learning_rate)
         self._together.forget()
 
@@ -106,9 +111,11 @@ class Recommender:
         """
         item = self.catalogue.place(event.item_id)
         self.quality.unknown_items += event.item_id is not None and item is None
+        segments = self._segments(event)
         if event.user_id is None:
-            return Ranking(self._passing(item, event.action))
+            return Ranking(self._passing(item, event.action, segments))
         slot = self._users.slot(event.user_id, home)
+        self._users.belong(slot, segments)
         feedback = None if item is None else self._taken_in(slot, item, event.action)
         history = self._users.history(slot)
         places, items = self._listed(history, event.user_id)
@@ -139,13 +146,15 @@ class Recommender:
 
     def _replay_old(self, event: UserEvent, home: int, is_whole: bool) -> None:
         item = self.catalogue.place(event.item_id)
+        segments = self._segments(event)
         if event.user_id is None:
             if is_whole and item is not None:
-                self._touch_popularity(item)
+                self._touch_popularity(item, segments)
             return
         if not is_whole and item is None:
             return
         slot = self._users.slot(event.user_id, home)
+        self._users.belong(slot, segments)
         if is_whole:
             if item is not None:
                 self._taken_in(slot, item, event.action)
@@ -191,9 +200,10 @@ class Recommender:
         what items their places stand, and what gives what was learnt of all of them, to be called in another thread."""
         self._users.begin_writing()
         counts, quality = self._together.state(), asdict(self.quality)
-        popularity, step, weights = self._popularity.copy(), self._popularity_step, self._ranker.state()
-        items = ItemsState(tuple(self.catalogue.ids), self.catalogue.shown.copy())
-        return items, lambda: LearntState(popularity, step, weights, quality, counts())
+        popular, weights = self._popularity, self._ranker.state()
+        touched, step, by_segment = popular.counts.copy(), popular.step, popular.by_segment.copy()
+        items = ItemsState(tuple(self.catalogue.ids), self.catalogue.shown.copy(), popular.fields, popular.segments())
+        return items, lambda: LearntState(touched, step, weights, quality, counts(), NAMES, by_segment)
 
     def next_rows(self, most: int) -> UserRows | None:
         """The next users, at most so many; None: that was all."""
@@ -215,22 +225,33 @@ class Recommender:
             self.catalogue.arrange(table.ids, table.shown.tolist())
         places = [self.catalogue.places_of(table.ids) for table in tables]
         self._make_room()
+        popular = self._popularity
+        segments = [popular.adopt(table.segments) for table in tables]
         if learnt is not None:
-            self._take_up_learnt(learnt, places[0])
+            learnt.check(len(places[0]), len(tables[0].segments))
+            self._take_up_learnt(learnt, places[0], [segments[0].get(number) for number, *_ in tables[0].segments])
         for number, rows in users:
-            rows.check(len(places[number]), len(ACTION_INDEX))
-            self._users.put(rows.moved(places[number]))
+            fields = tables[number].fields
+            rows.check(len(places[number]), len(ACTION_INDEX), len(fields))
+            columns = [popular.fields.index(field) if field in popular.fields else -1 for field in fields]
+            moved = rows.in_segments(columns, len(popular.fields), segments[number])
+            self._users.put(moved.moved(places[number]))
         self._users.settle()
-        for items in self._users.recent(apart):
+        for items, own in self._users.recent(apart):
             self._together.count_again(items)
-            self._popularity[items] += self._popularity_step
+            popular.count(items, own)
 
-    def _take_up_learnt(self, learnt: LearntState, places: NDArray[np.int32]) -> None:
-        learnt.check(len(places), self._ranker.state().shape)
+    def _take_up_learnt(self, learnt: LearntState, places: NDArray[np.int32], segments: Sequence[int | None]) -> None:
+        """segments: the number here of each of those that popularity was counted by, None: none."""
         kept = np.flatnonzero(places[: len(learnt.popularity)] >= 0)
-        self._popularity[places[kept]] = learnt.popularity[kept]
-        self._popularity_step = learnt.step
-        self._ranker.restore(learnt.weights)
+        popular = self._popularity
+        counts, by_segment = popular.counts, popular.by_segment
+        counts[places[kept]] = learnt.popularity[kept]
+        for row, number in zip(learnt.by_segment, segments, strict=True):
+            if number is not None:
+                by_segment[popular.row(number), places[kept]] = row[kept]
+        popular.restore(counts, learnt.step, by_segment)
+        self._ranker.restore(learnt.weights, learnt.names)
         self.quality = Quality(**learnt.quality)
         self._together.restore(learnt.counts, places)
 
@@ -239,15 +260,18 @@ class Recommender:
         """What was learnt, by name."""
         return self._ranker.named()
 
-    def _passing(self, item: int | None, action: str) -> tuple[ListedItem, ...]:
+    def _segments(self, event: UserEvent) -> NDArray[np.int32]:
+        return self._popularity.numbers(event.segments, is_frozen=self._is_frozen)
+
+    def _passing(self, item: int | None, action: str, segments: NDArray[np.int32]) -> tuple[ListedItem, ...]:
         """For somebody of whom nothing is kept."""
         if item is None:
-            return self.rank(None)
+            return self._listed(replace(EMPTY, segments=segments), "")[1]
         if not self._is_frozen:
-            self._touch_popularity(item)
+            self._touch_popularity(item, segments)
         bought = np.array([item] if action == "purchase" else [], np.int64)
         index = ACTION_INDEX.get(action, OTHER)
-        return self._listed(History(np.array([item]), np.array([index]), bought, None), "")[1]
+        return self._listed(History(np.array([item]), np.array([index]), bought, None, segments), "")[1]
 
     def _taken_in(self, slot: int, item: int, action: str) -> Feedback | None:
         feedback = self._learn(self._users.history(slot), item) if action in FEEDBACK_ACTIONS else None
@@ -268,27 +292,21 @@ class Recommender:
         return feedback
 
     def _remember(self, slot: int, item: int, action: str, *, at_once: bool = True) -> None:
-        others = self._users.history(slot).items
+        history = self._users.history(slot)
+        others = history.items
         is_new = self._users.touch(slot, item, ACTION_INDEX.get(action, OTHER))
         if self._is_frozen:
             return
         if is_new:
             self._together.touched(item, others, at_once=at_once)
-        self._touch_popularity(item)
+        self._touch_popularity(item, history.segments)
 
-    def _touch_popularity(self, item: int) -> None:
+    def _touch_popularity(self, item: int, segments: NDArray[np.int32]) -> None:
         self._make_room()
-        # Instead of ageing every item, a new event weighs more; rescaled before it overflows.
-        self._popularity_step *= 2.0 ** (1.0 / self.policy.popularity_half_life_events)
-        self._popularity[item] += self._popularity_step
-        if self._popularity_step > 1e9:
-            self._popularity /= self._popularity_step
-            self._popularity_step = 1.0
+        self._popularity.touch(item, segments)
 
     def _make_room(self) -> None:
-        more = len(self.catalogue) - len(self._popularity)
-        if more > 0:
-            self._popularity = np.pad(self._popularity, (0, more))
+        self._popularity.make_room(len(self.catalogue))
 
     def _listed(
         self, history: History, user_id: str, length: int | None = None, *, only_others: bool = False
@@ -316,8 +334,12 @@ class Recommender:
     def _explained(self, places: NDArray[np.int64], logits: NDArray[np.float32], history: History) -> list[ListedItem]:
         """Why each item stands there, and by which of the user's: the one that speaks for it most."""
         own, ids, columns = history.items, self.catalogue.ids, self.catalogue.columns
+        segments = self._popular_in(places, history.segments)
         if not len(own):
-            return [ListedItem(ids[place], _rounded(logits[place]), "popular") for place in places.tolist()]
+            return [
+                ListedItem(ids[place], _rounded(logits[place]), "popular", segment=segment)
+                for place, segment in zip(places.tolist(), segments, strict=True)
+            ]
         weights = self._together.go_with(places, own)
         likeness = columns[:, places].T @ columns[:, own]
         most, likest = own[weights.argmax(axis=1)].tolist(), own[likeness.argmax(axis=1)].tolist()
@@ -333,14 +355,28 @@ class Recommender:
             elif likeness[number].max() > 0:
                 why, because = "like", likest[number]
             name = None if because is None else ids[because]
-            listed.append(ListedItem(ids[place], _rounded(logits[place]), why, name))
+            segment = segments[number] if why == "popular" else None
+            listed.append(ListedItem(ids[place], _rounded(logits[place]), why, name, segment=segment))
         return listed
+
+    def _popular_in(self, places: NDArray[np.int64], segments: NDArray[np.int32]) -> list[str | None]:
+        """For each item the user's segment in which it is most popular beyond what it is overall; None: in none."""
+        lift = self._popularity.lift(segments, places)
+        if not len(lift):
+            return [None] * len(places)
+        best, most = lift.argmax(axis=0).tolist(), lift.max(axis=0).tolist()
+        return [
+            self._popularity.name(int(segments[place])) if much > _NOTABLE else None
+            for place, much in zip(best, most, strict=True)
+        ]
 
     def _features(self, history: History) -> Features:
         self._make_room()
         columns, own, count = self.catalogue.columns, history.items, len(history.items)
-        dense = np.zeros((4, len(self.catalogue)), np.float32)
-        dense[2] = np.log1p(self._popularity / self._popularity_step)
+        dense = np.zeros((len(DENSE), len(self.catalogue)), np.float32)
+        dense[2] = self._popularity.overall()
+        if len(history.segments):
+            dense[4] = self._popularity.lift(history.segments).sum(axis=0)
         ages = np.arange(count - 1, -1, -1)
         decays = np.power(self.policy.recency_decay, ages, dtype=np.float32)
         if count:

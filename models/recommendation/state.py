@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.recommendation.popularity import Segment
+
 
 @dataclass(frozen=True, slots=True)
 class ItemsState:
-    """ids: of the items, by place. shown: which of them may be shown, (items,)."""
+    """What numbers stand for. ids: of the items, by place. shown: which of them may be shown, (items,). fields: of
+    users' segments, by column; segments: number, field and value of each."""
 
     ids: tuple[str, ...]
     shown: NDArray[np.bool_]
+    fields: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,27 @@ class CountsState:
 @dataclass(frozen=True, slots=True)
 class LearntState:
     """What was learnt of all users together. popularity: float64, at most one for each item; step: what an event counts
-    now. weights: `Ranker.state`. quality: its fields. counts: what goes together."""
+    now. weights: `Ranker.state`; names: of them, in their order. quality: its fields. counts: what goes together.
+    by_segment: float32 (segments, items), popularity in each of the segments of the `ItemsState` that goes with it."""
 
     popularity: NDArray[np.float64]
     step: float
     weights: NDArray[np.float64]
     quality: Mapping[str, Any]
     counts: CountsState
+    names: tuple[str, ...]
+    by_segment: NDArray[np.float32]
 
-    def check(self, items: int, weights: tuple[int, ...]) -> None:
-        """Raises ValueError where it is not of so many items, or has weights of another shape."""
-        if len(self.popularity) > items or self.weights.shape != weights or not self.step > 0:
+    def check(self, items: int, segments: int) -> None:
+        """Raises ValueError where it is not of so many items and segments, or has weights without a name."""
+        if len(self.popularity) > items or self.weights.shape != (2, len(self.names)) or not self.step > 0:
             raise ValueError(
-                f"popularity of {len(self.popularity)} items, weights {self.weights.shape}; wanted {items}, {weights}"
+                f"popularity of {len(self.popularity)} items, weights {self.weights.shape}; wanted {items}, "
+                f"{(2, len(self.names))}"
+            )
+        if self.by_segment.shape != (segments, len(self.popularity)):
+            raise ValueError(
+                f"popularity by segment {self.by_segment.shape}; wanted {(segments, len(self.popularity))}"
             )
 
 

@@ -7,13 +7,14 @@ aside as he was (copy on write), so that no event waits for the whole.
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.events import ACTION_INDEX
+from models.recommendation.popularity import NO_SEGMENT
 from models.recommendation.user_rows import UNKNOWN_LIST, UserRows, joined
 
 _PURCHASE: Final = ACTION_INDEX["purchase"]
@@ -21,18 +22,21 @@ _FIRST_ROOM: Final = 256
 _NOBODY: Final = -1
 _NONE: Final = np.empty(0, np.int64)
 _NO_PURCHASE: Final = array("i")
+_NO_SEGMENTS: Final = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """items: places of a user's recent items, most recently touched last; actions: what was last done with each
     (`events.ACTIONS`); both int64. bought: places of what the user bought. shown: the last list, or None; empty: there
-    was one, and nobody knows what it held."""
+    was one, and nobody knows what it held. segments: numbers of the user's segments (`popularity.py`), int32
+    (fields,)."""
 
     items: NDArray[np.int64]
     actions: NDArray[np.int64]
     bought: NDArray[np.int64]
     shown: NDArray[np.int64] | None
+    segments: NDArray[np.int32] = field(default_factory=lambda: _NO_SEGMENTS)
 
 
 EMPTY: Final = History(_NONE, _NONE, _NONE, None)
@@ -42,8 +46,8 @@ class Users:
     """Bounded: the last items of the last users. Who is beyond `users_max` is forgotten, least recently active
     first."""
 
-    def __init__(self, recent_items: int, length: int, users_max: int, bought_max: int) -> None:
-        """length: of the lists. bought_max: of a user's purchases, the latest stay."""
+    def __init__(self, recent_items: int, length: int, users_max: int, bought_max: int, fields: int = 0) -> None:
+        """length: of the lists. bought_max: of a user's purchases, the latest stay. fields: of segments."""
         self._recent, self._length, self._max, self._bought_max = recent_items, length, users_max, bought_max
         self._slots: OrderedDict[str, int] = OrderedDict()
         self._ids: list[str] = []
@@ -57,6 +61,7 @@ class Users:
         self._actions = np.zeros((0, recent_items), np.int8)
         self._counts = np.zeros(0, np.int32)
         self._shown = np.full((0, length), _NOBODY, np.int32)
+        self._segments = np.full((0, fields), NO_SEGMENT, np.int32)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -87,6 +92,7 @@ class Users:
         self._slots[user_id] = slot
         self._counts[slot] = 0
         self._shown[slot] = _NOBODY
+        self._segments[slot] = NO_SEGMENT
         return slot
 
     def known(self, user_id: str | None) -> int | None:
@@ -102,6 +108,7 @@ class Users:
             self._actions[slot, :count].astype(np.int64),
             np.frombuffer(self._bought[slot], np.int32).astype(np.int64) if slot in self._bought else _NONE,
             shown[shown >= 0].astype(np.int64) if shown[0] != _NOBODY else None,
+            self._segments[slot].copy(),
         )
 
     def touch(self, slot: int, item: int, action: int) -> bool:
@@ -119,6 +126,11 @@ class Users:
         if action == _PURCHASE:
             self._buy(slot, item)
         return is_new
+
+    def belong(self, slot: int, segments: NDArray[np.int32]) -> None:
+        """The user's segments, (fields,), as an event says; of what it does not say the last ones stay."""
+        own = self._segments[slot]
+        self._segments[slot] = np.where(segments == NO_SEGMENT, own, segments)
 
     def show(self, slot: int, items: NDArray[np.integer]) -> None:
         """The list that the user has now."""
@@ -163,6 +175,7 @@ class Users:
             self._actions[slot, :kept] = rows.actions[items - kept : items]
             self.show(slot, rows.shown[shown - s : shown][: self._length])
             self._homes[slot], self._times[slot] = rows.homes[number], rows.times[number]
+            self._segments[slot] = rows.segments[number]
             self._now = max(self._now, int(rows.times[number]))
 
     def settle(self) -> None:
@@ -170,10 +183,10 @@ class Users:
         order = np.argsort(self._times[: len(self._slots)], kind="stable").tolist()
         self._slots = OrderedDict((self._ids[slot], slot) for slot in order)
 
-    def recent(self, homes: frozenset[int]) -> Iterator[NDArray[np.int64]]:
-        """The recent items of each user of these homes."""
+    def recent(self, homes: frozenset[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32]]]:
+        """The recent items and the segments of each user of these homes."""
         for slot in np.flatnonzero(np.isin(self._homes[: len(self._slots)], list(homes))).tolist():
-            yield self._items[slot, : self._counts[slot]].astype(np.int64)
+            yield self._items[slot, : self._counts[slot]].astype(np.int64), self._segments[slot]
 
     def _put_aside(self, slot: int) -> None:
         start, end = self._unwritten
@@ -195,6 +208,7 @@ class Users:
             self._actions[slots][own],
             shown[shown != _NOBODY],
             np.concatenate([_NONE.astype(np.int32), *(np.frombuffer(one, np.int32) for one in bought)]),
+            self._segments[slots],
         )
 
     def _buy(self, slot: int, item: int) -> None:
@@ -214,6 +228,8 @@ class Users:
         self._shown = np.concatenate([self._shown, np.full((more, self._length), _NOBODY, np.int32)])
         self._homes = np.concatenate([self._homes, np.zeros(more, np.int16)])
         self._times = np.concatenate([self._times, np.zeros(more, np.int64)])
+        segments = np.full((more, self._segments.shape[1]), NO_SEGMENT, np.int32)
+        self._segments = np.concatenate([self._segments, segments])
 
 
 def _union(known: "array[int] | None", more: NDArray[np.int32], most: int) -> "array[int]":

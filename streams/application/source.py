@@ -41,7 +41,8 @@ class Source(BaseModel):
     """JSON pointer to a list (or a text of words) that surges can be grouped by, such as the symbols of a news item."""
     segments: dict[Name, Pointer] = Field(default={}, max_length=8)
     """JSON pointers to fields that drift is told by, such as `{channel = "/channel", group = "/customer/group"}`: an
-    episode says in which of their values it happens. Few values each: fields of more than 50 say nothing."""
+    episode says in which of their values it happens. Few values each: fields of more than 50 say nothing. `recommend`:
+    what is popular is counted in each value apart (a country, a device), the 64 most frequent of all fields."""
     user: Pointer = "/user_id"
     """`recommend` only: JSON pointer to the user of an event."""
     item: Pointer = "/item_id"

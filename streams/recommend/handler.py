@@ -8,7 +8,7 @@ withdrawn as the catalogue's topic says, looked at before each batch.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 def user_event(event: SourceEvent, app: Application) -> UserEvent:
     """What the recommender learns from. Raises MessageError (no_user, no_item)."""
     known = UserEvent.from_record({"user_id": event.user, "item_id": event.item, "action": event.action})
+    known = replace(known, segments=event.segments)
     if known.user_id is None:
         raise MessageError("no_user", f"no user at {app.source.user}")
     if known.item_id is None:

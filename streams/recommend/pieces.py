@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from connectors.ports import Record
 from models.errors import MessageError
-from models.recommendation.ranker import DENSE
+from models.recommendation.popularity import SEGMENTS_MAX
+from models.recommendation.ranker import DENSE, FIRST_NAMES
 from models.recommendation.state import CountsState, ItemsState, LearntState
 from models.recommendation.user_rows import UserRows
 from streams.engine.delivery import OutRecord
@@ -28,6 +29,7 @@ FORMAT: Final = 1
 MAX_BYTES: Final = 900_000  # with its frame below 1,048,588, which a broker takes whose limits nobody has changed
 _SLICE: Final = 600_000  # bytes of a piece before they are written as text
 _MOST: Final = 1 << 29  # bytes that something takes at the most once it is unpacked: anybody may write to a topic
+_FIELDS_MAX: Final = 64  # of segments; an application has eight at the most
 CUT: Final = "cut"  # the header
 
 Kind = Literal["users", "items", "learnt", "mark"]
@@ -86,7 +88,7 @@ def read_mark(record: Record) -> Mark:
         mark = Mark.model_validate_json(record.value or b"")
     except ValueError as error:
         raise MessageError("bad_record", f"it is of another version, or no mark: {error}".split("\n")[0]) from error
-    if mark.features != DENSE:
+    if not set(mark.features) <= set(DENSE):
         raise MessageError("bad_record", "it is of another version: its weights are of other features")
     return mark
 
@@ -115,14 +117,17 @@ def read_users(value: bytes, home: int) -> UserRows:
     text = _unpacked(state["ids"], np.uint8).tobytes()
     starts = [0, *ends[:-1]] if ends else []
     ids = tuple(text[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True))
+    state.setdefault("segments", _packed(np.zeros(0, np.int32)))  # older ones have none
     arrays = {name: _unpacked(state[name], dtype) for name, dtype in _ROWS.items()}
     arrays["counts"] = arrays["counts"].reshape(-1, 3)
+    arrays["segments"] = arrays["segments"].reshape(len(ids), len(arrays["segments"]) // max(len(ids), 1))
     return UserRows(ids, np.full(len(ids), home, np.int16), **arrays)
 
 
 def items_pieces(items: ItemsState) -> list[bytes]:
     """As many values as it takes."""
-    return _sliced({"ids": items.ids, "shown": _packed(items.shown.astype(np.uint8))})
+    shown = _packed(items.shown.astype(np.uint8))
+    return _sliced({"ids": items.ids, "shown": shown, "fields": items.fields, "segments": items.segments})
 
 
 def read_items(values: Sequence[bytes]) -> ItemsState:
@@ -131,7 +136,11 @@ def read_items(values: Sequence[bytes]) -> ItemsState:
     ids, shown = tuple(map(str, state["ids"])), _unpacked(state["shown"], np.uint8).astype(bool)
     if len(ids) != len(shown) or len(set(ids)) != len(ids):
         raise ValueError("items that do not fit together")
-    return ItemsState(ids, shown)
+    fields = tuple(map(str, state.get("fields", ())))
+    segments = tuple((int(number), str(field), str(value)) for number, field, value in state.get("segments", ()))
+    if len(segments) > SEGMENTS_MAX or len(fields) > _FIELDS_MAX:
+        raise ValueError("more segments than there can be")
+    return ItemsState(ids, shown, fields, segments)
 
 
 def learnt_pieces(learnt: LearntState) -> list[bytes]:
@@ -142,6 +151,8 @@ def learnt_pieces(learnt: LearntState) -> list[bytes]:
             "popularity": _packed(learnt.popularity),
             "step": learnt.step,
             "weights": _packed(learnt.weights),
+            "names": learnt.names,
+            "by_segment": _packed(learnt.by_segment),
             "quality": learnt.quality,
             "numbers": counts.numbers,
             **{name: pack(np.frombuffer(getattr(counts, name), np.uint8)) for name in _COUNTS},
@@ -156,12 +167,16 @@ def read_learnt(values: Sequence[bytes]) -> LearntState:
     if len(numbers) != 6:
         raise ValueError("counts without their numbers")
     packed = {name: unpack(state[name], np.uint8, (-1,)).tobytes() for name in _COUNTS}
+    popularity = _unpacked(state["popularity"], np.float64)
+    by_segment = _unpacked(state["by_segment"], np.float32) if "by_segment" in state else np.zeros(0, np.float32)
     return LearntState(
-        _unpacked(state["popularity"], np.float64),
+        popularity,
         float(state["step"]),
         _unpacked(state["weights"], np.float64).reshape(2, -1),
         dict(state["quality"]),
         CountsState(numbers, **packed),
+        tuple(map(str, state.get("names", FIRST_NAMES))),
+        by_segment.reshape(-1 if len(popularity) else 0, len(popularity)),
     )
 
 
@@ -172,6 +187,7 @@ _ROWS: Final[Mapping[str, DTypeLike]] = {
     "actions": np.int8,
     "shown": np.int32,
     "bought": np.int32,
+    "segments": np.int32,
 }
 _COUNTS: Final = ("fitted", "pending", "counts")
 

@@ -55,12 +55,13 @@ class SourceText(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """What a user did with an item. None: the record does not say."""
+    """What a user did with an item. None: the record does not say. segments: as `[source] segments` names them."""
 
     source: SourceText
     user: str | None
     item: str | None
     action: str | None
+    segments: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class SourceReader:
             clean_text(text) if isinstance(text, str) else "", body, key, timestamp_ms, arrived_ms, user
         )
         named_action = as_text(action)[:SYMBOL_CHARACTERS] if action is not None else None
-        return SourceEvent(source, user, identity_text(self._item(body)), named_action)
+        return SourceEvent(source, user, identity_text(self._item(body)), named_action, self.segments(source))
 
     def _refuse_too_large(self, value: bytes) -> None:
         """Before anything is parsed: what was compressed on the wire may be a thousand times larger here."""

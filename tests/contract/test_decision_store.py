@@ -106,6 +106,7 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
     items = [
         {"item_id": "a", "score": 0.5, "why": "together", "because": "c"},
         {"item_id": "b", "score": 0.25, "why": "exploration", "propensity": 0.125},
+        {"item_id": "d", "score": 0.125, "why": "popular", "segment": "country=FR"},
     ]
     given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, ENTITY | {"id": "other"}])
     given |= {
@@ -407,6 +408,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "an item without a name": {"items": [{"item_id": None, "score": 1}]},
     "an item with a score in words": {"items": [{"item_id": "a", "score": "best"}]},
     "an item with a reason that is no text": {"items": [{"item_id": "a", "score": 1, "why": 7}]},
+    "an item with a segment that is no text": {"items": [{"item_id": "a", "score": 1, "segment": 7}]},
     "an item with a propensity in words": {"items": [{"item_id": "a", "score": 1, "propensity": "rare"}]},
 }
 

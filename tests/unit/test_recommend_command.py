@@ -68,3 +68,18 @@ def test_what_cannot_be_answered_is_told_in_a_line(shop: list[str], given: list[
     run = CliRunner().invoke(cli, ["recommend", *given, *shop])
     assert run.exit_code != 0
     assert told in run.output or told in str(run.exception)
+
+
+def test_what_is_popular_in_a_users_country_is_told_as_that(shop: list[str], tmp_path: Path) -> None:
+    config = (tmp_path / "shop.toml").read_text(encoding="utf-8")
+    segments = '[source]\nsegments = {country = "/country"}\n'
+    (tmp_path / "shop.toml").write_text(config.replace("[source]\n", segments), encoding="utf-8")
+    lines = ["user_id,item_id,action,country"]
+    for user in range(40):
+        country = ("FR", "NO")[user % 2]
+        lines.append(f"u{user},{'gk'[user % 2]}{user % 4},view,{country}")
+    (tmp_path / "events.csv").write_text("\n".join([*lines, "new,nothing,view,NO"]), encoding="utf-8")
+    run = CliRunner().invoke(cli, ["recommend", "new", *shop])
+    assert run.exit_code == 0 and "popular in country=NO" in run.stdout and "=FR" not in run.stdout
+    first = asked(shop, "new")["items"][0]  # type: ignore[index]
+    assert (first["why"], first["segment"], first["item_id"][0]) == ("popular", "country=NO", "k")

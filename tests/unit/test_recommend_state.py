@@ -11,11 +11,12 @@ import orjson
 import pytest
 
 from connectors.ports import Record
+from models.recommendation import ranker
 from models.recommendation.recommender import Recommender, RecommendPolicy
-from streams.application import Application
+from streams.application import Application, Source
 from streams.engine.delivery import Delivery
 from streams.engine.offset_tracker import Partition
-from streams.recommend import writing
+from streams.recommend import pieces, writing
 from streams.recommend.handler import RecommendHandler
 from streams.recommend.pieces import MAX_BYTES, place_of
 
@@ -76,7 +77,8 @@ class Worker:
     """A handler with its assignment."""
 
     def __init__(self, broker: Broker, *partitions: int, epoch: str = "e0", **policy: Any) -> None:
-        app = Application(name="r", kind="recommend", topic=TOPIC, catalog="c.csv")  # type: ignore[arg-type]
+        source = Source(segments={name: f"/{name}" for name in policy.get("segments", ())})
+        app = Application(name="r", kind="recommend", topic=TOPIC, catalog="c.csv", source=source)  # type: ignore[arg-type]
         self.broker, self.catalogue = broker, list[Record]()
         self.recommender = Recommender(ITEMS, EMBEDDINGS, RecommendPolicy(exploration=1, **policy), TEXTS)
         self.handler = RecommendHandler(
@@ -182,8 +184,8 @@ def taken_up(broker: Broker, *partitions: int, **given: Any) -> Worker:
     return worker
 
 
-def run(broker: Broker, records: list[Record], *partitions: int) -> Worker:
-    worker = Worker(broker, *partitions)
+def run(broker: Broker, records: list[Record], *partitions: int, **policy: Any) -> Worker:
+    worker = Worker(broker, *partitions, **policy)
     for start in range(0, len(records), 5):
         worker.decide(records[start : start + 5])
         broker.commit(records[start : start + 5])
@@ -341,3 +343,83 @@ def test_lists_go_on_where_the_state_cannot_be_written_down_and_it_is_tried_agai
     for record in records[150:]:
         assert len(worker.decide([record])[0]) == 10
     assert any(b"/mark/" in (record.key or b"") for record in broker.kept)
+
+
+COUNTRIES = ("FR", "NO", "PE")
+
+
+def abroad(records: list[Record], *, told_every: int = 1) -> list[Record]:
+    """The same events, each with its user's country, or every so many of them."""
+
+    def told(number: int, record: Record) -> Record:
+        event = orjson.loads(record.value or b"")
+        country = {"country": COUNTRIES[int(event["user_id"][1:]) % 3]} if number % told_every == 0 else {}
+        return replace(record, value=orjson.dumps(event | country))
+
+    return [told(number, record) for number, record in enumerate(records)]
+
+
+def test_segments_of_users_and_what_is_popular_in_them_are_kept() -> None:
+    """Each third event names its user's country, so that most lists stand on one that was told before."""
+    records = abroad(shopping(8, 700, users=9), told_every=3)
+    steady, broker = Worker(broker_of(records), 0, segments=("country",)), broker_of(records)
+    wanted = [items for record in records for items in steady.decide([record])]
+    worker = Worker(broker, 0, segments=("country",))
+    for number, record in enumerate(records):
+        if number % 97 == 96:
+            worker = Worker(broker, 0, segments=("country",))
+        assert worker.decide([record]) == [wanted[number]]
+        broker.commit([record])
+    assert steady.recommender.weights["popular_in_segment"] != pytest.approx(0.7)
+    fresh = taken_up(broker, 0, segments=("country",)).recommender
+    assert {value for _, _, value in fresh.begin_writing()[0].segments} == set(COUNTRIES)
+
+
+def test_workers_that_numbered_segments_differently_hand_their_users_on() -> None:
+    records = abroad(shopping(9, 600, partitions=2))
+    broker = broker_of(records)
+    for partition in (0, 1):
+        of_partition = [record for record in records if record.partition == partition]
+        run(broker, of_partition[partition:], partition, segments=("country",))
+    joined = taken_up(broker, 0, 1, segments=("device", "country")).recommender
+    for number in range(6):
+        slot = joined._users.known(f"u{number}")
+        assert slot is not None
+        assert joined._popularity.name(joined._users.history(slot).segments[1]) == f"country={COUNTRIES[number % 3]}"
+
+
+def as_of_old(records: list[Record]) -> list[Record]:
+    """As the first workers that kept their state wrote it: without segments and names of weights."""
+
+    def plain(record: Record) -> Record:
+        at, value = place_of(record), orjson.loads(record.value or b"")
+        assert at is not None
+        if at[2] == "mark":
+            value["features"] = ["like_recent", "like_last", "popular", "together"]
+        elif at[2] == "users":
+            del value["segments"]
+        else:
+            state = pieces._whole([record.value or b""])
+            for name in ("fields", "segments", "names", "by_segment"):
+                state.pop(name, None)
+            if at[2] == "learnt":
+                weights = pieces._unpacked(state["weights"], np.float64).reshape(2, -1)
+                first = [ranker.NAMES.index(name) for name in ranker.FIRST_NAMES]
+                state["weights"] = pieces._packed(weights[:, first])
+            (changed,) = pieces._sliced(state)
+            return replace(record, value=changed)
+        return replace(record, value=orjson.dumps(value))
+
+    return [plain(record) for record in records]
+
+
+def test_a_state_from_before_there_were_segments_is_taken_up() -> None:
+    records = shopping(10, 500)
+    broker = broker_of(records)
+    run(broker, records, 0)
+    new = taken_up(broker, 0).recommender
+    broker.kept = as_of_old(broker.kept)
+    for fields in ((), ("country",)):
+        old = taken_up(broker, 0, segments=fields).recommender
+        assert old.weights == new.weights and old.users == 25
+        assert [old.rank(f"u{number}") for number in range(25)] == [new.rank(f"u{number}") for number in range(25)]

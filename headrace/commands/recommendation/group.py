@@ -14,6 +14,7 @@ _REASONS = {
     "together": "others touched it with {because}",
     "like": "reads like {because}",
     "popular": "popular now",
+    "popular_in": "popular in {segment}",
     "exploration": "drawn, at {propensity:.3f}",
 }
 
@@ -84,4 +85,5 @@ def _print(report: dict[str, Any]) -> None:
         print(f"nothing is known of {report['user']}: what others touch now")
     for place, item in enumerate(report["items"], 1):
         text = item["text"] if len(item["text"]) <= 48 else item["text"][:47] + "…"
-        print(f"{place:>3}  {item['item_id']:<14} {text:<50} {_REASONS[item['why']].format(**item)}")
+        why = "popular_in" if "segment" in item else item["why"]
+        print(f"{place:>3}  {item['item_id']:<14} {text:<50} {_REASONS[why].format(**item)}")

@@ -182,6 +182,8 @@ class RankedItem(Wire):
     """The user's own item that speaks for it most."""
     propensity: float | None = Field(default=None, ge=0, le=1)
     """Of a drawn item: the probability that it was drawn with."""
+    segment: str | None = None
+    """Of a popular item: the user's segment in which it is popular above all, such as `country=FR`."""
 
 
 class Decision(Wire):
