@@ -6,43 +6,54 @@ from typing import Any, Final
 import numpy as np
 
 from headrace.pages import page_environment
-from models.explanation.explaining import Explanation
-from models.explanation.neighbours import Neighbour
+from headrace.tools.explanation.answers import AnswerExplanation
+from headrace.tools.explanation.telling import Told
+from models.explanation.occlusion import Occlusion
 
 _LEVELS: Final = 4  # of the colour
 
 
-def render_explanations(release: str, explained: Sequence[tuple[Explanation, Sequence[Neighbour] | None]]) -> str:
+def render_explanations(release: str, told: Sequence[Told]) -> str:
     """The page's HTML. release: NAME@VERSION."""
     page: str = (
         page_environment("headrace", "pages")
         .get_template("explanation.html.j2")
-        .render(release=release, explained=[_described(explanation, near) for explanation, near in explained])
+        .render(release=release, explained=[_described(one) for one in told])
     )
     return page
 
 
-def _described(explanation: Explanation, near: Sequence[Neighbour] | None) -> dict[str, Any]:
+def _described(told: Told) -> dict[str, Any]:
+    explanation, near = told.explanation, told.near
     described = explanation.as_json()
     ordered = sorted(described["parts"], key=lambda part: int(part["place"]))
     return {
         "it": described,
-        "pieces": _pieces(explanation),
+        "pieces": pieces(explanation.text, explanation.occlusion),
         "rows": ordered,
         "others": [name for name in described["methods"] if name != "occlusion"],
         "near": near or (),
+        "answer": None if told.answer is None else _answer(told.answer),
     }
 
 
-def _pieces(explanation: Explanation) -> list[dict[str, Any]]:
-    """The text in pieces, those of parts with a level from -4 (against the decision) to 4 (for it)."""
-    effects = np.nan_to_num(explanation.occlusion.effects)
+def _answer(answer: AnswerExplanation) -> dict[str, Any]:
+    described = answer.as_json()
+    ordered = sorted(described["parts"], key=lambda part: int(part["place"]))
+    marked = [] if answer.found_by is None else pieces(answer.text, answer.found_by.occlusion)
+    question = None if answer.explained is None else answer.explained.entry.question
+    return {"it": described, "pieces": marked, "rows": ordered, "question": question}
+
+
+def pieces(text: str, occlusion: Occlusion) -> list[dict[str, Any]]:
+    """The text in pieces, those of parts with a level from -4 (against what is explained) to 4 (for it)."""
+    effects = np.nan_to_num(occlusion.effects)
     largest = max(float(np.abs(effects).max(initial=0.0)), 1e-9)
-    pieces, at = [], 0
-    for number, part in enumerate(explanation.occlusion.parts):
-        pieces.append({"text": explanation.text[at : part.start], "level": 0, "title": ""})
+    found, at = list[dict[str, Any]](), 0
+    for number, part in enumerate(occlusion.parts):
+        found.append({"text": text[at : part.start], "level": 0, "title": ""})
         level = round(_LEVELS * float(effects[number]) / largest)
-        title = f"effect {effects[number]:+.2f}, place {explanation.occlusion.order.index(number) + 1}"
-        pieces.append({"text": explanation.text[part.start : part.end], "level": level, "title": title})
+        title = f"effect {effects[number]:+.2f}, place {occlusion.order.index(number) + 1}"
+        found.append({"text": text[part.start : part.end], "level": level, "title": title})
         at = part.end
-    return [*pieces, {"text": explanation.text[at:], "level": 0, "title": ""}]
+    return [*found, {"text": text[at:], "level": 0, "title": ""}]

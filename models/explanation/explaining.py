@@ -175,7 +175,7 @@ def explain(
     occlusion = occlude(search, parts)
     logits, probabilities = answers.logits([text]), answers.probabilities([text])[0]
     rival = question.rival if question.rival is not None else _second(probabilities, column)
-    importance, occlusion = _importance(search, occlusion, order)
+    importance, occlusion = _importance(search, answers, column, occlusion, order)
     lead = _lead(answers, text, occlusion.parts, column, rival, float(logits[0, column] - logits[0, rival]))
     search.is_cut = search.is_cut or out_of_time()
     faithfulness = None if search.is_cut else measure(answers, text, occlusion.parts, occlusion.order, column)
@@ -267,7 +267,9 @@ def _decided(classifier: Classifier, text: str, head: str, path: Path | None) ->
     return answer.path, answer.heads[head]
 
 
-def _importance(search: Search, occlusion: Occlusion, order: Order) -> tuple[dict[str, Doubles], Occlusion]:
+def _importance(
+    search: Search, answers: Answers, column: int, occlusion: Occlusion, order: Order
+) -> tuple[dict[str, Doubles], Occlusion]:
     """By method, in the order asked for; and the occlusion with the first method's order."""
     libraries: dict[str, Callable[..., Doubles]] = {"lime": lime_weights, "shap": shap_values}
     importance: dict[str, Doubles] = {}
@@ -278,9 +280,7 @@ def _importance(search: Search, occlusion: Occlusion, order: Order) -> tuple[dic
             search.is_cut = True
             break
         else:
-            importance[method] = libraries[method](
-                search.answers, search.text, occlusion.parts, search.question.column, order.samples
-            )
+            importance[method] = libraries[method](answers, search.text, occlusion.parts, column, order.samples)
     first = order.methods[0]
     if first == "occlusion" or first not in importance:
         return importance, occlusion

@@ -14,12 +14,12 @@ Greedy Algorithms (1978).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from models.decision import Path
-from models.explanation.asking import Answers, Doubles, Question
+from models.explanation.asking import Doubles
 from models.explanation.parts import Part, stretches, without
 
 OutOfTime = Callable[[], bool]
@@ -36,13 +36,31 @@ _LEAST_LEFT: Final = -4.0  # log-odds: below 2 % nothing is left of the label th
 _BATCH: Final = 32  # texts between two looks at the clock
 
 
+class Asked(Protocol):
+    """What answers texts, whatever it answers."""
+
+    @property
+    def path(self) -> Path:
+        """Which says what a question costs."""
+
+    def logits(self, texts: Sequence[str]) -> Doubles:
+        """Of each text, shape (texts, columns). A text's row depends on that text only."""
+
+
+class Measure(Protocol):
+    """What an effect is measured by."""
+
+    def support(self, logits: Doubles) -> Doubles:
+        """How much speaks for what is explained, (texts,). logits: of `Asked.logits`."""
+
+
 @dataclass(slots=True)
 class Search:
-    """A search that may end at any time. answers: what is asked. out_of_time: looked at between two batches. is_cut:
-    whether it has ended one."""
+    """A search that may end at any time. answers: what is asked. question: what effects are measured by. out_of_time:
+    looked at between two batches. is_cut: whether it has ended one."""
 
-    answers: Answers
-    question: Question
+    answers: Asked
+    question: Measure
     text: str
     out_of_time: OutOfTime = lambda: False
     is_cut: bool = field(default=False, init=False)

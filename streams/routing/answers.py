@@ -1,7 +1,7 @@
 """What the one who wrote is answered: the label's ready answer, or what the bank of answers is sure enough of."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from streams.application import Application
 from streams.routing.routes import first_entry
 
 ANSWER: Final = "answer"  # as a decision's action
+
+
+NotAsked = Literal["escalated", "asks", "urgent", "no_label", "ready", "known"]
 
 
 class Reader(Protocol):
@@ -56,21 +59,51 @@ class Answerer:
         text: str,
         reader: Reader | None = None,
         embedding: NDArray[np.float32] | None = None,
+        *,
+        priority: str | None = None,
     ) -> dict[str, Any]:
         """Fields of a decision that nobody is asked anything by and that no escalation takes: `answer`, and with one of
-        the bank the `action`. A ready answer goes first, where its label is sure."""
-        table = self._app.answer_bank
-        if table is None or primary is None:
+        the bank the `action`. A ready answer goes first, where its label is sure. priority: of the route."""
+        if self._app.answer_bank is None:
             return {}
-        ready = None if primary.rejected else ready_answer(self._app, primary)
-        if ready is not None and primary.probability >= table.ready_from:
-            return {"answer": ready}
-        if self._bank is None or (table.when == "unknown" and not primary.rejected):
+        why_not = why_not_asked(self._app, primary, priority)
+        if why_not == "ready" and primary is not None:
+            return {"answer": ready_answer(self._app, primary)}
+        if why_not is not None or self._bank is None:
             return {}
         found = self._bank.best(text, reader, embedding)
-        if found is None or found.confidence < table.confidence:
+        if found is None or found.confidence < self._app.answer_bank.confidence:
             return {}
         return {"action": ANSWER, "answer": answer_record(found)}
+
+
+def why_not_asked(
+    app: Application,
+    primary: HeadDecision | None,
+    priority: str | None,
+    *,
+    asks: bool = False,
+    escalated: bool = False,
+) -> NotAsked | None:
+    """Why the bank of an application that has one is not asked about a text: the first reason that holds; None: it is
+    asked.
+
+    primary: the first head's word, as it acts. priority: of the route. asks: whether the one who wrote is asked
+    something. escalated: whether a rule sends it to people.
+    """
+    table = app.answer_bank
+    assert table is not None
+    if escalated:
+        return "escalated"
+    if asks:
+        return "asks"
+    if app.priority is not None and (priority or "") in app.priority.queues:
+        return "urgent"  # what must not wait goes to people at once
+    if primary is None:
+        return "no_label"
+    if not primary.rejected and primary.probability >= table.ready_from and ready_answer(app, primary) is not None:
+        return "ready"
+    return "known" if table.when == "unknown" and not primary.rejected else None
 
 
 def ready_answer(app: Application, primary: HeadDecision) -> dict[str, str] | None:

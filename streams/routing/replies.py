@@ -110,12 +110,8 @@ class Replier:
         return Reply(fields, conversation)
 
     def _answered(self, acting: Classification, route: Route, message: Message) -> dict[str, Any]:
-        """What must not wait goes to people at once."""
-        priority = self._app.priority
-        if priority is not None and (route.priority or "") in priority.queues:
-            return {}
         primary = acting.heads.get(self._app.head_names[0])
-        return self._answerer.answer(primary, message.text, message.reader, message.embedding)
+        return self._answerer.answer(primary, message.text, message.reader, message.embedding, priority=route.priority)
 
     def _opened(self, message: Message) -> Conversation | None:
         table = self._app.conversations

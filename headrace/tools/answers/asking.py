@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from connectors.errors import StoreMismatch
 from connectors.ports import AnswerStore
-from headrace.tools.answers.bank import Embeds, reply_of
+from headrace.tools.answers.bank import Embeds, Reply, reply_of
 from models.errors import HeadraceError
 from streams.routing.answers import FoundInBank, Reader
 
@@ -32,20 +32,27 @@ class AskedBank:
     def best(self, text: str, reader: Reader | None, embedding: NDArray[np.float32] | None) -> FoundInBank | None:
         """See the port. What cannot be asked has no answer: the text goes where it would go without a bank."""
         try:
-            state = self._store.state()
-            if state is None or not state.encoder:
-                return None
-            asked = self._embedded(state.encoder, text, reader, embedding)
-            reply = reply_of(self._store, state.without_answer, text, asked)
+            reply = self.reply(text, reader, embedding)
         except HeadraceError as error:
             if str(error) != self._said:
                 self._said = str(error)
                 log.warning("%s cannot be asked: %s", self._name, error)
             return None
-        if not reply.suggestions:
-            return None
-        entry = reply.suggestions[0].entry
-        return FoundInBank(entry.id, entry.question, entry.answer, entry.source, reply.confidence)
+        return found_in(reply)
+
+    def reply(self, text: str, reader: Reader | None = None, embedding: NDArray[np.float32] | None = None) -> Reply:
+        """All that the bank has for a text, best first; nothing where there is no bank. reader, embedding: as of
+        `best`. Raises StoreMismatch where it was made with another encoder, StoreUnavailable."""
+        state = self._store.state()
+        if state is None or not state.encoder:
+            return Reply((), 0.0, -1.0)
+        asked = self._embedded(state.encoder, text, reader, embedding)
+        return reply_of(self._store, state.without_answer, text, asked)
+
+    def without_answer(self) -> tuple[float, ...]:
+        """How strong answers are that are not the right ones: see connectors.ports.BankState."""
+        state = self._store.state()
+        return () if state is None else state.without_answer
 
     def _embedded(
         self, wanted: str, text: str, reader: Reader | None, embedding: NDArray[np.float32] | None
@@ -61,3 +68,11 @@ class AskedBank:
                 "it was made with another encoder: `headrace answers remove --all`, then add its files again"
             )
         return np.asarray(self._encoder.embed([text])[0], np.float32)
+
+
+def found_in(reply: Reply) -> FoundInBank | None:
+    """The first answer of a reply."""
+    if not reply.suggestions:
+        return None
+    entry = reply.suggestions[0].entry
+    return FoundInBank(entry.id, entry.question, entry.answer, entry.source, reply.confidence)

@@ -40,10 +40,14 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """An answer of the bank. score: of its question, to compare within one text."""
+    """An answer of the bank. score: of its question, to compare within one text. The others: of the entry itself, what
+    a score is made of (`models.answers.ranking`); words: BM25."""
 
     entry: Answer
     score: float
+    question_cosine: float
+    answer_cosine: float
+    words: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,8 @@ def reply_of(
     found = store.find(text, embedding.astype("<f4").tobytes(), limit)
     ranking = _rank(found)
     suggestions = tuple(
-        Suggestion(found[at].entry, score) for at, score in zip(ranking.order, ranking.scores, strict=True)
+        Suggestion(found[at].entry, score, found[at].question_cosine, found[at].answer_cosine, found[at].words)
+        for at, score in zip(ranking.order, ranking.scores, strict=True)
     )
     return Reply(suggestions, confidence(ranking.strength, without_answer) if found else 0.0, ranking.strength)
 

@@ -18,13 +18,14 @@ from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.tools.classifying import typed_lines
 from headrace.tools.decisions import find_decision
+from headrace.tools.explanation.answers import AnswerExplainer, answer_explainer
 from headrace.tools.explanation.known_texts import LabelledFile, embed_kept, known_rows
-from headrace.tools.explanation.telling import tell
+from headrace.tools.explanation.telling import Told, tell
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Path as DecisionPath
 from models.errors import ConfigError
-from models.explanation.explaining import METHODS, Explanation, MethodName, Order, explain, orders_of
+from models.explanation.explaining import METHODS, MethodName, Order, explain, orders_of
 from models.explanation.neighbours import Neighbour, nearest
 from models.explanation.parts import UNITS, Unit
 from retrain.data import Row
@@ -62,7 +63,7 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     order = _order(request)
-    texts, model, order = _what(wiring, model, request, order)
+    texts, model, order, decision = _what(wiring, model, request, order)
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
@@ -70,22 +71,40 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
     if order.path is None and application is not None and application.fast_path == "off":
         order = replace(order, path="full")
     neighbours = _neighbour_finder(wiring, registry, classifier, request, mask_of(model, request.app))
-    told = []
-    for text in texts:
-        if not text.strip():
-            raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
-        (text,) = classifier.as_read([text])  # what no decision hangs on explains none
-        near = neighbours(text) if request.nearest_texts else None
-        for one in orders_of(classifier, text, order):
-            explanation = explain(classifier, text, one, out_of_time=_deadline(request.deadline_ms))
-            if json:
-                print_json(_as_json(classifier, explanation, near))
-            else:
-                tell(f"{name}@{version}", explanation, near)
-            told.append((explanation, near))
+    told = list[Told]()
+    with answer_explainer(wiring, application, classifier, order.unit) as answers:
+        for text in texts:
+            for one in _explained(classifier, answers, neighbours, text, decision, order, request):
+                told.append(one)
+                if json:
+                    print_json(_as_json(classifier, one))
+                else:
+                    tell(f"{name}@{version}", one)
     if request.page is not None:
         write_page(request.page, render_explanations(f"{name}@{version}", told), "--html")
         say(f"written to {request.page}", error=json)
+
+
+def _explained(
+    classifier: Classifier,
+    answers: AnswerExplainer | None,
+    neighbours: Callable[[str], list[Neighbour]],
+    text: str,
+    decision: dict[str, Any] | None,
+    order: Order,
+    request: ExplainRequest,
+) -> Iterator[Told]:
+    """One for each label that is explained; what was answered is said with the first of them."""
+    if not text.strip():
+        raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
+    (read,) = classifier.as_read([text])  # what no decision hangs on explains none
+    near = neighbours(read) if request.nearest_texts else None
+    for number, one in enumerate(orders_of(classifier, read, order)):
+        explanation = explain(classifier, read, one, out_of_time=_deadline(request.deadline_ms))
+        answer = None
+        if answers is not None and number == 0:
+            answer = answers.explain(text, decision, _deadline(request.deadline_ms))
+        yield Told(explanation, near, answer)
 
 
 def _order(request: ExplainRequest) -> Order:
@@ -108,12 +127,13 @@ def _order(request: ExplainRequest) -> Order:
 
 def _what(
     wiring: Wiring, model: str | None, request: ExplainRequest, order: Order
-) -> tuple[Sequence[str] | Iterator[str], str, Order]:
-    """The texts, the release's name, and the order: of a decision the path that decided it."""
+) -> tuple[Sequence[str] | Iterator[str], str, Order, dict[str, Any] | None]:
+    """The texts, the release's name, and the order: of a decision the path that decided it; and that decision, where
+    the release that made it explains it."""
     if request.decision_id is None:
         if model is None:
             raise ConfigError("give a model, such as `headrace explain support TEXT`, or a decision's --id")
-        return [clean_text(text) for text in request.texts] or _lines(), model, order
+        return [clean_text(text) for text in request.texts] or _lines(), model, order, None
     store = wiring.store()
     try:
         decision = find_decision(store, request.decision_id)
@@ -125,7 +145,8 @@ def _what(
         model = f"{decision['model']}@{decision['version']}"
         path: DecisionPath = "fast" if decision["path"] == "fast" and not request.full else "full"
         order = replace(order, path=path)
-    return [decision["text"]], model, order
+        return [decision["text"]], model, order, decision
+    return [decision["text"]], model, order, None
 
 
 def _lines() -> Iterator[str]:
@@ -182,12 +203,12 @@ def mask_of(model: str, app: str | None) -> Callable[[str], str]:
     return (lambda text: text) if application is None else text_mask(application)
 
 
-def _as_json(
-    classifier: Classifier, explanation: Explanation, neighbours: Sequence[Neighbour] | None
-) -> dict[str, Any]:
-    described = {"model": classifier.model, "version": classifier.version} | explanation.as_json()
-    if neighbours is not None:
+def _as_json(classifier: Classifier, told: Told) -> dict[str, Any]:
+    described = {"model": classifier.model, "version": classifier.version} | told.explanation.as_json()
+    if told.near is not None:
         described["nearest"] = [
-            {"text": one.text, "label": one.label, "similarity": round(one.similarity, 4)} for one in neighbours
+            {"text": one.text, "label": one.label, "similarity": round(one.similarity, 4)} for one in told.near
         ]
+    if told.answer is not None:
+        described["answer"] = told.answer.as_json()
     return described

@@ -1,11 +1,13 @@
 """An explanation for a person at a terminal: the text with what its decision stands on marked, and a table."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from headrace.terminal import console, field, say, show_table
+from headrace.tools.explanation.answers import AnswerExplanation
 from models.explanation.explaining import Explanation
 from models.explanation.neighbours import Neighbour
 
@@ -17,8 +19,19 @@ _MARKED: Final = 0.5  # parts with at least this share of the largest effect
 _CHARACTERS: Final = 40  # of a part in a cell
 
 
-def tell(release: str, explanation: Explanation, neighbours: Sequence[Neighbour] | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a text. near: None where nobody asked. answer: None where the application asks no bank, and from
+    the second of several labels on."""
+
+    explanation: Explanation
+    near: Sequence[Neighbour] | None = None
+    answer: AnswerExplanation | None = None
+
+
+def tell(release: str, told: Told) -> None:
     """On stdout. release: NAME@VERSION."""
+    explanation, neighbours = told.explanation, told.near
     say(_decision(release, explanation))
     console().print(_marked_text(explanation), soft_wrap=True)
     _tell_parts(explanation)
@@ -39,6 +52,8 @@ def tell(release: str, explanation: Explanation, neighbours: Sequence[Neighbour]
         say("nearest known texts:")
         for near in neighbours:
             say(f"  {near.similarity:.2f}  {field(near.label or '-')}  {field(near.text, 160)}")
+    if told.answer is not None:
+        _tell_answer(told.answer)
     say()
 
 
@@ -86,6 +101,51 @@ def _marked_text(explanation: Explanation) -> "Text":
         else:
             marked.append(f"‹{words}›", style="red")
     return marked.append(field(explanation.text[at:]))
+
+
+def _tell_answer(answer: AnswerExplanation) -> None:
+    say(f"answer: {field(answer.words)}")
+    if answer.given is not None:
+        say(f"  {field(answer.given.get('text'), 400)}")
+    for note in answer.notes:
+        say(f"  {field(note)}")
+    _tell_candidates(answer)
+    found = answer.found_by
+    if found is None or answer.explained is None:
+        return
+    rows = []
+    for place, number in enumerate(found.occlusion.order[:ROWS], 1):
+        part = answer.part(number)
+        sure = "–" if part["confidence_without"] is None else f"{part['confidence_without']:.3f}"
+        words = field(part["text"], _CHARACTERS) + (f" ({part['words']} words)" if part["words"] > 1 else "")
+        effect = "–" if part["effect"] is None else f"{part['effect']:+.3f}"
+        rows.append((place, words, effect, sure, part["first_without"] or "–"))
+    title = f"what finds “{answer.explained.entry.question}”"
+    show_table(("", "part", "effect on its score", "confidence without it", "first without it"), rows, title)
+    if found.loss is not None:
+        words = ", ".join(field(answer.part(number)["text"], _CHARACTERS) for number in sorted(found.loss.without))
+        left = found.loss.standing
+        first = f"{field(left.first or '–')}, confidence {left.confidence:.3f}"
+        say(f"without {words} it is not given: the first is {first}")
+    if found.is_cut:
+        say("cut by the deadline: this is what was known by then")
+
+
+def _tell_candidates(answer: AnswerExplanation) -> None:
+    """The entry that was taken, and why those behind it were not."""
+    first = answer.candidates[0].found.score if answer.candidates else 0.0
+    rows = [
+        (
+            f"{one.found.score:.3f}",
+            (field(one.found.entry.question, 120), field(one.found.entry.answer, 120)),
+            (one.found.entry.id, one.found.entry.source),
+            f"{one.confidence:.3f}",
+            "first" if one.found.score >= first else f"{first - one.found.score:.3f} behind",
+        )
+        for one in answer.candidates
+    ]
+    if rows:
+        show_table(("score", "question, answer", "id, source", "confidence", ""), rows)
 
 
 def _tell_parts(explanation: Explanation) -> None:
