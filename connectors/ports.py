@@ -27,7 +27,8 @@ class IndexReport:
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
     """text: words that must occur (empty: all). label: any head's label. since/until: RFC 3339, on the source time
-    `at`."""
+    `at`. story: decisions that tell it (`story_id`). entity: decisions that say something of it, by its name as the
+    release has it, or by its id."""
 
     text: str = ""
     app: str | None = None
@@ -35,6 +36,8 @@ class SearchQuery:
     since: str | None = None
     until: str | None = None
     limit: int = 20
+    story: str | None = None
+    entity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ BUSY_SECONDS = 10.0
 POLL_SECONDS = 0.01
 SCHEMA_VERSION = 1
 IDS_CHUNK = 5_000
+# no table holds entities: of each decision that the other conditions leave, the document is looked into
+OF_ENTITY = """EXISTS (SELECT 1 FROM json_each(document, '$.entities')
+                WHERE ? = json_extract(value, '$.name') OR ? = json_extract(value, '$.id'))"""
 OF_PICTURE = "/picture"  # in place of a head: none can be called so
 SCHEMA = """
 CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
@@ -130,6 +133,8 @@ class SQLiteStore:
         wanted = phrases(query.text)
         if query.text.strip() and not wanted:
             return SearchResult(0, ())  # nothing in it that any text could hold as a word
+        if query.story is not None and not self._has_stories():
+            return SearchResult(0, ())
         where, values = _conditions(query, wanted)
         source = "words JOIN decisions ON decisions.number = words.rowid" if wanted else "decisions"
         score, order = ("-bm25(words)", "bm25(words), ") if wanted else ("0.0", "")
@@ -262,6 +267,10 @@ class SQLiteStore:
             rows = self._connection.execute("SELECT app, head FROM heads ORDER BY app, position").fetchall()
         return {app: [head for owner, head in rows if owner == app] for (app,) in apps}
 
+    def _has_stories(self) -> bool:
+        with self._translated(), self._lock:
+            return beside.is_there(self._connection)
+
     def _joined(self, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """With the story of each that tells one."""
         with self._translated(), self._lock:
@@ -319,6 +328,12 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> tuple[str, list[
     if query.label is not None:
         conditions.append("number IN (SELECT labels.number FROM labels WHERE label = ?)")
         values.append(storable(query.label))
+    if query.story is not None:
+        conditions.append(f"number IN ({beside.NUMBERS_OF_STORY})")
+        values.append(storable(query.story))
+    if query.entity is not None:
+        conditions.append(OF_ENTITY)
+        values += [storable(query.entity)] * 2
     for name, text, comparison in (("--since", query.since, ">="), ("--until", query.until, "<")):
         if (moment := asked_instant(name, text)) is not None:
             conditions.append(f"at_ms {comparison} ?")

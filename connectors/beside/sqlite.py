@@ -12,6 +12,7 @@ TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS stories (app TEXT NOT NULL, id TEXT NOT NULL, at_ms INTEGER NOT NULL,
        story_id TEXT NOT NULL, novelty REAL NOT NULL, PRIMARY KEY (app, id)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS stories_by_time ON stories (at_ms)",
+    "CREATE INDEX IF NOT EXISTS stories_by_story ON stories (story_id)",
     """CREATE TABLE IF NOT EXISTS trends (app TEXT NOT NULL, id TEXT NOT NULL, length TEXT NOT NULL,
        start_ms INTEGER NOT NULL, items INTEGER NOT NULL, topic TEXT, symbol TEXT, entity TEXT, document TEXT NOT NULL,
        PRIMARY KEY (app, id)) WITHOUT ROWID""",
@@ -19,6 +20,8 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS apps_with_stories (app TEXT PRIMARY KEY)",
 )
 IDS_CHUNK: Final = 5_000
+NUMBERS_OF_STORY: Final = """SELECT told.number FROM stories JOIN decisions AS told USING (id, app)
+                             WHERE stories.story_id = ?"""  # of decisions
 
 
 def is_there(connection: sqlite3.Connection) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from connectors.documents import MAX_ID_BYTES, YEARS, instant, is_rfc3339, is_too_deep, storable
+from connectors.beside.checks import refusal_of_any, sort_out_documents
+from connectors.documents import storable
 from connectors.ports import Document, Rejected
 
 TEXTS: Final = ("id", "app", "at", "story_id")
@@ -13,17 +14,8 @@ SHOWN: Final = ("story_id", "novelty")  # in the decision that a store gives
 def sort_out_stories(
     told: Sequence[Document], apps: Collection[str]
 ) -> tuple[dict[int, dict[str, Any]], list[Rejected]]:
-    """Any JSON objects, whoever wrote them: by position those that can be stored, with what a store keeps of them, and
-    the others. apps: those with stories."""
-    accepted: dict[int, dict[str, Any]] = {}
-    rejected: list[Rejected] = []
-    for position, document in enumerate(told):
-        if reason := _refusal(document, apps):
-            rejected.append(Rejected(position, reason))
-            continue
-        kept = {name: storable(document[name]) for name in TEXTS}
-        accepted[position] = kept | {"novelty": round(float(document["novelty"]), 4)}
-    return accepted, rejected
+    """See `sort_out_documents`. apps: those with stories."""
+    return sort_out_documents(told, lambda document: _refusal(document, apps), _kept)
 
 
 def with_stories(
@@ -37,17 +29,14 @@ def with_stories(
     ]
 
 
+def _kept(document: Document) -> dict[str, Any]:
+    kept = {name: storable(document[name]) for name in TEXTS}
+    return kept | {"novelty": round(float(document["novelty"]), 4)}
+
+
 def _refusal(document: Document, apps: Collection[str]) -> str | None:
-    if is_too_deep(document):
-        return "it is nested too deep"
-    for name in TEXTS:
-        value = document.get(name)
-        if not isinstance(value, str) or not 0 < len(value.encode("utf-8", "replace")) <= MAX_ID_BYTES:
-            return f"field {name} is missing, or no text of 1 to {MAX_ID_BYTES} bytes"
-    if document["app"] not in apps:
-        return f"the store was not prepared for stories of {document['app']!r:.60}; start its indexer"
-    if not is_rfc3339(document["at"]) or instant(document["at"]).year not in YEARS:
-        return f"at {document['at']!r:.60} is no RFC 3339 time of the years {YEARS.start} to {YEARS.stop - 1}"
+    if reason := refusal_of_any(document, TEXTS, ("at",), apps, "stories"):
+        return reason
     novelty = document.get("novelty")
     if isinstance(novelty, bool) or not isinstance(novelty, int | float) or not 0 <= novelty <= 1:
         return "novelty is no number between 0 and 1"

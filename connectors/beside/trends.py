@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from connectors.documents import MAX_ID_BYTES, YEARS, instant, is_rfc3339, is_too_deep, storable
+from connectors.beside.checks import refusal_of_any, sort_out_documents
+from connectors.documents import storable
 from connectors.ports import Document, Rejected
 
 TEXTS: Final = ("id", "app", "window", "start", "end")
@@ -16,16 +17,8 @@ MOST: Final = 2**31 - 1  # Elasticsearch keeps 32 bits of a count
 def sort_out_windows(
     windows: Sequence[Document], apps: Collection[str]
 ) -> tuple[dict[int, dict[str, Any]], list[Rejected]]:
-    """Any JSON objects, whoever wrote them: by position those that can be stored, with what a store keeps of them, and
-    the others. apps: those with trends."""
-    accepted: dict[int, dict[str, Any]] = {}
-    rejected: list[Rejected] = []
-    for position, document in enumerate(windows):
-        if reason := _refusal(document, apps):
-            rejected.append(Rejected(position, reason))
-        else:
-            accepted[position] = _kept(document)
-    return accepted, rejected
+    """See `sort_out_documents`. apps: those with trends."""
+    return sort_out_documents(windows, lambda document: _refusal(document, apps), _kept)
 
 
 def _kept(document: Document) -> dict[str, Any]:
@@ -40,17 +33,8 @@ def _kept(document: Document) -> dict[str, Any]:
 
 
 def _refusal(document: Document, apps: Collection[str]) -> str | None:
-    if is_too_deep(document):
-        return "it is nested too deep"
-    for name in TEXTS:
-        value = document.get(name)
-        if not isinstance(value, str) or not 0 < len(value.encode("utf-8", "replace")) <= MAX_ID_BYTES:
-            return f"field {name} is missing, or no text of 1 to {MAX_ID_BYTES} bytes"
-    if document["app"] not in apps:
-        return f"the store was not prepared for trends of {document['app']!r:.60}; start its indexer"
-    for name in ("start", "end"):
-        if not is_rfc3339(document[name]) or instant(document[name]).year not in YEARS:
-            return f"{name} {document[name]!r:.60} is no RFC 3339 time of the years {YEARS.start} to {YEARS.stop - 1}"
+    if reason := refusal_of_any(document, TEXTS, ("start", "end"), apps, "trends"):
+        return reason
     if not all(isinstance(document.get(name), str | None) for name in GROUP):
         return "topic, symbol or entity is no text"
     if not all(_is_count(document.get(name)) for name in COUNTS) or document["items"] < 1:

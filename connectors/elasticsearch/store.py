@@ -97,11 +97,14 @@ class ElasticsearchStore:
             return SearchResult(0, ())
         order: list[Any] = [{"at": {"order": "desc", "unmapped_type": "date"}}]
         with translated(self._url):
+            conditions = _conditions(query, wanted)
+            if query.story is not None:
+                conditions["filter"].append(self._of_story(query.app, query.story))
             answer = self._client.search(
                 index=_alias(query.app),
                 ignore_unavailable=True,
                 allow_no_indices=True,
-                query={"bool": _conditions(query, wanted)},
+                query={"bool": conditions},
                 sort=["_score", *order] if wanted else order,
                 size=max(0, min(query.limit, RESULT_WINDOW)),
                 track_total_hits=RESULT_WINDOW,
@@ -243,6 +246,26 @@ class ElasticsearchStore:
             raise blocked[0]
         return IndexReport(report.created, report.repeats, (*rejected, *report.rejected))
 
+    def _of_story(self, app: str | None, story_id: str) -> dict[str, Any]:
+        """Asks for the decisions that tell this story: of more than RESULT_WINDOW the newest ones."""
+        answer = self._client.search(
+            index=_alias(app, STORIES),
+            ignore_unavailable=True,
+            allow_no_indices=True,
+            query={"bool": {"filter": [{"term": {"story_id": storable(story_id)}}]}},
+            sort=[{"at": {"order": "desc", "unmapped_type": "date"}}],
+            source_includes=["app"],
+            size=RESULT_WINDOW,
+        )
+        ids: dict[str, list[str]] = {}
+        for hit in answer["hits"]["hits"]:
+            ids.setdefault(hit["_source"]["app"], []).append(hit["_id"])
+        told = [
+            {"bool": {"filter": [{"term": {"app": owner}}, {"ids": {"values": of_app}}]}}
+            for owner, of_app in ids.items()
+        ]
+        return {"bool": {"should": told, "minimum_should_match": 1}} if told else {"match_none": {}}
+
     def _joined(self, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """With the story of each that tells one. A key without the right to read those sees decisions alone."""
         told: dict[tuple[str, str], dict[str, Any]] = {}
@@ -291,6 +314,9 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> dict[str, Any]:
         filters.append({"term": {"app": storable(query.app)}})
     if query.label is not None:
         filters.append({"term": {"any_label": storable(query.label)}})
+    if query.entity is not None:
+        named = [{"term": {f"entities.{field}": storable(query.entity)}} for field in ("name", "id")]
+        filters.append({"nested": {"path": "entities", "query": {"bool": {"should": named}}, "ignore_unmapped": True}})
     bounds = {"gte": asked_instant("--since", query.since), "lt": asked_instant("--until", query.until)}
     times = {name: moment.isoformat() for name, moment in bounds.items() if moment is not None}
     if times:

@@ -17,25 +17,34 @@ TEXT_CHARACTERS = 120
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
 
-    @cli.command(epilog='Example: headrace search "card not arrived" --app support --since 2026-11-01')
+    @cli.command(
+        epilog='Examples: headrace search "card not arrived" --app support --since 2026-11-01 · headrace search --app '
+        'finance --entity "Brackwater Mills" · headrace search --app finance --story finance.news@0a1b2c3d-0-17'
+    )
     def search(
         query: Annotated[
             str,
             typer.Argument(
                 help="words that must all occur; Chinese and Japanese are found as phrases; `*`: all, the newest first"
             ),
-        ],
+        ] = "*",
         app: Annotated[str | None, typer.Option(help="one application's decisions only")] = None,
         label: Annotated[str | None, typer.Option(help="decisions with this label (of any head)")] = None,
         since: Annotated[
             str | None, typer.Option(help="from this time on, RFC 3339: 2026-11-24 or 2026-11-24T10:00:00Z")
+        ] = None,
+        story: Annotated[
+            str | None, typer.Option(metavar="ID", help="decisions that tell this story (their story_id)")
+        ] = None,
+        entity: Annotated[
+            str | None, typer.Option(metavar="NAME", help="decisions on texts of this entity, by its name or id")
         ] = None,
         limit: Annotated[int, typer.Option(min=1, max=1000, help="at most so many")] = 20,
         ids: Annotated[bool, typer.Option("--ids", help="print the decisions' ids only, one a line")] = False,
         json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a decision")] = False,
     ) -> None:
         """Decisions whose text holds all of these words, best first. There are no operators; case and accents do not
-        count."""
+        count. Without words: all, the newest first."""
         from connectors.ports import SearchQuery
         from headrace.output import print_json
         from headrace.settings import load_settings
@@ -45,7 +54,7 @@ def add_to(cli: typer.Typer) -> None:
 
         store = Wiring(load_settings()).store()
         try:
-            result = store.search(SearchQuery(question(query), app, label, since, None, limit))
+            result = store.search(SearchQuery(question(query), app, label, since, None, limit, story, entity))
         finally:
             store.close()
         for note in notes(query):

@@ -134,6 +134,51 @@ def test_two_applications_on_one_topic_tell_stories_of_their_own(store: Decision
     assert found[app] == identity(0) and found[other] == identity(5)
 
 
+def test_a_story_is_found_by_its_id(store: DecisionStore, app: str) -> None:
+    other = f"{app}-two"
+    store.prepare({other: HEADS}, [other])
+    store.index([decision(app, number) for number in range(6)] + [decision(other, 0), decision(other, 1)])
+    store.tell([story(app, number, of=number % 2) for number in range(5)] + [story(other, 0), story(other, 1, of=1)])
+
+    def told(**asked: Any) -> list[tuple[str, str]]:
+        found = store.search(SearchQuery(story=identity(0), limit=5_000, **asked))
+        assert found.total == len(found.documents)
+        return [(one["app"], one["id"]) for one in found.documents if one["app"] in (app, other)]
+
+    wait_until(lambda: (len(told(app=app)), len(told(app=other))) == (3, 1), 10.0, "the story's items")
+    assert told(app=app) == [(app, identity(number)) for number in (4, 2, 0)], "the newest first"
+    assert told(app=other) == [(other, identity(0))]
+    assert set(told()) >= {(app, identity(4)), (other, identity(0))}, "of all applications where none is named"
+    assert told(app=app, text="nothing") == [] and len(told(app=app, since="2026-11-03")) == 2
+    assert store.search(SearchQuery(app=app, story=identity(5))).documents == (), "of an item that tells none"
+
+
+def test_a_store_without_stories_has_none_of_any_id(open_store: OpenStore, app: str) -> None:
+    before = open_store()
+    before.prepare({app: HEADS})
+    before.index([decision(app, 0)])
+    wait_until(lambda: before.search(SearchQuery(app=app)).total == 1, 10.0, "the decision")
+    assert before.search(SearchQuery(app=app, story=identity(0))).total == 0
+    before.close()
+
+
+def test_an_entity_is_found_by_its_name_and_its_id(store: DecisionStore, app: str) -> None:
+    def said(name: str) -> dict[str, Any]:
+        return {"id": name[:4].lower(), "name": name, "sentiment": "negative", "probability": 0.8, "span": [0, 4]}
+
+    of = {0: ["Brackwater Mills", "Ostermoor"], 1: ["Ostermoor"], 2: ["Ostermoor Rail"], 3: []}
+    store.index([decision(app, number, entities=[said(name) for name in names]) for number, names in of.items()])
+    store.index([decision(app, 4)])
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == 5, 10.0, "the decisions")
+
+    def found(entity: str, text: str = "") -> list[str]:
+        return [one["id"] for one in store.search(SearchQuery(text, app, entity=entity)).documents]
+
+    assert found("Ostermoor") == [identity(1), identity(0)]
+    assert found("brac") == found("Brackwater Mills", "mills") == [identity(0)]
+    assert found("Brackwater") == found("Mills") == [], "whole names, not words of a text"
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "no id": {"id": None},
     "an empty id": {"id": ""},

@@ -9,7 +9,7 @@ import pytest
 from connectors.sqlite_store import SQLiteStore
 from headrace.pages.digest import render_digest
 from headrace.tools.digest.figures import moved
-from headrace.tools.digest.making import DigestOrder, make
+from headrace.tools.digest.making import DigestOrder, make, run_digest
 from headrace.tools.digest.stories import Groups, stories_of
 from models.errors import ConfigError
 from streams.application import Application, HeadSpec, Source
@@ -126,6 +126,29 @@ def test_a_day_is_read_from_the_store_and_other_days_are_not(tmp_path: Path) -> 
     digest = make(store, APP, DigestOrder("finance", DAY), now=NOW)
     assert (digest.texts, len(digest.stories), digest.compared) == (2, 2, 1)
     store.close()
+
+
+def test_late_and_future_texts_are_counted_where_people_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ten = "2026-11-24T10:00:00.000Z"
+    decided = [ten, "2026-11-25T00:00:00.000Z", "2026-11-24T09:54:59.000Z", "2026-11-24T09:55:00.000Z"]
+    store_of(tmp_path, [decision(n, headline(n), ten, decided_at=one) for n, one in enumerate(decided)]).close()
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
+    file = tmp_path / "finance.toml"
+    file.write_text(
+        'name = "finance"\ntopic = "news"\n[[heads]]\nname = "topic"\ncolumn = "t"\n'
+        '[[heads]]\nname = "sentiment"\ncolumn = "s"\n',
+        "utf-8",
+    )
+    run_digest(DigestOrder(str(file), DAY, page=tmp_path / "day.html"), json=False)
+    said = "of the texts 1 were decided after the day's end, 1 are dated after they came"
+    assert said in capsys.readouterr().out
+    page = (tmp_path / "day.html").read_text("utf-8")
+    assert "1 of the texts were decided after the day's end. 1 are dated after they came." in page.replace("&#39;", "'")
+    run_digest(DigestOrder(str(file), DAY), json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["texts"], told["late"], told["future"]) == (4, 1, 1)
 
 
 def test_more_decisions_than_a_store_answers_at_once_are_all_read(

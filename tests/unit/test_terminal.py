@@ -77,6 +77,28 @@ def test_a_question_that_is_taken_otherwise_than_meant_is_told(
     assert said.startswith(says) and bool(said) == bool(says)
 
 
+def test_decisions_of_a_story_or_an_entity_are_found_without_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [{"id": "brw", "name": "Brackwater Mills", "sentiment": "neutral", "probability": 0.8, "span": [0, 6]}]
+    store = SQLiteStore(tmp_path / "decisions.db")
+    store.prepare({"support": ["intent"]}, ["support"])
+    store.index([decision(number, f"refund {number}") | ({"entities": said} if number else {}) for number in range(3)])
+    told = [decision(number, "") for number in (0, 2)]
+    store.tell([{name: one[name] for name in ("id", "app", "at")} | {"story_id": "s1", "novelty": 0} for one in told])
+    store.close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
+
+    def found(*options: str) -> list[str]:
+        done = CliRunner().invoke(app, ["search", *options, "--json"], catch_exceptions=False)
+        return sorted(json.loads(line)["text"] for line in done.stdout.splitlines())
+
+    assert found("--story", "s1") == found("--app", "support", "--story", "s1") == ["refund 0", "refund 2"]
+    assert found("--entity", "Brackwater Mills") == ["refund 1", "refund 2"]
+    assert found("1", "--entity", "brw") == ["refund 1"] and found("--story", "s2") == []
+
+
 def headrace(
     home: Path, *arguments: str, stdout: int = subprocess.PIPE, **variables: str
 ) -> subprocess.CompletedProcess[bytes]:

@@ -1,6 +1,6 @@
 """`headrace digest`: reads the store, tells, and writes the page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError
 from retrain.progress import Progress, no_progress
 from streams.application import Application
+from streams.monitor.trends.windows import is_future
 
 SHOWN: Final = 15  # groups that the terminal shows
 
@@ -37,7 +38,8 @@ class DigestOrder:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What came of a day. compared: how many of the days before have decisions."""
+    """What came of a day. compared: how many of the days before have decisions. late: texts that were decided after
+    the day's end; future: texts that are dated well after they were decided."""
 
     app: str
     day: date
@@ -46,6 +48,8 @@ class Digest:
     stories: list[Story]
     compared: int
     groups: list[Moved]
+    late: int
+    future: int
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -54,6 +58,8 @@ class Digest:
             "day": self.day.isoformat(),
             "mood": self.mood,
             "texts": self.texts,
+            "late": self.late,
+            "future": self.future,
             "stories": len(self.stories),
             "days_compared": self.compared,
             "groups": [group.as_json() for group in self.groups],
@@ -78,6 +84,8 @@ def run_digest(order: DigestOrder, *, json: bool) -> None:
         [_row(group) for group in digest.groups[:SHOWN]],
         title=f"{digest.app}, {digest.day}: {digest.texts} texts, {len(digest.stories)} stories",
     )
+    if digest.late or digest.future:
+        say(f"of the texts {digest.late} were decided after the day's end, {digest.future} are dated after they came")
     if order.page is not None:
         say(f"the whole day: {field(str(order.page))}")
     return None
@@ -105,7 +113,15 @@ def make(
         raise ConfigError(f"the store holds no decision of {app.name} of {day}: name another day with --day YYYY-MM-DD")
     stories = [stories_of(decisions) for decisions in by_day if decisions]
     groups = moved(Groups(app, mood), stories[0], stories[1:])
-    return Digest(app.name, day, mood, len(by_day[0]), stories[0], len(stories) - 1, groups)
+    late, future = _late_and_future(by_day[0], day)
+    return Digest(app.name, day, mood, len(by_day[0]), stories[0], len(stories) - 1, groups, late, future)
+
+
+def _late_and_future(decisions: Sequence[Mapping[str, Any]], day: date) -> tuple[int, int]:
+    """How many were decided after the day's end, and how many are dated well after they were decided."""
+    ends = datetime.combine(day, time.min, UTC) + timedelta(days=1)
+    times = [(datetime.fromisoformat(one["at"]), datetime.fromisoformat(one["decided_at"])) for one in decisions]
+    return sum(decided >= ends for _, decided in times), sum(is_future(at, decided) for at, decided in times)
 
 
 def _decisions(store: DecisionStore, app: Application, day: date, over: time | None) -> Iterator[dict[str, Any]]:

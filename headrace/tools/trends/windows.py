@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from headrace.tools.digest.stories import Groups
-from streams.monitor.event_clock import AHEAD_OF_ARRIVAL_SECONDS
-from streams.monitor.trends.windows import LENGTHS, SCORES, Group, Window, groups_of, window_start
+from streams.monitor.trends.windows import LENGTHS, SCORES, Group, Window, groups_of, is_future, window_start
 
 
 @dataclass(slots=True)
@@ -22,7 +21,7 @@ class Trends:
     def add(self, decision: Mapping[str, Any], story_id: str, groups: Groups) -> None:
         """Count a decision of the stretch. story_id: see streams.monitor.trends.stories."""
         at, decided = (datetime.fromisoformat(decision[name]) for name in ("at", "decided_at"))
-        if (at - decided).total_seconds() > AHEAD_OF_ARRIVAL_SECONDS:
+        if is_future(at, decided):
             self.future += 1
             return
         self.at[decision["id"]] = decision["at"]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from models.shares import wilson_interval
+from streams.monitor.event_clock import AHEAD_OF_ARRIVAL_SECONDS
 
 SCORES: Final = {"negative": -1.0, "neutral": 0.0, "positive": 1.0}
 LENGTHS: Final = {"5m": timedelta(minutes=5), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
@@ -148,6 +149,11 @@ def groups_of(told: Mapping[tuple[str, str], str | None]) -> Iterable[tuple[Grou
     yield from ((Group(symbol=name), mood) for name, mood in symbols)
     yield from ((Group(entity=name), mood) for (kind, name), mood in told.items() if kind == BY_ENTITY)
     yield from ((Group(topic=topic, symbol=symbol), mood) for topic, _ in topics for symbol, mood in symbols)
+
+
+def is_future(at: datetime, decided: datetime) -> bool:
+    """Whether an item is dated so far after it was decided that no window takes it in."""
+    return (at - decided).total_seconds() > AHEAD_OF_ARRIVAL_SECONDS
 
 
 def written(moment: datetime) -> str:
