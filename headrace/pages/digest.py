@@ -34,7 +34,7 @@ def render_digest(digest: Mapping[str, Any]) -> str:
             digest=digest,
             bars=[_bar(group, longest) for group in groups],
             colours={mood: number % 6 for number, mood in enumerate(moods)},
-            largest=sorted(largest.values(), key=lambda story: (-story["texts"], story["at"]))[:MOST_STORIES],
+            largest=sorted(largest.values(), key=lambda story: (-story["weight"], story["at"]))[:MOST_STORIES],
         )
     )
     return page

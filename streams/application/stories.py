@@ -1,8 +1,13 @@
 """The table [stories]: whether each item of a feed is told which story it belongs to, and windows are counted."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, Field, FiniteFloat, StringConstraints
 
 from streams.application.names import SHAPE
+
+SourceName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+SourceWeight = Annotated[FiniteFloat, Field(ge=0, le=100)]
 
 
 class Stories(BaseModel):
@@ -20,3 +25,7 @@ class Stories(BaseModel):
     """For so long after its end a window of trends takes late items in (`docs/trends.md`)."""
     open: int = Field(default=800, ge=10, le=800)
     """Stories that are open at most; the one that was not told for longest makes room."""
+    sources: dict[SourceName, SourceWeight] = Field(default={}, max_length=1_000)
+    """How much items of a source count in the mean sentiment of trends and in the order of a digest's stories, by the
+    source's name, which is the record's key: `{"wire one" = 2, "a blog" = 0.5}`. Others count 1; of 0 the mood says
+    nothing. Counts of items and stories are counts all the same."""

@@ -23,6 +23,11 @@ KEY_BYTES = 8  # among a million keys, two meet by chance once in 37 million tim
 TEXT_BYTES = 240  # enough to say which words are new, small enough for one record a batch
 
 
+def hashed_key(key: str) -> str:
+    """A source record's key as signals have it."""
+    return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=KEY_BYTES).hexdigest()
+
+
 def signal_record(
     identity: str, at: str, version: str, classification: Classification, source: SourceText
 ) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def signal_record(
     if classification.entities:
         signal["entities"] = [(entity.name, entity.sentiment) for entity in classification.entities]
     if source.key:
-        signal["key"] = hashlib.blake2b(source.key.encode("utf-8", "replace"), digest_size=KEY_BYTES).hexdigest()
+        signal["key"] = hashed_key(source.key)
     if (language := language_of(source.text, source.fields)) is not None:
         signal["language"] = language
     if classification.embedding is not None:

@@ -12,7 +12,7 @@ from headrace.tools.digest.figures import moved
 from headrace.tools.digest.making import DigestOrder, make, run_digest
 from headrace.tools.digest.stories import Groups, stories_of
 from models.errors import ConfigError
-from streams.application import Application, HeadSpec, Source
+from streams.application import Application, HeadSpec, Source, Stories
 
 APP = Application(
     name="finance",
@@ -66,6 +66,21 @@ def test_copies_of_a_text_are_one_story_told_by_the_first() -> None:
     first, second = stories_of([*copies, other])
     assert (first.texts, first.first["id"], first.sources) == (2, "news@0-0-0", {"source 0", "source 1"})
     assert second.texts == 1
+
+
+def test_a_story_of_a_source_that_counts_more_comes_first_and_counts_stay(tmp_path: Path) -> None:
+    blogs = [decision(n, f"{headline(1)} {'!' * n}", key="a blog", topic="oil") for n in range(3)]
+    wires = [decision(3 + n, f"{headline(7)} {'!' * n}", topic="oil") for n in range(2)]
+    store, order = store_of(tmp_path, [*blogs, *wires]), DigestOrder("finance", DAY)
+    weighed = APP.model_copy(update={"stories": Stories(sources={"wire": 2.0})})
+    plain, digest = (make(store, app, order, now=NOW).as_json() for app in (APP, weighed))
+    store.close()
+    for told, first in ((plain, (3, 3.0)), (digest, (2, 4.0))):
+        group = next(one for one in told["groups"] if one["name"] == "oil")
+        assert (group["stories"], group["texts"]) == (2, 5)
+        assert (group["top"][0]["texts"], group["top"][0]["weight"]) == first
+    page = render_digest(digest)
+    assert page.index(headline(7)) < page.index(headline(1))
 
 
 def test_stories_that_the_monitor_told_are_taken_as_they_are() -> None:

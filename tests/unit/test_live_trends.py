@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,10 @@ from headrace.tools.trends.making import TrendsOrder, counted, make
 from headrace.tools.trends.windows import Trends
 from streams.application import Application, HeadSpec, Source, Stories
 from streams.monitor.trends.live import LiveTrends, TrendPolicy
+from streams.monitor.trends.news import News
 from streams.monitor.trends.windows import LENGTHS, Group
 from streams.wire.records import TrendWindow, format_time
-from streams.wire.signals import MonitorSignal
+from streams.wire.signals import MonitorSignal, hashed_key
 
 APP = Application(
     name="finance",
@@ -31,6 +33,8 @@ APP = Application(
 START_MS = 1_795_910_400_000  # 29 November 2026, 00:00
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 HOUR = 3_600
+SOURCES = ("a blog", "a wire", "another")
+WEIGHTS = {"a blog": 0.5, "a wire": 2.0}
 
 
 def item(
@@ -100,20 +104,22 @@ def test_windows_equal_those_counted_from_the_stored_decisions_in_whatever_order
                 rejected=rejected,
                 entities=entities,
                 symbols=("A", "B", "")[: n % 4],
+                key=hashed_key(SOURCES[n % 3]),
             ),
             f"story {story}",
         )
         for n, (at, mood, topic, story, delay, rejected, entities) in enumerate(given_items)
     ]
-    expected = {length: Trends(length) for length in LENGTHS}
+    expected = {length: Trends(length, WEIGHTS) for length in LENGTHS}
     groups = Groups(APP, "sentiment")
+    numbers, hashed = {one.id: n for n, (one, _) in enumerate(signals)}, {hashed_key(k): w for k, w in WEIGHTS.items()}
     for signal, story in sorted(signals, key=lambda one: (one[0].at, one[0].id)):
         for trends in expected.values():
-            trends.add(decision(signal), story, groups)
+            trends.add(decision(signal) | {"key": SOURCES[numbers[signal.id] % 3]}, story, groups)
     arrived = [*signals]
     order.shuffle(arrived)
     policy = TrendPolicy(late_seconds=24 * HOUR)
-    live, told = LiveTrends("finance", APP.head_names, policy), dict[str, dict[str, Any]]()
+    live, told = LiveTrends("finance", APP.head_names, policy, hashed), dict[str, dict[str, Any]]()
     to_come = [story for _, story in arrived]
     for number, (signal, story) in enumerate(arrived):
         live.take(signal, story, START_MS / 1_000 + HOUR, 0)
@@ -122,7 +128,7 @@ def test_windows_equal_those_counted_from_the_stored_decisions_in_whatever_order
             live.forget([story])
         if number in restarts:
             told |= standing(live.documents())
-            again = LiveTrends("finance", APP.head_names, policy)
+            again = LiveTrends("finance", APP.head_names, policy, hashed)
             again.restore(live.state())
             again.left_out.update(live.left_out)
             live = again
@@ -193,6 +199,30 @@ def test_what_is_kept_of_full_windows_stays_below_what_any_broker_takes() -> Non
     live.documents()
     assert len(live._windows) > 4_000
     assert len(live.state()) < 900_000
+
+
+def test_the_monitor_weighs_sources_as_the_file_says_and_goes_on_with_a_state_of_before_weights() -> None:
+    news = News(APP.model_copy(update={"stories": Stories(sources={"a wire": 3.0, "a blog": 0.5})}))
+    for number in range(8):
+        source, mood = ("a wire", "positive") if number < 2 else ("a blog", "negative")
+        vector = np.eye(8, dtype=np.float32)[number]
+        signal = item(number, number, mood, key=hashed_key(source), text=f"{number} " * 9).model_copy(
+            update={"embedding": vector}
+        )
+        news.take(signal, (0, number), START_MS)
+    (window,) = [one for one in news.trends.documents(["1h"]) if one["symbol"] and not one["topic"]]
+    assert window["stories"] == 8 and window["sentiment"]["mean"] == pytest.approx(3 / 9, abs=1e-4)
+    before = LiveTrends("finance", APP.head_names)
+    for number in range(6):
+        before.take(item(number, number), f"{number}", now_seconds(item(number, number)), 0)
+    before.forget(["0", "1"])
+    state = orjson.loads(zlib.decompress(before.state()))
+    assert {(len(counts), len(part)) for *_, counts, parts, _ in state["windows"] for part in parts} == {(6, 7)}
+    after = LiveTrends("finance", APP.head_names, weights={hashed_key("a blog"): 0.5})
+    after.restore(before.state())
+    after.take(item(6, 6, "negative", key=hashed_key("a blog")), "6", now_seconds(item(6, 6)), 0)
+    (window,) = [one for one in after.documents(["1h"]) if one["symbol"] and not one["topic"]]
+    assert window["sentiment"]["mean"] == pytest.approx(5.5 / 6.5, abs=1e-4)
 
 
 @pytest.mark.parametrize("value", [b"", b"x", b"x\x9c\x03\x00\x00\x00\x00\x01"])

@@ -16,7 +16,7 @@ from headrace.pages.trends import render_trends
 from headrace.tools.trends.making import TrendsOrder, make
 from headrace.tools.trends.windows import Trends
 from models.errors import ConfigError
-from streams.application import Application, HeadSpec, Source
+from streams.application import Application, HeadSpec, Source, Stories
 from streams.monitor.trends.windows import LENGTHS, Group, window_start
 
 APP = Application(
@@ -58,11 +58,11 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     return rows
 
 
-def trends_of(folder: Path, decisions: Sequence[dict[str, Any]], **order: Any) -> Trends:
+def trends_of(folder: Path, decisions: Sequence[dict[str, Any]], app: Application = APP, **order: Any) -> Trends:
     store = SQLiteStore(folder / "decisions.db")
     store.prepare({"finance": APP.head_names})
     assert not store.index(decisions).rejected
-    made = make(store, APP, TrendsOrder("finance", **order), embed, NOW)
+    made = make(store, app, TrendsOrder("finance", **order), embed, NOW)
     store.close()
     return made
 
@@ -122,6 +122,23 @@ def test_a_story_counts_once_in_the_mean_whose_interval_holds_it(tmp_path: Path)
     assert -1 <= low < 0.6 < high <= 1
 
 
+def test_a_source_weighs_in_the_mean_and_counts_once_all_the_same(tmp_path: Path) -> None:
+    blogs = [decision(n, "10:10", f"story {n}", "negative", key="a blog") for n in range(6)]
+    wires = [decision(6 + n, "10:20", f"story {6 + n}", "positive") for n in range(2)]
+    (plain,) = documents(trends_of(tmp_path, [*blogs, *wires]))
+    weighed = APP.model_copy(update={"stories": Stories(sources={"a blog": 0.5, "wire": 3})})
+    (window,) = documents(trends_of(tmp_path, [*blogs, *wires], app=weighed))
+    counts = ("items", "stories", "late", "insufficient", "largest")
+    assert [window[name] for name in counts] == [plain[name] for name in counts]
+    assert plain["sentiment"]["mean"] == pytest.approx(-0.5)
+    assert window["sentiment"]["mean"] == pytest.approx((2 * 3 - 6 * 0.5) / (2 * 3 + 6 * 0.5), abs=1e-4)
+    widths = [one["sentiment"]["interval"][1] - one["sentiment"]["interval"][0] for one in (plain, window)]
+    assert widths[1] > widths[0], "it stands on fewer stories in effect"
+    silent = APP.model_copy(update={"stories": Stories(sources={"a blog": 0, "wire": 0})})
+    (nothing,) = documents(trends_of(tmp_path, blogs, app=silent))
+    assert (nothing["stories"], nothing["sentiment"], nothing["insufficient"]) == (8, None, True)
+
+
 def test_of_too_few_stories_no_sentiment_is_told(tmp_path: Path) -> None:
     (window,) = documents(trends_of(tmp_path, [decision(n, "10:10") for n in range(4)]))
     assert (window["sentiment"], window["insufficient"]) == (None, True)
@@ -146,7 +163,7 @@ def test_an_item_from_the_future_is_in_no_window(tmp_path: Path) -> None:
 def test_groups_are_topics_symbols_both_and_entities(tmp_path: Path) -> None:
     entities = [{"id": "x", "name": "Brackwater", "span": [0, 5], "sentiment": "negative", "probability": 0.9}]
     trends = trends_of(tmp_path, [decision(n, "10:10", entities=entities) for n in range(6)])
-    told = {str(one.group): one.scores for one in trends.of(Group())}
+    told = {str(one.group): [part.score for part in one.told.values()] for one in trends.of(Group())}
     assert told.keys() == {"oil", "BRKW", "oil × BRKW", "Brackwater"}
     assert told["Brackwater"] == [-1.0] * 6 and told["oil × BRKW"] == [1.0] * 6
     assert not trends.of(Group(symbol="OTHR"))

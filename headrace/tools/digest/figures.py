@@ -17,7 +17,8 @@ TOP_STORIES: Final = 3  # of each group
 class Moved:
     """A group on one day. kind: what it is a group of. usual: stories a day before, on average; None where no day
     before is known. unlikely: how far from usual, in standard deviations of a count. moods: each label's share of its
-    stories with a 95 % interval; empty: too few stories. top: the stories with the most texts."""
+    stories with a 95 % interval; empty: too few stories. top: the stories with the most texts, each by its source's
+    weight."""
 
     kind: str
     name: str
@@ -62,7 +63,7 @@ def _moved(group: tuple[str, str], members: Sequence[tuple[Story, str | None]], 
         for mood, count in sorted(moods.items())
         if stories >= FEWEST_STORIES
     }
-    largest = sorted(members, key=lambda one: (-one[0].texts, one[0].first["at"]))[:TOP_STORIES]
+    largest = sorted(members, key=lambda one: (-one[0].weight, one[0].first["at"]))[:TOP_STORIES]
     texts = sum(story.texts for story, _ in members)
     return Moved(*group, stories, texts, usual, unlikely, shares, [_told(story, mood) for story, mood in largest])
 
@@ -82,5 +83,6 @@ def _told(story: Story, mood: str | None) -> dict[str, Any]:
         "id": first["id"],
         "mood": mood,
         "texts": story.texts,
+        "weight": round(story.weight, 4),
         "sources": sorted(story.sources),
     }

@@ -6,22 +6,25 @@ from typing import Any
 
 from streams.application import Application
 from streams.monitor.clusters import Clusters, ClusterText
+from streams.monitor.trends.live import NO_WEIGHTS
 from streams.monitor.trends.windows import BY_ENTITY, BY_SYMBOL
 from streams.wire.source_json import compile_pointer
 
 
 @dataclass(slots=True)
 class Story:
-    """What tells one thing. first: the decision of the earliest one. texts: how many there are."""
+    """What tells one thing. first: the decision of the earliest one. texts: how many there are; weight: what their
+    sources count, together."""
 
     first: Mapping[str, Any]
     texts: int = 1
     sources: set[str] = field(default_factory=set)
+    weight: float = 0.0
 
 
-def stories_of(decisions: Iterable[Mapping[str, Any]]) -> list[Story]:
-    """By first text. decisions: in the order of their time. A decision with a `story_id` belongs to that story; others
-    are told apart by copies, where those of other days are not known."""
+def stories_of(decisions: Iterable[Mapping[str, Any]], weights: Mapping[str, float] = NO_WEIGHTS) -> list[Story]:
+    """By first text. decisions: in the order of their time. weights: of sources; others weigh 1. A decision with a
+    `story_id` belongs to that story; others are told apart by copies, where those of other days are not known."""
     clusters, named, stories = Clusters(), dict[int, str](), dict[str, Story]()
     all_decisions = list(decisions)
     all_told = all("story_id" in decision for decision in all_decisions)
@@ -33,6 +36,7 @@ def stories_of(decisions: Iterable[Mapping[str, Any]]) -> list[Story]:
             named.setdefault(cluster, name)
         story = stories.setdefault(name, Story(decision, 0))
         story.texts += 1
+        story.weight += weights.get(decision.get("key") or "", 1.0)
         if decision.get("key"):
             story.sources.add(decision["key"])
     return list(stories.values())

@@ -137,7 +137,8 @@ def make(
     decisions = sorted(_told(decisions_between(store, app, earlier, until), progress), key=_place)
     if not any(datetime.fromisoformat(one["at"]) >= since for one in decisions):
         raise ConfigError(f"the store holds no decision of {app.name} from {since.isoformat()} on: say --since")
-    trends, groups, stories = Trends(order.length), Groups(app, mood_of(app, order.mood)), Stories(STORIES)
+    weights = {} if app.stories is None else app.stories.sources
+    trends, groups, stories = Trends(order.length, weights), Groups(app, mood_of(app, order.mood)), Stories(STORIES)
     for start in range(0, len(decisions), AT_ONCE):
         progress("stories", start, len(decisions))
         some = decisions[start : start + AT_ONCE]

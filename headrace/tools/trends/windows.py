@@ -11,9 +11,11 @@ from streams.monitor.trends.windows import LENGTHS, SCORES, Group, Window, group
 
 @dataclass(slots=True)
 class Trends:
-    """windows: by start and group. future: items dated well after they were decided, which are in no window."""
+    """windows: by start and group. weights: of sources, by their names; others weigh 1. future: items dated well after
+    they were decided, which are in no window."""
 
     length: str
+    weights: Mapping[str, float] = field(default_factory=dict)
     windows: dict[tuple[datetime, Group], Window] = field(default_factory=dict)
     future: int = 0
     at: dict[str, str] = field(default_factory=dict)
@@ -26,9 +28,10 @@ class Trends:
             return
         self.at[decision["id"]] = decision["at"]
         start, item = window_start(at, LENGTHS[self.length]), (at.timestamp(), decision["id"])
+        weight = self.weights.get(decision.get("key") or "", 1.0)
         for group, mood in groups_of(groups.of(decision)):
             window = self.windows.setdefault((start, group), Window(start, group))
-            window.add(story_id, item, decision["text"], None if mood is None else SCORES.get(mood))
+            window.add(story_id, item, decision["text"], None if mood is None else SCORES.get(mood), weight)
             window.late += decided >= start + LENGTHS[self.length]
 
     def of(self, wanted: Group) -> list[Window]:

@@ -7,9 +7,10 @@ out. The same items in the same order give the same windows.
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -21,6 +22,7 @@ from streams.monitor.trends.windows import (
     LENGTHS,
     SCORES,
     Group,
+    Moods,
     StoryPart,
     Window,
     groups_of,
@@ -29,6 +31,7 @@ from streams.wire.signals import MonitorSignal
 
 SECONDS: Final = {length: int(span.total_seconds()) for length, span in LENGTHS.items()}
 LOOK_SECONDS: Final = SECONDS["5m"]  # of event time, between looks at which windows are closed
+NO_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType({})
 NAME_BYTES: Final = 200  # of a group's name: it stands in the window's id
 Key = tuple[str, int, Group]  # length, start in seconds since 1970, group
 
@@ -46,10 +49,18 @@ class TrendPolicy:
 class LiveTrends:
     """The open windows of one application. `left_out` counts what was not counted, by reason. Not thread-safe."""
 
-    def __init__(self, app: str, heads: Sequence[str], policy: TrendPolicy | None = None) -> None:
-        """heads: the first gives topics, the second moods. policy: None: the default."""
+    def __init__(
+        self,
+        app: str,
+        heads: Sequence[str],
+        policy: TrendPolicy | None = None,
+        weights: Mapping[str, float] = NO_WEIGHTS,
+    ) -> None:
+        """heads: the first gives topics, the second moods. policy: None: the default. weights: of sources, by keys as
+        signals have them; others weigh 1."""
         self._app, self._policy = app, policy or TrendPolicy()
         self._topic_head, self._mood_head = heads[0], heads[1] if len(heads) > 1 else None
+        self._weights = weights
         self._windows: dict[Key, Window] = {}
         self._of_story: defaultdict[str, dict[Key, None]] = defaultdict(dict)  # where a story is told
         self._parts = 0
@@ -130,7 +141,7 @@ class LiveTrends:
         if window is None:
             window = self._windows[key] = Window(datetime.fromtimestamp(start, UTC), group)
         at, decided = times
-        window.add(story_id, (at, signal.id), signal.text or "", score)
+        window.add(story_id, (at, signal.id), signal.text or "", score, self._weights.get(signal.key or "", 1.0))
         window.late += decided >= start + SECONDS[length]
         window.is_sample |= signal.share is not None
         self._parts += not is_told
@@ -172,7 +183,9 @@ class LiveTrends:
         for (length, start, group), window in self._windows.items():
             largest = window.largest
             assert largest is not None
-            counts = [window.items, window.late, window.over, window.over_scored, window.over_total, window.is_sample]
+            moods = window.over_moods
+            counts = [window.items, window.late, window.over, window.over_scored, moods.total, window.is_sample]
+            counts += [] if moods.weight == moods.squares == window.over_scored else [moods.weight, moods.squares]
             parts = [[known(story_id), *_part_state(part, known)] for story_id, part in window.told.items()]
             of_largest = [known(largest[0]), *_part_state(largest[1], known)]
             windows.append([length, start, list(group), counts, parts, of_largest])
@@ -190,13 +203,11 @@ class LiveTrends:
             if key[0] not in LENGTHS:
                 raise ValueError(f"a window of {length!r:.20}")
             window = Window(datetime.fromtimestamp(key[1], UTC), key[2])
-            items, late, over, over_scored, over_total, is_sample = counts
+            items, late, over, over_scored, over_total, is_sample, *weighed = counts
             window.items, window.late, window.over = int(items), int(late), int(over)
-            window.over_scored, window.over_total, window.is_sample = (
-                int(over_scored),
-                float(over_total),
-                bool(is_sample),
-            )
+            window.over_scored, window.is_sample = int(over_scored), bool(is_sample)
+            weight, squares = weighed or (over_scored, over_scored)
+            window.over_moods = Moods(float(over_total), float(weight), float(squares))
             window.told = {texts[story]: _part(rest, texts) for story, *rest in parts}
             story_id = texts[of_largest[0]]
             window.largest = story_id, window.told.get(story_id) or _part(of_largest[1:], texts)
@@ -208,9 +219,12 @@ class LiveTrends:
 
 def _part_state(part: StoryPart, known: Any) -> list[Any]:
     seconds, identity = part.first
-    return [seconds, known(identity), known(part.text), part.items, part.scored, part.total]
+    weighed = [] if part.weight == part.scored else [part.weight]
+    return [seconds, known(identity), known(part.text), part.items, part.scored, part.total, *weighed]
 
 
 def _part(state: Sequence[Any], texts: Sequence[str]) -> StoryPart:
-    seconds, identity, text, items, scored, total = state
-    return StoryPart((float(seconds), texts[identity]), texts[text], int(items), int(scored), float(total))
+    seconds, identity, text, items, scored, total, *weighed = state
+    (weight,) = weighed or (scored,)
+    first = float(seconds), texts[identity]
+    return StoryPart(first, texts[text], int(items), int(scored), float(total), float(weight))

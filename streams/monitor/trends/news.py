@@ -20,7 +20,7 @@ from streams.monitor.trends.repeats import SeenItems
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
 from streams.packing import pack_record, unpack_record
 from streams.wire.records import StoryTold
-from streams.wire.signals import MonitorSignal
+from streams.wire.signals import MonitorSignal, hashed_key
 
 FORMAT: Final = 1
 KEPT_BYTES: Final = 800_000  # of open stories: with the rest of the record below what a broker takes
@@ -44,7 +44,8 @@ class News:
         )
         self._clock, self._seen = EventClock(), SeenItems()
         policy = TrendPolicy(late_seconds=60.0 * settings.late_minutes)
-        self.trends = LiveTrends(app.name, app.head_names, policy)
+        weights = {hashed_key(name): weight for name, weight in settings.sources.items()}
+        self.trends = LiveTrends(app.name, app.head_names, policy, weights)
         self._counted: dict[int, int] = {}  # up to where the windows go, where they were kept after the stories
         self.told: list[StoryTold] = []
         self.next_offsets: dict[int, int] = {}

@@ -4,7 +4,7 @@ Values in, values out. What a window says is a function of the items in it and o
 came: who counts them again says the same, under the same id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -33,33 +33,74 @@ class Group(NamedTuple):
 @dataclass(slots=True)
 class StoryPart:
     """A story's items in a window. first: when the first of them happened, in seconds since 1970, and its id; text: of
-    that. scored: items that say how they speak of the group; total: the sum of what those say."""
+    that. scored: items that say how they speak of the group; weight: of their sources, together; total: the sum of
+    what those say, each by its weight."""
 
     first: tuple[float, str]
     text: str
     items: int = 0
     scored: int = 0
     total: float = 0.0
+    weight: float = 0.0
 
-    def add(self, item: tuple[float, str], text: str, score: float | None) -> None:
-        """Count an item."""
+    def add(self, item: tuple[float, str], text: str, score: float | None, weight: float = 1.0) -> None:
+        """Count an item. weight: of its source."""
         if item < self.first:
             self.first, self.text = item, text
         self.items += 1
         if score is not None:
-            self.scored, self.total = self.scored + 1, self.total + score
+            self.scored, self.total, self.weight = self.scored + 1, self.total + weight * score, self.weight + weight
 
     @property
     def score(self) -> float | None:
-        """The mean of its items; None where none says any."""
-        return self.total / self.scored if self.scored else None
+        """The mean of its items; None where none says any, or those that do count nothing."""
+        return self.total / self.weight if self.weight else None
+
+    @property
+    def worth(self) -> float:
+        """What it counts in a mean over stories: what its items that say a mood do, on average."""
+        return self.weight / self.scored if self.scored else 0.0
+
+
+class Moods(NamedTuple):
+    """What stories say together: the sum of their means, each by what it is worth; of what they are worth, and of the
+    squares of that."""
+
+    total: float = 0.0
+    weight: float = 0.0
+    squares: float = 0.0
+
+    @classmethod
+    def of(cls, parts: Sequence[StoryPart]) -> "Moods":
+        """Of stories that say a mood."""
+        worth = [(part.score or 0.0, part.worth) for part in parts]
+        return cls(sum(one * by for one, by in worth), sum(by for _, by in worth), sum(by * by for _, by in worth))
+
+    def __add__(self, other: object) -> "Moods":
+        """Both together."""
+        assert isinstance(other, Moods)
+        return Moods(self.total + other.total, self.weight + other.weight, self.squares + other.squares)
+
+    def mean(self) -> dict[str, Any]:
+        """Between -1 and 1, with a 95 % interval: Wilson's, of a share that is the mean moved to 0 … 1, by the number
+        of stories of equal weight that would say as much. A value between two ends varies no more than a share does,
+        so it is rather too wide. Source: Kish, Survey Sampling (1965)."""
+        alike = self.weight * self.weight / self.squares
+        low, high = wilson_interval((self.total + self.weight) / 2 * (alike / self.weight), alike)
+        return {
+            "mean": round(self.total / self.weight, 4),
+            "interval": [round(2 * low - 1, 4), round(2 * high - 1, 4)],
+        }
+
+
+NO_MOODS: Final = Moods()
 
 
 @dataclass(slots=True)
 class Window:
     """start: of event time, UTC. told: by story. late: items that were decided after the window's end. over: stories
-    that nobody will tell any more, and are only counted; over_scored, over_total: those that say a mood, and the sum of
-    what they say. largest: the story with the most items, of two the one with the earlier first one. is_sample: items
+    that nobody will tell any more, and are only counted; over_scored, over_moods: those that say a mood, and what
+    these come to. largest: the story with the most items, of two the one with the earlier first one. is_sample: items
     were left out (docs/stories.md)."""
 
     start: datetime
@@ -69,7 +110,7 @@ class Window:
     late: int = 0
     over: int = 0
     over_scored: int = 0
-    over_total: float = 0.0
+    over_moods: Moods = NO_MOODS
     largest: tuple[str, StoryPart] | None = None
     is_sample: bool = False
 
@@ -78,17 +119,12 @@ class Window:
         """How many were told."""
         return len(self.told) + self.over
 
-    @property
-    def scores(self) -> list[float]:
-        """One of each story that says any and is not over: the mean of its items."""
-        return [score for part in self.told.values() if (score := part.score) is not None]
-
-    def add(self, story_id: str, item: tuple[float, str], text: str, score: float | None) -> None:
-        """Count an item. item: its time in seconds since 1970, and its id."""
+    def add(self, story_id: str, item: tuple[float, str], text: str, score: float | None, weight: float = 1.0) -> None:
+        """Count an item. item: its time in seconds since 1970, and its id. weight: of its source."""
         part = self.told.get(story_id)
         if part is None:
             part = self.told[story_id] = StoryPart(item, text)
-        part.add(item, text, score)
+        part.add(item, text, score, weight)
         self.items += 1
         if self.largest is None or (-part.items, part.first) <= (-self.largest[1].items, self.largest[1].first):
             self.largest = story_id, part
@@ -99,13 +135,15 @@ class Window:
         if part is None:
             return
         self.over += 1
-        if (score := part.score) is not None:
-            self.over_scored, self.over_total = self.over_scored + 1, self.over_total + score
+        if part.score is not None:
+            self.over_scored += 1
+            self.over_moods += Moods.of([part])
 
     def document(self, app: str, length: str) -> dict[str, Any]:
         """What is told of it. Its id is that of the window and the group, whatever is in it."""
         start = written(self.start)
-        scores, total = self.over_scored + len(self.scores), self.over_total + sum(self.scores)
+        saying = [part for part in self.told.values() if part.score is not None]
+        scores = self.over_scored + len(saying)
         assert self.largest is not None
         story_id, part = self.largest
         return {
@@ -118,7 +156,7 @@ class Window:
             "items": self.items,
             "stories": self.stories,
             "late": self.late,
-            "sentiment": _mean(scores, total),
+            "sentiment": (self.over_moods + Moods.of(saying)).mean() if scores >= FEWEST_STORIES else None,
             "insufficient": scores < FEWEST_STORIES,
             "largest": {"story_id": story_id, "items": part.items, "text": part.text},
         } | ({"is_sample": True} if self.is_sample else {})
@@ -159,12 +197,3 @@ def is_future(at: datetime, decided: datetime) -> bool:
 def written(moment: datetime) -> str:
     """RFC 3339 in UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _mean(stories: int, total: float) -> dict[str, Any] | None:
-    """Mean over stories between -1 and 1, with a 95 % interval: Wilson's, of a share that is the mean moved to 0 … 1. A
-    value between two ends varies no more than a share does, so it is rather too wide. None of too few stories."""
-    if stories < FEWEST_STORIES:
-        return None
-    low, high = wilson_interval((total + stories) / 2, stories)
-    return {"mean": round(total / stories, 4), "interval": [round(2 * low - 1, 4), round(2 * high - 1, 4)]}
