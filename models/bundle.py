@@ -15,6 +15,8 @@ fusion      how text and picture decide together: head, labels, weights, shares,
             why, where the text decides alone; absent where no rows had both
 entities    labels and temperature of the head of entities, how it was trained and what was measured (files: `entities`,
             safetensors, and `entity_names`, JSON, the list of names); absent where the release looks for none
+entity_tagger what finds names that are not listed: tags, chain, calibration, threshold, how it was trained and what was
+            measured (the file `entity_tagger`, safetensors); absent where the release finds none
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
 metrics, training, libraries, parent: what is known about how it was made
 
@@ -38,6 +40,8 @@ from models.entities.gazetteer import Gazetteer
 from models.entities.head import EntityHead
 from models.entities.reader import NAMES_ROLE, EntityReader
 from models.entities.reader import ROLE as ENTITIES
+from models.entities.tagger import ROLE as TAGGER
+from models.entities.tagger import Tagger
 from models.errors import ModelError, ReleaseCorrupt
 from models.fast_path import FastPath
 from models.golden import golden_answers, replay_golden
@@ -189,17 +193,18 @@ def unpack(
     try:
         heads = [Head.from_parts(head, _file(described, blob, f"head:{head['name']}")) for head in described["heads"]]
         pictures = _load_pictures(described, blob)
+        served = _load_encoder(described, blob, encoder, threads, device, half)
         classifier = Classifier(
             described["model"],
             version or str(described.get("version", "unpublished")),
-            _load_encoder(described, blob, encoder, threads, device, half),
+            served,
             NgramVocabulary.from_bytes(_file(described, blob, "ngrams")),
             heads,
             _load_fast_path(described, blob),
             pictures,
             _load_neutral_words(described, blob),
             _load_fusion(described, heads, pictures),
-            _load_entities(described, blob),
+            _load_entities(described, blob, served.hidden),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -287,7 +292,8 @@ def _load_fusion(
     return LateFusion.from_parts(fusion, {head.name: head.labels for head in heads}, pictures.labels)
 
 
-def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> EntityReader | None:
+def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes], hidden: int) -> EntityReader | None:
+    """hidden: length of the encoder's states of tokens."""
     if described.get(ENTITIES) is None:
         return None
     head = EntityHead.from_parts(described[ENTITIES], _file(described, blob, ENTITIES))
@@ -296,7 +302,15 @@ def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes]) -
             f"the head of entities of {_name(described)} is for {head.dimensions} dimensions, the encoder has "
             f"{described['encoder']['dimensions']}; {_WAY_OUT}"
         )
-    return EntityReader(Gazetteer.from_bytes(_file(described, blob, NAMES_ROLE)), head)
+    tagger = None
+    if described.get(TAGGER) is not None:
+        tagger = Tagger.from_parts(described[TAGGER], _file(described, blob, TAGGER))
+        if tagger.hidden != hidden:
+            raise ReleaseCorrupt(
+                f"the tagger of {_name(described)} is for states of {tagger.hidden} numbers, the encoder gives "
+                f"{hidden}; {_WAY_OUT}"
+            )
+    return EntityReader(Gazetteer.from_bytes(_file(described, blob, NAMES_ROLE)), head, tagger)
 
 
 def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> NeutralWords | None:

@@ -59,9 +59,9 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
             "entities": {
                 "type": "nested",  # so that a search can ask for an id together with its sentiment
                 "properties": {
-                    **{name: KEYWORD for name in ("id", "name", "sentiment")},
+                    **{name: KEYWORD for name in ("id", "name", "sentiment", "found")},
                     "span": {"type": "integer"},
-                    "probability": {"type": "float"},
+                    **{name: {"type": "float"} for name in ("probability", "span_probability")},
                 },
             },
             "slots": {

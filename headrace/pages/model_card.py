@@ -35,6 +35,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         pictures=manifest.get("pictures"),
         fusion=manifest.get("fusion"),
         entities=manifest.get("entities"),
+        tagger=manifest.get("entity_tagger"),
         base=_base(manifest),
         small=_compression(manifest.get("compression") or {}),
         watts_per_core=WATTS_PER_CORE,

@@ -158,6 +158,12 @@ def _tell_entities(entities: dict[str, Any] | None) -> None:
             f"; of {test['entities']} in texts never trained on, {test['accuracy']:.4f} judged rightly (macro F1 "
             f"{test['macro_f1']:.4f})"
         )
+    found = entities.get("tagger")
+    if found is not None:
+        words += (
+            f"; of {found['names']} names there {found['recall']:.4f} found by the tagger, of what it finds "
+            f"{found['precision']:.4f} are names"
+        )
     say(words)
 
 

@@ -21,15 +21,16 @@ from models.encoder.device import Card, CardUnusable, Device, OpenSession, choos
 from models.encoder.length_batches import split_by_tokens
 from models.encoder.precision import count_layers
 from models.encoder.slots import SLOTS, slot_inputs, with_slots
-from models.encoder.tokenization import TextTokenizer, TokenizedText
+from models.encoder.tokenization import PlacedTokens, TextTokenizer, TokenizedText
 from models.errors import ModelError
 
-__all__ = ["Encoder", "TokenizedText", "choose_device"]
+__all__ = ["Encoder", "PlacedTokens", "TokenizedText", "choose_device"]
 
 log = logging.getLogger(__name__)
 
 Half = Callable[[], bytes | None]
 ReadFile = Callable[[], bytes]
+Groups = Sequence[Sequence[NDArray[np.int32]]]
 
 DEFAULT_MAX_TOKENS: Final = 256
 CALL_TOKENS: Final = 256  # aimed at, of a call: more would not make it cheaper (docs/encoder.md)
@@ -38,9 +39,9 @@ CALL_TOKENS: Final = 256  # aimed at, of a call: more would not make it cheaper 
 class Encoder:
     """An ONNX encoder with its tokenizer. Thread-safe.
 
-    dimensions: length of an embedding. sha256: of the ONNX file that a release carries, and a CPU serves with.
-    max_tokens: longer texts are cut. lanes: batches that a CPU computes at the same time. device: where texts are
-    computed.
+    dimensions: length of an embedding. hidden: of a token's state. sha256: of the ONNX file that a release carries, and
+    a CPU serves with. max_tokens: longer texts are cut. lanes: batches that a CPU computes at the same time. device:
+    where texts are computed.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Encoder:
         self.lanes = lanes
         self.tokenizer_json = tokenizer_json
         self.max_tokens = max_tokens
-        self.dimensions = int(session.get_outputs()[0].shape[-1])
+        self.dimensions, self.hidden = (int(output.shape[-1]) for output in session.get_outputs())
         self.sha256 = sha256
 
     @classmethod
@@ -105,6 +106,24 @@ class Encoder:
         """Token ids of every text, in order; any str will do (empty, huge, lone surrogates)."""
         return self._tokenizer.tokenize(texts)
 
+    def tokenize_with_places(self, texts: Sequence[str]) -> list[PlacedTokens]:
+        """Token ids with where each stands in its text, in order; any str will do."""
+        return self._tokenizer.tokenize_with_places(texts)
+
+    def token_states(self, tokenized: Sequence[TokenizedText]) -> list[NDArray[np.float32]]:
+        """What half of the encoder's layers make of each token, float32 (tokens, hidden) of each text, in the given
+        order; on the CPU wherever this encoder serves. A text's states have the same bits alone and among others."""
+        states: list[NDArray[np.float32]] = [np.empty((0, self.hidden), dtype=np.float32)] * len(tokenized)
+
+        def keep(rows: list[int], groups: Groups) -> None:
+            of_call = self._run(groups, self._session.get_outputs()[1].name)
+            ends = np.cumsum([len(ids) for group in groups for ids in group])
+            for row, part in zip(rows, np.split(of_call, ends[:-1]), strict=True):
+                states[row] = part
+
+        self._share_out(tokenized, keep)
+        return states
+
     def embed_tokens(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Embeddings, float32 (texts, dimensions), unit length, rows in the given order."""
         if self._card is not None:
@@ -115,20 +134,23 @@ class Encoder:
         """`embed_tokens` with the file that releases carry, wherever this encoder serves: what a release is proved
         by."""
         embeddings = np.empty((len(tokenized), self.dimensions), dtype=np.float32)
+
+        def keep(rows: list[int], groups: Groups) -> None:
+            embeddings[rows] = self._run(groups, "embedding")
+
+        self._share_out(tokenized, keep)
+        return embeddings
+
+    def _share_out(self, tokenized: Sequence[TokenizedText], compute: Callable[[list[int], Groups], None]) -> None:
+        """Compute all texts in calls on all lanes, of which the calling thread is one; each takes the next one when it
+        is free. One task a lane, not one a call: waking a thread costs as much as a short call. compute: gets numbers
+        of texts with their token ids in groups of equal length."""
         lengths = [len(text.ids) for text in tokenized]
         rounds = max(
             1, round(sum(lengths) / (self.lanes * CALL_TOKENS))
         )  # whole ones, so that no lane waits for the other
         enough = max(1, -(-sum(lengths) // (self.lanes * rounds)))
-        calls = split_by_tokens(lengths, enough=enough, max_lengths=SLOTS)
-        self._share_out(deque(calls), tokenized, embeddings)
-        return embeddings
-
-    def _share_out(
-        self, calls: deque[list[list[int]]], tokenized: Sequence[TokenizedText], embeddings: NDArray[np.float32]
-    ) -> None:
-        """Compute the calls on all lanes, of which the calling thread is one; each takes the next one when it is free.
-        One task a lane, not one a call: waking a thread costs as much as a short call."""
+        calls = deque(split_by_tokens(lengths, enough=enough, max_lengths=SLOTS))
 
         def lane() -> None:
             while True:
@@ -137,7 +159,7 @@ class Encoder:
                 except IndexError:
                     return
                 rows = [row for group in groups for row in group]
-                embeddings[rows] = self._run([[tokenized[row].ids for row in group] for group in groups])
+                compute(rows, [[tokenized[row].ids for row in group] for group in groups])
 
         others = [self._pool.submit(lane) for _ in range(min(self.lanes, len(calls)) - 1)] if self._pool else []
         lane()
@@ -175,9 +197,9 @@ class Encoder:
         if self._card:
             self._card.close()
 
-    def _run(self, groups: Sequence[Sequence[NDArray[np.int32]]]) -> NDArray[np.float32]:
-        (embedding,) = self._session.run(["embedding"], slot_inputs(groups))
-        return np.asarray(embedding, dtype=np.float32)
+    def _run(self, groups: Groups, output: str) -> NDArray[np.float32]:
+        (values,) = self._session.run([output], slot_inputs(groups))
+        return np.asarray(values, dtype=np.float32)
 
 
 def _open_session(onnx_bytes: bytes, threads: int) -> ort.InferenceSession:

@@ -10,9 +10,12 @@ as exact.
 Inputs: `input_ids` int32 (tokens,), the texts one behind the other, grouped by length. `positions` int32 (tokens,), of
 each token in its text. `slots` int64 (SLOTS, 2), texts and tokens a text of each slot; unused ones come last and have
 no text. `alone` bool (), only the first slot is used. Output: `embedding` float32 (texts, hidden), unit length, in the
-order of the texts.
+order of the texts. A second one, under the name that it has in the graph: each token's state behind half of the
+layers, float32 (tokens, hidden), in the order of `input_ids`. It is computed anyway: a call that does not fetch it
+computes what it would without. Names are told apart better there than in the last layer (docs/models/entities.md).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +31,7 @@ from models.errors import ModelError
 SLOTS: Final = 8
 _COUNTS: Final = "slots.tokens"
 _ATTENTION: Final = {"Attention", "MultiHeadAttention"}
+_LAYER: Final = re.compile(r"encoder\.layer\.\d+\.output\.LayerNorm\.output")  # what a layer gives out
 _ONCE: Final = ("Shape", "Slice")
 _OF_A_PREFIX: Final = {"Shape", "Concat", "Expand"}  # between an attention's Split and itself
 _BY_TOKEN: Final = {
@@ -72,6 +76,7 @@ def with_slots(released: bytes) -> bytes:
     widths = {tensor.name: tensor.dims[-1] for tensor in graph.initializer if tensor.dims}
     rewriter = _Rewriter(hidden=hidden, widths_of=widths)
     rewriter.rewrite(graph.node)
+    graph.output.append(helper.make_tensor_value_info(_states(graph.node), TensorProto.FLOAT, ["tokens", hidden]))
     del graph.node[:], graph.input[:]
     graph.node.extend(rewriter.nodes)
     graph.input.extend(
@@ -87,6 +92,12 @@ def with_slots(released: bytes) -> bytes:
     graph.initializer.extend(rewriter.constants)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _states(nodes: Sequence[NodeProto]) -> str:
+    """The name of what half of the layers give out."""
+    layers: list[str] = [node.output[0] for node in nodes if _LAYER.fullmatch(node.output[0])]
+    return layers[(len(layers) - 1) // 2]
 
 
 def _is_ours(nodes: Sequence[NodeProto]) -> bool:

@@ -1,6 +1,7 @@
 """Text to token ids, for any text that a stream may carry: empty, huge, with NUL bytes or lone surrogates."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer
 from models.errors import ModelError
 
 _CHARACTERS_PER_TOKEN: Final = 32  # English has about 4; beyond this much text, the tokens left are cut anyway
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # one by one: a pair, as one character, would move what follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,15 @@ class TokenizedText:
     ids: NDArray[np.int32]
     unknown_share: float
     characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTokens:
+    """A text's tokens with their places. text: its ids. places: int32 (tokens, 2), from which character of the text up
+    to which each stands, the latter not included; (0, 0) of a special token."""
+
+    text: TokenizedText
+    places: NDArray[np.int32]
 
 
 class TextTokenizer:
@@ -48,6 +59,19 @@ class TextTokenizer:
         encodings = self._tokenizer.encode_batch_fast([self._readable(text) for text in texts])
         return [
             self._tokenized(np.array(encoding.ids, dtype=np.int32), len(text))
+            for encoding, text in zip(encodings, texts, strict=True)
+        ]
+
+    def tokenize_with_places(self, texts: Sequence[str]) -> list[PlacedTokens]:
+        """As `tokenize`, with where each token stands. A text that is too long for the encoder is cut at its end, white
+        space and all, so that places are the text's own."""
+        readable = [_SURROGATE.sub("\ufffd", text[: self._max_characters]) for text in texts]
+        encodings = self._tokenizer.encode_batch(readable)
+        return [
+            PlacedTokens(
+                self._tokenized(np.array(encoding.ids, dtype=np.int32), len(text)),
+                np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2),
+            )
             for encoding, text in zip(encodings, texts, strict=True)
         ]
 

@@ -2,9 +2,12 @@
 
 The encoder reads two short views of each mention beside the text itself, so a text without any listed name costs
 nothing but the search. Where a text names an entity several times, the mean over its first mentions decides.
+
+A release with a tagger finds names that are not listed as well, and then the encoder reads each text once more. What is
+listed goes first: it is never displaced by what was found beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +17,7 @@ from models.decision import EntityAnswer
 from models.encoder.encoder import Encoder
 from models.entities.gazetteer import Gazetteer, Mention
 from models.entities.head import EntityHead
+from models.entities.tagger import Tagger
 from models.entities.views import EntityViews, ReadAs, views_of
 
 ROLE: Final = "entities"  # of the head's file and description in a release
@@ -24,59 +28,87 @@ MAX_MENTIONS: Final = 2  # of one entity that are read
 
 @dataclass(frozen=True, slots=True)
 class EntityReader:
-    """A gazetteer and the head that judges what it finds. Thread-safe."""
+    """A gazetteer, the head that judges what it finds, and what finds names beside it; None: nothing. Thread-safe."""
 
     gazetteer: Gazetteer
     head: EntityHead
+    tagger: Tagger | None = None
 
     def find(self, texts: Sequence[str], read_as: ReadAs) -> "FoundEntities":
         """The first step, without the encoder. read_as: how the release reads a text."""
-        mentions, views = [], []
-        for text in texts:
-            found = self.gazetteer.find(text)
-            mentions.append(_by_entity(found))
-            views += [views_of(text, found, one).read_as(read_as) for entity in mentions[-1] for one in entity]
-        return FoundEntities(self, mentions, views)
+        named = [_Named.of(text, self.gazetteer.find(text)) for text in texts]
+        views = [view for one in named for view in one.views(read_as)] if self.tagger is None else []
+        return FoundEntities(self, read_as, named, views)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What one text names. listed: mentions of names that are. mentions: all, in order. entities: the mentions of each
+    that are read, in order of the first. sure: of each name that is not listed, by its start."""
+
+    text: str
+    listed: Sequence[Mention]
+    mentions: Sequence[Mention]
+    entities: list[list[Mention]]
+    sure: Mapping[int, float]
+
+    @classmethod
+    def of(cls, text: str, listed: Sequence[Mention], beside: Sequence[tuple[Mention, float]] = ()) -> "_Named":
+        """beside: names that are not listed; those that overlap one that is are left out."""
+        apart = [
+            (one, sure) for one, sure in beside if all(one.end <= it.start or it.end <= one.start for it in listed)
+        ]
+        entities: dict[str, list[Mention]] = {}
+        for mention in (*listed, *(one for one, _ in apart)):
+            if mention.id in entities or len(entities) < MAX_ENTITIES:
+                entities.setdefault(mention.id, []).append(mention)
+        read = sorted(of_one[:MAX_MENTIONS] for of_one in entities.values())
+        mentions = sorted((*listed, *(one for one, _ in apart)))
+        return cls(text, listed, mentions, read, {one.start: sure for one, sure in apart})
+
+    def views(self, read_as: ReadAs) -> list[EntityViews]:
+        """Of each mention that is read."""
+        return [views_of(self.text, self.mentions, one).read_as(read_as) for entity in self.entities for one in entity]
 
 
 @dataclass(slots=True)
 class FoundEntities:
-    """A batch's entities between the steps. mentions: by text and entity. views: of all mentions, in that order.
-    answers: once they were read, by text."""
+    """A batch's entities between the steps. named: what each text names, views: of all mentions that are read; of a
+    release with a tagger both are complete once they were read. answers: once they were read, by text."""
 
     reader: EntityReader
-    mentions: list[list[list[Mention]]]
+    read_as: ReadAs
+    named: list[_Named]
     views: list[EntityViews]
     answers: list[tuple[EntityAnswer, ...]] | None = field(default=None)
 
     def read(self, encoder: Encoder) -> list[tuple[EntityAnswer, ...]]:
         """What is said of each, by text; computed the first time it is asked. Raises ModelError."""
         if self.answers is None:
+            if self.reader.tagger is not None:
+                beside = self.reader.tagger.find([one.text for one in self.named], encoder)
+                pairs = zip(self.named, beside, strict=True)
+                self.named = [_Named.of(one.text, one.listed, names) for one, names in pairs]
+                self.views = [view for one in self.named for view in one.views(self.read_as)]
             self.answers = self._answers(encoder)
         return self.answers
 
     def _answers(self, encoder: Encoder) -> list[tuple[EntityAnswer, ...]]:
         if not self.views:
-            return [() for _ in self.mentions]
+            return [() for _ in self.named]
         embeddings = encoder.embed([text for view in self.views for text in view.for_encoder()])
-        head, names = self.reader.head, self.reader.gazetteer
+        head = self.reader.head
         probabilities, row, answers = head.predict(self.views, embeddings), 0, []
-        for entities in self.mentions:
+        for one in self.named:
             of_text = []
-            for mentions in entities:
+            for mentions in one.entities:
                 mean = probabilities[row : row + len(mentions)].mean(axis=0)
                 row += len(mentions)
                 best, first = int(np.argmax(mean)), mentions[0]
-                sentiment, sure = head.head.labels[best], float(mean[best])
-                of_text.append(EntityAnswer(first.id, names.name_of(first.id), first.start, first.end, sentiment, sure))
+                sentiment, probability, sure = head.head.labels[best], float(mean[best]), one.sure.get(first.start)
+                name = (
+                    one.text[first.start : first.end] if sure is not None else self.reader.gazetteer.name_of(first.id)
+                )
+                of_text.append(EntityAnswer(first.id, name, first.start, first.end, sentiment, probability, sure))
             answers.append(tuple(of_text))
         return answers
-
-
-def _by_entity(mentions: Sequence[Mention]) -> list[list[Mention]]:
-    """The first mentions of each of the first entities."""
-    entities: dict[str, list[Mention]] = {}
-    for mention in mentions:
-        if mention.id in entities or len(entities) < MAX_ENTITIES:
-            entities.setdefault(mention.id, []).append(mention)
-    return [of_one[:MAX_MENTIONS] for of_one in entities.values()]

@@ -8,9 +8,11 @@ from typing import Any
 from models.classifier import Classifier
 from models.entities.gazetteer import Gazetteer
 from models.entities.reader import NAMES_ROLE, ROLE
+from models.entities.tagger import ROLE as TAGGER_ROLE
 from models.errors import ReleaseCorrupt
 from retrain.entities.fitting import TrainedEntities, train_entities
 from retrain.entities.rows import EntityRow, EntityRows
+from retrain.entities.tagging import train_tagger
 from retrain.progress import Progress, no_progress
 from retrain.training_data import ENTITY_ROWS_ROLE, attach_file
 
@@ -22,11 +24,12 @@ def fit_entities(
     gazetteer: Gazetteer,
     rows: EntityRows,
     *,
+    tagger: bool = False,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> TrainedEntities:
     """Train the head on the release's own encoder, into a packed release that is not published yet. classifier: of its
-    texts."""
+    texts. tagger: whether names that are not listed are to be found as well."""
     trained = train_entities(classifier.encoder, rows, _reading(classifier), seed=seed, progress=progress)
     manifest[ROLE] = trained.head.describe() | {
         "names": len(gazetteer),
@@ -38,6 +41,11 @@ def fit_entities(
     attach_file(manifest, blobs, ROLE, trained.head.to_bytes())
     attach_file(manifest, blobs, NAMES_ROLE, gazetteer.to_bytes())
     attach_file(manifest, blobs, ENTITY_ROWS_ROLE, _rows_to_bytes(rows))
+    if tagger:
+        found = train_tagger(classifier.encoder, rows, seed=seed, progress=progress)
+        metrics = None if found.metrics is None else found.metrics.as_json()
+        manifest[TAGGER_ROLE] = found.tagger.describe() | {"choices": found.choices, "metrics": metrics}
+        attach_file(manifest, blobs, TAGGER_ROLE, found.tagger.to_bytes())
     return trained
 
 
@@ -53,15 +61,20 @@ def carry_entities(
     it knew anything."""
     if before.get(ROLE) is None:
         return False
-    files = {role: blob(before["files"][role]["sha256"]) for role in (ROLE, NAMES_ROLE, ENTITY_ROWS_ROLE)}
+    described = [role for role in (ROLE, TAGGER_ROLE) if before.get(role) is not None]
+    files = {
+        role: blob(before["files"][role]["sha256"])
+        for role in dict.fromkeys((*described, NAMES_ROLE, ENTITY_ROWS_ROLE))
+    }
     if before["files"]["encoder"]["sha256"] == manifest["files"]["encoder"]["sha256"]:
-        manifest[ROLE] = before[ROLE]
+        manifest |= {role: before[role] for role in described}
         for role, content in files.items():
             attach_file(manifest, blobs, role, content)
         return True
     rows = _rows_from_bytes(files[ENTITY_ROWS_ROLE])
     seed = int((manifest.get("training") or {}).get("seed", 0))
-    fit_entities(manifest, blobs, classifier, Gazetteer.from_bytes(files[NAMES_ROLE]), rows, seed=seed)
+    gazetteer, tagger = Gazetteer.from_bytes(files[NAMES_ROLE]), TAGGER_ROLE in described
+    fit_entities(manifest, blobs, classifier, gazetteer, rows, tagger=tagger, seed=seed)
     return True
 
 

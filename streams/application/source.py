@@ -88,6 +88,9 @@ class Entities(BaseModel):
     list of `{"start": 0, "end": 5, "label": "positive"}`."""
     head: Name | None = None
     """A head whose labels are called the same: its texts teach as well, each as if it were about one entity."""
+    tagger: bool = False
+    """Whether names that are not in the list are found as well, as the corpus teaches, in which then every name of a
+    text must be labelled. The encoder reads each text once more for it."""
 
 
 class HeadSpec(BaseModel):

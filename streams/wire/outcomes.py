@@ -40,9 +40,15 @@ def entity_records(entities: Sequence[EntityAnswer], characters: int) -> list[di
             "sentiment": entity.sentiment,
             "probability": round(entity.probability, 6),
         }
+        | _found_record(entity)
         for entity in entities
         if entity.end <= characters
     ]
+
+
+def _found_record(entity: EntityAnswer) -> dict[str, Any]:
+    sure = entity.span_probability
+    return {} if sure is None else {"found": "tagger", "span_probability": round(sure, 6)}
 
 
 def picture_record(picture: PictureAnswer | PictureFault) -> dict[str, Any]:

@@ -51,8 +51,10 @@ def signal_record(
         signal["sets"] = sets
     if source.symbols:
         signal["symbols"] = source.symbols
-    if classification.entities:
-        signal["entities"] = [(entity.name, entity.sentiment) for entity in classification.entities]
+    # listed ones only: what rules and trends count is named by people, not guessed
+    listed = [entity for entity in classification.entities or () if entity.span_probability is None]
+    if listed:
+        signal["entities"] = [(entity.name, entity.sentiment) for entity in listed]
     if source.key:
         signal["key"] = hashed_key(source.key)
     if (language := language_of(source.text, source.fields)) is not None:

@@ -55,6 +55,22 @@ def test_each_text_is_computed_as_the_released_graph_computes_it(
     np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-6)
 
 
+@pytest.mark.parametrize("precision", list(FILES))
+def test_states_of_tokens_change_no_bit_of_an_embedding_and_are_the_same_alone(precision: str) -> None:
+    serving, ids = SERVING[precision], token_ids([(3, 5), (1, 9), (2, 12)], 0)
+    states_name = serving.get_outputs()[1].name
+    assert states_name.startswith("encoder.layer.0.")  # of two layers the first
+    inputs = slot_inputs([list(group) for group in ids])
+    (alone,), both = serving.run(["embedding"], inputs), serving.run(["embedding", states_name], inputs)
+    assert np.array_equal(alone, both[0])
+    start = 0
+    for group in ids:
+        (states,) = serving.run([states_name], slot_inputs([list(group)]))
+        np.testing.assert_allclose(states, both[1][start : start + len(states)], atol=1e-6)
+        start += len(states)
+    assert start == len(both[1])
+
+
 def test_a_call_takes_as_many_lengths_as_there_are_slots() -> None:
     with pytest.raises(IndexError):
         slot_inputs([[np.zeros(length, dtype=np.int32)] for length in range(1, SLOTS + 2)])

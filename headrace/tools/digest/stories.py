@@ -55,7 +55,8 @@ class Groups:
         mood = self._label(decision, self._mood)
         named = {(self._head, label): mood for label in [self._label(decision, self._head)] if label is not None}
         named |= {(BY_SYMBOL, symbol): mood for symbol in self._symbols_of(decision)}
-        return named | {(BY_ENTITY, one["name"]): one["sentiment"] for one in decision.get("entities") or ()}
+        listed = [one for one in decision.get("entities") or () if one.get("found") is None]
+        return named | {(BY_ENTITY, one["name"]): one["sentiment"] for one in listed}
 
     def _label(self, decision: Mapping[str, Any], head: str | None) -> str | None:
         answer = decision["labels"].get(head)

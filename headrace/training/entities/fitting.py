@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.training.entities.names import read_gazetteer
 from models.entities.gazetteer import Gazetteer
+from models.entities.tagger import ROLE as TAGGER_ROLE
 from models.errors import ConfigError
 from retrain.entities.release import fit_entities
 from retrain.entities.rows import EntityRows, read_entity_rows
@@ -17,11 +18,12 @@ from streams.application import Application
 @dataclass(frozen=True, slots=True)
 class NamedEntities:
     """gazetteer: which are looked for. rows: from which it is learnt what is said of them. head: whose training texts
-    teach as well; None: of none."""
+    teach as well; None: of none. tagger: whether names that are not listed are to be found as well."""
 
     gazetteer: Gazetteer
     rows: EntityRows
     head: str | None
+    tagger: bool = False
 
     def attach(self, trained: TrainedRelease, seed: int, progress: Progress) -> None:
         """Train on the release's encoder, into the release, which is not published yet."""
@@ -30,8 +32,10 @@ class NamedEntities:
             (row.text, row.labels[self.head]) for row in texts if self.head is not None and self.head in row.labels
         ]
         rows, parts = self.rows.taught_by(labelled), (trained.manifest, trained.blobs, trained.classifier)
-        fitted = fit_entities(*parts, self.gazetteer, rows, seed=seed, progress=progress)
+        fitted = fit_entities(*parts, self.gazetteer, rows, tagger=self.tagger, seed=seed, progress=progress)
         trained.report["entities"] = self._report(None if fitted.metrics is None else fitted.metrics.as_json())
+        if self.tagger:
+            trained.report["entities"]["tagger"] = trained.manifest[TAGGER_ROLE]["metrics"]
 
     def _report(self, metrics: dict[str, Any] | None) -> dict[str, Any]:
         rejected = [{"line": one.line, "reason": one.reason} for one in self.rows.rejected]
@@ -48,4 +52,4 @@ def read_entities(app: Application, corpus: Path | None, seed: int) -> NamedEnti
         return None
     gazetteer = read_gazetteer(app.entities.names)
     rows = read_entity_rows(corpus or app.entities.corpus, seed=seed)
-    return NamedEntities(gazetteer, rows, app.entities.head)
+    return NamedEntities(gazetteer, rows, app.entities.head, app.entities.tagger)

@@ -16,6 +16,7 @@ from streams.wire.records.conversations import (
 from streams.wire.records.decisions import (
     ConversationAnswer,
     Decision,
+    EntityAnswer,
     GivenAnswer,
     HeadAnswer,
     KnownSlot,
@@ -43,6 +44,7 @@ __all__ = [
     "Decision",
     "Doubts",
     "DroppedChange",
+    "EntityAnswer",
     "Feedback",
     "GivenAnswer",
     "HeadAnswer",

@@ -70,15 +70,20 @@ class EntityAnswer(Wire):
     """What a text says of one company or other thing that it names."""
 
     id: str
-    """The entity, as the application's list of names calls it."""
+    """The entity, as the application's list of names calls it; `found:` and the name in small letters where no list
+    holds it."""
     name: str
-    """Its usual name."""
+    """Its usual name; as it is written where no list holds it."""
     span: tuple[int, int]
     """Where its first mention stands in `text`: from which character up to which, the latter not included."""
     sentiment: str
     """What is said of it: a label of the application's corpus of entities."""
     probability: float = Field(ge=0, le=1)
     """Its calibrated probability."""
+    found: Literal["tagger"] | None = None
+    """What found a name that is not in the list; absent of a listed one."""
+    span_probability: float | None = Field(default=None, ge=0, le=1)
+    """How probable it is that exactly there a name stands, calibrated; absent of a listed one."""
 
 
 class SlotValue(Wire):
