@@ -260,6 +260,11 @@ class Application(BaseModel):
             if label not in self.answers:
                 meant = meant_instead(label, list(self.answers))
                 raise ValueError(f"hand_over.answers_alone: [answers] has nothing for {label!r}{meant}")
+        if self.hand_over.remind_minutes is not None and not self.service_levels:
+            raise ValueError(
+                "hand_over.remind_minutes: nothing is promised that one could be reminded of: write "
+                "[service_levels.default] with response_minutes"
+            )
         return self
 
     @model_validator(mode="after")

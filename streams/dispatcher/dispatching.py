@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from models.errors import MessageError
 from streams.application import Application
 from streams.conversations.memory import source_place
-from streams.dispatcher.holding import AHEAD, HEADRACE, Holding, Situation, why_not, with_dropped
+from streams.dispatcher.holding import AHEAD, HEADRACE, Holding, Situation, next_time, why_not, with_dropped
 from streams.dispatcher.telling import LeftToPeople, Told, told
 from streams.dispatcher.window import Window
 from streams.wire.records import (
@@ -30,7 +30,7 @@ from streams.wire.records import (
 )
 from streams.wire.source_times import read_time
 
-ALERT_RULE = "unanswered"
+UNANSWERED, RESPOND_SOON = "unanswered", "respond_soon"
 
 
 @dataclass(slots=True)
@@ -142,8 +142,7 @@ class PartitionDispatcher:
             said = [self._send(output, self._answer_of_person(held, change, place))]
         output.counts[change.kind] += 1
         changed = self._holding.changed(held, change, place, now_ms, said)
-        if held.alerted and not changed.alerted:
-            output.alerts.append(self._alert(changed, is_firing=False))
+        output.alerts += self._alerts_over(held, changed)
         self._keep(output, changed)
         if changed.owner == HEADRACE and not self._window.has(changed.id):
             self._forget([changed.id], output)
@@ -155,14 +154,23 @@ class PartitionDispatcher:
         while self._next_steps and self._next_steps[0][0] <= now_ms:
             _, identity = heapq.heappop(self._next_steps)
             held = self._held.get(identity)
-            stepped = None if held is None else self._holding.stepped(held, now_ms)
-            if held is None or stepped is None:
-                continue
+            if held is not None:
+                self._take_step(output, held, now_ms)
+        return output
+
+    def _take_step(self, output: Output, held: HeldConversation, now_ms: int) -> None:
+        stepped = self._holding.stepped(held, now_ms)
+        if stepped is not None:  # where nobody looked before, it is too late to remind of it
             if stepped.revision != held.revision:
                 output.counts[stepped.step] += 1
-            output.alerts.append(self._alert(stepped, is_firing=True))
+            output.alerts += [self._alert(UNANSWERED, stepped, is_firing=True), *self._alerts_over(held, stepped)]
             self._keep(output, stepped)
-        return output
+            return
+        reminded = self._holding.reminded(held, now_ms)
+        if reminded is not None:
+            output.counts["reminded"] += 1
+            output.alerts.append(self._alert(RESPOND_SOON, reminded, is_firing=True))
+            self._keep(output, reminded)
 
     def _with_message(
         self,
@@ -319,13 +327,14 @@ class PartitionDispatcher:
 
     def _keep(self, output: Output, held: HeldConversation) -> None:
         before, self._held[held.id] = self._held.get(held.id), held
-        if before is None or before.next_step_ms != held.next_step_ms:  # else each message would plan it once more
+        if before is None or next_time(before) != next_time(held):  # else each message would plan it once more
             self._plan(held)
         output.held.append((held.id, held))
 
     def _plan(self, held: HeldConversation) -> None:
-        if held.owner == "people" and held.next_step_ms is not None:
-            heapq.heappush(self._next_steps, (held.next_step_ms, held.id))
+        due_ms = next_time(held)
+        if due_ms is not None:
+            heapq.heappush(self._next_steps, (due_ms, held.id))
 
     def _forget(self, gone: Iterable[str], output: Output) -> None:
         """What Headrace has again and nobody has spoken in for a window: as if people never had it."""
@@ -335,16 +344,26 @@ class PartitionDispatcher:
                 del self._held[identity]
                 output.held.append((identity, None))
 
-    def _alert(self, held: HeldConversation, *, is_firing: bool) -> Alert:
+    def _alerts_over(self, before: HeldConversation, after: HeldConversation) -> list[Alert]:
+        ended = ((UNANSWERED, before.alerted, after.alerted), (RESPOND_SOON, before.reminded, after.reminded))
+        return [self._alert(rule, after, is_firing=False) for rule, was, is_now in ended if was and not is_now]
+
+    def _alert(self, rule: str, held: HeldConversation, *, is_firing: bool) -> Alert:
         where = f"{held.id:.60} in the queue {held.queue}"
-        said = f"nobody has answered {where}" if is_firing else f"{where} is answered"
+        if rule == UNANSWERED:
+            said = f"nobody has answered {where}" if is_firing else f"{where} is answered"
+        elif is_firing:
+            said = f"{held.assignee or 'somebody'} is to answer {where} by {held.respond_by}"
+        else:
+            said = f"there is no need to be reminded of {where} any more"
+        values = {"app": held.app, "queue": held.queue, "step": held.step, "headline": f"{held.id:.60} {held.queue}"}
         return Alert(
-            fingerprint=f"{ALERT_RULE}|{held.app}|{held.id}",
-            rule=ALERT_RULE,
+            fingerprint=f"{rule}|{held.app}|{held.id}",
+            rule=rule,
             severity="warning",
             state="firing" if is_firing else "resolved",
             summary=said,
-            values={"app": held.app, "queue": held.queue, "step": held.step, "headline": f"{held.id:.60} {held.queue}"},
+            values=values,
             at=held.at,
         )
 

@@ -67,8 +67,7 @@ class Holding:
             version=version,
             queue=situation.queue,
             priority=situation.priority,
-            respond_by=respond_by,
-            next_step_ms=read_time(respond_by) if respond_by else None,
+            **self._promised(respond_by, situation.at_ms),
             language=conversation.language,
             slots=list(conversation.slots),
             counted_from=0 if before is None else before.counted_from,
@@ -98,8 +97,9 @@ class Holding:
             queue, priority = update.get("queue", held.queue), update.get("priority", held.priority)
             promise = self._promise(queue, priority, situation.at_ms, is_first=False)
             times = [time for time in (held.respond_by, promise) if time is not None]
-            update["respond_by"] = min(times) if times else None
-            update["next_step_ms"] = read_time(update["respond_by"]) if times else None
+            soonest = min(times) if times else None
+            if soonest != held.respond_by:
+                update |= self._promised(soonest, situation.at_ms)
         return self._with_said(held.model_copy(update=update), [*held.said, *said])
 
     def with_automated(
@@ -126,8 +126,7 @@ class Holding:
             version=max([change.version, *(one.version for one in said)]),
             queue=change.queue or self._app.human_queue,
             assignee=change.by if change.kind == "taken" else change.assignee,
-            respond_by=respond_by,
-            next_step_ms=read_time(respond_by) if respond_by else None,
+            **self._promised(respond_by, now_ms),
             changed=place,
             change_id=change.id,
         )
@@ -151,7 +150,7 @@ class Holding:
             "change_id": change.id,
             "dropped": None,
         }
-        settled = {"respond_by": None, "next_step_ms": None, "steps_taken": 0, "alerted": False}
+        settled = self._promised(None, now_ms) | {"steps_taken": 0, "alerted": False, "reminded": False}
         match change.kind:
             case "answered":
                 update |= settled
@@ -168,7 +167,7 @@ class Holding:
                 if held.owner == HEADRACE:
                     update |= {"asked_by": change.by, "reason": change.because or f"{change.kind} by {change.by}"}
                     respond_by = self._promise(queue, held.priority, now_ms, is_first=False)
-                    update |= {"respond_by": respond_by, "next_step_ms": read_time(respond_by) if respond_by else None}
+                    update |= self._promised(respond_by, now_ms)
         return self._with_said(held.model_copy(update=update), [*held.said, *said])
 
     def stepped(self, held: HeldConversation, now_ms: int) -> HeldConversation | None:
@@ -176,7 +175,8 @@ class Holding:
         due, or none is left."""
         if held.owner != "people" or held.next_step_ms is None or held.next_step_ms > now_ms:
             return None
-        update: dict[str, Any] = {"at": format_time(now_ms), "revision": held.revision + 1, "alerted": True}
+        told = {"alerted": True, "remind_ms": None, "reminded": False}  # what one could be reminded of is past
+        update: dict[str, Any] = {"at": format_time(now_ms), "revision": held.revision + 1} | told
         queue = held.queue
         if held.assignee is not None:
             update |= {"step": "returned", "assignee": None}
@@ -184,9 +184,23 @@ class Holding:
             queue = self._table.chain[held.steps_taken]
             update |= {"step": "escalated", "queue": queue, "steps_taken": held.steps_taken + 1}
         else:
-            return held.model_copy(update={"next_step_ms": None, "alerted": True})
+            return held.model_copy(update=told | {"next_step_ms": None})
         update["next_step_ms"] = self._router.after_ms(queue, now_ms, self._table.step_minutes)
         return held.model_copy(update=update)
+
+    def reminded(self, held: HeldConversation, now_ms: int) -> HeldConversation | None:
+        """The reminder that is due; None: none is. No step: what a person does meanwhile, having seen the same, holds."""
+        if held.owner != "people" or held.remind_ms is None or held.remind_ms > now_ms:
+            return None
+        return held.model_copy(update={"remind_ms": None, "reminded": True})
+
+    def _promised(self, respond_by: str | None, at_ms: int) -> dict[str, Any]:
+        """What follows from a promise of this time."""
+        due = read_time(respond_by) if respond_by else None
+        ahead, remind = self._table.remind_minutes, None
+        if due is not None and ahead is not None:
+            remind = max(due - round(ahead * 60_000), (at_ms + due) // 2)
+        return {"respond_by": respond_by, "next_step_ms": due, "remind_ms": remind}
 
     def _time_to_answer(self, held: HeldConversation, queue: str, now_ms: int) -> int | None:
         """Who takes over late has the time of a step all the same."""
@@ -206,6 +220,12 @@ class Holding:
         intents: list[HeadAnswer] = [labels[first] for labels in heads if first in labels]
         courses = {name: [labels[name].label for labels in heads if name in labels] for name in further}
         return held.model_copy(update={"said": said, "intents": intents, "courses": courses})
+
+
+def next_time(held: HeldConversation) -> int | None:
+    """When something is due by the clock, milliseconds since 1970; None: nothing is."""
+    times = [time for time in (held.remind_ms, held.next_step_ms) if time is not None]
+    return min(times) if held.owner == "people" and times else None
 
 
 def why_not(held: HeldConversation, change: ConversationChange) -> str | None:

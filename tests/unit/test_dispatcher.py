@@ -96,6 +96,7 @@ class Desk:
         self.held: dict[str, HeldConversation] = {}
         self.history: list[HeldConversation] = []
         self.alerts: list[str] = []
+        self.told: list[tuple[str, str]] = []  # of alerts: rule and state
         self.counts: dict[str, int] = {}
         self.read = [0, 0]  # decisions and changes that were dispatched
         self.committed = [0, 0]
@@ -159,6 +160,7 @@ class Desk:
         if written >= 0.5:
             self.answers += output.answers
             self.alerts += [alert.state for alert in output.alerts]
+            self.told += [(alert.rule, alert.state) for alert in output.alerts]
         if written >= 1.0:
             for identity, held in output.held:
                 if held is None:
@@ -344,6 +346,51 @@ def test_who_waits_too_long_goes_up_the_chain_each_step_once(desk: Desk) -> None
     assert not desk.tick(late + 10_000 * MINUTE_MS).held
 
 
+REMINDING = parse_application(FILE + "remind_minutes = 15\n", Path(), "desk.toml")
+
+
+def test_a_promise_is_reminded_of_once_whoever_dies() -> None:
+    desk = Desk(REMINDING)
+    desk.decide(decision(1))
+    desk.change("taken", now_ms=NOON_MS + MINUTE_MS)
+    for minutes in (30, 44, 45, 45, 50, 59):
+        desk.die()
+        desk.tick(NOON_MS + minutes * MINUTE_MS)
+        assert desk.told == ([] if minutes < 45 else [("respond_soon", "firing")])
+    assert desk.counts["reminded"] == 1 and desk.held["c1"].step == "taken"
+    desk.change("answered", text="Here it is.", revision=2, now_ms=NOON_MS + 59 * MINUTE_MS)  # nothing in between
+    assert desk.told[1:] == [("respond_soon", "resolved")] and "dropped" not in desk.counts
+    assert not desk.tick(NOON_MS + 10_000 * MINUTE_MS).alerts
+
+
+def test_a_reminder_gives_way_to_the_step_that_follows() -> None:
+    desk = Desk(REMINDING)
+    desk.decide(decision(1))
+    desk.tick(NOON_MS + 46 * MINUTE_MS)
+    desk.tick(NOON_MS + 60 * MINUTE_MS)
+    assert desk.told == [("respond_soon", "firing"), ("unanswered", "firing"), ("respond_soon", "resolved")]
+
+
+def test_a_reminder_that_nobody_could_give_in_time_is_not_given() -> None:
+    desk = Desk(REMINDING)
+    desk.decide(decision(1))
+    desk.tick(NOON_MS + 61 * MINUTE_MS)
+    assert desk.told == [("unanswered", "firing")] and desk.held["c1"].step == "escalated"
+
+
+def test_a_short_promise_is_reminded_of_halfway_and_each_promise_anew() -> None:
+    desk = Desk(REMINDING)
+    desk.decide(decision(1))
+    desk.change("taken")
+    desk.change("answered", text="Which one?")
+    later = NOON_MS + 100 * MINUTE_MS
+    desk.decide(decision(2, at_ms=later))  # answered within 20 minutes, it is promised
+    desk.tick(later + 9 * MINUTE_MS)
+    assert not desk.told
+    desk.tick(later + 10 * MINUTE_MS)
+    assert desk.told == [("respond_soon", "firing")]
+
+
 def test_the_clock_begins_anew_with_the_next_message(desk: Desk) -> None:
     desk.decide(decision(1))
     desk.change("taken")
@@ -391,6 +438,10 @@ def test_the_file_says_what_does_not_fit() -> None:
             FILE.replace("[conversations]\nwindow_records = 100\n", "").replace("next_response_minutes = 20\n", ""),
             "conv",
         ),
+        (
+            FILE[: FILE.index("[service_levels")] + "[answers]" + FILE.split("[answers]")[1] + "remind_minutes = 5\n",
+            "remind_minutes: nothing is promised",
+        ),
     ):
         with pytest.raises(ConfigError, match=why):
             parse_application(wrong, Path(), "desk.toml")
@@ -411,7 +462,7 @@ DEATHS = st.lists(st.sampled_from((None, None, None, 0.0, 0.5, 1.0)), min_size=4
 
 def run(events: list[tuple[str, str, str]], deaths: list[float | None] | None = None) -> Desk:
     """deaths: after which event it dies, with how much of its last output written; None: it lives."""
-    desk = Desk()
+    desk = Desk(REMINDING)
     versions: dict[str, int] = {}
     for step, (what, key, by) in enumerate(events):
         number = len(desk.decisions) + 1

@@ -114,7 +114,11 @@ class HeldConversation(Wire):
     steps_taken: int = Field(default=0, ge=0)
     """So much of the chain it has gone up for the message that waits."""
     alerted: bool = False
-    """Whether an alert about it fires."""
+    """Whether an alert fires as nobody has answered in time."""
+    remind_ms: int | None = None
+    """When somebody is to be reminded of `respond_by`, milliseconds since 1970; none: nobody is, or was already."""
+    reminded: bool = False
+    """Whether an alert fires that reminds of it."""
     language: str | None = None
     """The customer's language, as in decisions."""
     intents: list[HeadAnswer] = Field(default_factory=list)
