@@ -23,8 +23,8 @@ class HandOver(BaseModel):
     """So long each of the chain has, counted while its queue is open. An assignee has it too, after whom the
     conversation returns to its queue."""
     remind_minutes: float | None = Field(default=None, gt=0, le=60 * 24 * 31)
-    """So long before `respond_by` an alert reminds of who is still to be answered; of a promise of less than twice that,
-    halfway. None: nobody is reminded."""
+    """So long before `respond_by` an alert reminds of who is still to be answered; of a promise of less than twice
+    that, halfway. None: nobody is reminded."""
 
     @model_validator(mode="after")
     def _chain_ends(self) -> "HandOver":

@@ -19,6 +19,7 @@ from streams.wire.records import (
 from streams.wire.source_times import read_time
 
 HEADRACE = "headrace"
+SAID_BYTES = 150_000  # of all that is shown: escaped as JSON at its worst it stays below what Kafka takes by default
 AHEAD = 50  # messages that a person may have seen whose decisions are still on their way here
 
 
@@ -189,7 +190,7 @@ class Holding:
         return held.model_copy(update=update)
 
     def reminded(self, held: HeldConversation, now_ms: int) -> HeldConversation | None:
-        """The reminder that is due; None: none is. No step: what a person does meanwhile, having seen the same, holds."""
+        """The reminder that is due; None: none is. It is no step: what a person does meanwhile holds."""
         if held.owner != "people" or held.remind_ms is None or held.remind_ms > now_ms:
             return None
         return held.model_copy(update={"remind_ms": None, "reminded": True})
@@ -214,12 +215,24 @@ class Holding:
 
     def _with_said(self, held: HeldConversation, said: Sequence[Utterance]) -> HeldConversation:
         """The last of what was said, and what that comes to."""
-        said = list(said)[-self._table.turns :]
+        said = _last_of(said, self._table.turns)
         first, *further = self._app.head_names
         heads = [one.labels for one in said if one.labels]
         intents: list[HeadAnswer] = [labels[first] for labels in heads if first in labels]
         courses = {name: [labels[name].label for labels in heads if name in labels] for name in further}
         return held.model_copy(update={"said": said, "intents": intents, "courses": courses})
+
+
+def _last_of(said: Sequence[Utterance], turns: int) -> list[Utterance]:
+    """The last ones, as many as one record holds: what Kafka refuses would be forgotten with a restart."""
+    kept: list[Utterance] = []
+    left = SAID_BYTES
+    for one in reversed(said[-turns:]):
+        left -= len(one.text.encode())
+        if left < 0 and kept:
+            break
+        kept.insert(0, one)
+    return kept
 
 
 def next_time(held: HeldConversation) -> int | None:

@@ -266,3 +266,45 @@ def test_records_that_are_all_passed_over_are_nothing_to_mend() -> None:
     mend('text = "/text"', 'text = "/after/text"')
     done = run("desk.toml", *records(deleted))
     assert done.exit_code == 1 and "nothing was decided, as no record holds a text" in done.stderr + done.stdout
+
+
+HAND_OVER = """
+[conversations]
+[hand_over]
+says = "A colleague will answer you."
+answers_alone = ["opening_hours"]
+chain = ["duty"]
+step_minutes = 30
+remind_minutes = 15
+[service_levels.default]
+response_minutes = 60
+"""
+
+
+def with_hand_over(tables: str = HAND_OVER) -> None:
+    path = Path("desk.toml")
+    text = path.read_text("utf-8")
+    path.write_text(f"{text}\n{tables}", "utf-8")
+
+
+def test_ten_records_go_through_the_dispatcher_until_the_clock_has_nothing_more() -> None:
+    with_hand_over(HAND_OVER.replace('answers_alone = ["opening_hours"]\n', ""))
+    proof = checked("desk.toml", *records(*RECORDS))
+    assert proof["in_order"]
+    made = proof["records"][0]["dispatch"]
+    assert made["told"] == "A colleague will answer you."
+    assert made["handed_over"]["queue"] == proof["records"][0]["action"].removeprefix("queue:")
+    assert made["respond_by"].startswith("2026-11-01T11:00") and made["reminded"].startswith("2026-11-01T10:45")
+    assert made["returned"].startswith("2026-11-01T11:00")
+    assert [(at[:16], queue) for at, queue in made["escalated"]] == [("2026-11-01T11:00", "duty")]
+    shown = run("desk.toml", "--records", "some.jsonl").stdout
+    assert all(word in shown for word in ("reminded", "returned", "to duty"))
+
+
+def test_a_chain_that_nothing_goes_up_is_told() -> None:
+    tables = HAND_OVER[: HAND_OVER.index("remind_minutes")].replace('answers_alone = ["opening_hours"]\n', "")
+    with_hand_over(tables)
+    proof = checked("desk.toml", *records(*RECORDS))
+    (problem,) = proof["problems"]
+    assert problem["field"] == "hand_over.chain" and "nobody promises" in problem["says"]
+    assert proof["records"][0]["dispatch"]["escalated"] == []

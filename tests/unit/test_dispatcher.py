@@ -537,3 +537,14 @@ def test_what_is_planned_of_a_conversation_does_not_grow_with_its_messages() -> 
     assert len(desk.dispatcher._next_steps) == 1
     desk.tick(NOON_MS + 61 * MINUTE_MS)
     assert desk.held["c1"].step == "escalated"
+
+
+@pytest.mark.parametrize("letter", ["a", "\x01", "語"])
+def test_a_conversation_of_long_texts_stays_a_record_that_kafka_takes(letter: str) -> None:
+    desk = Desk(parse_application(FILE.replace("turns = 6", "turns = 50"), Path(), "desk.toml"))
+    longest = letter * (8_000 // len(letter.encode()))  # as decisions cut them
+    desk.decide(*(decision(number, text=longest) for number in range(1, 80)))
+    desk.change("taken")
+    desk.change("answered", text=letter * 8_000)
+    assert desk.held["c1"].step == "answered" and len(desk.held["c1"].said) > 10
+    assert all(len(one.encode()) < 1_000_000 for one in desk.history)

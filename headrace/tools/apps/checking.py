@@ -13,6 +13,7 @@ from headrace.output import stage_bars
 from headrace.settings import load_settings
 from headrace.toml_files import read_text
 from headrace.tools.answers.publishing import stored_bank
+from headrace.tools.apps.dispatching import dispatched, hand_over_problems
 from headrace.tools.apps.problems import (
     Problem,
     column_problems,
@@ -123,7 +124,9 @@ def check(wiring: Wiring, order: CheckOrder, progress: Progress = no_progress) -
     figures = {"rows": trained.report["train_rows"], "tested": trained.report["test_rows"]}
     figures |= {head: round(metrics.accuracy, 4) for head, metrics in trained.metrics.items()}
     shown = samples if order.records is not None else _untrained(trained.dataset)
-    return Proof(order.application, problems, app.head_names, figures, _decided(wiring, app, trained, shown))
+    records = _decided(wiring, app, trained, shown)
+    problems += hand_over_problems(app, records)
+    return Proof(order.application, problems, app.head_names, figures, records)
 
 
 def _read_application(name: str) -> tuple[Application | None, list[Problem]]:
@@ -198,5 +201,7 @@ def _decided(
             record["expected"] = dict(sample.expected)
         if sample.unread or decision.get("reason"):
             record["unread"] = sample.unread or decision["reason"]
+        elif app.hand_over is not None:
+            record["dispatch"] = dispatched(app, decision, sample, mask)
         records.append(record)
     return records

@@ -64,11 +64,32 @@ def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"{slot['name']}: {field(slot['value'], ANSWER_CHARACTERS)}"
     if record["ask"]:
         yield f'asks "{field(record["ask"]["text"], ANSWER_CHARACTERS)}"'
-    if record["rejected"] and not record["answer"]:
+    if "dispatch" in record:
+        yield from _dispatched(record["dispatch"])
+    elif record["rejected"] and not record["answer"]:
         yield "rejected: to people"
     elif record["answer"]:
         answer = record["answer"]
         yield f'"{field(answer if isinstance(answer, str) else answer["text"], ANSWER_CHARACTERS)}"'
+
+
+def _dispatched(made: Mapping[str, Any]) -> Iterator[str]:
+    """Who hears what, and what happens by the clock where nobody answers."""
+    if made["told"]:
+        yield f'told "{field(made["told"], ANSWER_CHARACTERS)}"'
+    if "handed_over" not in made:
+        return
+    yield f"handed over to {made['handed_over']['queue']}: {field(made['handed_over']['reason'], ANSWER_CHARACTERS)}"
+    if made["reminded"]:
+        yield f"reminded {_minute(made['reminded'])}"
+    if made["returned"]:
+        yield f"returned {_minute(made['returned'])}"
+    for at, queue in made["escalated"]:
+        yield f"to {queue} {_minute(at)}"
+
+
+def _minute(time: str) -> str:
+    return f"{time[:16]}Z"
 
 
 def _figures(trained: Mapping[str, Any], heads: list[str]) -> None:
