@@ -282,7 +282,7 @@ class Recommender:
         if history.shown is None:
             return None
         if not self._is_frozen:
-            self._ranker.learn(self._features(history), item)
+            self._ranker.learn(self._features(history), item, history.shown)
         if not len(history.shown):
             return None  # nobody knows whether it stood there
         places = np.flatnonzero(history.shown == item)
