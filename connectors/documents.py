@@ -28,6 +28,7 @@ FIELDS = frozenset(
         "slots",
         "ask",
         "answer",
+        "bank",
         "conversation",
         "items",
         "action",
@@ -38,7 +39,7 @@ FIELDS = frozenset(
         "extra",
     ]
 )
-TEXT_FIELDS = ("model", "version", "path", "action", "priority", "key")
+TEXT_FIELDS = ("model", "version", "path", "action", "priority", "bank", "key")
 LABEL_FIELDS = frozenset(["label", "probability", "oos_score", "rejected", "labels"])
 ONE_LABEL_FIELDS = frozenset(["label", "probability"])
 PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])

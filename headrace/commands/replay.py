@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,13 @@ Against = Annotated[
 ]
 
 
+class BankOf(StrEnum):
+    """As of when."""
+
+    then = "then"
+    now = "now"
+
+
 def add_to(cli: typer.Typer) -> None:
     """Register the command."""
     cli.command(
@@ -61,6 +69,10 @@ def _replay(
     decisions: Annotated[
         Path | None, typer.Option(metavar="out.jsonl", help="write --model's decisions, a line each")
     ] = None,
+    bank: Annotated[
+        BankOf,
+        typer.Option(help="which bank of answers is asked: the one that each event was decided with, or today's"),
+    ] = BankOf.then,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """What would this release have decided? Live commits, topics and the store stay as they are."""
@@ -78,7 +90,7 @@ def _replay(
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
 
-    request = ReplayRequest(topic, load_application(app), model, against, first, last, labels, decisions)
+    request = ReplayRequest(topic, load_application(app), model, against, first, last, labels, decisions, bank.value)
     try:
         with replay_bar() as progress:
             figures, replayed = replay(Wiring(load_settings()), request, progress)
@@ -142,10 +154,22 @@ def _tell(figures: dict[str, Any], page: Path | None) -> None:
             f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by "
             f"{labels['matched_by']}, {labels['events']} events"
         )
+    if figures["answers"] is not None:
+        _tell_answers(figures["answers"])
     if figures["against"] is not None:
         _tell_comparison(figures["against"])
     if page is not None:
         say(f"page: {page}")
+
+
+def _tell_answers(answers: dict[str, Any]) -> None:
+    asked, gone, live = sum(answers["banks"].values()), sum(answers["gone"].values()), answers["live"]
+    say(
+        f"answers: {answers['from_bank']} from the bank, which was asked about {asked} events; "
+        f"{answers['ready']} ready ones"
+        + (f"; {gone} events asked a bank that is gone, and are not answered here" if gone else "")
+        + (f"; {live['same']} of {live['compared']} as live" if live["compared"] else "")
+    )
 
 
 def _tell_comparison(compared: dict[str, Any]) -> None:

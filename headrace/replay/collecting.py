@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from connectors.ports import Record
 from headrace.replay.labels import TrueLabels
+from headrace.replay.live_decisions import LiveDecisions, answer_key
 from headrace.replay.pipeline import MODEL_ERROR, Decided
 from streams.application import Application
 from streams.replay.answers import Answer, Answers
@@ -40,7 +42,9 @@ class Examples:
 @dataclass(slots=True)
 class Replayed:
     """Everything a replay found. dead_letters: events by reason, those that no release could be asked about.
-    passed_over: by reason, records with nothing to decide in them."""
+    passed_over: by reason, records with nothing to decide in them. given: answers of the first release's decisions, by
+    `bank` and `ready`. banks: which banks of answers were asked, by events. compared: events that the same release
+    decided live, same: those that it answered as here."""
 
     releases: tuple[str, ...]
     answers: Answers
@@ -49,14 +53,26 @@ class Replayed:
     passed_over: Counter[str] = field(default_factory=Counter)
     failed: dict[str, int] = field(default_factory=dict)
     paths: dict[str, Counter[str]] = field(default_factory=dict)
+    given: Counter[str] = field(default_factory=Counter)
+    banks: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+    same: int = 0
     examples: dict[str, Examples] = field(default_factory=dict)
 
 
 def take(
-    batch: Sequence[Decided], replayed: Replayed, app: Application, labels: TrueLabels | None, sink: BinaryIO | None
+    batch: Sequence[Decided],
+    replayed: Replayed,
+    app: Application,
+    labels: TrueLabels | None,
+    sink: BinaryIO | None,
+    live: LiveDecisions | None = None,
 ) -> None:
-    """Add a batch. sink: gets the first release's decisions, a line each."""
+    """Add a batch. sink: gets the first release's decisions, a line each. live: what workers decided; None: not
+    compared."""
     for event in batch:
+        if live is not None and event.decisions[0] is not None:
+            _take_answer(event.record, event.decisions[0], replayed, live)
         replayed.events += 1
         if sink is not None and event.raw[0] is not None:
             sink.write(event.raw[0] + b"\n")
@@ -68,6 +84,17 @@ def take(
             replayed.dead_letters[reason] += 1
             continue
         _take_decided(event, replayed, app, labels)
+
+
+def _take_answer(record: Record, decision: Mapping[str, Any], replayed: Replayed, live: LiveDecisions) -> None:
+    if given := decision.get("answer"):
+        replayed.given["ready" if given.get("id") is None else "bank"] += 1
+    if asked := decision.get("bank"):
+        replayed.banks[asked] += 1
+    decided = live.of(record.partition, record.offset)
+    if decided is not None and decided.answered is not None:
+        replayed.compared += 1
+        replayed.same += decided.answered == answer_key(decision)
 
 
 def _take_decided(event: Decided, replayed: Replayed, app: Application, labels: TrueLabels | None) -> None:

@@ -20,7 +20,9 @@ from streams.application import Application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.sampling import Sample
 from streams.classify.serving import Serving
+from streams.conversations.memory import Past
 from streams.engine.delivery import Delivery, Outcome
+from streams.routing.answers import Bank
 
 BATCH_EVENTS = 1_024
 BATCH_BYTES = 8 * 1024 * 1024
@@ -34,11 +36,19 @@ T = TypeVar("T")
 
 
 def replay_handler(
-    app: Application, classifier: Classifier, topic: str, epoch: str, *, with_signals: bool = False
+    app: Application,
+    classifier: Classifier,
+    topic: str,
+    epoch: str,
+    *,
+    with_signals: bool = False,
+    past: Past | None = None,
+    bank: Bank | None = None,
 ) -> ClassifyHandler:
     """The live handler without what depends on the moment: no event is late, nothing is remembered or tried out
     beside it, and nothing is audited: live, audits may raise the fast path's thresholds, and a replayed label must
-    not depend on where the replay began. with_signals: whether it says of every event what a monitor needs."""
+    not depend on where the replay began. with_signals: whether it says of every event what a monitor needs. past: what
+    was decided before the stretch, for conversations. bank: of answers; None: none is asked."""
     source = app.source.model_copy(update={"max_age_days": OLDEST_DAYS})
     offline = app.model_copy(update={"deadline_seconds": None, "source": source})
     return ClassifyHandler(
@@ -49,6 +59,8 @@ def replay_handler(
         audit_sample=Sample(0.0),
         of_history=True,
         slot_finder=slot_finder(app),
+        past=past,
+        bank=bank,
     )
 
 

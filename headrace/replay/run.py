@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ from headrace.process.garbage import spared_collector
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.encoders import half_graphs
 from headrace.releases.names import split_name
+from headrace.replay.banks import NOW, THEN, ReplayBank, bank_history, live_decisions
 from headrace.replay.collecting import Replayed, take
 from headrace.replay.figures import comparison_figures, release_figures
 from headrace.replay.labels import TrueLabels, is_file, labels_from_file, labels_from_topic
+from headrace.replay.live_decisions import LiveDecisions
 from headrace.replay.pipeline import MODEL_ERROR, Decided, decide_records, replay_handler
+from headrace.tools.answers.history import BankHistory
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.errors import ConfigError
 from streams.application import Application
+from streams.classify.handler import ClassifyHandler
 from streams.classify.release_loading import load_release
 from streams.replay.answers import Answers
 from streams.replay.stretch import Place, Stretch, choose_stretch
@@ -36,7 +40,7 @@ Progress = Callable[[int, int, int], None]  # events, offsets done, offsets in a
 class ReplayRequest:
     """What to replay. model, against: NAME@VERSION; changes are told from `against` to `model`. start, end: None:
     from the oldest record, to the end as it stands at the start. labels: a file or a topic. decisions: write them to
-    this file."""
+    this file. bank: `then` or `now`, which bank of answers is asked."""
 
     topic: str
     app: Application
@@ -46,6 +50,7 @@ class ReplayRequest:
     end: Place | None = None
     labels: str | None = None
     decisions: Path | None = None
+    bank: str = THEN
 
 
 def replay(
@@ -66,7 +71,8 @@ def replay(
         classifiers = load_classifiers(wiring, order)
         releases = tuple(f"{classifier.model}@{classifier.version}" for classifier in classifiers)
         labels = true_labels(wiring, order, decision_id(order.topic, epoch, 0, 0).removesuffix("0-0"))
-        handlers = [replay_handler(order.app, classifier, order.topic, epoch) for classifier in classifiers]
+        before = _before(wiring, order, stretch, epoch, releases[0], progress)
+        handlers = [_handler(order, classifier, epoch, stretch, before) for classifier in classifiers]
         heads = [head for head in order.app.head_names if all(head in classifier.heads for classifier in classifiers)]
         replayed = Replayed(releases, Answers(heads, releases))
         sink = stack.enter_context(order.decisions.open("wb")) if order.decisions else None
@@ -76,7 +82,7 @@ def replay(
         started = time.monotonic()
         records = reader.read(order.topic, stretch.starts, stretch.ends)
         for batch in counted(decide_records(records, handlers, order.app.decisions_topic), stretch, progress):
-            take(batch, replayed, order.app, labels, sink)
+            take(batch, replayed, order.app, labels, sink, before.live)
         seconds = time.monotonic() - started
         left = admin.offsets(order.topic)
     cut = {
@@ -91,7 +97,64 @@ def replay(
             partition,
             first,
         )
-    return _report(order, stretch, labels, replayed, seconds, cut), replayed
+    report = _report(order, stretch, labels, replayed, seconds, cut)
+    return report | {"answers": _answers(order, replayed, before)}, replayed
+
+
+@dataclass(slots=True)
+class _Before:
+    """What a replay reads before its stretch. banks: of each release, as they are asked."""
+
+    history: BankHistory | None = None
+    live: LiveDecisions | None = None
+    banks: list[ReplayBank] = field(default_factory=list)
+
+
+def _before(
+    wiring: Wiring, order: ReplayRequest, stretch: Stretch, epoch: str, release: str, progress: Progress
+) -> _Before:
+    """Nothing for an application whose decisions depend on their text alone."""
+    app = order.app
+    if app.answer_bank is None and app.conversations is None:
+        return _Before()
+    history = bank_history(wiring, app)
+    prefix = decision_id(order.topic, epoch, 0, 0).removesuffix("0-0")
+    return _Before(history, live_decisions(wiring, app, stretch, prefix, release, history, progress))
+
+
+def _handler(
+    order: ReplayRequest, classifier: Classifier, epoch: str, stretch: Stretch, before: _Before
+) -> ClassifyHandler:
+    live, bank = before.live, None
+    if before.history is not None:
+        bank = ReplayBank(before.history, None if order.bank == NOW else live)
+        before.banks.append(bank)
+    past = () if live is None else live.before
+    handler = replay_handler(order.app, classifier, order.topic, epoch, past=lambda partitions: past, bank=bank)
+    if handler.conversations is not None:
+        handler.conversations.assigned([(order.topic, partition) for partition in stretch.starts])
+    return handler
+
+
+def _answers(order: ReplayRequest, replayed: Replayed, before: _Before) -> dict[str, Any] | None:
+    """What was answered, of --model. None for an application that asks no bank."""
+    if before.history is None:
+        return None
+    gone = before.banks[0].gone
+    if gone:
+        log.warning(
+            "%d events asked a bank of answers that its topic does not tell any more, and are not answered here; "
+            "`headrace replay --bank now` asks the bank as it stands now",
+            gone.total(),
+        )
+    return {
+        "bank": order.bank,
+        "from_bank": replayed.given["bank"],
+        "ready": replayed.given["ready"],
+        "banks": dict(sorted(replayed.banks.items())),
+        "gone": dict(sorted(gone.items())),
+        "live": {"compared": replayed.compared, "same": replayed.same},
+    }
 
 
 def topic_epoch(admin: KafkaAdmin, topic: str) -> str:

@@ -86,7 +86,8 @@ class DecisionRecords:
         place, offset, before = (delivery.topic, delivery.partition), delivery.offset, None
         if self.memory is not None and source.key is not None:
             before = self.memory.before(place, offset, source.key)
-        message = Message(text, source.fields, source.at_ms, offset, source.key, before, *as_read(classifier, acting))
+        read = as_read(classifier, acting)
+        message = Message(text, source.fields, source.at_ms, offset, source.key, before, *read, pending.identity)
         reply = self.replier.reply(acting, message)
         if self.memory is not None and reply.conversation is not None:
             self.memory.keep(place, offset, reply.conversation)

@@ -1,7 +1,7 @@
 """What the one who wrote is answered: the label's ready answer, or what the bank of answers is sure enough of."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,22 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FoundInBank:
-    """The best entry for a text. confidence: 0 to 1, that it is none that chance finds."""
+    """The best entry for a text. confidence: 0 to 1, that it is none that chance finds. bank: which one was asked; "":
+    it has no name."""
 
     id: str
     question: str
     text: str
     source: str
     confidence: float
+    bank: str = ""
+
+
+class Occasion(NamedTuple):
+    """What a bank is asked for. decision: its id. at_ms: the event's own time, milliseconds since 1970."""
+
+    decision: str
+    at_ms: int
 
 
 class Bank(Protocol):
@@ -42,9 +51,15 @@ class Bank(Protocol):
     def rebuild(self) -> None:
         """Wait, at the start, until it stands as its topic says. Raises ConnectorError where that cannot be read."""
 
-    def best(self, text: str, reader: Reader | None, embedding: NDArray[np.float32] | None) -> FoundInBank | None:
+    def best(
+        self,
+        text: str,
+        reader: Reader | None,
+        embedding: NDArray[np.float32] | None,
+        occasion: Occasion | None = None,
+    ) -> FoundInBank | None:
         """The first answer for a text, however sure; None where there is none. reader, embedding: what read the text
-        already, and what it read; None: nobody."""
+        already, and what it read; None: nobody. occasion: for a bank that remembers what it was at other times."""
 
 
 class Answerer:
@@ -61,9 +76,11 @@ class Answerer:
         embedding: NDArray[np.float32] | None = None,
         *,
         priority: str | None = None,
+        occasion: Occasion | None = None,
     ) -> dict[str, Any]:
         """Fields of a decision that nobody is asked anything by and that no escalation takes: `answer`, and with one of
-        the bank the `action`. A ready answer goes first, where its label is sure. priority: of the route."""
+        the bank the `action`; `bank` where it was asked. A ready answer goes first, where its label is sure. priority:
+        of the route."""
         if self._app.answer_bank is None:
             return {}
         why_not = why_not_asked(self._app, primary, priority)
@@ -71,10 +88,13 @@ class Answerer:
             return {"answer": ready_answer(self._app, primary)}
         if why_not is not None or self._bank is None:
             return {}
-        found = self._bank.best(text, reader, embedding)
-        if found is None or found.confidence < self._app.answer_bank.confidence:
+        found = self._bank.best(text, reader, embedding, occasion)
+        if found is None:
             return {}
-        return {"action": ANSWER, "answer": answer_record(found)}
+        asked = {"bank": found.bank} if found.bank else {}
+        if found.confidence < self._app.answer_bank.confidence:
+            return asked
+        return {"action": ANSWER, "answer": answer_record(found), **asked}
 
 
 def why_not_asked(

@@ -17,7 +17,7 @@ from streams.application import Application
 from streams.conversations.choices import NEITHER, chosen
 from streams.conversations.escalation import escalation_of
 from streams.conversations.state import CHOICE, Conversation, Turn, next_message
-from streams.routing.answers import ANSWER, Answerer, Bank, Reader
+from streams.routing.answers import ANSWER, Answerer, Bank, Occasion, Reader
 from streams.routing.routes import Route, Router
 
 ASK: Final = "ask"  # as a decision's action
@@ -29,7 +29,7 @@ class Message:
     """What a decision is about. text: as the decision keeps it. fields: of the record, where pointers look. at_ms: the
     event's own time, milliseconds since 1970. offset: of its record. key: which conversation it belongs to; None: none
     is known. before: that conversation as it was; None: this is its first message. reader: what reads texts; embedding:
-    what it read of this one; None: nothing did."""
+    what it read of this one; None: nothing did. identity: the decision's; "": it has none."""
 
     text: str
     fields: Mapping[str, Any]
@@ -39,6 +39,7 @@ class Message:
     before: Conversation | None = None
     reader: Reader | None = None
     embedding: NDArray[np.float32] | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,14 @@ class Replier:
 
     def _answered(self, acting: Classification, route: Route, message: Message) -> dict[str, Any]:
         primary = acting.heads.get(self._app.head_names[0])
-        return self._answerer.answer(primary, message.text, message.reader, message.embedding, priority=route.priority)
+        return self._answerer.answer(
+            primary,
+            message.text,
+            message.reader,
+            message.embedding,
+            priority=route.priority,
+            occasion=Occasion(message.identity, message.at_ms),
+        )
 
     def _opened(self, message: Message) -> Conversation | None:
         table = self._app.conversations

@@ -116,7 +116,7 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
         "ask": {"text": "Which card?", "slot": "card", "choices": ["a lost card", "a new card"]},
     }
     given |= {"conversation": CONVERSATION, "answer": ANSWER}
-    given |= {"priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
+    given |= {"bank": "0a1b2c3d4e5f6071", "priority": "P1", "respond_by": "2026-12-07T09:15:00.000Z"}
     report = store.index([given])
     assert (report.created, report.repeats, report.rejected) == (1, 0, ())
     (document,) = search_until(store, SearchQuery("card", app=app), 1)
@@ -396,6 +396,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
         "conversation": CONVERSATION | {"slots": [{"name": "order", "value": 7, "version": 1}]}
     },
     "a priority that is a number": {"priority": 1},
+    "a bank that is a number": {"bank": 1},
     "a time to answer by that is none": {"respond_by": "tomorrow"},
     "items that are a number": {"items": 5},
     "items that are a text": {"items": "abc"},

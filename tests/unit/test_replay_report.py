@@ -34,11 +34,11 @@ def answers_of(
     return answers
 
 
-def page_of(answers: Answers, **changed: object) -> str:
-    two = len(answers.releases) > 1
+def page_of(given: Answers, **changed: object) -> str:
+    two = len(given.releases) > 1
     example = {"id": "t@1-0-0", "text": HOSTILE, "label": HOSTILE, "to": {"label": HOSTILE, "probability": 0.5}}
     dead = {
-        "decided": len(answers),
+        "decided": len(given),
         "dead_letters": {"not_json": 2},
         "passed_over": {"tombstone": 1},
         "paths": {},
@@ -47,24 +47,25 @@ def page_of(answers: Answers, **changed: object) -> str:
     report = {
         "topic": "support.chats",
         "app": "support",
-        "model": answers.releases[0],
-        "events": len(answers) + 2,
+        "model": given.releases[0],
+        "events": len(given) + 2,
         "changed": None,
-        "metrics": release_figures(answers, answers.releases[0]) | dead,
-        "against": comparison_figures(answers, "old@1", "new@2") | {"metrics": release_figures(answers, "old@1") | dead}
+        "metrics": release_figures(given, given.releases[0]) | dead,
+        "against": comparison_figures(given, "old@1", "new@2") | {"metrics": release_figures(given, "old@1") | dead}
         if two
         else None,
         "labels": {"source": HOSTILE, "matched_by": "id", "given": 3, "matched": 2, "events": 2},
         "stretch": {"0": [120, 200]},
         "offsets_without_event": 3,
         "gone": [{"partition": 0, "first_offset": 120}],
+        "answers": None,
         "examples": {"better": [example | {"from": None}], "worse": [example | {"from": example["to"]}]}
         if two
         else {"wrong": [example]},
         "seconds": 1.0,
         "events_per_second": 10.0,
     }
-    return render_page(report | changed, Replayed(answers.releases, answers))
+    return render_page(report | changed, Replayed(given.releases, given))
 
 
 class Reader(HTMLParser):
@@ -207,3 +208,10 @@ def test_every_colour_the_page_uses_is_defined_in_both_schemes() -> None:
     style = page[page.index("<style>") : page.index("</style>")]
     light, dark = (set(re.findall(r"(--[a-z0-9]+):", part)) for part in style.split("prefers-color-scheme")[:2])
     assert set(re.findall(r"var\((--[a-z0-9]+)\)", page)) <= light & dark
+
+
+def test_a_bank_that_is_gone_is_said_on_the_page() -> None:
+    told = {"bank": "then", "from_bank": 7, "ready": 2, "banks": {"aa": 11}, "gone": {"bb": 4}}
+    page = page_of(answers_of(ROWS), answers=told | {"live": {"compared": 9, "same": 8}})
+    assert "7 from the bank as it stood then, asked about 11 events" in page
+    assert "4 events asked a bank that is gone" in page and "As live: 8 of 9" in page

@@ -10,7 +10,7 @@ from connectors.errors import StoreMismatch
 from connectors.ports import AnswerStore
 from headrace.tools.answers.bank import Embeds, Reply, reply_of
 from models.errors import HeadraceError
-from streams.routing.answers import FoundInBank, Reader
+from streams.routing.answers import FoundInBank, Occasion, Reader
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,13 @@ class AskedBank:
     def rebuild(self) -> None:
         """See the port: a store's bank stands."""
 
-    def best(self, text: str, reader: Reader | None, embedding: NDArray[np.float32] | None) -> FoundInBank | None:
+    def best(
+        self,
+        text: str,
+        reader: Reader | None,
+        embedding: NDArray[np.float32] | None,
+        occasion: Occasion | None = None,
+    ) -> FoundInBank | None:
         """See the port. What cannot be asked has no answer: the text goes where it would go without a bank."""
         try:
             reply = self.reply(text, reader, embedding)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,9 +15,10 @@ from connectors.errors import BrokerUnavailable
 from connectors.ports import AnswerVectors, BankState, Record, TopicReader
 from headrace.tools.answers.asking import AskedBank
 from headrace.tools.answers.bank import Embeds
-from headrace.tools.answers.topic import BankTopic
+from headrace.tools.answers.topic import BankTopic, bank_name
 from models.errors import MessageError
-from streams.routing.answers import FoundInBank, Reader
+from streams.routing.answers import FoundInBank, Occasion, Reader
+from streams.wire.records import BankClose
 from streams.wire.topic_follower import TopicFollower
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class LiveBank:
         self._store = SQLiteAnswers(IN_MEMORY)
         self._asked = AskedBank(self._store, own_encoder, topic)
         self._lock = threading.Lock()  # entries and what they must be stronger than change together
+        self._closed: BankClose | None = None  # what closed the bank that is asked
         self._is_current = False
         self._follower = TopicFollower(open_reader, topic, self.take)
 
@@ -69,10 +72,17 @@ class LiveBank:
         if changed is not None:
             self._apply(changed)
 
-    def best(self, text: str, reader: Reader | None, embedding: NDArray[np.float32] | None) -> FoundInBank | None:
+    def best(
+        self,
+        text: str,
+        reader: Reader | None,
+        embedding: NDArray[np.float32] | None,
+        occasion: Occasion | None = None,
+    ) -> FoundInBank | None:
         """See the port."""
         with self._lock:
-            return self._asked.best(text, reader, embedding)
+            found, closed = self._asked.best(text, reader, embedding), self._closed
+        return None if found is None or closed is None else replace(found, bank=bank_name(closed))
 
     def _apply(self, changed: Mapping[str, AnswerVectors | None]) -> None:
         closed = self._said.closed
@@ -81,4 +91,5 @@ class LiveBank:
             self._store.remove([identity for identity, kept in changed.items() if kept is None])
             self._store.put([kept for kept in changed.values() if kept is not None])
             self._store.set_state(BankState(closed.encoder, closed.dimensions, closed.without_answer))
+            self._closed = closed
         log.info("%s: %d answers stand", self._topic, len(self._said.standing))

@@ -61,6 +61,11 @@ class BankTopic:
             self._together ^= digest
 
 
+def bank_name(closed: BankClose) -> str:
+    """What decisions call a bank that was asked: banks of the same entries have the same name."""
+    return closed.sha256[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Records that were written: entries, and those taken out. stands: entries of the topic by now."""

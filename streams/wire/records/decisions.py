@@ -227,6 +227,8 @@ class Decision(Wire):
     answer: GivenAnswer | None = None
     """Where the application has `[answer_bank]`: what is answered. The action is `answer` where it comes from the bank;
     a ready answer leaves it as it is."""
+    bank: str | None = None
+    """Where the bank of answers was asked: which one, by the first 16 digits of the hash of its entries."""
     conversation: ConversationAnswer | None = None
     """Where the application has `[conversations]` and the event belongs to one."""
     items: list[RankedItem] | None = None
