@@ -28,7 +28,8 @@ class IndexReport:
 class SearchQuery:
     """text: words that must occur (empty: all). label: any head's label. since/until: RFC 3339, on the source time
     `at`. story: decisions that tell it (`story_id`). entity: decisions that say something of it, by its name as the
-    release has it, or by its id."""
+    release has it, or by its id. answer: decisions that were answered by an entry of a bank, by the entry's id, or by
+    its source."""
 
     text: str = ""
     app: str | None = None
@@ -38,6 +39,7 @@ class SearchQuery:
     limit: int = 20
     story: str | None = None
     entity: str | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

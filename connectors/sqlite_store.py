@@ -43,6 +43,7 @@ IDS_CHUNK = 5_000
 # no table holds entities: of each decision that the other conditions leave, the document is looked into
 OF_ENTITY = """EXISTS (SELECT 1 FROM json_each(document, '$.entities')
                 WHERE ? = json_extract(value, '$.name') OR ? = json_extract(value, '$.id'))"""
+OF_ANSWER = "? IN (json_extract(document, '$.answer.id'), json_extract(document, '$.answer.source'))"
 OF_PICTURE = "/picture"  # in place of a head: none can be called so
 SCHEMA = """
 CREATE TABLE decisions (number INTEGER PRIMARY KEY, id TEXT NOT NULL, app TEXT NOT NULL, at_ms INTEGER NOT NULL,
@@ -334,6 +335,9 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> tuple[str, list[
     if query.entity is not None:
         conditions.append(OF_ENTITY)
         values += [storable(query.entity)] * 2
+    if query.answer is not None:
+        conditions.append(OF_ANSWER)
+        values.append(storable(query.answer))
     for name, text, comparison in (("--since", query.since, ">="), ("--until", query.until, "<")):
         if (moment := asked_instant(name, text)) is not None:
             conditions.append(f"at_ms {comparison} ?")

@@ -315,13 +315,19 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> dict[str, Any]:
     if query.label is not None:
         filters.append({"term": {"any_label": storable(query.label)}})
     if query.entity is not None:
-        named = [{"term": {f"entities.{field}": storable(query.entity)}} for field in ("name", "id")]
-        filters.append({"nested": {"path": "entities", "query": {"bool": {"should": named}}, "ignore_unmapped": True}})
+        named = _any_of(query.entity, "entities.name", "entities.id")
+        filters.append({"nested": {"path": "entities", "query": named, "ignore_unmapped": True}})
+    if query.answer is not None:
+        filters.append(_any_of(query.answer, "answer.id", "answer.source"))
     bounds = {"gte": asked_instant("--since", query.since), "lt": asked_instant("--until", query.until)}
     times = {name: moment.isoformat() for name, moment in bounds.items() if moment is not None}
     if times:
         filters.append({"range": {"at": times}})
     return {"must": [{"match_phrase": {"words": " ".join(phrase)}} for phrase in wanted], "filter": filters}
+
+
+def _any_of(value: str, *fields: str) -> dict[str, Any]:
+    return {"bool": {"should": [{"term": {field: storable(value)}} for field in fields]}}
 
 
 def _others(group: Mapping[str, str | None]) -> list[dict[str, Any]]:

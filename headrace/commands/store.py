@@ -20,6 +20,7 @@ def add_to(cli: typer.Typer) -> None:
     @cli.command(
         epilog='Examples: headrace search "card not arrived" --app support --since 2026-11-01 · headrace search --app '
         'finance --entity "Brackwater Mills" · headrace search --app finance --story finance.news@0a1b2c3d-0-17'
+        " · headrace search --app support --answer gift-vouchers"
     )
     def search(
         query: Annotated[
@@ -39,6 +40,12 @@ def add_to(cli: typer.Typer) -> None:
         entity: Annotated[
             str | None, typer.Option(metavar="NAME", help="decisions on texts of this entity, by its name or id")
         ] = None,
+        answer: Annotated[
+            str | None,
+            typer.Option(
+                metavar="ENTRY", help="decisions answered by this entry of a bank of answers, or of its source"
+            ),
+        ] = None,
         limit: Annotated[int, typer.Option(min=1, max=1000, help="at most so many")] = 20,
         ids: Annotated[bool, typer.Option("--ids", help="print the decisions' ids only, one a line")] = False,
         json: Annotated[bool, typer.Option("--json", help="print JSON lines, one a decision")] = False,
@@ -54,7 +61,7 @@ def add_to(cli: typer.Typer) -> None:
 
         store = Wiring(load_settings()).store()
         try:
-            result = store.search(SearchQuery(question(query), app, label, since, None, limit, story, entity))
+            result = store.search(SearchQuery(question(query), app, label, since, None, limit, story, entity, answer))
         finally:
             store.close()
         for note in notes(query):
@@ -185,6 +192,7 @@ def _show(
 def _row(document: "Document") -> tuple[tuple[object, ...], ...]:
     """When and for whom; what was decided, and where it went; the text, and the id that other commands take."""
     from headrace.terminal import field
+    from headrace.tools.decisions import leads_to
 
     heads = document.get("labels") or {}
     decided = [
@@ -193,6 +201,6 @@ def _row(document: "Document") -> tuple[tuple[object, ...], ...]:
     ]
     return (
         (str(document["at"])[:19], document["app"]),
-        (*decided, document.get("action")),
+        (*decided, *leads_to(document)),
         (field(document["text"], TEXT_CHARACTERS), document["id"]),
     )

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ Kind = Literal["story", "alert", "resolved", "label", "gate", "release", "mended
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A decision as somebody who watches sees it. is_right: None where nobody can say."""
+    """A decision as somebody who watches sees it. action: the decision's, or which answer was sent. is_right: None
+    where nobody can say."""
 
     app: str
     text: str
@@ -161,7 +162,7 @@ class Ledger:
             answer = decision["labels"][head]
             is_right = None if truth is None else truth.labels[head] == answer["label"]
             self.seen.append(
-                Seen(app, decision["text"], answer["label"], answer["probability"], decision["action"], is_right)
+                Seen(app, decision["text"], answer["label"], answer["probability"], _leads_to(decision), is_right)
             )
             if is_right is not None:
                 stream.correct.append(is_right)
@@ -269,3 +270,8 @@ class Ledger:
         if not values:
             return {"p50": 0.0, "p99": 0.0}
         return {"p50": round(float(np.percentile(values, 50)), 1), "p99": round(float(np.percentile(values, 99)), 1)}
+
+
+def _leads_to(decision: Mapping[str, Any]) -> str:
+    answer = decision.get("answer") or {}
+    return f"answered: {answer['id']}" if answer.get("id") is not None else str(decision["action"])

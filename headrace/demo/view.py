@@ -108,7 +108,7 @@ def _curve(before: Sequence[float], after: Sequence[float]) -> Text:
 
 def _decisions(seen: Sequence[Seen]) -> Table:
     table = Table(box=None, expand=True, show_header=False, padding=(0, 1, 0, 0))
-    for width, ratio in ((1, None), (8, None), (None, 1), (22, None), (5, None), (14, None)):
+    for width, ratio in ((1, None), (8, None), (None, 1), (22, None), (5, None), (20, None)):
         table.add_column(width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")
     for one in seen:
         mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: (" ", "")}[one.is_right]

@@ -103,10 +103,14 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
         yield "story", f"{story}, novelty {decision.get('novelty', 0.0):.2f}"
     for item in decision.get("items") or ():
         yield "item", f"{item['item_id']} {item['score']:.2f}"
-    yield "action", str(decision.get("action"))
+    yield "action", leads_to(decision)[0]
+    if asked := decision.get("ask"):
+        yield "asks", str(asked["text"])
     if answer := decision.get("answer"):
         yield "answer", str(answer["text"])
         yield "answer found by", _found_by(answer)
+    if bank := decision.get("bank"):
+        yield "bank asked", str(bank)
     yield "key", str(decision.get("key"))
     yield "happened", str(decision["at"])
     yield "decided", f"{decision['decided_at']}, {decision['latency_ms']} ms after its record"
@@ -117,6 +121,21 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
         yield "label", f"{label.head}: {label.label}, by {label.by}, {label.at}"
     if known.labels is None:
         yield "label", "unknown: no broker answers"
+
+
+def leads_to(decision: Mapping[str, Any]) -> tuple[str, ...]:
+    """What follows from a decision, for a person: where it goes, and what the one who wrote is told."""
+    action, answer = str(decision.get("action")), decision.get("answer")
+    if asked := decision.get("ask"):
+        action = f"asks for {asked['slot']}" if asked.get("slot") else "asks which of two matters"
+    if not isinstance(answer, Mapping):
+        return (action,)
+    if answer.get("id") is None:
+        return action, f"answered: ready answer of {answer.get('label')}"
+    source = f" ({answer['source']})" if answer.get("source") else ""
+    confidence = answer.get("confidence")
+    sure = "" if confidence is None else f" {confidence:.2f}"
+    return (f"answered: {answer['id']}{source}{sure}",)
 
 
 def _answer(answer: Mapping[str, Any]) -> str:

@@ -126,6 +126,22 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
     assert document["highlight"] == "Where is my <em>card</em>?"
 
 
+def test_what_an_entry_of_a_bank_or_a_source_has_answered_is_found(store: DecisionStore, app: str) -> None:
+    other = ANSWER | {"id": "faq-10", "source": "faq"}
+    ready = {"text": "On its way.", "label": "faq-1"}
+    for number, answer in enumerate((ANSWER, other, ready)):
+        store.index([decision(app, number, answer=answer, at=f"2026-11-24T10:00:0{number}.000Z")])
+    store.index([decision(app, 3, "faq-1")])
+    search_until(store, SearchQuery(app=app), 4)
+
+    def found(answer: str, text: str = "") -> list[int]:
+        documents = store.search(SearchQuery(text, app, answer=answer)).documents
+        return [int(document["id"].rpartition("-")[2]) for document in documents]
+
+    assert (found("faq-1"), found("faq.csv"), found("faq-10")) == ([0], [0], [1])
+    assert found("faq-1", "card") == [0] and found("faq-1", "parcel") == found("faq-") == []
+
+
 def test_the_first_decision_of_an_id_stays_and_repeats_are_counted(store: DecisionStore, app: str) -> None:
     assert store.index([decision(app, 1, "first"), decision(app, 1, "second")]).repeats == 1
     again = store.index([decision(app, 1, "third"), decision(app, 2)])

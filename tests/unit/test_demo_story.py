@@ -195,6 +195,7 @@ def test_now_and_then_a_customer_asks_what_no_label_is_for_and_an_answer_from_th
         ledger.decided("support", decision | {"labels": labels, "answer": given}, "intent", None)
     assert [(one.text, one.question) for one in ledger.from_bank] == [("first?", "A first one?")]
     assert ledger.story[-1].words == "“first?” is answered from the bank, by its question “A first one?”"
+    assert [one.action for one in ledger.seen][-1] == "answered: e"
 
 
 def test_the_shipped_bank_is_taken_whole_and_holds_none_of_the_ready_answers() -> None:

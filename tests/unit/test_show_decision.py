@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from small_release import small_release
+from typer.testing import CliRunner
 
 from connectors.ports import Record
 from connectors.sqlite_store import SQLiteStore
-from headrace.tools.decisions import KnownDecision, find_decision, lines, standing_labels
+from headrace.cli import app as cli
+from headrace.tools.decisions import KnownDecision, find_decision, leads_to, lines, standing_labels
 from models.errors import ConfigError
 from streams.wire.records import Feedback
 
@@ -83,3 +85,44 @@ def test_an_id_that_is_not_there_is_told_with_the_places_to_look(tmp_path: Path)
     store.index([decision()])
     assert find_decision(store, ID)["text"] == "where is\nmy money"
     store.close()
+
+
+FOUND = {"text": "At the desk.", "id": "vouchers", "question": "Where?", "source": "shops", "confidence": 0.97}
+
+
+def test_an_answer_is_shown_with_entry_and_source_and_not_as_an_action() -> None:
+    shown = dict(lines(KnownDecision(decision(action="answer", answer=FOUND, bank="0a1b"), None, ())))
+    assert shown["action"] == "answered: vouchers (shops) 0.97" and shown["answer"] == "At the desk."
+    assert shown["bank asked"] == "0a1b" and "shops" in shown["answer found by"]
+    asked = dict(lines(KnownDecision(decision(action="ask", ask={"text": "Which?", "slot": "order"}), None, ())))
+    assert (asked["action"], asked["asks"]) == ("asks for order", "Which?")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"action": "queue:cards"}, ("queue:cards",)),
+        (
+            {"action": "queue:cards", "answer": {"text": "x", "label": "a"}},
+            ("queue:cards", "answered: ready answer of a"),
+        ),
+        ({"action": "answer", "answer": {"text": "x", "id": "e"}}, ("answered: e",)),
+        ({"action": "ask", "ask": {"text": "x", "choices": ["a", "b"]}}, ("asks which of two matters",)),
+        ({"action": "none", "answer": "a text"}, ("none",)),
+    ],
+    ids=["a queue", "a ready answer", "an entry without a source", "a choice", "an answer of classify"],
+)
+def test_what_follows_is_told_in_words(fields: dict[str, Any], told: tuple[str, ...]) -> None:
+    assert leads_to(fields) == told
+
+
+def test_search_shows_and_finds_what_was_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "160")
+    store = SQLiteStore(tmp_path / "decisions.db")
+    store.prepare({"support": ["intent"]})
+    store.index([decision(action="answer", answer=FOUND), decision(id=ID + "1", text="another")])
+    store.close()
+    said = CliRunner().invoke(cli, ["search", "--answer", "vouchers"], catch_exceptions=False).stdout
+    assert "1 decision" in said and "answered: vouchers (shops) 0.97" in said and ID in said and "another" not in said
+    assert "0 decisions" in CliRunner().invoke(cli, ["search", "--answer", "voucher"], catch_exceptions=False).stdout

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from headrace.output import print_json
 from headrace.terminal import field, say, show_table
+from headrace.tools.decisions import leads_to
 
 TEXT_CHARACTERS: Final = 90
 ANSWER_CHARACTERS: Final = 40
@@ -57,7 +58,9 @@ def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
     if "unread" in record:
         yield record["unread"]
         return
-    yield record["action"] + (f", {field(record['priority'])}" if record["priority"] else "")
+    first, *others = map(field, leads_to(record))
+    yield first + (f", {field(record['priority'])}" if record["priority"] else "")
+    yield from others
     if record["respond_by"]:
         yield f"by {record['respond_by']}"
     for slot in record["slots"] or ():
