@@ -16,16 +16,22 @@ SHIPPED = ("support", "finance", "recommend")
 
 def load_application(name_or_path: str) -> Application:
     """`support`, `finance`, `recommend`, or a TOML file of your own. Raises ConfigError saying what there is."""
+    path = file_of(name_or_path)
+    return parse_application(read_text(path), path.parent, str(path), name_or_path)
+
+
+def file_of(name_or_path: str) -> Path:
+    """An application's file. Raises ConfigError saying what there is."""
     path = Path(name_or_path)
     if name_or_path in SHIPPED:
-        path = Path(str(files("apps"))) / f"{name_or_path}.toml"
-    elif not path.is_file():
+        return Path(str(files("apps"))) / f"{name_or_path}.toml"
+    if not path.is_file():
         near = difflib.get_close_matches(name_or_path, SHIPPED, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(
             f"no application {name_or_path!r}: give one of {', '.join(SHIPPED)} or the path of a TOML file{hint}"
         )
-    return parse_application(read_text(path), path.parent, str(path), name_or_path)
+    return path
 
 
 def load_applications(names: list[str]) -> list[Application]:

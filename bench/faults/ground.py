@@ -46,12 +46,12 @@ def ground_for(
     if source is None:
         raise ConfigError(f"{app.name} has no corpus to take texts from: give --data a CSV file with a column text")
     texts = [row.text for row in read_texts(source, label_column=None)]
-    manifest, blobs = _release(wiring, app, progress)
+    manifest, blobs = release_of(wiring, app, progress)
     cache = wiring.settings.cache.expanduser()
     return Ground(app.heads, texts, manifest, blobs, folder, cache, cache / "services", events_per_second)
 
 
-def _release(
+def release_of(
     wiring: Wiring, app: Application, progress: Callable[[str, int, int], None]
 ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
     registry = wiring.registry()

@@ -102,7 +102,7 @@ class HeadraceProcess:
         assert self._process is not None
         try:
             return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             self._process.kill()
             self._process.wait()
             raise TimedOut(f"{self.name} did not leave within {seconds:.0f} s: {self.tail()}") from None

@@ -4,17 +4,30 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: headrace bench kills --runs 3 --json"
+EXAMPLE = "Example: headrace bench kills --app support --runs 1 --kills 1"
 
 
 def kills(
     runs: Annotated[int, typer.Option(min=1, help="how often the story is told, each time with other kills")] = 30,
     first_seed: Annotated[int, typer.Option(min=0, help="number of the first")] = 0,
     kills: Annotated[int, typer.Option(min=0, help="roles that are killed (kill -9) in a run")] = 3,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            help="of this application: each role is killed, and what comes of it compared with what came before"
+        ),
+    ] = None,
+    roles: Annotated[str, typer.Option(help="with --app: which take part, such as worker,dispatcher; none: all")] = "",
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """New subjects appear, people label, a better model is released, on real Kafka; workers, monitor, retrainer and
-    notifier are killed at random points. Nothing may be lost, doubled, told twice or released twice."""
+    notifier are killed at random points. Nothing may be lost, doubled, told twice or released twice.
+
+    With --app the same stream goes twice through an application of yours, on an embedded broker: undisturbed, and with
+    each of its roles killed so often. Nobody may be able to tell the two apart."""
+    if app is not None:
+        _of_roles(app, roles, range(first_seed, first_seed + runs), kills, json=json)
+        return
     from bench.kills import run
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
@@ -29,4 +42,27 @@ def kills(
             what = "; ".join(one["violations"]) or "as if nobody had been killed"
             print(f"run {one['seed']}, killed {one['killed']}: {what}")
     if not report["passed"]:
+        raise typer.Exit(1)
+
+
+def _of_roles(app: str, listed: str, seeds: range, kills: int, *, json: bool) -> None:
+    from bench.kills.roles.run import run
+    from headrace.output import print_json, stage_bars
+    from headrace.process.consumer_groups import ROLES
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+    from models.errors import ConfigError
+
+    roles = [role for role in listed.split(",") if role]
+    if strangers := sorted(set(roles) - set(ROLES)):
+        raise ConfigError(f"no role is called {strangers[0]!r}: there are {', '.join(ROLES)}")
+    with stage_bars() as progress:
+        reports = [run(Wiring(load_settings()), app, seed, kills, progress, roles=roles) for seed in seeds]
+    for report in [] if json else reports:
+        what = "; ".join(report["violations"]) or "as if nobody had been killed"
+        print(f"{report['app']}, seed {report['seed']}, killed {report['killed']}: {what}")
+    passed = all(report["passed"] for report in reports)
+    if json:
+        print_json({"passed": passed, "runs": reports})
+    if not passed:
         raise typer.Exit(1)

@@ -1,0 +1,97 @@
+"""Whether a run in which roles were killed came to what an undisturbed one comes to: each defect is found."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.kills.roles.judging import Seen, violations
+from bench.kills.roles.traffic import acts, records
+from headrace.applications import load_application
+from streams.wire.records import HeldConversation
+
+NOW_MS = 1_796_040_000_000
+
+
+def decision(number: int, epoch: str = "e1", **fields: Any) -> dict[str, Any]:
+    return {"id": f"in@{epoch}-0-{number}", "labels": {"a": "x"}, "version": "1", "path": "full"} | fields
+
+
+def answer(number: int, epoch: str = "e1", **fields: Any) -> dict[str, Any]:
+    return {"id": f"in@{epoch}-0-{number}", "kind": "question", "conversation": "c", "version": 1, "text": "?"} | fields
+
+
+def held(**fields: Any) -> dict[str, Any]:
+    said = [{"by": "customer", "text": "hello", "version": 1}]
+    return {"owner": "people", "step": "taken", "queue": "q", "version": 1, "revision": 2, "said": said} | fields
+
+
+def seen(epoch: str) -> Seen:
+    return Seen(
+        source=["0-0", "0-1"],
+        decisions=[decision(0, epoch, path="fast" if epoch == "e2" else "full"), decision(1, epoch)],
+        stored=[f"in@{epoch}-0-0", f"in@{epoch}-0-1"],
+        answers=[answer(0, epoch)],
+        held={"c": held()},
+        stories=[{"id": f"in@{epoch}-0-1", "story_id": f"in@{epoch}-0-0"}],
+        trends={"w": {"count": 2}},
+        alerts=[{"fingerprint": "f", "state": "firing"}, {"fingerprint": "f", "state": "resolved"}],
+        told=["k1", "k2"],
+    )
+
+
+UNDISTURBED, KILLED = seen("e1"), seen("e2")
+ONE = decision(0, "e2")
+DEFECTS: dict[str, Seen] = {
+    "not in the store: 1": replace(KILLED, stored=KILLED.stored[:1]),
+    "twice in the store: 1": replace(KILLED, stored=[*KILLED.stored, KILLED.stored[0]]),
+    "not in the decisions: 1": replace(KILLED, decisions=KILLED.decisions[:1]),
+    "decided again and otherwise": replace(KILLED, decisions=[*KILLED.decisions, ONE | {"labels": {"a": "y"}}]),
+    "decisions otherwise than undisturbed": replace(KILLED, decisions=[ONE | {"version": "2"}, KILLED.decisions[1]]),
+    "told twice": replace(KILLED, answers=[answer(0, "e2"), answer(0, "e2")]),
+    "answers missing": replace(KILLED, answers=[]),
+    "answers too many": replace(KILLED, answers=[answer(0, "e2"), answer(1, "e2")]),
+    "answers otherwise": replace(KILLED, answers=[answer(0, "e2", text="!")]),
+    "conversations with people missing": replace(KILLED, held={}),
+    "conversations with people otherwise": replace(KILLED, held={"c": held(owner="headrace")}),
+    "stories of items otherwise": replace(KILLED, stories=[{"id": "in@e2-0-1", "story_id": "in@e2-0-1"}]),
+    "windows of trends otherwise": replace(KILLED, trends={"w": {"count": 3}}),
+    "is over and never began": replace(KILLED, alerts=KILLED.alerts[1:]),
+    "told 1 times again": replace(KILLED, told=["k1", "k1"]),
+    "dead letters too many": replace(KILLED, dead_letters=["bad_json"]),
+}
+
+
+def test_kills_that_cannot_be_told_from_what_came_are_nothing() -> None:
+    assert violations(KILLED, UNDISTURBED, 0) == []
+    again = replace(KILLED, decisions=[*KILLED.decisions, ONE], told=["k1", "k1", "k2"])
+    assert violations(again, UNDISTURBED, 1) == []
+
+
+@pytest.mark.parametrize("says", DEFECTS)
+def test_each_defect_is_found(says: str) -> None:
+    assert any(says in one for one in violations(DEFECTS[says], UNDISTURBED, 0))
+
+
+@pytest.mark.parametrize("name", ["support", "finance", "recommend"])
+def test_two_runs_get_the_very_same_records_with_keys_and_times(name: str) -> None:
+    app = load_application(name)
+    sent = records(app, 100, 7, NOW_MS)
+    assert sent == records(app, 100, 7, NOW_MS) != records(app, 100, 8, NOW_MS) or app.kind == "recommend"
+    assert len(sent) == 100 and all(key for key, _ in sent)
+    times = [json.loads(value)["at"] for _, value in sent]
+    assert times == sorted(times) and len(set(times)) == 100
+
+
+def test_people_do_what_is_theirs_once() -> None:
+    one = HeldConversation.model_validate(
+        held()
+        | {"id": "c", "app": "a", "reason": "r", "asked_by": "headrace", "at": "2026-11-30T12:00:00Z"}
+        | {"step": "handed_over", "said": []}
+    )
+    (taken,) = acts({"c": one}, "taken", NOW_MS)
+    assert (taken.kind, taken.revision, taken.version) == ("taken", 2, 1)
+    assert not list(acts({"c": one}, "answered", NOW_MS))
+    (answered,) = acts({"c": one.model_copy(update={"assignee": "ann"})}, "answered", NOW_MS)
+    assert answered.text  # words for the customer
