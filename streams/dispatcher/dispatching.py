@@ -17,6 +17,7 @@ from models.errors import MessageError
 from streams.application import Application
 from streams.conversations.memory import source_place
 from streams.dispatcher.holding import AHEAD, HEADRACE, Holding, Situation, next_time, why_not, with_dropped
+from streams.dispatcher.open_conversations import OpenConversations
 from streams.dispatcher.telling import LeftToPeople, Told, told
 from streams.dispatcher.window import Window
 from streams.wire.records import (
@@ -57,22 +58,21 @@ class PartitionDispatcher:
         assert app.hand_over is not None and app.conversations is not None
         self._app, self._mask, self._holding = app, mask, Holding(app)
         self._window = Window(app.conversations.window_records)
-        self._held = dict(held or {})
+        self._held = OpenConversations(held or {})
         self._sent = set(sent)
         self._next_steps: list[tuple[int, str]] = []
         self._offset, self._is_swept = -1, False
-        for one in self._held.values():
+        for one in (held or {}).values():
             self._plan(one)
 
     @property
     def with_people(self) -> int:
         """Conversations that people have."""
-        return sum(held.owner == "people" for held in self._held.values())
+        return self._held.with_people
 
     def overdue(self, now_ms: int) -> int:
         """Those in which somebody waits longer than was promised."""
-        times = (read_time(held.respond_by) for held in self._held.values() if held.respond_by)
-        return sum(time is not None and time < now_ms for time in times)
+        return self._held.overdue(now_ms)
 
     def recall(self, offset: int, decision: Mapping[str, Any]) -> None:
         """A decision from before the group's position: it was dispatched, and nothing comes of it any more."""
@@ -326,7 +326,8 @@ class PartitionDispatcher:
         )
 
     def _keep(self, output: Output, held: HeldConversation) -> None:
-        before, self._held[held.id] = self._held.get(held.id), held
+        before = self._held.get(held.id)
+        self._held.put(held)
         if before is None or next_time(before) != next_time(held):  # else each message would plan it once more
             self._plan(held)
         output.held.append((held.id, held))
@@ -341,7 +342,7 @@ class PartitionDispatcher:
         for identity in gone:
             held = self._held.get(identity)
             if held is not None and held.owner == HEADRACE:
-                del self._held[identity]
+                self._held.drop(identity)
                 output.held.append((identity, None))
 
     def _alerts_over(self, before: HeldConversation, after: HeldConversation) -> list[Alert]:
