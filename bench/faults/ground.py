@@ -54,6 +54,8 @@ def ground_for(
 def release_of(
     wiring: Wiring, app: Application, progress: Callable[[str, int, int], None]
 ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
+    """Manifest and blobs of an application's champion; where it has none, of one that is trained from its corpus for
+    the moment. Raises ConfigError where there is neither."""
     registry = wiring.registry()
     version = registry.champion(app.name)
     if version is not None:

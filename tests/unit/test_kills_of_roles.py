@@ -55,8 +55,11 @@ DEFECTS: dict[str, Seen] = {
     "answers otherwise": replace(KILLED, answers=[answer(0, "e2", text="!")]),
     "conversations with people missing": replace(KILLED, held={}),
     "conversations with people otherwise": replace(KILLED, held={"c": held(owner="headrace")}),
-    "stories of items otherwise": replace(KILLED, stories=[{"id": "in@e2-0-1", "story_id": "in@e2-0-1"}]),
-    "windows of trends otherwise": replace(KILLED, trends={"w": {"count": 3}}),
+    "stories of items missing": replace(KILLED, stories=[]),
+    "told of its story again and otherwise": replace(
+        KILLED, stories=[*KILLED.stories, {"id": "in@e2-0-1", "story_id": "in@e2-0-1"}]
+    ),
+    "windows of trends too many": replace(KILLED, trends={"w": {}, "v": {}}),
     "is over and never began": replace(KILLED, alerts=KILLED.alerts[1:]),
     "told 1 times again": replace(KILLED, told=["k1", "k1"]),
     "dead letters too many": replace(KILLED, dead_letters=["bad_json"]),

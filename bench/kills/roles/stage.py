@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,15 +161,12 @@ class Stage:
 
 
 def _copied(file: Path, folder: Path, receiver: Receiver) -> Application:
-    """The application's file, beside all that it may name, with somebody who is told of alerts. One partition where
-    what stands in one changes what is said of another, so that two runs have one order."""
+    """The application's file, beside all that it may name, with somebody who is told of alerts."""
     for beside in file.parent.iterdir():
         if beside.name != file.name:
             (folder / beside.name).symlink_to(beside.resolve())
     text, copy = file.read_text("utf-8"), folder / file.name
     app = load_application(str(file))
-    if app.kind == "recommend" or app.stories is not None:
-        text = "partitions = 1\n" + re.sub(r"^partitions *=.*$", "", text, count=1, flags=re.MULTILINE)
     if app.kind == "classify" and not app.receivers:
         text += f'\n[[receivers]]\nname = "bench"\nkind = "webhook"\nurl = "http://127.0.0.1:{receiver.port}/alerts"\n'
     copy.write_text(text, encoding="utf-8")

@@ -22,7 +22,10 @@ def records(app: Application, number: int, seed: int, now_ms: int) -> list[tuple
     """Keys and values, the last one at now_ms. Raises ConfigError for an application without a corpus."""
     rows = _rows(app, number, random.Random(f"kills of roles {seed}"))
     first_ms = now_ms - len(rows) * STEP_MS
-    return [_timed(app, key, value, n, first_ms + n * STEP_MS) for n, (key, value) in enumerate(rows)]
+    sent = [_timed(app, key, value, n, first_ms + n * STEP_MS) for n, (key, value) in enumerate(rows)]
+    if app.kind == "recommend" and app.source.key:  # what one user does counts for others: all in one partition's order
+        return [(b"all", value) for _, value in sent]
+    return sent
 
 
 def _rows(app: Application, number: int, rng: random.Random) -> list[tuple[bytes | None, bytes]]:
