@@ -32,6 +32,7 @@ class Catalogue:
         self.ids = list(item_ids)
         self.texts = list(texts) or [""] * len(self.ids)
         self.revision = 0
+        self._changed: dict[str, None] = {}  # since somebody asked
         self._told: set[str] = set()  # by `put` and `withdraw`: of them it is known what they are now
         self._places = {item_id: place for place, item_id in enumerate(self.ids)}
         # What all items share says nothing about taste.
@@ -71,6 +72,7 @@ class Catalogue:
         self._columns[:, place] = self._centred(np.nan_to_num(embedding[None, :].astype(np.float32)))[0]
         self._shown[place] = True
         self._told.add(item_id)
+        self._changed[item_id] = None
         self.revision += 1
         return place
 
@@ -82,7 +84,13 @@ class Catalogue:
         self._told.add(item_id)
         if self._shown[place]:
             self._shown[place] = False
+            self._changed[item_id] = None
             self.revision += 1
+
+    def forget_changes(self) -> list[str]:
+        """Items that appeared, changed or were withdrawn since the last call, in that order."""
+        changed, self._changed = list(self._changed), {}
+        return changed
 
     def arrange(self, item_ids: Sequence[str], shown: Sequence[bool]) -> NDArray[np.int32]:
         """Have the places that another catalogue of the same items had. Those that are not here any more keep a place,
@@ -103,6 +111,7 @@ class Catalogue:
         for item_id, is_shown in zip(item_ids, shown, strict=True):
             if not is_shown and item_id in self._places and item_id not in self._told:
                 self._shown[self._places[item_id]] = False
+                self._changed[item_id] = None
         self.revision += 1
         return self.places_of(item_ids)
 

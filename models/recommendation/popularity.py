@@ -62,9 +62,14 @@ class Popularity:
         for row in self._rows_of(segments):
             self.by_segment[row, items] += self.step
 
-    def overall(self) -> NDArray[np.float32]:
-        """Logarithm of one more than what each item was touched of late, float32 (items,)."""
-        return np.log1p(self.counts / self.step).astype(np.float32)
+    def overall(self, places: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Logarithm of one more than what each item was touched of late, float32 (items,). places: of some items."""
+        counts = self.counts if places is None else self.counts[places]
+        return np.log1p(counts / self.step).astype(np.float32)
+
+    def touched(self, segments: NDArray[np.int32]) -> list[NDArray[np.floating]]:
+        """What each item was touched of late, overall and in each of the segments: (items,), comparable within each."""
+        return [self.counts, *(self.by_segment[row] for row in self._rows_of(segments))]
 
     def lift(self, segments: NDArray[np.int32], places: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """How much more popular than overall items are in each segment: a logarithm, 0 where nobody knows, float32

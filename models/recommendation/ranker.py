@@ -42,14 +42,26 @@ FIRST_NAMES: Final = tuple(name for name in NAMES if name not in ("popular_in_se
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """dense: float32 (DENSE, items). own: places of the recent items, oldest first, with their last actions and
-    decays. allowed: what may be shown, (items,)."""
+    """dense: float32 (DENSE, items). own: places of the recent items, oldest first, with their last actions and decays.
+    allowed: what may be shown, (items,). chosen: where in the catalogue the items stand, in that order, if these are
+    not all of it; all other places are by these. stands_for: the logarithm of how many items each is learnt of for,
+    where some are drawn."""
 
     dense: NDArray[np.float32]
     own: NDArray[np.int64]
     actions: NDArray[np.int64]
     decays: NDArray[np.float32]
     allowed: NDArray[np.bool_]
+    chosen: NDArray[np.int64] | None = None
+    stands_for: NDArray[np.float32] | None = None
+
+    def here(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where items of the catalogue stand among these; all of them are."""
+        return places if self.chosen is None else np.searchsorted(self.chosen, places)
+
+    def places(self, here: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where some of these stand in the catalogue."""
+        return here if self.chosen is None else self.chosen[here]
 
 
 class Ranker:
@@ -81,6 +93,8 @@ class Ranker:
         places = np.stack([np.ones(len(shown)), np.log(np.arange(1.0, len(shown) + 1.0))])
         scores = self.logits(features)
         scores[shown] += (self._placed @ places).astype(np.float32)
+        if features.stands_for is not None:
+            scores = scores + features.stands_for
         error = np.exp(scores - scores.max())
         error /= -error.sum()
         error[taken] += 1.0

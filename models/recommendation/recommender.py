@@ -18,6 +18,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from models.recommendation.candidates.choosing import chosen, with_others
+from models.recommendation.candidates.neighbours import Neighbours, neighbours_of
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.covisitation import CovisitationPolicy
 from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, TASTE, UserEvent
@@ -35,6 +37,7 @@ Repeats = Literal["always", "not_bought", "never"]
 _TASTE: Final = np.array(TASTE, np.float32)
 _COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
 _TOLD_EVERY: Final = 500
+_NOTHING: Final = np.empty(0, np.int64)
 _NOTABLE: Final = 0.2  # so much more popular, as a logarithm, is a reason
 _LEARNT_FROM: Final = 5_000  # of the last events of a replay the weights are learnt; older ones move state alone
 
@@ -47,7 +50,8 @@ class RecommendPolicy:
     taste_decay: the same of what goes with it. learning_rate: of the weights (AdaGrad). repeats: whether items are
     shown again that the user touched, or bought. diversity: 0 to 1, see `lists.diverse`. exploration: places of a list
     that are drawn. items_max: of them is counted who touches them together; purchases_max: remembered of a user.
-    segments: fields of events by whose values popularity is counted apart."""
+    segments: fields of events by whose values popularity is counted apart. scored_max: up to so many items all are
+    scored; of more, candidates: the best `candidates` of each source, of neighbours half of it."""
 
     length: int = 10
     recent_items: int = 50
@@ -62,6 +66,8 @@ class RecommendPolicy:
     items_max: int = 5_000
     purchases_max: int = 1_000
     segments: tuple[str, ...] = ()
+    scored_max: int = 5_000
+    candidates: int = 200
     covisitation: CovisitationPolicy = _COVISITATION
 
 
@@ -82,6 +88,7 @@ class Recommender:
         self.policy = policy or RecommendPolicy()
         self.catalogue = Catalogue(item_ids, embeddings, texts)
         self._together = LiveCovisitation(self.catalogue, self.policy.covisitation, self.policy.items_max)
+        self._neighbours: Neighbours | None = None  # once there are so many items
         self._is_frozen = False
         self.forget()
 
@@ -171,12 +178,14 @@ class Recommender:
         """What would be drawn for the first place kept for exploration, as things stand: item to probability. Changes
         nothing."""
         slot, policy = self._users.known(user_id), self.policy
-        logits = self._ranker.logits(self._features(EMPTY if slot is None else self._users.history(slot)))
+        features, columns = self._features(EMPTY if slot is None else self._users.history(slot))
+        logits = self._ranker.logits(features)
         exploration = min(policy.exploration, policy.length - 1)
-        taken = diverse(logits, self.catalogue.columns, policy.length - exploration, policy.diversity)
+        taken = diverse(logits, columns, policy.length - exploration, policy.diversity)
         pool, weights = chances(logits, taken, exploration)
         ids = self.catalogue.ids
-        return {ids[place]: weight for place, weight in zip(pool.tolist(), weights.tolist(), strict=True)}
+        places = features.places(pool).tolist()
+        return {ids[place]: weight for place, weight in zip(places, weights.tolist(), strict=True)}
 
     def knows(self, user_id: str | None) -> bool:
         """Whether anything is known of a user."""
@@ -282,7 +291,8 @@ class Recommender:
         if history.shown is None:
             return None
         if not self._is_frozen:
-            self._ranker.learn(self._features(history), item, history.shown)
+            features, _ = self._features(history, np.append(history.shown, item), is_to_learn=True)
+            self._ranker.learn(features, int(features.here(np.array([item]))[0]), features.here(history.shown))
         if not len(history.shown):
             return None  # nobody knows whether it stood there
         places = np.flatnonzero(history.shown == item)
@@ -313,32 +323,31 @@ class Recommender:
     ) -> tuple[NDArray[np.int64], tuple[ListedItem, ...]]:
         """Places and items of a list. only_others: none of the history's own items, nothing drawn."""
         policy, length = self.policy, length or self.policy.length
-        features = self._features(history)
+        features, columns = self._features(history)
         if only_others:
-            features.allowed[history.items] = False
+            features.allowed[features.own] = False
         logits = self._ranker.logits(features)
         exploration = 0 if only_others else min(policy.exploration, length - 1)
-        best = diverse(logits, self.catalogue.columns, length - exploration, policy.diversity)
-        items = self._explained(best, logits, history)
+        best = diverse(logits, columns, length - exploration, policy.diversity)
+        items = self._explained(features.places(best), logits[best], history)
         if not exploration:
-            return best, tuple(items)
+            return features.places(best), tuple(items)
         drawn, chances = explored(
             logits, best, exploration, crc32(user_id.encode("utf-8", "surrogatepass") + history.items.tobytes())
         )
-        for place, chance in zip(drawn.tolist(), chances.tolist(), strict=True):
-            items.append(
-                ListedItem(self.catalogue.ids[place], _rounded(logits[place]), "exploration", None, round(chance, 6))
-            )
-        return np.concatenate([best, drawn]), tuple(items)
+        ids = self.catalogue.ids
+        for here, place, chance in zip(drawn, features.places(drawn).tolist(), chances.tolist(), strict=True):
+            items.append(ListedItem(ids[place], _rounded(logits[here]), "exploration", None, round(chance, 6)))
+        return features.places(np.concatenate([best, drawn])), tuple(items)
 
-    def _explained(self, places: NDArray[np.int64], logits: NDArray[np.float32], history: History) -> list[ListedItem]:
-        """Why each item stands there, and by which of the user's: the one that speaks for it most."""
+    def _explained(self, places: NDArray[np.int64], scores: NDArray[np.float32], history: History) -> list[ListedItem]:
+        """Why each item stands there, and by which of the user's: the one that speaks for it most. scores: of each."""
         own, ids, columns = history.items, self.catalogue.ids, self.catalogue.columns
         segments = self._popular_in(places, history.segments)
         if not len(own):
             return [
-                ListedItem(ids[place], _rounded(logits[place]), "popular", segment=segment)
-                for place, segment in zip(places.tolist(), segments, strict=True)
+                ListedItem(ids[place], _rounded(score), "popular", segment=segment)
+                for place, score, segment in zip(places.tolist(), scores, segments, strict=True)
             ]
         weights = self._together.go_with(places, own)
         likeness = columns[:, places].T @ columns[:, own]
@@ -356,7 +365,7 @@ class Recommender:
                 why, because = "like", likest[number]
             name = None if because is None else ids[because]
             segment = segments[number] if why == "popular" else None
-            listed.append(ListedItem(ids[place], _rounded(logits[place]), why, name, segment=segment))
+            listed.append(ListedItem(ids[place], _rounded(scores[number]), why, name, segment=segment))
         return listed
 
     def _popular_in(self, places: NDArray[np.int64], segments: NDArray[np.int32]) -> list[str | None]:
@@ -370,23 +379,61 @@ class Recommender:
             for place, much in zip(best, most, strict=True)
         ]
 
-    def _features(self, history: History) -> Features:
+    def _features(
+        self, history: History, always: NDArray[np.int64] = _NOTHING, *, is_to_learn: bool = False
+    ) -> tuple[Features, NDArray[np.float32]]:
+        """And unit vectors of the same items, (dimensions, items). always: places of items that are among them.
+        is_to_learn: with some that are no candidates, so that weights are learnt of those as well."""
         self._make_room()
-        columns, own, count = self.catalogue.columns, history.items, len(history.items)
-        dense = np.zeros((len(DENSE), len(self.catalogue)), np.float32)
-        dense[2] = self._popularity.overall()
-        if len(history.segments):
-            dense[4] = self._popularity.lift(history.segments).sum(axis=0)
-        ages = np.arange(count - 1, -1, -1)
+        allowed = self._allowed(history)
+        ages = np.arange(len(history.items) - 1, -1, -1)
         decays = np.power(self.policy.recency_decay, ages, dtype=np.float32)
-        if count:
-            vectors = columns[:, own]
-            profile = vectors @ decays
-            dense[0] = profile @ columns / max(float(np.linalg.norm(profile)), 1e-12)
-            dense[1] = vectors[:, -1] @ columns
+        profile = self._profile(history, decays)
+        together = np.zeros(0, np.float32)
+        if len(history.items):
             taste = np.power(self.policy.taste_decay, ages, dtype=np.float32) * _TASTE[history.actions]
-            dense[3] = log_share(self._together.scores(own, taste))
-        return Features(dense, own, history.actions, decays, self._allowed(history))
+            together = self._together.scores(history.items, taste)
+        some = self._chosen(history, profile, together, always, allowed)
+        stands_for = None
+        if some is not None and is_to_learn:
+            some, stands_for = with_others(some, allowed, self.policy.candidates)
+        columns = self.catalogue.columns if some is None else self.catalogue.columns[:, some]
+        dense = np.zeros((len(DENSE), columns.shape[1]), np.float32)
+        dense[2] = self._popularity.overall(some)
+        if len(history.segments):
+            dense[4] = self._popularity.lift(history.segments, some).sum(axis=0)
+        if len(history.items):
+            dense[0], dense[1] = profile @ columns
+            shares = log_share(together)
+            dense[3] = shares if some is None else shares[some]
+        allowed = allowed if some is None else allowed[some]
+        features = Features(dense, history.items, history.actions, decays, allowed, some, stands_for)
+        return replace(features, own=features.here(history.items)), columns
+
+    def _profile(self, history: History, decays: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the user's recent items read like, and the last one, (2, dimensions); of nobody's: (0, dimensions)."""
+        vectors = self.catalogue.columns[:, history.items]
+        if not len(history.items):
+            return vectors.T
+        profile = vectors @ decays
+        return np.stack([profile / max(float(np.linalg.norm(profile)), 1e-12), vectors[:, -1]])
+
+    def _chosen(
+        self,
+        history: History,
+        profile: NDArray[np.float32],
+        together: NDArray[np.float32],
+        always: NDArray[np.int64],
+        allowed: NDArray[np.bool_],
+    ) -> NDArray[np.int64] | None:
+        """Places of the candidates; None: all items are scored."""
+        each = self.policy.candidates
+        if len(self.catalogue) <= self.policy.scored_max:
+            return None
+        self._neighbours = self._neighbours or neighbours_of(self.catalogue)
+        near = [self._neighbours.nearest(vector, each // 2) for vector in profile]
+        scores = [together, *self._popularity.touched(history.segments)]
+        return chosen(near, scores, (history.items, always), allowed, each)
 
     def _allowed(self, history: History) -> NDArray[np.bool_]:
         allowed = self.catalogue.shown.copy()

@@ -33,7 +33,7 @@ from streams.wire.text import cut_text
 
 log = logging.getLogger(__name__)
 
-ITEMS_MAX: Final = 100_000  # each of them is scored for each event; withdrawn ones keep their place until a restart
+ITEMS_MAX: Final = 100_000  # withdrawn ones keep their place until a restart
 Progress = Callable[[str, int, int], None]
 # What the catalogue's topic said since the last call, the first time all that stands there.
 CatalogueRecords = Callable[[], Sequence[Record]]
