@@ -4,5 +4,6 @@ sets        pure: which sets, which of their rows train and test in each draw, w
 floor       TF-IDF and a linear support vector machine on the same rows
 results     pure: a training's figures; draws of a set as one line; the file that a stopped campaign goes on from
 entities    what is said of each entity of a text, draw by draw
+found_entities  the same where names are to be found
 campaign    set by set, strategy by strategy, draw by draw
 """

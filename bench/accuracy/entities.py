@@ -1,4 +1,5 @@
-"""What a text says of each entity, the spans given, draw by draw: a release's head beside TF-IDF of masked texts."""
+"""What a text says of each entity, draw by draw: a release's head beside TF-IDF of masked texts where spans are given,
+and, where they are to be found, with a list of names and with the tagger."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,13 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
+from bench.accuracy.found_entities import MEASURES, WAYS, RememberingStates, cpu_ms_a_text, measure_found
 from headrace.releases.encoders import default_encoder
 from headrace.wiring import Wiring
-from models.encoder.remembering import RememberingEncoder
 from models.entities.views import views_of
 from retrain.entities.fitting import train_entities
 from retrain.entities.rows import EntityRow, EntityRows, read_entity_rows, split_entity_rows, with_test_part
+from retrain.entities.tagging import train_tagger
 
 Progress = Callable[[str, int, int], None]
 DRAWS: Final = 5
@@ -32,9 +34,11 @@ class EntityFigures:
     mixed_macro_f1: float | None
 
 
-def measure(wiring: Wiring, data: Path, draws: int, progress: Progress) -> dict[str, Any]:
-    """A file of labelled entities, its texts dealt anew in each draw: a fifth tests, the others train."""
-    encoder = RememberingEncoder(default_encoder(wiring))  # the draws have the same texts
+def measure(wiring: Wiring, data: Path, draws: int, progress: Progress, *, find: bool = False) -> dict[str, Any]:
+    """A file of labelled entities, its texts dealt anew in each draw: a fifth tests, the others train. find: the spans
+    are to be found as well."""
+    plain = default_encoder(wiring)
+    encoder = RememberingStates(plain)  # the draws have the same texts
     rows, found = read_entity_rows(data).rows, []
     for draw in range(draws):
         progress("draws", draw, draws)
@@ -44,9 +48,17 @@ def measure(wiring: Wiring, data: Path, draws: int, progress: Progress) -> dict[
         assert metrics is not None  # a fifth of the texts tests
         own = EntityFigures(metrics.accuracy, metrics.macro_f1, metrics.mixed_macro_f1)
         counts = {"entities": metrics.entities, "mixed_entities": metrics.mixed_entities}
-        found.append({"draw": draw, **counts, "headrace": asdict(own), "tf_idf": asdict(_floor(dealt))})
+        drawn: dict[str, Any] = {"draw": draw, **counts, "headrace": asdict(own), "tf_idf": asdict(_floor(dealt))}
+        if find:
+            tagger = train_tagger(encoder, dealt, seed=draw, progress=progress)
+            drawn |= {"found": measure_found(encoder, dealt, trained.head, tagger.tagger), "choices": tagger.choices}
+        found.append(drawn)
     progress("draws", draws, draws)
-    return {"data": data.name, "encoder": encoder.sha256, "draws": found, "mean": _mean(found)}
+    report = {"data": data.name, "encoder": encoder.sha256, "draws": found, "mean": _mean(found)}
+    if find:
+        report["mean_found"] = _mean([one["found"] for one in found], WAYS, MEASURES)
+        report["cpu_ms_a_text"] = cpu_ms_a_text(plain, tagger.tagger, [row.text for row in dealt.part("test")])
+    return report
 
 
 def _floor(rows: EntityRows) -> EntityFigures:
@@ -66,12 +78,16 @@ def _masked(rows: Sequence[EntityRow]) -> tuple[list[str], list[str]]:
     return texts, [label for row in rows for label in row.labels]
 
 
-def _mean(draws: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation over the draws, of both."""
+def _mean(
+    draws: Sequence[dict[str, Any]],
+    lines: Sequence[str] = ("headrace", "tf_idf"),
+    measures: Sequence[str] = EntityFigures.__slots__,
+) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over the draws, of each line."""
     table: dict[str, dict[str, float | None]] = {}
-    for who in ("headrace", "tf_idf"):
+    for who in lines:
         line: dict[str, float | None] = {}
-        for name in EntityFigures.__slots__:
+        for name in measures:
             values = [draw[who][name] for draw in draws if draw[who][name] is not None]
             line[name] = round(float(np.mean(values)), 4) if values else None
             line[f"{name}_sd"] = round(float(np.std(values, ddof=1)), 4) if len(values) > 1 else None

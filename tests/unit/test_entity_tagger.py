@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_entities import small_entity_rows, small_gazetteer, small_trained_entities
-from small_release import small_encoder, small_release
+from small_release import small_dataset, small_encoder, small_release
 from small_tagger import small_tagger, tagger_rows
 
 from headrace.pages.model_card import render_card
 from headrace.tools.digest.stories import Groups
+from headrace.tools.training import _tell_entities
+from headrace.training.entities.fitting import read_entities
 from models.bundle import unpack
 from models.classifier import Classifier
 from models.entities.chain import START, best_path, may_follow, span_probabilities, spans_of
@@ -28,7 +31,8 @@ from models.entities.words import words_of
 from models.errors import ReleaseCorrupt
 from retrain.entities.release import carry_entities, fit_entities
 from retrain.entities.tagging import NOTHING, train_tagger
-from streams.application import Application, HeadSpec
+from retrain.job import train_release
+from streams.application import Application, HeadSpec, parse_application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.serving import Serving
 from streams.engine.delivery import Delivery, Outcome
@@ -211,6 +215,22 @@ def test_a_decision_tells_what_was_found_and_counts_of_it_nothing() -> None:
     assert ("entity", "Dunmere") not in Groups(app, None).of(record)
     signal = outcome.signal
     assert signal is None or [name for name, _ in signal["entities"]] == ["Acme"]
+
+
+def test_an_application_asks_for_a_tagger_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [json.dumps(row.as_json()) for row in tagger_rows().rows]
+    (tmp_path / "judged.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "names.csv").write_text("id,name\nacme,Acme\n", encoding="utf-8")
+    table = '[entities]\nnames = "names.csv"\ncorpus = "judged.jsonl"\ntagger = true\n'
+    file = 'name = "news"\ntopic = "news"\n[[heads]]\nname = "mood"\ncolumn = "mood"\n'
+    named = read_entities(parse_application(file + table, tmp_path, "news.toml"), None, 0)
+    assert named is not None and named.tagger
+    trained = train_release("news", small_dataset(), small_encoder())
+    named.attach(trained, 0, lambda stage, done, total: None)
+    metrics = trained.report["entities"]["tagger"]
+    assert metrics == trained.manifest[ROLE]["metrics"] and metrics["recall"] > 0.8
+    _tell_entities(trained.report["entities"])
+    assert f"{metrics['recall']:.4f} found by the tagger" in capsys.readouterr().out
 
 
 def test_overlaps_are_the_listed_names() -> None:

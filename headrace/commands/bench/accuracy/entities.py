@@ -1,11 +1,11 @@
 """bench entities: what texts say of each entity, on a labelled file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-EXAMPLE = "Example: headrace bench entities --data finentity.csv --draws 5"
+EXAMPLE = "Example: headrace bench entities --data finentity.csv --draws 5 --find"
 
 
 def entities(
@@ -13,6 +13,10 @@ def entities(
         Path, typer.Option(help="CSV or JSON lines: text, and entities as a JSON list of start, end and label")
     ],
     draws: Annotated[int, typer.Option(min=1, max=50, help="seeded splits of the texts, a fifth of which tests")] = 5,
+    find: Annotated[
+        bool,
+        typer.Option("--find", help="names are to be found as well: by a list of those in training texts, a tagger"),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """How often what a text says of an entity is read rightly where the entity's place is given, beside TF-IDF of the
@@ -23,14 +27,28 @@ def entities(
     from headrace.wiring import Wiring
 
     with stage_bars() as progress:
-        report = measure(Wiring(load_settings()), data, draws, progress)
+        report = measure(Wiring(load_settings()), data, draws, progress, find=find)
     if json:
         return print_json(report)
     print(f"{'':<10}{'micro F1':<18}{'macro F1':<18}macro F1, mixed texts")
     for who, line in report["mean"].items():
         cells = [_cell(line[name], line[f"{name}_sd"]) for name in ("accuracy", "macro_f1", "mixed_macro_f1")]
         print(f"{who:<10}{cells[0]:<18}{cells[1]:<18}{cells[2]}")
+    if find:
+        _print_found(report)
     return None
+
+
+def _print_found(report: dict[str, Any]) -> None:
+    print(f"\n{'names found by':<18}{'F1 with sentiment':<20}{'F1 of spans':<18}{'precision':<18}recall")
+    for way, line in report["mean_found"].items():
+        cells = [
+            _cell(line[name], line[f"{name}_sd"])
+            for name in ("with_sentiment_f1", "span_f1", "span_precision", "span_recall")
+        ]
+        print(f"{way.replace('_', ' '):<18}{cells[0]:<20}{cells[1]:<18}{cells[2]:<18}{cells[3]}")
+    costs = report["cpu_ms_a_text"]
+    print(f"processor time of a text: {costs['embedding']:.1f} ms its embedding, {costs['tagger']:.1f} ms the tagger")
 
 
 def _cell(mean: float | None, deviation: float | None) -> str:
