@@ -5,7 +5,8 @@ files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngra
             `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
             fine-tuned: the default one's is made from its own weights; `neutral_words` (JSON) where it was trained with
             them
-encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it was made from, where that is known
+encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it was made from, where that is known;
+            `long_texts`: how texts are read that are longer than its input; absent where they are cut
 reference   how many texts drift is measured against: texts, sampled, labels
 heads       name, labels, temperature, out-of-scope numbers; the first is the primary one
 fast_path   heads with temperature and threshold, what was measured; null where no text can be decided by n-grams alone
@@ -36,6 +37,8 @@ from safetensors.numpy import load, save
 from models.classifier import Classifier
 from models.encoder.card_proof import serve_with_card_if_proved
 from models.encoder.encoder import Encoder
+from models.encoder.long_texts import ROLE as LONG_TEXTS
+from models.encoder.long_texts import LongTexts
 from models.entities.gazetteer import Gazetteer
 from models.entities.head import EntityHead
 from models.entities.reader import NAMES_ROLE, EntityReader
@@ -155,7 +158,8 @@ def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[di
         "serves": notes.serves,
         "hashing": HASHING,
         "encoder": {"max_tokens": encoder.max_tokens, "dimensions": encoder.dimensions}
-        | ({} if notes.encoder_source is None else {"source": dict(notes.encoder_source)}),
+        | ({} if notes.encoder_source is None else {"source": dict(notes.encoder_source)})
+        | ({} if encoder.long_texts is None else {LONG_TEXTS: encoder.long_texts.describe()}),
         "reference": reference.describe(),
         "heads": [head.describe() for head in classifier.heads.values()],
         "fast_path": None if classifier.fast_path is None else classifier.fast_path.describe(),
@@ -245,8 +249,9 @@ def _load_encoder(
     device: str,
     half: HalfGraphs | None,
 ) -> Encoder:
+    long_texts = LongTexts.from_manifest(described["encoder"].get(LONG_TEXTS))
     if loaded is not None and loaded.sha256 == described["files"]["encoder"]["sha256"]:
-        return loaded
+        return loaded.reading(long_texts)
 
     def half_graph() -> bytes | None:
         if HALF_ROLE in described["files"]:
@@ -265,7 +270,7 @@ def _load_encoder(
         device=device,
         half=half_graph,
         read_again=encoder_file,
-    )
+    ).reading(long_texts)
 
 
 def _load_fast_path(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> FastPath | None:

@@ -36,6 +36,11 @@ def default_encoder(wiring: Wiring) -> Encoder:
     return load_encoder(encoder_source(wiring), cache=settings.cache.expanduser(), threads=settings.threads or None)
 
 
+def read_as(app: Application, encoder: Encoder) -> Encoder:
+    """The encoder reading long texts as the application's file says: what its releases are trained on."""
+    return encoder if app.long_texts is None else encoder.reading(app.long_texts.as_read())
+
+
 def encoder_source(wiring: Wiring) -> "EncoderSource":
     """The configured encoder's files: a folder's, or those of the package that carries the default one."""
     from connectors.encoders.files import locate_encoder

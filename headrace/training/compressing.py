@@ -100,7 +100,7 @@ def compress(
     trained = train_release(
         model,
         dataset,
-        small.encoder,
+        small.encoder.reading(parent.encoder.long_texts),
         strategy=str(described.get("serves") or described.get("strategy") or "quick"),
         seed=order.seed,
         oos_label=oos_label,

@@ -14,7 +14,7 @@ from connectors.table_files import open_table
 from connectors.table_lines import Reject
 from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
-from headrace.releases.encoders import default_encoder, source_of_encoder, with_encoder_of
+from headrace.releases.encoders import default_encoder, read_as, source_of_encoder, with_encoder_of
 from headrace.training.augmentation import AugmentOrder, augment
 from headrace.training.energy_counter import EnergyMeter
 from headrace.training.entities.fitting import read_entities
@@ -129,7 +129,7 @@ def train(
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
     entities = read_entities(app, order.entities, order.seed)
     dataset, seen = see(wiring, order.pictures, dataset, order.data, order.oos_label, order.seed, progress)
-    encoder, augmented = default_encoder(wiring), None
+    encoder, augmented = read_as(app, default_encoder(wiring)), None
     if augmenting is not None:
         encoder = RememberingEncoder(encoder)  # what was tried trains afterwards
         augmented = augment(dataset, augmenting, encoder, order.seed, order.oos_label, progress)

@@ -168,7 +168,7 @@ def _trained(
     wiring = Wiring(load_settings(**order["settings"]))
     try:
         unread = replace(dataset, encoder_tuned_on=frozenset())
-        configured = default_encoder(wiring), unread, source_of_encoder(wiring)
+        configured = default_encoder(wiring).reading(encoder.long_texts), unread, source_of_encoder(wiring)
         return *train(order["strategy"], *configured, wiring), ""
     except TrainingDataError as error:
         return *train("quick", encoder, dataset, source, None), f"trained by the quick strategy: {error}"

@@ -9,7 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from headrace.pages.tuning import render_tuning
-from headrace.releases.encoders import default_encoder, encoder_source, with_encoder_of
+from headrace.releases.encoders import default_encoder, encoder_source, read_as, with_encoder_of
 from headrace.training.from_file import TrainingRequest, read_dataset
 from headrace.training.options_file import PLANS, options_as_toml
 from headrace.wiring import Wiring
@@ -69,7 +69,7 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
     lock = FileLock(order.study.with_name(order.study.name + ".lock"), timeout=0)
     try:
         with lock:
-            judge = _judge(with_encoder_of(app, wiring), dataset, order, progress)
+            judge = _judge(app, with_encoder_of(app, wiring), dataset, order, progress)
 
             def usual() -> tuple[float, int]:
                 worth = judge(PLANS[strategy]({}), lambda step, value: None)
@@ -95,8 +95,8 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
         ) from error
 
 
-def _judge(wiring: Wiring, dataset: Dataset, order: TuningRequest, progress: Progress) -> Judge:
-    encoder, oos_label, seed = default_encoder(wiring), order.training.oos_label, order.training.seed
+def _judge(app: Application, wiring: Wiring, dataset: Dataset, order: TuningRequest, progress: Progress) -> Judge:
+    encoder, oos_label, seed = read_as(app, default_encoder(wiring)), order.training.oos_label, order.training.seed
     if order.training.strategy == "quick":
         return QuickSearch(
             encoder, dataset, seed=seed, oos_label=oos_label, metric=order.metric, progress=progress

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.classifier import Classifier
 from models.encoder.device import open_on_cpu
+from models.encoder.long_texts import put_together, windows_of
 from models.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def _doubt(classifier: Classifier, golden: Mapping[str, Any]) -> str | None:
     except ModelError as error:
         return str(error)
     twin = open_on_cpu(half, dimensions=encoder.dimensions, max_tokens=encoder.max_tokens)
-    on_cpu = twin.embed([text.ids for text in prepared.tokenized])
+    on_cpu = put_together(prepared.tokenized, twin.embed(windows_of(prepared.tokenized)))
     for name, head in classifier.heads.items():
         logits = head.logits(on_card, prepared.ngrams)
         for reference, expected, tolerance in (

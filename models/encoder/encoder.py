@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.encoder.device import Card, CardUnusable, Device, OpenSession, choose_device, open_card
 from models.encoder.length_batches import split_by_tokens
+from models.encoder.long_texts import LongTexts, put_together, windows_of
 from models.encoder.precision import count_layers
 from models.encoder.slots import SLOTS, slot_inputs, with_slots
 from models.encoder.tokenization import PlacedTokens, TextTokenizer, TokenizedText
@@ -40,8 +41,8 @@ class Encoder:
     """An ONNX encoder with its tokenizer. Thread-safe.
 
     dimensions: length of an embedding. hidden: of a token's state. sha256: of the ONNX file that a release carries, and
-    a CPU serves with. max_tokens: longer texts are cut. lanes: batches that a CPU computes at the same time. device:
-    where texts are computed.
+    a CPU serves with. max_tokens: longer texts are cut, or read in windows of that length where `long_texts` says how.
+    lanes: batches that a CPU computes at the same time. device: where texts are computed.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Encoder:
         self._file = file
         self._tokenizer = TextTokenizer(tokenizer_json, max_tokens=max_tokens)
         self._pool = ThreadPoolExecutor(lanes - 1, thread_name_prefix="encoder") if lanes > 1 else None
+        self.long_texts: LongTexts | None = None
         self.lanes = lanes
         self.tokenizer_json = tokenizer_json
         self.max_tokens = max_tokens
@@ -104,7 +106,19 @@ class Encoder:
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Token ids of every text, in order; any str will do (empty, huge, lone surrogates)."""
+        if self.long_texts is not None:
+            return self._tokenizer.tokenize_long(texts, self.long_texts)
         return self._tokenizer.tokenize(texts)
+
+    def reading(self, long_texts: LongTexts | None) -> "Encoder":
+        """The same encoder, on the same session and threads, that reads long texts so; None: cuts them. Closing one
+        closes both."""
+        if long_texts == self.long_texts:
+            return self
+        other = Encoder.__new__(Encoder)
+        other.__dict__.update(self.__dict__)
+        other.long_texts = long_texts
+        return other
 
     def tokenize_with_places(self, texts: Sequence[str]) -> list[PlacedTokens]:
         """Token ids with where each stands in its text, in order; any str will do."""
@@ -121,31 +135,32 @@ class Encoder:
             for row, part in zip(rows, np.split(of_call, ends[:-1]), strict=True):
                 states[row] = part
 
-        self._share_out(tokenized, keep)
+        self._share_out([text.ids for text in tokenized], keep)
         return states
 
     def embed_tokens(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Embeddings, float32 (texts, dimensions), unit length, rows in the given order."""
         if self._card is not None:
-            return self._card.embed([text.ids for text in tokenized])
+            return put_together(tokenized, self._card.embed(windows_of(tokenized)))
         return self.embed_tokens_on_cpu(tokenized)
 
     def embed_tokens_on_cpu(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """`embed_tokens` with the file that releases carry, wherever this encoder serves: what a release is proved
         by."""
-        embeddings = np.empty((len(tokenized), self.dimensions), dtype=np.float32)
+        windows = windows_of(tokenized)
+        embeddings = np.empty((len(windows), self.dimensions), dtype=np.float32)
 
         def keep(rows: list[int], groups: Groups) -> None:
             embeddings[rows] = self._run(groups, "embedding")
 
-        self._share_out(tokenized, keep)
-        return embeddings
+        self._share_out(windows, keep)
+        return put_together(tokenized, embeddings)
 
-    def _share_out(self, tokenized: Sequence[TokenizedText], compute: Callable[[list[int], Groups], None]) -> None:
+    def _share_out(self, texts: Sequence[NDArray[np.int32]], compute: Callable[[list[int], Groups], None]) -> None:
         """Compute all texts in calls on all lanes, of which the calling thread is one; each takes the next one when it
-        is free. One task a lane, not one a call: waking a thread costs as much as a short call. compute: gets numbers
-        of texts with their token ids in groups of equal length."""
-        lengths = [len(text.ids) for text in tokenized]
+        is free. One task a lane, not one a call: waking a thread costs as much as a short call. texts: token ids.
+        compute: gets numbers of texts with their token ids in groups of equal length."""
+        lengths = [len(ids) for ids in texts]
         rounds = max(
             1, round(sum(lengths) / (self.lanes * CALL_TOKENS))
         )  # whole ones, so that no lane waits for the other
@@ -159,7 +174,7 @@ class Encoder:
                 except IndexError:
                     return
                 rows = [row for group in groups for row in group]
-                compute(rows, [[tokenized[row].ids for row in group] for group in groups])
+                compute(rows, [[texts[row] for row in group] for group in groups])
 
         others = [self._pool.submit(lane) for _ in range(min(self.lanes, len(calls)) - 1)] if self._pool else []
         lane()
@@ -188,7 +203,7 @@ class Encoder:
         """The same encoder on the CPU; this one may go on to serve others."""
         return Encoder(
             self._session, self._file, self.sha256, self.tokenizer_json, self.max_tokens, self.lanes, self._half
-        )
+        ).reading(self.long_texts)
 
     def close(self) -> None:
         """End the threads; the encoder cannot be used any more."""

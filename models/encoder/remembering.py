@@ -27,7 +27,7 @@ class RememberingEncoder(Encoder):
 
     def embed_tokens(self, tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """See `Encoder`."""
-        keys = [text.ids.tobytes() for text in tokenized]
+        keys = [text.identity() for text in tokenized]
         missing = {key: text for key, text in zip(keys, tokenized, strict=True) if key not in self._known}
         if missing:
             self._known.update(zip(missing, super().embed_tokens(list(missing.values())), strict=True))

@@ -4,29 +4,45 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from models.encoder.long_texts import LongTexts, parts_of
 from models.errors import ModelError
 
 _CHARACTERS_PER_TOKEN: Final = 32  # English has about 4; beyond this much text, the tokens left are cut anyway
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # one by one: a pair, as one character, would move what follows
 
 
+class WeighedWindow(NamedTuple):
+    """A stretch of a long text. ids: as of a text. weight: what its embedding counts, between 0 and 1."""
+
+    ids: NDArray[np.int32]
+    weight: float
+
+
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """ids: int32 (tokens,), special tokens included, cut to the encoder's longest input.
+    """ids: int32 (tokens,), special tokens included, cut to the encoder's longest input; of a text that is read in
+    windows those of all of them.
 
     unknown_share: share of the tokens (special ones apart) that the vocabulary does not know, in [0, 1].
-    characters: length of the text as it came.
+    characters: length of the text as it came. windows: of a text that is read in more than one
+    (`models.encoder.long_texts`).
     """
 
     ids: NDArray[np.int32]
     unknown_share: float
     characters: int
+    windows: tuple[WeighedWindow, ...] = ()
+
+    def identity(self) -> bytes:
+        """Texts with the same one have the same embedding."""
+        parts = [self.ids, *([len(one.ids), one.weight] for one in self.windows)]
+        return b"".join(np.asarray(part).tobytes() for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +73,17 @@ class TextTokenizer:
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Token ids of every text, in order. Releases the GIL while the Rust tokenizer works."""
         encodings = self._tokenizer.encode_batch_fast([self._readable(text) for text in texts])
+        return [self._tokenized(encoding, len(text)) for encoding, text in zip(encodings, texts, strict=True)]
+
+    def tokenize_long(self, texts: Sequence[str], how: LongTexts) -> list[TokenizedText]:
+        """Token ids of every text, in order, window by window and of its title. A text that fits into one window, and
+        has no title, is as `tokenize` gives it."""
+        titled = [parts_of(text) for text in texts]
+        bodies = self._tokenizer.encode_batch_fast([self._readable(one.body, how.windows) for one in titled])
+        titles = iter(self.tokenize([one.title for one in titled if one.title]))
         return [
-            self._tokenized(np.array(encoding.ids, dtype=np.int32), len(text))
-            for encoding, text in zip(encodings, texts, strict=True)
+            self._together(next(titles) if one.title else None, body, len(text), how)
+            for one, body, text in zip(titled, bodies, texts, strict=True)
         ]
 
     def tokenize_with_places(self, texts: Sequence[str]) -> list[PlacedTokens]:
@@ -69,22 +93,38 @@ class TextTokenizer:
         encodings = self._tokenizer.encode_batch(readable)
         return [
             PlacedTokens(
-                self._tokenized(np.array(encoding.ids, dtype=np.int32), len(text)),
+                self._tokenized(encoding, len(text)),
                 np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2),
             )
             for encoding, text in zip(encodings, texts, strict=True)
         ]
 
-    def _tokenized(self, ids: NDArray[np.int32], characters: int) -> TokenizedText:
+    def _together(self, title: TokenizedText | None, body: Any, characters: int, how: LongTexts) -> TokenizedText:
+        """body: what the tokenizer found, of which it hands on all that is behind the first window."""
+        read = [self._tokenized(window, 0) for window in (body, *body.overflowing[: how.windows - 1])]
+        tokens = [len(window.ids) for window in read]
+        share = 1.0 if title is None else 1.0 - how.title_weight
+        weights = [share * length / sum(tokens) for length in tokens]
+        if title is not None:
+            read, tokens, weights = [title, *read], [len(title.ids), *tokens], [how.title_weight, *weights]
+        unknown = sum(one.unknown_share * length for one, length in zip(read, tokens, strict=True)) / sum(tokens)
+        windows = tuple(WeighedWindow(one.ids, weight) for one, weight in zip(read, weights, strict=True))
+        if len(windows) == 1:
+            return TokenizedText(read[0].ids, read[0].unknown_share, characters)
+        return TokenizedText(np.concatenate([one.ids for one in read]), unknown, characters, windows)
+
+    def _tokenized(self, encoding: Any, characters: int) -> TokenizedText:
+        ids = np.array(encoding.ids, dtype=np.int32)
         words = max(len(ids) - self._special, 1)
         unknown = 0 if self._unknown is None else int(np.count_nonzero(ids == self._unknown))
         return TokenizedText(ids, min(unknown / words, 1.0), characters)
 
-    def _readable(self, text: str) -> str:
+    def _readable(self, text: str, windows: int = 1) -> str:
         """The text as the Rust side can take it: valid Unicode, of bounded length."""
-        if len(text) > self._max_characters:
-            start = text[: 8 * self._max_characters]  # runs of white space may hide the words
-            text = " ".join(start.split())[: self._max_characters]
+        most = windows * self._max_characters
+        if len(text) > most:
+            start = text[: 8 * most]  # runs of white space may hide the words
+            text = " ".join(start.split())[:most]
         if text.isascii():
             return text
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -96,7 +96,8 @@ class FoundEntities:
     def _answers(self, encoder: Encoder) -> list[tuple[EntityAnswer, ...]]:
         if not self.views:
             return [() for _ in self.named]
-        embeddings = encoder.embed([text for view in self.views for text in view.for_encoder()])
+        # a view is a sentence with its entity, whatever line it stands in
+        embeddings = encoder.reading(None).embed([text for view in self.views for text in view.for_encoder()])
         head = self.reader.head
         probabilities, row, answers = head.predict(self.views, embeddings), 0, []
         for one in self.named:

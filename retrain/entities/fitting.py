@@ -181,7 +181,7 @@ def _column_weights(vocabularies: Sequence[NgramVocabulary]) -> Floats:
 
 def _embed(encoder: Encoder, views: Sequence[EntityViews], progress: Progress) -> Floats:
     texts = [text for view in views for text in view.for_encoder()]
-    parts = []
+    encoder, parts = encoder.reading(None), []
     for start in range(0, len(texts), _EMBED_TEXTS):
         progress("embedding what is said of entities", start, len(texts))
         parts.append(encoder.embed(texts[start : start + _EMBED_TEXTS]))

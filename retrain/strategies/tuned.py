@@ -131,7 +131,7 @@ class Serving:
             max_tokens=encoder.max_tokens,
             threads=self.threads,
             half=lambda: half,
-        )
+        ).reading(encoder.long_texts)
         known = frozenset(key_hash(row.text) for row in training)
         return asked.quick(served, replace(dataset, encoder_tuned_on=known), seen_as)
 

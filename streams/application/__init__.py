@@ -15,7 +15,7 @@ from streams.application.recommending import Recommending
 from streams.application.refusals import Refusal
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
-from streams.application.source import Entities, HeadSpec, Pictures, Source
+from streams.application.source import Entities, HeadSpec, LongTextsSpec, Pictures, Source
 from streams.application.stories import Stories
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "HandOver",
     "HeadSpec",
     "Labelling",
+    "LongTextsSpec",
     "Name",
     "Opening",
     "Pictures",

@@ -14,7 +14,7 @@ from streams.application.names import BY_ENTITIES, BY_SYMBOLS, SHAPE, Name, Topi
 from streams.application.recommending import Recommending
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
-from streams.application.source import Entities, HeadSpec, Pictures, Source
+from streams.application.source import Entities, HeadSpec, LongTextsSpec, Pictures, Source
 from streams.application.stories import Stories
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
@@ -47,6 +47,8 @@ class Application(BaseModel):
     """The table `[recommend]`: how lists are made."""
     source: Source = Source()
     """The table `[source]`."""
+    long_texts: LongTextsSpec | None = None
+    """The table `[long_texts]`: whether all of a long text is read, and its title counts more."""
     pictures: Pictures = Pictures()
     """The table `[pictures]`."""
     entities: Entities | None = None
@@ -131,6 +133,10 @@ class Application(BaseModel):
             raise ValueError('a "recommend" application needs catalog = "items.csv"')
         if self.kind != "classify" and self.entities is not None:
             raise ValueError("[entities] stand in texts that are classified; this application ranks items")
+        if self.kind != "classify" and (self.long_texts is not None or self.source.body is not None):
+            raise ValueError("[long_texts] and [source] body are for texts that are classified; this one ranks items")
+        if self.source.body is not None and self.source.format != "json":
+            raise ValueError("[source] body is a pointer into JSON records; these are texts as a whole")
         if self.kind != "classify" and self.stories is not None:
             raise ValueError("[stories] are told by texts that are classified; this application ranks items")
         return self

@@ -14,7 +14,7 @@ from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.labelling import Labelling, Rejection, Retraining
 from streams.application.names import NAME_IN_WORDS, NAME_PATTERN, meant_instead
 from streams.application.slots import Privacy, SlotSpec
-from streams.application.source import HeadSpec, Pictures, Source
+from streams.application.source import HeadSpec, LongTextsSpec, Pictures, Source
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import KINDS
 from streams.signal_specs import DETECTOR_KINDS
@@ -23,6 +23,7 @@ TABLES: Final[Mapping[str, type[BaseModel]]] = {
     "source": Source,
     "heads": HeadSpec,
     "pictures": Pictures,
+    "long_texts": LongTextsSpec,
     "slots": SlotSpec,
     "conversations": Conversations,
     "escalations": Escalation,

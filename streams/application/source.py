@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from models.encoder.long_texts import MOST_WINDOWS, LongTexts
 from streams.application.names import SHAPE, Name, Pointer
 from streams.topics import SOURCE_MAX_BYTES
 
@@ -18,6 +19,9 @@ class Source(BaseModel):
     """`json`: a record is JSON and the pointers below say where things stand; `text`: the whole value is the text."""
     text: Pointer = "/text"
     """JSON pointer to the text; `""`: the record itself is a JSON string."""
+    body: Pointer | None = None
+    """JSON pointer to what follows below the text, which then is its title: `text = "/title"`, `body = "/body"`. They
+    become one text, the title its first line (`docs/long_texts.md`). A record may lack either, not both."""
     key: Pointer | None = None
     """JSON pointer to what a decision belongs to (a conversation, a customer); without it the record's own key."""
     at: Pointer | None = "/at"
@@ -49,6 +53,23 @@ class Source(BaseModel):
     """`recommend` only: JSON pointer to the item that the event is about."""
     action: Pointer = "/action"
     """`recommend` only: JSON pointer to what the user did: view, click, cart, purchase, share or comment."""
+
+
+class LongTextsSpec(BaseModel):
+    """How texts are read that are longer than the encoder's input, and that a first line is a title
+    (`docs/long_texts.md`). The table may be empty; without it they are cut. It goes into a release with the next
+    `headrace train`."""
+
+    model_config = SHAPE
+
+    windows: int = Field(default=LongTexts().windows, ge=1, le=MOST_WINDOWS)
+    """Of the encoder's length each, that are read of a text below its title, from its beginning."""
+    title_weight: float = Field(default=LongTexts().title_weight, ge=0, le=1)
+    """What the title counts in the embedding; the rest counts what is left of 1."""
+
+    def as_read(self) -> LongTexts:
+        """For an encoder."""
+        return LongTexts(self.windows, self.title_weight)
 
 
 class Pictures(BaseModel):

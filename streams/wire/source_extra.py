@@ -12,7 +12,7 @@ from streams.wire.text import clean_text, cut_text
 
 EXTRA_MAX_BYTES: Final = 65_536
 SEGMENT_BYTES: Final = 64
-OF_A_DECISION: Final = ("text", "key", "at", "picture")  # pointers to what stands in a decision's own fields
+OF_A_DECISION: Final = ("text", "body", "key", "at", "picture")  # pointers to what stands in a decision's own fields
 
 
 class ExtraFields:

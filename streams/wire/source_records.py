@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
+from models.encoder.long_texts import joined
 from models.errors import MessageError, json_kind
 from streams.application import Application, Source
 from streams.wire.masking import Mask, masked_value, record_mask
@@ -87,6 +88,7 @@ class SourceReader:
         self._source, self._mask = source, mask
         self._span = TimeSpan.of_days(source.max_age_days, source.max_ahead_days)
         self._text = compile_pointer(source.text)
+        self._body = compile_pointer(source.body) if source.body is not None else None
         self._key = compile_pointer(source.key) if source.key else None
         self._at = compile_pointer(source.at) if source.at else None
         self._symbols = compile_pointer(source.symbols) if source.symbols else None
@@ -116,6 +118,8 @@ class SourceReader:
         if self._is_delete(body):
             return DELETE
         text = self._text(body)
+        if self._body is not None:
+            text = _with_body(text, self._body(body))
         if not isinstance(text, str):
             refuse_encoded_twice(body, self._source.text)
             found = "nothing or null" if text is None else json_kind(text)
@@ -211,6 +215,13 @@ class SourceReader:
 
     def _masked(self, value: Any) -> Any:
         return value if self._mask is None else masked_value(value, self._mask)
+
+
+def _with_body(title: Any, body: Any) -> Any:
+    """One text of both, or what there is of them."""
+    if not isinstance(body, str) or not body.strip():
+        return title
+    return joined(title, body) if isinstance(title, str) else body
 
 
 def _fields(body: Any) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from headrace.applications import load_classifying_application, text_mask
 from headrace.output import print_json, stage_bars
 from headrace.pages.files import write_page
 from headrace.pages.trends import render_trends
-from headrace.releases.encoders import default_encoder, with_encoder_of
+from headrace.releases.encoders import default_encoder, read_as, with_encoder_of
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
 from headrace.tools.digest.reading import decisions_between, mood_of
@@ -169,7 +169,7 @@ def _embed_with(app: Application, wiring: Wiring) -> Embed:
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         if not loaded:
-            loaded.append(default_encoder(with_encoder_of(app, wiring)).embed)
+            loaded.append(read_as(app, default_encoder(with_encoder_of(app, wiring))).embed)
         return loaded[0](texts)
 
     return embed
