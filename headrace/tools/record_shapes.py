@@ -38,7 +38,8 @@ class RecordShape:
             named = {"user": source.user, "item": source.item, "action": source.action, "at": source.at}
             needed, asked = "user", {"user": key_column}
         else:
-            named = {"text": source.text, "key": source.key, "at": source.at, "symbols": source.symbols}
+            named = {"text": source.text, "body": source.body, "key": source.key, "at": source.at}
+            named |= {"symbols": source.symbols}
             needed, asked = "text", {"text": text_column, "key": key_column}
         self._places = [
             Place(role, asked.get(role) or _column_for(role, pointer, columns), pointer)
@@ -46,7 +47,9 @@ class RecordShape:
             if role in (needed, "key") or pointer is not None
         ]
         self._needed = next(place for place in self._places if place.role == needed)
-        self._find = compile_pointer(self._needed.pointer or "")
+        body = next((place for place in self._places if place.role == "body" and place.column is not None), None)
+        texts = [self._needed] if body is None else [self._needed, body]
+        self._finds = [compile_pointer(place.pointer or "") for place in texts]
         self._is_named = asked[needed] is not None
         root = (self._needed.pointer or "").partition("/")[2].partition("/")[0]
         if self._needed.column is None and root not in columns:  # else rows may have the shape already
@@ -59,15 +62,16 @@ class RecordShape:
         """Key and value. Raises ValueError saying why there is none."""
         values = {place.role: fields.get(place.column) for place in self._places if place.column is not None}
         has_shape = not self._is_named and not self._is_text and bool(self._needed.pointer)
-        if has_shape and isinstance(self._find(fields), str):
+        if has_shape and all(isinstance(find(fields), str) for find in self._finds):
             return _key(values), orjson.dumps(fields)
         value = values.get(self._needed.role)
-        if not isinstance(value, str) or not value.strip():
+        text = value if isinstance(value, str) else ""
+        if not text.strip() and not _says(values.get("body")):
             raise ValueError(f"no {self._needed.role} in column {self._needed.column}")
         if self._is_text:
-            return _key(values), clean_text(value).encode()
+            return _key(values), clean_text(text).encode()
         if self._needed.pointer == "":
-            return _key(values), orjson.dumps(clean_text(value))
+            return _key(values), orjson.dumps(clean_text(text))
         moved = {place.column for place in self._places if place.pointer is not None}
         body = {name: content for name, content in fields.items() if name not in moved}
         for place in self._places:
@@ -75,6 +79,10 @@ class RecordShape:
             if place.pointer and content not in (None, ""):
                 _set(body, place.pointer, clean_text(content) if isinstance(content, str) else content)
         return _key(values), orjson.dumps(body)
+
+
+def _says(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _column_for(role: str, pointer: str | None, columns: Sequence[str]) -> str | None:

@@ -98,6 +98,18 @@ def test_records_have_the_shape_that_the_application_reads(source: str, columns:
     assert as_read(source, value, key) == ("where is it?", "k1")
 
 
+def test_a_title_and_its_body_go_to_their_places_and_either_may_be_missing(broker: Broker) -> None:
+    source = 'text = "/title"\nbody = "/content/body"'
+    rows = 'title,body\nA headline,"What stands below it,\nline by line"\nAlone,\n,Below nothing\n,\n'
+    report, _ = load(rows, "--app", application(source))
+    assert (report["sent"], report["rejected"]) == (3, 1)
+    assert [as_read(source, value, None)[0] for _, _, value in broker.sent] == [
+        "A headline\nWhat stands below it,\nline by line",
+        "Alone",
+        "Below nothing",
+    ]
+
+
 def test_the_time_goes_to_its_place_and_other_columns_go_along(broker: Broker) -> None:
     load("body,id,created,channel\nhello,7,2026-11-24T10:00:00Z,mail\n", "--app", application(NESTED))
     body = {"payload": {"body": "hello", "customer": {"id": "7"}, "created": "2026-11-24T10:00:00Z"}}

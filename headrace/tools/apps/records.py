@@ -116,7 +116,7 @@ def _no_times(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
 
 def _named(app: Application) -> Iterator[tuple[str, str]]:
     source = app.source
-    for name in ("key", "at", "symbols", "picture"):
+    for name in ("body", "key", "at", "symbols", "picture"):
         pointer = getattr(source, name)
         if name in source.model_fields_set and pointer:
             yield f"source.{name}", pointer
