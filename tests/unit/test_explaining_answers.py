@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from labelled_world import decision
 from small_release import small_release
 from test_answer_bank import WordHashes
+from test_answers_in_decisions import Log
 from typer.testing import CliRunner
 
 from connectors.answers.sqlite import IN_MEMORY, SQLiteAnswers
@@ -19,6 +21,8 @@ from headrace.cli import app as cli
 from headrace.settings import load_settings
 from headrace.tools.answers.asking import AskedBank
 from headrace.tools.answers.bank import AnswerBank, group_of
+from headrace.tools.answers.history import BankHistory
+from headrace.tools.answers.topic import publish
 from headrace.wiring import Wiring
 from models.answers.explaining import Standing, confidences, find_words
 from models.decision import Classification, HeadDecision
@@ -158,6 +162,32 @@ def test_a_decision_is_explained_as_it_was_made(home: Path, fields: dict[str, An
     assert answer["because"] == because and words in answer["words"]
     if because == "given":
         assert "says something else by now" in answer["notes"][0] and answer["given"]["text"] == "old words"
+
+
+def test_a_decision_is_explained_by_the_bank_that_it_asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, before = Log(), SQLiteAnswers(IN_MEMORY)
+    AnswerBank(before, WordHashes()).add([replace(entry, answer=f"{entry.answer} Then.") for entry in ENTRIES[:11]])
+    publish(before, log.last, log, "answers.bank.support")  # type: ignore[arg-type]
+    history = BankHistory(WordHashes)
+    for record in log.records:
+        history.take(record)
+    store = SQLiteStore(home / "decisions.db")
+    store.prepare({"support": ["intent", "urgency"]})
+    given = {"text": "Answer 1. Then.", "id": "faq-1", "confidence": 0.9167, "question": QUESTIONS[1]}
+    made = [
+        decision(1, text=QUESTIONS[1], action="answer", answer=given, bank=history.newest),
+        decision(2, text=QUESTIONS[11], bank=history.newest),
+        decision(3, text=QUESTIONS[11], bank="0" * 16),
+    ]
+    assert store.index(made).created == 3
+    store.close()
+    of_then = explained("--id", made[2]["id"], "--app", "desk.toml")["answer"]
+    assert "which was asked, is not to be had" in of_then["notes"][0]  # no broker runs
+    monkeypatch.setattr("headrace.tools.explanation.answers.read_history", lambda *_: history)
+    answered, unanswered, gone = (explained("--id", one["id"], "--app", "desk.toml")["answer"] for one in made)
+    assert answered["candidates"][0]["answer"] == "Answer 1. Then." and answered["notes"] == []
+    assert unanswered["because"] == "unsure" and "faq-11" not in [one["id"] for one in unanswered["candidates"]]
+    assert gone["candidates"][0]["id"] == "faq-11" and "is not to be had" in gone["notes"][0]
 
 
 def test_without_a_bank_nothing_is_told_of_answers(home: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.slot_finders import slot_finder
 from headrace.tools.answers.asking import AskedBank, found_in
 from headrace.tools.answers.bank import Reply, Suggestion, group_of
+from headrace.tools.answers.history import read_history
 from headrace.tools.answers.publishing import stored_bank
 from headrace.tools.conversations.desk import held_conversations
 from headrace.wiring import Wiring
@@ -118,8 +120,12 @@ class AnswerExplanation:
 
 
 class AnswerExplainer:
-    """Explains the answers of one application's decisions by its bank as the store holds it now; None: there is none.
-    unit: what scripts without spaces are split into. people: says whether people have a decision's conversation."""
+    """Explains the answers of one application's decisions by the bank that they asked, where that is to be had, else by
+    the one that the store holds now.
+
+    bank: the store's; None: there is none. unit: what scripts without spaces are split into. people: says whether
+    people have a decision's conversation. past: gives the bank of that name, or None.
+    """
 
     def __init__(
         self,
@@ -128,8 +134,10 @@ class AnswerExplainer:
         bank: AskedBank | None,
         unit: Unit = "words",
         people: Callable[[Mapping[str, Any]], str | None] = lambda decision: None,
+        past: Callable[[str], AskedBank | None] = lambda name: None,
     ) -> None:
-        self._app, self._classifier, self._bank, self._unit, self._people = app, classifier, bank, unit, people
+        self._app, self._classifier, self._bank, self._unit = app, classifier, bank, unit
+        self._people, self._past = people, past
         self._replier = Replier(app, slot_finder(app))
 
     def explain(
@@ -149,7 +157,10 @@ class AnswerExplainer:
             asks=decided.get("action") == ASK,
             escalated=bool((decided.get("conversation") or {}).get("escalated")),
         )
-        reply = self._reply(text)
+        name = decided.get("bank")
+        then = self._past(name) if isinstance(name, str) else None
+        bank = self._bank if then is None else then
+        reply = self._reply(bank, text)
         given = decided.get("answer")
         notes = list[str]()
         if decision is None:
@@ -161,13 +172,17 @@ class AnswerExplainer:
         if because == "unsure" and not reply.suggestions:
             because = "empty"
         explained = _entry_of(reply, given)
-        if given is not None and given.get("id") is not None:
+        if then is None and given is not None and given.get("id") is not None and decision is not None:
             notes += _changed(given, reply)
+        if then is None and name is not None and not notes:
+            notes.append(
+                f"the bank {name}, which was asked, is not to be had: what follows is the bank as it stands now"
+            )
         if decision is not None and (held := self._people(decision)):
             notes.append(held)
-        candidates = _candidates(reply, self._bank)
+        candidates = _candidates(reply, bank)
         words = _words(self._app, because, decided, primary, reply, given)
-        found = None if explained is None else self._found_by(text, explained, out_of_time)
+        found = None if explained is None else self._found_by(bank, text, explained, out_of_time)
         return AnswerExplanation(
             because, words, table.confidence, text, given, candidates, explained, found, tuple(notes)
         )
@@ -178,8 +193,8 @@ class AnswerExplainer:
         fields = self._replier.reply(classification, Message(text, {}, wall_clock_ms())).fields
         return {"labels": {name: head_record(head) for name, head in classification.heads.items()}} | fields
 
-    def _reply(self, text: str) -> Reply:
-        return Reply((), 0.0, -1.0) if self._bank is None else self._bank.reply(text, self._classifier.encoder)
+    def _reply(self, bank: AskedBank | None, text: str) -> Reply:
+        return Reply((), 0.0, -1.0) if bank is None else bank.reply(text, self._classifier.encoder)
 
     def _given_now(
         self, primary: HeadDecision | None, because: Because | None, reply: Reply
@@ -194,7 +209,9 @@ class AnswerExplainer:
             return None, "unsure"
         return answer_record(found), "given"
 
-    def _found_by(self, text: str, explained: Suggestion, out_of_time: OutOfTime) -> FoundBy | None:
+    def _found_by(
+        self, bank: AskedBank | None, text: str, explained: Suggestion, out_of_time: OutOfTime
+    ) -> FoundBy | None:
         assert self._app.answer_bank is not None
         parts = split_parts(text, self._unit, self._classifier.vocabulary)
         if not parts:
@@ -202,7 +219,7 @@ class AnswerExplainer:
         group = group_of(explained.entry)
 
         def standings(texts: Sequence[str]) -> list[Standing]:
-            return [_standing(self._reply(one), group) for one in texts]
+            return [_standing(self._reply(bank, one), group) for one in texts]
 
         return find_words(standings, text, parts, self._app.answer_bank.confidence, out_of_time)
 
@@ -216,7 +233,17 @@ def answer_explainer(
         yield None
         return
     with stored_bank(wiring, app) as bank:
-        yield AnswerExplainer(app, classifier, bank, unit, partial(_with_people, wiring, app))
+        people, past = partial(_with_people, wiring, app), partial(_bank_of_then, wiring, app)
+        yield AnswerExplainer(app, classifier, bank, unit, people, past)
+
+
+def _bank_of_then(wiring: Wiring, app: Application, name: str) -> AskedBank | None:
+    """None where its topic does not tell it any more, or no broker does."""
+    try:
+        history = read_history(wiring, app.answer_bank_topic, partial(default_encoder, with_encoder_of(app, wiring)))
+    except ConnectorError:
+        return None
+    return history.bank(name) if name in history else None
 
 
 def _with_people(wiring: Wiring, app: Application, decision: Mapping[str, Any]) -> str | None:
