@@ -53,7 +53,8 @@ class Popularity:
         self.count(item, segments)
         if self.step > _OVERFLOW:
             self.counts /= self.step
-            self.by_segment = (self.by_segment / self.step).astype(np.float32)
+            if len(self.by_segment):
+                self.by_segment = (self.by_segment / self.step).astype(np.float32)
             self.step = 1.0
 
     def count(self, items: int | NDArray[np.int64], segments: NDArray[np.int32]) -> None:

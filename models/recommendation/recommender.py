@@ -66,7 +66,7 @@ class RecommendPolicy:
     items_max: int = 5_000
     purchases_max: int = 1_000
     segments: tuple[str, ...] = ()
-    scored_max: int = 5_000
+    scored_max: int = 50_000
     candidates: int = 200
     covisitation: CovisitationPolicy = _COVISITATION
 
@@ -431,6 +431,8 @@ class Recommender:
         if len(self.catalogue) <= self.policy.scored_max:
             return None
         self._neighbours = self._neighbours or neighbours_of(self.catalogue)
+        if self._neighbours is None:  # to compare with each item takes as long as to score it
+            return None
         near = [self._neighbours.nearest(vector, each // 2) for vector in profile]
         scores = [together, *self._popularity.touched(history.segments)]
         return chosen(near, scores, (history.items, always), allowed, each)

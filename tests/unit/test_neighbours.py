@@ -1,5 +1,6 @@
 """Catalogues too large to score whole: neighbours exactly and by an index, and lists of candidates alone."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +10,25 @@ import pytest
 from numpy.typing import NDArray
 
 from models.recommendation.candidates.choosing import chosen
-from models.recommendation.candidates.neighbours import ExactNeighbours, IndexedNeighbours, Neighbours, neighbours_of
+from models.recommendation.candidates.neighbours import IndexedNeighbours, Neighbours, neighbours_of
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.events import UserEvent
+from models.recommendation.ranked import best
 from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.users import EMPTY
+
+
+class ExactNeighbours:
+    """Compares with each item."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        likeness = vector @ self._catalogue.columns
+        likeness[~self._catalogue.shown] = -np.inf
+        return best(likeness, count)
+
 
 Make = Callable[[Catalogue], Neighbours]
 
@@ -130,9 +146,11 @@ def test_of_50_000_items_the_index_finds_the_nearest() -> None:
     assert share > 0.95 and seconds[0] < seconds[1]
 
 
-def test_without_usearch_each_vector_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "usearch.index", None)
-    assert isinstance(neighbours_of(catalogue_of(clustered(50))), ExactNeighbours)
+def test_without_usearch_all_items_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    assert neighbours_of(catalogue_of(clustered(50))) is None
+    features, _ = shop()._features(EMPTY)
+    assert features.chosen is None and features.dense.shape[1] == 600
 
 
 def test_candidates_are_the_best_of_each_source_that_may_be_shown() -> None:
@@ -153,6 +171,11 @@ def shop(**policy: object) -> Recommender:
     return Recommender(ids, clustered(600, dimensions=32), RecommendPolicy(**policy))  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def found_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.recommendation.recommender.neighbours_of", ExactNeighbours)
+
+
 def events(count: int) -> list[UserEvent]:
     draw = np.random.default_rng(2)
     return [
@@ -166,10 +189,11 @@ def events(count: int) -> list[UserEvent]:
 
 
 @pytest.mark.parametrize("policy", [{}, {"exploration": 2, "diversity": 0.3}, {"repeats": "never"}])
+@pytest.mark.usefixtures("found_exactly")
 def test_lists_of_candidates_are_nearly_those_of_all_items(policy: dict[str, object]) -> None:
     """As things stand; both are held against each other after each event."""
     recommender, shared = shop(**policy), list[float]()
-    of_some, of_all = recommender.policy, replace(recommender.policy, scored_max=5_000)
+    of_some, of_all = recommender.policy, replace(recommender.policy, scored_max=100_000)
     bought: dict[str, set[str]] = {}
     for event in events(200):
         listed = [item.item_id for item in recommender.observe(event).items]
@@ -185,8 +209,9 @@ def test_lists_of_candidates_are_nearly_those_of_all_items(policy: dict[str, obj
         assert sum(recommender.chances("u1").values()) == pytest.approx(1.0)
 
 
+@pytest.mark.usefixtures("found_exactly")
 def test_weights_learnt_of_candidates_and_some_others_are_nearly_those_of_all_items() -> None:
-    some, whole = shop(), shop(scored_max=5_000)
+    some, whole = shop(), shop(scored_max=100_000)
     for event in events(300):
         for recommender in (some, whole):
             recommender.observe(event)
@@ -194,6 +219,7 @@ def test_weights_learnt_of_candidates_and_some_others_are_nearly_those_of_all_it
     assert max(apart) < 0.3, (some.weights, whole.weights)
 
 
+@pytest.mark.usefixtures("found_exactly")
 def test_an_item_that_appears_in_a_large_catalogue_is_shown_to_those_who_like_its_kind() -> None:
     recommender = shop()
     recommender.observe(UserEvent("u", "i31", "click"))

@@ -1,7 +1,7 @@
-"""The items of a live catalogue that read most like one: exactly, or by an index of a graph of neighbours.
+"""The items of a live catalogue that read most like one, by an index: a graph of neighbours.
 
-Index: hierarchical navigable small worlds (Malkov, Yashunin, 2020, "Efficient and robust approximate nearest neighbor
-search using hierarchical navigable small world graphs"), by usearch (extra `ann`). Without it each vector is compared.
+Source: hierarchical navigable small worlds (Malkov, Yashunin, 2020, "Efficient and robust approximate nearest neighbor
+search using hierarchical navigable small world graphs"), by usearch (extra `ann`).
 """
 
 from typing import Any, Final, Protocol
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.catalogue import Catalogue
-from models.recommendation.ranked import best
 
 _EXPANSION_ADD: Final = 64
 _EXPANSION_SEARCH: Final = 128
@@ -25,26 +24,13 @@ class Neighbours(Protocol):
         those that may be shown. May be fewer than `count`."""
 
 
-def neighbours_of(catalogue: Catalogue) -> Neighbours:
-    """By an index where usearch is installed."""
+def neighbours_of(catalogue: Catalogue) -> Neighbours | None:
+    """By an index, where usearch is installed; None: it is not."""
     try:
         import usearch.index  # noqa: F401
     except ImportError:
-        return ExactNeighbours(catalogue)
+        return None
     return IndexedNeighbours(catalogue)
-
-
-class ExactNeighbours:
-    """Compares with each item."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-
-    def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """See the port."""
-        likeness = vector @ self._catalogue.columns
-        likeness[~self._catalogue.shown] = -np.inf
-        return best(likeness, count)
 
 
 class IndexedNeighbours:
