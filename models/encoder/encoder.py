@@ -120,9 +120,11 @@ class Encoder:
         other.long_texts = long_texts
         return other
 
-    def tokenize_with_places(self, texts: Sequence[str]) -> list[PlacedTokens]:
-        """Token ids with where each stands in its text, in order; any str will do."""
-        return self._tokenizer.tokenize_with_places(texts)
+    def tokenize_with_places(self, texts: Sequence[str]) -> list[list[PlacedTokens]]:
+        """Token ids with where each stands in its text, in order, window by window: one, or as many as `long_texts`
+        says; any str will do."""
+        windows = 1 if self.long_texts is None else self.long_texts.windows
+        return self._tokenizer.tokenize_with_places(texts, windows)
 
     def token_states(self, tokenized: Sequence[TokenizedText]) -> list[NDArray[np.float32]]:
         """What half of the encoder's layers make of each token, float32 (tokens, hidden) of each text, in the given

@@ -47,7 +47,7 @@ class TokenizedText:
 
 @dataclass(frozen=True, slots=True)
 class PlacedTokens:
-    """A text's tokens with their places. text: its ids. places: int32 (tokens, 2), from which character of the text up
+    """A window's tokens with their places. text: its ids. places: int32 (tokens, 2), from which character of a text up
     to which each stands, the latter not included; (0, 0) of a special token."""
 
     text: TokenizedText
@@ -86,16 +86,16 @@ class TextTokenizer:
             for one, body, text in zip(titled, bodies, texts, strict=True)
         ]
 
-    def tokenize_with_places(self, texts: Sequence[str]) -> list[PlacedTokens]:
-        """As `tokenize`, with where each token stands. A text that is too long for the encoder is cut at its end, white
-        space and all, so that places are the text's own."""
-        readable = [_SURROGATE.sub("\ufffd", text[: self._max_characters]) for text in texts]
-        encodings = self._tokenizer.encode_batch(readable)
+    def tokenize_with_places(self, texts: Sequence[str], windows: int = 1) -> list[list[PlacedTokens]]:
+        """As `tokenize`, with where each token stands, in at most so many windows one behind the other. What is behind
+        the last one is cut, white space and all, so that places are the text's own."""
+        most = windows * self._max_characters
+        encodings = self._tokenizer.encode_batch([_SURROGATE.sub("\ufffd", text[:most]) for text in texts])
         return [
-            PlacedTokens(
-                self._tokenized(encoding, len(text)),
-                np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2),
-            )
+            [
+                PlacedTokens(self._tokenized(one, len(text)), np.array(one.offsets, dtype=np.int32).reshape(-1, 2))
+                for one in (encoding, *encoding.overflowing[: windows - 1])
+            ]
             for encoding, text in zip(encodings, texts, strict=True)
         ]
 

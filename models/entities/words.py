@@ -44,8 +44,12 @@ class Words:
 def words_of(texts: Sequence[str], encoder: Encoder) -> list[Words]:
     """The words of each text as far as the encoder reads it. Any text will do. Raises ModelError."""
     placed = encoder.tokenize_with_places(texts)
-    states = encoder.token_states([one.text for one in placed])
-    return [_words(text, one.places, of_one) for text, one, of_one in zip(texts, placed, states, strict=True)]
+    states = iter(encoder.token_states([window.text for windows in placed for window in windows]))
+    words = []
+    for text, windows in zip(texts, placed, strict=True):
+        of_text = np.concatenate([next(states) for _ in windows])
+        words.append(_words(text, np.concatenate([window.places for window in windows]), of_text))
+    return words
 
 
 def feature_matrix(features: NDArray[np.int32]) -> sparse.csr_array:

@@ -23,7 +23,9 @@ from headrace.tools.training import _tell_entities
 from headrace.training.entities.fitting import read_entities
 from models.bundle import unpack
 from models.classifier import Classifier
+from models.encoder.long_texts import LongTexts
 from models.entities.chain import START, best_path, may_follow, span_probabilities, spans_of
+from models.entities.gazetteer import pieces_of
 from models.entities.reader import NAMES_ROLE, EntityReader
 from models.entities.reader import ROLE as HEAD_ROLE
 from models.entities.tagger import MAX_ID_CHARACTERS, PREFIX, ROLE, Tagger, found_id
@@ -236,3 +238,15 @@ def test_an_application_asks_for_a_tagger_in_its_file(tmp_path: Path, capsys: py
 def test_overlaps_are_the_listed_names() -> None:
     (answer,) = with_tagger().classify_texts(["Acme Corp wins the order"])
     assert [(one.id, one.start, one.end) for one in answer.entities or ()] == [("acme", 0, 9)]
+
+
+def test_a_name_far_behind_is_found_where_long_texts_are_read_in_windows() -> None:
+    text = "is it late again , " * 12 + "Dunmere wins again"
+    (short,) = words_of([text], small_encoder())
+    (long,) = words_of([text], small_encoder().reading(LongTexts(windows=4)))
+    assert len(short) < len(pieces_of(text)) == len(long)
+    assert [piece.key for piece in long.pieces][-3:] == ["dunmere", "wins", "again"]
+    assert np.array_equal(short.states[:20], long.states[:20])
+    (names,) = small_tagger().find([text], small_encoder().reading(LongTexts(windows=4)))
+    assert [text[one.start : one.end] for one, _ in names] == ["Dunmere"]
+    assert small_tagger().find([text], small_encoder()) == [[]]
