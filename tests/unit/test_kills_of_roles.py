@@ -72,6 +72,16 @@ def test_kills_that_cannot_be_told_from_what_came_are_nothing() -> None:
     assert violations(again, UNDISTURBED, 1) == []
 
 
+@pytest.mark.parametrize(("probability", "is_same"), [(0.856168, True), (0.8571, False)])
+def test_only_the_last_digits_of_a_number_may_differ(probability: float, is_same: bool) -> None:
+    def decided(probability: float) -> list[dict[str, Any]]:
+        items = [{"item_id": "i1", "score": probability}]
+        return [decision(0, labels={"a": {"probability": probability}}, items=items), decision(1)]
+
+    wanted = replace(UNDISTURBED, decisions=decided(0.856169))
+    assert (violations(replace(KILLED, decisions=decided(probability)), wanted, 0) == []) == is_same
+
+
 @pytest.mark.parametrize("says", DEFECTS)
 def test_each_defect_is_found(says: str) -> None:
     assert any(says in one for one in violations(DEFECTS[says], UNDISTURBED, 0))
