@@ -417,9 +417,11 @@ def test_a_state_from_before_there_were_segments_is_taken_up() -> None:
     records = shopping(10, 500)
     broker = broker_of(records)
     run(broker, records, 0)
+    marks = [orjson.loads(record.value or b"") for record in broker.kept if b"/mark/" in (record.key or b"")]
+    broker.committed[TOPIC, 0] = max(mark["offset"] for mark in marks)  # no event after it, of which one would learn
     new = taken_up(broker, 0).recommender
     broker.kept = as_of_old(broker.kept)
     for fields in ((), ("country",)):
         old = taken_up(broker, 0, segments=fields).recommender
-        assert old.weights == new.weights and old.users == 25
+        assert old.weights == new.weights | dict.fromkeys(ranker.PLACED, 0.0) and old.users == 25
         assert [old.rank(f"u{number}") for number in range(25)] == [new.rank(f"u{number}") for number in range(25)]
