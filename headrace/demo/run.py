@@ -50,7 +50,8 @@ log = logging.getLogger(__name__)
 
 EVENTS = {"support": 2_000, "finance": 700, "recommend": 1_000}
 ENOUGH_LABELS = 450  # after the drift; of fewer, some hold too few texts of the new subjects to tell a better model
-DRAIN_SECONDS = 30.0
+STILL_SECONDS = 60.0  # without a decision at the end; how long the rest takes depends on the machine
+POLL_SECONDS = 0.2
 MONITOR_SECONDS = 120.0
 TRAINING_NICENESS = 3
 
@@ -277,12 +278,23 @@ class Demo:
 
     async def _drain(self) -> None:
         assert self.builder is not None
-        deadline = time.monotonic() + DRAIN_SECONDS
         built = self.builder.built
-        while time.monotonic() < deadline:
-            if not self.ledger.undecided() and built.indexed.created >= self.ledger.events():
-                return
-            await asyncio.sleep(0.2)
+        left = await until_none_left(
+            lambda: self.ledger.undecided() + self.ledger.events() - built.indexed.created, STILL_SECONDS
+        )
+        if left:
+            log.warning("%d decisions were not made, or not indexed, and nothing has moved for a while", left)
+
+
+async def until_none_left(left: Callable[[], int], still_seconds: float) -> int:
+    """Wait as long as it gets less. Returns what is left once nothing has moved for so long."""
+    last, moved = left(), time.monotonic()
+    while last > 0 and time.monotonic() - moved < still_seconds:
+        await asyncio.sleep(POLL_SECONDS)
+        now = left()
+        if now != last:
+            last, moved = now, time.monotonic()
+    return max(last, 0)
 
 
 def _write_names(path: Path, shipped: Path) -> Path:

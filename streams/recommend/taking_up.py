@@ -3,7 +3,7 @@ reached, and from which offset its events are to be read again."""
 
 import logging
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -124,18 +124,32 @@ def _scan(records: Iterable[Record], homes: Collection[str], app: str) -> _Found
 def _chosen(
     found: _Found, epochs: Mapping[str, str], homes: Sequence[Partition], positions: Mapping[Partition, int]
 ) -> dict[int, tuple[Place, Mark]]:
-    """Home to the snapshot that it goes on with."""
-    chosen: dict[int, tuple[Place, Mark]] = {}
-    for number, home in enumerate(homes):
-        for place, mark in reversed(found.marks.items()):
-            if place[0] != home_name(home):
-                continue
-            refusal = _refusal(found, place, mark, epochs.get(home[0], ""), positions.get(home, 0))
+    """Home to the snapshot that it goes on with: of the cut that most homes have, then the newest. A worker that died
+    between two homes' marks left them different ones; the cut before it is of all of them, and what was learnt of all
+    together is of one moment only there."""
+    usable = {
+        number: _usable(found, home_name(home), epochs.get(home[0], ""), positions.get(home, 0))
+        for number, home in enumerate(homes)
+    }
+    shared = Counter(mark.cut for snapshots in usable.values() for _, mark in snapshots)
+    return {
+        number: max(snapshots, key=lambda snapshot: shared[snapshot[1].cut])
+        for number, snapshots in usable.items()
+        if snapshots
+    }
+
+
+def _usable(found: _Found, name: str, epoch: str, position: int) -> list[tuple[Place, Mark]]:
+    """The whole snapshots of a home, the newest first."""
+    usable = []
+    for place, mark in reversed(found.marks.items()):
+        if place[0] == name:
+            refusal = _refusal(found, place, mark, epoch, position)
             if refusal is None:
-                chosen[number] = place, mark
-                break
-            log.warning("a kept state of %s is not taken: %s", place[0], refusal)
-    return chosen
+                usable.append((place, mark))
+            elif not usable:
+                log.warning("a kept state of %s is not taken: %s", name, refusal)
+    return usable
 
 
 def _refusal(found: _Found, place: Place, mark: Mark, epoch: str, position: int) -> str | None:

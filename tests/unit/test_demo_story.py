@@ -1,8 +1,9 @@
 """What the demo's people do, what its view shows, and when it is over."""
 
+import asyncio
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from headrace.applications import load_application
 from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents, text_source
+from headrace.demo.run import POLL_SECONDS, until_none_left
 from headrace.demo.scenario import BANK_QUESTION_EVERY, TROUBLE, TROUBLED, LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
 from headrace.demo.view import View, sparkline
@@ -214,3 +216,20 @@ def test_what_happens_to_a_company_comes_between_other_news_in_its_order() -> No
     texts = [stream.next().text for _ in range(2_000)]
     assert [text for text in texts if text != "known"] == [text for _, text in TROUBLE]
     assert all(TROUBLED["aliases"] in text for _, text in TROUBLE)
+
+
+@pytest.mark.parametrize(("counts", "left"), [([9, 6, 6, 3, 0], 0), ([9, 6, 6, 6, 6, 6, 6], 6)])
+def test_the_end_waits_as_long_as_anything_moves(
+    counts: list[int], left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow machine has minutes to decide what came in; a worker that died is not waited for."""
+    now = 1_000.0
+
+    async def passes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("headrace.demo.run.asyncio.sleep", passes)
+    monkeypatch.setattr("headrace.demo.run.time.monotonic", lambda: now)
+    told: Iterator[int] = iter(counts)
+    assert asyncio.run(until_none_left(lambda: next(told), still_seconds=2.5 * POLL_SECONDS)) == left
