@@ -7,6 +7,7 @@ appear between two fits get their weights from their words by one product with t
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -151,10 +152,12 @@ class LiveCovisitation:
     def _fit_later(self, counts: NDArray[np.float32] | None = None) -> Callable[[], "_Fitted"]:
         fit = self._fit(counts)
         kept: list[_Fitted] = []
+        lock = Lock()  # whoever writes the state down needs it as well, in another thread
 
         def fitted() -> _Fitted:
-            if not kept:
-                kept.append(fit())
+            with lock:
+                if not kept:
+                    kept.append(fit())
             return kept[0]
 
         return fitted
