@@ -1,7 +1,7 @@
 """The worker's engine: a handler's steps, then send and confirm; then the position moves on."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -47,8 +47,7 @@ def worker_pipeline(
     send_own = signed(app.name, send_all)
 
     async def publish(batch: Sequence[Delivery]) -> None:
-        signals = [delivery.result.signal for delivery in batch if delivery.result.signal is not None]
-        for topic in await send_outcomes(send_own, batch, _signal_records(app.signals_topic, signals)):
+        for topic in await send_outcomes(send_own, batch, _signal_records(app.signals_topic, batch)):
             on_left_out(topic)
         try:
             on_outcomes([delivery.result for delivery in batch])
@@ -62,15 +61,27 @@ def worker_pipeline(
     return BatchPipeline(f"worker-{app.name}", stages, acknowledge, give_up=give_up, observer=observer)
 
 
-def _signal_records(topic: str, signals: Sequence[dict[str, Any]]) -> list[OutRecord]:
-    """Lists short enough for one record each: a signal takes about 2 kB, and several times that where its text and
-    symbols are made of what JSON must escape."""
-    lists: list[list[bytes]] = []
+def _signal_records(topic: str, batch: Sequence[Delivery]) -> list[OutRecord]:
+    """Those of one source partition under one key, as a monitor goes by their order, and the embedded broker gives
+    this topic several partitions as well."""
+    by_source: dict[bytes, list[dict[str, Any]]] = {}
+    for delivery in batch:
+        if delivery.result.signal is not None:
+            key = f"{delivery.topic}-{delivery.partition}".encode()
+            by_source.setdefault(key, []).append(delivery.result.signal)
+    return [OutRecord(topic, key, value) for key, signals in by_source.items() for value in _lists(signals)]
+
+
+def _lists(signals: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+    """Short enough for one record each: a signal takes about 2 kB, and several times that where its text and symbols
+    are made of what JSON must escape."""
+    encoded: list[bytes] = []
     size = 0
     for signal in map(orjson.dumps, signals):
-        if not lists or len(lists[-1]) >= SIGNALS_PER_RECORD or size + len(signal) > SIGNALS_BYTES:
-            lists.append([])
-            size = 0
-        lists[-1].append(signal)
+        if encoded and (len(encoded) >= SIGNALS_PER_RECORD or size + len(signal) > SIGNALS_BYTES):
+            yield b"[" + b",".join(encoded) + b"]"
+            encoded, size = [], 0
+        encoded.append(signal)
         size += len(signal) + 1
-    return [OutRecord(topic, None, b"[" + b",".join(encoded) + b"]") for encoded in lists]
+    if encoded:
+        yield b"[" + b",".join(encoded) + b"]"

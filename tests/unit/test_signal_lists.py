@@ -52,6 +52,31 @@ def test_no_batch_makes_a_record_of_signals_that_a_broker_refuses(symbol: str) -
     assert [signal["offset"] for signal in signals] == list(range(600))
 
 
+def test_signals_of_one_source_partition_stay_in_its_order_wherever_signals_have_several_partitions() -> None:
+    """The embedded broker gives each topic four. Signals without a key went to any of them, and items that were read
+    after later ones of their partition passed for repeats: they had no story."""
+
+    async def run() -> list[OutRecord]:
+        sent: list[OutRecord] = []
+
+        async def send_all(records: Sequence[OutRecord]) -> None:
+            sent.extend(records)
+
+        pipeline = worker_pipeline(APP, Decides("A"), send_all, lambda _: None)
+        pipeline.start()
+        for first in (0, 100):
+            offsets = range(first, first + 100)
+            await pipeline.submit([Delivery("t", number % 3, number, None, b"v", 0) for number in offsets])
+        await pipeline.drain(20.0)
+        await pipeline.abort()
+        return sent
+
+    by_key: dict[bytes | None, list[int]] = {}
+    for record in asyncio.run(run()):
+        by_key.setdefault(record.key, []).extend(signal["offset"] for signal in orjson.loads(record.value or b""))
+    assert by_key == {f"t-{partition}".encode(): list(range(partition, 200, 3)) for partition in range(3)}
+
+
 def test_signals_that_kafka_never_takes_are_counted_and_stop_nothing() -> None:
     """They were left out with a warning alone: a monitor that sees nothing looked like a quiet stream."""
 
