@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from test_dispatcher import APP, NOON_MS, ask, decision
+from desk import APP, NOON_MS, ask, decision
 
 from connectors.errors import BrokerUnavailable
 from models.errors import ConfigError

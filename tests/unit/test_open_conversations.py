@@ -3,9 +3,9 @@
 import tracemalloc
 from pathlib import Path
 
+from desk import FILE, NOON_MS, decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_dispatcher import FILE, NOON_MS, decision
 
 from streams.application import parse_application
 from streams.dispatcher.dispatching import PartitionDispatcher
