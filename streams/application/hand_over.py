@@ -26,6 +26,10 @@ class HandOver(BaseModel):
     """So long before `respond_by` an alert reminds of who is still to be answered; of a promise of less than twice
     that, halfway. None: nobody is reminded."""
 
+    quiet_days: float = Field(default=30, gt=0, le=366)
+    """After so long without a word of the customer or a step of a person, and nothing due any more, a conversation that
+    people have is Headrace's again, answered or not: it would be remembered for ever."""
+
     @model_validator(mode="after")
     def _chain_ends(self) -> "HandOver":
         twice = next((queue for queue in self.chain if self.chain.count(queue) > 1), None)

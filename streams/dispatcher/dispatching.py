@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from models.errors import MessageError
 from streams.application import Application
 from streams.conversations.memory import source_place
-from streams.dispatcher.holding import AHEAD, HEADRACE, Holding, Situation, next_time, why_not, with_dropped
+from streams.dispatcher.holding import AHEAD, DAY_MS, HEADRACE, Holding, Situation, next_time, why_not, with_dropped
 from streams.dispatcher.open_conversations import OpenConversations
 from streams.dispatcher.telling import LeftToPeople, Told, told
 from streams.dispatcher.window import Window
@@ -58,7 +58,7 @@ class PartitionDispatcher:
         assert app.hand_over is not None and app.conversations is not None
         self._app, self._mask, self._holding = app, mask, Holding(app)
         self._window = Window(app.conversations.window_records)
-        self._held = OpenConversations(held or {})
+        self._held = OpenConversations(held or {}, round(app.hand_over.quiet_days * DAY_MS))
         self._sent = set(sent)
         self._next_steps: list[tuple[int, str]] = []
         self._offset, self._is_swept = -1, False
@@ -149,14 +149,27 @@ class PartitionDispatcher:
         return output
 
     def due(self, now_ms: int) -> Output:
-        """The steps that are due by now, each once."""
+        """The steps that are due by now, each once; and what nobody speaks in any more goes back."""
         output = Output()
         while self._next_steps and self._next_steps[0][0] <= now_ms:
             _, identity = heapq.heappop(self._next_steps)
             held = self._held.get(identity)
             if held is not None:
                 self._take_step(output, held, now_ms)
+        for identity in self._held.lapsing(now_ms):
+            self._let_lapse(output, identity, now_ms)
         return output
+
+    def _let_lapse(self, output: Output, identity: str, now_ms: int) -> None:
+        held = self._held.get(identity)
+        lapsed = None if held is None else self._holding.lapsed(held, now_ms)
+        if held is None or lapsed is None:
+            return
+        output.counts["lapsed"] += 1
+        output.alerts += self._alerts_over(held, lapsed)
+        self._keep(output, lapsed)
+        if not self._window.has(identity):
+            self._forget([identity], output)
 
     def _take_step(self, output: Output, held: HeldConversation, now_ms: int) -> None:
         stepped = self._holding.stepped(held, now_ms)
@@ -352,7 +365,7 @@ class PartitionDispatcher:
     def _alert(self, rule: str, held: HeldConversation, *, is_firing: bool) -> Alert:
         where = f"{held.id:.60} in the queue {held.queue}"
         if rule == UNANSWERED:
-            said = f"nobody has answered {where}" if is_firing else f"{where} is answered"
+            said = f"nobody has answered {where}" if is_firing else f"nobody waits any more for {where}"
         elif is_firing:
             said = f"{held.assignee or 'somebody'} is to answer {where} by {held.respond_by}"
         else:

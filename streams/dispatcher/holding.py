@@ -19,6 +19,7 @@ from streams.wire.records import (
 from streams.wire.source_times import read_time
 
 HEADRACE = "headrace"
+DAY_MS = 24 * 3_600_000
 SAID_BYTES = 150_000  # of all that is shown: escaped as JSON at its worst it stays below what Kafka takes by default
 AHEAD = 50  # messages that a person may have seen whose decisions are still on their way here
 
@@ -66,6 +67,7 @@ class Holding:
             at=format_time(situation.at_ms),
             revision=1 if before is None else before.revision + 1,
             version=version,
+            heard_ms=situation.at_ms,
             queue=situation.queue,
             priority=situation.priority,
             **self._promised(respond_by, situation.at_ms),
@@ -87,6 +89,7 @@ class Holding:
         update: dict[str, Any] = {
             "version": said[0].version,
             "decided": situation.place,
+            "heard_ms": situation.at_ms,
             "slots": list(conversation.slots),
             "language": conversation.language or held.language,
         }
@@ -127,6 +130,7 @@ class Holding:
             version=max([change.version, *(one.version for one in said)]),
             queue=change.queue or self._app.human_queue,
             assignee=change.by if change.kind == "taken" else change.assignee,
+            heard_ms=now_ms,
             **self._promised(respond_by, now_ms),
             changed=place,
             change_id=change.id,
@@ -145,13 +149,14 @@ class Holding:
         update: dict[str, Any] = {
             "step": change.kind,
             "at": format_time(now_ms),
+            "heard_ms": now_ms,
             "revision": held.revision + 1,
             "version": max(held.version, change.version),
             "changed": place,
             "change_id": change.id,
             "dropped": None,
         }
-        settled = self._promised(None, now_ms) | {"steps_taken": 0, "alerted": False, "reminded": False}
+        settled = self._settled(now_ms)
         match change.kind:
             case "answered":
                 update |= settled
@@ -194,6 +199,19 @@ class Holding:
         if held.owner != "people" or held.remind_ms is None or held.remind_ms > now_ms:
             return None
         return held.model_copy(update={"remind_ms": None, "reminded": True})
+
+    def lapsed(self, held: HeldConversation, now_ms: int) -> HeldConversation | None:
+        """Headrace's again, as nobody has said anything in it for so long; None: it is not so, or something is due."""
+        if held.owner != "people" or next_time(held) is not None:
+            return None
+        if heard_ms(held) + self._table.quiet_days * DAY_MS > now_ms:
+            return None
+        step = {"step": "handed_back", "at": format_time(now_ms), "revision": held.revision + 1}
+        return held.model_copy(update=self._settled(now_ms) | step | {"owner": HEADRACE, "assignee": None})
+
+    def _settled(self, now_ms: int) -> dict[str, Any]:
+        """Nobody waits any more."""
+        return self._promised(None, now_ms) | {"steps_taken": 0, "alerted": False, "reminded": False}
 
     def _promised(self, respond_by: str | None, at_ms: int) -> dict[str, Any]:
         """What follows from a promise of this time."""
@@ -239,6 +257,11 @@ def next_time(held: HeldConversation) -> int | None:
     """When something is due by the clock, milliseconds since 1970; None: nothing is."""
     times = [time for time in (held.remind_ms, held.next_step_ms) if time is not None]
     return min(times) if held.owner == "people" and times else None
+
+
+def heard_ms(held: HeldConversation) -> int:
+    """When the customer or a person last said or did something, milliseconds since 1970."""
+    return held.heard_ms if held.heard_ms is not None else read_time(held.at) or 0
 
 
 def why_not(held: HeldConversation, change: ConversationChange) -> str | None:

@@ -1,9 +1,10 @@
 """The conversations that people have or had, by id: each as its record stands in the topic, which takes a third
 of the memory of its values, and of each what the clock and the metrics ask for."""
 
+import heapq
 from collections.abc import Iterator, Mapping
 
-from streams.dispatcher.holding import HEADRACE
+from streams.dispatcher.holding import HEADRACE, heard_ms, next_time
 from streams.dispatcher.window import compact
 from streams.wire.records import HeldConversation, decode
 from streams.wire.source_times import read_time
@@ -12,10 +13,14 @@ from streams.wire.source_times import read_time
 class OpenConversations:
     """A mapping. `with_people` and `overdue` may be asked from another thread."""
 
-    def __init__(self, held: Mapping[str, HeldConversation]) -> None:
+    def __init__(self, held: Mapping[str, HeldConversation], quiet_ms: int) -> None:
+        """quiet_ms: after so long without a word a conversation lapses."""
+        self._quiet_ms = quiet_ms
         self._records: dict[str, bytes] = {}
         self._respond_by: dict[str, int] = {}  # milliseconds since 1970, of those in which somebody waits
         self._people: set[str] = set()
+        self._quiet: list[tuple[int, str]] = []  # each that people have once, by when it is to be looked at
+        self._watched: set[str] = set()  # those that stand there
         for one in held.values():
             self.put(one)
 
@@ -42,6 +47,7 @@ class OpenConversations:
         self._records[held.id] = compact(held)
         if held.owner != HEADRACE:
             self._people.add(held.id)
+            self._watch(held, heard_ms(held) + self._quiet_ms)
         due_ms = read_time(held.respond_by) if held.respond_by else None
         if due_ms is not None:
             self._respond_by[held.id] = due_ms
@@ -51,3 +57,28 @@ class OpenConversations:
         self._records.pop(identity, None)
         self._respond_by.pop(identity, None)
         self._people.discard(identity)
+
+    def lapsing(self, now_ms: int) -> list[str]:
+        """Those of people in which nobody has said or done anything for so long, and nothing is due; each once until it
+        is put again."""
+        found = []
+        while self._quiet and self._quiet[0][0] <= now_ms:
+            _, identity = heapq.heappop(self._quiet)
+            self._watched.discard(identity)
+            held = self.get(identity) if identity in self._people else None
+            if held is None:
+                continue
+            if self._lapses_ms(held) <= now_ms:
+                found.append(identity)
+            else:
+                self._watch(held, self._lapses_ms(held))
+        return found
+
+    def _watch(self, held: HeldConversation, at_ms: int) -> None:
+        if held.id not in self._watched:
+            self._watched.add(held.id)
+            heapq.heappush(self._quiet, (at_ms, held.id))
+
+    def _lapses_ms(self, held: HeldConversation) -> int:
+        """At the earliest; what is due by the clock comes first."""
+        return max(heard_ms(held) + self._quiet_ms, next_time(held) or 0)

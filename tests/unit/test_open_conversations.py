@@ -3,7 +3,7 @@
 import tracemalloc
 from pathlib import Path
 
-from desk import FILE, NOON_MS, decision
+from desk import FILE, MINUTE_MS, NOON_MS, decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ def held(identity: str, owner: str, due: int | None) -> HeldConversation:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(PUT | st.sampled_from("abcd")))
 def test_what_is_counted_is_what_stands(events: list[tuple[str, str, int | None] | str]) -> None:
-    known, slow = OpenConversations({}), dict[str, HeldConversation]()
+    known, slow = OpenConversations({}, MINUTE_MS), dict[str, HeldConversation]()
     for event in events:
         if isinstance(event, str):
             known.drop(event)

@@ -119,6 +119,9 @@ class HeldConversation(Wire):
     """When somebody is to be reminded of `respond_by`, milliseconds since 1970; none: nobody is, or was already."""
     reminded: bool = False
     """Whether an alert fires that reminds of it."""
+    heard_ms: int | None = None
+    """When the customer's last message was decided or a person last did something, milliseconds since 1970; none: as
+    `at`."""
     language: str | None = None
     """The customer's language, as in decisions."""
     intents: list[HeadAnswer] = Field(default_factory=list)
