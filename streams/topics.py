@@ -1,6 +1,7 @@
 """The topics Headrace uses and how each must stand."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.ports import TopicSpec
@@ -89,6 +90,29 @@ def own_specs(apps: Iterable["Application"], replication: int = -1) -> list[Topi
         if app.kind == "recommend":
             own.append(TopicSpec(app.state_topic, 1, replication, "compact", SNAPSHOTS_CONFIG))
     return own
+
+
+def beside_standing(
+    wanted: Iterable[TopicSpec], apps: Iterable["Application"], standing: Mapping[str, int]
+) -> list[TopicSpec]:
+    """With as many partitions as the decisions beside which they are read, where those stand already: an application
+    that begins to hand over may have had its topics made otherwise. standing: partitions by topic."""
+    beside = {
+        topic: standing[app.decisions_topic]
+        for app in apps
+        if app.hand_over is not None and app.decisions_topic in standing
+        for topic in app.dispatch_topics
+    }
+    return [replace(spec, partitions=beside.get(spec.name, spec.partitions)) for spec in wanted]
+
+
+def told_apart(partitions: Mapping[str, int]) -> str | None:
+    """Of the topics of one dispatcher, whose partitions belong together: what is wrong; None: nothing. partitions: by
+    topic."""
+    if len(set(partitions.values())) < 2:
+        return None
+    said = ", ".join(f"{name} has {number}" for name, number in partitions.items())
+    return f"these topics must have the same number of partitions: {said}"
 
 
 def source_specs(apps: Sequence["Application"], replication: int = -1) -> list[TopicSpec]:

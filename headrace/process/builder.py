@@ -116,7 +116,11 @@ class RoleBuilder:
     def create_topics(self, *, with_sources: bool) -> list[str]:
         """Create what is missing, source topics only where asked to; returns the names."""
         specs = topics.specs if with_sources else topics.own_specs
-        created = self._admin.ensure(specs(self._apps, self._wiring.settings.replication))
+        wanted = specs(self._apps, self._wiring.settings.replication)
+        if names := [app.decisions_topic for app in self._apps if app.hand_over is not None]:
+            standing = {name: state.partitions for name, state in self._admin.describe(names).items()}
+            wanted = topics.beside_standing(wanted, self._apps, standing)
+        created = self._admin.ensure(wanted)
         if created:
             log.info("created topics: %s", ", ".join(created))
         return created
@@ -281,12 +285,9 @@ class RoleBuilder:
 
     def _refuse_other_partitions(self, app: Application) -> None:
         """What is of one conversation must come to one dispatcher."""
-        names = (app.decisions_topic, *app.dispatch_topics)
-        states = self._admin.describe(names)
-        counts = {name: state.partitions for name, state in states.items()}
-        if len(set(counts.values())) > 1:
-            said = ", ".join(f"{name} has {number}" for name, number in counts.items())
-            raise ConfigError(f"these topics must have the same number of partitions: {said}")
+        states = self._admin.describe((app.decisions_topic, *app.dispatch_topics))
+        if apart := topics.told_apart({name: state.partitions for name, state in states.items()}):
+            raise ConfigError(apart)
 
     def add_retrainer(self, seed: int = 0) -> None:
         """A retrainer per application; jobs run in a child process, one at a time. Raises ConfigError where what one's

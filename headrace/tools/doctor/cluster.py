@@ -40,6 +40,11 @@ def _broker(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
             Check(f"topic {spec.name}", partial(_topic, admin, spec, brokers, spec.name in sources, is_embedded))
             for spec in topics.specs(apps, wiring.settings.replication)
         ]
+        checks += [
+            Check(f"topics of {app.name}'s dispatcher", partial(_dispatcher_topics, admin, app))
+            for app in apps
+            if app.hand_over is not None and not is_embedded
+        ]
         groups = [group for role in ROLES for group in consumer_groups(role, apps)]
         checks += [Check(f"group {group.name}", partial(_group, admin, group)) for group in groups]
         return [answers, *run_checks(checks)]
@@ -100,6 +105,13 @@ def _wrong(
         value = config.get(key)
         if key in LEAST and value is not None and value != "-1" and int(value) < int(wanted):
             yield f"{key} is {value}, too little: {ALTER.format(name, key, wanted)}"
+
+
+def _dispatcher_topics(admin: KafkaAdmin, app: Application) -> Iterator[Finding]:
+    states = admin.describe((app.decisions_topic, *app.dispatch_topics))
+    apart = topics.told_apart({name: state.partitions for name, state in states.items()})
+    detail = apart or "belong together: as many partitions each, of those that are there"
+    yield Finding(f"topics of {app.name}'s dispatcher", apart is None, detail)
 
 
 def _topic(admin: KafkaAdmin, spec: TopicSpec, brokers: int, is_source: bool, is_embedded: bool) -> Iterator[Finding]:
