@@ -219,9 +219,7 @@ def test_what_happens_to_a_company_comes_between_other_news_in_its_order() -> No
 
 
 @pytest.mark.parametrize(("counts", "left"), [([9, 6, 6, 3, 0], 0), ([9, 6, 6, 6, 6, 6, 6], 6)])
-def test_the_end_waits_as_long_as_anything_moves(
-    counts: list[int], left: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_waits_as_long_as_anything_moves(counts: list[int], left: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow machine has minutes to decide what came in; a worker that died is not waited for."""
     now = 1_000.0
 
