@@ -45,7 +45,8 @@ ONE_LABEL_FIELDS = frozenset(["label", "probability"])
 PICTURE_FIELDS = frozenset(["label", "probability", "fault", "detail"])
 FUSION_FIELDS = frozenset(["head", "decided_by", "text_label", "text_probability"])
 ENTITY_TEXTS = ("id", "name", "sentiment")
-ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, "span", "probability", "found", "span_probability"])
+ENTITY_NUMBERS = ("probability", "relevance", "span_probability")
+ENTITY_FIELDS = frozenset([*ENTITY_TEXTS, *ENTITY_NUMBERS, "span", "found"])
 SLOT_TEXTS = ("name", "value", "text")
 SLOT_FIELDS = frozenset([*SLOT_TEXTS, "span"])
 QUESTION_FIELDS = frozenset(["text", "slot", "choices"])
@@ -245,8 +246,8 @@ def _entity_refusal(document: Document) -> str | None:
             return "entities holds something else than a text where one must stand"
         if not isinstance(entity.get("found"), str | None):
             return "entities holds something else than a text where one must stand"
-        if not all(_is_number(entity.get(name, 0.0)) for name in ("probability", "span_probability")):
-            return "entities holds a probability that is no number"
+        if not all(_is_number(entity.get(name, 0.0)) for name in ENTITY_NUMBERS):
+            return "entities holds a probability or a relevance that is no number"
         if not _is_span(entity.get("span")):
             return "entities holds a span that is no list of two places"
     return None

@@ -28,8 +28,8 @@ class IndexReport:
 class SearchQuery:
     """text: words that must occur (empty: all). label: any head's label. since/until: RFC 3339, on the source time
     `at`. story: decisions that tell it (`story_id`). entity: decisions that say something of it, by its name as the
-    release has it, or by its id. answer: decisions that were answered by an entry of a bank, by the entry's id, or by
-    its source."""
+    release has it, or by its id; relevance_min: those alone that are so much about it, in [0, 1]. answer: decisions
+    that were answered by an entry of a bank, by the entry's id, or by its source."""
 
     text: str = ""
     app: str | None = None
@@ -40,6 +40,7 @@ class SearchQuery:
     story: str | None = None
     entity: str | None = None
     answer: str | None = None
+    relevance_min: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ SCHEMA_VERSION = 1
 IDS_CHUNK = 5_000
 # no table holds entities: of each decision that the other conditions leave, the document is looked into
 OF_ENTITY = """EXISTS (SELECT 1 FROM json_each(document, '$.entities')
-                WHERE ? = json_extract(value, '$.name') OR ? = json_extract(value, '$.id'))"""
+                WHERE ? IN (json_extract(value, '$.name'), json_extract(value, '$.id'))
+                AND (? <= 0.0 OR json_extract(value, '$.relevance') >= ?))"""
 OF_ANSWER = "? IN (json_extract(document, '$.answer.id'), json_extract(document, '$.answer.source'))"
 OF_PICTURE = "/picture"  # in place of a head: none can be called so
 SCHEMA = """
@@ -334,7 +335,7 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> tuple[str, list[
         values.append(storable(query.story))
     if query.entity is not None:
         conditions.append(OF_ENTITY)
-        values += [storable(query.entity)] * 2
+        values += [storable(query.entity), *[query.relevance_min] * 2]
     if query.answer is not None:
         conditions.append(OF_ANSWER)
         values.append(storable(query.answer))

@@ -47,7 +47,8 @@ class HeadDecision:
 @dataclass(frozen=True, slots=True)
 class EntityAnswer:
     """One entity that a text names: `text[start:end]` is its first mention. sentiment: what is said of it, with its
-    calibrated probability in [0, 1]. span_probability: of an entity that no list holds, how probable it is that a name
+    calibrated probability in [0, 1]. relevance: how much the text is about it, in [0, 1], see
+    `models.entities.relevance`. span_probability: of an entity that no list holds, how probable it is that a name
     stands there, calibrated, in [0, 1]; None of a listed one."""
 
     id: str
@@ -56,6 +57,7 @@ class EntityAnswer:
     end: int
     sentiment: str
     probability: float
+    relevance: float = 1.0
     span_probability: float | None = None
 
 

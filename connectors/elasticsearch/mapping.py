@@ -9,6 +9,7 @@ from connectors.documents import (
     CONVERSATION_LISTS,
     CONVERSATION_TEXTS,
     CONVERSATION_TIMES,
+    ENTITY_NUMBERS,
     KNOWN_SLOT_TEXTS,
     TEXT_FIELDS,
 )
@@ -61,7 +62,7 @@ def mappings_for(heads: Sequence[str]) -> dict[str, Any]:
                 "properties": {
                     **{name: KEYWORD for name in ("id", "name", "sentiment", "found")},
                     "span": {"type": "integer"},
-                    **{name: {"type": "float"} for name in ("probability", "span_probability")},
+                    **{name: {"type": "float"} for name in ENTITY_NUMBERS},
                 },
             },
             "slots": {

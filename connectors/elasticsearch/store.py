@@ -315,8 +315,10 @@ def _conditions(query: SearchQuery, wanted: list[list[str]]) -> dict[str, Any]:
     if query.label is not None:
         filters.append({"term": {"any_label": storable(query.label)}})
     if query.entity is not None:
-        named = _any_of(query.entity, "entities.name", "entities.id")
-        filters.append({"nested": {"path": "entities", "query": named, "ignore_unmapped": True}})
+        asked = [_any_of(query.entity, "entities.name", "entities.id")]
+        if query.relevance_min > 0:
+            asked.append({"range": {"entities.relevance": {"gte": query.relevance_min}}})
+        filters.append({"nested": {"path": "entities", "query": {"bool": {"filter": asked}}, "ignore_unmapped": True}})
     if query.answer is not None:
         filters.append(_any_of(query.answer, "answer.id", "answer.source"))
     bounds = {"gte": asked_instant("--since", query.since), "lt": asked_instant("--until", query.until)}

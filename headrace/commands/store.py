@@ -19,7 +19,8 @@ def add_to(cli: typer.Typer) -> None:
 
     @cli.command(
         epilog='Examples: headrace search "card not arrived" --app support --since 2026-11-01 · headrace search --app '
-        'finance --entity "Brackwater Mills" · headrace search --app finance --story finance.news@0a1b2c3d-0-17'
+        'finance --entity "Brackwater Mills" --relevance-min 0.5'
+        " · headrace search --app finance --story finance.news@0a1b2c3d-0-17"
         " · headrace search --app support --answer gift-vouchers"
     )
     def search(
@@ -40,6 +41,10 @@ def add_to(cli: typer.Typer) -> None:
         entity: Annotated[
             str | None, typer.Option(metavar="NAME", help="decisions on texts of this entity, by its name or id")
         ] = None,
+        relevance_min: Annotated[
+            float | None,
+            typer.Option(min=0, max=1, help="with --entity: texts that are at least so much about it, 0 to 1"),
+        ] = None,
         answer: Annotated[
             str | None,
             typer.Option(
@@ -59,9 +64,12 @@ def add_to(cli: typer.Typer) -> None:
         from headrace.tools.searching import notes, question
         from headrace.wiring import Wiring
 
+        if relevance_min is not None and entity is None:
+            raise typer.BadParameter("say to which entity, by --entity", param_hint="--relevance-min")
+        asked = (question(query), app, label, since, None, limit, story, entity, answer, relevance_min or 0.0)
         store = Wiring(load_settings()).store()
         try:
-            result = store.search(SearchQuery(question(query), app, label, since, None, limit, story, entity, answer))
+            result = store.search(SearchQuery(*asked))
         finally:
             store.close()
         for note in notes(query):

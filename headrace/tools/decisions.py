@@ -101,6 +101,8 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
         yield head, _answer(answer)
     if story := decision.get("story_id"):
         yield "story", f"{story}, novelty {decision.get('novelty', 0.0):.2f}"
+    for entity in decision.get("entities") or ():
+        yield "entity", _entity(entity)
     for item in decision.get("items") or ():
         yield "item", f"{item['item_id']} {item['score']:.2f}"
     yield "action", leads_to(decision)[0]
@@ -121,6 +123,13 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
         yield "label", f"{label.head}: {label.label}, by {label.by}, {label.at}"
     if known.labels is None:
         yield "label", "unknown: no broker answers"
+
+
+def _entity(entity: Mapping[str, Any]) -> str:
+    """What is said of it, and how much the text is about it."""
+    about = f", relevance {entity['relevance']:.2f}" if "relevance" in entity else ""
+    found = f", found by the {entity['found']}" if entity.get("found") else ""
+    return f"{entity['name']}: {entity['sentiment']} {entity['probability']:.2f}{about}{found}"
 
 
 def leads_to(decision: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from models.decision import EntityAnswer
 from models.encoder.encoder import Encoder
 from models.entities.gazetteer import Gazetteer, Mention
 from models.entities.head import EntityHead
+from models.entities.relevance import relevances
 from models.entities.tagger import Tagger
 from models.entities.views import EntityViews, ReadAs, views_of
 
@@ -101,7 +102,7 @@ class FoundEntities:
         head = self.reader.head
         probabilities, row, answers = head.predict(self.views, embeddings), 0, []
         for one in self.named:
-            of_text = []
+            of_text, relevance = [], relevances(one.text, one.mentions)
             for mentions in one.entities:
                 mean = probabilities[row : row + len(mentions)].mean(axis=0)
                 row += len(mentions)
@@ -110,6 +111,7 @@ class FoundEntities:
                 name = (
                     one.text[first.start : first.end] if sure is not None else self.reader.gazetteer.name_of(first.id)
                 )
-                of_text.append(EntityAnswer(first.id, name, first.start, first.end, sentiment, probability, sure))
+                place = first.id, name, first.start, first.end
+                of_text.append(EntityAnswer(*place, sentiment, probability, relevance[first.id], sure))
             answers.append(tuple(of_text))
         return answers

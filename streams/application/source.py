@@ -112,6 +112,9 @@ class Entities(BaseModel):
     tagger: bool = False
     """Whether names that are not in the list are found as well, as the corpus teaches, in which then every name of a
     text must be labelled. The encoder reads each text once more for it."""
+    relevance_min: float = Field(default=0.0, ge=0, le=1)
+    """How much a text must be about an entity, its `relevance`, to count for it in alerts, trends and digests;
+    decisions have all."""
 
 
 class HeadSpec(BaseModel):

@@ -54,7 +54,14 @@ class DecisionRecords:
         decision |= self._reply(pending, acting, decision["text"], classifier)
         signal = None
         if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
-            signal = signal_record(pending.identity, decision["at"], classifier.version, classification, pending.source)
+            signal = signal_record(
+                pending.identity,
+                decision["at"],
+                classifier.version,
+                classification,
+                pending.source,
+                relevance_min=0.0 if self.app.entities is None else self.app.entities.relevance_min,
+            )
             signal |= _for_the_watch(pending)
             if self.app.stories is not None:
                 signal |= self._for_stories(decision)

@@ -39,6 +39,7 @@ def entity_records(entities: Sequence[EntityAnswer], characters: int) -> list[di
             "span": [entity.start, entity.end],
             "sentiment": entity.sentiment,
             "probability": round(entity.probability, 6),
+            "relevance": entity.relevance,
         }
         | _found_record(entity)
         for entity in entities

@@ -29,11 +29,18 @@ def hashed_key(key: str) -> str:
 
 
 def signal_record(
-    identity: str, at: str, version: str, classification: Classification, source: SourceText
+    identity: str,
+    at: str,
+    version: str,
+    classification: Classification,
+    source: SourceText,
+    *,
+    relevance_min: float = 0.0,
 ) -> dict[str, Any]:
-    """One decision's signal. embedding: base64 of float16, wherever the encoder ran. key: of the source record, hashed,
-    as it may name a person and only has to be the same again. language: see `language_of`. What only the watch over
-    releases needs is added by whoever knows it: see MonitorSignal."""
+    """One decision's signal. relevance_min: of entities, those that the text is less about are left out. embedding:
+    base64 of float16, wherever the encoder ran. key: of the source record, hashed, as it may name a person and only has
+    to be the same again. language: see `language_of`. What only the watch over releases needs is added by whoever knows
+    it: see MonitorSignal."""
     first = next(iter(classification.heads.values()))
     signal: dict[str, Any] = {
         "id": identity,
@@ -52,7 +59,11 @@ def signal_record(
     if source.symbols:
         signal["symbols"] = source.symbols
     # listed ones only: what rules and trends count is named by people, not guessed
-    listed = [entity for entity in classification.entities or () if entity.span_probability is None]
+    listed = [
+        entity
+        for entity in classification.entities or ()
+        if entity.span_probability is None and entity.relevance >= relevance_min
+    ]
     if listed:
         signal["entities"] = [(entity.name, entity.sentiment) for entity in listed]
     if source.key:
@@ -112,18 +123,16 @@ class TrialAnswer(BaseModel):
 class MonitorSignal(BaseModel):
     """A signal as the monitor takes it. Whoever wrote it: what does not fit is no signal.
 
-    rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed:
-    why the release decided nothing. role: `canary` where one decided in the champion's place. trial: the candidate's
-    stage that it counts for, also where the champion decided beside a canary (streams.wire.records.Candidate); empty:
-    none. position: where the
-    event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the champion does,
-    always. draw: where its id does among those drawn for labelling. segments: the application's, such as its
-    channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one text.
-    entities: each one's name that the text names, with what it says of it, in the labels of entity_head where the
-    application has that head's texts teach it. unknown_share: of its tokens, those that the tokenizer does not know.
-    decided_at: of applications with [stories]. share: of the events that the monitor is shown, where not of all. Older
-    workers leave all of these out.
-    """
+    rejected: the text was, as out of scope. ms: what the release itself took for it, its part of its batch. failed: why
+    the release decided nothing. role: `canary` where one decided in the champion's place. trial: the candidate's stage
+    that it counts for, also where the champion decided beside a canary (streams.wire.records.Candidate); empty: none.
+    position: where the event's key stands between 0 and 1, which says whether a canary is to decide it. late: then the
+    champion does, always. draw: where its id does among those drawn for labelling. segments: the application's, such as
+    its channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one
+    text. entities: each one's name that the text names and is about enough to count, with what it says of it, in the
+    labels of entity_head where the application has that head's texts teach it. unknown_share: of its tokens, those that
+    the tokenizer does not know. decided_at: of applications with [stories]. share: of the events that the monitor is
+    shown, where not of all. Older workers leave all of these out."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

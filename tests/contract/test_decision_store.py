@@ -56,6 +56,7 @@ def store(open_store: OpenStore, app: str) -> Iterator[DecisionStore]:
 
 
 ENTITY: dict[str, Any] = {"id": "a", "name": "A", "span": [0, 5], "sentiment": "positive", "probability": 0.5}
+WEIGHED: dict[str, Any] = ENTITY | {"relevance": 0.25}
 
 FOUND: dict[str, Any] = ENTITY | {"id": "found:b", "name": "B", "found": "tagger", "span_probability": 0.75}
 
@@ -110,7 +111,7 @@ def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app:
         {"item_id": "b", "score": 0.25, "why": "exploration", "propensity": 0.125},
         {"item_id": "d", "score": 0.125, "why": "popular", "segment": "country=FR"},
     ]
-    given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, FOUND])
+    given = decision(app, 1, key="customer-7", items=items, entities=[ENTITY, FOUND, WEIGHED])
     given |= {
         "slots": [SLOT, SLOT | {"name": "when"}],
         "ask": {"text": "Which card?", "slot": "card", "choices": ["a lost card", "a new card"]},
@@ -381,6 +382,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "an entity with a place in words": {"entities": [ENTITY | {"span": ["first", 2]}]},
     "an entity with a place beyond 32 bits": {"entities": [ENTITY | {"span": [0, 2**31]}]},
     "an entity with a probability in words": {"entities": [ENTITY | {"probability": "high"}]},
+    "an entity with a relevance in words": {"entities": [ENTITY | {"relevance": "high"}]},
     "an entity found by a number": {"entities": [FOUND | {"found": 1}]},
     "an entity whose place is probable in words": {"entities": [FOUND | {"span_probability": "high"}]},
     "slots that are an object": {"slots": {"order": "MB-1"}},

@@ -179,6 +179,28 @@ def test_an_entity_is_found_by_its_name_and_its_id(store: DecisionStore, app: st
     assert found("Brackwater") == found("Mills") == [], "whole names, not words of a text"
 
 
+def test_an_entity_is_found_where_a_text_is_enough_about_it(store: DecisionStore, app: str) -> None:
+    def said(name: str, **beside: float) -> dict[str, Any]:
+        return {"id": name, "name": name, "sentiment": "negative", "probability": 0.8, "span": [0, 4]} | beside
+
+    of = [
+        [said("Ostermoor", relevance=0.1), said("Brackwater", relevance=0.9)],
+        [said("Ostermoor", relevance=0.5)],
+        [said("Ostermoor")],
+    ]
+    store.index([decision(app, number, entities=entities) for number, entities in enumerate(of)])
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == len(of), 10.0, "the decisions")
+
+    def found(least: float) -> list[str]:
+        asked = SearchQuery(app=app, entity="Ostermoor", relevance_min=least)
+        return [one["id"] for one in store.search(asked).documents]
+
+    assert found(0.0) == [identity(2), identity(1), identity(0)], "all, and those of before relevance was told"
+    assert found(0.1) == [identity(1), identity(0)]
+    assert found(0.5) == [identity(1)], "another's relevance does not count"
+    assert found(0.51) == []
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "no id": {"id": None},
     "an empty id": {"id": ""},

@@ -80,6 +80,21 @@ def test_stories_count_for_the_entities_that_the_rule_asks_for() -> None:
     assert list(surges.counts.heard) == [("entities", "bolt")]
 
 
+def test_what_a_text_is_hardly_about_counts_for_no_rule() -> None:
+    entities = tuple(
+        EntityAnswer(name, name, 0, 1, "negative", 0.9, relevance)
+        for name, relevance in (("acme", 0.9), ("bolt", 0.1), ("corx", 0.09))
+    )
+    decided = Classification({"sentiment": HeadDecision("negative", 0.8)}, "full", 4, 0.0, entities=entities)
+
+    def counted(**least: float) -> list[str]:
+        record = signal_record("n@0-0-1", "2026-11-02T08:00:00.000Z", "1", decided, SourceText("x", "c1", 0), **least)
+        return MonitorSignal.model_validate(record).groups("entities")
+
+    assert counted() == ["acme", "bolt", "corx"]
+    assert counted(relevance_min=0.1) == ["acme", "bolt"]
+
+
 @pytest.mark.parametrize(
     "table",
     [

@@ -12,7 +12,7 @@ from headrace.tools.digest.figures import moved
 from headrace.tools.digest.making import DigestOrder, make, run_digest
 from headrace.tools.digest.stories import Groups, stories_of
 from models.errors import ConfigError
-from streams.application import Application, HeadSpec, Source, Stories
+from streams.application import Application, Entities, HeadSpec, Source, Stories
 
 APP = Application(
     name="finance",
@@ -107,6 +107,20 @@ def test_a_story_counts_for_its_label_symbols_and_entities_and_rejected_labels_s
     }
     one["labels"]["topic"]["rejected"] = True
     assert ("topic", "oil") not in Groups(APP, None).of(one)
+
+
+def test_a_story_counts_for_no_entity_that_it_hardly_is_about() -> None:
+    table = Entities(names=Path("names.csv"), corpus=Path("said.csv"), relevance_min=0.1)
+    said = {"id": "a", "span": [0, 1], "sentiment": "negative", "probability": 0.9}
+    named = [
+        said | {"name": "Old"},
+        said | {"name": "Enough", "relevance": 0.1},
+        said | {"name": "Hardly", "relevance": 0.05},
+    ]
+    item = decision(1, "x", entities=named)
+    told = Groups(APP.model_copy(update={"entities": table}), "sentiment").of(item)
+    assert [name for kind, name in told if kind == "entity"] == ["Old", "Enough"]
+    assert len([kind for kind, _ in Groups(APP, "sentiment").of(item) if kind == "entity"]) == 3
 
 
 def test_what_is_unlikely_beside_the_days_before_comes_first() -> None:

@@ -32,7 +32,7 @@ from retrain.entities.release import carry_entities, fit_entities
 from retrain.entities.rows import EntityRow, read_entity_rows, split_entity_rows
 from retrain.job import train_release
 from retrain.training_data import served_bytes
-from streams.application import Application, HeadSpec, Stories, parse_application
+from streams.application import Application, Entities, HeadSpec, Stories, parse_application
 from streams.classify.handler import ClassifyHandler
 from streams.classify.serving import Serving
 from streams.engine.delivery import Delivery, Outcome
@@ -179,6 +179,24 @@ def test_a_decision_on_the_wire_says_what_is_said_of_each_entity() -> None:
     assert [record["entities"] for record in records[1:]] == [[], []]
     for record in records:
         Decision.model_validate(record)
+
+
+def test_a_passing_mention_is_told_and_not_counted_where_the_application_says_so() -> None:
+    table = {"names": Path("names.csv"), "corpus": Path("said.csv"), "relevance_min": 0.3}
+    app = Application(name="support", topic="chats", heads=(HeadSpec(name="intent", column="intent"),))
+    text = "Acme wins the order\nThe board met. It was long. Zorn loses it"
+    for one, counted in ((app, ["Acme", "Zorn"]), (app.model_copy(update={"entities": Entities(**table)}), ["Acme"])):
+        handler = ClassifyHandler(one, Serving(with_entities()), {"chats": "e0"}, now_ms=lambda: 1)
+        handler._signal_sample.of = lambda events: 1.0  # type: ignore[method-assign]
+        batch = [Delivery("chats", 0, 0, None, orjson.dumps({"text": text}), 1)]
+        for _, step in handler.steps:
+            step(batch)
+        (result,) = [delivery.result for delivery in batch if isinstance(delivery.result, Outcome)]
+        decided = Decision.model_validate_json(result.records[0].value)
+        told = [(entity.name, entity.relevance) for entity in decided.entities or ()]
+        assert told == [("Acme", 0.8), ("Zorn", 0.05)]
+        (read,) = read_signals(orjson.dumps([result.signal])).signals
+        assert [name for name, _ in read.entities] == counted
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])

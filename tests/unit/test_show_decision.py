@@ -58,6 +58,17 @@ def test_the_story_that_an_item_tells_is_shown() -> None:
     assert dict(lines(KnownDecision(told, None, ())))["story"] == "news@0-0-3, novelty 0.25"
 
 
+def test_what_is_said_of_each_entity_is_shown_with_how_much_the_text_is_about_it() -> None:
+    acme = {"id": "acme", "name": "Acme", "span": [0, 4], "sentiment": "negative", "probability": 0.714}
+    found = acme | {"name": "Dunmere", "relevance": 0.25, "found": "tagger", "span_probability": 0.9}
+    told = decision(entities=[acme | {"relevance": 0.5}, acme, found])
+    assert [value for name, value in lines(KnownDecision(told, None, ())) if name == "entity"] == [
+        "Acme: negative 0.71, relevance 0.50",
+        "Acme: negative 0.71",
+        "Dunmere: negative 0.71, relevance 0.25, found by the tagger",
+    ]
+
+
 def test_without_registry_and_broker_the_rest_is_shown_and_the_gap_is_named() -> None:
     shown = dict(lines(KnownDecision(decision(), None, None)))
     assert "not in this registry" in shown["release"] and "no broker" in shown["label"]

@@ -48,6 +48,7 @@ class Groups:
     def __init__(self, app: Application, mood: str | None) -> None:
         """mood: the head whose labels are told for each label and symbol; None: none."""
         self._head, self._mood = app.head_names[0], mood
+        self._relevance_min = 0.0 if app.entities is None else app.entities.relevance_min
         self._symbols = None if app.source.symbols is None else compile_pointer(app.source.symbols)
 
     def of(self, decision: Mapping[str, Any]) -> dict[tuple[str, str], str | None]:
@@ -55,8 +56,12 @@ class Groups:
         mood = self._label(decision, self._mood)
         named = {(self._head, label): mood for label in [self._label(decision, self._head)] if label is not None}
         named |= {(BY_SYMBOL, symbol): mood for symbol in self._symbols_of(decision)}
-        listed = [one for one in decision.get("entities") or () if one.get("found") is None]
-        return named | {(BY_ENTITY, one["name"]): one["sentiment"] for one in listed}
+        return named | {(BY_ENTITY, one["name"]): one["sentiment"] for one in self._entities_of(decision)}
+
+    def _entities_of(self, decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """As workers show them to the monitor; one of before relevance was told counts."""
+        named = decision.get("entities") or ()
+        return [one for one in named if one.get("found") is None and one.get("relevance", 1.0) >= self._relevance_min]
 
     def _label(self, decision: Mapping[str, Any], head: str | None) -> str | None:
         answer = decision["labels"].get(head)

@@ -80,6 +80,9 @@ class EntityAnswer(Wire):
     """What is said of it: a label of the application's corpus of entities."""
     probability: float = Field(ge=0, le=1)
     """Its calibrated probability."""
+    relevance: float | None = Field(default=None, ge=0, le=1)
+    """How much the text is about it (`docs/models/entities.md#how-much-a-text-is-about-each`): 1 where its headline
+    names nothing else. Of all entities of a text together 1 at most. Absent of decisions of before it was told."""
     found: Literal["tagger"] | None = None
     """What found a name that is not in the list; absent of a listed one."""
     span_probability: float | None = Field(default=None, ge=0, le=1)
