@@ -6,7 +6,7 @@ Processes are forked from one that has imported all that roles need: on a busy m
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +39,12 @@ PRELOADED: Final = [
 class RoleProcess(HeadraceProcess):
     """`headrace ROLE APP ...`, forked."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, in_one_order: Collection[str] = ()
+    ) -> None:
+        """in_one_order: topics of one partition, on a broker that gives each topic several."""
         super().__init__(arguments[0], arguments, environment, folder, instance=f"bench-{arguments[0]}")
-        self._arguments = list(arguments)
+        self._arguments, self._in_one_order = list(arguments), frozenset(in_one_order)
 
     def start(self) -> None:
         """Start it; its log goes on where it was."""
@@ -49,7 +52,8 @@ class RoleProcess(HeadraceProcess):
         environment = {**self._environment, "HEADRACE_METRICS_PORT": str(self._port)}
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
-        process = context.Process(target=play, args=(self._arguments, environment, self._folder, self.log))
+        own = self._arguments, environment, self._folder, self.log, self._in_one_order
+        process = context.Process(target=play, args=own)
         process.start()
         self._process = _Forked(process)  # type: ignore[assignment]  # as much of a Popen as is asked for
         self.is_wanted = True
@@ -78,7 +82,9 @@ class _Forked:
         return self._process.exitcode
 
 
-def play(arguments: list[str], environment: dict[str, str], folder: Path, log: Path) -> None:
+def play(
+    arguments: list[str], environment: dict[str, str], folder: Path, log: Path, in_one_order: Collection[str]
+) -> None:
     """Be `headrace ROLE APP ...`, and join the broker of HEADRACE_HOME."""
     os.environ.clear()
     os.environ.update(environment)
@@ -93,5 +99,19 @@ def play(arguments: list[str], environment: dict[str, str], folder: Path, log: P
 
     roles.ALL_ROLES = (arguments[0],)  # type: ignore[assignment]  # else: all roles, in one process
     Wiring.start_embedded_broker = Wiring.broker  # type: ignore[method-assign]
+    keep_one_order(in_one_order)
     sys.argv = ["headrace", *arguments]
     cli.main()
+
+
+def keep_one_order(topics: Collection[str]) -> None:
+    """Have this process write to the first partition of these topics: of one, as on Kafka, where the embedded broker
+    gives several. A monitor that starts again reads its signals in the order in which they came."""
+    from streams.faust_runtime.producer import Producer
+
+    choose = Producer._partitioner
+
+    async def in_one_order(producer: Producer, topic: str) -> Callable[[bytes | None], int]:
+        return (lambda key: 0) if topic in topics else await choose(producer, topic)
+
+    Producer._partitioner = in_one_order  # type: ignore[method-assign, assignment]

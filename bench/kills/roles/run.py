@@ -32,19 +32,20 @@ def run(
     progress: Progress,
     keep: Path | None = None,
     roles: Collection[str] = (),
+    kafka_cache: Path | None = None,
 ) -> dict[str, Any]:
     """kills: of each role. keep: a folder for what runs write; None: one for the moment. roles: that take part; none:
-    all. Raises HeadraceError where a run does not come to its end."""
+    all. kafka_cache: where the program of a Kafka is kept, one of which is started for each run; None: embedded
+    brokers. Raises HeadraceError where a run does not come to its end."""
     file = file_of(name_or_path)
     app, model = load_application(name_or_path), None
     if app.kind == "classify":
         model = Model(*release_of(wiring, app, progress))
-    alone = Wiring(wiring.settings.model_copy(update={"broker": "embedded"}))  # topics that nobody else has
     sent, outcomes = records(app, EVENTS, seed, wall_clock_ms()), list[Seen]()
     with tempfile.TemporaryDirectory(prefix="headrace-kills-", ignore_cleanup_errors=True) as folder:
         for number, (name, times) in enumerate((("undisturbed", 0), ("killed", kills))):
             progress("runs", number, 2)
-            with Stage(alone, file, (keep or Path(folder)) / name, model, roles) as stage:
+            with Stage(wiring, file, (keep or Path(folder)) / name, model, roles, kafka_cache) as stage:
                 killed = _play(stage, sent, random.Random(f"{seed} {name}"), times)
                 outcomes.append(stage.seen())
     progress("runs", 2, 2)
@@ -53,6 +54,7 @@ def run(
     return {"passed": not wrong, "app": app.name, "seed": seed, "killed": dict(killed), "violations": wrong} | {
         "events": len(disturbed.source),
         "decisions": len(disturbed.decisions),
+        "replayed": len(disturbed.replayed),
         "answers": len(disturbed.answers),
         "conversations": len(disturbed.held),
         "stories": len(disturbed.stories),

@@ -11,8 +11,10 @@ import orjson
 
 from bench.faults.waiting import TimedOut, wait_until
 from bench.kills.roles.judging import Seen
+from bench.kills.roles.replaying import replayed_decisions
 from bench.kills.roles.role import RoleProcess
 from bench.kills.scene import Receiver
+from connectors.local_services import services
 from connectors.ports import Record
 from connectors.registry import FolderRegistry
 from headrace.applications import load_application
@@ -35,23 +37,31 @@ class Model:
 
 
 class Stage:
-    """A context, on an embedded broker of its own. roles: those that the application needs, in the order of `ROLES`."""
+    """A context, on a broker of its own. roles: those that the application needs, in the order of `ROLES`."""
 
-    def __init__(self, wiring: Wiring, file: Path, folder: Path, model: Model | None, roles: Collection[str]) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        file: Path,
+        folder: Path,
+        model: Model | None,
+        roles: Collection[str],
+        kafka_cache: Path | None = None,
+    ) -> None:
         """file: the application's. model: its champion; None: it ranks items. roles: which take part, of those that it
-        needs; none: all."""
+        needs; none: all. kafka_cache: where the program of a Kafka is kept, which is started for it; None: an embedded
+        broker. Raises ServiceUnavailable where that Kafka cannot be."""
         folder.mkdir(parents=True)
-        self._closing = contextlib.ExitStack()
-        self._receiver = self._closing.enter_context(Receiver())
-        self.app = _copied(file, folder, self._receiver)
-        self.wiring = Wiring(wiring.settings.model_copy(update={"home": folder, "registry": "", "store": ""}))
-        self.wiring.start_embedded_broker()
-        self._closing.callback(self.wiring.close)
-        self._admin = self.wiring.admin()
-        self._closing.callback(self._admin.close)
-        self._admin.ensure(specs([self.app]))
-        if model is not None:
-            self._publish(folder, model)
+        with contextlib.ExitStack() as closing:
+            self._receiver = closing.enter_context(Receiver())
+            self.app = _copied(file, folder, self._receiver)
+            self.wiring = closing.enter_context(_on_broker(wiring, folder, kafka_cache))
+            self._admin = self.wiring.admin()
+            closing.callback(self._admin.close)
+            self._admin.ensure(specs([self.app]))
+            if model is not None:
+                self._publish(folder, model)
+            self._closing = closing.pop_all()
         self.roles = tuple(role for role in ROLES if consumer_groups(role, [self.app]) and role in (roles or ROLES))
         self.processes = {role: self._process(role, folder) for role in self.roles}
 
@@ -100,6 +110,7 @@ class Stage:
         return Seen(
             source=source,
             decisions=list(self._documents(app.decisions_topic)),
+            replayed=replayed_decisions(self.wiring, app, self.wiring.settings.home_path),
             stored=stored,
             answers=list(self._documents(app.answers_topic)) if app.hand_over else [],
             held=self._last(app.conversations_topic) if app.hand_over else {},
@@ -157,7 +168,28 @@ class Stage:
             "HEADRACE_ALERT_HOSTS": "127.0.0.1",
             "PYTHONUNBUFFERED": "1",
         }
-        return RoleProcess([role, self.app.given_as, "--from-beginning", "--create-topics"], environment, folder)
+        own = [role, self.app.given_as, "--from-beginning", "--create-topics"]
+        one_order = {spec.name for spec in specs([self.app]) if spec.partitions == 1}
+        return RoleProcess(own, environment, folder, one_order)
+
+
+@contextlib.contextmanager
+def _on_broker(wiring: Wiring, folder: Path, kafka_cache: Path | None) -> Iterator[Wiring]:
+    """Settings with a home, a registry, a store and a broker of their own. The broker ends with it."""
+    own = {"home": folder, "registry": "", "store": ""}
+    if kafka_cache is not None:
+        try:
+            kafka = services.start(folder / "services", elasticsearch=False, cache=kafka_cache).kafka
+            yield Wiring(wiring.settings.model_copy(update=own | {"broker": f"kafka://{kafka}"}))
+        finally:
+            services.stop(folder / "services")
+        return
+    alone = Wiring(wiring.settings.model_copy(update=own | {"broker": "embedded"}))
+    try:
+        alone.start_embedded_broker()
+        yield alone
+    finally:
+        alone.close()
 
 
 def _copied(file: Path, folder: Path, receiver: Receiver) -> Application:

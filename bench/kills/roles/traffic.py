@@ -23,7 +23,8 @@ def records(app: Application, number: int, seed: int, now_ms: int) -> list[tuple
     rows = _rows(app, number, random.Random(f"kills of roles {seed}"))
     first_ms = now_ms - len(rows) * STEP_MS
     sent = [_timed(app, key, value, n, first_ms + n * STEP_MS) for n, (key, value) in enumerate(rows)]
-    if app.kind == "recommend" and app.source.key:  # what one user does counts for others: all in one partition's order
+    if app.source.key and (app.kind == "recommend" or app.stories is not None):
+        # what one user does, or one source tells, counts for others: all in one partition's order
         return [(b"all", value) for _, value in sent]
     return sent
 

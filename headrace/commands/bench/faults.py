@@ -32,7 +32,10 @@ def faults(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Kill, stop, add and starve processes and services of a cluster made for it, and judge what is left. Exit 1 when
-    it fails."""
+    it fails.
+
+    What goes through it is decided by workers and stored by indexers, as of any application. What an application's
+    other roles know (conversations, stories, users) is killed by `headrace bench kills --app APP`."""
     from bench.faults.campaign import Plan, run
     from bench.faults.ground import ground_for
     from headrace.applications import load_application

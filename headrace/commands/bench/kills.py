@@ -18,15 +18,18 @@ def kills(
         ),
     ] = None,
     roles: Annotated[str, typer.Option(help="with --app: which take part, such as worker,dispatcher; none: all")] = "",
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="with --app: on a Kafka that is started for it, not an embedded broker")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """New subjects appear, people label, a better model is released, on real Kafka; workers, monitor, retrainer and
     notifier are killed at random points. Nothing may be lost, doubled, told twice or released twice.
 
     With --app the same stream goes twice through an application of yours, on an embedded broker: undisturbed, and with
-    each of its roles killed so often. Nobody may be able to tell the two apart."""
+    each of its roles killed so often. Nobody may be able to tell the two apart, and a replay decides as they did."""
     if app is not None:
-        _of_roles(app, roles, range(first_seed, first_seed + runs), kills, json=json)
+        _of_roles(app, roles, range(first_seed, first_seed + runs), kills, on_kafka=kafka, json=json)
         return
     from bench.kills import run
     from headrace.output import print_json, stage_bars
@@ -45,7 +48,7 @@ def kills(
         raise typer.Exit(1)
 
 
-def _of_roles(app: str, listed: str, seeds: range, kills: int, *, json: bool) -> None:
+def _of_roles(app: str, listed: str, seeds: range, kills: int, *, on_kafka: bool, json: bool) -> None:
     from bench.kills.roles.run import run
     from headrace.output import print_json, stage_bars
     from headrace.process.consumer_groups import ROLES
@@ -57,7 +60,9 @@ def _of_roles(app: str, listed: str, seeds: range, kills: int, *, json: bool) ->
     if strangers := sorted(set(roles) - set(ROLES)):
         raise ConfigError(f"no role is called {strangers[0]!r}: there are {', '.join(ROLES)}")
     with stage_bars() as progress:
-        reports = [run(Wiring(load_settings()), app, seed, kills, progress, roles=roles) for seed in seeds]
+        wiring = Wiring(load_settings())
+        cache = wiring.settings.cache.expanduser() / "services" if on_kafka else None
+        reports = [run(wiring, app, seed, kills, progress, roles=roles, kafka_cache=cache) for seed in seeds]
     for report in [] if json else reports:
         what = "; ".join(report["violations"]) or "as if nobody had been killed"
         print(f"{report['app']}, seed {report['seed']}, killed {report['killed']}: {what}")
