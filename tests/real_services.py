@@ -11,6 +11,8 @@ import pytest
 from connectors.errors import ServiceUnavailable
 from connectors.local_services import services
 
+PATIENCE_SECONDS = 120.0  # for what takes a moment: a slow machine has minutes
+
 
 def services_cache() -> Path:
     """Where the programs of the services are kept between runs."""
@@ -49,7 +51,7 @@ def skip_or_fail(error: ServiceUnavailable) -> NoReturn:
     pytest.skip(f"no real service: {error}")
 
 
-def wait_until(true: Callable[[], object], seconds: float = 15.0, what: str = "it") -> None:
+def wait_until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS, what: str = "it") -> None:
     """Wait by deadline; fails naming what did not happen."""
     deadline = time.monotonic() + seconds
     while not true():

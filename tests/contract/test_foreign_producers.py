@@ -86,7 +86,7 @@ def test_only_what_a_transaction_committed_is_read(
     aborted.abort_transaction(30)
     started = time.monotonic()
     assert [record.value for record in reader.read(topic)] == [b"committed"]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert admin.readable_offsets(topic) == admin.offsets(topic) == {0: (0, 4)}  # two records, two control records
 
 

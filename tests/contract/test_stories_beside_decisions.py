@@ -113,7 +113,7 @@ def test_many_decisions_and_stories_find_each_other(store: DecisionStore, app: s
 
 def test_an_item_without_a_story_is_given_as_ever(store: DecisionStore, app: str) -> None:
     store.index([decision(app, 1)])
-    wait_until(lambda: store.get([identity(1)], app), 10.0, "the decision")
+    wait_until(lambda: store.get([identity(1)], app), what="the decision")
     assert store.get([identity(1)], app)[identity(1)] == decision(app, 1)
 
 
@@ -145,7 +145,7 @@ def test_a_story_is_found_by_its_id(store: DecisionStore, app: str) -> None:
         assert found.total == len(found.documents)
         return [(one["app"], one["id"]) for one in found.documents if one["app"] in (app, other)]
 
-    wait_until(lambda: (len(told(app=app)), len(told(app=other))) == (3, 1), 10.0, "the story's items")
+    wait_until(lambda: (len(told(app=app)), len(told(app=other))) == (3, 1), what="the story's items")
     assert told(app=app) == [(app, identity(number)) for number in (4, 2, 0)], "the newest first"
     assert told(app=other) == [(other, identity(0))]
     assert set(told()) >= {(app, identity(4)), (other, identity(0))}, "of all applications where none is named"
@@ -157,7 +157,7 @@ def test_a_store_without_stories_has_none_of_any_id(open_store: OpenStore, app: 
     before = open_store()
     before.prepare({app: HEADS})
     before.index([decision(app, 0)])
-    wait_until(lambda: before.search(SearchQuery(app=app)).total == 1, 10.0, "the decision")
+    wait_until(lambda: before.search(SearchQuery(app=app)).total == 1, what="the decision")
     assert before.search(SearchQuery(app=app, story=identity(0))).total == 0
     before.close()
 
@@ -169,7 +169,7 @@ def test_an_entity_is_found_by_its_name_and_its_id(store: DecisionStore, app: st
     of = {0: ["Brackwater Mills", "Ostermoor"], 1: ["Ostermoor"], 2: ["Ostermoor Rail"], 3: []}
     store.index([decision(app, number, entities=[said(name) for name in names]) for number, names in of.items()])
     store.index([decision(app, 4)])
-    wait_until(lambda: store.search(SearchQuery(app=app)).total == 5, 10.0, "the decisions")
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == 5, what="the decisions")
 
     def found(entity: str, text: str = "") -> list[str]:
         return [one["id"] for one in store.search(SearchQuery(text, app, entity=entity)).documents]
@@ -229,9 +229,9 @@ def test_stories_go_with_their_decisions(store: DecisionStore, app: str) -> None
     store.tell([story(app, 0, at=old), story(app, 1, at=new)])
     known(store, app, range(2))
     assert store.delete_before("2026-01", [app]) == 1
-    wait_until(lambda: set(store.get([identity(0), identity(1)], app)) == {identity(1)}, 10.0, "the old one gone")
+    wait_until(lambda: set(store.get([identity(0), identity(1)], app)) == {identity(1)}, what="the old one gone")
     assert store.index([decision(app, 0, at=old)]).created == 1
-    wait_until(lambda: identity(0) in store.get([identity(0)], app), 10.0, "it again")
+    wait_until(lambda: identity(0) in store.get([identity(0)], app), what="it again")
     assert "story_id" not in store.get([identity(0)], app)[identity(0)]
 
 
@@ -241,7 +241,7 @@ def test_a_store_of_before_stories_is_read_as_it_is_and_takes_them_once_prepared
     before = open_store()
     before.prepare({app: HEADS})
     before.index([decision(app, 0)])
-    wait_until(lambda: before.get([identity(0)], app), 10.0, "the decision")
+    wait_until(lambda: before.get([identity(0)], app), what="the decision")
     assert before.tell([story(app, 0)]).rejected[0].position == 0
     before.close()
     after = open_store()
@@ -266,7 +266,7 @@ def query(app: str, **fields: Any) -> TrendsQuery:
 
 
 def windows_until(store: DecisionStore, asked: TrendsQuery, items: list[int]) -> list[dict[str, Any]]:
-    wait_until(lambda: [one["items"] for one in store.windows(asked)] == items, 10.0, f"windows of {items} items")
+    wait_until(lambda: [one["items"] for one in store.windows(asked)] == items, what=f"windows of {items} items")
     return list(store.windows(asked))
 
 

@@ -193,7 +193,7 @@ def test_a_monitor_that_is_killed_is_replaced_by_the_one_that_stands_by_and_noth
     wait_for(lambda: [alert.state for alert in scene.alerts()] == ["firing"], 60, lambda: str(scene.alerts()))
     for number in range(90):
         scene.label(number)
-    wait_for(lambda: [request["evidence"]["labels"] for request in scene.requests()] == [90], 30)
+    wait_for(lambda: [request["evidence"]["labels"] for request in scene.requests()] == [90], 120)
     active, standby = sorted(monitors, key=role_of)
     active.kill()
     scene.signals(60, new=0.3)

@@ -223,7 +223,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: firing(f"http://{address}") is not None, 30)
+    wait_for(lambda: firing(f"http://{address}") is not None, 120)
     yield f"http://{address}"
     process.kill()
     process.wait(30)

@@ -81,7 +81,7 @@ def test_a_topic_that_was_made_again_while_nothing_ran_is_noticed_though_the_old
     assert indexer.stop() == 0
     assert admin.positions(group, decisions)[0].epoch == admin.describe([decisions])[decisions].epoch
     admin.delete([decisions])
-    wait_for(lambda: decisions not in admin.describe([decisions]), 20)
+    wait_for(lambda: decisions not in admin.describe([decisions]), 120)
     admin.ensure([TopicSpec(decisions, 1)])
     send(kafka_address, decisions, 5)
     admin.commit(group, decisions, {0: 3}, epoch="0a0a0a0a")  # Kafka forgets a removed topic's positions, not at once

@@ -129,7 +129,7 @@ def test_a_replay_beside_a_live_worker_gives_its_labels_twice_and_leaves_no_trac
     assert groups(kafka_address) <= members  # empty ones of other tests leave by themselves
     ends = {partition: end for partition, (_, end) in admin.offsets(topic).items()}
     group = f"headrace-worker-{name}"
-    wait_for(lambda: admin.committed(group, topic) == ends, 30)
+    wait_for(lambda: admin.committed(group, topic) == ends, 120)
     assert up.stop() == 0
 
     before = admin.committed(group, topic)

@@ -66,7 +66,7 @@ def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_1
     again = home.start("up", toml)
     again.wait_ready()
     ready = time.monotonic()
-    wait_for(lambda: len(set(documents(home)) - before) > 0, 15, again.text)
+    wait_for(lambda: len(set(documents(home)) - before) > 0, 120, again.text)
     seconds = time.monotonic() - ready
     loader.join(120)
     wait_for(lambda: len(documents(home)) >= sent["sent"], 90, again.text)
@@ -173,7 +173,7 @@ def test_a_second_worker_shares_the_partitions_and_repeats_are_indexed_once(
     wait_for(lambda: len(documents(home)) >= sent["sent"], 60, lambda: up.text() + second.text())
     admin = KafkaAdmin(kafka_address)
     ends = {partition: end for partition, (_, end) in admin.offsets(f"{name}.chats").items()}
-    wait_for(lambda: admin.committed(f"headrace-worker-{name}", f"{name}.chats") == ends, 30)
+    wait_for(lambda: admin.committed(f"headrace-worker-{name}", f"{name}.chats") == ends, 120)
     repeats = sum(end for _, end in admin.offsets(f"decisions.{name}").values()) - sent["sent"]
     admin.close()
     assert second.stop() == 0

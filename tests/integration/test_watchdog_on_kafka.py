@@ -59,7 +59,7 @@ class Worker:
         )
         self.running: Running = self.home.start(*command)
         self.running.wait_ready()
-        wait_for(lambda: self.health("ready")[0] == 200, 20, self.running.text)
+        wait_for(lambda: self.health("ready")[0] == 200, 120, self.running.text)
 
     def health(self, kind: str) -> tuple[int, dict[str, Any]]:
         try:
@@ -88,7 +88,7 @@ class Worker:
         """Send and wait until the position has moved past them."""
         before = self.committed()
         self.send(texts)
-        wait_for(lambda: self.committed() >= before + texts, 30, self.running.text)
+        wait_for(lambda: self.committed() >= before + texts, 120, self.running.text)
 
     def leaves_saying(self, *words: str, seconds: float = EXIT_SECONDS) -> str:
         """It ends by itself with code 1 within `seconds`; the last line of its log holds one of these. Returns it."""
@@ -120,7 +120,7 @@ def test_a_topic_that_is_made_again_ends_the_worker_before_it_reads_the_new_one(
     worker.decide(5)
     admin = KafkaAdmin(own_kafka)
     admin.delete([TOPIC])
-    wait_for(lambda: TOPIC not in admin.describe([TOPIC]), 10)
+    wait_for(lambda: TOPIC not in admin.describe([TOPIC]), 120)
     admin.ensure([TopicSpec(TOPIC, 4, 1)])
     decided = sum(end for _, end in admin.offsets("decisions.support").values())
     worker.send(3)
@@ -157,7 +157,7 @@ def test_a_partition_that_was_cut_before_it_was_read_is_held_loudly_while_the_ot
     while not all(admin.offsets(TOPIC)[p][1] for p in others):
         worker.send(1, next(keys))
     ends = {p: bounds[1] for p, bounds in admin.offsets(TOPIC).items() if p in others}
-    wait_for(lambda: {p: admin.committed(GROUP, TOPIC)[p] for p in others} == ends, 30, worker.running.text)
+    wait_for(lambda: {p: admin.committed(GROUP, TOPIC)[p] for p in others} == ends, 120, worker.running.text)
     assert worker.health("live")[0] == 200
     assert before <= admin.committed(GROUP, TOPIC)[partition] <= before + 1, "what is gone was not stepped over"
     assert worker.running.text().count("ERROR") == 1, worker.running.text()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,11 +123,12 @@ async def _a_clock_that_nobody_looks_at_is_told() -> None:
     await world.service._dispatch(deliveries(decision(1)))
     world.now_ms += HOUR_MS
     world.fails = 1
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
     with pytest.raises(BrokerUnavailable):
         await world.service._take_steps()
-    assert world.service.timers_silence_seconds() >= 0.02
+    assert world.service.timers_silence_seconds() >= 0.1
+    looked_at = time.monotonic()
     await world.service._take_steps()
-    assert world.service.timers_silence_seconds() < 0.02
+    assert world.service.timers_silence_seconds() <= time.monotonic() - looked_at
     await world.service.released()
     assert world.service.timers_silence_seconds() == 0.0

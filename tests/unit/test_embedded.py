@@ -48,7 +48,7 @@ def test_each_start_has_its_own_epoch() -> None:
 
 def test_the_file_of_a_dead_process_counts_as_none(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait(20)
+    child.wait(120)
     (tmp_path / "broker.json").write_text(
         json.dumps({"address": "127.0.0.1:1", "pid": child.pid, "epoch": "0" * 8, "birth": "1"})
     )
@@ -77,7 +77,7 @@ def test_two_brokers_do_not_share_a_home(tmp_path: Path) -> None:
         assert read_broker_file(tmp_path).pid == child.pid
     finally:
         child.kill()
-        child.wait(20)
+        child.wait(120)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"address": 1}', '{"pid": 1, "other": 2}'])
@@ -155,12 +155,12 @@ def test_what_a_reader_has_passed_makes_room() -> None:
 
 def test_a_full_topic_waits_for_its_reader() -> None:
     consumed: dict[int, int] = {}
-    publisher = EmbeddedPublisher(MemoryPublisher(), consumed=lambda topic: consumed, wait_seconds=10.0)
+    publisher = EmbeddedPublisher(MemoryPublisher(), consumed=lambda topic: consumed, wait_seconds=120.0)
     reader = threading.Timer(0.5, lambda: consumed.update({0: 40}))
     reader.start()
     started = time.monotonic()
     fill(publisher, 60)
-    assert 0.4 < time.monotonic() - started < 5
+    assert 0.4 < time.monotonic() - started < 60
     reader.join()
 
 

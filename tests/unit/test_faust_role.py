@@ -159,7 +159,7 @@ def test_an_engine_that_is_aborted_ends_the_threads_of_its_stages() -> None:
         assert await engine.drain(5.0) == 0
         (thread,) = [thread for thread in threading.enumerate() if thread.name.startswith("aborted-stage")]
         await engine.abort()
-        thread.join(5.0)
+        thread.join(60.0)
         assert not thread.is_alive()
 
     asyncio.run(scenario())

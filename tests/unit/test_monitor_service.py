@@ -42,7 +42,7 @@ def process() -> Process:
 
 
 async def until_active(service: MonitorService, given: Process) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while given.handler.core is None:
             await asyncio.sleep(0.01)
 
@@ -150,7 +150,7 @@ def test_a_rebalance_that_would_not_wait_leaves_nothing_of_before() -> None:
         await service.assigned(OURS)
         await asyncio.wrap_future(service._observe.submit(lambda: None))
         await until_active(service, given)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while given.handler.core is before or given.handler.core is None:
                 await asyncio.sleep(0.01)
         await service.released()
@@ -165,7 +165,7 @@ def held_up(given: Process, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[t
 
     def snapshot() -> None:
         rebuilding.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
 
     with monkeypatch.context() as patch:
         patch.setattr(given.sources, "snapshot", snapshot)
@@ -184,7 +184,7 @@ def test_a_monitor_that_is_relieved_while_it_rebuilds_is_never_active(
         with held_up(given, monkeypatch) as (rebuilding, go_on):
             service = MonitorService(given.handler, sent)
             await service.assigned(OURS)
-            await asyncio.to_thread(rebuilding.wait, 20)
+            await asyncio.to_thread(rebuilding.wait, 120)
             released = asyncio.ensure_future(service.released())
             await asyncio.sleep(0)
             if not waits:
@@ -217,7 +217,7 @@ def test_a_monitor_that_is_relieved_again_before_it_could_begin_anew_is_never_ac
         with held_up(given, monkeypatch) as (rebuilding, go_on):
             service = MonitorService(given.handler, sent)
             await service.assigned(OURS)
-            await asyncio.to_thread(rebuilding.wait, 20)
+            await asyncio.to_thread(rebuilding.wait, 120)
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(service.released(), 0.05)
             await service.assigned(OURS)
@@ -244,7 +244,7 @@ def test_the_monitors_thread_ends_with_its_pipeline() -> None:
         (thread,) = [thread for thread in set(threading.enumerate()) - before if "-monitor" in thread.name]
         await service.released()
         await pipeline.abort()
-        thread.join(5.0)
+        thread.join(60.0)
         assert not thread.is_alive()
 
     asyncio.run(run())

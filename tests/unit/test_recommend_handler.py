@@ -1,7 +1,7 @@
 """The recommend agent without Kafka: what odd user events lead to."""
 
 import asyncio
-import time
+import threading
 from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -296,19 +296,22 @@ def test_what_is_taken_counts_by_whether_it_was_new_and_listed_and_a_rebuild_cou
 @pytest.mark.parametrize(("stands", "waits"), [(True, True), (False, False)])
 def test_a_catalogues_topic_is_waited_for_only_where_it_stands(stands: bool, waits: bool) -> None:
     told: list[Record] = [catalogue_record("a", {"item_id": "a", "title": "a"})]
+    read = threading.Event()
 
     def follow(topic: str) -> Any:
         yield from told
-        time.sleep(0.3)
+        assert read.wait(60)
         yield None  # all that stood there
 
     admin = SimpleNamespace(describe=lambda names: {"catalog.items": 1} if stands else {}, close=lambda: None)
     reader = SimpleNamespace(follow=follow, close=lambda: None)
     wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader)
     follower = CatalogueFollower(wiring, "catalog.items")
-    started = time.monotonic()
+    if waits:
+        threading.Timer(0.3, read.set).start()
     heard = follower()
-    assert (time.monotonic() - started > 0.2) is waits
+    assert read.is_set() is waits
+    read.set()
     if waits:
         assert [record.key for record in heard] == [b"a"]
     follower.close()

@@ -294,14 +294,14 @@ def test_a_retrainer_that_must_stop_while_it_announces_gives_its_turn_back_when_
 
     def held() -> None:
         waiting.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
 
     async def stop_in_the_middle() -> None:
         job = world.job()
         challenger = await job.train(REQUEST)
         world.topics.before_write = held
         task = asyncio.create_task(job.announce(REQUEST, challenger))
-        assert await asyncio.to_thread(waiting.wait, 5)
+        assert await asyncio.to_thread(waiting.wait, 60)
         task.cancel()
         await asyncio.sleep(0.05)
         assert not task.done()

@@ -80,7 +80,7 @@ def fake_program(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def wait_for(file: Path) -> None:
     from real_services import wait_until
 
-    wait_until(lambda: file.exists() and file.stat().st_size, 10.0, "the server's attempt")
+    wait_until(lambda: file.exists() and file.stat().st_size, what="the server's attempt")
 
 
 @as_root

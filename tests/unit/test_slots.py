@@ -110,9 +110,9 @@ def test_a_bad_pattern_is_one_clear_line(pattern: str, said: str) -> None:
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|aa)+b", "(a*)*b", ".*.*.*.*.*b"])
 def test_no_pattern_of_an_application_takes_long(pattern: str) -> None:
     finder = PatternFinder(pattern)
-    started = time.perf_counter()
+    started = time.process_time()
     assert values(finder, "a" * 8_192) == []
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 20.0  # a few milliseconds; backtracking would take years
 
 
 HOSTILE = {
@@ -131,9 +131,9 @@ HOSTILE = {
 def test_no_text_takes_long(text: str) -> None:
     finder = SlotFinder({"amount": AmountFinder(), "date": DateFinder()})
     finder.find("1 € heute", 0)
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(finder.find(text, 0)) <= MOST_SLOTS
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 20.0  # a few milliseconds; backtracking would take years
 
 
 ANY = SlotFinder(

@@ -58,7 +58,7 @@ def test_a_new_file_is_opened_by_three_processes_at_once(tmp_path: Path) -> None
                 assert opener.stdout.readline() == "opened\n", f"round {number}"
     finally:
         for opener in openers:
-            opener.communicate(timeout=20)
+            opener.communicate(timeout=120)
 
 
 def test_a_creation_that_fails_leaves_nothing_and_the_next_one_succeeds(

