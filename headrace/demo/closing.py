@@ -43,6 +43,12 @@ def closing_words(report: dict[str, Any], home: str) -> str:
             f"{answered['texts']} texts that no ready answer fits were answered from the bank, the first: "
             f"“{first['text']}” by “{first['question']}”, confidence {first['confidence']:.2f}."
         )
+    for app, talks in report["conversations"].items():
+        twice = "none" if not talks["twice"] else str(talks["twice"])
+        lines.append(
+            f"{talks['told']} customers of {app} were told something, {twice} of it twice. {talks['alone']} needed "
+            f"nobody else; {talks['with_people']} stand with people: `headrace conversations` is their desk."
+        )
     if not report["drift"]:
         lines.append("No drift was noticed.")
     lines += [

@@ -16,6 +16,7 @@ import orjson
 
 from connectors.ports import Publisher
 from headrace.applications import load_application
+from headrace.demo.desk import Desk, Listener, Talks
 from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import Agents, Customers, Source, Watcher, event_source, text_source
 from headrace.demo.report import measured
@@ -89,6 +90,7 @@ class Demo:
         self._streams: dict[str, TextStream] = {}
         self._banks: dict[str, Path] = {}
         self._closers: list[Callable[[], None]] = []
+        self.talks: dict[str, Talks] = {}  # of applications that hand over
         self._shop: Publisher | None = None  # writes to the catalogue
         self.teller: Teller | None = None
         self.apps = [
@@ -106,6 +108,7 @@ class Demo:
         builder.add_indexer()
         builder.add_monitor(RetrainPolicy(after_episode=ENOUGH_LABELS), seed=self.order.seed)
         builder.add_retrainer(seed=self.order.seed)
+        builder.add_dispatcher()
         self.teller = Teller(self.ledger, builder.built, self.order.seconds)
         builder.built.on_swapped.append(self.teller.swapped)
         self.builder, self._epoch = builder, broker.epoch or ""
@@ -133,7 +136,8 @@ class Demo:
     def report(self) -> dict[str, Any]:
         """The contract's object."""
         assert self.builder is not None
-        return measured(self.ledger, self.builder.built, self.wiring, self.apps, self._streams, self._epoch)
+        report = measured(self.ledger, self.builder.built, self.wiring, self.apps, self._streams, self._epoch)
+        return report | {"conversations": {name: talks.report() for name, talks in self.talks.items()}}
 
     def close(self) -> None:
         """End the broker; everything in its topics is gone."""
@@ -177,7 +181,8 @@ class Demo:
 
     async def _tell_story(self) -> None:
         publisher = self.wiring.publisher({app.topic: group_name("worker", app.name) for app in self.apps})
-        readers: list[Watcher | Agents] = [self._watcher(), *(self._agents(app) for app in self.apps)]
+        readers: list[Watcher | Agents | Desk | Listener] = [self._watcher(), *map(self._agents, self.apps)]
+        readers += [reader for app in self.apps if app.hand_over is not None for reader in self._desk(app)]
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
         self._shop = self.wiring.publisher()
@@ -218,6 +223,16 @@ class Demo:
         self._closers.append(publisher.close)
         agents.start()
         return agents
+
+    def _desk(self, app: Application) -> tuple[Desk, Listener]:
+        talks = self.talks[app.name] = Talks()
+        publisher = self.wiring.publisher()
+        self._closers.append(publisher.close)
+        desk = Desk(app, self.wiring.reader(), publisher, self.ledger, talks)
+        listener = Listener(app, self.wiring.reader(), talks)
+        desk.start()
+        listener.start()
+        return desk, listener
 
     def _sources(self) -> dict[str, tuple[Application, Source, float]]:
         sources: dict[str, tuple[Application, Source, float]] = {}
@@ -280,10 +295,17 @@ class Demo:
         assert self.builder is not None
         built = self.builder.built
         left = await until_none_left(
-            lambda: self.ledger.undecided() + self.ledger.events() - built.indexed.created, STILL_SECONDS
+            lambda: self.ledger.undecided() + self.ledger.events() - built.indexed.created + self._untold(),
+            STILL_SECONDS,
         )
         if left:
-            log.warning("%d decisions were not made, or not indexed, and nothing has moved for a while", left)
+            log.warning("%d decisions were not made, indexed or told, and nothing has moved for a while", left)
+
+    def _untold(self) -> int:
+        """How many customers wait for a word: each is told something, and each message is a conversation of its own."""
+        with self.ledger.lock:
+            asked = {name: len(self.ledger.streams[name].truth) for name in self.talks}
+        return sum(max(asked[name] - talks.customers, 0) for name, talks in self.talks.items())
 
 
 async def until_none_left(left: Callable[[], int], still_seconds: float) -> int:

@@ -23,20 +23,13 @@ response_minutes = 2000
 
 
 def application(name: str, folder: Path) -> str:
-    """support and one that `headrace apps new` writes, whose conversations go to people; finance and the shop as they
-    are."""
+    """support, finance and the shop as they are, or one that `headrace apps new` writes, with a chain."""
     if name == "new":
         write_starter(Starter("desk", folder, ("intent", "urgency")))
         desk = folder / "desk.toml"
         desk.write_text(desk.read_text(encoding="utf-8") + HAND_OVER, encoding="utf-8")
         return str(desk)
-    if name != "support":
-        return name
-    apps = Path(__file__).parents[2] / "apps"
-    (folder / "corpora").symlink_to(apps / "corpora")
-    text = (apps / "support.toml").read_text(encoding="utf-8") + HAND_OVER
-    (folder / "support.toml").write_text(text, encoding="utf-8")
-    return str(folder / "support.toml")
+    return name
 
 
 ROLES = {
