@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from models.recommendation.events import ACTIONS
 
-DENSE: Final = ("like_recent", "like_last", "popular", "together", "popular_in_segment")
+DENSE: Final = ("like_recent", "like_last", "popular", "together", "popular_in_segment", "follows")
 _NOTHING: Final = np.empty(0, np.int64)
 _LOOKED_AT: Final = np.array([1.0, -1.0])  # signs that the weights of `PLACED` can have
 _PLACED_RATE: Final = 4.0  # times the rate of the others: what lies in the place is not to be learnt of the item first
 # The weights to start from, so that the first lists are sensible; feedback moves them.
-_DENSE_PRIOR: Final = (4.0, 2.0, 0.7, 1.0, 0.7)
+_DENSE_PRIOR: Final = (4.0, 2.0, 0.7, 1.0, 0.7, 3.0)
 _OWN_PRIOR: Final = (1.0, 1.0, 2.0, -1.0, 1.0, 0.0, 1.0)  # by last action: an item of the recent ones
 _LAST_PRIOR: Final = (2.0, 0.0, 2.0, -1.0, 0.0, -1.0, 0.0)  # by last action: the very last item, on top
 
@@ -37,7 +37,9 @@ NAMES: Final = (
     *(f"last_{action}" for action in ACTIONS),
     *PLACED,
 )
-FIRST_NAMES: Final = tuple(name for name in NAMES if name not in ("popular_in_segment", *PLACED))  # of states without
+FIRST_NAMES: Final = tuple(
+    name for name in NAMES if name not in ("popular_in_segment", "follows", *PLACED)
+)  # of states without
 
 
 @dataclass(frozen=True, slots=True)

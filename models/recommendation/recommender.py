@@ -1,13 +1,14 @@
 """Which ten items to show a user next, learnt while the events pass.
 
 Every item of the catalogue is scored by a few features: how much goes with the user's recent items, by who touched what
-and by words (`live_covisitation.py`), how like them it is (embeddings), how popular it is now, overall and in the
-user's segments (`popularity.py`), and, for the user's own recent items, what they last did with it and how long ago (a
-viewed item is often clicked, a purchased one seldom). `ranker.py` weighs them and learns from every click and purchase;
+and by words (`live_covisitation.py`), how often it came after the last of them (`candidates/following.py`), how like
+them it is (embeddings), how popular it is now, overall and in the user's segments (`popularity.py`), and, for the
+user's own recent items, what they last did with it and how long ago (a viewed item is often clicked, a purchased one
+seldom). `ranker.py` weighs them and learns from every click and purchase;
 `lists.py` makes a list of the scores. What a user bought and what is withdrawn is never shown.
 
 Everything is a function of the events seen so far. State is bounded: the last items of the last users, counts of the
-first items of the catalogue, some twenty weights; `replay` of a stretch of the topic rebuilds it.
+first items of the catalogue, the last touches, some twenty weights; `replay` of a stretch of the topic rebuilds it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.candidates.choosing import chosen, with_others
+from models.recommendation.candidates.following import Following
 from models.recommendation.candidates.neighbours import Neighbours, neighbours_of
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.covisitation import CovisitationPolicy
@@ -106,6 +108,7 @@ class Recommender:
             policy.recent_items, policy.length, policy.users_max, policy.purchases_max, len(policy.segments)
         )
         self._ranker = Ranker(policy.learning_rate)
+        self._following = Following()
         self._together.forget()
 
     def observe(self, event: UserEvent, home: int = 0) -> Ranking:
@@ -212,7 +215,8 @@ class Recommender:
         popular, weights = self._popularity, self._ranker.state()
         touched, step, by_segment = popular.counts.copy(), popular.step, popular.by_segment.copy()
         items = ItemsState(tuple(self.catalogue.ids), self.catalogue.shown.copy(), popular.fields, popular.segments())
-        return items, lambda: LearntState(touched, step, weights, quality, counts(), NAMES, by_segment)
+        follows = self._following.state()
+        return items, lambda: LearntState(touched, step, weights, quality, counts(), NAMES, by_segment, follows)
 
     def next_rows(self, most: int) -> UserRows | None:
         """The next users, at most so many; None: that was all."""
@@ -263,6 +267,7 @@ class Recommender:
         self._ranker.restore(learnt.weights, learnt.names)
         self.quality = Quality(**learnt.quality)
         self._together.restore(learnt.counts, places)
+        self._following.restore(learnt.follows, places)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -307,6 +312,7 @@ class Recommender:
         is_new = self._users.touch(slot, item, ACTION_INDEX.get(action, OTHER))
         if self._is_frozen:
             return
+        self._following.touched(item, others)
         if is_new:
             self._together.touched(item, others, at_once=at_once)
         self._touch_popularity(item, history.segments)
@@ -361,6 +367,8 @@ class Recommender:
             elif weights[number].max() > 0:
                 because = most[number]
                 why = "together" if self._together.touched_together(place, because) else "like"
+            elif (before := self._following.came_after(place, own)) is not None:
+                why, because = "together", before
             elif likeness[number].max() > 0:
                 why, because = "like", likest[number]
             name = None if because is None else ids[because]
@@ -389,11 +397,12 @@ class Recommender:
         ages = np.arange(len(history.items) - 1, -1, -1)
         decays = np.power(self.policy.recency_decay, ages, dtype=np.float32)
         profile = self._profile(history, decays)
-        together = np.zeros(0, np.float32)
+        together = follows = np.zeros(0, np.float32)
         if len(history.items):
             taste = np.power(self.policy.taste_decay, ages, dtype=np.float32) * _TASTE[history.actions]
             together = self._together.scores(history.items, taste)
-        some = self._chosen(history, profile, together, always, allowed)
+            follows = self._following.scores(history.items, len(self.catalogue))
+        some = self._chosen(history, profile, (together, follows), always, allowed)
         stands_for = None
         if some is not None and is_to_learn:
             some, stands_for = with_others(some, allowed, self.policy.candidates)
@@ -406,6 +415,7 @@ class Recommender:
             dense[0], dense[1] = profile @ columns
             shares = log_share(together)
             dense[3] = shares if some is None else shares[some]
+            dense[5] = np.log1p(follows if some is None else follows[some])
         allowed = allowed if some is None else allowed[some]
         features = Features(dense, history.items, history.actions, decays, allowed, some, stands_for)
         return replace(features, own=features.here(history.items)), columns
@@ -422,11 +432,11 @@ class Recommender:
         self,
         history: History,
         profile: NDArray[np.float32],
-        together: NDArray[np.float32],
+        sources: Sequence[NDArray[np.float32]],
         always: NDArray[np.int64],
         allowed: NDArray[np.bool_],
     ) -> NDArray[np.int64] | None:
-        """Places of the candidates; None: all items are scored."""
+        """Places of the candidates; None: all items are scored. sources: further scores of all items."""
         each = self.policy.candidates
         if len(self.catalogue) <= self.policy.scored_max:
             return None
@@ -434,7 +444,7 @@ class Recommender:
         if self._neighbours is None:  # to compare with each item takes as long as to score it
             return None
         near = [self._neighbours.nearest(vector, each // 2) for vector in profile]
-        scores = [together, *self._popularity.touched(history.segments)]
+        scores = [*sources, *self._popularity.touched(history.segments)]
         return chosen(near, scores, (history.items, always), allowed, each)
 
     def _allowed(self, history: History) -> NDArray[np.bool_]:

@@ -5,12 +5,13 @@ Users go apart from it, some thousand at a time: `user_rows.py`.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.recommendation.candidates.following import BEFORE
 from models.recommendation.popularity import Segment
 
 
@@ -40,7 +41,8 @@ class CountsState:
 class LearntState:
     """What was learnt of all users together. popularity: float64, at most one for each item; step: what an event counts
     now. weights: `Ranker.state`; names: of them, in their order. quality: its fields. counts: what goes together.
-    by_segment: float32 (segments, items), popularity in each of the segments of the `ItemsState` that goes with it."""
+    by_segment: float32 (segments, items), popularity in each of the segments of the `ItemsState` that goes with it.
+    follows: `Following.state`; none in a state from before it was kept."""
 
     popularity: NDArray[np.float64]
     step: float
@@ -49,6 +51,7 @@ class LearntState:
     counts: CountsState
     names: tuple[str, ...]
     by_segment: NDArray[np.float32]
+    follows: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 1 + BEFORE), np.int32))
 
     def check(self, items: int, segments: int) -> None:
         """Raises ValueError where it is not of so many items and segments, or has weights without a name."""
@@ -61,6 +64,12 @@ class LearntState:
             raise ValueError(
                 f"popularity by segment {self.by_segment.shape}; wanted {(segments, len(self.popularity))}"
             )
+        if self.follows.ndim != 2 or self.follows.shape[1] != 1 + BEFORE or not _are_places(self.follows, items):
+            raise ValueError(f"what follows what {self.follows.shape}, or of items beyond {items}")
+
+
+def _are_places(numbers: NDArray[np.int32], items: int) -> bool:
+    return not numbers.size or bool((numbers >= -1).all() and (numbers < items).all())
 
 
 def packed_counts(counts: NDArray[np.float32]) -> bytes:

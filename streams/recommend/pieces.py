@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from connectors.ports import Record
 from models.errors import MessageError
+from models.recommendation.candidates.following import BEFORE
 from models.recommendation.popularity import SEGMENTS_MAX
 from models.recommendation.ranker import DENSE, FIRST_NAMES
 from models.recommendation.state import CountsState, ItemsState, LearntState
@@ -153,6 +154,7 @@ def learnt_pieces(learnt: LearntState) -> list[bytes]:
             "weights": _packed(learnt.weights),
             "names": learnt.names,
             "by_segment": _packed(learnt.by_segment),
+            "follows": _packed(learnt.follows),
             "quality": learnt.quality,
             "numbers": counts.numbers,
             **{name: pack(np.frombuffer(getattr(counts, name), np.uint8)) for name in _COUNTS},
@@ -169,6 +171,7 @@ def read_learnt(values: Sequence[bytes]) -> LearntState:
     packed = {name: unpack(state[name], np.uint8, (-1,)).tobytes() for name in _COUNTS}
     popularity = _unpacked(state["popularity"], np.float64)
     by_segment = _unpacked(state["by_segment"], np.float32) if "by_segment" in state else np.zeros(0, np.float32)
+    follows = _unpacked(state["follows"], np.int32) if "follows" in state else np.zeros(0, np.int32)
     return LearntState(
         popularity,
         float(state["step"]),
@@ -177,6 +180,7 @@ def read_learnt(values: Sequence[bytes]) -> LearntState:
         CountsState(numbers, **packed),
         tuple(map(str, state.get("names", FIRST_NAMES))),
         by_segment.reshape(-1 if len(popularity) else 0, len(popularity)),
+        follows.reshape(-1, 1 + BEFORE),
     )
 
 

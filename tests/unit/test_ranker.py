@@ -10,16 +10,16 @@ from models.recommendation.recommender import Recommender
 
 ITEMS, USERS, LENGTH = 40, 8, 10
 SEEDS = range(3)
-TASTE = np.array([0.0, 0.0, 2.0, 0.0, 0.0])  # what decides, beside the place; the ranker begins with other weights
+TASTE = 2.0 * (np.array(DENSE) == "popular")  # what decides, beside the place; the ranker begins with other weights
 
 
 def users_of(draw: np.random.Generator) -> list[Features]:
-    """Items look alike to all of them, up to a half."""
-    shared = draw.standard_normal((len(DENSE), ITEMS))
+    """Items look alike to all of them, up to a half; none follows another, as few do."""
+    shared = draw.standard_normal((len(DENSE) - 1, ITEMS))
     nothing = np.empty(0, np.int64)
     return [
         Features(
-            ((shared + draw.standard_normal(shared.shape)) / 2**0.5).astype(np.float32),
+            np.pad((shared + draw.standard_normal(shared.shape)) / 2**0.5, ((0, 1), (0, 0))).astype(np.float32),
             nothing,
             nothing,
             np.empty(0, np.float32),

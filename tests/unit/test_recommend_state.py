@@ -439,7 +439,7 @@ def test_workers_that_numbered_segments_differently_hand_their_users_on() -> Non
 
 
 def as_of_old(records: list[Record]) -> list[Record]:
-    """As the first workers that kept their state wrote it: without segments and names of weights."""
+    """As the first workers that kept their state wrote it: without segments, names of weights and what follows what."""
 
     def plain(record: Record) -> Record:
         at, value = place_of(record), orjson.loads(record.value or b"")
@@ -450,7 +450,7 @@ def as_of_old(records: list[Record]) -> list[Record]:
             del value["segments"]
         else:
             state = pieces._whole([record.value or b""])
-            for name in ("fields", "segments", "names", "by_segment"):
+            for name in ("fields", "segments", "names", "by_segment", "follows"):
                 state.pop(name, None)
             if at[2] == "learnt":
                 weights = pieces._unpacked(state["weights"], np.float64).reshape(2, -1)
@@ -470,8 +470,10 @@ def test_a_state_from_before_there_were_segments_is_taken_up() -> None:
     marks = [orjson.loads(record.value or b"") for record in broker.kept if b"/mark/" in (record.key or b"")]
     broker.committed[TOPIC, 0] = max(mark["offset"] for mark in marks)  # no event after it, of which one would learn
     new = taken_up(broker, 0).recommender
+    new._following.forget()
     broker.kept = as_of_old(broker.kept)
     for fields in ((), ("country",)):
         old = taken_up(broker, 0, segments=fields).recommender
-        assert old.weights == new.weights | dict.fromkeys(ranker.PLACED, 0.0) and old.users == 25
+        begun = {name: ranker.Ranker(0.1).named()[name] for name in ("follows", *ranker.PLACED)}
+        assert old.weights == new.weights | begun and old.users == 25
         assert [old.rank(f"u{number}") for number in range(25)] == [new.rank(f"u{number}") for number in range(25)]
