@@ -32,7 +32,12 @@ class Headrace:
     def environment(self) -> dict[str, str]:
         """The tests' own environment without Headrace's variables, and ours."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-        own = {"HEADRACE_HOME": str(self.home), "HEADRACE_BROKER": self.broker, "HEADRACE_CACHE": str(ENCODER_CACHE)}
+        own = {
+            "HEADRACE_HOME": str(self.home),
+            "HEADRACE_BROKER": self.broker,
+            "HEADRACE_CACHE": str(ENCODER_CACHE),
+            "HEADRACE_STOP_SECONDS": "120",  # a monitor of a slow machine may be at its thresholds when it is to stop
+        }
         return kept | own | ({"HEADRACE_STORE": self.store} if self.store else {}) | self.extra
 
     def run(
@@ -96,9 +101,9 @@ class Running:
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(120)
 
-    def stop(self, seconds: float = 40.0) -> int:
+    def stop(self, seconds: float = 180.0) -> int:
         """SIGTERM; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -119,7 +124,7 @@ def end_all() -> None:
     for process in STARTED:
         if process.poll() is None:
             process.kill()
-            process.wait(30)
+            process.wait(120)
     STARTED.clear()
 
 

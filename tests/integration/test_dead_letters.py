@@ -19,7 +19,7 @@ def test_a_repaired_dead_letter_goes_back_into_its_topic_once_and_is_decided(
     publisher.send(f"{name}.chats", b'{"text": "where is my parcel"}', b"k2")
     publisher.flush()
     publisher.close()
-    wait_for(lambda: len(documents(home)) == 1, 60, up.text)
+    wait_for(lambda: len(documents(home)) == 1, 180, up.text)
 
     listed = home.json("deadletters", "list", "--topic", f"{name}.chats")
     (letter,) = listed["letters"]
@@ -31,7 +31,7 @@ def test_a_repaired_dead_letter_goes_back_into_its_topic_once_and_is_decided(
     repaired.write_text('{"text": "where is my parcel now"}')
     resend = ("deadletters", "resend", "--app", toml)
     assert home.json(*resend, letter["name"], "--value", str(repaired)) == {"sent": 1, "skipped_already_sent": 0}
-    wait_for(lambda: len(documents(home)) == 2, 60, up.text)
+    wait_for(lambda: len(documents(home)) == 2, 180, up.text)
     assert sorted(str(document["text"]) for document in documents(home).values()) == [
         "where is my parcel",
         "where is my parcel now",

@@ -20,7 +20,7 @@ def test_what_is_said_of_each_company_reaches_the_store(tmp_path: Path) -> None:
     news.write_text("\n".join(json.dumps({"text": text, "source": "wire"}) for text in NEWS), encoding="utf-8")
     loaded = home.run("load", str(news), "--topic", "finance.news")
     assert loaded.returncode == 0, loaded.stderr
-    wait_for(lambda: len(documents(home)) == len(NEWS), 60, up.text)
+    wait_for(lambda: len(documents(home)) == len(NEWS), 180, up.text)
     named = {
         document["text"]: [(one["id"], document["text"][slice(*one["span"])]) for one in document["entities"]]  # type: ignore[index,attr-defined]  # JSON
         for document in documents(home).values()
@@ -51,7 +51,7 @@ def test_items_are_told_which_story_they_belong_to(tmp_path: Path) -> None:
         lines = home.run("search", "*", "--app", "finance", "--json").stdout.splitlines()
         return {one["text"]: one for one in map(json.loads, lines) if "story_id" in one}
 
-    wait_for(lambda: len(found()) == 3, 60, up.text)
+    wait_for(lambda: len(found()) == 3, 180, up.text)
     told = found()
     tellers = [told[first], told[texts[2]]]  # of two partitions, so either may come first
     assert {one["story_id"] for one in tellers} in [{one["id"]} for one in tellers]

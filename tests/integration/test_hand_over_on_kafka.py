@@ -125,7 +125,7 @@ class Scene:
             before = progress()
             wanted = goal if is_last else min(before + 1, goal)
             running = self.home.start("dispatcher", str(self.toml), "--from-beginning", name="desk")
-            wait_for(lambda: running.process.poll() is not None or progress() >= wanted, 60, running.text)  # noqa: B023
+            wait_for(lambda: running.process.poll() is not None or progress() >= wanted, 180, running.text)  # noqa: B023
             assert running.process.poll() is None, running.text()
             running.kill()
 
@@ -166,7 +166,7 @@ def test_nothing_is_sent_twice_nor_while_a_person_has_it_whoever_is_killed(
     last.wait_ready()
     scene.decide(WHO[0], "none")
     scene.publisher.flush()
-    wait_for(lambda: scene.count(owner="people") == 1, 60, last.text)
+    wait_for(lambda: scene.count(owner="people") == 1, 180, last.text)
     assert last.stop() == 0
     sent = scene.answers()
     assert sent.keys() - wanted == {(f"chats@e0-0-{scene.decided}", "hand_over")} and wanted <= sent.keys()
@@ -182,7 +182,7 @@ def test_the_round_trip_by_the_command_line(tmp_path: Path, kafka_address: str, 
     scene.decide("c1", "ask")
     scene.decide("c1", "queue:billing")
     scene.publisher.flush()
-    wait_for(lambda: "c1" in scene.held(), 60, running.text)
+    wait_for(lambda: "c1" in scene.held(), 180, running.text)
     listed = scene.home.json("conversations", "list", toml)
     assert (listed["id"], listed["queue"], listed["reason"]) == ("c1", "billing", "goes to billing")
     assert scene.home.json("conversations", "take", toml, "c1", "--by", "ann")["assignee"] == "ann"
@@ -193,12 +193,12 @@ def test_the_round_trip_by_the_command_line(tmp_path: Path, kafka_address: str, 
     assert "ann" in shown and "Which order is it?" in shown and "Hello." in shown and "message 2" in shown
     scene.decide("c1", "ask")  # the customer writes: who has not seen it hands nothing back
     scene.publisher.flush()
-    wait_for(lambda: scene.held()["c1"]["version"] == 3, 60, running.text)
+    wait_for(lambda: scene.held()["c1"]["version"] == 3, 180, running.text)
     early = scene.home.run("conversations", "return", toml, "c1", "--by", "ann", "--seen", "2")
     assert early.returncode == 1 and "has written meanwhile" in early.stderr
     assert scene.home.run("conversations", "return", toml, "c1", "--by", "ann").returncode == 0
     scene.decide("c1", "ask")
     scene.publisher.flush()
-    wait_for(lambda: len(scene.answers()) == 4, 60, running.text)
+    wait_for(lambda: len(scene.answers()) == 4, 180, running.text)
     assert [kind for _, kind in scene.answers()] == ["question", "hand_over", "person", "question"]
     assert running.stop() == 0

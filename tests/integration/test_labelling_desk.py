@@ -56,7 +56,7 @@ def test_the_queue_is_worked_off_with_single_keys_and_the_report_says_how_good_d
     with texts_file(home, small_corpus, 1).open(encoding="utf-8", newline="") as lines:
         texts = [row["text"].rpartition(" (")[0] for row in csv.DictReader(lines)][::40]
     home.run("load", "-", "--app", "support", stdin="text\n" + "".join(f'"{text}"\n' for text in texts))
-    wait_for(lambda: len(documents(home)) == len(texts), 60, up.text)
+    wait_for(lambda: len(documents(home)) == len(texts), 180, up.text)
 
     listed = [json.loads(line) for line in home.run("labels", "queue", "support", "--json").stdout.splitlines()]
     assert listed and all(row["chosen"] == "random" for row in listed)  # so few in a day: all of them are drawn

@@ -77,7 +77,7 @@ def test_a_topic_that_was_made_again_while_nothing_ran_is_noticed_though_the_old
     admin.ensure([TopicSpec(decisions, 1)])
     send(kafka_address, decisions, 3)
     indexer = home.start("indexer", toml, name="indexer")
-    wait_for(lambda: admin.committed(group, decisions) == {0: 3}, 60, indexer.text)
+    wait_for(lambda: admin.committed(group, decisions) == {0: 3}, 180, indexer.text)
     assert indexer.stop() == 0
     assert admin.positions(group, decisions)[0].epoch == admin.describe([decisions])[decisions].epoch
     admin.delete([decisions])
@@ -88,7 +88,7 @@ def test_a_topic_that_was_made_again_while_nothing_ran_is_noticed_though_the_old
     refused = home.run("indexer", toml)
     assert refused.returncode == 1 and "of an older topic of that name" in refused.stderr
     again = home.start("indexer", toml, "--reset-position", "beginning", name="again")
-    wait_for(lambda: admin.committed(group, decisions) == {0: 5}, 60, again.text)
+    wait_for(lambda: admin.committed(group, decisions) == {0: 5}, 180, again.text)
     assert "moved from 3 to 0" in again.text()
     assert again.stop() == 0
     admin.close()

@@ -85,7 +85,7 @@ def test_a_real_prometheus_scrapes_every_kind_of_metric_and_takes_the_rules(
     made.stage_done("worker-support", "decide", 4, 0.004)
     made.release("support", "7")
     made.consumers("headrace-worker-support", partitions=1, paused=0, in_flight=0, lags={("support.chats", 0): 12})
-    wait_for(lambda: value(prometheus, "up") == 1, 60, lambda: str(ask(f"{prometheus}/api/v1/targets")))
+    wait_for(lambda: value(prometheus, "up") == 1, 180, lambda: str(ask(f"{prometheus}/api/v1/targets")))
     wait_for(lambda: value(prometheus, "headrace_lag_events") == 12, 120)
     assert value(prometheus, "sum(headrace_decisions_total)") == 3
     assert value(prometheus, "headrace_decision_latency_seconds_count") == 3

@@ -93,7 +93,7 @@ def test_a_shops_lists_are_those_of_a_worker_that_was_never_killed(
         shop(1)  # the catalogue is looked at with each event
         return all("items of the catalogue" in running.text() for running in (last, undisturbed))
 
-    wait_for(heard, 60, last.text)
+    wait_for(heard, 180, last.text)
     changed = len(sent)
     sent_after = [{"user_id": f"u{number}", "item_id": "g1", "action": "click"} for number in range(12)]
     for event in sent_after:

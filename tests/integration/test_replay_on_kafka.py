@@ -98,7 +98,7 @@ def test_a_replay_beside_a_live_worker_gives_its_labels_twice_and_leaves_no_trac
     publisher.send(topic, b"{broken", b"7")
     publisher.send(topic, None, b"7")
     publisher.flush()
-    wait_for(lambda: stored(home) >= 200, 60, up.text)
+    wait_for(lambda: stored(home) >= 200, 180, up.text)
     names, members, letters = topics(kafka_address), groups(kafka_address), admin.offsets("deadletters")
     settled = {partition: end for partition, (_, end) in admin.offsets(topic).items()}
 
@@ -111,7 +111,7 @@ def test_a_replay_beside_a_live_worker_gives_its_labels_twice_and_leaves_no_trac
         time.sleep(0.05)
     assert replaying.process.returncode == 0, replaying.text()
     report: dict[str, Any] = json.loads(replaying.text().splitlines()[-1])
-    wait_for(lambda: stored(home) >= sent, 60, up.text)
+    wait_for(lambda: stored(home) >= sent, 180, up.text)
 
     assert all(report["stretch"][str(p)][1] >= end for p, end in settled.items())
     assert report["events"] == sum(end - start for start, end in report["stretch"].values()) < sent + 2

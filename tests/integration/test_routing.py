@@ -47,7 +47,7 @@ def test_by_when_somebody_is_to_answer_reaches_the_store(tmp_path: Path) -> None
     messages.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     loaded = home.run("load", str(messages), "--topic", "desk.messages")
     assert loaded.returncode == 0, loaded.stderr
-    wait_for(lambda: len(documents(home)) == len(records), 60, up.text)
+    wait_for(lambda: len(documents(home)) == len(records), 180, up.text)
     told = sorted((one["action"], one["priority"], one["respond_by"]) for one in documents(home).values())
     assert told == [
         ("queue:duty", "P1", "2026-11-23T15:45:00.000Z"),

@@ -33,7 +33,7 @@ def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
     file = texts_file(home, small_corpus, 1)
     sent = home.json("load", str(file), "--topic", f"{name}.chats")
     assert sent["rejected"] == 0
-    wait_for(lambda: len(documents(home)) >= sent["sent"], 60, up.text)
+    wait_for(lambda: len(documents(home)) >= sent["sent"], 180, up.text)
     assert up.stop() == 0
     stored = documents(home)
     assert len(stored) == sent["sent"]
@@ -48,7 +48,7 @@ def test_every_loaded_text_is_decided_once_as_classify_decides_it_and_is_found(
     assert searched.returncode == 0 and searched.stdout.strip()
 
 
-def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_15_seconds(
+def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on(
     app: tuple[Headrace, str, str], small_corpus: Path
 ) -> None:
     home, toml, name = app
@@ -60,7 +60,7 @@ def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_1
         target=lambda: sent.update(home.json("load", str(file), "--topic", f"{name}.chats", "--rate", "120"))
     )
     loader.start()
-    wait_for(lambda: len(documents(home)) > 150, 60, up.text)
+    wait_for(lambda: len(documents(home)) > 150, 180, up.text)
     up.kill()
     before = set(documents(home))
     again = home.start("up", toml)
@@ -69,7 +69,7 @@ def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_goes_on_within_1
     wait_for(lambda: len(set(documents(home)) - before) > 0, 120, again.text)
     seconds = time.monotonic() - ready
     loader.join(120)
-    wait_for(lambda: len(documents(home)) >= sent["sent"], 90, again.text)
+    wait_for(lambda: len(documents(home)) >= sent["sent"], 180, again.text)
     assert again.stop() == 0
     numbers = [document["extra"]["number"] for document in documents(home).values()]  # type: ignore[index]
     assert sorted(map(int, numbers)) == list(range(sent["sent"]))
@@ -107,18 +107,23 @@ def test_every_hostile_record_is_decided_or_a_dead_letter_and_the_process_lives(
     publisher.send(f"{name}.chats", b'{"text": "and a last good one"}')
     publisher.flush()
     wait_for(
-        lambda: any(document["text"] == "and a last good one" for document in documents(home).values()), 60, up.text
+        lambda: any(document["text"] == "and a last good one" for document in documents(home).values()), 180, up.text
     )
-    time.sleep(1)
     reader = KafkaReader(kafka_address)
-    letters = [read_origin(record.headers) for record in reader.read("deadletters")]
-    mine = {(origin.partition, origin.offset): origin.reason for origin in letters if origin.topic == f"{name}.chats"}
+
+    def rejected() -> dict[tuple[int, int], str]:
+        letters = [read_origin(record.headers) for record in reader.read("deadletters")]
+        return {(one.partition, one.offset): one.reason for one in letters if one.topic == f"{name}.chats"}
+
+    def decided() -> set[tuple[int, ...]]:
+        return {tuple(map(int, identity.split("-")[-2:])) for identity in documents(home)}
+
+    wait_for(lambda: places <= decided() | set(rejected()), 180, up.text)  # the last one's partition may be ahead
+    mine = rejected()
     reader.close()
     publisher.close()
-    decided = {tuple(map(int, identity.split("-")[-2:])) for identity in documents(home)}
-    assert places <= decided | set(mine)
     assert set(mine.values()) >= {"not_json", "no_text", "empty_text", "not_utf8"}
-    assert not tombstones & (decided | set(mine))
+    assert not tombstones & (decided() | set(mine))
     assert up.process.poll() is None
     assert up.stop() == 0
 
@@ -147,7 +152,7 @@ def test_sigterm_during_a_rebalance_ends_within_the_stop_limit(
     first = home.start("worker", toml, name="first")
     first.wait_ready()
     second = home.start("worker", toml, name="second")
-    wait_for(lambda: "serves" in second.text(), 60, second.text)
+    wait_for(lambda: "serves" in second.text(), 180, second.text)
     time.sleep(0.5)
     begun = time.monotonic()
     second.stop(12)
@@ -170,7 +175,7 @@ def test_a_second_worker_shares_the_partitions_and_repeats_are_indexed_once(
     second = home.start("worker", toml, name="second")
     second.wait_ready()
     loader.join(120)
-    wait_for(lambda: len(documents(home)) >= sent["sent"], 60, lambda: up.text() + second.text())
+    wait_for(lambda: len(documents(home)) >= sent["sent"], 180, lambda: up.text() + second.text())
     admin = KafkaAdmin(kafka_address)
     ends = {partition: end for partition, (_, end) in admin.offsets(f"{name}.chats").items()}
     wait_for(lambda: admin.committed(f"headrace-worker-{name}", f"{name}.chats") == ends, 120)

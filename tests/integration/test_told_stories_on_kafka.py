@@ -96,7 +96,7 @@ def test_each_item_has_one_story_whoever_is_killed(
     def kept() -> list[dict[str, Any]]:
         return list(store.search(SearchQuery(app=unique, limit=1_000)).documents)
 
-    wait_for(lambda: sum("story_id" in one for one in kept()) == sent, 60, indexer.text)
+    wait_for(lambda: sum("story_id" in one for one in kept()) == sent, 180, indexer.text)
     documents = kept()
     assert {one["id"]: one["story_id"] for one in documents} == {
         name: words[0]["story_id"] for name, words in told.items()
@@ -113,7 +113,7 @@ def test_each_item_has_one_story_whoever_is_killed(
         told = home.run("trends", str(toml), "--symbol", "ABC", "--window", "1d", "--json", *options)
         return [json.loads(line) for line in told.stdout.splitlines()]
 
-    wait_for(lambda: sum(one["items"] for one in lines()) == sent, 60, monitor.text)
+    wait_for(lambda: sum(one["items"] for one in lines()) == sent, 180, monitor.text)
     assert lines() == lines("--page", page)
     standing = {one["id"]: one for words in told_of(kafka_address, f"trends.{unique}").values() for one in words}
     by_topic = [one for one in standing.values() if one["window"] == "5m" and "topic" in one and "symbol" not in one]

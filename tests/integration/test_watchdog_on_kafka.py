@@ -164,7 +164,7 @@ def test_a_partition_that_was_cut_before_it_was_read_is_held_loudly_while_the_ot
     assert worker.running.stop() == 0
     again = worker.home.start("worker", "support", "--reset-position", "beginning", name="again")
     log_end = admin.offsets(TOPIC)[partition][1]
-    wait_for(lambda: admin.committed(GROUP, TOPIC)[partition] == log_end, 60, again.text)
+    wait_for(lambda: admin.committed(GROUP, TOPIC)[partition] == log_end, 180, again.text)
     assert f"{TOPIC}[{partition}] moved from" in again.text()
     assert again.stop() == 0
     admin.close()

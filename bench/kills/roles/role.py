@@ -13,6 +13,7 @@ from typing import Final
 from bench.faults.scene.processes import HeadraceProcess
 from connectors.local_services.process import free_ports
 
+STOP_SECONDS: Final = 300.0  # how long a stop takes is not on trial here, and the machine may be slow
 PRELOADED: Final = [
     "bench.kills.roles.role",
     "headrace.cli",
@@ -57,6 +58,11 @@ class RoleProcess(HeadraceProcess):
         process.start()
         self._process = _Forked(process)  # type: ignore[assignment]  # as much of a Popen as is asked for
         self.is_wanted = True
+
+    def stop(self) -> int:
+        """SIGTERM, and wait. Returns the exit code."""
+        self.ask_to_stop()
+        return self.wait(STOP_SECONDS + 60.0)
 
 
 class _Forked:

@@ -12,7 +12,7 @@ import orjson
 from bench.faults.waiting import TimedOut, wait_until
 from bench.kills.roles.judging import Seen
 from bench.kills.roles.replaying import replayed_decisions
-from bench.kills.roles.role import RoleProcess
+from bench.kills.roles.role import STOP_SECONDS, RoleProcess
 from bench.kills.scene import Receiver
 from connectors.local_services import services
 from connectors.ports import Record
@@ -166,6 +166,7 @@ class Stage:
             "HEADRACE_CACHE": str(settings.cache.expanduser()),
             "HEADRACE_THREADS": "1",
             "HEADRACE_ALERT_HOSTS": "127.0.0.1",
+            "HEADRACE_STOP_SECONDS": f"{STOP_SECONDS:g}",
             "PYTHONUNBUFFERED": "1",
         }
         own = [role, self.app.given_as, "--from-beginning", "--create-topics"]
