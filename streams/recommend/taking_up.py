@@ -126,16 +126,32 @@ def _chosen(
 ) -> dict[int, tuple[Place, Mark]]:
     """Home to the snapshot that it goes on with: of the cut that most homes have, then the newest. A worker that died
     between two homes' marks left them different ones; the cut before it is of all of them, and what was learnt of all
-    together is of one moment only there."""
+    together is of one moment only there. Where there was none before it, none is taken."""
     usable = {
         number: _usable(found, home_name(home), epochs.get(home[0], ""), positions.get(home, 0))
         for number, home in enumerate(homes)
     }
+    half_marked = _half_marked(found, [home_name(home) for home in homes])
+    for number, snapshots in usable.items():
+        if len(snapshots) == 1 and snapshots[0][1].cut in half_marked:
+            log.warning("a kept state of %s is not taken: it is torn: others lack its mark", home_name(homes[number]))
+            snapshots.clear()
     shared = Counter(mark.cut for snapshots in usable.values() for _, mark in snapshots)
     return {
         number: max(snapshots, key=lambda snapshot: shared[snapshot[1].cut])
         for number, snapshots in usable.items()
         if snapshots
+    }
+
+
+def _half_marked(found: _Found, names: Sequence[str]) -> set[str]:
+    """Cuts of which some of these homes have pieces and no mark."""
+    marked = {(place, mark.cut) for place, mark in found.marks.items()}
+    return {
+        cut
+        for (place, _), cuts in found.cuts.items()
+        for cut in cuts.values()
+        if place[0] in names and (place, cut) not in marked
     }
 
 
