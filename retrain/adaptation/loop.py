@@ -19,6 +19,7 @@ from retrain.adaptation.maps import fitted_map, needs_map, require_no_dense
 from retrain.adaptation.objectives import ByItself, ByTeacher, Objective, Teaching
 from retrain.adaptation.plan import BY_ITSELF, BY_TEACHER, Adaptation, Adapted, Figures, neighbours_kept
 from retrain.adaptation.student import Student, Tokens, load_torch, rate_of
+from retrain.fitting.kept_memory import freed_memory_is_kept
 from retrain.fitting.resuming.checkpoints import Checkpoints, NoCheckpoints
 from retrain.fitting.resuming.kept_tensors import Parts, as_arrays, as_parts, parts_of_adam, resume_adam
 from retrain.fitting.tuning.texts import shuffled_batches
@@ -28,6 +29,7 @@ Floats = NDArray[np.float32]
 State = dict[str, Floats]
 
 
+@freed_memory_is_kept()
 def adapt(
     weights: Weights,
     config: Mapping[str, Any],

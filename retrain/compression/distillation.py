@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.encoder.graph import Weights
 from retrain.adaptation.student import Student, Tokens, load_torch, rate_of, unlike_a_teacher
+from retrain.fitting.kept_memory import freed_memory_is_kept
 from retrain.fitting.tuning.texts import shuffled_batches
 from retrain.progress import Progress, no_progress
 
@@ -47,6 +48,7 @@ class Distilled:
     cosines: tuple[float, ...]
 
 
+@freed_memory_is_kept()
 def distil(
     weights: Weights,
     config: Mapping[str, Any],

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.encoder.tokenization import TextTokenizer
 from models.errors import ConfigError, TrainingDataError
+from retrain.fitting.kept_memory import freed_memory_is_kept
 from retrain.fitting.resuming.checkpoints import training_name
 from retrain.fitting.resuming.kept_tensors import (
     Parts,
@@ -65,6 +66,7 @@ class Contrasted:
     best_epoch: int
 
 
+@freed_memory_is_kept()
 def contrast(
     start: Pretrained,
     training: LabelledTexts,

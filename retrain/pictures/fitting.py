@@ -12,6 +12,7 @@ from models.errors import ConfigError, ModelError
 from models.heads import Floats
 from models.pictures.decoding import as_batch
 from models.pictures.graph import build_picture_graph
+from retrain.fitting.kept_memory import freed_memory_is_kept
 from retrain.pictures.dataset import PictureSet
 from retrain.pictures.network import build_network, graph_weights, random_views
 from retrain.progress import Progress, no_progress
@@ -55,6 +56,7 @@ def require_torch() -> None:
     _torch()
 
 
+@freed_memory_is_kept()
 def fit_network(
     pictures: PictureSet, *, seed: int = 0, plan: PicturePlan | None = None, progress: Progress = no_progress
 ) -> FittedNetwork:

@@ -141,7 +141,7 @@ def test_texts_from_outside_are_answered_less_surely_where_some_are_known_in_tra
         shares = np.exp(found - found.max(1, keepdims=True))
         return float((shares.max(1) / shares.sum(1)).mean())
 
-    assert sureness({"outside": 1.0}) < sureness({}) - 0.1
+    assert sureness({"outside": 1.0}) < sureness({}) - 0.05
 
 
 def test_mixes_of_labels_stand_for_texts_from_outside_where_none_are_known() -> None:

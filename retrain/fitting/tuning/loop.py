@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.encoder.tokenization import TextTokenizer
 from models.heads import Floats
 from retrain.fitting.calibration import calibrated_loss, fit_temperature
+from retrain.fitting.kept_memory import freed_memory_is_kept
 from retrain.fitting.resuming.checkpoints import training_name
 from retrain.fitting.resuming.kept_tensors import (
     Parts,
@@ -63,6 +64,7 @@ class FineTuned:
     in_soup: int = 1
 
 
+@freed_memory_is_kept()
 def fine_tune(
     start: Pretrained,
     training: LabelledTexts,

@@ -1,6 +1,7 @@
 """The model that is tuned: a BERT encoder, its own pooling, and a linear head for each set of labels, in torch."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.errors import ConfigError
 from models.heads import Floats
+from retrain.fitting.dropout import quick_dropout
 from retrain.fitting.half import has_half
 from retrain.fitting.tuning.body import Body
 from retrain.fitting.tuning.plan import FineTuning
@@ -88,7 +90,8 @@ class TunedModel:
         """One embedding for each text, (texts, dimensions), by the encoder's own pooling; not of unit length. tokens:
         token embeddings to read in place of those of `ids`."""
         read = {"input_ids": ids} if tokens is None else {"inputs_embeds": tokens}
-        hidden = self.encoder(**read, attention_mask=mask).last_hidden_state
+        with quick_dropout(self.torch) if self.encoder.training else nullcontext():
+            hidden = self.encoder(**read, attention_mask=mask).last_hidden_state
         if self._pooling == "cls":
             return hidden[:, 0]
         return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
