@@ -11,6 +11,7 @@ from harness import Headrace, wait_for
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import TopicSpec
+from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import ConversationChange, format_time
 
 pytestmark = pytest.mark.kafka
@@ -30,7 +31,7 @@ refund = "billing"
 [hand_over]
 says = "A colleague will answer you."
 """
-NOON_MS = 1_796_040_000_000
+BEGUN_MS = wall_clock_ms()  # what nobody speaks in for a month is no longer people's
 WHO = [f"c{number}" for number in range(40)]
 
 
@@ -74,7 +75,7 @@ class Scene:
         """A worker's decision about the next message; its id."""
         self.versions[who] += 1
         self.decided += 1
-        at, version = format_time(NOON_MS + self.decided), self.versions[who]
+        at, version = format_time(BEGUN_MS + self.decided), self.versions[who]
         decision: dict[str, Any] = {
             "id": f"chats@e0-0-{self.decided}",
             "app": self.name,
@@ -109,7 +110,7 @@ class Scene:
             conversation=who,
             kind=kind,  # type: ignore[arg-type]  # pydantic looks at it
             by="ann",
-            at=format_time(NOON_MS),
+            at=format_time(BEGUN_MS),
             version=self.versions[who],
             revision=revision,
             text=text,
@@ -202,3 +203,24 @@ def test_the_round_trip_by_the_command_line(tmp_path: Path, kafka_address: str, 
     wait_for(lambda: len(scene.answers()) == 4, 180, running.text)
     assert [kind for _, kind in scene.answers()] == ["question", "hand_over", "person", "question"]
     assert running.stop() == 0
+
+
+def test_an_application_that_begins_to_hand_over_on_topics_of_before(
+    tmp_path: Path, kafka_address: str, unique: str
+) -> None:
+    """Its decisions have more partitions than its file says, and stand there from a time without conversations."""
+    scene = Scene(Headrace(tmp_path, f"kafka://{kafka_address}", "", {}), kafka_address, unique)
+    admin = KafkaAdmin(kafka_address)
+    admin.ensure([TopicSpec(f"decisions.{unique}", 5)])
+    scene.decide("before", "none")
+    scene.publisher.flush()
+    running = scene.home.start("dispatcher", str(scene.toml), name="only")
+    running.wait_ready()
+    names = [f"{topic}.{unique}" for topic in ("decisions", "answers", "conversations", "changes")]
+    assert {state.partitions for state in admin.describe(names).values()} == {5}
+    admin.close()
+    for who in WHO[:10]:
+        scene.decide(who, "queue:billing")
+    scene.publisher.flush()
+    wait_for(lambda: len(scene.held()) == 10, 60, running.text)
+    assert set(scene.held()) == set(WHO[:10]) and running.stop() == 0
