@@ -37,8 +37,6 @@ from streams.topics import specs
 EVENTS, NOW_MS = 150, 1_796_040_000_000
 BATCHES = (1, 7, 40, 3, EVENTS)  # what a worker takes at once, in turn
 PER_LABEL = 8
-APPS = Path(__file__).parents[2] / "apps"
-CONVERSATIONS = '\n[conversations]\n[hand_over]\nsays = "A colleague will answer you."\nchain = ["duty"]\n'
 
 
 @pytest.fixture
@@ -56,10 +54,8 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
 def application(name: str, folder: Path) -> Application:
     if name == "new":
         return write_starter(Starter("desk", folder, ("intent", "urgency")))
-    if name == "support, conversations":
-        (folder / "corpora").symlink_to(APPS / "corpora")
-        (folder / "support.toml").write_text((APPS / "support.toml").read_text("utf-8") + CONVERSATIONS, "utf-8")
-        return load_application(str(folder / "support.toml"))
+    if name == "support without conversations":
+        return load_application("support").model_copy(update={"conversations": None, "hand_over": None})
     return load_application(name)
 
 
@@ -115,7 +111,7 @@ def decide(
     return decisions
 
 
-@pytest.mark.parametrize("name", ["support", "support, conversations", "finance", "recommend", "new"])
+@pytest.mark.parametrize("name", ["support", "support without conversations", "finance", "recommend", "new"])
 def test_a_replay_decides_what_was_decided_live(name: str, wiring: Wiring, tmp_path: Path) -> None:
     app = application(name, tmp_path)
     admin = wiring.admin()
