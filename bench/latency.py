@@ -60,7 +60,7 @@ def run(wiring: Wiring, app: Application, plan: Plan, progress: Progress) -> dic
         bed.copy_model(bed.run)
         bed.pin(bed.run, topic)
         worker = bed.start_worker(bed.application_file(bed.run, topic, partitions, fast_path=plan.fast_path))
-        with Meter(bed, topic, output, partitions) as meter:
+        with Meter(bed.config, topic, output, partitions) as meter:
             phases = _phases(bed, meter, worker, plan, _endless(texts, plan.seed), progress)
         worker.check()
         worker.stop()

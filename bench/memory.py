@@ -22,7 +22,7 @@ from bench.measuring import steady_rate
 from bench.records import TopicView
 from bench.rounds import SILENCE_SECONDS, START_SECONDS, Progress
 from bench.texts import LabelledText, unique_texts
-from headrace.applications import SHIPPED, load_application
+from headrace.applications import SHIPPED, file_of, load_application
 from headrace.wiring import Wiring
 from models.errors import ConfigError, HeadraceError
 from streams.application import Application
@@ -121,13 +121,17 @@ def summary(samples: Sequence[tuple[float, int]]) -> dict[str, Any]:
 
 
 def renamed(name: str, new_name: str, topic: str) -> str:
-    """A shipped application's TOML under another name, on another topic, its files where they are."""
-    folder = Path(load_application(name).corpus or "").parent.parent
-    text = (folder / f"{name}.toml").read_text(encoding="utf-8")
+    """An application's TOML under another name, on another topic, its files where they are. name: of a shipped one, or
+    a path."""
+    file = file_of(name)
+    folder, text = file.parent.resolve(), file.read_text(encoding="utf-8")
     text = re.sub(r'^name = ".*"$', f'name = "{new_name}"', text, count=1, flags=re.MULTILINE)
     text = re.sub(r'^topic = ".*"$', f'topic = "{topic}"', text, count=1, flags=re.MULTILINE)
     return re.sub(
-        r'^(corpus|catalog) = "(.*)"$', lambda match: f'{match[1]} = "{folder / match[2]}"', text, flags=re.MULTILINE
+        r'^(corpus|catalog|names) = "(.*)"$',
+        lambda match: f'{match[1]} = "{folder / match[2]}"',
+        text,
+        flags=re.MULTILINE,
     )
 
 

@@ -7,7 +7,7 @@ adds next to nothing to what it measures; it does take its share of the processo
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +15,6 @@ import orjson
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from numpy.typing import NDArray
 
-from bench.bed import Bed
 from connectors.errors import BrokerUnavailable
 
 POLL_SECONDS = 0.05
@@ -28,12 +27,13 @@ VERSION_EVERY = 50  # texts: reading each decision would take as long as receivi
 
 class Meter:
     """A context. sent, arrived: monotonic seconds by the text's number, the first arrival only. repeated: further ones.
-    versions: of the releases that decided; looked at now and then."""
+    versions: of the releases that decided; looked at now and then. Of what is sent by `open_loop`, sent is when it was
+    due."""
 
-    def __init__(self, bed: Bed, topic: str, output: str, partitions: int) -> None:
+    def __init__(self, config: Mapping[str, Any], topic: str, output: str, partitions: int) -> None:
         self._topic, self._partitions = topic, partitions
-        self._producer = Producer({**bed.config, "linger.ms": LINGER_MS, "acks": "all", "socket.nagle.disable": True})
-        self._consumer = Consumer(_prompt(bed.config))
+        self._producer = Producer({**config, "linger.ms": LINGER_MS, "acks": "all", "socket.nagle.disable": True})
+        self._consumer = Consumer(_prompt(config))
         self._consumer.assign([TopicPartition(output, p, OFFSET_END) for p in range(partitions)])
         self._stop = threading.Event()
         self._reading = threading.Event()
@@ -61,14 +61,27 @@ class Meter:
 
     def send(self, text: str) -> int:
         """Send one text; returns its number."""
+        return self._send(orjson.dumps({"text": text}), time.monotonic())
+
+    def _send(self, value: bytes, due: float) -> int:
         if self._failure is not None:
             raise BrokerUnavailable(f"decisions cannot be read: {self._failure}")
         number = len(self.sent)
-        value, key = orjson.dumps({"text": text}), str(number).encode()
-        self.sent[number] = time.monotonic()
-        self._producer.produce(self._topic, value, key, number % self._partitions)
+        self.sent[number] = due
+        self._producer.produce(self._topic, value, str(number).encode(), number % self._partitions)
         self._producer.poll(0)
         return number
+
+    def open_loop(self, values: Sequence[bytes], due: Sequence[float] | NDArray[np.float64]) -> range:
+        """Send each record when it is due, in seconds from now, rising; returns the numbers. What is late, as the
+        sender fell behind, counts from when it was due."""
+        first, started = len(self.sent), time.monotonic()
+        for value, at in zip(values, due, strict=True):
+            wait = started + float(at) - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            self._send(value, started + float(at))
+        return range(first, len(self.sent))
 
     def paced(self, texts: Iterable[str], per_second: float, seconds: float, *, each_at_once: bool = False) -> range:
         """Send evenly at this rate; returns the numbers. A sender that falls behind catches up at once. each_at_once:
@@ -126,6 +139,6 @@ class Meter:
             self._failure = error
 
 
-def _prompt(config: dict[str, Any]) -> dict[str, Any]:
+def _prompt(config: Mapping[str, Any]) -> dict[str, Any]:
     own = {"group.id": "bench-meter", "enable.auto.commit": False, "fetch.wait.max.ms": 5, "fetch.min.bytes": 1}
     return {**config, **own, "socket.nagle.disable": True, "fetch.error.backoff.ms": 5}

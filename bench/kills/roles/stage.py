@@ -47,11 +47,15 @@ class Stage:
         model: Model | None,
         roles: Collection[str],
         kafka_cache: Path | None = None,
+        *,
+        threads: int = 1,
     ) -> None:
         """file: the application's. model: its champion; None: it ranks items. roles: which take part, of those that it
         needs; none: all. kafka_cache: where the program of a Kafka is kept, which is started for it; None: an embedded
-        broker. Raises ServiceUnavailable where that Kafka cannot be."""
+        broker. threads: of each role's encoder; 0: one a core. Raises
+        ServiceUnavailable where that Kafka cannot be."""
         folder.mkdir(parents=True)
+        self._threads = threads
         with contextlib.ExitStack() as closing:
             self._receiver = closing.enter_context(Receiver())
             self.app = _copied(file, folder, self._receiver)
@@ -164,7 +168,7 @@ class Stage:
             "HEADRACE_BROKER": settings.broker,
             "HEADRACE_HOME": str(folder),
             "HEADRACE_CACHE": str(settings.cache.expanduser()),
-            "HEADRACE_THREADS": "1",
+            "HEADRACE_THREADS": str(self._threads),
             "HEADRACE_ALERT_HOSTS": "127.0.0.1",
             "HEADRACE_STOP_SECONDS": f"{STOP_SECONDS:g}",
             "PYTHONUNBUFFERED": "1",

@@ -15,6 +15,10 @@ def add_to(bench: typer.Typer) -> None:
     """Register the commands."""
     bench.command("throughput", epilog="Example: headrace bench throughput --data texts.csv --json")(_throughput)
     bench.command("latency", epilog="Example: headrace bench latency --data texts.csv --json")(_latency)
+    bench.command(
+        "arrivals",
+        epilog="Example: headrace bench arrivals finance --rate 10 --text-bytes 4096 --poisson --json",
+    )(_arrivals)
     bench.command("scaling", epilog="Example: headrace bench scaling --data texts.csv --json")(_scaling)
     bench.command("memory", epilog="Example: headrace bench memory --minutes 10 --json")(_memory)
     bench.command("replay", epilog="Example: headrace bench replay --data texts.csv --json")(_replay)
@@ -119,6 +123,43 @@ def _latency(
         f"backlog at the maximum: {report['maximum']['backlog_largest']} at the most, gone after "
         f"{report['maximum']['drained_seconds']} s"
     )
+    return None
+
+
+def _arrivals(
+    app: Annotated[str, typer.Argument(metavar="APP", help="an application's name, or its TOML file; run as it is")],
+    rate: Annotated[float, typer.Option(min=0.1, help="items a second")] = 10.0,
+    text_bytes: Annotated[
+        int | None, typer.Option(min=200, help="of an item, headline and body; default: headlines alone")
+    ] = None,
+    names: Annotated[int, typer.Option(min=0, help="listed names in an item, where it looks for entities")] = 2,
+    seconds: Annotated[float, typer.Option(min=5, help="for which items come")] = 60.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="of these, not counted")] = 10.0,
+    poisson: Annotated[
+        bool, typer.Option("--poisson/--even", help="gaps between items as of independent sources, or all alike")
+    ] = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Milliseconds from when an item is due to its decision being readable, at a given rate of items, whatever the
+    worker does; on the embedded broker or Kafka, as HEADRACE_BROKER says."""
+    from bench import arrivals
+    from headrace.output import print_json, stage_bars
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    if warm_up >= seconds:
+        raise typer.BadParameter(f"less than the {seconds:g} s of --seconds", param_hint="--warm-up")
+    plan = arrivals.Plan(rate, text_bytes, names, seconds, warm_up, poisson, seed)
+    with stage_bars() as progress:
+        report = arrivals.run(Wiring(load_settings()), app, plan, progress)
+    if json:
+        return print_json(report)
+    latency = report["latency_ms"]
+    print(f"items     {report['items']}, {report['lost']} lost, {report['text_bytes']} bytes each")
+    print(f"rate      {report['offered_per_second']:.1f} a second, decided {report['decided_per_second']:.1f}")
+    print("latency   " + ", ".join(f"{name} {latency[name]:.1f}" for name in ("p50", "p95", "p99", "max")) + " ms")
+    print(f"processor {report['processor_ms_an_item']:.1f} ms an item, {report['cores_used']:.2f} cores of the worker")
     return None
 
 
