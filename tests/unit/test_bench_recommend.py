@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,3 +200,30 @@ def test_the_random_lists_would_tell_of_a_worker_that_forgets(monkeypatch: pytes
     items = [f"i{number}" for number in range(80)]
     counts = random_lists.random_lists(items, items, random_lists.Plan(1_000, 60, 150, 20), 1, lambda *_: None)
     assert counts["bought"] > 0
+
+
+def test_what_an_event_takes_in_a_large_catalogue_is_told_of_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    monkeypatch.setattr("headrace.commands.bench.recommend._TIMED", 20)
+    chosen = Recommender._chosen
+
+    def noted(self: Recommender, *given: Any) -> Any:
+        places = chosen(self, *given)
+        asked.append(None if places is None else len(places))
+        return places
+
+    monkeypatch.setattr(Recommender, "_chosen", noted)
+    run = CliRunner().invoke(app, ["bench", "recommend", "--catalogue", "900", "--json"])
+    assert run.exit_code == 0, run.output
+    report = json.loads(run.stdout)
+    assert (report["items"], report["events"]) == (900, 20)
+    for line in (report["all"], report["candidates"]):
+        assert 0 < line["computing_ms"]["p50"] <= line["computing_ms"]["p99"]
+    half = len(asked) // 2
+    assert set(asked[:half]) == {None} and all(0 < count < 900 for count in asked[half:] if count is not None)
+    assert None not in asked[half:]
+
+
+def test_a_log_is_asked_for_where_one_is_needed() -> None:
+    run = CliRunner().invoke(app, ["bench", "recommend"])
+    assert run.exit_code == 2 and "give a file of interactions" in run.output

@@ -1,7 +1,7 @@
 """bench recommend: what is recommended, on a log of users and items, beside what everybody has."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from bench.recommendation.log import Log
     from models.recommendation.recommender import Recommender
 
+_TIMED: Final = 1_000  # events
 EXAMPLE = "Example: headrace bench recommend --data events.csv --items items.csv"
 
 
 def recommend(
     data: Annotated[
-        Path, typer.Option(help="CSV, JSON lines or Parquet of interactions: user_id, item_id, and timestamp if known")
-    ],
+        Path | None,
+        typer.Option(help="CSV, JSON lines or Parquet of interactions: user_id, item_id, and timestamp if known"),
+    ] = None,
     items: Annotated[Path | None, typer.Option(help="the items: item_id, title and other words")] = None,
     user_column: Annotated[str, typer.Option(help="of --data")] = "user_id",
     item_column: Annotated[str, typer.Option(help="of both files")] = "item_id",
@@ -38,7 +40,15 @@ def recommend(
             "withdrawn and workers killed; is what a user bought or what is withdrawn in any of them?",
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="of splits")] = 0,
+    catalogue: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="in place of all that, without --data: what an event takes where there are so many items, drawn, all "
+            "of them scored and candidates alone (extra `ann`)",
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="of splits, and of what is drawn")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """NDCG@10, hit rate and recall of full rankings by up to three protocols (75/25 per user, leave one out, split by
@@ -48,6 +58,10 @@ def recommend(
     from bench.recommendation.log import Columns, read_log
     from headrace.output import print_json, stage_bars
 
+    if catalogue:
+        return _large_catalogue(catalogue, seed, json)
+    if data is None:
+        raise typer.BadParameter("give a file of interactions", param_hint="--data")
     columns = Columns(user_column, item_column, time_column, text=_names(text_columns))
     log = read_log(data, items, columns)
     if lists:
@@ -59,6 +73,27 @@ def recommend(
     if json:
         return print_json(report)
     _print(report)
+    return None
+
+
+def _large_catalogue(items: int, seed: int, json: bool) -> None:
+    from bench.recommendation.large_catalogue import large_catalogue
+    from headrace.output import print_json, stage_bars
+
+    with stage_bars() as progress:
+        found = large_catalogue(items, _TIMED, seed, progress)
+    if json:
+        return print_json(found)
+    print(f"{items:,} items, {_TIMED:,} events, ms an event (p50, p99):")
+    for name, line in (("all items scored", found["all"]), ("candidates alone", found["candidates"])):
+        if line is None:
+            print(f"{name:<18}not measured: pip install 'headrace[ann]'")
+            continue
+        computing, clock = line["computing_ms"], line["clock_ms"]
+        print(
+            f"{name:<18}computing {computing['p50']}, {computing['p99']}; by the clock {clock['p50']}, {clock['p99']}; "
+            f"the first event {line['first_s']} s"
+        )
     return None
 
 
