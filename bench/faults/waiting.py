@@ -30,3 +30,23 @@ def wait_until(
         if time.monotonic() > deadline:
             raise TimedOut(f"not within {seconds:.0f} s: {message()}")
         time.sleep(poll_seconds)
+
+
+def wait_while_moving(
+    true: Callable[[], object],
+    progress: Callable[[], object],
+    seconds: float,
+    message: Callable[[], str],
+    *,
+    poll_seconds: float = POLL_SECONDS,
+) -> None:
+    """Wait until `true` gives something true, as long as `progress` gives another value within `seconds`: what is slow
+    is waited for, what stands still is not. Raises TimedOut with what `message` says at the end."""
+    before, moved_at = progress(), time.monotonic()
+    while not true():
+        now = progress()
+        if now != before:
+            before, moved_at = now, time.monotonic()
+        if time.monotonic() - moved_at > seconds:
+            raise TimedOut(f"nothing moved for {seconds:.0f} s: {message()}")
+        time.sleep(poll_seconds)

@@ -16,7 +16,7 @@ import orjson
 
 from bench.bed import Bed
 from bench.faults.scene.processes import HeadraceProcess
-from bench.faults.waiting import TimedOut, wait_until
+from bench.faults.waiting import TimedOut, wait_until, wait_while_moving
 from bench.kills.judging import Outcome, Told
 from bench.kills.story import ASKED_SHARE, EVENTS, stream
 from connectors.registry import FolderRegistry
@@ -142,7 +142,8 @@ class Scene:
                 quiet_since, before = time.monotonic(), now
             return time.monotonic() - quiet_since > QUIET_SECONDS
 
-        wait_until(is_quiet, PATIENCE_SECONDS, lambda: f"not quiet: {self._progress()}", poll_seconds=1.0)
+        moving = self._progress, PATIENCE_SECONDS, lambda: f"not quiet: {self._progress()}"
+        wait_while_moving(is_quiet, *moving, poll_seconds=1.0)
 
     def _progress(self) -> tuple[int, ...]:
         records = [len(list(all_records(self.wiring, topic))) for topic in (ALERTS_TOPIC, RETRAIN_REQUESTS_TOPIC)]

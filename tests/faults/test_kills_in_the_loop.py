@@ -9,7 +9,7 @@ from headrace.wiring import Wiring
 pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 
-@pytest.mark.timeout(1_200)
+@pytest.mark.timeout(3_600)
 def test_kills_at_random_points_of_the_loop_change_nothing_of_what_it_comes_to(
     kafka_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -24,7 +24,7 @@ from bench.faults.ledger import (
 )
 from bench.faults.rows import ROWS
 from bench.faults.scene.traffic import source_of
-from bench.faults.waiting import TimedOut, wait_until
+from bench.faults.waiting import TimedOut, wait_until, wait_while_moving
 
 ENDS = {0: 4, 1: 3}
 EVENTS: list[Source] = [(p, offset) for p, end in ENDS.items() for offset in range(end)]
@@ -257,6 +257,17 @@ def test_a_wait_ends_with_the_state_at_its_end_and_passes_errors_on(monkeypatch:
         wait_until(lambda: None, 3.0, lambda: f"it is {now[0]:.1f}")
     with pytest.raises(ZeroDivisionError):
         wait_until(lambda: 1 / 0, 3.0, lambda: "")
+
+
+def test_what_moves_is_waited_for_and_what_stands_still_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("bench.faults.waiting.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bench.faults.waiting.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    wait_while_moving(lambda: now[0] >= 100.0, lambda: now[0] // 2, 3.0, lambda: "", poll_seconds=0.5)
+    with pytest.raises(TimedOut, match=r"nothing moved for 3 s: it is 11[34]"):
+        wait_while_moving(
+            lambda: False, lambda: min(now[0], 110.0), 3.0, lambda: f"it is {now[0]:.0f}", poll_seconds=0.5
+        )
 
 
 ALERT, OTHER = "0a1b2c3d4e5f6071", "1b2c3d4e5f607182"

@@ -1,6 +1,7 @@
 """Whether a run in which roles were killed came to what an undisturbed one comes to: each defect is found."""
 
 import asyncio
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,8 +41,8 @@ def seen(epoch: str) -> Seen:
         answers=[answer(0, epoch)],
         held={"c": held()},
         stories=[{"id": f"in@{epoch}-0-1", "story_id": f"in@{epoch}-0-0"}],
-        trends={"w": {"id": "w", "items": 2, "largest": {"story_id": f"in@{epoch}-0-0"}}},
-        alerts=[{"fingerprint": "f", "state": "firing"}, {"fingerprint": "f", "state": "resolved"}],
+        trends={"w": {"id": "w", "items": 2, "late": int(epoch == "e2"), "largest": {"story_id": f"in@{epoch}-0-0"}}},
+        alerts=[{"fingerprint": "f", "rule": "surge", "state": state} for state in ("firing", "resolved")],
         told=["k1", "k2"],
     )
 
@@ -73,6 +74,7 @@ DEFECTS: dict[str, Seen] = {
     ),
     "windows of trends too many": replace(KILLED, trends={"w": {}, "v": {}}),
     "is over and never began": replace(KILLED, alerts=KILLED.alerts[1:]),
+    "rules that told of something missing": replace(KILLED, alerts=[]),
     "told 1 times again": replace(KILLED, told=["k1", "k1"]),
     "dead letters too many": replace(KILLED, dead_letters=["bad_json"]),
 }
@@ -109,6 +111,16 @@ def test_two_runs_get_the_very_same_records_with_keys_and_times(name: str) -> No
     assert (len({key for key, _ in sent}) == 1) == (name != "support")  # what one item tells hangs on those before it
     times = [json.loads(value)["at"] for _, value in sent]
     assert times == sorted(times) and len(set(times)) == 100
+
+
+def test_what_makes_a_surge_comes_in_one_stretch() -> None:
+    app = load_application("finance")
+    assert app.corpus is not None
+    with app.corpus.open(encoding="utf-8", newline="") as source:
+        said = {row["text"]: (row["topic"], row["sentiment"]) for row in csv.DictReader(source)}
+    labels = [said[json.loads(value)["text"]] for _, value in records(app, 300, 7, NOW_MS)]
+    assert len(set(labels[150:180])) == 1 and labels[150][1] == "negative"
+    assert len(set(labels[:150])) > 10
 
 
 def test_people_do_what_is_theirs_once() -> None:

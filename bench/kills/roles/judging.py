@@ -47,6 +47,7 @@ def violations(killed: Seen, undisturbed: Seen, notifier_kills: int) -> list[str
         *_differ("conversations with people", _held(undisturbed), _held(killed)),
         *_differ("stories of items", _told_stories(undisturbed), _told_stories(killed)),
         *_differ("windows of trends", _windows(undisturbed), _windows(killed)),
+        *_differ("rules that told of something", _fired(undisturbed), _fired(killed)),
         *_differ("dead letters", Counter(undisturbed.dead_letters), Counter(killed.dead_letters)),
     ]
 
@@ -118,9 +119,16 @@ def _told_stories(seen: Seen) -> dict[str, Mapping[str, Any]]:
     return {place(str(one["id"])): _in_place(_lasting(one)) for one in reversed(seen.stories)}
 
 
+def _fired(seen: Seen) -> dict[str, None]:
+    return dict.fromkeys(str(alert["rule"]) for alert in seen.alerts if alert["state"] == "firing")
+
+
 def _windows(seen: Seen) -> dict[str, Any]:
-    """Without the ids of stories, as the topics of two runs differ in their epoch."""
-    return {key: _in_place(one) for key, one in seen.trends.items()}
+    """Without the epochs in ids of stories, and without how many items were decided after the window's end."""
+    return {
+        key: _in_place({name: value for name, value in one.items() if name != "late"})
+        for key, one in seen.trends.items()
+    }
 
 
 def _in_place(value: Any) -> Any:

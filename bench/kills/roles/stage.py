@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from bench.faults.waiting import TimedOut, wait_until
+from bench.faults.waiting import TimedOut, wait_while_moving
 from bench.kills.roles.judging import Seen
 from bench.kills.roles.replaying import replayed_decisions
 from bench.kills.roles.role import STOP_SECONDS, RoleProcess
@@ -95,7 +95,8 @@ class Stage:
             still[0] = 0 if self._behind() else still[0] + 1
             return still[0] >= 3  # what one role has read another may still make records of
 
-        wait_until(is_settled, SETTLED_SECONDS, lambda: f"not read: {self._behind()}; {self.tails()}", poll_seconds=0.5)
+        moving = self._positions, SETTLED_SECONDS, lambda: f"not read: {self._behind()}; {self.tails()}"
+        wait_while_moving(is_settled, *moving, poll_seconds=0.5)
 
     def tails(self) -> str:
         """The ends of all logs."""
@@ -143,13 +144,14 @@ class Stage:
 
     def _behind(self) -> list[str]:
         """Groups and topics of which not all is read."""
-        return [
-            f"{group.name} in {topic}"
-            for role in self.roles
-            for group in consumer_groups(role, [self.app])
-            for topic in group.topics
-            if self._is_behind(group.name, topic)
-        ]
+        return [f"{group} in {topic}" for group, topic in self._readings() if self._is_behind(group, topic)]
+
+    def _positions(self) -> list[Mapping[int, int]]:
+        return [self._admin.committed(group, topic) for group, topic in self._readings()]
+
+    def _readings(self) -> list[tuple[str, str]]:
+        groups = [group for role in self.roles for group in consumer_groups(role, [self.app])]
+        return [(group.name, topic) for group in groups for topic in group.topics]
 
     def _is_behind(self, group: str, topic: str) -> bool:
         committed = self._admin.committed(group, topic)

@@ -2,8 +2,9 @@
 own, so that two runs get the very same; and people who do what is theirs."""
 
 import random
-from collections.abc import Iterator
-from typing import Final
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import orjson
 
@@ -34,11 +35,27 @@ def _rows(app: Application, number: int, rng: random.Random) -> list[tuple[bytes
         raise ConfigError(f"{app.name} has no corpus: what comes in is taken from it")
     with open_table(app.corpus) as table:
         shape = RecordShape(app, table.columns, text_column=None, key_column=None)
-        rows = [shape.record(row.fields) for row in table.rows if not isinstance(row, Reject)]
+        fields = [row.fields for row in table.rows if not isinstance(row, Reject)]
     if app.kind == "classify":  # what users do keeps its order
-        rng.shuffle(rows)
-    rows = [*rows, *rows[: number // 10]]  # some come again
-    return (rows * (number // max(len(rows), 1) + 1))[:number]
+        rng.shuffle(fields)
+    surging = _surging(app, fields)[: number // 3]
+    fields = [*fields, *fields[: number // 10]]  # some come again
+    fields = (fields * (number // max(len(fields), 1) + 1))[:number]
+    fields[number // 2 : number // 2 + len(surging)] = surging
+    return [shape.record(row) for row in fields]
+
+
+def _surging(app: Application, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that make the application's first surge, so that there is an alert to tell of."""
+    if not app.surges:
+        return []
+    columns, surge = {head.name: head.column for head in app.heads}, app.surges[0]
+    labelled = [row for row in rows if row.get(columns[surge.head]) == surge.label]
+    by = columns.get(surge.by or "")
+    if by is None or not labelled:
+        return labelled
+    ((most, _),) = Counter(str(row.get(by)) for row in labelled).most_common(1)
+    return [row for row in labelled if str(row.get(by)) == most]
 
 
 def _timed(app: Application, key: bytes | None, value: bytes, number: int, at_ms: int) -> tuple[bytes, bytes]:
