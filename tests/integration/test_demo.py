@@ -18,6 +18,9 @@ def check(report: dict, *, has_drift: bool) -> None:  # type: ignore[type-arg]
     assert report["decisions"] == report["indexed"] == report["events"]
     assert (report["lost"], report["duplicated"]) == (0, 0)
     assert set(report["accuracy"]) == {"support", "finance", "recommend"}
+    talks = report["conversations"]["support"]  # the only one of the three that hands over
+    assert talks["twice"] == 0 and talks["told"] == talks["alone"] + talks["with_people"]
+    assert talks["alone"] and talks["with_people"] and talks["example"]["by"]
     if not has_drift:
         assert report["drift"] == [] and report["releases"] == []
         return
