@@ -9,6 +9,8 @@ from streams.dispatcher.window import compact
 from streams.wire.records import HeldConversation, decode
 from streams.wire.source_times import read_time
 
+LAPSES_AT_ONCE = 200  # 70 ms of a core
+
 
 class OpenConversations:
     """A mapping. `with_people` and `overdue` may be asked from another thread."""
@@ -60,9 +62,9 @@ class OpenConversations:
 
     def lapsing(self, now_ms: int) -> list[str]:
         """Those of people in which nobody has said or done anything for so long, and nothing is due; each once until it
-        is put again."""
-        found = []
-        while self._quiet and self._quiet[0][0] <= now_ms:
+        is put again. After a standstill that may be all of them: so many at a time that a look stays short."""
+        found: list[str] = []
+        while len(found) < LAPSES_AT_ONCE and self._quiet and self._quiet[0][0] <= now_ms:
             _, identity = heapq.heappop(self._quiet)
             self._watched.discard(identity)
             held = self.get(identity) if identity in self._people else None

@@ -5,6 +5,7 @@ from pathlib import Path
 from desk import FILE, MINUTE_MS, NOON_MS, Desk, ask, decision
 
 from streams.application import parse_application
+from streams.dispatcher.open_conversations import LAPSES_AT_ONCE
 
 DAY_MS = 24 * 60 * MINUTE_MS
 APP = parse_application(FILE + "quiet_days = 2\n", Path(), "desk.toml")
@@ -87,3 +88,13 @@ def test_handed_over_again_and_again_it_is_watched_once() -> None:
         desk.change("handed_back")
     desk.decide(decision(60))
     assert len(desk.dispatcher._held._quiet) == 1
+
+
+def test_after_a_standstill_they_go_a_look_after_the_other() -> None:
+    desk, numbers = Desk(NO_PROMISES), range(1, 2 * LAPSES_AT_ONCE + 2)
+    desk.decide(*(decision(number, key=f"c{number}", version=1) for number in numbers))
+    left = []
+    for _ in range(4):
+        desk.tick(NOON_MS + 9 * DAY_MS)
+        left.append(desk.dispatcher.with_people)
+    assert left == [LAPSES_AT_ONCE + 1, 1, 0, 0] and desk.counts["lapsed"] == len(numbers)
