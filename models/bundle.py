@@ -15,7 +15,8 @@ pictures    labels, size, temperature, golden answers, metrics and training of t
 fusion      how text and picture decide together: head, labels, weights, shares, what was measured; `serves` false and
             why, where the text decides alone; absent where no rows had both
 entities    labels and temperature of the head of entities, how it was trained and what was measured (files: `entities`,
-            safetensors, and `entity_names`, JSON, the list of names); absent where the release looks for none
+            safetensors, and `entity_names`, JSON, the list of names); `reads`: "tokens" where it reads the states of a
+            name's tokens by an encoder tuned to that, absent where it reads views; null or absent where there is none
 entity_tagger what finds names that are not listed: tags, chain, calibration, threshold, how it was trained and what was
             measured (the file `entity_tagger`, safetensors); absent where the release finds none
 golden      texts with the logits they had when the release was made, and the tolerance within which they must return
@@ -43,6 +44,7 @@ from models.entities.gazetteer import Gazetteer
 from models.entities.head import EntityHead
 from models.entities.reader import NAMES_ROLE, EntityReader
 from models.entities.reader import ROLE as ENTITIES
+from models.entities.span_head import READS, TOKENS, SpanHead
 from models.entities.tagger import ROLE as TAGGER
 from models.entities.tagger import Tagger
 from models.errors import ModelError, ReleaseCorrupt
@@ -301,11 +303,12 @@ def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes], h
     """hidden: length of the encoder's states of tokens."""
     if described.get(ENTITIES) is None:
         return None
-    head = EntityHead.from_parts(described[ENTITIES], _file(described, blob, ENTITIES))
-    if head.dimensions != described["encoder"]["dimensions"]:
+    head = _entity_head(described[ENTITIES], _file(described, blob, ENTITIES))
+    expected = hidden if isinstance(head, SpanHead) else described["encoder"]["dimensions"]
+    if head.dimensions != expected:
         raise ReleaseCorrupt(
             f"the head of entities of {_name(described)} is for {head.dimensions} dimensions, the encoder has "
-            f"{described['encoder']['dimensions']}; {_WAY_OUT}"
+            f"{expected}; {_WAY_OUT}"
         )
     tagger = None
     if described.get(TAGGER) is not None:
@@ -316,6 +319,17 @@ def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes], h
                 f"{hidden}; {_WAY_OUT}"
             )
     return EntityReader(Gazetteer.from_bytes(_file(described, blob, NAMES_ROLE)), head, tagger)
+
+
+def _entity_head(described: Mapping[str, Any], weights: bytes) -> EntityHead | SpanHead:
+    """By what it reads. Raises ModelError for what this Headrace cannot."""
+    match described.get(READS):
+        case None:
+            return EntityHead.from_parts(described, weights)
+        case str(reads) if reads == TOKENS:
+            return SpanHead.from_parts(described, weights)
+        case other:
+            raise ModelError(f"the head of entities reads {str(other)[:40]!r}, which this Headrace cannot; update it")
 
 
 def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> NeutralWords | None:

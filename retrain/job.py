@@ -10,6 +10,7 @@ import numpy as np
 from models.bundle import Notes, pack
 from models.classifier import Classifier
 from models.encoder.encoder import Encoder
+from models.entities.span_head import SpanHead
 from models.errors import TrainingDataError
 from models.words.neutral_words import NeutralWords
 from retrain.cost import Meter, cost_between, processor_clock
@@ -56,12 +57,13 @@ class TrainedRelease(PackedRelease):
     """classifier: the release as it will serve, version "unpublished".
 
     report: the fields that contract.md promises for `headrace train`. metrics: by head, on the test rows. dataset: what
-    it was trained on, for `training_data.attach`.
+    it was trained on, for `training_data.attach`. entity_head: that was tuned with its encoder, if one was.
     """
 
     metrics: dict[str, HeadMetrics]
     classifier: Classifier
     dataset: Dataset
+    entity_head: SpanHead | None = None
 
 
 def train_release(
@@ -116,7 +118,7 @@ def train_release(
     report = _report(manifest, dataset, metrics, spent["seconds"])
     known = _known_by_encoder(dataset, read, trained.encoder_tuned_on)
     trained_on = replace(dataset, encoder_tuned_on=known)
-    return TrainedRelease(manifest, blobs, report, metrics, classifier, trained_on)
+    return TrainedRelease(manifest, blobs, report, metrics, classifier, trained_on, trained.entity_head)
 
 
 def _as_read(dataset: Dataset, neutral_words: NeutralWords | None) -> Dataset:

@@ -13,12 +13,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from bench.accuracy.found_entities import MEASURES, WAYS, RememberingStates, cpu_ms_a_text, measure_found
-from headrace.releases.encoders import default_encoder
+from headrace.releases.encoders import default_encoder, encoder_source
+from headrace.training.fine_tuning import kept_trainings
 from headrace.wiring import Wiring
+from models.encoder.encoder import Encoder
+from models.encoder.quantization import quantize_encoder
 from models.entities.views import views_of
-from retrain.entities.fitting import train_entities
+from retrain.entities.fitting import TrainedEntities, score_entities, train_entities
 from retrain.entities.rows import EntityRow, EntityRows, read_entity_rows, split_entity_rows, with_test_part
+from retrain.entities.span_tuning import tune_to_entities
 from retrain.entities.tagging import train_tagger
+from retrain.fitting.tuning.around import Around
+from retrain.fitting.tuning.plan import FineTuning
+from retrain.fitting.tuning.texts import Pretrained, Weights
 
 Progress = Callable[[str, int, int], None]
 DRAWS: Final = 5
@@ -34,31 +41,61 @@ class EntityFigures:
     mixed_macro_f1: float | None
 
 
-def measure(wiring: Wiring, data: Path, draws: int, progress: Progress, *, find: bool = False) -> dict[str, Any]:
+def measure(
+    wiring: Wiring, data: Path, draws: int, progress: Progress, *, find: bool = False, tuned: FineTuning | None = None
+) -> dict[str, Any]:
     """A file of labelled entities, its texts dealt anew in each draw: a fifth tests, the others train. find: the spans
-    are to be found as well."""
+    are to be found as well. tuned: how an encoder is tuned to the entities of each draw; None: it stays as it is."""
     plain = default_encoder(wiring)
-    encoder = RememberingStates(plain)  # the draws have the same texts
+    encoder: Encoder = RememberingStates(plain)  # the draws have the same texts
     rows, found = read_entity_rows(data).rows, []
     for draw in range(draws):
         progress("draws", draw, draws)
         dealt = split_entity_rows(with_test_part(rows, draw), name=str(data))
-        trained = train_entities(encoder, dealt, str, seed=draw, progress=progress)
+        if tuned is None:
+            trained = train_entities(encoder, dealt, str, seed=draw, progress=progress)
+        else:
+            plain, trained = _tuned(wiring, dealt, tuned, draw, progress)
+            encoder = RememberingStates(plain)
         metrics = trained.metrics
         assert metrics is not None  # a fifth of the texts tests
         own = EntityFigures(metrics.accuracy, metrics.macro_f1, metrics.mixed_macro_f1)
         counts = {"entities": metrics.entities, "mixed_entities": metrics.mixed_entities}
         drawn: dict[str, Any] = {"draw": draw, **counts, "headrace": asdict(own), "tf_idf": asdict(_floor(dealt))}
+        drawn["head"] = trained.choices
         if find:
             tagger = train_tagger(encoder, dealt, seed=draw, progress=progress)
             drawn |= {"found": measure_found(encoder, dealt, trained.head, tagger.tagger), "choices": tagger.choices}
         found.append(drawn)
     progress("draws", draws, draws)
-    report = {"data": data.name, "encoder": encoder.sha256, "draws": found, "mean": _mean(found)}
+    strategy = "quick" if tuned is None else "full"
+    report = {"data": data.name, "encoder": encoder.sha256, "strategy": strategy, "draws": found, "mean": _mean(found)}
     if find:
         report["mean_found"] = _mean([one["found"] for one in found], WAYS, MEASURES)
         report["cpu_ms_a_text"] = cpu_ms_a_text(plain, tagger.tagger, [row.text for row in dealt.part("test")])
     return report
+
+
+def _tuned(
+    wiring: Wiring, dealt: EntityRows, plan: FineTuning, seed: int, progress: Progress
+) -> tuple[Encoder, TrainedEntities]:
+    """An encoder tuned on the training rows, in INT8, and its head, scored once on the test rows."""
+    source = encoder_source(wiring)
+
+    def open_encoder(weights: Weights, texts: Sequence[str]) -> Encoder:
+        tokens = source.max_tokens
+        int8 = quantize_encoder(weights, source.config, source.tokenizer_json, texts, max_tokens=tokens)
+        return Encoder.from_bytes(
+            int8, source.tokenizer_json, max_tokens=tokens, threads=wiring.settings.threads or None
+        )
+
+    start = Pretrained(source.read_weights(), source.config, source.tokenizer_json)
+    around = Around(kept_trainings(wiring))
+    found = tune_to_entities(start, dealt, open_encoder, plan=plan, seed=seed, around=around, progress=progress)
+    around.checkpoints.forget()
+    metrics = score_entities(found.head, found.encoder, dealt.part("test"), str, progress)
+    choices = {"tuning_losses": found.tuned.losses, "tuning_scores": found.tuned.scores, "kept": found.tuned.best}
+    return found.encoder, TrainedEntities(found.head, metrics, choices)
 
 
 def _floor(rows: EntityRows) -> EntityFigures:

@@ -11,8 +11,9 @@ from models.encoder.encoder import Encoder, TokenizedText
 from models.encoder.remembering import RememberingEncoder
 from models.entities.gazetteer import Entity, Gazetteer, Mention, pieces_of
 from models.entities.head import EntityHead
+from models.entities.judging import Asked, judge
+from models.entities.span_head import SpanHead
 from models.entities.tagger import Tagger
-from models.entities.views import views_of
 from retrain.entities.rows import EntityRow, EntityRows
 from retrain.entities.tagging import span_metrics
 
@@ -36,7 +37,9 @@ class RememberingStates(RememberingEncoder):
         return [self._states[text.ids.tobytes()] for text in tokenized]
 
 
-def measure_found(encoder: Encoder, dealt: EntityRows, head: EntityHead, tagger: Tagger) -> dict[str, dict[str, float]]:
+def measure_found(
+    encoder: Encoder, dealt: EntityRows, head: EntityHead | SpanHead, tagger: Tagger
+) -> dict[str, dict[str, float]]:
     """By way, micro F1 of spans with what is said of them, and of the spans alone, on the test rows."""
     rows, gazetteer = dealt.part("test"), names_of(dealt.part("train"))
     listed = [gazetteer.find(row.text) for row in rows]
@@ -71,14 +74,11 @@ def cpu_ms_a_text(encoder: Encoder, tagger: Tagger, texts: Sequence[str]) -> dic
 
 
 def _judged(
-    encoder: Encoder, head: EntityHead, rows: Sequence[EntityRow], found: Sequence[Sequence[Mention]]
+    encoder: Encoder, head: EntityHead | SpanHead, rows: Sequence[EntityRow], found: Sequence[Sequence[Mention]]
 ) -> dict[str, float]:
     """Each mention is judged by itself, as each is labelled by itself."""
-    views = [views_of(row.text, of_text, one) for row, of_text in zip(rows, found, strict=True) for one in of_text]
-    said: list[str] = []
-    if views:
-        embeddings = encoder.embed([text for view in views for text in view.for_encoder()])
-        said = [head.head.labels[best] for best in head.predict(views, embeddings).argmax(axis=1).tolist()]
+    asked = [Asked(row.text, of_text, of_text) for row, of_text in zip(rows, found, strict=True)]
+    said = [head.head.labels[best] for best in judge(head, encoder, asked, str).argmax(axis=1).tolist()]
     rest, spans, wholly = iter(said), 0, 0
     for row, of_text in zip(rows, found, strict=True):
         pairs = zip(row.mentions, row.labels, strict=True)
@@ -88,7 +88,7 @@ def _judged(
             spans += given is not None
             wholly += given == read
     names = sum(len(row.mentions) for row in rows)
-    alone, both = (span_metrics(len(rows), names, len(views), right) for right in (spans, wholly))
+    alone, both = (span_metrics(len(rows), names, len(said), right) for right in (spans, wholly))
     return dict(zip(MEASURES, (both.f1, alone.f1, alone.precision, alone.recall), strict=True))
 
 

@@ -10,9 +10,11 @@ from headrace.training.adaptation.teachers import open_teacher, teacher_source
 from headrace.training.run.checkpoints import FolderCheckpoints
 from headrace.wiring import Wiring
 from models.encoder.quantization import quantize_encoder
+from models.entities.views import ReadAs
 from models.errors import ConfigError
 from models.heads import Floats
 from retrain.adaptation.teacher import ask_teacher
+from retrain.entities.rows import EntityRows
 from retrain.fitting.tuning.around import Around, Watch, unwatched
 from retrain.fitting.tuning.model import NEEDS_LIBRARIES
 from retrain.fitting.tuning.plan import plan_from
@@ -39,9 +41,11 @@ def full_trainer(
     *,
     watch: Watch = unwatched,
     unlabelled: tuple[str, ...] = (),
+    entities: EntityRows | None = None,
+    read_as: ReadAs = str,
 ) -> FullStrategy:
     """The strategy that starts from the configured encoder. options: of its plan. watch: shown figures of the training.
-    unlabelled: texts for a plan that learns from some. Raises ConfigError."""
+    unlabelled: texts for a plan that learns from some. entities, read_as: see `FullStrategy`. Raises ConfigError."""
     source = encoder_source(wiring)
     plan = plan_from(options or {})
     if epochs is not None:
@@ -69,4 +73,6 @@ def full_trainer(
         around=around,
         unlabelled=unlabelled,
         teacher=ask if plan.teacher else None,
+        entities=entities,
+        read_as=read_as,
     )

@@ -26,10 +26,12 @@ from headrace.training.run.tensorboard import event_file
 from headrace.training.trainers import require_known, tuning_trainer
 from headrace.wiring import Wiring
 from models.encoder.remembering import RememberingEncoder
+from models.entities.views import ReadAs
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from models.words.neutral_words import NeutralWords
 from retrain.data import Columns, Dataset, read_labelled_csv
+from retrain.entities.rows import EntityRows
 from retrain.fitting.quick_plan import quick_plan_from
 from retrain.fitting.tuning.around import Watch
 from retrain.job import PackedRelease, Strategy, TrainedRelease, train_release
@@ -149,7 +151,15 @@ def train(
             neutral_words=neutral_words,
             progress=progress,
             meter=EnergyMeter(),
-            trainer=_trainer(wiring, order, table, watch, live),
+            trainer=_trainer(
+                wiring,
+                order,
+                table,
+                watch,
+                live,
+                None if entities is None else entities.taught_by(dataset),
+                str if neutral_words is None else neutral_words.read,
+            ),
         )
     trained.report["proposed_encoder"] = proposed_encoder(wiring.settings.encoder, [row.text for row in dataset.rows])
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
@@ -191,10 +201,17 @@ def _read_otherwise(words: NeutralWords | None, dataset: Dataset) -> dict[str, i
 
 
 def _trainer(
-    wiring: Wiring, order: TrainingRequest, table: Mapping[str, Any], watch: Watch, unlabelled: tuple[str, ...]
+    wiring: Wiring,
+    order: TrainingRequest,
+    table: Mapping[str, Any],
+    watch: Watch,
+    unlabelled: tuple[str, ...],
+    entities: EntityRows | None,
+    read_as: ReadAs,
 ) -> Strategy:
     if order.strategy != "quick":
-        return tuning_trainer(order.strategy, wiring, order.epochs, table, watch=watch, unlabelled=unlabelled)
+        more: dict[str, Any] = {"unlabelled": unlabelled, "entities": entities, "read_as": read_as}
+        return tuning_trainer(order.strategy, wiring, order.epochs, table, watch=watch, **more)
     return partial(train_quick, plan=quick_plan_from(table)) if table else train_quick
 
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from headrace.wiring import Wiring
+from models.entities.views import ReadAs
 from models.errors import ConfigError
+from retrain.entities.rows import EntityRows
 from retrain.fitting.tuning.around import Around, Watch, unwatched
 from retrain.job import Strategy
 
@@ -42,9 +44,12 @@ def tuning_trainer(
     *,
     watch: Watch = unwatched,
     unlabelled: tuple[str, ...] = (),
+    entities: EntityRows | None = None,
+    read_as: ReadAs = str,
 ) -> Strategy:
     """A strategy that tunes the configured encoder; cut off, it goes on when it is asked for again. epochs: None leaves
-    them to the strategy. watch: shown figures of the training. options, unlabelled: of `full` (`full_trainer`)."""
+    them to the strategy. watch: shown figures of the training. options, unlabelled,
+    entities, read_as: of `full` (`full_trainer`)."""
     require_known(strategy)
     from headrace.releases.encoders import encoder_source
     from headrace.training.fine_tuning import full_trainer, kept_trainings
@@ -54,7 +59,8 @@ def tuning_trainer(
     from retrain.strategies.fewshot import FewShotStrategy
 
     if strategy == "full":
-        return full_trainer(wiring, epochs, options, watch=watch, unlabelled=unlabelled)
+        more: dict[str, Any] = {"unlabelled": unlabelled, "entities": entities, "read_as": read_as}
+        return full_trainer(wiring, epochs, options, watch=watch, **more)
     source = encoder_source(wiring)
     threads = wiring.settings.threads or None
 

@@ -67,7 +67,7 @@ class Encoder:
         self.lanes = lanes
         self.tokenizer_json = tokenizer_json
         self.max_tokens = max_tokens
-        self.dimensions, self.hidden = (int(output.shape[-1]) for output in session.get_outputs())
+        self.dimensions, self.hidden = (int(output.shape[-1]) for output in session.get_outputs()[:2])
         self.sha256 = sha256
 
     @classmethod
@@ -129,10 +129,17 @@ class Encoder:
     def token_states(self, tokenized: Sequence[TokenizedText]) -> list[NDArray[np.float32]]:
         """What half of the encoder's layers make of each token, float32 (tokens, hidden) of each text, in the given
         order; on the CPU wherever this encoder serves. A text's states have the same bits alone and among others."""
+        return self._states_at(tokenized, self._session.get_outputs()[1].name)
+
+    def last_states(self, tokenized: Sequence[TokenizedText]) -> list[NDArray[np.float32]]:
+        """`token_states`, of all layers."""
+        return self._states_at(tokenized, self._session.get_outputs()[-1].name)
+
+    def _states_at(self, tokenized: Sequence[TokenizedText], output: str) -> list[NDArray[np.float32]]:
         states: list[NDArray[np.float32]] = [np.empty((0, self.hidden), dtype=np.float32)] * len(tokenized)
 
         def keep(rows: list[int], groups: Groups) -> None:
-            of_call = self._run(groups, self._session.get_outputs()[1].name)
+            of_call = self._run(groups, output)
             ends = np.cumsum([len(ids) for group in groups for ids in group])
             for row, part in zip(rows, np.split(of_call, ends[:-1]), strict=True):
                 states[row] = part

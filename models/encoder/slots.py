@@ -10,9 +10,10 @@ as exact.
 Inputs: `input_ids` int32 (tokens,), the texts one behind the other, grouped by length. `positions` int32 (tokens,), of
 each token in its text. `slots` int64 (SLOTS, 2), texts and tokens a text of each slot; unused ones come last and have
 no text. `alone` bool (), only the first slot is used. Output: `embedding` float32 (texts, hidden), unit length, in the
-order of the texts. A second one, under the name that it has in the graph: each token's state behind half of the
-layers, float32 (tokens, hidden), in the order of `input_ids`. It is computed anyway: a call that does not fetch it
-computes what it would without. Names are told apart better there than in the last layer (docs/models/entities.md).
+order of the texts. Two more, under the names that they have in the graph: each token's state behind half of the layers
+and behind the last one, float32 (tokens, hidden), in the order of `input_ids`. They are computed anyway: a call that
+does not fetch them computes what it would without. Names are found better by the former, and what is said of them is
+read in the latter by an encoder that was tuned to (docs/models/entities.md). With one layer both are the same output.
 """
 
 import re
@@ -76,7 +77,8 @@ def with_slots(released: bytes) -> bytes:
     widths = {tensor.name: tensor.dims[-1] for tensor in graph.initializer if tensor.dims}
     rewriter = _Rewriter(hidden=hidden, widths_of=widths)
     rewriter.rewrite(graph.node)
-    graph.output.append(helper.make_tensor_value_info(_states(graph.node), TensorProto.FLOAT, ["tokens", hidden]))
+    for name in _states(graph.node):
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["tokens", hidden]))
     del graph.node[:], graph.input[:]
     graph.node.extend(rewriter.nodes)
     graph.input.extend(
@@ -94,10 +96,10 @@ def with_slots(released: bytes) -> bytes:
     return content
 
 
-def _states(nodes: Sequence[NodeProto]) -> str:
-    """The name of what half of the layers give out."""
+def _states(nodes: Sequence[NodeProto]) -> tuple[str, ...]:
+    """The names of what half of the layers give out, and all of them."""
     layers: list[str] = [node.output[0] for node in nodes if _LAYER.fullmatch(node.output[0])]
-    return layers[(len(layers) - 1) // 2]
+    return tuple(dict.fromkeys((layers[(len(layers) - 1) // 2], layers[-1])))
 
 
 def _is_ours(nodes: Sequence[NodeProto]) -> bool:

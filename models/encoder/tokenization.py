@@ -54,6 +54,13 @@ class PlacedTokens:
     places: NDArray[np.int32]
 
 
+def tokens_inside(places: NDArray[np.int32], start: int, end: int) -> tuple[int, int]:
+    """The tokens that a part of a text stands in, half-open; all of them where it stands in none. places: see
+    `PlacedTokens`."""
+    inside = np.flatnonzero((places[:, 0] < end) & (places[:, 1] > start) & (places[:, 1] > places[:, 0]))
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, len(places))
+
+
 class TextTokenizer:
     """A `tokenizer.json` with its length limit. Thread-safe: the Rust tokenizer is not changed after the start."""
 

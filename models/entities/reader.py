@@ -1,7 +1,8 @@
 """From a text to the entities that it names, with what it says of each: a gazetteer and a head on a release's encoder.
 
-The encoder reads two short views of each mention beside the text itself, so a text without any listed name costs
-nothing but the search. Where a text names an entity several times, the mean over its first mentions decides.
+The encoder reads two short views of each mention beside the text itself, or once more the text with its names replaced,
+where it was tuned to say what is said of each. So a text without any listed name costs nothing but the search. Where a
+text names an entity several times, the mean over its first mentions decides.
 
 A release with a tagger finds names that are not listed as well, and then the encoder reads each text once more. What is
 listed goes first: it is never displaced by what was found beside it.
@@ -17,9 +18,12 @@ from models.decision import EntityAnswer
 from models.encoder.encoder import Encoder
 from models.entities.gazetteer import Gazetteer, Mention
 from models.entities.head import EntityHead
+from models.entities.judging import Asked, judge
 from models.entities.relevance import relevances
+from models.entities.span_head import SpanHead
 from models.entities.tagger import Tagger
 from models.entities.views import EntityViews, ReadAs, views_of
+from models.heads import Floats
 
 ROLE: Final = "entities"  # of the head's file and description in a release
 NAMES_ROLE: Final = "entity_names"  # of the gazetteer's file
@@ -32,13 +36,14 @@ class EntityReader:
     """A gazetteer, the head that judges what it finds, and what finds names beside it; None: nothing. Thread-safe."""
 
     gazetteer: Gazetteer
-    head: EntityHead
+    head: EntityHead | SpanHead
     tagger: Tagger | None = None
 
     def find(self, texts: Sequence[str], read_as: ReadAs) -> "FoundEntities":
         """The first step, without the encoder. read_as: how the release reads a text."""
         named = [_Named.of(text, self.gazetteer.find(text)) for text in texts]
-        views = [view for one in named for view in one.views(read_as)] if self.tagger is None else []
+        reads_now = self.tagger is None and isinstance(self.head, EntityHead)
+        views = [view for one in named for view in one.views(read_as)] if reads_now else []
         return FoundEntities(self, read_as, named, views)
 
 
@@ -75,7 +80,8 @@ class _Named:
 @dataclass(slots=True)
 class FoundEntities:
     """A batch's entities between the steps. named: what each text names, views: of all mentions that are read; of a
-    release with a tagger both are complete once they were read. answers: once they were read, by text."""
+    release with a tagger both are complete once they were read; of a head that reads places there are no views.
+    answers: once they were read, by text."""
 
     reader: EntityReader
     read_as: ReadAs
@@ -90,17 +96,16 @@ class FoundEntities:
                 beside = self.reader.tagger.find([one.text for one in self.named], encoder)
                 pairs = zip(self.named, beside, strict=True)
                 self.named = [_Named.of(one.text, one.listed, names) for one, names in pairs]
-                self.views = [view for one in self.named for view in one.views(self.read_as)]
+                if isinstance(self.reader.head, EntityHead):
+                    self.views = [view for one in self.named for view in one.views(self.read_as)]
             self.answers = self._answers(encoder)
         return self.answers
 
     def _answers(self, encoder: Encoder) -> list[tuple[EntityAnswer, ...]]:
-        if not self.views:
+        if not any(one.entities for one in self.named):
             return [() for _ in self.named]
-        # a view is a sentence with its entity, whatever line it stands in
-        embeddings = encoder.reading(None).embed([text for view in self.views for text in view.for_encoder()])
-        head = self.reader.head
-        probabilities, row, answers = head.predict(self.views, embeddings), 0, []
+        head, row, answers = self.reader.head, 0, []
+        probabilities = self._judged(encoder)
         for one in self.named:
             of_text, relevance = [], relevances(one.text, one.mentions)
             for mentions in one.entities:
@@ -115,3 +120,15 @@ class FoundEntities:
                 of_text.append(EntityAnswer(*place, sentiment, probability, relevance[first.id], sure))
             answers.append(tuple(of_text))
         return answers
+
+    def _judged(self, encoder: Encoder) -> Floats:
+        """Probabilities of all mentions that are read, (mentions, labels)."""
+        head = self.reader.head
+        if isinstance(head, SpanHead):
+            asked = [
+                Asked(one.text, one.mentions, [m for of_one in one.entities for m in of_one]) for one in self.named
+            ]
+            return judge(head, encoder, asked, self.read_as)
+        # a view is a sentence with its entity, whatever line it stands in
+        embeddings = encoder.reading(None).embed([text for view in self.views for text in view.for_encoder()])
+        return head.predict(self.views, embeddings)

@@ -12,6 +12,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # c
 
 from models.encoder.encoder import Encoder
 from models.entities.head import EntityHead, beside_each_other
+from models.entities.judging import Asked, judge
+from models.entities.span_head import SpanHead
 from models.entities.views import NGRAM_VIEWS, EntityViews, ReadAs, views_of, views_of_whole
 from models.heads import Floats, Head
 from models.ngrams import NgramVocabulary, find_ngrams
@@ -55,7 +57,7 @@ class EntityMetrics:
 class TrainedEntities:
     """head: as it will serve. metrics: None where no row tests. choices: for the manifest."""
 
-    head: EntityHead
+    head: EntityHead | SpanHead
     metrics: EntityMetrics | None
     choices: dict[str, Any]
 
@@ -91,17 +93,19 @@ def train_entities(
 
 
 def score_entities(
-    head: EntityHead,
+    head: EntityHead | SpanHead,
     encoder: Encoder,
     rows: Sequence[EntityRow],
     read_as: ReadAs,
     progress: Progress = no_progress,
 ) -> EntityMetrics | None:
-    """How often the head is right where it is told the spans. None without rows."""
+    """How often the head is right where it is told the spans. rows: with mentions. None without any."""
     if not rows:
         return None
-    views = [view for row in rows for view in _views(row, read_as)]
-    predicted = head.predict(views, _embed(encoder, views, progress)).argmax(axis=1)
+    progress("scoring what is said of entities", 0, len(rows))
+    asked = [Asked(row.text, row.mentions, row.mentions) for row in rows]
+    predicted = judge(head, encoder, asked, read_as).argmax(axis=1)
+    progress("scoring what is said of entities", len(rows), len(rows))
     decided = np.array(head.head.labels)[predicted]
     given = np.array([label for row in rows for label in row.labels])
     mixed = np.array([row.is_mixed for row in rows for _ in row.labels])

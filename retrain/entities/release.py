@@ -8,9 +8,10 @@ from typing import Any
 from models.classifier import Classifier
 from models.entities.gazetteer import Gazetteer
 from models.entities.reader import NAMES_ROLE, ROLE
+from models.entities.span_head import SpanHead
 from models.entities.tagger import ROLE as TAGGER_ROLE
 from models.errors import ReleaseCorrupt
-from retrain.entities.fitting import TrainedEntities, train_entities
+from retrain.entities.fitting import TrainedEntities, score_entities, train_entities
 from retrain.entities.rows import EntityRow, EntityRows
 from retrain.entities.tagging import train_tagger
 from retrain.progress import Progress, no_progress
@@ -24,13 +25,20 @@ def fit_entities(
     gazetteer: Gazetteer,
     rows: EntityRows,
     *,
+    tuned: SpanHead | None = None,
     tagger: bool = False,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> TrainedEntities:
     """Train the head on the release's own encoder, into a packed release that is not published yet. classifier: of its
-    texts. tagger: whether names that are not listed are to be found as well."""
-    trained = train_entities(classifier.encoder, rows, _reading(classifier), seed=seed, progress=progress)
+    texts. tuned: a head that was tuned with that encoder, which serves as it is; None: one is trained. tagger: whether
+    names that are not listed are to be found as well."""
+    read_as = reading_of(classifier)
+    if tuned is None:
+        trained = train_entities(classifier.encoder, rows, read_as, seed=seed, progress=progress)
+    else:
+        scored = score_entities(tuned, classifier.encoder, rows.part("test"), read_as, progress)
+        trained = TrainedEntities(tuned, scored, {})
     manifest[ROLE] = trained.head.describe() | {
         "names": len(gazetteer),
         "texts": len(rows.part("train")),
@@ -78,7 +86,8 @@ def carry_entities(
     return True
 
 
-def _reading(classifier: Classifier) -> Callable[[str], str]:
+def reading_of(classifier: Classifier) -> Callable[[str], str]:
+    """How a release reads texts."""
     words = classifier.neutral_words
     return str if words is None else words.read
 

@@ -6,19 +6,24 @@ rejection threshold and drift reference must come from texts that it does not kn
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder.encoder import Encoder
+from models.entities.views import ReadAs
 from models.errors import TrainingDataError
 from models.heads import Floats
 from retrain.adaptation.teacher_answers import teacher_answers
 from retrain.augmentation.copies import copies_of, rows_of_copies
 from retrain.crossfit import assign_folds
 from retrain.data import Dataset, Row
+from retrain.entities.fitting import train_entities
+from retrain.entities.rows import EntityRows
+from retrain.entities.span_tuning import DealtEntities, head_that_serves, with_entities
 from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.body import Body
 from retrain.fitting.tuning.loop import TunedHead, fine_tune
@@ -30,7 +35,7 @@ from retrain.fitting.tuning.texts import NO_LABEL, LabelledTexts, Pretrained, Te
 from retrain.progress import Progress, no_progress
 from retrain.rejection.policy import DEFAULT, RejectionPolicy
 from retrain.strategies.quick import SeenAs, Trained
-from retrain.strategies.tuned import Asked, Quantize, Serving, serve_the_better
+from retrain.strategies.tuned import Asked, Judged, Quantize, Serving, judged_by, serve_the_better
 from retrain.text_keys import same_text_key
 
 
@@ -41,7 +46,8 @@ class FullStrategy:
     quantize: from fine-tuned weights and calibration texts to the ONNX file that serves. body: what of the encoder is
     trained; None: all of it. name: of the strategy that trains so much. around: what keeps checkpoints and is shown
     figures. unlabelled: texts without labels, for a plan that learns from them. teacher: gives a stronger encoder's
-    embeddings, for a plan that names one.
+    embeddings, for a plan that names one. entities: texts whose encoder is tuned on what they say of each name as well;
+    read_as: how the release reads these.
     """
 
     weights: Weights
@@ -54,6 +60,8 @@ class FullStrategy:
     around: Around = field(default_factory=Around)
     unlabelled: tuple[str, ...] = ()
     teacher: Callable[[Sequence[str], Progress], Floats] | None = None
+    entities: EntityRows | None = None
+    read_as: ReadAs = str
 
     def __call__(
         self,
@@ -69,7 +77,8 @@ class FullStrategy:
         """See retrain.job.Strategy. What serves is the fine-tuned encoder only where it beats the quick strategy on the
         texts that neither was fitted on; else the quick strategy's release, of all texts."""
         asked = Asked(heads, seed, oos_label, rejection, progress)
-        trained = serve_the_better(self.name, self._tuned, encoder, dataset, asked)
+        more = None if self.entities is None else partial(self._judge_entities, encoder, seed, progress)
+        trained = serve_the_better(self.name, self._tuned, encoder, dataset, asked, more)
         self.around.checkpoints.forget()
         return trained
 
@@ -90,13 +99,37 @@ class FullStrategy:
             if self.plan.soft_share:
                 soft = answers if self.teacher is None else self._taught(training, tuning, folds, asked)
                 training = with_soft_labels(training, soft, self.plan.distillation_temperature)
-        tuned = fine_tune(start, training, tuning, beside=beside, progress=asked.progress, **options)
+        dealt = None if self.entities is None else self._dealt(self.entities, dataset, asked.seed)
+        both = training, tuning
+        if dealt is not None:
+            both = with_entities(training, tuning, dealt, self.read_as)
+        tuned = fine_tune(start, *both, beside=beside, progress=asked.progress, **options)
         known = [*_rows_of(dataset.part("train"), heads, asked), *outside]
         seen_as = _stand_ins(training.texts, tuned.heads, answers) if self.plan.stack else None
         trained = Serving(self.quantize, self.config, self.threads).fitted(
             tuned.weights, known, encoder, dataset, asked, seen_as
         )
+        if dealt is not None and tuned.spans is not None:
+            head = head_that_serves(tuned.spans, dealt, trained.encoder, self.read_as)
+            trained = replace(trained, entity_head=head)
         return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best), "in_soup": tuned.in_soup}
+
+    def _dealt(self, rows: EntityRows, dataset: Dataset, seed: int) -> DealtEntities:
+        """Without what tunes or tests the heads."""
+        held = {same_text_key(self.read_as(row.text)) for split in ("valid", "test") for row in dataset.part(split)}
+        return DealtEntities.of(rows, seed).without(held, self.read_as)
+
+    def _judge_entities(
+        self, encoder: Encoder, seed: int, progress: Progress, dataset: Dataset, tuned: Trained
+    ) -> tuple[Judged, Judged]:
+        """What a quick release would say of the entities that neither learnt from, and what the tuned one says."""
+        assert self.entities is not None and tuned.entity_head is not None
+        dealt = self._dealt(self.entities, dataset, seed)
+        quick = train_entities(encoder, EntityRows(dealt.training), self.read_as, seed=seed, progress=progress)
+        return (
+            judged_by(*dealt.judged(quick.head, encoder, self.read_as)),
+            judged_by(*dealt.judged(tuned.entity_head, tuned.encoder, self.read_as)),
+        )
 
     def _taught(
         self, training: LabelledTexts, tuning: LabelledTexts, folds: NDArray[np.int64], asked: Asked

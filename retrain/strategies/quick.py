@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # c
 
 from models.bundle import Reference
 from models.encoder.encoder import Encoder
+from models.entities.span_head import SpanHead
 from models.errors import TrainingDataError
 from models.fast_path import FastPath
 from models.heads import Floats, Head, centroid_distances, label_probabilities
@@ -51,7 +52,7 @@ class Trained:
     heads: the primary one first. choices: what was chosen for each head, for the manifest. fast_path: None where
     n-grams alone cannot decide enough texts. encoder_tuned_on: key hashes of the texts that the encoder knows by heart.
     serves: the strategy that this is the model of. rejection: what the primary head's threshold was chosen by, and
-    what is expected of it.
+    what is expected of it. entity_head: that was tuned with the encoder; None where none was.
     """
 
     encoder: Encoder
@@ -63,6 +64,7 @@ class Trained:
     encoder_tuned_on: frozenset[str] = frozenset()
     serves: str = "quick"
     rejection: dict[str, Any] = field(default_factory=dict)
+    entity_head: SpanHead | None = None
 
 
 def train_quick(

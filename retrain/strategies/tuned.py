@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.encoder.encoder import Encoder
 from models.encoder.precision import build_half_graph
+from models.heads import Floats
 from models.ngrams import find_ngrams
 from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.fitting.tuning.texts import Weights
@@ -58,12 +59,21 @@ class Asked:
 Tune = Callable[[Encoder, Dataset, Asked], tuple[Trained, dict[str, float]]]
 
 
-def serve_the_better(name: str, tune: Tune, encoder: Encoder, dataset: Dataset, asked: Asked) -> Trained:
+def serve_the_better(
+    name: str,
+    tune: Tune,
+    encoder: Encoder,
+    dataset: Dataset,
+    asked: Asked,
+    judge_more: "JudgeMore | None" = None,
+) -> Trained:
     """The tuned release where it beats the quick one on the tuning rows, which neither was fitted on; else the quick
     one, of all texts.
 
     name: the strategy's. tune: from the encoder as it is, and a dataset with tuning rows, to a release on a tuned
-    encoder and what was chosen in tuning it; it fits nothing on the tuning rows.
+    encoder and what was chosen in tuning it; it fits nothing on the tuning rows. judge_more: of what else such a
+    release decides, the quick one's and the tuned one's answers; then it is enough that either is better, if the other
+    is not worse.
     """
     split = with_tuning_rows(dataset, asked.seed)
     tuned, choices = tune(encoder, split, asked)
@@ -73,7 +83,11 @@ def serve_the_better(name: str, tune: Tune, encoder: Encoder, dataset: Dataset, 
     judged = {of: _judged(trained, primary, tuning) for of, trained in (("quick", quick), (name, tuned))}
     choices |= {f"{of}_tuning_accuracy": _mean(on.right) for of, on in judged.items()}
     choices |= {f"{of}_tuning_loss": _mean(on.losses) for of, on in judged.items()}
-    if is_clearly_better(judged["quick"], judged[name]):
+    pairs = [(judged["quick"], judged[name])]
+    if judge_more is not None:
+        pairs.append(judge_more(split, tuned))
+        choices |= {f"{of}_entity_accuracy": _mean(on.right) for of, on in zip(("quick", name), pairs[1], strict=True)}
+    if is_better_somewhere(pairs):
         chosen, choices = replace(tuned, serves=name), choices | {"fine_tuned": 1.0}
     else:
         # The tuning rows that were only made for the comparison train again.
@@ -101,6 +115,23 @@ def is_clearly_better(quick: Judged, tuned: Judged) -> bool:
     fallen = quick.losses - tuned.losses
     is_surer = fallen.mean() > fallen.std(ddof=1) / np.sqrt(len(fallen))
     return bool(won - lost > chance or (is_surer and lost - won <= chance))
+
+
+def is_better_somewhere(pairs: Sequence[tuple[Judged, Judged]]) -> bool:
+    """Whether the second of a pair is clearly better in one of them, and in no other one the first. pairs: of what a
+    release decides, quick and tuned."""
+    gained = [is_clearly_better(*pair) for pair in pairs]
+    lost = [not won and is_clearly_better(tuned, quick) for won, (quick, tuned) in zip(gained, pairs, strict=True)]
+    return any(gained) and not any(lost)
+
+
+JudgeMore = Callable[[Dataset, Trained], tuple[Judged, Judged]]
+
+
+def judged_by(probabilities: Floats, wanted: NDArray[np.int64]) -> Judged:
+    """probabilities: (texts, labels), calibrated. wanted: (texts,), each one's label; -1 of one that is unknown."""
+    given = np.where(wanted >= 0, probabilities[np.arange(len(wanted)), wanted], 0.0)
+    return Judged(probabilities.argmax(axis=1) == wanted, -np.log(np.maximum(given.astype(np.float64), 1e-12)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +174,7 @@ def _judged(trained: Trained, head: str, rows: Sequence[Row]) -> Judged:
     probabilities = fitted.predict(embed_texts(trained.encoder, texts), ngrams)
     number = {label: column for column, label in enumerate(fitted.labels)}
     wanted = np.array([number.get(row.labels[head], -1) for row in rows], dtype=np.int64)  # -1: in no text that trains
-    given = np.where(wanted >= 0, probabilities[np.arange(len(rows)), wanted], 0.0)
-    return Judged(probabilities.argmax(axis=1) == wanted, -np.log(np.maximum(given.astype(np.float64), 1e-12)))
+    return judged_by(probabilities, wanted)
 
 
 def _mean(values: NDArray[Any]) -> float:

@@ -8,6 +8,7 @@ from headrace.training.entities.names import read_gazetteer
 from models.entities.gazetteer import Gazetteer
 from models.entities.tagger import ROLE as TAGGER_ROLE
 from models.errors import ConfigError
+from retrain.data import Dataset
 from retrain.entities.release import fit_entities
 from retrain.entities.rows import EntityRows, read_entity_rows
 from retrain.job import TrainedRelease
@@ -26,16 +27,22 @@ class NamedEntities:
     tagger: bool = False
 
     def attach(self, trained: TrainedRelease, seed: int, progress: Progress) -> None:
-        """Train on the release's encoder, into the release, which is not published yet."""
-        texts = trained.dataset.part("train")
-        labelled = [
-            (row.text, row.labels[self.head]) for row in texts if self.head is not None and self.head in row.labels
-        ]
-        rows, parts = self.rows.taught_by(labelled), (trained.manifest, trained.blobs, trained.classifier)
-        fitted = fit_entities(*parts, self.gazetteer, rows, tagger=self.tagger, seed=seed, progress=progress)
+        """Train on the release's encoder, into the release, which is not published yet; a head that was tuned with the
+        encoder is trained already."""
+        rows, parts = self.taught_by(trained.dataset), (trained.manifest, trained.blobs, trained.classifier)
+        options: dict[str, Any] = {"tagger": self.tagger, "seed": seed, "progress": progress}
+        fitted = fit_entities(*parts, self.gazetteer, rows, tuned=trained.entity_head, **options)
         trained.report["entities"] = self._report(None if fitted.metrics is None else fitted.metrics.as_json())
         if self.tagger:
             trained.report["entities"]["tagger"] = trained.manifest[TAGGER_ROLE]["metrics"]
+
+    def taught_by(self, dataset: Dataset) -> EntityRows:
+        """The rows with those training texts of the head that teach as well."""
+        texts = dataset.part("train")
+        labelled = [
+            (row.text, row.labels[self.head]) for row in texts if self.head is not None and self.head in row.labels
+        ]
+        return self.rows.taught_by(labelled)
 
     def _report(self, metrics: dict[str, Any] | None) -> dict[str, Any]:
         rejected = [{"line": one.line, "reason": one.reason} for one in self.rows.rejected]

@@ -51,7 +51,8 @@ def training_name(
     found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
     for part in (training, tuning):
         found.update(json.dumps([list(part.texts), list(part.labels), list(part.soft)]).encode())
-        for values in [*part.labels.values(), *part.soft.values()]:
+        spans = [] if part.spans is None else [part.spans.text, part.spans.start, part.spans.end, part.spans.labels]
+        for values in [*part.labels.values(), *part.soft.values(), *spans]:
             found.update(np.ascontiguousarray(values).tobytes())
     for name in sorted(start.weights):
         found.update(name.encode())

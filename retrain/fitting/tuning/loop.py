@@ -24,6 +24,7 @@ from retrain.fitting.resuming.kept_tensors import (
     resume_adam,
     resume_schedule,
 )
+from retrain.fitting.spans import Spans, tokens_of_spans
 from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.averages import MovingAverage, greedy_soup
 from retrain.fitting.tuning.body import Body, WholeEncoder
@@ -51,7 +52,8 @@ class FineTuned:
     """weights: what serves, names as they came. answers: by head, logits of the texts that were asked. temperatures: by
     head, with the lowest loss on the tuning texts. heads: those that were tuned with the encoder. scores, losses:
     tuning accuracy and calibrated loss at each evaluation of the best seed. best: which evaluation is kept, from 1.
-    steps: how many were made. in_soup: how many seeds are averaged."""
+    steps: how many were made. in_soup: how many seeds are averaged. spans: the head of spans, for the mean of their
+    tokens' states as it is; None where none were learnt."""
 
     weights: dict[str, NDArray[np.float32]]
     answers: dict[str, Floats]
@@ -62,6 +64,7 @@ class FineTuned:
     temperatures: dict[str, float]
     heads: dict[str, TunedHead]
     in_soup: int = 1
+    spans: TunedHead | None = None
 
 
 @freed_memory_is_kept()
@@ -110,6 +113,7 @@ def fine_tune(
         temperatures,
         best.heads(temperatures),
         in_soup=inside,
+        spans=best.head_of_spans(),
     )
 
 
@@ -133,11 +137,12 @@ class _Training:
         self._training, self._tuning = training, tuning
         positions = int(start.config.get("max_position_embeddings", plan.max_tokens))
         self._tokenizer = TextTokenizer(start.tokenizer_json, max_tokens=min(plan.max_tokens, positions))
-        self._ids, self._tuning_ids = self.tokenized(training.texts), self.tokenized(tuning.texts)
+        self._ids, self._spans = self._placed(training)
+        self._tuning_ids, self._tuning_spans = self._placed(tuning)
         self._outside, self._unlabelled = self.tokenized(beside.outside), self.tokenized(beside.unlabelled)
         self._torch.manual_seed(seed)  # all seeds of a soup start as one
         counts = {head: training.label_count(head, tuning) for head in training.labels}
-        self.model = TunedModel(start, counts, plan, body)
+        self.model = TunedModel(start, counts, plan, body, training.span_label_count(tuning))
         self._objective = Objective(self.model, training, counts, plan)
         self._steps = plan.total_steps(len(training))
         self._optimizer = make_optimizer(self.model, plan)
@@ -157,6 +162,12 @@ class _Training:
         """Token ids of each text."""
         return [text.ids for text in self._tokenizer.tokenize(list(texts))]
 
+    def _placed(self, texts: LabelledTexts) -> tuple[Ids, Spans | None]:
+        """Token ids of each text, and its spans in tokens."""
+        if texts.spans is None:
+            return self.tokenized(texts.texts), None
+        return tokens_of_spans(self._tokenizer, texts.texts, texts.spans)
+
     def loss_of(self, state: Mapping[str, Any]) -> float:
         """The tuning loss of a state of the model."""
         self.model.load(state)
@@ -173,6 +184,8 @@ class _Training:
 
     def heads(self, temperatures: Mapping[str, float]) -> dict[str, TunedHead]:
         """The model's heads, calibrated, for embeddings of unit length: with the tuning texts' mean length in them."""
+        if not self._tuning.labels:
+            return {}
         length = float(np.linalg.norm(self.model.embeddings(self._tuning_ids), axis=1).mean())
         return {
             name: TunedHead(
@@ -182,11 +195,20 @@ class _Training:
             for name, head in zip(self._tuning.labels, self.model.heads, strict=True)
         }
 
+    def head_of_spans(self) -> TunedHead | None:
+        """The model's head of spans, calibrated on those of the tuning texts."""
+        if self._tuning_spans is None:
+            return None
+        logits, linear = self.model.span_answers(self._tuning_ids, self._tuning_spans), self.model.span_heads[0][1]
+        temperature = np.float32(fit_temperature(logits, self._tuning_spans.labels))
+        weight, bias = (part.detach().cpu().numpy() / temperature for part in (linear.weight, linear.bias))
+        return TunedHead(np.ascontiguousarray(weight.T), bias)
+
     def finish(self, stage: str, progress: Progress) -> None:
         """Train until the steps are done or the tuning texts say that it is enough."""
         if not self._resume():
             if self._plan.head_start == "quick":
-                start_heads(self.model, self._ids, self._training, self._seed)
+                start_heads(self.model, self._ids, self._training, self._seed, self._spans)
             self._mean = self._moving_average()
         progress(stage, self.step, self._steps)
         while self.step < self._steps and not self._is_enough():
@@ -233,6 +255,7 @@ class _Training:
             {head: move(values[rows]) for head, values in self._training.soft.items()},
             _some(self._outside, plan.batch_texts // 4 if plan.outside else 0, rng),
             _some(self._unlabelled, plan.batch_texts if plan.unlabelled and late else 0, rng),
+            None if self._spans is None else self._spans.of(rows),
         )
 
     def _on_device(self, values: NDArray[Any]) -> Any:
@@ -255,7 +278,8 @@ class _Training:
         self._around.watch("tuning/loss", loss, self.step)
 
     def _judged(self) -> tuple[float, float]:
-        """Accuracy of the primary head, and mean calibrated loss of all heads, on the tuning texts."""
+        """Accuracy of the primary head, or of spans where there is none, and mean calibrated loss of all of them, on
+        the tuning texts."""
         accuracy, losses = None, []
         for logits, labels in zip(self.model.answers(self._tuning_ids), self._tuning.labels.values(), strict=True):
             has = labels != NO_LABEL
@@ -263,6 +287,10 @@ class _Training:
                 accuracy = float((logits.argmax(1) == labels)[has].mean())
             if has.any():
                 losses.append(calibrated_loss(logits[has], labels[has]))
+        if self._tuning_spans is not None:
+            logits, labels = self.model.span_answers(self._tuning_ids, self._tuning_spans), self._tuning_spans.labels
+            losses.append(calibrated_loss(logits, labels))
+            accuracy = float((logits.argmax(1) == labels).mean()) if accuracy is None else accuracy
         assert accuracy is not None
         return accuracy, float(np.mean(losses))
 

@@ -1,4 +1,5 @@
-"""The model that is tuned: a BERT encoder, its own pooling, and a linear head for each set of labels, in torch."""
+"""The model that is tuned: a BERT encoder, its own pooling, and a linear head for each set of labels, in torch; beside
+these one for spans, which reads the mean of the last layer's states over a span's tokens."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from models.errors import ConfigError
 from models.heads import Floats
 from retrain.fitting.dropout import quick_dropout
 from retrain.fitting.half import has_half
+from retrain.fitting.spans import Spans
 from retrain.fitting.tuning.body import Body
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import Ids, Pretrained, batches_by_length
@@ -22,9 +24,12 @@ NEEDS_LIBRARIES: Final = (
 
 
 class TunedModel:
-    """labels: by head, how many it tells apart. Runs on CUDA where torch has it."""
+    """labels: by head, how many it tells apart. spans: how many labels spans have; 0 without a head for them. Runs on
+    CUDA where torch has it."""
 
-    def __init__(self, start: Pretrained, labels: Mapping[str, int], plan: FineTuning, body: Body) -> None:
+    def __init__(
+        self, start: Pretrained, labels: Mapping[str, int], plan: FineTuning, body: Body, spans: int = 0
+    ) -> None:
         self.torch, transformers = load_libraries()
         config, torch = start.config, self.torch
         if config.get("dense") is not None:
@@ -46,14 +51,18 @@ class TunedModel:
         self._names = [name for name in state if name in self._plain]
         self.layers = int(config["num_hidden_layers"])
         self.encoder = body.prepared(encoder).to(self.device)
-        self.heads = torch.nn.ModuleList(
-            torch.nn.Sequential(torch.nn.Dropout(plan.dropout), torch.nn.Linear(int(config["hidden_size"]), count))
-            for count in labels.values()
-        ).to(self.device)
+        self._hidden = int(config["hidden_size"])
+        self.heads, self.span_heads = (
+            torch.nn.ModuleList(
+                torch.nn.Sequential(torch.nn.Dropout(plan.dropout), torch.nn.Linear(self._hidden, count))
+                for count in counts
+            ).to(self.device)
+            for counts in (labels.values(), [spans] if spans else [])
+        )
 
     def parameters(self) -> list[tuple[str, Any]]:
         """Those that are trained, by name; the heads' after the encoder's."""
-        heads = [("heads." + name, value) for name, value in self.heads.named_parameters()]
+        heads = [(f"{part}.{name}", value) for part, of in self._parts() for name, value in of.named_parameters()]
         return [(name, value) for name, value in [*self.encoder.named_parameters(), *heads] if value.requires_grad]
 
     def state(self) -> dict[str, Any]:
@@ -70,7 +79,8 @@ class TunedModel:
     def train(self, training: bool) -> None:
         """Switch dropout on or off."""
         self.encoder.train(training)
-        self.heads.train(training)
+        for _, heads in self._parts():
+            heads.train(training)
 
     def padded(self, ids: Ids) -> tuple[Any, Any]:
         """Token ids and mask (texts, longest), on the device."""
@@ -89,9 +99,16 @@ class TunedModel:
     def embed(self, ids: Any, mask: Any, tokens: Any = None) -> Any:
         """One embedding for each text, (texts, dimensions), by the encoder's own pooling; not of unit length. tokens:
         token embeddings to read in place of those of `ids`."""
+        return self.pooled(self.states(ids, mask, tokens), mask)
+
+    def states(self, ids: Any, mask: Any, tokens: Any = None) -> Any:
+        """Of each token, (texts, tokens, dimensions). See `embed`."""
         read = {"input_ids": ids} if tokens is None else {"inputs_embeds": tokens}
         with quick_dropout(self.torch) if self.encoder.training else nullcontext():
-            hidden = self.encoder(**read, attention_mask=mask).last_hidden_state
+            return self.encoder(**read, attention_mask=mask).last_hidden_state
+
+    def pooled(self, hidden: Any, mask: Any) -> Any:
+        """Of each text. hidden: of `states`."""
         if self._pooling == "cls":
             return hidden[:, 0]
         return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
@@ -99,6 +116,14 @@ class TunedModel:
     def logits(self, embeddings: Any) -> list[Any]:
         """By head, (texts, labels)."""
         return [head(embeddings) for head in self.heads]
+
+    def span_states(self, hidden: Any, spans: Spans) -> Any:
+        """The mean over each span's tokens, (spans, dimensions). hidden: of `states`. spans: in tokens."""
+        torch = self.torch
+        text, start, end = (torch.from_numpy(part).to(self.device) for part in (spans.text, spans.start, spans.end))
+        place = torch.arange(hidden.shape[1], device=self.device)[None, :]
+        inside = ((place >= start[:, None]) & (place < end[:, None])).to(hidden.dtype)
+        return (hidden[text] * inside.unsqueeze(-1)).sum(1) / inside.sum(1, keepdim=True)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """What serves: the encoder's weights under the names they came with, and what the body has added."""
@@ -112,23 +137,48 @@ class TunedModel:
 
     def embeddings(self, ids: Ids) -> Floats:
         """Of many texts, (texts, dimensions) float32, without dropout."""
-        found = np.zeros((len(ids), self.heads[0][1].in_features), dtype=np.float32)
+        found = np.zeros((len(ids), self._hidden), dtype=np.float32)
         self.train(False)
         with self.torch.no_grad(), self.precision():
             for rows in batches_by_length(ids, EVALUATION_TEXTS):
                 found[rows] = self.embed(*self.padded([ids[row] for row in rows])).float().cpu().numpy()
         return found
 
+    def spans_of(self, ids: Ids, spans: Spans) -> Floats:
+        """`span_states` of many texts, (spans, dimensions) float32, without dropout."""
+        found = np.zeros((len(spans), self._hidden), dtype=np.float32)
+        self.train(False)
+        with self.torch.no_grad(), self.precision():
+            for rows in batches_by_length(ids, EVALUATION_TEXTS):
+                numbers = np.sort(np.array(rows, dtype=np.int64))
+                inside = np.flatnonzero(np.isin(spans.text, numbers))
+                if len(inside):
+                    states = self.states(*self.padded([ids[row] for row in numbers]))
+                    found[inside] = self.span_states(states, spans.of(numbers)).float().cpu().numpy()
+        return found
+
+    def span_answers(self, ids: Ids, spans: Spans) -> Floats:
+        """Logits of the spans, (spans, labels) float32, without dropout."""
+        states = self.torch.from_numpy(self.spans_of(ids, spans)).to(self.device)
+        with self.torch.no_grad():
+            logits: Floats = self.span_heads[0](states).cpu().numpy()
+        return logits
+
     def answers(self, ids: Ids) -> list[Floats]:
         """Logits of many texts by head, (texts, labels) float32, without dropout."""
+        if not len(self.heads):
+            return []
         embeddings = self.torch.from_numpy(self.embeddings(ids)).to(self.device)
         with self.torch.no_grad():
             return [logits.cpu().numpy() for logits in self.logits(embeddings)]
 
     def live_state(self) -> dict[str, Any]:
         """The same, not copied: it changes with each step."""
-        heads = {"heads." + name: value for name, value in self.heads.state_dict().items()}
+        heads = {f"{part}.{name}": value for part, of in self._parts() for name, value in of.state_dict().items()}
         return dict(self.encoder.state_dict()) | heads
+
+    def _parts(self) -> tuple[tuple[str, Any], ...]:
+        return ("heads", self.heads), ("span_heads", self.span_heads)
 
 
 def load_libraries() -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from retrain.fitting.spans import Spans
 from retrain.fitting.tuning.adversarial import fgm_shift, freelb_backward
 from retrain.fitting.tuning.losses import (
     LabelLoss,
@@ -16,19 +17,20 @@ from retrain.fitting.tuning.losses import (
 )
 from retrain.fitting.tuning.model import TunedModel
 from retrain.fitting.tuning.plan import FineTuning
-from retrain.fitting.tuning.texts import Ids, LabelledTexts
+from retrain.fitting.tuning.texts import NO_LABEL, Ids, LabelledTexts
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """labels: by head, (texts,) tensors on the device; soft: (texts, labels), of the heads with a teacher. outside,
-    unlabelled: texts beside, which may be none."""
+    unlabelled: texts beside, which may be none. spans: in tokens, of the batch's texts; None where none are learnt."""
 
     ids: Ids
     labels: Mapping[str, Any]
     soft: Mapping[str, Any] = field(default_factory=dict)
     outside: Ids = ()
     unlabelled: Ids = ()
+    spans: Spans | None = None
 
 
 class Objective:
@@ -41,6 +43,10 @@ class Objective:
             LabelLoss(model.torch, targets, counts[head], plan, model.device)
             for head, targets in training.labels.items()
         ]
+        self._of_spans = None
+        if training.spans is not None:
+            labels = int(model.span_heads[0][1].out_features)
+            self._of_spans = LabelLoss(model.torch, training.spans.labels, labels, plan, model.device)
         # A second look at each text with other dropout: what R-Drop compares, and a partner for each text.
         self._views = 2 if plan.r_drop or plan.contrastive else 1
 
@@ -54,8 +60,13 @@ class Objective:
 
         def loss(tokens: Any) -> Any:
             with model.precision():
-                embeddings = model.embed(ids, mask, tokens).float()
-            return self._of_labelled(embeddings, labels, soft)
+                states = model.states(ids, mask, tokens)
+                embeddings = model.pooled(states, mask).float()
+            whole = self._of_labelled(embeddings, labels, soft) if labels else None
+            if batch.spans is None or not len(batch.spans):
+                return embeddings.sum() * 0.0 if whole is None else whole
+            parts = self._of_parts(states, batch.spans, len(batch.ids))
+            return parts if whole is None else (whole + parts) / 2
 
         if plan.adversarial == "freelb":
             found = freelb_backward(self._torch, lambda: model.token_embeddings(ids), mask, loss, plan)
@@ -80,6 +91,8 @@ class Objective:
     def _of_labelled(self, embeddings: Any, labels: Mapping[str, Any], soft: Mapping[str, Any]) -> Any:
         torch, plan = self._torch, self._plan
         logits = self._model.logits(embeddings)
+        if not any(bool((wanted != NO_LABEL).any()) for wanted in labels.values()):
+            return None
         loss = mean_over_heads(torch, self._losses, logits, labels)
         if plan.soft_share and soft:
             taught = [
@@ -95,6 +108,19 @@ class Objective:
             half = len(embeddings) // 2
             apart = [divergence(torch, scores[:half], scores[half:]) for scores in logits]
             loss = loss + plan.r_drop * torch.stack(apart).mean()
+        return loss
+
+    def _of_parts(self, states: Any, spans: Spans, texts: int) -> Any:
+        """The loss of spans: their labels', and between the views' answers. states: of all views of the texts."""
+        model, plan, answers = self._model, self._plan, []
+        assert self._of_spans is not None
+        labels = self._torch.from_numpy(spans.labels).to(model.device)
+        for view in range(self._views):
+            of_view = states[view * texts : (view + 1) * texts]
+            answers.append(model.span_heads[0](model.span_states(of_view, spans).float()))
+        loss = self._torch.stack([self._of_spans(logits, labels) for logits in answers]).mean()
+        if plan.r_drop:
+            loss = loss + plan.r_drop * divergence(self._torch, *answers)
         return loss
 
     def _backward_outside(self, batch: Batch) -> float:

@@ -1,13 +1,14 @@
 """What a fine-tuning starts from and learns: an encoder's files, and texts with labels as numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.heads import Floats
+from retrain.fitting.spans import Spans
 
 Weights = Mapping[str, NDArray[np.float32]]
 Ids = Sequence[NDArray[np.int32]]
@@ -30,11 +31,14 @@ class LabelledTexts:
 
     soft: by head, what a teacher answers that does not know the text: (texts, labels), probabilities at the plan's
     `distillation_temperature`; a row of zeros where it answers nothing. Heads without a teacher are not in it.
+
+    spans: in characters; None where none are learnt. Beside them there need not be any head.
     """
 
     texts: Sequence[str]
     labels: Mapping[str, NDArray[np.int64]]
     soft: Mapping[str, Floats] = field(default_factory=dict)
+    spans: Spans | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -43,12 +47,28 @@ class LabelledTexts:
         """How many labels of a head these texts and others have."""
         return int(max(self.labels[head].max(), other.labels[head].max())) + 1
 
+    def span_label_count(self, other: "LabelledTexts") -> int:
+        """How many labels the spans of these texts and others have; 0 where either has none."""
+        if self.spans is None or other.spans is None:
+            return 0
+        return int(max(self.spans.labels.max(), other.spans.labels.max())) + 1
+
+    def and_more(self, other: "LabelledTexts") -> "LabelledTexts":
+        """With texts behind these that have spans; they have no label of any head."""
+        assert self.spans is None and other.spans is not None
+        texts, more = len(self), len(other)
+        labels = {head: np.pad(values, (0, more), constant_values=NO_LABEL) for head, values in self.labels.items()}
+        soft = {head: np.pad(values, ((0, more), (0, 0))) for head, values in self.soft.items()}
+        spans = replace(other.spans, text=other.spans.text + texts)
+        return LabelledTexts([*self.texts, *other.texts], labels, soft, spans)
+
     def of(self, rows: NDArray[np.int64]) -> "LabelledTexts":
         """Some of the texts. rows: their numbers."""
         return LabelledTexts(
             [self.texts[row] for row in rows],
             {head: values[rows] for head, values in self.labels.items()},
             {head: values[rows] for head, values in self.soft.items()},
+            None if self.spans is None else self.spans.of(rows),
         )
 
 

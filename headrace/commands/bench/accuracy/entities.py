@@ -1,10 +1,11 @@
 """bench entities: what texts say of each entity, on a labelled file."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+STRATEGIES: Final = ("quick", "full")
 EXAMPLE = "Example: headrace bench entities --data finentity.csv --draws 5 --find"
 
 
@@ -17,6 +18,10 @@ def entities(
         bool,
         typer.Option("--find", help="names are to be found as well: by a list of those in training texts, a tagger"),
     ] = False,
+    strategy: Annotated[
+        str, typer.Option(help="quick: a head on the encoder as it is; full: the encoder is tuned on the entities")
+    ] = "quick",
+    config: Annotated[Path | None, typer.Option(help="TOML with a table [full] of the tuning's options")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """How often what a text says of an entity is read rightly where the entity's place is given, beside TF-IDF of the
@@ -24,10 +29,17 @@ def entities(
     from bench.accuracy.entities import measure
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
+    from headrace.training.options_file import read_options
     from headrace.wiring import Wiring
+    from models.errors import ConfigError
+    from retrain.fitting.tuning.plan import plan_from
 
+    if strategy not in STRATEGIES or (config is not None and strategy == "quick"):
+        raise ConfigError(f"--strategy is one of {', '.join(STRATEGIES)}, and --config goes with full")
+    table = {} if config is None else read_options(config).tables.get("full", {})
+    tuned = plan_from(table) if strategy == "full" else None
     with stage_bars() as progress:
-        report = measure(Wiring(load_settings()), data, draws, progress, find=find)
+        report = measure(Wiring(load_settings()), data, draws, progress, find=find, tuned=tuned)
     if json:
         return print_json(report)
     print(f"{'':<10}{'micro F1':<18}{'macro F1':<18}macro F1, mixed texts")
