@@ -25,7 +25,8 @@ from retrain import training_data
 from retrain.challenge import challenger_dataset, introduced_labels
 from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
-from retrain.entities.release import carry_entities
+from retrain.entities.release import carry_entities, entity_rows_of
+from retrain.entities.rows import EntityRows
 from retrain.feedback.policy import FeedbackPolicy
 from retrain.feedback.sets import as_sets
 from retrain.feedback.sifting import Sifted, sift
@@ -67,11 +68,13 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     asked = {"oos_label": oos_label, "rejection": RejectionPolicy.of_manifest(described)}
     asked["neutral_words"] = champion.neutral_words
     source = described.get("encoder", {}).get("source")
-    trained, taken_over, otherwise = _trained(order, dataset, known, asked, source, AskedFor.of_manifest(described))
+    entities = entity_rows_of(described, blob)
+    before_it = AskedFor.of_manifest(described)
+    trained, taken_over, otherwise = _trained(order, dataset, known, asked, source, before_it, entities)
     if trained.classifier.encoder is known:
         trained.classifier.encoder = champion.encoder  # the gate compares how fast both are
     carry_pictures(described, blob, trained.manifest, trained.blobs)
-    carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier)
+    carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.entity_head)
     fusion = carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
@@ -144,19 +147,22 @@ def _trained(
     asked: dict[str, Any],
     source: dict[str, str] | None,
     before: AskedFor,
+    entities: EntityRows | None,
 ) -> tuple[TrainedRelease, TakenOver, str]:
     """The challenger, what it took over, and why it was trained otherwise than the application asks, in words; empty
     where it was not.
 
     encoder: the champion's; source: where it is from. asked: `oos_label`, `rejection` and `neutral_words`, as of the
-    champion. before: what else that was asked for. Other strategies than the quick one tune the configured encoder
-    instead, which knows none of the texts; where they are too few for that, the quick one is better than none.
+    champion. before: what else that was asked for. entities: its texts with labelled names. Other strategies than
+    the quick one tune the configured encoder instead, which knows none of the texts; where they are too few for that,
+    the quick one is better than none.
     """
 
     def train(
         strategy: str, encoder: Encoder, dataset: Dataset, source: dict[str, str] | None, wiring: Wiring | None
     ) -> tuple[TrainedRelease, TakenOver]:
-        trainer, taken_over = TakenOver.by(strategy, before).trainer(wiring)
+        read_as = str if asked["neutral_words"] is None else asked["neutral_words"].read
+        trainer, taken_over = TakenOver.by(strategy, before).trainer(wiring, entities, read_as)
         dataset, taken_over = taken_over.augmented(dataset, encoder, asked["oos_label"])
         names = {"strategy": strategy, "seed": order["seed"], "parent": order["champion"], "trainer": trainer} | asked
         trained = train_release(order["model"], dataset, encoder, **names, encoder_source=source, meter=EnergyMeter())

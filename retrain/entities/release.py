@@ -63,10 +63,11 @@ def carry_entities(
     manifest: dict[str, Any],
     blobs: dict[str, bytes],
     classifier: Classifier,
+    tuned: SpanHead | None = None,
 ) -> bool:
     """What a release knows of entities goes on to its successor, fitted anew to its encoder where that is another one.
-    before: its manifest. blob: gives its files by their sha256. classifier: of the successor's texts. Returns whether
-    it knew anything."""
+    before: its manifest. blob: gives its files by their sha256. classifier: of the successor's texts. tuned: a head
+    that was tuned with that one's encoder. Returns whether it knew anything."""
     if before.get(ROLE) is None:
         return False
     described = [role for role in (ROLE, TAGGER_ROLE) if before.get(role) is not None]
@@ -82,8 +83,16 @@ def carry_entities(
     rows = _rows_from_bytes(files[ENTITY_ROWS_ROLE])
     seed = int((manifest.get("training") or {}).get("seed", 0))
     gazetteer, tagger = Gazetteer.from_bytes(files[NAMES_ROLE]), TAGGER_ROLE in described
-    fit_entities(manifest, blobs, classifier, gazetteer, rows, tagger=tagger, seed=seed)
+    fit_entities(manifest, blobs, classifier, gazetteer, rows, tuned=tuned, tagger=tagger, seed=seed)
     return True
+
+
+def entity_rows_of(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> EntityRows | None:
+    """The texts that a release's head of entities learnt from; None where it has none. described: its manifest. Raises
+    ReleaseCorrupt."""
+    if described.get(ROLE) is None:
+        return None
+    return _rows_from_bytes(blob(described["files"][ENTITY_ROWS_ROLE]["sha256"]))
 
 
 def reading_of(classifier: Classifier) -> Callable[[str], str]:

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 from small_bert import CONFIG, small_tokenizer_json, small_weights
+from small_entities import small_entity_rows, small_gazetteer
 from small_release import SUBJECTS, small_release
 
 from connectors.registry import FolderRegistry
 from headrace.training import retrain_child
+from models.bundle import unpack
 from retrain import training_data
+from retrain.entities.release import fit_entities
 from retrain.job import TrainedRelease
 
 pytestmark = pytest.mark.train
@@ -27,11 +30,16 @@ def configured_encoder(folder: Path) -> Path:
     return folder
 
 
-def retrained(folder: Path, *, per_text: int, strategy: str = "full") -> tuple[dict[str, Any], TrainedRelease]:
-    """The verdict, and what was trained. per_text: labelled decisions for each of the corpus's texts."""
+def retrained(
+    folder: Path, *, per_text: int, strategy: str = "full", names: bool = False
+) -> tuple[dict[str, Any], TrainedRelease]:
+    """The verdict, and what was trained. per_text: labelled decisions for each of the corpus's texts. names: the
+    champion says what is said of each entity."""
     release, registry = small_release(), FolderRegistry(str(folder / "registry"))
     manifest, blobs = json.loads(json.dumps(release.manifest)), dict(release.blobs)
     training_data.attach(manifest, blobs, release.dataset)
+    if names:
+        fit_entities(manifest, blobs, release.classifier, small_gazetteer(), small_entity_rows())
     version = registry.publish("support", manifest, blobs)
     labelled = [
         {
@@ -81,6 +89,17 @@ def test_a_challenger_is_tuned_from_the_configured_encoder(
     before = small_release().manifest["files"]["encoder"]["sha256"]
     assert challenger.manifest["files"]["encoder"]["sha256"] != before
     assert "quick strategy" not in verdict["words"]
+
+
+def test_a_challenger_is_tuned_to_the_champions_entities_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrain.strategies.tuned.is_clearly_better", lambda quick, full: True)
+    _, challenger = retrained(tmp_path, per_text=16, names=True)
+    assert challenger.manifest["entities"]["reads"] == "tokens"
+    served = unpack(json.dumps(challenger.manifest).encode(), challenger.blobs.__getitem__, threads=1)
+    (answer,) = served.classify_texts(["Acme wins the order , Zorn loses it"])
+    assert [entity.id for entity in answer.entities or ()] == ["acme", "zorn"]
 
 
 def test_too_few_texts_for_fine_tuning_leave_the_quick_strategy_and_are_told(tmp_path: Path) -> None:

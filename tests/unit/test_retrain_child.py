@@ -223,7 +223,7 @@ def test_a_new_label_that_no_picture_has_ends_what_both_decide_together(order: d
 
 
 def test_a_teacher_that_is_not_on_this_machine_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(strategy: str, wiring: object, epochs: int | None, options: Mapping[str, Any]) -> Any:
+    def build(strategy: str, wiring: object, epochs: int | None, options: Mapping[str, Any], **more: Any) -> Any:
         if "teacher" in options:
             raise ConfigError("the encoder mpnet is not here: `headrace encoders add mpnet` fetches it")
         return strategy, epochs, dict(options)
@@ -234,7 +234,7 @@ def test_a_teacher_that_is_not_on_this_machine_is_left_out(monkeypatch: pytest.M
     built, taken_over = asked_for.TakenOver.by("full", asked).trainer(wiring)
     assert built == ("full", 2, {"r_drop": 0.5}) and taken_over.table == {"r_drop": 0.5}
     assert taken_over.left_out[0].startswith("[full] teacher: the encoder mpnet is not here")
-    monkeypatch.setattr(asked_for, "tuning_trainer", lambda *_: (_ for _ in ()).throw(ConfigError("no torch")))
+    monkeypatch.setattr(asked_for, "tuning_trainer", lambda *_, **more: (_ for _ in ()).throw(ConfigError("no torch")))
     with pytest.raises(ConfigError, match="no torch"):
         asked_for.TakenOver.by("full", asked_for.AskedFor()).trainer(wiring)
 

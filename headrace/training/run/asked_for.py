@@ -10,10 +10,12 @@ from headrace.training.options_file import PLANS
 from headrace.training.trainers import tuning_trainer
 from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
+from models.entities.views import ReadAs
 from models.errors import ConfigError, HeadraceError
 from retrain.augmentation.copies import with_copies
 from retrain.augmentation.methods import Method
 from retrain.data import Dataset
+from retrain.entities.rows import EntityRows
 from retrain.fitting.quick_plan import quick_plan_from
 from retrain.job import Strategy
 from retrain.strategies.quick import train_quick
@@ -84,14 +86,17 @@ class TakenOver:
         """Options of the strategy."""
         return self.asked.options.get(self.strategy, {})
 
-    def trainer(self, wiring: Wiring | None) -> tuple[Strategy, Self]:
+    def trainer(
+        self, wiring: Wiring | None, entities: EntityRows | None = None, read_as: ReadAs = str
+    ) -> tuple[Strategy, Self]:
         """The strategy with its options, and what is taken over by then: without a teacher that cannot be had here.
-        wiring: None for the quick one, which needs none. Raises ConfigError."""
+        wiring: None for the quick one, which needs none. entities, read_as: see `tuning_trainer`. Raises ConfigError.
+        """
         if wiring is None:
             return partial(train_quick, plan=quick_plan_from(self.table)) if self.table else train_quick, self
         epochs = self.asked.epochs.get(self.strategy)
         try:
-            return tuning_trainer(self.strategy, wiring, epochs, self.table), self
+            return tuning_trainer(self.strategy, wiring, epochs, self.table, entities=entities, read_as=read_as), self
         except ConfigError as error:
             if not self.table.get(TEACHER):
                 raise
@@ -99,7 +104,7 @@ class TakenOver:
             options = {name: kept for name, kept in {**self.asked.options, self.strategy: table}.items() if kept}
             left_out = (*self.left_out, f"[{self.strategy}] {TEACHER}: {error}")
             now = replace(self, asked=replace(self.asked, options=options), left_out=left_out)
-            return tuning_trainer(self.strategy, wiring, epochs, table), now
+            return tuning_trainer(self.strategy, wiring, epochs, table, entities=entities, read_as=read_as), now
 
     def augmented(self, dataset: Dataset, encoder: Encoder, oos_label: str | None) -> tuple[Dataset, Self]:
         """The dataset with copies of the training texts that have none yet, by the methods that work here; and what is
