@@ -87,7 +87,11 @@ def _numbered(rows: Sequence[EntityRow], labels: Sequence[str], read_as: ReadAs)
             texts.append(stretch.text)
             places = zip(inside, stretch.places, strict=True)
             spans += [(len(texts) - 1, *place, labels.index(said[mention])) for mention, place in places]
-    return LabelledTexts(texts, {}, spans=Spans(*np.array(spans, dtype=np.int64).reshape(-1, 4).T))
+    return LabelledTexts(texts, {}, spans=_spans(spans))
+
+
+def _spans(found: Sequence[tuple[int, int, int, int]]) -> Spans:
+    return Spans(*np.array(found, dtype=np.int64).reshape(-1, 4).T)
 
 
 def head_that_serves(tuned: TunedHead, dealt: DealtEntities, served: Encoder, read_as: ReadAs) -> SpanHead:
@@ -104,11 +108,18 @@ def with_entities(
     training: LabelledTexts, tuning: LabelledTexts, dealt: DealtEntities, read_as: ReadAs
 ) -> tuple[LabelledTexts, LabelledTexts]:
     """Both with the entities' texts behind them. Of training texts those are left out on which entities are judged:
-    tuning rows, and what tests."""
-    trains, tunes = dealt.numbered(read_as)
+    tuning rows, and what tests. A text that both parts have, with one label as a whole, is read once."""
     held = {same_text_key(read_as(text)) for text in dealt.held}
     known = [row for row, text in enumerate(training.texts) if same_text_key(text) not in held]
-    return training.of(np.array(known, dtype=np.int64)).and_more(trains), tuning.and_more(tunes)
+    training = training.of(np.array(known, dtype=np.int64))
+    said = {read_as(row.text): row.labels[0] for row in dealt.training if not row.mentions}
+    both = [
+        (row, 0, len(text), dealt.labels.index(said[text])) for row, text in enumerate(training.texts) if text in said
+    ]
+    there = set(training.texts)
+    apart = tuple(row for row in dealt.training if row.mentions or read_as(row.text) not in there)
+    trains, tunes = replace(dealt, training=apart).numbered(read_as)
+    return replace(training, spans=_spans(both)).and_more(trains), tuning.and_more(tunes)
 
 
 @dataclass(frozen=True, slots=True)

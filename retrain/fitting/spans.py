@@ -29,6 +29,11 @@ class Spans:
         text = np.repeat(np.arange(len(rows)), behind - first)
         return Spans(text, self.start[chosen], self.end[chosen], self.labels[chosen])
 
+    def and_more(self, other: "Spans") -> "Spans":
+        """With those of texts behind these."""
+        parts = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        return Spans(*(np.concatenate(pair) for pair in parts))
+
 
 def tokens_of_spans(
     tokenizer: TextTokenizer, texts: Sequence[str], spans: Spans

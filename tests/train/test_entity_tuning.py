@@ -4,6 +4,7 @@ where it was cut off."""
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -154,6 +155,21 @@ def test_no_text_that_judges_entities_teaches_a_head() -> None:
     assert held not in training.texts and training.texts[0] == free
     assert training.labels["intent"].tolist() == [1] + [-1] * (len(training) - 1)
     assert tuning.spans is not None and tuning.spans.text.min() == 2
+
+
+def test_a_text_with_one_label_as_a_whole_that_a_head_knows_too_is_read_once() -> None:
+    texts = "refund alder", "parcel birch"
+    taught = replace(
+        rows(), rows=(*rows().rows, EntityRow(texts[1], (), ("negative",)), EntityRow("fir", (), ("positive",)))
+    )
+    dealt = DealtEntities.of(taught, 0)
+    heads = LabelledTexts(texts, {"intent": np.array([0, 1])})
+    training, _ = with_entities(heads, heads, dealt, str)
+    assert training.spans is not None and training.texts.count(texts[1]) == training.texts.count("fir") == 1
+    first = training.spans.of(np.array([1]))
+    assert (first.start.tolist(), first.end.tolist()) == ([0], [len(texts[1])])
+    assert [dealt.labels[number] for number in first.labels] == ["negative"]
+    assert np.all(np.diff(training.spans.text) >= 0)
 
 
 @cache

@@ -54,12 +54,13 @@ class LabelledTexts:
         return int(max(self.spans.labels.max(), other.spans.labels.max())) + 1
 
     def and_more(self, other: "LabelledTexts") -> "LabelledTexts":
-        """With texts behind these that have spans; they have no label of any head."""
-        assert self.spans is None and other.spans is not None
+        """With texts behind these that have spans, and no label of any head."""
+        assert other.spans is not None
         texts, more = len(self), len(other)
         labels = {head: np.pad(values, (0, more), constant_values=NO_LABEL) for head, values in self.labels.items()}
         soft = {head: np.pad(values, ((0, more), (0, 0))) for head, values in self.soft.items()}
-        spans = replace(other.spans, text=other.spans.text + texts)
+        behind = replace(other.spans, text=other.spans.text + texts)
+        spans = behind if self.spans is None else self.spans.and_more(behind)
         return LabelledTexts([*self.texts, *other.texts], labels, soft, spans)
 
     def of(self, rows: NDArray[np.int64]) -> "LabelledTexts":
