@@ -7,6 +7,7 @@ appear between two fits get their weights from their words by one product with t
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from threading import Lock
 from typing import Final
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from models.errors import ModelError
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.covisitation import Covisitation, CovisitationPolicy, fit_counts
 from models.recommendation.state import CountsState, packed_counts, unpacked_counts
@@ -24,6 +26,7 @@ _LEAST: Final = 500
 _WAIT: Final = 1.02  # it is taken after so many times the touches of its beginning, and after so many more:
 _LEAST_WAIT: Final = 100
 _PAIRS_AN_EVENT: Final = 10_000  # pairs of items that a fit gets through while an event is decided, at the least
+_RIDGES: Final = 20  # times that the ridge is doubled at most
 _NEW_MAX: Final = 500  # items that appeared since the last fit; more of them, and there is a new fit
 
 
@@ -181,8 +184,19 @@ class _Fitted:
         self._words = TitleVectors(texts)
         self._titles = self._words.of(texts)
         self.counted = packed_counts(counts)  # which the fit overwrites
-        self.model: Covisitation = fit_counts(counts, self._titles, policy)
+        self.model = self._solved(counts, policy)
         self.new = np.zeros((len(texts), 0), np.float32)
+
+    def _solved(self, counts: NDArray[np.float32], policy: CovisitationPolicy) -> Covisitation:
+        """Users who touch more items than are remembered of them, again and again, have counts that are no sum of
+        squares; the ridge then is doubled until there is a solution. Raises ModelError where none is found."""
+        for _ in range(_RIDGES):
+            try:
+                return fit_counts(counts, self._titles, policy)
+            except ModelError:
+                counts = unpacked_counts(self.counted, len(counts))  # as the fit overwrote them
+                policy = replace(policy, ridge=2 * policy.ridge)
+        return fit_counts(counts, self._titles, policy)
 
     def take_new(self, texts: list[str], policy: CovisitationPolicy) -> None:
         """The ridge regression of items that nobody has touched on all that were there: (items, new items)."""

@@ -5,7 +5,9 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from models.errors import ModelError
+from models.recommendation.catalogue import Catalogue
 from models.recommendation.covisitation import CovisitationPolicy, fit_covisitation
+from models.recommendation.live_covisitation import LiveCovisitation
 from models.recommendation.ranked import best
 from models.recommendation.titles import TitleVectors
 
@@ -65,3 +67,16 @@ def test_the_best_of_equal_scores_come_in_their_order_and_what_must_not_be_shown
     many = np.zeros(100)
     many[::2] = -np.inf
     assert best(many, 3).tolist() == [1, 3, 5]
+
+
+def test_users_who_touch_more_than_is_remembered_again_and_again_do_not_end_it() -> None:
+    """Their counts are no sum of squares: a negative eigenvalue beyond the ridge, and a fit has no solution."""
+    items = 120
+    catalogue = Catalogue(
+        [f"i{n}" for n in range(items)], np.eye(items, dtype=np.float32), [f"w{n}" for n in range(items)]
+    )
+    live = LiveCovisitation(catalogue, CovisitationPolicy(ridge=200.0, words=100.0), 5_000)
+    for touch in range(6_000):
+        live.touched(touch % items, (touch - 1 - np.arange(min(touch, 50))) % items, at_once=False)
+    assert np.linalg.eigvalsh(live._counts)[0] < -300
+    assert np.isfinite(live.scores(np.arange(5), np.ones(5, np.float32))).all()
