@@ -101,7 +101,7 @@ def _approve(
     reason: Annotated[str, typer.Option(help="why; it stands in the history")] = "",
     json: JsonFlag = False,
 ) -> None:
-    """Let a version go on that passed the gate and waits, as [release] approval = "ask" wants it."""
+    """Let a version go on that passed the gate and waits, as \\[release] approval = "ask" wants it."""
     from headrace.tools.approving import approve_model
 
     approve_model(model, who=by or getpass.getuser(), reason=reason, json=json)

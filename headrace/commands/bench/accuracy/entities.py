@@ -21,7 +21,7 @@ def entities(
     strategy: Annotated[
         str, typer.Option(help="quick: a head on the encoder as it is; full: the encoder is tuned on the entities")
     ] = "quick",
-    config: Annotated[Path | None, typer.Option(help="TOML with a table [full] of the tuning's options")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML with a table \\[full] of the tuning's options")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """How often what a text says of an entity is read rightly where the entity's place is given, beside TF-IDF of the
