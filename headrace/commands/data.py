@@ -157,7 +157,8 @@ def _clean(
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
     mask: Annotated[
-        bool, typer.Option("--mask", help="put \\[card], \\[iban], \\[email] and \\[phone] in the place of personal data")
+        bool,
+        typer.Option("--mask", help="put \\[card], \\[iban], \\[email] and \\[phone] in the place of personal data"),
     ] = False,
     region: Regions = None,
     keep_copies: Annotated[
