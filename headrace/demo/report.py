@@ -15,6 +15,7 @@ from retrain.gate.verdict import PAGE_ROLE
 from streams import topics
 from streams.application import Application
 from streams.classify.release_loading import load_release
+from streams.monitor.core import FoundEpisode
 from streams.wire.records import decision_id
 
 
@@ -40,7 +41,7 @@ def measured(
         "deadletters": letters,
         "accuracy": accuracy | hit_rates,
         "latency_ms": ledger.latency(),
-        "drift": [_episode(ledger, app, episode) for of_app in totals for app, episode in of_app.episodes],
+        "drift": [_episode(ledger, found) for of_app in totals for found in of_app.episodes],
         "releases": ledger.swaps,
         "alerts": len(ledger.alerts),
         "lost": lost,
@@ -100,12 +101,15 @@ def _count(ledger: Ledger, wiring: Wiring, apps: Sequence[Application], epoch: s
         reader.close()
 
 
-def _episode(ledger: Ledger, app: str, episode: Any) -> dict[str, Any]:
+def _episode(ledger: Ledger, found: FoundEpisode) -> dict[str, Any]:
+    """Numbers of the stream's events, whichever release served when they came."""
+    episode = found.episode
     return {
-        "app": app,
-        "onset_event": ledger.streams[app].onset_event,
-        "detected_event": episode.detected_event,
-        "estimated_onset": episode.onset_event,
+        "app": found.app,
+        "release": found.version,
+        "onset_event": ledger.streams[found.app].onset_event,
+        "detected_event": found.event,
+        "estimated_onset": found.event - (episode.detected_event - episode.onset_event),
         "summary": episode.summary,
     }
 

@@ -11,7 +11,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from connectors.ports import Record
 from models.errors import HeadraceError
@@ -45,6 +45,16 @@ EPISODES: Final = 1_000  # that are remembered, for who reports what a process f
 WATCHED: Final = 2  # releases whose state is kept: those whose signals came last, so the champion and the one before
 
 
+class FoundEpisode(NamedTuple):
+    """An episode and where it was found. event: number of the application's signal, counted over all its releases;
+    an episode's own numbers begin with its release."""
+
+    app: str
+    version: str
+    event: int
+    episode: Episode
+
+
 @dataclass(slots=True)
 class MonitorTotals:
     """What a monitor saw. episodes (the last ones), requests, detections (episodes by detector): since this process
@@ -54,7 +64,7 @@ class MonitorTotals:
 
     events: int = 0
     alerts: int = 0
-    episodes: deque[tuple[str, Episode]] = field(default_factory=lambda: deque(maxlen=EPISODES))
+    episodes: deque[FoundEpisode] = field(default_factory=lambda: deque(maxlen=EPISODES))
     detections: Counter[str] = field(default_factory=Counter)
     requests: list[RetrainRequest] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -307,7 +317,7 @@ class MonitorCore:
         """See `DriftTelling.changes`; what began is counted."""
         alerts, begun = self._telling.changes(release, before, at, arrival_ms)
         for episode in begun:
-            self.totals.episodes.append((self._app.name, episode))
+            self.totals.episodes.append(FoundEpisode(self._app.name, release.version, self.totals.events, episode))
             self.totals.detections.update(episode.detectors)
         return alerts
 

@@ -453,6 +453,23 @@ def test_one_request_for_one_need_and_the_next_at_half_as_many_labels_more() -> 
     assert len(world.requests()) == len({request.id for request in world.requests()})
 
 
+def test_what_a_later_release_finds_is_told_by_the_stream_s_count_of_events() -> None:
+    """An episode's own numbers begin anew with each release: the demo took one of the second release for a false alarm
+    of before the drift."""
+    world, process = drifted()
+    random = np.random.default_rng(1)
+    world.announce("2")
+    before = 3 * len(world.records[APP.signals_topic])
+    send(world, random, 40, version="2")
+    send(world, random, 60, version="2", new=0.6)
+    process.follow()
+    core = process.handler.core
+    assert core is not None
+    first, second = core.totals.episodes
+    assert (first.version, first.event) == ("1", first.episode.detected_event)
+    assert (second.version, second.event) == ("2", before + second.episode.detected_event)
+
+
 def test_an_episode_beside_an_open_one_takes_no_label_from_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each new episode began the count anew, so that with several subjects a request came never."""
     world, process = drifted()
