@@ -28,6 +28,7 @@ CORRECTION_SHARE = 0.5  # of the other decisions that are wrong: somebody notice
 PEOPLE = ("ann", "bob", "cem")  # who share the labelling: one person's word alone is not believed on everything
 LABELS_SHOWN = 3  # labels that the story tells one by one
 FLUSH_SECONDS = 0.1
+PACE_IN_TRAINING = 0.5  # of their rate: two cores decide, train and tell all at once, and a story must go on
 
 Source = Callable[[], tuple[dict[str, Any], str, LabelledText | None]]
 
@@ -64,7 +65,8 @@ def event_source(events: Sequence[dict[str, str]]) -> Source:
 
 
 class Customers(threading.Thread):
-    """Sends each stream's records at its rate until told to stop; notes what the broker confirmed."""
+    """Sends each stream's records at its rate until told to stop, slower while a challenger is in training; notes what
+    the broker confirmed."""
 
     def __init__(
         self,
@@ -73,8 +75,10 @@ class Customers(threading.Thread):
         sources: dict[str, tuple[Application, Source, float]],
         epoch: str,
         before_event: Callable[[str, int], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="customers", daemon=True)
+        self._clock = clock
         self._publisher, self._ledger, self._sources, self._epoch = publisher, ledger, sources, epoch
         self._before_event = before_event
         self._stop_asked = threading.Event()
@@ -82,11 +86,14 @@ class Customers(threading.Thread):
 
     def run(self) -> None:
         """Paced by the clock: what is late is sent at once."""
-        started, sent = time.monotonic(), dict.fromkeys(self._sources, 0)
+        seconds, last, sent = 0.0, self._clock(), dict.fromkeys(self._sources, 0)
         try:
             while not self._stop_asked.wait(FLUSH_SECONDS):
+                now = self._clock()
+                seconds += (now - last) * (PACE_IN_TRAINING if self._ledger.in_training else 1)
+                last = now
                 for name, (app, draw, rate) in self._sources.items():
-                    due = int((time.monotonic() - started) * rate)
+                    due = int(seconds * rate)
                     self._send(app, draw, range(sent[name], due))
                     sent[name] = due
         except Exception as error:  # told to the story, which ends with it

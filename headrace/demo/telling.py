@@ -9,6 +9,7 @@ from headrace.process.builder import ProcessRoles
 from streams.wire.records import Release
 
 AFTER_RELEASE_SHARE = 0.2  # of the planned time that goes on after a release, so that its effect is seen
+AFTER_RELEASE_SECONDS = 10.0  # at most
 QUIET_SECONDS = 20.0  # without a label or a word of a role: nothing more will come
 SWAP_SECONDS = 3.0  # for which the gate's word is waited for
 PATIENCE_SECONDS = 300.0  # how much longer than planned the story may take at most: on a busy machine training does
@@ -68,7 +69,8 @@ class Teller:
         if now < self.planned_seconds:
             return False
         if self._released_at is not None:
-            return now >= self._released_at + self.planned_seconds * AFTER_RELEASE_SHARE
+            after = min(self.planned_seconds * AFTER_RELEASE_SHARE, AFTER_RELEASE_SECONDS)
+            return now >= self._released_at + after
         is_moving = bool(self.ledger.in_training) or now < self._moved_at + QUIET_SECONDS
         return not expects_release or not is_moving or now >= self.planned_seconds + PATIENCE_SECONDS
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from headrace.applications import load_application
 from headrace.demo.ledger import Ledger, NewItem
-from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, Agents, text_source
+from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, PACE_IN_TRAINING, Agents, Customers, text_source
 from headrace.demo.run import POLL_SECONDS, until_none_left
 from headrace.demo.scenario import BANK_QUESTION_EVERY, TROUBLE, TROUBLED, LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
@@ -231,3 +231,39 @@ def test_the_end_waits_as_long_as_anything_moves(counts: list[int], left: int, m
     monkeypatch.setattr("headrace.demo.run.time.monotonic", lambda: now)
     told: Iterator[int] = iter(counts)
     assert asyncio.run(until_none_left(lambda: next(told), still_seconds=2.5 * POLL_SECONDS)) == left
+
+
+class _Confirming:
+    """A publisher whose every record is confirmed at once."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self._waiting = 0
+
+    def send(self, *_: object, **__: object) -> None:
+        self._waiting += 1
+
+    def flush(self) -> list[tuple[str, int, int]]:
+        new = [("support.chats", 0, self.sent + n) for n in range(self._waiting)]
+        self.sent, self._waiting = self.sent + self._waiting, 0
+        return new
+
+
+def test_customers_write_slower_while_a_challenger_is_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two cores decisions and the training took from one another, and the story its time."""
+    clock, ledger, publisher = [0.0], Ledger(["support"]), _Confirming()
+    source = ({}, "key", LabelledText("hello", {"intent": "greeting"}))
+    sources = {"support": (load_application("support"), lambda: source, 10.0)}
+    customers = Customers(publisher, ledger, sources, "epoch", lambda app, number: None, lambda: clock[0])  # type: ignore[arg-type]
+    seen = []
+
+    def wait(seconds: float) -> bool:
+        seen.append(publisher.sent)
+        if len(seen) == 2:
+            ledger.in_training = frozenset({"support"})
+        clock[0] += 10
+        return len(seen) == 4
+
+    monkeypatch.setattr(customers._stop_asked, "wait", wait)
+    customers.run()
+    assert seen == [0, 100, 100 + int(100 * PACE_IN_TRAINING), 100 + 2 * int(100 * PACE_IN_TRAINING)]
