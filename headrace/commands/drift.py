@@ -88,11 +88,12 @@ def _backtest(
 
 def _tell(result: "Backtest") -> None:
     from headrace.terminal import say, show_table
+    from models.figures import in_few_digits
 
     events, every = result.events.total(), result.false_alarm_every
     say(
         f"{result.model} on {result.topic}: {events} events, {len(result.fired)} alerts; of an unchanged stream so "
-        f"long {events / every:.2g} drift alarms would be expected (one in {every})"
+        f"long {in_few_digits(events / every, 2)} drift alarms would be expected (one in {every})"
     )
     show_table(("day", "events", "alerts"), [(day["day"], day["events"], day["alerts"] or "") for day in result.days()])
     for alert in result.alerts:

@@ -9,6 +9,7 @@ from connectors.ports import Record
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
+from models.figures import in_few_digits
 from streams.monitor.drift.alerts import FOUND_MS
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.event_rate import BY_CHANCE, in_words
@@ -133,7 +134,7 @@ def _symptom(symptom: Any) -> str:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return in_few_digits(value, 4)
     if isinstance(value, list):
         return ", ".join(map(_in_words, value))[:VALUE_CHARACTERS]
     if isinstance(value, dict):

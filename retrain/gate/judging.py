@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.figures import in_few_digits
 from retrain.data import Row
 from retrain.evaluation.scoring import HeadMetrics
 from retrain.gate.comparison import Comparison, compare
@@ -97,14 +98,15 @@ def _gain(pair: HeadPair, look: int, policy: GatePolicy) -> tuple[Comparison, Ev
 
 
 def _gain_check(head: str, overall: Comparison, evidence: Evidence, live: Comparison | None = None) -> Check:
+    reached, needed = float(np.exp(min(evidence.log_peak, 700.0))), float(np.exp(evidence.log_needed))
     figures: dict[str, float | int | str | None] = {
         "texts": overall.texts,
-        "evidence": float(np.exp(min(evidence.log_peak, 700.0))),
-        "needed": float(np.exp(evidence.log_needed)),
+        "evidence": reached,
+        "needed": needed,
         "more_labels": labels_for(evidence.more_texts),
     }
     seen = f"{overall.words}{_of_live(overall, live)}"
-    counted = f"{seen}, evidence {figures['evidence']:.3g} of {figures['needed']:.3g}"
+    counted = f"{seen}, evidence {in_few_digits(reached)} of {in_few_digits(needed)}"
     if evidence.suffices:
         return Check(f"{head} is better", "passed", seen, figures)
     if overall.only_challenger <= overall.only_champion and evidence.more_texts is None:

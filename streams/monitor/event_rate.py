@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from models.figures import in_few_digits
 from streams.monitor.event_clock import EventClock
 
 BY_CHANCE: Final = "by_chance"  # where an alert's values hold it
@@ -78,7 +79,7 @@ def in_words(values: Mapping[str, Any]) -> str:
     """What `ByChance.as_values` gave, for a person."""
     every, per_day, alarms = (float(values[name]) for name in ("one_in_events", "events_per_day", "per_day"))
     days = 1.0 / alarms if alarms else float("inf")
-    often = f"{alarms:.2g} a day" if alarms >= 1.0 else f"one in {days:.2g} days"
+    often = f"{in_few_digits(alarms, 2)} a day" if alarms >= 1.0 else f"one in {in_few_digits(days, 2)} days"
     seen = float(values["hours_seen"])
     span = f"{seen / 24:.0f} days" if seen >= 48 else f"{seen:.0f} hours"
     return f"one alarm in {every:,.0f} events: {often}, at {per_day:,.0f} events a day as seen in {span}"

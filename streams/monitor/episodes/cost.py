@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from models.figures import in_few_digits
 from models.shares import weighted_share
 from streams.monitor.drift.reference import Doubles
 from streams.monitor.episodes.shares import Weights, new_share
@@ -51,8 +52,9 @@ class Cost:
         words += f"{self.accuracy_before:.0%}"
         if self.lost < LEAST_LOST:
             return f"{words}: no loss that texts show."
-        more = "" if self.errors_per_hour is None else f": about {self.errors_per_hour:.3g} wrong ones more an hour"
-        return f"{words}{more}."
+        if self.errors_per_hour is not None:
+            words += f": about {in_few_digits(self.errors_per_hour)} wrong ones more an hour"
+        return f"{words}."
 
 
 def restored_cost(state: Mapping[str, Any] | None) -> Cost | None:

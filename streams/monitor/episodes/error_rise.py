@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from models.figures import in_few_digits
 from streams.monitor.episodes.cost import Cost, labelled_cost
 from streams.monitor.episodes.symptoms import Symptom
 
@@ -22,7 +23,8 @@ def cost_in_words(cost: Cost | None) -> str:
     if cost is None:
         return ""
     low, high = cost.accuracy_range
-    often = "" if cost.errors_per_hour is None else f", about {cost.errors_per_hour:.3g} wrong ones more an hour"
+    hourly = cost.errors_per_hour
+    often = "" if hourly is None else f", about {in_few_digits(hourly)} wrong ones more an hour"
     return (
         f" By labels of decisions drawn at random {1 - cost.accuracy:.0%} are wrong ({1 - high:.0%} to {1 - low:.0%}), "
         f"before it was {1 - cost.accuracy_before:.0%}{often}. "
