@@ -210,7 +210,7 @@ def unpack(
             pictures,
             _load_neutral_words(described, blob),
             _load_fusion(described, heads, pictures),
-            _load_entities(described, blob, served.hidden),
+            load_entities(described, blob, served.hidden),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -299,8 +299,9 @@ def _load_fusion(
     return LateFusion.from_parts(fusion, {head.name: head.labels for head in heads}, pictures.labels)
 
 
-def _load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes], hidden: int) -> EntityReader | None:
-    """hidden: length of the encoder's states of tokens."""
+def load_entities(described: Mapping[str, Any], blob: Callable[[str], bytes], hidden: int) -> EntityReader | None:
+    """What a release says of entities; None where it looks for none. described: its manifest. hidden: length of its
+    encoder's states of tokens. Raises ReleaseCorrupt, ModelError."""
     if described.get(ENTITIES) is None:
         return None
     head = _entity_head(described[ENTITIES], _file(described, blob, ENTITIES))

@@ -25,6 +25,7 @@ from retrain import training_data
 from retrain.challenge import challenger_dataset, introduced_labels
 from retrain.class_balance import newest_of_each_label
 from retrain.data import Dataset
+from retrain.entities.comparing import ReadsNames, compare_entities, rows_that_judge
 from retrain.entities.release import carry_entities, entity_rows_of
 from retrain.entities.rows import EntityRows
 from retrain.feedback.policy import FeedbackPolicy
@@ -76,6 +77,12 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     carry_pictures(described, blob, trained.manifest, trained.blobs)
     carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.entity_head)
     fusion = carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
+    packed = trained.manifest, trained.blobs.__getitem__
+    said_of_names = compare_entities(
+        ReadsNames.of(described, blob, champion),
+        ReadsNames.of(*packed, trained.classifier),
+        rows_that_judge((described, blob), packed),
+    )
     sizes = training_data.served_bytes(described), training_data.served_bytes(trained.manifest)
     set_aside = sifted.report.words(order.get("given_as", model))
     textless = _textless(order["labelled"], before)
@@ -92,6 +99,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         suspects={(head, label) for head, label in order.get("suspects", ())},
         left_out=remarks,
         mask=mask_personal_data if order["mask_personal_data"] else lambda text: text,
+        entities=said_of_names,
     )
     reason = "; ".join((verdict.reason, *remarks))
     page = _page(order, verdict, reason)

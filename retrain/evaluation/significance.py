@@ -45,17 +45,22 @@ def worse_than_rest_p_value(right: int, texts: int, right_elsewhere: int, texts_
 
 
 def resampled_interval(
-    figure: Callable[[NDArray[np.int64]], Floats], texts: int, seed: int = 0, resamples: int = RESAMPLES
+    figure: Callable[[NDArray[np.int64]], Floats],
+    texts: int,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    ends: tuple[float, float] = (0.025, 0.975),
 ) -> tuple[Floats, Floats]:
     """The 95 % interval of figures of so many texts. figure: (figures,) of how often each text was drawn, int64
-    (texts,). NaN in a draw, where a figure has no value, is left out.
+    (texts,). ends: the quantiles where another interval is wanted. NaN in a draw, where a figure has no value, is left
+    out.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13 (percentile interval).
     """
     random = np.random.default_rng(seed)
     even = np.full(texts, 1 / texts)
     drawn = np.array([figure(random.multinomial(texts, even)) for _ in range(resamples)])
-    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    low, high = np.nanquantile(drawn, ends, axis=0)
     return low, high
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from models.classifier import Classifier
 from retrain.data import Dataset
+from retrain.entities.comparing import EntityComparison
 from retrain.evaluation.scoring import HeadMetrics, evaluate
 from retrain.gate.head_checks import HeadPair
 from retrain.gate.judging import judge
@@ -29,12 +30,14 @@ def contest(
     suspects: Collection[tuple[str, str]] = (),
     left_out: Sequence[str] = (),
     mask: Callable[[str], str] = lambda text: text,
+    entities: EntityComparison | None = None,
     progress: Progress = no_progress,
 ) -> Verdict:
     """The gate's word on every head, on the dataset's test rows, and on what both take.
 
     size_bytes: of the files that serve, the champion's first. oos_label: of the primary head. look, suspects: see
-    `judge`. left_out: what did not train, in words. mask: what of a text may be shown.
+    `judge`. left_out: what did not train, in words. mask: what of a text may be shown. entities: both on labelled
+    names; the classifiers need not tell of any.
     """
     tested, both = dataset.part("test"), (champion, challenger)
     before, after = (evaluate(one, tested, oos_label=oos_label, progress=progress) for one in both)
@@ -52,6 +55,7 @@ def contest(
         footprints=(footprints[0], footprints[1]),
         known={name: frozenset(head.labels) for name, head in champion.heads.items()},
         suspects=suspects,
+        entities=entities,
     )
     pairs = [HeadPair.of(before[head], after[head], tested) for head in verdict.labels]
     return replace(

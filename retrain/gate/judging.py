@@ -1,9 +1,9 @@
 """The gate: is the challenger better than the champion, on the same held-out texts? Pure, answers in words.
 
 A challenger passes when its primary head decides more of the texts rightly, beyond what a bet may win by luck; when no
-head is worse, on the corpus's texts and on live ones; when no label is ruined and no group of texts clearly worse; and
-when all else that a release is for stays inside its limits. Everything is looked at, whatever the first answer is: the
-verdict is what a person reads who must decide.
+head is worse, on the corpus's texts and on live ones, nor what is said of names; when no label is ruined and no group
+of texts clearly worse; and when all else that a release is for stays inside its limits. Everything is looked at,
+whatever the first answer is: the verdict is what a person reads who must decide.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from models.figures import in_few_digits
 from retrain.data import Row
+from retrain.entities.comparing import EntityComparison
 from retrain.evaluation.scoring import HeadMetrics
 from retrain.gate.comparison import Comparison, compare
+from retrain.gate.entities import entity_check
 from retrain.gate.evidence import Evidence, level_of, weigh
 from retrain.gate.head_checks import (
     CORPUS,
@@ -43,12 +45,14 @@ def judge(
     footprints: tuple[Footprint, Footprint] | None = None,
     known: Mapping[str, Collection[str]] | None = None,
     suspects: Collection[tuple[str, str]] = (),
+    entities: EntityComparison | None = None,
 ) -> Verdict:
     """The gate's word on two results of `evaluate`. rows: those that both were given. look: how many challengers this
     champion has met with this one. footprints: what both take, the champion's first. known: by head, the labels that
     the champion can decide; without, those that it decides rightly at least once. A label that it does not know counts
     as an error of its: that is what a new label is about. suspects: (head, label) that held up an earlier challenger
-    of this champion (`Verdict.stopped_labels`).
+    of this champion (`Verdict.stopped_labels`). entities: both on texts with labelled names; None where the champion
+    says nothing of names.
 
     Raises TrainingDataError where both were scored on different texts.
     """
@@ -62,6 +66,8 @@ def judge(
     checks = [_gain_check(primary, overall, evidence, live)]
     for pair in pairs.values():
         checks += no_worse_checks(pair, level, next_level, is_primary=pair.head == primary)
+    if entities is not None:
+        checks.append(entity_check(entities, level))
     for head, pair in pairs.items():
         of_head = {label for name, label in suspects if name == head}
         checks += [*label_checks(head, labels[head], of_head), *group_checks(pair, policy.significance)]

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from small_entities import small_entity_rows, small_gazetteer
 from small_release import small_dataset, small_encoder, small_release
 from typer.testing import CliRunner
 
 from connectors.registry import FolderRegistry
 from headrace.cli import app
 from retrain.data import Dataset
+from retrain.entities.release import fit_entities
 from retrain.gate.contest import contest
 from retrain.gate.speed import Speed
 from retrain.job import TrainedRelease, train_release
@@ -71,6 +73,19 @@ def compare(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return CliRunner().invoke(app, words)
 
     return run
+
+
+def test_what_is_said_of_names_is_compared_on_texts_that_came_with_the_releases(
+    compare: Compare, registry: Path
+) -> None:
+    manifest, blobs = json.loads(json.dumps(small_release().manifest)), dict(small_release().blobs)
+    fit_entities(manifest, blobs, small_release().classifier, small_gazetteer(), small_entity_rows())
+    with_names = FolderRegistry(str(registry)).publish("support", manifest, blobs)
+    told = json.loads(compare(f"support@{with_names}", "support@2", "--json").stdout)
+    (check,) = (one for one in told["checks"] if one["name"] == "what is said of entities is no worse")
+    assert check["outcome"] == "refused" and check["names"] > 0 and "F1 0.000 against" in check["words"]
+    table = compare(f"support@{with_names}", "support@2", "--page", "page.html").stdout
+    assert "what is said of" in table and "F1 0.000 against" in Path("page.html").read_text()
 
 
 def test_compare_says_what_the_gate_says_of_the_same_texts(compare: Compare) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,31 @@ def test_what_the_champion_says_of_entities_goes_on(order: dict[str, Any]) -> No
     served = unpack(published, registry.blobs_of(published), threads=1)
     (answer,) = served.classify_texts(["Acme wins the order , Zorn loses it"])
     assert [entity.sentiment for entity in answer.entities or ()] == ["positive", "negative"]
+
+
+def test_one_that_says_worse_things_of_entities_is_not(order: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its heads are better; the names' head has learnt the reverse."""
+    registry = FolderRegistry(order["registry"])
+    manifest, blobs = json.loads(json.dumps(small_release().manifest)), dict(small_release().blobs)
+    training_data.attach(manifest, blobs, small_release().dataset)
+    fit_entities(manifest, blobs, small_release().classifier, small_gazetteer(), small_entity_rows())
+    champion = registry.publish("support", manifest, blobs)
+    sha256 = hashlib.sha256(registry.manifest("support", champion)).hexdigest()
+    other = {"positive": "negative", "negative": "positive", "neutral": "neutral"}
+    turned = tuple(
+        replace(row, labels=tuple(other[label] for label in row.labels)) if row.split == "train" else row
+        for row in small_entity_rows().rows
+    )
+
+    def carried_badly(before: Any, blob: Any, manifest: Any, blobs: Any, classifier: Any, *_: Any) -> None:
+        fit_entities(manifest, blobs, classifier, small_gazetteer(), replace(small_entity_rows(), rows=turned))
+
+    monkeypatch.setattr("headrace.training.retrain_child.carry_entities", carried_badly)
+    verdict = run(order | {"labelled": recalled(100), "champion": champion, "manifest_sha256": sha256})
+    assert verdict["version"] is None
+    assert verdict["words"].startswith("not released: intent is better")
+    assert "what is said of each name: F1 " in verdict["words"] and "1 is allowed" in verdict["words"]
+    assert "what is said of entities is no worse" in verdict["page"]
 
 
 def test_one_that_is_much_larger_is_not(order: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from headrace.tools.evaluating.loading import LabelledFile, LoadedRelease, load,
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from models.personal_data import mask_personal_data
+from retrain.entities.comparing import ReadsNames, compare_entities, rows_that_judge
 from retrain.gate.contest import contest
 from retrain.gate.verdict import Verdict
 from streams.wire.outcomes import wall_clock_ms
@@ -65,6 +66,8 @@ def _judged(before: LoadedRelease, after: LoadedRelease, order: ComparisonOrder)
             f"{order.file.path} has no labels for the head {heads[0]!r}, by which a challenger must be better; name "
             f"its column with --label-column"
         )
+    names = [ReadsNames.of(one.described, one.blob, one.classifier) for one in (before, after)]
+    judging = rows_that_judge((before.described, before.blob), (after.described, after.blob))
     with stage_bars() as progress:
         verdict = contest(
             before.classifier,
@@ -74,6 +77,7 @@ def _judged(before: LoadedRelease, after: LoadedRelease, order: ComparisonOrder)
             order.oos_label or before.oos_label,
             look=order.look,
             mask=mask_personal_data if order.mask else lambda text: text,
+            entities=compare_entities(names[0], names[1], judging, progress),
             progress=progress,
         )
     return verdict, known

@@ -1,7 +1,7 @@
 """A release to be scored, and the rows that it is scored on."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from streams.classify.release_loading import load_release
 @dataclass(frozen=True, slots=True)
 class LoadedRelease:
     """A proved, warm release. trained_on: key hashes of its training texts. known_pictures: keys of its training
-    pictures. oos_label: what it was trained with."""
+    pictures. oos_label: what it was trained with. blob: gives its files by their sha256."""
 
     model: str
     version: str
     classifier: Classifier
     described: dict[str, Any]
     trained_on: Collection[str]
+    blob: Callable[[str], bytes]
     known_pictures: Collection[str] = frozenset()
 
     @property
@@ -69,7 +70,7 @@ def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
     manifest = registry.manifest(model, version)
     described, blob = json.loads(manifest), registry.blobs_of(manifest)
     known = trained_texts(manifest, blob)
-    return LoadedRelease(model, version, classifier, described, known, known_pictures(described, blob))
+    return LoadedRelease(model, version, classifier, described, known, blob, known_pictures(described, blob))
 
 
 def read_rows(

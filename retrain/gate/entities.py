@@ -1,0 +1,40 @@
+"""What a challenger must keep of what the champion says of names: F1 of spans with sentiment, no worse.
+
+As of heads (`retrain.gate.no_worse`): shown, where the lower end of the interval of the change is no deeper than
+MARGIN; refused, where more than MARGIN is lost beyond chance, or where ENOUGH names do not show it; else the names are
+too few to say, and nothing is refused. The interval is the bootstrap's over texts, as F1 is no mean over them.
+"""
+
+from retrain.entities.comparing import EntityComparison
+from retrain.gate.head_checks import CORPUS
+from retrain.gate.no_worse import CHANCE, ENOUGH, MARGIN, Outcome
+from retrain.gate.verdict import Check
+
+NAME = "what is said of entities is no worse"
+
+
+def entity_check(compared: EntityComparison, level: float) -> Check:
+    """level: the chance at which what loses MARGIN may pass (`no_worse_level`)."""
+    low, high = compared.interval(level, CHANCE)
+    outcome = _outcome(compared, low, high)
+    figures: dict[str, float | int | str | None] = {"where": CORPUS, "texts": compared.texts, "names": compared.names}
+    figures |= {"loss": -compared.change, "loss_bound": -low, "margin": MARGIN}
+    return Check(NAME, outcome, f"{compared.words}{_said(outcome, -low)}", figures)
+
+
+def _outcome(compared: EntityComparison, low: float, high: float) -> Outcome:
+    if -low <= MARGIN:
+        return "passed"
+    if -compared.change > MARGIN and high < 0:
+        return "refused"
+    return "refused" if compared.names >= ENOUGH else "too few"
+
+
+def _said(outcome: Outcome, bound: float) -> str:
+    match outcome:
+        case "passed":
+            return f"; it loses at most {max(bound, 0.0) * 100:.1f} points"
+        case "too few":
+            return f"; too few labelled names to say that it loses at most {MARGIN * 100:g} point"
+        case "refused":
+            return f"; it may lose {bound * 100:.1f} points, {MARGIN * 100:g} is allowed"
