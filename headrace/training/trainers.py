@@ -48,8 +48,8 @@ def tuning_trainer(
     read_as: ReadAs = str,
 ) -> Strategy:
     """A strategy that tunes the configured encoder; cut off, it goes on when it is asked for again. epochs: None leaves
-    them to the strategy. watch: shown figures of the training. options, unlabelled,
-    entities, read_as: of `full` (`full_trainer`)."""
+    them to the strategy. watch: shown figures of the training. options, unlabelled: of `full` (`full_trainer`).
+    entities, read_as: see `FullStrategy`; `fewshot`, which learns by contrast of one head's labels, tunes to none."""
     require_known(strategy)
     from headrace.releases.encoders import encoder_source
     from headrace.training.fine_tuning import full_trainer, kept_trainings
@@ -73,4 +73,5 @@ def tuning_trainer(
     if strategy == "fewshot":
         plan = Contrasting() if epochs is None else replace(Contrasting(), epochs=epochs)
         return FewShotStrategy(weights, config, quantize, plan, threads, around)
-    return few_weights_strategy(strategy, weights, config, quantize, epochs, threads, around)
+    named: dict[str, Any] = {"entities": entities, "read_as": read_as}
+    return few_weights_strategy(strategy, weights, config, quantize, epochs, threads, around, **named)

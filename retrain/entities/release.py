@@ -3,19 +3,22 @@
 import gzip
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from models.classifier import Classifier
 from models.entities.gazetteer import Gazetteer
 from models.entities.reader import NAMES_ROLE, ROLE
-from models.entities.span_head import SpanHead
+from models.entities.span_head import READS, TOKENS, SpanHead
 from models.entities.tagger import ROLE as TAGGER_ROLE
 from models.errors import ReleaseCorrupt
 from retrain.entities.fitting import TrainedEntities, score_entities, train_entities
 from retrain.entities.rows import EntityRow, EntityRows
+from retrain.entities.span_fitting import fit_better_head
 from retrain.entities.tagging import train_tagger
 from retrain.progress import Progress, no_progress
 from retrain.training_data import ENTITY_ROWS_ROLE, attach_file
+
+DEALT_BY: Final = "dealt_by"  # among what a manifest says was chosen for the head
 
 
 def fit_entities(
@@ -28,17 +31,19 @@ def fit_entities(
     tuned: SpanHead | None = None,
     tagger: bool = False,
     seed: int = 0,
+    dealt_by: int | None = None,
     progress: Progress = no_progress,
 ) -> TrainedEntities:
     """Train the head on the release's own encoder, into a packed release that is not published yet. classifier: of its
-    texts. tuned: a head that was tuned with that encoder, which serves as it is; None: one is trained. tagger: whether
-    names that are not listed are to be found as well."""
+    texts. tuned: a head that was tuned with that encoder, or fitted to it, which serves as it is; None: one over views
+    is trained. tagger: whether names that are not listed are to be found as well. dealt_by: the seed by which rows were
+    dealt for `tuned`; None: `seed`."""
     read_as = reading_of(classifier)
     if tuned is None:
         trained = train_entities(classifier.encoder, rows, read_as, seed=seed, progress=progress)
     else:
         scored = score_entities(tuned, classifier.encoder, rows.part("test"), read_as, progress)
-        trained = TrainedEntities(tuned, scored, {})
+        trained = TrainedEntities(tuned, scored, {DEALT_BY: seed if dealt_by is None else dealt_by})
     manifest[ROLE] = trained.head.describe() | {
         "names": len(gazetteer),
         "texts": len(rows.part("train")),
@@ -64,10 +69,12 @@ def carry_entities(
     blobs: dict[str, bytes],
     classifier: Classifier,
     tuned: SpanHead | None = None,
+    progress: Progress = no_progress,
 ) -> bool:
     """What a release knows of entities goes on to its successor, fitted anew to its encoder where that is another one.
     before: its manifest. blob: gives its files by their sha256. classifier: of the successor's texts. tuned: a head
-    that was tuned with that one's encoder. Returns whether it knew anything."""
+    that was tuned with that one's encoder; where none was, and the release's own read places, the better of both kinds
+    is fitted. Returns whether it knew anything."""
     if before.get(ROLE) is None:
         return False
     described = [role for role in (ROLE, TAGGER_ROLE) if before.get(role) is not None]
@@ -83,8 +90,21 @@ def carry_entities(
     rows = _rows_from_bytes(files[ENTITY_ROWS_ROLE])
     seed = int((manifest.get("training") or {}).get("seed", 0))
     gazetteer, tagger = Gazetteer.from_bytes(files[NAMES_ROLE]), TAGGER_ROLE in described
-    fit_entities(manifest, blobs, classifier, gazetteer, rows, tuned=tuned, tagger=tagger, seed=seed)
+    options: dict[str, Any] = {"tagger": tagger, "seed": seed, "progress": progress}
+    if tuned is None and before[ROLE].get(READS) == TOKENS:
+        options["dealt_by"] = dealt_by = dealt_by_of(before)
+        tuned = fit_better_head(
+            classifier.encoder, rows, reading_of(classifier), seed=seed, dealt_by=dealt_by, progress=progress
+        )
+    fit_entities(manifest, blobs, classifier, gazetteer, rows, tuned=tuned, **options)
     return True
+
+
+def dealt_by_of(described: Mapping[str, Any]) -> int:
+    """The seed by which the texts of a head that reads places were dealt: its tuning rows are new to the encoder.
+    described: the release's manifest."""
+    noted = (described[ROLE].get("choices") or {}).get(DEALT_BY)
+    return int((described.get("training") or {}).get("seed", 0) if noted is None else noted)
 
 
 def entity_rows_of(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> EntityRows | None:

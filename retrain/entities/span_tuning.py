@@ -99,6 +99,11 @@ def head_that_serves(tuned: TunedHead, dealt: DealtEntities, served: Encoder, re
     the weights that were tuned with the head."""
     count = len(dealt.labels)
     plain = Head("entities", dealt.labels, tuned.dense, np.zeros((0, count), dtype=np.float32), tuned.bias, 1.0)
+    return calibrated(plain, dealt, served, read_as)
+
+
+def calibrated(plain: Head, dealt: DealtEntities, served: Encoder, read_as: ReadAs) -> SpanHead:
+    """The head with its temperature fitted on the tuning rows, which it was not fitted on. plain: of temperature 1."""
     probabilities, targets = dealt.judged(SpanHead(plain), served, read_as)
     logits = np.log(np.maximum(probabilities, 1e-12))
     return SpanHead(replace(plain, temperature=fit_temperature(logits, targets))).rounded()

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from models.entities.views import ReadAs
+from retrain.entities.rows import EntityRows
 from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.bodies.adapters import Adapters
 from retrain.fitting.tuning.bodies.low_rank import AdaptiveRank, LowRank
@@ -41,8 +43,12 @@ def few_weights_strategy(
     epochs: float | None = None,
     threads: int | None = None,
     around: Around | None = None,
+    *,
+    entities: EntityRows | None = None,
+    read_as: ReadAs = str,
 ) -> FullStrategy:
     """The strategy of this name, a key of BODIES. epochs: None leaves them to the strategy. around: what
-    keeps checkpoints and is shown figures."""
+    keeps checkpoints and is shown figures. entities, read_as: see `FullStrategy`."""
     plan = PLANS[name] if epochs is None else replace(PLANS[name], epochs=epochs)
-    return FullStrategy(weights, config, quantize, plan, threads, BODIES[name](), name, around or Around())
+    parts = weights, config, quantize, plan, threads, BODIES[name](), name, around or Around()
+    return FullStrategy(*parts, entities=entities, read_as=read_as)

@@ -13,20 +13,25 @@ import pytest
 from cut_off import Kept
 from tiny_encoder import tiny_tokenizer, tiny_weights
 
+from models.bundle import unpack
 from models.encoder.encoder import Encoder
-from models.encoder.quantization import quantize_encoder
-from models.entities.gazetteer import Mention
+from models.encoder.quantization import equal_length_batches, quantize_encoder
+from models.entities.gazetteer import Entity, Gazetteer, Mention
 from models.entities.judging import Asked, judge
 from models.entities.span_head import mention_states
+from retrain.compression import pruning
 from retrain.data import Dataset, Row, split_rows
 from retrain.entities.fitting import score_entities
+from retrain.entities.release import carry_entities, fit_entities
 from retrain.entities.rows import EntityRow, EntityRows, split_entity_rows
+from retrain.entities.span_fitting import fit_better_head
 from retrain.entities.span_tuning import DealtEntities, TunedToEntities, tune_to_entities, with_entities
 from retrain.fitting.spans import Spans
 from retrain.fitting.tuning.around import Around
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import LabelledTexts, Pretrained, Weights
 from retrain.job import train_release
+from retrain.strategies.few_weights import BODIES, few_weights_strategy
 from retrain.strategies.full import FullStrategy
 from retrain.strategies.tuned import Judged, is_better_somewhere
 
@@ -196,6 +201,68 @@ def test_one_encoder_is_tuned_to_heads_and_entities_and_serves_where_either_is_b
         assert trained.metrics["intent"].accuracy > 0.9
     else:
         assert trained.entity_head is None
+
+
+@pytest.mark.parametrize("name", list(BODIES))
+def test_few_weights_are_tuned_to_heads_and_entities_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They begin with an encoder that knows its way: so few weights of a random one learn nothing in a short time."""
+    monkeypatch.setattr("retrain.strategies.tuned.is_clearly_better", lambda quick, tuned: True)
+    begin = tuned().tuned.weights
+    strategy = few_weights_strategy(name, begin, start().config, quantize, threads=1, entities=rows(), read_as=str)
+    strategy = replace(strategy, plan=replace(strategy.plan, epochs=FineTuning().epochs, steps=60))
+    trained = train_release("finance", dataset(), opened(begin, ["refund"]), strategy=name, trainer=strategy)
+    assert trained.manifest["serves"] == name and trained.entity_head is not None
+    manifest, blobs = dict(trained.manifest), dict(trained.blobs)
+    gazetteer = Gazetteer((Entity("alder", ("alder",)), Entity("birch", ("birch",))))
+    fit_entities(manifest, blobs, trained.classifier, gazetteer, rows(), tuned=trained.entity_head)
+    assert manifest["entities"]["metrics"]["accuracy"] > 0.9
+    served = unpack(json.dumps(manifest).encode(), blobs.__getitem__, threads=1)
+    (answer,) = served.classify_texts(["alder wins while birch loses"])
+    assert [entity.id for entity in answer.entities or ()] == ["alder", "birch"]
+
+
+def test_a_head_is_fitted_to_a_smaller_encoder_by_what_that_reads_of_the_places() -> None:
+    weights, config = tuned().tuned.weights, start().config
+    small = pruning.prune_widths(weights, config, equal_length_batches(ids_of(tuned().encoder)), units=0.5)
+    encoder = Encoder.from_bytes(
+        quantize_encoder(small.weights, small.config, start().tokenizer_json, texts_of_rows(), max_tokens=64),
+        start().tokenizer_json,
+        max_tokens=64,
+        threads=1,
+    )
+    assert len(encoder.model_bytes()) < len(tuned().encoder.model_bytes())
+    head = fit_better_head(encoder, rows(), str, seed=3, dealt_by=0)
+    assert head is not None
+    metrics = score_entities(head, encoder, rows().part("test"), str)
+    assert metrics is not None and metrics.accuracy > 0.9
+
+
+def test_what_a_tuned_release_says_of_names_goes_on_to_a_smaller_one() -> None:
+    """Once by places, as it was; a release that reads views stays with views."""
+    release = train_release("finance", dataset(), tuned().encoder)
+    smaller = train_release("finance", dataset(), opened(tuned().tuned.weights, texts_of_rows()[::2]))
+    gazetteer = Gazetteer((Entity("alder", ("alder",)),))
+    for given, reads in ((tuned().head, "tokens"), (None, None)):
+        manifest, blobs = json.loads(json.dumps(release.manifest)), dict(release.blobs)
+        fit_entities(manifest, blobs, release.classifier, gazetteer, rows(), tuned=given, seed=0)
+        successor, its = json.loads(json.dumps(smaller.manifest)), dict(smaller.blobs)
+        successor["training"]["seed"] = 7
+        assert successor["files"]["encoder"]["sha256"] != manifest["files"]["encoder"]["sha256"]
+        assert carry_entities(manifest, blobs.__getitem__, successor, its, smaller.classifier)
+        assert successor["entities"].get("reads") == reads
+        assert successor["entities"]["choices"].get("dealt_by") == (0 if reads else None)
+        assert successor["entities"]["metrics"]["accuracy"] > 0.9
+        again = json.loads(json.dumps(smaller.manifest))
+        assert carry_entities(successor, its.__getitem__, again, dict(its), smaller.classifier)
+        assert again["entities"] == successor["entities"], "the same encoder keeps its head"
+
+
+def texts_of_rows() -> list[str]:
+    return [row.text for row in rows().part("train")]
+
+
+def ids_of(encoder: Encoder) -> list[Any]:
+    return [text.ids for text in encoder.tokenize(texts_of_rows())]
 
 
 def test_a_tuned_release_serves_where_it_is_better_at_one_thing_and_worse_at_none() -> None:
