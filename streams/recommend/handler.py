@@ -24,10 +24,11 @@ from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
+from streams.recommend.catalogue_changes import CatalogueChanges
 from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
 from streams.recommend.writing import StateWriter
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
-from streams.wire.records import CatalogItem, decision_id, decode, format_time
+from streams.wire.records import CatalogItem, decision_id, format_time
 from streams.wire.source_records import PassedOver, SourceEvent, SourceReader, SourceText
 from streams.wire.text import cut_text
 
@@ -57,22 +58,6 @@ def as_json(item: ListedItem) -> dict[str, Any]:
     return {name: value for name, value in asdict(item).items() if value is not None}
 
 
-def item_key(record: Record) -> str:
-    """Which item a record of the catalogue's topic is about."""
-    return (record.key or b"").decode("utf-8", "replace")
-
-
-def read_item(record: Record) -> CatalogItem | None:
-    """None: a tombstone, or a record that nothing can be made of, which is logged."""
-    if record.value is None:
-        return None
-    try:
-        return decode(CatalogItem, record.value)
-    except MessageError as error:
-        log.warning("%s, partition %d, offset %d: %s", record.topic, record.partition, record.offset, error)
-        return None
-
-
 class RecommendHandler:
     """Ranks for batches of user events, in delivery order. Told of each assignment (a role's PartitionHolder)."""
 
@@ -92,6 +77,7 @@ class RecommendHandler:
         self.app, self.recommender, self._version = app, recommender, version
         self._epochs, self._before, self._now_ms = epochs, before, now_ms
         self._catalogue, self._embed = catalogue, embed
+        self._changes = CatalogueChanges()
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
         self._homes: list[Partition] = []  # a user's is kept with him by its number
         self._offsets: dict[Partition, int] = {}  # of each, the next one
@@ -207,19 +193,18 @@ class RecommendHandler:
             carrier.records += self._writer.after(len(batch), self._offsets, self._now_ms())
 
     def follow_catalogue(self) -> None:
-        """Take in what the catalogue's topic said meanwhile; the latest record of an item counts."""
-        latest = {item_key(record): record for record in self._catalogue()}
+        """Take in what the catalogue's topic said meanwhile; the latest word on an item counts."""
+        latest = self._changes.read(self._catalogue())
         changed: list[CatalogItem] = []
         room = ITEMS_MAX - len(self.recommender.catalogue)
-        for name, record in latest.items():
-            item = read_item(record)
-            if item is not None and not item.withdrawn:
-                is_new = self.recommender.catalogue.place(item.item_id) is None
-                room -= is_new
-                if not is_new or room >= 0:
-                    changed.append(item)
-            elif record.value is None or item is not None:
-                self.recommender.catalogue.withdraw(name if item is None else item.item_id)
+        for name, item in latest.items():
+            if item is None:
+                self.recommender.catalogue.withdraw(name)
+                continue
+            is_new = self.recommender.catalogue.place(name) is None
+            room -= is_new
+            if not is_new or room >= 0:
+                changed.append(item)
         if changed and self._embed is not None:
             for item, embedding in zip(changed, self._embed([item.text for item in changed]), strict=True):
                 self.recommender.catalogue.put(item.item_id, item.text, embedding)

@@ -268,9 +268,72 @@ def test_items_appear_change_and_go_as_the_catalogues_topic_says(caplog: pytest.
     ]
     shown = decided_items(handler)
     assert "new" in shown and not {"i3", "i4", "bad"} & set(shown)
-    assert "offset 0: no valid CatalogItem" in caplog.text
+    assert "offset 0: no valid CatalogItem: an item that may be shown needs a title" in caplog.text
     heard += [catalogue_record("i3", {"item_id": "i3", "title": "thing i3"})]
     assert "i3" in decided_items(handler)
+
+
+def following(heard: list[Record]) -> RecommendHandler:
+    """Takes what is heard at each call."""
+
+    def take() -> list[Record]:
+        taken = heard[:]
+        heard.clear()
+        return taken
+
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+    return RecommendHandler(
+        app,
+        Recommender(ITEMS, np.eye(20, dtype=np.float32)),
+        "v1",
+        {"user.events": "e0"},
+        now_ms=lambda: NOW_MS,
+        catalogue=take,
+        embed=lambda texts: np.ones((len(texts), 20), np.float32),
+    )
+
+
+def test_an_item_is_withdrawn_by_a_record_that_says_no_more_than_that() -> None:
+    heard = [
+        catalogue_record("i3", {"item_id": "i3", "withdrawn": True}),
+        catalogue_record("i4", {"item_id": "i4", "title": None, "withdrawn": True}),
+    ]
+    assert not {"i3", "i4"} & set(decided_items(following(heard)))
+
+
+@pytest.mark.parametrize("key", ['"i3"', '{"item_id":"i3"}', "i3"], ids=["JSON text", "JSON object", "plain"])
+@pytest.mark.parametrize("is_known", [True, False], ids=["after its record", "alone"])
+def test_a_tombstone_is_about_the_item_that_its_key_stands_for(key: str, is_known: bool) -> None:
+    heard = [catalogue_record(key, {"item_id": "i3", "title": "thing"})] if is_known else []
+    heard.append(catalogue_record(key, None))
+    assert "i3" not in decided_items(following(heard))
+
+
+def test_a_tombstone_under_a_key_of_the_shops_own_withdraws_what_stood_there() -> None:
+    heard = [catalogue_record("row 17", {"item_id": "i3", "title": "thing"})]
+    handler = following(heard)
+    assert "i3" in decided_items(handler)
+    heard.append(catalogue_record("row 17", None))
+    assert "i3" not in decided_items(handler)
+
+
+def test_items_without_a_key_are_all_taken() -> None:
+    heard = [catalogue_record("", {"item_id": f"new{n}", "title": "thing"}) for n in range(3)]
+    handler = following(heard)
+    handler.follow_catalogue()
+    assert handler.recommender.catalogue.ids[-3:] == ["new0", "new1", "new2"]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one batch", "one by one"])
+def test_a_broken_record_leaves_an_item_as_it_was_said_before(at_once: bool) -> None:
+    """What a worker knows must not hang on how records came in batches, or a restart shows."""
+    said = [catalogue_record("new", {"item_id": "new", "title": "thing"}), catalogue_record("new", {"item_id": "new"})]
+    heard: list[Record] = []
+    handler = following(heard)
+    for some in [said] if at_once else [[one] for one in said]:
+        heard += some
+        handler.follow_catalogue()
+    assert handler.recommender.catalogue.place("new") is not None
 
 
 def test_each_item_says_why_it_stands_in_the_list() -> None:

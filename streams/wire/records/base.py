@@ -30,8 +30,18 @@ def decode(kind: type[W], value: bytes | None) -> W:
     """One of our own records from its bytes. Raises MessageError."""
     try:
         return kind.model_validate(orjson.loads(value or b""))
-    except (orjson.JSONDecodeError, ValidationError) as error:
-        raise MessageError("bad_record", f"no valid {kind.__name__}: {str(error).splitlines()[0]}") from error
+    except orjson.JSONDecodeError as error:
+        raise MessageError("bad_record", f"no valid {kind.__name__}: {error}") from error
+    except ValidationError as error:
+        raise MessageError("bad_record", f"no valid {kind.__name__}: {_first_fault(error)}") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Which field, and what is wrong with it; never what stands there."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {said}" if place else said
 
 
 def json_object(value: bytes | None, name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What stands in a catalogue's topic: one item a key, the latest counts."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from streams.wire.records.base import Wire
 
@@ -15,8 +15,8 @@ class CatalogItem(Wire):
 
     item_id: str = Field(min_length=1, max_length=512)
     """Names the item, as user events do."""
-    title: str = Field(min_length=1)
-    """What it is called."""
+    title: str = ""
+    """What it is called; only one that is withdrawn may lack it."""
     description: str = ""
     """What else is said of it."""
     tags: str = ""
@@ -29,10 +29,21 @@ class CatalogItem(Wire):
     def _number_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
+    @field_validator("title", mode="before")
+    @classmethod
+    def _no_title(cls, value: Any) -> Any:
+        return "" if value is None else value
+
     @field_validator("description", "tags", mode="before")
     @classmethod
     def _words(cls, value: Any) -> Any:
         return "" if value is None else " ".join(str(word) for word in value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _is_called_something(self) -> Self:
+        if not self.title and not self.withdrawn:
+            raise ValueError("an item that may be shown needs a title")
+        return self
 
     @property
     def text(self) -> str:
