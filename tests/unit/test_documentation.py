@@ -54,3 +54,26 @@ def test_each_command_that_a_page_names_is_one(page: str) -> None:
     for row in re.findall(r"^\| (?:topic|retrainer,) .*$", text, re.MULTILINE):  # who may do what, beside the roles
         named |= set(re.findall(r"`([a-z]+)`", row.partition(" | - |")[0]))
     assert named <= set(get_command(app).commands), page  # type: ignore[attr-defined]
+
+
+APPLICATION_PAGES = {"support": "support", "finance": "finance", "recommend": "recommendation", "own": "your_own_field"}
+
+
+@pytest.mark.parametrize("application", APPLICATION_PAGES)
+def test_each_application_has_a_page_with_pictures(application: str) -> None:
+    """People would rather look than read; the pages had none."""
+    page = ROOT / "docs" / f"{APPLICATION_PAGES[application]}.md"
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert len(pictures) >= 2
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_of_the_docs_loads_nothing_from_elsewhere(picture: Path) -> None:
+    assert not re.search(r"url\([\"']?https?:|href=[\"']https?:", picture.read_text(encoding="utf-8"))
