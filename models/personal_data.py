@@ -66,6 +66,11 @@ def mask_personal_data(text: str, regions: Sequence[str] = REGIONS) -> str:
     return "".join([*parts, text[position:]])
 
 
+def is_masked(text: str) -> bool:
+    """Whether something of it was masked."""
+    return _PLACEHOLDER.search(text) is not None
+
+
 _MAY_HOLD_SOME = re.compile(r"[\d@\uff20\ufe6b]")  # digits of any script, an @ of any width: most texts have none
 _PLACEHOLDER = re.compile(r"\[(?:card|iban|email|phone)\]")
 

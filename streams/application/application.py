@@ -10,12 +10,13 @@ from streams.application.answering import AnswerBankSpec
 from streams.application.conversations import Choices, Conversations, Escalation
 from streams.application.hand_over import HandOver
 from streams.application.labelling import Labelling, Rejection, Retraining
-from streams.application.names import BY_ENTITIES, BY_SYMBOLS, SHAPE, Name, Topic, meant_instead
+from streams.application.names import BY_ENTITIES, BY_SYMBOLS, SHAPE, Name, Queue, Topic, meant_instead
 from streams.application.recommending import Recommending
 from streams.application.routing import Opening, Priority, ServiceLevel
 from streams.application.slots import Privacy, SlotSpec
 from streams.application.source import Entities, HeadSpec, LongTextsSpec, Pictures, Source
 from streams.application.stories import Stories
+from streams.application.words import refuse_places_nobody_fills
 from streams.release_watch.settings import ReleaseSettings
 from streams.rule_specs import Rule, heads_named
 from streams.topics import SHARED_TOPICS
@@ -55,7 +56,7 @@ class Application(BaseModel):
     """The table `[entities]`: what decisions are to say of each company or other thing that a text names."""
     heads: tuple[HeadSpec, ...] = ()
     """The tables `[[heads]]`, the primary head first."""
-    queues: dict[str, str] = {}
+    queues: dict[str, Queue] = {}
     """The table `[queues]`: label of the primary head to the queue that a decision's `action` names."""
     priority: Priority | None = None
     """The table `[priority]`: how urgent a text is."""
@@ -104,7 +105,7 @@ class Application(BaseModel):
     """The table `[release]`."""
     retraining: Retraining = Retraining()
     """The table `[retraining]`."""
-    human_queue: str = "people"
+    human_queue: Queue = "people"
     """The queue of texts that are rejected as out of scope, and of labels that `[queues]` does not name."""
     false_alarm_every: int = Field(default=100_000, ge=1_000)
     """How many events of an unchanged stream lie between two false drift alarms, on average (`docs/drift.md`)."""
@@ -271,6 +272,18 @@ class Application(BaseModel):
                 "hand_over.remind_minutes: nothing is promised that one could be reminded of: write "
                 "[service_levels.default] with response_minutes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _words_for_customers_are_whole(self) -> "Application":
+        for name, slot in self.slots.items():
+            refuse_places_nobody_fills(f"slots.{name}.ask", slot.ask)
+        if self.choices is not None:
+            refuse_places_nobody_fills("choices.ask", self.choices.ask, ("first", "second"))
+        if self.hand_over is not None:
+            refuse_places_nobody_fills("hand_over.says", self.hand_over.says)
+            for label, words in self.answers.items():
+                refuse_places_nobody_fills(f"answers.{label}", words, tuple(self.slots), are_slots=True)
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@ at one."""
 
 from pydantic import BaseModel, Field, model_validator
 
-from streams.application.names import SHAPE, Name
+from streams.application.names import SHAPE, Name, Queue
 
 MOST_TURNS = 20  # whose labels are remembered
 
@@ -72,7 +72,7 @@ class Escalation(BaseModel):
     """From this contact of the conversation on: somebody who writes again and again."""
     turns: int | None = Field(default=None, ge=2)
     """From this message of the contact on."""
-    queue: str | None = None
+    queue: Queue | None = None
     """Where it goes; unset: `human_queue`."""
     priority: str | None = None
     """How urgent it becomes; unset: as the table `[priority]` has it."""

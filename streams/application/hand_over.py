@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field, model_validator
 
-from streams.application.names import SHAPE
+from streams.application.names import SHAPE, Queue
 
 
 class HandOver(BaseModel):
@@ -17,7 +17,7 @@ class HandOver(BaseModel):
     `{NAME}` in it becomes the value of `[slots.NAME]`; where that is not known, people take over."""
     turns: int = Field(default=20, ge=2, le=50)
     """So many of the last things said are shown to people, in full."""
-    chain: tuple[str, ...] = ()
+    chain: tuple[Queue, ...] = ()
     """Queues to which a conversation goes, one after the other, that nobody answers in time."""
     step_minutes: float = Field(default=30, gt=0, le=60 * 24 * 31)
     """So long each of the chain has, counted while its queue is open. An assignee has it too, after whom the

@@ -38,6 +38,13 @@ def _check_pointer(pointer: str) -> str:
     return pointer
 
 
+def _check_queue(name: str) -> str:
+    if not name.strip():
+        raise ValueError('a queue needs a name: leave the line out where "human_queue" is meant')
+    return name
+
+
+Queue = Annotated[str, AfterValidator(_check_queue)]
 Topic = Annotated[str, AfterValidator(_check_topic)]
 Pointer = Annotated[str, AfterValidator(_check_pointer)]
 SHAPE = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

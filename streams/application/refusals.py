@@ -120,6 +120,8 @@ def _in_words(error: ErrorDetails) -> str:
     if kind in ("dict_type", "model_type", "model_attributes_type"):
         is_list = isinstance(given, list)
         return f"write [{name}], in one bracket" if is_list else f"is a table: write [{name}] on a line of its own"
+    if kind.startswith("date_"):
+        return f"must be a day, without quotation marks: 2026-12-25, not {given!s:.40}"
     return error["msg"].removeprefix("Value error, ")
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field, model_validator
 
-from streams.application.names import SHAPE, Name, Pointer, meant_instead
+from streams.application.names import SHAPE, Name, Pointer, Queue, meant_instead
 from streams.routing.opening_hours import WEEKDAYS, OpeningHours
 
 
@@ -22,7 +22,7 @@ class Priority(BaseModel):
     """The tables `[priority.table.CRITICALITY]`: impact to priority, in words of your own such as `P1`."""
     otherwise: str = ""
     """The priority where the table has none; empty: none."""
-    queues: dict[str, str] = {}
+    queues: dict[str, Queue] = {}
     """The table `[priority.queues]`: priority to the queue that it goes to, whatever its label's queue is."""
 
     @property

@@ -1,15 +1,13 @@
 """What a decision tells the customer, or why people are to answer: a function of the application's file and the
 decision."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from streams.application import Application
+from streams.routing.wording import filled
 from streams.wire.records.conversations import AnswerKind
-
-_PLACE_OF_VALUE: Final = re.compile(r"\{(\w[\w-]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def told(app: Application, decision: Mapping[str, Any]) -> Told | LeftToPeople:
     if action == "answer" and (words := _words(decision.get("answer"))):
         found = decision["answer"]
         return Told(words, "retrieved", source=found.get("source"), confidence=found.get("confidence"))
-    ready = _with_values(app, decision, _words(decision.get("answer"))) or ""
+    ready = _with_values(decision, _words(decision.get("answer"))) or ""
     return _settled(app, decision, action) or LeftToPeople(_reason(app, decision, queue), queue, ready)
 
 
@@ -63,18 +61,14 @@ def _settled(app: Application, decision: Mapping[str, Any], action: str) -> Told
     usual = {"none", f"queue:{app.queues.get(label, app.human_queue)}"}
     if label not in app.hand_over.answers_alone or action not in usual:
         return None
-    text = _with_values(app, decision, app.answers[label])
+    text = _with_values(decision, app.answers[label])
     return None if text is None else Told(text, "template")
 
 
-def _with_values(app: Application, decision: Mapping[str, Any], text: str) -> str | None:
+def _with_values(decision: Mapping[str, Any], text: str) -> str | None:
     """With what the conversation gave in the places of `{NAME}`; None where that is not known."""
     slots = (decision.get("conversation") or {}).get("slots") or ()
-    values = {slot["name"]: slot["value"] for slot in slots}
-    wanted = {name for name in _PLACE_OF_VALUE.findall(text) if name in app.slots}
-    if not wanted <= values.keys():
-        return None
-    return _PLACE_OF_VALUE.sub(lambda place: values.get(place[1], place[0]), text)
+    return filled(text, {slot["name"]: slot["value"] for slot in slots})
 
 
 def _reason(app: Application, decision: Mapping[str, Any], queue: str) -> str:

@@ -199,6 +199,13 @@ SLIPS = {
     "no table": ('source = "/x"\n' + PLAIN, "source: is a table: write [source]"),
     "no list": ('priority_topics = "x"\n' + PLAIN, "priority_topics: must be a list"),
     "number": (PLAIN + "[queues]\nlate = 3\n", "queues.late: must be a text in quotation marks, not a number"),
+    "queue without a name": (PLAIN + '[queues]\nlate = " "\n', "queues.late: a queue needs a name"),
+    "holiday in quotation marks": (
+        PLAIN + '[opening.office]\nmonday = ["09:00-12:00"]\nholidays = ["25.12.2026"]\n',
+        "opening.office.holidays.0: must be a day, without quotation marks: 2026-12-25, not 25.12.2026",
+    ),
+    "holiday as a number": (PLAIN + "[opening.office]\nholidays = [20261225]\n", "must be a day"),
+    "holiday with a time": (PLAIN + "[opening.office]\nholidays = [2026-12-25T09:00:00]\n", "must be a day"),
     "below a table": (PLAIN + 'human_queue = "x"\n', "it belongs to the top of the file"),
     "rejection": (PLAIN + "[rejection]\ntarget = 0.1\n", "did you mean 'target_error'?"),
     "label in Chinese": (PLAIN + '[queues]\n退款 = "a"\n', 'stands in quotation marks: "退款" = ...'),

@@ -45,6 +45,8 @@ def test_a_ready_answer_settles_its_label_once_its_values_are_known() -> None:
     sure = decision(1, "queue:logistics", intent="delivery", slots=order)
     assert words(sure) == Told("Your parcel MB-7 is on its way.", "template")
     assert isinstance(words(decision(1, "queue:logistics", intent="delivery")), LeftToPeople)
+    masked = [{"name": "order", "value": "[card]", "version": 1}]
+    assert isinstance(words(decision(1, "queue:logistics", intent="delivery", slots=masked)), LeftToPeople)
     urgent = decision(1, "queue:duty", intent="delivery", slots=order)
     assert isinstance(words(urgent), LeftToPeople)  # its priority has a queue of its own
     angry = decision(1, "queue:logistics", intent="delivery", slots=order, conversation={"escalated": "angry"})
@@ -58,6 +60,8 @@ def test_a_ready_answer_beside_a_queue_is_told_and_people_go_on(desk: Desk) -> N
     desk.decide(decision(2, key="c2", version=1, slots=order, answer={"text": "{order} takes five days."}))
     assert (desk.answers[1].text, desk.answers[1].kind) == ("MB-7 takes five days.", "template")
     assert desk.held["c2"].queue == "billing"
+    desk.decide(decision(3, key="c3", version=1, slots=order, answer={"text": "{mailbox} gets {order}."}))
+    assert (desk.answers[2].text, desk.answers[2].kind) == ("A colleague will answer you.", "hand_over")
 
 
 def test_people_are_shown_what_was_said_and_what_was_tried(desk: Desk) -> None:
@@ -237,6 +241,19 @@ def test_the_file_says_what_does_not_fit() -> None:
         (
             FILE[: FILE.index("[service_levels")] + "[answers]" + FILE.split("[answers]")[1] + "remind_minutes = 5\n",
             "remind_minutes: nothing is promised",
+        ),
+        (FILE.replace("{order} is on", "{ordr} is on"), r"answers\.delivery: .*\{ordr\}.*did you mean 'order'"),
+        (FILE.replace('says = "A', 'says = "{order}: a'), r"hand_over\.says: \{order\} would be shown as it stands"),
+        (
+            FILE.replace("[service", "asked_by = {intent = ['refund']}\nask = 'Which {order}?'\n[service"),
+            r"slots\.order\.ask: \{order\} would be shown",
+        ),
+        (
+            FILE.replace(
+                "[service",
+                "[choices]\nask = '{first}, {second}, {third}?'\n[choices.titles]\na = 'A'\nb = 'B'\n[service",
+            ),
+            r"choices\.ask: \{third\} would be shown",
         ),
     ):
         with pytest.raises(ConfigError, match=why):
