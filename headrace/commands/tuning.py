@@ -42,7 +42,9 @@ def _compress(
     quantization: Annotated[
         str, typer.Option(help="outliers, percentile, entropy or smoothing; auto: the one that is closest")
     ] = "auto",
-    limit_points: Annotated[float, typer.Option(help="refuse a release that loses more accuracy than this")] = 0.5,
+    limit_points: Annotated[
+        float, typer.Option(help="refuse a release that loses more accuracy, or F1 of names, than this")
+    ] = 0.5,
     seed: Annotated[int, typer.Option(help="same seed, same data: same model")] = 0,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
     register: Annotated[bool, typer.Option("--register", help="put it into the registry, as the next version")] = False,
@@ -50,7 +52,8 @@ def _compress(
 ) -> None:
     """Make a release smaller and faster: fewer layers, heads and feed-forward units, taught by the release itself.
 
-    Size, speed and accuracy are shown before and after, on test rows that neither has learnt."""
+    Size, speed and accuracy are shown before and after, on test rows that neither has learnt; and the F1 of what is
+    said of names, where the release says something of them."""
     if output is not None and register:
         raise typer.BadParameter("give --output or --register, not both")
     from headrace.tools.tuning.compress import run_compress

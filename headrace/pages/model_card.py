@@ -146,13 +146,19 @@ def _compression(done: Mapping[str, Any]) -> str:
         return ""
     compared = done["compared"]
     low, high = (100 * bound for bound in compared["accuracy_change_ci95"])
+    names = done.get("entities")
+    said = (
+        f" F1 of what is said of names {100 * names['f1_change']:+.2f} points, on {names['names']} names."
+        if names
+        else ""
+    )
     taught = f"taught by that release on {done['texts']} texts, " if "distillation" in done else ""
     return (
         f"Made smaller out of version {done['parent']}: {len(done['layers'])} layers, {sum(done['heads'])} attention "
         f"heads and {sum(done['feed_forward_units'])} feed-forward units are left, {taught}INT8 by "
         f"{done['quantization']}. {compared['speed_ratio']} times as many texts a second; accuracy "
         f"{100 * compared['accuracy_change']:+.2f} points (95 % between {low:+.2f} and {high:+.2f}, the same "
-        f"{compared['texts']} test texts, all by the encoder)."
+        f"{compared['texts']} test texts, all by the encoder).{said}"
     )
 
 

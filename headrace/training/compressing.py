@@ -15,7 +15,10 @@ from headrace.training.energy_counter import EnergyMeter
 from headrace.training.from_file import read_texts
 from headrace.wiring import Wiring
 from models.bundle import HALF_ROLE, parse_manifest
+from models.classifier import Classifier
 from models.encoder.weights_of_graph import weights_of_graph
+from models.entities.reader import ROLE as ENTITIES
+from models.entities.span_head import READS, TOKENS
 from models.errors import ConfigError, ModelError, TrainingDataError
 from retrain import training_data
 from retrain.compression.comparison import Comparison, compare_sizes
@@ -23,7 +26,9 @@ from retrain.compression.plan import CompressionPlan
 from retrain.compression.small_encoder import compress_encoder
 from retrain.cost import cost_between
 from retrain.data import Columns, Dataset, read_labelled_csv
-from retrain.entities.release import carry_entities
+from retrain.entities.comparing import Blob, EntityComparison, ReadsNames, compare_entities, rows_that_judge
+from retrain.entities.release import carry_entities, dealt_by_of, entity_rows_of, reading_of
+from retrain.entities.span_tuning import DealtEntities
 from retrain.job import TrainedRelease, train_release
 from retrain.pictures.release import carry_fusion, carry_pictures
 from retrain.progress import Progress
@@ -51,11 +56,22 @@ class CompressionRequest:
 
 @dataclass(frozen=True, slots=True)
 class CompressedRelease:
-    """trained: the smaller release, not published. comparison: beside its parent. parent: that one's version."""
+    """trained: the smaller release, not published. comparison: beside its parent. parent: that one's version. entities:
+    both by what they say of names; None where the parent says nothing of any."""
 
     trained: TrainedRelease
     comparison: Comparison
     parent: str
+    entities: EntityComparison | None = None
+
+    def losses(self, limit_points: float) -> list[str]:
+        """What it loses more of than so many points, in words."""
+        found = []
+        if not self.comparison.holds(limit_points):
+            found.append(f"accuracy falls by {-100 * self.comparison.change:.2f} points")
+        if self.entities is not None and not self.entities.holds(limit_points):
+            found.append(f"F1 of what is said of names falls by {-100 * self.entities.change:.2f} points")
+        return found
 
 
 def require_torch(way_out: str = "") -> None:
@@ -78,13 +94,10 @@ def compress(
     parent.entities = None  # both sizes are compared by what they decide about whole texts
     manifest = registry.manifest(model, version)
     described = parse_manifest(manifest)
+    blob = registry.blobs_of(manifest)
     dataset = _dataset(order, described, registry, manifest)
     weights, config = weights_of_graph(_half_graph(wiring, described, registry, manifest))
-    texts = list(dict.fromkeys(row.text for row in dataset.rows if row.split != "test"))
-    if order.unlabelled is not None:
-        tested = {row.text for row in dataset.part("test")}
-        more = [text for text in read_texts(order.unlabelled, order.text_column) if text not in tested]
-        texts = list(dict.fromkeys([*texts, *more]))
+    texts = _texts(order, dataset, described, blob, parent)
     small = compress_encoder(
         weights,
         config,
@@ -119,14 +132,40 @@ def compress(
     comparison = compare_sizes(
         (parent, trained.classifier), sizes, dataset.part("test"), head, oos_label=oos_label, progress=progress
     )
-    blob = registry.blobs_of(manifest)
     carry_pictures(described, blob, trained.manifest, trained.blobs)
-    carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier)
+    carry_entities(described, blob, trained.manifest, trained.blobs, trained.classifier, progress=progress)
+    entities = _names_compared(described, blob, parent, trained, progress)
     carry_fusion(described, blob, trained.manifest, trained.blobs, trained.classifier, trained.dataset)
     trained.manifest["compression"] = small.how | {"parent": version, "compared": comparison.as_json()}
+    if entities is not None:
+        trained.manifest["compression"]["entities"] = entities.as_json()
     training_data.attach(trained.manifest, trained.blobs, trained.dataset)
     attach_card(trained.manifest, trained.blobs)
-    return CompressedRelease(trained, comparison, version)
+    return CompressedRelease(trained, comparison, version, entities)
+
+
+def _texts(
+    order: CompressionRequest, dataset: Dataset, described: Mapping[str, Any], blob: Blob, parent: Classifier
+) -> list[str]:
+    """Without labels, for the smaller encoder to learn from; none that tests. Where the parent reads names by their
+    places, its texts of these as well, as it reads them."""
+    texts = [row.text for row in dataset.rows if row.split != "test"]
+    if order.unlabelled is not None:
+        texts += read_texts(order.unlabelled, order.text_column)
+    tested = {row.text for row in dataset.part("test")}
+    named = entity_rows_of(described, blob)
+    if named is not None and described[ENTITIES].get(READS) == TOKENS:
+        texts += DealtEntities.of(named, dealt_by_of(described)).numbered(reading_of(parent))[0].texts
+    return [text for text in dict.fromkeys(texts) if text not in tested]
+
+
+def _names_compared(
+    described: Mapping[str, Any], blob: Blob, parent: Classifier, trained: TrainedRelease, progress: Progress
+) -> EntityComparison | None:
+    """Parent and smaller release on labelled names that neither was trained on."""
+    packed = trained.manifest, trained.blobs.__getitem__
+    both = ReadsNames.of(described, blob, parent), ReadsNames.of(*packed, trained.classifier)
+    return compare_entities(*both, rows_that_judge((described, blob), packed), progress)
 
 
 def _half_graph(wiring: Wiring, described: Mapping[str, Any], registry: ReleaseRegistry, manifest: bytes) -> bytes:

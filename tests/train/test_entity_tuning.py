@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,19 @@ import pytest
 from cut_off import Kept
 from tiny_encoder import tiny_tokenizer, tiny_weights
 
+from connectors.registry import FolderRegistry
+from headrace.settings import load_settings
+from headrace.training.compressing import CompressionRequest, compress
+from headrace.wiring import Wiring
 from models.bundle import unpack
 from models.encoder.encoder import Encoder
+from models.encoder.precision import build_half_graph
 from models.encoder.quantization import equal_length_batches, quantize_encoder
 from models.entities.gazetteer import Entity, Gazetteer, Mention
 from models.entities.judging import Asked, judge
 from models.entities.span_head import mention_states
 from retrain.compression import pruning
+from retrain.compression.plan import CompressionPlan
 from retrain.data import Dataset, Row, split_rows
 from retrain.entities.fitting import score_entities
 from retrain.entities.release import carry_entities, fit_entities
@@ -34,6 +41,7 @@ from retrain.job import train_release
 from retrain.strategies.few_weights import BODIES, few_weights_strategy
 from retrain.strategies.full import FullStrategy
 from retrain.strategies.tuned import Judged, is_better_somewhere
+from retrain.training_data import attach
 
 pytestmark = pytest.mark.train
 
@@ -255,6 +263,31 @@ def test_what_a_tuned_release_says_of_names_goes_on_to_a_smaller_one() -> None:
         again = json.loads(json.dumps(smaller.manifest))
         assert carry_entities(successor, its.__getitem__, again, dict(its), smaller.classifier)
         assert again["entities"] == successor["entities"], "the same encoder keeps its head"
+
+
+def test_compress_keeps_a_head_of_places_and_says_what_it_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = build_half_graph(tuned().tuned.weights, start().config)
+    monkeypatch.setattr("headrace.training.compressing.half_graphs", lambda wiring: lambda sha256: half)
+    release = train_release("finance", dataset(), tuned().encoder)
+    manifest, blobs = json.loads(json.dumps(release.manifest)), dict(release.blobs)
+    fit_entities(
+        manifest, blobs, release.classifier, Gazetteer((Entity("alder", ("alder",)),)), rows(), tuned=tuned().head
+    )
+    attach(manifest, blobs, release.dataset)
+    registry = FolderRegistry(str(tmp_path))
+    registry.publish("finance", manifest, blobs)
+    shown = list[str]()
+    order = CompressionRequest("finance@1", CompressionPlan(units=0.5))
+    wiring = Wiring(load_settings(home=tmp_path, threads=1))
+    done = compress(wiring, registry, order, lambda what, *_: shown.append(what))
+    assert done.trained.manifest["entities"]["reads"] == "tokens"
+    assert done.entities is not None and done.entities.before > 0.9 and done.entities.after > 0.9
+    texts = {row.text for row in dataset().rows if row.split != "test"}
+    how = done.trained.manifest["compression"]
+    assert how["texts"] + how["held_out_texts"] > len(texts), "it learns from texts with names as well"
+    assert "comparing what is said of entities" in shown
 
 
 def texts_of_rows() -> list[str]:

@@ -8,12 +8,14 @@ import numpy as np
 import onnx
 import pytest
 from small_bert import CONFIG, TEXTS, dense_layer, small_tokenizer_json, small_weights
+from small_entities import small_entity_rows, small_gazetteer
 from small_release import small_release
 from typer.testing import CliRunner
 
 from connectors.registry import FolderRegistry
 from headrace.cli import app
 from headrace.pages.model_card import render_card
+from headrace.tools.tuning.compress import names_in_words
 from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
 from models.encoder.input_ranges import BINS, Histogram, choose_range
@@ -25,6 +27,8 @@ from retrain.compression import pruning
 from retrain.compression.comparison import Comparison, Side
 from retrain.compression.plan import CompressionPlan
 from retrain.compression.small_encoder import compress_encoder
+from retrain.entities.comparing import EntityComparison
+from retrain.entities.release import fit_entities
 
 LONGER = (*TEXTS, "a b c x y z a b c", "x", "fee fee transfer refund ok", "why was my card charged twice please help")
 
@@ -203,6 +207,31 @@ def test_a_smaller_release_says_what_it_was_made_of_and_how_it_compares(home: Pa
     assert manifest["parent"] == "1" and manifest["compression"]["parent"] == "1"
     card = render_card(manifest)
     assert "Made smaller out of version 1" in card and "64 feed-forward units" in card
+
+
+def test_what_is_said_of_names_is_told_before_and_after_and_has_the_same_limit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, blobs = json.loads(json.dumps(small_release().manifest)), dict(small_release().blobs)
+    fit_entities(manifest, blobs, small_release().classifier, small_gazetteer(), small_entity_rows())
+    FolderRegistry(str(home / "registry")).publish("support", manifest, blobs)
+    words = ["compress", "support@2", "--data", "data.csv", "--epochs", "0", "--units", "0.5", "--register"]
+    done = CliRunner().invoke(app, [*words, "--limit-points", "100", "--json"], catch_exceptions=False)
+    report = json.loads(done.stdout)
+    names = report["entities"]
+    assert names["names_are"] == "given" and names["texts"] == len(small_entity_rows().part("test"))
+    assert names["f1_before"] == manifest["entities"]["metrics"]["accuracy"] > 0.9
+    small = json.loads(FolderRegistry(str(home / "registry")).manifest("support", report["version"]))
+    assert small["compression"]["entities"] == names
+    assert small["entities"]["metrics"]["accuracy"] == names["f1_after"]
+    assert "F1 of what is said of names" in render_card(small)
+    assert names_in_words(names).startswith(f"what is said of names (given): F1 {names['f1_before']:.4f} before, ")
+
+    monkeypatch.setattr(EntityComparison, "change", property(lambda _: -0.02))
+    monkeypatch.setattr(Comparison, "holds", lambda *_: True)
+    refused = CliRunner().invoke(app, [*words, "--limit-points", "1.5"])
+    assert "F1 of what is said of names falls by 2.00 points, more than the 1.5" in str(refused.exception)
+    assert len(FolderRegistry(str(home / "registry")).versions("support")) == 3
 
 
 def test_a_release_that_loses_more_than_allowed_is_kept_nowhere(home: Path) -> None:

@@ -1,7 +1,8 @@
 """What `headrace compress` does, and how it tells it."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from headrace.output import print_json, stage_bars
 from headrace.settings import load_settings
@@ -10,6 +11,8 @@ from headrace.training.compressing import CompressedRelease, CompressionRequest,
 from headrace.training.from_file import prepare_folder, write_release
 from headrace.wiring import Wiring
 from models.errors import ModelError
+
+_TOLD: Final = ("compared", "parent", "entities")  # by themselves
 
 
 def run_compress(order: CompressionRequest, *, output: Path | None, register: bool, json: bool) -> None:
@@ -25,8 +28,8 @@ def run_compress(order: CompressionRequest, *, output: Path | None, register: bo
         prepare_folder(output)
     with stage_bars() as progress:
         done = compress(wiring, registry, order, progress)
-    holds = done.comparison.holds(order.limit_points)
-    version = None
+    losses = done.losses(order.limit_points)
+    holds, version = not losses, None
     if holds and register:
         version = registry.publish(done.trained.manifest["model"], done.trained.manifest, done.trained.blobs)
     elif holds and output is not None:
@@ -38,9 +41,8 @@ def run_compress(order: CompressionRequest, *, output: Path | None, register: bo
         _tell(report, output)
     if not holds:
         raise ModelError(
-            f"accuracy falls by {-100 * done.comparison.change:.2f} points, more than the {order.limit_points:g} that "
-            f"--limit-points allows: nothing was kept; take less out, or teach it for more --epochs or on more texts "
-            f"(--unlabelled)"
+            f"{' and '.join(losses)}, more than the {order.limit_points:g} that --limit-points allows: nothing was "
+            f"kept; take less out, or teach it for more --epochs or on more texts (--unlabelled)"
         )
 
 
@@ -52,8 +54,9 @@ def _report(order: CompressionRequest, done: CompressedRelease, version: str | N
         "parent": done.parent,
         **done.comparison.as_json(),
         "limit_points": order.limit_points,
-        "within_limit": done.comparison.holds(order.limit_points),
-        "how": {key: value for key, value in manifest["compression"].items() if key not in ("compared", "parent")},
+        "entities": None if done.entities is None else done.entities.as_json(),
+        "within_limit": not done.losses(order.limit_points),
+        "how": {key: value for key, value in manifest["compression"].items() if key not in _TOLD},
         "seconds": done.trained.report["seconds"],
         "served": {key: done.trained.report[key] for key in ("accuracy", "accuracy_ci95", "fast_path", "oos")},
     }
@@ -73,6 +76,8 @@ def _tell(report: dict[str, Any], output: Path | None) -> None:
         f"{100 * report['accuracy_change']:+.2f} points (95 % between {low:+.2f} and {high:+.2f}) on {report['texts']} "
         f"test texts, all by the encoder"
     )
+    if report["entities"] is not None:
+        say(names_in_words(report["entities"]))
     how = report["how"]
     units = ", ".join(str(count) for count in how["feed_forward_units"])
     heads = ", ".join(str(count) for count in how["heads"])
@@ -82,3 +87,13 @@ def _tell(report: dict[str, Any], output: Path | None) -> None:
         say(f"registered as {name}, made of version {report['parent']}; `headrace models promote {name}` serves it")
     elif output is not None and report["within_limit"]:
         say(f"written to {output}")
+
+
+def names_in_words(compared: Mapping[str, Any]) -> str:
+    """What both releases say of names. compared: `retrain.entities.comparing.EntityComparison.as_json`."""
+    low, high = (100 * bound for bound in compared["f1_change_ci95"])
+    return (
+        f"what is said of names ({compared['names_are']}): F1 {compared['f1_before']:.4f} before, "
+        f"{compared['f1_after']:.4f} after, {100 * compared['f1_change']:+.2f} points (95 % between {low:+.2f} and "
+        f"{high:+.2f}) on {compared['names']} names of {compared['texts']} test texts"
+    )
