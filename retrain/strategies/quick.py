@@ -97,20 +97,7 @@ def train_quick(
             f"leave out --oos-label, --oos-cost and --target-error, and the table [rejection]"
         )
     without_spaces = share_without_spaces([row.text for row in rows if row.split == "train"]) > 0.5
-    known = (
-        np.array([key_hash(row.text) in dataset.encoder_tuned_on for row in rows]) if dataset.encoder_tuned_on else None
-    )
-    unseen = None if known is None or not known.any() else ~known
-    texts, named = len(rows), rows_of_names(rows, dataset.several.intersection(names))
-    rows += named
-    unseen = None if unseen is None else np.concatenate([unseen, np.ones(len(named), dtype=bool)])
-    tasks = [
-        several_task(name, rows, seed, unseen, without_spaces=without_spaces, texts=texts)
-        if name in dataset.several
-        else head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
-        for name in names
-    ]
-    tasks = [replace(task, policies=_policies(task, plan)) for task in tasks]
+    rows, tasks, unseen = _tasks(dataset, rows, names, oos_label, seed, plan, without_spaces=without_spaces)
     embeddings = embed_texts(encoder, [row.text for row in rows], progress)
     if seen_as is not None:
         embeddings = seen_as([row.text for row in rows], embeddings)
@@ -158,6 +145,32 @@ def train_quick(
         dataset.encoder_tuned_on,
         rejection={} if fitted[0].rejecting is None else fitted[0].rejecting.figures,
     )
+
+
+def _tasks(
+    dataset: Dataset,
+    rows: Sequence[Row],
+    names: Sequence[str],
+    oos_label: str | None,
+    seed: int,
+    plan: QuickPlan,
+    *,
+    without_spaces: bool,
+) -> tuple[list[Row], list[Task], NDArray[np.bool_] | None]:
+    """What each head is to learn, of `rows` and, behind them, names of labels; and which of all these the encoder was
+    not tuned on (None: all)."""
+    tuned_on = dataset.encoder_tuned_on  # most encoders on none: no key is needed then
+    known = np.array([bool(tuned_on) and key_hash(row.text) in tuned_on for row in rows], dtype=bool)
+    named = rows_of_names(rows, dataset.several.intersection(names))
+    unseen = np.concatenate([~known, np.ones(len(named), dtype=bool)]) if known.any() else None
+    texts, rows = len(rows), [*rows, *named]
+    tasks = [
+        several_task(name, rows, seed, unseen, without_spaces=without_spaces, texts=texts)
+        if name in dataset.several
+        else head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
+        for name in names
+    ]
+    return rows, [replace(task, policies=_policies(task, plan)) for task in tasks], unseen
 
 
 def embed_texts(
