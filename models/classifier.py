@@ -94,6 +94,8 @@ class Classifier:
         thresholds; 1 or more leaves nothing to it.
         """
         entities = None if self.entities is None else self.entities.find(texts, self._read_one)
+        if entities is not None:
+            entities.tokenize(self.encoder)
         characters, texts = [len(text) for text in texts], self.as_read(texts)
         occurrences = find_ngrams(texts)
         decided = (
@@ -124,10 +126,16 @@ class Classifier:
 
     def embed(self, prepared: Prepared) -> NDArray[np.float32]:
         """Step 2: the encoder, nearly all of the work and hardly any of it in Python. float32 (texts for the encoder,
-        dimensions), in the order of `for_encoder`. Raises ModelError."""
-        if not len(prepared.tokenized):
+        dimensions), in the order of `for_encoder`. What is read to judge entities is computed along with the texts:
+        apart, each would wait for a core that has nothing left to do. Raises ModelError."""
+        texts = len(prepared.tokenized)
+        views = [] if prepared.entities is None else [*prepared.entities.unread.values()]
+        if not texts and not views:
             return np.empty((0, self.encoder.dimensions), dtype=np.float32)
-        return self.encoder.embed_tokens(prepared.tokenized)
+        embeddings = self.encoder.embed_tokens([*prepared.tokenized, *views])
+        if prepared.entities is not None:
+            prepared.entities.take(embeddings[texts:].copy())
+        return embeddings[:texts].copy()  # answers keep theirs, and would keep those of the views
 
     def classify(self, prepared: Prepared, embeddings: NDArray[np.float32] | None = None) -> list[Classification]:
         """Step 3: the heads. embeddings: what `embed` returned; None computes them here. A text's answer does not

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from models.decision import EntityAnswer
-from models.encoder.encoder import Encoder
+from models.encoder.encoder import Encoder, TokenizedText
 from models.entities.gazetteer import Gazetteer, Mention
 from models.entities.head import EntityHead
 from models.entities.judging import Asked, judge
@@ -81,13 +81,29 @@ class _Named:
 class FoundEntities:
     """A batch's entities between the steps. named: what each text names, views: of all mentions that are read; of a
     release with a tagger both are complete once they were read; of a head that reads places there are no views.
+    unread: token ids of texts that the views show and the encoder is to read. embedded: those that it has read.
     answers: once they were read, by text."""
 
     reader: EntityReader
     read_as: ReadAs
     named: list[_Named]
     views: list[EntityViews]
+    unread: dict[str, TokenizedText] = field(default_factory=dict)
+    embedded: dict[str, Floats] = field(default_factory=dict)
     answers: list[tuple[EntityAnswer, ...]] | None = field(default=None)
+
+    def tokenize(self, encoder: Encoder) -> None:
+        """Fill `unread`, each text once: views of one name are often alike, as are those of texts that come together.
+        A view is a sentence with its entity, whatever line it stands in."""
+        shown = dict.fromkeys(text for view in self.views for text in view.for_encoder())
+        texts = [text for text in shown if text not in self.unread and text not in self.embedded]
+        if texts:
+            self.unread |= zip(texts, encoder.reading(None).tokenize(texts), strict=True)
+
+    def take(self, embeddings: Floats) -> None:
+        """Of `unread`, in its order."""
+        self.embedded |= zip(self.unread, embeddings, strict=True)
+        self.unread.clear()
 
     def read(self, encoder: Encoder) -> list[tuple[EntityAnswer, ...]]:
         """What is said of each, by text; computed the first time it is asked. Raises ModelError."""
@@ -129,6 +145,8 @@ class FoundEntities:
                 Asked(one.text, one.mentions, [m for of_one in one.entities for m in of_one]) for one in self.named
             ]
             return judge(head, encoder, asked, self.read_as)
-        # a view is a sentence with its entity, whatever line it stands in
-        embeddings = encoder.reading(None).embed([text for view in self.views for text in view.for_encoder()])
+        self.tokenize(encoder)
+        if self.unread:
+            self.take(encoder.embed_tokens([*self.unread.values()]))
+        embeddings = np.stack([self.embedded[text] for view in self.views for text in view.for_encoder()])
         return head.predict(self.views, embeddings)

@@ -1,6 +1,7 @@
 """What is said of each entity of a text: views, head, release, decisions."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from numpy.typing import NDArray
 from small_entities import (
     entity_files,
     labelled,
@@ -23,6 +25,7 @@ from headrace.training.entities.fitting import read_entities
 from headrace.training.entities.names import read_gazetteer
 from models.bundle import unpack
 from models.classifier import Classifier
+from models.encoder.encoder import TokenizedText
 from models.entities.gazetteer import Mention
 from models.entities.head import EntityHead
 from models.entities.reader import NAMES_ROLE, ROLE
@@ -87,6 +90,36 @@ def test_an_entity_is_judged_the_same_alone_and_among_other_texts() -> None:
     together = classifier.classify_texts(texts)
     assert [answer.entities for answer in together] == [classifier.classify_texts([text])[0].entities for text in texts]
     assert together[1].entities == ()
+
+
+def test_what_is_said_of_entities_is_read_in_the_same_call_as_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, calls = with_entities(), list[int]()
+    texts = [MIXED, "refund please", MIXED, "Zorn wins again"]
+    apart = classifier.tokenize(texts, fast=False)
+    assert apart.entities is not None
+    says = apart.entities.read(classifier.encoder)
+    embeddings = classifier.encoder.embed_tokens(apart.tokenized)
+    embed_tokens = classifier.encoder.embed_tokens
+
+    def counted(tokenized: Sequence[TokenizedText]) -> NDArray[np.float32]:
+        calls.append(len(tokenized))
+        return embed_tokens(tokenized)
+
+    monkeypatch.setattr(classifier.encoder, "embed_tokens", counted)
+    together = classifier.tokenize(texts, fast=False)
+    np.testing.assert_allclose(classifier.embed(together), embeddings, atol=1e-6)
+    classifier.read_entities(together)
+    answers = classifier.classify(together, embeddings)
+    assert len(calls) == 1, "the encoder is asked once"
+    assert together.entities is not None
+    assert calls == [len(texts) + len(together.entities.embedded)]
+    shown = {text for view in together.entities.views for text in view.for_encoder()}
+    assert set(together.entities.embedded) == shown and len(shown) < 2 * len(together.entities.views)
+    for answer, said in zip(answers, says, strict=True):
+        assert [(one.id, one.sentiment) for one in answer.entities or ()] == [(one.id, one.sentiment) for one in said]
+        of_one = [one.probability for one in answer.entities or ()]
+        assert of_one == pytest.approx([one.probability for one in said], abs=1e-5)
+    assert classifier.embed(together).shape == embeddings.shape, "and may be asked again"
 
 
 def test_the_same_labels_are_decided_with_and_without_entities() -> None:
