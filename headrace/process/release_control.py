@@ -68,7 +68,9 @@ class ReleaseControl(ReleaseObserver):
         if self._follower.standing(app.name) is None:
             self._announce_first(app, progress)
         release = self._standing(app.name)
-        serving = Serving(self._first_that_loads(release), app.cache_texts)
+        # stories are told by embeddings, of a text that comes again as well
+        has_stories = app.stories is not None
+        serving = Serving(self._first_that_loads(release), app.cache_texts, keeps_embeddings=has_stories)
         self._metrics.release(app.name, serving.current.version)
         log.info("%s@%s serves", app.name, serving.current.version)
         self._reconciler.add(app.name, serving)  # which has heard what was announced while this one was loading

@@ -21,7 +21,7 @@ from streams.engine.delivery import Outcome, OutRecord
 from streams.routing.replies import Message, Replier
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.records import format_time
-from streams.wire.signals import signal_record, trial_answer
+from streams.wire.signals import packed, signal_record, trial_answer
 from streams.wire.source_records import SourceReader
 from streams.wire.text import cut_text
 
@@ -64,7 +64,7 @@ class DecisionRecords:
             )
             signal |= _for_the_watch(pending)
             if self.app.stories is not None:
-                signal |= self._for_stories(decision)
+                signal |= self._for_stories(decision, pending)
             if "entities" in signal and self.app.entities is not None and self.app.entities.head is not None:
                 signal["entity_head"] = self.app.entities.head
             if segments := self.reader.segments(pending.source):
@@ -77,8 +77,10 @@ class DecisionRecords:
             agrees=classification.agrees if pending.path == "fast" else None,
         )
 
-    def _for_stories(self, decision: Mapping[str, Any]) -> dict[str, Any]:
+    def _for_stories(self, decision: Mapping[str, Any], pending: Pending) -> dict[str, Any]:
         known: dict[str, Any] = {"decided_at": decision["decided_at"]}
+        if pending.remembered is not None:
+            known |= {"embedding": packed(pending.remembered), "again": True}
         return known | ({} if self.shown >= 1.0 else {"share": round(self.shown, 4)})
 
     def _record_key(self, pending: Pending) -> bytes | None:

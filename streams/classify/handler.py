@@ -8,6 +8,7 @@ change nothing in it. Only lateness does (the application's `deadline_seconds`),
 import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from connectors.ports import PictureSource
 from models.classifier import Classifier
@@ -305,6 +306,8 @@ def _is_known(served: ServedRelease, pending: Pending) -> bool:
     known = served.cache.get(pending.source.text)
     if known is None:
         return False
+    if known.embedding is not None:  # no sample of anything, so apart from the answer
+        pending.remembered, known = known.embedding, replace(known, embedding=None)
     pending.classification, pending.path = known, "cache"
     return True
 

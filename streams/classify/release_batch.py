@@ -139,7 +139,8 @@ class Pending:
 
     late: past the application's deadline. decided_by: a canary, where it is not the champion. failed_by: a canary that
     was to decide it, and could not. ms: see streams.wire.signals.MonitorSignal; None: its answer was known. picture:
-    what the one beside it shows, or what is wrong with it; None: there is none.
+    what the one beside it shows, or what is wrong with it; None: there is none. remembered: what the encoder saw of the
+    same text, where its answer was known and that is kept.
     """
 
     delivery: Delivery
@@ -153,6 +154,7 @@ class Pending:
     failed_by: Trial | None = None
     ms: float | None = None
     picture: PictureAnswer | PictureFault | None = None
+    remembered: NDArray[np.float32] | None = None
 
     @property
     def trial(self) -> str:

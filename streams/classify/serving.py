@@ -18,9 +18,9 @@ class ServedRelease:
     cache: TextCache | None = None
 
     @classmethod
-    def of(cls, classifier: Classifier, cache_texts: int) -> "ServedRelease":
-        """cache_texts: how many answers are remembered; 0: none."""
-        return cls(classifier, TextCache(cache_texts) if cache_texts else None)
+    def of(cls, classifier: Classifier, cache_texts: int, *, keeps_embeddings: bool = False) -> "ServedRelease":
+        """cache_texts: how many answers are remembered; 0: none. keeps_embeddings: with what the encoder saw."""
+        return cls(classifier, TextCache(cache_texts, keeps_embeddings=keeps_embeddings) if cache_texts else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,10 @@ class Serving:
     """Holds the plan of one application. Batches take it once and keep it to their end, so that a replaced release goes
     out of memory with its last batch."""
 
-    def __init__(self, classifier: Classifier, cache_texts: int = 0) -> None:
-        self._cache_texts = cache_texts
-        self.plan = ServingPlan(ServedRelease.of(classifier, cache_texts))
+    def __init__(self, classifier: Classifier, cache_texts: int = 0, *, keeps_embeddings: bool = False) -> None:
+        """See ServedRelease."""
+        self._cache_texts, self._keeps_embeddings = cache_texts, keeps_embeddings
+        self.plan = ServingPlan(self._served(classifier))
 
     @property
     def current(self) -> Classifier:
@@ -72,9 +73,12 @@ class Serving:
     def swap(self, classifier: Classifier) -> Classifier:
         """Let `classifier` decide from the next batch on; returns the one it replaces."""
         replaced = self.current
-        self.plan = replace(self.plan, champion=ServedRelease.of(classifier, self._cache_texts))
+        self.plan = replace(self.plan, champion=self._served(classifier))
         return replaced
 
     def set_trials(self, trials: tuple[Trial, ...]) -> None:
         """From the next batch on these, and no others, look on."""
         self.plan = replace(self.plan, trials=trials)
+
+    def _served(self, classifier: Classifier) -> ServedRelease:
+        return ServedRelease.of(classifier, self._cache_texts, keeps_embeddings=self._keeps_embeddings)

@@ -140,7 +140,7 @@ def _for_drift(signal: MonitorSignal, head: str, number: int, offset: int) -> Si
         label,
         probability,
         signal.oos,
-        signal.embedding,
+        None if signal.again else signal.embedding,
         signal.path == "fast",
         signal.at,
         offset,

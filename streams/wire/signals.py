@@ -71,8 +71,13 @@ def signal_record(
     if (language := language_of(source.text, source.fields)) is not None:
         signal["language"] = language
     if classification.embedding is not None:
-        signal["embedding"] = base64.b64encode(classification.embedding.astype(np.float16).tobytes()).decode()
+        signal["embedding"] = packed(classification.embedding)
     return signal
+
+
+def packed(embedding: NDArray[np.floating]) -> str:
+    """An embedding as a signal has it: base64 of float16."""
+    return base64.b64encode(embedding.astype(np.float16).tobytes()).decode()
 
 
 def failure_record(identity: str, at: str, version: str, text: str, reason: str, trial: str = "") -> dict[str, Any]:
@@ -131,8 +136,9 @@ class MonitorSignal(BaseModel):
     its channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one
     text. entities: each one's name that the text names and is about enough to count, with what it says of it, in the
     labels of entity_head where the application has that head's texts teach it. unknown_share: of its tokens, those that
-    the tokenizer does not know. decided_at: of applications with [stories]. share: of the events that the monitor is
-    shown, where not of all. Older workers leave all of these out."""
+    the tokenizer does not know. decided_at: of applications with [stories], as `again` is: the text's answer was known,
+    and its embedding is that of the one before, which says what it tells and is no further sample. share: of the events
+    that the monitor is shown, where not of all. Older workers leave all of these out."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -164,6 +170,7 @@ class MonitorSignal(BaseModel):
     decided_at: str | None = None
     entities: tuple[tuple[str, str], ...] = ()
     share: FiniteFloat | None = None
+    again: bool = False
 
     def each(self, head: str) -> tuple[str, ...]:
         """What the head says, label by label: one, of a set each, none where it says nothing."""

@@ -20,6 +20,7 @@ from models.classifier import Classifier, Prepared
 from models.decision import Classification
 from models.errors import ModelError
 from streams.application import Application, HeadSpec, parse_application
+from streams.application.stories import Stories
 from streams.classify.handler import ClassifyHandler
 from streams.classify.model_failures import ModelFailures
 from streams.classify.sampling import (
@@ -31,6 +32,8 @@ from streams.classify.sampling import (
 )
 from streams.classify.serving import ServedRelease, Serving, Trial
 from streams.engine.delivery import Delivery, Outcome
+from streams.monitor.monitored_release import _for_drift
+from streams.wire.signals import MonitorSignal
 
 NOW_MS = 1_750_000_000_000
 TEXTS = [f"{text} {number}" for number in range(20) for texts in SUBJECTS.values() for text in texts]
@@ -101,6 +104,23 @@ class Broken(Classifier):
     def _break(self, prepared: Prepared) -> None:
         if any(self._word in text for text in self._texts[id(prepared)]):
             raise ValueError("broken")
+
+
+@pytest.mark.parametrize("stories", [True, False], ids=["with stories", "without"])
+def test_a_text_that_comes_again_tells_stories_what_it_told_before_and_is_no_sample(stories: bool) -> None:
+    app = application(**({"stories": Stories()} if stories else {}))
+    serving = Serving(small_release().classifier, cache_texts=100, keeps_embeddings=stories)
+    first, again = (decided(app, serving, deliveries(["refund please"]))[0] for _ in range(2))
+    assert (first.path, again.path) == ("full", "cache") and first.signal and again.signal
+    assert "again" not in first.signal
+    if stories:
+        assert again.signal["embedding"] == first.signal["embedding"] and again.signal["again"] is True
+        seen = _for_drift(MonitorSignal.model_validate(again.signal), "intent", 1, 1)
+        assert seen.embedding is None
+    else:
+        assert "embedding" not in again.signal and "again" not in again.signal
+    (once,), (twice,) = decisions([first]), decisions([again])
+    assert twice == once
 
 
 def test_a_decision_says_all_that_its_reader_needs() -> None:

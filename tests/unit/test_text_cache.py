@@ -41,6 +41,16 @@ def test_what_is_kept_has_no_embedding_and_is_no_audit() -> None:
     assert kept is not None and kept.embedding is None and kept.agrees is None
 
 
+def test_an_embedding_is_kept_where_it_is_asked_for() -> None:
+    cache = TextCache(2, keeps_embeddings=True)
+    cache.put("a", answer("a", embedding=True))
+    cache.put("b", answer("b"))
+    kept = cache.get("a")
+    assert kept is not None and kept.embedding is not None and kept.agrees is None
+    assert kept.embedding.dtype == np.float32 and kept.embedding.tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert (without := cache.get("b")) is not None and without.embedding is None
+
+
 def test_cache_for_no_texts_keeps_none() -> None:
     cache = TextCache(0)
     cache.put("a", answer("a"))
