@@ -1,9 +1,13 @@
 """The shipped finance application on the embedded broker: news in, what is said of each company out."""
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
 from harness import Headrace, documents, wait_for
+
+from headrace.applications import load_application
 
 NEWS = (
     "Chip demand lifts Nvidia, but Micron warns of a glut",
@@ -12,8 +16,23 @@ NEWS = (
 )
 
 
-def test_what_is_said_of_each_company_reaches_the_store(tmp_path: Path) -> None:
-    home = Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
+@pytest.fixture(scope="module")
+def finance_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with finance@1, trained once: that is half a minute of a processor."""
+    home = tmp_path_factory.mktemp("finance")
+    corpus = load_application("finance").corpus
+    assert Headrace(home).json("train", "finance", "--data", str(corpus), "--register", timeout=900)["version"] == "1"
+    return home / "registry"
+
+
+@pytest.fixture
+def home(tmp_path: Path, finance_registry: Path) -> Headrace:
+    """A home with that release and a store of its own."""
+    shutil.copytree(finance_registry, tmp_path / "registry")
+    return Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
+
+
+def test_what_is_said_of_each_company_reaches_the_store(tmp_path: Path, home: Headrace) -> None:
     up = home.start("up", "finance")
     up.wait_ready()
     news = tmp_path / "news.jsonl"
@@ -37,8 +56,7 @@ def test_what_is_said_of_each_company_reaches_the_store(tmp_path: Path) -> None:
     assert up.stop() == 0
 
 
-def test_items_are_told_which_story_they_belong_to(tmp_path: Path) -> None:
-    home = Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
+def test_items_are_told_which_story_they_belong_to(tmp_path: Path, home: Headrace) -> None:
     up = home.start("up", "finance")
     up.wait_ready()
     first = "Brackwater Mills halts its second plant after a flood in the valley"

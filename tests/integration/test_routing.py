@@ -1,15 +1,17 @@
 """Priority and service levels on the embedded broker: messages in, by when they are to be answered out."""
 
+import csv
 import json
 from pathlib import Path
 
 from harness import Headrace, documents, wait_for
 
 CORPUS = Path(__file__).parents[2] / "apps" / "corpora" / "support.csv"
-FILE = f"""
+INTENTS = ("refund_status", "damaged_item", "gift_card", "login_problem")  # all 24 take half a minute to learn
+FILE = """
 name = "desk"
 topic = "desk.messages"
-corpus = "{CORPUS}"
+corpus = "few.csv"
 [[heads]]
 name = "intent"
 column = "intent"
@@ -39,6 +41,10 @@ AT = "2026-11-23T15:30:00Z"  # Monday, 16:30 in Berlin
 def test_by_when_somebody_is_to_answer_reaches_the_store(tmp_path: Path) -> None:
     file = tmp_path / "desk.toml"
     file.write_text(FILE, encoding="utf-8")
+    with CORPUS.open(encoding="utf-8", newline="") as lines, (tmp_path / "few.csv").open("w", encoding="utf-8") as few:
+        writer = csv.DictWriter(few, ["text", "intent"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(row for row in csv.DictReader(lines) if row["intent"] in INTENTS)
     home = Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
     up = home.start("up", str(file), "--create-topics")
     up.wait_ready()
