@@ -132,6 +132,8 @@ class RoleBuilder:
         catalogues = {app.recommend.catalog_topic for app in self._apps}  # which may come later
         names = [spec.name for spec in topics.specs(self._apps) if spec.name not in catalogues]
         chores: list[Callable[[], None]] = [*self.built.chores, MemoryTrim()]
+        if self.built.releases is not None:
+            chores.append(self.built.releases.tell_again)
         look = ClusterProbe(self._wiring.admin, names, read)
         lookout = BrokerProbe(look, self.built.stores, look_seconds(settings.stuck_seconds), chores)
         return Watch(
@@ -152,7 +154,7 @@ class RoleBuilder:
         releases = self._release_control()
         for app in self._apps:
             if app.kind == "recommend":
-                recommending = self._recommending(app, epochs)
+                recommending = self._recommending(app, epochs, releases)
                 self.built.recommenders[app.name] = recommending
                 self._metrics.follow_recommender(app.name, recommending.taken)
                 handler: RecommendHandler | ClassifyHandler = recommending
@@ -189,14 +191,15 @@ class RoleBuilder:
         self.built.closers.append(bank.close)
         return bank
 
-    def _recommending(self, app: Application, epochs: Mapping[str, str]) -> RecommendHandler:
+    def _recommending(self, app: Application, epochs: Mapping[str, str], releases: ReleaseControl) -> RecommendHandler:
         from headrace.process.recommender import CatalogueFollower, recommend_handler
 
         topic = app.recommend.catalog_topic
         catalogue = None if topic is None else CatalogueFollower(self._wiring, topic)
         if catalogue is not None:
             self.built.closers.append(catalogue.close)
-        return recommend_handler(self._wiring, app, epochs, worker_group(app).name, catalogue)
+        follow_maps = partial(releases.serve_map, app)
+        return recommend_handler(self._wiring, app, epochs, worker_group(app).name, catalogue, follow_maps)
 
     def add_indexer(self) -> None:
         """An indexer per application, all of them with the same store."""

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
@@ -15,7 +15,7 @@ from models.errors import ConfigError
 from models.recommendation.recommender import Recommender, RecommendPolicy
 from streams.application import Application
 from streams.engine.offset_tracker import Partition
-from streams.recommend.handler import RecommendHandler
+from streams.recommend.handler import RecommendHandler, WantedMap
 from streams.wire.records import item_text
 from streams.wire.topic_follower import TopicFollower
 
@@ -30,9 +30,11 @@ def recommend_handler(
     epochs: Mapping[str, str],
     group: str,
     catalogue: "CatalogueFollower | None" = None,
+    follow_maps: Callable[[Encoder], WantedMap] = lambda encoder: lambda: None,
 ) -> RecommendHandler:
     """The handler of a `recommend` application, which takes its state from what its group has decided already.
-    catalogue: whom it hears changes of items from."""
+    catalogue: whom it hears changes of items from. follow_maps: gives what says which map of this encoder's embeddings
+    is wanted."""
     recommender, encoder, version = recommender_of(wiring, app)
     recommender.go_with(recommender.catalogue.ids[0])  # the first fit, before the first event waits for it
     return RecommendHandler(
@@ -43,6 +45,7 @@ def recommend_handler(
         KafkaBefore(wiring, app, group),
         catalogue=catalogue or (lambda: ()),
         embed=encoder.embed,
+        wanted_map=follow_maps(encoder),
     )
 
 

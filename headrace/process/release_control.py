@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from connectors.ports import ReleaseRegistry
 from headrace.releases.alerts import ReleaseAlerts
 from headrace.releases.encoders import half_graphs
+from headrace.releases.item_maps import MapControl
 from headrace.releases.release_log import next_release
 from headrace.training.first_release import settle_first_release, train_first
 from headrace.wiring import Wiring
@@ -22,6 +23,7 @@ from streams.classify.release_loading import announced_hash, load_release
 from streams.classify.release_reconciler import ReleaseObserver, ReleaseReconciler
 from streams.classify.serving import Serving
 from streams.metrics import Metrics
+from streams.recommend.handler import WantedMap
 from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release
 from streams.wire.release_follower import ReleaseFollower
@@ -45,6 +47,7 @@ class ReleaseControl(ReleaseObserver):
         self._shared_encoder: Encoder | None = None  # of all applications that stand on the same one
         self._alerts = ReleaseAlerts(wiring.reader, wiring.publisher)
         self._reconciler = ReleaseReconciler(self._load, self)
+        self._maps: dict[str, MapControl] = {}
         self._follower = ReleaseFollower(wiring.reader, self._reconciler.hear, settle=wiring.release_log().settle)
         metrics.follow_releases(self.gap_seconds, self._unread_seconds)
 
@@ -76,6 +79,18 @@ class ReleaseControl(ReleaseObserver):
         self._reconciler.add(app.name, serving)  # which has heard what was announced while this one was loading
         return serving
 
+    def serve_map(self, app: Application, encoder: Encoder) -> WantedMap:
+        """What says which map of this encoder's embeddings is wanted of an application that ranks items, from here on.
+        Raises ConfigError where `model.releases` cannot be read, or what stands there not be had for now."""
+        control = self._maps[app.name] = MapControl(self._wiring, self._registry, app.name, encoder, self._metrics)
+        control.start()
+        return control.wanted
+
+    def tell_again(self) -> None:
+        """Say once more what is refused of maps, where a minute has passed; called now and then."""
+        for control in self._maps.values():
+            control.tell_again()
+
     def not_ready(self) -> list[str]:
         """Why this process should not be counted on, in words."""
         reasons = [
@@ -86,16 +101,24 @@ class ReleaseControl(ReleaseObserver):
         trouble = self._follower.trouble()
         if trouble is not None and trouble[0] > UNREADY_SECONDS:
             reasons.append(f"{RELEASES_TOPIC} could not be read for {trouble[0]:.0f} s: {trouble[1]}")
-        return reasons
+        return reasons + [
+            f"{model}: {control.gap}, for {seconds:.0f} s"
+            for model, control in sorted(self._maps.items())
+            if (seconds := control.gap_seconds()) > UNREADY_SECONDS
+        ]
 
     def gap_seconds(self) -> dict[str, float]:
         """For how long each application has not served what is wanted; 0 where it does."""
-        return dict.fromkeys(self._apps, 0.0) | {model: gap.seconds for model, gap in self._reconciler.gaps().items()}
+        of_maps = {model: control.gap_seconds() for model, control in self._maps.items()}
+        classify = {model: gap.seconds for model, gap in self._reconciler.gaps().items()}
+        return dict.fromkeys(self._apps, 0.0) | of_maps | classify
 
     def close(self) -> None:
         """Follow no more."""
         self._follower.close()
         self._reconciler.close()
+        for control in self._maps.values():
+            control.close()
 
     def swapped(self, release: Release, seconds: float) -> None:
         """See ReleaseObserver."""

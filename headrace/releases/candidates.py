@@ -21,9 +21,10 @@ def proposed(
     *,
     reason: str,
     request: str | None = None,
+    by: str = "retrainer",
 ) -> Release:
     """The state once a challenger passed the gate: it serves, or is a candidate, in place of one that was. reason: the
-    gate's words. Raises ReleaseCorrupt, RegistryError."""
+    gate's words. by: what trained it. Raises ReleaseCorrupt, RegistryError."""
     candidate = Candidate(
         version=version,
         compared_with=standing.champion,
@@ -36,10 +37,10 @@ def proposed(
     )
     figures = {COMPARED_WITH: standing.champion}
     if settings.approval != "ask":
-        return gone_on(registry, standing, candidate, by="retrainer", reason=reason, figures=figures)
+        return gone_on(registry, standing, candidate, by=by, reason=reason, figures=figures)
     reason = _with_what_is_replaced(standing, version, reason)
     step = Step(kind="waiting", version=version, reason=reason, figures=figures, request=request)
-    return _changed(registry, standing, candidate, step, "retrainer")
+    return _changed(registry, standing, candidate, step, by)
 
 
 def gone_on(

@@ -4,12 +4,12 @@ import logging
 
 from headrace.output import print_json
 from headrace.releases.candidates import change_candidate, given_up, gone_on
+from headrace.releases.item_maps import prove_release
 from headrace.releases.names import split_name
 from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
-from streams.classify.release_loading import load_release
 from streams.wire.records import Candidate, Release
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def approve_model(name: str, *, who: str, reason: str, json: bool) -> None:
             raise ConfigError(f"{model}@{version} does not wait: it is {candidate.stage}")
         announced = standing.manifest_sha256.get(version)
         # a release that does not load must not be announced
-        load_release(registry, model, version, announced, threads=wiring.settings.threads)
+        prove_release(registry, model, version, announced, threads=wiring.settings.threads)
         return gone_on(registry, standing, candidate, by="approve", who=who, reason=reason)
 
     release = change_candidate(wiring.release_log(), model, version, change)

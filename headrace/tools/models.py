@@ -7,6 +7,7 @@ from typing import Any
 from connectors.ports import ReleaseRegistry
 from headrace.output import print_json
 from headrace.releases.announcing import hash_to_compare, make_champion, standing_release
+from headrace.releases.item_maps import prove_release
 from headrace.releases.names import split_name
 from headrace.releases.release_log import manifest_hashes
 from headrace.settings import load_settings
@@ -14,7 +15,7 @@ from headrace.terminal import field, say, show_table
 from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
-from streams.classify.release_loading import load_release
+from models.recommendation.adapting.release import is_map
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
 
@@ -57,7 +58,7 @@ def list_models(json: bool) -> None:
                 strategy_in_words(row),
                 row["parent"],
                 row["accuracy"],
-                f"{row['train_rows']} texts",
+                "" if row["train_rows"] is None else f"{row['train_rows']} texts",
             )
             for row in rows
         ],
@@ -102,7 +103,7 @@ def verify_model(model: str, json: bool) -> None:
     registry = wiring.registry()
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
-    load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    prove_release(registry, name, version, announced, threads=wiring.settings.threads)
     if json:
         return print_json({"model": name, "version": version, "ok": True, "compared": announced is not None})
     if announced is not None:
@@ -120,7 +121,7 @@ def promote_model(model: str, *, accept_altered: bool, who: str, json: bool) -> 
     name, version = split_name(model, registry)
     announced = None if accept_altered else hash_to_compare(wiring, name, version)
     # a release that does not load must not be announced
-    load_release(registry, name, version, announced, threads=wiring.settings.threads)
+    prove_release(registry, name, version, announced, threads=wiring.settings.threads)
     _make_champion(wiring, registry, name, version, json, by="promote", who=who, accept_altered=accept_altered)
 
 
@@ -132,7 +133,7 @@ def rollback_model(name: str, *, who: str, json: bool) -> None:
     standing = standing_release(wiring, model)
     version = _before(registry, model, noted, standing)
     announced = None if standing is None else standing.manifest_sha256.get(version)
-    load_release(registry, model, version, announced, threads=wiring.settings.threads)
+    prove_release(registry, model, version, announced, threads=wiring.settings.threads)
     _make_champion(wiring, registry, model, version, json, by="rollback", who=who)
 
 
@@ -178,6 +179,10 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, who: 
     wiring = Wiring(load_settings())
     registry = wiring.registry()
     model, version = split_name(name, registry)
+    if is_map(registry.manifest(model, version)):
+        raise ConfigError(
+            f"{model}@{version} is a map of items' embeddings, which cannot be tried out: `headrace models promote` it"
+        )
     standing = standing_release(wiring, model)
     if standing is None:
         raise ConfigError(f"nothing of {model} was announced yet: start `headrace up {model}` (or a worker) first")
@@ -189,7 +194,7 @@ def try_model(name: str, *, canary: float | None, shadow: bool, end: bool, who: 
         )
     if not end:
         announced = standing.manifest_sha256.get(version)
-        load_release(registry, model, version, announced, threads=wiring.settings.threads)
+        prove_release(registry, model, version, announced, threads=wiring.settings.threads)
 
     def change(now: Release | None) -> Release:
         return _with_trials(registry, now or standing, version, canary=canary, shadow=shadow, end=end, who=who)

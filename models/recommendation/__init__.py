@@ -4,6 +4,7 @@ recommender        a list for each user event, learnt while events pass
 events             what users do
 users              what users did last, in arrays
 catalogue          items by place, live
+adapting/          a map of the items' embeddings, learnt in `retrain`, and the release that carries it
 candidates/        which items of a large catalogue are scored
 titles             what an item's words say, as unit vectors
 covisitation       which items go together, by who touched them and by what their words say

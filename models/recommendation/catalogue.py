@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.recommendation.adapting.item_map import ItemMap, unit_rows
 
 _SPARE: Final = 64  # places at the least that are made at a time
 _GONE_MIN: Final = 1_000  # items that are not there any more and keep a place, at the least
@@ -40,6 +41,8 @@ class Catalogue:
         self._mean = known.mean(axis=0) if len(known) > 1 else np.zeros(known.shape[1], np.float32)
         # Dimensions first: 10,000 items are scored three times as fast.
         self._columns = np.ascontiguousarray(self._centred(known).T)
+        self._frozen: NDArray[np.float32] | None = None  # the same without the map, where there is one
+        self._map: ItemMap | None = None
         self._shown = np.ones(len(self.ids), bool)
 
     def __len__(self) -> int:
@@ -47,8 +50,22 @@ class Catalogue:
 
     @property
     def columns(self) -> NDArray[np.float32]:
-        """Unit vectors around the catalogue's mean, float32 (dimensions, items)."""
+        """Unit vectors around the catalogue's mean, mapped where a map serves, float32 (dimensions, items)."""
         return self._columns[:, : len(self.ids)]
+
+    def adapt(self, item_map: ItemMap | None) -> None:
+        """From now on the embeddings count as this map has them; None: as they are. What they are without one is kept,
+        so another map, or none, can follow. Raises ModelError for one of other dimensions, and nothing changes."""
+        frozen = self._columns if self._frozen is None else self._frozen
+        if item_map is not None:
+            item_map.check(len(frozen))
+        if item_map is None or item_map.is_identity:
+            self._columns, self._frozen, self._map = frozen, None, None
+        else:
+            mapped = np.ascontiguousarray(item_map.of(frozen.T).T)
+            self._columns, self._frozen, self._map = mapped, frozen, item_map
+        self._changed |= dict.fromkeys(self.ids)
+        self.revision += 1
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -69,7 +86,7 @@ class Catalogue:
             self.ids.append(item_id)
             self.texts.append(text)
         self.texts[place] = text
-        self._columns[:, place] = self._centred(np.nan_to_num(embedding[None, :].astype(np.float32)))[0]
+        self._store(place, self._centred(np.nan_to_num(embedding[None, :].astype(np.float32))))
         self._shown[place] = True
         self._told.add(item_id)
         self._changed[item_id] = None
@@ -106,7 +123,8 @@ class Catalogue:
         self.ids = [self.ids[place] for place in order.tolist()]
         self.texts = [self.texts[place] for place in order.tolist()]
         self._places = {item_id: place for place, item_id in enumerate(self.ids)}
-        self._columns[:, : len(order)] = self._columns[:, order]
+        for columns in self._stored():
+            columns[:, : len(order)] = columns[:, order]
         self._shown[: len(order)] = self._shown[order]
         for item_id, is_shown in zip(item_ids, shown, strict=True):
             if not is_shown and item_id in self._places and item_id not in self._told:
@@ -125,19 +143,28 @@ class Catalogue:
         self._places[item_id] = place
         self.ids.append(item_id)
         self.texts.append("")
-        self._columns[:, place] = 0.0
+        for columns in self._stored():
+            columns[:, place] = 0.0
         self._shown[place] = False
+
+    def _store(self, place: int, vector: NDArray[np.float32]) -> None:
+        if self._frozen is not None:
+            self._frozen[:, place] = vector[0]
+        self._columns[:, place] = (vector if self._map is None else self._map.of(vector))[0]
+
+    def _stored(self) -> list[NDArray[np.float32]]:
+        return [self._columns] if self._frozen is None else [self._columns, self._frozen]
 
     def _make_room(self, place: int) -> None:
         room = self._columns.shape[1]
         if place < room:
             return
         more = max(room, _SPARE)
-        self._columns = np.hstack([self._columns, np.zeros((len(self._columns), more), np.float32)])
+        spare = np.zeros((len(self._columns), more), np.float32)
+        self._columns = np.hstack([self._columns, spare])
+        if self._frozen is not None:
+            self._frozen = np.hstack([self._frozen, spare])
         self._shown = np.concatenate([self._shown, np.zeros(more, bool)])
 
     def _centred(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        vectors = vectors - self._mean
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        centred: NDArray[np.float32] = (vectors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-        return centred
+        return unit_rows(vectors - self._mean)

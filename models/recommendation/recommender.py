@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from models.recommendation.adapting.item_map import ItemMap
 from models.recommendation.candidates.choosing import chosen, with_others
 from models.recommendation.candidates.following import Following
 from models.recommendation.candidates.neighbours import Neighbours, neighbours_of
@@ -98,6 +99,11 @@ class Recommender:
         """Learn no more: what users did last still counts, what goes together, what is popular and the weights stay. To
         see what learning is worth."""
         self._is_frozen = True
+
+    def adapt(self, item_map: ItemMap | None) -> None:
+        """Compare the items' embeddings through this map from the next event on; None: as they are. Raises
+        ModelError."""
+        self.catalogue.adapt(item_map)
 
     def forget(self) -> None:
         """Begin anew, as before the first event; the catalogue stays."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from connectors.ports import Record
 from models.errors import MessageError
+from models.recommendation.adapting.item_map import ItemMap
 from models.recommendation.events import UserEvent
 from models.recommendation.ranking import ListedItem, Ranking
 from models.recommendation.recommender import Recommender
@@ -40,6 +41,8 @@ Progress = Callable[[str, int, int], None]
 CatalogueRecords = Callable[[], Sequence[Record]]
 # Texts to embeddings, float32 (texts, dimensions).
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+# The map that a release asks for; None: the embeddings count as they are.
+WantedMap = Callable[[], ItemMap | None]
 
 
 def user_event(event: SourceEvent, app: Application) -> UserEvent:
@@ -71,12 +74,15 @@ class RecommendHandler:
         now_ms: Callable[[], int] = wall_clock_ms,
         catalogue: CatalogueRecords = lambda: (),
         embed: Embed | None = None,
+        wanted_map: WantedMap = lambda: None,
     ) -> None:
         """version: of the catalogue. epochs: of each topic that is read, by name. before: where the state is taken up
-        from; None: it begins anew, and is not written down. embed: needed where a catalogue is followed."""
+        from; None: it begins anew, and is not written down. embed: needed where a catalogue is followed. wanted_map:
+        what the items' embeddings are compared through, looked at before each batch."""
         self.app, self.recommender, self._version = app, recommender, version
         self._epochs, self._before, self._now_ms = epochs, before, now_ms
-        self._catalogue, self._embed = catalogue, embed
+        self._catalogue, self._embed, self._wanted_map = catalogue, embed, wanted_map
+        self._map: ItemMap | None = None
         self._changes = CatalogueChanges()
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
         self._homes: list[Partition] = []  # a user's is kept with him by its number
@@ -134,6 +140,14 @@ class RecommendHandler:
     ) -> int:
         """Take in events that were decided before; returns how many counted. is_whole: all that came before them is
         known (`Recommender.replay`). progress: told of stages, and of records and events."""
+        events, homes = self.read_events(records, progress)
+        self.recommender.replay(events, homes, is_whole=is_whole, progress=partial(progress, "learning from events"))
+        return len(events)
+
+    def read_events(
+        self, records: Iterable[Record], progress: Progress = lambda stage, done, total: None
+    ) -> tuple[list[UserEvent], list[int]]:
+        """What counts of these records, and the number of the partition of each; nothing is learnt of them."""
         events, homes = [], []
         for number, record in enumerate(records):
             if number % 1_000 == 0:
@@ -146,8 +160,7 @@ class RecommendHandler:
             except MessageError:
                 continue  # it is in the dead letters already
         progress("reading events", len(events), len(events))
-        self.recommender.replay(events, homes, is_whole=is_whole, progress=partial(progress, "learning from events"))
-        return len(events)
+        return events, homes
 
     def _home(self, partition: Partition) -> int:
         if partition not in self._homes:
@@ -175,6 +188,7 @@ class RecommendHandler:
     def decide(self, batch: Sequence[Delivery]) -> None:
         """Observe each event and rank for its user. Raises ConnectorError where the past of new partitions cannot be
         read."""
+        self.follow_map()
         self.follow_catalogue()
         self._rebuild()
         for delivery in batch:
@@ -191,6 +205,18 @@ class RecommendHandler:
         carrier = next((delivery.result for delivery in reversed(batch) if delivery.result.records), None)
         if self._writer is not None and carrier is not None:
             carrier.records += self._writer.after(len(batch), self._offsets, self._now_ms())
+
+    def follow_map(self) -> None:
+        """Compare the items' embeddings through the map that is wanted now. Raises ModelError."""
+        wanted = self._wanted_map()
+        if wanted is not self._map:
+            self.recommender.adapt(wanted)
+            self._map = wanted
+
+    @property
+    def version(self) -> str:
+        """Of what decides: the catalogue, and the map where one serves."""
+        return self._version if self._map is None else f"{self._version}+{self._map.version}"
 
     def follow_catalogue(self) -> None:
         """Take in what the catalogue's topic said meanwhile; the latest word on an item counts."""
@@ -219,7 +245,7 @@ class RecommendHandler:
             "id": decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset),
             "app": self.app.name,
             "model": self.app.name,
-            "version": self._version,
+            "version": self.version,
             "path": "full",
             "at": format_time(source.at_ms),
             "decided_at": format_time(decided_ms),

@@ -7,7 +7,8 @@ import typer
 
 EXAMPLES = (
     "Examples: headrace recommend u23 · headrace recommend --item i186 · "
-    "headrace recommend u23 --app shop.toml --data events.csv · headrace recommend --logged --app tried.toml"
+    "headrace recommend u23 --app shop.toml --data events.csv · headrace recommend --logged --app tried.toml · "
+    "headrace recommend --adapt --app shop.toml --data events.csv --register"
 )
 _REASONS = {
     "again": "touched lately",
@@ -37,18 +38,36 @@ def _recommend(
             "decisions of its name and the probabilities that stand in them",
         ),
     ] = False,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="in place of all that: learn from the events which of the items' words matter, and judge by later "
+            "events whether lists get better",
+        ),
+    ] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="with --adapt: release what passed; workers serve it at once")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="of --adapt: same seed, same events: same release")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """What a user would be shown now, or what goes with an item, each with its reason: from the catalogue and all
-    events that the topic holds. Changes nothing."""
+    events that the topic holds. Changes nothing but with --adapt --register."""
     from headrace.applications import load_application
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings
     from headrace.tools.recommendation.asking import Asked, ask
     from headrace.wiring import Wiring
 
-    if (user is not None) + (item is not None) + logged != 1:
-        raise typer.BadParameter("give a user, or --item with an item, or --logged")
+    if (user is not None) + (item is not None) + logged + adapt != 1:
+        raise typer.BadParameter("give a user, or --item with an item, or --logged, or --adapt")
+    if register and not adapt:
+        raise typer.BadParameter("--register goes with --adapt")
+    if adapt:
+        from headrace.tools.recommendation.adapting import run_adapt
+
+        return run_adapt(app, data, seed, register=register, json=json)
     if logged:
         return _logged(app, json)
     with stage_bars("reading events") as progress:

@@ -10,6 +10,7 @@ import orjson
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
 from headrace.process.recommender import recommender_of
+from headrace.releases.item_maps import served_map
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -38,10 +39,14 @@ def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> d
     recommender, encoder, version = recommender_of(wiring, app)
     topic = app.recommend.catalog_topic
     changes = [] if topic is None else list(all_records(wiring, topic))
-    handler = RecommendHandler(app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed)
+    served = served_map(wiring, app.name, encoder)
+    handler = RecommendHandler(
+        app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed, wanted_map=lambda: served
+    )
+    handler.follow_map()
     handler.follow_catalogue()
     progress("catalogue", 1, 1)
-    events = handler.replay(_events(wiring, app, asked.data), progress=progress)
+    events = handler.replay(events_of(wiring, app, asked.data), progress=progress)
     catalogue = recommender.catalogue
     if asked.item is not None:
         if catalogue.place(asked.item) is None:
@@ -65,7 +70,8 @@ def _shown(item: ListedItem, texts: dict[str, str]) -> dict[str, Any]:
     return {"item_id": item.item_id, "text": texts[item.item_id], **as_json(item)}
 
 
-def _events(wiring: Wiring, app: Application, data: Path | None) -> Iterable[Record]:
+def events_of(wiring: Wiring, app: Application, data: Path | None) -> Iterable[Record]:
+    """Records of events: of a file, or of the application's topics."""
     if data is not None:
         for row in read_rows(data):
             if not isinstance(row, Reject):
