@@ -8,6 +8,7 @@ import orjson
 
 from models.errors import HeadraceError
 from streams.application import Application
+from streams.engine.buffer import Limits
 from streams.engine.delivery import Acknowledge, Delivery, Outcome, OutRecord, SendAll, Step
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.wire.outcomes import give_up
@@ -16,6 +17,9 @@ from streams.wire.sending import send_outcomes, signed
 log = logging.getLogger(__name__)
 
 SIGNALS_PER_RECORD = 256
+# An event is small and its list is not: 8 ms of a core among 10,000 items. What is withdrawn is heard between batches,
+# and the watchdog takes a batch that is finished as its sign of life.
+LISTS_AT_ONCE = 64
 SIGNALS_BYTES = 500_000  # of one record; a broker takes twice as much
 
 
@@ -58,7 +62,8 @@ def worker_pipeline(
 
     stages = [Stage(name, in_thread(work, f"{app.name}-{name}")) for name, work in handler.steps]
     stages.append(Stage("publish", publish))
-    return BatchPipeline(f"worker-{app.name}", stages, acknowledge, give_up=give_up, observer=observer)
+    bounds = Limits(batch_events=LISTS_AT_ONCE) if app.kind == "recommend" else None
+    return BatchPipeline(f"worker-{app.name}", stages, acknowledge, give_up=give_up, bounds=bounds, observer=observer)
 
 
 def _signal_records(topic: str, batch: Sequence[Delivery]) -> list[OutRecord]:

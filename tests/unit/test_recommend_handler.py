@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,8 @@ from connectors.ports import Record
 from headrace.process.recommender import CatalogueFollower, KafkaBefore
 from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
-from streams.engine.delivery import Delivery, Outcome
+from streams.classify.worker import LISTS_AT_ONCE, worker_pipeline
+from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.engine.offset_tracker import Partition
 from streams.recommend.handler import RecommendHandler
 
@@ -315,6 +316,34 @@ def test_a_tombstone_under_a_key_of_the_shops_own_withdraws_what_stood_there() -
     assert "i3" in decided_items(handler)
     heard.append(catalogue_record("row 17", None))
     assert "i3" not in decided_items(handler)
+
+
+def test_behind_a_backlog_a_withdrawn_item_is_out_of_the_lists_soon() -> None:
+    heard: list[Record] = []
+    handler = following(heard)
+
+    def withdraw_after(batch: Collection[Delivery]) -> None:
+        heard.append(catalogue_record("i3", None))
+
+    async def run() -> list[OutRecord]:
+        sent: list[OutRecord] = []
+
+        async def send_all(records: Sequence[OutRecord]) -> None:
+            sent.extend(records)
+
+        steps = (*handler.steps, ("withdraw", withdraw_after))
+        pipeline = worker_pipeline(handler.app, SimpleNamespace(steps=steps), send_all, lambda _: None)
+        value = orjson.dumps(event())
+        await pipeline.submit([Delivery("user.events", 0, offset, None, value, NOW_MS) for offset in range(400)])
+        pipeline.start()
+        await pipeline.drain(60.0)
+        await pipeline.abort()
+        return sent
+
+    lists = [[item["item_id"] for item in orjson.loads(record.value or b"")["items"]] for record in asyncio.run(run())]
+    assert len(lists) == 400 and "i3" in lists[0]
+    # one batch may have been taken while the first was decided
+    assert not [number for number, items in enumerate(lists) if "i3" in items and number >= 3 * LISTS_AT_ONCE]
 
 
 def test_items_without_a_key_are_all_taken() -> None:
