@@ -180,7 +180,8 @@ def _backtest(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="events that alerts should tell of: columns at, or start and end; if need be rule, label, symbol",
+            help="events that alerts should tell of: columns at, or start and end; "
+            "if need be rule, label, symbol, entity",
         ),
     ] = None,
     tolerance: Annotated[
@@ -210,13 +211,14 @@ def _backtest(
 
 
 def _tell_verdict(verdict: "AlertVerdict") -> None:
+    from headrace.replay.known_events import NAMED
     from headrace.terminal import field, say, show_table
 
     figures = verdict.as_json()
     rows = [
         (
             event["start"][:19],
-            " ".join(field(event.get(name, "")) for name in ("rule", "label", "symbol")).strip(),
+            " ".join(field(event.get(name, "")) for name in NAMED).strip(),
             "missed" if event["delay_seconds"] is None else f"{event['delay_seconds'] / 60:.1f} min",
         )
         for event in figures["known"]

@@ -48,10 +48,10 @@ OpenPartition = Callable[[int], Iterator[Record]]
 
 @dataclass(slots=True)
 class Backtest:
-    """What came of it. events: by day (UTC, of the records' own times), those that were decided. alerts: in their
-    order, fired and resolved, as they would have been told. skipped: events without a decision. insufficient: stories
-    of which too little was known to say what is usual. span_seconds: the earliest and the latest time
-    of an event, since 1970. verdict: beside known events, where some were given."""
+    """What came of it. events: by day (UTC, of the events' own times, as alerts are), those that were decided. alerts:
+    in their order, fired and resolved, as they would have been told. skipped: events without a decision. insufficient:
+    stories of which too little was known to say what is usual. span_seconds: the earliest and the latest time of an
+    event, since 1970. verdict: beside known events, where some were given."""
 
     topic: str
     model: str
@@ -176,5 +176,5 @@ def _observe(core: MonitorCore, event: Decided, result: Backtest) -> None:
         result.span_seconds = min(first, at_seconds), max(last, at_seconds)
     number, written_ms = result.events.total(), event.record.timestamp_ms
     result.tell(core.book.pass_time(written_ms))
-    result.events[format_time(max(written_ms, 0))[:10]] += 1
+    result.events[event.signal["at"][:10]] += 1
     result.tell(core.observe((0, number), written_ms, read_signals(orjson.dumps([event.signal]))))

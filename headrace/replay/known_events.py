@@ -2,13 +2,14 @@
 about one.
 
 An alert is about an event where it fired while the event lasted, or within the tolerance before or after it, and fits
-what the event names: the rule (`surge:sentiment=negative`, or its kind, `surge`), the label, the symbol. It may be
-about several; an event that several alerts are about was found once. Events that did not happen within the stretch are
-left out.
+what the event names: the rule (`surge:sentiment=negative`, or its kind, `surge`), the label, the symbol, the entity. It
+may be about several; an event that several alerts are about was found once. Events that did not happen within the
+stretch are left out.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -19,7 +20,9 @@ from models.shares import wilson_interval
 from streams.monitor.event_clock import seconds_of
 from streams.wire.records import Alert, format_time
 
-NAMED: Final = ("rule", "label", "symbol")
+NAMED: Final = ("rule", "label", "symbol", "entity")
+_TIMES: Final = ("at", "start", "end")
+_DAY_SECONDS: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,15 @@ class AlertVerdict:
 
 
 def read_known_events(path: Path) -> list[KnownEvent]:
-    """Columns `at`, or `start` and `end`; `rule`, `label`, `symbol` where an event has them. Raises ConfigError, which
-    names the line."""
+    """Columns `at`, or `start` and `end`; those of NAMED where an event has them, others as one likes. A day without a
+    time is all of it. Raises ConfigError, which names the line."""
     events = []
     with open_table(path) as table:
         if "at" not in table.columns and not {"start", "end"} <= set(table.columns):
             raise ConfigError(
                 f"{table.name} must have a column at, or start and end; it has: {', '.join(table.columns)}"
             )
+        _refuse_slips(table.name, table.columns)
         for row in table.rows:
             if isinstance(row, Reject):
                 raise ConfigError(f"{table.name}, line {row.line}: {row.reason}")
@@ -125,11 +129,17 @@ def judge_alerts(
     return AlertVerdict(tolerance_minutes, tuple(found), len(known) - len(within), tuple(right))
 
 
+def _refuse_slips(file: str, columns: Sequence[str]) -> None:
+    """A column that is read over would have every alert of that time pass for one about the event."""
+    for column in columns:
+        near = get_close_matches(column.lower(), (*_TIMES, *NAMED), n=1, cutoff=0.8)
+        if near and near[0] not in columns:
+            raise ConfigError(f"{file} has a column {column!r}; did you mean {near[0]!r}?")
+
+
 def _known_event(file: str, line: int, fields: Mapping[str, Any]) -> KnownEvent:
-    start, end = (_seconds(file, line, fields, name) for name in ("start", "end"))
-    if start is None or end is None:
-        at = _seconds(file, line, fields, "at")
-        start, end = (at if start is None else start), (at if end is None else end)
+    at, begins, ends = (_span(file, line, fields, name) for name in _TIMES)
+    start, end = (begins or at or (None, None))[0], (ends or at or (None, None))[1]
     if start is None or end is None:
         raise ConfigError(f"{file}, line {line}: says not when; give at, or start and end")
     if start > end:
@@ -138,14 +148,16 @@ def _known_event(file: str, line: int, fields: Mapping[str, Any]) -> KnownEvent:
     return KnownEvent(line, start, end, names)
 
 
-def _seconds(file: str, line: int, fields: Mapping[str, Any], name: str) -> float | None:
+def _span(file: str, line: int, fields: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+    """The first and the last moment that is meant: of a day all of it. None: nothing stands there."""
     written = str(fields.get(name) or "").strip()
     if not written:
         return None
     seconds = seconds_of(written)
     if seconds is None:
         raise ConfigError(f"{file}, line {line}: {name} is {written!r}; times are written as 2026-11-29T04:00:00Z")
-    return seconds
+    is_day = len(written) <= len("2026-11-29")
+    return seconds, seconds + _DAY_SECONDS - 0.001 if is_day else seconds
 
 
 def _fits(alert: Alert, event: KnownEvent) -> bool:
@@ -155,6 +167,7 @@ def _fits(alert: Alert, event: KnownEvent) -> bool:
         "rule": {alert.rule, alert.kind},
         "label": {*groups, str(alert.values.get("label", ""))},
         "symbol": groups,
+        "entity": groups,
     }
     return all(text in said[name] for name, text in event.names.items())
 

@@ -57,6 +57,21 @@ def test_precision_and_recall_with_what_each_event_names(tmp_path: Path) -> None
     assert 0.2 < low < 0.6 < high < 0.9
 
 
+def test_a_day_without_a_time_is_all_of_it(tmp_path: Path) -> None:
+    fired = [alert("2026-11-02T13:00:00Z"), alert("2026-11-03T00:10:00Z"), alert("2026-11-03T00:20:00Z")]
+    for text in ("at\n2026-11-02\n", "start,end\n2026-11-02,2026-11-02\n"):
+        verdict = judge_alerts(fired, read_known_events(written(tmp_path, text)), DAY, 15.0)
+        assert verdict.right == (True, True, False)
+
+
+def test_an_event_may_be_about_an_entity_and_have_remarks(tmp_path: Path) -> None:
+    known = read_known_events(written(tmp_path, "at,entity,note\n2026-11-02T10:00:00Z,Alder Bank,known to all\n"))
+    fired = [alert("2026-11-02T10:00:00Z", group=name) for name in ("Alder", "Alder Bank")]
+    verdict = judge_alerts(fired, known, DAY, 15.0)
+    assert verdict.right == (False, True)
+    assert verdict.as_json()["known"][0]["entity"] == "Alder Bank"
+
+
 def test_an_alert_beyond_the_tolerance_is_about_nothing(tmp_path: Path) -> None:
     known = read_known_events(written(tmp_path, "at\n2026-11-02T10:00:00Z\n"))
     early, late = alert("2026-11-02T09:44:59Z"), alert("2026-11-02T10:15:01Z")
@@ -90,6 +105,8 @@ def test_a_backtest_tells_its_verdict_and_none_where_no_file_was_given(tmp_path:
         ("start,end\n2026-11-02T11:00:00Z,2026-11-02T10:00:00Z\n", "line 2: ends before it starts"),
         ("at,rule\n2026-11-02T11:00:00Z,surge\n,surge\n", "line 3: says not when"),
         ("at,rule\n", "names no event"),
+        ("at,symbl\n2026-11-02,BRKW\n", "has a column 'symbl'; did you mean 'symbol'?"),
+        ("at,Rule\n2026-11-02,surge\n", "has a column 'Rule'; did you mean 'rule'?"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_where(tmp_path: Path, text: str, words: str) -> None:
