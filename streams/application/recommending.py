@@ -1,10 +1,13 @@
 """The table `[recommend]`: which items a list may hold, and where the catalogue's changes stand."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 
 from streams.application.names import SHAPE, Topic
+
+Action = Literal["view", "click", "cart", "purchase", "share", "comment", "other"]
+ActionName = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 
 
 class Recommending(BaseModel):
@@ -26,3 +29,16 @@ class Recommending(BaseModel):
     (`propensity`): what is learnt of them can be judged later."""
     users_max: int = Field(default=1_000_000, ge=1)
     """Users that a worker remembers; beyond it, who was active least recently is forgotten."""
+    actions: dict[ActionName, Action] = Field(default={}, max_length=100)
+    """What the topic's own words for actions mean, such as `{order = "purchase", wishlist = "cart"}`, in any case. What
+    neither this nor `[source] action` knows counts as `other`: it is no purchase."""
+
+    @field_validator("actions")
+    @classmethod
+    def _in_small_letters(cls, given: dict[str, Action]) -> dict[str, Action]:
+        return {name.strip().lower(): action for name, action in given.items()}
+
+    def action(self, written: str | None) -> str:
+        """An event's action, as it is counted: in small letters, of those that are known where it is one."""
+        name = (written or "").strip().lower()
+        return self.actions.get(name, name) or "other"

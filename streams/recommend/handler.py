@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from connectors.ports import Record
 from models.errors import MessageError
 from models.recommendation.adapting.item_map import ItemMap
-from models.recommendation.events import UserEvent
+from models.recommendation.events import ACTION_INDEX, ACTIONS, UserEvent
 from models.recommendation.ranking import ListedItem, Ranking
 from models.recommendation.recommender import Recommender
 from streams.application import Application
@@ -30,7 +30,7 @@ from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
 from streams.recommend.writing import StateWriter
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
 from streams.wire.records import CatalogItem, decision_id, format_time
-from streams.wire.source_records import PassedOver, SourceEvent, SourceReader, SourceText
+from streams.wire.source_records import SYMBOL_CHARACTERS, PassedOver, SourceEvent, SourceReader, SourceText
 from streams.wire.text import cut_text
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ WantedMap = Callable[[], ItemMap | None]
 
 def user_event(event: SourceEvent, app: Application) -> UserEvent:
     """What the recommender learns from. Raises MessageError (no_user, no_item)."""
-    known = UserEvent.from_record({"user_id": event.user, "item_id": event.item, "action": event.action})
+    action = app.recommend.action(event.action)
+    known = UserEvent.from_record({"user_id": event.user, "item_id": event.item, "action": action})
     known = replace(known, segments=event.segments)
     if known.user_id is None:
         raise MessageError("no_user", f"no user at {app.source.user}")
@@ -88,6 +89,7 @@ class RecommendHandler:
         self._homes: list[Partition] = []  # a user's is kept with him by its number
         self._offsets: dict[Partition, int] = {}  # of each, the next one
         self._writer: StateWriter | None = None
+        self._knows_actions = True  # as far as was seen
         if before is not None and before.keeps_state:
             self._writer = StateWriter(app.name, app.state_topic, epochs, recommender)
         self.reader = SourceReader.of(app)
@@ -194,9 +196,22 @@ class RecommendHandler:
         for delivery in batch:
             if not isinstance(delivery.result, Outcome):
                 event, source = delivery.result
+                self._name_unknown(event.action)
                 ranking = self.recommender.observe(event, self._home((delivery.topic, delivery.partition)))
                 delivery.result = self._outcome(delivery, event, source, ranking)
         self._write_down(batch)
+
+    def _name_unknown(self, action: str) -> None:
+        """Once: a shop whose orders count as `other` would recommend what was bought."""
+        if self._knows_actions and action not in ACTION_INDEX:
+            self._knows_actions = False
+            log.warning(
+                "%s: the action %r is none that is known (%s), so it counts as `other`, as further ones will; "
+                "[recommend] actions may say what it means",
+                self.app.name,
+                action[:SYMBOL_CHARACTERS],
+                ", ".join(ACTIONS[:-1]),
+            )
 
     def _write_down(self, batch: Sequence[Delivery]) -> None:
         for delivery in batch:

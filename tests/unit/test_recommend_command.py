@@ -54,10 +54,41 @@ def test_what_goes_with_an_item_is_not_the_item(shop: list[str]) -> None:
     assert "k2" not in ids(report) and ids(report)[0].startswith("k")
 
 
+def test_where_nothing_is_left_it_says_why(shop: list[str], tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,title\ng0,garden thing\n", encoding="utf-8")
+    (tmp_path / "events.csv").write_text("user_id,item_id,action\nu0,g0,purchase\n", encoding="utf-8")
+    of_user, of_item = (CliRunner().invoke(cli, ["recommend", *given, *shop]) for given in (["u0"], ["--item", "g0"]))
+    assert "nothing is left to show: all others were bought or are withdrawn" in of_user.stdout
+    assert "nothing is left to show: no other item" in of_item.stdout
+
+
+def test_a_shops_own_words_for_actions_are_understood(shop: list[str], tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user_id,item_id,action\nu0,g7, Kauf \n", encoding="utf-8")
+    assert "g7" in ids(asked(shop, "u0"))
+    with (tmp_path / "shop.toml").open("a", encoding="utf-8") as file:
+        file.write('actions = {KAUF = "purchase"}\n')
+    assert "g7" not in ids(asked(shop, "u0"))
+
+
 def test_of_somebody_unknown_it_says_so(shop: list[str]) -> None:
     assert asked(shop, "nobody")["known"] is False
     run = CliRunner().invoke(cli, ["recommend", "nobody", *shop])
     assert "nothing is known of nobody" in run.stdout and "popular now" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("who,what\nu0,g1\n", "line 2: no user at /user_id"),
+        ("user_id,what\nu0,g1\n", "line 2: no item at /item_id"),
+        ("user_id,item_id\n", "it has no row"),
+    ],
+)
+def test_a_file_without_an_event_says_what_is_wrong(shop: list[str], tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "events.csv").write_text(text, encoding="utf-8")
+    run = CliRunner().invoke(cli, ["recommend", "u0", *shop])
+    assert run.exit_code != 0
+    assert "events.csv holds no event of shop" in str(run.exception) and told in str(run.exception)
 
 
 @pytest.mark.parametrize(

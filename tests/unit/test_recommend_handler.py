@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import orjson
@@ -13,8 +13,10 @@ import pytest
 from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
 from headrace.process.recommender import CatalogueFollower, KafkaBefore
+from models.recommendation.events import ACTIONS
 from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
+from streams.application.recommending import Action
 from streams.classify.worker import LISTS_AT_ONCE, worker_pipeline
 from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.engine.offset_tracker import Partition
@@ -363,6 +365,18 @@ def test_a_broken_record_leaves_an_item_as_it_was_said_before(at_once: bool) -> 
         heard += some
         handler.follow_catalogue()
     assert handler.recommender.catalogue.place("new") is not None
+
+
+def test_an_applications_file_may_name_every_action() -> None:
+    assert get_args(Action) == ACTIONS
+
+
+def test_an_action_that_nobody_knows_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    handler = following([])
+    for action in ("click", "order", "order", "buy"):
+        decided_items(handler, action=action)
+    told = [record.getMessage() for record in caplog.records if "[recommend] actions" in record.getMessage()]
+    assert len(told) == 1 and "'order'" in told[0]
 
 
 def test_each_item_says_why_it_stands_in_the_list() -> None:

@@ -71,10 +71,11 @@ def _recommend(
     if logged:
         return _logged(app, json)
     with stage_bars("reading events") as progress:
-        report = ask(Wiring(load_settings()), load_application(app), Asked(user, item, data), progress)
+        application = load_application(app)
+        report = ask(Wiring(load_settings()), application, Asked(user, item, data), progress)
     if json:
         return print_json(report)
-    _print(report)
+    _print(report, application.recommend.repeats)
     return None
 
 
@@ -98,10 +99,19 @@ def _logged(app: str, json: bool) -> None:
     return None
 
 
-def _print(report: dict[str, Any]) -> None:
+_LEFT_OUT = {
+    "always": "every item of the catalogue is withdrawn",
+    "not_bought": "all others were bought or are withdrawn",
+    "never": 'all items were touched or are withdrawn, and [recommend] repeats = "never" shows none again',
+}
+
+
+def _print(report: dict[str, Any], repeats: str) -> None:
     print(f"{report['events']:,} events of {report['users']:,} users")
     if not report["known"]:
         print(f"nothing is known of {report['user']}: what others touch now")
+    if not report["items"]:
+        print(f"nothing is left to show: {'no other item' if 'item' in report else _LEFT_OUT[repeats]}")
     for place, item in enumerate(report["items"], 1):
         text = item["text"] if len(item["text"]) <= 48 else item["text"][:47] + "…"
         why = "popular_in" if "segment" in item else item["why"]

@@ -136,4 +136,5 @@ def _unknown(recommender: Recommender, events: Sequence[UserEvent]) -> Iterator[
     others = Counter(event.action for event in events if event.action not in ACTIONS)
     if others:
         names = ", ".join(name for name, _ in others.most_common(_SHOWN))
-        yield Problem("source.action", f"counted as `other`: {names}; known are {', '.join(ACTIONS[:-1])}")
+        means = f'say what they mean: [recommend] actions = {{{others.most_common(1)[0][0]} = "purchase"}}'
+        yield Problem("source.action", f"counted as `other`: {names}; known are {', '.join(ACTIONS[:-1])}; {means}")

@@ -13,10 +13,11 @@ from headrace.process.recommender import recommender_of
 from headrace.releases.item_maps import served_map
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
-from models.errors import ConfigError
+from models.errors import ConfigError, MessageError
 from models.recommendation.ranking import ListedItem
 from streams.application import Application
-from streams.recommend.handler import RecommendHandler, as_json
+from streams.recommend.handler import RecommendHandler, as_json, user_event
+from streams.wire.source_records import PassedOver
 
 Progress = Callable[[str, int, int], None]
 
@@ -47,6 +48,8 @@ def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> d
     handler.follow_catalogue()
     progress("catalogue", 1, 1)
     events = handler.replay(events_of(wiring, app, asked.data), progress=progress)
+    if asked.data is not None and not events:
+        raise ConfigError(f"{asked.data.name} holds no event of {app.name}: {_why_none(handler, asked.data)}")
     catalogue = recommender.catalogue
     if asked.item is not None:
         if catalogue.place(asked.item) is None:
@@ -64,6 +67,22 @@ def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> d
         "users": recommender.users,
         "items": [_shown(item, texts) for item in listed],
     }
+
+
+def _why_none(handler: RecommendHandler, data: Path) -> str:
+    """What is wrong with the first row of a file that holds no event."""
+    first = next(iter(read_rows(data)), None)
+    if first is None:
+        return "it has no row"
+    if isinstance(first, Reject):
+        return f"line {first.line}: {first.reason}"
+    try:
+        event = handler.reader.parse_event(orjson.dumps(first.fields), None, 0)
+        if not isinstance(event, PassedOver):
+            user_event(event, handler.app)
+    except MessageError as error:
+        return f"line {first.line}: {error}; [source] of its file says where they stand"
+    return f"line {first.line} is a delete"
 
 
 def _shown(item: ListedItem, texts: dict[str, str]) -> dict[str, Any]:
