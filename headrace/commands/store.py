@@ -70,6 +70,8 @@ def add_to(cli: typer.Typer) -> None:
         store = Wiring(load_settings()).store()
         try:
             result = store.search(SearchQuery(*asked))
+            if app is not None and not result.documents and not store.search(SearchQuery("", app, limit=1)).documents:
+                say(f"the store holds no decision of {field(app)}", error=True)
         finally:
             store.close()
         for note in notes(query):
@@ -108,7 +110,9 @@ class WindowLength(StrEnum):
 def _trends(
     app: Annotated[str, typer.Argument(metavar="APP", help="an application's name, or its TOML file")],
     symbol: Annotated[str | None, typer.Option(help="one symbol's only; with --topic, of that topic")] = None,
-    entity: Annotated[str | None, typer.Option(help="one entity's only, by its name")] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="one entity's only, by its name, its id, an alias or a ticker")
+    ] = None,
     topic: Annotated[str | None, typer.Option(metavar="LABEL", help="one label's of the first head only")] = None,
     window: Annotated[WindowLength, typer.Option(help="how long each is")] = WindowLength.hour,
     since: Annotated[

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from connectors.ports import DecisionStore, SearchQuery
 from headrace.applications import text_mask
+from headrace.training.entities.names import read_gazetteer
 from models.errors import ConfigError
 from streams.application import Application
 from streams.application.names import meant_instead
@@ -32,6 +33,29 @@ def decisions_between(
             raise ConfigError(f"more than {PAGE} decisions of {app.name} stand at {found[-1]['at']}: it cannot be read")
         # others may stand at that moment
         ends = written(datetime.fromisoformat(found[-1]["at"]) + timedelta(milliseconds=1))
+
+
+def entity_meant(app: Application, asked: str | None) -> str | None:
+    """The usual name of what is asked for by its id, an alias or in other letters, as the application's list has it;
+    what the list does not hold stays as it is: stored decisions may know it. Raises ConfigError where the application
+    looks for none, or its list cannot be read."""
+    if asked is None:
+        return None
+    if app.entities is None:
+        raise ConfigError(f"{app.name} looks for no entities: its file has no table [entities]")
+    entities = read_gazetteer(app.entities.names).entities
+    if any(asked == one.name for one in entities):
+        return asked
+    wanted = asked.strip().casefold()
+    known = {name.casefold(): one.name for one in reversed(entities) for name in (*one.tickers, *one.names, one.id)}
+    return known.get(wanted, asked)
+
+
+def near_entity(app: Application, name: str) -> str:
+    """What may have been meant, for who found nothing of a name."""
+    entities = () if app.entities is None else read_gazetteer(app.entities.names).entities
+    listed = [one.name for one in entities]
+    return "" if name in listed else f"; the list of names does not hold it{meant_instead(name, listed)}"
 
 
 def mood_of(app: Application, asked: str | None) -> str | None:

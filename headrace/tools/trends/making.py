@@ -17,7 +17,7 @@ from headrace.pages.trends import render_trends
 from headrace.releases.encoders import default_encoder, read_as, with_encoder_of
 from headrace.settings import load_settings
 from headrace.terminal import field, say, show_table
-from headrace.tools.digest.reading import decisions_between, mood_of
+from headrace.tools.digest.reading import decisions_between, entity_meant, mood_of, near_entity
 from headrace.tools.digest.stories import Groups
 from headrace.tools.trends.windows import Trends
 from headrace.wiring import Wiring
@@ -57,6 +57,8 @@ class TrendsOrder:
 def run_trends(order: TrendsOrder, *, json: bool) -> None:
     """Make them and tell them, JSON lines one a window. Raises ConfigError where the stretch has no decision."""
     app, wiring, now = load_classifying_application(order.application), Wiring(load_settings()), datetime.now(UTC)
+    entity = entity_meant(app, order.wanted.entity)
+    order = replace(order, wanted=order.wanted._replace(entity=entity))
     store, trends = wiring.store(), None
     try:
         with stage_bars() as progress:
@@ -69,6 +71,8 @@ def run_trends(order: TrendsOrder, *, json: bool) -> None:
     if order.page is not None and trends is not None and documents:
         write_page(order.page, render_trends(str(order.wanted), documents, trends.stories(order.wanted)), "--page")
     _tell(order, documents, json=json)
+    if entity is not None and not documents and not json and (near := near_entity(app, entity)):
+        say(near.removeprefix("; "))
     if trends is not None and trends.future and not json:
         say(f"{trends.future} items are dated after they came, and are in no window")
 
