@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.errors import TopicMismatch
 from connectors.ports import DecisionStore, Record, ReleaseRegistry
+from headrace.tools.recommendation.reasons import reason
 from headrace.tools.releases.sheet import strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError, HeadraceError
@@ -104,7 +105,7 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
     for entity in decision.get("entities") or ():
         yield "entity", _entity(entity)
     for item in decision.get("items") or ():
-        yield "item", f"{item['item_id']} {item['score']:.2f}"
+        yield "item", f"{item['item_id']} {item['score']:.2f}, {reason(item)}"
     yield "action", leads_to(decision)[0]
     if asked := decision.get("ask"):
         yield "asks", str(asked["text"])
@@ -116,7 +117,10 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
     yield "key", str(decision.get("key"))
     yield "happened", str(decision["at"])
     yield "decided", f"{decision['decided_at']}, {decision['latency_ms']} ms after its record"
-    yield "release", f"{decision['model']}@{decision['version']}, path {decision['path']}{_release(known.release)}"
+    if "items" in decision:
+        yield "catalogue", f"its file as version {decision['version']}"
+    else:
+        yield "release", f"{decision['model']}@{decision['version']}, path {decision['path']}{_release(known.release)}"
     for name, value in (decision.get("extra") or {}).items():
         yield f"extra {name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     for label in known.labels or ():

@@ -10,14 +10,6 @@ EXAMPLES = (
     "headrace recommend u23 --app shop.toml --data events.csv · headrace recommend --logged --app tried.toml · "
     "headrace recommend --adapt --app shop.toml --data events.csv --register"
 )
-_REASONS = {
-    "again": "touched lately",
-    "together": "others touched it with {because}",
-    "like": "reads like {because}",
-    "popular": "popular now",
-    "popular_in": "popular in {segment}",
-    "exploration": "drawn, at {propensity:.3f}",
-}
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -107,6 +99,8 @@ _LEFT_OUT = {
 
 
 def _print(report: dict[str, Any], repeats: str) -> None:
+    from headrace.tools.recommendation.reasons import reason
+
     print(f"{report['events']:,} events of {report['users']:,} users")
     if not report["known"]:
         print(f"nothing is known of {report['user']}: what others touch now")
@@ -114,5 +108,4 @@ def _print(report: dict[str, Any], repeats: str) -> None:
         print(f"nothing is left to show: {'no other item' if 'item' in report else _LEFT_OUT[repeats]}")
     for place, item in enumerate(report["items"], 1):
         text = item["text"] if len(item["text"]) <= 48 else item["text"][:47] + "…"
-        why = "popular_in" if "segment" in item else item["why"]
-        print(f"{place:>3}  {item['item_id']:<14} {text:<50} {_REASONS[why].format(**item)}")
+        print(f"{place:>3}  {item['item_id']:<14} {text:<50} {reason(item)}")

@@ -21,6 +21,7 @@ from headrace.tools.decisions import find_decision
 from headrace.tools.explanation.answers import AnswerExplainer, answer_explainer
 from headrace.tools.explanation.known_texts import LabelledFile, embed_kept, known_rows
 from headrace.tools.explanation.telling import Told, tell
+from headrace.tools.recommendation.reasons import tell_list
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Path as DecisionPath
@@ -59,11 +60,16 @@ class ExplainRequest:
 
 
 def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
-    """Explain texts, or a decision out of the store, one after the other."""
+    """Explain texts, or a decision out of the store, one after the other; of one that is a list of items why each
+    stands in it, as it says itself."""
     wiring = Wiring(load_settings())
+    order, stored = _order(request), _stored(wiring, request.decision_id)
+    if stored is not None and "items" in stored:
+        if request.page is not None:
+            raise ConfigError(f"{stored['id']} is a list of items: its reasons fit the terminal, or --json; no --html")
+        return tell_list(stored, json=json)
     registry = wiring.registry()
-    order = _order(request)
-    texts, model, order, decision = _what(wiring, model, request, order)
+    texts, model, order, decision = _what(stored, model, request, order)
     name, version = split_name(model, registry)
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
@@ -83,6 +89,7 @@ def run_explain(model: str | None, request: ExplainRequest, json: bool) -> None:
     if request.page is not None:
         write_page(request.page, render_explanations(f"{name}@{version}", told), "--html")
         say(f"written to {request.page}", error=json)
+    return None
 
 
 def _explained(
@@ -125,20 +132,26 @@ def _order(request: ExplainRequest) -> Order:
     )
 
 
+def _stored(wiring: Wiring, identity: str | None) -> dict[str, Any] | None:
+    """The decision that is asked about. Raises ConfigError where the store has none of that id."""
+    if identity is None:
+        return None
+    store = wiring.store()
+    try:
+        return find_decision(store, identity)
+    finally:
+        store.close()
+
+
 def _what(
-    wiring: Wiring, model: str | None, request: ExplainRequest, order: Order
+    decision: dict[str, Any] | None, model: str | None, request: ExplainRequest, order: Order
 ) -> tuple[Sequence[str] | Iterator[str], str, Order, dict[str, Any] | None]:
     """The texts, the release's name, and the order: of a decision the path that decided it; and that decision, where
     the release that made it explains it."""
-    if request.decision_id is None:
+    if decision is None:
         if model is None:
             raise ConfigError("give a model, such as `headrace explain support TEXT`, or a decision's --id")
         return [clean_text(text) for text in request.texts] or _lines(), model, order, None
-    store = wiring.store()
-    try:
-        decision = find_decision(store, request.decision_id)
-    finally:
-        store.close()
     if not decision.get("labels"):
         raise ConfigError(f"decision {request.decision_id!r} has no labels: there is nothing to explain")
     if model is None:
