@@ -22,6 +22,9 @@ class Source(BaseModel):
     body: Pointer | None = None
     """JSON pointer to what follows below the text, which then is its title: `text = "/title"`, `body = "/body"`. They
     become one text, the title its first line (`docs/long_texts.md`). A record may lack either, not both."""
+    markup: Literal["none", "html"] = "none"
+    """`html`: text and body may hold HTML; what a reader sees of it is decided on and kept: no tags, comments and
+    scripts, `&amp;` as &. `none`: they are taken as they stand."""
     key: Pointer | None = None
     """JSON pointer to what a decision belongs to (a conversation, a customer); without it the record's own key."""
     at: Pointer | None = "/at"

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from models.encoder.long_texts import joined
 from models.errors import MessageError, json_kind
 from streams.application import Application, Source
+from streams.wire.markup.plain import plain_text
 from streams.wire.masking import Mask, masked_value, record_mask
 from streams.wire.source_extra import ExtraFields, SegmentFields
 from streams.wire.source_json import (
@@ -87,6 +88,7 @@ class SourceReader:
     def __init__(self, source: Source, mask: Mask | None = None) -> None:
         self._source, self._mask = source, mask
         self._span = TimeSpan.of_days(source.max_age_days, source.max_ahead_days)
+        self._is_html = source.markup == "html"
         self._text = compile_pointer(source.text)
         self._body = compile_pointer(source.body) if source.body is not None else None
         self._key = compile_pointer(source.key) if source.key else None
@@ -113,13 +115,17 @@ class SourceReader:
             return TOMBSTONE
         self._refuse_too_large(value)
         if self._source.format == "text":
-            return self._source_text(_plain_text(value), None, key, timestamp_ms, arrived_ms)
+            text = self._seen(_plain_text(value))
+            if not text:
+                raise MessageError("empty_text", "the record's text is empty")
+            return self._source_text(text, None, key, timestamp_ms, arrived_ms)
         body = load_json(value)
         if self._is_delete(body):
             return DELETE
-        text = self._text(body)
+        text = self._seen(self._text(body))
         if self._body is not None:
-            text = _with_body(text, self._body(body))
+            title = " ".join(text.split("\n")) if self._is_html and isinstance(text, str) else text
+            text = _with_body(title, self._seen(self._body(body)))
         if not isinstance(text, str):
             refuse_encoded_twice(body, self._source.text)
             found = "nothing or null" if text is None else json_kind(text)
@@ -127,6 +133,10 @@ class SourceReader:
         if not text.strip():
             raise MessageError("empty_text", f"the text at {self._source.text} is empty")
         return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
+
+    def _seen(self, value: Any) -> Any:
+        """What a reader sees of a text that may be HTML."""
+        return plain_text(value) if self._is_html and isinstance(value, str) else value
 
     def parse_event(
         self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None

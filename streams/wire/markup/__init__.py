@@ -1,0 +1,1 @@
+"""Texts that are written in a markup language."""
