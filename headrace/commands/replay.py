@@ -230,7 +230,7 @@ def run_backtest(
     from headrace.applications import load_application
     from headrace.output import print_json
     from headrace.replay.backtest import backtest
-    from headrace.replay.known_events import read_known_events
+    from headrace.replay.known_events import read_known_events, refuse_unknown_rules
     from headrace.replay.run import ReplayRequest
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
@@ -240,6 +240,8 @@ def run_backtest(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: there is nothing to drain
     events = None if known is None else read_known_events(known)
     order = ReplayRequest(topic, load_application(app), model, None, first, last)
+    if known is not None and events is not None:
+        refuse_unknown_rules(known, events, order.app)
     try:
         with replay_bar() as progress:
             result = backtest(Wiring(load_settings()), order, false_alarm_every, progress)

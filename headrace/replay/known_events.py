@@ -17,10 +17,14 @@ from typing import Any, Final
 from connectors.table_files import Reject, open_table
 from models.errors import ConfigError
 from models.shares import wilson_interval
+from streams.application import Application
+from streams.application.names import meant_instead
 from streams.monitor.event_clock import seconds_of
+from streams.monitor.surges.alerts import surge_title
 from streams.wire.records import Alert, format_time
 
 NAMED: Final = ("rule", "label", "symbol", "entity")
+OF_DRIFT: Final = ("drift", "drift_signal", "drift_unwatched", "label_burst")  # alerts of every application
 _TIMES: Final = ("at", "start", "end")
 _DAY_SECONDS: Final = 86_400.0
 
@@ -105,6 +109,18 @@ def read_known_events(path: Path) -> list[KnownEvent]:
     if not events:
         raise ConfigError(f"{path} names no event")
     return events
+
+
+def refuse_unknown_rules(file: Path, known: Sequence[KnownEvent], app: Application) -> None:
+    """A slip in a rule's name would count as an event that was missed. Raises ConfigError, which names the line."""
+    titles = [rule.title for rule in app.rules] + [surge_title(surge) for surge in app.surges]
+    kinds = [*dict.fromkeys(title.partition(":")[0] for title in titles), *OF_DRIFT]
+    for event in known:
+        named = event.names.get("rule")
+        if named is None or named in titles or named in kinds or named.partition(":")[0] in OF_DRIFT:
+            continue
+        meant = meant_instead(named, [*titles, *kinds])
+        raise ConfigError(f"{file.name}, line {event.line}: {app.name} has no rule {named!r}{meant}")
 
 
 def judge_alerts(

@@ -19,7 +19,8 @@ class Recommending(BaseModel):
     """A compacted topic of items, followed live beside the catalogue's file: `{item_id, title, description?, tags?}`,
     keyed by the item; a tombstone withdraws it, and so does `"withdrawn": true`."""
     repeats: Literal["always", "not_bought", "never"] = "not_bought"
-    """Which of a user's own items may be shown again: all, all but what the user bought, or none."""
+    """Which of a user's own items may be shown again: all, all but what the user bought, or none. Remembered are the
+    last 50 items of a user, and the last 1,000 purchases."""
     length: int = Field(default=10, ge=1, le=100)
     """Items of a list."""
     diversity: float = Field(default=0.0, ge=0, le=0.9)

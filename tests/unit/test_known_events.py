@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from headrace.applications import load_application
 from headrace.replay.backtest import Backtest
-from headrace.replay.known_events import judge_alerts, read_known_events
+from headrace.replay.known_events import judge_alerts, read_known_events, refuse_unknown_rules
 from models.errors import ConfigError
 from streams.monitor.event_clock import seconds_of
 from streams.wire.records import Alert
@@ -70,6 +71,28 @@ def test_an_event_may_be_about_an_entity_and_have_remarks(tmp_path: Path) -> Non
     verdict = judge_alerts(fired, known, DAY, 15.0)
     assert verdict.right == (False, True)
     assert verdict.as_json()["known"][0]["entity"] == "Alder Bank"
+
+
+@pytest.mark.parametrize(
+    "rule", ["surge", "surge:sentiment=negative", "threshold", "threshold:bad-news", "drift", "drift_signal:length", ""]
+)
+def test_rules_that_can_fire_may_be_named(tmp_path: Path, rule: str) -> None:
+    file = written(tmp_path, f"at,rule\n2026-11-02,{rule}\n")
+    refuse_unknown_rules(file, read_known_events(file), load_application("finance"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("surg", "line 2: finance has no rule 'surg'; did you mean 'surge'"),
+        ("surge:sentiment=negativ", "did you mean 'surge:sentiment=negative'"),
+        ("stories", "line 2: finance has no rule 'stories'"),
+    ],
+)
+def test_a_rule_that_never_fires_is_refused_and_not_called_missed(tmp_path: Path, rule: str, words: str) -> None:
+    file = written(tmp_path, f"at,rule\n2026-11-02,{rule}\n")
+    with pytest.raises(ConfigError, match=words):
+        refuse_unknown_rules(file, read_known_events(file), load_application("finance"))
 
 
 def test_an_alert_beyond_the_tolerance_is_about_nothing(tmp_path: Path) -> None:
