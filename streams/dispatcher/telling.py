@@ -1,7 +1,7 @@
 """What a decision tells the customer, or why people are to answer: a function of the application's file and the
 decision."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,10 @@ def told(app: Application, decision: Mapping[str, Any]) -> Told | LeftToPeople:
         choices = decision["ask"].get("choices") or ()
         return Told(words, "question", tuple(map(str, choices)))
     if action == "answer" and (words := _words(decision.get("answer"))):
-        found = decision["answer"]
-        return Told(words, "retrieved", source=found.get("source"), confidence=found.get("confidence"))
-    ready = _with_values(decision, _words(decision.get("answer"))) or ""
+        found, known = decision["answer"], _with_values(decision, words, app.slots)
+        if known is not None:
+            return Told(known, "retrieved", source=found.get("source"), confidence=found.get("confidence"))
+    ready = "" if action == "answer" else _with_values(decision, _words(decision.get("answer"))) or ""
     return _settled(app, decision, action) or LeftToPeople(_reason(app, decision, queue), queue, ready)
 
 
@@ -65,10 +66,10 @@ def _settled(app: Application, decision: Mapping[str, Any], action: str) -> Told
     return None if text is None else Told(text, "template")
 
 
-def _with_values(decision: Mapping[str, Any], text: str) -> str | None:
-    """With what the conversation gave in the places of `{NAME}`; None where that is not known."""
+def _with_values(decision: Mapping[str, Any], text: str, names: Collection[str] | None = None) -> str | None:
+    """With what the conversation gave in the places of `{NAME}`; None where that is not known. names: see `filled`."""
     slots = (decision.get("conversation") or {}).get("slots") or ()
-    return filled(text, {slot["name"]: slot["value"] for slot in slots})
+    return filled(text, {slot["name"]: slot["value"] for slot in slots}, names)
 
 
 def _reason(app: Application, decision: Mapping[str, Any], queue: str) -> str:

@@ -2,7 +2,7 @@
 shown."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from models.personal_data import is_masked
@@ -15,9 +15,10 @@ def places(words: str) -> list[str]:
     return _PLACE.findall(words)
 
 
-def filled(words: str, values: Mapping[str, str]) -> str | None:
+def filled(words: str, values: Mapping[str, str], names: Collection[str] | None = None) -> str | None:
     """The words with the values in their places. None where a value is not known, or nobody may know it: a masked one
-    would read as `[email]`."""
-    if any(is_masked(values.get(name, "")) or not values.get(name) for name in places(words)):
+    would read as `[email]`. names: of the places; others stay as they are. None: all are."""
+    wanted = [name for name in places(words) if names is None or name in names]
+    if any(is_masked(values.get(name, "")) or not values.get(name) for name in wanted):
         return None
-    return _PLACE.sub(lambda place: values[place[1]], words)
+    return _PLACE.sub(lambda place: values[place[1]] if place[1] in wanted else place[0], words)

@@ -31,6 +31,10 @@ def test_a_decision_tells_the_customer_or_leaves_it_to_people() -> None:
     assert words(choice) == Told("This or that?", "question", ("this", "that"))
     found = decision(1, "answer", answer={"id": "a1", "text": "We open at nine.", "source": "faq", "confidence": 0.8})
     assert words(found) == Told("We open at nine.", "retrieved", source="faq", confidence=0.8)
+    found = decision(1, "answer", answer={"text": "Write {id} on it, {order} goes out today."})
+    assert words(found) == LeftToPeople("there is nothing to tell about it by machine", "people")
+    found["conversation"]["slots"] = [{"name": "order", "value": "MB-7", "version": 1}]
+    assert words(found) == Told("Write {id} on it, MB-7 goes out today.", "retrieved")  # {id} is no value of a slot
     assert words(decision(1)) == LeftToPeople("goes to billing", "billing")
     rejected = decision(1, "queue:people", labels={"intent": {"label": "refund", "probability": 0.4, "rejected": True}})
     assert words(rejected) == LeftToPeople("the model does not know what it is about", "people")
