@@ -69,6 +69,7 @@ def test_items_are_told_which_story_they_belong_to(tmp_path: Path, home: Headrac
         lines = home.run("search", "*", "--app", "finance", "--json").stdout.splitlines()
         return {one["text"]: one for one in map(json.loads, lines) if "story_id" in one}
 
+    wait_for(lambda: len(documents(home)) == 3, 180, up.text)  # each look below is a process of its own
     wait_for(lambda: len(found()) == 3, 180, up.text)
     told = found()
     tellers = [told[first], told[texts[2]]]  # of two partitions, so either may come first
