@@ -72,6 +72,7 @@ class Holding:
             priority=situation.priority,
             **self._promised(respond_by, situation.at_ms),
             language=conversation.language,
+            intent=conversation.intent,
             slots=list(conversation.slots),
             counted_from=0 if before is None else before.counted_from,
             decided=situation.place,
@@ -92,6 +93,7 @@ class Holding:
             "heard_ms": situation.at_ms,
             "slots": list(conversation.slots),
             "language": conversation.language or held.language,
+            "intent": conversation.intent or held.intent,
         }
         nobody_looked = held.assignee is None and held.asked_by == HEADRACE and held.step == "handed_over"
         is_sent_on = bool(conversation.escalated) and conversation.escalated != held.reason
@@ -110,7 +112,12 @@ class Holding:
         self, held: HeldConversation, said: Sequence[Utterance], conversation: ConversationAnswer, place: str
     ) -> HeldConversation:
         """One that was handed back and is answered by Headrace again."""
-        update = {"version": said[0].version, "decided": place, "slots": list(conversation.slots)}
+        update = {
+            "version": said[0].version,
+            "decided": place,
+            "intent": conversation.intent or held.intent,
+            "slots": list(conversation.slots),
+        }
         return self._with_said(held.model_copy(update=update), [*held.said, *said])
 
     def taken_from_headrace(

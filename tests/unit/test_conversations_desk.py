@@ -72,3 +72,11 @@ def test_one_screen_says_whose_it_is_why_and_what_was_said() -> None:
         ("ann", "Hello."),
         ("seen", "version 2, revision 1"),
     ]
+
+
+def test_what_a_customer_chose_is_what_a_conversation_is_about() -> None:
+    """Who answered "the first" to a question with two choices was shown as what the words "the first" look like."""
+    last = {"label": "return_item", "probability": 0.47, "rejected": True}
+    assert ("about", "delivery") in screen(held("c1", intents=[last], intent="delivery"))
+    assert ("about", "return_item 47% (not sure)") in screen(held("c1", intents=[last], intent="return_item"))
+    assert ("about", "return_item 47% (not sure)") in screen(held("c1", intents=[last]))  # a record from before

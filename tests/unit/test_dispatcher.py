@@ -91,6 +91,15 @@ def test_people_are_shown_what_was_said_and_what_was_tried(desk: Desk) -> None:
     assert held.courses == {"tone": ["angry", "calm"]} and held.slots[0].value == "MB-7"
 
 
+def test_people_are_told_what_the_customer_chose_and_not_what_the_words_of_the_choice_look_like(desk: Desk) -> None:
+    desk.decide(ask(1), decision(2, intent="refund", conversation={"intent": "delivery"}))
+    assert (desk.held["c1"].intent, desk.held["c1"].intents[-1].label) == ("delivery", "refund")
+    desk.decide(decision(3, intent="refund"))  # of which the model does not know what it is about
+    assert desk.held["c1"].intent == "delivery"
+    desk.decide(decision(4, conversation={"intent": "cancel"}))
+    assert desk.held["c1"].intent == "cancel"
+
+
 def test_nothing_automated_is_sent_from_the_hand_over_until_it_is_handed_back(desk: Desk) -> None:
     desk.decide(decision(1))
     desk.decide(ask(2))  # while nobody has it yet

@@ -139,9 +139,9 @@ def screen(held: HeldConversation) -> list[tuple[str, str]]:
     ]
     if held.respond_by is not None:
         lines.append(("answer by", f"{held.respond_by[:16]}Z" + (f", {held.priority}" if held.priority else "")))
-    if held.intents:
-        last = held.intents[-1]
-        lines.append(("about", f"{last.label} {last.probability:.0%}" + (" (not sure)" if last.rejected else "")))
+    about = _about(held)
+    if about:
+        lines.append(("about", about))
     lines += [(slot.name, slot.value) for slot in held.slots]
     lines += [(name, " → ".join(labels)) for name, labels in held.courses.items() if labels]
     names = {"customer": "customer", "headrace": "Headrace"}
@@ -149,6 +149,14 @@ def screen(held: HeldConversation) -> list[tuple[str, str]]:
         lines.append((names.get(one.by, one.person or "person"), one.text))
     lines.append(("seen", f"version {held.version}, revision {held.revision}"))
     return lines
+
+
+def _about(held: HeldConversation) -> str:
+    """The conversation's matter. Where its last message is about that, how probable it is."""
+    last = held.intents[-1] if held.intents else None
+    if last is None or (held.intent is not None and held.intent != last.label):
+        return held.intent or ""
+    return f"{last.label} {last.probability:.0%}" + (" (not sure)" if last.rejected else "")
 
 
 def as_json(held: HeldConversation | None, identity: str) -> dict[str, Any]:

@@ -124,6 +124,8 @@ class HeldConversation(Wire):
     `at`."""
     language: str | None = None
     """The customer's language, as in decisions."""
+    intent: str | None = None
+    """What it is about as the last decision has it (`conversation.intent`): what the customer chose, too."""
     intents: list[HeadAnswer] = Field(default_factory=list)
     """What the messages in `said` are about, each with its probability, oldest first."""
     slots: list[KnownSlot] = Field(default_factory=list)
