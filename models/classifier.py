@@ -79,6 +79,10 @@ class Classifier:
         """The texts as heads and encoder see them: with neutral words, where the release has any."""
         return texts if self.neutral_words is None else [self.neutral_words.read(text) for text in texts]
 
+    def as_read_one(self, text: str) -> str:
+        """`as_read` of one text."""
+        return text if self.neutral_words is None else self.neutral_words.read(text)
+
     def tokenize(
         self,
         texts: Sequence[str],
@@ -93,7 +97,7 @@ class Classifier:
         text, whether the encoder looks at it though the fast path decides it. raised_by: added to the fast path's
         thresholds; 1 or more leaves nothing to it.
         """
-        entities = None if self.entities is None else self.entities.find(texts, self._read_one)
+        entities = None if self.entities is None else self.entities.find(texts, self.as_read_one)
         if entities is not None:
             entities.tokenize(self.encoder)
         characters, texts = [len(text) for text in texts], self.as_read(texts)
@@ -172,9 +176,6 @@ class Classifier:
     def classify_texts(self, texts: Sequence[str], *, fast: bool = True) -> list[Classification]:
         """All steps at once."""
         return self.classify(self.tokenize(texts, fast=fast))
-
-    def _read_one(self, text: str) -> str:
-        return text if self.neutral_words is None else self.neutral_words.read(text)
 
     def _place(self, fusion: LateFusion) -> int:
         """Of its head among all heads."""

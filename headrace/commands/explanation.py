@@ -80,7 +80,7 @@ def _explain(
     json: Annotated[bool, typer.Option("--json", help="print JSON lines, one object a text")] = False,
 ) -> None:
     """The words that a decision stands on: what the release decides without them, each alone and one after the
-    other."""
+    other. Where a release says something of names, the same for each name."""
     if identity is not None and texts:
         raise typer.BadParameter("give texts or --id, not both")
     if image is not None:

@@ -8,6 +8,7 @@ import numpy as np
 from headrace.pages import page_environment
 from headrace.tools.explanation.answers import AnswerExplanation
 from headrace.tools.explanation.telling import Told
+from models.explanation.entities import EntityExplanation
 from models.explanation.occlusion import Occlusion
 
 _LEVELS: Final = 4  # of the colour
@@ -34,7 +35,14 @@ def _described(told: Told) -> dict[str, Any]:
         "others": [name for name in described["methods"] if name != "occlusion"],
         "near": near or (),
         "answer": None if told.answer is None else _answer(told.answer),
+        "entities": None if told.entities is None else [_entity(one) for one in told.entities],
     }
+
+
+def _entity(explained: EntityExplanation) -> dict[str, Any]:
+    described = explained.as_json()
+    ordered = sorted(described["parts"], key=lambda part: int(part["place"]))
+    return {"it": described, "pieces": pieces(explained.text, explained.occlusion), "rows": ordered}
 
 
 def _answer(answer: AnswerExplanation) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -31,16 +32,44 @@ DIGITS: Final = 4  # behind the point: what is counted by it must not hang on ho
 _SENTENCE_END: Final = re.compile(r"[.!?…][\"'”’)\]]*\s+(?![a-z\d\s])|[。！？][”’」』）]*|\n\s*\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """What one entity's relevance rests on. value: prominence times share, rounded to DIGITS. sentences: numbers of
+    those that name it, rising. mentions: how often it is named. has_title: whether sentence 0 is a title."""
+
+    value: float
+    prominence: float
+    share: float
+    sentences: tuple[int, ...]
+    mentions: int
+    has_title: bool
+
+    @property
+    def in_title(self) -> bool:
+        """Whether the title names it."""
+        return self.has_title and self.sentences[0] == 0
+
+
 def relevances(text: str, mentions: Sequence[Mention]) -> dict[str, float]:
+    """By entity; see `why_relevant`. Rounded to DIGITS."""
+    return {entity: one.value for entity, one in why_relevant(text, mentions).items()}
+
+
+def why_relevant(text: str, mentions: Sequence[Mention]) -> dict[str, Relevance]:
     """By entity. mentions: all of the text, of every entity, in any order; those of one that is not among them are as
-    if they were not there. Rounded to DIGITS."""
-    starts = _sentence_starts(text)
-    named: defaultdict[str, set[int]] = defaultdict(set)
+    if they were not there."""
+    starts, has_title = _sentence_starts(text), bool(parts_of(text)[0])
+    named: defaultdict[str, list[int]] = defaultdict(list)
     for one in mentions:
-        named[one.id].add(bisect_right(starts, one.start) - 1)
-    counts = {entity: math.fsum(map(_count, numbers)) for entity, numbers in named.items()}
+        named[one.id].append(bisect_right(starts, one.start) - 1)
+    counts = {entity: math.fsum(map(_count, set(numbers))) for entity, numbers in named.items()}
     total = math.fsum(counts.values())
-    return {entity: round(_prominence(numbers) * (counts[entity] / total), DIGITS) for entity, numbers in named.items()}
+    found = {}
+    for entity, numbers in named.items():
+        prominence, share = _prominence(set(numbers)), counts[entity] / total
+        value, sentences = round(prominence * share, DIGITS), tuple(sorted(set(numbers)))
+        found[entity] = Relevance(value, prominence, share, sentences, len(numbers), has_title)
+    return found
 
 
 def _count(number: int) -> float:

@@ -57,13 +57,18 @@ class Measure(Protocol):
 @dataclass(slots=True)
 class Search:
     """A search that may end at any time. answers: what is asked. question: what effects are measured by. out_of_time:
-    looked at between two batches. is_cut: whether it has ended one."""
+    looked at between two batches. stays: characters that are never taken out. is_cut: whether it has ended one."""
 
     answers: Asked
     question: Measure
     text: str
     out_of_time: OutOfTime = lambda: False
+    stays: frozenset[str] = frozenset()
     is_cut: bool = field(default=False, init=False)
+
+    def without(self, parts: Sequence[Part], removed: Sequence[int]) -> str:
+        """The text with the parts of these numbers taken out."""
+        return without(self.text, parts, removed, self.stays)
 
     def support(self, texts: Sequence[str]) -> Doubles | None:
         """Of each text; None where the time is over before all are asked."""
@@ -102,7 +107,7 @@ def occlude(search: Search, parts: Sequence[Part], *, rounds: int | None = None)
 
 def _effects(search: Search, parts: Sequence[Part]) -> tuple[float, Doubles]:
     """The support of the whole text, and what is lost of it without each part alone; NaN where the time is over."""
-    alone = [without(search.text, parts, [number]) for number in range(len(parts))]
+    alone = [search.without(parts, [number]) for number in range(len(parts))]
     support = search.support([search.text, *alone])
     if support is None:
         return np.nan, np.full(len(parts), np.nan)
@@ -141,7 +146,7 @@ def _greedy_order(
             taken = rest[:1]
         else:
             tried = rest[:_WIDTH]
-            support = search.support([without(search.text, parts, [*removed, part]) for part in tried])
+            support = search.support([search.without(parts, [*removed, part]) for part in tried])
             if support is None:
                 break
             gains[tried] = left - support

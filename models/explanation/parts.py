@@ -3,7 +3,7 @@ spaces."""
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -56,12 +56,15 @@ def split_parts(text: str, unit: Unit = "words", vocabulary: NgramVocabulary | N
     return parts
 
 
-def without(text: str, parts: Sequence[Part], removed: Iterable[int]) -> str:
-    """The text with the parts of these numbers taken out; what stood between them stays."""
+def without(text: str, parts: Sequence[Part], removed: Iterable[int], stays: Collection[str] = ()) -> str:
+    """The text with the parts of these numbers taken out; what stood between them stays. stays: characters that do
+    wherever they stand."""
     pieces, at = [], 0
     for number in sorted(removed):
         pieces.append(text[at : parts[number].start])
         at = parts[number].end
+        if stays:
+            pieces += [one for one in text[parts[number].start : at] if one in stays]
     return "".join([*pieces, text[at:]])
 
 

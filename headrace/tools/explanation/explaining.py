@@ -26,6 +26,7 @@ from headrace.wiring import Wiring
 from models.classifier import Classifier
 from models.decision import Path as DecisionPath
 from models.errors import ConfigError
+from models.explanation.entities import explain_entities
 from models.explanation.explaining import METHODS, MethodName, Order, explain, orders_of
 from models.explanation.neighbours import Neighbour, nearest
 from models.explanation.parts import UNITS, Unit
@@ -101,17 +102,19 @@ def _explained(
     order: Order,
     request: ExplainRequest,
 ) -> Iterator[Told]:
-    """One for each label that is explained; what was answered is said with the first of them."""
+    """One for each label that is explained; what was answered and what is said of names stands with the first."""
     if not text.strip():
         raise ConfigError("a text without a word or a sign has nothing to explain; give one that says something")
     (read,) = classifier.as_read([text])  # what no decision hangs on explains none
     near = neighbours(read) if request.nearest_texts else None
     for number, one in enumerate(orders_of(classifier, read, order)):
         explanation = explain(classifier, read, one, out_of_time=_deadline(request.deadline_ms))
-        answer = None
+        answer, entities = None, None
+        if number == 0:
+            entities = explain_entities(classifier, text, order.unit, out_of_time=_deadline(request.deadline_ms))
         if answers is not None and number == 0:
             answer = answers.explain(text, decision, _deadline(request.deadline_ms))
-        yield Told(explanation, near, answer)
+        yield Told(explanation, near, answer, entities)
 
 
 def _order(request: ExplainRequest) -> Order:
@@ -224,4 +227,6 @@ def _as_json(classifier: Classifier, told: Told) -> dict[str, Any]:
         ]
     if told.answer is not None:
         described["answer"] = told.answer.as_json()
+    if told.entities is not None:
+        described["entities"] = [one.as_json() for one in told.entities]
     return described

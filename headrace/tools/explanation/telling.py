@@ -8,6 +8,7 @@ import numpy as np
 
 from headrace.terminal import console, field, say, show_table
 from headrace.tools.explanation.answers import AnswerExplanation
+from models.explanation.entities import EntityExplanation
 from models.explanation.explaining import Explanation
 from models.explanation.neighbours import Neighbour
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 ROWS: Final = 15  # of the table
+ENTITY_ROWS: Final = 5  # of each name's
 _MARKED: Final = 0.5  # parts with at least this share of the largest effect
 _CHARACTERS: Final = 40  # of a part in a cell
 
@@ -22,11 +24,12 @@ _CHARACTERS: Final = 40  # of a part in a cell
 @dataclass(frozen=True, slots=True)
 class Told:
     """What is told of a text. near: None where nobody asked. answer: None where the application asks no bank, and from
-    the second of several labels on."""
+    the second of several labels on. entities: None where the release looks for none, and from there on."""
 
     explanation: Explanation
     near: Sequence[Neighbour] | None = None
     answer: AnswerExplanation | None = None
+    entities: Sequence[EntityExplanation] | None = None
 
 
 def tell(release: str, told: Told) -> None:
@@ -54,10 +57,12 @@ def tell(release: str, told: Told) -> None:
             say(f"  {near.similarity:.2f}  {field(near.label or '-')}  {field(near.text, 160)}")
     if told.answer is not None:
         _tell_answer(told.answer)
+    if told.entities is not None:
+        _tell_entities(told.entities)
     say()
 
 
-def marks(explanation: Explanation) -> dict[int, int]:
+def marks(explanation: Explanation | EntityExplanation) -> dict[int, int]:
     """1 for each part that speaks strongly for the decision, -1 for one against it."""
     effects = np.nan_to_num(explanation.occlusion.effects)
     largest = float(np.abs(effects).max(initial=0.0))
@@ -85,7 +90,7 @@ def _decision(release: str, explanation: Explanation) -> str:
     )
 
 
-def _marked_text(explanation: Explanation) -> "Text":
+def _marked_text(explanation: Explanation | EntityExplanation) -> "Text":
     """«for» and ‹against›, so that the marks are seen without colours as well."""
     from rich.text import Text
 
@@ -101,6 +106,33 @@ def _marked_text(explanation: Explanation) -> "Text":
         else:
             marked.append(f"‹{words}›", style="red")
     return marked.append(field(explanation.text[at:]))
+
+
+def _tell_entities(entities: Sequence[EntityExplanation]) -> None:
+    if not entities:
+        say("no name is found in it")
+    for one in entities:
+        answer, (rival, probability) = one.answer, one.rival
+        said = f"{field(answer.sentiment)} {answer.probability:.4f}, next {field(rival)} {probability:.4f}"
+        say(f"{field(answer.name)} ({field(answer.id)}): {said}")
+        console().print(_marked_text(one), soft_wrap=True)
+        rows = [
+            (
+                place,
+                _part(one, number),
+                _signed(float(one.occlusion.effects[number])),
+                _or_none(float(one.without[number]), 3),
+            )
+            for place, number in enumerate(one.occlusion.order[:ENTITY_ROWS], 1)
+        ]
+        if rows:
+            show_table(("", "part", "effect", "probability without it"), rows)
+        if one.change is not None:
+            words = ", ".join(field(one.part_text(number), _CHARACTERS) for number in sorted(one.change.without))
+            say(f"without {words} it says {field(one.change.sentiment)} {one.change.probability:.4f} of it")
+        say(one.relevance_words)
+        if one.is_cut:
+            say("cut by the deadline: this is what was known by then")
 
 
 def _tell_answer(answer: AnswerExplanation) -> None:
@@ -167,7 +199,7 @@ def _tell_parts(explanation: Explanation) -> None:
         say(f"and {len(occlusion.order) - ROWS} more parts (--json has all)")
 
 
-def _part(explanation: Explanation, number: int) -> str:
+def _part(explanation: Explanation | EntityExplanation, number: int) -> str:
     words = explanation.occlusion.parts[number].words
     return field(explanation.part_text(number), _CHARACTERS) + (f" ({words} words)" if words > 1 else "")
 
