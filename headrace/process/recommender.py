@@ -36,8 +36,7 @@ def recommend_handler(
     catalogue: whom it hears changes of items from. follow_maps: gives what says which map of this encoder's embeddings
     is wanted."""
     recommender, encoder, version = recommender_of(wiring, app)
-    recommender.go_with(recommender.catalogue.ids[0])  # the first fit, before the first event waits for it
-    return RecommendHandler(
+    handler = RecommendHandler(
         app,
         recommender,
         version,
@@ -47,6 +46,9 @@ def recommend_handler(
         embed=encoder.embed,
         wanted_map=follow_maps(encoder),
     )
+    handler.follow_map()  # before an index of neighbours is built, which would be built again
+    recommender.go_with(recommender.catalogue.ids[0])  # the first fit, before the first event waits for it
+    return handler
 
 
 def recommender_of(wiring: Wiring, app: Application) -> tuple[Recommender, Encoder, str]:

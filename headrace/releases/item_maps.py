@@ -15,7 +15,7 @@ from headrace.releases.announcing import standing_release
 from headrace.releases.release_log import next_release
 from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
-from models.errors import ConfigError, HeadraceError
+from models.errors import ConfigError, HeadraceError, ModelError
 from models.recommendation.adapting.item_map import ItemMap
 from models.recommendation.adapting.release import is_map, unpack_map
 from streams.classify.release_loading import announced_hash, load_release, proved_manifest
@@ -51,8 +51,22 @@ def prove_release(
 
 
 def served_map(wiring: Wiring, model: str, encoder: Encoder) -> ItemMap | None:
-    """The map that serves, for commands: as `model.releases` says, or as the registry notes where no broker answers;
-    None: there is none. Raises what keeps it from serving."""
+    """The map that serves, for commands; None: there is none, or it cannot serve, as with a worker (a line of the log
+    says why). Raises RegistryError."""
+    standing = standing_version(wiring, model)
+    if standing is None:
+        return None
+    version, sha256 = standing
+    try:
+        return load_map(wiring.registry(), model, version, sha256, encoder)
+    except ModelError as error:
+        log.warning("%s@%s cannot serve, the encoder's own embeddings count: %s", model, version, error)
+        return None
+
+
+def standing_version(wiring: Wiring, model: str) -> tuple[str, str | None] | None:
+    """The version that is to serve and its manifest's hash, where that is known: as `model.releases` says, or as the
+    registry notes where no broker answers; None: there is none."""
     registry = wiring.registry()
     if model not in registry.models():
         return None
@@ -64,9 +78,7 @@ def served_map(wiring: Wiring, model: str, encoder: Encoder) -> ItemMap | None:
     version = registry.champion(model) if release is None else release.champion
     if version is None:
         return None
-    return load_map(
-        registry, model, version, None if release is None else release.manifest_sha256.get(version), encoder
-    )
+    return version, None if release is None else release.manifest_sha256.get(version)
 
 
 class MapControl:

@@ -147,8 +147,9 @@ def judge_alerts(
 
 def _refuse_slips(file: str, columns: Sequence[str]) -> None:
     """A column that is read over would have every alert of that time pass for one about the event."""
+    says_when = "at" in columns or {"start", "end"} <= set(columns)  # then no other column is a slip for a time
     for column in columns:
-        near = get_close_matches(column.lower(), (*_TIMES, *NAMED), n=1, cutoff=0.8)
+        near = get_close_matches(column.lower(), (*NAMED, *(() if says_when else _TIMES)), n=1, cutoff=0.8)
         if near and near[0] not in columns:
             raise ConfigError(f"{file} has a column {column!r}; did you mean {near[0]!r}?")
 

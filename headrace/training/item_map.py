@@ -12,7 +12,7 @@ from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
 from headrace.process.recommender import recommender_of
 from headrace.releases.candidates import proposed
-from headrace.releases.item_maps import served_map
+from headrace.releases.item_maps import served_map, standing_version
 from headrace.releases.looks import COMPARED_WITH, look_of
 from headrace.releases.release_log import next_release
 from headrace.topic_records import all_records
@@ -63,8 +63,11 @@ def adapt(wiring: Wiring, app: Application, records: Iterable[Record], seed: int
     handler.follow_catalogue()
     progress("catalogue", 1, 1)
     events, _ = handler.read_events(records, progress)
-    champion = served_map(wiring, app.name, encoder)
-    found, verdict = _trained_and_judged(recommender, events, champion, _look(wiring, app, champion), seed, progress)
+    standing = standing_version(wiring, app.name)
+    compared_with = None if standing is None else standing[0]
+    champion = served_map(wiring, app.name, encoder)  # None too where the standing one is for another encoder
+    look = _look(wiring, app, compared_with)
+    found, verdict = _trained_and_judged(recommender, events, champion, look, seed, progress)
     is_released = verdict is not None and verdict.passed
     words = verdict.reason if verdict is not None else _no_map(found)
     report: dict[str, Any] = {
@@ -74,7 +77,7 @@ def adapt(wiring: Wiring, app: Application, records: Iterable[Record], seed: int
         "trained_on_items": found.items,
         "steps": found.steps,
         "validation_ndcg": {str(steps): round(ndcg, 4) for steps, ndcg in found.figures.items()},
-        "compared_with": None if champion is None else champion.version,
+        "compared_with": compared_with,
         "passed": is_released,
         "reason": words,
         "gate": None if verdict is None else verdict.as_json(examples=False),
@@ -110,6 +113,14 @@ def release_map(wiring: Wiring, app: Application, adapted: Adapted) -> str | Non
         if wiring.settings.broker != "embedded":
             raise
         serves = app.release.approval != "ask"  # no embedded broker runs: the next start announces what is noted
+        if not serves:
+            if adapted.compared_with is None:
+                registry.promote(app.name, before)
+            log.warning(
+                "nobody could be asked, as no broker runs: `headrace models promote %s@%s` once it does",
+                app.name,
+                version,
+            )
     if serves:
         registry.promote(app.name, version)
     return version
@@ -167,12 +178,12 @@ def _trained_and_judged(
     return found, judge_map(Shop(vectors, events, touches, held, make), champion, found.item_map, look, progress)
 
 
-def _look(wiring: Wiring, app: Application, champion: ItemMap | None) -> int:
+def _look(wiring: Wiring, app: Application, compared_with: str | None) -> int:
     try:
         steps = wiring.release_log().history.steps(app.name)
     except BrokerUnavailable:
         return 1  # an embedded broker's history is gone with it
-    return look_of(steps, _NONE if champion is None else champion.version, "")
+    return look_of(steps, compared_with or _NONE, "")
 
 
 def _note_refusal(wiring: Wiring, app: Application, adapted: Adapted) -> None:

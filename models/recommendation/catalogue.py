@@ -59,6 +59,8 @@ class Catalogue:
         frozen = self._columns if self._frozen is None else self._frozen
         if item_map is not None:
             item_map.check(len(frozen))
+        if self._map is None and (item_map is None or item_map.is_identity):
+            return  # no item changes
         if item_map is None or item_map.is_identity:
             self._columns, self._frozen, self._map = frozen, None, None
         else:

@@ -101,6 +101,12 @@ class EntityComparison:
         """Of F1, in [-1, 1]."""
         return self.after - self.before
 
+    @property
+    def lost_and_won(self) -> tuple[int, int]:
+        """Texts of which the challenger says fewer names rightly beside those that it tells wrongly, and more."""
+        was, now = (2 * one.right - one.told for one in (self.champion, self.challenger))
+        return int((now < was).sum()), int((now > was).sum())
+
     @cached_property
     def ci95(self) -> tuple[float, float]:
         """Of the change, texts drawn anew."""

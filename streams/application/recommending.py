@@ -37,7 +37,12 @@ class Recommending(BaseModel):
     @field_validator("actions")
     @classmethod
     def _in_small_letters(cls, given: dict[str, Action]) -> dict[str, Action]:
-        return {name.strip().lower(): action for name, action in given.items()}
+        known = {name.strip().lower(): action for name, action in given.items()}
+        if "" in known:
+            raise ValueError("a name of an action is empty; write the word that stands in the events")
+        if len(known) < len(given):
+            raise ValueError("two names of actions differ in case or blanks alone; leave one out")
+        return known
 
     def action(self, written: str | None) -> str:
         """An event's action, as it is counted: in small letters, of those that are known where it is one."""

@@ -3,6 +3,7 @@ has, or by those that it does not want ("not the parcel"). What is neither is le
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from models.entities.gazetteer import pieces_of
@@ -33,6 +34,12 @@ _NEITHER: Final = re.compile(
     re.IGNORECASE,
 )
 _NOT: Final = frozenset({"not", "nicht", "pas", "不"})
+_NONE_OF: Final = frozenset(
+    {"no", "kein", "keine", "keinen", "keiner", "keines", "别"}
+)  # directly before what is refused
+_REFUSES: Final = re.compile(
+    r"\b(?:do|does|did|would)(?:n['’]?t| not) (?:want|need|like|mean)\b|不想|不用|不需要", re.IGNORECASE
+)
 _UNTIL_ITS_WORD: Final = frozenset(  # "not about the parcel"; "i did not get the parcel" is about the parcel
     {
         "about",
@@ -102,15 +109,27 @@ def chosen(answer: str, titles: Sequence[str]) -> int | None:
                 return number
     if _NEITHER.search(answer):
         return NEITHER
-    return _by_words(pieces, titles)
-
-
-def _by_words(pieces: Sequence[str], titles: Sequence[str]) -> int | None:
     words = [{piece.key for piece in pieces_of(title) if piece.key.isalnum()} for title in titles]
     own = words[0] - words[1], words[1] - words[0]
+    if _refuses(answer, pieces, titles, own):
+        return None  # which of the two it is instead, or whether it is any, it does not say
+    return _by_words(pieces, words, own)
+
+
+def _refuses(answer: str, pieces: Sequence[str], titles: Sequence[str], own: Sequence[set[str]]) -> bool:
+    """Whether it says of one of the two that it is not wanted; not where a title says so itself."""
+    if _REFUSES.search(answer) and not any(map(_REFUSES.search, titles)):
+        return True
+    return any(
+        piece in _NONE_OF and piece not in own[0] | own[1] and behind in own[0] | own[1]
+        for piece, behind in pairwise(pieces)
+    )
+
+
+def _by_words(pieces: Sequence[str], words: Sequence[set[str]], own: Sequence[set[str]]) -> int | None:
     said: list[set[str]] = [set(), set()]
     denied: list[set[str]] = [set(), set()]
-    for piece, is_denied in _with_denials(pieces, own):
+    for piece, is_denied in _with_denials(pieces, own, words[0] | words[1]):
         for number in (0, 1):
             if piece in own[number]:
                 (denied if is_denied else said)[number].add(piece)
@@ -123,13 +142,13 @@ def _by_words(pieces: Sequence[str], titles: Sequence[str]) -> int | None:
     return 0 if first > second else 1
 
 
-def _with_denials(pieces: Sequence[str], own: Sequence[set[str]]) -> Iterator[tuple[str, bool]]:
+def _with_denials(pieces: Sequence[str], own: Sequence[set[str]], offered: set[str]) -> Iterator[tuple[str, bool]]:
     """Each piece, and whether the answer says that it is not about that: where it begins with a "not", or where one
-    stands before an article or the like."""
+    stands before an article or the like. offered: words of the titles; "not arrived" may be one of the two."""
     denies, title = False, None  # of which title the denied words are
     for number, piece in enumerate(pieces):
         of = next((number for number in (0, 1) if piece in own[number]), None)
-        if piece in _NOT:
+        if piece in _NOT and piece not in offered:
             begins = all(before in _AGREES for before in pieces[:number])
             behind = pieces[number + 1] if number + 1 < len(pieces) else ""
             denies, title = begins or behind in _UNTIL_ITS_WORD, None

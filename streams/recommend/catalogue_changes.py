@@ -41,10 +41,14 @@ class CatalogueChanges:
         return latest
 
     def _remember(self, key: bytes | None, item_id: str) -> None:
-        if not key or key == item_id.encode("utf-8", "replace"):
+        if not key:
             return
-        if key in self._named or len(self._named) < _KEYS:
-            self._named[key] = item_id
+        self._named.pop(key, None)  # what it stood for before
+        if key == item_id.encode("utf-8", "replace"):
+            return
+        if len(self._named) >= _KEYS:
+            del self._named[next(iter(self._named))]  # whose last word is the oldest
+        self._named[key] = item_id
 
     def _meant_by(self, key: bytes) -> Iterator[str]:
         """Items that a tombstone is about: what stood under its key before, else what the key says, as text and as

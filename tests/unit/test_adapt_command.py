@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from word_shop import write_word_shop
 
 from headrace.cli import app as cli
+from models.errors import ModelError
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_what_is_learnt_of_a_word_is_released_and_rolled_back(home: Path) -> Non
     ran = CliRunner().invoke(cli, ["models", "try", "shop@2", "--shadow"])
     assert ran.exit_code != 0 and "a map of items' embeddings" in str(ran.exception)
     assert "map" in run("models", "show", "shop@2") and run("models", "card", "shop@2")
+
+
+def test_another_encoder_is_no_dead_end_for_a_shop_with_a_map(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that told to train anew came from the training itself."""
+    write_word_shop(home, by_mood=True)
+    assert adapted(home, "--register")["version"] == "2"
+
+    def of_another(*_: Any) -> None:
+        raise ModelError("shop@2 is a map for embeddings of another encoder")
+
+    monkeypatch.setattr("headrace.releases.item_maps.load_map", of_another)
+    files = ["--app", str(home / "shop.toml"), "--data", str(home / "events.csv")]
+    assert json.loads(run("recommend", "--item", "i3", *files, "--json"))["items"]
+    report = adapted(home)
+    assert report["compared_with"] == "2" and report["passed"], report["reason"]
 
 
 def test_random_interactions_are_refused_in_a_line_and_nothing_is_registered(home: Path) -> None:

@@ -7,6 +7,9 @@ from streams.conversations.choices import NEITHER, chosen
 GERMAN = ("die Rückzahlung", "das Paket")
 ENGLISH = ("getting your money back", "a parcel that is late")
 CHINESE = ("退款", "快递")
+ARRIVAL = ("The parcel has not arrived", "The parcel is damaged")
+ANKUNFT = ("Paket nicht angekommen", "Paket beschädigt")
+EXCHANGE = ("refund", "exchange")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,19 @@ CHINESE = ("退款", "快递")
         (CHINESE, "没有收到快递", 1),
         (CHINESE, "都要", NEITHER),
         (CHINESE, "都是你们的错", None),
+        (CHINESE, "不想要退款", None),
+        (CHINESE, "不用退款", None),
+        (ARRIVAL, "it's not here yet", 0),  # a "not" of one of the two denies nothing
+        (ARRIVAL, "not arrived", 0),
+        (ARRIVAL, "it is damaged", 1),
+        (ANKUNFT, "es ist nicht angekommen", 0),
+        (("card not working", "card arrival"), "not working", 0),
+        (EXCHANGE, "I don't want the refund", None),  # nor does that say that it is the other one
+        (EXCHANGE, "no refund", None),
+        (EXCHANGE, "keine refund", None),
+        (EXCHANGE, "no, the refund", 0),
+        (EXCHANGE, "no i mean the refund", 0),
+        (("do not want it any more", "never came"), "i don't want it any more", 0),
     ],
 )
 def test_an_answer_takes_what_it_says(titles: tuple[str, str], answer: str, number: int | None) -> None:

@@ -91,11 +91,16 @@ def test_a_text_judges_that_neither_was_trained_on() -> None:
 
 
 def test_a_clear_loss_is_refused_an_equal_side_passes_and_few_names_say_nothing() -> None:
-    many = [2] * 200
-    assert entity_check(compared(many, many, many), 0.025).outcome == "passed"
-    worse = [1 if number % 8 == 0 else 2 for number in range(200)]
+    many = [2] * 400
+    equal = entity_check(compared(many, many, many), 0.025)
+    assert equal.outcome == "passed" and "loses at most 0.0 points" in equal.words
+    assert entity_check(compared([3], [3], [3]), 0.025).outcome == "too few", "one text says nothing"
+    worse = [1 if number % 8 == 0 else 2 for number in range(400)]
     refused = entity_check(compared(many, worse, many), 0.025)
-    assert refused.outcome == "refused" and "1 is allowed" in refused.words and refused.figures["names"] == 400
+    assert refused.outcome == "refused" and "1 is allowed" in refused.words and refused.figures["names"] == 800
+    one_name = entity_check(compared([2], [1], [2]), 0.025)
+    assert one_name.outcome == "too few", "drawn anew, one text is always the same"
+    assert entity_check(compared([1] * 9, [0] * 4 + [1] * 5, [1] * 9), 0.025).outcome == "refused"
     few = entity_check(compared([2] * 8, [1, *[2] * 7], [2] * 8), 0.025)
     assert few.outcome == "too few" and "too few labelled names" in few.words
     enough = [1] * ENOUGH

@@ -123,7 +123,7 @@ def test_a_map_that_cannot_serve_is_refused_and_the_one_before_goes_on(world: Wo
     control = world.control()
     bad = {
         "dimensions": lambda: world.publish(np.eye(3)),
-        "encoder": lambda: world.publish(np.eye(4), "f" * 64),
+        "encoder": lambda: world.publish(np.diag([1, 2, 1, 1]), "f" * 64),
         "file": lambda: world.publish(2 * np.eye(4)),
         "numbers": lambda: broken(world),
     }[what]()
@@ -141,6 +141,14 @@ def test_a_map_that_cannot_serve_is_refused_and_the_one_before_goes_on(world: Wo
     assert world.served(restarted) == good
     world.announce(world.publish(np.eye(4)))
     until(lambda: control.gap is None and world.served(control) == str(int(bad) + 1))
+
+
+def test_a_map_that_changes_nothing_serves_after_a_change_of_the_encoder_too(world: World) -> None:
+    """A rollback to it was refused by every worker, for good."""
+    nothing = world.publish(np.eye(4), "f" * 64)
+    world.announce(nothing)
+    control = world.control()
+    assert world.served(control) == nothing and control.gap is None
 
 
 def broken(world: World) -> str:

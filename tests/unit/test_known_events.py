@@ -120,6 +120,12 @@ def test_a_backtest_tells_its_verdict_and_none_where_no_file_was_given(tmp_path:
     assert (told["precision"], told["recall"], told["found"], told["events"]) == (1.0, 0.5, 1, 2)
 
 
+@pytest.mark.parametrize("columns", ["at,state", "at,stats", "start,end,cat"])
+def test_columns_of_ones_own_are_no_slips_for_a_time_where_one_is_there(tmp_path: Path, columns: str) -> None:
+    times = ",".join("2026-11-02T10:00:00Z" for name in columns.split(",")[:-1])
+    assert len(read_known_events(written(tmp_path, f"{columns}\n{times},x\n"))) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

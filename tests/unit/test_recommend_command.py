@@ -70,6 +70,20 @@ def test_a_shops_own_words_for_actions_are_understood(shop: list[str], tmp_path:
     assert "g7" not in ids(asked(shop, "u0"))
 
 
+@pytest.mark.parametrize(
+    ("actions", "told"),
+    [('{" " = "purchase"}', "a name of an action is empty"), ('{Kauf = "purchase", kauf = "view"}', "differ in case")],
+)
+def test_words_for_actions_that_say_nothing_or_two_things_are_refused(
+    shop: list[str], tmp_path: Path, actions: str, told: str
+) -> None:
+    """An empty one had every event without an action pass for a purchase."""
+    with (tmp_path / "shop.toml").open("a", encoding="utf-8") as file:
+        file.write(f"actions = {actions}\n")
+    run = CliRunner().invoke(cli, ["recommend", "u0", *shop])
+    assert run.exit_code != 0 and told in str(run.exception)
+
+
 def test_of_somebody_unknown_it_says_so(shop: list[str]) -> None:
     assert asked(shop, "nobody")["known"] is False
     run = CliRunner().invoke(cli, ["recommend", "nobody", *shop])

@@ -312,6 +312,14 @@ def test_a_tombstone_is_about_the_item_that_its_key_stands_for(key: str, is_know
     assert "i3" not in decided_items(following(heard))
 
 
+def test_a_key_that_came_to_be_its_items_own_withdraws_that_one() -> None:
+    heard = [catalogue_record("i3", {"item_id": "i2", "title": "thing"})]
+    heard.append(catalogue_record("i3", {"item_id": "i3", "title": "thing"}))
+    heard.append(catalogue_record("i3", None))
+    items = decided_items(following(heard))
+    assert "i3" not in items and "i2" in items
+
+
 def test_a_tombstone_under_a_key_of_the_shops_own_withdraws_what_stood_there() -> None:
     heard = [catalogue_record("row 17", {"item_id": "i3", "title": "thing"})]
     handler = following(heard)

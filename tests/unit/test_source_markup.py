@@ -33,6 +33,13 @@ from streams.wire.source_records import PassedOver, SourceReader
         ("plain\ntext  as it is", "plain\ntext  as it is"),
         ("", ""),
         ("<p></p>", ""),
+        ("<![CDATA[Brackwater beats expectations]]>", "Brackwater beats expectations"),
+        ("<p><![CDATA[<b>Brackwater</b> & Sons]]></p>", "Brackwater & Sons"),
+        ("a<![CDATA[x[1] b]]>c", "ax[1] bc"),
+        ("open <![CDATA[ for ever", "open <![CDATA[ for ever"),
+        ("sold at <? I do not know, please refund my order 12", "sold at <? I do not know, please refund my order 12"),
+        ("<!doctype that never ends", "<!doctype that never ends"),
+        (f'x <img src="data:image/png;base64,{"A" * 9_000}"> y', "x y"),
     ],
 )
 def test_what_a_reader_sees_stays(written: str, seen: str) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from connectors.ports import Record
 from headrace.process.recommender import recommender_of
 from headrace.process.source_topics import source_states
+from headrace.releases.item_maps import served_map
 from headrace.tools.recommendation.asking import Progress
 from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
@@ -46,7 +47,11 @@ def estimate(wiring: Wiring, app: Application, progress: Progress) -> dict[str, 
     recommender, encoder, version = recommender_of(wiring, app)
     topic = app.recommend.catalog_topic
     changes = [] if topic is None else list(all_records(wiring, topic))
-    handler = RecommendHandler(app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed)
+    served = served_map(wiring, app.name, encoder)
+    handler = RecommendHandler(
+        app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed, wanted_map=lambda: served
+    )
+    handler.follow_map()
     handler.follow_catalogue()
     admin = wiring.admin()
     try:

@@ -64,7 +64,8 @@ def unpack_map(
     manifest: bytes, blob: Callable[[str], bytes], *, version: str = "", encoder: tuple[str, int] | None = None
 ) -> ItemMap:
     """Load a release, its file's hash verified. blob: gives a file by its sha256. encoder: hash of the file and
-    dimensions of the one whose embeddings are to be mapped; None: nothing is compared.
+    dimensions of the one whose embeddings are to be mapped; None: nothing is compared. A map that changes nothing fits
+    any of its dimensions.
 
     Raises ReleaseCorrupt, and ModelError for a map that is for another encoder.
     """
@@ -87,7 +88,8 @@ def unpack_map(
         raise ReleaseCorrupt(
             f"the map of {name} has {item_map.dimensions} dimensions, its manifest says {made_for[1]}; {_WAY_OUT}"
         )
-    if encoder is not None and encoder != made_for:
+    fits_any = item_map.is_identity and encoder is not None and encoder[1] == item_map.dimensions
+    if encoder is not None and encoder != made_for and not fits_any:
         raise ModelError(
             f"{name} is a map for embeddings of another encoder ({made_for[1]} numbers, {made_for[0][:12]}) than the "
             f"catalogue's ({encoder[1]} numbers, {encoder[0][:12]}): train it again with `headrace recommend --adapt`"

@@ -8,8 +8,10 @@ import html
 import re
 from typing import Final
 
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})(?=[\s/>])[^<>]{0,4000}>")
-_DECLARATION: Final = re.compile(r"<(?:!(?:doctype|\[cdata\[)|\?)[^<>\[]{0,1000}[>\[]?", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})(?=[\s/>])[^<>]*>")
+_DECLARATION: Final = re.compile(r"<(?:!doctype\b[^<>\[]*[>\[]|\?[a-z][^<>]*>)", re.IGNORECASE)
+_CDATA: Final = re.compile(r"<!\[cdata\[", re.IGNORECASE)
+_CDATA_END: Final = "]]>"
 _REFERENCE: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _SPACE: Final = re.compile(r"\s+")
 _COMMENT, _COMMENT_END = "<!--", "-->"
@@ -58,6 +60,7 @@ def plain_text(text: str) -> str:
     stays."""
     if "<" not in text and "&" not in text:
         return text
+    text = _without_cdata(text)
     pieces: list[str] = []
     at, missing = 0, set[str]()  # what does not end in the rest of the text
     while (start := text.find("<", at)) >= 0:
@@ -69,6 +72,15 @@ def plain_text(text: str) -> str:
     seen = _REFERENCE.sub(lambda match: html.unescape(match[0]), "".join(pieces)).replace("\xa0", " ")
     lines = (" ".join(line.split(" ")).strip() for line in seen.split("\n"))
     return "\n".join(re.sub(r" {2,}", " ", line) for line in lines if line)
+
+
+def _without_cdata(text: str) -> str:
+    """Feeds wrap markup in `<![CDATA[` and `]]>`: what stands between the two is read as all else."""
+    pieces, at = list[str](), 0
+    while (opener := _CDATA.search(text, at)) and (end := text.find(_CDATA_END, opener.end())) >= 0:
+        pieces += text[at : opener.start()], text[opener.end() : end]
+        at = end + len(_CDATA_END)
+    return "".join([*pieces, text[at:]])
 
 
 def _past(text: str, start: int, missing: set[str]) -> tuple[int, str]:
