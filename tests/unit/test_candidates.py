@@ -67,7 +67,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         settings=SimpleNamespace(threads=1), registry=lambda: world.registry, release_log=lambda: world.log
     )
     monkeypatch.setattr(approving, "Wiring", lambda _: wiring)
-    monkeypatch.setattr(approving, "load_release", lambda *_, **__: None)
+    monkeypatch.setattr(approving, "prove_release", lambda *_, **__: None)
     return world
 
 
