@@ -83,16 +83,21 @@ def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, 
     assert held_out and held_out == {row.text for row in dataset.part("test")} & set(RECALLED)
 
 
-def test_what_the_champion_says_of_entities_goes_on(order: dict[str, Any]) -> None:
+def with_entities(order: dict[str, Any]) -> dict[str, Any]:
+    """The order against a champion that says something of names, with labels for a better one."""
     registry = FolderRegistry(order["registry"])
     manifest, blobs = json.loads(json.dumps(small_release().manifest)), dict(small_release().blobs)
     training_data.attach(manifest, blobs, small_release().dataset)
     fit_entities(manifest, blobs, small_release().classifier, small_gazetteer(), small_entity_rows())
     champion = registry.publish("support", manifest, blobs)
     sha256 = hashlib.sha256(registry.manifest("support", champion)).hexdigest()
-    asked = order | {"labelled": recalled(100), "champion": champion, "manifest_sha256": sha256}
-    verdict = run(asked)
+    return order | {"labelled": recalled(100), "champion": champion, "manifest_sha256": sha256}
+
+
+def test_what_the_champion_says_of_entities_goes_on(order: dict[str, Any]) -> None:
+    verdict = run(with_entities(order))
     assert verdict["version"] == "3", verdict["words"]
+    registry = FolderRegistry(order["registry"])
     published = registry.manifest("support", "3")
     served = unpack(published, registry.blobs_of(published), threads=1)
     (answer,) = served.classify_texts(["Acme wins the order , Zorn loses it"])
@@ -101,12 +106,6 @@ def test_what_the_champion_says_of_entities_goes_on(order: dict[str, Any]) -> No
 
 def test_one_that_says_worse_things_of_entities_is_not(order: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its heads are better; the names' head has learnt the reverse."""
-    registry = FolderRegistry(order["registry"])
-    manifest, blobs = json.loads(json.dumps(small_release().manifest)), dict(small_release().blobs)
-    training_data.attach(manifest, blobs, small_release().dataset)
-    fit_entities(manifest, blobs, small_release().classifier, small_gazetteer(), small_entity_rows())
-    champion = registry.publish("support", manifest, blobs)
-    sha256 = hashlib.sha256(registry.manifest("support", champion)).hexdigest()
     other = {"positive": "negative", "negative": "positive", "neutral": "neutral"}
     turned = tuple(
         replace(row, labels=tuple(other[label] for label in row.labels)) if row.split == "train" else row
@@ -117,7 +116,7 @@ def test_one_that_says_worse_things_of_entities_is_not(order: dict[str, Any], mo
         fit_entities(manifest, blobs, classifier, small_gazetteer(), replace(small_entity_rows(), rows=turned))
 
     monkeypatch.setattr("headrace.training.retrain_child.carry_entities", carried_badly)
-    verdict = run(order | {"labelled": recalled(100), "champion": champion, "manifest_sha256": sha256})
+    verdict = run(with_entities(order))
     assert verdict["version"] is None
     assert verdict["words"].startswith("not released: intent is better")
     assert "what is said of each name: F1 " in verdict["words"] and "1 is allowed" in verdict["words"]
