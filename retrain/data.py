@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from connectors.table_files import Table, open_table, parse_table
 from connectors.table_lines import Reject, summary, way_out
 from connectors.table_lines import Row as TableRow
+from models.encoder.long_texts import with_body
 from models.errors import ConfigError, TrainingDataError
 from models.label_sets import SEPARATOR, canonical, strata
 from retrain.row_groups import leaders
@@ -120,9 +121,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where things stand in a CSV. labels: head name to column, the primary head first. group, picture: see `Row`; None
-    without one. several: heads whose column holds several labels, `|` between them; an empty cell says that none of
-    them holds."""
+    """Where things stand in a CSV. labels: head name to column, the primary head first. title: what becomes the text's
+    first line, as a record's title does (`long_texts.joined`); a row may lack either of both. group, picture: see
+    `Row`; None without one. several: heads whose column holds several labels, `|` between them; an empty cell says that
+    none of them holds."""
 
     labels: Mapping[str, str]
     text: str = "text"
@@ -131,6 +133,7 @@ class Columns:
     group: str | None = None
     picture: str | None = None
     several: frozenset[str] = frozenset()
+    title: str | None = None
 
 
 ColumnsOf = Callable[[Sequence[str]], Columns]
@@ -194,7 +197,7 @@ def _check_columns(table: Table, columns: Columns, name: str) -> None:
     wanted = [columns.text, *columns.labels.values(), *columns.slices]
     if columns.split != DEFAULT_SPLIT_COLUMN:
         wanted.append(columns.split)
-    wanted += [column for column in (columns.group, columns.picture) if column is not None]
+    wanted += [column for column in (columns.title, columns.group, columns.picture) if column is not None]
     for column in wanted:
         if column not in table.columns:
             has = ", ".join(table.columns) or "none"
@@ -232,7 +235,7 @@ def split_rows(
 
 def parse_row(entry: TableRow, columns: Columns, *, has_split: bool = False) -> Row | Reject:
     """The row, or why it is rejected. has_split: whether the table has the column of parts; else all rows train."""
-    text = entry.fields.get(columns.text)
+    text = text_of(entry.fields, columns.text, columns.title)
     if text is not None and not isinstance(text, str):
         return Reject(entry.line, f"the text is a JSON {type(text).__name__}")
     if not text or not text.strip():
@@ -257,6 +260,12 @@ def parse_row(entry: TableRow, columns: Columns, *, has_split: bool = False) -> 
     group = "" if columns.group is None else as_word(entry.fields.get(columns.group))
     picture = "" if columns.picture is None else as_word(entry.fields.get(columns.picture))
     return Row(text, labels, split, entry.line, slices, group=group, picture=picture)
+
+
+def text_of(fields: Mapping[str, Any], column: str, title: str | None) -> Any:
+    """A row's text, its title as the first line; as it stands where it is none, None where there is nothing. title:
+    column of titles, where there is one."""
+    return fields.get(column) if title is None else with_body(fields.get(title), fields.get(column))
 
 
 def _as_set(value: Any) -> str:

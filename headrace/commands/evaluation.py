@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands.training import JsonFlag, LabelColumn, ModelName, SplitColumn, TextColumn
+from headrace.commands.training import JsonFlag, LabelColumn, ModelName, SplitColumn, TextColumn, TitleColumn
 
 _SCORED = typer.Option(help="labelled CSV or JSON lines; its test rows are scored, or all rows without a split column")
 Scored = Annotated[Path, _SCORED]
@@ -39,6 +39,7 @@ def _evaluate(
         typer.Option(help="of --data: column with the path of each row's picture: scores what both decide together"),
     ] = None,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
     oos_label: OosLabel = None,
@@ -84,7 +85,8 @@ def _evaluate(
     from headrace.tools.evaluating.loading import LabelledFile
 
     slices = tuple(slice_columns or ())
-    file = None if data is None else LabelledFile(data, text_column, label_column, split_column, slices, image_column)
+    columns = (text_column, label_column, split_column, slices, image_column, title_column)
+    file = None if data is None else LabelledFile(data, *columns)
     order = EvaluationOrder(file, oos_label, curve, output, report, robustness, fairness, fairness_list, seed, images)
     run_evaluate(model, order, json=json)
 
@@ -94,6 +96,7 @@ def _compare(
     challenger: Annotated[str, typer.Argument(metavar="B", help="what may take its place: NAME@VERSION")],
     data: Scored,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
     slice_columns: Annotated[
@@ -116,7 +119,8 @@ def _compare(
     from headrace.tools.evaluating.compare import ComparisonOrder, run_compare
     from headrace.tools.evaluating.loading import LabelledFile
 
-    file = LabelledFile(data, text_column, label_column, split_column, tuple(slice_columns or ()))
+    slices = tuple(slice_columns or ())
+    file = LabelledFile(data, text_column, label_column, split_column, slices, title_column=title_column)
     passed = run_compare(champion, challenger, ComparisonOrder(file, oos_label, look, mask, page), json=json)
     if must_pass and not passed:
         raise typer.Exit(1)

@@ -8,6 +8,10 @@ import typer
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")]
 TextColumn = Annotated[str, typer.Option(help="column of the texts")]
+TitleColumn = Annotated[
+    str | None,
+    typer.Option("--title-column", "--title", help="column that becomes the texts' first line, read as their title"),
+]
 LabelColumn = Annotated[
     str | None, typer.Option(help="column of the first head's labels; default: the heads' own columns, else label")
 ]
@@ -43,6 +47,7 @@ def _train(
         typer.Option(help="labelled CSV or JSON lines, UTF-8; - for stdin. With --images it may be left out"),
     ] = None,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
     group_column: Annotated[
@@ -173,6 +178,7 @@ def _train(
         augment=augment,
         tensorboard=tensorboard,
         entities=entities,
+        title_column=title_column,
     )
     return run_train(app, order, keeping, json=json)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands.training import JsonFlag, LabelColumn, ModelName, OosLabel, SplitColumn, TextColumn
+from headrace.commands.training import JsonFlag, LabelColumn, ModelName, OosLabel, SplitColumn, TextColumn, TitleColumn
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -28,6 +28,7 @@ def _compress(
         Path | None, typer.Option(help="labelled CSV or JSON lines; default: what the release was trained on")
     ] = None,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
     unlabelled: Annotated[
@@ -72,6 +73,7 @@ def _compress(
         unlabelled,
         limit_points,
         seed,
+        title_column,
     )
     run_compress(order, output=output, register=register, json=json)
 
@@ -80,6 +82,7 @@ def _tune(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
     data: Annotated[Path, typer.Option(help="labelled CSV or JSON lines, UTF-8; its test rows take no part")],
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
     group_column: Annotated[str | None, typer.Option(help="rows of one value stay together in every fold")] = None,
@@ -110,7 +113,15 @@ def _tune(
 
     seconds = None if minutes is None else 60 * minutes
     training = TrainingRequest(
-        data, text_column, label_column, split_column, oos_label, strategy, seed, group_column=group_column
+        data,
+        text_column,
+        label_column,
+        split_column,
+        oos_label,
+        strategy,
+        seed,
+        group_column=group_column,
+        title_column=title_column,
     )
     plan = SearchPlan(sampler, trials, seconds, maximise=metric != "loss", seed=seed)
     file = study or Path(f"{Path(app).stem}-{strategy}.sqlite")

@@ -41,7 +41,7 @@ from streams.classify.release_loading import load_release
 class CompressionRequest:
     """What to make smaller. model: NAME or NAME@VERSION. data: a labelled file; None: what the release was trained on.
     label_column: None: the heads' own columns, else `label` for the first head. unlabelled: a file of more texts to
-    learn from."""
+    learn from. title_column: of both; see `retrain.data.Columns`."""
 
     model: str
     plan: CompressionPlan
@@ -52,6 +52,7 @@ class CompressionRequest:
     unlabelled: Path | None = None
     limit_points: float = 0.5
     seed: int = 0
+    title_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _texts(
     places, its texts of these as well, as it reads them."""
     texts = [row.text for row in dataset.rows if row.split != "test"]
     if order.unlabelled is not None:
-        texts += read_texts(order.unlabelled, order.text_column)
+        texts += read_texts(order.unlabelled, order.text_column, order.title_column)
     tested = {row.text for row in dataset.part("test")}
     named = entity_rows_of(described, blob)
     if named is not None and described[ENTITIES].get(READS) == TOKENS:
@@ -202,7 +203,9 @@ def _dataset(
         )
         labels = labels or {heads[0]: "label"}
         several = frozenset(head["name"] for head in described["heads"] if "several" in head)
-        return Columns(labels, order.text_column, order.split_column, several=several & labels.keys())
+        return Columns(
+            labels, order.text_column, order.split_column, several=several & labels.keys(), title=order.title_column
+        )
 
     dataset = read_labelled_csv(order.data, columns, seed=order.seed)
     if own is None:

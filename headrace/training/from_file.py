@@ -30,7 +30,7 @@ from models.entities.views import ReadAs
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from models.words.neutral_words import NeutralWords
-from retrain.data import Columns, Dataset, read_labelled_csv
+from retrain.data import Columns, Dataset, read_labelled_csv, text_of
 from retrain.entities.rows import EntityRows
 from retrain.fitting.quick_plan import quick_plan_from
 from retrain.fitting.tuning.around import Watch
@@ -50,7 +50,8 @@ class TrainingRequest:
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
     champion's goes on. config: a file of the strategy's options (`options_file`). augment: see `AugmentOrder.parse`;
     None: no augmentation. tensorboard: a folder for the figures of a training that tunes the encoder. entities: a file
-    of texts with labelled entities; None: the application's."""
+    of texts with labelled entities; None: the application's. title_column: what becomes the texts' first line; None:
+    the texts are all there is."""
 
     data: Path
     text_column: str = "text"
@@ -71,6 +72,7 @@ class TrainingRequest:
     augment: str | None = None
     tensorboard: Path | None = None
     entities: Path | None = None
+    title_column: str | None = None
 
 
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
@@ -86,6 +88,7 @@ def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
             group=order.group_column,
             picture=picture,
             several=app.multi_heads,
+            title=order.title_column,
         )
 
     return read_labelled_csv(order.data, columns, seed=order.seed)
@@ -102,12 +105,13 @@ def rejection_policy(app: Application, order: TrainingRequest, live_texts: tuple
     )
 
 
-def read_texts(path: Path, column: str) -> tuple[str, ...]:
-    """The texts of a file of rows; those without one are left out. Raises TrainingDataError where it has none."""
+def read_texts(path: Path, column: str, title: str | None = None) -> tuple[str, ...]:
+    """The texts of a file of rows; those without one are left out. title: column of their titles, where it has one.
+    Raises TrainingDataError where it has none."""
     with open_table(path) as table:
         if column not in table.columns:
             raise TrainingDataError(f"{path} has no column {column!r}; its columns are: {', '.join(table.columns)}")
-        values = [row.fields.get(column) for row in table.rows if not isinstance(row, Reject)]
+        values = [text_of(row.fields, column, title) for row in table.rows if not isinstance(row, Reject)]
     texts = tuple(value for value in values if isinstance(value, str) and value.strip())
     if not texts:
         raise TrainingDataError(f"{path} has no text below its header")
@@ -123,7 +127,7 @@ def train(
         raise ConfigError("--tensorboard shows the training of an encoder; it goes with a --strategy that tunes one")
     tables = {} if order.config is None else read_options(order.config).tables
     table = tables.get(order.strategy, {})
-    live = () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column)
+    live = () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column, order.title_column)
     # Texts that teach the encoder need no cost to be of use.
     judges = order.oos_cost or app.rejection.oos_cost or not table.get("unlabelled")
     rejection = rejection_policy(app, order, live if judges else ())
@@ -294,13 +298,14 @@ def evaluation_rows(
     trained_on: Collection[str] = frozenset(),
     slice_columns: tuple[str, ...] = (),
     picture_column: str | None = None,
+    title_column: str | None = None,
     several: frozenset[str] = frozenset(),
 ) -> tuple[Dataset, int]:
     """The rows to score: those of the file's test split; of a file that has no split column, all but those whose text
     the release was trained on, and how many these were.
 
-    trained_on: key hashes. slice_columns: of groups to tell apart. picture_column: see `Row.picture`. several: see
-    `Columns`. Raises TrainingDataError when no row is left.
+    trained_on: key hashes. slice_columns: of groups to tell apart. picture_column: see `Row.picture`. title_column,
+    several: see `Columns`. Raises TrainingDataError when no row is left.
     """
     has_split = False
 
@@ -310,7 +315,13 @@ def evaluation_rows(
         labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
         labels = labels or {heads[0]: "label"}
         return Columns(
-            labels, text_column, split_column, slice_columns, picture=picture_column, several=several & labels.keys()
+            labels,
+            text_column,
+            split_column,
+            slice_columns,
+            picture=picture_column,
+            several=several & labels.keys(),
+            title=title_column,
         )
 
     dataset = read_labelled_csv(data, columns, trains=False)

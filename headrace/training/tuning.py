@@ -53,10 +53,13 @@ class TuningRequest:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """options: the best ones, of the strategy's table; none where no trial is better than without tuning."""
+    """options: the best ones, of the strategy's table; none where no trial is better than without tuning. judged_by:
+    the head that trials looked at. not_judged: what a training with the options trains as well."""
 
     found: Found
     options: Mapping[str, Any]
+    judged_by: str
+    not_judged: tuple[str, ...] = ()
 
 
 def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progress) -> Tuned:
@@ -86,7 +89,8 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
                 first=_first(strategy) if FIXED[strategy] else None,  # without fixed ones it would be the usual again
                 progress=progress,
             )
-            tuned = Tuned(found, _better(found, order))
+            others = (*dataset.heads[1:], *(("entities",) if app.entities is not None else ()))
+            tuned = Tuned(found, _better(found, order), dataset.heads[0], others)
             _write(order, tuned, app.name)
             return tuned
     except Timeout as error:

@@ -45,6 +45,14 @@ def joined(title: str, body: str) -> str:
     return f"{line}\n{body}" if line and body.strip() else line or body
 
 
+def with_body(title: object, body: object) -> object:
+    """The text of a record, or of a row, that has both, or either. What is no text, or a blank body, is not there; with
+    no body the title is the text, whatever it is."""
+    if not isinstance(body, str) or not body.strip():
+        return title
+    return joined(title, body) if isinstance(title, str) else body
+
+
 @dataclass(frozen=True, slots=True)
 class LongTexts:
     """How an encoder reads them. windows: of a body, from its beginning, 1 to MOST_WINDOWS; what is behind the last one

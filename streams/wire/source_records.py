@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from models.encoder.long_texts import joined
+from models.encoder.long_texts import with_body
 from models.errors import MessageError, json_kind
 from streams.application import Application, Source
 from streams.wire.markup.plain import plain_text
@@ -125,7 +125,7 @@ class SourceReader:
         text = self._seen(self._text(body))
         if self._body is not None:
             title = " ".join(text.split("\n")) if self._is_html and isinstance(text, str) else text
-            text = _with_body(title, self._seen(self._body(body)))
+            text = with_body(title, self._seen(self._body(body)))
         if not isinstance(text, str):
             refuse_encoded_twice(body, self._source.text)
             found = "nothing or null" if text is None else json_kind(text)
@@ -225,13 +225,6 @@ class SourceReader:
 
     def _masked(self, value: Any) -> Any:
         return value if self._mask is None else masked_value(value, self._mask)
-
-
-def _with_body(title: Any, body: Any) -> Any:
-    """One text of both, or what there is of them."""
-    if not isinstance(body, str) or not body.strip():
-        return title
-    return joined(title, body) if isinstance(title, str) else body
 
 
 def _fields(body: Any) -> Mapping[str, Any]:

@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from small_bert import WORDS
 from small_entities import small_reader
 from small_release import manifest_bytes, small_dataset, small_encoder, small_release
+from typer.testing import CliRunner
 
 from connectors.registry import FolderRegistry
+from headrace.cli import app as cli
 from headrace.tools.classifying import decide
+from headrace.tools.evaluating.loading import LabelledFile, read_rows
 from headrace.training import from_file
 from headrace.training.from_file import TrainingRequest
 from models.bundle import read_reference, unpack
 from models.encoder.encoder import Encoder
 from models.encoder.long_texts import TITLE_CHARACTERS, LongTexts, joined, parts_of
 from models.encoder.remembering import RememberingEncoder
-from models.errors import ConfigError, MessageError, ReleaseCorrupt
+from models.errors import ConfigError, MessageError, ReleaseCorrupt, TrainingDataError
 from retrain.data import Columns, read_labelled_csv
 from retrain.job import TrainedRelease, train_release
 from retrain.progress import no_progress
@@ -241,6 +244,41 @@ def test_a_file_of_labelled_texts_keeps_the_line_that_ends_a_title(tmp_path: Pat
     file.write_text("text,label,split\n" + "\n".join(rows) + "\n", "utf-8")
     first = read_labelled_csv(file, lambda there: Columns({"topic": "label"})).rows[0].text
     assert parts_of(first) == (TITLE, BODY)
+
+
+def test_a_column_of_titles_is_read_as_a_worker_reads_a_record_of_the_same_row(tmp_path: Path) -> None:
+    rows = [(TITLE, BODY), ("", BODY), (TITLE, ""), ("  two \n lines ", BODY), ("t" * 400, BODY), ("  ", BODY)]
+    file = tmp_path / "news.jsonl"
+    file.write_text("".join(json.dumps({"head": title, "text": text, "label": "a"}) + "\n" for title, text in rows))
+    where = Columns({"topic": "label"}, title="head")
+    trained = [row.text for row in read_labelled_csv(file, where, trains=False).rows]
+    assert trained == [parsed(Source(text="/head", body="/text"), head=title, text=text) for title, text in rows]
+    assert parts_of(trained[0]) == (TITLE, BODY)
+
+
+def test_what_is_no_title_is_left_and_a_row_with_neither_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "news.jsonl"
+    lines = [json.dumps({"text": TITLE, "head": 7, "label": "a"}), '{"text": " ", "head": "", "label": "a"}']
+    file.write_text("\n".join([*lines, '{"text": "more", "head": null, "label": "b"}']), "utf-8")
+    read = read_labelled_csv(file, Columns({"topic": "label"}, title="head"), trains=False)
+    assert [row.text for row in read.rows] == [TITLE, "more"]
+    assert [(row.line, row.reason) for row in read.rejected] == [(2, "empty text")]
+    with pytest.raises(TrainingDataError, match="no column 'titel'"):
+        read_labelled_csv(file, Columns({"topic": "label"}, title="titel"))
+
+
+def test_every_command_that_takes_labelled_texts_takes_their_titles(tmp_path: Path) -> None:
+    file = tmp_path / "news.csv"
+    file.write_text(f"head,text,topic\n{TITLE},{BODY},a\n", "utf-8")
+    app = Application(name="news", topic="news", heads=(HeadSpec(name="topic", column="topic"),))
+    expected = f"{TITLE}\n{BODY}"
+    read = from_file.read_dataset(app, TrainingRequest(file, title_column="head"))
+    assert read.rows[0].text == expected
+    assert from_file.read_texts(file, "text", "head") == (expected,)
+    scored, _ = read_rows(LabelledFile(file, title_column="head"), ["topic"], ())
+    assert scored.rows[0].text == expected
+    for command in (("train",), ("tune",), ("evaluate",), ("compare",), ("compress",), ("apps", "check")):
+        assert "--title-column" in CliRunner().invoke(cli, [*command, "--help"], env={"COLUMNS": "200"}).stdout, command
 
 
 FILE = 'name = "news"\ntopic = "news"\n[[heads]]\nname = "topic"\ncolumn = "t"\n'

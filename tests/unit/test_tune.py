@@ -233,6 +233,19 @@ def test_a_search_leaves_a_study_a_page_and_options_that_a_training_reads(home: 
     assert dict(read.of("quick")) == report["options"]
 
 
+def test_what_no_trial_looks_at_is_told(home: Path) -> None:
+    lines = [f"{row.text},{row.labels['intent']},{row.labels['intent']},{row.split}" for row in small_dataset().rows]
+    (home / "both.csv").write_text("text,topic,sentiment,split\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    words = ["tune", "finance", "--data", "both.csv", "--trials", "1", "--study"]
+    told = CliRunner().invoke(app, [*words, "a.sqlite"], catch_exceptions=False)
+    assert "judged by topic alone: `headrace train` says what the options do for sentiment, entities" in told.output
+    report = json.loads(CliRunner().invoke(app, [*words, "b.sqlite", "--json"], catch_exceptions=False).stdout)
+    assert report["judged_by"] == "topic" and report["not_judged"] == ["sentiment", "entities"]
+    words[1:4] = ["support", "--data", "data.csv"]
+    told = CliRunner().invoke(app, [*words, "c.sqlite"], catch_exceptions=False)
+    assert "judged by" not in told.output, "there is nothing else in the file"
+
+
 def test_a_training_with_a_file_of_options_uses_them_and_its_release_says_so(home: Path) -> None:
     options = {"policy": "fixed", "strength": 12.5, "max_ngrams": 150}
     (home / "best.toml").write_text(options_as_toml("quick", options), encoding="utf-8")

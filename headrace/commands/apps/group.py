@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.commands.training import TitleColumn
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 
@@ -59,11 +61,12 @@ def _check(
         typer.Option(help="records as they stand in the topic, one a line; default: examples that did not train"),
     ] = None,
     text_column: Annotated[str, typer.Option(help="column of the texts in the examples")] = "text",
+    title_column: TitleColumn = None,
     json: JsonFlag = False,
 ) -> None:
     """Prove an application's file on ten records: each thing that does not fit in one line, then ten decisions by a
     model that is trained for this alone. Nothing is left behind; exit code 0 where everything is in order."""
     from headrace.tools.apps.checking import CheckOrder, run_check
 
-    if not run_check(CheckOrder(application, data, records, text_column), json=json):
+    if not run_check(CheckOrder(application, data, records, text_column, title_column), json=json):
         raise typer.Exit(1)

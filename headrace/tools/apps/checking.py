@@ -41,12 +41,17 @@ MOST_RECORDS: Final = 10
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
     """What to prove. data: None: the application's own examples. records: a file of records, one a line; None: examples
-    that did not train."""
+    that did not train. title_column: see `TrainingRequest`."""
 
     application: str
     data: Path | None = None
     records: Path | None = None
     text_column: str = "text"
+    title_column: str | None = None
+
+    def training(self, data: Path) -> TrainingRequest:
+        """What the proof trains. data: the examples."""
+        return TrainingRequest(data, text_column=self.text_column, title_column=self.title_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +151,11 @@ def _read_examples(app: Application, order: CheckOrder, problems: list[Problem])
         problems.append(Problem("corpus", says))
         return None
     try:
-        missing = column_problems(app, data, order.text_column)
+        missing = column_problems(app, order.training(data))
         problems += missing
         if missing:
             return None
-        dataset = read_dataset(app, TrainingRequest(data, text_column=order.text_column))
+        dataset = read_dataset(app, order.training(data))
     except HeadraceError as error:
         problems.append(Problem("corpus", str(error)))
         return None
@@ -167,7 +172,7 @@ def _train(
     with tempfile.TemporaryDirectory(prefix="headrace-apps-check-") as folder:
         alone = Wiring(wiring.settings.model_copy(update={"registry": folder}))
         try:
-            return train(alone, alone.registry(), app, TrainingRequest(data, text_column=order.text_column), progress)
+            return train(alone, alone.registry(), app, order.training(data), progress)
         except TrainingDataError as error:
             problems.append(Problem("corpus", str(error)))
             return None

@@ -11,7 +11,7 @@ from connectors.table_lines import Reject, summary, way_out
 from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.slot_finders import slot_finder
 from headrace.training.entities.fitting import read_entities
-from headrace.training.from_file import proposed_encoder
+from headrace.training.from_file import TrainingRequest, proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
 from models.label_sets import labels_of
@@ -37,11 +37,14 @@ def told(refusals: Iterator[Refusal] | Sequence[Refusal], file: str) -> Iterator
         yield Problem(refusal.where or file, refusal.said)
 
 
-def column_problems(app: Application, data: Path, text_column: str) -> list[Problem]:
+def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
     """Columns that the examples lack, or have twice. Raises ConfigError where the file cannot be read."""
+    data = order.data
     with open_table(data) as table:
         there, twice = table.columns, table.twice
-    wanted = [("corpus", text_column, "the texts stand in a column of that name: rename yours")]
+    wanted = [("corpus", order.text_column, "the texts stand in a column of that name: rename yours, or --text-column")]
+    if order.title_column is not None:
+        wanted.append(("corpus", order.title_column, "--title-column names it"))
     wanted += [
         (f"heads.{number}.column", head.column, "it holds the answers to this question")
         for number, head in enumerate(app.heads)

@@ -52,7 +52,7 @@ class LoadedRelease:
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
     """Where the rows to score are. label_column None: the columns of the release's heads, else `label`. picture_column:
-    of the pictures' paths; None: nobody asks for pictures."""
+    of the pictures' paths; None: nobody asks for pictures. title_column: see `retrain.data.Columns`."""
 
     path: Path
     text_column: str = "text"
@@ -60,6 +60,7 @@ class LabelledFile:
     split_column: str = "split"
     slice_columns: tuple[str, ...] = ()
     picture_column: str | None = None
+    title_column: str | None = None
 
 
 def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
@@ -86,6 +87,7 @@ def read_rows(
         trained_on=trained_on,
         slice_columns=file.slice_columns,
         picture_column=file.picture_column,
+        title_column=file.title_column,
         several=several,
     )
     say_rejected(dataset.rejected)

@@ -30,6 +30,8 @@ def _report(order: TuningRequest, tuned: Tuned) -> dict[str, Any]:
         "strategy": order.training.strategy,
         "search": order.plan.sampler,
         "metric": order.metric,
+        "judged_by": tuned.judged_by,
+        "not_judged": list(tuned.not_judged),
         "without_tuning": round(found.usual, 5),
         "best": None if found.best is None else asdict(found.best),
         "options": dict(tuned.options),
@@ -56,6 +58,9 @@ def _tell(app: str, order: TuningRequest, tuned: Tuned, report: dict[str, Any]) 
         ],
     )
     say(f"without tuning: {order.metric} {found.usual:.4f}, on {found.texts} texts that no trial had learnt")
+    if tuned.not_judged:
+        others = ", ".join(tuned.not_judged)
+        say(f"judged by {tuned.judged_by} alone: `headrace train` says what the options do for {others}")
     if found.importance:
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in found.importance.items())
         say(f"what mattered: {shares}")
