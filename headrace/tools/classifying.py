@@ -28,6 +28,7 @@ from streams.classify.release_loading import load_release
 from streams.conversations.state import Conversation
 from streams.routing.answers import Bank, ready_answer
 from streams.routing.replies import Message, Replier
+from streams.routing.wording import known_values
 from streams.wire.masking import record_mask
 from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
 from streams.wire.text import clean_text, cut_text
@@ -144,7 +145,7 @@ def _decision(
         "labels": {name: head_record(head) for name, head in classification.heads.items()},
         **reply,
         **_entities(classification),
-        **({} if {"ask", "answer"} & reply.keys() else _answer(app, classification)),
+        **({} if {"ask", "answer"} & reply.keys() else _answer(app, classification, reply)),
     }
 
 
@@ -153,11 +154,11 @@ def _entities(classification: Classification) -> dict[str, Any]:
     return {} if entities is None else {"entities": entity_records(entities, classification.characters)}
 
 
-def _answer(app: Application, classification: Classification) -> dict[str, str]:
+def _answer(app: Application, classification: Classification, reply: Mapping[str, Any]) -> dict[str, str]:
     """The application's ready answer to the primary label, where it has one and the label may act; of several labels
-    the first of the table."""
+    the first of the table. reply: what the decision says beside."""
     primary = classification.heads[app.head_names[0]]
-    ready = None if primary.rejected else ready_answer(app, primary)
+    ready = None if primary.rejected else ready_answer(app, primary, known_values(reply))
     return {} if ready is None else {"answer": ready["text"]}
 
 

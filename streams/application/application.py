@@ -79,7 +79,7 @@ class Application(BaseModel):
     answers: dict[str, str] = {}
     """The table `[answers]`: label of the primary head to a ready answer, which `headrace classify` shows, and which
     decisions give where the application has `[answer_bank]`, and customers are told where `[hand_over]
-    answers_alone` names the label."""
+    answers_alone` names the label. `{NAME}` in it becomes the value of `[slots.NAME]`; without that it is not given."""
     answer_bank: AnswerBankSpec | None = None
     """The table `[answer_bank]`: whether decisions give answers, ready ones and those of the bank."""
     surges: tuple[Surge, ...] = ()
@@ -282,6 +282,7 @@ class Application(BaseModel):
             refuse_places_nobody_fills("choices.ask", self.choices.ask, ("first", "second"))
         if self.hand_over is not None:
             refuse_places_nobody_fills("hand_over.says", self.hand_over.says)
+        if self.hand_over is not None or self.answer_bank is not None:
             for label, words in self.answers.items():
                 refuse_places_nobody_fills(f"answers.{label}", words, tuple(self.slots), are_slots=True)
         return self

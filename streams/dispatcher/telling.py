@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.application import Application
-from streams.routing.wording import filled
+from streams.routing.wording import filled, known_values
 from streams.wire.records.conversations import AnswerKind
 
 
@@ -68,8 +68,7 @@ def _settled(app: Application, decision: Mapping[str, Any], action: str) -> Told
 
 def _with_values(decision: Mapping[str, Any], text: str, names: Collection[str] | None = None) -> str | None:
     """With what the conversation gave in the places of `{NAME}`; None where that is not known. names: see `filled`."""
-    slots = (decision.get("conversation") or {}).get("slots") or ()
-    return filled(text, {slot["name"]: slot["value"] for slot in slots}, names)
+    return filled(text, known_values(decision), names)
 
 
 def _reason(app: Application, decision: Mapping[str, Any], queue: str) -> str:

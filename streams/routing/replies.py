@@ -91,13 +91,10 @@ class Replier:
         fields: dict[str, Any] = route.record()
         question = None
         if escalation is None:
-            question = self._choice(acting, route, conversation) or self._question(
-                acting, route, {slot.name for slot in slots}, conversation
-            )
+            question, answered = self._asked_or_answered(acting, route, message, slots, conversation)
+            fields |= answered
         if question is not None:
-            fields = {**fields, "action": ASK, "ask": question.record()}
-        elif escalation is None:
-            fields |= self._answered(acting, route, message)
+            fields |= {"action": ASK, "ask": question.record()}
         if fields["action"] in (ASK, ANSWER):
             fields.pop("respond_by", None)  # who is asked has to answer first, and who is answered has been
         if self._app.slots:
@@ -110,15 +107,45 @@ class Replier:
             fields["conversation"] = conversation.record()
         return Reply(fields, conversation)
 
-    def _answered(self, acting: Classification, route: Route, message: Message) -> dict[str, Any]:
+    def _asked_or_answered(
+        self,
+        acting: Classification,
+        route: Route,
+        message: Message,
+        slots: Collection[Slot],
+        conversation: Conversation | None,
+    ) -> tuple[Question | None, dict[str, Any]]:
+        """What is asked of the one who wrote, or the fields of the answer. A missing value is asked for before anything
+        is answered; which of two matters it is, only where no answer is sure."""
+        values = {slot.name: slot.value for slot in sorted(slots, reverse=True)}
+        if conversation is not None:
+            values = {name: known.value for name, known in conversation.values.items()}
+        choice = self._choice(acting, route, conversation)
+        if choice is None:
+            question = self._question(acting, route, {slot.name for slot in slots}, conversation)
+            return question, {} if question is not None else self._answered(acting, route, message, values)
+        answered = self._answered(acting, route, message, values, between=True)
+        return None if "answer" in answered else choice, answered
+
+    def _answered(
+        self,
+        acting: Classification,
+        route: Route,
+        message: Message,
+        values: Mapping[str, str],
+        *,
+        between: bool = False,
+    ) -> dict[str, Any]:
         primary = acting.heads.get(self._app.head_names[0])
         return self._answerer.answer(
             primary,
             message.text,
             message.reader,
             message.embedding,
+            values=values,
             priority=route.priority,
             occasion=Occasion(message.identity, message.at_ms),
+            between=between,
         )
 
     def _opened(self, message: Message) -> Conversation | None:
@@ -171,11 +198,19 @@ class Replier:
         is_close = primary.probability - second.probability <= app.choices.margin
         if not is_close or primary.probability + second.probability < app.choices.together:
             return None
+        if self._settle_alike(primary.label, second.label):
+            return None
         titles = [app.choices.titles.get(label) for label in (primary.label, second.label)]
         if titles[0] is None or titles[1] is None or conversation.asked.count(CHOICE) > app.conversations.ask_again:
             return None
         text = app.choices.ask.replace("{first}", "\0").replace("{second}", titles[1]).replace("\0", titles[0])
         return Question(text, CHOICE, (primary.label, second.label), (titles[0], titles[1]))
+
+    def _settle_alike(self, first: str, second: str) -> bool:
+        """Whether both labels are settled by the same ready answer: then it does not matter which it is."""
+        table, answers = self._app.hand_over, self._app.answers
+        alone = () if table is None else table.answers_alone
+        return first in alone and second in alone and answers[first] == answers[second]
 
     def _may_wait(self, primary: HeadDecision, route: Route) -> bool:
         """Nobody is asked who must not wait, or whom the model does not understand: those go to people at once."""

@@ -3,7 +3,7 @@ shown."""
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Any, Final
 
 from models.personal_data import is_masked
 
@@ -22,3 +22,11 @@ def filled(words: str, values: Mapping[str, str], names: Collection[str] | None 
     if any(is_masked(values.get(name, "")) or not values.get(name) for name in wanted):
         return None
     return _PLACE.sub(lambda place: values[place[1]] if place[1] in wanted else place[0], words)
+
+
+def known_values(decision: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in the places: the values that a decision's conversation gave, or where it belongs to none its text;
+    of several values of a slot the first one."""
+    conversation = decision.get("conversation")
+    given = (decision if conversation is None else conversation).get("slots") or ()
+    return {slot["name"]: slot["value"] for slot in reversed(given)}

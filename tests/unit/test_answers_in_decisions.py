@@ -20,7 +20,7 @@ from headrace.tools.answers.asking import AskedBank
 from headrace.tools.answers.bank import AnswerBank
 from headrace.tools.answers.live import LiveBank
 from headrace.tools.answers.topic import differs, publish
-from models.decision import Classification, HeadDecision
+from models.decision import Classification, HeadDecision, LabelAnswer
 from models.errors import ConfigError
 from streams.application import Application, parse_application
 from streams.classify.handler import ClassifyHandler
@@ -304,6 +304,96 @@ def test_who_misses_a_value_is_asked_before_anything_is_answered(bank: LiveBank)
         fields = reply(bank, said(label), "how about card", slot)
         assert fields["action"] == "ask" and "answer" not in fields
     assert reply(bank, said("refund"), "MB-12", slot)["answer"]["label"] == "refund"
+
+
+ORDER = "[slots.order]\npattern = 'MB-\\d+'\n"
+NAMING = FILE.replace("It comes within five days.", "{order} comes within five days.")
+
+
+def naming(text: str, bank: Any = None, classification: Classification | None = None, **fields: Any) -> dict[str, Any]:
+    """The decision of an application whose ready answer names the order."""
+    desk = parse_application(NAMING + ORDER, Path(), "desk.toml")
+    message = Message(text, {}, 0, reader=WordHashes(), **fields)
+    return Replier(desk, slot_finder(desk), bank).reply(classification or said("refund"), message).fields
+
+
+class Sure:
+    """A bank that is sure of one answer."""
+
+    def __init__(self, words: str, confidence: float = 0.99) -> None:
+        self._found = FoundInBank("e", "a question", words, "faq", confidence, "0a1b")
+
+    def rebuild(self) -> None:
+        pass
+
+    def best(self, *_: Any) -> FoundInBank:
+        return self._found
+
+
+def test_values_stand_in_the_answer_of_a_decision() -> None:
+    """Who takes answers from decisions, as an application without [hand_over] does, would have sent `{order}`."""
+    fields = naming("where is mb-12? MB-12 and MB-13")
+    assert fields["answer"] == {"text": "MB-12 comes within five days.", "label": "refund"}
+    of_bank = naming("MB-12", Sure("See {id} for {order}."), said("other"))
+    assert of_bank["answer"]["text"] == "See {id} for MB-12."  # {id} is no value of a slot
+
+
+def test_an_answer_without_its_value_is_not_given() -> None:
+    assert naming("where is it")["action"] == "queue:billing" and "answer" not in naming("where is it")
+    other = naming("where is it", Sure("Look at your mails."))
+    assert (other["action"], other["answer"]["id"]) == ("answer", "e")  # nothing ready: the bank is asked
+    neither = naming("where is it", Sure("{order} is on its way."))
+    assert neither["action"] == "queue:billing" and "answer" not in neither and "respond_by" in neither
+    assert neither["bank"] == "0a1b"  # it was asked
+
+
+def test_a_value_that_is_masked_stands_in_no_answer() -> None:
+    desk = parse_application(NAMING + "[slots.order]\npattern = '\\[email\\]'\n", Path(), "desk.toml")
+    fields = Replier(desk, slot_finder(desk)).reply(said("refund"), Message("write to [email]", {}, 0)).fields
+    assert fields["slots"][0]["value"] == "[email]" and "answer" not in fields
+
+
+def test_a_ready_answer_that_names_no_slot_is_refused_where_decisions_give_it() -> None:
+    with pytest.raises(ConfigError, match=r"answers\.refund: no value ever stands at \{order\}"):
+        parse_application(NAMING, Path(), "desk.toml")
+
+
+CHOICES = """
+[conversations]
+[choices]
+ask = "{first}, or {second}?"
+[choices.titles]
+refund = "a refund"
+delivery = "a parcel"
+"""
+
+
+def between(bank: Any, answers: str = "", ready_from: float = 0.9, second: float = 0.45) -> dict[str, Any]:
+    file = FILE.replace("[answer_bank]", f"{answers}\n[answer_bank]\nready_from = {ready_from}") + CHOICES
+    desk, runner_up = parse_application(file, Path(), "desk.toml"), LabelAnswer("delivery", second)
+    close = Classification({"intent": HeadDecision("refund", 0.5, runner_up=runner_up)}, "full", 10, 0.0)
+    message = Message("how about it", {}, 0, key="c1", reader=WordHashes())
+    return Replier(desk, slot_finder(desk), bank).reply(close, message).fields
+
+
+def test_nobody_is_asked_which_of_two_matters_it_is_where_an_answer_is_sure() -> None:
+    sure = between(Sure("We open at nine."))
+    assert (sure["action"], sure["answer"]["id"], "ask" in sure) == ("answer", "e", False)
+    assert sure["conversation"]["asked"] == []
+    unsure = between(Sure("We open at nine.", 0.5))
+    assert unsure["ask"]["choices"] == ["a refund", "a parcel"] and "answer" not in unsure
+    assert unsure["bank"] == "0a1b"  # a replay asks the same one
+    assert between(None)["action"] == "ask"
+
+
+def test_one_ready_answer_for_both_matters_is_given_without_a_question() -> None:
+    both = 'delivery = "It comes within five days."'
+    assert between(None, both)["answer"] == {"text": "It comes within five days.", "label": "refund"}
+    assert between(None, both, second=0.35)["action"] == "ask"  # 0.85 that it is right
+    assert between(None, 'delivery = "Another one."')["action"] == "ask"
+    assert between(None, 'delivery = "Another one."', ready_from=0.4)["action"] == "ask"  # it may be the other matter
+    alone = both + '\n[hand_over]\nanswers_alone = ["refund", "delivery"]'
+    assert between(None, alone, second=0.35)["action"] == "queue:billing"  # which settles it, whichever it is
 
 
 def test_without_the_table_nothing_is_answered() -> None:

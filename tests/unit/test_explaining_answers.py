@@ -123,6 +123,17 @@ def test_a_person_reads_why_on_the_terminal_and_on_the_page(home: Path) -> None:
     assert "it is not given" in done.stdout
 
 
+def test_an_answer_that_names_a_value_is_given_with_it_and_not_without_it(home: Path) -> None:
+    (home / "desk.toml").write_text(FILE + "[slots.order]\npattern = 'MB-\\d+'\n")
+    store = Wiring(load_settings()).answers("support")
+    AnswerBank(store, WordHashes()).add([replace(ENTRIES[1], answer="{order} is one, {id} is none.")])
+    store.close()
+    without = explained("desk.toml", QUESTIONS[1])["answer"]
+    assert (without["because"], without["given"], without["explained"]) == ("no_value", None, "faq-1")
+    assert without["words"] == "not answered: faq-1 is sure enough, and it names a value that the text does not give"
+    assert explained("desk.toml", f"{QUESTIONS[1]} MB-7")["answer"]["given"]["text"] == "MB-7 is one, {id} is none."
+
+
 def test_what_the_bank_is_not_sure_of_and_what_a_ready_answer_takes_say_so(home: Path) -> None:
     unsure = explained("desk.toml", "the weather of the mountains")["answer"]
     assert (unsure["because"], unsure["given"]) == ("unsure", None) and "0.9 is needed" in unsure["words"]
@@ -224,7 +235,7 @@ def test_the_reason_is_the_one_that_workers_go_by(when: str) -> None:
             .reply(Classification({"intent": head}, "full", 1, 0.0), Message("a text", {}, 0))
             .fields
         )
-        reason = why_not_asked(desk, head, fields.get("priority"), asks=fields["action"] == ASK)
+        reason = why_not_asked(desk, head, fields.get("priority"), values={}, asks=fields["action"] == ASK)
         assert bank.is_asked == (reason is None)
         reasons.add(reason)
     assert reasons >= {"ready", "asks", None}

@@ -26,13 +26,14 @@ from models.label_sets import labels_of
 from streams.application import Application
 from streams.routing.answers import NotAsked, answer_record, ready_answer, why_not_asked
 from streams.routing.replies import ASK, Message, Replier
+from streams.routing.wording import filled, known_values
 from streams.wire.outcomes import head_record, wall_clock_ms
 from streams.wire.text import cut_text
 
 SHOWN: Final = 5  # answers, the first one among them
 _DIGITS: Final = 4
 
-Because = Literal["given", "unsure", "empty"] | NotAsked
+Because = Literal["given", "unsure", "empty", "no_value"] | NotAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,12 @@ class AnswerExplainer:
         assert table is not None
         text = cut_text(text)
         decided = self._decided(text) if decision is None else decision
-        primary = _acting(self._app, decided)
+        primary, values = _acting(self._app, decided), known_values(decided)
         because: Because | None = why_not_asked(
             self._app,
             primary,
             decided.get("priority"),
+            values=values,
             asks=decided.get("action") == ASK,
             escalated=bool((decided.get("conversation") or {}).get("escalated")),
         )
@@ -164,11 +166,12 @@ class AnswerExplainer:
         given = decided.get("answer")
         notes = list[str]()
         if decision is None:
-            given, because = self._given_now(primary, because, reply)
+            given, because = self._given_now(primary, because, reply, values)
         elif given is not None:
             because = "ready" if given.get("id") is None else "given"
         elif because in (None, "ready"):
-            because = "unsure"  # it was asked, or there was no ready answer then
+            because = self._given_now(primary, None, reply, values)[1]
+            because = "unsure" if because == "given" else because  # the bank or the file has changed since
         if because == "unsure" and not reply.suggestions:
             because = "empty"
         explained = _entry_of(reply, given)
@@ -197,17 +200,18 @@ class AnswerExplainer:
         return Reply((), 0.0, -1.0) if bank is None else bank.reply(text, self._classifier.encoder)
 
     def _given_now(
-        self, primary: HeadDecision | None, because: Because | None, reply: Reply
+        self, primary: HeadDecision | None, because: Because | None, reply: Reply, values: Mapping[str, str]
     ) -> tuple[dict[str, Any] | None, Because]:
         assert self._app.answer_bank is not None
         if because == "ready" and primary is not None:
-            return dict(ready_answer(self._app, primary) or {}), because
+            return dict(ready_answer(self._app, primary, values) or {}), because
         if because is not None:
             return None, because
         found = found_in(reply)
         if found is None or found.confidence < self._app.answer_bank.confidence:
             return None, "unsure"
-        return answer_record(found), "given"
+        words = filled(found.text, values, self._app.slots)
+        return (None, "no_value") if words is None else (answer_record(found, words), "given")
 
     def _found_by(
         self, bank: AskedBank | None, text: str, explained: Suggestion, out_of_time: OutOfTime
@@ -347,6 +351,9 @@ def _words(
         case "unsure":
             sure = f"confidence {reply.confidence:.3f}, and {table.confidence:g} is needed"
             return f"not answered: the bank's first answer has {sure}"
+        case "no_value":
+            first = reply.suggestions[0].entry.id
+            return f"not answered: {first} is sure enough, and it names a value that the text does not give"
         case "escalated":
             return f"not answered: a rule sends it to people ({(decided.get('conversation') or {}).get('escalated')})"
         case "asks":
