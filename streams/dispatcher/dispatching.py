@@ -7,7 +7,7 @@ where it stands and leads to nothing.
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from streams.conversations.memory import source_place
 from streams.dispatcher.holding import AHEAD, DAY_MS, HEADRACE, Holding, Situation, next_time, why_not, with_dropped
 from streams.dispatcher.open_conversations import OpenConversations
 from streams.dispatcher.telling import LeftToPeople, Told, told
-from streams.dispatcher.window import Window
+from streams.dispatcher.window import About, Window
 from streams.wire.records import (
     Alert,
     ConversationAnswer,
@@ -84,9 +84,7 @@ class PartitionDispatcher:
         words = told(self._app, decision)
         answer = self._answer(decision, said, words) if isinstance(words, Told) else None
         was_sent = answer is not None and answer.id in self._sent
-        self._window.add(
-            offset, decision["id"], said.id, self._said(decision, said.version, answer if was_sent else None)
-        )
+        self._remember(decision, said, self._said(decision, said.version, answer if was_sent else None))
 
     def take_decision(self, place: str, offset: int, decision: Mapping[str, Any]) -> Output:
         """place: where it stands. Raises MessageError for a decision that no worker wrote."""
@@ -105,7 +103,7 @@ class PartitionDispatcher:
         is_known = decision["id"] in self._window
         if is_known or (held is not None and _is_at_or_before(place, held.decided)):
             if not is_known:  # it comes again after a death, and may be decided again later
-                self._window.add(offset, decision["id"], said.id, self._said(decision, said.version))
+                self._remember(decision, said, self._said(decision, said.version))
             output.counts["repeated"] += 1
             return output
         version = said.version
@@ -197,12 +195,11 @@ class PartitionDispatcher:
         """People have it: they see what was written, and nothing automated is sent. Unless it was, before a death that
         left nothing else of it."""
         output.counts["suppressed" if isinstance(words, Told) else "with_people"] += 1
-        answer = None
+        conversation, answer = ConversationAnswer.model_validate(decision["conversation"]), None
         if isinstance(words, Told) and decision["id"] in self._sent:
-            conversation = ConversationAnswer.model_validate(decision["conversation"])
             answer = self._answer(decision, conversation, words, version, place)
         said = self._said(decision, version, answer)
-        self._window.add(self._offset, decision["id"], held.id, said)
+        self._remember(decision, conversation, said)
         self._keep(output, self._holding.with_message(held, said, decision, self._situation(decision, words, place)))
 
     def _tell(
@@ -217,7 +214,7 @@ class PartitionDispatcher:
         conversation = ConversationAnswer.model_validate(decision["conversation"])
         answer = self._answer(decision, conversation, words, version, place)
         said = [*self._said(decision, version), self._send(output, answer)]
-        self._window.add(self._offset, decision["id"], conversation.id, said)
+        self._remember(decision, conversation, said)
         if held is not None:
             self._keep(output, self._holding.with_automated(held, said, conversation, place))
 
@@ -237,7 +234,7 @@ class PartitionDispatcher:
             sentence = Told(words.ready, "template") if words.ready else Told(self._app.hand_over.says, "hand_over")
             said.append(self._send(output, self._answer(decision, conversation, sentence, version, place)))
         before = held.said if held is not None else self._window.said(conversation.id, self._offset)
-        self._window.add(self._offset, decision["id"], conversation.id, said)
+        self._remember(decision, conversation, said)
         output.counts["handed_over"] += 1
         situation = self._situation(decision, words, place)
         self._keep(output, self._holding.handed_over(held, [*before, *said], conversation, situation, version))
@@ -250,7 +247,14 @@ class PartitionDispatcher:
             output.counts["dropped"] += 1
             return
         output.counts[change.kind] += 1
-        self._keep(output, self._holding.taken_from_headrace(change, said, place, now_ms))
+        about = self._window.about(change.conversation) if said else None
+        self._keep(output, self._holding.taken_from_headrace(change, said, about, place, now_ms))
+
+    def _remember(
+        self, decision: Mapping[str, Any], conversation: ConversationAnswer, said: Sequence[Utterance]
+    ) -> None:
+        about = About(conversation, decision.get("priority"))
+        self._window.add(self._offset, decision["id"], about, said)
 
     def _situation(self, decision: Mapping[str, Any], words: Told | LeftToPeople, place: str) -> Situation:
         reason, queue = ("", self._app.human_queue) if isinstance(words, Told) else (words.reason, words.queue)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.application import Application
+from streams.dispatcher.window import About
 from streams.routing.routes import Router
 from streams.wire.records import (
     ConversationAnswer,
@@ -115,16 +116,18 @@ class Holding:
         update = {
             "version": said[0].version,
             "decided": place,
+            "language": conversation.language or held.language,
             "intent": conversation.intent or held.intent,
             "slots": list(conversation.slots),
         }
         return self._with_said(held.model_copy(update=update), [*held.said, *said])
 
     def taken_from_headrace(
-        self, change: ConversationChange, said: Sequence[Utterance], place: str, now_ms: int
+        self, change: ConversationChange, said: Sequence[Utterance], about: About | None, place: str, now_ms: int
     ) -> HeldConversation:
-        """By a person, in the middle of it."""
-        respond_by = self._promise(change.queue or self._app.human_queue, None, now_ms, is_first=False)
+        """By a person, in the middle of it. about: what the last decision says of it; None: none is known."""
+        priority = None if about is None else about.priority
+        respond_by = self._promise(change.queue or self._app.human_queue, priority, now_ms, is_first=False)
         held = HeldConversation(
             id=change.conversation,
             app=self._app.name,
@@ -137,11 +140,16 @@ class Holding:
             version=max([change.version, *(one.version for one in said)]),
             queue=change.queue or self._app.human_queue,
             assignee=change.by if change.kind == "taken" else change.assignee,
+            priority=priority,
             heard_ms=now_ms,
             **self._promised(respond_by, now_ms),
             changed=place,
             change_id=change.id,
         )
+        if about is not None:
+            known = about.conversation
+            update = {"language": known.language, "intent": known.intent, "slots": list(known.slots)}
+            held = held.model_copy(update=update)
         return self._with_said(held, said)
 
     def changed(

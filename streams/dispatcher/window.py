@@ -3,11 +3,20 @@ over. It holds what so many last decisions said, so it can be read back from the
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from streams.wire.records import Utterance, decode
+from streams.wire.records import ConversationAnswer, Utterance, decode
 from streams.wire.records.base import Wire
 
 _Said = tuple[int, tuple[bytes, ...]]  # as records: a fifth of the memory of their values
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a decision says of its conversation beside the words. priority: None: there is none."""
+
+    conversation: ConversationAnswer
+    priority: str | None = None
 
 
 class Window:
@@ -16,6 +25,7 @@ class Window:
     def __init__(self, records: int) -> None:
         self._records = records
         self._known: OrderedDict[str, deque[_Said]] = OrderedDict()  # by conversation, the longest silent one first
+        self._about: dict[str, tuple[bytes, str | None]] = {}  # of each, what its last decision says
         self._ids: OrderedDict[str, int] = OrderedDict()  # decisions' ids to their offsets
 
     def __contains__(self, decision_id: str) -> bool:
@@ -40,13 +50,15 @@ class Window:
                 said.popleft()
             if said:
                 break
-            del self._known[identity]
+            del self._known[identity], self._about[identity]
             gone.append(identity)
         return gone
 
-    def add(self, offset: int, decision_id: str, conversation: str, said: Sequence[Utterance]) -> None:
+    def add(self, offset: int, decision_id: str, about: About, said: Sequence[Utterance]) -> None:
         """What this decision's message said, and what was answered."""
+        conversation = about.conversation.id
         self._ids[decision_id] = offset
+        self._about[conversation] = (compact(about.conversation), about.priority)
         self._known.setdefault(conversation, deque()).append((offset, tuple(map(compact, said))))
         self._known.move_to_end(conversation)
 
@@ -55,6 +67,11 @@ class Window:
         start = offset - self._records
         known = self._known.get(conversation, ())
         return [decode(Utterance, one) for at, each in known if at > start for one in each]
+
+    def about(self, conversation: str) -> About | None:
+        """What its last decision says of it; None: nothing was said in it within the window."""
+        known = self._about.get(conversation)
+        return None if known is None else About(decode(ConversationAnswer, known[0]), known[1])
 
 
 def compact(record: Wire) -> bytes:

@@ -127,6 +127,32 @@ def test_a_person_may_take_what_headrace_has(desk: Desk) -> None:
     assert [one.by for one in held.said] == ["customer", "headrace", "customer"]
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_takes_a_conversation_in_the_middle_sees_what_is_known_of_it_at_once(desk: Desk, dies: bool) -> None:
+    """Until the customer wrote again its record had no intent, no values, no language and no priority."""
+    slots = [{"name": "order", "value": "MB-7", "version": 1}]
+    known = {"intent": "refund", "language": "de"}
+    desk.decide(ask(1, conversation={"intent": "delivery"}), ask(2, slots=slots, conversation=known, priority="P1"))
+    desk.decide(ask(3, key="c2", version=1))
+    if dies:
+        desk.commit()
+        desk.die()
+    desk.change("taken", version=2)
+    held = desk.held["c1"]
+    assert (held.intent, held.language, held.priority) == ("refund", "de", "P1")
+    assert [(slot.name, slot.value) for slot in held.slots] == [("order", "MB-7")]
+    desk.change("taken", version=0, conversation="nobody wrote in it")
+    assert desk.held["nobody wrote in it"].intent is None
+
+
+def test_a_conversation_that_was_handed_back_keeps_the_language_of_its_last_message(desk: Desk) -> None:
+    desk.decide(decision(1, conversation={"language": "de"}))
+    desk.change("taken")
+    desk.change("handed_back")
+    desk.decide(ask(2, conversation={"language": "fr"}))
+    assert desk.held["c1"].language == "fr"
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "why"),
     [
