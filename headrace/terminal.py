@@ -50,6 +50,18 @@ def say(text: object = "", *, error: bool = False) -> None:
     print(_as_typed(plain(text)), file=sys.stderr if error else sys.stdout)
 
 
+def some_of(names: Sequence[object], most: int = 5, between: str = ", ") -> str:
+    """Names on one line, and how many more there are: "a, b and 3 more"."""
+    shown, left = between.join(map(field, names[:most])), len(names) - most
+    return f"{shown} and {left:,} more" if left > 0 else shown
+
+
+def say_left_out(count: int, what: str) -> None:
+    """Below a list of the first ones: how many more there are, if any. what: of what, and where all are to be had."""
+    if count > 0:
+        say(f"and {count:,} more {what}")
+
+
 def say_rejected(rows: Iterable[Any]) -> None:
     """Rows that were not taken, each with its line and the reason, on stderr."""
     for row in rows:

@@ -83,6 +83,7 @@ class ClassifyHandler:
         self.retreat = FastPathGuard()
         self.failures = ModelFailures()
         self.pictures = None if app.source.picture is None else PictureDecider(app, picture_source)
+        self._is_stray_told = False
 
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """One monitor follows all workers: each shows it a share of what it can take, by its share of the
@@ -150,6 +151,7 @@ class ClassifyHandler:
             self._signal_sample.of(len(batch)),
             self.conversations,
         )
+        self._tell_strays(_pending(batch))
         for pending in _pending(batch):
             if self.pictures is not None and (refusal := self.pictures.refusal(pending)) is not None:
                 pending.delivery.result, pending.classification = dead_letter(pending.delivery, refusal), None
@@ -160,6 +162,23 @@ class ClassifyHandler:
             if share.trial is not None and not share.trial.acts:
                 self._try_out(share, share.trial, records)
         state.shares.clear()  # they refer back to the texts; such cycles stay until the collector runs
+
+    def _tell_strays(self, batch: Sequence[Pending]) -> None:
+        """Once, of messages that belong to no conversation; a dispatcher counts them."""
+        if self.conversations is None or self._is_stray_told or all(one.source.key is not None for one in batch):
+            return
+        self._is_stray_told = True
+        key = self._app.source.key
+        where = "no key in Kafka" if key is None else f"nothing at [source] key = {key!r}, nor a key in Kafka"
+        what = (
+            "no customer is told anything about it, and nobody is handed it" if self._app.hand_over else "it is alone"
+        )
+        log.warning(
+            "%s: a message has %s: it belongs to no conversation, so %s, as with all others like it",
+            self._app.name,
+            where,
+            what,
+        )
 
     def _parse(self, batch: Sequence[Delivery], champion: Classifier) -> list[Pending]:
         now_ms = self._now_ms()

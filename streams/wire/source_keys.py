@@ -23,9 +23,10 @@ class SourceKey(NamedTuple):
 
 
 def key_of_bytes(key: bytes | None) -> SourceKey:
-    """From a record's own key. What is no UTF-8 text, or holds NUL, is shown in hexadecimal."""
-    if key is None:
-        return SourceKey(None, None)
+    """From a record's own key. What is no UTF-8 text, or holds NUL, is shown in hexadecimal. An empty one names nobody:
+    whoever has no key would be one conversation with all others who have none."""
+    if not key:
+        return SourceKey(key, None)
     if len(key) <= KEY_TEXT_MAX_BYTES and key.isascii() and b"\0" not in key:
         return SourceKey(key, key.decode())
     start = key[:KEY_TEXT_MAX_BYTES]

@@ -210,6 +210,8 @@ class SourceReader:
 
     def _source_key(self, body: Any, key: bytes | None, owner: str | None) -> SourceKey:
         named = self._key(body) if self._key and body is not None else None
+        if isinstance(named, str) and not named.strip():  # it names nobody, as a record's own key that is empty
+            named = None
         if named is None and key is None:
             named = owner
         return key_of_bytes(key) if named is None else key_of_value(named)

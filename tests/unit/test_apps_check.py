@@ -149,6 +149,17 @@ def test_fields_that_no_record_has_are_told_with_what_was_meant() -> None:
     assert "did you mean '/ids'?" in told["source.key"] and "/created" in told["source.at"]
 
 
+def test_records_without_a_conversation_are_told() -> None:
+    text = Path("desk.toml").read_text("utf-8")
+    Path("desk.toml").write_text(f"{text}\n[conversations]\n[hand_over]\n", "utf-8")
+    mend('key = "/id"', 'key = "/chat"')
+    belong = [{"text": "the lift is stuck", "chat": "c1"}, {"text": "when do you open", "chat": "c2"}]
+    assert "source.key" not in said("desk.toml", *records(*belong))
+    told = said("desk.toml", *records(*belong, {"text": "hello"}, {"text": "hello", "chat": ""}))["source.key"]
+    assert told.startswith("nothing stands at '/chat' in records 3, 4") and "nobody is handed it" in told
+    assert "any of 1 record" in said("desk.toml", *records({"text": "hello"}))["source.key"]
+
+
 def test_fields_that_only_the_defaults_name_need_not_be_there() -> None:
     mend('key = "/id"', "")
     mend('at = "/at"', "")

@@ -9,13 +9,17 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_fast_path import classifier_with, small_fast_path
 
 from headrace.slot_finders import slot_finder
 from models.decision import Classification, HeadDecision, LabelAnswer
 from models.errors import ConfigError
 from streams.application import Application, parse_application
+from streams.classify.handler import ClassifyHandler
+from streams.classify.serving import Serving
 from streams.conversations.memory import STATES, ConversationMemory, source_place
 from streams.conversations.state import Conversation
+from streams.engine.delivery import Delivery
 from streams.routing.replies import Message, Replier
 
 NOON_MS = 1_796_040_000_000  # 30 November 2026, 12:00 UTC
@@ -379,3 +383,31 @@ def test_a_bad_table_of_choices_is_one_clear_line(change: Callable[[str], str], 
     with pytest.raises(ConfigError) as raised:
         parse_application(change(CHOOSING), Path(), "desk.toml")
     assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("[hand_over]", "nobody is handed it"),
+        ("", "it is alone"),
+    ],
+)
+def test_a_message_that_belongs_to_no_conversation_is_told_once(
+    table: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With [hand_over] nobody was told anything about it, and nobody had it, without a word in any log."""
+    file = 'name = "desk"\ntopic = "chats"\nhuman_queue = "people"\n[[heads]]\nname = "intent"\ncolumn = "intent"\n'
+    desk = parse_application(file + f'[source]\nkey = "/chat"\n[conversations]\n{table}\n', Path(), "desk.toml")
+    handler = ClassifyHandler(desk, Serving(classifier_with(small_fast_path())), {"chats": "e0"}, now_ms=lambda: 1_000)
+
+    def decide(*records: tuple[bytes | None, dict[str, str]]) -> None:
+        batch = [Delivery("chats", 0, n, key, orjson.dumps(said), 1_000) for n, (key, said) in enumerate(records)]
+        for _, step in handler.steps:
+            step(batch)
+
+    decide((b"c1", {"text": "in the key of Kafka"}), (None, {"text": "in the record", "chat": "c2"}))
+    assert "belongs to no conversation" not in caplog.text
+    decide((None, {"text": "nowhere"}), (None, {"text": "nowhere else"}))
+    decide((None, {"text": "nowhere again"}))
+    told = [record.getMessage() for record in caplog.records if "belongs to no conversation" in record.getMessage()]
+    assert len(told) == 1 and words in told[0] and "'/chat'" in told[0]

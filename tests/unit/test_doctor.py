@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from desk import decision
 from small_release import small_release
 from test_answer_bank import ENTRIES, WordHashes
 
 from connectors.ports import TopicSpec, TopicState
 from connectors.registry.object_files import ObjectFiles
+from headrace.applications import load_application
 from headrace.settings import load_settings
 from headrace.tools.answers.bank import AnswerBank
 from headrace.tools.answers.topic import publish
@@ -18,6 +20,7 @@ from headrace.tools.doctor.cluster import topic_finding
 from headrace.tools.doctor.findings import Check, Finding, run_checks
 from headrace.tools.doctor.places import (
     bank_findings,
+    conversation_findings,
     disk_findings,
     examine_registry,
     registry_findings,
@@ -245,3 +248,25 @@ def test_a_bank_that_workers_do_not_know_is_told_and_none_is_made(home: Path, mo
     store.close()
     (same,) = bank_findings(wiring(), [app])
     assert same.ok and f"{len(ENTRIES)} entries" in same.detail
+
+
+def test_messages_that_belong_to_no_conversation_are_told_of_who_hands_over(home: Path) -> None:
+    handing = load_application("support")
+    assert handing.hand_over is not None
+    assert not list(conversation_findings(wiring(), [handing])) and not home.exists()  # nothing is made
+    store = wiring().store()
+    store.prepare({"support": handing.head_names})
+    beside = {
+        "app": "support",
+        "path": "fast",
+        "latency_ms": 1,
+        "labels": {"intent": {"label": "x", "probability": 1.0}},
+    }
+    assert store.index([decision(n) | beside | {"key": None} for n in range(2)]).created == 2
+    (all_of_them,) = conversation_findings(wiring(), [handing])
+    assert not all_of_them.ok
+    assert store.index([decision(2) | beside]).created == 1
+    store.close()
+    (some,) = conversation_findings(wiring(), [load_application("finance"), handing])
+    assert some.ok and "2 of the newest 3 messages belong to no conversation" in some.detail
+    assert "/conversation_id" in some.detail

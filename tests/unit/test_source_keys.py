@@ -37,6 +37,13 @@ def test_four_java_longs_stay_four_keys_on_the_wire_and_in_the_body() -> None:
     assert all(decision["extra"] == {"headrace_key_hex": True} for decision in decisions)
 
 
+def test_two_customers_without_a_key_are_not_one_conversation() -> None:
+    """An empty conversation_id was one, and all who wrote with it: what one had given counted for the next."""
+    anonymous = b'{"text": "refund please", "conversation_id": ""}'
+    assert decision_of(anonymous, source=NAMED)["key"] is None
+    assert decision_of(TEXT, key=b"")["key"] is None
+
+
 def test_small_java_longs_look_like_the_others() -> None:
     """A long below 128 is valid UTF-8 full of NUL, which stores refuse."""
     assert decision_of(TEXT, key=struct.pack(">q", 7))["key"] == "0x0000000000000007"
@@ -50,7 +57,9 @@ def test_small_java_longs_look_like_the_others() -> None:
         pytest.param([1, "a"], '[1,"a"]', id="a list"),
         pytest.param(17, "17", id="a number"),
         pytest.param("c-1", "c-1", id="a text"),
-        pytest.param("", "", id="an empty text"),
+        pytest.param("", "other", id="an empty text names nobody"),
+        pytest.param(" \n", "other", id="nor does a blank one"),
+        pytest.param(None, "other", id="nothing"),
     ],
 )
 def test_a_key_in_the_body_is_written_as_json_not_as_python(value: object, expected: str) -> None:
@@ -111,7 +120,10 @@ def test_a_key_that_is_too_long_is_stood_for_by_its_digest_so_partitions_stay() 
 def test_any_bytes_make_a_key_that_can_be_written(key: bytes) -> None:
     made = key_of_bytes(key)
     assert made.record_key == key
-    assert made.text is not None and "\0" not in made.text and len(made.text.encode()) <= KEY_TEXT_MAX_BYTES
+    if made.text is None:  # whoever has none would be one conversation with all others
+        assert key == b""
+        return
+    assert "\0" not in made.text and len(made.text.encode()) <= KEY_TEXT_MAX_BYTES
     whole = not made.marks
     assert not whole or made.text.encode() == key
 

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from headrace.terminal import some_of
 from headrace.tools.apps.problems import Problem
 from models.errors import ConfigError, HeadraceError, MessageError
 from streams.application import Application, Source
@@ -44,6 +45,7 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
     now_ms = int(time.time() * 1000)
     failed: dict[str, list[int]] = defaultdict(list)
     details: dict[str, str] = {}
+    alone: list[int] = []  # records that belong to no conversation
     for number, line in enumerate(lines, 1):
         try:
             record = reader.parse(line, None, now_ms)  # a sample may be of any age
@@ -55,11 +57,14 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
         if isinstance(record, PassedOver):
             samples.append(Sample(number, "", unread=f"passed over: {record.reason}"))
             continue
+        alone += [number] if record.key is None else []
         samples.append(Sample(number, record.text, fields=record.fields, at_ms=record.at_ms))
     bodies = list(_bodies(lines)) if app.source.format == "json" else []
     problems = list(_unread(app.source, failed, details, bodies))
     problems += _not_found(app, bodies)
     problems += _no_times(app.source, bodies)
+    if app.conversations is not None and 0 < len(alone) < len(lines):  # of all, the pointer finds nothing: told above
+        problems += _alone(app, alone)
     return samples, problems
 
 
@@ -114,6 +119,16 @@ def _no_times(source: Source, bodies: Sequence[Any]) -> Iterator[Problem]:
         yield Problem("source.at", f"{wrong[0]!r} is no time: RFC 3339, such as 2026-03-02T09:30:00Z, or since 1970")
 
 
+def _alone(app: Application, numbers: Sequence[int]) -> Iterator[Problem]:
+    """Which key the record has in Kafka the file does not tell."""
+    if app.source.key is None:
+        return
+    which = f"record{'s' if len(numbers) > 1 else ''} {some_of(list(map(str, numbers)))}"
+    what = "no customer is told anything about such, and nobody is handed it" if app.hand_over else "such stand alone"
+    says = f"nothing stands at {app.source.key!r} in {which}: without a conversation, or a key in Kafka, {what}"
+    yield Problem("source.key", says)
+
+
 def _named(app: Application) -> Iterator[tuple[str, str]]:
     source = app.source
     for name in ("body", "key", "at", "symbols", "picture"):
@@ -137,7 +152,7 @@ def _meant(pointer: str, there: Sequence[str]) -> str:
     same = [other for other in there if other.rpartition("/")[2] == pointer.rpartition("/")[2]]
     if same:
         return f"; did you mean {same[0]!r}?"
-    return meant_instead(pointer, there) or f"; among others there are: {', '.join(there[:MOST_SHOWN])}"
+    return meant_instead(pointer, there) or f"; there are: {some_of(there, MOST_SHOWN)}"
 
 
 def _texts_in(bodies: Sequence[Any]) -> list[str]:

@@ -20,6 +20,7 @@ from streams.classify.release_loading import announced_hash, proved_manifest
 from streams.wire.records import Release
 
 FREE_BYTES = 2_000_000_000
+NEWEST = 500  # messages
 
 
 def place_checks(wiring: Wiring, apps: Sequence[Application]) -> list[Check]:
@@ -31,6 +32,7 @@ def place_checks(wiring: Wiring, apps: Sequence[Application]) -> list[Check]:
         Check("registry", lambda: registry_findings(wiring)),
         Check("models", lambda: examine_registry(wiring, apps)),
         Check("answers", lambda: bank_findings(wiring, apps)),
+        Check("conversations", lambda: conversation_findings(wiring, apps)),
         Check("disk", lambda: disk_findings(places_of(wiring))),
     ]
 
@@ -49,9 +51,8 @@ def home_finding(home: Path) -> Finding:
 
 def store_findings(wiring: Wiring) -> Iterator[Finding]:
     """Whether the store answers, is whole and takes documents. A file that is not there is not made."""
-    url = wiring.settings.store_url
-    if url.startswith("sqlite:///"):
-        file = Path(url.removeprefix("sqlite:///")).expanduser()
+    url, file = wiring.settings.store_url, _store_file(wiring)
+    if file is not None:
         if not file.exists():
             yield _writable("store", file.parent, f"{url} is not there yet; the first indexer makes it")
             return
@@ -66,6 +67,12 @@ def store_findings(wiring: Wiring) -> Iterator[Finding]:
             yield Finding("store", False, f"this user may read and not write: an indexer needs {', '.join(missing)}")
     finally:
         store.close()
+
+
+def _store_file(wiring: Wiring) -> Path | None:
+    """Of SQLite; None: the store is another."""
+    url = wiring.settings.store_url
+    return Path(url.removeprefix("sqlite:///")).expanduser() if url.startswith("sqlite:///") else None
 
 
 def registry_findings(wiring: Wiring) -> Iterator[Finding]:
@@ -171,6 +178,35 @@ def _told_of_bank(wiring: Wiring, app: Application, store: AnswerStore, stand: s
     if differs(store, known):
         return False, f"{stand}, and workers answer from others: `headrace answers publish --app {app.given_as}`"
     return True, f"{stand}, and workers answer from them"
+
+
+def conversation_findings(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Finding]:
+    """Whether the newest decisions of applications that hand over belong to conversations: about others nobody is told
+    anything. A store that is not there is not made."""
+    handing = [app for app in apps if app.hand_over is not None]
+    file = _store_file(wiring)
+    if not handing or (file is not None and not file.exists()):
+        return
+    store = wiring.store()
+    try:
+        for app in handing:
+            newest = store.search(SearchQuery(app=app.name, limit=NEWEST)).documents
+            alone = sum(document.get("key") is None for document in newest)
+            if alone:
+                yield Finding(
+                    f"conversations {app.name}", alone < len(newest), _told_of_strays(app, alone, len(newest))
+                )
+    finally:
+        store.close()
+
+
+def _told_of_strays(app: Application, alone: int, newest: int) -> str:
+    key = app.source.key
+    way = "write [source] key, or give records a key in Kafka" if key is None else f"see that {key} names one"
+    return (
+        f"{alone} of the newest {newest} messages belong to no conversation: no customer is told anything about them, "
+        f"and nobody is handed them; {way}"
+    )
 
 
 def disk_findings(places: dict[str, Path]) -> Iterator[Finding]:
