@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-NOT_UTF8: Final = "bytes that are not UTF-8"
+# All that a spreadsheet of another encoding saves; said wherever such a row is refused, so that all say the way out.
+NOT_UTF8: Final = "bytes that are not UTF-8; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
+REASONS: Final = 3  # that a summary tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,11 @@ class Lines:
 def summary(rejected: Sequence[Reject]) -> str:
     """Why rows were refused, on one line: each reason with its count and its first line, the commonest first."""
     first = {reject.reason: reject.line for reject in reversed(rejected)}
-    counts = Counter(reject.reason for reject in rejected).most_common(3)
-    return "; ".join(f"{number} x {reason} (line {first[reason]})" for reason, number in counts)
-
-
-def way_out(rejected: Sequence[Reject]) -> str:
-    """What to do about rows that were refused, to be appended to `summary`; empty where the reasons say it."""
-    if any(reject.reason == NOT_UTF8 for reject in rejected):  # all that a spreadsheet of another encoding saves
-        return "; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
-    return ""
+    counts = Counter(reject.reason for reject in rejected).most_common()
+    told = [f"{number} x {reason} (line {first[reason]})" for reason, number in counts[:REASONS]]
+    if left := sum(number for _, number in counts[REASONS:]):
+        told.append(f"{left} for other reasons")
+    return "; ".join(told)
 
 
 def is_undecodable(text: str) -> bool:

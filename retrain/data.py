@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.table_files import Table, open_table, parse_table
-from connectors.table_lines import Reject, summary, way_out
+from connectors.table_lines import Reject, summary
 from connectors.table_lines import Row as TableRow
 from models.encoder.long_texts import with_body
 from models.errors import ConfigError, TrainingDataError
@@ -180,11 +180,7 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *
         else:
             rejected.append(row)
     if not rows:
-        why = (
-            f"{len(rejected)} rejected: {summary(rejected)}{way_out(rejected)}"
-            if rejected
-            else "nothing below its header"
-        )
+        why = f"{len(rejected)} rejected: {summary(rejected)}" if rejected else "nothing below its header"
         raise TrainingDataError(f"{name} has no usable row ({why})")
     refused = [RejectedRow(reject.line, reject.reason) for reject in rejected]
     several = wanted.several & wanted.labels.keys()

@@ -53,7 +53,10 @@ def csv_table(lines: Lines, name: str) -> CsvTable:
     if not any(header):
         raise ConfigError(f"{name} is empty: its first line must name the columns")
     if any(is_undecodable(column) or "\0" in column for column in header):
-        raise ConfigError(f"{name}: its first line holds {NOT_UTF8} or NULs: save it as UTF-8")
+        raise ConfigError(
+            f"{name}: its first line holds bytes that are not UTF-8, or NULs: save it as UTF-8 (in a spreadsheet: "
+            "CSV UTF-8)"
+        )
     lines.drop(reader.line_num)
     twice = frozenset(column for column, count in Counter(names).items() if column and count > 1)
     return CsvTable(tuple(column for column in header if column), twice, _csv_rows(lines, header, dialect))

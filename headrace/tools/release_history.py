@@ -1,6 +1,7 @@
 """What `headrace models history` prints."""
 
 from headrace.output import print_json
+from headrace.releases.names import split_name
 from headrace.settings import load_settings
 from headrace.terminal import say, show_table
 from headrace.wiring import Wiring
@@ -21,8 +22,11 @@ IN_WORDS = {
 
 
 def show_history(model: str, json: bool) -> None:
-    """Every step of a model's releases, the oldest first. Raises BrokerUnavailable."""
-    steps = Wiring(load_settings()).release_log().history.steps(model)
+    """Every step of a model's releases, the oldest first. Raises BrokerUnavailable, and ConfigError for no model."""
+    wiring = Wiring(load_settings())
+    steps = wiring.release_log().history.steps(model)
+    if not steps:
+        model, _ = split_name(model, wiring.registry())  # a slip in its name is no model without steps
     if json:
         return print_json({"model": model, "steps": [step.model_dump(exclude_none=True) for step in steps]})
     if not steps:

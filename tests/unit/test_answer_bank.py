@@ -1,5 +1,7 @@
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -10,6 +12,7 @@ from connectors.answers.sqlite import SQLiteAnswers
 from connectors.cjk import words
 from connectors.errors import StoreMismatch
 from connectors.ports import Answer
+from headrace.tools.answers import running
 from headrace.tools.answers.bank import AnswerBank
 from headrace.tools.answers.reading import read_answers, read_expected
 from models.errors import ConfigError
@@ -100,6 +103,35 @@ def test_removing_from_the_bank_counts_and_calibrates_anew(store: SQLiteAnswers)
     assert bank.remove(["card", "nobody"]) == 1
     state = store.state()
     assert state is not None and len(state.without_answer) == len(ENTRIES) - 1
+
+
+def test_an_id_that_the_bank_does_not_have_is_told_and_nothing_is_removed(
+    store: SQLiteAnswers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in an id was "0 removed" and exit 0, and the wrong answer went on being given."""
+
+    @contextmanager
+    def opened(app: str) -> Iterator[Any]:
+        yield store
+
+    monkeypatch.setattr(running, "_store", opened)
+    monkeypatch.setattr(running, "_bank", lambda app: pytest.fail("the bank was changed"))
+    with pytest.raises(ConfigError, match="the bank is empty"):
+        running.remove_ids("support", ["card"], False, False)
+    AnswerBank(store, WordHashes()).add(ENTRIES)
+    with pytest.raises(ConfigError, match=r"no answer 'crad', 'x'; did you mean 'card'\?; nothing was removed"):
+        running.remove_ids("support", ["loan", "crad", "x", "crad"], False, False)
+    assert len(store.entries()) == len(ENTRIES)
+
+
+def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "faq.csv"
+    file.write_bytes("id,question,answer\na,Wo ist es?,In Köln.\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"holds no answer.*save the file as UTF-8 \(in a spreadsheet: CSV UTF-8\)"):
+        running.add_file("support", file, False)
+    with pytest.raises(ConfigError, match=r"save it as UTF-8 \(in a spreadsheet: CSV UTF-8\)"):
+        file.write_bytes("id,question,antwört\na,b,c\n".encode("latin-1"))
+        running.add_file("support", file, False)
 
 
 def test_an_empty_bank_answers_nothing(store: SQLiteAnswers) -> None:

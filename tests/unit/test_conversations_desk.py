@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from desk import APP
 
-from headrace.tools.conversations.desk import find, screen, waiting_first
+import headrace.tools.conversations.desk as desk
+from headrace.tools.conversations.desk import Deed, do, find, look, nobody_waits, screen, waiting_first
 from models.errors import ConfigError
 from streams.wire.records import HeldConversation
 
@@ -42,6 +44,39 @@ def test_whoever_waits_longest_is_shown_first_and_what_headrace_has_is_not() -> 
     assert find(known, "back").owner == "headrace"
     with pytest.raises(ConfigError, match="they have early"):
         find(known, "other")
+
+
+def test_a_list_of_what_there_is_says_how_many_more() -> None:
+    with pytest.raises(ConfigError, match=r"'x'; they have c0, c1, c2, c3, c4 and 7 more \("):
+        find({f"c{n}": held(f"c{n}", respond_by=f"2026-11-30T12:{n:02d}:00.000Z") for n in range(12)}, "x")
+    with pytest.raises(ConfigError, match=r"they have c0, c1 \("):
+        find({f"c{n}": held(f"c{n}") for n in range(2)}, "x")
+
+
+def test_an_empty_list_of_one_queue_says_where_the_others_are() -> None:
+    """A slip in the queue's name read as if nobody waited anywhere."""
+    known = {"a": held("a"), "b": held("b"), "c": held("c", queue="duty"), "d": held("d", owner="headrace", queue="x")}
+    said = nobody_waits(known, "biling")
+    assert said == "people have no conversation in the queue 'biling'; in others they have: billing 2, duty 1"
+    assert nobody_waits({}, "billing") == nobody_waits({}, None) == "people have no conversation"
+
+
+@pytest.mark.parametrize("kind", ["taken", "answered", "handed_back"])
+def test_a_conversation_that_is_nowhere_is_told_from_one_that_headrace_has(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`answer` and `return` told to take one that nobody ever wrote in, and `take` then said that there is none."""
+    monkeypatch.setattr(desk, "held_conversations", lambda *_: {})
+    monkeypatch.setattr(desk, "_version_decided", lambda wiring, app, identity: 2 if identity == "c1" else None)
+    with pytest.raises(ConfigError, match="nobody has written in a conversation 'c2'"):
+        do(None, APP, "c2", Deed(kind, "ann", text="x"))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="people have no conversation 'c2'"):
+        look(None, APP, "c2")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="Headrace has 'c1': `headrace conversations take desk c1` makes it yours"):
+        look(None, APP, "c1")  # type: ignore[arg-type]
+    if kind != "taken":
+        with pytest.raises(ConfigError, match="Headrace has 'c1': `headrace conversations take desk c1` first"):
+            do(None, APP, "c1", Deed(kind, "ann", text="x"))  # type: ignore[arg-type]
 
 
 def test_one_screen_says_whose_it_is_why_and_what_was_said() -> None:

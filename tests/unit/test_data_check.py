@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from connectors.table_lines import NOT_UTF8
 from headrace.cli import app
 from models.errors import HeadraceError
 from retrain.preparation.near_copies import near_pairs
@@ -67,7 +68,7 @@ def test_rows_that_no_training_takes_are_found_with_the_reason(tmp_path: Path) -
     )
     report = check(path)
     reasons = {one["lines"][0]: one["detail"] for one in report["findings"] if one["kind"] == "unreadable"}
-    assert reasons == {6: "bytes that are not UTF-8", 7: "4 fields where the header has 3"}
+    assert reasons == {6: NOT_UTF8, 7: "4 fields where the header has 3"}
     assert lines_of(report, "no_text") == [[3]]
     assert lines_of(report, "no_label") == [[4]]
     assert lines_of(report, "unknown_split") == [[5]]
@@ -177,7 +178,11 @@ def test_very_many_copies_of_one_text_are_one_group_in_no_time() -> None:
         pytest.param(b"", "is empty", id="an empty file"),
         pytest.param(b"text,label\n", "nothing below its header", id="only a header"),
         pytest.param("text,label\nhä,b\n".encode("utf-16"), "UTF-16: save it as UTF-8", id="UTF-16"),
-        pytest.param("text,label\nhä,b\n".encode("latin-1"), "bytes that are not UTF-8", id="another encoding"),
+        pytest.param(
+            "text,label\nhä,b\n".encode("latin-1"),
+            "bytes that are not UTF-8; save the file as UTF-8",
+            id="another encoding",
+        ),
         pytest.param(b"message,label\nhi,b\n", "no column 'text'; its columns are: message, label", id="no column"),
         pytest.param(b"text,text,label\nhi,ho,b\n", "two columns 'text'", id="a column twice"),
     ],

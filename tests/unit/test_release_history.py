@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from headrace.releases.history import ReleaseHistory
 from headrace.releases.release_log import ReleaseLog
 from headrace.tools import release_history
 from headrace.training.retrain_job import RetrainJob
+from models.errors import ConfigError
 from streams.retrainer import Challenger
 from streams.topics import RELEASE_HISTORY_TOPIC, RELEASES_TOPIC
 from streams.wire.records import Release, ReleaseStep, RetrainRequest, Step
@@ -236,6 +238,9 @@ def test_the_command_prints_steps_for_people_and_for_programs(
         def release_log(self) -> ReleaseLog:
             return log
 
+        def registry(self) -> SimpleNamespace:
+            return SimpleNamespace(models=lambda: ["finance"], champion=lambda model: "1", versions=lambda model: ["1"])
+
     monkeypatch.setattr(release_history, "Wiring", Wiring)
     release_history.show_history("support", json=True)
     (step,) = json.loads(capsys.readouterr().out)["steps"]
@@ -244,3 +249,5 @@ def test_the_command_prints_steps_for_people_and_for_programs(
     assert "better: 99" in capsys.readouterr().out
     release_history.show_history("finance", json=False)
     assert "nothing was announced of finance" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="there is no model 'suport'; there are: finance"):
+        release_history.show_history("suport", json=False)

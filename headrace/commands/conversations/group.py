@@ -39,10 +39,11 @@ def _list(
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
-    from headrace.tools.conversations.desk import as_json, held_conversations, waiting_first
+    from headrace.tools.conversations.desk import as_json, held_conversations, nobody_waits, waiting_first
     from headrace.wiring import Wiring
 
-    waiting = waiting_first(held_conversations(Wiring(load_settings()), load_application(app)), queue)
+    held = held_conversations(Wiring(load_settings()), load_application(app))
+    waiting = waiting_first(held, queue)
     if json:
         for one in waiting:
             print_json(as_json(one, one.id))
@@ -53,7 +54,7 @@ def _list(
         ]
         show_table(("conversation", "queue", "who", "priority", "answer by", "why"), rows)
     else:
-        say("people have no conversation")
+        say(nobody_waits(held, queue))
 
 
 def _show(app: App, conversation: Conversation, json: OneJson = False) -> None:
@@ -61,10 +62,10 @@ def _show(app: App, conversation: Conversation, json: OneJson = False) -> None:
     from headrace.applications import load_application
     from headrace.output import print_json
     from headrace.settings import load_settings
-    from headrace.tools.conversations.desk import as_json, find, held_conversations
+    from headrace.tools.conversations.desk import as_json, look
     from headrace.wiring import Wiring
 
-    held = find(held_conversations(Wiring(load_settings()), load_application(app)), conversation)
+    held = look(Wiring(load_settings()), load_application(app), conversation)
     if json:
         print_json(as_json(held, conversation))
     else:

@@ -9,11 +9,12 @@ from typing import Any
 
 from connectors.errors import BrokerUnavailable
 from connectors.ports import AnswerStore
+from connectors.table_lines import summary
 from headrace.applications import load_classifying_application, text_mask
 from headrace.output import print_json, stage_bars
 from headrace.releases.encoders import default_encoder, with_encoder_of
 from headrace.settings import load_settings
-from headrace.terminal import field, say, say_rejected, show_table
+from headrace.terminal import field, say, say_rejected, show_table, some_of
 from headrace.tools.answers.bank import AnswerBank, Reply
 from headrace.tools.answers.missing import missing_answers
 from headrace.tools.answers.publishing import publish_bank
@@ -23,6 +24,7 @@ from headrace.tools.digest.reading import decisions_between
 from headrace.wiring import Wiring
 from models.answers.measures import Asked, Measures, measure
 from models.errors import ConfigError
+from streams.application.names import meant_instead
 
 TEXT_CHARACTERS = 160
 CHECK_CANDIDATES = 100
@@ -33,7 +35,7 @@ def add_file(app: str, file: Path, json: bool) -> None:
     entries, rejected = read_answers(file)
     say_rejected(rejected)
     if not entries:
-        raise ConfigError(f"{file} holds no answer that can be taken")
+        raise ConfigError(f"{file} holds no answer that can be taken: {summary(rejected)}")
     with _bank(app) as bank, stage_bars() as progress:
         report = bank.add(entries, progress)
     if json:
@@ -82,16 +84,31 @@ def _told(published: Published, topic: str) -> str:
 
 
 def remove_ids(app: str, ids: Sequence[str], everything: bool, json: bool) -> None:
-    """Take entries, or the whole bank, out."""
+    """Take entries, or the whole bank, out. Raises ConfigError, and takes nothing out, where the bank has not all."""
     if everything:
         with _store(app) as store:
             gone = len(store.entries()) if store.state() is not None else 0
             store.clear()
     else:
+        with _store(app) as store:
+            _refuse_unknown(ids, [entry.id for entry in store.entries()] if store.state() is not None else [])
         with _bank(app) as bank:
             gone = bank.remove(ids)
     print_json({"removed": gone}) if json else say(f"{gone} removed")
     _publish_where_workers_ask(app, json)
+
+
+def _refuse_unknown(ids: Sequence[str], known: Sequence[str]) -> None:
+    """A slip in an id would leave the answer where it is."""
+    if not known:
+        raise ConfigError("the bank is empty: there is nothing to take out")
+    unknown = [one for one in dict.fromkeys(ids) if one not in set(known)]
+    if unknown:
+        named = some_of([f"{one!r}" for one in unknown])
+        raise ConfigError(
+            f"the bank has no answer {named}{meant_instead(unknown[0], known)}; nothing was removed. `headrace answers "
+            f"search TEXT` shows the ids"
+        )
 
 
 def search_bank(app: str, text: str, least: float, limit: int, json: bool) -> None:
@@ -149,7 +166,9 @@ def check_file(app: str, file: Path, least: float, json: bool) -> None:
     expected, rejected = read_expected(file, known)
     say_rejected(rejected)
     if not expected:
-        raise ConfigError(f"{file} holds no question that can be asked")
+        raise ConfigError(
+            f"{file} holds no question that can be asked" + (f": {summary(rejected)}" if rejected else "")
+        )
     with _bank(app) as bank, stage_bars() as progress:
         replies = bank.ask([one.text for one in expected], CHECK_CANDIDATES, progress)
     asked = [

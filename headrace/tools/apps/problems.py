@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from connectors.table_files import open_table
-from connectors.table_lines import Reject, summary, way_out
+from connectors.table_lines import Reject, summary
 from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.slot_finders import slot_finder
 from headrace.training.entities.fitting import read_entities
@@ -65,9 +65,8 @@ def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Pro
     """Rows that are of no use, labels that have too few texts, and labels that file and examples do not share."""
     if dataset.rejected:
         rejected = [Reject(row.line, row.reason) for row in dataset.rejected]
-        lines = summary(rejected) + way_out(rejected)
         count = f"{len(rejected)} row{'s' if len(rejected) > 1 else ''}"
-        yield Problem("corpus", f"{data.name}: {count} cannot be used: {lines}")
+        yield Problem("corpus", f"{data.name}: {count} cannot be used: {summary(rejected)}")
     texts = {name: _texts_by_label(dataset, name) for name in app.head_names}
     for number, name in enumerate(app.head_names):
         few = {label: count for label, count in texts[name].items() if count < FEWEST_TEXTS}

@@ -3,10 +3,12 @@
 
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.errors import TopicMismatch
+from headrace.terminal import some_of
 from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
@@ -43,12 +45,33 @@ def waiting_first(held: dict[str, HeldConversation], queue: str | None = None) -
     return sorted(people, key=lambda one: (one.respond_by is None, one.respond_by or one.at, one.id))
 
 
+def look(wiring: Wiring, app: Application, identity: str) -> HeldConversation:
+    """One that people have or had. Raises BrokerUnavailable, and ConfigError with who has it, or what there is."""
+    held = held_conversations(wiring, app)
+    if identity not in held and _version_decided(wiring, app, identity) is not None:
+        raise ConfigError(
+            f"Headrace has {identity!r}: `headrace conversations take {app.given_as} {identity}` makes it yours, and "
+            f"shows it"
+        )
+    return find(held, identity)
+
+
 def find(held: dict[str, HeldConversation], identity: str) -> HeldConversation:
     """Raises ConfigError with what there is."""
     if identity in held:
         return held[identity]
-    known = ", ".join(one.id for one in waiting_first(held)[:5])
-    raise ConfigError(f"people have no conversation {identity!r}" + (f"; they have {known}" if known else ""))
+    known = some_of([one.id for one in waiting_first(held)])
+    there = f"; they have {known} (`headrace conversations list`)" if known else ""
+    raise ConfigError(f"people have no conversation {identity!r}{there}")
+
+
+def nobody_waits(held: dict[str, HeldConversation], queue: str | None) -> str:
+    """What a list says that would be empty. queue: only this one was asked for; None: all were."""
+    queues = Counter(one.queue for one in waiting_first(held))
+    if queue is None or not queues:
+        return "people have no conversation"
+    there = some_of([f"{name} {count}" for name, count in sorted(queues.items())], most=12)
+    return f"people have no conversation in the queue {queue!r}; in others they have: {there}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +91,12 @@ def do(wiring: Wiring, app: Application, identity: str, deed: Deed) -> HeldConve
 
     Raises ConfigError where the change was dropped, with why, or nobody looked at it within WAIT_SECONDS."""
     held = held_conversations(wiring, app).get(identity)
-    if held is None and deed.kind != "taken":
-        raise ConfigError(f"Headrace has {identity!r}: take it first")
-    version = deed.seen
+    version = _version_decided(wiring, app, identity) if held is None else held.version
     if version is None:
-        version = _version_decided(wiring, app, identity) if held is None else held.version
+        raise ConfigError(f"nobody has written in a conversation {identity!r}: `headrace conversations list` shows ids")
+    if held is None and deed.kind != "taken":
+        raise ConfigError(f"Headrace has {identity!r}: `headrace conversations take {app.given_as} {identity}` first")
+    version = version if deed.seen is None else deed.seen
     change = ConversationChange.model_validate(
         {
             "id": uuid.uuid4().hex,
@@ -90,16 +114,14 @@ def do(wiring: Wiring, app: Application, identity: str, deed: Deed) -> HeldConve
     return _outcome(wiring, app, change)
 
 
-def _version_decided(wiring: Wiring, app: Application, identity: str) -> int:
-    """How many messages of a conversation that Headrace has were decided. Raises ConfigError where none was."""
+def _version_decided(wiring: Wiring, app: Application, identity: str) -> int | None:
+    """How many messages of a conversation were decided; None: none that is known."""
     versions = [
         decision["conversation"]["version"]
         for decision in decisions_of(all_records(wiring, app.decisions_topic))
         if isinstance(decision.get("conversation"), dict) and decision["conversation"].get("id") == identity
     ]
-    if not versions:
-        raise ConfigError(f"there is no conversation {identity!r}")
-    return int(versions[-1])
+    return int(versions[-1]) if versions else None
 
 
 def _publish(wiring: Wiring, app: Application, change: ConversationChange) -> None:

@@ -67,8 +67,8 @@ def refuse_other_encoding(file: DataFile) -> None:
     foreign = sum(reject.reason == NOT_UTF8 for reject in file.rejects)
     if foreign > MOST_NOT_UTF8 * (len(file.rows) + len(file.rejects)):
         raise TrainingDataError(
-            f"{foreign} rows of {file.name} hold {NOT_UTF8} and would be dropped: save it as UTF-8 first (of Windows: "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {file.name} > utf8.csv)"
+            f"{foreign} rows of {file.name} hold bytes that are not UTF-8 and would be dropped: save it as UTF-8 first "
+            f"(of Windows: iconv -f WINDOWS-1252 -t UTF-8 {file.name} > utf8.csv)"
         )
 
 
