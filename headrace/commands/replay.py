@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headrace.terminal import console, say
+from headrace.terminal import console, say, say_left_out
 
 if TYPE_CHECKING:
     from headrace.replay.backtest import Backtest
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streams.replay.stretch import Place
 
 
+CHANGES_SHOWN = 5
 Model = Annotated[str | None, typer.Option(metavar="NAME@VERSION", help="release that decides; default: the champion")]
 Start = Annotated[
     str | None,
@@ -178,8 +179,10 @@ def _tell_comparison(compared: dict[str, Any]) -> None:
         f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events "
         f"({compared['changed_share']:.2%})"
     )
-    for change in compared["heads"][next(iter(compared["heads"]))]["confusion"][:5]:
+    confusion = compared["heads"][next(iter(compared["heads"]))]["confusion"]
+    for change in confusion[:CHANGES_SHOWN]:
         say(f"  {change['events']:>6}  {change['from'] or '(failed)'} -> {change['to'] or '(failed)'}")
+    say_left_out(len(confusion) - CHANGES_SHOWN, "kinds of change (--json has them)")
     if compared["test"] is not None:
         test = compared["test"]
         say(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.ports import Record
+from headrace.terminal import field
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
@@ -136,13 +137,13 @@ def _in_words(value: Any) -> str:
     if isinstance(value, float):
         return in_few_digits(value, 4)
     if isinstance(value, list):
-        return ", ".join(map(_in_words, value))[:VALUE_CHARACTERS]
+        return field(", ".join(map(_in_words, value)), VALUE_CHARACTERS)
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())[:VALUE_CHARACTERS]
+        return field(", ".join(f"{name} {_in_words(one)}" for name, one in value.items()), VALUE_CHARACTERS)
     return str(value)
 
 
 def _example(example: Any) -> str:
     if isinstance(example, dict) and "text" in example:
-        return f"{example.get('id', '')} {example.get('label', '')}: {example['text']}"[:VALUE_CHARACTERS]
+        return field(f"{example.get('id', '')} {example.get('label', '')}: {example['text']}", VALUE_CHARACTERS)
     return _in_words(example)

@@ -13,7 +13,7 @@ import orjson
 from connectors.table_files import Reject, read_rows
 from headrace.output import print_json
 from headrace.process.recommender import recommender_of
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, show_table, some_of
 from headrace.tools.apps.problems import Problem
 from headrace.wiring import Wiring
 from models.errors import ConfigError, HeadraceError, MessageError
@@ -131,10 +131,10 @@ def _unknown(recommender: Recommender, events: Sequence[UserEvent]) -> Iterator[
     catalogue = recommender.catalogue
     missing = Counter(event.item_id for event in events if catalogue.place(event.item_id) is None)
     if missing:
-        names = ", ".join(str(name) for name, _ in missing.most_common(_SHOWN))
+        names = some_of([name for name, _ in missing.most_common()], _SHOWN)
         yield Problem("catalog", f"{missing.total()} of {len(events)} events name items that it lacks: {names}")
     others = Counter(event.action for event in events if event.action not in ACTIONS)
     if others:
-        names = ", ".join(name for name, _ in others.most_common(_SHOWN))
+        names = some_of([name for name, _ in others.most_common()], _SHOWN)
         means = f'say what they mean: [recommend] actions = {{{others.most_common(1)[0][0]} = "purchase"}}'
         yield Problem("source.action", f"counted as `other`: {names}; known are {', '.join(ACTIONS[:-1])}; {means}")

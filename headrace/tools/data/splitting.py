@@ -12,7 +12,7 @@ import numpy as np
 
 from connectors.table_lines import summary
 from headrace.output import print_json, stage_bars
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, show_table, some_of
 from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.reading import DataFile, read_data
 from headrace.tools.data.writing import check_format, write_rows
@@ -134,7 +134,7 @@ def _tell(output: Path, told: Mapping[str, Any]) -> None:
     rows = []
     for part, count in told["rows"].items():
         missing = told["labels_missing"][part]
-        names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        names = some_of(missing, 3)
         rows.append((part, count, f"{100 * count / total:.1f} %", f"{len(missing)}: {names}" if missing else "none"))
     show_table(("part", "rows", "share", "labels that it lacks"), rows)
     far = [part for part, count in told["rows"].items() if abs(count / total - told["asked"][part]) > _FAR_OFF]

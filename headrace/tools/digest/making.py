@@ -12,7 +12,7 @@ from headrace.output import print_json, stage_bars
 from headrace.pages.digest import render_digest
 from headrace.pages.files import write_page
 from headrace.settings import load_settings
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, say_left_out, show_table
 from headrace.tools.digest.figures import Moved, moved
 from headrace.tools.digest.reading import decisions_between, mood_of
 from headrace.tools.digest.stories import Groups, Story, stories_of
@@ -84,6 +84,7 @@ def run_digest(order: DigestOrder, *, json: bool) -> None:
         [_row(group) for group in digest.groups[:SHOWN]],
         title=f"{digest.app}, {digest.day}: {digest.texts} texts, {len(digest.stories)} stories",
     )
+    say_left_out(len(digest.groups) - SHOWN, "groups (--json and --page have all)")
     if digest.late or digest.future:
         say(f"of the texts {digest.late} were decided after the day's end, {digest.future} are dated after they came")
     if order.page is not None:

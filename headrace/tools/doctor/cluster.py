@@ -9,6 +9,7 @@ from connectors.kafka.client import KafkaAdmin
 from connectors.ports import TopicSpec, TopicState
 from headrace.process.consumer_groups import ROLES, ConsumerGroup, consumer_groups
 from headrace.process.start_offsets import standing
+from headrace.terminal import some_of
 from headrace.tools.doctor.findings import Check, Finding, run_checks
 from headrace.wiring import Wiring
 from streams import topics
@@ -128,7 +129,9 @@ def _group(admin: KafkaAdmin, group: ConsumerGroup) -> Iterator[Finding]:
         return
     lost = [reason for place in places for reason in place.lost().values()]
     if lost:
-        yield Finding(f"group {group.name}", False, f"{'; '.join(place.reason for place in lost[:3])}: {RESET_ADVICE}")
+        yield Finding(
+            f"group {group.name}", False, f"{some_of([place.reason for place in lost], 3, '; ')}: {RESET_ADVICE}"
+        )
         return
     behind = sum(place.bounds[p][1] - at.offset for place in places for p, at in place.positions.items())
     running = len(admin.members(group.name))

@@ -42,4 +42,8 @@ def run_checks(checks: Sequence[Check]) -> list[Finding]:
         except Exception as error:
             words = " ".join(str(error).split())
             findings.append(Finding(check.what, False, f"the check itself failed: {type(error).__name__}: {words}"))
-    return [Finding(finding.what, finding.ok, redacted(finding.detail)[:LENGTH]) for finding in findings]
+    return [Finding(finding.what, finding.ok, _shortened(redacted(finding.detail))) for finding in findings]
+
+
+def _shortened(detail: str) -> str:
+    return detail if len(detail) <= LENGTH else detail[: LENGTH - 1] + "…"

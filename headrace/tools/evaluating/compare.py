@@ -8,7 +8,7 @@ from headrace.output import print_json, stage_bars
 from headrace.pages.files import write_page
 from headrace.pages.verdict import MARKS, render_verdict
 from headrace.settings import load_settings
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, say_left_out, show_table
 from headrace.tools.evaluating.loading import LabelledFile, LoadedRelease, load, read_rows
 from headrace.wiring import Wiring
 from models.errors import ConfigError
@@ -126,3 +126,4 @@ def _tell(before: LoadedRelease, after: LoadedRelease, verdict: Verdict) -> None
             ],
             title=f"{len(moved)} of {len(changes)} labels change, the greatest loss first",
         )
+        say_left_out(len(moved) - LABELS, "labels (--json has all)")

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, say_left_out, show_table
 from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
 from retrain.evaluation.robustness import Robustness
@@ -44,6 +44,7 @@ def tell_evaluation(what: str, report: HeadReport, counted: str = "texts") -> No
         _tell_fairness(kind)
     for pair in report.pairs[:CONFUSIONS]:
         say(field(f"{pair.label} decided as {pair.decided}: {pair.texts} {counted} ({pair.share:.0%} of the label's)"))
+    say_left_out(len(report.pairs) - CONFUSIONS, "such pairs (--json has all)")
     show_table(
         ("label", counted, "precision", "recall", "F1"),
         [

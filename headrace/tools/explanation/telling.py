@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from headrace.terminal import console, field, say, show_table
+from headrace.terminal import console, field, say, say_left_out, show_table
 from headrace.tools.explanation.answers import AnswerExplanation
 from models.explanation.entities import EntityExplanation
 from models.explanation.explaining import Explanation
@@ -127,6 +127,7 @@ def _tell_entities(entities: Sequence[EntityExplanation]) -> None:
         ]
         if rows:
             show_table(("", "part", "effect", "probability without it"), rows)
+        say_left_out(len(one.occlusion.order) - ENTITY_ROWS, "parts (--json has all)")
         if one.change is not None:
             words = ", ".join(field(one.part_text(number), _CHARACTERS) for number in sorted(one.change.without))
             say(f"without {words} it says {field(one.change.sentiment)} {one.change.probability:.4f} of it")
@@ -154,6 +155,7 @@ def _tell_answer(answer: AnswerExplanation) -> None:
         rows.append((place, words, effect, sure, part["first_without"] or "–"))
     title = f"what finds “{answer.explained.entry.question}”"
     show_table(("", "part", "effect on its score", "confidence without it", "first without it"), rows, title)
+    say_left_out(len(found.occlusion.order) - ROWS, "parts (--json has all)")
     if found.loss is not None:
         words = ", ".join(field(answer.part(number)["text"], _CHARACTERS) for number in sorted(found.loss.without))
         left = found.loss.standing
@@ -195,8 +197,7 @@ def _tell_parts(explanation: Explanation) -> None:
         for place, number in enumerate(shown, 1)
     ]
     show_table(("", "part", "effect", "probability without it", "by n-grams", *others), rows)
-    if len(occlusion.order) > ROWS:
-        say(f"and {len(occlusion.order) - ROWS} more parts (--json has all)")
+    say_left_out(len(occlusion.order) - ROWS, "parts (--json has all)")
 
 
 def _part(explanation: Explanation | EntityExplanation, number: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from headrace.terminal import some_of
 from headrace.tools.labels.giving import GivenLabels, LabelGiver, NewLabel, gives_several
 from headrace.tools.labels.leases import Leases
 from headrace.tools.labels.queue import Asked
@@ -125,7 +126,7 @@ class LabellingDesk:
         if typed in known or len(fitting) == 1:
             return typed if typed in known else fitting[0]
         near = fitting or difflib.get_close_matches(typed, known, n=9) or list(known)
-        self._terminal.show(f"which? {', '.join(near[:20])}")
+        self._terminal.show(f"which? {some_of(near, 20)}")
         return ""
 
     def _give(self, asked: Asked, label: str, *, is_new: bool) -> bool:

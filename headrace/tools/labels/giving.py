@@ -11,6 +11,7 @@ from connectors.ports import Document, Publisher
 from connectors.table_files import Reject
 from headrace.label_files import PRIMARY
 from headrace.releases.references import labels_of
+from headrace.terminal import some_of
 from headrace.tools.labels.second_opinions import confirmable
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
@@ -275,5 +276,5 @@ def _head(decision: Document, head: str) -> str:
 
 def _unknown(label: str, head: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(label, known, n=1)
-    meant = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:12])}{' …' * (len(known) > 12)}"
+    meant = f"did you mean {near[0]!r}?" if near else f"there are: {some_of(known, 12)};"
     return f"the model knows no label {label!r} of {head}; {meant} --new introduces it"

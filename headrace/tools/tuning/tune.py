@@ -6,7 +6,7 @@ from typing import Any
 from headrace.applications import load_classifying_application
 from headrace.output import print_json, stage_bars
 from headrace.settings import load_settings
-from headrace.terminal import field, say, show_table
+from headrace.terminal import field, say, say_left_out, show_table
 from headrace.training.tuning import Tuned, TuningRequest, tune
 from headrace.wiring import Wiring
 
@@ -57,6 +57,7 @@ def _tell(app: str, order: TuningRequest, tuned: Tuned, report: dict[str, Any]) 
             for trial in ranked
         ],
     )
+    say_left_out(len(complete) - SHOWN_TRIALS, "trials (the page has all)")
     say(f"without tuning: {order.metric} {found.usual:.4f}, on {found.texts} texts that no trial had learnt")
     if tuned.not_judged:
         others = ", ".join(tuned.not_judged)
