@@ -8,8 +8,16 @@ import pytest
 
 from streams.routing.opening_hours import WEEKDAYS, OpeningHours
 
-# Summer time in the north and the south, by half an hour, none with half an hour from UTC, and at midnight
-ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Havana")
+ZONES = (
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Sydney",  # summer time in the south
+    "Australia/Lord_Howe",  # by half an hour
+    "America/Havana",  # at midnight
+    "Pacific/Chatham",  # three quarters of an hour from UTC's, changed at 02:45
+    "Asia/Kolkata",  # none
+    "Asia/Kathmandu",
+)
 STEP = timedelta(minutes=5)
 YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = 366 * 24 * 12
@@ -67,6 +75,40 @@ def test_open_time_is_what_a_clock_on_the_wall_says_at_every_fifth_minute_of_a_y
         asked = chance.randrange(1, 400)
         reached = before.index(before[first] + asked)  # the first moment by which so many open steps have passed
         assert hours.after(start, asked * STEP) == YEAR + reached * STEP
+
+
+@pytest.mark.parametrize(
+    ("zone", "put_forward", "lost", "put_back", "twice", "minutes_twice"),
+    [
+        ("Europe/Berlin", date(2026, 3, 29), "02:10-02:50", date(2026, 10, 25), "02:10-02:50", 80),
+        ("America/New_York", date(2026, 3, 8), "02:00-03:00", date(2026, 11, 1), "01:00-02:00", 120),
+        ("Australia/Sydney", date(2026, 10, 4), "02:00-03:00", date(2026, 4, 5), "02:30-03:30", 90),
+        ("Australia/Lord_Howe", date(2026, 10, 4), "02:05-02:25", date(2026, 4, 5), "01:35-02:05", 55),
+        ("America/Havana", date(2026, 3, 8), "00:00-01:00", date(2026, 11, 1), "00:10-00:40", 60),
+        ("Pacific/Chatham", date(2026, 9, 27), "02:45-03:45", date(2026, 4, 5), "02:45-03:45", 120),
+    ],
+)
+def test_what_is_open_in_the_hour_that_is_left_out_is_not_that_day_and_in_the_one_that_comes_twice_is_twice(
+    zone: str, put_forward: date, lost: str, put_back: date, twice: str, minutes_twice: int
+) -> None:
+    known = ZoneInfo(zone)
+
+    def open_time(day: date, period: str) -> timedelta:
+        hours = OpeningHours.of(zone, {WEEKDAYS[day.weekday()]: [period]})
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=known).astimezone(UTC)
+        return hours.between(noon - timedelta(days=1), noon + timedelta(hours=11))
+
+    assert open_time(put_forward, lost) == timedelta()
+    assert open_time(put_back, twice) == timedelta(minutes=minutes_twice)
+    weekday, begins = WEEKDAYS[put_forward.weekday()], minutes(lost.partition("-")[0])
+    promised = OpeningHours.of(zone, {weekday: [lost]}).after(
+        datetime(put_forward.year, put_forward.month, put_forward.day, 12, tzinfo=known).astimezone(UTC)
+        - timedelta(days=1),
+        timedelta(minutes=5),
+    )
+    week_later = put_forward + timedelta(days=7)
+    local = promised.astimezone(known)
+    assert (local.date(), local.hour * 60 + local.minute) == (week_later, begins + 5)
 
 
 def test_no_time_at_all_is_over_at_once_or_when_it_opens_next() -> None:
