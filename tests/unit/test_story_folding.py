@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 
 from bench.accuracy.live_news import measure_live
 from bench.accuracy.stories import b_cubed, tf_idf_centroids
+from streams.monitor.trends.originals import TEXTS, Originals
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
+from streams.packing import pack_record, unpack_record
 
 HOUR = 3_600.0
 
@@ -38,6 +40,125 @@ def test_a_near_copy_joins_though_no_embedding_was_computed_for_it() -> None:
     copy = stories.add(item("b", 1.0, None, f"{text}, says the mayor"))
     assert (copy.story_id, copy.nth, copy.novelty) == ("a", 2, 0.0)
     assert stories.add(item("c", 2.0, None, "Rain is what farmers in the south are waiting for")).story_id == "c"
+
+
+def pair(first: str, second: str, *, names: tuple[str, str] = ("", "")) -> list[str]:
+    """The stories of two texts that mean nearly the same to the encoder."""
+    stories, found = Stories(StoryPolicy(cosine=0.7)), []
+    for number, (text, name) in enumerate(zip((first, second), names, strict=True)):
+        vector = towards(1, 0.1 * number)
+        found.append(stories.add(StoryItem(str(number), number, text, vector, (name,) if name else ())).story_id)
+    return found
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("Alder Corp Q3 profit rises 5 % on higher prices", "Birch Corp Q3 profit rises 7 % on higher prices"),
+        ("Profit at Alder Corp rises 5 % in the quarter", "Profit at Birch Corp rises 5 % in the quarter"),
+        ("Alder posts quarterly profit of 5 million euros", "Birch posts quarterly profit of 7 million euros"),
+        ("Alder Corp Q3 Profit Rises 5 % On Higher Prices", "Birch Corp Q3 Profit Rises 7 % On Higher Prices"),
+    ],
+)
+def test_one_template_filled_with_two_companies_is_two_stories(first: str, second: str) -> None:
+    assert pair(first, second) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        (
+            "Fed official says weak data should not slow taper",
+            "UPDATE 2-Fed official says weak data should not slow taper",
+        ),
+        ("WRAPUP 1-Alder Corp raises its bid for the rival", "UPDATE 3-Alder Corp raises its bid for the rival"),
+        (
+            "Shares of the maker rise after deal is signed - Courier",
+            "Shares of the maker rise after deal is signed - Herald",
+        ),
+        ("Death toll of the quake rises to 5 in the valley", "Death toll of the quake rises to 17 in the valley"),
+        ("Alder Corp Raises Its Bid for the Rival", "Alder Corp raises its bid for the rival"),
+        ("Gold falls 2 % as the dollar rises again", "Spot gold falls 3 % as the dollar rises again"),
+        ("Profit at Alder Corp rises 5 % in the quarter", "Alder Corp profit rises 5 % in the quarter"),
+    ],
+)
+def test_editions_of_one_text_are_one_story(first: str, second: str) -> None:
+    assert pair(first, second) == ["0", "0"]
+
+
+def test_names_that_are_known_tell_two_companies_apart_where_letters_do_not() -> None:
+    first, second = "ALDER CORP PROFIT RISES AGAIN ON HIGHER PRICES", "BIRCH CORP PROFIT RISES AGAIN ON HIGHER PRICES"
+    assert pair(first, second) == ["0", "0"]
+    assert pair(first, second, names=("Alder Corp", "Birch Corp")) == ["0", "1"]
+    assert pair(first, first.lower() + ", it says", names=("Alder Corp", "Alder Corp")) == ["0", "0"]
+
+
+def test_of_two_companies_with_one_template_each_has_what_comes_later() -> None:
+    template, stories = "{} Corp Q3 profit rises {} % on higher prices", Stories(StoryPolicy(cosine=0.7))
+    for number, company in enumerate(("Alder", "Birch", "Cedar")):
+        assert stories.add(item(company, number, towards(1, 0.1), template.format(company, number + 4))).nth == 1
+    for company in ("Birch", "Alder", "Cedar"):
+        text = f"UPDATE 1-{template.format(company, 9)}, shares gain"
+        assert stories.add(item(f"{company}2", 9.0, towards(1, 0.1), text)).story_id == company
+
+
+def test_a_copy_joins_the_story_of_its_original_though_another_is_nearer() -> None:
+    stories = Stories()
+    stories.add(item("a", 0.0, towards(1, 0.2), "Flood in the valley"))
+    stories.add(item("a2", 1.0, towards(1, -1), "Mill stands still"))
+    stories.add(item("b", 2.0, towards(0, 0, 1), "Rates stay"))
+    copy = stories.add(item("copy", 3.0, towards(0, 0, 1), "FLOOD in  the valley"))
+    assert (copy.story_id, copy.novelty) == ("a", 0.0)
+    assert stories.add(item("mute", 4.0, None, "Mill stands still")).story_id == "a"
+
+
+def test_a_copy_joins_no_story_that_is_over_or_has_made_room() -> None:
+    stories = Stories(StoryPolicy(stories=2))
+    stories.add(item("a", 0.0, towards(1), "Flood in the valley"))
+    assert stories.add(item("late", 25 * HOUR, None, "Flood in the valley")).story_id == "late"
+    stories.add(item("b", 26 * HOUR, towards(0, 1), "Rates stay"))
+    stories.add(item("c", 27 * HOUR, towards(0, 0, 1), "Strike ends"))  # in late's place
+    assert stories.add(item("again", 28 * HOUR, None, "Flood in the valley")).story_id == "again"
+
+
+def test_copies_are_known_of_the_texts_told_last() -> None:
+    originals = Originals()
+    for number in range(1, TEXTS + 2):
+        originals.remember(number, number % 7)
+        originals.remember(1, 3)
+    assert len(originals) == TEXTS and originals.place_of(1) == 3 and originals.place_of(2) is None
+    originals.forget(3)
+    assert originals.place_of(1) is None and originals.place_of(5) == 5
+
+
+def restored(stories: Stories, *, lacking: tuple[str, ...] = ()) -> Stories:
+    head, arrays = unpack_record(pack_record(*stories.state()))
+    again = Stories(stories.policy)
+    again.restore({name: value for name, value in head.items() if name not in lacking}, arrays)
+    return again
+
+
+def test_kept_stories_go_on_as_if_nothing_had_been() -> None:
+    """Texts that come again, templates, items without embeddings, and stories that make room."""
+    draws = np.random.default_rng(3)
+    steady, stopped = Stories(StoryPolicy(stories=12)), Stories(StoryPolicy(stories=12))
+    companies = [f"{first}{second}" for first in "BDFGKL" for second in ("ando", "erix", "olum")]
+    for number in range(400):
+        name, percent = companies[draws.integers(len(companies))], draws.integers(3)
+        text = f"{name} Corp quarterly profit rises {percent} % on higher prices"
+        vector = None if draws.random() < 0.2 else towards(1, *draws.normal(size=4))
+        one = item(str(number), 60.0 * number, vector, text)
+        assert steady.add(one) == stopped.add(one)
+        if number == 200 or draws.random() < 0.05:
+            stopped = restored(stopped)
+    assert pack_record(*steady.state()) == pack_record(*stopped.state())
+
+
+def test_stories_that_an_earlier_version_kept_are_read() -> None:
+    stories = Stories()
+    stories.add(item("a", 0.0, towards(1), "Flood in the valley halts the second plant"))
+    again = restored(stories, lacking=("originals",))
+    assert again.add(item("b", 1.0, towards(1, 0.1), "Rates stay")).story_id == "a"
 
 
 def test_a_story_that_nobody_told_for_a_day_is_over() -> None:

@@ -58,6 +58,10 @@ class Groups:
         named |= {(BY_SYMBOL, symbol): mood for symbol in self._symbols_of(decision)}
         return named | {(BY_ENTITY, one["name"]): one["sentiment"] for one in self._entities_of(decision)}
 
+    def names_of(self, decision: Mapping[str, Any]) -> tuple[str, ...]:
+        """Of whom it is about: entities, else symbols."""
+        return tuple(one["name"] for one in self._entities_of(decision)) or tuple(self._symbols_of(decision))
+
     def _entities_of(self, decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """As workers show them to the monitor; one of before relevance was told counts."""
         named = decision.get("entities") or ()

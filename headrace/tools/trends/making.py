@@ -146,14 +146,14 @@ def make(
     for start in range(0, len(decisions), AT_ONCE):
         progress("stories", start, len(decisions))
         some = decisions[start : start + AT_ONCE]
-        for decision, story_id in zip(some, _story_ids(some, stories, embed), strict=True):
+        for decision, story_id in zip(some, _story_ids(some, stories, groups, embed), strict=True):
             if datetime.fromisoformat(decision["at"]) >= since:
                 trends.add(decision, story_id, groups)
     progress("stories", len(decisions), len(decisions))
     return trends
 
 
-def _story_ids(decisions: Sequence[Mapping[str, Any]], stories: Stories, embed: Embed) -> list[str]:
+def _story_ids(decisions: Sequence[Mapping[str, Any]], stories: Stories, groups: Groups, embed: Embed) -> list[str]:
     """Of each: as it was told, else as it is folded here."""
     untold = [one for one in decisions if "story_id" not in one]
     vectors = iter(embed([one["text"] for one in untold]) if untold else ())
@@ -162,7 +162,8 @@ def _story_ids(decisions: Sequence[Mapping[str, Any]], stories: Stories, embed: 
         story_id = one.get("story_id")
         if story_id is None:
             at = datetime.fromisoformat(one["at"]).timestamp()
-            story_id = stories.add(StoryItem(one["id"], at, one["text"], next(vectors))).story_id
+            item = StoryItem(one["id"], at, one["text"], next(vectors), groups.names_of(one))
+            story_id = stories.add(item).story_id
         ids.append(str(story_id))
     return ids
 

@@ -23,7 +23,7 @@ from streams.wire.records import StoryTold
 from streams.wire.signals import MonitorSignal, hashed_key
 
 FORMAT: Final = 1
-KEPT_BYTES: Final = 800_000  # of open stories: with the rest of the record below what a broker takes
+KEPT_BYTES: Final = 840_000  # of open stories: with the rest of the record below what a broker takes
 
 
 class News:
@@ -61,7 +61,8 @@ class News:
             self.counts["repeat"] += 1
             return
         seconds = self._clock.observe(signal.at, arrival_ms)
-        told = self._stories.add(StoryItem(signal.id, seconds, signal.text, _unit(signal.embedding)))
+        names = tuple(dict(signal.entities)) or signal.symbols
+        told = self._stories.add(StoryItem(signal.id, seconds, signal.text, _unit(signal.embedding), names))
         if offset >= self._counted.get(partition, 0):
             self.trends.forget(self._stories.over)
             self.trends.take(signal, told.story_id, self._clock.now_seconds, arrival_ms)

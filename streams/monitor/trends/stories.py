@@ -1,7 +1,8 @@
 """Which story an item tells, and how new it is: single-pass clustering of items by their embeddings.
 
-A story is called by the id of its first item. An item joins a story that holds a near copy of it (MinHash), else the
-one whose mean embedding is nearest, if it is near enough; else it begins one. Looser than `streams.monitor.clusters`,
+A story is called by the id of its first item. An item joins the story that told it before word by word, else one whose
+newest item is a near copy of it (MinHash) that is about nobody else, else the one whose mean embedding is nearest, if
+it is near enough; else it begins one. Looser than `streams.monitor.clusters`,
 which asks whether texts are copies: tellers of one story use words of their own, and only together do they say what it
 is about.
 
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.monitor.clusters import PERMUTATIONS, signature_of
+from streams.monitor.trends.originals import Originals, name_of
+from streams.monitor.trends.subjects import WIDTH, Subject, differ, subject_of
 from streams.packing import Arrays
 
 Floats = NDArray[np.float32]
@@ -27,7 +30,7 @@ Signature = NDArray[np.uint16]
 
 _NEVER: Final = -np.inf
 MEAN_OF: Final = 128  # items at the least that a new one is weighed against: a long story's mean follows what is told
-_ROW_BYTES: Final = 2 * PERMUTATIONS + 112  # of a story beside its mean: signature, counts, time, id
+_ROW_BYTES: Final = 2 * (PERMUTATIONS + WIDTH) + 112  # of a story beside its mean: signature, subject, counts, time, id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +54,27 @@ class StoryPolicy:
 
 
 class StoryItem(NamedTuple):
-    """id: of its decision. at_seconds: event time. embedding: (dimensions,), unit length; None where there is none."""
+    """id: of its decision. at_seconds: event time. embedding: (dimensions,), unit length; None where there is none.
+    names: known ones of whom it is about."""
 
     id: str
     at_seconds: float
     text: str | None
     embedding: Floats | None = None
+    names: tuple[str, ...] = ()
+
+
+class _Marks(NamedTuple):
+    """What copies of a text are known by."""
+
+    name: int
+    signature: Signature | None
+    subject: Subject
 
 
 class Told(NamedTuple):
     """story_id: the id of the story's first item. nth: the how-many-eth of its items this is. novelty: 1 less the
-    cosine to what the nearest open story says, between 0 (nothing new) and 1; 0 for a near copy."""
+    cosine to what the nearest open story says, between 0 (nothing new) and 1; 0 for a copy and a near copy."""
 
     story_id: str
     nth: int
@@ -87,28 +100,33 @@ class Stories:
         self._items, self._embedded = np.zeros((2, size), np.int64)
         self._last_seconds = np.full(size, _NEVER)
         self._signatures = np.zeros((size, PERMUTATIONS), np.uint16)  # of the newest item of each
+        self._subjects = np.zeros((size, WIDTH), np.uint16)  # of the same
+        self._originals = Originals()
         self._means = np.zeros((size, dimensions), np.float32)
         self._norms = np.ones(size, np.float32)
 
     def add(self, item: StoryItem) -> Told:
         """Take the next item in."""
-        embedding, signature = self._checked(item.embedding), _signature(item.text)
+        embedding = self._checked(item.embedding)
+        marks = _Marks(name_of(item.text), _signature(item.text), subject_of(item.text, item.names))
         open_now = item.at_seconds - self._last_seconds <= self.policy.open_seconds
-        place, novelty = self._nearest(embedding, signature, open_now)
+        place, novelty = self._nearest(embedding, marks, open_now)
         if place is None:
             place = int(self._last_seconds.argmin())
             self._begin(place, item.id)
-        self._take_in(place, item.at_seconds, embedding, signature)
+        self._take_in(place, item.at_seconds, embedding, marks)
         return Told(self._ids[place], int(self._items[place]), round(novelty, 4))
 
     def state(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         """What `restore` needs: what JSON can hold, and arrays."""
         known = np.array([bool(identity) for identity in self._ids], np.bool_)
         arrays = [self._items, self._embedded, self._last_seconds, self._signatures, self._means.astype(np.float16)]
-        return (
-            {"ids": [identity for identity in self._ids if identity], "dimensions": self._means.shape[1]},
-            [array[known] for array in arrays],
-        )
+        head = {
+            "ids": [identity for identity in self._ids if identity],
+            "dimensions": self._means.shape[1],
+            "originals": len(self._originals),
+        }
+        return head, [*(array[known] for array in arrays), self._subjects[known], *self._originals.state()]
 
     def restore(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
@@ -125,36 +143,59 @@ class Stories:
         self._means[:stories] = arrays.take(np.float16, (stories, dimensions))
         for place in range(stories):
             self._norms[place] = _norm(self._means[place])
+        if "originals" in state:  # earlier versions lack what follows
+            self._subjects[:stories] = arrays.take(np.uint16, (stories, WIDTH))
+            self._originals.restore(int(state["originals"]), stories, arrays)
 
     def _nearest(
-        self, embedding: Floats | None, signature: Signature | None, open_now: NDArray[np.bool_]
+        self, embedding: Floats | None, marks: _Marks, open_now: NDArray[np.bool_]
     ) -> tuple[int | None, float]:
         """The story that an item joins, None where it begins one; and its novelty."""
-        if signature is not None:
-            shared = np.where(open_now, np.count_nonzero(self._signatures == signature, axis=1), 0)
-            copied = int(shared.argmax())
-            if shared[copied] >= self.policy.jaccard * PERMUTATIONS:
+        original = self._originals.place_of(marks.name)
+        if original is not None and open_now[original]:
+            return original, 0.0
+        may_join = open_now
+        if marks.signature is not None:
+            copied, others = self._near_copy(marks.signature, marks.subject, open_now)
+            if copied is not None:
                 return copied, 0.0
-        if embedding is None or not open_now.any():
+            may_join = open_now & ~others
+        if embedding is None or not may_join.any():
             return None, 1.0
-        cosines = np.where(open_now, self._means @ embedding / self._norms, -1.0)
+        cosines = np.where(may_join, self._means @ embedding / self._norms, -1.0)
         nearest = int(cosines.argmax())
         novelty = float(np.clip(1.0 - cosines[nearest], 0.0, 1.0))
         return (nearest if cosines[nearest] >= self.policy.cosine else None), novelty
+
+    def _near_copy(
+        self, signature: Signature, subject: Subject, open_now: NDArray[np.bool_]
+    ) -> tuple[int | None, NDArray[np.bool_]]:
+        """The story whose newest item is one, None where there is none; and those that say the same of somebody else,
+        which embeddings would take for one with it."""
+        shared = np.where(open_now, np.count_nonzero(self._signatures == signature, axis=1), 0)
+        others = np.zeros(len(shared), np.bool_)
+        copies = np.flatnonzero(shared >= self.policy.jaccard * PERMUTATIONS)
+        for copied in copies[np.argsort(-shared[copies], kind="stable")].tolist():
+            if not differ(subject, self._subjects[copied]):
+                return copied, others
+            others[copied] = True
+        return None, others
 
     def _begin(self, place: int, identity: str) -> None:
         """By the same place in every process: the first of those that nobody told for longest."""
         if self._ids[place]:
             self.over.append(self._ids[place])
+            self._originals.forget(place)
         self._ids[place], self._items[place], self._embedded[place] = identity, 0, 0
-        self._last_seconds[place], self._signatures[place] = _NEVER, 0
+        self._last_seconds[place], self._signatures[place], self._subjects[place] = _NEVER, 0, 0
         self._means[place], self._norms[place] = 0.0, 1.0
 
-    def _take_in(self, place: int, at_seconds: float, embedding: Floats | None, signature: Signature | None) -> None:
+    def _take_in(self, place: int, at_seconds: float, embedding: Floats | None, marks: _Marks) -> None:
         self._items[place] += 1
         self._last_seconds[place] = max(self._last_seconds[place], at_seconds)
-        if signature is not None:
-            self._signatures[place] = signature
+        self._originals.remember(marks.name, place)
+        if marks.signature is not None:
+            self._signatures[place], self._subjects[place] = marks.signature, marks.subject.row
         if embedding is not None:
             self._embedded[place] += 1
             mean = self._means[place]
@@ -171,17 +212,18 @@ class Stories:
         return embedding.astype(np.float32, copy=False)
 
     def _make_room(self, dimensions: int) -> None:
-        """For other means; near copies still find their stories, of the newest ones that fit."""
-        ids, last = self._ids, self._last_seconds
-        columns: list[NDArray[Any]] = [self._items, last, self._signatures]
+        """For other means; copies and near copies still find their stories, of the newest ones that fit."""
+        ids, last, originals = self._ids, self._last_seconds, self._originals
+        columns: list[NDArray[Any]] = [self._items, last, self._signatures, self._subjects]
         self._clear(dimensions)
         known = [place for place, identity in enumerate(ids) if identity]
         kept = sorted(sorted(known, key=lambda place: float(last[place]))[-len(self._ids) :])
         self.over += [ids[place] for place in known if place not in set(kept)]
         self._ids[: len(kept)] = [ids[place] for place in kept]
-        now: list[NDArray[Any]] = [self._items, self._last_seconds, self._signatures]
+        now: list[NDArray[Any]] = [self._items, self._last_seconds, self._signatures, self._subjects]
         for column, before in zip(now, columns, strict=True):
             column[: len(kept)] = before[kept]
+        self._originals = originals.moved({before: place for place, before in enumerate(kept)})
 
 
 def _signature(text: str | None) -> Signature | None:
