@@ -128,3 +128,24 @@ def test_what_is_popular_in_a_users_country_is_told_as_that(shop: list[str], tmp
     assert run.exit_code == 0 and "popular in country=NO" in run.stdout and "=FR" not in run.stdout
     first = asked(shop, "new")["items"][0]  # type: ignore[index]
     assert (first["why"], first["segment"], first["item_id"][0]) == ("popular", "country=NO", "k")
+
+
+def test_from_files_it_needs_no_broker_and_says_what_it_read(
+    shop: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalogue topic is read where a broker answers; whoever has two files and no broker is shown a list as well."""
+    monkeypatch.setenv("HEADRACE_BROKER", "kafka://127.0.0.1:9")
+    with (tmp_path / "shop.toml").open("a", encoding="utf-8") as file:
+        file.write('catalog_topic = "shop.items"\n')
+    assert asked(shop, "u0")["catalogue"] == "file"
+    run = CliRunner().invoke(cli, ["recommend", "u0", *shop])
+    assert "the catalogue as its file has it" in run.stdout
+    without_events = CliRunner().invoke(cli, ["recommend", "u0", *shop[:2]])
+    assert without_events.exit_code != 0 and "no Kafka broker answers" in str(without_events.exception)
+
+
+def test_a_reason_calls_the_item_that_speaks_for_it_by_its_words(shop: list[str]) -> None:
+    run = CliRunner().invoke(cli, ["recommend", "--item", "k2", *shop], env={"COLUMNS": "140"})
+    assert "others touched it with “kitchen thing 2” (k2)" in run.stdout
+    items = asked(shop, "--item", "k2")["items"]
+    assert isinstance(items, list) and items[0]["because_text"] == "kitchen thing 2"

@@ -11,6 +11,9 @@ EXAMPLES = (
     "headrace recommend --adapt --app shop.toml --data events.csv --register"
 )
 
+TEXT_SHOWN = 48  # characters of an item's text
+BECAUSE_SHOWN = 24  # of that which speaks for it
+
 
 def add_to(cli: typer.Typer) -> None:
     """Register the command."""
@@ -99,13 +102,25 @@ _LEFT_OUT = {
 
 
 def _print(report: dict[str, Any], repeats: str) -> None:
+    from headrace.terminal import field, say, show_table
     from headrace.tools.recommendation.reasons import reason
 
-    print(f"{report['events']:,} events of {report['users']:,} users")
+    say(f"{report['events']:,} events of {report['users']:,} users; the catalogue as its {report['catalogue']} has it")
     if not report["known"]:
-        print(f"nothing is known of {report['user']}: what others touch now")
+        say(f"nothing is known of {field(report['user'])}: what others touch now")
     if not report["items"]:
-        print(f"nothing is left to show: {'no other item' if 'item' in report else _LEFT_OUT[repeats]}")
-    for place, item in enumerate(report["items"], 1):
-        text = item["text"] if len(item["text"]) <= 48 else item["text"][:47] + "…"
-        print(f"{place:>3}  {item['item_id']:<14} {text:<50} {reason(item)}")
+        say(f"nothing is left to show: {'no other item' if 'item' in report else _LEFT_OUT[repeats]}")
+    rows = [
+        (place, field(item["item_id"]), field(item["text"], TEXT_SHOWN), field(reason(item, _short(item))))
+        for place, item in enumerate(report["items"], 1)
+    ]
+    if rows:
+        show_table(("place", "item", "what it is", "why it is shown"), rows)
+
+
+def _short(item: dict[str, Any]) -> str | None:
+    """The item that speaks for this one, by its first words and its id."""
+    from headrace.terminal import field
+
+    text = item.get("because_text")
+    return f"“{field(text, BECAUSE_SHOWN)}” ({item['because']})" if text else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
 from connectors.table_files import Reject, read_rows
 from headrace.process.recommender import recommender_of
@@ -32,17 +33,17 @@ class Asked:
 
 
 def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> dict[str, Any]:
-    """`{app, user | item, known, events, users, items: [{item_id, text, score, why, because?, propensity?}]}`; known:
-    whether anything is known of the user. Raises ConfigError."""
+    """`{app, user | item, known, events, users, catalogue, items: [{item_id, text, score, why, because?, because_text?,
+    propensity?}]}`; known: whether anything is known of the user; catalogue: `topic` where its changes were read, else
+    `file`. Raises ConfigError, BrokerUnavailable."""
     if app.kind != "recommend":
         raise ConfigError(f'{app.name} labels texts, it ranks no items: give an application of kind = "recommend"')
     progress("catalogue", 0, 1)
     recommender, encoder, version = recommender_of(wiring, app)
-    topic = app.recommend.catalog_topic
-    changes = [] if topic is None else list(all_records(wiring, topic))
+    changes = _changes(wiring, app, asked)
     served = served_map(wiring, app.name, encoder)
     handler = RecommendHandler(
-        app, recommender, version, {}, catalogue=lambda: changes, embed=encoder.embed, wanted_map=lambda: served
+        app, recommender, version, {}, catalogue=lambda: changes or (), embed=encoder.embed, wanted_map=lambda: served
     )
     handler.follow_map()
     handler.follow_catalogue()
@@ -65,8 +66,22 @@ def ask(wiring: Wiring, app: Application, asked: Asked, progress: Progress) -> d
         "known": is_known,
         "events": events,
         "users": recommender.users,
+        "catalogue": "file" if changes is None else "topic",
         "items": [_shown(item, texts) for item in listed],
     }
+
+
+def _changes(wiring: Wiring, app: Application, asked: Asked) -> list[Record] | None:
+    """What the catalogue's topic says. None: there is no such topic, or events are of a file and no broker answers."""
+    topic = app.recommend.catalog_topic
+    if topic is None:
+        return None
+    try:
+        return list(all_records(wiring, topic))
+    except BrokerUnavailable:
+        if asked.data is None:
+            raise
+        return None
 
 
 def _why_none(handler: RecommendHandler, data: Path) -> str:
@@ -86,7 +101,8 @@ def _why_none(handler: RecommendHandler, data: Path) -> str:
 
 
 def _shown(item: ListedItem, texts: dict[str, str]) -> dict[str, Any]:
-    return {"item_id": item.item_id, "text": texts[item.item_id], **as_json(item)}
+    shown = {"item_id": item.item_id, "text": texts[item.item_id], **as_json(item)}
+    return shown | ({"because_text": texts[item.because]} if item.because in texts else {})
 
 
 def events_of(wiring: Wiring, app: Application, data: Path | None) -> Iterable[Record]:

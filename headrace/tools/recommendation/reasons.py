@@ -16,10 +16,12 @@ _REASONS: Final = {
 }
 
 
-def reason(item: Mapping[str, Any]) -> str:
-    """Of an item as it stands in a decision."""
+def reason(item: Mapping[str, Any], because: str | None = None) -> str:
+    """Of an item as it stands in a decision. because: what the item that speaks for it is called, where that is known;
+    else its id is told."""
     why = "popular_in" if item.get("segment") else str(item.get("why"))
-    return _REASONS[why].format(**item) if why in _REASONS else why
+    named = {**item, "because": because or item.get("because")}
+    return _REASONS[why].format(**named) if why in _REASONS else why
 
 
 def tell_list(decision: Mapping[str, Any], *, json: bool) -> None:
