@@ -20,7 +20,7 @@ from streams.monitor.drift.detector import DriftPolicy
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.sources import MonitorSources, TakeStep
 from streams.monitor.state.news import news_records
-from streams.monitor.state.rebuilding import Rebuilding, Rebuilt, arrival_ms
+from streams.monitor.state.rebuilding import NotWanted, Rebuilding, Rebuilt, arrival_ms
 from streams.monitor.state.snapshot import encode_snapshot
 from streams.monitor.trends.windows import LENGTHS
 from streams.release_watch.policy import decide
@@ -88,7 +88,16 @@ class MonitorHandler:
         are measured, and nothing is done about them."""
         self.app, self.outbox, self.counts = app, list[OutRecord](), MonitorTotals()
         self._sources = sources
-        self._rebuilding = Rebuilding(app, sources, policy, self.counts, seed=seed, drift=drift, now_ms=now_ms)
+        self._rebuilding = Rebuilding(
+            app,
+            sources,
+            policy,
+            self.counts,
+            seed=seed,
+            drift=drift,
+            now_ms=now_ms,
+            is_wanted=lambda: not (self.is_rebuilding and self._is_relieved),
+        )
         self._snapshot_seconds, self._now_ms, self._clock = snapshot_seconds, now_ms, clock
         self._take_step = take_step
         self._watch: _Watch | None = None
@@ -104,19 +113,25 @@ class MonitorHandler:
         """Become the active monitor, with the state that the topics give. Whether it is the active one: not where it
         was relieved before it could be. Raises retriable errors."""
         if self._watch is None and not self._is_relieved:
-            started, self.is_rebuilding = self._clock(), True
-            try:
-                rebuilt = self._rebuilding.rebuild()
-            finally:
-                self.is_rebuilding = False
+            started, rebuilt = self._clock(), self._rebuild()
             took = self._clock() - started
-            if self._is_relieved:
-                log.info("%s: relieved within the %.1f s of rebuilding the state; it is dropped", self.app.name, took)
+            if rebuilt is None or self._is_relieved:
+                log.info("%s: relieved after %.1f s of rebuilding the state; it is dropped", self.app.name, took)
                 return False
             self._watch = _Watch.since(self._clock(), rebuilt)
             self._sources.follow_labels()
             log.info("%s: the monitor is active, its state rebuilt in %.1f s", self.app.name, took)
         return self._watch is not None
+
+    def _rebuild(self) -> Rebuilt | None:
+        """None: this monitor was relieved meanwhile."""
+        self.is_rebuilding = True
+        try:
+            return self._rebuilding.rebuild()
+        except NotWanted:
+            return None
+        finally:
+            self.is_rebuilding = False
 
     def observe(self, batch: Sequence[Delivery]) -> None:
         """Take signals in. Where it raises a retriable error, it may be called again with the same batch. Of one that
@@ -160,7 +175,7 @@ class MonitorHandler:
         self._keep_snapshot(self._snapshot_seconds)
 
     def relieve(self) -> None:
-        """The signals go to somebody else, until `drop` begins anew: what is still being rebuilt becomes of no use. Any
+        """The signals go to somebody else, until `drop` begins anew: what is still being rebuilt is given up. Any
         thread may call it, also while another method runs."""
         self._is_relieved = True
 

@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from monitor_in_memory import APP, Process, World, signal
 
 from connectors.errors import BrokerUnavailable
+from connectors.ports import Record
 from models.errors import MessageError
 from streams.engine.delivery import Delivery, OutRecord, RecordsRefused, Refusal
 from streams.monitor.service import MonitorService
@@ -201,6 +205,49 @@ def test_a_monitor_that_is_relieved_while_it_rebuilds_is_never_active(
         await until_active(service, given)
         await service.released()
         assert "is active" in caplog.text, "it may be again"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("at", ["signals", "thresholds"])
+def test_rebuilding_that_would_never_end_is_given_up_when_the_monitor_is_relieved(
+    at: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop waited until all signals were read again and thresholds simulated: 17 s on a machine that was busy."""
+    caplog.set_level(logging.INFO)
+
+    async def run() -> None:
+        given, sent, begun = process(), Sent(), threading.Event()
+
+        def without_end(one: Any) -> Iterator[Any]:
+            for _ in itertools.count():
+                yield one
+                begun.set()
+
+        read = given.sources.read
+
+        def read_without_end(topic: str, *stretch: Any) -> Any:
+            records: list[Record] = list(read(topic, *stretch))
+            return without_end(records[0]) if topic == APP.signals_topic else records
+
+        with monkeypatch.context() as patch:
+            if at == "signals":
+                patch.setattr(given.sources, "read", read_without_end)
+            else:
+                patch.setattr(
+                    "streams.monitor.drift.thresholds._orders",
+                    lambda own, *_: SimpleNamespace(T=without_end(own[:, 0])),
+                )
+            service = MonitorService(given.handler, sent)
+            await service.assigned(OURS)
+            assert await asyncio.to_thread(begun.wait, 120)
+            await service.released()
+        assert given.handler.core is None and sent.records == [] == given.handler.outbox
+        assert not given.handler.is_rebuilding
+        assert "is active" not in caplog.text and "relieved" in caplog.text
+        await service.assigned(OURS)
+        await until_active(service, given)
+        await service.released()
 
     asyncio.run(run())
 

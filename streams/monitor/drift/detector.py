@@ -5,7 +5,7 @@ It is put together of the sums of what each text says (streams/monitor/drift/sum
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -79,18 +79,20 @@ class DriftMonitor:
         seed: int,
         fast_path: bool = True,
         policy: DriftPolicy | None = None,
+        go_on: Callable[[], None] = lambda: None,
     ) -> Self:
         """Set the thresholds for one false alarm in `false_alarm_every` events; takes about a second, the
         same for a seed.
 
         reference: the release's arrays (Reference.from_arrays says which). fast_path: whether the application lets
-        the release's fast path decide. Raises ModelError when the arrays do not fit.
+        the release's fast path decide. go_on: called again and again meanwhile; may raise to end it. Raises
+        ModelError when the arrays do not fit.
         """
         policy = policy or DriftPolicy()
         known = Reference.from_arrays(reference, fast_path=fast_path)
         expected_run = expected_run_events(false_alarm_every)
         thresholds = simulate_thresholds(
-            known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation
+            known, policy.evidence, expected_run_events=expected_run, seed=seed, policy=policy.simulation, go_on=go_on
         )
         return cls(known, thresholds, policy, false_alarm_every=false_alarm_every)
 

@@ -12,6 +12,7 @@ Statistical Institute 37; exponential tail of a CUSUM's excursions, Siegmund (19
 chapter 2.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,11 +49,12 @@ def simulate_thresholds(
     expected_run_events: float,
     seed: int,
     policy: SimulationPolicy | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Doubles:
     """The height for each detector, (4,), which a stationary stream reaches once in `expected_run_events`
     texts.
 
-    Deterministic for a seed. Takes about a second.
+    Deterministic for a seed. Takes about a second. go_on: called a thousand times in it; may raise to end it.
     """
     policy = policy or SimulationPolicy()
     random = np.random.default_rng(seed)
@@ -77,6 +79,7 @@ def simulate_thresholds(
     highest = np.zeros_like(sums)
     excursions: list[list[Doubles]] = [[] for _ in DETECTORS]
     for rows in _orders(own, policy.events, random).T:
+        go_on()
         surprisals = hidden + factors * (texts.draw_exponents(rows, random) - hidden)
         fast = None
         if full_shares is not None:

@@ -8,9 +8,10 @@ model.releases, drift.accepted  what stands there now
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from connectors.ports import Record
+from models.errors import HeadraceError
 from streams.application import Application
 from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy
@@ -65,6 +66,12 @@ class Rebuilt:
     unheard: UnheardVersions
 
 
+class NotWanted(HeadraceError):
+    """The state that is being rebuilt is of no use any more. Whoever asks again gets it."""
+
+    retriable: ClassVar[bool] = True
+
+
 class Rebuilding:
     """Makes the state of an application's monitor, as often as it is asked to. counts: what its core counts in."""
 
@@ -78,14 +85,16 @@ class Rebuilding:
         seed: int,
         drift: DriftPolicy | None,
         now_ms: Callable[[], int],
+        is_wanted: Callable[[], bool],
     ) -> None:
-        """seed: of the drift thresholds. drift: None: the default. now_ms: milliseconds since 1970."""
+        """seed: of the drift thresholds. drift: None: the default. now_ms: milliseconds since 1970. is_wanted: asked
+        again and again while the state is rebuilt; until then, and afterwards, it is."""
         self._app, self._sources, self._policy, self._counts = app, sources, policy, counts
-        self._seed, self._drift, self._now_ms = seed, drift, now_ms
+        self._seed, self._drift, self._now_ms, self._is_wanted = seed, drift, now_ms, is_wanted
 
     def rebuild(self) -> Rebuilt:
         """The state as the topics give it now, all signals taken in up to what this monitor will be given. Raises
-        retriable errors."""
+        NotWanted soon after it is not, and other retriable errors."""
         sources = self._sources
         signals = sources.signals()
         core = self._restored(signals)
@@ -157,7 +166,12 @@ class Rebuilding:
         for record in self._sources.read(self._app.signals_topic, starts, ends):
             self._take_in(core, record, rebuilt.unheard)
 
+    def _go_on(self) -> None:
+        if not self._is_wanted():
+            raise NotWanted(f"{self._app.name}: the state is not wanted any more")
+
     def _take_in(self, core: MonitorCore, record: Record, unheard: UnheardVersions | None = None) -> None:
+        self._go_on()
         batch = read_signals(record.value)
         if unheard is not None:
             unheard.look_up(core, core.unknown_versions(batch))
@@ -192,6 +206,7 @@ class Rebuilding:
             seed=self._seed,
             fast_path=self._app.fast_path == "on",
             policy=self._drift,
+            go_on=self._go_on,
         )
 
 
