@@ -47,7 +47,7 @@ def recommend_handler(
         wanted_map=follow_maps(encoder),
     )
     handler.follow_map()  # before an index of neighbours is built, which would be built again
-    recommender.go_with(recommender.catalogue.ids[0])  # the first fit, before the first event waits for it
+    recommender.make_ready()
     return handler
 
 

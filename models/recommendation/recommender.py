@@ -95,6 +95,12 @@ class Recommender:
         self._is_frozen = False
         self.forget()
 
+    def make_ready(self) -> None:
+        """The first fit, and a large catalogue's index: what events would wait for, or begin without."""
+        self.go_with(self.catalogue.ids[0])
+        if self._neighbours is not None:
+            self._neighbours.make_ready()
+
     def freeze(self) -> None:
         """Learn no more: what users did last still counts, what goes together, what is popular and the weights stay. To
         see what learning is worth."""

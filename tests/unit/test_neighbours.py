@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.recommendation.adapting.item_map import ItemMap
+from models.recommendation.candidates import neighbours
 from models.recommendation.candidates.choosing import chosen
 from models.recommendation.candidates.neighbours import IndexedNeighbours, Neighbours, neighbours_of
 from models.recommendation.catalogue import Catalogue
@@ -29,13 +31,18 @@ class ExactNeighbours:
         likeness[~self._catalogue.shown] = -np.inf
         return best(likeness, count)
 
+    def make_ready(self) -> None:
+        """It is."""
+
 
 Make = Callable[[Catalogue], Neighbours]
 
 
 def indexed(catalogue: Catalogue) -> Neighbours:
     pytest.importorskip("usearch", reason="the extra `ann`")
-    return IndexedNeighbours(catalogue)
+    found = IndexedNeighbours(catalogue)
+    found.make_ready()
+    return found
 
 
 MAKES = [pytest.param(ExactNeighbours, id="exact"), pytest.param(indexed, id="index")]
@@ -124,17 +131,43 @@ def test_an_index_stays_good_when_all_items_change_again_and_again() -> None:
     for seed in range(1, 4):
         for number, vector in enumerate(clustered(1_500, seed)):
             catalogue.put(f"i{number}", "", vector)
+        found.make_ready()
         assert recall(catalogue, found, 50) > 0.97
     assert found._index.memory_usage < 2 * memory  # type: ignore[attr-defined]
+
+
+def test_after_another_map_no_call_waits_for_the_index_and_all_are_compared_until_it_is_there() -> None:
+    catalogue = catalogue_of(clustered(1_500))
+    found, exact = indexed(catalogue), ExactNeighbours(catalogue)
+    found.nearest(catalogue.columns[:, 0], 1)
+    matrix = np.random.default_rng(3).standard_normal((64, 64)).astype(np.float32)
+    catalogue.adapt(ItemMap(matrix))
+    sizes = []
+    for place in range(200):
+        vector = catalogue.columns[:, place]
+        nearest = found.nearest(vector, 10)
+        sizes.append(len(found._index))  # type: ignore[attr-defined]
+        if sizes[-1] < 1_500:
+            assert nearest.tolist() == exact.nearest(vector, 10).tolist()
+    assert sizes[0] == neighbours._A_CALL and max(np.diff(sizes)) <= neighbours._A_CALL and sizes[-1] == 1_500
+    assert recall(catalogue, found, 50) > 0.97
+
+
+def test_an_index_of_which_most_items_change_has_the_others_as_well() -> None:
+    catalogue = catalogue_of(clustered(400))
+    found = indexed(catalogue)
+    for number, vector in enumerate(clustered(300, seed=5)):
+        catalogue.put(f"i{number}", "", vector)
+    found.make_ready()
+    assert recall(catalogue, found, 100) > 0.97 and len(found._index) == 400  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
 def test_of_50_000_items_the_index_finds_the_nearest() -> None:
     catalogue = catalogue_of(clustered(50_000, dimensions=384))
-    found, exact = indexed(catalogue), ExactNeighbours(catalogue)
-    seconds = []
+    seconds, exact = list[float](), ExactNeighbours(catalogue)
     started = time.process_time()
-    found.nearest(catalogue.columns[:, 0], 1)
+    found = indexed(catalogue)
     built = time.process_time() - started
     for neighbour in (found, exact):
         started = time.process_time()

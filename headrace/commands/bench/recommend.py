@@ -92,7 +92,7 @@ def _large_catalogue(items: int, seed: int, json: bool) -> None:
         computing, clock = line["computing_ms"], line["clock_ms"]
         print(
             f"{name:<18}computing {computing['p50']}, {computing['p99']}; by the clock {clock['p50']}, {clock['p99']}; "
-            f"the first event {line['first_s']} s"
+            f"ready after {line['ready_s']} s"
         )
     return None
 

@@ -4,16 +4,20 @@ Source: hierarchical navigable small worlds (Malkov, Yashunin, 2020, "Efficient 
 search using hierarchical navigable small world graphs"), by usearch (extra `ann`).
 """
 
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.catalogue import Catalogue
+from models.recommendation.ranked import best
 
 _EXPANSION_ADD: Final = 64
 _EXPANSION_SEARCH: Final = 128
 _AT_ONCE: Final = 4_096  # vectors that are copied for the index at a time
+_A_CALL: Final = 8  # items that go into the index with one call: some 3 ms
+_NEARLY_ALL: Final = 0.5  # of the items
 
 
 class Neighbours(Protocol):
@@ -22,6 +26,9 @@ class Neighbours(Protocol):
     def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """Places of the items whose embeddings have the least angle to a vector (dimensions,), the nearest first; of
         those that may be shown. May be fewer than `count`."""
+
+    def make_ready(self) -> None:
+        """Do at once what else the next calls would do, some each."""
 
 
 def neighbours_of(catalogue: Catalogue) -> Neighbours | None:
@@ -35,49 +42,64 @@ def neighbours_of(catalogue: Catalogue) -> Neighbours | None:
 
 class IndexedNeighbours:
     """Approximate. The graph depends on the order in which items came, so that after a restart what is barely among the
-    nearest may be left out, and other items be found. Not thread-safe: one owner, the catalogue's."""
+    nearest may be left out, and other items be found. Where many items changed, as with another map, they go into the
+    index some with each call, and meanwhile all are compared: no call waits for an index. Not thread-safe: one owner,
+    the catalogue's."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._numbers: dict[str, int] = {}  # in the index, as places change when a state is taken up
         self._ids: list[str] = []
-        self._index: Any = None
-        self._is_new = True
+        self._index = self._empty()
+        self._waiting = dict.fromkeys(catalogue.ids)  # items that the index does not have as they are
+        catalogue.forget_changes()
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """See the port."""
-        self._follow()
+        self._follow(_A_CALL)
+        catalogue = self._catalogue
+        if self._waiting:
+            likeness = vector @ catalogue.columns
+            likeness[~catalogue.shown] = -np.inf
+            return best(likeness, count)
         if not len(self._index):
             return np.empty(0, np.int64)
         numbers = self._index.search(np.ascontiguousarray(vector), count, threads=1).keys
-        catalogue = self._catalogue
         places = catalogue.places_of([self._ids[number] for number in numbers.tolist()]).astype(np.int64)
         places = places[places >= 0]
         places = places[catalogue.shown[places]]
         return places[np.argsort(-(vector @ catalogue.columns[:, places]), kind="stable")]
 
-    def _follow(self) -> None:
-        """What changed is taken out and, where it may be shown, put in again."""
-        catalogue = self._catalogue
-        changed = catalogue.forget_changes()
-        if self._is_new:
-            from usearch.index import Index
+    def make_ready(self) -> None:
+        """See the port."""
+        self._follow(len(self._catalogue))
 
-            self._index = Index(
-                ndim=len(catalogue.columns),
-                metric="cos",
-                dtype="f16",
-                expansion_add=_EXPANSION_ADD,
-                expansion_search=_EXPANSION_SEARCH,
-            )
-            changed, self._is_new = catalogue.ids, False
-        for item_id in changed:
+    def _follow(self, most: int) -> None:
+        """What changed is taken out and, where it may be shown, put in again: so many items at most."""
+        changed = self._catalogue.forget_changes()
+        if len(changed) > len(self._catalogue) * _NEARLY_ALL:
+            self._index, changed = self._empty(), self._catalogue.ids  # sooner than to take each out
+        self._waiting |= dict.fromkeys(changed)
+        some = list(islice(self._waiting, most))
+        for item_id in some:
+            del self._waiting[item_id]
             number = self._numbers.get(item_id)
             if number is not None and number in self._index:
                 self._index.remove(number)
-        places = catalogue.places_of(changed).astype(np.int64)
+        places = self._catalogue.places_of(some).astype(np.int64)
         places = places[places >= 0]
-        self._put(places[catalogue.shown[places]])
+        self._put(places[self._catalogue.shown[places]])
+
+    def _empty(self) -> Any:
+        from usearch.index import Index
+
+        return Index(
+            ndim=len(self._catalogue.columns),
+            metric="cos",
+            dtype="f16",
+            expansion_add=_EXPANSION_ADD,
+            expansion_search=_EXPANSION_SEARCH,
+        )
 
     def _put(self, places: NDArray[np.int64]) -> None:
         for start in range(0, len(places), _AT_ONCE):
