@@ -9,4 +9,5 @@ cold        items that nobody has touched yet, by their words
 live        the live recommender, event by event, beside what a shop has in ten lines
 taste_change  the same with and without learning, after all users turned to other items
 campaign    protocol by protocol, method by method; choices on a validation part of the training interactions
+speed       events at a rate, each with its list: how long it waits, memory, a rebuild
 """

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from models.recommendation.recommender import Recommender
 
 _TIMED: Final = 1_000  # events
+_SPEED: Final[dict[str, Any]] = {}  # of its plan, beside the seconds; smaller in tests
 EXAMPLE = "Example: headrace bench recommend --data events.csv --items items.csv"
 
 
@@ -48,6 +49,15 @@ def recommend(
             "of them scored and candidates alone (extra `ann`)",
         ),
     ] = 0,
+    speed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="in place of all that, without --data: for so many seconds 1,000 events a second, each learnt of and "
+            "answered with a list of 500 items, drawn, with 100,000 users and new items; how long each waits, what "
+            "users take of memory, and how fast a state is rebuilt",
+        ),
+    ] = 0,
     seed: Annotated[int, typer.Option(help="of splits, and of what is drawn")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -60,6 +70,8 @@ def recommend(
 
     if catalogue:
         return _large_catalogue(catalogue, seed, json)
+    if speed:
+        return _speed(speed, seed, json)
     if data is None:
         raise typer.BadParameter("give a file of interactions", param_hint="--data")
     columns = Columns(user_column, item_column, time_column, text=_names(text_columns))
@@ -94,6 +106,37 @@ def _large_catalogue(items: int, seed: int, json: bool) -> None:
             f"{name:<18}computing {computing['p50']}, {computing['p99']}; by the clock {clock['p50']}, {clock['p99']}; "
             f"ready after {line['ready_s']} s"
         )
+    return None
+
+
+def _speed(seconds: int, seed: int, json: bool) -> None:
+    from bench.recommendation.speed import Plan, speed
+    from headrace.output import print_json, stage_bars
+    from headrace.releases.encoders import default_encoder
+    from headrace.settings import load_settings
+    from headrace.wiring import Wiring
+
+    plan = Plan(seconds, **_SPEED)
+    with stage_bars() as progress:
+        found = speed(plan, default_encoder(Wiring(load_settings())).embed, seed, progress)
+    if json:
+        return print_json(found)
+    load, cold, memory, rebuild = (found[name] for name in ("load", "cold", "memory", "rebuild"))
+    told = load["latency_ms"]
+    print(
+        f"{plan.rate:,.0f} events a second, {load['lists']:,} lists of {found['items']:,} items, ms from when an event "
+        f"is due: {told['p50']} (p50), {told['p99']} (p99), {told['max']} at most"
+    )
+    if cold["ms"] is not None:
+        print(
+            f"{cold['items']} new items, ms until a list may hold one: {cold['ms']['p50']}, {cold['ms']['max']} at most"
+        )
+    print(
+        f"{memory['users'][-1]:,} users: {memory['gb_per_million_users']} GB a million, the slope of {memory['mb']} MB"
+    )
+    print(
+        f"rebuilt of {rebuild['events']:,} events in {rebuild['seconds']} s: {rebuild['events_per_second']:,} a second"
+    )
     return None
 
 
