@@ -1,6 +1,7 @@
 """What is recommended, on logs of users and items: Headrace beside popularity, item-kNN, ALS and BPR.
 
 log         a file of interactions, a file of items
+plain       such files without a header, as public data sets have them
 protocols   pure: which interactions train, which are to be foretold
 figures     pure: NDCG, hit rate and recall over full rankings
 methods     pure: what everybody has, and Headrace's own, one shape for all
@@ -8,6 +9,6 @@ peers       ALS and BPR of the library `implicit`
 cold        items that nobody has touched yet, by their words
 live        the live recommender, event by event, beside what a shop has in ten lines
 taste_change  the same with and without learning, after all users turned to other items
-campaign    protocol by protocol, method by method; choices on a validation part of the training interactions
 speed       events at a rate, each with its list: how long it waits, memory, a rebuild
+campaign    protocol by protocol, method by method; choices on a validation part of the training interactions
 """

@@ -48,6 +48,7 @@ def campaign(log: Log, plan: Plan, progress: Progress) -> dict[str, Any]:
         "items": pairs.shape[1],
         "interactions": len(log.users),
         "pairs": len(pairs.users),
+        "skipped": dict(log.skipped),
         "seed": plan.seed,
         "protocols": found,
         "cold": cold_items(pairs, titles, policy, plan.seed) if has_words else None,

@@ -192,6 +192,9 @@ def _names(commas: str) -> tuple[str, ...]:
 
 def _print(report: dict[str, Any]) -> None:
     print(f"{report['users']:,} users, {report['items']:,} items, {report['pairs']:,} pairs of them")
+    if any(report["skipped"].values()):
+        nobody, nothing = report["skipped"]["no_user"], report["skipped"]["no_item"]
+        print(f"passed over: {nobody:,} rows without a user, {nothing:,} without an item")
     for name, found in report["protocols"].items():
         print(f"\n{name} ({found['train']:,} train, {found['test']:,} to foretell)")
         _print_lines(found["methods"])
