@@ -3,6 +3,7 @@ read in pieces."""
 
 import logging
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Any, Final
 
 import orjson
@@ -13,56 +14,86 @@ from streams.wire.records import CatalogItem, decode
 
 log = logging.getLogger(__name__)
 
-_KEYS: Final = 100_000  # that do not read as their item's id, and are remembered
+_KEYS: Final = 100_000  # that are remembered
+
+
+class Gone(Enum):
+    """What became of an item: somebody withdrew it; or the topic says no more of it, as its key stands for another one
+    now, and after compaction nothing tells that it ever did."""
+
+    WITHDRAWN = "withdrawn"
+    UNSAID = "unsaid"
 
 
 class CatalogueChanges:
-    """Reads records in their order. Bounded: remembers which item a key stood for, where the two differ."""
+    """Reads records in their order. An item is what the last of the keys says that stand for it, so it is the same
+    whether earlier records of a key are still there or not. Bounded: remembers what the last keys stand for."""
 
     def __init__(self) -> None:
         """Nothing was read yet."""
-        self._named: dict[bytes, str] = {}
+        self._said: dict[bytes, tuple[str, str | None]] = {}  # item and text; None: it is withdrawn
+        self._keys: dict[str, dict[bytes, None]] = {}  # that stand for an item, the last word last
 
-    def read(self, records: Iterable[Record]) -> dict[str, CatalogItem | None]:
-        """By item: what it is now, None: it is withdrawn. A record that nothing can be made of is logged, and what was
-        said of its item before stays."""
-        latest: dict[str, CatalogItem | None] = {}
+    def read(self, records: Iterable[Record]) -> dict[str, str | Gone]:
+        """By item: its text, or what became of it. A record that nothing can be made of is logged, and what was said of
+        its item before stays."""
+        latest: dict[str, str | Gone] = {}
         for record in records:
+            key = record.key or b""
             if record.value is None:
-                latest |= dict.fromkeys(self._meant_by(record.key or b""))
+                left = self._forget(key)
+                latest |= (
+                    {left: self._now(left, Gone.WITHDRAWN)} if left else dict.fromkeys(_meant_by(key), Gone.WITHDRAWN)
+                )
                 continue
             try:
                 item = decode(CatalogItem, record.value)
             except MessageError as error:
                 log.warning("%s, partition %d, offset %d: %s", record.topic, record.partition, record.offset, error)
                 continue
-            self._remember(record.key, item.item_id)
-            latest[item.item_id] = None if item.withdrawn else item
+            if left := self._forget(key):
+                latest[left] = self._now(left, Gone.UNSAID)
+            text = None if item.withdrawn else item.text
+            self._remember(key, item.item_id, text)
+            latest[item.item_id] = Gone.WITHDRAWN if text is None else text
         return latest
 
-    def _remember(self, key: bytes | None, item_id: str) -> None:
+    def _now(self, item_id: str, otherwise: Gone) -> str | Gone:
+        """As the keys have it that stand for an item; otherwise: where none does."""
+        keys = self._keys.get(item_id)
+        if not keys:
+            return otherwise
+        text = self._said[next(reversed(keys))][1]
+        return Gone.WITHDRAWN if text is None else text
+
+    def _remember(self, key: bytes, item_id: str, text: str | None) -> None:
         if not key:
             return
-        self._named.pop(key, None)  # what it stood for before
-        if key == item_id.encode("utf-8", "replace"):
-            return
-        if len(self._named) >= _KEYS:
-            del self._named[next(iter(self._named))]  # whose last word is the oldest
-        self._named[key] = item_id
+        if len(self._said) >= _KEYS:
+            self._forget(next(iter(self._said)))  # whose last word is the oldest
+        self._said[key] = item_id, text
+        self._keys.setdefault(item_id, {})[key] = None
 
-    def _meant_by(self, key: bytes) -> Iterator[str]:
-        """Items that a tombstone is about: what stood under its key before, else what the key says, as text and as
-        JSON (`"i7"`, `{"item_id": "i7"}`), as serialisers write it."""
-        known = self._named.get(key)
-        if known is not None:
-            yield known
-            return
-        yield key.decode("utf-8", "replace")
-        try:
-            written: Any = orjson.loads(key)
-        except orjson.JSONDecodeError:
-            return
-        if isinstance(written, dict):
-            written = written.get("item_id")
-        if isinstance(written, str | int) and not isinstance(written, bool):
-            yield str(written)
+    def _forget(self, key: bytes) -> str | None:
+        """A key stands for nothing now; returns for what it did, None: for nothing."""
+        item_id, _ = self._said.pop(key, (None, None))
+        if item_id is not None:
+            keys = self._keys[item_id]
+            del keys[key]
+            if not keys:
+                del self._keys[item_id]
+        return item_id
+
+
+def _meant_by(key: bytes) -> Iterator[str]:
+    """Items that a tombstone is about whose key nothing stood under: what the key says, as text and as JSON
+    (`"i7"`, `{"item_id": "i7"}`), as serialisers write it."""
+    yield key.decode("utf-8", "replace")
+    try:
+        written: Any = orjson.loads(key)
+    except orjson.JSONDecodeError:
+        return
+    if isinstance(written, dict):
+        written = written.get("item_id")
+    if isinstance(written, str | int) and not isinstance(written, bool):
+        yield str(written)

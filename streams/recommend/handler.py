@@ -25,11 +25,11 @@ from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
-from streams.recommend.catalogue_changes import CatalogueChanges
+from streams.recommend.catalogue_changes import CatalogueChanges, Gone
 from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
 from streams.recommend.writing import StateWriter
 from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
-from streams.wire.records import CatalogItem, decision_id, format_time
+from streams.wire.records import decision_id, format_time
 from streams.wire.source_records import SYMBOL_CHARACTERS, PassedOver, SourceEvent, SourceReader, SourceText
 from streams.wire.text import cut_text
 
@@ -85,6 +85,7 @@ class RecommendHandler:
         self._catalogue, self._embed, self._wanted_map = catalogue, embed, wanted_map
         self._map: ItemMap | None = None
         self._changes = CatalogueChanges()
+        self._in_file = dict(zip(recommender.catalogue.ids, recommender.catalogue.texts, strict=True))
         self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
         self._homes: list[Partition] = []  # a user's is kept with him by its number
         self._offsets: dict[Partition, int] = {}  # of each, the next one
@@ -236,19 +237,22 @@ class RecommendHandler:
     def follow_catalogue(self) -> None:
         """Take in what the catalogue's topic said meanwhile; the latest word on an item counts."""
         latest = self._changes.read(self._catalogue())
-        changed: list[CatalogItem] = []
+        changed: dict[str, str] = {}
         room = ITEMS_MAX - len(self.recommender.catalogue)
-        for name, item in latest.items():
-            if item is None:
-                self.recommender.catalogue.withdraw(name)
+        for name, said in latest.items():
+            if isinstance(said, Gone):
+                if said is Gone.UNSAID and name in self._in_file:
+                    changed[name] = self._in_file[name]
+                else:
+                    self.recommender.catalogue.withdraw(name)
                 continue
             is_new = self.recommender.catalogue.place(name) is None
             room -= is_new
             if not is_new or room >= 0:
-                changed.append(item)
+                changed[name] = said
         if changed and self._embed is not None:
-            for item, embedding in zip(changed, self._embed([item.text for item in changed]), strict=True):
-                self.recommender.catalogue.put(item.item_id, item.text, embedding)
+            for (name, text), embedding in zip(changed.items(), self._embed(list(changed.values())), strict=True):
+                self.recommender.catalogue.put(name, text, embedding)
         if latest:
             log.info("%s: %d items of the catalogue changed", self.app.name, len(latest))
         if room < 0:
