@@ -53,7 +53,11 @@ def prove_release(
 def served_map(wiring: Wiring, model: str, encoder: Encoder) -> ItemMap | None:
     """The map that serves, for commands; None: there is none, or it cannot serve, as with a worker (a line of the log
     says why). Raises RegistryError."""
-    standing = standing_version(wiring, model)
+    return map_of(wiring, model, standing_version(wiring, model), encoder)
+
+
+def map_of(wiring: Wiring, model: str, standing: tuple[str, str | None] | None, encoder: Encoder) -> ItemMap | None:
+    """The same of what `standing_version` gave."""
     if standing is None:
         return None
     version, sha256 = standing

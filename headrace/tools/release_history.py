@@ -14,6 +14,7 @@ IN_WORDS = {
     "shadow": "shadow",
     "trials_ended": "trials ended",
     "refused": "refused",
+    "tried": "tried",
     "waiting": "waits for approval",
     "rejected": "rejected",
     "stopped": "stopped",

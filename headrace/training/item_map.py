@@ -1,10 +1,11 @@
 """`headrace recommend --adapt`: a map of the items' embeddings, learnt of what users touched, judged, released."""
 
+import hashlib
 import importlib.metadata
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
 from headrace.process.recommender import recommender_of
 from headrace.releases.candidates import proposed
-from headrace.releases.item_maps import served_map, standing_version
+from headrace.releases.item_maps import map_of, standing_version
 from headrace.releases.looks import COMPARED_WITH, look_of
 from headrace.releases.release_log import next_release
 from headrace.topic_records import all_records
@@ -42,13 +43,15 @@ _LIBRARIES: Final = ("numpy", "scipy", "safetensors")
 @dataclass(frozen=True, slots=True)
 class Adapted:
     """report: of the training and the gate, JSON. words: of the gate. item_map: what passed; None where nothing did.
-    notes: for its manifest. compared_with: version, or None: the embeddings as the encoder made them."""
+    notes: for its manifest. compared_with: version, or None: the embeddings as the encoder made them. request: names
+    the challenger: the same events and seed again are the same one."""
 
     report: dict[str, Any]
     words: str
     item_map: ItemMap | None
     notes: MapNotes
     compared_with: str | None
+    request: str
 
 
 def adapt(wiring: Wiring, app: Application, records: Iterable[Record], seed: int, progress: Progress) -> Adapted:
@@ -63,10 +66,11 @@ def adapt(wiring: Wiring, app: Application, records: Iterable[Record], seed: int
     handler.follow_catalogue()
     progress("catalogue", 1, 1)
     events, _ = handler.read_events(records, progress)
-    standing = standing_version(wiring, app.name)
+    standing = standing_version(wiring, app.name)  # once: what is compared with is what is named
     compared_with = None if standing is None else standing[0]
-    champion = served_map(wiring, app.name, encoder)  # None too where the standing one is for another encoder
-    look = _look(wiring, app, compared_with)
+    champion = map_of(wiring, app.name, standing, encoder)  # None too where the standing one is for another encoder
+    request = _request(app, events, version, seed)
+    look = _look(wiring, app, compared_with, request)
     found, verdict = _trained_and_judged(recommender, events, champion, look, seed, progress)
     is_released = verdict is not None and verdict.passed
     words = verdict.reason if verdict is not None else _no_map(found)
@@ -90,7 +94,8 @@ def adapt(wiring: Wiring, app: Application, records: Iterable[Record], seed: int
         gate=report["gate"],
         libraries={library: importlib.metadata.version(library) for library in _LIBRARIES},
     )
-    return Adapted(report, words, found.item_map if is_released else None, notes, report["compared_with"])
+    passed = found.item_map if is_released else None
+    return Adapted(report, words, passed, notes, compared_with, request)
 
 
 def release_map(wiring: Wiring, app: Application, adapted: Adapted) -> str | None:
@@ -100,7 +105,7 @@ def release_map(wiring: Wiring, app: Application, adapted: Adapted) -> str | Non
     Raises BrokerUnavailable where Kafka does not answer, RegistryError."""
     item_map, notes = adapted.item_map, adapted.notes
     if item_map is None:
-        _note_refusal(wiring, app, adapted)
+        note_look(wiring, app, adapted, "refused")
         return None
     registry, before = wiring.registry(), adapted.compared_with
     if before is None:
@@ -178,30 +183,43 @@ def _trained_and_judged(
     return found, judge_map(Shop(vectors, events, touches, held, make), champion, found.item_map, look, progress)
 
 
-def _look(wiring: Wiring, app: Application, compared_with: str | None) -> int:
+def _look(wiring: Wiring, app: Application, compared_with: str | None, request: str) -> int:
     try:
         steps = wiring.release_log().history.steps(app.name)
     except BrokerUnavailable:
         return 1  # an embedded broker's history is gone with it
-    return look_of(steps, compared_with or _NONE, "")
+    return look_of(steps, compared_with or _NONE, request)
 
 
-def _note_refusal(wiring: Wiring, app: Application, adapted: Adapted) -> None:
-    """Each challenger of one champion must be more clearly better than those before it, so they are counted."""
-    at = format_time(wall_clock_ms())
+def _request(app: Application, events: Sequence[UserEvent], catalogue: str, seed: int) -> str:
+    digest = hashlib.sha256(f"{catalogue} {seed}".encode())
+    for event in events:
+        digest.update(repr((event.user_id, event.item_id, event.action)).encode())
+    return f"{app.name}@{digest.hexdigest()[:16]}"
+
+
+def note_look(wiring: Wiring, app: Application, adapted: Adapted, kind: Literal["refused", "tried"]) -> bool:
+    """Each challenger of one champion must be more clearly better than those before it, so they are counted, whether
+    their release was asked for or not: who tries seeds until one passes looks as often. Returns whether it stands in
+    the history; where no broker runs there is none."""
+    was_judged = adapted.report["gate"] is not None
+    if kind == "tried" and not was_judged:
+        return False
     step = ReleaseStep(
-        kind="refused",
+        kind=kind,
         model=app.name,
         reason=adapted.words,
-        figures={COMPARED_WITH: adapted.compared_with or _NONE},
+        figures={COMPARED_WITH: adapted.compared_with or _NONE} if was_judged else {},
         by="train",
-        at=at,
-        request=f"{app.name}@{at}",
+        at=format_time(wall_clock_ms()),
+        request=adapted.request,
     )
     try:
         wiring.release_log().history.note(step)
     except ConnectorError as error:
-        log.info("the refusal is not in the history: %s", error)
+        log.info("the gate's look is not in the history: %s", error)
+        return False
+    return True
 
 
 def _refuse_others(app: Application) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from topics_in_memory import MemoryTopics
 from typer.testing import CliRunner
 from word_shop import write_word_shop
 
 from headrace.cli import app as cli
+from headrace.releases.release_log import ReleaseLog
+from headrace.wiring import Wiring
 from models.errors import ModelError
 
 
@@ -62,6 +65,23 @@ def test_another_encoder_is_no_dead_end_for_a_shop_with_a_map(home: Path, monkey
     assert json.loads(run("recommend", "--item", "i3", *files, "--json"))["items"]
     report = adapted(home)
     assert report["compared_with"] == "2" and report["passed"], report["reason"]
+
+
+def test_a_look_counts_whether_its_release_was_asked_for_or_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who tries seeds until one passes looks as often; the same events and seed are one look."""
+    topics = MemoryTopics()
+    releases, read = ReleaseLog(topics.reader, topics.publisher), list[str]()
+
+    def standing(wiring: Wiring, model: str) -> None:
+        read.append(model)
+
+    monkeypatch.setattr(Wiring, "release_log", lambda wiring: releases)
+    monkeypatch.setattr("headrace.training.item_map.standing_version", standing)
+    monkeypatch.setattr("headrace.releases.item_maps.standing_version", standing)
+    write_word_shop(home, by_mood=True)
+    looks = [adapted(home, "--seed", seed)["gate"]["look"] for seed in ("0", "0", "1")]
+    assert looks == [1, 1, 2] and read == ["shop"] * 3
+    assert [step.kind for step in releases.history.steps("shop")] == ["tried", "tried"]
 
 
 def test_random_interactions_are_refused_in_a_line_and_nothing_is_registered(home: Path) -> None:

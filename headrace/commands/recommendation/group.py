@@ -48,7 +48,8 @@ def _recommend(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """What a user would be shown now, or what goes with an item, each with its reason: from the catalogue and all
-    events that the topic holds. Changes nothing but with --adapt --register."""
+    events that the topic holds. Changes nothing but with --adapt --register; of --adapt alone the history of releases
+    notes that the later events were looked at."""
     from headrace.applications import load_application
     from headrace.output import print_json, stage_bars
     from headrace.settings import load_settings

@@ -29,8 +29,8 @@ class Step(Wire):
 
     kind: str
     """`champion` (it serves), `rolled_back` (the one before serves again), `canary`, `shadow` (it looks on),
-    `trials_ended`, `refused` (the gate let nothing pass), `waiting` (somebody is asked), `rejected` (and said no),
-    `stopped` (it did worse on its way),
+    `trials_ended`, `refused` (the gate let nothing pass), `tried` (the gate looked at one whose release nobody asked
+    for), `waiting` (somebody is asked), `rejected` (and said no), `stopped` (it did worse on its way),
     `put_back` (written by earlier versions: two announced at the same moment, and the first one's word stands)."""
     version: str | None = None
     """The version that it is about; of a request that led to none: missing."""
