@@ -1,0 +1,98 @@
+"""What composition says of texts, as numbers that heads look at beside embedding and n-grams."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import numpy as np
+from scipy import sparse
+
+from models.errors import ReleaseCorrupt
+from models.polarity.composition import Claim, Reading, compose
+from models.polarity.lexicon import Lexicon
+
+ROLE: Final = "polarity"  # of the file in a release
+_KINDS: Final = {  # of a claim, as the heads tell them apart
+    "direction": "direction",
+    "number": "number",
+    "happening": "happening",
+    "phrase": "happening",
+    "failing": "happening",
+    "matter": "matter",
+    "quality": "matter",
+    "quantity": "matter",
+    "alone": "alone",
+}
+_PAIRS: Final = ("score", "sign", *dict.fromkeys(_KINDS.values()), "turned", "first", "last")
+FEATURES: Final = (*(f"{name}:{side}" for name in _PAIRS for side in ("good", "bad")), "nothing", "unmoved")
+_SURE: Final = 0.05  # scores nearer to 0 say neither
+_MOST: Final = 1.5  # a score beyond says no more
+
+
+@dataclass(frozen=True)
+class Polarity:
+    """words: the lists, as `models.polarity.lexicon` takes them. heads: that look at what is composed of them."""
+
+    words: Mapping[str, Any]
+    heads: tuple[str, ...]
+    _lexicon: Lexicon = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_lexicon", Lexicon(self.words))
+
+    def __len__(self) -> int:
+        """How many words and phrases are listed, in all their forms."""
+        return len(self._lexicon)
+
+    def read(self, text: str) -> Reading:
+        """What is composed of a text."""
+        return compose(self._lexicon, text)
+
+    def features(self, texts: Sequence[str]) -> sparse.csr_array:
+        """(texts, FEATURES), float32, each in [0, 1]; a text of nothing that is listed has "nothing" alone. A text's
+        depend on that text only."""
+        table = np.zeros((len(texts), len(FEATURES)), dtype=np.float32)
+        for row, text in enumerate(texts):
+            table[row] = numbers(self.read(text))
+        return sparse.csr_array(table)
+
+    def to_bytes(self) -> bytes:
+        """JSON, the same for the same words."""
+        return json.dumps({"heads": list(self.heads), "words": self.words}, ensure_ascii=False, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The reverse of `to_bytes`. Raises ReleaseCorrupt."""
+        try:
+            parts = json.loads(content)
+            return cls(parts["words"], tuple(map(str, parts["heads"])))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ReleaseCorrupt(f"the words of good and bad cannot be read ({error!r}); publish it again") from error
+
+
+def beside(ngrams: sparse.csr_array, composed: sparse.csr_array | None) -> sparse.csr_array:
+    """What heads look at beside the embedding: weighted n-grams and, behind them, what is composed, (texts, n-grams and
+    FEATURES); the n-grams alone where nothing is."""
+    return ngrams if composed is None else sparse.csr_array(sparse.hstack([ngrams, composed], format="csr"))
+
+
+def numbers(reading: Reading) -> list[float]:
+    """A reading's row of `FEATURES`."""
+    said = [claim for claim in reading.claims if claim.value * claim.weight]
+    sign = 0.0 if abs(reading.score) <= _SURE else float(np.sign(reading.score))
+    sums = {
+        "score": max(-_MOST, min(_MOST, reading.score)) / _MOST,
+        "sign": sign,
+        "turned": _total([claim for claim in said if claim.turned]),
+        "first": _total(said[:1]),
+        "last": _total(said[-1:]),
+    }
+    for kind in dict.fromkeys(_KINDS.values()):
+        sums[kind] = _total([claim for claim in said if _KINDS.get(claim.kind) == kind])
+    pairs = [value for name in _PAIRS for value in (max(0.0, sums[name]), max(0.0, -sums[name]))]
+    return [*pairs, float(not said), float(reading.is_unmoved)]
+
+
+def _total(claims: Sequence[Claim]) -> float:
+    return max(-1.0, min(1.0, sum(claim.value * claim.weight for claim in claims)))
