@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
@@ -50,9 +50,12 @@ Pointer = Annotated[str, AfterValidator(_check_pointer)]
 SHAPE = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+MEANT: Final = "did you mean"
+
+
 def meant_instead(name: str, known: Sequence[str]) -> str:
     """What was probably meant by a name that is none of the known ones, to be appended to an error."""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return f"; {MEANT} {near[0]!r}?"
     return f"; there are: {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -10,7 +10,7 @@ from models.errors import ConfigError
 from models.label_sets import NONE
 from streams.application.alerting import ReceiverSpec
 from streams.application.application import Application
-from streams.application.names import meant_instead
+from streams.application.names import MEANT, meant_instead
 from streams.application.refusals import Refusal, refusals_of, toml_hint
 from streams.rule_specs import labels_named
 
@@ -67,7 +67,7 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
     primary = labels.get(app.head_names[0], ()) if app.heads else ()
     for table, label in _routed(app):
         if label not in primary:
-            yield f"[{table}] names {label!r}, which the model never decides{meant_instead(label, primary)}"
+            yield f"[{table}] names {label!r}, {_not_decided(label, primary)}"
     for head, label in _prioritised(app):
         given = labels.get(head, ())
         if label not in given:
@@ -83,6 +83,14 @@ def labels_without_use(app: Application, labels: Mapping[str, Sequence[str]]) ->
         if label not in given:
             never = f"[[{table}]] watches {head} for {label!r}, which the model never decides"
             yield never + meant_instead(label, given)
+
+
+def _not_decided(label: str, given: Sequence[str]) -> str:
+    """A queue or an answer may wait for a label that people are still to give; a slip of a known one never acts."""
+    meant = meant_instead(label, given)
+    if MEANT in meant:
+        return f"which the model never decides{meant}"
+    return f"which the model does not decide yet: it learns it from labels that people give, or it is a slip{meant}"
 
 
 def unknown_labels(app: Application, labels: Mapping[str, Sequence[str]]) -> Iterator[Refusal]:

@@ -134,6 +134,14 @@ def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf_8(tmp_path: Path)
         running.add_file("support", file, False)
 
 
+def test_a_trial_is_as_sure_as_the_workers_must_be(tmp_path: Path) -> None:
+    """The shipped application answers from 0.95 on, and `answers search` said "sure enough" from 0.9 on."""
+    assert running._least("support", None) == 0.95 and running._least("support", 0.5) == 0.5
+    plain = tmp_path / "plain.toml"
+    plain.write_text('name = "plain"\ntopic = "chats"\n[[heads]]\nname = "intent"\ncolumn = "intent"\n')
+    assert running._least(str(plain), None) == 0.9
+
+
 def test_an_empty_bank_answers_nothing(store: SQLiteAnswers) -> None:
     (reply,) = AnswerBank(store, WordHashes()).ask(["anything"])
     assert (reply.suggestions, reply.confidence) == ((), 0.0)

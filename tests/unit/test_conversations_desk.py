@@ -6,7 +6,7 @@ import pytest
 from desk import APP
 
 import headrace.tools.conversations.desk as desk
-from headrace.tools.conversations.desk import Deed, do, find, look, nobody_waits, screen, waiting_first
+from headrace.tools.conversations.desk import Deed, do, find, look, nobody_waits, row, screen, waiting_first
 from models.errors import ConfigError
 from streams.wire.records import HeldConversation
 
@@ -107,6 +107,27 @@ def test_one_screen_says_whose_it_is_why_and_what_was_said() -> None:
         ("ann", "Hello."),
         ("seen", "version 2, revision 1"),
     ]
+
+
+def test_the_matter_before_is_told_where_the_last_message_is_not_understood() -> None:
+    """Who was asked for an order number and wrote "i don't have it" was shown as what those words look like."""
+    refund = {"label": "refund", "probability": 0.91}
+    odd = {"label": "exchange", "probability": 0.23, "rejected": True}
+    assert ("about", "refund; the last message is not understood") in screen(held("c1", intents=[refund, odd]))
+    assert ("about", "exchange 23% (not sure)") in screen(held("c1", intents=[odd, odd]))
+
+
+def test_what_headrace_has_again_says_since_when_and_not_why_people_had_it() -> None:
+    back = screen(held("c1", owner="headrace", step="handed_back"))
+    assert back[0] == ("who", "Headrace, handed back 2026-11-30T12:00Z") and "why" not in dict(back)
+
+
+def test_a_row_of_the_list_says_what_it_is_about_where_the_queue_is_the_only_reason() -> None:
+    refund = {"label": "refund", "probability": 0.91}
+    due = "2026-11-30T12:30:00.000Z"
+    one = held("c1", reason="goes to billing", intents=[refund], respond_by=due, priority="P1")
+    assert row(one) == ("c1", "billing", "", "P1", "11-30 12:30Z", "refund 91%")
+    assert row(held("c1", intents=[refund], assignee="ann")) == ("c1", "billing", "ann", "", "", "angry twice")
 
 
 def test_what_a_customer_chose_is_what_a_conversation_is_about() -> None:

@@ -8,11 +8,12 @@ import typer
 App = Annotated[str, typer.Option(help="whose answers: support, or an application's TOML file")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Confidence = Annotated[
-    float,
+    float | None,
     typer.Option(
         min=0.0,
         max=1.0,
-        help="answer from here on; 0.9: one in ten questions that the bank has no answer for is answered all the same",
+        help="answer from here on; 0.9: one in ten questions that the bank has no answer for is answered all the same; "
+        "default: as the application's [answer_bank] says, else 0.9",
     ),
 ]
 
@@ -53,7 +54,7 @@ def _add(
 def _search(
     text: Annotated[str, typer.Argument(help="what somebody asks")],
     app: App = "support",
-    confidence: Confidence = 0.9,
+    confidence: Confidence = None,
     limit: Annotated[int, typer.Option(min=1, max=50, help="at most so many")] = 5,
     json: Json = False,
 ) -> None:
@@ -66,7 +67,7 @@ def _search(
 def _check(
     file: Annotated[Path, typer.Argument(help="question, ids (of the bank's entries that answer it, `|` between)")],
     app: App = "support",
-    confidence: Confidence = 0.9,
+    confidence: Confidence = None,
     json: Json = False,
 ) -> None:
     """How well the bank answers questions whose right answers are known."""

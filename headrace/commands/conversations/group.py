@@ -39,7 +39,7 @@ def _list(
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
-    from headrace.tools.conversations.desk import as_json, held_conversations, nobody_waits, waiting_first
+    from headrace.tools.conversations.desk import as_json, held_conversations, nobody_waits, row, waiting_first
     from headrace.wiring import Wiring
 
     held = held_conversations(Wiring(load_settings()), load_application(app))
@@ -48,11 +48,7 @@ def _list(
         for one in waiting:
             print_json(as_json(one, one.id))
     elif waiting:
-        rows = [
-            (one.id, one.queue, one.assignee or "", one.priority or "", (one.respond_by or "")[:16], one.reason)
-            for one in waiting
-        ]
-        show_table(("conversation", "queue", "who", "priority", "answer by", "why"), rows)
+        show_table(("conversation", "queue", "who", "priority", "answer by", "why"), [row(one) for one in waiting])
     else:
         say(nobody_waits(held, queue))
 

@@ -24,6 +24,7 @@ from headrace.tools.digest.reading import decisions_between
 from headrace.wiring import Wiring
 from models.answers.measures import Asked, Measures, measure
 from models.errors import ConfigError
+from streams.application import AnswerBankSpec
 from streams.application.names import meant_instead
 
 TEXT_CHARACTERS = 160
@@ -111,8 +112,10 @@ def _refuse_unknown(ids: Sequence[str], known: Sequence[str]) -> None:
         )
 
 
-def search_bank(app: str, text: str, least: float, limit: int, json: bool) -> None:
-    """Show the best answers for a text."""
+def search_bank(app: str, text: str, least: float | None, limit: int, json: bool) -> None:
+    """Show the best answers for a text. least: the confidence from which on the first is given; None: the
+    application's."""
+    least = _least(app, least)
     with _bank(app) as bank:
         reply = bank.ask([text])[0]
     is_answered = bool(reply.suggestions) and reply.confidence >= least
@@ -133,6 +136,12 @@ def search_bank(app: str, text: str, least: float, limit: int, json: bool) -> No
         ],
         title=f"confidence {reply.confidence:.2f}: {said}",
     )
+
+
+def _least(app: str, given: float | None) -> float:
+    """As workers decide, so that a trial tells what they would do."""
+    table = load_classifying_application(app).answer_bank
+    return given if given is not None else (table or AnswerBankSpec()).confidence
 
 
 def list_missing(app: str, days: int, least: int, limit: int, json: bool) -> None:
@@ -159,8 +168,10 @@ def list_missing(app: str, days: int, least: int, limit: int, json: bool) -> Non
     return show_table(("texts", "words, newest", "such as"), rows, title=f"{len(found)} answers are missing")
 
 
-def check_file(app: str, file: Path, least: float, json: bool) -> None:
-    """Ask the bank questions whose answers are known. Raises ConfigError where none can be asked."""
+def check_file(app: str, file: Path, least: float | None, json: bool) -> None:
+    """Ask the bank questions whose answers are known. least: see `search_bank`. Raises ConfigError where none can be
+    asked."""
+    least = _least(app, least)
     with _store(app) as store:
         known = frozenset(entry.id for entry in store.entries())
     expected, rejected = read_expected(file, known)

@@ -155,10 +155,11 @@ def _outcome(wiring: Wiring, app: Application, change: ConversationChange) -> He
 def screen(held: HeldConversation) -> list[tuple[str, str]]:
     """What a person reads in five seconds: whose it is and why, what it is about, then what was said."""
     who = held.assignee or f"nobody yet, queue {held.queue}"
-    lines = [
-        ("who", who if held.owner == "people" else "Headrace"),
-        ("why", f"{held.reason} (by {held.asked_by}, {held.step.replace('_', ' ')} {held.at[:16]}Z)"),
-    ]
+    step = f"{held.step.replace('_', ' ')} {held.at[:16]}Z"
+    if held.owner == "people":
+        lines = [("who", who), ("why", f"{held.reason} (by {held.asked_by}, {step})")]
+    else:  # why people had it is over
+        lines = [("who", f"Headrace, {step}")]
     if held.respond_by is not None:
         lines.append(("answer by", f"{held.respond_by[:16]}Z" + (f", {held.priority}" if held.priority else "")))
     about = _about(held)
@@ -178,7 +179,20 @@ def _about(held: HeldConversation) -> str:
     last = held.intents[-1] if held.intents else None
     if last is None or (held.intent is not None and held.intent != last.label):
         return held.intent or ""
-    return f"{last.label} {last.probability:.0%}" + (" (not sure)" if last.rejected else "")
+    sure = f"{last.label} {last.probability:.0%}"
+    if not last.rejected:
+        return sure
+    before = next((one.label for one in reversed(held.intents) if not one.rejected), None)
+    return f"{sure} (not sure)" if before is None else f"{before}; the last message is not understood"
+
+
+def row(held: HeldConversation) -> tuple[str, ...]:
+    """Of a list: what tells people which one to take. Where its queue is all that there is to say of why, what it is
+    about."""
+    until = "" if held.respond_by is None else f"{held.respond_by[5:16].replace('T', ' ')}Z"
+    says_queue = held.reason == f"goes to {held.queue}"
+    why = (_about(held) or held.reason) if says_queue else held.reason
+    return held.id, held.queue, held.assignee or "", held.priority or "", until, why
 
 
 def as_json(held: HeldConversation | None, identity: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from streams.classify.release_loading import announced_hash, proved_manifest
 from streams.wire.records import Release
 
 FREE_BYTES = 2_000_000_000
+NOT_YET = "does not decide yet"  # a queue that stands ready for a label is no mistake
 NEWEST = 500  # messages
 
 
@@ -111,7 +112,7 @@ def examine_registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Fi
         detail = f"champion {version} of {len(registry.versions(app.name))}, {files} files, {compared}"
         yield Finding(f"model {app.name}", True, detail)
         for wrong in labels_without_use(app, labels_of(manifest)):
-            yield Finding(f"labels {app.name}", False, f"{app.given_as}: {wrong}")
+            yield Finding(f"labels {app.name}", NOT_YET in wrong, f"{app.given_as}: {wrong}")
 
 
 def _proved(registry: ReleaseRegistry, model: str, version: str, announced: Release | None) -> bytes:
