@@ -8,6 +8,9 @@ from headrace.pages import page_environment
 
 MOST_GROUPS: Final = 30
 MOST_STORIES: Final = 10
+COLOURS: Final = 6  # the page has
+# where moods are called so: what is bad in red, what is good in blue, which eyes that tell red from green badly see too
+KNOWN_COLOURS: Final = {"negative": 5, "neutral": 1, "positive": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,18 @@ def render_digest(digest: Mapping[str, Any]) -> str:
         .render(
             digest=digest,
             bars=[_bar(group, longest) for group in groups],
-            colours={mood: number % 6 for number, mood in enumerate(moods)},
+            colours=_colours(moods),
             largest=sorted(largest.values(), key=lambda story: (-story["weight"], story["at"]))[:MOST_STORIES],
         )
     )
     return page
+
+
+def _colours(moods: Sequence[str]) -> dict[str, int]:
+    """Of each mood, by its number on the page."""
+    if set(moods) <= KNOWN_COLOURS.keys():
+        return {mood: KNOWN_COLOURS[mood] for mood in moods}
+    return {mood: number % COLOURS for number, mood in enumerate(moods)}
 
 
 def _bar(group: Mapping[str, Any], longest: float) -> Bar:

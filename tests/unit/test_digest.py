@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.sqlite_store import SQLiteStore
-from headrace.pages.digest import render_digest
+from headrace.pages.digest import KNOWN_COLOURS, render_digest
 from headrace.tools.digest.figures import moved
 from headrace.tools.digest.making import DigestOrder, make, run_digest
 from headrace.tools.digest.stories import Groups, stories_of
@@ -226,3 +226,17 @@ def test_the_page_shows_hostile_texts_as_texts_and_is_json_on_request(tmp_path: 
         and "No day before is known" in page
     )
     json.dumps(digest.as_json())
+
+
+def test_a_first_day_is_not_told_as_one_that_moved(tmp_path: Path) -> None:
+    """With no day before nothing moved: no empty column of what is usual, and what was said of whom is told all the
+    same."""
+    alder = [{"id": "a", "name": "Alder", "span": [0, 5], "sentiment": "negative", "probability": 0.9}]
+    named = [decision(number, headline(number), sentiment="negative", entities=alder) for number in range(6)]
+    store = store_of(tmp_path, named)
+    first = render_digest(make(store, APP, DigestOrder("finance", DAY), now=NOW).as_json())
+    store.close()
+    assert "What moved" not in first and "usual</th>" not in first and "–" not in first
+    assert "<h2><bdi>Alder</bdi></h2>" in first
+    negative = first.partition('<span class="mood')[2][0]
+    assert negative == str(KNOWN_COLOURS["negative"])

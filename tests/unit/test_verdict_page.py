@@ -89,6 +89,18 @@ def test_the_first_line_says_what_is_known_passed_the_gate_or_not_released() -> 
         assert ("240 more labels" in reader.words) is not passed
 
 
+def test_what_the_gate_says_further_stands_below_the_first_line_clause_by_clause() -> None:
+    """All of it was the heading: six lines of bold red."""
+    better = "intent is better, 74.6% against 63.4% on 347 texts (95 %: +6.5 to +16.1; 57 better, 18 worse)"
+    asks = "a second person is asked by `headrace labels next support`"
+    reader = Reader()
+    page = page_of(verdict(reason=f"not released: {better}, but urgency is worse; {asks}; \x1b<i>"))
+    reader.feed(page)
+    assert reader.words[1] == f"Not released: {better}"
+    assert "but urgency is worse" in reader.words and "<code>headrace labels next support</code>" in page
+    assert "\x1b" not in page and "<i>" not in page
+
+
 def test_pages_of_refusals_are_their_owners_and_the_oldest_go(tmp_path: Path) -> None:
     for number in range(KEPT + 3):
         path = write_page(tmp_path / "verdicts", "support", f"support@1-../{number:03d}", "page")
