@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from models.recommendation.candidates.neighbours import neighbours_of
 from models.recommendation.events import UserEvent
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 
 DIMENSIONS: Final = 384  # as the default encoder has them
 _CLUSTER: Final = 100

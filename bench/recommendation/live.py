@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.events import UserEvent
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 
 _LENGTH: Final = 10
 _LATE: Final = 2_000  # events that popularity of late looks back at

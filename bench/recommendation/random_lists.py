@@ -13,7 +13,8 @@ import numpy as np
 
 from connectors.ports import Record
 from models.recommendation.events import UserEvent
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from streams.engine.offset_tracker import Partition
 from streams.recommend.taking_up import take_up
 from streams.recommend.writing import StateWriter

@@ -26,7 +26,8 @@ from bench.memory import rss_bytes
 from connectors.ports import Record
 from headrace.process.garbage import spared_collector
 from models.errors import ConfigError
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.classify.worker import LISTS_AT_ONCE
 from streams.engine.delivery import Delivery

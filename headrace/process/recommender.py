@@ -12,7 +12,8 @@ from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.encoder.encoder import Encoder
 from models.errors import ConfigError
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.offset_tracker import Partition
 from streams.recommend.handler import RecommendHandler, WantedMap

@@ -4,74 +4,40 @@ Every item of the catalogue is scored by a few features: how much goes with the 
 and by words (`live_covisitation.py`), how often it came after the last of them (`candidates/following.py`), how like
 them it is (embeddings), how popular it is now, overall and in the user's segments (`popularity.py`), and, for the
 user's own recent items, what they last did with it and how long ago (a viewed item is often clicked, a purchased one
-seldom). `ranker.py` weighs them and learns from every click and purchase;
-`lists.py` makes a list of the scores. What a user bought and what is withdrawn is never shown.
+seldom). `ranker.py` weighs them and learns from every click and purchase; `listing/` finds them, makes a list of the
+scores and says why each item stands there. What a user bought and what is withdrawn is never shown.
 
 Everything is a function of the events seen so far. State is bounded: the last items of the last users, counts of the
 first items of the catalogue, the last touches, some twenty weights; `replay` of a stretch of the topic rebuilds it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Final, Literal
+from dataclasses import asdict, replace
+from typing import Final
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.adapting.item_map import ItemMap
-from models.recommendation.candidates.choosing import chosen, with_others
 from models.recommendation.candidates.following import Following
-from models.recommendation.candidates.neighbours import Neighbours, neighbours_of
 from models.recommendation.catalogue import Catalogue
-from models.recommendation.covisitation import CovisitationPolicy
-from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, TASTE, UserEvent
-from models.recommendation.lists import chances, diverse, explored
+from models.recommendation.events import ACTION_INDEX, FEEDBACK_ACTIONS, OTHER, UserEvent
+from models.recommendation.listing.features import ItemFeatures, Known
+from models.recommendation.listing.lists import chances, diverse, explored
+from models.recommendation.listing.reasons import explained, rounded
 from models.recommendation.live_covisitation import LiveCovisitation
+from models.recommendation.policy import RecommendPolicy
 from models.recommendation.popularity import Popularity
-from models.recommendation.ranker import DENSE, NAMES, Features, Ranker
-from models.recommendation.ranking import Feedback, ListedItem, Quality, Ranking, Why
-from models.recommendation.scoring import log_share
+from models.recommendation.ranker import NAMES, Features, Ranker
+from models.recommendation.ranking import Feedback, ListedItem, Quality, Ranking
 from models.recommendation.state import ItemsState, LearntState
 from models.recommendation.user_rows import UserRows
 from models.recommendation.users import EMPTY, History, Users
 
-Repeats = Literal["always", "not_bought", "never"]
-_TASTE: Final = np.array(TASTE, np.float32)
-_COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
 _TOLD_EVERY: Final = 500
 _NOTHING: Final = np.empty(0, np.int64)
-_NOTABLE: Final = 0.2  # so much more popular, as a logarithm, is a reason
 _LEARNT_FROM: Final = 5_000  # of the last events of a replay the weights are learnt; older ones move state alone
-
-
-@dataclass(frozen=True, slots=True)
-class RecommendPolicy:
-    """Fixed choices. recent_items: kept per user. users_max: the least recently active beyond it is
-    forgotten. popularity_half_life_events: after so many events of all users an event counts half.
-    recency_decay: per newer item of the same user, of what the user did with an item and what is like it;
-    taste_decay: the same of what goes with it. learning_rate: of the weights (AdaGrad). repeats: whether items are
-    shown again that the user touched, or bought. diversity: 0 to 1, see `lists.diverse`. exploration: places of a list
-    that are drawn. items_max: of them is counted who touches them together; purchases_max: remembered of a user.
-    segments: fields of events by whose values popularity is counted apart. scored_max: up to so many items all are
-    scored; of more, candidates: the best `candidates` of each source, of neighbours half of it."""
-
-    length: int = 10
-    recent_items: int = 50
-    users_max: int = 1_000_000
-    popularity_half_life_events: float = 2_000.0
-    recency_decay: float = 0.8
-    taste_decay: float = 0.97
-    learning_rate: float = 0.1
-    repeats: Repeats = "not_bought"
-    diversity: float = 0.0
-    exploration: int = 0
-    items_max: int = 5_000
-    purchases_max: int = 1_000
-    segments: tuple[str, ...] = ()
-    scored_max: int = 50_000
-    candidates: int = 200
-    covisitation: CovisitationPolicy = _COVISITATION
 
 
 class Recommender:
@@ -91,15 +57,14 @@ class Recommender:
         self.policy = policy or RecommendPolicy()
         self.catalogue = Catalogue(item_ids, embeddings, texts)
         self._together = LiveCovisitation(self.catalogue, self.policy.covisitation, self.policy.items_max)
-        self._neighbours: Neighbours | None = None  # once there are so many items
+        self._item_features = ItemFeatures(self.catalogue)
         self._is_frozen = False
         self.forget()
 
     def make_ready(self) -> None:
         """The first fit, and a large catalogue's index: what events would wait for, or begin without."""
         self.go_with(self.catalogue.ids[0])
-        if self._neighbours is not None:
-            self._neighbours.make_ready()
+        self._item_features.make_ready()
 
     def freeze(self) -> None:
         """Learn no more: what users did last still counts, what goes together, what is popular and the weights stay. To
@@ -122,6 +87,7 @@ class Recommender:
         self._ranker = Ranker(policy.learning_rate)
         self._following = Following()
         self._together.forget()
+        self._known = Known(self._together, self._following, self._popularity)
 
     def observe(self, event: UserEvent, home: int = 0) -> Ranking:
         """Take one event in and rank for its user. Same events, same lists. home: a number of what the event comes
@@ -347,7 +313,7 @@ class Recommender:
         logits = self._ranker.logits(features)
         exploration = 0 if only_others else min(policy.exploration, length - 1)
         best = diverse(logits, columns, length - exploration, policy.diversity)
-        items = self._explained(features.places(best), logits[best], history)
+        items = explained(features.places(best), logits[best], history, self.catalogue, self._known)
         if not exploration:
             return features.places(best), tuple(items)
         drawn, chances = explored(
@@ -355,118 +321,11 @@ class Recommender:
         )
         ids = self.catalogue.ids
         for here, place, chance in zip(drawn, features.places(drawn).tolist(), chances.tolist(), strict=True):
-            items.append(ListedItem(ids[place], _rounded(logits[here]), "exploration", None, round(chance, 6)))
+            items.append(ListedItem(ids[place], rounded(logits[here]), "exploration", None, round(chance, 6)))
         return features.places(np.concatenate([best, drawn])), tuple(items)
-
-    def _explained(self, places: NDArray[np.int64], scores: NDArray[np.float32], history: History) -> list[ListedItem]:
-        """Why each item stands there, and by which of the user's: the one that speaks for it most. scores: of each."""
-        own, ids, columns = history.items, self.catalogue.ids, self.catalogue.columns
-        segments = self._popular_in(places, history.segments)
-        if not len(own):
-            return [
-                ListedItem(ids[place], _rounded(score), "popular", segment=segment)
-                for place, score, segment in zip(places.tolist(), scores, segments, strict=True)
-            ]
-        weights = self._together.go_with(places, own)
-        likeness = columns[:, places].T @ columns[:, own]
-        most, likest = own[weights.argmax(axis=1)].tolist(), own[likeness.argmax(axis=1)].tolist()
-        listed, recent = [], set(own.tolist())
-        for number, place in enumerate(places.tolist()):
-            why: Why = "popular"
-            because: int | None = None
-            if place in recent:
-                why, because = "again", place
-            elif weights[number].max() > 0:
-                because = most[number]
-                why = "together" if self._together.touched_together(place, because) else "like"
-            elif (before := self._following.came_after(place, own)) is not None:
-                why, because = "together", before
-            elif likeness[number].max() > 0:
-                why, because = "like", likest[number]
-            name = None if because is None else ids[because]
-            segment = segments[number] if why == "popular" else None
-            listed.append(ListedItem(ids[place], _rounded(scores[number]), why, name, segment=segment))
-        return listed
-
-    def _popular_in(self, places: NDArray[np.int64], segments: NDArray[np.int32]) -> list[str | None]:
-        """For each item the user's segment in which it is most popular beyond what it is overall; None: in none."""
-        lift = self._popularity.lift(segments, places)
-        if not len(lift):
-            return [None] * len(places)
-        best, most = lift.argmax(axis=0).tolist(), lift.max(axis=0).tolist()
-        return [
-            self._popularity.name(int(segments[place])) if much > _NOTABLE else None
-            for place, much in zip(best, most, strict=True)
-        ]
 
     def _features(
         self, history: History, always: NDArray[np.int64] = _NOTHING, *, is_to_learn: bool = False
     ) -> tuple[Features, NDArray[np.float32]]:
-        """And unit vectors of the same items, (dimensions, items). always: places of items that are among them.
-        is_to_learn: with some that are no candidates, so that weights are learnt of those as well."""
         self._make_room()
-        allowed = self._allowed(history)
-        ages = np.arange(len(history.items) - 1, -1, -1)
-        decays = np.power(self.policy.recency_decay, ages, dtype=np.float32)
-        profile = self._profile(history, decays)
-        together = follows = np.zeros(0, np.float32)
-        if len(history.items):
-            taste = np.power(self.policy.taste_decay, ages, dtype=np.float32) * _TASTE[history.actions]
-            together = self._together.scores(history.items, taste)
-            follows = self._following.scores(history.items, len(self.catalogue))
-        some = self._chosen(history, profile, (together, follows), always, allowed)
-        stands_for = None
-        if some is not None and is_to_learn:
-            some, stands_for = with_others(some, allowed, self.policy.candidates)
-        columns = self.catalogue.columns if some is None else self.catalogue.columns[:, some]
-        dense = np.zeros((len(DENSE), columns.shape[1]), np.float32)
-        dense[2] = self._popularity.overall(some)
-        if len(history.segments):
-            dense[4] = self._popularity.lift(history.segments, some).sum(axis=0)
-        if len(history.items):
-            dense[0], dense[1] = profile @ columns
-            shares = log_share(together)
-            dense[3] = shares if some is None else shares[some]
-            dense[5] = np.log1p(follows if some is None else follows[some])
-        allowed = allowed if some is None else allowed[some]
-        features = Features(dense, history.items, history.actions, decays, allowed, some, stands_for)
-        return replace(features, own=features.here(history.items)), columns
-
-    def _profile(self, history: History, decays: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the user's recent items read like, and the last one, (2, dimensions); of nobody's: (0, dimensions)."""
-        vectors = self.catalogue.columns[:, history.items]
-        if not len(history.items):
-            return vectors.T
-        profile = vectors @ decays
-        return np.stack([profile / max(float(np.linalg.norm(profile)), 1e-12), vectors[:, -1]])
-
-    def _chosen(
-        self,
-        history: History,
-        profile: NDArray[np.float32],
-        sources: Sequence[NDArray[np.float32]],
-        always: NDArray[np.int64],
-        allowed: NDArray[np.bool_],
-    ) -> NDArray[np.int64] | None:
-        """Places of the candidates; None: all items are scored. sources: further scores of all items."""
-        each = self.policy.candidates
-        if len(self.catalogue) <= self.policy.scored_max:
-            return None
-        self._neighbours = self._neighbours or neighbours_of(self.catalogue)
-        if self._neighbours is None:  # to compare with each item takes as long as to score it
-            return None
-        near = [self._neighbours.nearest(vector, each // 2) for vector in profile]
-        scores = [*sources, *self._popularity.touched(history.segments)]
-        return chosen(near, scores, (history.items, always), allowed, each)
-
-    def _allowed(self, history: History) -> NDArray[np.bool_]:
-        allowed = self.catalogue.shown.copy()
-        if self.policy.repeats != "always":
-            allowed[history.bought] = False
-        if self.policy.repeats == "never":
-            allowed[history.items] = False
-        return allowed
-
-
-def _rounded(score: np.floating) -> float:
-    return round(float(score), 4)
+        return self._item_features.of(history, self._known, self.policy, always, is_to_learn=is_to_learn)

@@ -20,6 +20,7 @@ from headrace.cli import app
 from models.errors import ConfigError
 from models.recommendation.covisitation import CovisitationPolicy, fit_covisitation
 from models.recommendation.events import UserEvent
+from models.recommendation.listing.features import ItemFeatures
 from models.recommendation.recommender import Recommender
 from models.recommendation.scoring import ScoringPolicy, decay, popularity, recent_histories, scores
 from models.recommendation.titles import TitleVectors
@@ -206,14 +207,14 @@ def test_the_random_lists_would_tell_of_a_worker_that_forgets(monkeypatch: pytes
 def test_what_an_event_takes_in_a_large_catalogue_is_told_of_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int | None] = []
     monkeypatch.setattr("headrace.commands.bench.recommend._TIMED", 20)
-    chosen = Recommender._chosen
+    chosen = ItemFeatures._chosen
 
-    def noted(self: Recommender, *given: Any) -> Any:
+    def noted(self: ItemFeatures, *given: Any) -> Any:
         places = chosen(self, *given)
         asked.append(None if places is None else len(places))
         return places
 
-    monkeypatch.setattr(Recommender, "_chosen", noted)
+    monkeypatch.setattr(ItemFeatures, "_chosen", noted)
     run = CliRunner().invoke(app, ["bench", "recommend", "--catalogue", "900", "--json"])
     assert run.exit_code == 0, run.output
     report = json.loads(run.stdout)

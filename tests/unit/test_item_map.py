@@ -7,7 +7,8 @@ from word_shop import WordShop, word_shop
 from models.errors import ModelError
 from models.recommendation.adapting.item_map import ItemMap, unit_rows
 from models.recommendation.catalogue import Catalogue
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from retrain.gate.verdict import Verdict
 from retrain.recommendation.map_judging import Shop, judge_map
 from retrain.recommendation.map_training import Trained, train_map

@@ -19,7 +19,8 @@ from headrace.releases.item_maps import MapControl
 from headrace.releases.release_log import ReleaseLog, next_release
 from models.recommendation.adapting.item_map import ItemMap
 from models.recommendation.adapting.release import MapNotes, pack_map
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.delivery import Delivery
 from streams.metrics import Metrics

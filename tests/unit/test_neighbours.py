@@ -15,8 +15,9 @@ from models.recommendation.candidates.choosing import chosen
 from models.recommendation.candidates.neighbours import IndexedNeighbours, Neighbours, neighbours_of
 from models.recommendation.catalogue import Catalogue
 from models.recommendation.events import UserEvent
+from models.recommendation.policy import RecommendPolicy
 from models.recommendation.ranked import best
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.recommender import Recommender
 from models.recommendation.users import EMPTY
 
 
@@ -206,7 +207,7 @@ def shop(**policy: object) -> Recommender:
 
 @pytest.fixture
 def found_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.recommendation.recommender.neighbours_of", ExactNeighbours)
+    monkeypatch.setattr("models.recommendation.listing.features.neighbours_of", ExactNeighbours)
 
 
 def events(count: int) -> list[UserEvent]:

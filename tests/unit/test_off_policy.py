@@ -10,7 +10,8 @@ from connectors.ports import Record
 from headrace.tools.recommendation.logged import estimated, logged_draws, rows_of
 from models.errors import ConfigError, ModelError
 from models.recommendation.off_policy import Drawn, estimates
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.delivery import Delivery
 from streams.recommend.handler import RecommendHandler

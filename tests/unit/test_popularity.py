@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.recommendation.events import UserEvent
+from models.recommendation.policy import RecommendPolicy
 from models.recommendation.popularity import NO_SEGMENT, SEGMENTS_MAX, Popularity
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.recommender import Recommender
 
 ITEMS = tuple(f"i{number:02}" for number in range(30))
 NOBODYS = np.zeros(0, np.int32)

@@ -13,7 +13,8 @@ import pytest
 
 from connectors.ports import Record
 from models.recommendation import ranker
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
 from streams.engine.delivery import Delivery
 from streams.engine.offset_tracker import Partition

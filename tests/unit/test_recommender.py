@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.recommendation.events import FEEDBACK_ACTIONS, UserEvent
-from models.recommendation.recommender import Recommender, RecommendPolicy
+from models.recommendation.policy import RecommendPolicy
+from models.recommendation.recommender import Recommender
 
 CORPORA = Path(__file__).parents[2] / "apps" / "corpora"
 ITEMS = tuple(f"i{number:03}" for number in range(60))
