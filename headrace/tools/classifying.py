@@ -23,7 +23,7 @@ from models.decision import Classification
 from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
 from streams.application import Application
-from streams.classify.decision_records import as_read
+from streams.classify.decision_records import WORDLESS, as_read, may_be_wordless
 from streams.classify.release_loading import load_release
 from streams.conversations.state import Conversation
 from streams.routing.answers import Bank, ready_answer
@@ -92,16 +92,18 @@ def decide(
     bank: Bank | None = None,
 ) -> Iterator[dict[str, Any]]:
     """An answer for each text, in order, as a worker decides it: with the application's fast path. A text without
-    anything in it, live a dead letter, has its reason and no labels. events: what stands beside each text; None:
-    nothing. talk: that they belong to; None: each stands alone. bank: of answers; None: none is asked."""
+    anything in it has its reason and no labels: live it is a dead letter, or in a conversation people get it. events:
+    what stands beside each text; None: nothing. talk: that they belong to; None: each stands alone. bank: of answers;
+    None: none is asked."""
     texts = list(map(record_mask(app) or str, texts))
     asked = [text for text in texts if text.strip()]
     replier = Replier(app, slot_finder(app), bank)
     decisions = iter(classifier.classify_texts(asked, fast=app.fast_path == "on") if asked else ())
     for text, event in zip(texts, events or [ALONE] * len(texts), strict=True):
         release = {"app": app.name, "model": classifier.model, "version": classifier.version}
-        if text.strip():
-            yield release | _decision(app, replier, next(decisions), text, event, talk, classifier) | {"text": text}
+        if text.strip() or (talk is not None and may_be_wordless(app)):
+            classification = next(decisions) if text.strip() else WORDLESS
+            yield release | _decision(app, replier, classification, text, event, talk, classifier) | {"text": text}
         else:
             yield release | {"path": None, "labels": {}, "action": None, "reason": EMPTY_TEXT, "text": text}
 
@@ -157,8 +159,8 @@ def _entities(classification: Classification) -> dict[str, Any]:
 def _answer(app: Application, classification: Classification, reply: Mapping[str, Any]) -> dict[str, str]:
     """The application's ready answer to the primary label, where it has one and the label may act; of several labels
     the first of the table. reply: what the decision says beside."""
-    primary = classification.heads[app.head_names[0]]
-    ready = None if primary.rejected else ready_answer(app, primary, known_values(reply))
+    primary = classification.heads.get(app.head_names[0])
+    ready = None if primary is None or primary.rejected else ready_answer(app, primary, known_values(reply))
     return {} if ready is None else {"answer": ready["text"]}
 
 

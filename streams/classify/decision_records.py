@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -24,6 +24,13 @@ from streams.wire.records import format_time
 from streams.wire.signals import packed, signal_record, trial_answer
 from streams.wire.source_records import SourceReader
 from streams.wire.text import cut_text
+
+WORDLESS: Final = Classification({}, "fast", 0, None)  # of a conversation's message without words: no model is asked
+
+
+def may_be_wordless(app: Application) -> bool:
+    """Whether a message without words is decided, as people are to see it: else it is a dead letter."""
+    return app.hand_over is not None and app.source.picture is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ class DecisionRecords:
             acting = fused.in_place_of(classification)
         decision |= self._reply(pending, acting, decision["text"], classifier)
         signal = None
-        if self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown:
+        is_shown = self.shown >= 1.0 or sample_position("signals", pending.identity) < self.shown
+        if is_shown and classification.heads:  # a message without words says nothing of the stream
             signal = signal_record(
                 pending.identity,
                 decision["at"],

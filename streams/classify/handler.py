@@ -16,7 +16,7 @@ from models.decision import Classification
 from models.errors import MessageError, ModelError
 from models.slots.finding import SlotFinder
 from streams.application import Application
-from streams.classify.decision_records import DecisionRecords
+from streams.classify.decision_records import WORDLESS, DecisionRecords, may_be_wordless
 from streams.classify.fast_path_guard import FastPathGuard
 from streams.classify.model_failures import ModelFailures
 from streams.classify.pictures.deciding import PictureDecider
@@ -108,11 +108,12 @@ class ClassifyHandler:
         hold no text become dead letters here, or are passed over."""
         plan = self._serving.plan
         pending = self._parse(batch, plan.champion.classifier)
-        of_canary = [text for text in pending if plan.acting is not None and _takes(plan.acting, text)]
-        others = [text for text in pending if text.decided_by is None] if of_canary else pending
+        worded = [text for text in pending if text.classification is not WORDLESS]
+        of_canary = [text for text in worded if plan.acting is not None and _takes(plan.acting, text)]
+        others = [text for text in worded if text.decided_by is None] if of_canary else worded
         unknown = [text for text in others if not _is_known(plan.champion, text)]
         state = BatchState(plan.champion, [*self._champion_shares(plan.champion, unknown)], plan.acting)
-        state.shares += self._trial_shares(plan, pending)
+        state.shares += self._trial_shares(plan, worded)
         for text in pending:
             text.batch = state
 
@@ -183,11 +184,16 @@ class ClassifyHandler:
     def _parse(self, batch: Sequence[Delivery], champion: Classifier) -> list[Pending]:
         now_ms = self._now_ms()
         can_be_fast = champion.fast_path is not None and self._app.when_late == "fast"
+        wordless = may_be_wordless(self._app)
         parsed = []
         for delivery in batch:
             try:
                 source = self.reader.parse(
-                    delivery.value, delivery.key, delivery.timestamp_ms, None if self._of_history else now_ms
+                    delivery.value,
+                    delivery.key,
+                    delivery.timestamp_ms,
+                    None if self._of_history else now_ms,
+                    wordless=wordless,
                 )
                 if isinstance(source, PassedOver):
                     delivery.result = passed_over(source)
@@ -200,8 +206,10 @@ class ClassifyHandler:
                 delivery.result = dead_letter(delivery, error)
                 continue
             identity = decision_id(delivery.topic, self._epochs[delivery.topic], delivery.partition, delivery.offset)
-            delivery.result = Pending(delivery, source, identity, late)
-            parsed.append(delivery.result)
+            delivery.result = pending = Pending(delivery, source, identity, late)
+            if not source.text.strip():
+                pending.classification, pending.path = WORDLESS, "fast"
+            parsed.append(pending)
         return parsed
 
     def _is_late(self, source: SourceText, now_ms: int) -> bool:

@@ -76,6 +76,8 @@ def _reason(app: Application, decision: Mapping[str, Any], queue: str) -> str:
     if escalated:
         return str(escalated)
     head = decision["labels"].get(app.head_names[0])
+    if not decision["text"].strip():
+        return "the message has no words"
     if head is None or head.get("rejected"):
         return "the model does not know what it is about"
     if decision.get("action") in ("none", "ask", "answer"):

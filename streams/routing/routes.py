@@ -80,10 +80,10 @@ class Router:
         follows."""
         app = self._app
         primary = classification.heads.get(app.head_names[0])
-        if primary is None:
+        if primary is None and classification.heads:
             return "none"
         by_priority = None if app.priority is None or priority is None else app.priority.queues.get(priority)
-        if primary.rejected:
+        if primary is None or primary.rejected:  # of a message without words nothing is decided
             return f"queue:{app.human_queue}" if app.queues or by_priority else "human"
         if by_priority:
             return f"queue:{by_priority}"

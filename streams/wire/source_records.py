@@ -107,10 +107,17 @@ class SourceReader:
         return cls(app.source, record_mask(app))
 
     def parse(
-        self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None
+        self,
+        value: bytes | None,
+        key: bytes | None,
+        timestamp_ms: int,
+        arrived_ms: int | None = None,
+        *,
+        wordless: bool = False,
     ) -> SourceText | PassedOver:
         """A record's text with its key and time. arrived_ms: when it was read; None for history (see `event_time`).
-        Raises MessageError (too_large, schema_registry, not_utf8, not_json, encoded_twice, no_text, empty_text)."""
+        wordless: whether a JSON record whose text is empty is taken, where it belongs to something. Raises MessageError
+        (too_large, schema_registry, not_utf8, not_json, encoded_twice, no_text, empty_text)."""
         if value is None:
             return TOMBSTONE
         self._refuse_too_large(value)
@@ -130,9 +137,15 @@ class SourceReader:
             refuse_encoded_twice(body, self._source.text)
             found = "nothing or null" if text is None else json_kind(text)
             raise MessageError("no_text", f"no text at {self._source.text or 'the top'}: {found}")
-        if not text.strip():
+        is_empty = not text.strip()
+        source = (
+            None
+            if is_empty and not wordless
+            else self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
+        )
+        if source is None or (is_empty and source.key is None):
             raise MessageError("empty_text", f"the text at {self._source.text} is empty")
-        return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
+        return source
 
     def _seen(self, value: Any) -> Any:
         """What a reader sees of a text that may be HTML."""

@@ -15,12 +15,15 @@ from headrace.slot_finders import slot_finder
 from models.decision import Classification, HeadDecision, LabelAnswer
 from models.errors import ConfigError
 from streams.application import Application, parse_application
+from streams.classify.decision_records import WORDLESS
 from streams.classify.handler import ClassifyHandler
+from streams.classify.sampling import Sample
 from streams.classify.serving import Serving
 from streams.conversations.memory import STATES, ConversationMemory, source_place
-from streams.conversations.state import Conversation
-from streams.engine.delivery import Delivery
-from streams.routing.replies import Message, Replier
+from streams.conversations.state import Conversation, Turn
+from streams.engine.delivery import Delivery, Outcome
+from streams.routing.replies import Message, Replier, _turn
+from streams.wire.records import Decision
 
 NOON_MS = 1_796_040_000_000  # 30 November 2026, 12:00 UTC
 MINUTE_MS = 60_000
@@ -385,6 +388,41 @@ def test_a_bad_table_of_choices_is_one_clear_line(change: Callable[[str], str], 
     assert said in str(raised.value) and "\n" not in str(raised.value)
 
 
+PLAIN = 'name = "desk"\ntopic = "chats"\nhuman_queue = "people"\n[[heads]]\nname = "intent"\ncolumn = "intent"\n'
+
+
+def decided(desk: Application, *records: tuple[bytes | None, str]) -> list[Outcome]:
+    """What a worker makes of messages with these keys and texts."""
+    serving = Serving(classifier_with(small_fast_path()))
+    handler = ClassifyHandler(desk, serving, {"chats": "e0"}, lambda: 1_000, Sample(1e9))
+    batch = [Delivery("chats", 0, n, key, orjson.dumps({"text": text}), 1_000) for n, (key, text) in enumerate(records)]
+    for _, step in handler.steps:
+        step(batch)
+    return [delivery.result for delivery in batch]
+
+
+def test_people_get_a_message_that_has_no_words() -> None:
+    """It was a dead letter: who sent a picture alone was told nothing, and nobody had it."""
+    desk = parse_application(
+        PLAIN + "[queues]\nrefund = 'billing'\n[conversations]\n[hand_over]\n", Path(), "desk.toml"
+    )
+    outcomes = decided(desk, (b"c1", " \n"), (b"c1", "a text"), (None, ""))
+    first, second = (Decision.model_validate_json(one.records[0].value or b"") for one in outcomes[:2])
+    assert (first.action, first.labels, first.text.strip()) == ("queue:people", {}, "")
+    assert first.conversation is not None and second.conversation is not None
+    assert (first.conversation.intent, second.conversation.version, bool(second.labels)) == (None, 2, True)
+    assert outcomes[0].signal is None and outcomes[1].signal is not None  # the monitor sees texts alone
+    assert outcomes[2].rejected_because == "empty_text"
+    (alone,) = decided(desk, (b"c1", ""))
+    assert Decision.model_validate_json(alone.records[0].value or b"").action == "queue:people"
+    plain = parse_application(PLAIN + "[conversations]\n", Path(), "desk.toml")
+    assert decided(plain, (b"c1", ""))[0].rejected_because == "empty_text"
+
+
+def test_a_message_without_words_is_read_back_from_its_decision_as_it_was() -> None:
+    assert Turn.of_labels(3, {}) == _turn(3, WORDLESS)
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
@@ -396,8 +434,7 @@ def test_a_message_that_belongs_to_no_conversation_is_told_once(
     table: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With [hand_over] nobody was told anything about it, and nobody had it, without a word in any log."""
-    file = 'name = "desk"\ntopic = "chats"\nhuman_queue = "people"\n[[heads]]\nname = "intent"\ncolumn = "intent"\n'
-    desk = parse_application(file + f'[source]\nkey = "/chat"\n[conversations]\n{table}\n', Path(), "desk.toml")
+    desk = parse_application(PLAIN + f'[source]\nkey = "/chat"\n[conversations]\n{table}\n', Path(), "desk.toml")
     handler = ClassifyHandler(desk, Serving(classifier_with(small_fast_path())), {"chats": "e0"}, now_ms=lambda: 1_000)
 
     def decide(*records: tuple[bytes | None, dict[str, str]]) -> None:

@@ -40,6 +40,8 @@ def test_a_decision_tells_the_customer_or_leaves_it_to_people() -> None:
     assert words(rejected) == LeftToPeople("the model does not know what it is about", "people")
     angry = decision(1, "queue:duty", conversation={"escalated": "angry twice"})
     assert words(angry) == LeftToPeople("angry twice", "duty")
+    wordless = decision(1, "queue:people", labels={}, text=" ")
+    assert words(wordless) == LeftToPeople("the message has no words", "people")
     for silent in (decision(1, "none"), decision(1, "ask"), decision(1, "answer", answer={"text": ""})):
         assert words(silent) == LeftToPeople("there is nothing to tell about it by machine", "people")
 

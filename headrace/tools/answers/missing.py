@@ -38,8 +38,8 @@ class Missing:
 
 
 def is_unanswered(decision: Mapping[str, Any]) -> bool:
-    """Whether nobody was answered or asked."""
-    return not decision.get("answer") and decision.get("action") != ASK
+    """Whether there is something to answer, and nobody was answered or asked."""
+    return not decision.get("answer") and decision.get("action") != ASK and bool(str(decision["text"]).strip())
 
 
 def missing_answers(

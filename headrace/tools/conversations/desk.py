@@ -169,7 +169,7 @@ def screen(held: HeldConversation) -> list[tuple[str, str]]:
     lines += [(name, " → ".join(labels)) for name, labels in held.courses.items() if labels]
     names = {"customer": "customer", "headrace": "Headrace"}
     for one in held.said:
-        lines.append((names.get(one.by, one.person or "person"), one.text))
+        lines.append((names.get(one.by, one.person or "person"), one.text.strip() or "(no words)"))
     lines.append(("seen", f"version {held.version}, revision {held.revision}"))
     return lines
 

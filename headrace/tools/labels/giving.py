@@ -268,6 +268,8 @@ def _head(decision: Document, head: str) -> str:
     """Raises ValueError for one that did not decide this."""
     heads = list(decision.get("labels") or ())
     if not heads:
+        if not decision.get("items"):
+            raise ValueError(f"{decision['id']} has no words, so there is nothing to label")
         raise ValueError(f"{decision['id']} is a ranked list, not a label: it learns from what its user does next")
     if head != PRIMARY and head not in heads:
         raise ValueError(f"{decision['id']} has no head {head!r}; it has: {', '.join(heads)}")
