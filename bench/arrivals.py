@@ -34,6 +34,7 @@ from connectors.table_lines import Reject
 from headrace.applications import file_of, load_application
 from headrace.tools.record_shapes import RecordShape
 from headrace.training.entities.names import read_gazetteer
+from headrace.training.from_file import columns_of
 from headrace.wiring import Wiring
 from models.encoder.encoder import available_cores
 from models.errors import ConfigError
@@ -156,10 +157,11 @@ def _texts(app: Application) -> list[str]:
     if app.corpus is None or app.kind != "classify":
         raise ConfigError(f"{app.given_as} has no corpus of texts: items are made of it")
     with open_table(app.corpus) as table:
-        found = [str(row.fields.get("text") or "") for row in table.rows if not isinstance(row, Reject)]
+        column = columns_of(app).in_file(table.columns).text
+        found = [str(row.fields.get(column) or "") for row in table.rows if not isinstance(row, Reject)]
     texts = [text for text in found if text.strip()]
     if not texts:
-        raise ConfigError(f"{app.corpus} has no text in a column text: items are made of it")
+        raise ConfigError(f"{app.corpus} has no text in its column of texts: items are made of it")
     return texts
 
 

@@ -22,6 +22,7 @@ from connectors.table_lines import Row as TableRow
 from models.encoder.long_texts import with_body
 from models.errors import ConfigError, TrainingDataError
 from models.label_sets import SEPARATOR, canonical, strata
+from retrain.file_columns import FileColumns
 from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key, text_key
 
@@ -41,6 +42,7 @@ LARGE_ROWS: Final = 5000
 MIN_TUNING_ROWS: Final = 300
 MIN_TUNING_PER_LABEL: Final = 3
 DEFAULT_SPLIT_COLUMN: Final = "split"
+LABEL_OPTION: Final = "; --label-column names another for the first head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Dataset:
     several: heads that may give a text several labels; a row has their set's text (`models.label_sets`).
     encoder_tuned_on: key hashes of the texts that the encoder was fine-tuned on, and knows by heart; none of a general
     encoder. set_aside: rows of the corpus that are not in `rows` as they were: feedback has changed their labels, or
-    they are nearly copies of what tests now.
+    they are nearly copies of what tests now. columns: of the file; None: they come from none, or nobody knows.
     """
 
     heads: tuple[str, ...]
@@ -90,6 +92,7 @@ class Dataset:
     encoder_tuned_on: frozenset[str] = frozenset()
     set_aside: tuple[Row, ...] = ()
     several: frozenset[str] = frozenset()
+    columns: FileColumns | None = None
 
     def part(self, split: Split) -> tuple[Row, ...]:
         """The rows of one split, in file order."""
@@ -184,9 +187,10 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *
         raise TrainingDataError(f"{name} has no usable row ({why})")
     refused = [RejectedRow(reject.line, reject.reason) for reject in rejected]
     several = wanted.several & wanted.labels.keys()
-    return split_rows(
+    dataset = split_rows(
         rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name, trains=trains, several=several
     )
+    return replace(dataset, columns=FileColumns(dict(wanted.labels), wanted.text, wanted.title))
 
 
 def _check_columns(table: Table, columns: Columns, name: str) -> None:
@@ -194,10 +198,11 @@ def _check_columns(table: Table, columns: Columns, name: str) -> None:
     if columns.split != DEFAULT_SPLIT_COLUMN:
         wanted.append(columns.split)
     wanted += [column for column in (columns.title, columns.group, columns.picture) if column is not None]
+    option = {columns.text: "; --text-column names another", next(iter(columns.labels.values())): LABEL_OPTION}
     for column in wanted:
         if column not in table.columns:
             has = ", ".join(table.columns) or "none"
-            raise TrainingDataError(f"{name} has no column {column!r}; its columns are: {has}")
+            raise TrainingDataError(f"{name} has no column {column!r}; its columns are: {has}{option.get(column, '')}")
         if column in table.twice:
             raise TrainingDataError(f"{name} has two columns {column!r}; rename one")
 

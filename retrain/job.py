@@ -161,7 +161,7 @@ def _training(dataset: Dataset, trained: Trained, seed: int, oos_label: str | No
         "encoder_tuned_on_texts": len(trained.encoder_tuned_on),
         "choices": trained.choices,
         "rejection": trained.rejection,
-    }
+    } | ({} if dataset.columns is None else {"columns": dataset.columns.as_json()})
 
 
 def _golden_texts(dataset: Dataset, seed: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from models.bundle import HALF_ROLE
 from models.errors import ReleaseCorrupt
 from retrain.data import Dataset, Row
+from retrain.file_columns import FileColumns
 from retrain.gate.verdict import PAGE_ROLE
 from retrain.text_keys import key_hash
 
@@ -24,9 +25,11 @@ _SET_ASIDE = "corrected"  # the file's name for them, of when corrections were t
 def to_bytes(dataset: Dataset) -> bytes:
     """JSON lines, compressed: heads and what the encoder knows first, then a row each. The same dataset gives the same
     bytes."""
-    header = {"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)}
+    header: dict[str, Any] = {"heads": dataset.heads, "encoder_tuned_on": sorted(dataset.encoder_tuned_on)}
     if dataset.several:
         header["several"] = sorted(dataset.several)
+    if dataset.columns is not None:
+        header["columns"] = dataset.columns.as_json()
     lines = [json.dumps(header | {_SET_ASIDE: [_described(row) for row in dataset.set_aside]})]
     lines += [json.dumps(_described(row), ensure_ascii=False) for row in dataset.rows]
     return gzip.compress("\n".join(lines).encode(), mtime=0)
@@ -48,7 +51,10 @@ def from_bytes(content: bytes, *, tuned_encoder: bool = False) -> Dataset:
             known = [key_hash(row.text) for row in rows if row.split == "train"] if tuned_encoder else []
         several = frozenset(header.get("several", ()))
         heads = tuple(header["heads"])
-        return Dataset(heads, rows, encoder_tuned_on=frozenset(known), set_aside=set_aside, several=several)
+        said = header.get("columns")
+        columns = None if said is None else FileColumns(said["labels"], said["text"], said.get("title"))
+        tuned_on = frozenset(known)
+        return Dataset(heads, rows, encoder_tuned_on=tuned_on, set_aside=set_aside, several=several, columns=columns)
     except (ValueError, KeyError, OSError) as error:
         raise ReleaseCorrupt(
             f"the release's training data cannot be read: {error}; train it again from a file"

@@ -45,7 +45,7 @@ def ground_for(
     source = data or app.corpus
     if source is None:
         raise ConfigError(f"{app.name} has no corpus to take texts from: give --data a CSV file with a column text")
-    texts = [row.text for row in read_texts(source, label_column=None)]
+    texts = [row.text for row in read_texts(source, "text" if data else app.text_column, label_column=None)]
     manifest, blobs = release_of(wiring, app, progress)
     cache = wiring.settings.cache.expanduser()
     return Ground(app.heads, texts, manifest, blobs, folder, cache, cache / "services", events_per_second)

@@ -66,7 +66,9 @@ def _explain(
     data: Annotated[
         Path | None, typer.Option(help="of --nearest: labelled texts instead of those that the release was trained on")
     ] = None,
-    text_column: Annotated[str, typer.Option(help="of --data")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="of --data; default: as of the file that the release was trained on")
+    ] = None,
     label_column: Annotated[
         str | None, typer.Option(help="of --data; default: the heads' own columns, else label")
     ] = None,
@@ -114,7 +116,9 @@ def _map(
     data: Annotated[
         Path | None, typer.Option(help="labelled texts instead of those that the release was trained on")
     ] = None,
-    text_column: Annotated[str, typer.Option(help="of --data and --new")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="of --data and --new; default: as of the file that the release was trained on")
+    ] = None,
     label_column: Annotated[
         str | None, typer.Option(help="of --data; default: the heads' own columns, else label")
     ] = None,

@@ -7,7 +7,10 @@ import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")]
-TextColumn = Annotated[str, typer.Option(help="column of the texts")]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(help="column of the texts; default: the application's, or the one that the release was trained on"),
+]
 TitleColumn = Annotated[
     str | None,
     typer.Option("--title-column", "--title", help="column that becomes the texts' first line, read as their title"),
@@ -46,7 +49,7 @@ def _train(
         Path | None,
         typer.Option(help="labelled CSV or JSON lines, UTF-8; - for stdin. With --images it may be left out"),
     ] = None,
-    text_column: TextColumn = "text",
+    text_column: TextColumn = None,
     title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",

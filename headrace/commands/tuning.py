@@ -27,7 +27,7 @@ def _compress(
     data: Annotated[
         Path | None, typer.Option(help="labelled CSV or JSON lines; default: what the release was trained on")
     ] = None,
-    text_column: TextColumn = "text",
+    text_column: TextColumn = None,
     title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",
@@ -81,7 +81,7 @@ def _compress(
 def _tune(
     app: Annotated[str, typer.Argument(help="support, finance, or the path of a TOML file")],
     data: Annotated[Path, typer.Option(help="labelled CSV or JSON lines, UTF-8; its test rows take no part")],
-    text_column: TextColumn = "text",
+    text_column: TextColumn = None,
     title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = "split",

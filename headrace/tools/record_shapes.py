@@ -25,7 +25,8 @@ class RecordShape:
     """Builds records of one application from the columns of one file.
 
     A field stands in the column that the user named, else in one called like the end of its pointer (`/payload/body`:
-    `body`), else like its role (`text`, `key`, `at`). Rows of JSON lines that have the shape already stay as they are.
+    `body`), else like the application says of its examples (`text_column`), else like its role (`text`, `key`, `at`).
+    Rows of JSON lines that have the shape already stay as they are.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class RecordShape:
     ) -> None:
         """Raises ConfigError where the file has no column for what the application cannot do without."""
         self._is_text = app.source.format == "text"
-        source = app.source
+        source, own = app.source, dict[str, str]()
         if app.kind == "recommend":
             named = {"user": source.user, "item": source.item, "action": source.action, "at": source.at}
             needed, asked = "user", {"user": key_column}
@@ -41,8 +42,12 @@ class RecordShape:
             named = {"text": source.text, "body": source.body, "key": source.key, "at": source.at}
             named |= {"symbols": source.symbols}
             needed, asked = "text", {"text": text_column, "key": key_column}
+            if source.body is not None and app.title_column is not None:
+                own = {"text": app.title_column, "body": app.text_column}
+            else:
+                own = {"text": app.text_column}
         self._places = [
-            Place(role, asked.get(role) or _column_for(role, pointer, columns), pointer)
+            Place(role, asked.get(role) or _column_for(role, pointer, columns, own.get(role)), pointer)
             for role, pointer in named.items()
             if role in (needed, "key") or pointer is not None
         ]
@@ -85,8 +90,8 @@ def _says(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _column_for(role: str, pointer: str | None, columns: Sequence[str]) -> str | None:
-    names = [_last(pointer), role] if pointer else [role]
+def _column_for(role: str, pointer: str | None, columns: Sequence[str], own: str | None) -> str | None:
+    names = [_last(pointer), own, role] if pointer else [own, role]
     return next((name for name in names if name in columns), None)
 
 

@@ -96,6 +96,8 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
     say(f"macro F1  {report['macro_f1']:.4f}")
     for head, figures in list(report["heads"].items())[1:]:
         say(f"{head:<9} {figures['accuracy']:.4f}")
+    for head, reason in report["not_trained"].items():
+        say(f"{field(head)} is not learnt: {field(reason)}")
     tell_out_of_scope(report["oos"])
     if report["rejection"]:
         say(_rejection_in_words(report["rejection"]))

@@ -29,6 +29,7 @@ from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.entities.comparing import Blob, EntityComparison, ReadsNames, compare_entities, rows_that_judge
 from retrain.entities.release import carry_entities, dealt_by_of, entity_rows_of, reading_of
 from retrain.entities.span_tuning import DealtEntities
+from retrain.file_columns import FileColumns
 from retrain.job import TrainedRelease, train_release
 from retrain.pictures.release import carry_fusion, carry_pictures
 from retrain.progress import Progress
@@ -40,13 +41,13 @@ from streams.classify.release_loading import load_release
 @dataclass(frozen=True, slots=True)
 class CompressionRequest:
     """What to make smaller. model: NAME or NAME@VERSION. data: a labelled file; None: what the release was trained on.
-    label_column: None: the heads' own columns, else `label` for the first head. unlabelled: a file of more texts to
-    learn from. title_column: of both; see `retrain.data.Columns`."""
+    text_column, title_column, label_column: None: as of the file that it was trained on (`FileColumns.in_file`).
+    unlabelled: a file of more texts to learn from."""
 
     model: str
     plan: CompressionPlan
     data: Path | None = None
-    text_column: str = "text"
+    text_column: str | None = None
     label_column: str | None = None
     split_column: str = "split"
     unlabelled: Path | None = None
@@ -152,7 +153,8 @@ def _texts(
     places, its texts of these as well, as it reads them."""
     texts = [row.text for row in dataset.rows if row.split != "test"]
     if order.unlabelled is not None:
-        texts += read_texts(order.unlabelled, order.text_column, order.title_column)
+        known = FileColumns.of_release(described)
+        texts += read_texts(order.unlabelled, known, order.text_column, order.title_column)
     tested = {row.text for row in dataset.part("test")}
     named = entity_rows_of(described, blob)
     if named is not None and described[ENTITIES].get(READS) == TOKENS:
@@ -195,16 +197,13 @@ def _dataset(
         if own is None:
             raise ConfigError("the release does not carry what it was trained on; give a labelled file by --data")
         return own
-    heads = [head["name"] for head in described["heads"]]
 
     def columns(there: Any) -> Columns:
-        labels = (
-            {heads[0]: order.label_column} if order.label_column else {head: head for head in heads if head in there}
-        )
-        labels = labels or {heads[0]: "label"}
+        asked: dict[str, Any] = {"text": order.text_column, "title": order.title_column, "label": order.label_column}
+        found = FileColumns.of_release(described).in_file(there, **asked, by_head=True)
         several = frozenset(head["name"] for head in described["heads"] if "several" in head)
         return Columns(
-            labels, order.text_column, order.split_column, several=several & labels.keys(), title=order.title_column
+            found.labels, found.text, order.split_column, several=several & found.labels.keys(), title=found.title
         )
 
     dataset = read_labelled_csv(order.data, columns, seed=order.seed)

@@ -32,6 +32,7 @@ from models.languages import language_of
 from models.words.neutral_words import NeutralWords
 from retrain.data import Columns, Dataset, read_labelled_csv, text_of
 from retrain.entities.rows import EntityRows
+from retrain.file_columns import FileColumns
 from retrain.fitting.quick_plan import quick_plan_from
 from retrain.fitting.tuning.around import Watch
 from retrain.job import PackedRelease, Strategy, TrainedRelease, train_release
@@ -45,16 +46,16 @@ from streams.application import Application
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What to train. label_column None: the columns of the application's heads, else `label` for its first head.
+    """What to train. text_column, title_column (what becomes the texts' first line) and label_column None: those of the
+    application (`FileColumns.in_file`).
     group_column: rows of one value stay together in every split. unlabelled: a file of live texts. oos_cost, oos_share,
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
     champion's goes on. config: a file of the strategy's options (`options_file`). augment: see `AugmentOrder.parse`;
     None: no augmentation. tensorboard: a folder for the figures of a training that tunes the encoder. entities: a file
-    of texts with labelled entities; None: the application's. title_column: what becomes the texts' first line; None:
-    the texts are all there is."""
+    of texts with labelled entities; None: the application's."""
 
     data: Path
-    text_column: str = "text"
+    text_column: str | None = None
     label_column: str | None = None
     split_column: str = "split"
     oos_label: str | None = None
@@ -75,20 +76,26 @@ class TrainingRequest:
     title_column: str | None = None
 
 
+def columns_of(app: Application) -> FileColumns:
+    """What an application's file says of the columns of labelled files."""
+    return FileColumns({head.name: head.column for head in app.heads}, app.text_column, app.title_column)
+
+
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     """The labelled rows for an application's heads."""
 
     def columns(there: Sequence[str]) -> Columns:
-        labels = _label_columns(app, order, there)
+        asked: dict[str, Any] = {"text": order.text_column, "title": order.title_column, "label": order.label_column}
+        found = columns_of(app).in_file(there, **asked)
         picture = None if order.pictures is None else order.pictures.column
         return Columns(
-            labels,
-            order.text_column,
+            found.labels,
+            found.text,
             order.split_column,
             group=order.group_column,
             picture=picture,
             several=app.multi_heads,
-            title=order.title_column,
+            title=found.title,
         )
 
     return read_labelled_csv(order.data, columns, seed=order.seed)
@@ -105,13 +112,17 @@ def rejection_policy(app: Application, order: TrainingRequest, live_texts: tuple
     )
 
 
-def read_texts(path: Path, column: str, title: str | None = None) -> tuple[str, ...]:
-    """The texts of a file of rows; those without one are left out. title: column of their titles, where it has one.
-    Raises TrainingDataError where it has none."""
+def read_texts(
+    path: Path, known: FileColumns, text_column: str | None = None, title_column: str | None = None
+) -> tuple[str, ...]:
+    """The texts of a file of rows; those without one are left out. known: what its columns are called where nobody
+    asks. Raises TrainingDataError where it has none."""
     with open_table(path) as table:
-        if column not in table.columns:
-            raise TrainingDataError(f"{path} has no column {column!r}; its columns are: {', '.join(table.columns)}")
-        values = [text_of(row.fields, column, title) for row in table.rows if not isinstance(row, Reject)]
+        where = known.in_file(table.columns, text=text_column, title=title_column)
+        for column in filter(None, (where.text, where.title)):
+            if column not in table.columns:
+                raise TrainingDataError(f"{path} has no column {column!r}; its columns are: {', '.join(table.columns)}")
+        values = [text_of(row.fields, where.text, where.title) for row in table.rows if not isinstance(row, Reject)]
     texts = tuple(value for value in values if isinstance(value, str) and value.strip())
     if not texts:
         raise TrainingDataError(f"{path} has no text below its header")
@@ -127,7 +138,8 @@ def train(
         raise ConfigError("--tensorboard shows the training of an encoder; it goes with a --strategy that tunes one")
     tables = {} if order.config is None else read_options(order.config).tables
     table = tables.get(order.strategy, {})
-    live = () if order.unlabelled is None else read_texts(order.unlabelled, order.text_column, order.title_column)
+    asked = order.text_column, order.title_column
+    live = () if order.unlabelled is None else read_texts(order.unlabelled, columns_of(app), *asked)
     # Texts that teach the encoder need no cost to be of use.
     judges = order.oos_cost or app.rejection.oos_cost or not table.get("unlabelled")
     rejection = rejection_policy(app, order, live if judges else ())
@@ -166,6 +178,7 @@ def train(
             ),
         )
     trained.report["proposed_encoder"] = proposed_encoder(wiring.settings.encoder, [row.text for row in dataset.rows])
+    trained.report["not_trained"] = _not_trained(app, order, trained.dataset)
     trained.report["rejected_rows"] = [{"line": reject.line, "reason": reject.reason} for reject in dataset.rejected]
     if table:
         trained.manifest["training"]["options"] = dict(table)
@@ -201,6 +214,16 @@ def _read_otherwise(words: NeutralWords | None, dataset: Dataset) -> dict[str, i
         "listed": words.listed,
         "texts": len(texts),
         "texts_read_otherwise": sum(words.read(text) != text for text in texts),
+    }
+
+
+def _not_trained(app: Application, order: TrainingRequest, dataset: Dataset) -> dict[str, str]:
+    """Heads of the application that the file holds no labels of, with the reason in words."""
+    said = "--label-column names the first head's labels alone"
+    return {
+        head.name: said if order.label_column else f"{order.data.name} has no column {head.column!r}"
+        for head in app.heads
+        if head.name not in dataset.heads
     }
 
 
@@ -291,10 +314,11 @@ def write_release(trained: PackedRelease, folder: Path) -> dict[str, Any]:
 def evaluation_rows(
     data: Path,
     heads: Sequence[str],
-    text_column: str,
+    text_column: str | None,
     label_column: str | None,
     split_column: str,
     *,
+    known: FileColumns | None = None,
     trained_on: Collection[str] = frozenset(),
     slice_columns: tuple[str, ...] = (),
     picture_column: str | None = None,
@@ -304,41 +328,34 @@ def evaluation_rows(
     """The rows to score: those of the file's test split; of a file that has no split column, all but those whose text
     the release was trained on, and how many these were.
 
-    trained_on: key hashes. slice_columns: of groups to tell apart. picture_column: see `Row.picture`. title_column,
-    several: see `Columns`. Raises TrainingDataError when no row is left.
+    known: what the release's columns were called; None: like its heads. trained_on: key hashes.
+    slice_columns: of groups to tell apart. picture_column: see `Row.picture`. several: see `Columns`. Raises
+    TrainingDataError when no row is left.
     """
     has_split = False
 
     def columns(there: Sequence[str]) -> Columns:
         nonlocal has_split
         has_split = split_column in there
-        labels = {heads[0]: label_column} if label_column else {head: head for head in heads if head in there}
-        labels = labels or {heads[0]: "label"}
+        asked = (known or FileColumns()).of_heads(heads)
+        found = asked.in_file(there, text=text_column, title=title_column, label=label_column, by_head=True)
         return Columns(
-            labels,
-            text_column,
+            found.labels,
+            found.text,
             split_column,
             slice_columns,
             picture=picture_column,
-            several=several & labels.keys(),
-            title=title_column,
+            several=several & found.labels.keys(),
+            title=found.title,
         )
 
     dataset = read_labelled_csv(data, columns, trains=False)
     if has_split:
         return replace(dataset, rows=dataset.part("test")), 0
     unknown = tuple(row for row in dataset.rows if key_hash(row.text) not in trained_on)
-    known = len(dataset.rows) - len(unknown)
+    left_out = len(dataset.rows) - len(unknown)
     if not unknown:
-        raise TrainingDataError(f"the release was trained on all {known} texts of {data}; give it texts that are new")
-    return replace(dataset, rows=unknown), known
-
-
-def _label_columns(app: Application, order: TrainingRequest, there: Sequence[str]) -> dict[str, str]:
-    """Head to column, the primary head first. there: the columns of the file."""
-    if order.label_column is not None:
-        return {app.head_names[0]: order.label_column}
-    own = {head.name: head.column for head in app.heads if head.column in there}
-    if app.head_names[0] in own:
-        return own
-    return {app.head_names[0]: "label"}
+        raise TrainingDataError(
+            f"the release was trained on all {left_out} texts of {data}; give it texts that are new"
+        )
+    return replace(dataset, rows=unknown), left_out

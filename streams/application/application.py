@@ -42,6 +42,12 @@ class Application(BaseModel):
     """Partitions of the topics that Headrace creates for it."""
     corpus: Path | None = None
     """A labelled CSV, relative to this file, from which a first model is trained where there is none."""
+    text_column: str = Field(default="text", min_length=1)
+    """What the column of the texts is called, in the corpus and in files for training; `text` is taken where a file has
+    none of that name."""
+    title_column: str | None = Field(default=None, min_length=1)
+    """A column of such files that becomes the texts' first line, which is read as their title (`docs/long_texts.md`).
+    A file need not have it."""
     catalog: Path | None = None
     """`recommend` only: a CSV of items, relative to this file."""
     recommend: Recommending = Recommending()

@@ -183,6 +183,11 @@ def test_examples_in_another_encoding_are_told_to_be_saved_as_utf_8() -> None:
     text = Path("wenti.csv").read_text("utf-8-sig")
     Path("wenti.csv").write_text(text, "gb18030")
     assert "save the file as UTF-8 (in a spreadsheet: CSV UTF-8)" in said("wenti.toml")["corpus"]
+    write_starter(Starter("frage", Path()))
+    with Path("frage.csv").open("ab") as file:
+        file.writelines("Lüfter läuft,problem\n".encode("cp1252") for _ in range(3))
+    Path("frage.csv").write_bytes(Path("frage.csv").read_bytes().replace(b",praise\n", b",praise \xe4\n"))
+    assert list(said("frage.toml")) == ["corpus"], "what the rows that are left lack is no news"
 
 
 def test_a_time_that_is_not_believed_and_a_record_that_is_none_are_told() -> None:

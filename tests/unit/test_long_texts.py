@@ -29,6 +29,7 @@ from models.encoder.long_texts import TITLE_CHARACTERS, LongTexts, joined, parts
 from models.encoder.remembering import RememberingEncoder
 from models.errors import ConfigError, MessageError, ReleaseCorrupt, TrainingDataError
 from retrain.data import Columns, read_labelled_csv
+from retrain.file_columns import FileColumns
 from retrain.job import TrainedRelease, train_release
 from retrain.progress import no_progress
 from streams.application import Application, HeadSpec, LongTextsSpec, Source, parse_application
@@ -274,7 +275,7 @@ def test_every_command_that_takes_labelled_texts_takes_their_titles(tmp_path: Pa
     expected = f"{TITLE}\n{BODY}"
     read = from_file.read_dataset(app, TrainingRequest(file, title_column="head"))
     assert read.rows[0].text == expected
-    assert from_file.read_texts(file, "text", "head") == (expected,)
+    assert from_file.read_texts(file, FileColumns(), None, "head") == (expected,)
     scored, _ = read_rows(LabelledFile(file, title_column="head"), ["topic"], ())
     assert scored.rows[0].text == expected
     for command in (("train",), ("tune",), ("evaluate",), ("compare",), ("compress",), ("apps", "check")):

@@ -60,7 +60,9 @@ def _check(
         Path | None,
         typer.Option(help="records as they stand in the topic, one a line; default: examples that did not train"),
     ] = None,
-    text_column: Annotated[str, typer.Option(help="column of the texts in the examples")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="column of the texts in the examples; default: the file's `text_column`")
+    ] = None,
     title_column: TitleColumn = None,
     json: JsonFlag = False,
 ) -> None:

@@ -46,7 +46,7 @@ class CheckOrder:
     application: str
     data: Path | None = None
     records: Path | None = None
-    text_column: str = "text"
+    text_column: str | None = None
     title_column: str | None = None
 
     def training(self, data: Path) -> TrainingRequest:

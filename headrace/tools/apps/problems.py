@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from connectors.table_files import open_table
-from connectors.table_lines import Reject, summary
+from connectors.table_lines import NOT_UTF8, Reject, summary
 from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.slot_finders import slot_finder
 from headrace.training.entities.fitting import read_entities
-from headrace.training.from_file import TrainingRequest, proposed_encoder
+from headrace.training.from_file import TrainingRequest, columns_of, proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
 from models.label_sets import labels_of
@@ -42,11 +42,13 @@ def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
     data = order.data
     with open_table(data) as table:
         there, twice = table.columns, table.twice
-    wanted = [("corpus", order.text_column, "the texts stand in a column of that name: rename yours, or --text-column")]
-    if order.title_column is not None:
-        wanted.append(("corpus", order.title_column, "--title-column names it"))
+    found = columns_of(app).in_file(there, text=order.text_column, title=order.title_column)
+    named = f'write text_column = "{_likely_text(app, there)}" above the first [table], or rename yours'
+    wanted = [("corpus", found.text, f"the texts are looked for there: {named}")]
+    if found.title is not None:
+        wanted.append(("corpus", found.title, "--title-column names it"))
     wanted += [
-        (f"heads.{number}.column", head.column, "it holds the answers to this question")
+        (f"heads.{number}.column", found.labels.get(head.name, head.column), "it holds the answers to this question")
         for number, head in enumerate(app.heads)
     ]
     missing = [
@@ -61,12 +63,19 @@ def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
     ]
 
 
+def _likely_text(app: Application, there: Sequence[str]) -> str:
+    """The first column that is no head's: what a person would take for the texts."""
+    return next((name for name in there if name not in {head.column for head in app.heads}), "COLUMN")
+
+
 def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Problem]:
     """Rows that are of no use, labels that have too few texts, and labels that file and examples do not share."""
     if dataset.rejected:
         rejected = [Reject(row.line, row.reason) for row in dataset.rejected]
         count = f"{len(rejected)} row{'s' if len(rejected) > 1 else ''}"
         yield Problem("corpus", f"{data.name}: {count} cannot be used: {summary(rejected)}")
+        if any(reject.reason == NOT_UTF8 for reject in rejected):
+            return  # what the other rows lack is no news before the file can be read
     texts = {name: _texts_by_label(dataset, name) for name in app.head_names}
     for number, name in enumerate(app.head_names):
         few = {label: count for label, count in texts[name].items() if count < FEWEST_TEXTS}

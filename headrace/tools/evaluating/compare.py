@@ -59,7 +59,8 @@ def run_compare(champion: str, challenger: str, order: ComparisonOrder, *, json:
 def _judged(before: LoadedRelease, after: LoadedRelease, order: ComparisonOrder) -> tuple[Verdict, int]:
     """The verdict, and how many rows were left out as one of the two was trained on them."""
     heads = _common_heads(before, after)
-    dataset, known = read_rows(order.file, heads, {*before.trained_on, *after.trained_on}, after.classifier.several)
+    trained_on = {*before.trained_on, *after.trained_on}
+    dataset, known = read_rows(order.file, heads, trained_on, after.classifier.several, after.columns)
     tested = replace(dataset, rows=tuple(replace(row, split="test") for row in dataset.rows))
     if heads[0] not in tested.heads:
         raise ConfigError(

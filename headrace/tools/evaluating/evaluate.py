@@ -102,7 +102,8 @@ def run_evaluate(model: str, order: EvaluationOrder, *, json: bool) -> None:
 
 
 def _score_texts(release: LoadedRelease, file: LabelledFile, order: EvaluationOrder) -> ScoredTexts:
-    dataset, known = read_rows(file, list(release.classifier.heads), release.trained_on, release.classifier.several)
+    classifier = release.classifier
+    dataset, known = read_rows(file, list(classifier.heads), release.trained_on, classifier.several, release.columns)
     with stage_bars() as progress:
         oos_label = order.oos_label or release.oos_label
         metrics = evaluate(release.classifier, dataset.rows, oos_label=oos_label, progress=progress)

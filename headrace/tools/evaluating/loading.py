@@ -14,6 +14,7 @@ from headrace.training.from_file import evaluation_rows
 from headrace.wiring import Wiring
 from models.classifier import Classifier
 from retrain.data import Dataset
+from retrain.file_columns import FileColumns
 from retrain.pictures.release import known_pictures
 from retrain.training_data import served_bytes, trained_texts
 from streams.classify.release_loading import load_release
@@ -44,6 +45,11 @@ class LoadedRelease:
         return label
 
     @property
+    def columns(self) -> FileColumns:
+        """Of the file that it was trained on."""
+        return FileColumns.of_release(self.described)
+
+    @property
     def served_bytes(self) -> int:
         """Of the files that serve."""
         return served_bytes(self.described)
@@ -51,11 +57,11 @@ class LoadedRelease:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """Where the rows to score are. label_column None: the columns of the release's heads, else `label`. picture_column:
-    of the pictures' paths; None: nobody asks for pictures. title_column: see `retrain.data.Columns`."""
+    """Where the rows to score are. text_column, label_column, title_column None: those of the file that the release was
+    trained on (`FileColumns.in_file`). picture_column: of the pictures' paths; None: nobody asks for pictures."""
 
     path: Path
-    text_column: str = "text"
+    text_column: str | None = None
     label_column: str | None = None
     split_column: str = "split"
     slice_columns: tuple[str, ...] = ()
@@ -75,15 +81,20 @@ def load(wiring: Wiring, registry: ReleaseRegistry, name: str) -> LoadedRelease:
 
 
 def read_rows(
-    file: LabelledFile, heads: list[str], trained_on: Collection[str], several: frozenset[str] = frozenset()
+    file: LabelledFile,
+    heads: list[str],
+    trained_on: Collection[str],
+    several: frozenset[str] = frozenset(),
+    columns: FileColumns | None = None,
 ) -> tuple[Dataset, int]:
-    """See `evaluation_rows`; tells on stderr which rows were not taken."""
+    """See `evaluation_rows`; tells on stderr which rows were not taken. columns: of the release."""
     dataset, known = evaluation_rows(
         file.path,
         heads,
         file.text_column,
         file.label_column,
         file.split_column,
+        known=columns,
         trained_on=trained_on,
         slice_columns=file.slice_columns,
         picture_column=file.picture_column,

@@ -19,6 +19,7 @@ from models.encoder.encoder import Encoder
 from models.errors import ConfigError
 from models.heads import Floats
 from retrain.data import Columns, Row, read_labelled_csv
+from retrain.file_columns import FileColumns
 from retrain.progress import Progress
 from retrain.training_data import ROLE, of_release
 
@@ -27,21 +28,22 @@ _AT_ONCE: Final = 256  # texts between two steps of the bar
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A file of labelled texts and its columns. label_column: None: the heads' own columns, else `label`."""
+    """A file of labelled texts and its columns. text_column, label_column: None: as of the file that the release was
+    trained on (`FileColumns.in_file`)."""
 
     path: Path
-    text_column: str = "text"
+    text_column: str | None = None
     label_column: str | None = None
 
 
 def known_rows(registry: ReleaseRegistry, classifier: Classifier, file: LabelledFile | None) -> tuple[Row, ...]:
     """The rows of the file; without one those that the release trained and tuned on. Raises ConfigError where it keeps
     none, TrainingDataError for a file of no use."""
-    if file is not None:
-        return _rows_of(file, classifier)
     model, version = classifier.model, classifier.version
     manifest = registry.manifest(model, version)
     described = parse_manifest(manifest)
+    if file is not None:
+        return _rows_of(file, classifier, FileColumns.of_release(described))
     if ROLE not in described["files"]:
         raise ConfigError(
             f"{model}@{version} keeps none of the texts that it was trained on: give labelled ones with --data FILE"
@@ -50,14 +52,11 @@ def known_rows(registry: ReleaseRegistry, classifier: Classifier, file: Labelled
     return tuple(row for row in rows if row.split != "test")
 
 
-def _rows_of(file: LabelledFile, classifier: Classifier) -> tuple[Row, ...]:
-    heads = list(classifier.heads)
-
+def _rows_of(file: LabelledFile, classifier: Classifier, known: FileColumns) -> tuple[Row, ...]:
     def columns(there: Sequence[str]) -> Columns:
-        own = {head: head for head in heads if head in there}
-        labels = {heads[0]: file.label_column} if file.label_column else own
-        labels = labels or {heads[0]: "label"}
-        return Columns(labels, file.text_column, several=classifier.several & labels.keys())
+        found = known.in_file(there, text=file.text_column, label=file.label_column, by_head=True)
+        several = classifier.several & found.labels.keys()
+        return Columns(found.labels, found.text, several=several, title=found.title)
 
     return read_labelled_csv(file.path, columns, trains=False).rows
 

@@ -19,6 +19,7 @@ from headrace.tools.explanation.explaining import EMBEDDINGS_FOLDER, mask_of
 from headrace.tools.explanation.known_texts import LabelledFile, embed_kept, known_rows
 from headrace.training.from_file import read_texts
 from headrace.wiring import Wiring
+from models.bundle import parse_manifest
 from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import ConfigError
@@ -26,6 +27,7 @@ from models.explanation.neighbours import nearest
 from models.explanation.space import project
 from models.heads import Floats
 from retrain.data import Row
+from retrain.file_columns import FileColumns
 from retrain.progress import Progress
 from streams.classify.release_loading import load_release
 from streams.wire.text import clean_text
@@ -39,12 +41,12 @@ _EMBEDDED_AT_ONCE: Final = 256
 @dataclass(frozen=True, slots=True)
 class MapRequest:
     """As the options of `headrace map` say. known: None: what the release was trained on. new: a file of texts, in the
-    column new_column. points: at most so many known texts, and as many new ones, drawn by the seed. highlight: labels
-    that have a colour; none: the most frequent."""
+    column new_column (None: as of the file that the release was trained on). points: at most so many known texts, and
+    as many new ones, drawn by the seed. highlight: labels that have a colour; none: the most frequent."""
 
     known: LabelledFile | None
     new: Path | None
-    new_column: str
+    new_column: str | None
     head: str | None
     points: int
     highlight: tuple[str, ...]
@@ -62,7 +64,7 @@ def run_map(model: str, request: MapRequest, json: bool) -> None:
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
     head = _head(classifier, request.head)
     rows = _known(registry, classifier, head, request)
-    texts = () if request.new is None else _drawn(read_texts(request.new, request.new_column), request)
+    texts = () if request.new is None else _drawn(_new(registry, classifier, request.new, request), request)
     with stage_bars() as progress:
         folder = wiring.settings.home_path / EMBEDDINGS_FOLDER
         known = embed_kept(classifier.encoder, [row.text for row in rows], folder, progress)
@@ -90,6 +92,11 @@ def run_map(model: str, request: MapRequest, json: bool) -> None:
         "farthest": farthest[:FARTHEST],
     }
     _tell(report, json)
+
+
+def _new(registry: ReleaseRegistry, classifier: Classifier, file: Path, request: MapRequest) -> tuple[str, ...]:
+    described = parse_manifest(registry.manifest(classifier.model, classifier.version))
+    return read_texts(file, FileColumns.of_release(described), request.new_column)
 
 
 def _head(classifier: Classifier, wanted: str | None) -> str:
