@@ -159,10 +159,12 @@ def _share_read(raw: BinaryIO) -> Callable[[], float | None]:
 
 
 def _json_columns(lines: Lines, name: str) -> tuple[str, ...]:
-    for line in lines.ahead(SAMPLE_LINES):
-        fields = _json_fields(line)
+    said = [_json_fields(line) for line in lines.ahead(SAMPLE_LINES) if line.strip()]
+    for fields in said:
         if isinstance(fields, dict):
             return tuple(fields)
+    if NOT_UTF8 in said:
+        raise ConfigError(f"{name} holds {NOT_UTF8}")
     raise ConfigError(f"no line of {name} is a JSON object: write an object a line (jq -c . {name})")
 
 

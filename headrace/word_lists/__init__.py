@@ -107,8 +107,10 @@ def _read(path: Path | None, option: str) -> _List:
         return _List.model_validate(tomllib.loads(raw))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give {option} a TOML file") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{name} is no TOML in UTF-8: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name} is not UTF-8; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name} is no TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

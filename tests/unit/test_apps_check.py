@@ -190,6 +190,11 @@ def test_examples_in_another_encoding_are_told_to_be_saved_as_utf_8() -> None:
     assert list(said("frage.toml")) == ["corpus"], "what the rows that are left lack is no news"
 
 
+def test_records_in_another_encoding_are_told_to_be_saved_as_utf_8() -> None:
+    Path("some.jsonl").write_bytes('{"text": "wo ist die Tür"}\n'.encode("latin-1"))
+    assert said("desk.toml", "--records", "some.jsonl")["source"].endswith("; save the file as UTF-8")
+
+
 def test_a_time_that_is_not_believed_and_a_record_that_is_none_are_told() -> None:
     arguments = records(RECORDS[0] | {"at": "yesterday"})
     with Path("some.jsonl").open("a") as file:

@@ -130,6 +130,14 @@ def test_a_row_of_the_list_says_what_it_is_about_where_the_queue_is_the_only_rea
     assert row(held("c1", intents=[refund], assignee="ann")) == ("c1", "billing", "ann", "", "", "angry twice")
 
 
+def test_an_answer_that_is_late_says_so() -> None:
+    due = held("c1", respond_by="2026-11-30T12:30:00.000Z", priority="P1")
+    before, after = 1_796_041_800_000, 1_796_041_800_001  # 12:30 UTC of that day
+    assert dict(screen(due, before))["answer by"] == "2026-11-30T12:30Z, P1"
+    assert dict(screen(due, after))["answer by"] == "2026-11-30T12:30Z, late, P1"
+    assert (row(due, before)[4], row(due, after)[4]) == ("11-30 12:30Z", "11-30 12:30Z late")
+
+
 def test_what_a_customer_chose_is_what_a_conversation_is_about() -> None:
     """Who answered "the first" to a question with two choices was shown as what the words "the first" look like."""
     last = {"label": "return_item", "probability": 0.47, "rejected": True}

@@ -136,6 +136,13 @@ def test_a_list_that_is_none_is_refused_in_one_line(tmp_path: Path, content: str
     assert "\n" not in str(refused.value)
 
 
+def test_a_list_in_another_encoding_is_told_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "list.toml"
+    path.write_bytes("# Wörter".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"list\.toml is not UTF-8; save it as UTF-8"):
+        read_swaps(path)
+
+
 def test_the_sentence_pairs_differ_in_their_words_alone() -> None:
     for pairs in (banking_pairs(), news_pairs()):
         assert len(pairs) == len(set(pairs)) == PAIRS and {one.kind for one in pairs} == {"name", "gender", "place"}

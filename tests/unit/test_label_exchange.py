@@ -91,3 +91,6 @@ def test_jsonl_goes_out_and_a_file_of_no_use_is_one_clear_error(world: World, tm
         broken.write_bytes(content)
         with pytest.raises(ConfigError, match="Label Studio"):
             import_file(world.wiring, broken, Speaker("me", app=APP))
+    broken.write_bytes('[{"data": "Tür"}]'.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"x\.json is not UTF-8; save it as UTF-8"):
+        import_file(world.wiring, broken, Speaker("me", app=APP))

@@ -97,6 +97,7 @@ def test_every_command_reads_the_same_rows_of_the_same_file(content: bytes, name
         ),
         pytest.param(b"\x1f\x8b\x08\x00", "d.csv.gz", "cannot be unpacked", id="cut gzip"),
         pytest.param(b"t\xe9xt,label\nx,a\n", "d.csv", "not UTF-8", id="Latin-1 header"),
+        pytest.param(b'{"text": "caf\xe9"}\n', "d.jsonl", "not UTF-8; save the file as UTF-8", id="Latin-1 JSON"),
     ],
 )
 def test_a_file_of_no_use_is_one_line_that_says_what_it_is(

@@ -41,6 +41,7 @@ def _list(
     from headrace.terminal import say, show_table
     from headrace.tools.conversations.desk import as_json, held_conversations, nobody_waits, row, waiting_first
     from headrace.wiring import Wiring
+    from streams.wire.outcomes import wall_clock_ms
 
     held = held_conversations(Wiring(load_settings()), load_application(app))
     waiting = waiting_first(held, queue)
@@ -48,7 +49,10 @@ def _list(
         for one in waiting:
             print_json(as_json(one, one.id))
     elif waiting:
-        show_table(("conversation", "queue", "who", "priority", "answer by", "why"), [row(one) for one in waiting])
+        show_table(
+            ("conversation", "queue", "who", "priority", "answer by", "why"),
+            [row(one, wall_clock_ms()) for one in waiting],
+        )
     else:
         say(nobody_waits(held, queue))
 
@@ -125,8 +129,9 @@ def _do(app: str, conversation: str, deed: "Deed", *, json: bool) -> None:
 def _tell(held: object) -> None:
     from headrace.terminal import field, say
     from headrace.tools.conversations.desk import screen
+    from streams.wire.outcomes import wall_clock_ms
     from streams.wire.records import HeldConversation
 
     assert isinstance(held, HeldConversation)
-    for name, value in screen(held):
+    for name, value in screen(held, wall_clock_ms()):
         say(f"{field(name):<12} {field(value)}")

@@ -18,6 +18,7 @@ from streams.wire.source_records import PassedOver, SourceReader
 from streams.wire.source_times import read_time
 
 MOST_DEPTH: Final = 4  # levels of a record that are looked into for what may have been meant
+HINTS: Final = {"not_json": "; each record stands on a line of its own", "not_utf8": "; save the file as UTF-8"}
 MOST_SHOWN: Final = 12  # fields that are named
 
 
@@ -94,7 +95,7 @@ def _unread(
                 "source.text", f"no text stands at {source.text!r} in {which}{_meant(source.text, _texts_in(bodies))}"
             )
         else:
-            hint = "; each record stands on a line of its own" if reason == "not_json" else ""
+            hint = HINTS.get(reason, "")
             yield Problem("source", f"{which} cannot be read ({reason}): {details[reason]}{hint}")
 
 

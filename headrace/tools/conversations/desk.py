@@ -15,6 +15,7 @@ from models.errors import ConfigError, MessageError
 from streams.application import Application
 from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import ConversationChange, HeldConversation, decode, format_time
+from streams.wire.source_times import read_time
 from streams.wire.text import clean_text
 
 WAIT_SECONDS: Final = 20.0
@@ -152,8 +153,9 @@ def _outcome(wiring: Wiring, app: Application, change: ConversationChange) -> He
     )
 
 
-def screen(held: HeldConversation) -> list[tuple[str, str]]:
-    """What a person reads in five seconds: whose it is and why, what it is about, then what was said."""
+def screen(held: HeldConversation, now_ms: int = 0) -> list[tuple[str, str]]:
+    """What a person reads in five seconds: whose it is and why, what it is about, then what was said. now_ms: by which
+    an answer may be late."""
     who = held.assignee or f"nobody yet, queue {held.queue}"
     step = f"{held.step.replace('_', ' ')} {held.at[:16]}Z"
     if held.owner == "people":
@@ -161,7 +163,9 @@ def screen(held: HeldConversation) -> list[tuple[str, str]]:
     else:  # why people had it is over
         lines = [("who", f"Headrace, {step}")]
     if held.respond_by is not None:
-        lines.append(("answer by", f"{held.respond_by[:16]}Z" + (f", {held.priority}" if held.priority else "")))
+        late = ", late" if _is_late(held, now_ms) else ""
+        priority = f", {held.priority}" if held.priority else ""
+        lines.append(("answer by", f"{held.respond_by[:16]}Z{late}{priority}"))
     about = _about(held)
     if about:
         lines.append(("about", about))
@@ -186,10 +190,16 @@ def _about(held: HeldConversation) -> str:
     return f"{sure} (not sure)" if before is None else f"{before}; the last message is not understood"
 
 
-def row(held: HeldConversation) -> tuple[str, ...]:
+def _is_late(held: HeldConversation, now_ms: int) -> bool:
+    due_ms = None if held.respond_by is None else read_time(held.respond_by)
+    return due_ms is not None and due_ms < now_ms
+
+
+def row(held: HeldConversation, now_ms: int = 0) -> tuple[str, ...]:
     """Of a list: what tells people which one to take. Where its queue is all that there is to say of why, what it is
-    about."""
+    about. now_ms: see `screen`."""
     until = "" if held.respond_by is None else f"{held.respond_by[5:16].replace('T', ' ')}Z"
+    until += " late" if _is_late(held, now_ms) else ""
     says_queue = held.reason == f"goes to {held.queue}"
     why = (_about(held) or held.reason) if says_queue else held.reason
     return held.id, held.queue, held.assignee or "", held.priority or "", until, why

@@ -106,9 +106,11 @@ def _task(asked: Asked, row: Mapping[str, Any]) -> dict[str, Any]:
 def _annotations(path: Path, app: Application) -> Iterator[LabelRow | Reject]:
     """Every person's annotation of every task; a task's number stands for its line."""
     try:
-        tasks = orjson.loads(path.read_bytes())
+        tasks = orjson.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"there is no file {path}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name} is not UTF-8; save it as UTF-8") from error
     except (OSError, orjson.JSONDecodeError) as error:
         raise ConfigError(f"{path.name} cannot be read as Label Studio's JSON: {error}") from error
     if not isinstance(tasks, list):
