@@ -64,15 +64,16 @@ class StageBars:
 
 
 class StageLine(StageBars):
-    """One bar for all of it, of the stage that is being worked on: for who does not know the stages."""
+    """One bar for all of it, of the stage that is being worked on; it names that, as it begins anew with each."""
 
     def __init__(self, progress: "Progress", words: str) -> None:
         super().__init__(progress)
+        self._words = words
         self._task = progress.add_task(words, total=None)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Report that `done` of `total` steps of `stage` are finished."""
-        self._progress.update(self._task, completed=done, total=total)
+        self._progress.update(self._task, description=f"{self._words}: {stage}", completed=done, total=total)
 
 
 class StageLines:

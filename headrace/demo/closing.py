@@ -1,6 +1,10 @@
 """The words at the demo's end."""
 
-from typing import Any
+from typing import Any, Final
+
+from headrace.demo.wording import shortened, timed
+
+GATE_SHOWN: Final = 240  # characters of what the gate said; its page has the rest
 
 
 def closing_words(report: dict[str, Any], home: str) -> str:
@@ -18,10 +22,11 @@ def closing_words(report: dict[str, Any], home: str) -> str:
             if episode["onset_event"] is None
             else f" ({episode['detected_event'] - episode['onset_event']} events after it began)"
         )
-        lines.append(
-            f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}: {episode['summary']}"
-        )
-    lines += [f"Gate, {verdict['app']}: {verdict['words']}." for verdict in report["verdicts"]]
+        noticed = f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}"
+        lines.append(f"{noticed}: {timed(episode['summary'])}")
+    for verdict in report["verdicts"]:
+        words = shortened(verdict["words"], GATE_SHOWN)
+        lines.append(f"Gate, {verdict['app']}: {words}{'' if words.endswith('…') else '.'}")
     for release in report["releases"]:
         lines.append(
             f"{release['app']}@{release['to']} replaced {release['app']}@{release['from']}: on "
@@ -51,12 +56,16 @@ def closing_words(report: dict[str, Any], home: str) -> str:
         )
     if not report["drift"]:
         lines.append("No drift was noticed.")
-    lines += [
-        "",
+    return "\n".join([*lines, "", *_go_on(report, home)])
+
+
+def _go_on(report: dict[str, Any], home: str) -> list[str]:
+    here = f"HEADRACE_HOME={home} HEADRACE_BROKER=embedded"
+    news = [f"  {here} headrace digest finance --page today.html  # the day's news on a page"]
+    return [
         "The broker was embedded: its topics are gone. Go on with:",
-        f'  HEADRACE_HOME={home} HEADRACE_BROKER=embedded headrace search "battery"     # what was decided',
+        f'  {here} headrace search "battery"  # what was decided',
+        *(news if "finance" in report["accuracy"] else []),
         '  headrace classify support "my parcel should have been here on Monday"',
-        "  headrace services start                                            # real Kafka and Elasticsearch, "
-        "then: headrace up support --create-topics",
+        "  headrace services start  # real Kafka and Elasticsearch, then: headrace up support --create-topics",
     ]
-    return "\n".join(lines)

@@ -16,6 +16,7 @@ from streams.wire.records import ConversationChange, HeldConversation, SentAnswe
 PERSON: Final = "ann"
 WRITES: Final = "I have it in front of me and see to it now; you will have word by tonight."
 SHOWN_AFTER: Final = 30  # hand-overs, so that the story tells of one once it has begun
+LOOKED_AT: Final = 5  # more of them, for one that was decided rightly: an answer beside the point explains nothing
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ class Desk(threading.Thread):
             return
         held = decode(HeldConversation, record.value)
         self._talks.handed.add(held.id)
-        if self._open is None and len(self._talks.handed) > SHOWN_AFTER and held.step == "handed_over":
+        if self._open is None and held.step == "handed_over" and self._explains(held):
             self._open = held.id
             said, answer = held.said[0].text, held.said[-1].text
             self._talks.example = {"text": said, "queue": held.queue, "answer": answer, "by": PERSON, "wrote": WRITES}
@@ -103,6 +104,11 @@ class Desk(threading.Thread):
             self._do(held, {"kind": "taken"})
         elif held.id == self._open:
             self._go_on(held)
+
+    def _explains(self, held: HeldConversation) -> bool:
+        count = len(self._talks.handed)
+        was_right = self._ledger.was_right(self._app.name, held.said[0].text)
+        return count > SHOWN_AFTER + LOOKED_AT or (count > SHOWN_AFTER and was_right)
 
     def _go_on(self, held: HeldConversation) -> None:
         if held.step == "taken":

@@ -15,21 +15,24 @@ from streams.wire.source_times import read_time
 
 RECENT = 200
 STRETCH = 25  # decisions that a point of the curve has at least
-SEEN = 40  # decisions that are kept for the view
+SEEN = 120  # decisions that are kept for the view
 EXAMPLES = 4  # texts that were decided wrongly, and are now decided rightly
+
+WHY = {"together": "goes with it", "like": "reads alike", "popular": "popular now", "exploration": "drawn"}
 
 Kind = Literal["story", "alert", "resolved", "label", "gate", "release", "mended"]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A decision as somebody who watches sees it. action: the decision's, or which answer was sent. is_right: None
-    where nobody can say."""
+    """A decision as somebody who watches sees it. label: of a list the first item that the user did not touch lately.
+    probability: None of a list. action: the decision's, or which answer was sent; of a list why that item is shown.
+    is_right: of a list whether what the user took stood in his list before; None where nobody can say."""
 
     app: str
     text: str
     label: str
-    probability: float
+    probability: float | None
     action: str
     is_right: bool | None
 
@@ -79,7 +82,8 @@ class Happening:
 
 @dataclass(slots=True)
 class StreamLedger:
-    """One stream. truth: decision id to what a person would say. correct: of the primary head, in order of decision.
+    """One stream. truth: decision id to what a person would say. correct: of the primary head, in order of decision; of
+    lists whether what a user took stood in his list before.
     mistakes: texts that a release decided wrongly, by which and as what. swapped_after: how many decisions came before
     another release served."""
 
@@ -118,6 +122,8 @@ class Ledger:
     def __init__(self, apps: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.lock = threading.Lock()
         self._clock, self._started = clock, clock()
+        self.has_begun = False
+        self.titles: dict[str, str] = {}  # of a shop's items
         self.streams: dict[str, StreamLedger] = {app: StreamLedger() for app in apps}
         self.story: list[Happening] = []
         self.seen: deque[Seen] = deque(maxlen=SEEN)
@@ -132,7 +138,7 @@ class Ledger:
 
     def begin(self) -> None:
         """Customers begin to write."""
-        self._started = self._clock()
+        self._started, self.has_begun = self._clock(), True
 
     @property
     def seconds(self) -> float:
@@ -157,6 +163,7 @@ class Ledger:
             stream.latency_ms.append(decision["latency_ms"])
             if head is None:
                 self._look_for_new_item(decision)
+                self._look_at_list(app, decision)
                 return
             self._look_for_answer(app, decision)
             answer = decision["labels"][head]
@@ -173,6 +180,28 @@ class Ledger:
         self.tell(f"a new item, {item.title}, appears in the catalogue of {item.app}; nobody has touched it")
         with self.lock:
             self.new_item = item
+            self.titles[item.item_id] = item.title
+
+    def was_right(self, app: str, text: str) -> bool:
+        """Whether a text was decided rightly of late."""
+        with self.lock:
+            return any(one.is_right and (one.app, one.text) == (app, text) for one in self.seen)
+
+    def _look_at_list(self, app: str, decision: dict[str, Any]) -> None:
+        """What a user did, what he is shown then, and whether it stood in the list before."""
+        extra, items = decision.get("extra") or {}, decision.get("items") or ()
+        before = extra.get("previous_list")
+        is_right = None if before is None else before["rank"] is not None
+        if is_right is not None:
+            self.streams[app].correct.append(is_right)
+        new = next((item for item in items if item["why"] != "again"), None)
+        if new is None or "item_id" not in extra:
+            return
+        text = f"{decision['key']}: {extra.get('action', 'looks at')} “{self._title(extra['item_id'])}”"
+        self.seen.append(Seen(app, text, self._title(new["item_id"]), None, WHY.get(new["why"], new["why"]), is_right))
+
+    def _title(self, item_id: str) -> str:
+        return self.titles.get(item_id, item_id)
 
     def _look_for_answer(self, app: str, decision: dict[str, Any]) -> None:
         given = decision.get("answer") or {}
@@ -196,7 +225,8 @@ class Ledger:
             decided_ms = read_time(decision["decided_at"]) or item.appeared_ms
             item.listed_after = max(decided_ms - item.appeared_ms, 0) / 1000
             place = decision["items"].index(listed[0]) + 1
-            why = f"it reads like {listed[0]['because']}" if listed[0].get("because") else "popular now"
+            because = listed[0].get("because")
+            why = f"it reads like “{self._title(because)}”" if because else "popular now"
             words = f"{item.title} stands at place {place} of a list {item.listed_after:.1f} s later: {why}"
             self.story.append(Happening(self.seconds, "story", words))
 

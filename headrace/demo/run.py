@@ -148,6 +148,9 @@ class Demo:
     def _prepare(self, app: Application, rng: random.Random) -> Application:
         """Cut the corpus, so that the stream's texts are none that the release was trained on."""
         if app.kind == "recommend":
+            assert app.catalog is not None
+            with app.catalog.open(encoding="utf-8", newline="") as file:
+                self.ledger.titles.update({row["item_id"]: row["title"] for row in csv.DictReader(file)})
             return app
         assert app.corpus is not None
         known = read_texts(app.corpus, app.head_names)

@@ -11,7 +11,7 @@ from streams.wire.records import Release
 AFTER_RELEASE_SHARE = 0.2  # of the planned time that goes on after a release, so that its effect is seen
 AFTER_RELEASE_SECONDS = 10.0  # at most
 QUIET_SECONDS = 20.0  # without a label or a word of a role: nothing more will come
-SWAP_SECONDS = 3.0  # for which the gate's word is waited for
+SWAP_SECONDS = 8.0  # for which the gate's word is waited for, so that it stands before what followed from it
 PATIENCE_SECONDS = 300.0  # how much longer than planned the story may take at most: on a busy machine training does
 
 
@@ -39,9 +39,14 @@ class Teller:
         requests = [request for monitor in self.built.monitors.values() for request in monitor.counts.requests]
         verdicts, labels = list(self.built.job.verdicts), sum(self.ledger.labelled.values())
         for request in requests[self._requests :]:
-            words = f"{request.evidence['labels']} labels of {request.app} since then"
+            words = f"people have labelled {request.evidence['labels']} more texts of {request.app}"
             is_first = request.app not in self.ledger.in_training
-            self.ledger.tell(f"{words}: a challenger is trained" if is_first else f"{words}, while one is in training")
+            then = (
+                "a challenger is trained on them too"
+                if is_first
+                else "another challenger comes after the one in training"
+            )
+            self.ledger.tell(f"{words}: {then}")
         for app, verdict in verdicts[self._verdicts :]:
             self.ledger.tell(f"{app}: {verdict}", "gate")
         if (len(requests), len(verdicts), labels) != (self._requests, self._verdicts, self._labels):

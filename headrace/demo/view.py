@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.demo.ledger import RECENT, Happening, Kind, Ledger, Seen
+from headrace.demo.wording import shortened
 from headrace.terminal import field, plain
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -18,6 +19,7 @@ WIDE: Final = 100  # columns; on less, half as many points
 STORY_SHARE: Final = 0.55  # of the lines below the streams; decisions take the others
 MENDED_SHOWN: Final = 3
 LONGEST: Final = 320  # characters of one line of the story
+DECISIONS: Final = "decisions as they come: ✓ right ✗ wrong, what it is, how sure, where it goes"
 MARKS: Final[dict[Kind, tuple[str, str]]] = {
     "story": ("•", ""),
     "alert": ("▲ alert", "bold red"),
@@ -48,11 +50,8 @@ class View:
             )
             story, mended = list(self._ledger.story), self._ledger.mended[:MENDED_SHOWN]
             labelled = dict(self._ledger.labelled)
-        latency = self._ledger.latency()
-        footer = (
-            f"{self._ledger.seconds:.0f} s · p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms · "
-            f"{labelled['random']} labels at random, {labelled['correction']} corrections"
-        )
+        is_wide = options.max_width >= WIDE
+        footer = self._footer(labelled, is_wide) if self._ledger.has_begun else "getting ready: no customer writes yet"
         story += [Happening(0.0, "mended", f"“{one.text}”: {one.now}, was {one.was}") for one in mended]
         firing = [Happening(0.0, "alert", alert.summary) for alert in self._ledger.firing()]
         width = options.max_width - 4
@@ -61,8 +60,21 @@ class View:
         happened = _story([one for one in story if one.kind != "alert" or not firing], room, width)
         yield Group(
             Panel(streams, title="Headrace: text streams in, decisions out", subtitle=footer),
-            Panel(_decisions(seen[-(lines - story_lines) :]), title="decisions as they come"),
-            Panel(Group(happened, pinned) if firing else happened, title="what happens"),
+            Panel(_decisions(seen[-(lines - story_lines) :]), title=DECISIONS if is_wide else "decisions as they come"),
+            Panel(
+                Group(happened, pinned) if firing else happened,
+                title="what happens; below, the alerts that fire" if firing else "what happens",
+            ),
+        )
+
+    def _footer(self, labelled: dict[str, int], is_wide: bool) -> str:
+        latency = self._ledger.latency()
+        p50, p99 = f"{latency['p50']:.0f} ms", f"{latency['p99']:.0f} ms"
+        if not is_wide:
+            return f"{self._ledger.seconds:.0f} s · p50 {p50}, p99 {p99} · {sum(labelled.values())} labels of people"
+        return (
+            f"{self._ledger.seconds:.0f} s · half decided within {p50}, 99 % within {p99} · "
+            f"people labelled {labelled['random']} drawn at random, corrected {labelled['correction']}"
         )
 
     def _streams(self, points: int) -> Table:
@@ -108,12 +120,14 @@ def _curve(before: Sequence[float], after: Sequence[float]) -> Text:
 
 def _decisions(seen: Sequence[Seen]) -> Table:
     table = Table(box=None, expand=True, show_header=False, padding=(0, 1, 0, 0))
-    for width, ratio in ((1, None), (8, None), (None, 1), (22, None), (5, None), (20, None)):
+    for width, ratio in ((1, None), (9, None), (None, 1), (22, None), (5, None), (20, None)):
         table.add_column(width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")
     for one in seen:
         mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: (" ", "")}[one.is_right]
         queue = f"→ {one.action.removeprefix('queue:')}" if one.action != "none" else ""
-        cells = (field(one.app), field(one.text), field(one.label), f"{one.probability:.0%}", field(queue))
+        sure = "" if one.probability is None else f"{one.probability:.0%}"
+        leads_to = one.action if one.probability is None else queue
+        cells = (field(one.app), field(one.text), field(one.label), sure, field(leads_to))
         table.add_row(Text(mark, style), *(Text(cell) for cell in cells))
     return table
 
@@ -123,9 +137,7 @@ def _story(story: Sequence[Happening], lines: int, width: int) -> Text:
     told: list[Text] = []
     for happening in reversed(story):
         mark, style = MARKS[happening.kind]
-        words = plain(happening.words)
-        words = words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
-        line = Text().append(f"{mark} ", style).append(words)
+        line = Text().append(f"{mark} ", style).append(shortened(plain(happening.words), LONGEST))
         lines -= -(-line.cell_len // max(width, 1))
         if lines < 0 and told:
             break

@@ -88,7 +88,9 @@ class FeedbackReport:
         if not self.set_aside:
             return ""
         counts = "; ".join(f"{count} ({REASONS[reason]})" for reason, count in self.counts.items())
-        words = f"of {self.taken + len(self.set_aside)} labelled texts {len(self.set_aside)} do not count yet: {counts}"
+        words = (
+            f"of {self.taken + len(self.set_aside):,} labelled texts {len(self.set_aside):,} do not count yet: {counts}"
+        )
         if self.directions:
             first = self.directions[0]
             alone = "alone" if len(first.people) == 1 else "nearly alone"

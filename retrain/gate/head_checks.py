@@ -118,7 +118,7 @@ def _in_words(head: str, where: str, comparison: Comparison, answer: NoWorse) ->
     else:
         said = f"{head} on {where}: {comparison.words}"
     labels = _more_labels(where, answer)
-    more = "" if labels is None else f": {labels} more labels drawn at random"
+    more = "" if labels is None else f": {labels:,} more labels drawn at random"
     if answer.outcome == "passed":
         return f"{said}; it loses at most {answer.bound * 100:.1f} points"
     if answer.outcome == "too few":

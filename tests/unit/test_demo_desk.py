@@ -6,7 +6,7 @@ from desk import Desk as Dispatched
 from connectors.ports import Record
 from headrace.applications import load_application
 from headrace.demo.desk import SHOWN_AFTER, WRITES, Desk, Talks
-from headrace.demo.ledger import Ledger
+from headrace.demo.ledger import Ledger, Seen
 from streams.dispatcher.telling import LeftToPeople, Told, told
 from streams.wire.records import ConversationChange, HeldConversation, decode
 
@@ -62,11 +62,24 @@ def test_one_conversation_goes_to_people_is_answered_and_comes_back() -> None:
     assert talks.report()["twice"] == 1
 
 
+def test_of_the_first_conversations_one_that_was_decided_rightly_is_told() -> None:
+    """The first line of the story told a customer something beside the point."""
+    ledger, topic, talks, dispatched = Ledger(["desk"]), Topic(), Talks(), Dispatched()
+    desk = Desk(APP, None, topic, ledger, talks)  # type: ignore[arg-type]
+    for number in range(1, SHOWN_AFTER + 4):
+        dispatched.decide(decision(number, key=f"c{number}", version=1, text=f"message {number}"))
+    ledger.seen.append(Seen(APP.name, f"message {SHOWN_AFTER + 2}", "refund", 0.9, "queue:billing", True))
+    for held in dispatched.history:
+        desk.look(record(held))
+    assert talks.example is not None and talks.example["text"] == f"message {SHOWN_AFTER + 2}"
+
+
 def test_the_shipped_support_application_tells_everybody_something_and_settles_what_needs_nobody() -> None:
     support = load_application("support")
     assert support.hand_over is not None and support.hand_over.says and support.hand_over.answers_alone
     for label, queue in support.queues.items():
-        made = {"labels": {"intent": {"label": label, "probability": 0.97}}, "action": f"queue:{queue}"}
+        labels = {"intent": {"label": label, "probability": 0.97}}
+        made = {"text": "a message", "labels": labels, "action": f"queue:{queue}"}
         words = told(support, made | {"answer": {"label": label, "text": support.answers[label]}})
         if label in support.hand_over.answers_alone:
             assert isinstance(words, Told) and words.text == support.answers[label]

@@ -12,12 +12,14 @@ import pytest
 from rich.console import Console
 
 from headrace.applications import load_application
+from headrace.demo.closing import closing_words
 from headrace.demo.ledger import Ledger, NewItem
 from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, PACE_IN_TRAINING, Agents, Customers, text_source
 from headrace.demo.run import POLL_SECONDS, until_none_left
 from headrace.demo.scenario import BANK_QUESTION_EVERY, TROUBLE, TROUBLED, LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
 from headrace.demo.view import View, sparkline
+from headrace.demo.wording import shortened
 from headrace.tools.answers.reading import read_answers
 from retrain.text_keys import denser_tests, is_held_out
 from streams.wire.records import Alert
@@ -116,6 +118,53 @@ def test_the_view_shows_decisions_the_alert_while_it_fires_and_what_a_release_me
     assert not ledger.is_drifting("support")
 
 
+def test_lists_are_shown_by_what_items_are_called_and_counted_by_what_was_taken() -> None:
+    """Before, the shop was a row of empty cells: nobody saw what it decided."""
+    ledger = Ledger(["recommend"])
+    ledger.titles.update(i1="Cork yoga mat", i2="Yoga blocks", i3="Foam roller")
+    items = [
+        {"item_id": "i1", "score": 3.0, "why": "again", "because": "i1"},
+        {"item_id": "i2", "score": 1.0, "why": "together", "because": "i1"},
+    ]
+    taken = [None, {"taken": "i1", "rank": 2}, {"taken": "i3", "rank": None}]
+    for number, (before, item_id) in enumerate(zip(taken, ("i1", "i1", "i3"), strict=True)):
+        extra = {"item_id": item_id, "action": "click"} | ({} if before is None else {"previous_list": before})
+        made = {"id": f"e{number}", "version": "v", "key": "u7", "items": items, "extra": extra, "latency_ms": 3}
+        ledger.decided("recommend", made, None, None)
+    assert [one.is_right for one in ledger.seen] == [None, True, False]
+    assert ledger.streams["recommend"].recent_accuracy == 0.5
+    picture = shown(ledger)
+    for words in (
+        "recommend u7: click “Cork yoga mat”",
+        "✗ recommend u7: click “Foam roller”",
+        "Yoga blocks",
+        "goes with it",
+    ):
+        assert words in picture
+    assert "→" not in picture.split("what happens")[0]
+
+
+def test_until_customers_write_no_clock_runs() -> None:
+    """It would count the training, and begin again at nothing."""
+    ledger = Ledger(["support"])
+    assert "getting ready" in shown(ledger) and "0 s ·" not in shown(ledger)
+    ledger.begin()
+    assert "0 s · half decided within" in shown(ledger)
+
+
+def test_a_line_that_is_too_long_stops_between_sentences_and_tells_times_without_the_day() -> None:
+    ledger = Ledger(["support"])
+    begins = "Since about 2026-11-29T21:09:55.907Z (event 531), noticed at event 599, 31% are new. "
+    ledger.alerted(alert(summary=begins + "By the texts 45% are right. " * 8 + "About 31,400 wrong ones more a day."))
+    picture = " ".join(shown(ledger, width=200).split())
+    assert "Since about 21:09:55 (event 531)" in picture
+    assert "45% are right …" in picture and "31,4" not in picture
+    assert shortened("better: 77.3% on 343 texts (59 better, 13 worse); of 175 live ones 78%", 60).endswith(
+        "13 worse) …"
+    )
+    assert shortened("x" * 90, 60) == "x" * 58 + " …"
+
+
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_the_view_is_no_higher_than_the_terminal(width: int) -> None:
     ledger = Ledger(["support", "finance", "recommend"])
@@ -160,6 +209,7 @@ def test_a_refused_challenger_is_no_end_while_people_label() -> None:
 
 def test_a_new_item_is_told_when_the_first_list_holds_it_and_counted_from_then_on() -> None:
     ledger = Ledger(["recommend"])
+    ledger.titles["i3"] = "Reading lamp"
     listed = {"item_id": "i9", "score": 1.0, "why": "like", "because": "i3"}
 
     def decided(number: int, items: list[dict[str, object]]) -> None:
@@ -174,7 +224,7 @@ def test_a_new_item_is_told_when_the_first_list_holds_it_and_counted_from_then_o
     assert ledger.new_item is not None
     assert (ledger.new_item.listed_after, ledger.new_item.lists) == (2.5, 2)
     told = [happening.words for happening in ledger.story]
-    assert told[-1] == "Desk lamp stands at place 2 of a list 2.5 s later: it reads like i3"
+    assert told[-1] == "Desk lamp stands at place 2 of a list 2.5 s later: it reads like “Reading lamp”"
     assert len(told) == 2
 
 
@@ -267,3 +317,26 @@ def test_customers_write_slower_while_a_challenger_is_in_training(monkeypatch: p
     monkeypatch.setattr(customers._stop_asked, "wait", wait)
     customers.run()
     assert seen == [0, 100, 100 + int(100 * PACE_IN_TRAINING), 100 + 2 * int(100 * PACE_IN_TRAINING)]
+
+
+def test_the_end_gives_times_without_the_day_the_gate_s_first_words_and_what_to_do_next() -> None:
+    """One long line held five moments to the millisecond, and a verdict that its page tells better."""
+    told = "Since about 2026-11-29T21:09:55.907Z (event 531) 31% are new."
+    refused = {"app": "support", "words": "not released: too few texts to say; " + "and more of it; " * 30}
+    report = {
+        **dict.fromkeys(("events", "decisions", "indexed", "lost", "duplicated"), 0),
+        "latency_ms": {"p50": 78.0, "p99": 965.0},
+        "drift": [{"app": "support", "detected_event": 599, "onset_event": 500, "summary": told}],
+        "verdicts": [refused],
+        "accuracy": {"support": 0.8, "finance": 0.8},
+        **dict.fromkeys(("releases", "mended"), ()),
+        **dict.fromkeys(("entity_alert", "new_item")),
+        "answered_from_bank": {"texts": 0},
+        "conversations": {},
+    }
+    words = closing_words(report, "/home/me")
+    assert "Since about 21:09:55 (event 531)" in words
+    gate = next(line for line in words.splitlines() if line.startswith("Gate, support: not released"))
+    assert len(gate) < 270 and gate.endswith("and more of it …")
+    assert "HEADRACE_HOME=/home/me HEADRACE_BROKER=embedded headrace digest finance" in words
+    assert "digest" not in closing_words(report | {"accuracy": {"support": 0.8}}, "/home/me")

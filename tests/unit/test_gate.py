@@ -142,8 +142,8 @@ def test_what_few_texts_cannot_say_is_told_with_how_many_labels_would_where_labe
     pair = Comparison(60, 50 / 60, 50 / 60, 0, 0, 1.0)
     texts = no_worse(pair, no_worse_level(1), no_worse_level(2)).more_texts
     assert texts is not None and live.figures["more_labels"] == texts * 5
-    assert f": {texts * 5} more labels drawn at random" in live.words and both.figures["more_labels"]
-    assert f"urgency is no worse on all texts: {texts * 5} more labels drawn at random would" in verdict.reason
+    assert f": {texts * 5:,} more labels drawn at random" in live.words and both.figures["more_labels"]
+    assert f"urgency is no worse on all texts: {texts * 5:,} more labels drawn at random would" in verdict.reason
     assert "the corpus has too few test texts to say that urgency is no worse on the corpus's texts" in verdict.reason
 
 
@@ -154,7 +154,7 @@ def test_labels_that_would_suffice_are_five_for_each_text_that_tests() -> None:
     assert (
         texts is not None and verdict.as_json()["more_labels"] == verdict.checks[0].figures["more_labels"] == texts * 5
     )
-    assert f"; {texts * 5} more labels drawn at random, if it goes on so" in verdict.reason
+    assert f"; {texts * 5:,} more labels drawn at random, if it goes on so" in verdict.reason
 
 
 def test_a_verdict_is_plain_values() -> None:

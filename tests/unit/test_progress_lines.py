@@ -3,7 +3,7 @@
 import pytest
 from rich.progress import Progress
 
-from headrace.output import LINE_SECONDS, StageBars, StageLines
+from headrace.output import LINE_SECONDS, StageBars, StageLine, StageLines
 
 
 class Clock:
@@ -73,3 +73,12 @@ def test_a_bar_that_begins_anew_has_a_time_of_its_own() -> None:
         clock.now += 10
         (bar,) = shown.tasks
         assert (bar.completed, bar.elapsed) == (0, 10.0)
+
+
+def test_one_bar_for_all_names_the_stage_that_it_stands_for() -> None:
+    """It begins anew with each stage, which looked like work that was lost."""
+    with Progress(disable=True) as progress:
+        line = StageLine(progress, "training")
+        line("embedding texts", 3, 10)
+        line("fitting", 1, 2)
+    assert [task.description for task in progress.tasks] == ["training: fitting"]
