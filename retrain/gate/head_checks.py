@@ -120,7 +120,9 @@ def _in_words(head: str, where: str, comparison: Comparison, answer: NoWorse) ->
     labels = _more_labels(where, answer)
     more = "" if labels is None else f": {labels:,} more labels drawn at random"
     if answer.outcome == "passed":
-        return f"{said}; it loses at most {answer.bound * 100:.1f} points"
+        bound = round(answer.bound * 100, 1) + 0.0  # a loss, and never -0.0; below 0 it is a gain
+        how = f"gains at least {-bound:.1f}" if bound < 0 else f"loses at most {bound:.1f}"
+        return f"{said}; it {how} points"
     if answer.outcome == "too few":
         few = "the corpus has too few test texts" if where == CORPUS else "too few texts"
         return f"{said}; {few} to say that it loses at most {MARGIN * 100:g} point{more}"

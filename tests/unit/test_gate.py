@@ -133,6 +133,8 @@ def test_what_few_texts_cannot_say_is_told_with_how_many_labels_would_where_labe
     champion = {"intent": decided("intent", rows, 60), "urgency": decided("urgency", rows, 100)}
     challenger = {"intent": decided("intent", rows, 100), "urgency": decided("urgency", rows, 100)}
     verdict = judge(champion, challenger, rows, "intent")
+    of_intent = next(check for check in verdict.checks if check.name == "intent is no worse on live texts")
+    assert "; it gains at least " in of_intent.words and "-" not in of_intent.words.rpartition(";")[2]
     few = {check.name: check for check in verdict.checks if check.outcome == "too few"}
     corpus, live, both = (
         few[f"urgency is no worse on {where}"] for where in ("the corpus's texts", "live texts", "all texts")
