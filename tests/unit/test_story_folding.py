@@ -80,6 +80,10 @@ def test_one_template_filled_with_two_companies_is_two_stories(first: str, secon
         ("Alder Corp Raises Its Bid for the Rival", "Alder Corp raises its bid for the rival"),
         ("Gold falls 2 % as the dollar rises again", "Spot gold falls 3 % as the dollar rises again"),
         ("Profit at Alder Corp rises 5 % in the quarter", "Alder Corp profit rises 5 % in the quarter"),
+        ("12 dead after the storm hits the northern coast", "15 dead after the storm hits the northern coast"),
+        ("€5bn deal for Alder Corp is near, say two people", "€6bn deal for Alder Corp is near, say two people"),
+        ("苹果公司三季度利润上升5%,手机销量增加", "苹果公司三季度利润上升7%,手机销量增加"),
+        ("東京で震度5の地震,けが人の情報はない", "東京で震度4の地震,けが人の情報はない"),
     ],
 )
 def test_editions_of_one_text_are_one_story(first: str, second: str) -> None:

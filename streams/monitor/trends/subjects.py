@@ -4,8 +4,8 @@ profit rises 7 %" share nearly all of their words and are two stories.
 Two texts that share most of their words are about different ones where each names one that the other does not: by the
 names that are known of them (listed entities, symbols), else by their capitals. Of those only the first word of the
 first name counts, where it stands in the first half of a text, as what is named at the end is often who said it; and
-the first word of all, which has a capital anyway, where their numbers differ as well. Capitals tell nothing of a text
-that has them everywhere or nowhere.
+the first word of all, which has a capital anyway, where their numbers differ as well. A word with a digit, or of a
+script without capitals, names nobody. Capitals tell nothing of a text that has them everywhere or nowhere.
 """
 
 import re
@@ -47,7 +47,7 @@ def subject_of(text: str | None, known: Iterable[str] = ()) -> Subject:
     hashes = [_hashed(word) for word in words]
     row[_KNOWN : _KNOWN + _WORDS][: len(hashes)] = hashes[:_WORDS]
     if words:
-        row[_FIRST] = hashes[0]
+        row[_FIRST] = hashes[0] if words[0].isalpha() and words[0][0].isupper() else 0  # "12 dead" names nobody
         row[_NUMBERS] = _hashed(" ".join(_NUMBER.findall(written)))
         place = _first_name(words)
         row[_NAME] = 0 if place is None else hashes[place]
