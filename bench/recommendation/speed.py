@@ -8,6 +8,7 @@ before the warm-up's end is not counted.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ def speed(plan: Plan, embed: Embed, seed: int, progress: Progress, clock: Clock 
     draw = np.random.default_rng(seed)
     newcomers = _Newcomers(plan, clock)
     handler = _handler(plan, embed, _Past(), newcomers)
+    logging.getLogger("streams.recommend").setLevel(logging.WARNING)  # a line for each new item
     with spared_collector():  # as in a worker
         memory = _memory(handler, plan, draw, progress)
         load = _load(handler, newcomers, plan, draw, clock, progress)
@@ -147,7 +149,8 @@ class _Newcomers:
     def __call__(self) -> list[Record]:
         """What appeared since the last call."""
         records = []
-        while self.begun is not None and self.due(self.told) <= self.clock.now():
+        end = self.plan.warm_up + self.plan.seconds
+        while self.begun is not None and self.due(self.told) <= min(self.clock.now(), self.begun + end):
             name = f"new{self.told}"
             value = orjson.dumps({"item_id": name, "title": f"new {_text(7 * self.told)}"})
             records.append(Record(_CATALOGUE, 0, self.told, name.encode(), value, 0))

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from models.errors import ModelError
 from models.recommendation.catalogue import Catalogue
@@ -74,8 +73,7 @@ class LiveCovisitation:
         fitted = self._up_to_date()
         known = items < fitted.model.items
         if known.any():
-            history = csr_matrix((weights[known], ([0] * int(known.sum()), items[known])), (1, fitted.model.items))
-            found[: fitted.model.items] = fitted.model.scores(history)[0]
+            found[: fitted.model.items] = fitted.model.of_one(items[known], weights[known])
             if fitted.new.shape[1]:
                 found[fitted.model.items :][: fitted.new.shape[1]] = weights[known] @ fitted.new[items[known]]
         return found
@@ -85,6 +83,8 @@ class LiveCovisitation:
         known."""
         fitted = self._up_to_date()
         count = fitted.model.items
+        if max(items.max(initial=0), others.max(initial=0)) < count:
+            return fitted.model.weights(items, others)
         found = np.zeros((len(items), len(others)), np.float32)
         known, new = others < count, (items >= count) & (items < count + fitted.new.shape[1])
         found[np.ix_(items < count, known)] = fitted.model.weights(items[items < count], others[known])

@@ -8,7 +8,7 @@ withdrawn as the catalogue's topic says, looked at before each batch.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from streams.wire.text import cut_text
 log = logging.getLogger(__name__)
 
 ITEMS_MAX: Final = 100_000  # withdrawn ones keep their place until a restart
+_LISTED: Final = tuple(field.name for field in fields(ListedItem))
 Progress = Callable[[str, int, int], None]
 # What the catalogue's topic said since the last call, the first time all that stands there.
 CatalogueRecords = Callable[[], Sequence[Record]]
@@ -59,7 +60,8 @@ def user_event(event: SourceEvent, app: Application) -> UserEvent:
 
 def as_json(item: ListedItem) -> dict[str, Any]:
     """As it stands in a decision."""
-    return {name: value for name, value in asdict(item).items() if value is not None}
+    values = ((name, getattr(item, name)) for name in _LISTED)
+    return {name: value for name, value in values if value is not None}
 
 
 class RecommendHandler:

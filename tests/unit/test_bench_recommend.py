@@ -122,6 +122,15 @@ def test_of_items_that_go_with_a_users_own_the_popular_comes_first() -> None:
     assert ranked.index(1) < ranked.index(2) < ranked.index(3)
 
 
+def test_one_users_scores_are_those_among_many() -> None:
+    draw = np.random.default_rng(4)
+    touched = csr_matrix((draw.random((30, 20)) < 0.3).astype(np.float32))
+    model = fit_covisitation(touched, csr_matrix((20, 1), dtype=np.float32), CovisitationPolicy(5.0, 0.0))
+    items, weights = np.array([3, 17, 5]), np.array([1.0, 0.5, 0.7], np.float32)
+    history = csr_matrix((weights, ([0, 0, 0], items)), (1, 20))
+    assert model.of_one(items, weights) == pytest.approx(model.scores(history)[0], abs=1e-6)
+
+
 def test_the_command_tells_who_foretells_best_and_what_cold_items_get(tmp_path: Path) -> None:
     events, items = write_shop(tmp_path)
     given = ["bench", "recommend", "--data", str(events), "--items", str(items)]
