@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.local_services.java import Progress, fetch, newest_jdk
+from connectors.local_services.java import Progress, fetch, newest_jdk, one_at_a_time
 from connectors.local_services.process import free_ports, is_free, process_birth, run, spawn
 from connectors.local_services.service import Place, RunningService, save, wait_healthy
 from connectors.local_services.users import (
@@ -174,11 +174,18 @@ def _elasticsearch_answers(url: str, security: ElasticsearchSecurity | None) -> 
 
 def install_elasticsearch(cache: Path, major: int, progress: Progress = lambda line: None) -> Path:
     """The program's folder, fetched and unpacked the first time; under /var/tmp where root keeps `cache` to itself."""
-    version = ELASTICSEARCH_VERSIONS[major]
-    name = f"elasticsearch-{version}"
+    name = f"elasticsearch-{ELASTICSEARCH_VERSIONS[major]}"
     cache = open_to_others(cache) if is_root() else cache
     if (cache / name / "bin" / "elasticsearch").exists():
         return cache / name
+    with one_at_a_time(cache / name):
+        if not (cache / name / "bin" / "elasticsearch").exists():
+            _install(cache, major, name, progress)
+    return cache / name
+
+
+def _install(cache: Path, major: int, name: str, progress: Progress) -> None:
+    version = ELASTICSEARCH_VERSIONS[major]
     coordinates = [f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"]
     archive = next(fetch(cache / f"{name}-zip", coordinates, SHA256[major], "107 MB", progress).glob("*.zip"))
     progress(f"unpacking Elasticsearch {version}")
@@ -190,4 +197,3 @@ def install_elasticsearch(cache: Path, major: int, progress: Progress = lambda l
                     target.chmod(mode | 0o644 if not entry.is_dir() else 0o755)
         (Path(staging) / name).rename(cache / name)
     shutil.rmtree(archive.parent)
-    return cache / name

@@ -6,9 +6,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from connectors.errors import ServiceUnavailable
 from connectors.local_services.process import run
@@ -66,6 +68,22 @@ def newest_jdk(wanted: range, what: str) -> Jdk:
     raise ServiceUnavailable(f"{what} needs Java {wanted.start} to {wanted.stop - 1}, found: {there}; install a JDK")
 
 
+@contextlib.contextmanager
+def one_at_a_time(target: Path) -> Iterator[None]:
+    """Held by the process that brings a program to `target`; another one that wants the same waits. Raises
+    ServiceUnavailable where it takes too long."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f"{target.name}.lock"))
+    try:
+        lock.acquire(timeout=FETCH_SECONDS)
+    except Timeout:
+        raise ServiceUnavailable(f"another process has been fetching {target.name} for long; is it alive?") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, progress: Progress) -> Path:
     """Maven artifacts (group:artifact:version:type) and what they need, as files in `target`; whole or not at all.
 
@@ -73,6 +91,13 @@ def fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, prog
     """
     if target.exists():
         return target
+    with one_at_a_time(target):
+        if not target.exists():
+            _fetch(target, coordinates, sha256, size, progress)
+    return target
+
+
+def _fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, progress: Progress) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise ServiceUnavailable(
@@ -81,7 +106,6 @@ def fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, prog
             "to services that run elsewhere"
         )
     progress(f"fetching {target.name} ({size}, once)")
-    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as staging:
         pom = Path(staging) / "pom.xml"
         pom.write_text(_pom(coordinates))
@@ -94,9 +118,7 @@ def fetch(target: Path, coordinates: Sequence[str], sha256: str, size: str, prog
                 f"{target.name} as fetched is not what this Headrace was tested with (sha256 {digest[:12]}, expected "
                 f"{sha256[:12]}); remove it from ~/.m2/repository and try again"
             )
-        if not target.exists():  # another process may have been faster: its files are the same
-            files.rename(target)
-    return target
+        files.rename(target)
 
 
 def _digest(folder: Path) -> str:

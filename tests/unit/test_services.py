@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -70,7 +72,30 @@ def test_altered_programs_are_not_run(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(ServiceUnavailable, match="is not what this Headrace was tested with"):
         java.fetch(tmp_path / "cache" / "kafka-4.1.0", ["a:b:1:jar"], "0" * 64, "1 MB", lambda line: None)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["kafka-4.1.0.lock"]
+
+
+def test_of_many_that_want_a_program_at_once_one_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that began together ran Maven on the same files, and who came second failed at its end."""
+    maven, calls = tmp_path / "mvn", tmp_path / "calls"
+    maven.write_text(
+        f'#!/bin/sh\necho called >> {calls}\nfor a; do case "$a" in -DoutputDirectory=*) d="${{a#*=}}"; mkdir -p "$d"; '
+        'sleep 0.2; echo good > "$d/x.jar";; esac; done\n'
+    )
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (made := tmp_path / "made").mkdir()
+    (made / "x.jar").write_text("good\n")
+    target, gate = tmp_path / "cache" / "kafka-4.1.0", threading.Barrier(4)
+
+    def fetch(_: int) -> Path:
+        gate.wait(120)
+        return java.fetch(target, ["a:b:1:jar"], java._digest(made), "1 MB", lambda line: None)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(fetch, range(4))) == [target] * 4
+    assert [path.name for path in target.iterdir()] == ["x.jar"]
+    assert calls.read_text().splitlines() == ["called"]
 
 
 def test_a_server_that_ends_while_starting_shows_the_end_of_its_log(tmp_path: Path, only_jdk: Path) -> None:
