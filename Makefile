@@ -65,13 +65,18 @@ check: setup-dev ## ruff (format and rules), mypy --strict, the rooms' import ru
 
 MARKS = not slow$(if $(findstring train,$(EXTRAS)),, and not train)
 UNIT_LOG = $(VENV)/unit-tests.log
+CONTRACT_LOG = $(VENV)/contract-tests.log
 
-# those that compute run beside those that wait for services, and let them go first
+# three at once, each with services of its own: most of the tests with services wait for them, and those that compute
+# take what is left
 test: check ## unit, contract and integration tests, real Kafka and Elasticsearch; EXTRAS=train adds the fine-tuning tests
-	@echo "headrace: unit tests run beside the others; what they say follows at the end ($(UNIT_LOG))"
+	@echo "headrace: unit tests, and half of those with services, run beside the others; what they say follows at the end ($(UNIT_LOG), $(CONTRACT_LOG))"
 	@nice -n 10 $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/unit tests/train > $(UNIT_LOG) 2>&1 & unit=$$!; \
-	$(BIN)/pytest -m "$(MARKS)" tests/contract tests/integration tests/faults; services=$$?; \
-	wait $$unit; unit=$$?; cat $(UNIT_LOG); exit $$((services | unit))
+	$(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/contract tests/faults tests/integration/test_[a-l]*.py \
+		> $(CONTRACT_LOG) 2>&1 & contract=$$!; \
+	$(BIN)/pytest -m "$(MARKS)" tests/integration/test_[!a-l]*.py; services=$$?; \
+	wait $$contract; contract=$$?; cat $(CONTRACT_LOG); \
+	wait $$unit; unit=$$?; cat $(UNIT_LOG); exit $$((services | contract | unit))
 
 test-all: check ## and the long ones
 	$(BIN)/pytest $(if $(findstring train,$(EXTRAS)),,-m "not train")
