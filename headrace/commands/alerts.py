@@ -127,15 +127,20 @@ def _silence(
     """Have nobody told of some alerts for a while. What still fires at the end is told then. Saying it again about the
     same changes the time."""
     from headrace.settings import load_settings
+    from headrace.terminal import say as say_line
     from headrace.tools.alerts import find_alert, standing_alerts
-    from headrace.tools.silences import duration_ms, say, silences
+    from headrace.tools.silences import about, about_nothing, duration_ms, say, silences
     from headrace.wiring import Wiring
 
     wiring = Wiring(load_settings())
-    alert = None if fingerprint is None else find_alert(standing_alerts(wiring), fingerprint)
+    standing = [] if withdraw and fingerprint is None else standing_alerts(wiring)
+    alert = None if fingerprint is None else find_alert(standing, fingerprint)
     name = by or getpass.getuser()
     words = silences(alert, app, rule or [], length_ms=duration_ms(length), by=name, because=because)
     _tell(say(wiring, words, withdraw=withdraw), withdraw=withdraw, json=json)
+    if not withdraw and alert is None:
+        for one in about_nothing(words, standing):
+            say_line(f"no alert like that stands now ({about(one)}): it holds for those to come", error=True)
 
 
 def _ack(

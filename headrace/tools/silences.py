@@ -114,6 +114,11 @@ def about(silence: Silence) -> str:
     return ", ".join(f"{name} {value}" for name, value in parts if value is not None)
 
 
+def about_nothing(words: Iterable[Silence], standing: Sequence[StandingAlert]) -> list[Silence]:
+    """Silences of an application or a rule that no alert stands of: meant for what is to come, or a slip."""
+    return [word for word in words if not any(one.is_of(word.app, word.rule) for one in standing)]
+
+
 def hold_of(known: Silences, standing: StandingAlert, now_ms: int) -> Silence | None:
     """What keeps an alert from being told, the acknowledgement first."""
     return known.acknowledgement_of(standing.alert) or known.silence_of(standing.alert, now_ms)

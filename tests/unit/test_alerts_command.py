@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from topics_in_memory import MemoryTopics
+from typer.testing import CliRunner
 
+from headrace.cli import app as cli
 from headrace.tools.alerts import find_alert, lines, standing_alerts
 from models.errors import ConfigError
 from streams.topics import ALERTS_TOPIC
@@ -64,3 +66,18 @@ def test_a_name_of_none_or_of_several_is_told_with_the_way_out() -> None:
     for name, said in (("a", "several alerts begin"), ("zz", "no alert begins")):
         with pytest.raises(ConfigError, match=f"{said} with '{name}': `headrace alerts list --all`"):
             find_alert(standing, name)
+
+
+def test_a_silence_that_no_alert_stands_of_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip in the application's name read as if its alerts were silenced."""
+    topics = MemoryTopics()
+    topics.append(ALERTS_TOPIC, alert("aa").encode(), b"aa")
+    monkeypatch.setattr(
+        "headrace.wiring.Wiring", lambda _: SimpleNamespace(reader=topics.reader, publisher=topics.publisher)
+    )
+    slip = CliRunner().invoke(cli, ["alerts", "silence", "--app", "suport", "--rule", "drift"])
+    assert slip.exit_code == 0  # it may be meant for alerts to come
+    assert "no alert like that stands now (app suport, rule drift)" in slip.stderr
+    for about in (["--app", "support"], ["--rule", "drift"], ["aa"]):
+        said = CliRunner().invoke(cli, ["alerts", "silence", *about])
+        assert said.exit_code == 0 and "no alert like that" not in said.stderr

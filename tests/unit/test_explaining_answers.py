@@ -153,11 +153,12 @@ def test_what_the_bank_is_not_sure_of_and_what_a_ready_answer_takes_say_so(home:
     ("fields", "because", "words"),
     [
         ({"action": "ask", "ask": {"text": "which order?", "slot": "order"}}, "asks", "asked something first"),
+        ({"action": "ask", "ask": {"text": "this or that?", "choices": ["this", "that"]}}, "unsure", "its confidence"),
         ({"conversation": {"id": "c", "escalated": "angry", "intent": "refund"}}, "escalated", "angry"),
         ({"action": "answer", "answer": {"text": "old words", "id": "faq-1", "confidence": 0.97}}, "given", "faq-1"),
         ({"answer": {"text": "x", "label": "refund"}}, "ready", "ready answer of refund"),
     ],
-    ids=["asked", "escalated", "answered", "ready"],
+    ids=["asked", "asked which of two", "escalated", "answered", "ready"],
 )
 def test_a_decision_is_explained_as_it_was_made(home: Path, fields: dict[str, Any], because: str, words: str) -> None:
     conversation = fields.get("conversation")

@@ -156,7 +156,7 @@ class AnswerExplainer:
             primary,
             decided.get("priority"),
             values=values,
-            asks=decided.get("action") == ASK,
+            asks=decided.get("action") == ASK and not (decided.get("ask") or {}).get("choices"),  # see Replier
             escalated=bool((decided.get("conversation") or {}).get("escalated")),
         )
         name = decided.get("bank")
