@@ -86,6 +86,8 @@ def test_a_release_without_its_training_texts_says_how_to_give_some(home: Path) 
 def test_a_page_holds_hostile_text_as_text(home: Path) -> None:
     done = explained("support", "refund <script>alert(1)</script>", "--html", "why.html")
     page = (home / "why.html").read_text()
+    assert "decided by the encoder and n-grams" in page or "decided by n-grams alone" in page
+    assert "of its probability on average (comprehensiveness: more is better)" in page and "path full" not in page
     assert done.exit_code == 0 and "<script>" not in page and "&lt;" in page and 'class="for' in page
 
 
