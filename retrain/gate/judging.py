@@ -168,7 +168,7 @@ def _reason(primary: str, overall: Comparison, checks: Sequence[Check]) -> Itera
         corpus = [check for check in few if check.figures.get("where") == CORPUS]
         if others := [check for check in few if check not in corpus]:
             more = max(int(check.figures.get("more_labels") or 0) for check in others)
-            would = f": {more:,} more labels drawn at random would" if more else ""
+            would = f": {more:,} more labels drawn at random would tell" if more else ""
             yield f"too few texts to say that {_names(others)}{would}"
         if corpus:
             yield f"the corpus has too few test texts to say that {_names(corpus)}"

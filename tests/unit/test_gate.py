@@ -145,7 +145,7 @@ def test_what_few_texts_cannot_say_is_told_with_how_many_labels_would_where_labe
     texts = no_worse(pair, no_worse_level(1), no_worse_level(2)).more_texts
     assert texts is not None and live.figures["more_labels"] == texts * 5
     assert f": {texts * 5:,} more labels drawn at random" in live.words and both.figures["more_labels"]
-    assert f"urgency is no worse on all texts: {texts * 5:,} more labels drawn at random would" in verdict.reason
+    assert f"urgency is no worse on all texts: {texts * 5:,} more labels drawn at random would tell" in verdict.reason
     assert "the corpus has too few test texts to say that urgency is no worse on the corpus's texts" in verdict.reason
 
 
