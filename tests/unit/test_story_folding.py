@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from bench.accuracy.live_news import measure_live
 from bench.accuracy.stories import b_cubed, tf_idf_centroids
 from streams.monitor.trends.originals import TEXTS, Originals
+from streams.monitor.trends.recency import Recency, RecencyPolicy
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
 from streams.packing import pack_record, unpack_record
 
@@ -158,10 +159,53 @@ def test_kept_stories_go_on_as_if_nothing_had_been() -> None:
     assert pack_record(*steady.state()) == pack_record(*stopped.state())
 
 
+def fed(order: str, weight: float, seed: int = 0) -> float:
+    """F1 over 20 stories of 40 items each, in blocks ten minutes apart or side by side. Two stories in a row are about
+    one field."""
+    draws, dimensions = np.random.default_rng(seed), 64
+    fields = np.repeat(draws.normal(size=(10, dimensions)), 2, axis=0)
+    means = fields + 1.1 * draws.normal(size=(20, dimensions))
+    truth = np.repeat(np.arange(20), 40)
+    times = 600.0 * truth + np.tile(np.arange(40) * 0.5, 20)
+    if order == "mixed":
+        truth = draws.permutation(truth)
+    stories, found = Stories(StoryPolicy(recency=RecencyPolicy(weight=weight))), list[str]()
+    for number, (story, at) in enumerate(zip(truth, times, strict=True)):
+        drawn = means[story] + 1.9 * draws.normal(size=dimensions)
+        vector = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+        found.append(stories.add(item(str(number), float(at), vector)).story_id)
+    return b_cubed([str(one) for one in truth], found).f1
+
+
+def test_a_feed_that_hands_on_one_story_after_the_other_teaches_that_old_ones_are_over() -> None:
+    weight = RecencyPolicy().weight
+    assert fed("own", weight) > fed("own", 0.0) + 0.03
+    assert fed("mixed", weight) > fed("mixed", 0.0) - 0.01
+
+
+def test_recency_says_nothing_before_it_was_seen_and_is_sharp_in_blocks() -> None:
+    recency, ages = Recency(RecencyPolicy()), np.array([0.5, 40.0, 3_000.0, 50_000.0])
+    assert recency.worth(ages).tolist() == [0.0] * 4
+    for _ in range(300):
+        recency.learn(ages, np.array([0.7, 0.1, 0.4, 0.1], np.float32), 0.35)
+    worth = recency.worth(ages)
+    assert worth[0] > 0.02 and worth.argmax() == 0 and (worth[1:] < -0.05).all()
+    assert recency.worth(np.array([-5.0, 0.9]))[0] == worth[0]  # a late item is no surprise
+
+
+def test_recency_is_flat_where_any_open_story_is_as_likely() -> None:
+    recency, draws = Recency(RecencyPolicy()), np.random.default_rng(0)
+    for _ in range(2_000):
+        ages, cosines = draws.exponential(3_000.0, 30), np.zeros(30, np.float32)
+        cosines[draws.integers(30)] = 0.7
+        recency.learn(ages, cosines, 0.35)
+    assert np.abs(recency.worth(draws.exponential(3_000.0, 500))).max() < 0.02
+
+
 def test_stories_that_an_earlier_version_kept_are_read() -> None:
     stories = Stories()
     stories.add(item("a", 0.0, towards(1), "Flood in the valley halts the second plant"))
-    again = restored(stories, lacking=("originals",))
+    again = restored(stories, lacking=("originals", "recency"))
     assert again.add(item("b", 1.0, towards(1, 0.1), "Rates stay")).story_id == "a"
 
 

@@ -14,7 +14,7 @@ SIGIR; MinHash, Broder (1997), "On the resemblance and containment of documents"
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from streams.monitor.clusters import PERMUTATIONS, signature_of
 from streams.monitor.trends.originals import Originals, name_of
+from streams.monitor.trends.recency import LENGTHS, Recency, RecencyPolicy
 from streams.monitor.trends.subjects import WIDTH, Subject, differ, subject_of
 from streams.packing import Arrays
 
@@ -38,13 +39,14 @@ class StoryPolicy:
     """stories: that are open at most, 1 kB each at 384 dimensions. cosine: least one of an item to the mean of a story
     that it joins. jaccard: least estimated share of word pairs that near copies share. open_seconds: without an item,
     after which a story is over. kept_bytes: what all may take where their state is kept; with more dimensions fewer are
-    open then. None: no matter."""
+    open then. None: no matter. recency: how much it counts how long ago a story was told."""
 
     stories: int = 1_000
     cosine: float = 0.35
     jaccard: float = 0.5
     open_seconds: float = 86_400.0
     kept_bytes: int | None = None
+    recency: RecencyPolicy = field(default_factory=RecencyPolicy)
 
     def size(self, dimensions: int) -> int:
         """How many stories are open at most."""
@@ -92,6 +94,7 @@ class Stories:
         self.policy = policy or StoryPolicy()
         self.over: list[str] = []
         """Stories that made room, for who forgets them."""
+        self._recency = Recency(self.policy.recency)
         self._clear(0)
 
     def _clear(self, dimensions: int) -> None:
@@ -109,8 +112,8 @@ class Stories:
         """Take the next item in."""
         embedding = self._checked(item.embedding)
         marks = _Marks(name_of(item.text), _signature(item.text), subject_of(item.text, item.names))
-        open_now = item.at_seconds - self._last_seconds <= self.policy.open_seconds
-        place, novelty = self._nearest(embedding, marks, open_now)
+        ages = item.at_seconds - self._last_seconds
+        place, novelty = self._nearest(embedding, marks, ages)
         if place is None:
             place = int(self._last_seconds.argmin())
             self._begin(place, item.id)
@@ -125,8 +128,14 @@ class Stories:
             "ids": [identity for identity in self._ids if identity],
             "dimensions": self._means.shape[1],
             "originals": len(self._originals),
+            "recency": LENGTHS,
         }
-        return head, [*(array[known] for array in arrays), self._subjects[known], *self._originals.state()]
+        return head, [
+            *(array[known] for array in arrays),
+            self._subjects[known],
+            *self._originals.state(),
+            *self._recency.state(),
+        ]
 
     def restore(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Go on where `state` was taken. Raises ValueError, KeyError or TypeError where it does not fit."""
@@ -146,11 +155,13 @@ class Stories:
         if "originals" in state:  # earlier versions lack what follows
             self._subjects[:stories] = arrays.take(np.uint16, (stories, WIDTH))
             self._originals.restore(int(state["originals"]), stories, arrays)
+        if state.get("recency") == LENGTHS:
+            self._recency.restore(arrays)
 
-    def _nearest(
-        self, embedding: Floats | None, marks: _Marks, open_now: NDArray[np.bool_]
-    ) -> tuple[int | None, float]:
-        """The story that an item joins, None where it begins one; and its novelty."""
+    def _nearest(self, embedding: Floats | None, marks: _Marks, ages: NDArray[np.float64]) -> tuple[int | None, float]:
+        """The story that an item joins, None where it begins one; and its novelty. ages: seconds since each story was
+        told."""
+        open_now = ages <= self.policy.open_seconds
         original = self._originals.place_of(marks.name)
         if original is not None and open_now[original]:
             return original, 0.0
@@ -160,12 +171,15 @@ class Stories:
             if copied is not None:
                 return copied, 0.0
             may_join = open_now & ~others
-        if embedding is None or not may_join.any():
+        places = np.flatnonzero(may_join)
+        if embedding is None or not len(places):
             return None, 1.0
-        cosines = np.where(may_join, self._means @ embedding / self._norms, -1.0)
-        nearest = int(cosines.argmax())
-        novelty = float(np.clip(1.0 - cosines[nearest], 0.0, 1.0))
-        return (nearest if cosines[nearest] >= self.policy.cosine else None), novelty
+        cosines, ages = (self._means @ embedding / self._norms)[places], ages[places]
+        near = cosines + self._recency.worth(ages)
+        self._recency.learn(ages, cosines, self.policy.cosine)
+        novelty = float(np.clip(1.0 - cosines.max(), 0.0, 1.0))
+        nearest = int(near.argmax())
+        return (int(places[nearest]) if near[nearest] >= self.policy.cosine else None), novelty
 
     def _near_copy(
         self, signature: Signature, subject: Subject, open_now: NDArray[np.bool_]
