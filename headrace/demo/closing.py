@@ -52,7 +52,7 @@ def closing_words(report: dict[str, Any], home: str) -> str:
         twice = "none" if not talks["twice"] else str(talks["twice"])
         lines.append(
             f"{talks['told']} customers of {app} were told something, {twice} of it twice. {talks['alone']} needed "
-            f"nobody else; {talks['with_people']} stand with people: `headrace conversations` is their desk."
+            f"nobody else; {talks['with_people']} stand with people, who have `headrace conversations` on a Kafka."
         )
     if not report["drift"]:
         lines.append("No drift was noticed.")
@@ -61,10 +61,12 @@ def closing_words(report: dict[str, Any], home: str) -> str:
 
 def _go_on(report: dict[str, Any], home: str) -> list[str]:
     here = f"HEADRACE_HOME={home} HEADRACE_BROKER=embedded"
+    asked = [f"  {here} headrace answers missing --app support  # what nobody has an answer for"]
     news = [f"  {here} headrace digest finance --page today.html  # the day's news on a page"]
     return [
         "The broker was embedded: its topics are gone. Go on with:",
         f'  {here} headrace search "battery"  # what was decided',
+        *(asked if "support" in report["accuracy"] else []),
         *(news if "finance" in report["accuracy"] else []),
         '  headrace classify support "my parcel should have been here on Monday"',
         "  headrace services start  # real Kafka and Elasticsearch, then: headrace up support --create-topics",

@@ -339,4 +339,5 @@ def test_the_end_gives_times_without_the_day_the_gate_s_first_words_and_what_to_
     gate = next(line for line in words.splitlines() if line.startswith("Gate, support: not released"))
     assert len(gate) < 270 and gate.endswith("and more of it …")
     assert "HEADRACE_HOME=/home/me HEADRACE_BROKER=embedded headrace digest finance" in words
-    assert "digest" not in closing_words(report | {"accuracy": {"support": 0.8}}, "/home/me")
+    of_support = closing_words(report | {"accuracy": {"support": 0.8}}, "/home/me")
+    assert "digest" not in of_support and "headrace answers missing --app support" in of_support
