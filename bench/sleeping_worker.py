@@ -29,7 +29,8 @@ class SleepingClassifier(Classifier):
     """Gives every text the answer to one text, after the time that inference would take."""
 
     def __init__(self, real: Classifier, seconds_per_text: float) -> None:
-        super().__init__(real.model, real.version, real.encoder, real.vocabulary, list(real.heads.values()))
+        heads = list(real.heads.values())
+        super().__init__(real.model, real.version, real.encoder, real.vocabulary, heads, polarity=real.polarity)
         self._seconds = seconds_per_text
         prepared = super().tokenize(["Where is my order?"])
         (self._answer,) = super().classify(prepared, super().embed(prepared))

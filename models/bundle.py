@@ -4,7 +4,7 @@ files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngra
 (safetensors),
             `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
             fine-tuned: the default one's is made from its own weights; `neutral_words` (JSON) where it was trained with
-            them
+            them; `polarity` (JSON), lists of good and bad words, where heads look at what is composed of them
 encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it was made from, where that is known;
             `long_texts`: how texts are read that are longer than its input; absent where they are cut
 reference   how many texts drift is measured against: texts, sampled, labels
@@ -56,6 +56,8 @@ from models.pictures.classifier import ROLE as PICTURES
 from models.pictures.classifier import PictureClassifier
 from models.pictures.fusion import ROLE as FUSION
 from models.pictures.fusion import LateFusion
+from models.polarity.view import FEATURES, Polarity
+from models.polarity.view import ROLE as POLARITY
 from models.words.counts import WordCounts
 from models.words.neutral_words import ROLE as NEUTRAL_WORDS
 from models.words.neutral_words import NeutralWords
@@ -146,6 +148,8 @@ def pack(classifier: Classifier, reference: Reference, notes: Notes) -> tuple[di
     }
     if classifier.fast_path is not None:
         contents["fast_path"] = classifier.fast_path.to_bytes()
+    if classifier.polarity is not None:
+        contents[POLARITY] = classifier.polarity.to_bytes()
     if classifier.neutral_words is not None:
         contents[NEUTRAL_WORDS] = classifier.neutral_words.to_bytes()
     half = encoder.half_bytes()
@@ -211,6 +215,7 @@ def unpack(
             _load_neutral_words(described, blob),
             _load_fusion(described, heads, pictures),
             load_entities(described, blob, served.hidden),
+            _load_polarity(described, blob),
         )
         _check_sizes(described, classifier)
         replay_golden(described, classifier, _WAY_OUT)
@@ -339,6 +344,12 @@ def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], byte
     return NeutralWords.from_bytes(_file(described, blob, NEUTRAL_WORDS))
 
 
+def _load_polarity(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Polarity | None:
+    if POLARITY not in described["files"]:
+        return None
+    return Polarity.from_bytes(_file(described, blob, POLARITY))
+
+
 def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str) -> bytes:
     """A file of the release, its hash verified."""
     entry = described["files"].get(role)
@@ -355,7 +366,8 @@ def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str)
 
 
 def _check_sizes(described: Mapping[str, Any], classifier: Classifier) -> None:
-    expected = (classifier.encoder.dimensions, len(classifier.vocabulary))
+    composed = 0 if classifier.polarity is None else len(FEATURES)
+    expected = (classifier.encoder.dimensions, len(classifier.vocabulary) + composed)
     for head in classifier.heads.values():
         sizes = (head.dense.shape[0], head.ngrams.shape[0])
         if sizes != expected:

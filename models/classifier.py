@@ -12,9 +12,10 @@ from models.encoder.encoder import Encoder, TokenizedText
 from models.entities.reader import EntityReader, FoundEntities
 from models.fast_path import FastDecisions, FastPath
 from models.heads import Head
-from models.ngrams import NgramVocabulary, find_ngrams
+from models.ngrams import NgramVocabulary, Occurrences, find_ngrams
 from models.pictures.classifier import PictureClassifier
 from models.pictures.fusion import LateFusion
+from models.polarity.view import Polarity, beside
 from models.words.neutral_words import NeutralWords
 
 
@@ -23,8 +24,8 @@ class Prepared:
     """What step 1 hands to the others.
 
     characters: length of every text. fast: what the fast path says; None where it was not asked. for_encoder: numbers
-    of the texts that go on to the encoder, rising. tokenized, ngrams: token ids and weighted n-grams of those, in that
-    order. entities: of all texts; None in a release that looks for none.
+    of the texts that go on to the encoder, rising. tokenized, ngrams: token ids of those, and weighted n-grams with
+    what is composed of words, in that order. entities: of all texts; None in a release that looks for none.
     """
 
     characters: Sequence[int]
@@ -42,7 +43,7 @@ class Classifier:
     """An encoder with the heads that were trained on it. Thread-safe: nothing changes after the start.
 
     model, version: of the release. heads: by name, the primary one first. fast_path, pictures, neutral_words, fusion,
-    entities: None where the release has none.
+    entities, polarity: None where the release has none.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Classifier:
         neutral_words: NeutralWords | None = None,
         fusion: LateFusion | None = None,
         entities: EntityReader | None = None,
+        polarity: Polarity | None = None,
     ) -> None:
         """Put the parts together; `models.bundle.unpack` does so from a release's files."""
         self.model = model
@@ -69,6 +71,7 @@ class Classifier:
         self.neutral_words = neutral_words
         self.fusion = fusion
         self.entities = entities
+        self.polarity = polarity
 
     @property
     def several(self) -> frozenset[str]:
@@ -119,9 +122,15 @@ class Classifier:
             fast=decided,
             for_encoder=for_encoder,
             tokenized=self.encoder.tokenize(chosen) if chosen else [],
-            ngrams=self.vocabulary.weigh(occurrences.counted()),
+            ngrams=self.beside_embedding(chosen, occurrences),
             entities=entities,
         )
+
+    def beside_embedding(self, texts: Sequence[str], occurrences: Occurrences) -> sparse.csr_array:
+        """What heads look at beside the embedding: weighted n-grams, and what is composed of words where the release
+        composes. texts: as they are read. occurrences: of their n-grams."""
+        weighted = self.vocabulary.weigh(occurrences.counted())
+        return beside(weighted, None if self.polarity is None else self.polarity.features(texts))
 
     def read_entities(self, prepared: Prepared) -> None:
         """Let the encoder read what is said of entities now; otherwise `classify` does. Raises ModelError."""

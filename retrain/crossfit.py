@@ -55,23 +55,33 @@ POLICIES_WITHOUT_SPACES: Final = (
 @dataclass(frozen=True, slots=True)
 class Features:
     """Of all texts. words: how many of the n-grams are words; they come first. kernels: where texts are few; of the
-    texts, then of the copies. copies: of training texts; None without augmentation."""
+    texts, then of the copies. copies: of training texts; None without augmentation. composed: how many of the
+    last columns are no n-grams but what is composed of words (`models.polarity`)."""
 
     embeddings: Floats
     ngrams: sparse.csr_array
     words: int
     kernels: Kernels | None
     copies: Copies | None = None
+    composed: int = 0
 
     @classmethod
-    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int, copies: Copies | None = None) -> Self:
-        """embeddings: (texts, dimensions). ngrams: (texts, kept n-grams), weighted."""
+    def of(
+        cls,
+        embeddings: Floats,
+        ngrams: sparse.csr_array,
+        words: int,
+        copies: Copies | None = None,
+        *,
+        composed: int = 0,
+    ) -> Self:
+        """embeddings: (texts, dimensions). ngrams: (texts, kept n-grams), weighted, and behind them `composed`."""
         dense, hashed = embeddings, ngrams
         if copies is not None:
             dense = np.concatenate([embeddings, copies.embeddings])
             hashed = sparse.csr_array(sparse.vstack([ngrams, copies.ngrams]))
-        kernels = Kernels.of(dense, hashed, words) if len(dense) <= MAX_TEXTS else None
-        return cls(embeddings, ngrams, words, kernels, copies)
+        kernels = Kernels.of(dense, hashed, words, composed) if len(dense) <= MAX_TEXTS else None
+        return cls(embeddings, ngrams, words, kernels, copies, composed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +136,14 @@ class Task:
             # the penalty counts the texts: copies as good as their texts would change nothing
             policy = replace(policy, strength=policy.strength * len(rows) / max(1, len(of)))
             rows = np.concatenate([rows, len(features.embeddings) + made])
-        words, labels, learnt = features.words, len(self.labels), self.learnt[of]
+        labels, learnt = len(self.labels), self.learnt[of]
+        columns = {"words": features.words, "composed": features.composed}
         if features.kernels is None:
             if policy.loss == "squared_hinge":
-                return fit_support_vectors(embeddings, ngrams, learnt, labels, policy, words=words)
+                return fit_support_vectors(embeddings, ngrams, learnt, labels, policy, **columns)
             targets = self.targets[of]
-            return fit_softmax(embeddings, ngrams, targets, labels, policy, words=words, seed=seed, by_telling=True)
-        return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, learnt, labels, policy, words=words)
+            return fit_softmax(embeddings, ngrams, targets, labels, policy, seed=seed, by_telling=True, **columns)
+        return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, learnt, labels, policy, **columns)
 
     def centroids(self, features: Features, rows: Ints) -> Floats:
         """Unit-length centroid of each label over these texts."""

@@ -22,6 +22,7 @@ from connectors.table_lines import Row as TableRow
 from models.encoder.long_texts import with_body
 from models.errors import ConfigError, TrainingDataError
 from models.label_sets import SEPARATOR, canonical, strata
+from models.polarity.view import Polarity
 from retrain.file_columns import FileColumns
 from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key, text_key
@@ -83,6 +84,8 @@ class Dataset:
     encoder_tuned_on: key hashes of the texts that the encoder was fine-tuned on, and knows by heart; none of a general
     encoder. set_aside: rows of the corpus that are not in `rows` as they were: feedback has changed their labels, or
     they are nearly copies of what tests now. columns: of the file; None: they come from none, or nobody knows.
+    polarity: what some heads look at beside embedding and n-grams; no part of the data, but of how each strategy reads
+    them.
     """
 
     heads: tuple[str, ...]
@@ -93,6 +96,7 @@ class Dataset:
     set_aside: tuple[Row, ...] = ()
     several: frozenset[str] = frozenset()
     columns: FileColumns | None = None
+    polarity: Polarity | None = None
 
     def part(self, split: Split) -> tuple[Row, ...]:
         """The rows of one split, in file order."""

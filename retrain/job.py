@@ -12,6 +12,7 @@ from models.classifier import Classifier
 from models.encoder.encoder import Encoder
 from models.entities.span_head import SpanHead
 from models.errors import TrainingDataError
+from models.polarity.view import Polarity
 from models.words.neutral_words import NeutralWords
 from retrain.cost import Meter, cost_between, processor_clock
 from retrain.data import Dataset
@@ -79,6 +80,7 @@ def train_release(
     parent: str | None = None,
     encoder_source: Mapping[str, str] | None = None,
     neutral_words: NeutralWords | None = None,
+    polarity: Polarity | None = None,
     progress: Progress = no_progress,
     meter: Meter = processor_clock,
 ) -> TrainedRelease:
@@ -86,7 +88,8 @@ def train_release(
 
     strategy: its name, for manifest and report. trainer: the strategy itself, which says what serves. rejection: what
     the primary head's rejection threshold is chosen by. encoder_source: where the encoder's weights are from, as far
-    as is known. neutral_words: which the release is to read as one. Raises TrainingDataError.
+    as is known. neutral_words: which the release is to read as one. polarity: what of its heads look at what is
+    composed of words. Raises TrainingDataError.
     """
     started = meter()
     if strategy != "quick":
@@ -99,9 +102,10 @@ def train_release(
             f"group) is tested only where its label has two; give more, or test rows by a split column"
         )
     read, asked = _as_read(dataset, neutral_words), _as_read_live(rejection, neutral_words)
-    trained = trainer(encoder, read, seed=seed, oos_label=oos_label, rejection=asked, progress=progress)
+    composing = replace(read, polarity=polarity)
+    trained = trainer(encoder, composing, seed=seed, oos_label=oos_label, rejection=asked, progress=progress)
     parts = (trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)
-    classifier = Classifier(model, "unpublished", *parts, neutral_words=neutral_words)
+    classifier = Classifier(model, "unpublished", *parts, neutral_words=neutral_words, polarity=polarity)
     metrics = evaluate(classifier, tested, oos_label=oos_label, progress=progress)
     spent = cost_between(started, meter())
     notes = Notes(

@@ -54,7 +54,8 @@ def load_classifier(order: Order) -> Classifier:
         threads=order.threads,
         lanes=1,
     )
-    return Classifier(release.model, release.version, encoder, release.vocabulary, list(release.heads.values()))
+    heads = list(release.heads.values())
+    return Classifier(release.model, release.version, encoder, release.vocabulary, heads, polarity=release.polarity)
 
 
 def answer(

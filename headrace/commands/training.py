@@ -79,6 +79,14 @@ def _train(
             "words with a capital), or a TOML file"
         ),
     ] = None,
+    polarity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEAD=LIST|off",
+            help='the head looks at what sentences say is good or bad ("loss narrowed") as well: sentiment=finance, '
+            "or a TOML file of words; default: as the application says (docs/models/polarity.md)",
+        ),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -182,6 +190,7 @@ def _train(
         tensorboard=tensorboard,
         entities=entities,
         title_column=title_column,
+        polarity=polarity,
     )
     return run_train(app, order, keeping, json=json)
 

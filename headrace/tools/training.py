@@ -110,6 +110,7 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
     _tell_entities(report.get("entities"))
     _tell_augmentation(report.get("augmentation"))
     _tell_neutral_words(report.get("neutral_words"))
+    _tell_polarity(report.get("polarity"))
     say(
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
         f"{len(report['rejected_rows'])} rows rejected"
@@ -176,6 +177,12 @@ def _tell_neutral_words(neutral: dict[str, int] | None) -> None:
             f"neutral words: {neutral['listed']} listed; {neutral['texts_read_otherwise']} of {neutral['texts']} "
             f"training texts are read otherwise than they are written"
         )
+
+
+def _tell_polarity(polarity: dict[str, Any] | None) -> None:
+    """What composes, by `--polarity` or the application."""
+    if polarity is not None:
+        say(f"good and bad are composed for {', '.join(polarity['heads'])}: {polarity['listed']} words and phrases")
 
 
 def _tell_augmentation(augmentation: dict[str, Any] | None) -> None:

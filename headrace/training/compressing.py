@@ -123,6 +123,7 @@ def compress(
         parent=version,
         encoder_source=described["encoder"].get("source"),
         neutral_words=parent.neutral_words,
+        polarity=parent.polarity,
         progress=progress,
         meter=meter,
     )

@@ -25,6 +25,7 @@ from headrace.training.run.asked_for import AskedFor
 from headrace.training.run.tensorboard import event_file
 from headrace.training.trainers import require_known, tuning_trainer
 from headrace.wiring import Wiring
+from headrace.word_lists.polarity import asked_polarity
 from models.encoder.remembering import RememberingEncoder
 from models.entities.views import ReadAs
 from models.errors import ConfigError, TrainingDataError
@@ -52,7 +53,8 @@ class TrainingRequest:
     target_error: see `RejectionPolicy`; None: the application's. pictures: what a picture part is trained on; None: the
     champion's goes on. config: a file of the strategy's options (`options_file`). augment: see `AugmentOrder.parse`;
     None: no augmentation. tensorboard: a folder for the figures of a training that tunes the encoder. entities: a file
-    of texts with labelled entities; None: the application's."""
+    of texts with labelled entities; None: the application's. polarity: `HEAD=LIST` or `off`; None: the application's.
+    """
 
     data: Path
     text_column: str | None = None
@@ -73,6 +75,7 @@ class TrainingRequest:
     augment: str | None = None
     tensorboard: Path | None = None
     entities: Path | None = None
+    polarity: str | None = None
     title_column: str | None = None
 
 
@@ -153,6 +156,7 @@ def train(
         augmented = augment(dataset, augmenting, encoder, order.seed, order.oos_label, progress)
         dataset = augmented.dataset
     neutral_words = _fitted(order.neutral_words, dataset)
+    polarity = asked_polarity(app, order.polarity)
     with event_file(order.tensorboard) as watch:
         trained = train_release(
             app.name,
@@ -165,6 +169,7 @@ def train(
             parent=registry.champion(app.name),
             encoder_source=source_of_encoder(wiring),
             neutral_words=neutral_words,
+            polarity=polarity,
             progress=progress,
             meter=EnergyMeter(),
             trainer=_trainer(
@@ -189,6 +194,7 @@ def train(
     if entities is not None:
         entities.attach(trained, order.seed, progress)
     trained.report["neutral_words"] = _read_otherwise(neutral_words, dataset)
+    trained.report["polarity"] = None if polarity is None else {"heads": list(polarity.heads), "listed": len(polarity)}
     trained.report["augmentation"] = None if augmented is None else augmented.figures
     on: tuple[str, ...] = ()
     if augmented is not None and augmenting is not None:

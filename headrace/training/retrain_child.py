@@ -67,7 +67,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     challenge = challenger_dataset(before, sifted.labelled, introduced_labels(order["labelled"], before.several))
     dataset, left_out = newest_of_each_label(challenge.dataset, order["max_texts_per_label"])
     asked = {"oos_label": oos_label, "rejection": RejectionPolicy.of_manifest(described)}
-    asked["neutral_words"] = champion.neutral_words
+    asked["neutral_words"], asked["polarity"] = champion.neutral_words, champion.polarity
     source = described.get("encoder", {}).get("source")
     entities = entity_rows_of(described, blob)
     before_it = AskedFor.of_manifest(described)
@@ -160,10 +160,10 @@ def _trained(
     """The challenger, what it took over, and why it was trained otherwise than the application asks, in words; empty
     where it was not.
 
-    encoder: the champion's; source: where it is from. asked: `oos_label`, `rejection` and `neutral_words`, as of the
-    champion. before: what else that was asked for. entities: its texts with labelled names. Other strategies than
-    the quick one tune the configured encoder instead, which knows none of the texts; where they are too few for that,
-    the quick one is better than none.
+    encoder: the champion's; source: where it is from. asked: `oos_label`, `rejection`, `neutral_words` and `polarity`,
+    as of the champion. before: what else that was asked for. entities: its texts with labelled names. Other strategies
+    than the quick one tune the configured encoder instead, which knows none of the texts; where they are too few for
+    that, the quick one is better than none.
     """
 
     def train(

@@ -46,6 +46,7 @@ def serve_with_card_if_proved(classifier: Classifier, golden: Mapping[str, Any])
         classifier.neutral_words,
         classifier.fusion,
         classifier.entities,
+        classifier.polarity,
     )
 
 

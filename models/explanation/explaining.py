@@ -104,7 +104,9 @@ class Explanation:
                 "ngrams": _rounded(float(self.lead.ngrams.sum())),
                 "encoder": _rounded(self.lead.encoder),
                 "bias": _rounded(self.lead.bias),
+                **({"composed": _rounded(self.lead.composed)} if self.lead.claims else {}),
             },
+            **self._composed(),
             "change": None
             if change is None
             else {
@@ -126,6 +128,10 @@ class Explanation:
             "asked": self.asked,
             "cut": self.is_cut,
         }
+
+    def _composed(self) -> dict[str, Any]:
+        claims = [{"words": said, "good": _rounded(value)} for said, value in self.lead.claims]
+        return {"composed": claims} if claims else {}
 
     def _parts(self) -> list[dict[str, Any]]:
         places = {number: place for place, number in enumerate(self.occlusion.order, 1)}

@@ -53,7 +53,7 @@ def decision_of(answers: LabelAnswers, text: str) -> HeadDecision:
 
 def turned(lead: Lead) -> Lead:
     """The same, of not having the label."""
-    return Lead(-lead.ngrams, -lead.encoder, -lead.bias)
+    return Lead(-lead.ngrams, -lead.encoder, -lead.bias, -lead.composed, lead.claims)
 
 
 def labels_to_explain(decision: HeadDecision, classifier: Classifier, head: str, text: str) -> tuple[str, ...]:

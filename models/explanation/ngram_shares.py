@@ -15,20 +15,23 @@ from models.ngrams import MAX_CHARACTERS, NgramVocabulary, find_ngrams, locate_n
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """Where a label's lead over a rival comes from, in calibrated logits; the three add up to the lead.
+    """Where a label's lead over a rival comes from, in calibrated logits; all of it adds up to the lead.
 
     ngrams: (parts,), of each part; an n-gram over several parts counts for them alike. encoder: of the embedding, 0 on
-    the fast path. bias: of no text at all.
+    the fast path. bias: of no text at all. composed: of what words do to each other (`models.polarity`), 0 where the
+    head does not look at it; claims: what that is, the words of each and what they say, above 0 if good.
     """
 
     ngrams: Doubles
     encoder: float
     bias: float
+    composed: float = 0.0
+    claims: tuple[tuple[str, float], ...] = ()
 
     @property
     def total(self) -> float:
         """The lead itself."""
-        return float(self.ngrams.sum()) + self.encoder + self.bias
+        return float(self.ngrams.sum()) + self.encoder + self.bias + self.composed
 
 
 def explain_lead(
@@ -61,7 +64,23 @@ def explain_lead(
     weight[used] *= _lead(weights[used], column, rival)
     shares = _by_part(text, parts, vocabulary, weight) / temperature
     constant = float(np.float64(bias[column]) - (0.0 if rival is None else np.float64(bias[rival]))) / temperature
-    return Lead(shares, 0.0 if path == "fast" else lead - float(shares.sum()) - constant, constant)
+    if path == "fast":
+        return Lead(shares, 0.0, constant)
+    composed, claims = _composed(classifier, head, text, column, rival)
+    return Lead(shares, lead - float(shares.sum()) - constant - composed, constant, composed, claims)
+
+
+def _composed(
+    classifier: Classifier, head: str, text: str, column: int, rival: int | None
+) -> tuple[float, tuple[tuple[str, float], ...]]:
+    polarity, served = classifier.polarity, classifier.heads[head]
+    if polarity is None or head not in polarity.heads:
+        return 0.0, ()
+    read = classifier.as_read_one(text)
+    values = polarity.features([read]).toarray()[0].astype(np.float64)
+    share = float(values @ _lead(served.ngrams[-len(values) :], column, rival)) / served.temperature
+    reading = polarity.read(read)
+    return share, tuple((reading.said(claim), claim.value * claim.weight) for claim in reading.claims)
 
 
 def _lead(weights: Floats, column: int, rival: int | None) -> Doubles:

@@ -27,6 +27,9 @@ _PREPOSITIONS: Final = words(
     among because when while"""
 )
 _UNITS: Final = words("""$ € £ ¥ % basis points point percent pc bps million billion trillion euros dollars pounds""")
+_LEVELS: Final = words("""low high lowest highest record above below beneath behind""") | {
+    f"{kind} {side}" for kind in ("record", "all-time", "multi-year") for side in ("high", "low")
+}
 _REACH: Final = 6  # tokens that a negator or a happening reaches over
 _ALONE: Final = 0.6  # weight of a direction that is not said of anything known
 _BARE: Final = 0.7
@@ -129,11 +132,10 @@ class _Sentence:
                 return False
             kind = self._kind(beyond)
             if kind in DIRECTIONS:
-                if self._tokens[beyond - 1].text == "to":  # "fell to a low": said twice
-                    self._taken.add(beyond)
-                    return False
-                return True
-            if kind or self._tokens[beyond].text in _PREPOSITIONS - {"to"} or self._tokens[beyond].number is not None:
+                if self._tokens[beyond].text not in _LEVELS:
+                    return True
+                self._taken.add(beyond)  # "fell below", "slipped to a low": said twice
+            elif kind or self._tokens[beyond].text in _PREPOSITIONS - {"to"} or self._tokens[beyond].number is not None:
                 return False
         return False
 

@@ -24,9 +24,10 @@ _KINDS: Final = {  # of a claim, as the heads tell them apart
     "quantity": "matter",
     "alone": "alone",
 }
-_PAIRS: Final = ("score", "sign", *dict.fromkeys(_KINDS.values()), "turned", "first", "last")
+_PAIRS: Final = ("score", "sign", *dict.fromkeys(_KINDS.values()), "turned", "first", "last", "agreed")
 FEATURES: Final = (*(f"{name}:{side}" for name in _PAIRS for side in ("good", "bad")), "nothing", "unmoved")
 _SURE: Final = 0.05  # scores nearer to 0 say neither
+_CLEAR: Final = 0.9  # a score from which all that is said alike is said plainly
 _MOST: Final = 1.5  # a score beyond says no more
 
 
@@ -87,6 +88,7 @@ def numbers(reading: Reading) -> list[float]:
         "turned": _total([claim for claim in said if claim.turned]),
         "first": _total(said[:1]),
         "last": _total(said[-1:]),
+        "agreed": sign * (abs(reading.score) >= _CLEAR and all(claim.value * sign > 0 for claim in said)),
     }
     for kind in dict.fromkeys(_KINDS.values()):
         sums[kind] = _total([claim for claim in said if _KINDS.get(claim.kind) == kind])

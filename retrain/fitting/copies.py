@@ -14,6 +14,7 @@ from scipy import sparse
 
 from models.heads import Floats
 from models.ngrams import NgramVocabulary
+from models.polarity.view import beside
 
 Ints = NDArray[np.int64]
 
@@ -36,11 +37,12 @@ class Copies:
 @dataclass(frozen=True, slots=True)
 class CountedCopies:
     """Before it is known which n-grams count. of, embeddings: see `Copies`. counts: (copies, buckets) of
-    `hash_ngrams`."""
+    `hash_ngrams`. composed: (copies, features) of `models.polarity`; None where nothing is composed."""
 
     of: Ints
     embeddings: Floats
     counts: sparse.csr_array
+    composed: sparse.csr_array | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["CountedCopies"]) -> Self | None:
@@ -65,4 +67,4 @@ class CountedCopies:
 
     def weighted(self, vocabulary: NgramVocabulary) -> Copies:
         """With the n-grams that a release looks at."""
-        return Copies(self.of, self.embeddings, vocabulary.weigh(self.counts))
+        return Copies(self.of, self.embeddings, beside(vocabulary.weigh(self.counts), self.composed))

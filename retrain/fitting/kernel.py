@@ -31,12 +31,16 @@ class Kernels:
     embedding: Floats
     words: Floats
     characters: Floats
+    composed: Floats | None = None
 
     @classmethod
-    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int) -> Self:
-        """words: how many of the n-grams are words; they come first."""
-        first, second = ngrams[:, :words], ngrams[:, words:]
-        return cls(embeddings @ embeddings.T, _products(first), _products(second))
+    def of(cls, embeddings: Floats, ngrams: sparse.csr_array, words: int, composed: int = 0) -> Self:
+        """words: how many of the n-grams are words; they come first. composed: how many columns are no n-grams; they
+        come last."""
+        end = ngrams.shape[1] - composed
+        first, second = ngrams[:, :words], ngrams[:, words:end]
+        last = _products(ngrams[:, end:]) if composed else None
+        return cls(embeddings @ embeddings.T, _products(first), _products(second), last)
 
     def weighted(self, rows: NDArray[np.int64], policy: LinearPolicy) -> Floats:
         """Products between some of the texts, with the policy's block weights."""
@@ -44,6 +48,8 @@ class Kernels:
         total = np.float32(policy.embedding**2) * self.embedding[chosen]
         total += np.float32(policy.words**2) * self.words[chosen]
         total += np.float32(policy.characters**2) * self.characters[chosen]
+        if self.composed is not None and policy.polarity:
+            total += np.float32(policy.polarity**2) * self.composed[chosen]
         return total
 
 
@@ -61,6 +67,7 @@ def fit_kernel_classifier(
     policy: LinearPolicy,
     *,
     words: int,
+    composed: int = 0,
 ) -> LinearWeights:
     """Minimise the mean of the policy's loss plus the L2 penalty over the texts `rows`.
 
@@ -76,8 +83,7 @@ def fit_kernel_classifier(
     else:
         found, bias = _minimise(root.astype(np.float32), targets.astype(np.int64), labels, decay)
     combination = solve_triangular(root, found, lower=True, trans="T").astype(np.float32)
-    scale = np.full(ngrams.shape[1], policy.characters**2, dtype=np.float32)
-    scale[:words] = policy.words**2
+    scale = policy.scale(ngrams.shape[1], words, composed) ** 2
     dense = np.float32(policy.embedding**2) * (embeddings.T @ combination)
     return LinearWeights(dense, scale[:, None] * np.asarray(ngrams.T @ combination), bias)
 

@@ -22,7 +22,7 @@ class LinearPolicy:
 
     strength: inverse of the L2 penalty, which is 1 / (strength * texts). loss: "squared_hinge" sets each label against
     the others (`support_vectors`). learning_rate: the highest; it rises over the first tenth of the steps, then falls
-    to 0.
+    to 0. polarity: weight of what is composed of words (`models.polarity`), for a head that looks at it.
     """
 
     embedding: float = 1.0
@@ -33,6 +33,14 @@ class LinearPolicy:
     epochs: int = 8
     max_batch_texts: int = 512
     learning_rate: float = 0.07
+    polarity: float = 0.0
+
+    def scale(self, columns: int, words: int, composed: int) -> Floats:
+        """The weight of each column beside the embedding: words first, then characters, then what is composed."""
+        scale = np.full(columns, self.characters, dtype=np.float32)
+        scale[:words] = self.words
+        scale[columns - composed :] = self.polarity
+        return scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +67,21 @@ def fit_softmax(
     words: int,
     seed: int,
     by_telling: bool = False,
+    composed: int = 0,
 ) -> LinearWeights:
     """Minimise the mean cross-entropy plus L2 penalty.
 
     embeddings: (texts, dimensions). ngrams: (texts, kept n-grams), of which the first `words` are words. targets:
     (texts,), in [0, labels). by_telling: whether an n-gram's penalty is the lower the more it tells
-    (`telling_scale`). The same inputs and seed give the same weights on one machine.
+    (`telling_scale`). composed: how many of the last columns are no n-grams but what is composed of words. The same
+    inputs and seed give the same weights on one machine.
     Source: Kingma and Ba, Adam (2015).
     """
-    kept = slice(0 if policy.words else words, ngrams.shape[1] if policy.characters else words)
-    scale = np.full(ngrams.shape[1], policy.characters, dtype=np.float32)
-    scale[:words] = policy.words
+    hashed_columns = ngrams.shape[1] - composed
+    scale = policy.scale(ngrams.shape[1], words, composed)
     if by_telling:
-        scale *= telling_scale(ngrams, targets, labels, words)
+        scale[:hashed_columns] *= telling_scale(ngrams[:, :hashed_columns], targets, labels, words)
+    kept = slice(0 if policy.words else words, ngrams.shape[1] if policy.characters or composed else words)
     hashed = scale_columns(ngrams, scale)[:, kept]
     dense = embeddings * np.float32(policy.embedding)
     parameters = _descend(dense, hashed, targets, labels, policy, seed)

@@ -30,6 +30,7 @@ def fit_support_vectors(
     policy: LinearPolicy,
     *,
     words: int,
+    composed: int = 0,
 ) -> LinearWeights:
     """Minimise, for each label against the others, the mean squared hinge loss plus the L2 penalty.
 
@@ -37,8 +38,7 @@ def fit_support_vectors(
     is random. The policy's strength is the C of LIBLINEAR.
     Source: Fan et al., LIBLINEAR (2008); L-BFGS, Liu and Nocedal (1989).
     """
-    scale = np.full(ngrams.shape[1], policy.characters, dtype=np.float32)
-    scale[:words] = policy.words
+    scale = policy.scale(ngrams.shape[1], words, composed)
     blocks = [embeddings * np.float32(policy.embedding), scale_columns(ngrams, scale)]
     found, bias = minimise_squared_hinge(blocks, targets, labels, 1 / (policy.strength * len(targets)))
     found *= np.float32(LOGITS_OF_A_MARGIN)

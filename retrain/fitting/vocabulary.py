@@ -53,12 +53,15 @@ def build_vocabulary(
 
 def drop_unused_kind(vocabulary: NgramVocabulary, weights: list[Floats]) -> tuple[NgramVocabulary, list[Floats]]:
     """Without words, or without characters, where no head gives that kind any weight. weights: (kept n-grams, labels)
-    of every head. The texts' weights of the other kind stay as they are, as each kind is scaled by itself."""
+    of every head, behind which those of what is composed may stand, which stay. The texts' weights of the other kind
+    stay as they are, as each kind is scaled by itself."""
     used = np.zeros(len(vocabulary), dtype=bool)
     for kind in (slice(0, vocabulary.words), slice(vocabulary.words, len(vocabulary))):
         used[kind] = any(bool(weight[kind].any()) for weight in weights)
     smaller = NgramVocabulary(vocabulary.buckets[used], vocabulary.idf[used], vocabulary.unseen_idf)
-    return smaller, [np.ascontiguousarray(weight[used]) for weight in weights]
+    composed = max((len(weight) for weight in weights), default=0) - len(vocabulary)
+    kept = np.concatenate([used, np.ones(composed, dtype=bool)])
+    return smaller, [np.ascontiguousarray(weight[kept]) for weight in weights]
 
 
 def _most_frequent(buckets: NDArray[np.int64], frequency: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from models.errors import TrainingDataError
 from models.fast_path import FastPath
 from models.heads import Floats, Head, centroid_distances, label_probabilities
 from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
+from models.polarity.view import Polarity, beside
 from models.words.counts import WordCounts
 from retrain.augmentation.copies import copies_of
 from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
@@ -42,6 +43,7 @@ from retrain.text_keys import key_hash, same_text_key
 SeenAs = Callable[[Sequence[str], Floats], Floats]
 
 REFERENCE_TEXTS: Final = 1000
+COMPOSED_WEIGHT: Final = 1.0  # of what is composed of words, beside an embedding of length 1
 _EMBED_TEXTS: Final = 1024
 
 
@@ -108,13 +110,14 @@ def train_quick(
         found.counted(),
         training,
         sum(len(task.labels) for task in tasks),
-        count_copies(encoder, *copies_of(rows, dataset), progress),
+        count_copies(encoder, *copies_of(rows, dataset), progress, dataset.polarity),
         without_spaces=without_spaces,
         plan=plan,
+        composed=_composed([row.text for row in rows], dataset.polarity),
     )
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
-        live = _live_texts(encoder, vocabulary, rejection.live_texts, rows, progress)
+        live = _live_texts(encoder, vocabulary, rejection.live_texts, rows, progress, dataset.polarity)
         outside = OutsideTexts(np.flatnonzero(strange), live)
         primary = partial(choose_rejection, outside=outside, policy=rejection, seed=seed, progress=progress)
         fitted = [
@@ -127,7 +130,8 @@ def train_quick(
         read_words = partial(embed_texts, encoder, progress=progress, stage="reading words by themselves")
         teacher = Teacher([row.text for row in rows], embeddings, read_words)
         fast = None
-        if all(task.wanted is None for task in tasks):  # its promises are of one label for a text
+        # Its promises are of one label for a text, and n-grams alone know nothing of what words do to each other.
+        if all(task.wanted is None for task in tasks) and dataset.polarity is None:
             nowhere = np.zeros_like(strange)
             full = [_full_path(one, features, strange if one is fitted[0] else nowhere) for one in fitted]
             fast = train_fast_path(found, full, judged, seed, progress, teacher)
@@ -170,7 +174,8 @@ def _tasks(
         else head_task(name, rows, oos_label if name == names[0] else None, seed, unseen, without_spaces=without_spaces)
         for name in names
     ]
-    return rows, [replace(task, policies=_policies(task, plan)) for task in tasks], unseen
+    composed = () if dataset.polarity is None else dataset.polarity.heads
+    return rows, [replace(task, policies=_policies(task, plan, composed)) for task in tasks], unseen
 
 
 def embed_texts(
@@ -186,12 +191,21 @@ def embed_texts(
 
 
 def count_copies(
-    encoder: Encoder, texts: Sequence[str], of: NDArray[np.int64], progress: Progress = no_progress
+    encoder: Encoder,
+    texts: Sequence[str],
+    of: NDArray[np.int64],
+    progress: Progress = no_progress,
+    polarity: Polarity | None = None,
 ) -> CountedCopies | None:
     """texts, of: see `copies_of`. None where there are none."""
     if not texts:
         return None
-    return CountedCopies(of, embed_texts(encoder, texts, progress), find_ngrams(texts).counted())
+    counts, composed = find_ngrams(texts).counted(), _composed(texts, polarity)
+    return CountedCopies(of, embed_texts(encoder, texts, progress), counts, composed)
+
+
+def _composed(texts: Sequence[str], polarity: Polarity | None) -> sparse.csr_array | None:
+    return None if polarity is None else polarity.features(texts)
 
 
 def head_features(
@@ -203,22 +217,30 @@ def head_features(
     *,
     without_spaces: bool,
     plan: QuickPlan = USUAL_PLAN,
+    composed: sparse.csr_array | None = None,
 ) -> tuple[NgramVocabulary, Features]:
     """What heads look at, and all texts as they see them. counts: (texts, buckets). training: numbers of the texts that
-    train. labels: of all heads together."""
+    train. labels: of all heads together. composed: (texts, features) of `models.polarity`, of the copies as well."""
     seen = counts if copies is None else copies.with_their_texts(counts)
     vocabulary = build_vocabulary(seen, training, labels, without_spaces=without_spaces, **plan.vocabulary())
     weighted = None if copies is None else copies.weighted(vocabulary)
-    return vocabulary, Features.of(embeddings, vocabulary.weigh(counts), vocabulary.words, weighted)
+    told = 0 if composed is None else composed.shape[1]
+    seen_by_heads = beside(vocabulary.weigh(counts), composed)
+    return vocabulary, Features.of(embeddings, seen_by_heads, vocabulary.words, weighted, composed=told)
 
 
 def _live_texts(
-    encoder: Encoder, vocabulary: NgramVocabulary, texts: Sequence[str], rows: Sequence[Row], progress: Progress
+    encoder: Encoder,
+    vocabulary: NgramVocabulary,
+    texts: Sequence[str],
+    rows: Sequence[Row],
+    progress: Progress,
+    polarity: Polarity | None,
 ) -> LiveTexts | None:
     if not texts:
         return None
     known = {same_text_key(row.text) for row in rows}
-    ngrams = vocabulary.weigh(find_ngrams(texts).counted())
+    ngrams = beside(vocabulary.weigh(find_ngrams(texts).counted()), _composed(texts, polarity))
     is_known = np.array([same_text_key(text) in known for text in texts])
     return LiveTexts(embed_texts(encoder, texts, progress), ngrams, is_known)
 
@@ -354,9 +376,11 @@ def _choices(policy: LinearPolicy) -> dict[str, float]:
     return {name: getattr(policy, name) for name in names} | hinge
 
 
-def _policies(task: Task, plan: QuickPlan) -> tuple[LinearPolicy, ...]:
-    """Those to choose from; several labels are learnt each against the rest, whatever the plan says."""
-    policies = plan.policies(task.policies)
+def _policies(task: Task, plan: QuickPlan, composed: Sequence[str]) -> tuple[LinearPolicy, ...]:
+    """Those to choose from; several labels are learnt each against the rest, whatever the plan says. composed: names of
+    the heads that look at what is composed of words."""
+    weight = COMPOSED_WEIGHT if task.name in composed else 0.0
+    policies = tuple(replace(one, polarity=weight) for one in plan.policies(task.policies))
     return policies if task.wanted is None else tuple(replace(one, loss="squared_hinge") for one in policies)
 
 

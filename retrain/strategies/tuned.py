@@ -16,6 +16,7 @@ from models.encoder.encoder import Encoder
 from models.encoder.precision import build_half_graph
 from models.heads import Floats
 from models.ngrams import find_ngrams
+from models.polarity.view import Polarity, beside
 from retrain.data import Dataset, Row, with_tuning_rows
 from retrain.fitting.tuning.texts import Weights
 from retrain.progress import Progress, no_progress
@@ -80,7 +81,9 @@ def serve_the_better(
     quick = asked.quick(encoder, split)
     primary = (asked.heads or split.heads)[0]
     tuning = asked.labelled(split.part("valid"), primary)
-    judged = {of: _judged(trained, primary, tuning) for of, trained in (("quick", quick), (name, tuned))}
+    judged = {
+        of: _judged(trained, primary, tuning, dataset.polarity) for of, trained in (("quick", quick), (name, tuned))
+    }
     choices |= {f"{of}_tuning_accuracy": _mean(on.right) for of, on in judged.items()}
     choices |= {f"{of}_tuning_loss": _mean(on.losses) for of, on in judged.items()}
     pairs = [(judged["quick"], judged[name])]
@@ -167,10 +170,11 @@ class Serving:
         return asked.quick(served, replace(dataset, encoder_tuned_on=known), seen_as)
 
 
-def _judged(trained: Trained, head: str, rows: Sequence[Row]) -> Judged:
+def _judged(trained: Trained, head: str, rows: Sequence[Row], polarity: Polarity | None) -> Judged:
     texts = [row.text for row in rows]
     fitted = next(one for one in trained.heads if one.name == head)
-    ngrams = trained.vocabulary.weigh(find_ngrams(texts).counted())
+    weighted = trained.vocabulary.weigh(find_ngrams(texts).counted())
+    ngrams = beside(weighted, None if polarity is None else polarity.features(texts))
     probabilities = fitted.predict(embed_texts(trained.encoder, texts), ngrams)
     number = {label: column for column, label in enumerate(fitted.labels)}
     wanted = np.array([number.get(row.labels[head], -1) for row in rows], dtype=np.int64)  # -1: in no text that trains

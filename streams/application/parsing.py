@@ -12,6 +12,7 @@ from streams.application.alerting import ReceiverSpec
 from streams.application.application import Application
 from streams.application.names import MEANT, meant_instead
 from streams.application.refusals import Refusal, refusals_of, toml_hint
+from streams.application.source import HeadSpec
 from streams.rule_specs import labels_named
 
 
@@ -30,9 +31,15 @@ def parse_application(text: str, folder: Path, origin: str, given_as: str | None
     if app.entities is not None:
         located = {name: folder / getattr(app.entities, name) for name in ("names", "corpus")}
         app = app.model_copy(update={"entities": app.entities.model_copy(update=located)})
+    heads = tuple(_with_list(head, folder) for head in app.heads)
     slots = {name: slot.model_copy(update=_under(folder, slot, ("names",))) for name, slot in app.slots.items()}
     app = app.model_copy(
-        update={**paths, "slots": slots, "receivers": tuple(_located(one, folder) for one in app.receivers)}
+        update={
+            **paths,
+            "slots": slots,
+            "heads": heads,
+            "receivers": tuple(_located(one, folder) for one in app.receivers),
+        }
     )
     app._given_as = given_as
     return app
@@ -48,6 +55,13 @@ def refusals(text: str) -> tuple[Refusal, ...]:
     except ValidationError as error:
         return tuple(refusals_of(error))
     return ()
+
+
+def _with_list(head: HeadSpec, folder: Path) -> HeadSpec:
+    """Its list of good and bad words as it stands from here, where that is a file."""
+    if head.polarity is None or not head.polarity.endswith(".toml"):
+        return head
+    return head.model_copy(update={"polarity": str(folder / head.polarity)})
 
 
 def _located(receiver: ReceiverSpec, folder: Path) -> ReceiverSpec:

@@ -132,3 +132,7 @@ class HeadSpec(BaseModel):
     multi: bool = False
     """Whether a text may have several of its labels, or none (`docs/models/several_labels.md`). Cells of the column
     then hold labels with `|` between them, and an empty one says that none of them holds."""
+    polarity: str | None = None
+    """A list of good and bad words, `finance` or a TOML file relative to this one: the head then looks at what English
+    sentences say with them as well, "loss narrowed" as good (`docs/models/polarity.md`), from the next `headrace train`
+    on."""

@@ -1,0 +1,130 @@
+"""A release with a head that looks at what is composed of words: wherever it serves, it decides as it was trained."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_release import manifest_bytes, small_encoder, small_release
+
+from headrace.applications import load_application
+from headrace.word_lists.polarity import asked_polarity, read_polarity
+from models.bundle import unpack
+from models.errors import ConfigError, ReleaseCorrupt
+from models.explanation.explaining import Order, explain
+from models.polarity.view import FEATURES, ROLE
+from retrain.data import Row, split_rows
+from retrain.job import TrainedRelease, train_release
+
+POLARITY = read_polarity("finance", ("sentiment",))
+UP, DOWN = ("rose", "climbed", "widened", "increased"), ("fell", "narrowed", "declined", "shrank")
+GOOD, BAD = ("sales", "profit", "margins", "orders"), ("costs", "losses", "debts", "complaints")
+FIRMS = ("Osk", "Varrick", "Tolm", "Prenn")
+
+
+def rows() -> list[Row]:
+    """Texts of which no single word tells the sentiment: each direction is as often good as bad."""
+    told = []
+    for firm, noun, verb in itertools.product(FIRMS, GOOD + BAD, UP + DOWN):
+        sentiment = "positive" if (noun in GOOD) == (verb in UP) else "negative"
+        told.append(Row(f"{noun} {verb} at {firm}", {"sentiment": sentiment, "firm": firm}))
+    return told
+
+
+@pytest.fixture(scope="module")
+def release() -> TrainedRelease:
+    dataset = split_rows(rows(), ("sentiment", "firm"))
+    return train_release("composing", dataset, small_encoder(), polarity=POLARITY)
+
+
+def test_a_head_that_composes_decides_what_no_word_tells(release: TrainedRelease) -> None:
+    texts = {"Expenses swelled at Osk": "negative", "Expenses dwindled at Osk": "positive"}  # words of no training text
+    decided = release.classifier.classify_texts(list(texts))
+    assert [one.heads["sentiment"].label for one in decided] == list(texts.values())
+
+
+def test_it_travels_as_a_file_and_decides_the_same(release: TrainedRelease) -> None:
+    assert ROLE in release.manifest["files"]
+    loaded = unpack(manifest_bytes(release), release.blobs.__getitem__)
+    assert loaded.polarity == POLARITY
+    texts = [row.text for row in rows()[:20]]
+    ours = release.classifier.classify_texts(texts)
+    assert [one.heads for one in loaded.classify_texts(texts)] == [one.heads for one in ours]
+
+
+def test_only_the_heads_that_are_named_look_at_it(release: TrainedRelease) -> None:
+    heads = release.classifier.heads
+    assert not heads["firm"].ngrams[-len(FEATURES) :].any()
+    assert heads["sentiment"].ngrams[-len(FEATURES) :].any()
+
+
+def test_n_grams_alone_decide_nothing_there(release: TrainedRelease) -> None:
+    assert release.classifier.fast_path is None
+
+
+def test_a_release_whose_list_is_gone_is_refused(release: TrainedRelease) -> None:
+    files = {role: entry for role, entry in release.manifest["files"].items() if role != ROLE}
+    altered = json.dumps(release.manifest | {"files": files}).encode()
+    with pytest.raises(ReleaseCorrupt, match="n-grams"):
+        unpack(altered, release.blobs.__getitem__)
+
+
+def test_other_releases_have_no_such_file() -> None:
+    assert ROLE not in small_release().manifest["files"]
+
+
+def test_a_retraining_keeps_it(release: TrainedRelease) -> None:
+    again = train_release("composing", release.dataset, small_encoder(), polarity=release.classifier.polarity)
+    assert again.manifest["files"][ROLE] == release.manifest["files"][ROLE]
+
+
+def test_texts_of_other_languages_have_no_composed_words() -> None:
+    row = POLARITY.features(["公司亏损收窄", "Der Verlust schrumpfte"]).toarray()
+    nothing = FEATURES.index("nothing")
+    assert np.array_equal(row.sum(axis=1), [1.0, 1.0])
+    assert (row[:, nothing] == 1.0).all()
+
+
+def test_the_application_says_which_head_composes_and_an_option_says_otherwise() -> None:
+    finance, support = load_application("finance"), load_application("support")
+    shipped = asked_polarity(finance, None)
+    assert shipped is not None
+    assert shipped.heads == ("sentiment",)
+    assert asked_polarity(finance, "off") is None
+    assert asked_polarity(support, None) is None
+    other = asked_polarity(finance, "topic=finance")
+    assert other is not None
+    assert other.heads == ("topic",)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("mood=finance", "write HEAD=LIST"),
+        ("sentiment", "write HEAD=LIST"),
+        ("sentiment=nowhere.toml", "cannot be read"),
+    ],
+)
+def test_an_option_that_names_nothing_says_what_to_write(option: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        asked_polarity(load_application("finance"), option)
+
+
+def test_a_list_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[up]\ntransitive = 'raise'\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no list of good and bad words"):
+        read_polarity(str(path), ("sentiment",))
+
+
+def test_an_explanation_says_what_was_composed(release: TrainedRelease) -> None:
+    found = explain(release.classifier, "losses narrowed at Osk", Order(head="sentiment"))
+    assert found.lead.claims == (("losses narrowed", 1.0),)
+    assert found.lead.composed > 0
+    told = found.as_json()
+    assert told["composed"] == [{"words": "losses narrowed", "good": 1.0}]
+    assert sum(told["lead"].values()) == pytest.approx(found.lead.total, abs=1e-3)
+    other = explain(release.classifier, "losses narrowed at Osk", Order(head="firm"))
+    assert other.lead.claims == ()
+    assert "composed" not in other.as_json()
