@@ -93,7 +93,8 @@ class Task:
     see `offsets_of_new_labels`). unseen: (all texts,), those that a fine-tuned encoder was not tuned on: only
     they can be judged. None where the encoder knows none. wanted: (all texts, labels), of a head that may give several
     labels, which ones each text has; its targets are 0 for every text that has a set, be it the empty one. None of a
-    head that gives one.
+    head that gives one. taught: label numbers of the copies that are made of no text, in their order; None: they teach
+    this head nothing.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Task:
     unseen: NDArray[np.bool_] | None = None
     is_new: NDArray[np.bool_] | None = None
     wanted: NDArray[np.bool_] | None = None
+    taught: Ints | None = None
 
     @property
     def learnt(self) -> Targets:
@@ -136,12 +138,17 @@ class Task:
             # the penalty counts the texts: copies as good as their texts would change nothing
             policy = replace(policy, strength=policy.strength * len(rows) / max(1, len(of)))
             rows = np.concatenate([rows, len(features.embeddings) + made])
-        labels, learnt = len(self.labels), self.learnt[of]
+        labels, learnt, targets = len(self.labels), self.learnt[of], self.targets[of]
+        if features.copies is not None and self.taught is not None:
+            copies, free = features.copies, features.copies.of_none
+            embeddings = np.concatenate([embeddings, copies.embeddings[free]])
+            ngrams = sparse.csr_array(sparse.vstack([ngrams, copies.ngrams[free]]))
+            rows = np.concatenate([rows, len(features.embeddings) + free])
+            learnt, targets = np.concatenate([learnt, self.taught]), np.concatenate([targets, self.taught])
         columns = {"words": features.words, "composed": features.composed}
         if features.kernels is None:
             if policy.loss == "squared_hinge":
                 return fit_support_vectors(embeddings, ngrams, learnt, labels, policy, **columns)
-            targets = self.targets[of]
             return fit_softmax(embeddings, ngrams, targets, labels, policy, seed=seed, by_telling=True, **columns)
         return fit_kernel_classifier(features.kernels, rows, embeddings, ngrams, learnt, labels, policy, **columns)
 

@@ -146,7 +146,7 @@ class _Sentence:
         noun = self._noun_behind(chain[-1])
         if noun is None or (noun > chain[-1] + 2 and self._is_compound(chain)):
             noun = self._noun_before(chain[0])
-        if noun is not None and self._rules_a_happening(chain, noun, sign):
+        if noun is not None and (self._rules_a_happening(chain, noun, sign) or self._is_ruled(chain, noun)):
             return
         if noun is not None:
             of = self._noun_sign(noun)
@@ -166,6 +166,19 @@ class _Sentence:
         first = self._tokens[chain[0]]
         is_noun = first.text.endswith(("cut", "cuts", "increase", "increases", "hike", "hikes", "freeze", "end"))
         return is_noun and self._kind(chain[0] - 1) in NOUNS and chain[0] - 1 not in self._taken
+
+    def _is_ruled(self, chain: Sequence[int], noun: int) -> bool:
+        """ "lost its largest customer": what happens to it counts, not its size."""
+        first = chain[0]
+        if noun < first or any(self._kind(at) != "adjective" for at in chain):
+            return False
+        before = range(max(first - _REACH, self._places.start), first)
+        is_ruled = any(
+            self._kind(at) in _HAPPENINGS and self._segment_of[at] == self._segment_of[first] for at in before
+        )
+        if is_ruled:
+            self._taken.update((*chain, noun))
+        return is_ruled
 
     def _rules_a_happening(self, chain: Sequence[int], noun: int, sign: int) -> bool:
         """ "fewer customers defaulted": how many say how good what happens is."""

@@ -15,6 +15,9 @@ _HAPPENS: Final = words(
     appear show repeat recur last hold follow needed required necessary warranted"""
 )
 _CLOSINGS: Final = words("""end ends ended close closes closed finish finished open opens opened""")
+_BEFORE_VERBS: Final = words("to will would can could may might must should did does do never also soon already")
+_AFTER_NOUNS: Final = words("at of in for among are were is was and , .")
+_PREDICATES: Final = frozenset({"negator", "failing", "transitive", "intransitive"})
 _ALSO_VERBS: Final = words("""curb curbs cap caps freeze freezes halt halts""")
 _EMPTY_NEGATIONS: Final = frozenset({"only", "just", "doubt", "matter", "less", "fewer", "later", "wonder", "surprise"})
 
@@ -28,6 +31,8 @@ def in_context(tokens: list[Token]) -> list[Token]:
         following = tokens[at + 1 : at + 5]
         if _says_nothing(token, following):
             token.meaning = None
+        elif (other := _other_part_of_speech(tokens, at)) is not None:
+            token.meaning = other
         elif token.text == "over" and _is_predicate(tokens, at):
             token.meaning = Meaning("adjective", -1, 0)
         elif token.text in _ALSO_VERBS and following and any(one.kind in NOUNS for one in following[:2]):
@@ -35,6 +40,20 @@ def in_context(tokens: list[Token]) -> list[Token]:
         elif token.text in _HAPPENS and at and tokens[at - 1].kind in ("negator", "failing"):
             token.meaning, tokens[at - 1].meaning = Meaning("intransitive", -1, -1), None
     return tokens
+
+
+def _other_part_of_speech(tokens: Sequence[Token], at: int) -> Meaning | None:
+    """ "did not win", where "a win" is a noun; "delays at the plant", where "delays the plant" is a verb."""
+    meaning = tokens[at].meaning
+    before, after = (tokens[at - 1] if at else None), (tokens[at + 1] if at + 1 < len(tokens) else None)
+    if meaning is None:
+        return None
+    if meaning.verb and before is not None and (before.text in _BEFORE_VERBS or before.kind in ("negator", "failing")):
+        is_verb = before.text not in ("no", "without", "few", "none of", "zero", "free of", "lack of")
+        return Meaning("happening", meaning.verb, meaning.verb) if is_verb else None
+    if meaning.noun and (after is None or after.text in _AFTER_NOUNS or after.kind in _PREDICATES):
+        return Meaning("quantity", meaning.noun)
+    return None
 
 
 def _says_nothing(token: Token, following: Sequence[Token]) -> bool:

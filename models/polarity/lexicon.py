@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from models.polarity.word_forms import noun_forms, verb_forms
@@ -17,11 +17,14 @@ _ALONE: Final = {"silent": 0, "relieving": 1, "burdening": -1}  # the later, the
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a listed word does. kind: see `Lexicon`. sign: +1 or -1; 0 where the kind says all. alone: the sign where it
-    finds nothing to act on."""
+    finds nothing to act on. verb: of a noun that is a verb as well ("win"), the sign of what it then says. noun: of a
+    verb that is a noun as well ("delays"), whether that is good when it rises."""
 
     kind: str
     sign: int = 0
     alone: int = 0
+    verb: int = 0
+    noun: int = 0
 
 
 @dataclass(slots=True)
@@ -58,11 +61,16 @@ class Lexicon:
         self._phrases: dict[str, list[tuple[tuple[str, ...], Meaning]]] = {}
         told: dict[tuple[str, ...], Meaning] = {}
         for phrase, meaning in _meanings(table):
-            told.setdefault(tuple(phrase.split()), meaning)
+            words = tuple(phrase.split())
+            known = told.setdefault(words, meaning)
+            if known.kind in ("matter", "restriction") and meaning.kind == "happening":
+                told[words] = replace(known, verb=meaning.sign)
+            elif known.kind == "transitive" and meaning.kind in ("quantity", "matter"):
+                told[words] = replace(known, noun=meaning.sign)
         for words, meaning in told.items():
             self._phrases.setdefault(words[0], []).append((words, meaning))
-        for known in self._phrases.values():
-            known.sort(key=lambda one: -len(one[0]))
+        for phrases in self._phrases.values():
+            phrases.sort(key=lambda one: -len(one[0]))
 
     def __len__(self) -> int:
         return sum(map(len, self._phrases.values()))
@@ -120,19 +128,20 @@ def _split_word(word: str, begin: int) -> Iterator[Token]:
         yield Token(word, begin, begin + len(word))
 
 
-def _listed(words: str) -> list[str]:
+def listed(words: str) -> list[str]:
+    """The entries of a list, which commas part."""
     return [" ".join(word.split()) for word in words.replace("\n", " ").split(",") if word.strip()]
 
 
 def _meanings(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
     """Every form with its meaning; of several of one form, the first counts."""
-    yield from _same(_listed(table["empty"]["words"]), Meaning(""))
+    yield from _same(listed(table["empty"]["words"]), Meaning(""))
     yield from _signed(table["phrases"], "phrase", _as_listed)
     yield from _same(_forms(table["negators"]["words"], _as_listed), Meaning("negator", -1))
     yield from _same(_forms(table["negators"]["failing"], _as_listed), Meaning("failing", -1, -1))
     yield from _same(_forms(table["unmoved"]["words"], verb_forms), Meaning("unmoved"))
     for kind in ("but", "although", "despite", "reason", "unreal"):
-        yield from _same(_listed(table["structure"][kind]), Meaning(kind))
+        yield from _same(listed(table["structure"][kind]), Meaning(kind))
     yield from _expectations(table)
     yield from (one for one in _signed(table["happenings"], "happening", verb_forms) if " " in one[0])
     yield from _directions(table)
@@ -145,9 +154,9 @@ def _meanings(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
 
 def _expectations(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
     for kind in ("feared", "hoped"):
-        yield from _same(_listed(table["expectations"][kind]), Meaning(kind))
+        yield from _same(listed(table["expectations"][kind]), Meaning(kind))
     rising = set(_forms(table["quantities"]["good"], noun_forms))
-    for form in _listed(table["expectations"]["plain"]):  # "raises its forecast" changes a quantity
+    for form in listed(table["expectations"]["plain"]):  # "raises its forecast" changes a quantity
         yield form, Meaning("plain", 1 if form in rising else 0)
 
 
@@ -167,7 +176,7 @@ def _signed(
 
 
 def _forms(words: str, forms: Callable[[str], set[str]]) -> Iterator[str]:
-    for word in _listed(words):
+    for word in listed(words):
         yield from sorted(forms(word))
 
 

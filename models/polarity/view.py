@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from models.errors import ReleaseCorrupt
 from models.polarity.composition import Claim, Reading, compose
-from models.polarity.lexicon import Lexicon
+from models.polarity.lexicon import Lexicon, listed
 
 ROLE: Final = "polarity"  # of the file in a release
 _KINDS: Final = {  # of a claim, as the heads tell them apart
@@ -45,6 +46,16 @@ class Polarity:
     def __len__(self) -> int:
         """How many words and phrases are listed, in all their forms."""
         return len(self._lexicon)
+
+    @property
+    def quantities(self) -> dict[int, list[str]]:
+        """Those that are good (1) and bad (-1) when they rise, in their base form."""
+        table = self.words["quantities"]
+        return {sign: [word.split("/")[0] for word in listed(table[side])] for side, sign in (("good", 1), ("bad", -1))}
+
+    def signs(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """(texts,), 1 where what is composed is good, -1 where it is bad, 0 where it is neither."""
+        return np.array([_sign(self.read(text)) for text in texts], dtype=np.float64)
 
     def read(self, text: str) -> Reading:
         """What is composed of a text."""
@@ -81,7 +92,7 @@ def beside(ngrams: sparse.csr_array, composed: sparse.csr_array | None) -> spars
 def numbers(reading: Reading) -> list[float]:
     """A reading's row of `FEATURES`."""
     said = [claim for claim in reading.claims if claim.value * claim.weight]
-    sign = 0.0 if abs(reading.score) <= _SURE else float(np.sign(reading.score))
+    sign = _sign(reading)
     sums = {
         "score": max(-_MOST, min(_MOST, reading.score)) / _MOST,
         "sign": sign,
@@ -94,6 +105,10 @@ def numbers(reading: Reading) -> list[float]:
         sums[kind] = _total([claim for claim in said if _KINDS.get(claim.kind) == kind])
     pairs = [value for name in _PAIRS for value in (max(0.0, sums[name]), max(0.0, -sums[name]))]
     return [*pairs, float(not said), float(reading.is_unmoved)]
+
+
+def _sign(reading: Reading) -> float:
+    return 0.0 if abs(reading.score) <= _SURE else float(np.sign(reading.score))
 
 
 def _total(claims: Sequence[Claim]) -> float:

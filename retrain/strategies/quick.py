@@ -24,6 +24,7 @@ from models.heads import Floats, Head, centroid_distances, label_probabilities
 from models.ngrams import NgramVocabulary, find_ngrams, share_without_spaces
 from models.polarity.view import Polarity, beside
 from models.words.counts import WordCounts
+from retrain.augmentation.composed_sentences import composed_sentences
 from retrain.augmentation.copies import copies_of
 from retrain.crossfit import FOLDS, POLICIES, POLICIES_WITHOUT_SPACES, CrossFit, Features, HeldOut, Task, assign_folds
 from retrain.data import Dataset, Row
@@ -44,6 +45,8 @@ SeenAs = Callable[[Sequence[str], Floats], Floats]
 
 REFERENCE_TEXTS: Final = 1000
 COMPOSED_WEIGHT: Final = 1.0  # of what is composed of words, beside an embedding of length 1
+COMPOSED_SENTENCES: Final = 600  # that teach how much to believe it
+LEAST_MEAN_SIGN: Final = 0.2  # of a label's training texts, for it to be the one of good, and minus it of bad
 _EMBED_TEXTS: Final = 1024
 
 
@@ -105,12 +108,14 @@ def train_quick(
         embeddings = seen_as([row.text for row in rows], embeddings)
     found = find_ngrams([row.text for row in rows])
     training = np.unique(np.concatenate([task.rows for task in tasks]))
+    copies = count_copies(encoder, *copies_of(rows, dataset), progress, dataset.polarity)
+    tasks, made = taught_by_composition(encoder, rows, tasks, dataset.polarity, seed, progress)
     vocabulary, features = head_features(
         embeddings,
         found.counted(),
         training,
         sum(len(task.labels) for task in tasks),
-        count_copies(encoder, *copies_of(rows, dataset), progress, dataset.polarity),
+        CountedCopies.joined([part for part in (copies, made) if part is not None]),
         without_spaces=without_spaces,
         plan=plan,
         composed=_composed([row.text for row in rows], dataset.polarity),
@@ -202,6 +207,38 @@ def count_copies(
         return None
     counts, composed = find_ngrams(texts).counted(), _composed(texts, polarity)
     return CountedCopies(of, embed_texts(encoder, texts, progress), counts, composed)
+
+
+def taught_by_composition(
+    encoder: Encoder,
+    rows: Sequence[Row],
+    tasks: Sequence[Task],
+    polarity: Polarity | None,
+    seed: int,
+    progress: Progress = no_progress,
+) -> tuple[list[Task], CountedCopies | None]:
+    """The tasks, and sentences made of the list of good and bad words (`composed_sentences`), which train those that
+    look at it and have a label for good and one for bad: those whose training texts are composed as such most."""
+    if polarity is None or not any(task.name in polarity.heads and task.wanted is None for task in tasks):
+        return list(tasks), None
+    made = composed_sentences(polarity, COMPOSED_SENTENCES, seed)
+    signs = polarity.signs([row.text for row in rows])
+    told = np.array([sign for _, sign in made])
+    taught = [_taught(task, signs, told) if task.name in polarity.heads else task for task in tasks]
+    if not made or all(task.taught is None for task in taught):
+        return list(tasks), None
+    return taught, count_copies(encoder, [text for text, _ in made], np.full(len(made), -1), progress, polarity)
+
+
+def _taught(task: Task, signs: NDArray[np.float64], told: NDArray[np.int64]) -> Task:
+    """The task with labels for sentences of these signs; as it is where its labels are not good and bad."""
+    if task.wanted is not None:
+        return task
+    of_label = [signs[task.rows[task.targets[task.rows] == label]].mean() for label in range(len(task.labels))]
+    good, bad = int(np.argmax(of_label)), int(np.argmin(of_label))
+    if of_label[good] < LEAST_MEAN_SIGN or of_label[bad] > -LEAST_MEAN_SIGN:
+        return task
+    return replace(task, taught=np.where(told > 0, good, bad))
 
 
 def _composed(texts: Sequence[str], polarity: Polarity | None) -> sparse.csr_array | None:
@@ -321,6 +358,8 @@ def _train_head(
     progress(f"fitting {task.name}", 1, 1)
     reference = held_out if task.unseen is None else tuned
     choices = _choices(policy) | {"held_out_accuracy": round(accuracy, 4)}
+    if task.taught is not None:
+        choices["composed_sentences"] = float(len(task.taught))
     return _Fitted(task, head.rounded(), choices, held_out, reference, rejecting)
 
 

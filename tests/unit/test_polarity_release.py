@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from headrace.word_lists.polarity import asked_polarity, read_polarity
 from models.bundle import unpack
 from models.errors import ConfigError, ReleaseCorrupt
 from models.explanation.explaining import Order, explain
-from models.polarity.view import FEATURES, ROLE
+from models.polarity.view import FEATURES, ROLE, Polarity
+from retrain.augmentation.composed_sentences import composed_sentences
 from retrain.data import Row, split_rows
 from retrain.job import TrainedRelease, train_release
 
@@ -128,3 +130,34 @@ def test_an_explanation_says_what_was_composed(release: TrainedRelease) -> None:
     other = explain(release.classifier, "losses narrowed at Osk", Order(head="firm"))
     assert other.lead.claims == ()
     assert "composed" not in other.as_json()
+
+
+def test_made_sentences_are_what_their_frames_say_and_hang_on_no_word() -> None:
+    made = composed_sentences(POLARITY, 300, seed=0)
+    assert made == composed_sentences(POLARITY, 300, seed=0)
+    assert len(dict(made)) == 300
+    assert all(POLARITY.read(text).score * sign > 0 for text, sign in made)
+    rising = [sign for text, sign in made if re.search(r"\b(rose|climbed|increased|jumped|grew)\b", text)]
+    assert 0.3 < np.mean(np.array(rising) > 0) < 0.7, "a word that rises is as often bad as good"
+
+
+def test_only_sentences_that_the_list_can_read_are_made() -> None:
+    words = {name: dict.fromkeys(table, "") for name, table in POLARITY.words.items()}
+    words["quantities"] = {"good": "umsatz", "bad": "kosten"}
+    made = composed_sentences(Polarity(words, ("sentiment",)), 20, seed=0)
+    assert made
+    assert all(re.search(r"\d", text) for text, _ in made), "numbers need no words"
+
+
+def test_made_sentences_teach_the_heads_that_compose_and_no_others(release: TrainedRelease) -> None:
+    choices = release.manifest["training"]["choices"]
+    assert choices["sentiment"]["composed_sentences"] == 600
+    assert "composed_sentences" not in choices["firm"]
+
+
+def test_labels_that_are_not_good_and_bad_are_taught_nothing() -> None:
+    texts = [f"{text} {ending}" for text in ("sales rose", "sales fell") for ending in "abcdefghijklmnopqrst"]
+    told = [Row(text, {"parity": "even" if number % 2 else "odd"}) for number, text in enumerate(texts)]
+    dataset = split_rows(told, ("parity",))
+    trained = train_release("even", dataset, small_encoder(), polarity=read_polarity("finance", ("parity",)))
+    assert "composed_sentences" not in trained.manifest["training"]["choices"]["parity"]
