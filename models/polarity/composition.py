@@ -31,6 +31,9 @@ _LEVELS: Final = words("""low high lowest highest record above below beneath beh
     f"{kind} {side}" for kind in ("record", "all-time", "multi-year") for side in ("high", "low")
 }
 _REACH: Final = 6  # tokens that a negator or a happening reaches over
+_NEAR: Final = 4  # tokens to the subject of what a negator turns: "hardly any of the shares were sold"
+_SILENT: Final = 0.4  # what says nothing by itself says the opposite where it is denied: "will not leave"
+_BEING: Final = words("is are was were has have been now still")
 _ALONE: Final = 0.6  # weight of a direction that is not said of anything known
 _BARE: Final = 0.7
 _QUALITY: Final = 0.6
@@ -81,6 +84,7 @@ class _Sentence:
     def __init__(self, tokens: Sequence[Token], places: range) -> None:
         self._tokens, self._places = tokens, places
         self._taken: set[int] = set()
+        self._lessened: set[int] = set()  # happenings of which there are fewer
         self._claims: list[Claim] = []
         self._segment_of = self._segments()
 
@@ -91,6 +95,7 @@ class _Sentence:
         self._happenings()
         self._bare()
         self._claims.sort(key=lambda claim: claim.at)
+        self._await()
         self._turn()
         self._weigh()
         return self._claims
@@ -156,6 +161,8 @@ class _Sentence:
                 sign = -sign
             self._taken.add(noun)
             self._claims.append(Claim(chain[0], "direction", float(sign * of), tuple(sorted((*chain, noun)))))
+        elif self._lessen_happening(chain) or self._changes_claim(chain, sign):
+            return
         else:
             value = self._alone(chain, sign)
             self._claims.append(Claim(chain[0], "alone", value, tuple(chain)))
@@ -178,7 +185,35 @@ class _Sentence:
         )
         if is_ruled:
             self._taken.update((*chain, noun))
+            self._lessen_happening(chain)
         return is_ruled
+
+    def _lessen_happening(self, chain: Sequence[int]) -> bool:
+        """ "lost fewer customers", "earned less": what happens, turned."""
+        first = chain[0]
+        if self._tokens[first].text not in ("less", "fewer", "smaller"):
+            return False
+        for at in range(first - 1, max(first - 4, self._places.start - 1), -1):
+            if self._kind(at) in _HAPPENINGS and self._segment_of[at] == self._segment_of[first]:
+                self._lessened.add(at)
+                self._taken.update(chain)
+                return True
+        return False
+
+    def _changes_claim(self, chain: Sequence[int], sign: int) -> bool:
+        """ "the decline in sales is slowing", "costs grew at the slowest pace": said of what was said before."""
+        if not self._claims or self._claims[-1].kind != "direction":
+            return False
+        claim, first = self._claims[-1], chain[0]
+        if self._segment_of[claim.at] != self._segment_of[first] or max(claim.words) >= first:
+            return False
+        between = {self._tokens[at].text for at in range(max(claim.words) + 1, first)}
+        after = self._tokens[chain[-1] + 1].text if chain[-1] + 1 in self._places else ""
+        if not (between and between <= _BEING) and after not in ("pace", "rate", "speed"):
+            return False
+        claim.value, claim.words = claim.value * sign, tuple(sorted((*claim.words, *chain)))
+        self._taken.update(chain)
+        return True
 
     def _rules_a_happening(self, chain: Sequence[int], noun: int, sign: int) -> bool:
         """ "fewer customers defaulted": how many say how good what happens is."""
@@ -323,7 +358,8 @@ class _Sentence:
     def _happenings(self) -> None:
         for at in self._places:
             if self._kind(at) in _HAPPENINGS and at not in self._taken:
-                self._claims.append(Claim(at, self._kind(at), float(self._sign(at)), (at,)))
+                sign = -self._sign(at) if at in self._lessened else self._sign(at)
+                self._claims.append(Claim(at, self._kind(at), float(sign), (at,)))
                 self._taken.add(at)
                 for beyond in range(at + 1, min(at + 1 + _REACH, self._places.stop)):
                     if self._segment_of[beyond] != self._segment_of[at]:
@@ -359,7 +395,8 @@ class _Sentence:
                 continue
             claim = self._next_claim(at)
             if claim is not None:
-                claim.value, claim.turned = -claim.value, not claim.turned
+                silent = _SILENT * self._sign(claim.words[-1]) if claim.kind == "alone" and not claim.value else 0.0
+                claim.value, claim.turned = -(claim.value or silent), not claim.turned
                 claim.words = tuple(sorted({at, *claim.words}))
             elif self._kind(at) == "failing":
                 failures.append(Claim(at, "failing", -_BARE, (at,), True))
@@ -367,7 +404,8 @@ class _Sentence:
 
     def _next_claim(self, at: int) -> Claim | None:
         for claim in self._claims:
-            if at < claim.at <= at + _REACH and self._segment_of[claim.at] == self._segment_of[at]:
+            is_near = claim.at <= at + _REACH or at < min(claim.words) <= at + _NEAR
+            if at < claim.at and is_near and self._segment_of[claim.at] == self._segment_of[at]:
                 return claim
         return None
 
@@ -388,6 +426,14 @@ class _Sentence:
                 self._lessen(at, self._places.stop, 0.5)
             elif kind == "unreal":
                 self._lessen(at, self._places.stop, 0.4)
+
+    def _await(self) -> None:
+        """ "had braced for worse", "had hoped for more": what did not come."""
+        for claim in self._claims:
+            before = [self._kind(at) for at in range(max(claim.at - 3, self._places.start), claim.at)]
+            if claim.kind in ("quality", "matter", "alone") and {"feared", "hoped"} & {*before}:
+                sign = self._sign(claim.at) if claim.kind == "alone" else claim.value
+                claim.value = 0.5 * (1.0 if "feared" in before else -1.0) * (abs(sign) > 0)
 
     def _lessen(self, first: int, last: int, factor: float) -> None:
         for claim in self._claims:

@@ -15,9 +15,21 @@ _HAPPENS: Final = words(
     appear show repeat recur last hold follow needed required necessary warranted"""
 )
 _CLOSINGS: Final = words("""end ends ended close closes closed finish finished open opens opened""")
+_SIZES: Final = {
+    "large": 1,
+    "big": 1,
+    "great": 1,
+    "high": 1,
+    "much": 1,
+    "many": 1,
+    "small": -1,
+    "low": -1,
+    "little": -1,
+}
 _BEFORE_VERBS: Final = words("to will would can could may might must should did does do never also soon already")
 _AFTER_NOUNS: Final = words("at of in for among are were is was and , .")
 _PREDICATES: Final = frozenset({"negator", "failing", "transitive", "intransitive"})
+_PLACES: Final = words("at in on near with above below up down")  # where an index closes
 _ALSO_VERBS: Final = words("""curb curbs cap caps freeze freezes halt halts""")
 _EMPTY_NEGATIONS: Final = frozenset({"only", "just", "doubt", "matter", "less", "fewer", "later", "wonder", "surprise"})
 
@@ -26,6 +38,12 @@ def in_context(tokens: list[Token]) -> list[Token]:
     """The tokens, with what a word means beside its neighbours: "less than 5" is no comparison, "did not come" is a
     direction."""
     for at, token in enumerate(tokens):
+        if token.text == "as" and at + 2 < len(tokens) and tokens[at + 2].text == "as":  # "not as large as"
+            token.meaning = tokens[at + 2].meaning = None
+            token, at = tokens[at + 1], at + 1
+            if token.text in _SIZES:
+                token.meaning = Meaning("adjective", _SIZES[token.text], 0)
+            continue
         if token.meaning is None and token.text not in ("over", *_HAPPENS):
             continue
         following = tokens[at + 1 : at + 5]
@@ -64,7 +82,8 @@ def _says_nothing(token: Token, following: Sequence[Token]) -> bool:
     if token.text in ("top", "tops", "topped") or token.text.endswith("ahead of"):
         return not any(one.kind in _AWAITED for one in following)
     if token.text in _CLOSINGS:
-        return bool(following) and following[0].kind in ("adjective", "unmoved")
+        is_placed = next_text in _PLACES or (bool(following) and following[0].number is not None)
+        return is_placed or (bool(following) and following[0].kind in ("adjective", "unmoved"))
     return token.kind == "adjective" and _bounds_a_number(token, following)
 
 

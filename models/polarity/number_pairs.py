@@ -8,7 +8,7 @@ from models.polarity.lexicon import Token
 from models.polarity.word_forms import words
 
 _AGAINST: Final = words(
-    """vs versus against compared after previously earlier before ago prior previous last est expected consensus
+    """where vs versus against compared after previously earlier before ago prior previous last est expected consensus
     forecast forecasts analysts expectations estimates estimate street had was were"""
 )
 _PLAIN: Final = frozenset({"previous year", "prior year", "last year", "year ago", "a year ago", "year earlier"})
@@ -30,7 +30,7 @@ class NumberPair:
 
 def number_pairs(tokens: Sequence[Token], places: range) -> list[NumberPair]:
     """Those of a sentence, each number in one pair at most."""
-    numbers = [at for at in places if tokens[at].number is not None and not _is_year(tokens, at)]
+    numbers = [at for at in places if _counts(tokens, places, at)]
     pairs: list[NumberPair] = []
     at = 0
     while at + 1 < len(numbers):
@@ -44,6 +44,15 @@ def number_pairs(tokens: Sequence[Token], places: range) -> list[NumberPair]:
         pairs.append(NumberPair(first, second, (here > there) - (here < there)))
         at += 2
     return pairs
+
+
+def _counts(tokens: Sequence[Token], places: range, at: int) -> bool:
+    """Whether it is a number to compare: no year, and of a range ("3 to 4%") the last one."""
+    if tokens[at].number is None or _is_year(tokens, at):
+        return False
+    before = {tokens[place].text for place in range(max(at - 3, places.start), at)}
+    is_range = at + 2 in places and tokens[at + 1].text in ("to", "-", "–") and tokens[at + 2].number is not None
+    return not (is_range and not tokens[at].unit and "from" not in before)
 
 
 def _later(tokens: Sequence[Token], places: range, first: int, second: int) -> int | None:
