@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, signal
 
+from connectors.ports import Record
 from models.errors import ConfigError
 from streams.application import parse_application
 from streams.application.stories import Stories as StorySettings
@@ -187,6 +189,34 @@ def test_a_kept_state_is_told_after_all_that_it_has_behind_it() -> None:
     assert topics.count(NEWS.stories_topic) == 3 and news_key("support") in {
         record.key for record in world.records[MONITOR_STATE_TOPIC]
     }
+
+
+def test_stories_kept_long_ago_are_brought_up_to_date_no_longer_than_they_are_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, random, kept = World(), np.random.default_rng(0), list[Record]()
+    world.announce("1")
+    for _ in range(2):
+        world.signals([signal(len(world.records.get(APP.signals_topic, [])), "1", 0, random, world.now_ms)])
+        process = Process(world, app=NEWS)
+        process.follow()
+        process.stop()
+        kept += [one for one in world.records[MONITOR_STATE_TOPIC] if one.key == news_key("support")][:1]
+    world.append(MONITOR_STATE_TOPIC, kept[0].value, news_key("support"))  # of the first signal alone
+    late = Process(world, app=NEWS)
+    read, given = late.sources.read, list[Record]()
+
+    def without_end(topic: str, *stretch: Any) -> Iterator[Record]:
+        for record in read(topic, *stretch):
+            yield record
+            while topic == APP.signals_topic and len(given) < 1_000:
+                given.append(record)
+                late.handler.relieve()
+                yield record
+
+    monkeypatch.setattr(late.sources, "read", without_end)
+    late.handler.observe([])
+    assert late.handler.core is None and len(given) == 1
 
 
 @pytest.mark.parametrize("value", [b"", b"{}\n", b'{"format": 1, "app": "support", "epoch": "0a1b2c3d"}\n', b"\xff"])

@@ -1,7 +1,7 @@
 """What is known of a feed of news, as records of `monitor.state` of their own: they are larger than all else."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from connectors.ports import Record
@@ -42,9 +42,16 @@ def news_records(core: MonitorCore, epoch: str) -> list[OutRecord]:
     return [OutRecord(MONITOR_STATE_TOPIC, key, value) for key, value in values.items() if len(value) <= MAX_BYTES]
 
 
-def restore_news(core: MonitorCore, sources: MonitorSources, signals: SignalsLog, starts: Mapping[int, int]) -> None:
+def restore_news(
+    core: MonitorCore,
+    sources: MonitorSources,
+    signals: SignalsLog,
+    starts: Mapping[int, int],
+    read: Callable[[Mapping[int, int], Mapping[int, int]], Iterable[Record]],
+) -> None:
     """Have a core go on with the stories that were kept, and bring them up to `starts`: the offsets of signals from
-    which on the core takes them in. Where nothing can be used they begin there. Raises retriable errors."""
+    which on the core takes them in. Where nothing can be used they begin there. read: gives the signals from offsets
+    up to others. Raises retriable errors."""
     if core.news is None:
         return
     core.news.next_offsets = dict(starts)
@@ -67,7 +74,7 @@ def restore_news(core: MonitorCore, sources: MonitorSources, signals: SignalsLog
     behind = {p: max(news.next_offsets.get(p, start), oldest.get(p, 0)) for p, start in starts.items()}
     if any(offset < starts[p] for p, offset in behind.items()):
         ends = {p: max(starts[p], offset) for p, offset in behind.items()}
-        for record in sources.read(core.app.signals_topic, behind, ends):
+        for record in read(behind, ends):
             take_in(news, record)
 
 

@@ -6,7 +6,7 @@ model.releases, drift.accepted  what stands there now
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -146,7 +146,7 @@ class Rebuilding:
         self._hear(core)
         nothing = {partition: end for partition, (_, end) in signals.bounds.items()}
         starts = {p: max(signals.bounds.get(p, (0, 0))[0], end - REBUILD_RECORDS) for p, end in ends.items()}
-        for record in self._sources.read(self._app.signals_topic, nothing | starts, nothing | dict(ends)):
+        for record in self._signals(nothing | starts, nothing | dict(ends)):
             self._take_in(core, record)
         return core
 
@@ -160,18 +160,23 @@ class Rebuilding:
             for partition, (first, _) in signals.bounds.items()
         }
         ends = {partition: max(signals.committed.get(partition, 0), start) for partition, start in starts.items()}
-        restore_news(core, self._sources, signals, starts)
+        restore_news(core, self._sources, signals, starts, self._signals)
         if starts == ends:
             return
-        for record in self._sources.read(self._app.signals_topic, starts, ends):
+        for record in self._signals(starts, ends):
             self._take_in(core, record, rebuilt.unheard)
 
     def _go_on(self) -> None:
         if not self._is_wanted():
             raise NotWanted(f"{self._app.name}: the state is not wanted any more")
 
+    def _signals(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Record]:
+        """However many there are, they are read no longer than the state is wanted."""
+        for record in self._sources.read(self._app.signals_topic, starts, ends):
+            self._go_on()
+            yield record
+
     def _take_in(self, core: MonitorCore, record: Record, unheard: UnheardVersions | None = None) -> None:
-        self._go_on()
         batch = read_signals(record.value)
         if unheard is not None:
             unheard.look_up(core, core.unknown_versions(batch))
@@ -188,7 +193,7 @@ class Rebuilding:
         nothing = {partition: end for partition, (_, end) in signals.bounds.items()}
 
         def read(first: int, end: int) -> Iterable[Record]:
-            return self._sources.read(self._app.signals_topic, nothing | {0: first}, nothing | {0: end})
+            return self._signals(nothing | {0: first}, nothing | {0: end})
 
         return read
 
