@@ -59,6 +59,30 @@ def test_each_command_that_a_page_names_is_one(page: str) -> None:
 APPLICATION_PAGES = {"support": "support", "finance": "finance", "recommend": "recommendation", "own": "your_own_field"}
 
 
+@pytest.mark.parametrize("name", ["support", "finance", "recommendation"])
+def test_each_figure_of_a_first_screen_stands_on_the_page_that_its_row_names(name: str) -> None:
+    """Who measures anew changes the page of the matter, and forgets the one that begins with it."""
+    page = ROOT / "docs" / f"{name}.md"
+    table = re.search(r"\*\*How good it is\*\*[^\n]*\n\n((?:\|[^\n]*\n)+)", page.read_text(encoding="utf-8"))
+    assert table is not None
+    stands: set[str] = set()
+    rows = table.group(1).splitlines()[2:]
+    for row in rows:
+        links = [ROOT / "docs" / link for link in re.findall(r"\]\(([\w./]+\.md)", row)]
+        if links:  # "the same" is the row above
+            stands = set().union(*(figures(link.read_text(encoding="utf-8")) for link in links))
+        elif not stands:
+            stands = figures(page.read_text(encoding="utf-8").replace(table.group(1), ""))
+        gone = [figure for figure in figures(row) if not any(one.startswith(figure) for one in stands)]
+        assert not gone, row
+    assert len(set().union(*map(figures, rows))) >= 6
+
+
+def figures(text: str) -> set[str]:
+    """Shares with three digits or more behind the point."""
+    return set(re.findall(r"\.\d{3,}", text))
+
+
 @pytest.mark.parametrize("application", APPLICATION_PAGES)
 def test_each_application_has_a_page_with_pictures(application: str) -> None:
     """People would rather look than read; the pages had none."""
