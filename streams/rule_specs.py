@@ -44,7 +44,7 @@ class RuleSpec(BaseModel):
 class ThresholdRule(RuleSpec):
     """`kind = "threshold"`: a label comes too often, as a share of the events of the last minutes or as a number."""
 
-    COUNTED = ("kind", "head", "label", "minutes", "by")
+    COUNTED = ("kind", "head", "label", "minutes", "by", "relevance_min")
     kind: Literal["threshold"]
     """Which kind of rule it is."""
     head: str
@@ -64,6 +64,9 @@ class ThresholdRule(RuleSpec):
     by: str | None = None
     """Count apart for each label of this other head, for each of the record's `symbols`, or for each of the `entities`
     that a text names: then the label is what it says of that one."""
+    relevance_min: float | None = Field(default=None, ge=0, le=1)
+    """With `by = "entities"`: how much a text must be about an entity to count here; default: that of
+    the table `[entities]`."""
 
     @property
     def watches(self) -> str:
@@ -153,7 +156,7 @@ class StoriesRule(RuleSpec):
     """`kind = "stories"`: more stories of a topic or a symbol than usual at this hour of the week. Copies of a story
     count once, and what rises for all alike is no surge (`docs/alerts.md`)."""
 
-    COUNTED = ("kind", "by", "only")
+    COUNTED = ("kind", "by", "only", "relevance_min")
     kind: Literal["stories"]
     """Which kind of rule it is."""
     by: tuple[str, ...] = Field(min_length=1)
@@ -165,6 +168,9 @@ class StoriesRule(RuleSpec):
     """Events between two false alarms of this rule, at the least; all groups and both windows share that."""
     least: int = Field(default=5, ge=2)
     """Stories above what is usual that a surge has at the least."""
+    relevance_min: float | None = Field(default=None, ge=0, le=1)
+    """With `entities` in `by`: how much a text must be about an entity to count here; default: that of
+    the table `[entities]`."""
 
     @property
     def watches(self) -> str:

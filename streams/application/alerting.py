@@ -25,6 +25,9 @@ class Surge(BaseModel):
     by: str | None = None
     """Count apart for each label of this other head, for each of the record's `symbols`, or for each of the `entities`
     that a text names: then the label is what it says of that one."""
+    relevance_min: float | None = Field(default=None, ge=0, le=1)
+    """With `by = "entities"`: how much a text must be about an entity to count here; default: that of
+    the table `[entities]`."""
 
 
 class Drift(BaseModel):

@@ -310,6 +310,36 @@ class Application(BaseModel):
                     raise ValueError(f"{where}.{field}: there is no head {head!r}{meant}")
         return self
 
+    @model_validator(mode="after")
+    def _relevance_is_of_entities(self) -> "Application":
+        for table, rules in (("surges", self.surges), ("rules", self.rules)):
+            for number, rule in enumerate(rules):
+                by = getattr(rule, "by", None) or ()
+                if getattr(rule, "relevance_min", None) is not None and BY_ENTITIES not in (
+                    (by,) if isinstance(by, str) else by
+                ):
+                    raise ValueError(
+                        f"{table}.{number}.relevance_min: it says which entities count, and this counts by none: add "
+                        f'"{BY_ENTITIES}" to its by, or take it out'
+                    )
+        return self
+
+    @property
+    def least_relevance(self) -> float:
+        """From where on a text may count for an entity anywhere: in a rule, in a surge, in trends."""
+        usual = 0.0 if self.entities is None else self.entities.relevance_min
+        return min([usual, *self._own_relevance])
+
+    @property
+    def has_own_relevance(self) -> bool:
+        """Whether a rule asks for another relevance than the application's."""
+        return bool(self._own_relevance)
+
+    @property
+    def _own_relevance(self) -> list[float]:
+        asked = (getattr(rule, "relevance_min", None) for rule in (*self.surges, *self.rules))
+        return [float(least) for least in asked if least is not None]
+
     def _can_group_by(self, by: str, where: str) -> None:
         """Raises ValueError where texts cannot be counted apart by it."""
         if by == BY_SYMBOLS and self.source.symbols is None:

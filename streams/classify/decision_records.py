@@ -69,11 +69,16 @@ class DecisionRecords:
                 classification,
                 pending.source,
                 relevance_min=0.0 if self.app.entities is None else self.app.entities.relevance_min,
+                least_relevance=self.app.least_relevance if self.app.has_own_relevance else None,
             )
             signal |= _for_the_watch(pending)
             if self.app.stories is not None:
                 signal |= self._for_stories(decision, pending)
-            if "entities" in signal and self.app.entities is not None and self.app.entities.head is not None:
+            if (
+                signal.keys() & {"entities", "passing"}
+                and self.app.entities is not None
+                and self.app.entities.head is not None
+            ):
                 signal["entity_head"] = self.app.entities.head
             if segments := self.reader.segments(pending.source):
                 signal["segments"] = segments

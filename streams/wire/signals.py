@@ -3,6 +3,7 @@ many)."""
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -11,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainValidator, ValidationError
 
-from models.decision import Classification
+from models.decision import Classification, EntityAnswer
 from models.errors import json_kind
 from models.languages import language_of
 from streams.application.names import BY_ENTITIES, BY_SYMBOLS
@@ -36,11 +37,14 @@ def signal_record(
     source: SourceText,
     *,
     relevance_min: float = 0.0,
+    least_relevance: float | None = None,
 ) -> dict[str, Any]:
-    """One decision's signal. relevance_min: of entities, those that the text is less about are left out. embedding:
-    base64 of float16, wherever the encoder ran. key: of the source record, hashed, as it may name a person and only has
-    to be the same again. language: see `language_of`. What only the watch over releases needs is added by whoever knows
-    it: see MonitorSignal."""
+    """One decision's signal. relevance_min: of entities, those that the text is less about are left out.
+    least_relevance: where a rule asks for another relevance, the lowest that any does: then the signal says how much
+    the text is about each, and `passing` has those from there on that are left out. embedding: base64 of float16,
+    wherever the encoder ran. key: of the source record, hashed, as it may name a person and only has to be the same
+    again. language: see `language_of`. What only the watch over releases needs is added by whoever knows it: see
+    MonitorSignal."""
     first = next(iter(classification.heads.values()))
     signal: dict[str, Any] = {
         "id": identity,
@@ -59,13 +63,8 @@ def signal_record(
     if source.symbols:
         signal["symbols"] = source.symbols
     # listed ones only: what rules and trends count is named by people, not guessed
-    listed = [
-        entity
-        for entity in classification.entities or ()
-        if entity.span_probability is None and entity.relevance >= relevance_min
-    ]
-    if listed:
-        signal["entities"] = [(entity.name, entity.sentiment) for entity in listed]
+    listed = [entity for entity in classification.entities or () if entity.span_probability is None]
+    signal |= _about(listed, relevance_min, least_relevance)
     if source.key:
         signal["key"] = hashed_key(source.key)
     if (language := language_of(source.text, source.fields)) is not None:
@@ -73,6 +72,19 @@ def signal_record(
     if classification.embedding is not None:
         signal["embedding"] = packed(classification.embedding)
     return signal
+
+
+def _about(listed: Sequence[EntityAnswer], relevance_min: float, least: float | None) -> dict[str, Any]:
+    """What a signal says of the entities; nothing where there is none."""
+    counted = [one for one in listed if one.relevance >= relevance_min]
+    passing = [one for one in listed if least is not None and least <= one.relevance < relevance_min]
+    told: dict[str, list[tuple[str, str | float]]] = {
+        "entities": [(one.name, one.sentiment) for one in counted],
+        "passing": [(one.name, one.sentiment) for one in passing],
+    }
+    if least is not None:
+        told["relevance"] = [(one.name, one.relevance) for one in (*counted, *passing)]
+    return {name: pairs for name, pairs in told.items() if pairs}
 
 
 def packed(embedding: NDArray[np.floating]) -> str:
@@ -135,7 +147,9 @@ class MonitorSignal(BaseModel):
     champion does, always. draw: where its id does among those drawn for labelling. segments: the application's, such as
     its channel. sets: of heads that give several labels, each of the text's by itself, where `labels` has them as one
     text. entities: each one's name that the text names and is about enough to count, with what it says of it, in the
-    labels of entity_head where the application has that head's texts teach it. unknown_share: of its tokens, those that
+    labels of entity_head where the application has that head's texts teach it. passing: those that it names and is not
+    about enough to count but in rules that ask for less; relevance: of both, where a rule asks for another one than the
+    application does. unknown_share: of its tokens, those that
     the tokenizer does not know. decided_at: of applications with [stories], as `again` is: the text's answer was known,
     and its embedding is that of the one before, which says what it tells and is no further sample. share: of the events
     that the monitor is shown, where not of all. Older workers leave all of these out."""
@@ -169,6 +183,8 @@ class MonitorSignal(BaseModel):
     trials: tuple[TrialAnswer, ...] = ()
     decided_at: str | None = None
     entities: tuple[tuple[str, str], ...] = ()
+    passing: tuple[tuple[str, str], ...] = ()
+    relevance: tuple[tuple[str, FiniteFloat], ...] = ()
     share: FiniteFloat | None = None
     again: bool = False
 
@@ -177,17 +193,26 @@ class MonitorSignal(BaseModel):
         decided = self.labels.get(head)
         return () if decided is None else self.sets.get(head) or (decided[0],)
 
-    def groups(self, by: str | None) -> list[str]:
-        """What the event is counted in. by: a head, `symbols`, `entities`, or None: all together."""
+    def groups(self, by: str | None, relevance_min: float | None = None) -> list[str]:
+        """What the event is counted in. by: a head, `symbols`, `entities`, or None: all together. relevance_min: of
+        entities, how much the text must be about them; None: as the application says. Of an older worker's signal
+        nobody knows how much, and those that it has count."""
         if by is None:
             return [ALL]
         if by == BY_SYMBOLS:
             return list(dict.fromkeys(self.symbols))
-        return list(dict(self.entities)) if by == BY_ENTITIES else list(self.each(by))
+        return list(self._about(relevance_min)) if by == BY_ENTITIES else list(self.each(by))
+
+    def _about(self, relevance_min: float | None) -> dict[str, str]:
+        """Entities that count, each with what the text says of it."""
+        if relevance_min is None:
+            return dict(self.entities)
+        known = dict(self.relevance)
+        return {name: said for name, said in (*self.entities, *self.passing) if known.get(name, 1.0) >= relevance_min}
 
     def each_in(self, by: str | None, group: str, head: str) -> tuple[str, ...]:
         """What the head says where the event is counted in a group: of an entity, what the text says of that one."""
-        said = dict(self.entities).get(group) if by == BY_ENTITIES and head == self.entity_head else None
+        said = self._about(0.0).get(group) if by == BY_ENTITIES and head == self.entity_head else None
         return self.each(head) if said is None else (said,)
 
 

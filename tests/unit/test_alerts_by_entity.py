@@ -3,16 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from models.decision import Classification, EntityAnswer, HeadDecision
 from models.errors import ConfigError
-from streams.application import parse_application
+from streams.application import Application, parse_application
 from streams.application.alerting import Surge
 from streams.monitor.rules.causes import Level
 from streams.monitor.rules.stories.rules import StoryRules
 from streams.monitor.rules.thresholds import Threshold
 from streams.monitor.surges.rules import AlertRules
+from streams.monitor.surges.state import restore_rules, rules_state
 from streams.rule_specs import StoriesRule, ThresholdRule
 from streams.wire.signals import MonitorSignal, signal_record
 from streams.wire.source_records import SourceText
@@ -93,6 +95,86 @@ def test_what_a_text_is_hardly_about_counts_for_no_rule() -> None:
 
     assert counted() == ["acme", "bolt", "corx"]
     assert counted(relevance_min=0.1) == ["acme", "bolt"]
+
+
+OWN = """
+[[surges]]
+head = "sentiment"
+label = "negative"
+share = 0.8
+window = 10
+by = "entities"
+relevance_min = 0.05
+[[rules]]
+kind = "threshold"
+head = "sentiment"
+label = "negative"
+count = 5
+by = "entities"
+relevance_min = 0.5
+[[rules]]
+kind = "stories"
+by = ["entities"]
+"""
+
+
+def named(app: Application, relevance: dict[str, float]) -> MonitorSignal:
+    """As a worker of the application tells it. relevance: of each name."""
+    entities = tuple(EntityAnswer(name, name, 0, 1, "negative", 0.9, much) for name, much in relevance.items())
+    decided = Classification({"sentiment": HeadDecision("neutral", 0.8)}, "full", 4, 0.0, entities=entities)
+    least = app.least_relevance if app.has_own_relevance else None
+    usual = 0.0 if app.entities is None else app.entities.relevance_min
+    at, source = "2026-11-02T08:00:00.000Z", SourceText("x", "c1", 0)
+    record: dict[str, Any] = signal_record(
+        "n@0-0-1", at, "1", decided, source, relevance_min=usual, least_relevance=least
+    )
+    return MonitorSignal.model_validate(orjson.loads(orjson.dumps(record | {"entity_head": "sentiment"})))
+
+
+def test_a_rule_may_ask_for_more_or_less_relevance_than_the_others() -> None:
+    app = parse_application(FILE + ENTITIES + "relevance_min = 0.1\n" + OWN, Path(), "desk.toml")
+    event = named(app, {"acme": 0.9, "bolt": 0.2, "corx": 0.06, "dorn": 0.01})
+    assert event.groups("entities") == ["acme", "bolt"], "as the application says: trends, stories, older monitors"
+    assert event.groups("entities", app.surges[0].relevance_min) == ["acme", "bolt", "corx"]
+    assert event.groups("entities", 0.5) == ["acme"]
+    assert event.each_in("entities", "corx", "sentiment") == ("negative",), "what the text says of that one"
+    surges = AlertRules(app.surges)
+    surges.observe("desk", event)
+    assert list(surges.rules[0].windows.windows) == ["acme", "bolt", "corx"]
+    threshold, heard = Threshold(app.rules[0]), set[str]()
+    for number in range(12):
+        heard |= {group for group, _ in threshold.observe(event, number, number)}
+    assert heard == {"acme"}
+
+
+def test_where_no_rule_asks_for_its_own_relevance_a_signal_is_as_before() -> None:
+    app = parse_application(FILE + ENTITIES + "relevance_min = 0.1\n", Path(), "desk.toml")
+    event = named(app, {"acme": 0.9, "corx": 0.06})
+    assert (event.entities, event.passing, event.relevance) == ((("acme", "negative"),), (), ())
+    assert event.groups("entities", 0.5) == ["acme"], "an older worker does not say how much: what it sent counts"
+
+
+def test_a_rule_that_asks_for_another_relevance_begins_anew() -> None:
+    surge = Surge(head="sentiment", label="negative", share=0.8, window=10, by="entities")
+    rules = AlertRules([surge])
+    for number in range(5):
+        rules.observe("desk", signal(number, "negative", {"acme": "negative"}))
+    state = rules_state(rules)
+    for of in state["surges"]:
+        of.pop("relevance_min")  # as an earlier version left it
+    same, other = AlertRules([surge]), AlertRules([surge.model_copy(update={"relevance_min": 0.3})])
+    restore_rules(same, state)
+    restore_rules(other, state)
+    assert list(same.rules[0].windows.windows) == ["acme"] and not other.rules[0].windows.windows
+
+
+def test_a_relevance_of_what_counts_no_entities_is_refused() -> None:
+    for table in (
+        '[[surges]]\nhead = "sentiment"\nlabel = "negative"\nshare = 0.8\nrelevance_min = 0.2\n',
+        '[[rules]]\nkind = "stories"\nby = ["sentiment"]\nrelevance_min = 0.2\n',
+    ):
+        with pytest.raises(ConfigError, match=r"relevance_min: it says which entities count"):
+            parse_application(FILE + ENTITIES + table, Path(), "desk.toml")
 
 
 @pytest.mark.parametrize(

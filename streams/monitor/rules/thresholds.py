@@ -51,7 +51,7 @@ class Threshold:
         decided = signal.labels.get(self.rule.head)
         if decided is None or bin_ <= now - _BINS:
             return []
-        groups = signal.groups(self.rule.by)
+        groups = signal.groups(self.rule.by, self.rule.relevance_min)
         for group in groups:
             is_hit = self.rule.label in signal.each_in(self.rule.by, group, self.rule.head)
             counts = self._groups.setdefault(group, _Counts())

@@ -83,7 +83,7 @@ class AlertRules:
             surge = rule.surge
             if surge.head not in signal.labels:
                 continue
-            for group in signal.groups(surge.by):
+            for group in signal.groups(surge.by, surge.relevance_min):
                 said = signal.each_in(surge.by, group, surge.head)
                 label = surge.label if surge.label in said else said[0]  # one of several is the one that counts here
                 entry = WindowEntry(self.events, label, at_seconds, signal.id)

@@ -47,7 +47,7 @@ def restore_rules(rules: AlertRules, state: Mapping[str, Any]) -> None:
 
 def _counted(surge: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a rule counts; its limit may change."""
-    return surge["head"], surge["label"], surge["window"], surge["by"]
+    return surge["head"], surge["label"], surge["window"], surge["by"], surge.get("relevance_min")
 
 
 def _surges(rules: AlertRules) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ class StoryRules:
             groups = tuple(
                 (by, name)
                 for by in surges.rule.by
-                for name in signal.groups(by)
+                for name in signal.groups(by, surges.rule.relevance_min)
                 if all(label in signal.each_in(by, name, asked) for asked, label in surges.rule.only.items())
             )
             stratum = signal.labels.get(head, ("",))[0]
