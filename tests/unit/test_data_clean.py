@@ -39,7 +39,7 @@ def clean(folder: Path, *options: str, content: str = FILE, name: str = "new.csv
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -1,6 +1,7 @@
 """The queue out to files, and its labels back in."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from labelled_decisions import NO_RANDOM, world_of_decisions
 from labelled_world import APP, World, decision
 
+from headrace.tools.data.writing import write_sheet
 from headrace.tools.labels.correcting import Speaker
 from headrace.tools.labels.exchange import exported, format_of, import_file
 from headrace.tools.labels.pool import read_pool
@@ -55,6 +57,18 @@ def test_what_a_spreadsheet_would_compute_is_text_in_it() -> None:
     asked = Asked(decision(1, text="=HYPERLINK(1)"), "intent", "random", "random", 0.5)
     assert "'=HYPERLINK(1)" in exported([asked], "csv", str).decode()
     assert b"'=" not in exported([asked], "jsonl", str)
+
+
+def test_a_sheet_carries_the_mark_by_which_a_spreadsheet_reads_its_umlauts() -> None:
+    out = io.BytesIO()
+    write_sheet(out, ("text", "label"), [("Lüfter läuft; 风扇", None), ('"a", b\nc', "x")])
+    assert out.getvalue().decode() == '\ufefftext,label\nLüfter läuft; 风扇,\n"""a"", b\nc",x\n'
+    plain = io.BytesIO()
+    write_sheet(plain, ("text",), [("fan",)])
+    assert plain.getvalue() == b"text\nfan\n", "plain English needs none"
+    damaged = io.BytesIO()
+    write_sheet(damaged, ("text",), [("half \ud800",)])
+    assert damaged.getvalue() == b"\xef\xbb\xbftext\nhalf \\ud800\n"
 
 
 def test_label_studios_annotations_come_back_under_their_peoples_names(world: World, tmp_path: Path) -> None:

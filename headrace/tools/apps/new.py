@@ -16,13 +16,13 @@ from headrace.applications import SHIPPED
 from headrace.output import print_json
 from headrace.terminal import say
 from headrace.tools.data.files import new_file, write_new
+from headrace.tools.data.writing import write_sheet
 from models.errors import ConfigError
 from streams.application import BY_SYMBOLS, Application, parse_application
 from streams.application.names import NAME_IN_WORDS, NAME_PATTERN
 
 Language = Literal["en", "zh"]
 
-BYTE_ORDER_MARK: Final = "\ufeff"
 STARTERS: Final = "headrace.tools.apps"
 TAKEN_COLUMNS: Final = ("text", "id", "at", "split", BY_SYMBOLS)  # of the CSV, or of a record, for something else
 USUAL_NAMES: Final = {  # of questions, and the column of the examples that answers them
@@ -148,9 +148,7 @@ def _application_text(starter: Starter, heads: Sequence[StarterHead]) -> str:
 
 
 def _csv_text(heads: Sequence[StarterHead], examples: Sequence[dict[str, str]]) -> str:
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["text", *(head.name for head in heads)])
-    rows.writerows([row["text"], *(row[head.column] for head in heads)] for row in examples)
-    # Without its mark a spreadsheet takes UTF-8 for the encoding of its country, and shows no Chinese.
-    return out.getvalue() if out.getvalue().isascii() else BYTE_ORDER_MARK + out.getvalue()
+    out = io.BytesIO()
+    rows = ([row["text"], *(row[head.column] for head in heads)] for row in examples)
+    write_sheet(out, ["text", *(head.name for head in heads)], rows)
+    return out.getvalue().decode()

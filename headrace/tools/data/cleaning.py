@@ -1,7 +1,5 @@
 """What `headrace data clean` does: a new file beside the one that was read, and another that says what changed."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from headrace.output import print_json, stage_bars
 from headrace.terminal import say, show_table
 from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.reading import DataFile, Source
-from headrace.tools.data.writing import check_format, write_rows
+from headrace.tools.data.writing import check_format, write_rows, write_sheet
 from models.errors import TrainingDataError
 from models.personal_data import mask_personal_data
 from retrain.preparation.cleaning import Change, Cleaned, clean_rows
@@ -80,15 +78,18 @@ def _write_clean(out: BinaryIO, path: Path, file: DataFile, clean: Cleaned) -> N
 def _write_changes(out: BinaryIO, file: DataFile, changes: Sequence[Change], order: CleaningOrder) -> None:
     """A line for each row that is not as it was: its line in the file that was read, what was done, why, its text
     before and after. Where personal data is masked, it is so here as well."""
-    text = io.TextIOWrapper(out, encoding="utf-8", errors="backslashreplace", newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("line", "what", "why", "before", "after"))
     rejects = [Change(reject.line, "dropped", f"unreadable: {reject.reason}", "") for reject in file.rejects]
-    for change in sorted([*changes, *rejects], key=lambda one: one.line):
-        before = mask_personal_data(change.before, order.regions) if order.mask else change.before
-        writer.writerow((change.line, change.what, change.why, before, change.after))
-    text.flush()
-    text.detach()
+    rows = [
+        (
+            change.line,
+            change.what,
+            change.why,
+            mask_personal_data(change.before, order.regions) if order.mask else change.before,
+            change.after,
+        )
+        for change in sorted([*changes, *rejects], key=lambda one: one.line)
+    ]
+    write_sheet(out, ("line", "what", "why", "before", "after"), rows)
 
 
 def _tell(file: DataFile, clean: Cleaned, output: Path, told: Path, json: bool) -> None:

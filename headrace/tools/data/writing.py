@@ -11,6 +11,7 @@ import orjson
 from models.errors import ConfigError
 from retrain.data import as_word
 
+BYTE_ORDER_MARK: Final = "\ufeff"
 _JSON: Final = (".jsonl", ".ndjson", ".json")
 
 
@@ -29,13 +30,19 @@ def write_rows(out: BinaryIO, path: Path, columns: Sequence[str], rows: Iterable
         return
     rows = list(rows)
     every = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    text = io.TextIOWrapper(out, encoding="utf-8", errors="backslashreplace", newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(every)
-    for row in rows:
-        writer.writerow(_cell(row.get(name)) for name in every)
-    text.flush()
-    text.detach()
+    write_sheet(out, every, ([_cell(row.get(name)) for name in every] for row in rows))
+
+
+def write_sheet(out: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A CSV that a spreadsheet reads too. Without its mark one takes UTF-8 for the encoding of its country, and shows
+    no Chinese and no umlaut; plain English needs none."""
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    text = content.getvalue()
+    mark = "" if text.isascii() else BYTE_ORDER_MARK
+    out.write((mark + text).encode(errors="backslashreplace"))
 
 
 def _cell(value: Any) -> str:

@@ -5,7 +5,6 @@ named as the head (https://labelstud.io/guide/task_format).
 """
 
 import contextlib
-import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import orjson
 
 from connectors.table_files import Reject
 from headrace.label_files import NO_LABEL, SECOND_OPINION, LabelFile, LabelRow, open_label_file
+from headrace.tools.data.writing import write_sheet
 from headrace.tools.labels.correcting import Progress, Speaker, give_rows
 from headrace.tools.labels.giving import GivenLabels, gives_several
 from headrace.tools.labels.pool import read_pool
@@ -44,11 +44,10 @@ def exported(queue: Sequence[Asked], kind: Format, mask: Callable[[str], str]) -
         return orjson.dumps([_task(*one) for one in zip(queue, rows, strict=True)], option=orjson.OPT_INDENT_2)
     if kind == "jsonl":
         return b"".join(orjson.dumps(row) + b"\n" for row in rows)
-    content = io.StringIO(newline="")
-    writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row | {"text": _as_text_in_a_sheet(row["text"])} for row in rows)
-    return content.getvalue().encode()
+    content = io.BytesIO()
+    sheet = (row | {"text": _as_text_in_a_sheet(row["text"])} for row in rows)
+    write_sheet(content, COLUMNS, ([row.get(name) for name in COLUMNS] for row in sheet))
+    return content.getvalue()
 
 
 def import_file(
