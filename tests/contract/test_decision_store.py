@@ -105,6 +105,15 @@ def search_until(store: DecisionStore, query: SearchQuery, total: int) -> tuple[
     return store.search(query).documents
 
 
+def test_a_message_without_words_is_kept_without_labels(store: DecisionStore, app: str) -> None:
+    """Of a conversation: people have it."""
+    wordless = decision(app, 1, "", labels={}, action="queue:people", conversation=CONVERSATION)
+    assert store.index([wordless]).created == 1
+    (kept,) = search_until(store, SearchQuery(app=app), 1)
+    assert (kept["text"], kept.get("labels") or {}, kept["action"]) == ("", {}, "queue:people")
+    assert store.get([wordless["id"]], app)[wordless["id"]]["conversation"]["id"] == "c7"
+
+
 def test_an_indexed_decision_is_found_as_it_was_given(store: DecisionStore, app: str) -> None:
     items = [
         {"item_id": "a", "score": 0.5, "why": "together", "because": "c"},

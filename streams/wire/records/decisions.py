@@ -216,7 +216,7 @@ class Decision(Wire):
     latency_ms: int = Field(ge=0)
     """From the source record's time to the decision, in milliseconds."""
     labels: dict[str, HeadAnswer]
-    """Each head's answer by the head's name."""
+    """Each head's answer by the head's name; none of a message without words."""
     picture: PictureAnswer | None = None
     """Where the record had a picture: what it shows."""
     fusion: FusionAnswer | None = None
