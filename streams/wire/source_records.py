@@ -116,8 +116,8 @@ class SourceReader:
         wordless: bool = False,
     ) -> SourceText | PassedOver:
         """A record's text with its key and time. arrived_ms: when it was read; None for history (see `event_time`).
-        wordless: whether a JSON record whose text is empty is taken, where it belongs to something. Raises MessageError
-        (too_large, schema_registry, not_utf8, not_json, encoded_twice, no_text, empty_text)."""
+        wordless: whether a JSON record whose text is empty, null or not there is taken, where it belongs to something.
+        Raises MessageError (too_large, schema_registry, not_utf8, not_json, encoded_twice, no_text, empty_text)."""
         if value is None:
             return TOMBSTONE
         self._refuse_too_large(value)
@@ -133,19 +133,22 @@ class SourceReader:
         if self._body is not None:
             title = " ".join(text.split("\n")) if self._is_html and isinstance(text, str) else text
             text = with_body(title, self._seen(self._body(body)))
+        if isinstance(text, str) and text.strip():
+            return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
         if not isinstance(text, str):
             refuse_encoded_twice(body, self._source.text)
-            found = "nothing or null" if text is None else json_kind(text)
-            raise MessageError("no_text", f"no text at {self._source.text or 'the top'}: {found}")
-        is_empty = not text.strip()
-        source = (
-            None
-            if is_empty and not wordless
-            else self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
-        )
-        if source is None or (is_empty and source.key is None):
-            raise MessageError("empty_text", f"the text at {self._source.text} is empty")
-        return source
+        says_nothing = isinstance(text, str) or (text is None and isinstance(body, dict | list))
+        if wordless and says_nothing:
+            source = self._source_text(clean_text(text or ""), body, key, timestamp_ms, arrived_ms)
+            if source.key is not None:
+                return source
+        raise self._no_words(text)
+
+    def _no_words(self, text: Any) -> MessageError:
+        if isinstance(text, str):
+            return MessageError("empty_text", f"the text at {self._source.text} is empty")
+        found = "nothing or null" if text is None else json_kind(text)
+        return MessageError("no_text", f"no text at {self._source.text or 'the top'}: {found}")
 
     def _seen(self, value: Any) -> Any:
         """What a reader sees of a text that may be HTML."""

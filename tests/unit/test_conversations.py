@@ -391,11 +391,12 @@ def test_a_bad_table_of_choices_is_one_clear_line(change: Callable[[str], str], 
 PLAIN = 'name = "desk"\ntopic = "chats"\nhuman_queue = "people"\n[[heads]]\nname = "intent"\ncolumn = "intent"\n'
 
 
-def decided(desk: Application, *records: tuple[bytes | None, str]) -> list[Outcome]:
-    """What a worker makes of messages with these keys and texts."""
+def decided(desk: Application, *records: tuple[bytes | None, Any]) -> list[Outcome]:
+    """What a worker makes of messages with these keys and texts; of a record's own bytes as they are."""
     serving = Serving(classifier_with(small_fast_path()))
     handler = ClassifyHandler(desk, serving, {"chats": "e0"}, lambda: 1_000, Sample(1e9))
-    batch = [Delivery("chats", 0, n, key, orjson.dumps({"text": text}), 1_000) for n, (key, text) in enumerate(records)]
+    values = [text if isinstance(text, bytes) else orjson.dumps({"text": text}) for _, text in records]
+    batch = [Delivery("chats", 0, n, key, values[n], 1_000) for n, (key, _) in enumerate(records)]
     for _, step in handler.steps:
         step(batch)
     return [delivery.result for delivery in batch]
@@ -417,6 +418,37 @@ def test_people_get_a_message_that_has_no_words() -> None:
     assert Decision.model_validate_json(alone.records[0].value or b"").action == "queue:people"
     plain = parse_application(PLAIN + "[conversations]\n", Path(), "desk.toml")
     assert decided(plain, (b"c1", ""))[0].rejected_because == "empty_text"
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "refused"),
+    [
+        (b'{"text": null, "photo": "p.png"}', b"c1", None),
+        (b'{"photo": "p.png"}', b"c1", None),
+        (b'{"text": null}', None, "no_text"),
+        (b'{"text": 17}', b"c1", "no_text"),
+        (b'{"text": ["a"]}', b"c1", "no_text"),
+        (b"17", b"c1", "no_text"),
+        (b'"a text"', b"c1", "no_text"),
+        (b'"{\\"text\\": null}"', b"c1", "encoded_twice"),
+        (b"null", b"c1", "delete"),
+    ],
+)
+def test_people_get_a_message_whose_text_is_null_or_not_there(
+    value: bytes, key: bytes | None, refused: str | None
+) -> None:
+    """Chats write a picture alone so as well. Before, only "" was taken, and these were dead letters."""
+    head = PLAIN + "[conversations]\n[hand_over]\n"
+    for source in ("", "[source]\nbody = '/body'\n", "[source]\nmarkup = 'html'\n"):
+        (outcome,) = decided(parse_application(head + source, Path(), "desk.toml"), (key, value))
+        if refused is not None:
+            assert (outcome.rejected_because or outcome.passed_over) == refused
+            continue
+        decision = Decision.model_validate_json(outcome.records[0].value or b"")
+        assert (decision.action, decision.labels, decision.text) == ("human", {}, "")
+    plain = parse_application(PLAIN + "[conversations]\n", Path(), "desk.toml")
+    (outcome,) = decided(plain, (key, value))
+    assert (outcome.rejected_because or outcome.passed_over) == (refused or "no_text")
 
 
 def test_a_message_without_words_is_read_back_from_its_decision_as_it_was() -> None:
