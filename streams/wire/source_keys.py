@@ -23,10 +23,10 @@ class SourceKey(NamedTuple):
 
 
 def key_of_bytes(key: bytes | None) -> SourceKey:
-    """From a record's own key. What is no UTF-8 text, or holds NUL, is shown in hexadecimal. An empty one names nobody:
+    """From a record's own key. What is no UTF-8 text, or holds NUL, is shown in hexadecimal. A blank one names nobody:
     whoever has no key would be one conversation with all others who have none."""
-    if not key:
-        return SourceKey(key, None)
+    if key is None or is_blank(key):
+        return SourceKey(None if key is None else _record_key(key), None)
     if len(key) <= KEY_TEXT_MAX_BYTES and key.isascii() and b"\0" not in key:
         return SourceKey(key, key.decode())
     start = key[:KEY_TEXT_MAX_BYTES]
@@ -42,6 +42,11 @@ def key_of_bytes(key: bytes | None) -> SourceKey:
     return SourceKey(_record_key(key), shown, marks)
 
 
+def is_blank(key: bytes) -> bool:
+    """Whether a record's own key is nothing but white space, as a text in its body may be."""
+    return not key or not key.decode("utf-8", errors="replace").strip()
+
+
 def key_of_value(value: Any) -> SourceKey:
     """From a JSON value in a record's body, which is not null: a text as it is, anything else as JSON."""
     text = as_text(value)
@@ -51,8 +56,8 @@ def key_of_value(value: Any) -> SourceKey:
 
 
 def identity_text(value: Any) -> str | None:
-    """Who or what is meant by a JSON value, in at most KEY_TEXT_MAX_BYTES; None where nothing is."""
-    if value is None or value == "":
+    """Who or what is meant by a JSON value, in at most KEY_TEXT_MAX_BYTES; None where nothing is, or a blank."""
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
     text = as_text(value)
     encoded = text.encode()

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_record import decision_of, outcome_of
+from one_record import NOW_MS, decision_of, outcome_of
 from small_release import small_release
 
 from connectors.deadletters import FRAME_BYTES
@@ -15,6 +15,7 @@ from streams.application import Source
 from streams.classify.serving import ServedRelease, Trial
 from streams.topics import DEAD_LETTER_MAX_BYTES
 from streams.wire.source_keys import KEY_TEXT_MAX_BYTES, RECORD_KEY_MAX_BYTES, key_of_bytes, key_of_value
+from streams.wire.source_records import SourceEvent, SourceReader
 
 BROKER_LIMIT = 1_000_000
 TEXT = b'{"text": "refund please"}'
@@ -42,6 +43,20 @@ def test_two_customers_without_a_key_are_not_one_conversation() -> None:
     anonymous = b'{"text": "refund please", "conversation_id": ""}'
     assert decision_of(anonymous, source=NAMED)["key"] is None
     assert decision_of(TEXT, key=b"")["key"] is None
+
+
+@pytest.mark.parametrize("key", [b"", b" \n", "\u00a0".encode()])
+def test_a_blank_key_of_a_record_names_nobody_as_one_in_its_body_does(key: bytes) -> None:
+    """Both were told apart: an event with an empty key belonged to nobody, though it said its user."""
+    assert key_of_bytes(key) == (key, None, {})  # the bytes stay, and with them the partition
+    said = b'{"user_id": "u1", "text": "x", "conversation_id": " "}'
+    for source in (Source(), NAMED):
+        event = SourceReader(source).parse_event(said, key, NOW_MS)
+        assert isinstance(event, SourceEvent) and (event.source.key, event.source.record_key) == ("u1", b"u1")
+        nobody = SourceReader(source).parse_event(b'{"user_id": " "}', key, NOW_MS)
+        assert isinstance(nobody, SourceEvent) and (nobody.user, nobody.source.key) == (None, None)
+    assert key_of_bytes(b"\0" * 4).text == "0x00000000"
+    assert len(key_of_bytes(b" " * 5_000_000).record_key or b"") <= RECORD_KEY_MAX_BYTES
 
 
 def test_small_java_longs_look_like_the_others() -> None:
@@ -121,7 +136,7 @@ def test_any_bytes_make_a_key_that_can_be_written(key: bytes) -> None:
     made = key_of_bytes(key)
     assert made.record_key == key
     if made.text is None:  # whoever has none would be one conversation with all others
-        assert key == b""
+        assert not key.decode("utf-8", "replace").strip()
         return
     assert "\0" not in made.text and len(made.text.encode()) <= KEY_TEXT_MAX_BYTES
     whole = not made.marks
