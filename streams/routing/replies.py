@@ -116,16 +116,25 @@ class Replier:
         conversation: Conversation | None,
     ) -> tuple[Question | None, dict[str, Any]]:
         """What is asked of the one who wrote, or the fields of the answer. A missing value is asked for before anything
-        is answered; which of two matters it is, only where no answer is sure."""
+        is answered, and before that which of two matters it is; that alone only where no answer is sure."""
         values = {slot.name: slot.value for slot in sorted(slots, reverse=True)}
         if conversation is not None:
             values = {name: known.value for name, known in conversation.values.items()}
-        choice = self._choice(acting, route, conversation)
+        given = {slot.name for slot in slots}
+        question, choice = self._question(acting, route, given, conversation), self._choice(acting, route, conversation)
         if choice is None:
-            question = self._question(acting, route, {slot.name for slot in slots}, conversation)
             return question, {} if question is not None else self._answered(acting, route, message, values)
+        if question is not None or self._question(self._other(acting), route, given, conversation) is not None:
+            return choice, {}
         answered = self._answered(acting, route, message, values, between=True)
         return None if "answer" in answered else choice, answered
+
+    def _other(self, acting: Classification) -> Classification:
+        """The same, were it about the second of two close matters."""
+        name = self._app.head_names[0]
+        second = acting.heads[name].runner_up
+        assert second is not None
+        return replace(acting, heads={**acting.heads, name: HeadDecision(second.label, second.probability)})
 
     def _answered(
         self,

@@ -368,11 +368,13 @@ delivery = "a parcel"
 """
 
 
-def between(bank: Any, answers: str = "", ready_from: float = 0.9, second: float = 0.45) -> dict[str, Any]:
+def between(
+    bank: Any, answers: str = "", ready_from: float = 0.9, second: float = 0.45, text: str = "how about it"
+) -> dict[str, Any]:
     file = FILE.replace("[answer_bank]", f"{answers}\n[answer_bank]\nready_from = {ready_from}") + CHOICES
     desk, runner_up = parse_application(file, Path(), "desk.toml"), LabelAnswer("delivery", second)
     close = Classification({"intent": HeadDecision("refund", 0.5, runner_up=runner_up)}, "full", 10, 0.0)
-    message = Message("how about it", {}, 0, key="c1", reader=WordHashes())
+    message = Message(text, {}, 0, key="c1", reader=WordHashes())
     return Replier(desk, slot_finder(desk), bank).reply(close, message).fields
 
 
@@ -394,6 +396,19 @@ def test_one_ready_answer_for_both_matters_is_given_without_a_question() -> None
     assert between(None, 'delivery = "Another one."', ready_from=0.4)["action"] == "ask"  # it may be the other matter
     alone = both + '\n[hand_over]\nanswers_alone = ["refund", "delivery"]'
     assert between(None, alone, second=0.35)["action"] == "queue:billing"  # which settles it, whichever it is
+
+
+@pytest.mark.parametrize("of_whom", ['"refund", "delivery"', '"refund"', '"delivery"'])
+def test_who_may_mean_either_and_misses_a_value_is_not_answered_without_it(of_whom: str) -> None:
+    """The value is asked for once it is known which matter it is; before, the answer came without it."""
+    both = 'delivery = "It comes within five days."\n'
+    slot = f"{ORDER}asked_by = {{intent = [{of_whom}]}}\nask = 'Which order?'\n"
+    for bank in (None, Sure("We open at nine.")):
+        missing = between(bank, both + slot)
+        assert missing["ask"]["choices"] == ["a refund", "a parcel"]
+        assert "answer" not in missing and "bank" not in missing
+        assert between(bank, both + slot, text="MB-12")["answer"]["text"] == "It comes within five days."
+    assert between(Sure("We open at nine."), slot, text="MB-12")["answer"]["id"] == "e"
 
 
 def test_without_the_table_nothing_is_answered() -> None:
