@@ -10,6 +10,8 @@ import pytest
 from small_release import manifest_bytes, small_encoder, small_release
 
 from headrace.applications import load_application
+from headrace.pages.explanation import render_explanations
+from headrace.tools.explanation.telling import Told
 from headrace.word_lists.polarity import asked_polarity, read_polarity
 from models.bundle import unpack
 from models.errors import ConfigError, ReleaseCorrupt
@@ -127,7 +129,11 @@ def test_an_explanation_says_what_was_composed(release: TrainedRelease) -> None:
     told = found.as_json()
     assert told["composed"] == [{"words": "losses narrowed", "good": 1.0}]
     assert sum(told["lead"].values()) == pytest.approx(found.lead.total, abs=1e-3)
+    page = render_explanations("composing@1", [Told(found)])
+    assert "what is said +" in page
+    assert "<bdi>losses narrowed</bdi>: good" in page
     other = explain(release.classifier, "losses narrowed at Osk", Order(head="firm"))
+    assert "what is said" not in render_explanations("composing@1", [Told(other)])
     assert other.lead.claims == ()
     assert "composed" not in other.as_json()
 
