@@ -39,6 +39,7 @@ from streams.wire.outcomes import wall_clock_ms
 Progress = Callable[[str, int, int], None]
 _TOPIC, _CATALOGUE = "events", "items"
 _PARTITIONS: Final = 4
+_AT_ONCE: Final = 4_000  # users whose events are read together
 _LEAST_WAIT: Final = 1e-5  # seconds, so that rounding can't make it stand still
 _STEPS: Final = 5  # at which memory is looked at
 _ACTIONS: Final = ("view", "click", "purchase")
@@ -197,9 +198,11 @@ def _memory(handler: RecommendHandler, plan: Plan, draw: np.random.Generator, pr
     users, sizes = [], []
     each = max(plan.users // _STEPS, 1)
     for step in range(_STEPS):
-        new = draw.permutation(np.repeat(np.arange(step * each, (step + 1) * each), plan.events_each))
-        handler.replay(_records(plan, draw, new.tolist()))
-        progress("users", step + 1, _STEPS)
+        for first in range(step * each, (step + 1) * each, _AT_ONCE):
+            some = np.arange(first, min(first + _AT_ONCE, (step + 1) * each))
+            new = draw.permutation(np.repeat(some, plan.events_each)).tolist()
+            handler.replay(_records(plan, draw, new))
+            progress("users", handler.recommender.users, _STEPS * each)
         users.append(handler.recommender.users)
         sizes.append(rss_bytes(os.getpid()))
     slope = np.polyfit(users, sizes, 1)[0]

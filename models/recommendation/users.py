@@ -1,11 +1,10 @@
-"""What users did last, in arrays: some 400 bytes a user, so that a million fit into memory.
+"""What users did last, in arrays: some 600 bytes a user, so that a million fit into memory.
 
 All of it as of one moment can be written down while events go on: a user who is touched before he is written is put
 aside as he was (copy on write), so that no event waits for the whole.
 """
 
-from array import array
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,9 +18,11 @@ from models.recommendation.user_rows import UNKNOWN_LIST, UserRows, joined
 
 _PURCHASE: Final = ACTION_INDEX["purchase"]
 _FIRST_ROOM: Final = 256
+_GROWTH: Final = 4  # a quarter more room at a time: what is not used yet is memory as well
 _NOBODY: Final = -1
 _NONE: Final = np.empty(0, np.int64)
-_NO_PURCHASE: Final = array("i")
+_PLACE_BYTES: Final = 4  # of a purchase: int32
+_OLDEST: Final = 1_000  # users that are found at a time when some are to be forgotten
 _NO_SEGMENTS: Final = np.empty(0, np.int32)
 
 
@@ -49,14 +50,15 @@ class Users:
     def __init__(self, recent_items: int, length: int, users_max: int, bought_max: int, fields: int = 0) -> None:
         """length: of the lists. bought_max: of a user's purchases, the latest stay. fields: of segments."""
         self._recent, self._length, self._max, self._bought_max = recent_items, length, users_max, bought_max
-        self._slots: OrderedDict[str, int] = OrderedDict()
+        self._slots: dict[str, int] = {}
+        self._oldest = deque[tuple[int, int]]()  # slots and when they were active, the least recently first
         self._ids: list[str] = []
         self._homes = np.zeros(0, np.int16)
         self._times = np.zeros(0, np.int64)
         self._now = 0
         self._unwritten = (0, 0)  # slots that are still to be written down as they were
         self._aside: dict[int, UserRows] = {}
-        self._bought: dict[int, array[int]] = {}
+        self._bought: dict[int, bytes] = {}  # places, int32: bytes take half of what an array of its own does
         self._items = np.full((0, recent_items), _NOBODY, np.int32)
         self._actions = np.zeros((0, recent_items), np.int8)
         self._counts = np.zeros(0, np.int32)
@@ -73,7 +75,6 @@ class Users:
         self._now += 1
         if slot is not None:
             self._put_aside(slot)
-            self._slots.move_to_end(user_id)
         else:
             slot = self._new_slot(user_id)
         self._times[slot], self._homes[slot] = self._now, home
@@ -81,7 +82,8 @@ class Users:
 
     def _new_slot(self, user_id: str) -> int:
         if len(self._slots) >= self._max:
-            _, slot = self._slots.popitem(last=False)
+            slot = self._least_recent()
+            del self._slots[self._ids[slot]]
             self._put_aside(slot)
             self._bought.pop(slot, None)
             self._ids[slot] = user_id
@@ -94,6 +96,20 @@ class Users:
         self._shown[slot] = _NOBODY
         self._segments[slot] = NO_SEGMENT
         return slot
+
+    def _least_recent(self) -> int:
+        """The slot of who was active least recently. A thousand are found at once: who was active since is passed over,
+        and all others were so later."""
+        while True:
+            while self._oldest:
+                slot, at = self._oldest.popleft()
+                if self._times[slot] == at:
+                    return slot
+            times = self._times[: len(self._slots)]
+            count = min(_OLDEST, len(times))
+            slots = np.argpartition(times, count - 1)[:count]
+            slots = slots[np.lexsort((slots, times[slots]))]
+            self._oldest.extend(zip(slots.tolist(), times[slots].tolist(), strict=True))
 
     def known(self, user_id: str | None) -> int | None:
         """A user's slot; None where nothing is known of him."""
@@ -179,9 +195,8 @@ class Users:
             self._now = max(self._now, int(rows.times[number]))
 
     def settle(self) -> None:
-        """Once all are taken up: in the order in which they were active."""
-        order = np.argsort(self._times[: len(self._slots)], kind="stable").tolist()
-        self._slots = OrderedDict((self._ids[slot], slot) for slot in order)
+        """Once all are taken up: who is forgotten first is looked for anew."""
+        self._oldest.clear()
 
     def recent(self, homes: frozenset[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32]]]:
         """The recent items and the segments of each user of these homes."""
@@ -197,7 +212,7 @@ class Users:
         """Of these slots, in their order."""
         items, shown = self._items[slots], self._shown[slots]
         own = np.arange(self._recent) < self._counts[slots][:, None]
-        bought = [self._bought.get(slot, _NO_PURCHASE) for slot in slots.tolist()]
+        bought = [np.frombuffer(self._bought.get(slot, b""), np.int32) for slot in slots.tolist()]
         counts = [self._counts[slots], (shown != _NOBODY).sum(axis=1), [len(one) for one in bought]]
         return UserRows(
             tuple(self._ids[slot] for slot in slots.tolist()),
@@ -207,21 +222,20 @@ class Users:
             items[own],
             self._actions[slots][own],
             shown[shown != _NOBODY],
-            np.concatenate([_NONE.astype(np.int32), *(np.frombuffer(one, np.int32) for one in bought)]),
+            np.concatenate([_NONE.astype(np.int32), *bought]),
             self._segments[slots],
         )
 
     def _buy(self, slot: int, item: int) -> None:
-        bought = self._bought.setdefault(slot, array("i"))
-        if item not in bought:
-            bought.append(item)
-            del bought[: -self._bought_max]
+        bought = self._bought.get(slot, b"")
+        if item not in np.frombuffer(bought, np.int32):
+            self._bought[slot] = (bought + np.int32(item).tobytes())[-_PLACE_BYTES * self._bought_max :]
 
     def _make_room(self, slot: int) -> None:
         room = len(self._counts)
         if slot < room:
             return
-        more = min(max(room, _FIRST_ROOM), self._max - room)
+        more = min(max(room // _GROWTH, _FIRST_ROOM), self._max - room)
         self._items = np.concatenate([self._items, np.full((more, self._recent), _NOBODY, np.int32)])
         self._actions = np.concatenate([self._actions, np.zeros((more, self._recent), np.int8)])
         self._counts = np.concatenate([self._counts, np.zeros(more, np.int32)])
@@ -232,9 +246,10 @@ class Users:
         self._segments = np.concatenate([self._segments, segments])
 
 
-def _union(known: "array[int] | None", more: NDArray[np.int32], most: int) -> "array[int]":
+def _union(known: bytes | None, more: NDArray[np.int32], most: int) -> bytes:
     """Purchases of both, the latest stay."""
-    merged = array("i", more.tolist())
+    first = more.astype(np.int32)
     if known is not None:
-        merged.extend(item for item in known if item not in merged)
-    return merged[-most:]
+        others = np.frombuffer(known, np.int32)
+        first = np.concatenate([first, others[~np.isin(others, first)]])
+    return first[-most:].tobytes()

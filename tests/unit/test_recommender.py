@@ -11,6 +11,7 @@ from models.errors import ModelError
 from models.recommendation.events import FEEDBACK_ACTIONS, UserEvent
 from models.recommendation.policy import RecommendPolicy
 from models.recommendation.recommender import Recommender
+from models.recommendation.users import Users
 
 CORPORA = Path(__file__).parents[2] / "apps" / "corpora"
 ITEMS = tuple(f"i{number:03}" for number in range(60))
@@ -343,3 +344,15 @@ def test_no_list_holds_what_its_user_bought_or_what_is_withdrawn(policy: dict[st
             bought.setdefault(user, set()).add(item)
         listed = {item.item_id for item in recommender.observe(event(user, item, action)).items}
         assert not listed & (bought.get(user, set()) | withdrawn)
+
+
+def test_who_is_forgotten_was_active_least_recently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are found some at a time; as many come back as are new."""
+    monkeypatch.setattr("models.recommendation.users._OLDEST", 7)
+    users, order, draw = Users(5, 10, 40, 10), list[str](), np.random.default_rng(0)
+    for number in range(2_000):
+        name = f"u{int(90 * draw.random() ** 2)}"
+        users.touch(users.slot(name), number % 50, number % 7)
+        order = [*[other for other in order if other != name][-39:], name]
+        assert all(users.known(other) is not None for other in order)
+        assert len(users) == len(order)
