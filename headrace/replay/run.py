@@ -61,7 +61,10 @@ def replay(
     Raises ConfigError for a topic, release or label file that is not there, WrongStretch, ConnectorError, ModelError.
     """
     if order.app.kind != "classify":
-        raise ConfigError(f"{order.app.name} ranks items; only decisions with labels can be replayed")
+        raise ConfigError(
+            f"{order.app.name} ranks items, only decisions with labels can be replayed: `headrace recommend --logged` "
+            f"plays its events with other settings"
+        )
     with ExitStack() as stack:
         admin = wiring.admin()
         stack.callback(admin.close)
