@@ -35,8 +35,9 @@ setup: $(VENV)/.default ## .venv with the default install
 
 setup-dev: $(VENV)/.dev-$(EXTRAS) ## and what tests and checks need; EXTRAS=train adds torch
 
+# most of the modules are imported by nobody, so each is compiled when it first is
 setup-locked: $(BIN)/python ## what the lock files name and nothing else, each file by its hash (CI); then setup-dev has little to do
-	@$(INSTALL) --require-hashes --no-deps -r requirements-ci.lock -r encoder.lock
+	@$(INSTALL) $(if $(UV),,--no-compile) --require-hashes --no-deps -r requirements-ci.lock -r encoder.lock
 
 # run after a change of pyproject.toml or constraints.txt; needs uv
 LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c constraints.txt
@@ -67,8 +68,8 @@ MARKS = not slow$(if $(findstring train,$(EXTRAS)),, and not train)
 UNIT_LOG = $(VENV)/unit-tests.log
 CONTRACT_LOG = $(VENV)/contract-tests.log
 
-# three at once, each with services of its own: most of the tests with services wait for them, and those that compute
-# take what is left
+# three at once, two of them with services of their own: most of the tests with services wait for them, and those that
+# compute take what is left
 test: check ## unit, contract and integration tests, real Kafka and Elasticsearch; EXTRAS=train adds the fine-tuning tests
 	@echo "headrace: unit tests, and half of those with services, run beside the others; what they say follows at the end ($(UNIT_LOG), $(CONTRACT_LOG))"
 	@nice -n 10 $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/unit tests/train > $(UNIT_LOG) 2>&1 & unit=$$!; \

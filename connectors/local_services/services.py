@@ -48,7 +48,7 @@ def start(
 
     folder: state, data and logs (HEADRACE_HOME/services). cache: programs, default the folder itself. What was started
     by this call is stopped again when any of it fails. Data stays over a stop; addresses stay where their ports are
-    free. short_start: Elasticsearch starts with two thirds of the work and runs slower once warm; for tests. Raises
+    free. short_start: services start with less work and run slower once warm; for tests. Raises
     ServiceUnavailable naming what is missing (Java, Maven, network) or the end of the log.
     """
     if brokers < 1 or elasticsearch_major not in ELASTICSEARCH_VERSIONS:
@@ -65,7 +65,7 @@ def start(
         started: list[RunningService] = []
         try:
             if kafka and sum(service.name.startswith("kafka") for service in running) < brokers:
-                started += start_kafka(place, running, brokers)
+                started += start_kafka(place, running, brokers, short_start)
             if elasticsearch and not any(service.name == "elasticsearch" for service in running):
                 started.append(
                     start_elasticsearch(place, running + started, elasticsearch_major, security, short_start)
