@@ -20,6 +20,7 @@ from streams.wire.signals import read_signals
 Progress = Callable[[str, int, int], None]
 TELL_EVERY: Final = 1_000
 TOPICS, SYMBOLS = 6, 100  # of the items that are made
+NEIGHBOURS: Final = 40  # items in a row that name the same symbols: copies, which come close together, do
 STATE_SECONDS = int(SNAPSHOT_SECONDS)
 START_MS: Final = 1_795_910_400_000
 MOODS: Final = ("positive", "neutral", "negative")
@@ -84,7 +85,8 @@ def _moved(embedding: NDArray[np.float32], draws: np.random.Generator) -> NDArra
 def _signal(
     number: int, text: str, embedding: NDArray[np.float32], at_ms: int, draws: np.random.Generator
 ) -> dict[str, Any]:
-    topic, mood, *symbols = draws.integers((TOPICS, len(MOODS), SYMBOLS, SYMBOLS))
+    topic, mood = draws.integers((TOPICS, len(MOODS)))
+    symbols = np.random.default_rng(number // NEIGHBOURS).integers(SYMBOLS, size=2)
     at = format_time(at_ms)
     return {
         "id": f"finance.news@0a1b2c3d-0-{number}",

@@ -17,8 +17,8 @@ class Stories(BaseModel):
     model_config = SHAPE
 
     cosine: float = Field(default=0.7, gt=0, lt=1)
-    """An item joins the story whose items' mean embedding is so near to it or nearer. Lower: fewer and larger
-    stories."""
+    """An item joins the story whose items' mean embedding is so near to it or nearer; a little less will do where the
+    feed shows that stories told so lately are, and more is asked for otherwise. Lower: fewer and larger stories."""
     window_hours: float = Field(default=24.0, gt=0, le=24 * 31)
     """After so long without an item, of event time, a story is over."""
     late_minutes: float = Field(default=15.0, ge=0, le=24 * 60)
