@@ -69,6 +69,8 @@ def toml_hint(text: str, error: tomllib.TOMLDecodeError) -> str:
     hint = ""
     if any(mark in line for mark in "“”„‘’＂"):
         hint = 'use straight quotation marks: "'
+    elif re.search(r'"[^"]*\\', value):
+        hint = "a backslash means something else within \" \": write / in a path, or single quotation marks: 'C:\\…'"
     elif str(error).startswith("Cannot overwrite"):
         hint = "this name stands in the table twice; leave one of them out"
     elif equals and not re.fullmatch(r"[A-Za-z0-9_.-]+|\[.*|[\"'].*", name):

@@ -214,6 +214,10 @@ SLIPS = {
     "label in Chinese": (PLAIN + '[queues]\n退款 = "a"\n', 'stands in quotation marks: "退款" = ...'),
     "label with a blank": (PLAIN + '[queues]\nlate parcel = "a"\n', 'stands in quotation marks: "late parcel" = ...'),
     "bare word": (PLAIN + "[queues]\nlate = desk\n", 'a text stands in quotation marks: late = "desk"'),
+    "a path of Windows": (
+        f'corpus = "C:\\Users\\anna\\my texts.csv"\n{PLAIN}',
+        "write / in a path, or single quotation marks",
+    ),
     "smart quotes": (PLAIN.replace('"a"', "“a”"), "topic = “a”; use straight quotation marks"),
     "label twice": (PLAIN + '[queues]\nlate = "a"\nlate = "b"\n', "this name stands in the table twice"),
 }
