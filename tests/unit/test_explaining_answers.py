@@ -149,11 +149,39 @@ def test_what_the_bank_is_not_sure_of_and_what_a_ready_answer_takes_say_so(home:
     assert explained("desk.toml", "the weather")["answer"]["because"] == "empty"
 
 
+WHICH = {"action": "ask", "ask": {"text": "a refund, or a parcel?", "choices": ["a refund", "a parcel"]}}
+SO = "asked which of two matters it is (a refund, or a parcel)"
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "bank", "because", "words"),
+    [
+        ("", "the weather of the mountains", "0a1b", "unsure", "0.9 is needed; so the one who wrote was " + SO),
+        ("", QUESTIONS[1], "0a1b", "unsure", SO),  # the bank of now is sure
+        ("", QUESTIONS[1], None, "asks", "the one who wrote was first " + SO),  # a value is missing: it was not asked
+        ('when = "unknown"\n', QUESTIONS[1], None, "known", SO),
+    ],
+    ids=["unsure", "changed", "not asked", "known"],
+)
+def test_who_was_asked_which_of_two_matters_it_is_reads_why_no_answer_came(
+    home: Path, table: str, text: str, bank: str | None, because: str, words: str
+) -> None:
+    """Before, each was told as one of whom a value was asked for, though the bank had been asked first."""
+    (home / "desk.toml").write_text(FILE + table)
+    store = SQLiteStore(home / "decisions.db")
+    store.prepare({"support": ["intent", "urgency"]})
+    made = decision(3, text=text, **WHICH, **({} if bank is None else {"bank": bank}))
+    assert store.index([made]).created == 1
+    store.close()
+    answer = explained("--id", made["id"], "--app", "desk.toml")["answer"]
+    assert answer["because"] == because and answer["words"].endswith(words)
+
+
 @pytest.mark.parametrize(
     ("fields", "because", "words"),
     [
         ({"action": "ask", "ask": {"text": "which order?", "slot": "order"}}, "asks", "asked something first"),
-        ({"action": "ask", "ask": {"text": "this or that?", "choices": ["this", "that"]}}, "unsure", "its confidence"),
+        (WHICH | {"bank": "0a1b"}, "unsure", "its confidence"),
         ({"conversation": {"id": "c", "escalated": "angry", "intent": "refund"}}, "escalated", "angry"),
         ({"action": "answer", "answer": {"text": "old words", "id": "faq-1", "confidence": 0.97}}, "given", "faq-1"),
         ({"answer": {"text": "x", "label": "refund"}}, "ready", "ready answer of refund"),

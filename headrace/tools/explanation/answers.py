@@ -151,14 +151,7 @@ class AnswerExplainer:
         text = cut_text(text)
         decided = self._decided(text) if decision is None else decision
         primary, values = _acting(self._app, decided), known_values(decided)
-        because: Because | None = why_not_asked(
-            self._app,
-            primary,
-            decided.get("priority"),
-            values=values,
-            asks=decided.get("action") == ASK and not (decided.get("ask") or {}).get("choices"),  # see Replier
-            escalated=bool((decided.get("conversation") or {}).get("escalated")),
-        )
+        because: Because | None = self._why_not_asked(decided, primary, values)
         name = decided.get("bank")
         then = self._past(name) if isinstance(name, str) else None
         bank = self._bank if then is None else then
@@ -184,11 +177,27 @@ class AnswerExplainer:
         if decision is not None and (held := self._people(decision)):
             notes.append(held)
         candidates = _candidates(reply, bank)
-        words = _words(self._app, because, decided, primary, reply, given)
+        words = _words(self._app, because, decided, primary, reply, given) + _said_to_choose(decided, because)
         found = None if explained is None else self._found_by(bank, text, explained, out_of_time)
         return AnswerExplanation(
             because, words, table.confidence, text, given, candidates, explained, found, tuple(notes)
         )
+
+    def _why_not_asked(
+        self, decided: Mapping[str, Any], primary: HeadDecision | None, values: Mapping[str, str]
+    ) -> NotAsked | None:
+        """Who is asked which of two matters it is was looked up in the bank before, unless one of them misses a value:
+        then no bank is named."""
+        reason = why_not_asked(
+            self._app,
+            primary,
+            decided.get("priority"),
+            values=values,
+            asks=decided.get("action") == ASK and not _offered(decided),
+            escalated=bool((decided.get("conversation") or {}).get("escalated")),
+        )
+        was_asked = not _offered(decided) or decided.get("bank") is not None
+        return reason if was_asked or reason not in (None, "ready") else "asks"
 
     def _decided(self, text: str) -> dict[str, Any]:
         """As a worker decides a text that stands alone, without asking the bank."""
@@ -356,6 +365,8 @@ def _words(
             return f"not answered: {first} is sure enough, and it names a value that the text does not give"
         case "escalated":
             return f"not answered: a rule sends it to people ({(decided.get('conversation') or {}).get('escalated')})"
+        case "asks" if _offered(decided):
+            return "not answered yet"
         case "asks":
             return "not answered yet: the one who wrote is asked something first"
         case "urgent":
@@ -365,6 +376,18 @@ def _words(
         case "known":
             label = "" if primary is None else primary.label
             return f"not answered: the model takes it for {label}, and the bank is asked about unknown texts (`when`)"
+
+
+def _offered(decided: Mapping[str, Any]) -> Sequence[str]:
+    """The two matters between which the one who wrote was asked to choose, in words; none: nothing of the kind."""
+    return (decided.get("ask") or {}).get("choices") or ()
+
+
+def _said_to_choose(decided: Mapping[str, Any], because: Because) -> str:
+    if not _offered(decided):
+        return ""
+    asked = f"asked which of two matters it is ({', or '.join(_offered(decided))})"
+    return f": the one who wrote was first {asked}" if because == "asks" else f"; so the one who wrote was {asked}"
 
 
 def _rounded(value: float) -> float:
