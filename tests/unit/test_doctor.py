@@ -265,8 +265,11 @@ def test_messages_that_belong_to_no_conversation_are_told_of_who_hands_over(home
     assert store.index([decision(n) | beside | {"key": None} for n in range(2)]).created == 2
     (all_of_them,) = conversation_findings(wiring(), [handing])
     assert not all_of_them.ok
-    assert store.index([decision(2) | beside]).created == 1
+    assert store.index([decision(n) | beside for n in range(2, 20)]).created == 18
+    (most,) = conversation_findings(wiring(), [load_application("finance"), handing])
+    assert not most.ok and "2 of the newest 20 messages (10.0 %) belong to no conversation" in most.detail
+    assert "/conversation_id" in most.detail and "from 10 % on" in most.detail
+    assert store.index([decision(20) | beside]).created == 1
     store.close()
-    (some,) = conversation_findings(wiring(), [load_application("finance"), handing])
-    assert some.ok and "2 of the newest 3 messages belong to no conversation" in some.detail
-    assert "/conversation_id" in some.detail
+    (some,) = conversation_findings(wiring(), [handing])
+    assert some.ok and "2 of the newest 21 messages (9.5 %)" in some.detail

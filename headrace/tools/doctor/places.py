@@ -22,6 +22,7 @@ from streams.wire.records import Release
 FREE_BYTES = 2_000_000_000
 NOT_YET = "does not decide yet"  # a queue that stands ready for a label is no mistake
 NEWEST = 500  # messages
+MOST_ALONE = 0.1  # of them: some have no conversation by chance, from here on nobody gets what should be handed over
 
 
 def place_checks(wiring: Wiring, apps: Sequence[Application]) -> list[Check]:
@@ -194,9 +195,8 @@ def conversation_findings(wiring: Wiring, apps: Sequence[Application]) -> Iterat
             newest = store.search(SearchQuery(app=app.name, limit=NEWEST)).documents
             alone = sum(document.get("key") is None for document in newest)
             if alone:
-                yield Finding(
-                    f"conversations {app.name}", alone < len(newest), _told_of_strays(app, alone, len(newest))
-                )
+                is_few = alone < MOST_ALONE * len(newest)
+                yield Finding(f"conversations {app.name}", is_few, _told_of_strays(app, alone, len(newest)))
     finally:
         store.close()
 
@@ -205,8 +205,9 @@ def _told_of_strays(app: Application, alone: int, newest: int) -> str:
     key = app.source.key
     way = "write [source] key, or give records a key in Kafka" if key is None else f"see that {key} names one"
     return (
-        f"{alone} of the newest {newest} messages belong to no conversation: no customer is told anything about them, "
-        f"and nobody is handed them; {way}"
+        f"{alone} of the newest {newest} messages ({100 * alone / newest:.1f} %) belong to no conversation "
+        f"(a mistake from {100 * MOST_ALONE:.0f} % on): no customer is told anything about them, and nobody is "
+        f"handed them; {way}"
     )
 
 
