@@ -88,8 +88,8 @@ def _verdict(
     show_verdict(model, page, json)
 
 
-def _history(model: Annotated[str, typer.Argument(help="name of a model")], json: JsonFlag = False) -> None:
-    """Every step of a model's releases: what happened, why, on which figures, when, and who was behind it."""
+def _history(model: ModelName, json: JsonFlag = False) -> None:
+    """Every step of a model's releases, or of one: what happened, why, on what figures, when, who was behind it."""
     from headrace.tools.release_history import show_history
 
     show_history(model, json)

@@ -1,7 +1,7 @@
 """What `headrace models history` prints."""
 
 from headrace.output import print_json
-from headrace.releases.names import split_name
+from headrace.releases.names import parts_of_name, split_name
 from headrace.settings import load_settings
 from headrace.terminal import say, show_table
 from headrace.wiring import Wiring
@@ -23,15 +23,17 @@ IN_WORDS = {
 
 
 def show_history(model: str, json: bool) -> None:
-    """Every step of a model's releases, the oldest first. Raises BrokerUnavailable, and ConfigError for no model."""
+    """Every step of a model's releases, or with NAME@VERSION of that one, the oldest first. Raises BrokerUnavailable,
+    and ConfigError for no model or no such version."""
     wiring = Wiring(load_settings())
-    steps = wiring.release_log().history.steps(model)
+    name, (model, version) = model, parts_of_name(model)
+    steps = [step for step in wiring.release_log().history.steps(model) if version in ("", step.version)]
     if not steps:
-        model, _ = split_name(model, wiring.registry())  # a slip in its name is no model without steps
+        split_name(name, wiring.registry())  # a slip in its name is no model without steps
     if json:
         return print_json({"model": model, "steps": [step.model_dump(exclude_none=True) for step in steps]})
     if not steps:
-        return say(f"nothing was announced of {model} yet")
+        return say(f"nothing was announced of {model}{version and '@' + version} yet")
     columns = ("at", "version", "step", "by", "why")
     return show_table(columns, [_row(step) for step in steps])
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -251,3 +252,36 @@ def test_the_command_prints_steps_for_people_and_for_programs(
     assert "nothing was announced of finance" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="there is no model 'suport'; there are: finance"):
         release_history.show_history("suport", json=False)
+
+
+@pytest.mark.parametrize("models", [["support"], []], ids=["in the registry", "gone from it"])
+def test_the_command_takes_every_name_of_a_model(
+    models: list[str],
+    log: ReleaseLog,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """NAME@VERSION and the application's file were told "nothing was announced", whatever was."""
+    registry = SimpleNamespace(models=lambda: models, champion=lambda model: "2", versions=lambda model: ["2", "3"])
+    for version, at in (("1", 1), ("2", 2)):
+        log.announce("support", lambda _, version=version, at=at: release(version, at, at, served(version)))  # type: ignore[misc]
+    monkeypatch.setattr(
+        release_history, "Wiring", lambda _: SimpleNamespace(release_log=lambda: log, registry=lambda: registry)
+    )
+    file = tmp_path / "desk.toml"
+    file.write_text('name = "support"\ntopic = "chats"\n[[heads]]\nname = "intent"\ncolumn = "intent"\n')
+
+    def shown(name: str) -> list[str]:
+        release_history.show_history(name, json=True)
+        said = json.loads(capsys.readouterr().out)
+        assert said["model"] == "support"
+        return [step["version"] for step in said["steps"]]
+
+    assert shown("support") == shown(str(file)) == ["1", "2"]
+    assert shown("support@1") == ["1"] and shown(f"{file}@2") == ["2"]  # the registry keeps not all that served
+    with pytest.raises(ConfigError, match="has no version 9" if models else "there is no model"):
+        release_history.show_history("support@9", json=False)
+    if models:
+        release_history.show_history("support@3", json=False)
+        assert "nothing was announced of support@3 yet" in capsys.readouterr().out
