@@ -16,6 +16,7 @@ from models.errors import ConfigError, TrainingDataError
 from models.heads import Head, OutOfScope, centroid_distances, logit_doubt, logit_energy
 from retrain.data import Dataset, Row, split_rows
 from retrain.fast_thresholds import Pairs
+from retrain.file_columns import FileColumns
 from retrain.job import train_release
 from retrain.rejection.known_texts import MIN_KNOWN_TEXTS, fit_strangeness
 from retrain.rejection.policy import RejectionPolicy
@@ -270,9 +271,9 @@ def test_fast_path_keeps_both_promises_where_left_out_labels_stand_for_the_unkno
 
 def test_live_texts_are_read_from_a_column_of_any_table(tmp_path: Path) -> None:
     (tmp_path / "live.csv").write_text("at,text\n1,where is it\n2,\n3,what now\n")
-    assert read_texts(tmp_path / "live.csv", "text") == ("where is it", "what now")
+    assert read_texts(tmp_path / "live.csv", FileColumns(), "text") == ("where is it", "what now")
     with pytest.raises(TrainingDataError, match=r"no column 'question'.*at, text"):
-        read_texts(tmp_path / "live.csv", "question")
+        read_texts(tmp_path / "live.csv", FileColumns(), "question")
 
 
 @pytest.mark.parametrize(
