@@ -77,3 +77,34 @@ def test_memory_is_trimmed_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> N
     for now[0] in (100.0, 101.0, 100.0 + TRIM_SECONDS, 101.0 + TRIM_SECONDS):
         trim()
     assert times == [100.0, 100.0 + TRIM_SECONDS]
+
+
+# Texts of 384 simulated streams are compared with those that each keeps. argv: share of streams whose text counts.
+COMPARED = """
+import resource, sys
+import numpy as np
+from headrace.process.memory import give_memory_back
+from streams.monitor.drift.neighbours import UnusualTexts
+give_memory_back()
+random, texts = np.random.default_rng(0), UnusualTexts(384, 96, 1.0)
+def compare():
+    centred = random.standard_normal((384, 96)).astype(np.float32)
+    counts = random.random(384) < float(sys.argv[1])
+    texts.odds(centred, None, np.zeros(384), counts, np.full(384, 100.0))
+    texts.remember(centred, random.random(384), counts)
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+compare()
+before = faults()
+for _ in range(200):
+    compare()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to give memory back")
+@pytest.mark.parametrize("share", ["1.0", "0.6"])
+def test_thresholds_are_simulated_in_the_same_memory_again_and_again(share: str) -> None:
+    """3.5 MB came from the system for each text, a page at a time: two thirds of what a monitor's start took."""
+    done = subprocess.run([sys.executable, "-c", COMPARED, share], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20_000

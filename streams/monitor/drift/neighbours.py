@@ -24,12 +24,13 @@ _LEAST: Final = 1e-12
 
 
 class UnusualTexts:
-    """For `runs` streams at once. Not thread-safe. Memory per stream: 24 vectors."""
+    """For `runs` streams at once. Not thread-safe. Memory per stream: 48 vectors."""
 
     def __init__(self, runs: int, dimensions: int, spread: float) -> None:
         """dimensions, spread: of the parts outside the span (`Reference.basis`, `Reference.spread`)."""
         self._rows = np.arange(runs)
         self._kept = np.zeros((runs, _TEXTS, dimensions), np.float32)
+        self._chosen = np.empty_like(self._kept)  # of some streams, to work on
         self._weights = np.zeros((runs, _TEXTS))
         self._spread = np.full(runs, spread)
         self._usual = np.ones(runs)
@@ -54,9 +55,10 @@ class UnusualTexts:
         rows = self._rows[counts]
         if not len(rows):
             return odds
-        products = np.matmul(self._kept[rows], centred[rows, :, None])[:, :, 0]
+        kept = self._kept_of(rows)
+        products = np.matmul(kept, centred[rows, :, None])[:, :, 0]
         if moved is not None:
-            products += np.minimum(np.matmul(self._kept[rows], moved[rows, :, None])[:, :, 0], 0.0)
+            products += np.minimum(np.matmul(kept, moved[rows, :, None])[:, :, 0], 0.0)
         spread = self._spread[rows]
         lengths = np.maximum(np.linalg.norm(centred[rows], axis=1), _LEAST)[:, None]
         weights = np.where(products > _COPY_COSINE * lengths, 0.0, self._weights[rows])
@@ -70,6 +72,13 @@ class UnusualTexts:
         self._spread[rows] += known * (squares - spread) / memory[rows]
         self._usual[rows] += known * (ratio - self._usual[rows]) / memory[rows]
         return odds
+
+    def _kept_of(self, rows: NDArray[np.int64]) -> Floats:
+        """What these streams keep, (rows, 24, dimensions), to be read at once. Never in new memory: of hundreds of
+        streams it is megabytes, which a process that gives memory back takes from the system anew for each text."""
+        if len(rows) == len(self._rows):
+            return self._kept
+        return np.take(self._kept, rows, axis=0, out=self._chosen[: len(rows)], mode="clip")
 
     def remember(self, centred: Floats, weights: Doubles, counts: NDArray[np.bool_]) -> None:
         """Keep these texts where they are more unusual than the least of those kept. weights: (runs,), how likely each
