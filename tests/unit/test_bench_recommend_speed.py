@@ -58,7 +58,7 @@ def test_every_event_of_the_load_has_its_list_and_every_new_item_a_chance() -> N
     assert load["latency_ms"]["max"] <= 0.02  # where deciding takes no time
     assert found["cold"]["items"] == 5 and found["cold"]["ms"]["max"] <= 1000 / SMALL["rate"] + 1e-6
     assert found["memory"]["users"] == [40, 80, 120, 160, 200]
-    assert (found["rebuild"]["events"], found["rebuild"]["users"]) == (200, 200)
+    assert found["rebuild"]["events"] == 200 and 50 < found["rebuild"]["users"] < 200
 
 
 def test_the_command_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
