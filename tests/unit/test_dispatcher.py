@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.errors import ConfigError, MessageError
 from streams.application import parse_application
 from streams.dispatcher.telling import LeftToPeople, Told, told
-from streams.wire.records import ConversationChange, format_time
+from streams.wire.records import ConversationChange, HeldConversation, format_time
 
 
 @pytest.fixture
@@ -358,12 +358,23 @@ def run(events: list[tuple[str, str, str]], deaths: list[float | None] | None = 
 
 @settings(max_examples=150, deadline=None)
 @example([("ask", "c1", "ann"), ("hand", "c2", "ann"), ("again", "c1", "ann")], [None, 1.0, None, *[None] * 37])
+@example(
+    [("ask", "c1", "ann"), ("ask", "c1", "ann"), ("answered", "c1", "ann"), ("hand", "c1", "ann")],
+    [None, None, 0.5, 0.0, *[None] * 36],
+)
 @given(EVENTS, DEATHS)
 def test_deaths_and_repeats_change_nothing(events: list[tuple[str, str, str]], deaths: list[float | None]) -> None:
     undisturbed, killed = run(events), run(events, deaths)
     assert killed.said() == undisturbed.said()
     assert killed.answers == undisturbed.answers
-    assert killed.held == undisturbed.held
+    assert without_notes(killed.held) == without_notes(undisturbed.held)
+
+
+def without_notes(held: dict[str, HeldConversation]) -> dict[str, HeldConversation]:
+    """Conversations without the note of a change that was dropped. One that holds in neither order is read again after
+    a decision that it came before: decisions and changes are two topics, which have no order together. Then there is a
+    record to carry the note."""
+    return {key: one.model_copy(update={"dropped": None}) for key, one in held.items()}
 
 
 @settings(max_examples=150, deadline=None)
