@@ -44,6 +44,7 @@ class Catalogue:
         self._frozen: NDArray[np.float32] | None = None  # the same without the map, where there is one
         self._map: ItemMap | None = None
         self._shown = np.ones(len(self.ids), bool)
+        self._told_again: set[str] = set()  # withdrawn, as who takes items up anew is told without a snapshot
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,6 +75,13 @@ class Catalogue:
         """Which items may be shown, (items,)."""
         return self._shown[: len(self.ids)]
 
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """For a snapshot: like `shown`, with those that `withdraw` was told to be told again."""
+        kept = self.shown.copy()
+        kept[[self._places[item_id] for item_id in self._told_again]] = True
+        return kept
+
     def place(self, item_id: str | None) -> int | None:
         """Where an item stands; a withdrawn one keeps its place. None: there is no such item."""
         return None if item_id is None else self._places.get(item_id)
@@ -91,16 +99,19 @@ class Catalogue:
         self._store(place, self._centred(np.nan_to_num(embedding[None, :].astype(np.float32))))
         self._shown[place] = True
         self._told.add(item_id)
+        self._told_again.discard(item_id)
         self._changed[item_id] = None
         self.revision += 1
         return place
 
-    def withdraw(self, item_id: str) -> None:
-        """It is not shown any more; unknown items are passed over."""
+    def withdraw(self, item_id: str, *, is_told_again: bool = False) -> None:
+        """It is not shown any more; unknown items are passed over. is_told_again: who withdraws it says so after each
+        restart, so that no snapshot need keep it (and outlast its word)."""
         place = self._places.get(item_id)
         if place is None:
             return
         self._told.add(item_id)
+        (self._told_again.add if is_told_again else self._told_again.discard)(item_id)
         if self._shown[place]:
             self._shown[place] = False
             self._changed[item_id] = None
@@ -113,8 +124,8 @@ class Catalogue:
 
     def arrange(self, item_ids: Sequence[str], shown: Sequence[bool]) -> NDArray[np.int32]:
         """Have the places that another catalogue of the same items had. Those that are not here any more keep a place,
-        withdrawn, until they are back (the last of them, as many as there are others). shown: of each, what may be
-        shown there; what was withdrawn there and is only known here from the beginning is withdrawn here as well, as
+        withdrawn, until they are back (the last of them, as many as there are others). shown: of each, what was
+        `kept` there; what was withdrawn there and is only known here from the beginning is withdrawn here as well, as
         who withdrew it may have been forgotten since. Returns where each item stands now, -1: nowhere."""
         gone = [item_id for item_id in item_ids if item_id not in self._places]
         for item_id in gone[-max(len(self.ids), _GONE_MIN) :]:

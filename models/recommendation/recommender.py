@@ -192,7 +192,7 @@ class Recommender:
         counts, quality = self._together.state(), asdict(self.quality)
         popular, weights = self._popularity, self._ranker.state()
         touched, step, by_segment = popular.counts.copy(), popular.step, popular.by_segment.copy()
-        items = ItemsState(tuple(self.catalogue.ids), self.catalogue.shown.copy(), popular.fields, popular.segments())
+        items = ItemsState(tuple(self.catalogue.ids), self.catalogue.kept, popular.fields, popular.segments())
         follows = self._following.state()
         return items, lambda: LearntState(touched, step, weights, quality, counts(), NAMES, by_segment, follows)
 

@@ -17,8 +17,9 @@ from models.recommendation.popularity import Segment
 
 @dataclass(frozen=True, slots=True)
 class ItemsState:
-    """What numbers stand for. ids: of the items, by place. shown: which of them may be shown, (items,). fields: of
-    users' segments, by column; segments: number, field and value of each."""
+    """What numbers stand for. ids: of the items, by place. shown: which of them may be shown, for all that is not told
+    again after a restart (`Catalogue.kept`), (items,). fields: of users' segments, by column; segments: number, field
+    and value of each."""
 
     ids: tuple[str, ...]
     shown: NDArray[np.bool_]

@@ -1,8 +1,8 @@
-"""What records of a catalogue's topic change: of each item the last word that says something counts, however they are
-read in pieces."""
+"""What records of a catalogue's topic change. What a key's last record says is all that counts of that key, and of an
+item the last word that a key says: so a catalogue is the same before and after compaction."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -14,80 +14,79 @@ from streams.wire.records import CatalogItem, decode
 
 log = logging.getLogger(__name__)
 
-_KEYS: Final = 100_000  # that are remembered
+_KEYS: Final = 200_000  # that are remembered; twice the items of a worker, as tombstones are words too
 
 
 class Gone(Enum):
-    """What became of an item: somebody withdrew it; or the topic says no more of it, as its key stands for another one
-    now, and after compaction nothing tells that it ever did."""
+    """What became of an item: a tombstone withdrew it, which compaction takes out of the topic in time; or a record
+    did, which stands there; or no key says anything of it: it is as the file has it, or not there."""
 
+    TOMBSTONE = "tombstone"
     WITHDRAWN = "withdrawn"
     UNSAID = "unsaid"
 
 
+def said_by(key: bytes, value: bytes | None) -> dict[str, str | Gone]:
+    """By item: its text, or what became of it, as one record says. A tombstone withdraws what its key reads as an
+    item's id; what stood under the key before, nobody could tell after compaction. Raises MessageError."""
+    if value is None:
+        return dict.fromkeys(_read_as(key), Gone.TOMBSTONE)
+    item = decode(CatalogItem, value)
+    return {item.item_id: Gone.WITHDRAWN if item.withdrawn else item.text}
+
+
 class CatalogueChanges:
-    """Reads records in their order. An item is what the last of the keys says that stand for it, so it is the same
-    whether earlier records of a key are still there or not. Bounded: remembers what the last keys stand for."""
+    """Reads records in their order. Bounded: remembers what the last keys say."""
 
     def __init__(self) -> None:
         """Nothing was read yet."""
-        self._said: dict[bytes, tuple[str, str | None]] = {}  # item and text; None: it is withdrawn
-        self._keys: dict[str, dict[bytes, None]] = {}  # that stand for an item, the last word last
+        self._said: dict[bytes, Mapping[str, str | Gone]] = {}  # by each key
+        self._keys: dict[str, dict[bytes, None]] = {}  # that say something of an item, the last word last
 
     def read(self, records: Iterable[Record]) -> dict[str, str | Gone]:
-        """By item: its text, or what became of it. A record that nothing can be made of is logged, and what was said of
-        its item before stays."""
+        """By item that may have changed: its text, or what became of it. A record that nothing can be made of is
+        logged, and what its key said before stays: a slip withdraws nothing."""
         latest: dict[str, str | Gone] = {}
         for record in records:
             key = record.key or b""
-            if record.value is None:
-                left = self._forget(key)
-                latest |= (
-                    {left: self._now(left, Gone.WITHDRAWN)} if left else dict.fromkeys(_meant_by(key), Gone.WITHDRAWN)
-                )
-                continue
             try:
-                item = decode(CatalogItem, record.value)
+                said = said_by(key, record.value)
             except MessageError as error:
                 log.warning("%s, partition %d, offset %d: %s", record.topic, record.partition, record.offset, error)
                 continue
-            if left := self._forget(key):
-                latest[left] = self._now(left, Gone.UNSAID)
-            text = None if item.withdrawn else item.text
-            self._remember(key, item.item_id, text)
-            latest[item.item_id] = Gone.WITHDRAWN if text is None else text
+            before = self._forget(key)
+            self._remember(key, said)
+            # Of what the key reads as a tombstone may have been that is gone by now: a snapshot still knows it.
+            latest |= {item_id: self._now(item_id) for item_id in (*before, *_read_as(key))} | said
         return latest
 
-    def _now(self, item_id: str, otherwise: Gone) -> str | Gone:
-        """As the keys have it that stand for an item; otherwise: where none does."""
+    def _now(self, item_id: str) -> str | Gone:
         keys = self._keys.get(item_id)
-        if not keys:
-            return otherwise
-        text = self._said[next(reversed(keys))][1]
-        return Gone.WITHDRAWN if text is None else text
+        return self._said[next(reversed(keys))][item_id] if keys else Gone.UNSAID
 
-    def _remember(self, key: bytes, item_id: str, text: str | None) -> None:
+    def _remember(self, key: bytes, said: Mapping[str, str | Gone]) -> None:
         if not key:
             return
         if len(self._said) >= _KEYS:
             self._forget(next(iter(self._said)))  # whose last word is the oldest
-        self._said[key] = item_id, text
-        self._keys.setdefault(item_id, {})[key] = None
+        self._said[key] = said
+        for item_id in said:
+            self._keys.setdefault(item_id, {})[key] = None
 
-    def _forget(self, key: bytes) -> str | None:
-        """A key stands for nothing now; returns for what it did, None: for nothing."""
-        item_id, _ = self._said.pop(key, (None, None))
-        if item_id is not None:
+    def _forget(self, key: bytes) -> Mapping[str, str | Gone]:
+        """A key says nothing now; returns what it did."""
+        said = self._said.pop(key, {})
+        for item_id in said:
             keys = self._keys[item_id]
             del keys[key]
             if not keys:
                 del self._keys[item_id]
-        return item_id
+        return said
 
 
-def _meant_by(key: bytes) -> Iterator[str]:
-    """Items that a tombstone is about whose key nothing stood under: what the key says, as text and as JSON
-    (`"i7"`, `{"item_id": "i7"}`), as serialisers write it."""
+def _read_as(key: bytes) -> Iterator[str]:
+    """What items a key is the id of: what it says, as text and as JSON (`"i7"`, `{"item_id": "i7"}`), as serialisers
+    write it."""
     yield key.decode("utf-8", "replace")
     try:
         written: Any = orjson.loads(key)

@@ -238,23 +238,26 @@ class RecommendHandler:
 
     def follow_catalogue(self) -> None:
         """Take in what the catalogue's topic said meanwhile; the latest word on an item counts."""
-        latest = self._changes.read(self._catalogue())
+        catalogue, words = self.recommender.catalogue, self._changes.read(self._catalogue())
+        latest = {
+            name: said for name, said in words.items() if isinstance(said, str) or catalogue.place(name) is not None
+        }
         changed: dict[str, str] = {}
-        room = ITEMS_MAX - len(self.recommender.catalogue)
+        room = ITEMS_MAX - len(catalogue)
         for name, said in latest.items():
-            if isinstance(said, Gone):
-                if said is Gone.UNSAID and name in self._in_file:
-                    changed[name] = self._in_file[name]
-                else:
-                    self.recommender.catalogue.withdraw(name)
+            if said is Gone.UNSAID and name in self._in_file:
+                changed[name] = self._in_file[name]
                 continue
-            is_new = self.recommender.catalogue.place(name) is None
+            if isinstance(said, Gone):
+                catalogue.withdraw(name, is_told_again=said is not Gone.TOMBSTONE)
+                continue
+            is_new = catalogue.place(name) is None
             room -= is_new
             if not is_new or room >= 0:
                 changed[name] = said
         if changed and self._embed is not None:
             for (name, text), embedding in zip(changed.items(), self._embed(list(changed.values())), strict=True):
-                self.recommender.catalogue.put(name, text, embedding)
+                catalogue.put(name, text, embedding)
         if latest:
             log.info("%s: %d items of the catalogue changed", self.app.name, len(latest))
         if room < 0:

@@ -320,12 +320,22 @@ def test_a_key_that_came_to_be_its_items_own_withdraws_that_one() -> None:
     assert "i3" not in items and "i2" in items
 
 
-def test_a_tombstone_under_a_key_of_the_shops_own_withdraws_what_stood_there() -> None:
-    heard = [catalogue_record("row 17", {"item_id": "i3", "title": "thing"})]
+def test_a_tombstone_under_a_key_of_the_shops_own_leaves_an_item_as_the_file_has_it() -> None:
+    """After compaction nothing tells what stood under such a key."""
+    heard = [catalogue_record(f"row {name}", {"item_id": name, "title": "thing"}) for name in ("i3", "new")]
     handler = following(heard)
-    assert "i3" in decided_items(handler)
-    heard.append(catalogue_record("row 17", None))
-    assert "i3" not in decided_items(handler)
+    handler.follow_catalogue()
+    assert {"i3", "new"} <= shown_items(handler).keys()
+    heard += [catalogue_record(f"row {name}", None) for name in ("i3", "new")]
+    handler.follow_catalogue()
+    assert shown_items(handler).get("i3") == "" and "new" not in shown_items(handler)
+
+
+def test_a_tombstone_is_about_what_its_key_reads_as_also_where_it_stood_for_another_item() -> None:
+    heard = [catalogue_record("i7", {"item_id": name, "title": "thing"}) for name in ("i7", "i9")]
+    handler = following([*heard, catalogue_record("i7", None)])
+    handler.follow_catalogue()
+    assert "i7" not in shown_items(handler) and shown_items(handler)["i9"] == ""
 
 
 def test_an_item_whose_key_stands_for_another_one_is_not_shown_any_more() -> None:
@@ -337,30 +347,87 @@ def test_an_item_whose_key_stands_for_another_one_is_not_shown_any_more() -> Non
     assert "new" in listed and "old" not in listed
 
 
-def test_a_catalogue_is_the_same_before_and_after_compaction() -> None:
-    """Keys come to stand for other items, items stand under several keys, some are in the file as well."""
-    for seed in range(40):
+def shown_items(handler: RecommendHandler, other_than: Collection[str] = ()) -> dict[str, str]:
+    """Text by item."""
+    catalogue = handler.recommender.catalogue
+    shown = zip(catalogue.ids, catalogue.texts, catalogue.shown.tolist(), strict=True)
+    return {name: text for name, text, is_shown in shown if is_shown and name not in other_than}
+
+
+def having_read(records: Sequence[Record]) -> RecommendHandler:
+    """Some at a time."""
+    heard: list[Record] = []
+    handler = following(heard)
+    for start in range(0, len(records), 7):
+        heard += records[start : start + 7]
+        handler.follow_catalogue()
+    return handler
+
+
+READ_AS = {"i1": {"i1"}, '"i1"': {"i1"}, '{"item_id":"i2"}': {"i2"}, "a": {"a"}, "row 0": {"row 0"}, "row 1": set()}
+
+
+def drawn_record(draw: np.random.Generator, offset: int) -> tuple[Record, set[str]]:
+    """A record under any key, and what items it is about, if it can be read."""
+    key, name = str(draw.choice(list(READ_AS))), str(draw.choice(["i1", "i2", "a", "b", "row 0"]))
+    kind = draw.choice(["text", "withdrawn", "tombstone", "unreadable"], p=[0.5, 0.2, 0.2, 0.1])
+    values = {
+        "text": {"item_id": name, "title": f"{name} as of {offset}"},
+        "withdrawn": {"item_id": name, "withdrawn": True},
+        "unreadable": {"item_id": name},
+    }
+    record = catalogue_record(key, values.get(str(kind)), offset)
+    return record, {"tombstone": READ_AS[key], "unreadable": set()}.get(str(kind), {name})
+
+
+@pytest.mark.parametrize("length", [6, 40])
+def test_a_catalogue_is_the_same_before_and_after_compaction(length: int) -> None:
+    """Whatever keys say: other items, several keys the same item, items of the file, tombstones under keys that read
+    as items and under others, and what nobody can read. Of a key whose last record is such a one nothing is left."""
+    for seed in range(150):
         draw = np.random.default_rng(seed)
-        records = []
-        for offset in range(40):
-            name = str(draw.choice(["i1", "i2", "a", "b", "c"]))
-            value: dict[str, object] = {"item_id": name, "title": f"{name} as of {offset}"}
-            if draw.random() < 0.2:
-                value = {"item_id": name, "withdrawn": True}
-            records.append(catalogue_record(f"row {draw.integers(4)}", value, offset))
+        drawn = [drawn_record(draw, offset) for offset in range(length)]
+        records = [record for record, _ in drawn]
         last = {record.key: record for record in records}
+        broken = {record.key for record in last.values() if is_unreadable(record)}
+        lost = {name for record, about in drawn if record.key in broken for name in about}
+        lost |= {name for key in broken for name in READ_AS[(key or b"").decode()]}
+        live = having_read(records)
+        readable = [record for record in records if not is_unreadable(record)]
+        assert shown_items(live) == shown_items(having_read(readable)), f"{seed}: a broken record changed something"
+
         compacted = [record for record in records if last[record.key] is record]
-        seen = []
-        for heard in (records, compacted):
-            handler, whole = following([]), list(heard)
-            pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
-            handler._catalogue = lambda pieces=pieces: pieces.pop(0) if pieces else ()  # type: ignore[misc]
-            for _ in range(8):
-                handler.follow_catalogue()
-            catalogue = handler.recommender.catalogue
-            shown = zip(catalogue.ids, catalogue.texts, catalogue.shown.tolist(), strict=True)
-            seen.append({name: text for name, text, is_shown in shown if is_shown})
-        assert seen[0] == seen[1], seed
+        others = [record for record in records if record.key not in broken]
+        assert shown_items(having_read(compacted)) == shown_items(having_read(others)), seed
+        assert shown_items(having_read(compacted), lost) == shown_items(live, lost), seed
+
+        cut = int(draw.integers(length))
+        snapshot, _ = having_read(records[:cut]).recommender.begin_writing()
+        for is_late in (False, True):  # so late that tombstones are gone that were the last word on their item
+            left = [
+                record
+                for record, about in drawn
+                if last[record.key] is record
+                and not (is_late and record.offset < cut and is_last_word(record, about, drawn))
+            ]
+            taken_up = having_read(left)
+            taken_up.recommender.take_up([snapshot], None, [])
+            assert shown_items(taken_up, lost) == shown_items(live, lost), (seed, cut, is_late)
+
+
+def is_unreadable(record: Record) -> bool:
+    return record.value is not None and set(orjson.loads(record.value)) == {"item_id"}
+
+
+def is_last_word(tombstone: Record, about: set[str], drawn: Sequence[tuple[Record, set[str]]]) -> bool:
+    """Whether no other key names its items any more, as its own or by what it says, and none did after it."""
+    last = {record.key: record for record, _ in drawn if not is_unreadable(record)}
+    return tombstone.value is None and not any(
+        (names | READ_AS[(record.key or b"").decode()]) & about
+        and (record.offset > tombstone.offset or last.get(record.key) is record)
+        for record, names in drawn
+        if record.key != tombstone.key
+    )
 
 
 def test_behind_a_backlog_a_withdrawn_item_is_out_of_the_lists_soon() -> None:
