@@ -1,5 +1,6 @@
 """How fast lists are, under load: events that come at a rate whatever the worker does (open loop), each learnt of and
-answered with a list; how soon a new item can stand in one; how much memory users take; how fast a state is rebuilt.
+answered with a list, all or some of them; how soon a new item can stand in one; how much memory users take; how fast a
+state is rebuilt.
 
 What is measured is the worker's handler, from an event's bytes to the decision's, with its state written down
 meanwhile as live; no broker. Events are taken as a worker takes them: what is due by then, so many at once at most.
@@ -44,6 +45,7 @@ _LEAST_WAIT: Final = 1e-5  # seconds, so that rounding can't make it stand still
 _STEPS: Final = 5  # at which memory is looked at
 _ACTIONS: Final = ("view", "click", "purchase")
 _UNTIL: Final = (0.6, 0.9)  # of a draw between 0 and 1: a purchase beyond
+_EMPTY: Final = b'"items":[]'  # in a decision
 _THINGS: Final = ("kettle", "lamp", "rug", "spade", "clock", "basket", "ladder", "mirror", "blanket", "vase")
 _KINDS: Final = ("copper", "oak", "woollen", "blue", "folding", "small", "garden", "kitchen", "travel", "painted")
 
@@ -51,7 +53,9 @@ _KINDS: Final = ("copper", "oak", "woollen", "blue", "folding", "small", "garden
 @dataclass(frozen=True, slots=True)
 class Plan:
     """seconds: of the load, after `warm_up` that do not count. rate: events a second. users: who are known before it
-    begins, with `events_each` events. items: of the catalogue. cold_every: seconds between two new items."""
+    begins, with `events_each` events. items: of the catalogue. cold_every: seconds between two new items. lists_share:
+    so many of the events, drawn, are looks that ask for a list (`[recommend] lists_for`), at most all looks; further
+    ones are of another action, which counts as much. 1: every event asks, whatever its action."""
 
     seconds: float
     warm_up: float = 5.0
@@ -60,6 +64,17 @@ class Plan:
     events_each: int = 10
     items: int = 500
     cold_every: float = 1.0
+    lists_share: float = 1.0
+
+    def check(self) -> None:
+        """Raises ConfigError where so many lists cannot be asked for by looks."""
+        if not (0 < self.lists_share <= _UNTIL[0] or self.lists_share == 1):
+            raise ConfigError(f"the share of lists is above 0 and at most {_UNTIL[0]}, as many as are looks, or 1: all")
+
+    @property
+    def lists_for(self) -> frozenset[str] | None:
+        """Of the recommender's policy."""
+        return None if self.lists_share == 1 else frozenset({"view"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,7 @@ class Clock:
 def speed(plan: Plan, embed: Embed, seed: int, progress: Progress, clock: Clock | None = None) -> dict[str, Any]:
     """`{items, memory, load, cold, rebuild, load_before, cpu, commit}`. embed: of the items' texts. Raises
     ConfigError."""
+    plan.check()
     clock, load_before = clock or Clock(), os.getloadavg()[0]
     draw = np.random.default_rng(seed)
     newcomers = _Newcomers(plan, clock)
@@ -172,7 +188,7 @@ class _Newcomers:
 
 def _handler(plan: Plan, embed: Embed, past: _Past, catalogue: Callable[[], Sequence[Record]]) -> RecommendHandler:
     texts = [_text(number) for number in range(plan.items)]
-    policy = RecommendPolicy(diversity=0.2, exploration=1)
+    policy = RecommendPolicy(diversity=0.2, exploration=1, lists_for=plan.lists_for)
     recommender = Recommender([f"i{number}" for number in range(plan.items)], embed(texts), policy, texts)
     app = Application(name="bench", kind="recommend", topic=_TOPIC, catalog=Path("items.csv"))
     handler = RecommendHandler(app, recommender, "v1", {_TOPIC: "e0"}, past, catalogue=catalogue, embed=embed)
@@ -187,7 +203,10 @@ def _text(number: int) -> str:
 def _event(plan: Plan, draw: np.random.Generator, user: int) -> bytes:
     """Some items are touched more than others."""
     item = int(plan.items * draw.random() ** 2)
-    action = _ACTIONS[int(np.searchsorted(_UNTIL, draw.random()))]
+    drawn = draw.random()
+    action = _ACTIONS[int(np.searchsorted(_UNTIL, drawn))]
+    if action == "view" and drawn > plan.lists_share:
+        action = "other"
     return orjson.dumps({"user_id": f"user-{user:07d}", "item_id": f"i{item}", "action": action})
 
 
@@ -232,6 +251,8 @@ def _load(
     users = (plan.users * draw.random(count) ** 2).astype(int).tolist()
     values = [_event(plan, draw, user) for user in users]
     state_bytes = dead_letters = 0
+    has_list = np.zeros(count, bool)
+    taken_before = sum(handler.taken.values())
 
     def decide(first: int, last: int) -> None:
         nonlocal state_bytes, dead_letters
@@ -242,7 +263,8 @@ def _load(
         for _, step in handler.steps:
             step(batch)
         newcomers.decided(handler.recommender)
-        for delivery in batch:
+        for number, delivery in enumerate(batch, first):
+            has_list[number] = any(_EMPTY not in (record.value or b"") for record in delivery.result.records[:1])
             dead_letters += delivery.result.rejected_because is not None
             state_bytes += sum(len(record.value or b"") for record in delivery.result.records[1:])
 
@@ -250,14 +272,20 @@ def _load(
     newcomers.begun = clock.now()
     done = open_loop(decide, due, clock, lambda number: progress("events", number, count))
     counts = due >= plan.warm_up
-    waited = (done - due)[counts]
+    waited = (done - due) * 1e3
+    seconds = float(done[-1] - plan.warm_up)
+    lists = int((counts & has_list).sum())
     cold = np.array(newcomers.seconds)
     return {
         "load": {
             "events_per_second": plan.rate,
-            "lists": int(counts.sum()),
-            "lists_per_second": round(int(counts.sum()) / float(done[-1] - plan.warm_up), 1),
-            "latency_ms": percentiles(waited * 1e3),
+            "lists_share": plan.lists_share,
+            "events": int(counts.sum()),
+            "lists": lists,
+            "lists_per_second": round(lists / seconds, 1),
+            "latency_ms": percentiles(waited[counts & has_list]) if lists else None,
+            "latency_of_all_ms": percentiles(waited[counts]),
+            "taken": sum(handler.taken.values()) - taken_before,
             "dead_letters": dead_letters,
             "state_bytes": state_bytes,
         },

@@ -75,6 +75,7 @@ def recommender_of(wiring: Wiring, app: Application) -> tuple[Recommender, Encod
         diversity=rules.diversity,
         exploration=min(rules.exploration, rules.length - 1),
         segments=tuple(app.source.segments),
+        lists_for=None if rules.lists_for is None else frozenset(rules.lists_for),
     )
     return Recommender(list(items), encoder.embed(list(items.values())), policy, list(items.values())), encoder, version
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from models.recommendation.covisitation import CovisitationPolicy
+from models.recommendation.events import ACTION_INDEX, ACTIONS, OTHER
 
 Repeats = Literal["always", "not_bought", "never"]
 _COVISITATION: Final = CovisitationPolicy(ridge=200.0, words=100.0)
@@ -18,7 +19,8 @@ class RecommendPolicy:
     shown again that the user touched, or bought. diversity: 0 to 1, see `lists.diverse`. exploration: places of a list
     that are drawn. items_max: of them is counted who touches them together; purchases_max: remembered of a user.
     segments: fields of events by whose values popularity is counted apart. scored_max: up to so many items all are
-    scored; of more, candidates: the best `candidates` of each source, of neighbours half of it."""
+    scored; of more, candidates: the best `candidates` of each source, of neighbours half of it. lists_for: actions
+    whose events are answered with a list, None: all are."""
 
     length: int = 10
     recent_items: int = 50
@@ -36,3 +38,8 @@ class RecommendPolicy:
     scored_max: int = 50_000
     candidates: int = 200
     covisitation: CovisitationPolicy = _COVISITATION
+    lists_for: frozenset[str] | None = None
+
+    def asks(self, action: str) -> bool:
+        """Whether an event of this action is answered with a list."""
+        return self.lists_for is None or ACTIONS[ACTION_INDEX.get(action, OTHER)] in self.lists_for

@@ -33,10 +33,11 @@ class ListedItem:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """items: best first, drawn ones last. feedback: set when this event is a click or a purchase by a user who had a
-    list."""
+    list. is_asked: whether there was to be a list; where not, the event was learnt of alone."""
 
     items: tuple[ListedItem, ...]
     feedback: Feedback | None = None
+    is_asked: bool = True
 
 
 @dataclass(slots=True)

@@ -95,16 +95,20 @@ class Recommender:
 
         A click or purchase is first held against the user's previous list (feedback) and corrects the
         weights. An item that the catalogue lacks is counted and changes nothing else; a user without an id
-        gets a list for this item alone.
+        gets a list for this item alone. Where the action asks for no list (`RecommendPolicy.lists_for`) all is
+        learnt as well, and the user's list stays the last one that was made.
         """
+        is_asked = self.policy.asks(event.action)
         item = self.catalogue.place(event.item_id)
         self.quality.unknown_items += event.item_id is not None and item is None
         segments = self._segments(event)
         if event.user_id is None:
-            return Ranking(self._passing(item, event.action, segments))
+            return Ranking(self._passing(item, event.action, segments, is_asked=is_asked), is_asked=is_asked)
         slot = self._users.slot(event.user_id, home)
         self._users.belong(slot, segments)
         feedback = None if item is None else self._taken_in(slot, item, event.action)
+        if not is_asked:
+            return Ranking((), feedback, is_asked=False)
         history = self._users.history(slot)
         places, items = self._listed(history, event.user_id)
         self._users.show(slot, places)
@@ -146,7 +150,8 @@ class Recommender:
         if is_whole:
             if item is not None:
                 self._taken_in(slot, item, event.action)
-            self._users.show_unknown(slot)
+            if self.policy.asks(event.action):
+                self._users.show_unknown(slot)
         elif item is not None:
             self._remember(slot, item, event.action, at_once=False)
 
@@ -255,12 +260,16 @@ class Recommender:
     def _segments(self, event: UserEvent) -> NDArray[np.int32]:
         return self._popularity.numbers(event.segments, is_frozen=self._is_frozen)
 
-    def _passing(self, item: int | None, action: str, segments: NDArray[np.int32]) -> tuple[ListedItem, ...]:
+    def _passing(
+        self, item: int | None, action: str, segments: NDArray[np.int32], *, is_asked: bool
+    ) -> tuple[ListedItem, ...]:
         """For somebody of whom nothing is kept."""
+        if item is not None and not self._is_frozen:
+            self._touch_popularity(item, segments)
+        if not is_asked:
+            return ()
         if item is None:
             return self._listed(replace(EMPTY, segments=segments), "")[1]
-        if not self._is_frozen:
-            self._touch_popularity(item, segments)
         bought = np.array([item] if action == "purchase" else [], np.int64)
         index = ACTION_INDEX.get(action, OTHER)
         return self._listed(History(np.array([item]), np.array([index]), bought, None, segments), "")[1]

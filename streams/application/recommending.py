@@ -34,6 +34,11 @@ class Recommending(BaseModel):
     """What the topic's own words for actions mean, such as `{order = "purchase", wishlist = "cart"}`, in any case. What
     neither this nor `[source] action` knows counts as `other`: it is no purchase."""
 
+    lists_for: list[Action] | None = Field(default=None, min_length=1, max_length=100)
+    """Actions whose events are answered with a list, such as `["view", "cart"]`, as they are called here (`actions`
+    says what the topic's own words mean). Of all others the recommender only learns, and their decision has an empty
+    list. Unset: every event has one."""
+
     @field_validator("actions")
     @classmethod
     def _in_small_letters(cls, given: dict[str, Action]) -> dict[str, Action]:

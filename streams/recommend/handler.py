@@ -191,8 +191,8 @@ class RecommendHandler:
                 delivery.result = dead_letter(delivery, error)
 
     def decide(self, batch: Sequence[Delivery]) -> None:
-        """Observe each event and rank for its user. Raises ConnectorError where the past of new partitions cannot be
-        read."""
+        """Observe each event and rank for its user, where it asks for a list. Raises ConnectorError where the past of
+        new partitions cannot be read."""
         self.follow_map()
         self.follow_catalogue()
         self._rebuild()
@@ -276,7 +276,7 @@ class RecommendHandler:
             "latency_ms": max(decided_ms - source.written_ms, 0),
             "labels": {},
             "items": [as_json(item) for item in ranking.items],
-            "action": "recommend",
+            "action": "recommend" if ranking.is_asked else "none",
             "text": cut_text(source.text),
             "key": source.key,
             "extra": self.reader.extra(source),

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from bench.recommendation.speed import Clock, Plan, open_loop, speed
 from headrace.cli import app
+from models.errors import ConfigError
 from streams.classify.worker import LISTS_AT_ONCE
 
 SMALL = {"warm_up": 0.5, "rate": 100.0, "users": 200, "events_each": 3, "items": 40, "cold_every": 0.5}
@@ -54,11 +55,29 @@ def test_every_event_of_the_load_has_its_list_and_every_new_item_a_chance() -> N
     hands = Hands()
     found = speed(Plan(2.0, **SMALL), embed, 0, lambda *_: None, hands.clock)
     load = found["load"]
-    assert (load["lists"], load["dead_letters"]) == (200, 0)
+    assert (load["events"], load["lists"], load["dead_letters"]) == (200, 200, 0)
+    assert load["latency_ms"] == load["latency_of_all_ms"]
     assert load["latency_ms"]["max"] <= 0.02  # where deciding takes no time
     assert found["cold"]["items"] == 5 and found["cold"]["ms"]["max"] <= 1000 / SMALL["rate"] + 1e-6
     assert found["memory"]["users"] == [40, 80, 120, 160, 200]
     assert found["rebuild"]["events"] == 200 and 50 < found["rebuild"]["users"] < 200
+
+
+def test_a_share_of_the_events_asks_for_lists_and_all_are_learnt_of() -> None:
+    hands = Hands()
+    found = speed(Plan(20.0, **SMALL, lists_share=0.2), embed, 0, lambda *_: None, hands.clock)
+    again = speed(Plan(20.0, **SMALL, lists_share=0.2), embed, 0, lambda *_: None, Hands().clock)
+    load = found["load"]
+    assert load["events"] == 2_000 and 330 < load["lists"] < 470  # 400 on average, 18 its standard deviation
+    assert 0.165 < load["lists_per_second"] / SMALL["rate"] < 0.235
+    assert (load["dead_letters"], load["lists_share"]) == (0, 0.2) and load["taken"] > 300
+    assert again["load"] | {"state_bytes": 0} == load | {"state_bytes": 0}  # packed when a thread was given its turn
+
+
+@pytest.mark.parametrize("share", [0.0, 0.61, 0.99])
+def test_more_lists_than_looks_or_none_are_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="share of lists"):
+        speed(Plan(1.0, **SMALL, lists_share=share), embed, 0, lambda *_: None, Hands().clock)
 
 
 def test_the_command_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,11 +94,17 @@ def test_the_command_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.exit_code == 0, told.output
     for words in (
         "100 events a second, 100 lists of 40 items",
+        "ms from when an event is due, all: ",
         "new items, ms until",
         "GB a million",
         "rebuilt of 200 events",
     ):
         assert words in told.output
+    assert "with a list" not in told.output
+    some = CliRunner().invoke(app, ["bench", "recommend", "--speed", "1", "--lists-share", "0.5"])
+    assert some.exit_code == 0 and "ms from when an event is due, with a list: " in some.output, some.output
+    none = CliRunner().invoke(app, ["bench", "recommend", "--speed", "1", "--lists-share", "0.7"])
+    assert none.exit_code != 0
 
 
 class Encoder:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from connectors.sqlite_store import SQLiteStore
 from headrace.cli import app
 from headrace.tools.decisions import KnownDecision, lines
+from headrace.tools.labels.giving import _head
 from headrace.tools.recommendation.reasons import reason
 from models.errors import ConfigError
 
@@ -82,6 +83,14 @@ def test_an_empty_list_and_a_place_in_the_one_before_are_told(store: SQLiteStore
     store.index([decision(items=[], extra={"previous_list": {"taken": "i9", "rank": 3, "new": False}})])
     told = explained()
     assert "i9 was taken, which stood at place 3" in told and "nothing was left to show" in told
+
+
+def test_where_no_list_was_asked_for_that_is_told(store: SQLiteStore) -> None:
+    store.index([decision(items=[], action="none")])
+    told = explained()
+    assert "learnt of u1" in told and "no list was asked for" in told and "nothing was left" not in told
+    with pytest.raises(ValueError, match="is a ranked list, not a label"):
+        _head(decision(items=[], action="none"), "primary")
 
 
 def test_what_is_known_of_a_list_has_its_reasons_and_the_catalogue() -> None:

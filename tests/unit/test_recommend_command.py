@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from headrace.applications import load_application
 from headrace.cli import app as cli
+from headrace.process.recommender import recommender_of
+from headrace.settings import load_settings
+from headrace.wiring import Wiring
+from models.errors import ConfigError
+from streams.application import Application
 
 KINDS = ("garden", "kitchen", "office")
 
@@ -82,6 +88,28 @@ def test_words_for_actions_that_say_nothing_or_two_things_are_refused(
         file.write(f"actions = {actions}\n")
     run = CliRunner().invoke(cli, ["recommend", "u0", *shop])
     assert run.exit_code != 0 and told in str(run.exception)
+
+
+def written(shop: list[str], tmp_path: Path, line: str) -> Application:
+    with (tmp_path / "shop.toml").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    return load_application(tmp_path / "shop.toml")
+
+
+def test_an_applications_file_says_which_actions_ask_for_lists(shop: list[str], tmp_path: Path) -> None:
+    app = written(shop, tmp_path, 'lists_for = ["view", "cart"]')
+    assert app.recommend.lists_for == ["view", "cart"]
+    recommender, _, _ = recommender_of(Wiring(load_settings()), app)
+    assert recommender.policy.lists_for == {"view", "cart"}
+    assert len(ids(asked(shop, "u0"))) == 5, "by hand there is a list whatever was done"
+
+
+@pytest.mark.parametrize(("given", "told"), [('["look"]', "'view', 'click', 'cart'"), ("[]", "at least 1 item")])
+def test_lists_for_actions_that_nobody_knows_or_for_none_are_refused(
+    shop: list[str], tmp_path: Path, given: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        written(shop, tmp_path, f"lists_for = {given}")
 
 
 def test_of_somebody_unknown_it_says_so(shop: list[str]) -> None:

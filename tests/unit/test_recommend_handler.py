@@ -13,7 +13,8 @@ import pytest
 from connectors.errors import BrokerUnavailable
 from connectors.ports import Record
 from headrace.process.recommender import CatalogueFollower, KafkaBefore
-from models.recommendation.events import ACTIONS
+from models.recommendation.events import ACTIONS, UserEvent
+from models.recommendation.policy import RecommendPolicy
 from models.recommendation.recommender import Recommender
 from streams.application import Application, Source
 from streams.application.recommending import Action
@@ -507,6 +508,78 @@ def test_what_is_taken_counts_by_whether_it_was_new_and_listed_and_a_rebuild_cou
     missed = next(item for item in ITEMS if item not in listed)
     decided_items(handler, item_id=missed)
     assert handler.taken == {"new_listed": 0, "new_missed": 1, "again_listed": 2, "again_missed": 0}
+
+
+def played(lists_for: Collection[str] | None) -> tuple[Recommender, RecommendHandler, list[dict[str, Any]]]:
+    """A worker that answers these actions, and its decisions of drawn events, each with what its user `did`."""
+    app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+    chosen = None if lists_for is None else frozenset(lists_for)
+    policy = RecommendPolicy(exploration=1, lists_for=chosen)
+    recommender = Recommender(ITEMS, np.random.default_rng(1).standard_normal((20, 8)).astype(np.float32), policy)
+    handler = RecommendHandler(app, recommender, "v1", {"user.events": "e0"}, now_ms=lambda: NOW_MS)
+    draw, decisions = np.random.default_rng(0), list[dict[str, Any]]()
+    for offset in range(700):
+        user, item, action = int(draw.integers(12)), int(draw.integers(20)), str(draw.choice([*ACTIONS, "rate"]))
+        value = orjson.dumps(event(user_id=f"u{user}", item_id=f"i{item}", action=action))
+        batch = [Delivery("user.events", 0, offset, None, value, NOW_MS)]
+        for _, step in handler.steps:
+            step(batch)
+        decisions.append(orjson.loads(batch[0].result.records[0].value) | {"did": action})
+    return recommender, handler, decisions
+
+
+def test_events_that_ask_for_no_list_are_learnt_of_alone() -> None:
+    """What users touched, what is popular and what goes together is as where every event has a list."""
+    every, _, all_listed = played(None)
+    some, handler, decisions = played(["view", "other"])
+    for one, other in zip(decisions, all_listed, strict=True):
+        is_asked = one["did"] in ("view", "other", "rate")
+        assert (one["id"], one["key"], one["did"]) == (other["id"], other["key"], other["did"])
+        assert (one["action"], len(one["items"])) == (("recommend", 10) if is_asked else ("none", 0))
+        assert [item["why"] for item in one["items"]].count("exploration") == is_asked
+    (items, learnt), (items_too, learnt_too) = every.begin_writing(), some.begin_writing()
+    told, told_too = learnt(), learnt_too()
+    assert items.ids == items_too.ids and told.counts == told_too.counts and told.step == told_too.step
+    assert np.array_equal(told.popularity, told_too.popularity) and np.array_equal(told.follows, told_too.follows)
+    rows, rows_too = every.next_rows(100), some.next_rows(100)
+    assert rows is not None and rows_too is not None and rows.ids == rows_too.ids
+    for name in ("times", "items", "actions", "bought"):
+        assert np.array_equal(getattr(rows, name), getattr(rows_too, name)), name
+
+    # a click or purchase is held against the last list that was made, and by who had none against nothing
+    last, taken = dict[str, list[str]](), 0
+    for one in decisions:
+        before = one["extra"].get("previous_list")
+        is_feedback = one["did"] in ("click", "purchase") and one["key"] in last
+        assert (before is not None) is is_feedback
+        if before is not None:
+            listed = last[one["key"]]
+            assert before["rank"] == (listed.index(before["taken"]) + 1 if before["taken"] in listed else None)
+            taken += 1
+        if one["items"]:
+            last[one["key"]] = [item["item_id"] for item in one["items"]]
+    assert sum(handler.taken.values()) == taken == some.quality.feedbacks > 50
+    assert some.weights != Recommender(ITEMS, np.eye(20, dtype=np.float32)).weights
+
+
+def test_where_all_actions_ask_for_lists_all_is_as_where_none_is_named() -> None:
+    named, unset = played(ACTIONS), played(None)
+    assert named[2] == unset[2] and named[0].weights == unset[0].weights
+
+
+def test_a_rebuild_learns_of_events_without_lists_as_live() -> None:
+    """Of old events lists are not made: a user whose events asked for none has none after it either."""
+    events = [UserEvent(f"u{number % 2}", f"i{number % 7}", ("share", "view")[number % 2]) for number in range(20)]
+    policy, eye = RecommendPolicy(lists_for=frozenset({"view"})), np.eye(20, dtype=np.float32)
+    live, rebuilt = Recommender(ITEMS, eye, policy), Recommender(ITEMS, eye, policy)
+    for one in events:
+        live.observe(one)
+    rebuilt.replay([*events, *[UserEvent("other", "i9", "share")] * 5_000], is_whole=True)
+    for recommender in (live, rebuilt):
+        assert recommender.observe(UserEvent("u0", "i1", "purchase")).feedback is None
+        before = dict(recommender.weights)
+        recommender.observe(UserEvent("u1", "i1", "purchase"))
+        assert recommender.weights != before
 
 
 @pytest.mark.parametrize(("stands", "waits"), [(True, True), (False, False)])

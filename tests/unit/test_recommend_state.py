@@ -157,18 +157,25 @@ def bought_before(records: Iterable[Record]) -> Iterator[tuple[Record, set[str]]
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
-@pytest.mark.parametrize(("seed", "packing_seconds"), [(0, 0.0), (1, 0.0), (2, 0.01), (3, 0.01)])
+@pytest.mark.parametrize(
+    ("seed", "packing_seconds", "lists_for"),
+    [(0, 0.0, None), (1, 0.0, None), (2, 0.01, None), (3, 0.01, None), (4, 0.0, "view"), (5, 0.0, "click")],
+)
 def test_lists_are_those_of_a_worker_that_never_stopped(
-    seed: int, packing_seconds: float, partitions: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, packing_seconds: float, lists_for: str | None, partitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before its records are sent, in the middle of them, or after them and before the offsets are committed;
     the topic compacted whenever, a state written down soon or late. What was bought long before the read-back is in no
     list."""
     be_slow_at_packing(monkeypatch, packing_seconds)
     records, draw = shopping(seed, 900, partitions), random.Random(seed)
-    steady, broker = Worker(broker_of(records), *range(partitions)), broker_of(records)
+    asked = {"lists_for": None if lists_for is None else frozenset({lists_for})}
+    steady, broker = Worker(broker_of(records), *range(partitions), **asked), broker_of(records)
     wanted = {(r.partition, r.offset): items for r in records for items in steady.decide([r])}
-    worker, kills = Worker(broker, *range(partitions)), 0
+    for record in records:
+        is_asked = lists_for in (None, orjson.loads(record.value or b"")["action"])
+        assert bool(wanted[record.partition, record.offset]) is is_asked
+    worker, kills = Worker(broker, *range(partitions), **asked), 0
     for batch in batches(records, draw):
         # Packing takes as long as it takes: until snapshots stand, all is read again
         monkeypatch.setattr("streams.recommend.handler.REBUILD_RECORDS", 10 if broker.has_state(partitions) else 1_000)
@@ -179,7 +186,7 @@ def test_lists_are_those_of_a_worker_that_never_stopped(
             assert told == [wanted[r.partition, r.offset] for r in batch]
             if draw.random() < 0.5:
                 broker.compact()
-            worker = Worker(broker, *range(partitions))
+            worker = Worker(broker, *range(partitions), **asked)
         assert worker.decide(batch) == [wanted[r.partition, r.offset] for r in batch]
         broker.commit(batch)
     assert kills > 5 and broker.has_state(partitions)

@@ -58,6 +58,15 @@ def recommend(
             "users take of memory, and how fast a state is rebuilt",
         ),
     ] = 0,
+    lists_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="with --speed: of the events so many ask for a list, drawn, at most 0.6 (those that look at an item); "
+            "of the others the recommender learns alone; 1: all have one",
+        ),
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="of splits, and of what is drawn")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -71,7 +80,7 @@ def recommend(
     if catalogue:
         return _large_catalogue(catalogue, seed, json)
     if speed:
-        return _speed(speed, seed, json)
+        return _speed(speed, lists_share, seed, json)
     if data is None:
         raise typer.BadParameter("give a file of interactions", param_hint="--data")
     columns = Columns(user_column, item_column, time_column, text=_names(text_columns))
@@ -109,24 +118,30 @@ def _large_catalogue(items: int, seed: int, json: bool) -> None:
     return None
 
 
-def _speed(seconds: int, seed: int, json: bool) -> None:
+def _speed(seconds: int, lists_share: float, seed: int, json: bool) -> None:
     from bench.recommendation.speed import Plan, speed
     from headrace.output import print_json, stage_bars
     from headrace.releases.encoders import default_encoder
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
 
-    plan = Plan(seconds, **_SPEED)
+    plan = Plan(seconds, lists_share=lists_share, **_SPEED)
+    plan.check()
     with stage_bars() as progress:
         found = speed(plan, default_encoder(Wiring(load_settings())).embed, seed, progress)
     if json:
         return print_json(found)
     load, cold, memory, rebuild = (found[name] for name in ("load", "cold", "memory", "rebuild"))
-    told = load["latency_ms"]
     print(
-        f"{plan.rate:,.0f} events a second, {load['lists']:,} lists of {found['items']:,} items, ms from when an event "
-        f"is due: {told['p50']} (p50), {told['p99']} (p99), {told['max']} at most"
+        f"{plan.rate:,.0f} events a second, {load['lists']:,} lists of {found['items']:,} items "
+        f"({load['lists_per_second']:,} a second), {load['taken']:,} clicks and purchases held against one"
     )
+    waits = {"with a list": load["latency_ms"], "all": load["latency_of_all_ms"]}
+    for name, told in waits.items():
+        if told is not None and (name == "all" or load["lists"] < load["events"]):
+            print(
+                f"ms from when an event is due, {name}: {told['p50']} (p50), {told['p99']} (p99), {told['max']} at most"
+            )
     if cold["ms"] is not None:
         print(
             f"{cold['items']} new items, ms until a list may hold one: {cold['ms']['p50']}, {cold['ms']['max']} at most"

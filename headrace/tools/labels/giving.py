@@ -268,7 +268,7 @@ def _head(decision: Document, head: str) -> str:
     """Raises ValueError for one that did not decide this."""
     heads = list(decision.get("labels") or ())
     if not heads:
-        if not decision.get("items"):
+        if decision.get("items") is None:
             raise ValueError(f"{decision['id']} has no words, so there is nothing to label")
         raise ValueError(f"{decision['id']} is a ranked list, not a label: it learns from what its user does next")
     if head != PRIMARY and head not in heads:

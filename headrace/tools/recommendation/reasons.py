@@ -32,10 +32,13 @@ def tell_list(decision: Mapping[str, Any], *, json: bool) -> None:
         known = {name: decision.get(name) for name in ("id", "app", "version", "key", "at")}
         told = [{"place": place, **item, "reason": reason(item)} for place, item in enumerate(items, 1)]
         return print_json(known | {"previous_list": before, "items": told})
-    say(f"{field(decision['id'])}: a list for {field(str(decision.get('key')))}, {field(decision['at'])}")
+    what = "learnt of" if decision.get("action") == "none" else "a list for"
+    say(f"{field(decision['id'])}: {what} {field(str(decision.get('key')))}, {field(decision['at'])}")
     if before is not None:
         place = "was not in it" if before["rank"] is None else f"stood at place {before['rank']}"
         say(f"of the list before {field(str(before['taken']))} was taken, which {place}")
+    if decision.get("action") == "none":
+        return say("no list was asked for: [recommend] lists_for leaves out what its user did")
     if not items:
         return say("nothing was left to show")
     rows = [

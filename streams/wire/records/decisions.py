@@ -235,7 +235,7 @@ class Decision(Wire):
     conversation: ConversationAnswer | None = None
     """Where the application has `[conversations]` and the event belongs to one."""
     items: list[RankedItem] | None = None
-    """`recommend` only: the ranked list."""
+    """`recommend` only: the ranked list; empty, and the action `none`, where `[recommend] lists_for` asks for none."""
     action: str
     """`queue:<name>`, `human` (rejected, and no queues are configured), `ask`, `answer`, `recommend`, or `none`."""
     priority: str | None = None
