@@ -72,7 +72,8 @@ CONTRACT_LOG = $(VENV)/contract-tests.log
 # compute take what is left
 test: check ## unit, contract and integration tests, real Kafka and Elasticsearch; EXTRAS=train adds the fine-tuning tests
 	@echo "headrace: unit tests, and half of those with services, run beside the others; what they say follows at the end ($(UNIT_LOG), $(CONTRACT_LOG))"
-	@nice -n 10 $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/unit tests/train > $(UNIT_LOG) 2>&1 & unit=$$!; \
+	@trap 'kill $$unit $$contract 2>/dev/null; wait; cat $(CONTRACT_LOG) $(UNIT_LOG); exit 130' INT TERM; \
+	nice -n 10 $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/unit tests/train > $(UNIT_LOG) 2>&1 & unit=$$!; \
 	$(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider tests/contract tests/faults tests/integration/test_[a-l]*.py \
 		> $(CONTRACT_LOG) 2>&1 & contract=$$!; \
 	$(BIN)/pytest -m "$(MARKS)" tests/integration/test_[!a-l]*.py; services=$$?; \

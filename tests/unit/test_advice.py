@@ -35,7 +35,8 @@ def test_the_advice_after_a_training_names_the_application_as_it_was_given(
     tickets: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F-79, N-8: "the next `headrace up tickets` serves it", and there was no application 'tickets'."""
-    report: dict[str, Any] = small_release().report | {"version": "1", "rejected_rows": [], "promoted": True}
+    told = {"version": "1", "rejected_rows": [], "not_trained": {}, "promoted": True}
+    report: dict[str, Any] = small_release().report | told
     monkeypatch.setattr(training_tool, "train", lambda *_: None)
     monkeypatch.setattr(training_tool, "register_release", lambda *_, **__: report)
     done = CliRunner().invoke(cli, ["train", tickets, "--data", "x.csv", "--register"], catch_exceptions=False)
