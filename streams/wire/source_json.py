@@ -69,6 +69,20 @@ def compile_pointer(pointer: str) -> Callable[[Any], Any]:
     return find
 
 
+def compile_presence_check(pointer: str) -> Callable[[Any], bool]:
+    """A function that says whether there is a value at a JSON pointer, null being one: `compile_pointer` gives None
+    of null and of nothing."""
+    resolve = JsonPointer(pointer).resolve
+
+    def stands(body: Any) -> bool:
+        try:
+            return not isinstance(resolve(body), EndOfList)
+        except (JsonPointerException, TypeError):
+            return False
+
+    return stands
+
+
 def compile_delete_check(pointer: str) -> Callable[[Any], bool]:
     """A function that says whether a record tells of a deletion rather than of something with a value at `pointer`.
 

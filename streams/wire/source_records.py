@@ -20,6 +20,7 @@ from streams.wire.source_extra import ExtraFields, SegmentFields
 from streams.wire.source_json import (
     compile_delete_check,
     compile_pointer,
+    compile_presence_check,
     load_json,
     refuse_encoded_twice,
     refuse_registry_frame,
@@ -91,6 +92,7 @@ class SourceReader:
         self._is_html = source.markup == "html"
         self._text = compile_pointer(source.text)
         self._body = compile_pointer(source.body) if source.body is not None else None
+        self._stand = [compile_presence_check(place) for place in (source.text, source.body) if place is not None]
         self._key = compile_pointer(source.key) if source.key else None
         self._at = compile_pointer(source.at) if source.at else None
         self._symbols = compile_pointer(source.symbols) if source.symbols else None
@@ -116,7 +118,8 @@ class SourceReader:
         wordless: bool = False,
     ) -> SourceText | PassedOver:
         """A record's text with its key and time. arrived_ms: when it was read; None for history (see `event_time`).
-        wordless: whether a JSON record whose text is empty, null or not there is taken, where it belongs to something.
+        wordless: whether a JSON record whose text is null or empty is taken, where it belongs to something; never one
+        without such a field.
         Raises MessageError (too_large, schema_registry, not_utf8, not_json, encoded_twice, no_text, empty_text)."""
         if value is None:
             return TOMBSTONE
@@ -137,7 +140,7 @@ class SourceReader:
             return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
         if not isinstance(text, str):
             refuse_encoded_twice(body, self._source.text)
-        says_nothing = isinstance(text, str) or (text is None and isinstance(body, dict | list))
+        says_nothing = isinstance(text, str) or (text is None and any(stands(body) for stands in self._stand))
         if wordless and says_nothing:
             source = self._source_text(clean_text(text or ""), body, key, timestamp_ms, arrived_ms)
             if source.key is not None:

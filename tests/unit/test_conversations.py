@@ -424,8 +424,13 @@ def test_people_get_a_message_that_has_no_words() -> None:
     ("value", "key", "refused"),
     [
         (b'{"text": null, "photo": "p.png"}', b"c1", None),
-        (b'{"photo": "p.png"}', b"c1", None),
+        (b'{"text": "", "photo": "p.png"}', b"c1", None),
         (b'{"text": null}', None, "no_text"),
+        (b'{"photo": "p.png"}', b"c1", "no_text"),
+        (b'{"conversation_id": "c1", "event": "typing"}', b"c1", "no_text"),
+        (b'{"conversation_id": "c1", "message": "my card was stolen"}', b"c1", "no_text"),
+        (b"{}", b"c1", "no_text"),
+        (b"[1]", b"c1", "no_text"),
         (b'{"text": 17}', b"c1", "no_text"),
         (b'{"text": ["a"]}', b"c1", "no_text"),
         (b"17", b"c1", "no_text"),
@@ -434,10 +439,10 @@ def test_people_get_a_message_that_has_no_words() -> None:
         (b"null", b"c1", "delete"),
     ],
 )
-def test_people_get_a_message_whose_text_is_null_or_not_there(
+def test_people_get_a_message_whose_text_is_null_or_empty_not_what_has_no_such_field(
     value: bytes, key: bytes | None, refused: str | None
 ) -> None:
-    """Chats write a picture alone so as well. Before, only "" was taken, and these were dead letters."""
+    """Chats write a picture alone so. Who types, and a text under another name, is no message without words."""
     head = PLAIN + "[conversations]\n[hand_over]\n"
     for source in ("", "[source]\nbody = '/body'\n", "[source]\nmarkup = 'html'\n"):
         (outcome,) = decided(parse_application(head + source, Path(), "desk.toml"), (key, value))
@@ -448,7 +453,30 @@ def test_people_get_a_message_whose_text_is_null_or_not_there(
         assert (decision.action, decision.labels, decision.text) == ("human", {}, "")
     plain = parse_application(PLAIN + "[conversations]\n", Path(), "desk.toml")
     (outcome,) = decided(plain, (key, value))
-    assert (outcome.rejected_because or outcome.passed_over) == (refused or "no_text")
+    blank = "empty_text" if b'""' in value else "no_text"
+    assert (outcome.rejected_because or outcome.passed_over) == (refused or blank)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "is_taken"),
+    [
+        ("/m/text", b'{"m": {"text": null}}', True),
+        ("/m/text", b'{"m": {"photo": "p.png"}}', False),
+        ("/m/text", b'{"m": 1}', False),
+        ("/m/0", b'{"m": [null]}', True),
+        ("/m/0", b'{"m": []}', False),
+        ("/m/-", b'{"m": []}', False),
+        ("", b'" "', True),
+        ("/title", b'{"body": null}', True),
+        ("/title", b'{"headline": null}', False),
+    ],
+)
+def test_the_place_of_a_message_without_words_is_there(text: str, value: bytes, is_taken: bool) -> None:
+    body = "body = '/body'\n" if text == "/title" else ""
+    source = f"[source]\ntext = '{text}'\n{body}"
+    desk = parse_application(PLAIN + "[conversations]\n[hand_over]\n" + source, Path(), "desk.toml")
+    (outcome,) = decided(desk, (b"c1", value))
+    assert outcome.rejected_because == (None if is_taken else "no_text")
 
 
 def test_a_message_without_words_is_read_back_from_its_decision_as_it_was() -> None:
