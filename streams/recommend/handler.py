@@ -249,7 +249,7 @@ class RecommendHandler:
                 changed[name] = self._in_file[name]
                 continue
             if isinstance(said, Gone):
-                catalogue.withdraw(name, is_told_again=said is not Gone.TOMBSTONE)
+                catalogue.withdraw(name, is_told_again=said is not Gone.WITHDRAWN)
                 continue
             is_new = catalogue.place(name) is None
             room -= is_new

@@ -21,6 +21,7 @@ from streams.application.recommending import Action
 from streams.classify.worker import LISTS_AT_ONCE, worker_pipeline
 from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.engine.offset_tracker import Partition
+from streams.recommend.catalogue_changes import CatalogueChanges
 from streams.recommend.handler import RecommendHandler
 
 NOW_MS = 1_789_999_000_123
@@ -231,8 +232,9 @@ def test_the_past_of_a_partition_ends_where_its_group_stands_and_others_are_not_
     assert [record.topic for record in records] == ["vip", "events"], "as they came"
 
 
-def catalogue_record(key: str, value: object, offset: int = 0) -> Record:
-    return Record("catalog.items", 0, offset, key.encode(), None if value is None else orjson.dumps(value), NOW_MS)
+def catalogue_record(key: str | None, value: object, offset: int = 0) -> Record:
+    said = None if value is None else orjson.dumps(value)
+    return Record("catalog.items", 0, offset, None if key is None else key.encode(), said, NOW_MS)
 
 
 def decided_items(handler: RecommendHandler, **fields: object) -> list[str]:
@@ -366,11 +368,22 @@ def having_read(records: Sequence[Record]) -> RecommendHandler:
 
 
 READ_AS = {"i1": {"i1"}, '"i1"': {"i1"}, '{"item_id":"i2"}': {"i2"}, "a": {"a"}, "row 0": {"row 0"}, "row 1": set()}
+KEYS = (*READ_AS, None, None)
+
+
+def read_as(record: Record) -> set[str]:
+    """What items its key is the id of."""
+    return READ_AS.get((record.key or b"").decode(), set())
+
+
+def one_of(record: Record) -> bytes | int:
+    """Of which records compaction leaves the last: those of a key. One without a key is never taken out."""
+    return record.offset if record.key is None else record.key
 
 
 def drawn_record(draw: np.random.Generator, offset: int) -> tuple[Record, set[str]]:
-    """A record under any key, and what items it is about, if it can be read."""
-    key, name = str(draw.choice(list(READ_AS))), str(draw.choice(["i1", "i2", "a", "b", "row 0"]))
+    """A record under any key or none, and what items it is about, if it can be read."""
+    key, name = KEYS[int(draw.integers(len(KEYS)))], str(draw.choice(["i1", "i2", "a", "b", "row 0"]))
     kind = draw.choice(["text", "withdrawn", "tombstone", "unreadable"], p=[0.5, 0.2, 0.2, 0.1])
     values = {
         "text": {"item_id": name, "title": f"{name} as of {offset}"},
@@ -378,7 +391,7 @@ def drawn_record(draw: np.random.Generator, offset: int) -> tuple[Record, set[st
         "unreadable": {"item_id": name},
     }
     record = catalogue_record(key, values.get(str(kind)), offset)
-    return record, {"tombstone": READ_AS[key], "unreadable": set()}.get(str(kind), {name})
+    return record, {"tombstone": read_as(record), "unreadable": set()}.get(str(kind), {name})
 
 
 @pytest.mark.parametrize("length", [6, 40])
@@ -389,16 +402,15 @@ def test_a_catalogue_is_the_same_before_and_after_compaction(length: int) -> Non
         draw = np.random.default_rng(seed)
         drawn = [drawn_record(draw, offset) for offset in range(length)]
         records = [record for record, _ in drawn]
-        last = {record.key: record for record in records}
-        broken = {record.key for record in last.values() if is_unreadable(record)}
-        lost = {name for record, about in drawn if record.key in broken for name in about}
-        lost |= {name for key in broken for name in READ_AS[(key or b"").decode()]}
+        last = {one_of(record): record for record in records}
+        broken = {one_of(record) for record in last.values() if is_unreadable(record)}
+        lost = {name for record, about in drawn if one_of(record) in broken for name in about | read_as(record)}
         live = having_read(records)
         readable = [record for record in records if not is_unreadable(record)]
         assert shown_items(live) == shown_items(having_read(readable)), f"{seed}: a broken record changed something"
 
-        compacted = [record for record in records if last[record.key] is record]
-        others = [record for record in records if record.key not in broken]
+        compacted = [record for record in records if last[one_of(record)] is record]
+        others = [record for record in records if one_of(record) not in broken]
         assert shown_items(having_read(compacted)) == shown_items(having_read(others)), seed
         assert shown_items(having_read(compacted), lost) == shown_items(live, lost), seed
 
@@ -408,7 +420,7 @@ def test_a_catalogue_is_the_same_before_and_after_compaction(length: int) -> Non
             left = [
                 record
                 for record, about in drawn
-                if last[record.key] is record
+                if last[one_of(record)] is record
                 and not (is_late and record.offset < cut and is_last_word(record, about, drawn))
             ]
             taken_up = having_read(left)
@@ -422,13 +434,45 @@ def is_unreadable(record: Record) -> bool:
 
 def is_last_word(tombstone: Record, about: set[str], drawn: Sequence[tuple[Record, set[str]]]) -> bool:
     """Whether no other key names its items any more, as its own or by what it says, and none did after it."""
-    last = {record.key: record for record, _ in drawn if not is_unreadable(record)}
+    last = {one_of(record): record for record, _ in drawn if not is_unreadable(record)}
     return tombstone.value is None and not any(
-        (names | READ_AS[(record.key or b"").decode()]) & about
-        and (record.offset > tombstone.offset or last.get(record.key) is record)
+        (names | read_as(record)) & about and (record.offset > tombstone.offset or last.get(one_of(record)) is record)
         for record, names in drawn
-        if record.key != tombstone.key
+        if one_of(record) != one_of(tombstone)
     )
+
+
+def test_what_was_said_without_a_key_stands_where_a_key_says_no_more_of_its_item() -> None:
+    heard = [
+        catalogue_record("row 17", {"item_id": "new", "title": "old"}),
+        catalogue_record(None, {"item_id": "new", "title": "another price"}),
+        catalogue_record("row 17", {"item_id": "other", "title": "thing"}),
+        catalogue_record(None, {"item_id": "i3", "withdrawn": True}),
+        catalogue_record("i3", {"item_id": "i4", "title": "thing"}),
+    ]
+    for records in (heard, heard[1:]):
+        shown = shown_items(having_read(records))
+        assert shown["new"] == "another price" and "i3" not in shown
+
+
+def test_what_is_said_without_keys_is_remembered_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recommend.catalogue_changes._KEYS", 3)
+    changes = CatalogueChanges()
+    for number in range(9):
+        changes.read([catalogue_record(None, {"item_id": f"i{number}", "title": "thing"}, number)])
+    assert list(changes._said) == ["i6", "i7", "i8"]
+
+
+@pytest.mark.parametrize("key", ["i3", '"i3"', None, ""])
+def test_what_a_record_withdrew_stays_so_where_the_topic_lost_it(key: str | None) -> None:
+    """Retention took it, or the topic was made anew; a word that shows the item lifts it."""
+    snapshot, _ = having_read([catalogue_record(key, {"item_id": "i3", "withdrawn": True})]).recommender.begin_writing()
+    again = having_read([])
+    again.recommender.take_up([snapshot], None, [])
+    assert "i3" not in shown_items(again)
+    again = having_read([catalogue_record("row 1", {"item_id": "i3", "title": "back"})])
+    again.recommender.take_up([snapshot], None, [])
+    assert shown_items(again)["i3"] == "back"
 
 
 def test_behind_a_backlog_a_withdrawn_item_is_out_of_the_lists_soon() -> None:
@@ -460,7 +504,7 @@ def test_behind_a_backlog_a_withdrawn_item_is_out_of_the_lists_soon() -> None:
 
 
 def test_items_without_a_key_are_all_taken() -> None:
-    heard = [catalogue_record("", {"item_id": f"new{n}", "title": "thing"}) for n in range(3)]
+    heard = [catalogue_record((None, "", None)[n], {"item_id": f"new{n}", "title": "thing"}) for n in range(3)]
     handler = following(heard)
     handler.follow_catalogue()
     assert handler.recommender.catalogue.ids[-3:] == ["new0", "new1", "new2"]
