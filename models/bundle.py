@@ -347,7 +347,14 @@ def _load_neutral_words(described: Mapping[str, Any], blob: Callable[[str], byte
 def _load_polarity(described: Mapping[str, Any], blob: Callable[[str], bytes]) -> Polarity | None:
     if POLARITY not in described["files"]:
         return None
-    return Polarity.from_bytes(_file(described, blob, POLARITY))
+    polarity = Polarity.from_bytes(_file(described, blob, POLARITY))
+    unknown = set(polarity.heads) - {head["name"] for head in described["heads"]}
+    if unknown:
+        raise ReleaseCorrupt(
+            f"{_name(described)} composes words for heads that it does not have ({', '.join(sorted(unknown))[:100]}); "
+            f"{_WAY_OUT}"
+        )
+    return polarity
 
 
 def _file(described: Mapping[str, Any], blob: Callable[[str], bytes], role: str) -> bytes:

@@ -102,6 +102,7 @@ def train_release(
             f"group) is tested only where its label has two; give more, or test rows by a split column"
         )
     read, asked = _as_read(dataset, neutral_words), _as_read_live(rejection, neutral_words)
+    polarity = None if polarity is None else polarity.of_heads(dataset.heads)
     composing = replace(read, polarity=polarity)
     trained = trainer(encoder, composing, seed=seed, oos_label=oos_label, rejection=asked, progress=progress)
     parts = (trained.encoder, trained.vocabulary, trained.heads, trained.fast_path)

@@ -194,6 +194,7 @@ def train(
     if entities is not None:
         entities.attach(trained, order.seed, progress)
     trained.report["neutral_words"] = _read_otherwise(neutral_words, dataset)
+    polarity = trained.classifier.polarity  # of the heads that the file has labels for
     trained.report["polarity"] = None if polarity is None else {"heads": list(polarity.heads), "listed": len(polarity)}
     trained.report["augmentation"] = None if augmented is None else augmented.figures
     on: tuple[str, ...] = ()

@@ -2,11 +2,12 @@
 
 import importlib.resources
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from models.errors import ConfigError
+from models.polarity.lists import MAX_BYTES
 from models.polarity.view import Polarity
 from streams.application import Application
 
@@ -28,7 +29,12 @@ def asked_polarity(app: Application, option: str | None) -> Polarity | None:
 
 def read_polarity(name: str, heads: Sequence[str]) -> Polarity:
     """name: `finance`, or a TOML file. Raises ConfigError."""
-    return Polarity(_read(name), tuple(heads))
+    try:
+        return Polarity(_read(name), tuple(heads))
+    except ValueError as error:
+        raise ConfigError(
+            f"{name} is no list of good and bad words ({error}); write its tables as docs/models/polarity.md has them"
+        ) from error
 
 
 def _of_option(option: str, app: Application) -> dict[str, str]:
@@ -41,19 +47,22 @@ def _of_option(option: str, app: Application) -> dict[str, str]:
     return {head: name}
 
 
-def _read(name: str) -> Mapping[str, Any]:
+def _read(name: str) -> dict[str, Any]:
+    own = importlib.resources.files(__package__).joinpath("finance_sentiment.toml")
     try:
-        own = importlib.resources.files(__package__).joinpath("finance_sentiment.toml")
-        table = tomllib.loads(own.read_text("utf-8") if name == SHIPPED else Path(name).read_text("utf-8"))
-        Polarity(table, ())
-        return table
+        content = own.read_bytes() if name == SHIPPED else _bytes_of(Path(name))
     except OSError as error:
         raise ConfigError(
             f"{name} cannot be read ({error.strerror}); a list of good and bad words is {SHIPPED} or a TOML file"
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{name} has more than {MAX_BYTES:,} bytes; a list of good and bad words has some 30,000")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))  # with the mark that editors of Windows begin UTF-8 with
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name} is no TOML in UTF-8: {error}") from error
-    except (KeyError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"{name} is no list of good and bad words ({error}); write its tables as docs/models/polarity.md has them"
-        ) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)

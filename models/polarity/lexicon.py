@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from models.polarity.lists import Lists, listed
 from models.polarity.word_forms import noun_forms, verb_forms
 
 _TOKEN: Final = re.compile(
@@ -55,8 +56,8 @@ class Lexicon:
     `reason`, `unreal`.
     """
 
-    def __init__(self, table: Mapping[str, Any]) -> None:
-        """table: as `headrace/word_lists/finance_sentiment.toml` has it. Raises KeyError, AttributeError, TypeError."""
+    def __init__(self, table: Lists) -> None:
+        """table: as `models.polarity.lists.read_lists` gives it."""
         self.table = table
         self._phrases: dict[str, list[tuple[tuple[str, ...], Meaning]]] = {}
         told: dict[tuple[str, ...], Meaning] = {}
@@ -101,7 +102,7 @@ class Lexicon:
         return 1, None
 
     @classmethod
-    def of(cls, table: Mapping[str, Any]) -> Self:
+    def of(cls, table: Lists) -> Self:
         """The same as the constructor."""
         return cls(table)
 
@@ -128,12 +129,7 @@ def _split_word(word: str, begin: int) -> Iterator[Token]:
         yield Token(word, begin, begin + len(word))
 
 
-def listed(words: str) -> list[str]:
-    """The entries of a list, which commas part."""
-    return [" ".join(word.split()) for word in words.replace("\n", " ").split(",") if word.strip()]
-
-
-def _meanings(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
+def _meanings(table: Lists) -> Iterator[tuple[str, Meaning]]:
     """Every form with its meaning; of several of one form, the first counts."""
     yield from _same(listed(table["empty"]["words"]), Meaning(""))
     yield from _signed(table["phrases"], "phrase", _as_listed)
@@ -152,7 +148,7 @@ def _meanings(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
     yield from _signed(table["quantities"], "quantity", noun_forms, alone=False)
 
 
-def _expectations(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
+def _expectations(table: Lists) -> Iterator[tuple[str, Meaning]]:
     for kind in ("feared", "hoped"):
         yield from _same(listed(table["expectations"][kind]), Meaning(kind))
     rising = set(_forms(table["quantities"]["good"], noun_forms))
@@ -160,7 +156,7 @@ def _expectations(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
         yield form, Meaning("plain", 1 if form in rising else 0)
 
 
-def _directions(table: Mapping[str, Any]) -> Iterator[tuple[str, Meaning]]:
+def _directions(table: Lists) -> Iterator[tuple[str, Meaning]]:
     alone = {form: sign for name, sign in _ALONE.items() for form in _forms(table[name]["words"], verb_forms)}
     for name, sign in (("up", 1), ("down", -1)):
         for manner in ("adjectives", "intransitive", "transitive"):

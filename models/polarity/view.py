@@ -1,9 +1,9 @@
 """What composition says of texts, as numbers that heads look at beside embedding and n-grams."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from scipy import sparse
 
 from models.errors import ReleaseCorrupt
 from models.polarity.composition import Claim, Reading, compose
-from models.polarity.lexicon import Lexicon, listed
+from models.polarity.lexicon import Lexicon
+from models.polarity.lists import MAX_BYTES, Lists, listed, read_lists
 
 ROLE: Final = "polarity"  # of the file in a release
 _KINDS: Final = {  # of a claim, as the heads tell them apart
@@ -27,6 +28,7 @@ _KINDS: Final = {  # of a claim, as the heads tell them apart
 }
 _PAIRS: Final = ("score", "sign", *dict.fromkeys(_KINDS.values()), "turned", "first", "last", "agreed")
 FEATURES: Final = (*(f"{name}:{side}" for name in _PAIRS for side in ("good", "bad")), "nothing", "unmoved")
+_MAX_FILE: Final = MAX_BYTES + 50_000  # of the lists, and of what stands beside them
 _SURE: Final = 0.05  # scores nearer to 0 say neither
 _CLEAR: Final = 0.9  # a score from which all that is said alike is said plainly
 _MOST: Final = 1.5  # a score beyond says no more
@@ -34,13 +36,15 @@ _MOST: Final = 1.5  # a score beyond says no more
 
 @dataclass(frozen=True)
 class Polarity:
-    """words: the lists, as `models.polarity.lexicon` takes them. heads: that look at what is composed of them."""
+    """words: the lists, of which what `models.polarity.lists` reads is kept. heads: that look at what is composed of
+    them. Raises ValueError for lists of another shape."""
 
-    words: Mapping[str, Any]
+    words: Lists
     heads: tuple[str, ...]
     _lexicon: Lexicon = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "words", read_lists(self.words))
         object.__setattr__(self, "_lexicon", Lexicon(self.words))
 
     def __len__(self) -> int:
@@ -77,10 +81,27 @@ class Polarity:
     def from_bytes(cls, content: bytes) -> Self:
         """The reverse of `to_bytes`. Raises ReleaseCorrupt."""
         try:
-            parts = json.loads(content)
-            return cls(parts["words"], tuple(map(str, parts["heads"])))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ReleaseCorrupt(f"the words of good and bad cannot be read ({error!r}); publish it again") from error
+            return cls._of_parts(content)
+        except (ValueError, RecursionError) as error:
+            raise ReleaseCorrupt(
+                f"the words of good and bad cannot be read ({str(error)[:200]}); publish it again"
+            ) from error
+
+    @classmethod
+    def _of_parts(cls, content: bytes) -> Self:
+        if len(content) > _MAX_FILE:
+            raise ValueError(f"{len(content):,} bytes, more than {_MAX_FILE:,}")
+        parts = json.loads(content)
+        heads = parts.get("heads") if isinstance(parts, dict) else None
+        if not isinstance(heads, list) or not all(isinstance(head, str) for head in heads):
+            raise ValueError("no list of heads")
+        return cls(parts.get("words"), tuple(heads))
+
+    def of_heads(self, names: Iterable[str]) -> Self | None:
+        """The same for those of its heads alone that are named; None where none is."""
+        known = frozenset(names)
+        heads = tuple(head for head in self.heads if head in known)
+        return replace(self, heads=heads) if heads else None
 
 
 def beside(ngrams: sparse.csr_array, composed: sparse.csr_array | None) -> sparse.csr_array:

@@ -1,5 +1,6 @@
 """A release with a head that looks at what is composed of words: wherever it serves, it decides as it was trained."""
 
+import hashlib
 import itertools
 import json
 import re
@@ -72,6 +73,23 @@ def test_a_release_whose_list_is_gone_is_refused(release: TrainedRelease) -> Non
     altered = json.dumps(release.manifest | {"files": files}).encode()
     with pytest.raises(ReleaseCorrupt, match="n-grams"):
         unpack(altered, release.blobs.__getitem__)
+
+
+def test_a_release_that_composes_for_a_head_it_has_not_is_refused(release: TrainedRelease) -> None:
+    content = read_polarity("finance", ("sentiment", "mood")).to_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    entry = {ROLE: {"sha256": digest, "bytes": len(content)}}
+    altered = json.dumps(release.manifest | {"files": release.manifest["files"] | entry}).encode()
+    with pytest.raises(ReleaseCorrupt, match=r"does not have \(mood\)"):
+        unpack(altered, {**release.blobs, digest: content}.__getitem__)
+
+
+def test_a_head_without_labels_composes_nothing() -> None:
+    asked = read_polarity("finance", ("sentiment", "mood"))
+    trained = train_release("composing", split_rows(rows(), ("sentiment", "firm")), small_encoder(), polarity=asked)
+    loaded = unpack(manifest_bytes(trained), trained.blobs.__getitem__)
+    assert loaded.polarity is not None
+    assert loaded.polarity.heads == ("sentiment",)
 
 
 def test_other_releases_have_no_such_file() -> None:
