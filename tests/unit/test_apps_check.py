@@ -322,6 +322,45 @@ def test_ten_records_go_through_the_dispatcher_until_the_clock_has_nothing_more(
     assert all(word in shown for word in ("reminded", "returned", "to duty"))
 
 
+WORDLESS = [{"id": "c", "text": None, "photo": "p.png"}, {"id": "d", "text": " "}]
+
+
+@pytest.mark.parametrize("key", ['key = "/id"', ""], ids=["in the record", "in Kafka"])
+def test_people_get_sample_records_without_words_as_a_worker_hands_them_over(key: str) -> None:
+    """Each was told as a mistake of the file's, with the pointer itself as what was meant."""
+    with_hand_over(HAND_OVER.replace('answers_alone = ["opening_hours"]\n', ""))
+    mend('key = "/id"', key)
+    proof = checked("desk.toml", *records(*RECORDS, *WORDLESS))
+    assert proof["in_order"] and not proof["problems"]
+    worded, wordless = proof["records"][:2], proof["records"][2:]
+    assert all(record["labels"] and "wordless" not in record for record in worded)
+    assert [record["record"] for record in wordless] == [3, 4]
+    for record in wordless:
+        assert record["wordless"] and record["labels"] == {} and "unread" not in record
+        assert record["dispatch"]["handed_over"] == {"queue": "people", "reason": "the message has no words"}
+    shown = run("desk.toml", "--records", "some.jsonl").stdout
+    assert shown.count("no words: to people") == 2
+
+
+def test_a_field_that_no_sample_has_words_in_is_told() -> None:
+    with_hand_over(HAND_OVER.replace('answers_alone = ["opening_hours"]\n', ""))
+    filled = [one | {"message": "the lift is stuck"} for one in WORDLESS]
+    told = said("desk.toml", *records(*filled))["source.text"]
+    assert told.startswith("no record has words at '/text': people would get all of them; ") and "/message" in told
+    assert said("desk.toml", *records({"text": ""}))["source"].startswith("record 1 cannot be read (empty_text)")
+
+
+def test_the_pointer_itself_is_never_what_was_meant() -> None:
+    told = said("desk.toml", *records(RECORDS[0], {"id": "c", "text": None}))["source.text"]
+    assert told.startswith("no text stands at '/text' in record 2; there are: ") and told.count("/text") == 1
+    assert (
+        said("desk.toml", *records({"id": 1, "text": None}))["source.text"] == "no text stands at '/text' in record 1"
+    )
+    with_hand_over(HAND_OVER.replace('answers_alone = ["opening_hours"]\n', ""))
+    typing = {"id": "c", "event": "typing"}
+    assert "in record 2; there are: " in said("desk.toml", *records(RECORDS[0], typing))["source.text"]
+
+
 def test_a_chain_that_nothing_goes_up_is_told() -> None:
     tables = HAND_OVER[: HAND_OVER.index("remind_minutes")].replace('answers_alone = ["opening_hours"]\n', "")
     with_hand_over(tables)

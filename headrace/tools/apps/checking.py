@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -26,7 +26,7 @@ from headrace.tools.apps.problems import (
 from headrace.tools.apps.records import Sample, read_samples
 from headrace.tools.apps.shops import check_shop, tell_shop
 from headrace.tools.apps.telling import tell
-from headrace.tools.classifying import decide
+from headrace.tools.classifying import Talk, decide
 from headrace.training.from_file import TrainingRequest, read_dataset, train
 from headrace.wiring import Wiring
 from models.errors import HeadraceError, TrainingDataError
@@ -187,14 +187,26 @@ def _untrained(dataset: Dataset) -> list[Sample]:
     return in_turn[:MOST_RECORDS]
 
 
+def _decisions(
+    wiring: Wiring, app: Application, trained: TrainedRelease, samples: Sequence[Sample]
+) -> list[dict[str, Any]]:
+    """One of each sample; of one without words as the first message of a conversation, as alone it is none."""
+    worded = [sample for sample in samples if not sample.is_wordless]
+    with stored_bank(wiring, app) as bank:
+
+        def decided(texts: Sequence[Sample], talk: Talk | None = None) -> Iterator[dict[str, Any]]:
+            events = [(sample.fields, sample.at_ms) for sample in texts]
+            return decide(app, trained.classifier, [sample.text for sample in texts], events, talk=talk, bank=bank)
+
+        in_turn = decided(worded)
+        return [next(decided([one], Talk()) if one.is_wordless else in_turn) for one in samples]
+
+
 def _decided(
     wiring: Wiring, app: Application, trained: TrainedRelease, samples: Sequence[Sample]
 ) -> list[dict[str, Any]]:
     mask = text_mask(app)
-    events = [(sample.fields, sample.at_ms) for sample in samples]
-    texts = [sample.text for sample in samples]
-    with stored_bank(wiring, app) as bank:
-        decisions = list(decide(app, trained.classifier, texts, events, bank=bank))
+    decisions = _decisions(wiring, app, trained, samples)
     records = []
     for sample, decision in zip(samples, decisions, strict=True):
         labels = decision["labels"]
@@ -202,6 +214,8 @@ def _decided(
         record: dict[str, Any] = {"record": sample.number, "text": mask(sample.text), "labels": labels}
         record |= {name: decision.get(name) for name in ("action", "priority", "respond_by", "slots", "ask")}
         record |= {"answer": decision.get("answer"), "rejected": rejected}
+        if sample.is_wordless:
+            record["wordless"] = True
         if sample.expected:
             record["expected"] = dict(sample.expected)
         if sample.unread or decision.get("reason"):

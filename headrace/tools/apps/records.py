@@ -13,6 +13,7 @@ from headrace.tools.apps.problems import Problem
 from models.errors import ConfigError, HeadraceError, MessageError
 from streams.application import Application, Source
 from streams.application.names import meant_instead
+from streams.classify.decision_records import may_be_wordless
 from streams.wire.source_json import compile_pointer, load_json
 from streams.wire.source_records import PassedOver, SourceReader
 from streams.wire.source_times import read_time
@@ -20,6 +21,8 @@ from streams.wire.source_times import read_time
 MOST_DEPTH: Final = 4  # levels of a record that are looked into for what may have been meant
 HINTS: Final = {"not_json": "; each record stands on a line of its own", "not_utf8": "; save the file as UTF-8"}
 MOST_SHOWN: Final = 12  # fields that are named
+NO_OBJECT: Final = "; a record is an object with named fields, not a list, and stands on a line of its own"
+UNTOLD_KEY: Final = b"?"  # a record's own, which the file does not tell: where no field is named, it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class Sample:
     fields: Mapping[str, Any] = field(default_factory=dict)
     at_ms: int | None = None
 
+    @property
+    def is_wordless(self) -> bool:
+        """Whether it is a message that people get as it has no words."""
+        return not self.unread and not self.text.strip()
+
 
 def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample], list[Problem]]:
     """The first records of a file, one a line, read as a worker reads them, and what is wrong with them. Raises
@@ -43,13 +51,13 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
     if not lines:
         raise ConfigError(f"{path} holds no record: one a line, as they stand in the topic {app.topic}")
     reader, samples = SourceReader.of(app), []
-    now_ms = int(time.time() * 1000)
+    now_ms, key, wordless = int(time.time() * 1000), None if app.source.key else UNTOLD_KEY, may_be_wordless(app)
     failed: dict[str, list[int]] = defaultdict(list)
     details: dict[str, str] = {}
     alone: list[int] = []  # records that belong to no conversation
     for number, line in enumerate(lines, 1):
         try:
-            record = reader.parse(line, None, now_ms)  # a sample may be of any age
+            record = reader.parse(line, key, now_ms, wordless=wordless)  # a sample may be of any age
         except MessageError as error:
             failed[error.reason].append(number)
             details.setdefault(error.reason, str(error))
@@ -62,6 +70,7 @@ def read_samples(app: Application, path: Path, most: int) -> tuple[list[Sample],
         samples.append(Sample(number, record.text, fields=record.fields, at_ms=record.at_ms))
     bodies = list(_bodies(lines)) if app.source.format == "json" else []
     problems = list(_unread(app.source, failed, details, bodies))
+    problems += _no_words(app.source, samples, bodies)
     problems += _not_found(app, bodies)
     problems += _no_times(app.source, bodies)
     if app.conversations is not None and 0 < len(alone) < len(lines):  # of all, the pointer finds nothing: told above
@@ -91,12 +100,20 @@ def _unread(
     for reason, numbers in failed.items():
         which = f"record{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
         if reason == "no_text":
-            yield Problem(
-                "source.text", f"no text stands at {source.text!r} in {which}{_meant(source.text, _texts_in(bodies))}"
-            )
+            is_object = any(isinstance(body, dict) for body in bodies)
+            meant = _meant(source.text, _texts_in(bodies)) if is_object else NO_OBJECT
+            yield Problem("source.text", f"no text stands at {source.text!r} in {which}{meant}")
         else:
             hint = HINTS.get(reason, "")
             yield Problem("source", f"{which} cannot be read ({reason}): {details[reason]}{hint}")
+
+
+def _no_words(source: Source, samples: Sequence[Sample], bodies: Sequence[Any]) -> Iterator[Problem]:
+    """A field that is never filled is not the one that holds what people write."""
+    read = [sample for sample in samples if not sample.unread]
+    if read and all(sample.is_wordless for sample in read):
+        meant = _meant(source.text, _texts_in(bodies))
+        yield Problem("source.text", f"no record has words at {source.text!r}: people would get all of them{meant}")
 
 
 def _not_found(app: Application, bodies: Sequence[Any]) -> Iterator[Problem]:
@@ -147,13 +164,15 @@ def _named(app: Application) -> Iterator[tuple[str, str]]:
 
 
 def _meant(pointer: str, there: Sequence[str]) -> str:
-    """A field of the same name elsewhere in the record is meant more often than one that is written nearly alike."""
-    if not there:
-        return "; a record is an object with named fields, not a list, and stands on a line of its own"
-    same = [other for other in there if other.rpartition("/")[2] == pointer.rpartition("/")[2]]
+    """A field of the same name elsewhere in the record is meant more often than one that is written nearly alike; the
+    pointer's own, which other records may have, is not."""
+    others = [other for other in there if other != pointer]
+    same = [other for other in others if other.rpartition("/")[2] == pointer.rpartition("/")[2]]
     if same:
         return f"; did you mean {same[0]!r}?"
-    return meant_instead(pointer, there) or f"; there are: {some_of(there, MOST_SHOWN)}"
+    if not others:
+        return ""
+    return meant_instead(pointer, others) or f"; there are: {some_of(others, MOST_SHOWN)}"
 
 
 def _texts_in(bodies: Sequence[Any]) -> list[str]:

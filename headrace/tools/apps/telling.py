@@ -59,6 +59,8 @@ def _leads_to(record: Mapping[str, Any]) -> Iterator[str]:
         yield record["unread"]
         return
     first, *others = map(field, leads_to(record))
+    if record.get("wordless"):
+        first = "no words: to people"
     yield first + (f", {field(record['priority'])}" if record["priority"] else "")
     yield from others
     if record["respond_by"]:
