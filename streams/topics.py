@@ -115,6 +115,15 @@ def told_apart(partitions: Mapping[str, int]) -> str | None:
     return f"these topics must have the same number of partitions: {said}"
 
 
+def loses_items(cleanup: str, config: Mapping[str, str]) -> str | None:
+    """Why a catalogue's topic loses what it says of items; None: it does not. cleanup: its policies, empty where they
+    may not be seen. config: its settings."""
+    keeps_all = {config.get("retention.ms"), config.get("retention.bytes", "-1")} == {"-1"}
+    if "delete" not in cleanup.split(",") or keeps_all:
+        return None
+    return f"cleanup.policy is {cleanup}, so what it says of items is lost with its records after a time"
+
+
 def source_specs(apps: Sequence["Application"], replication: int = -1) -> list[TopicSpec]:
     """The topics that others write and Headrace reads: a slip of the pen in a name must not become a topic."""
     read = [TopicSpec(topic, app.partitions, replication) for app in apps for topic in app.source_topics]

@@ -17,6 +17,7 @@ from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.engine.offset_tracker import Partition
 from streams.recommend.handler import RecommendHandler, WantedMap
+from streams.topics import loses_items
 from streams.wire.records import item_text
 from streams.wire.topic_follower import TopicFollower
 
@@ -88,7 +89,12 @@ class CatalogueFollower:
         self._topic = topic
         admin = wiring.admin()
         try:
-            self._is_first = bool(admin.describe([topic]))
+            state = admin.describe([topic]).get(topic)
+            self._is_first = state is not None
+            if state is not None and not wiring.broker().is_embedded:
+                loss = loses_items(state.cleanup, admin.configs([topic]).get(topic, {}))
+                if loss is not None:
+                    log.warning("topic %s: %s; `headrace doctor` says how to change that", topic, loss)
         finally:
             admin.close()
         if not self._is_first:

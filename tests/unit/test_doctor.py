@@ -143,6 +143,25 @@ def test_a_topic_as_headrace_makes_it_is_as_it_must_be(spec: TopicSpec) -> None:
     assert finding.ok, finding.detail
 
 
+@pytest.mark.parametrize(
+    ("cleanup", "config", "is_kept"),
+    [
+        ("compact", {}, True),
+        ("delete", {"retention.ms": "604800000", "retention.bytes": "-1"}, False),
+        ("compact,delete", {"retention.ms": "604800000"}, False),
+        ("delete", {"retention.ms": "-1", "retention.bytes": "-1"}, True),
+        ("delete", {"retention.ms": "-1", "retention.bytes": "1000000"}, False),
+    ],
+)
+def test_a_catalogues_topic_that_loses_what_it_says_of_items_is_told(
+    cleanup: str, config: dict[str, str], is_kept: bool
+) -> None:
+    spec = TopicSpec("shop.items", 1, cleanup="compact", is_strict=False)
+    stands = state(spec, cleanup=cleanup, partitions=1)
+    finding = topic_finding(spec, stands, GOOD | config, brokers=3, is_source=True)
+    assert finding.ok is is_kept and ("--add-config cleanup.policy=compact" in finding.detail) is not is_kept
+
+
 def test_a_source_topics_cleanup_is_its_owners_to_choose() -> None:
     spec = TopicSpec("support.chats")
     assert topic_finding(spec, state(spec, cleanup="compact"), GOOD, brokers=3, is_source=True).ok

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from connectors.errors import BrokerUnavailable
-from connectors.ports import Record
+from connectors.ports import Record, TopicState
 from headrace.process.recommender import CatalogueFollower, KafkaBefore
 from models.recommendation.events import ACTIONS, UserEvent
 from models.recommendation.policy import RecommendPolicy
@@ -626,6 +626,30 @@ def test_a_rebuild_learns_of_events_without_lists_as_live() -> None:
         assert recommender.weights != before
 
 
+def catalogue_wiring(reader: object, cleanup: str | None, *, is_embedded: bool = False) -> Any:
+    """cleanup: of the topic; None: it is not there."""
+    states = {} if cleanup is None else {"catalog.items": TopicState("catalog.items", 1, 1, cleanup, "e0")}
+    admin = SimpleNamespace(
+        describe=lambda names: states,
+        configs=lambda names: {"catalog.items": {"retention.ms": "604800000"}},
+        close=lambda: None,
+    )
+    broker = SimpleNamespace(is_embedded=is_embedded)
+    return SimpleNamespace(admin=lambda: admin, reader=lambda: reader, broker=lambda: broker)
+
+
+@pytest.mark.parametrize(
+    ("cleanup", "is_embedded", "warns"),
+    [("compact", False, False), ("delete", False, True), ("compact,delete", False, True), ("delete", True, False)],
+)
+def test_a_catalogues_topic_that_loses_what_it_says_is_warned_of(
+    cleanup: str, is_embedded: bool, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = SimpleNamespace(follow=lambda topic: iter([None]), close=lambda: None)
+    CatalogueFollower(catalogue_wiring(reader, cleanup, is_embedded=is_embedded), "catalog.items").close()
+    assert (f"topic catalog.items: cleanup.policy is {cleanup}" in caplog.text) is warns
+
+
 @pytest.mark.parametrize(("stands", "waits"), [(True, True), (False, False)])
 def test_a_catalogues_topic_is_waited_for_only_where_it_stands(stands: bool, waits: bool) -> None:
     told: list[Record] = [catalogue_record("a", {"item_id": "a", "title": "a"})]
@@ -636,9 +660,8 @@ def test_a_catalogues_topic_is_waited_for_only_where_it_stands(stands: bool, wai
         assert read.wait(60)
         yield None  # all that stood there
 
-    admin = SimpleNamespace(describe=lambda names: {"catalog.items": 1} if stands else {}, close=lambda: None)
     reader = SimpleNamespace(follow=follow, close=lambda: None)
-    wiring: Any = SimpleNamespace(admin=lambda: admin, reader=lambda: reader)
+    wiring = catalogue_wiring(reader, "compact" if stands else None)
     follower = CatalogueFollower(wiring, "catalog.items")
     if waits:
         threading.Timer(0.3, read.set).start()

@@ -96,6 +96,8 @@ def _wrong(
         yield "its settings may not be seen: this user needs the right DescribeConfigs"
     elif not is_source and set(state.cleanup.split(",")) != set(spec.cleanup.split(",")):
         yield f"cleanup.policy is {state.cleanup}: {ALTER.format(name, 'cleanup.policy', spec.cleanup)}"
+    elif is_source and spec.cleanup == "compact" and (loss := topics.loses_items(state.cleanup, config)):
+        yield f"{loss}: {ALTER.format(name, 'cleanup.policy', spec.cleanup)}, or retention.ms=-1 if it has no keys"
     if spec.partitions == 1 and state.partitions != 1:
         yield f"{state.partitions} partitions, must be 1: remove the topic and run `headrace up`"
     if state.replication == 1 and brokers >= REPLICAS_THAT_MAY_LOSE_ONE:
