@@ -4,7 +4,8 @@ files       role -> {sha256, bytes}: `encoder` (ONNX), `tokenizer` (JSON), `ngra
 (safetensors),
             `fast_path` (safetensors) where the release has one; `encoder-fp16` (ONNX, for GPUs) where the encoder was
             fine-tuned: the default one's is made from its own weights; `neutral_words` (JSON) where it was trained with
-            them; `polarity` (JSON), lists of good and bad words, where heads look at what is composed of them
+            them; `polarity` (JSON), lists of good and bad words with the number of the rules that compose them and the
+            columns that come of them, where heads look at those
 encoder     max_tokens, dimensions; `source`: name and weights_sha256 of what it was made from, where that is known;
             `long_texts`: how texts are read that are longer than its input; absent where they are cut
 reference   how many texts drift is measured against: texts, sampled, labels

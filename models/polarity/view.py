@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from models.errors import ReleaseCorrupt
+from models.errors import ModelError, ReleaseCorrupt
 from models.polarity.composition import Claim, Reading, compose
 from models.polarity.lexicon import Lexicon
 from models.polarity.lists import MAX_BYTES, Lists, listed, read_lists
 
 ROLE: Final = "polarity"  # of the file in a release
+COMPOSES: Final = 1  # the rules by which features come of texts; heads trained by others must be refused
 _KINDS: Final = {  # of a claim, as the heads tell them apart
     "direction": "direction",
     "number": "number",
@@ -74,12 +75,14 @@ class Polarity:
         return sparse.csr_array(table)
 
     def to_bytes(self) -> bytes:
-        """JSON, the same for the same words."""
-        return json.dumps({"heads": list(self.heads), "words": self.words}, ensure_ascii=False, sort_keys=True).encode()
+        """JSON, the same for the same words. composes, features: the rules and columns that the heads were trained
+        with."""
+        parts = {"composes": COMPOSES, "features": FEATURES, "heads": self.heads, "words": self.words}
+        return json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The reverse of `to_bytes`. Raises ReleaseCorrupt."""
+        """The reverse of `to_bytes`. Raises ReleaseCorrupt, ModelError for rules or columns of another Headrace."""
         try:
             return cls._of_parts(content)
         except (ValueError, RecursionError) as error:
@@ -92,6 +95,10 @@ class Polarity:
         if len(content) > _MAX_FILE:
             raise ValueError(f"{len(content):,} bytes, more than {_MAX_FILE:,}")
         parts = json.loads(content)
+        if isinstance(parts, dict):
+            _check_rules(
+                parts.get("composes", 1), parts.get("features", [*FEATURES])
+            )  # the first releases name neither
         heads = parts.get("heads") if isinstance(parts, dict) else None
         if not isinstance(heads, list) or not all(isinstance(head, str) for head in heads):
             raise ValueError("no list of heads")
@@ -102,6 +109,17 @@ class Polarity:
         known = frozenset(names)
         heads = tuple(head for head in self.heads if head in known)
         return replace(self, heads=heads) if heads else None
+
+
+def _check_rules(composes: object, features: object) -> None:
+    if composes == COMPOSES and features == [*FEATURES]:
+        return
+    is_newer = isinstance(composes, int) and composes > COMPOSES
+    raise ModelError(
+        f"the release composes good and bad by rules {str(composes)[:20]!r}"
+        + ("" if features == [*FEATURES] else " and with other columns")
+        + f", this Headrace by rules {COMPOSES}; {'update Headrace' if is_newer else 'train it again'}"
+    )
 
 
 def beside(ngrams: sparse.csr_array, composed: sparse.csr_array | None) -> sparse.csr_array:

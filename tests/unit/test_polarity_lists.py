@@ -9,9 +9,9 @@ import pytest
 
 from headrace import word_lists
 from headrace.word_lists.polarity import read_polarity
-from models.errors import ConfigError, ReleaseCorrupt
+from models.errors import ConfigError, ModelError, ReleaseCorrupt
 from models.polarity.lists import MAX_BYTES
-from models.polarity.view import Polarity
+from models.polarity.view import COMPOSES, FEATURES, Polarity
 
 SHIPPED = Path(word_lists.__file__).with_name("finance_sentiment.toml").read_text(encoding="utf-8")
 
@@ -103,6 +103,34 @@ def test_a_list_with_the_mark_of_utf_8_and_a_table_more_is_the_same_list(tmp_pat
     own = read_polarity(str(path), ("sentiment",))
     assert own == read_polarity("finance", ("sentiment",))
     assert Polarity.from_bytes(own.to_bytes()) == own
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"composes": COMPOSES + 1}, f"by rules '{COMPOSES + 1}', this Headrace by rules {COMPOSES}; update Headrace"),
+        ({"composes": 0}, "train it again"),
+        ({"composes": "other"}, "train it again"),
+        ({"features": list(reversed(FEATURES))}, "other columns.*train it again"),
+        ({"features": [*FEATURES, "more:good"], "composes": COMPOSES + 1}, "other columns.*update Headrace"),
+    ],
+)
+def test_a_release_of_other_rules_or_columns_is_refused(change: dict[str, Any], said: str) -> None:
+    parts = json.loads(read_polarity("finance", ("sentiment",)).to_bytes())
+    with pytest.raises(ModelError, match=said) as raised:
+        Polarity.from_bytes(json.dumps(parts | change).encode())
+    assert not isinstance(raised.value, ReleaseCorrupt), "the file is whole: a rollback would not mend it"
+
+
+def test_a_release_from_before_rules_were_numbered_is_of_the_first() -> None:
+    parts = json.loads(read_polarity("finance", ("sentiment",)).to_bytes())
+    numbered = {parts.pop("composes"): parts.pop("features")}
+    assert numbered == {COMPOSES: [*FEATURES]}
+    if COMPOSES == 1:
+        assert Polarity.from_bytes(json.dumps(parts).encode()).heads == ("sentiment",)
+    else:
+        with pytest.raises(ModelError, match="train it again"):
+            Polarity.from_bytes(json.dumps(parts).encode())
 
 
 def test_of_its_heads_those_remain_that_there_are() -> None:
