@@ -99,3 +99,18 @@ def test_a_store_without_decisions_says_what_brings_them(store: Callable[[], SQL
 )
 def test_what_does_not_go_together_is_wrong_usage(options: list[str]) -> None:
     assert CliRunner().invoke(app, ["data", "check", *options]).exit_code == 2
+
+
+def test_a_decision_without_words_trains_nothing(store: Callable[[], SQLiteStore], tmp_path: Path) -> None:
+    """A message of a conversation that people got, as it is a picture alone."""
+    fill(store())
+    stored = store()
+    stored.index([decision(9, text="", labels={}, action="queue:people", at="2026-11-05T10:00:00.000Z")])
+    stored.close()
+    assert [one["lines"] for one in check()["findings"] if one["kind"] == "no_text"] == [[4]]
+    output = tmp_path / "chats.csv"
+    command = ["data", "clean", "--store", "--app", "support", "--keep-copies", "--output", str(output)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.exception
+    with output.open(newline="", encoding="utf-8") as file:
+        assert all(row["text"] for row in csv.DictReader(file))

@@ -12,6 +12,7 @@ import typer
 from topics_in_memory import MemoryAdmin, MemoryReader, MemoryTopics
 from typer.testing import CliRunner
 
+from headrace.applications import load_application
 from headrace.cli import app
 from models.errors import HeadraceError
 from streams.topics import FEEDBACK_TOPIC
@@ -70,6 +71,20 @@ def test_findings_of_a_topic_name_the_decisions_ids(topics: MemoryTopics) -> Non
     assert found["html"]["ids"] == [f"{CHATS}@{EPOCH}-0-1"] and "conflict" not in found
     unreadable = [one["detail"] for one in check()["findings"] if one["kind"] == "unreadable"]
     assert [detail.partition(":")[0] for detail in unreadable] == [f"{CHATS}[0] offset 3", f"{CHATS}[0] offset 5"]
+
+
+def test_messages_without_words_are_no_texts_to_train_on(topics: MemoryTopics) -> None:
+    """People get them, as the application hands conversations over; there is nothing in them to learn."""
+    assert load_application("support").hand_over is not None
+    for text in (None, ""):
+        topics.append(CHATS, orjson.dumps({"text": text, "photo": "p.png"}), b"customer")
+    report = check()
+    unreadable = [one["detail"] for one in report["findings"] if one["kind"] == "unreadable"]
+    assert sorted(detail.partition(":")[0] for detail in unreadable)[-2:] == [
+        f"{CHATS}[0] offset 6",
+        f"{CHATS}[0] offset 7",
+    ]
+    assert not [one for one in report["findings"] if one["kind"] == "no_text"]
 
 
 def test_labels_that_people_gave_are_checked_with_their_texts(topics: MemoryTopics) -> None:
