@@ -104,7 +104,7 @@ class Explanation:
                 "ngrams": _rounded(float(self.lead.ngrams.sum())),
                 "encoder": _rounded(self.lead.encoder),
                 "bias": _rounded(self.lead.bias),
-                **({"composed": _rounded(self.lead.composed)} if self.lead.claims else {}),
+                **({} if self.lead.composed is None else {"composed": _rounded(self.lead.composed)}),
             },
             **self._composed(),
             "change": None
@@ -130,8 +130,10 @@ class Explanation:
         }
 
     def _composed(self) -> dict[str, Any]:
+        if self.lead.composed is None:
+            return {}
         claims = [{"words": said, "good": _rounded(value)} for said, value in self.lead.claims]
-        return {"composed": claims} if claims else {}
+        return {"composed": claims, "unmoved": self.lead.is_unmoved}
 
     def _parts(self) -> list[dict[str, Any]]:
         places = {number: place for place, number in enumerate(self.occlusion.order, 1)}

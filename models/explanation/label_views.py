@@ -53,7 +53,8 @@ def decision_of(answers: LabelAnswers, text: str) -> HeadDecision:
 
 def turned(lead: Lead) -> Lead:
     """The same, of not having the label."""
-    return Lead(-lead.ngrams, -lead.encoder, -lead.bias, -lead.composed, lead.claims)
+    composed = None if lead.composed is None else -lead.composed
+    return Lead(-lead.ngrams, -lead.encoder, -lead.bias, composed, lead.claims, lead.is_unmoved)
 
 
 def labels_to_explain(decision: HeadDecision, classifier: Classifier, head: str, text: str) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from models.classifier import Classifier
 from models.decision import Path
 from models.explanation.asking import Doubles, fast_columns
 from models.explanation.parts import Part
-from models.heads import Floats
+from models.heads import Floats, Head
 from models.ngrams import MAX_CHARACTERS, NgramVocabulary, find_ngrams, locate_ngrams, normalise
+from models.polarity.view import Polarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +19,22 @@ class Lead:
     """Where a label's lead over a rival comes from, in calibrated logits; all of it adds up to the lead.
 
     ngrams: (parts,), of each part; an n-gram over several parts counts for them alike. encoder: of the embedding, 0 on
-    the fast path. bias: of no text at all. composed: of what words do to each other (`models.polarity`), 0 where the
-    head does not look at it; claims: what that is, the words of each and what they say, above 0 if good.
+    the fast path. bias: of no text at all. composed: of what words do to each other (`models.polarity`), also where
+    they say nothing, which a head weighs too; None where it does not look at it. claims: what that is, the words of
+    each and what they say, above 0 if good. is_unmoved: whether they say that all stayed as it was.
     """
 
     ngrams: Doubles
     encoder: float
     bias: float
-    composed: float = 0.0
+    composed: float | None = None
     claims: tuple[tuple[str, float], ...] = ()
+    is_unmoved: bool = False
 
     @property
     def total(self) -> float:
         """The lead itself."""
-        return float(self.ngrams.sum()) + self.encoder + self.bias + self.composed
+        return float(self.ngrams.sum()) + self.encoder + self.bias + (self.composed or 0.0)
 
 
 def explain_lead(
@@ -66,21 +69,21 @@ def explain_lead(
     constant = float(np.float64(bias[column]) - (0.0 if rival is None else np.float64(bias[rival]))) / temperature
     if path == "fast":
         return Lead(shares, 0.0, constant)
-    composed, claims = _composed(classifier, head, text, column, rival)
-    return Lead(shares, lead - float(shares.sum()) - constant - composed, constant, composed, claims)
-
-
-def _composed(
-    classifier: Classifier, head: str, text: str, column: int, rival: int | None
-) -> tuple[float, tuple[tuple[str, float], ...]]:
-    polarity, served = classifier.polarity, classifier.heads[head]
+    encoder = lead - float(shares.sum()) - constant
+    polarity = classifier.polarity
     if polarity is None or head not in polarity.heads:
-        return 0.0, ()
+        return Lead(shares, encoder, constant)
     read = classifier.as_read_one(text)
-    values = polarity.features([read]).toarray()[0].astype(np.float64)
-    share = float(values @ _lead(served.ngrams[-len(values) :], column, rival)) / served.temperature
+    composed = _composed(polarity, classifier.heads[head], read, column, rival)
     reading = polarity.read(read)
-    return share, tuple((reading.said(claim), claim.value * claim.weight) for claim in reading.claims)
+    claims = tuple((reading.said(claim), claim.value * claim.weight) for claim in reading.claims)
+    return Lead(shares, encoder - composed, constant, composed, claims, reading.is_unmoved)
+
+
+def _composed(polarity: Polarity, served: Head, read: str, column: int, rival: int | None) -> float:
+    """read: the text as the heads read it."""
+    values = polarity.features([read]).toarray()[0].astype(np.float64)
+    return float(values @ _lead(served.ngrams[-len(values) :], column, rival)) / served.temperature
 
 
 def _lead(weights: Floats, column: int, rival: int | None) -> Doubles:

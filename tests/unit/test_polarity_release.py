@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from small_release import manifest_bytes, small_encoder, small_release
 
 from headrace.applications import load_application
 from headrace.pages.explanation import render_explanations
-from headrace.tools.explanation.telling import Told
+from headrace.tools.explanation.telling import Told, tell
 from headrace.word_lists.polarity import asked_polarity, read_polarity
 from models.bundle import unpack
+from models.classifier import Classifier
 from models.errors import ConfigError, ReleaseCorrupt
 from models.explanation.explaining import Order, explain
 from models.polarity.view import FEATURES, ROLE, Polarity
@@ -143,7 +145,7 @@ def test_a_list_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_an_explanation_says_what_was_composed(release: TrainedRelease) -> None:
     found = explain(release.classifier, "losses narrowed at Osk", Order(head="sentiment"))
     assert found.lead.claims == (("losses narrowed", 1.0),)
-    assert found.lead.composed > 0
+    assert (found.lead.composed or 0.0) > 0
     told = found.as_json()
     assert told["composed"] == [{"words": "losses narrowed", "good": 1.0}]
     assert sum(told["lead"].values()) == pytest.approx(found.lead.total, abs=1e-3)
@@ -154,6 +156,42 @@ def test_an_explanation_says_what_was_composed(release: TrainedRelease) -> None:
     assert "what is said" not in render_explanations("composing@1", [Told(other)])
     assert other.lead.claims == ()
     assert "composed" not in other.as_json()
+    assert "composed" not in other.as_json()["lead"]
+
+
+def weighing_nothing(classifier: Classifier) -> Classifier:
+    """The same, its first head with weights for texts that say nothing, or that nothing moved."""
+    first, *others = classifier.heads.values()
+    ngrams = first.ngrams.copy()
+    for number, name in enumerate(("nothing", "unmoved"), 1):
+        ngrams[FEATURES.index(name) - len(FEATURES)] = np.linspace(-0.4, 0.8, len(first.labels)) * number
+    heads = [replace(first, ngrams=ngrams), *others]
+    return Classifier("composing", "1", classifier.encoder, classifier.vocabulary, heads, polarity=classifier.polarity)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Osk met with Varrick", "nothing"),
+        ("Osk sales unchanged", "unchanged"),
+        ("Despite weak demand, Osk met with Varrick", "nothing"),
+    ],
+    ids=["no claim", "no claim but that nothing moved", "claims that count nothing"],
+)
+def test_the_lead_adds_up_where_nothing_is_said(
+    release: TrainedRelease, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = explain(weighing_nothing(release.classifier), text, Order(head="sentiment"))
+    assert abs(found.lead.composed or 0.0) > 0.5
+    assert not [value for _, value in found.lead.claims if value]
+    told = found.as_json()
+    lead = np.log(found.probabilities[0] / found.probabilities[1])
+    assert sum(told["lead"].values()) == pytest.approx(lead, abs=1e-3)
+    assert told["unmoved"] == (said == "unchanged")
+    words = f"what is said {found.lead.composed:+.2f} ({said})"
+    assert words in render_explanations("composing@1", [Told(found)])
+    tell("composing@1", Told(found))
+    assert words in " ".join(capsys.readouterr().out.split())
 
 
 def test_made_sentences_are_what_their_frames_say_and_hang_on_no_word() -> None:

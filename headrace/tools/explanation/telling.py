@@ -211,9 +211,12 @@ def _lead(explanation: Explanation) -> str:
     if explanation.path == "full":
         words.append(f"encoder {_signed(lead.encoder)}")
     words.append(f"bias {_signed(lead.bias)}")
-    if lead.claims:
-        said = "; ".join(f"{field(claim)}: {'good' if value > 0 else 'bad'}" for claim, value in lead.claims if value)
-        words.append(f"what is said {_signed(lead.composed)}" + (f" ({said})" if said else ""))
+    if lead.composed is not None:
+        claims = [(claim, value) for claim, value in lead.claims if round(value, 4)]  # as the page and --json have them
+        said = "; ".join(f"{field(claim)}: {'good' if value > 0 else 'bad'}" for claim, value in claims)
+        words.append(
+            f"what is said {_signed(lead.composed)} ({said or ('unchanged' if lead.is_unmoved else 'nothing')})"
+        )
     return f"lead over {field(explanation.rival)} {_signed(lead.total)}: {', '.join(words)}"
 
 
