@@ -13,7 +13,7 @@ Confidence = Annotated[
         min=0.0,
         max=1.0,
         help="answer from here on; 0.9: one in ten questions that the bank has no answer for is answered all the same; "
-        "default: as the application's [answer_bank] says, else 0.9",
+        "default: as the application's \\[answer_bank] says, else 0.9",
     ),
 ]
 
