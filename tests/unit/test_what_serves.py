@@ -38,7 +38,7 @@ def test_a_full_release_says_whether_the_quick_one_serves(
     assert (release.manifest["strategy"], release.manifest["serves"]) == ("full", serves)
     assert (release.report["strategy"], release.report["serves"]) == ("full", serves)
     assert next(sheet("support", "2", release.manifest)) == f"support@2: {words}"
-    _tell_training(release.report | {"rejected_rows": []}, False)
+    _tell_training(release.report | {"rejected_rows": [], "not_trained": {}}, False)
     assert ("the quick one serves" in capsys.readouterr().out) is not better
 
 
