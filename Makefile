@@ -70,13 +70,13 @@ CONTRACT_LOG = $(VENV)/contract-tests.log
 
 # three at once, two of them with services of their own: most of the tests with services wait for them, and those that
 # compute take what is left. The last of these follow where the first services are done, or one would end alone
-UNIT = $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider
+LANE = $(BIN)/pytest -m "$(MARKS)" -p no:cacheprovider
 test: check ## unit, contract and integration tests, real Kafka and Elasticsearch; EXTRAS=train adds the fine-tuning tests
 	@echo "headrace: unit tests, and half of those with services, run beside the others; what they say follows at the end ($(UNIT_LOG), $(CONTRACT_LOG))"
 	@trap 'trap "" TERM; kill 0; wait; cat $(CONTRACT_LOG) $(UNIT_LOG); exit 130' INT TERM; \
-	nice -n 10 $(UNIT) tests/unit/test_[!s-z]*.py > $(UNIT_LOG) 2>&1 & unit=$$!; \
-	{ $(UNIT) tests/contract tests/faults tests/integration/test_[a-l]*.py; first=$$?; \
-		$(UNIT) tests/unit/test_[s-z]*.py tests/train; exit $$((first | $$?)); } > $(CONTRACT_LOG) 2>&1 & contract=$$!; \
+	nice -n 10 $(LANE) tests/unit/test_[!s-z]*.py > $(UNIT_LOG) 2>&1 & unit=$$!; \
+	{ $(LANE) tests/contract tests/faults tests/integration/test_[a-l]*.py; first=$$?; \
+		$(LANE) tests/unit/test_[s-z]*.py tests/train; exit $$((first | $$?)); } > $(CONTRACT_LOG) 2>&1 & contract=$$!; \
 	$(BIN)/pytest -m "$(MARKS)" tests/integration/test_[!a-l]*.py; services=$$?; \
 	wait $$contract; contract=$$?; cat $(CONTRACT_LOG); \
 	wait $$unit; unit=$$?; cat $(UNIT_LOG); exit $$((services | contract | unit))

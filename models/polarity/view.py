@@ -95,14 +95,13 @@ class Polarity:
         if len(content) > _MAX_FILE:
             raise ValueError(f"{len(content):,} bytes, more than {_MAX_FILE:,}")
         parts = json.loads(content)
-        if isinstance(parts, dict):
-            _check_rules(
-                parts.get("composes", 1), parts.get("features", [*FEATURES])
-            )  # the first releases name neither
-        heads = parts.get("heads") if isinstance(parts, dict) else None
+        if not isinstance(parts, dict):
+            raise ValueError("no JSON object")
+        _check_rules(parts.get("composes", 1), parts.get("features", [*FEATURES]))  # the first releases name neither
+        heads = parts.get("heads")
         if not isinstance(heads, list) or not all(isinstance(head, str) for head in heads):
             raise ValueError("no list of heads")
-        return cls(parts.get("words"), tuple(heads))
+        return cls(parts.get("words", {}), tuple(heads))
 
     def of_heads(self, names: Iterable[str]) -> Self | None:
         """The same for those of its heads alone that are named; None where none is."""

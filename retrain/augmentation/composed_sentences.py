@@ -82,22 +82,22 @@ _FRAMES: Final[tuple[Frame, ...]] = (
 def composed_sentences(polarity: Polarity, count: int, seed: int) -> list[tuple[str, int]]:
     """Different sentences, each with +1 (good) or -1 (bad); fewer than `count` where the list gives no more. The same
     list and seed give the same ones."""
-    random = np.random.default_rng(seed)
+    random, quantities = np.random.default_rng(seed), polarity.quantities
     made: dict[str, int] = {}
     for number in range(count * _TRIES):
         if len(made) == count:
             break
-        text, sign = _FRAMES[number % len(_FRAMES)](_drawn(polarity, random))
+        text, sign = _FRAMES[number % len(_FRAMES)](_drawn(quantities, random))
         text = text[0].upper() + text[1:]
         if polarity.read(text).score * sign > 0:
             made[text] = sign
     return list(made.items())
 
 
-def _drawn(polarity: Polarity, random: np.random.Generator) -> _Drawn:
+def _drawn(quantities: Mapping[int, list[str]], random: np.random.Generator) -> _Drawn:
     kind, way = (int(sign) for sign in random.choice((-1, 1), size=2))
-    quantities = polarity.quantities[kind]
+    listed = quantities[kind]
     low = round(float(random.uniform(1, 9)), 1)
     high = round(low + float(random.uniform(0.3, 4)), 1)
     firm = str(random.choice(_FIRMS))
-    return _Drawn(random, firm, quantities[random.integers(len(quantities))], kind, way, low, high)
+    return _Drawn(random, firm, listed[random.integers(len(listed))], kind, way, low, high)
