@@ -111,7 +111,7 @@ class MapControl:
         ConfigError where the topic cannot be read, or what stands there not be had for now."""
         self._follower.start()
         if not self._follower.wait_until_current(FOLLOW_SECONDS):
-            gap = "" if self._gap is None else f" ({self._gap[1]})"
+            gap = "" if self.gap is None else f" ({self.gap})"
             raise ConfigError(
                 f"what {RELEASES_TOPIC} says of {self._model} could not be read and loaded within "
                 f"{FOLLOW_SECONDS:.0f} s{gap}; `headrace doctor` tells why"
@@ -127,15 +127,18 @@ class MapControl:
     @property
     def gap(self) -> str | None:
         """Why another map serves than is wanted, in words; None where it does not."""
-        return None if self._gap is None else self._gap[1]
+        gap = self._gap  # read once: the follower's thread clears it
+        return None if gap is None else gap[1]
 
     def gap_seconds(self) -> float:
         """For how long that is so; 0 where it is not."""
-        return 0.0 if self._gap is None else self._clock() - self._gap[0]
+        gap = self._gap
+        return 0.0 if gap is None else self._clock() - gap[0]
 
     def tell_again(self) -> None:
         """Keep the alert about what is refused alive; called now and then, from any thread."""
-        if self._tell_at is not None and self._clock() >= self._tell_at:
+        tell_at = self._tell_at
+        if tell_at is not None and self._clock() >= tell_at:
             self._tell()
 
     def close(self) -> None:
@@ -178,7 +181,10 @@ class MapControl:
     def _take(self, release: Release, version: str) -> None:
         started = self._clock()
         sha256 = announced_hash(release, version)
-        self._map = load_map(self._registry, release.model, version, sha256, self._encoder)
+        item_map = load_map(self._registry, release.model, version, sha256, self._encoder)
+        if version == release.champion:
+            self._gap = None  # before it serves: who sees it serve finds no gap beside it
+        self._map = item_map
         self._metrics.swapped(release.model)
         log.info("%s@%s, a map of items' embeddings, serves (%.1f s)", release.model, version, self._clock() - started)
 

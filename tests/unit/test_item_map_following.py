@@ -176,6 +176,24 @@ def test_a_registry_that_does_not_answer_is_asked_again(world: World, monkeypatc
     assert control.gap is None
 
 
+def test_whoever_sees_a_map_serve_finds_no_gap_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are read from other threads: a gap that outlives what it was about is an alert about nothing."""
+    version, control = world.publish(SWAPPED), world.control()
+    real, asked, beside = world.registry.manifest, [], []
+
+    def manifest(model: str, wanted: str) -> bytes:
+        asked.append(wanted)
+        if 1 < len(asked) < 4:
+            raise RegistryUnavailable("no answer")
+        return real(model, wanted)
+
+    monkeypatch.setattr(world.registry, "manifest", manifest)
+    monkeypatch.setattr(world.metrics, "swapped", lambda model: beside.append((world.served(control), control.gap)))
+    world.announce(version)
+    until(lambda: bool(beside))
+    assert beside == [(version, None)]
+
+
 def test_without_anything_announced_the_registrys_note_is_or_the_encoder_goes_on(world: World) -> None:
     assert world.served(world.control()) == ""
     version = world.publish(SWAPPED)
