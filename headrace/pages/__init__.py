@@ -1,13 +1,18 @@
 """Pages as files: no network, no script, readable on a phone and in the dark. Texts are hostile: all is escaped."""
 
-from typing import Any
+from typing import Any, Final
 from unicodedata import category
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from models.figures import moment, number_of
+
+_THIN: Final = "\u202f"  # between thousands
+
 
 def page_environment(package: str, folder: str) -> Environment:
-    """Where templates of a package's folder are rendered. Filters: `percent`, `count`, `points`."""
+    """Where templates of a package's folder are rendered. Filters: `percent`, `count`, `points`, and `moment` and
+    `number_of` of models.figures."""
     environment = Environment(
         loader=PackageLoader(package, folder),
         autoescape=True,
@@ -16,7 +21,13 @@ def page_environment(package: str, folder: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "count": _count, "points": _points}
+    environment.filters |= {
+        "percent": _percent,
+        "count": _count,
+        "points": _points,
+        "moment": moment,
+        "number_of": _number_of,
+    }
     return environment
 
 
@@ -29,7 +40,11 @@ def _points(value: float | None, digits: int = 1) -> str:
 
 
 def _count(value: int) -> str:
-    return f"{value:,}".replace(",", "\u202f")
+    return f"{value:,}".replace(",", _THIN)
+
+
+def _number_of(count: int, noun: str, plural: str | None = None) -> str:
+    return number_of(count, noun, plural).replace(",", _THIN)
 
 
 def _visible(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Windows of event time: what is counted in which, and that late items change a window and double none."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -194,6 +195,18 @@ def test_the_page_tells_stories_once_and_holds_no_markup_of_texts(tmp_path: Path
     page = render_trends("<b>BRKW", documents(trends), stories)
     assert "<script>" not in page and "<b>BRKW" not in page and "&lt;script&gt;" in page
     assert page.count('class="mean"') == 1 and page.count('class="stories"') == 2  # of one story no sentiment is told
+
+
+def test_the_page_says_when_and_leaves_empty_what_is_empty(tmp_path: Path) -> None:
+    items = [decision(1, "01:10"), decision(2, "02:10"), decision(3, "11:10")]
+    trends = trends_of(tmp_path, items)
+    page = render_trends("BRKW", documents(trends), trends.stories(SYMBOL))
+    assert "24 Nov 2026 01:00 to 12:00 UTC" in page and "Along: time in UTC" in page
+    ticks = re.findall(r'<span style="left:([0-9.]+)%">([^<]*)', page)
+    assert ("9.091", "02:00") in ticks and len({words for _, words in ticks}) >= 5
+    first, second, last = (float(x) for x in re.findall(r'class="stories" x="([0-9.]+)"', page))
+    assert last - second == pytest.approx(9 * (second - first), abs=0.01)
+    assert "1 story, 1 item</title>" in page
 
 
 @pytest.mark.parametrize(
