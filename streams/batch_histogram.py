@@ -12,14 +12,13 @@ from prometheus_client.registry import Collector
 
 class BatchHistogram(Collector):
     """Counts per label value. buckets: upper bounds, ascending, without the infinite one. Written by one thread; read
-    by any: a scrape may see a batch's count before its sum."""
+    by any, which sees a batch whole or not at all."""
 
     def __init__(self, name: str, documentation: str, label: str, buckets: Sequence[float]) -> None:
         self._name, self._documentation, self._label = name, documentation, label
         self._bounds = np.array(buckets, dtype=np.float64)
         self._names = [*(f"{bound:g}" for bound in buckets), "+Inf"]
-        self._counts: dict[str, NDArray[np.int64]] = {}
-        self._sums: dict[str, float] = {}
+        self._seen: dict[str, tuple[NDArray[np.int64], float]] = {}  # counts and sum, which are told together
 
     def observe_all(self, label: str, values: Sequence[float]) -> None:
         """Take these values in."""
@@ -28,14 +27,13 @@ class BatchHistogram(Collector):
             self._bounds, array, side="left"
         )  # a value on a bound belongs below it, as Prometheus has it
         added = np.bincount(places, minlength=len(self._names)).astype(np.int64)
-        known = self._counts.get(label)
-        self._counts[label] = added if known is None else known + added
-        self._sums[label] = self._sums.get(label, 0.0) + float(array.sum())
+        counts, total = self._seen.get(label, (0, 0.0))
+        self._seen[label] = (counts + added, total + float(array.sum()))
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label])
-        for label, counts in list(self._counts.items()):
+        for label, (counts, total) in list(self._seen.items()):
             cumulated = [float(count) for count in np.cumsum(counts)]
-            family.add_metric([label], list(zip(self._names, cumulated, strict=True)), self._sums[label])
+            family.add_metric([label], list(zip(self._names, cumulated, strict=True)), total)
         yield family

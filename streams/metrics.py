@@ -32,7 +32,7 @@ LABEL_OUTCOMES = ("taken", "contested", "copy", "over the cap", "relabelling", "
 class Metrics:
     """One registry per process, so that tests and several runs in one process do not meet. Also an EngineObserver.
 
-    Releases are told by their follower's thread, all else by the event loop; scrapes come from any thread.
+    Releases are told by their followers' threads, all else by the event loop; scrapes come from any thread.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Metrics:
         registry.register(self._counted)
         ProcessCollector(registry=registry)
         self._known_lags: set[tuple[str, str, str]] = set()
-        self._known_roles: set[tuple[str, str]] = set()
+        self._known_roles: dict[str, set[str]] = {}  # by application, each of which one thread tells of at a time
 
     def decided(self, app: str, outcomes: Sequence[Outcome]) -> None:
         """Count a confirmed batch."""
@@ -118,13 +118,14 @@ class Metrics:
     def release(self, app: str, version: str, role: str = "champion") -> None:
         """Say which version serves as what."""
         self._of_releases.model.labels(app, role).info({"version": version})
-        self._known_roles.add((app, role))
+        self._known_roles.setdefault(app, set()).add(role)
 
     def serving(self, app: str, versions: Mapping[str, str]) -> None:
         """Say all that serves of an application: role to version. Roles that are not named serve no longer."""
-        for known in [pair for pair in self._known_roles if pair[0] == app and pair[1] not in versions]:
-            self._of_releases.model.remove(*known)
-            self._known_roles.discard(known)
+        known = self._known_roles.get(app, set())
+        for gone in known - versions.keys():
+            self._of_releases.model.remove(app, gone)
+            known.discard(gone)
         for role, version in versions.items():
             self.release(app, version, role)
 

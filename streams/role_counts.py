@@ -20,7 +20,10 @@ class RoleCounts(Collector):
     """Holds the roles' own counts. by application: monitors, failures (of a release, by step), times_set_aside (by
     place), pictures (by outcome), taken (of recommenders, by whether it was new and listed).
     told, to_tell: of notifiers, by receiver. dispatched, standing, timers_silence: of dispatchers. gap_seconds,
-    unread_seconds: see `Metrics.follow_releases`."""
+    unread_seconds: see `Metrics.follow_releases`.
+
+    Read while other threads count, and while roles are still being added: each table is copied before it is gone
+    through, and what may become None is read once."""
 
     def __init__(self) -> None:
         self.index = IndexerCounts()
@@ -59,7 +62,7 @@ class RoleCounts(Collector):
             "Conversations by state: people (have them), overdue (somebody waits longer than was promised)",
             labels=["app", "state"],
         )
-        for app, states in self.standing.items():
+        for app, states in list(self.standing.items()):
             for state, number in states().items():
                 standing.add_metric([app, state], number)
         yield standing
@@ -68,7 +71,7 @@ class RoleCounts(Collector):
             "For how long a dispatcher that has partitions has not looked at what is due: promises, steps of the chain",
             labels=["app"],
         )
-        for app, seconds in self.timers_silence.items():
+        for app, seconds in list(self.timers_silence.items()):
             silence.add_metric([app], seconds())
         yield silence
 
@@ -81,11 +84,11 @@ class RoleCounts(Collector):
         pending = GaugeMetricFamily(
             "headrace_notifications_pending", "Alerts that a receiver is still to be told", labels=["app", "receiver"]
         )
-        for app, receivers in self.told.items():
+        for app, receivers in list(self.told.items()):
             for receiver, outcomes in dict(receivers).items():
                 for outcome, number in dict(outcomes).items():
                     told.add_metric([app, receiver, outcome], number)
-        for app, to_tell in self.to_tell.items():
+        for app, to_tell in list(self.to_tell.items()):
             for receiver, number in to_tell().items():
                 pending.add_metric([app, receiver], number)
         yield told
@@ -169,15 +172,15 @@ class RoleCounts(Collector):
             labels=["app"],
         )
         for app, totals in monitors.items():
-            if totals.by_chance is not None:
-                by_chance.add_metric([app], totals.by_chance.per_day)
+            if (stated := totals.by_chance) is not None:
+                by_chance.add_metric([app], stated.per_day)
         yield by_chance
         drift = CounterMetricFamily(
             "headrace_drift_detections", "Drift episodes, by application and detector", labels=["app", "detector"]
         )
         detected = Count({(app, detector): 0 for app in self.apps for detector in (*DETECTORS, FAST_AUDITS)})
         for app, totals in monitors.items():
-            detected.update({(app, detector): episodes for detector, episodes in totals.detections.items()})
+            detected.update({(app, detector): episodes for detector, episodes in list(totals.detections.items())})
         for (app, detector), episodes in detected.items():
             drift.add_metric([app, detector], episodes)
         yield drift

@@ -62,19 +62,21 @@ class Health:
 
     def live(self) -> dict[str, Any]:
         """The answer to /health/live."""
-        return _answer([*self._state.not_live, *self._loop_reasons()], self._state)
+        state = self._state  # read once: the loop puts another one there
+        return _answer([*state.not_live, *self._loop_reasons()], state)
 
     def ready(self) -> dict[str, Any]:
         """The answer to /health/ready."""
-        return _answer(self._not_ready(), self._state)
+        state = self._state
+        return _answer(self._not_ready(state), state)
 
     @property
     def is_ready(self) -> bool:
         """Whether /health/ready says ok."""
-        return not self._not_ready()
+        return not self._not_ready(self._state)
 
-    def _not_ready(self) -> list[str]:
-        return [*self._state.not_live, *self._state.not_ready, *self._loop_reasons()]
+    def _not_ready(self, state: HealthState) -> list[str]:
+        return [*state.not_live, *state.not_ready, *self._loop_reasons()]
 
     def _loop_reasons(self) -> list[str]:
         silent = self._silent_seconds()

@@ -136,8 +136,8 @@ class Watch:
         not_ready += self._further_reasons()
         silence = now - self._answered_at if self._lookout is not None else 0.0
         if self._lookout is not None:
-            if self._lookout.store_trouble is not None:
-                not_ready.append(f"store: {self._lookout.store_trouble}")
+            if (trouble := self._lookout.store_trouble) is not None:
+                not_ready.append(f"store: {trouble}")
             if silence > 2 * LOOK_MAX_SECONDS:
                 not_ready.append(f"the broker has not answered for {silence:.0f} s")
         for state in states:
