@@ -15,16 +15,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 
 from connectors.table_lines import NOT_UTF8, Lines, Reject, Row, is_undecodable
 from connectors.tables.csv_rows import SAMPLE_LINES, csv_table
 from connectors.tables.parquet_rows import MARK, ParquetRows
 from models.errors import ConfigError, json_kind
 
-__all__ = ["Reject", "Row", "Table", "open_table", "parse_table", "read_lines", "read_rows"]
+__all__ = [
+    "HEAD_BYTES",
+    "Reject",
+    "Row",
+    "Table",
+    "open_table",
+    "parse_table",
+    "read_lines",
+    "read_rows",
+    "refuse_foreign",
+    "unpacked",
+]
 
-_HEAD_BYTES = 4_096
+HEAD_BYTES: Final = 4_096
 # What a file begins with that is no text: a name for it, and the way out.
 _FOREIGN = (
     (b"\xff\xfe", "UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)"),
@@ -78,8 +89,8 @@ def read_lines(path: Path) -> Iterator[Row | Reject]:
     when the file itself is of no use."""
     try:
         with path.open("rb") as raw:
-            content, _ = _unpacked(raw)
-            _refuse_foreign(content.peek(_HEAD_BYTES), path.name)
+            content, _ = unpacked(raw)
+            refuse_foreign(content.peek(HEAD_BYTES), path.name)
             lines = Lines(io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline=None))
             while (line := lines.next()) is not None:
                 text = line.rstrip("\n")
@@ -97,14 +108,14 @@ def read_lines(path: Path) -> Iterator[Row | Reject]:
 
 def parse_table(raw: BinaryIO, name: str) -> Table:
     """The same for bytes at hand. name: what the file is called in errors."""
-    content, is_packed = _unpacked(raw)
-    head = content.peek(_HEAD_BYTES)
+    content, is_packed = unpacked(raw)
+    head = content.peek(HEAD_BYTES)
     if head.startswith(MARK):
         if is_packed:
             raise ConfigError(f"{name} is a Parquet file packed with gzip: unpack it first")
         parquet = ParquetRows(raw, name)
         return Table(name, parquet.columns, parquet.twice, iter(parquet), parquet.share_read, is_json=True)
-    _refuse_foreign(head, name)
+    refuse_foreign(head, name)
     lines = Lines(io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline=None))
     first = next((line for line in lines.ahead(SAMPLE_LINES) if line.strip()), "").lstrip()
     if first.startswith("[") and name.removesuffix(".gz").lower().endswith((".json", ".jsonl", ".ndjson")):
@@ -116,13 +127,13 @@ def parse_table(raw: BinaryIO, name: str) -> Table:
     return Table(name, table.columns, table.twice, table.rows, share_read, is_json=False)
 
 
-def _unpacked(raw: BinaryIO) -> tuple[io.BufferedReader, bool]:
+def unpacked(raw: BinaryIO) -> tuple[io.BufferedReader, bool]:
     """The content, and whether it was packed with gzip."""
     stream: io.RawIOBase = raw if isinstance(raw, io.RawIOBase) else _Unbuffered(raw)
-    content: io.BufferedReader = io.BufferedReader(stream, _HEAD_BYTES)
+    content: io.BufferedReader = io.BufferedReader(stream, HEAD_BYTES)
     if not content.peek(2).startswith(b"\x1f\x8b"):
         return content, False
-    return io.BufferedReader(_Unbuffered(cast(BinaryIO, gzip.GzipFile(fileobj=content))), _HEAD_BYTES), True
+    return io.BufferedReader(_Unbuffered(cast(BinaryIO, gzip.GzipFile(fileobj=content))), HEAD_BYTES), True
 
 
 class _Unbuffered(io.RawIOBase):
@@ -140,7 +151,8 @@ class _Unbuffered(io.RawIOBase):
         return len(part)
 
 
-def _refuse_foreign(head: bytes, name: str) -> None:
+def refuse_foreign(head: bytes, name: str) -> None:
+    """Raises ConfigError where a file begins as one that is no text."""
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             raise ConfigError(f"{name} is {what}")

@@ -1,7 +1,6 @@
 """What is recommended, on logs of users and items: Headrace beside popularity, item-kNN, ALS and BPR.
 
-log         a file of interactions, a file of items
-plain       such files without a header, as public data sets have them
+files/      a file of interactions, a file of items, as public data sets and shops have them
 protocols   pure: which interactions train, which are to be foretold
 figures     pure: NDCG, hit rate and recall over full rankings
 methods     pure: what everybody has, and Headrace's own, one shape for all

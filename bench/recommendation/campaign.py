@@ -3,15 +3,17 @@ holds back, then one fit on all of them, and the test part scored once."""
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from scipy.sparse import csr_matrix
 
 from bench.recommendation.cold import cold_items
 from bench.recommendation.figures import figures
-from bench.recommendation.log import Log
+from bench.recommendation.files.log import Log
 from bench.recommendation.methods import Method, Settings, own_methods
 from bench.recommendation.peers import peer_methods
 from bench.recommendation.protocols import Pairs, Protocol, Split, pairs_of, protocols
@@ -20,6 +22,7 @@ from models.recommendation.covisitation import CovisitationPolicy
 from models.recommendation.titles import TitleVectors
 
 Progress = Callable[[str, int, int], None]
+_PAIR_BYTES = 24  # of item-kNN, which takes most
 METHODS = ("headrace", "ease", "item_knn", "popularity", "als", "bpr")
 
 
@@ -32,14 +35,20 @@ class Plan:
 
 
 def campaign(log: Log, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """`{users, items, interactions, protocols: {name: {users, methods: {method: figures}, best_peer, ratio}}, cold}`.
-    Raises ConfigError."""
+    """`{users, items, interactions, protocols: {name: {users, methods: {method: figures}, best_peer, ratio}},
+    left_out, cold}`.
+    left_out: protocols that the log is too small for. Raises ConfigError."""
     pairs = pairs_of(log)
     _check(plan.methods)
+    room(pairs.shape[1])
     titles = TitleVectors(log.texts).of(log.texts)
-    found = {
-        name: _measured(name, protocol, pairs, titles, plan, progress) for name, protocol in protocols(pairs).items()
-    }
+    splits = {name: _splits(protocol, pairs, plan.seed) for name, protocol in protocols(pairs).items()}
+    found = {name: _measured(name, *both, titles, plan, progress) for name, both in splits.items() if both is not None}
+    if not found:
+        raise ConfigError(
+            f"there is nothing to foretell: {pairs.shape[0]:,} users touched {len(pairs.users):,} items, each counted "
+            f"once; users of at least four items are needed"
+        )
     first = next(iter(found.values()))["methods"]["headrace"]["settings"]
     policy = CovisitationPolicy(first["ridge"], first["words"])
     has_words = any(log.texts)
@@ -49,8 +58,11 @@ def campaign(log: Log, plan: Plan, progress: Progress) -> dict[str, Any]:
         "interactions": len(log.users),
         "pairs": len(pairs.users),
         "skipped": dict(log.skipped),
+        "read_as": dict(log.read_as),
+        "words": dict(log.words),
         "seed": plan.seed,
         "protocols": found,
+        "left_out": [name for name, both in splits.items() if both is None],
         "cold": cold_items(pairs, titles, policy, plan.seed) if has_words else None,
     }
 
@@ -65,11 +77,44 @@ def _chosen(names: Sequence[str], with_time: bool) -> list[Method]:
     return [method for method in there if method.name in {*names, "headrace"}]
 
 
+def _splits(protocol: Protocol, pairs: Pairs, seed: int) -> tuple[Split, Split] | None:
+    """What is measured, and what settings are chosen by; None: one of both would have nothing to learn, or to
+    foretell."""
+    split = protocol(pairs, seed)
+    if not len(split.train.users) or not len(split.test.users):
+        return None
+    validation = protocol(split.train, seed + 1)
+    return (split, validation) if len(validation.train.users) and len(validation.test.users) else None
+
+
+def room(items: int, free_bytes: int | None = None) -> None:
+    """Raises ConfigError where tables of all items by all items do not fit; free_bytes: None: as the machine says."""
+    free = _free_bytes() if free_bytes is None else free_bytes
+    needed = items * items * _PAIR_BYTES
+    if free is not None and needed > free:
+        most = int((free / _PAIR_BYTES) ** 0.5)
+        raise ConfigError(
+            f"{items:,} items: tables of all by all of them take some {needed / 1e9:,.0f} GB, and {free / 1e9:,.0f} GB "
+            f"are free, which is enough for {most:,}: --core 5 (or more) leaves rare items and users out"
+        )
+
+
+def _free_bytes() -> int | None:
+    """None: nobody knows. In a container what it may still take."""
+    free = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        most, taken = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        free.append(most - taken)
+    return min(free, default=None)
+
+
 def _measured(
-    name: str, protocol: Protocol, pairs: Pairs, titles: csr_matrix, plan: Plan, progress: Progress
+    name: str, split: Split, validation: Split, titles: csr_matrix, plan: Plan, progress: Progress
 ) -> dict[str, Any]:
-    split = protocol(pairs, plan.seed)
-    validation = protocol(split.train, plan.seed + 1)
     scored: dict[str, Any] = {}
     for method in _chosen(plan.methods, split.now is not None):
         started = time.perf_counter()

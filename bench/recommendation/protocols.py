@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from bench.recommendation.log import Log
+from bench.recommendation.files.log import Log
 
 _TEST_SHARE: Final = 0.25
 _LAST_SHARE: Final = 0.2  # of the interactions, by time

@@ -11,9 +11,11 @@ from scipy.sparse import csr_matrix
 from typer.testing import CliRunner
 
 from bench.recommendation import random_lists
+from bench.recommendation.campaign import room
 from bench.recommendation.figures import figures
+from bench.recommendation.files.columns import Columns
+from bench.recommendation.files.log import read_log
 from bench.recommendation.live import live_recommender, play
-from bench.recommendation.log import Columns, read_log
 from bench.recommendation.protocols import Pairs, by_time, by_user, leave_one_out, pairs_of, protocols
 from bench.recommendation.taste_change import changed, race
 from headrace.cli import app
@@ -146,7 +148,7 @@ def test_the_command_tells_who_foretells_best_and_what_cold_items_get(tmp_path: 
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ("user_id,thing\na,x", "line 2: no column item_id; it has: user_id, thing"),
+        ("user_id,thing\na,x", "no column of items by its name; it has: user_id, thing; give --item-column NAME"),
         ("user_id,item_id\n,x\na,", "no row has both a user_id and an item_id"),
         ("user_id,item_id,timestamp\na,x,yesterday", "line 2: timestamp 'yesterday' is no time"),
         ("user_id,item_id", "has no rows"),
@@ -240,44 +242,21 @@ def test_a_log_is_asked_for_where_one_is_needed() -> None:
     assert run.exit_code == 2 and "give a file of interactions" in run.output
 
 
-def test_rows_without_a_user_or_an_item_are_passed_over_and_counted(tmp_path: Path) -> None:
+def test_a_protocol_that_a_log_is_too_small_for_is_left_out_and_said(tmp_path: Path) -> None:
+    """All at one time, as of a day; then users of one item each."""
     file = tmp_path / "events.csv"
-    file.write_text("user_id,item_id\na,x\n,y\n ,y\nb,\nb,y\n", encoding="utf-8")
-    log = read_log(file, None, Columns())
-    assert (log.user_ids, log.item_ids) == (("a", "b"), ("x", "y"))
-    assert log.skipped == {"no_user": 2, "no_item": 1}
+    rows = [f"u{user},{item},2020-01-01" for user in range(12) for item in range(user % 3, 9)]
+    file.write_text("\n".join(["user,item,date", *rows]), encoding="utf-8")
+    given = ["bench", "recommend", "--data", str(file), "--methods", "headrace,popularity"]
+    run = CliRunner().invoke(app, given)
+    assert run.exit_code == 0, run.output
+    assert "left out, as nothing would be learnt or foretold: split by time" in run.output
+    file.write_text("user,item\n" + "\n".join(f"{user},{user % 3}" for user in range(12)), encoding="utf-8")
+    run = CliRunner().invoke(app, given)
+    assert run.exit_code != 0 and "users of at least four items are needed" in str(run.exception)
 
 
-@pytest.mark.parametrize(
-    ("events", "items", "texts"),
-    [
-        (
-            "1\t10\t5\t881250949\n2\t11\t3\t881250950\n",
-            "10|Café (1995)|01-Jan-1995||http://x|0|1\n",
-            ("Café (1995)", ""),
-        ),
-        ("1::10::5::978300760\n2::11::3::978300761\n", "10::Café::Old|New\n11::B::New\n", ("Café Old New", "B New")),
-        ("u1,10,5.0,1394496000\nu2,11,3.0,1394496001\n", "item_id,title\n10,Café\n", ("Café", "")),
-        ("1\t10\t5\t881250949\n2\t11\t3\t881250950\n", None, ("", "")),
-    ],
-    ids=["tabs and pipes", "double colons", "commas, items with a header", "no items"],
-)
-def test_files_of_public_sets_without_a_header_are_read(
-    tmp_path: Path, events: str, items: str | None, texts: tuple[str, ...]
-) -> None:
-    data, words = tmp_path / "u.data", tmp_path / "u.item"
-    data.write_text(events, encoding="utf-8")
-    if items is not None:
-        words.write_text(items, encoding="latin-1" if "|" in items else "utf-8")
-    log = read_log(data, words if items is not None else None, Columns())
-    assert log.item_ids == ("10", "11") and log.texts == texts
-    assert log.days is not None and len(log.user_ids) == 2
-
-
-def test_a_log_without_times_or_header_has_none(tmp_path: Path) -> None:
-    data = tmp_path / "ratings"
-    data.write_text("1,10,5\n2,11,3\n", encoding="utf-8")
-    assert read_log(data, None, Columns()).days is None
-    data.write_text("1,10,5\n2,11\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="line 2: 2 fields where the first line has 3"):
-        read_log(data, None, Columns())
+def test_more_items_than_memory_holds_tables_of_are_told_with_the_way_out() -> None:
+    room(1_000, 10**9)
+    with pytest.raises(ConfigError, match=r"235,000 items: .* some 1,325 GB, and 16 GB are free, .*25,819: --core 5"):
+        room(235_000, 16 * 10**9)

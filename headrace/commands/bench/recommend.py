@@ -7,26 +7,44 @@ import typer
 
 if TYPE_CHECKING:
     from bench.recommendation.campaign import Progress
-    from bench.recommendation.log import Log
+    from bench.recommendation.files.log import Log
     from models.recommendation.recommender import Recommender
 
 _TIMED: Final = 1_000  # events
 _SPEED: Final[dict[str, Any]] = {}  # of its plan, beside the seconds; smaller in tests
-EXAMPLE = "Example: headrace bench recommend --data events.csv --items items.csv"
+EXAMPLE = (
+    "Examples: headrace bench recommend --data events.csv --items items.csv · "
+    "headrace bench recommend --data u.data --items u.item"
+)
 
 
 def recommend(
     data: Annotated[
         Path | None,
-        typer.Option(help="CSV, JSON lines or Parquet of interactions: user_id, item_id, and timestamp if known"),
+        typer.Option(
+            help="CSV, JSON lines or Parquet of interactions, or a public set's file without a header; columns of "
+            "user, item and time are found by their usual names"
+        ),
     ] = None,
-    items: Annotated[Path | None, typer.Option(help="the items: item_id, title and other words")] = None,
-    user_column: Annotated[str, typer.Option(help="of --data")] = "user_id",
-    item_column: Annotated[str, typer.Option(help="of both files")] = "item_id",
-    time_column: Annotated[str, typer.Option(help="of --data; ISO 8601 or seconds since 1970")] = "timestamp",
+    items: Annotated[Path | None, typer.Option(help="the items: their ids, titles and other words")] = None,
+    user_column: Annotated[str | None, typer.Option(help="of --data, or its number where there is no header")] = None,
+    item_column: Annotated[str | None, typer.Option(help="the same, of both files")] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option(help="of --data: ISO 8601, or seconds or milliseconds since 1970; `none`: leave times out"),
+    ] = None,
+    rating_column: Annotated[str | None, typer.Option(help="of --data, for --least-rating")] = None,
+    action_column: Annotated[str | None, typer.Option(help="of --data, for --live: view, click, purchase ...")] = None,
     text_columns: Annotated[
-        str, typer.Option(help="of --items, comma-separated; those that are there are put together")
-    ] = "title,authors,description,tags",
+        str | None,
+        typer.Option(help="of --items, comma-separated, put together; else title, authors, description, tags ..."),
+    ] = None,
+    least_rating: Annotated[
+        float | None, typer.Option(help="interactions that are rated less are left out; else each counts")
+    ] = None,
+    core: Annotated[
+        int, typer.Option(min=0, help="keep users and items of so many interactions each (5: the 5-core)")
+    ] = 0,
     methods: Annotated[
         str, typer.Option(help="comma-separated; als and bpr need the extra `bench`")
     ] = "headrace,ease,item_knn,popularity,als,bpr",
@@ -74,7 +92,9 @@ def recommend(
     time), each method tuned on a validation part of its own training interactions, and cold items by their words. No
     Kafka."""
     from bench.recommendation.campaign import Plan, campaign
-    from bench.recommendation.log import Columns, read_log
+    from bench.recommendation.files.columns import Columns
+    from bench.recommendation.files.core import core_of
+    from bench.recommendation.files.log import read_log
     from headrace.output import print_json, stage_bars
 
     if catalogue:
@@ -83,8 +103,11 @@ def recommend(
         return _speed(speed, lists_share, seed, json)
     if data is None:
         raise typer.BadParameter("give a file of interactions", param_hint="--data")
-    columns = Columns(user_column, item_column, time_column, text=_names(text_columns))
-    log = read_log(data, items, columns)
+    text = None if text_columns is None else _names(text_columns)
+    columns = Columns(user_column, item_column, time_column, rating_column, action_column, text)
+    with stage_bars("reading") as progress:
+        log = read_log(data, items, columns, least_rating, progress)
+        log = core_of(log, core) if core else log
     if lists:
         return _random_lists(log, lists, seed, json)
     with stage_bars() as progress:
@@ -206,15 +229,23 @@ def _names(commas: str) -> tuple[str, ...]:
 
 
 def _print(report: dict[str, Any]) -> None:
+    from bench.recommendation.files.log import told
+
     print(f"{report['users']:,} users, {report['items']:,} items, {report['pairs']:,} pairs of them")
+    print("columns: " + ", ".join(f"{name} {column or '-'}" for name, column in report["read_as"].items()))
     if any(report["skipped"].values()):
-        nobody, nothing = report["skipped"]["no_user"], report["skipped"]["no_item"]
-        print(f"passed over: {nobody:,} rows without a user, {nothing:,} without an item")
+        print("passed over: " + told(report["skipped"]))
+    if words := report["words"]:
+        print(
+            f"words of {words['with_words']:,} items; {words['touched_by_nobody']:,} others of the file nobody touched"
+        )
     for name, found in report["protocols"].items():
         print(f"\n{name} ({found['train']:,} train, {found['test']:,} to foretell)")
         _print_lines(found["methods"])
         if found["best_peer"]:
             print(f"headrace has {found['ratio']:.3f} times the NDCG of {found['best_peer']}")
+    if report["left_out"]:
+        print(f"\nleft out, as nothing would be learnt or foretold: {', '.join(report['left_out'])}")
     if cold := report["cold"]:
         print(
             f"\ncold items: {cold['items']:,} that nobody touched, ranked among each other for {cold['users']:,} users"
