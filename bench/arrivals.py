@@ -31,10 +31,9 @@ from bench.meter import Meter
 from bench.rounds import START_SECONDS, Progress
 from connectors.table_files import open_table
 from connectors.table_lines import Reject
-from headrace.applications import file_of, load_application
+from headrace.applications import columns_of, file_of, load_application
 from headrace.tools.record_shapes import RecordShape
 from headrace.training.entities.names import read_gazetteer
-from headrace.training.from_file import columns_of
 from headrace.wiring import Wiring
 from models.encoder.encoder import available_cores
 from models.errors import ConfigError

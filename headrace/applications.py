@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headrace.toml_files import read_text
 from models.errors import ConfigError
+from retrain.file_columns import FileColumns
 from streams.application import Application, ReceiverSpec, parse_application
 
 ALERTMANAGER = "alertmanager"  # the receiver that HEADRACE_ALERTMANAGER makes
@@ -71,6 +72,12 @@ def load_classifying_application(name_or_path: str) -> Application:
             f"{application.name} ranks items and has no labels to train; its lists learn from clicks by themselves"
         )
     return application
+
+
+def columns_of(app: Application) -> FileColumns:
+    """What an application's file says of the columns of labelled files, and of what their texts are written in."""
+    labels = {head.name: head.column for head in app.heads}
+    return FileColumns(labels, app.text_column, app.title_column, app.source.markup)
 
 
 def text_mask(app: Application) -> Callable[[str], str]:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from connectors.table_files import Table, open_table, parse_table
 from connectors.table_lines import Reject, summary
 from connectors.table_lines import Row as TableRow
-from models.encoder.long_texts import with_body
 from models.errors import ConfigError, TrainingDataError
 from models.label_sets import SEPARATOR, canonical, strata
 from models.polarity.view import Polarity
+from models.texts.reading import Markup
 from retrain.file_columns import FileColumns
 from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key, text_key
@@ -128,10 +128,9 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where things stand in a CSV. labels: head name to column, the primary head first. title: what becomes the text's
-    first line, as a record's title does (`long_texts.joined`); a row may lack either of both. group, picture: see
-    `Row`; None without one. several: heads whose column holds several labels, `|` between them; an empty cell says that
-    none of them holds."""
+    """Where things stand in a CSV. labels: head name to column, the primary head first. title, markup: see
+    `FileColumns`; a row may lack title or text. group, picture: see `Row`; None without one. several: heads whose
+    column holds several labels, `|` between them; an empty cell says that none of them holds."""
 
     labels: Mapping[str, str]
     text: str = "text"
@@ -141,6 +140,27 @@ class Columns:
     picture: str | None = None
     several: frozenset[str] = frozenset()
     title: str | None = None
+    markup: Markup = "none"
+
+    @classmethod
+    def of(
+        cls,
+        found: FileColumns,
+        split: str = DEFAULT_SPLIT_COLUMN,
+        *,
+        slices: tuple[str, ...] = (),
+        group: str | None = None,
+        picture: str | None = None,
+        several: frozenset[str] = frozenset(),
+    ) -> Self:
+        """With texts and labels as `found` says."""
+        several &= found.labels.keys()
+        return cls(found.labels, found.text, split, slices, group, picture, several, found.title, found.markup)
+
+    @property
+    def named(self) -> FileColumns:
+        """Those of texts and labels."""
+        return FileColumns(dict(self.labels), self.text, self.title, self.markup)
 
 
 ColumnsOf = Callable[[Sequence[str]], Columns]
@@ -194,7 +214,7 @@ def _dataset(table: Table, columns: Columns | ColumnsOf, seed: int, name: str, *
     dataset = split_rows(
         rows, tuple(wanted.labels), rejected=refused, seed=seed, name=name, trains=trains, several=several
     )
-    return replace(dataset, columns=FileColumns(dict(wanted.labels), wanted.text, wanted.title))
+    return replace(dataset, columns=wanted.named)
 
 
 def _check_columns(table: Table, columns: Columns, name: str) -> None:
@@ -240,7 +260,7 @@ def split_rows(
 
 def parse_row(entry: TableRow, columns: Columns, *, has_split: bool = False) -> Row | Reject:
     """The row, or why it is rejected. has_split: whether the table has the column of parts; else all rows train."""
-    text = text_of(entry.fields, columns.text, columns.title)
+    text = columns.named.text_of(entry.fields)
     if text is not None and not isinstance(text, str):
         return Reject(entry.line, f"the text is a JSON {type(text).__name__}")
     if not text or not text.strip():
@@ -265,12 +285,6 @@ def parse_row(entry: TableRow, columns: Columns, *, has_split: bool = False) -> 
     group = "" if columns.group is None else as_word(entry.fields.get(columns.group))
     picture = "" if columns.picture is None else as_word(entry.fields.get(columns.picture))
     return Row(text, labels, split, entry.line, slices, group=group, picture=picture)
-
-
-def text_of(fields: Mapping[str, Any], column: str, title: str | None) -> Any:
-    """A row's text, its title as the first line; as it stands where it is none, None where there is nothing. title:
-    column of titles, where there is one."""
-    return fields.get(column) if title is None else with_body(fields.get(title), fields.get(column))
 
 
 def _as_set(value: Any) -> str:

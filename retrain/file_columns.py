@@ -1,9 +1,11 @@
 """What the columns of labelled files are called: as somebody asks, else as the application or the release says, else as
-usual (`text`, `label`, a head's own name)."""
+usual (`text`, `label`, a head's own name); and how the text of a row is read, by whatever reads rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
+
+from models.texts.reading import Markup, titled, whole
 
 TEXT: Final = "text"
 LABEL: Final = "label"  # of the first head, where no column is called as it should be
@@ -11,12 +13,20 @@ LABEL: Final = "label"  # of the first head, where no column is called as it sho
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
-    """labels: head to column, the primary head first. title: what becomes the texts' first line; None: there is
-    none."""
+    """labels: head to column, the primary head first. title: what becomes the texts' first line, as a record's title
+    does; None: there is none. markup: what texts and titles are written in, as `[source] markup` says."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = TEXT
     title: str | None = None
+    markup: Markup = "none"
+
+    def text_of(self, fields: Mapping[str, Any]) -> Any:
+        """A row's text, its title as the first line, as a worker reads a record of the same fields; as it stands where
+        it is no text, None where there is nothing."""
+        if self.title is None:
+            return whole(fields.get(self.text), self.markup)
+        return titled(fields.get(self.title), fields.get(self.text), self.markup)
 
     @classmethod
     def of_release(cls, described: Mapping[str, Any]) -> Self:
@@ -25,16 +35,23 @@ class FileColumns:
         said = described.get("training", {}).get("columns") or {}
         heads = [head["name"] for head in described["heads"]]
         labels = {head: said.get("labels", {}).get(head, head) for head in heads}
-        return cls(labels, said.get("text", TEXT), said.get("title"))
+        return cls(labels, said.get("text", TEXT), said.get("title"), said.get("markup", "none"))
 
     def of_heads(self, heads: Sequence[str]) -> Self:
         """For these heads alone. One that it does not know has a column of its name."""
-        return type(self)({head: self.labels.get(head, head) for head in heads}, self.text, self.title)
+        return replace(self, labels={head: self.labels.get(head, head) for head in heads})
 
     def as_json(self) -> dict[str, Any]:
         """For a manifest."""
         described: dict[str, Any] = {"text": self.text, "labels": dict(self.labels)}
-        return described if self.title is None else described | {"title": self.title}
+        if self.title is not None:
+            described["title"] = self.title
+        return described if self.markup == "none" else described | {"markup": self.markup}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """The reverse of `as_json`."""
+        return cls(said["labels"], said["text"], said.get("title"), said.get("markup", "none"))
 
     def in_file(
         self,
@@ -49,8 +66,8 @@ class FileColumns:
         asks. by_head: whether a column called like its head will do. What the file has under no name keeps its own
         one, so that whoever reads it says what is missing; other heads than the first are left out then."""
         own = self.text if self.text in there or TEXT not in there else TEXT
-        titled = self.title if self.title in there else None
-        return type(self)(self._labels_in(there, label, by_head), text or own, title or titled)
+        known = self.title if self.title in there else None
+        return replace(self, labels=self._labels_in(there, label, by_head), text=text or own, title=title or known)
 
     def _labels_in(self, there: Sequence[str], asked: str | None, by_head: bool) -> dict[str, str]:
         primary = next(iter(self.labels), LABEL)

@@ -4,14 +4,16 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from models.bundle import HALF_ROLE
 from models.errors import ReleaseCorrupt
+from models.texts.reading import Markup, whole
 from retrain.data import Dataset, Row
 from retrain.file_columns import FileColumns
 from retrain.gate.verdict import PAGE_ROLE
-from retrain.text_keys import key_hash
+from retrain.text_keys import key_hash, same_text_key
 
 ROLE: Final = "training_data"
 CARD_ROLE: Final = "card"  # of the file in a release that describes it to people
@@ -52,7 +54,7 @@ def from_bytes(content: bytes, *, tuned_encoder: bool = False) -> Dataset:
         several = frozenset(header.get("several", ()))
         heads = tuple(header["heads"])
         said = header.get("columns")
-        columns = None if said is None else FileColumns(said["labels"], said["text"], said.get("title"))
+        columns = None if said is None else FileColumns.from_json(said)
         tuned_on = frozenset(known)
         return Dataset(heads, rows, encoder_tuned_on=tuned_on, set_aside=set_aside, several=several, columns=columns)
     except (ValueError, KeyError, OSError) as error:
@@ -103,6 +105,30 @@ def trained_texts(manifest: bytes, blob: Callable[[str], bytes]) -> frozenset[st
     if ROLE not in described["files"]:
         return frozenset()
     return frozenset(key_hash(row.text) for row in of_release(described, blob).rows if row.split != "test")
+
+
+def read_as_served(dataset: Dataset, markup: Markup) -> Dataset:
+    """Rows of a release that was trained before texts were read as the application serves them by now. Those of
+    feedback were read so when they were decided."""
+    columns = dataset.columns or FileColumns(dict(zip(dataset.heads, dataset.heads, strict=True)))
+    if markup == columns.markup or columns.markup != "none":  # what was read is gone, and cannot be read otherwise
+        return dataset
+    known = dataset.encoder_tuned_on
+
+    def read(row: Row) -> Row:
+        if row.origin == "feedback":
+            return row
+        text = whole(row.text, markup)
+        copies = tuple(whole(copy, markup) for copy in row.copies)
+        return row if not text.strip() else replace(row, text=text, copies=copies)
+
+    rows, set_aside = tuple(map(read, dataset.rows)), tuple(map(read, dataset.set_aside))
+    pairs = zip((*dataset.rows, *dataset.set_aside), (*rows, *set_aside), strict=True)
+    known |= {key_hash(after.text) for before, after in pairs if key_hash(before.text) in known}
+    tested = {same_text_key(row.text) for row in rows if row.split == "test"}
+    kept = tuple(row for row in rows if row.split == "test" or same_text_key(row.text) not in tested)
+    said = replace(columns, markup=markup)
+    return replace(dataset, rows=kept, set_aside=set_aside, encoder_tuned_on=known, columns=said)
 
 
 def served_bytes(described: Mapping[str, Any]) -> int:

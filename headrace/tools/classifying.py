@@ -22,6 +22,7 @@ from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
+from models.texts.reading import whole
 from streams.application import Application
 from streams.classify.decision_records import WORDLESS, as_read, may_be_wordless
 from streams.classify.release_loading import load_release
@@ -55,12 +56,20 @@ def run_classify(
     announced = hash_to_compare(wiring, name, version)
     classifier = load_release(registry, name, version, announced, threads=wiring.settings.threads)
     if image is not None:
-        return _write([_decide_with_picture(application, classifier, clean_text(texts[0]) if texts else "", image)])
+        text = _seen(application, texts[0]) if texts else ""
+        return _write([_decide_with_picture(application, classifier, text, image)])
     talk = Talk() if conversation else None
     with stored_bank(wiring, application) as bank:
         for batch in _batches(texts if texts else typed_lines(sys.stdin.buffer)):
-            _write(decide(application, classifier, batch, talk=talk, bank=bank))
+            read = [_seen(application, text) for text in batch]
+            _write(decide(application, classifier, read, talk=talk, bank=bank))
     return None
+
+
+def _seen(app: Application, text: str) -> str:
+    """A text as a worker reads it out of a record."""
+    seen: str = whole(text, app.source.markup)
+    return clean_text(seen)
 
 
 def _write(decisions: Iterable[dict[str, Any]]) -> None:
@@ -176,7 +185,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     size = 1 if sys.stdin.isatty() else CLASSIFY_TEXTS
     batch: list[str] = []
     for text in texts:
-        batch.append(clean_text(text))
+        batch.append(text)
         if len(batch) == size:
             yield batch
             batch = []

@@ -203,9 +203,7 @@ def _dataset(
         asked: dict[str, Any] = {"text": order.text_column, "title": order.title_column, "label": order.label_column}
         found = FileColumns.of_release(described).in_file(there, **asked, by_head=True)
         several = frozenset(head["name"] for head in described["heads"] if "several" in head)
-        return Columns(
-            found.labels, found.text, order.split_column, several=several & found.labels.keys(), title=found.title
-        )
+        return Columns.of(found, order.split_column, several=several)
 
     dataset = read_labelled_csv(order.data, columns, seed=order.seed)
     if own is None:

@@ -12,6 +12,7 @@ from connectors.errors import BrokerUnavailable
 from connectors.ports import ReleaseRegistry
 from connectors.table_files import open_table
 from connectors.table_lines import Reject
+from headrace.applications import columns_of
 from headrace.pages.model_card import attach_card, render_card
 from headrace.releases.announcing import make_champion
 from headrace.releases.encoders import default_encoder, read_as, source_of_encoder, with_encoder_of
@@ -31,7 +32,7 @@ from models.entities.views import ReadAs
 from models.errors import ConfigError, TrainingDataError
 from models.languages import language_of
 from models.words.neutral_words import NeutralWords
-from retrain.data import Columns, Dataset, read_labelled_csv, text_of
+from retrain.data import Columns, Dataset, read_labelled_csv
 from retrain.entities.rows import EntityRows
 from retrain.file_columns import FileColumns
 from retrain.fitting.quick_plan import quick_plan_from
@@ -79,11 +80,6 @@ class TrainingRequest:
     title_column: str | None = None
 
 
-def columns_of(app: Application) -> FileColumns:
-    """What an application's file says of the columns of labelled files."""
-    return FileColumns({head.name: head.column for head in app.heads}, app.text_column, app.title_column)
-
-
 def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
     """The labelled rows for an application's heads."""
 
@@ -91,15 +87,7 @@ def read_dataset(app: Application, order: TrainingRequest) -> Dataset:
         asked: dict[str, Any] = {"text": order.text_column, "title": order.title_column, "label": order.label_column}
         found = columns_of(app).in_file(there, **asked)
         picture = None if order.pictures is None else order.pictures.column
-        return Columns(
-            found.labels,
-            found.text,
-            order.split_column,
-            group=order.group_column,
-            picture=picture,
-            several=app.multi_heads,
-            title=found.title,
-        )
+        return Columns.of(found, order.split_column, group=order.group_column, picture=picture, several=app.multi_heads)
 
     return read_labelled_csv(order.data, columns, seed=order.seed)
 
@@ -125,7 +113,7 @@ def read_texts(
         for column in filter(None, (where.text, where.title)):
             if column not in table.columns:
                 raise TrainingDataError(f"{path} has no column {column!r}; its columns are: {', '.join(table.columns)}")
-        values = [text_of(row.fields, where.text, where.title) for row in table.rows if not isinstance(row, Reject)]
+        values = [where.text_of(row.fields) for row in table.rows if not isinstance(row, Reject)]
     texts = tuple(value for value in values if isinstance(value, str) and value.strip())
     if not texts:
         raise TrainingDataError(f"{path} has no text below its header")
@@ -148,7 +136,7 @@ def train(
     rejection = rejection_policy(app, order, live if judges else ())
     augmenting = None if order.augment is None else AugmentOrder.parse(order.augment)
     wiring, dataset = with_encoder_of(app, wiring), read_dataset(app, order)
-    entities = read_entities(app, order.entities, order.seed)
+    entities = read_entities(app, order.entities, order.seed, *asked)
     dataset, seen = see(wiring, order.pictures, dataset, order.data, order.oos_label, order.seed, progress)
     encoder, augmented = read_as(app, default_encoder(wiring)), None
     if augmenting is not None:
@@ -346,15 +334,7 @@ def evaluation_rows(
         has_split = split_column in there
         asked = (known or FileColumns()).of_heads(heads)
         found = asked.in_file(there, text=text_column, title=title_column, label=label_column, by_head=True)
-        return Columns(
-            found.labels,
-            found.text,
-            split_column,
-            slice_columns,
-            picture=picture_column,
-            several=several & found.labels.keys(),
-            title=found.title,
-        )
+        return Columns.of(found, split_column, slices=slice_columns, picture=picture_column, several=several)
 
     dataset = read_labelled_csv(data, columns, trains=False)
     if has_split:

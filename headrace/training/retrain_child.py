@@ -59,7 +59,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
     # the gate compares how fast both are, and the challenger has its entities only when packed
     champion.entities = None
-    before = training_data.of_release(described, blob)
+    before = training_data.read_as_served(training_data.of_release(described, blob), order.get("markup", "none"))
     oos_label = described.get("training", {}).get("oos_label")
     known = RememberingEncoder(champion.encoder)  # sifting and training ask about the same texts
     order["labelled"] = as_sets(order["labelled"], before.several)

@@ -137,6 +137,7 @@ class RetrainJob:
             "look": look_of(steps, release.champion, request.id),
             "suspects": suspects_of(steps, release.champion, request.id),
             "mask_personal_data": app.masks_personal_data,
+            "markup": app.source.markup,
         }
         if table.strategy != "quick":  # starts from the configured encoder, which this process may know by its flags
             named = with_encoder_of(app, self._wiring).settings

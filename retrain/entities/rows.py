@@ -1,7 +1,8 @@
 """Texts whose entities are labelled: from a CSV or JSON-lines file to rows.
 
-Column `text`; column `entities`: a JSON list of objects with `start` and `end` (characters, half-open) and `label`;
-column `split`, where there is one. A broken row goes to the list of rejected rows.
+The columns of text and title (`FileColumns`); column `entities`: a JSON list of objects with `start` and `end`
+(characters of the text as it stands in its column, half-open; with `"in": "title"` of the title) and `label`; column
+`split`, where there is one. A broken row goes to the list of rejected rows.
 """
 
 import json
@@ -19,9 +20,11 @@ from connectors.table_lines import Row as TableRow
 from models.entities.gazetteer import Mention
 from models.errors import ConfigError, TrainingDataError
 from retrain.data import SPLITS, TEST_SHARE, RejectedRow, Split, as_word
+from retrain.entities.places import read_with_places
+from retrain.file_columns import FileColumns
 from retrain.text_keys import same_text_key
 
-COLUMNS: Final = ("text", "entities")
+ENTITIES: Final = "entities"
 MAX_LABELS: Final = 20  # more are no sentiments but a column that was mistaken for one
 
 
@@ -83,19 +86,21 @@ class EntityRows:
         return tuple(sorted({label for row in self.part("train") for label in row.labels}))
 
 
-def read_entity_rows(path: Path, *, seed: int = 0) -> EntityRows:
-    """Read and split a file. Without test rows, a seeded fifth of the texts test. Raises TrainingDataError where it
-    cannot be read, lacks a column, or leaves fewer than two labels to train on."""
+def read_entity_rows(path: Path, known: FileColumns | None = None, *, seed: int = 0) -> EntityRows:
+    """Read and split a file. known: what its columns are called, and how its texts are read. Without test rows, a
+    seeded fifth of the texts test. Raises TrainingDataError where it cannot be read, lacks a column, or leaves fewer
+    than two labels to train on."""
     rows: list[EntityRow] = []
     rejected: list[RejectedRow] = []
     try:
         with open_table(path) as table:
-            missing = [column for column in COLUMNS if column not in table.columns]
+            columns = (known or FileColumns()).in_file(table.columns)
+            missing = [column for column in (columns.text, ENTITIES) if column not in table.columns]
             if missing:
                 has = ", ".join(table.columns)
                 raise TrainingDataError(f"{path} has no column {missing[0]!r}; its columns are: {has}")
             for entry in table.rows:
-                row = entry if isinstance(entry, Reject) else _row(entry)
+                row = entry if isinstance(entry, Reject) else _row(entry, columns)
                 if isinstance(row, EntityRow):
                     rows.append(row)
                 else:
@@ -132,8 +137,8 @@ def with_test_part(rows: Sequence[EntityRow], seed: int) -> list[EntityRow]:
     return [replace(row, split="test" if same_text_key(row.text) in tested else "train") for row in rows]
 
 
-def _row(entry: TableRow) -> EntityRow | Reject:
-    text, given = entry.fields.get("text"), entry.fields.get("entities")
+def _row(entry: TableRow, columns: FileColumns) -> EntityRow | Reject:
+    text, given = columns.text_of(entry.fields), entry.fields.get(ENTITIES)
     if not isinstance(text, str) or not text.strip():
         return Reject(entry.line, "empty text")
     named = as_word(entry.fields.get("split")).casefold() or "train"
@@ -141,23 +146,38 @@ def _row(entry: TableRow) -> EntityRow | Reject:
         return Reject(entry.line, f"split {named[:40]!r} is none of train, val, valid, test")
     try:
         entities = json.loads(given) if isinstance(given, str) else given
-        return _labelled(text, entities, SPLITS[named])
+        return _labelled(entry.fields, columns, entities, SPLITS[named])
     except (ValueError, KeyError, TypeError) as error:
         return Reject(entry.line, f"entities: {error if isinstance(error, ValueError) else repr(error)}"[:200])
 
 
-def _labelled(text: str, entities: Any, split: Split) -> EntityRow:
+def _labelled(fields: Mapping[str, Any], columns: FileColumns, entities: Any, split: Split) -> EntityRow:
     """Raises ValueError, KeyError, TypeError. What a name is called is its id: the same name is the same entity."""
-    found: dict[tuple[int, int], str] = {}
+    found: dict[tuple[str, int, int], str] = {}
     for one in entities:
-        start, end, label = one["start"], one["end"], str(one["label"]).strip()
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text)):
-            raise ValueError(f"start {start} and end {end} are no part of a text of {len(text)} characters")
+        column, start, end, label = _column_of(one, columns), one["start"], one["end"], str(one["label"]).strip()
+        characters = len(str(fields.get(column) or ""))
+        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= characters):
+            raise ValueError(f"start {start} and end {end} are no part of a text of {characters} characters")
         if not label:
             raise ValueError("an empty label")
-        found.setdefault((start, end), label)
+        found.setdefault((column, start, end), label)
     if not found:
         raise ValueError("none is labelled")
-    places = sorted(found)
+    text, placed = read_with_places(fields, columns, list(found))
+    labels = dict(zip(placed, found.values(), strict=True))
+    places = sorted(labels)
     mentions = tuple(Mention(start, end, same_text_key(text[start:end])) for start, end in places)
-    return EntityRow(text, mentions, tuple(found[place] for place in places), split)
+    return EntityRow(text, mentions, tuple(labels[place] for place in places), split)
+
+
+def _column_of(entity: Mapping[str, Any], columns: FileColumns) -> str:
+    """That its places count in. Raises ValueError."""
+    where = entity.get("in", "text")
+    if where == "text":
+        return columns.text
+    if where != "title":
+        raise ValueError(f"in {where!r:.40} is none of text, title")
+    if columns.title is None:
+        raise ValueError("in the title, and the file has no column of titles that --title-column names")
+    return columns.title

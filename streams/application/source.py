@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from models.encoder.long_texts import MOST_WINDOWS, LongTexts
+from models.texts.reading import Markup
 from streams.application.names import SHAPE, Name, Pointer
 from streams.topics import SOURCE_MAX_BYTES
 
@@ -22,9 +23,9 @@ class Source(BaseModel):
     body: Pointer | None = None
     """JSON pointer to what follows below the text, which then is its title: `text = "/title"`, `body = "/body"`. They
     become one text, the title its first line (`docs/long_texts.md`). A record may lack either, not both."""
-    markup: Literal["none", "html"] = "none"
+    markup: Markup = "none"
     """`html`: text and body may hold HTML; what a reader sees of it is decided on and kept: no tags, comments and
-    scripts, `&amp;` as &. `none`: they are taken as they stand."""
+    scripts, `&amp;` as &. Files that train are read so as well. `none`: they are taken as they stand."""
     key: Pointer | None = None
     """JSON pointer to what a decision belongs to (a conversation, a customer); without it the record's own key."""
     at: Pointer | None = "/at"

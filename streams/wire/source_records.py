@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from models.encoder.long_texts import with_body
 from models.errors import MessageError, json_kind
+from models.texts.reading import as_seen, titled
 from streams.application import Application, Source
-from streams.wire.markup.plain import plain_text
 from streams.wire.masking import Mask, masked_value, record_mask
 from streams.wire.source_extra import ExtraFields, SegmentFields
 from streams.wire.source_json import (
@@ -89,7 +88,6 @@ class SourceReader:
     def __init__(self, source: Source, mask: Mask | None = None) -> None:
         self._source, self._mask = source, mask
         self._span = TimeSpan.of_days(source.max_age_days, source.max_ahead_days)
-        self._is_html = source.markup == "html"
         self._text = compile_pointer(source.text)
         self._body = compile_pointer(source.body) if source.body is not None else None
         self._stand = [compile_presence_check(place) for place in (source.text, source.body) if place is not None]
@@ -125,17 +123,15 @@ class SourceReader:
             return TOMBSTONE
         self._refuse_too_large(value)
         if self._source.format == "text":
-            text = self._seen(_plain_text(value))
+            text = as_seen(_plain_text(value), self._source.markup)
             if not text:
                 raise MessageError("empty_text", "the record's text is empty")
             return self._source_text(text, None, key, timestamp_ms, arrived_ms)
         body = load_json(value)
         if self._is_delete(body):
             return DELETE
-        text = self._seen(self._text(body))
-        if self._body is not None:
-            title = " ".join(text.split("\n")) if self._is_html and isinstance(text, str) else text
-            text = with_body(title, self._seen(self._body(body)))
+        text, markup = self._text(body), self._source.markup
+        text = as_seen(text, markup) if self._body is None else titled(text, self._body(body), markup)
         if isinstance(text, str) and text.strip():
             return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
         if not isinstance(text, str):
@@ -152,10 +148,6 @@ class SourceReader:
             return MessageError("empty_text", f"the text at {self._source.text} is empty")
         found = "nothing or null" if text is None else json_kind(text)
         return MessageError("no_text", f"no text at {self._source.text or 'the top'}: {found}")
-
-    def _seen(self, value: Any) -> Any:
-        """What a reader sees of a text that may be HTML."""
-        return plain_text(value) if self._is_html and isinstance(value, str) else value
 
     def parse_event(
         self, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None = None

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import MessageError
+from models.texts.plain import plain_text
 from streams.application import Source
-from streams.wire.markup.plain import plain_text
 from streams.wire.source_records import PassedOver, SourceReader
 
 
@@ -31,6 +31,7 @@ from streams.wire.source_records import PassedOver, SourceReader
         ("a<!-- open", "a<!-- open"),
         ('<a href="https://x.example/?a=1&b=2">link</a>', "link"),
         ("plain\ntext  as it is", "plain\ntext  as it is"),
+        ("R&D is up\n3 < 4,  as it was", "R&D is up\n3 < 4,  as it was"),
         ("", ""),
         ("<p></p>", ""),
         ("<![CDATA[Brackwater beats expectations]]>", "Brackwater beats expectations"),

@@ -118,7 +118,8 @@ def check(wiring: Wiring, order: CheckOrder, progress: Progress = no_progress) -
     if order.records is not None:
         samples, wrong = read_samples(app, order.records, MOST_RECORDS)
         problems += wrong
-    wrong_entities = entity_problem(app)
+    examples = order.data or app.corpus
+    wrong_entities = entity_problem(app, None if examples is None else order.training(examples))
     wrong_slots = slot_problem(app)
     problems += [wrong for wrong in (wrong_entities, wrong_slots) if wrong is not None]
     if dataset is None or any(wrong is not None for wrong in (no_encoder, wrong_entities, wrong_slots)):

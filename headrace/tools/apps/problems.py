@@ -8,10 +8,11 @@ from typing import Final
 
 from connectors.table_files import open_table
 from connectors.table_lines import NOT_UTF8, Reject, summary
+from headrace.applications import columns_of
 from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.slot_finders import slot_finder
 from headrace.training.entities.fitting import read_entities
-from headrace.training.from_file import TrainingRequest, columns_of, proposed_encoder
+from headrace.training.from_file import TrainingRequest, proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
 from models.label_sets import labels_of
@@ -106,10 +107,11 @@ def encoder_problem(app: Application, wiring: Wiring, texts: Sequence[str]) -> P
     return None
 
 
-def entity_problem(app: Application) -> Problem | None:
-    """Where the names, or the texts whose entities are labelled, cannot be used."""
+def entity_problem(app: Application, order: TrainingRequest | None) -> Problem | None:
+    """Where the names, or the texts whose entities are labelled, cannot be used. order: what is to train on them."""
+    asked = () if order is None else (order.text_column, order.title_column)
     try:
-        read_entities(app, None, seed=0)
+        read_entities(app, None, 0, *asked)
     except HeadraceError as error:
         return Problem("entities", str(error))
     return None

@@ -55,8 +55,7 @@ def known_rows(registry: ReleaseRegistry, classifier: Classifier, file: Labelled
 def _rows_of(file: LabelledFile, classifier: Classifier, known: FileColumns) -> tuple[Row, ...]:
     def columns(there: Sequence[str]) -> Columns:
         found = known.in_file(there, text=file.text_column, label=file.label_column, by_head=True)
-        several = classifier.several & found.labels.keys()
-        return Columns(found.labels, found.text, several=several, title=found.title)
+        return Columns.of(found, several=classifier.several)
 
     return read_labelled_csv(file.path, columns, trains=False).rows
 

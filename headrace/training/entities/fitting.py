@@ -1,9 +1,10 @@
 """What an application says of its entities, into a release that was trained on its texts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from headrace.applications import columns_of
 from headrace.training.entities.names import read_gazetteer
 from models.entities.gazetteer import Gazetteer
 from models.entities.tagger import ROLE as TAGGER_ROLE
@@ -50,13 +51,18 @@ class NamedEntities:
         return counts | {"test": metrics, "rejected_rows": rejected}
 
 
-def read_entities(app: Application, corpus: Path | None, seed: int) -> NamedEntities | None:
+def read_entities(
+    app: Application, corpus: Path | None, seed: int, text_column: str | None = None, title_column: str | None = None
+) -> NamedEntities | None:
     """Both files, before a training begins; None for an application without `[entities]`. corpus: in place of the
-    application's. Raises ConfigError, TrainingDataError."""
+    application's. text_column, title_column: as somebody asks for a training; a file without them has those of the
+    application, or the usual one. Raises ConfigError, TrainingDataError."""
     if app.entities is None:
         if corpus is not None:
             raise ConfigError(f"{app.name} looks for no entities: name them in its file's table [entities]")
         return None
     gazetteer = read_gazetteer(app.entities.names)
-    rows = read_entity_rows(corpus or app.entities.corpus, seed=seed)
+    own = columns_of(app)
+    asked = replace(own, text=text_column or own.text, title=title_column or own.title)
+    rows = read_entity_rows(corpus or app.entities.corpus, asked, seed=seed)
     return NamedEntities(gazetteer, rows, app.entities.head, app.entities.tagger)

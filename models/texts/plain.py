@@ -13,6 +13,7 @@ _DECLARATION: Final = re.compile(r"<(?:!doctype\b[^<>\[]*[>\[]|\?[a-z][^<>]*>)",
 _CDATA: Final = re.compile(r"<!\[cdata\[", re.IGNORECASE)
 _CDATA_END: Final = "]]>"
 _REFERENCE: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_MARKUP: Final = (_TAG, _REFERENCE, re.compile("<!--"), _DECLARATION, _CDATA)
 _SPACE: Final = re.compile(r"\s+")
 _COMMENT, _COMMENT_END = "<!--", "-->"
 _UNSEEN: Final = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in ("script", "style", "title", "head")}
@@ -57,8 +58,8 @@ _APART: Final = frozenset(("td", "th", "img", "option"))
 def plain_text(text: str) -> str:
     """Without tags, comments, scripts and styles, character references as what they stand for; paragraphs, list items
     and the like in lines of their own, other white space as one space. What only looks like markup ("a < b", "R&D")
-    stays."""
-    if "<" not in text and "&" not in text:
+    stays, and a text without any is as it was, line breaks too: what was made plain once stays so."""
+    if not any(sign.search(text) for sign in _MARKUP):
         return text
     text = _without_cdata(text)
     pieces: list[str] = []

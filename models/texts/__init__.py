@@ -1,0 +1,1 @@
+"""What a reader sees of texts as they stand in records and files."""

@@ -1,1 +1,0 @@
-"""Texts that are written in a markup language."""
