@@ -7,7 +7,7 @@ would wait for itself.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,12 +16,15 @@ ROOT = Path(__file__).parents[1]
 OWN = tuple(f"{ROOT / name}/" for name in ("connectors", "headrace", "models", "retrain", "streams"))
 
 
-def interleaved(make: Callable[[], tuple[Callable[[], object], Callable[[], object]]], at_most: int = 5_000) -> int:
-    """Try every place. make: gives the work and the other's, both on a world of their own. Returns how many places
-    there are in the project's own code; there must be some, or the test looks at nothing."""
+def interleaved(make: Callable[[], Sequence[Callable[[], object]]], at_most: int = 5_000) -> int:
+    """Try every place. make: gives the work, the other's, and what comes after both, all on a world of their own.
+    Returns how many places there are in the project's own code; there must be some, or the test looks at nothing."""
     for place in range(at_most):
-        work, other = make()
-        if not _done_with(work, other, place):
+        work, other, *afterwards = make()
+        has_place = _done_with(work, other, place)
+        for one in afterwards if has_place else ():
+            one()
+        if not has_place:
             assert place, "the work has no step in the project's code"
             return place
     raise AssertionError(f"the work has more than {at_most} steps")

@@ -135,20 +135,21 @@ class KafkaMonitorSources:
 
     def labels(self) -> tuple[Sequence[Record], bool]:
         """See the port."""
-        return self._labels.take() if self._labels is not None else ([], False)
+        labels = self._labels  # read once: whoever ends the process leaves them meanwhile
+        return labels.take() if labels is not None else ([], False)
 
     def accepted(self) -> Sequence[Record]:
         """See the port."""
-        return self._accepted.take()[0] if self._accepted is not None else ()
+        accepted = self._accepted
+        return accepted.take()[0] if accepted is not None else ()
 
     def leave_labels(self) -> None:
         """See the port."""
-        if self._accepted is not None:
-            self._accepted.close()
-            self._accepted = None
-        if self._labels is not None:
-            self._labels.close()
-            self._labels = None
+        followers = self._labels, self._accepted
+        self._labels = self._accepted = None
+        for follower in followers:
+            if follower is not None:
+                follower.close()
 
     def _last_of(self, key: bytes, start: Mapping[int, int] | None) -> bytes | None:
         return last_value(self.read(MONITOR_STATE_TOPIC, start), key)

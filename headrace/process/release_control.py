@@ -88,7 +88,7 @@ class ReleaseControl(ReleaseObserver):
 
     def tell_again(self) -> None:
         """Say once more what is refused of maps, where a minute has passed; called now and then."""
-        for control in self._maps.values():
+        for control in list(self._maps.values()):
             control.tell_again()
 
     def not_ready(self) -> list[str]:
@@ -102,14 +102,15 @@ class ReleaseControl(ReleaseObserver):
         if trouble is not None and trouble[0] > UNREADY_SECONDS:
             reasons.append(f"{RELEASES_TOPIC} could not be read for {trouble[0]:.0f} s: {trouble[1]}")
         return reasons + [
-            f"{model}: {control.gap}, for {seconds:.0f} s"
+            f"{model}: {gap.words}, for {gap.seconds:.0f} s"
             for model, control in sorted(self._maps.items())
-            if (seconds := control.gap_seconds()) > UNREADY_SECONDS
+            if (gap := control.gap) is not None and gap.seconds > UNREADY_SECONDS
         ]
 
     def gap_seconds(self) -> dict[str, float]:
         """For how long each application has not served what is wanted; 0 where it does."""
-        of_maps = {model: control.gap_seconds() for model, control in self._maps.items()}
+        maps = [(model, control.gap) for model, control in list(self._maps.items())]  # a start adds to them
+        of_maps = {model: 0.0 if gap is None else gap.seconds for model, gap in maps}
         classify = {model: gap.seconds for model, gap in self._reconciler.gaps().items()}
         return dict.fromkeys(self._apps, 0.0) | of_maps | classify
 

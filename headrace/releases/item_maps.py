@@ -5,6 +5,7 @@ of its application, or what was cannot be had, the embeddings count as the encod
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ from models.errors import ConfigError, HeadraceError, ModelError
 from models.recommendation.adapting.item_map import ItemMap
 from models.recommendation.adapting.release import is_map, unpack_map
 from streams.classify.release_loading import announced_hash, load_release, proved_manifest
+from streams.classify.release_reconciler import Gap
 from streams.metrics import Metrics
 from streams.topics import RELEASES_TOPIC
 from streams.wire.records import Release
@@ -103,6 +105,7 @@ class MapControl:
         self._map: ItemMap | None = None
         self._refused: dict[str, str] = {}  # version to reason, of what stands now
         self._tell_at: float | None = None  # when the alert is to hear of it again
+        self._telling = threading.Lock()  # one word after the other: an older one must not be the last
         self._gap: tuple[float, str] | None = None  # since when another one serves than is wanted, and why
         self._follower = ReleaseFollower(wiring.reader, self._heard)
 
@@ -111,7 +114,7 @@ class MapControl:
         ConfigError where the topic cannot be read, or what stands there not be had for now."""
         self._follower.start()
         if not self._follower.wait_until_current(FOLLOW_SECONDS):
-            gap = "" if self.gap is None else f" ({self.gap})"
+            gap = "" if (missing := self.gap) is None else f" ({missing.words})"
             raise ConfigError(
                 f"what {RELEASES_TOPIC} says of {self._model} could not be read and loaded within "
                 f"{FOLLOW_SECONDS:.0f} s{gap}; `headrace doctor` tells why"
@@ -125,21 +128,16 @@ class MapControl:
         return self._map
 
     @property
-    def gap(self) -> str | None:
-        """Why another map serves than is wanted, in words; None where it does not."""
+    def gap(self) -> Gap | None:
+        """Why another map serves than is wanted, and for how long; None where it does not."""
         gap = self._gap  # read once: the follower's thread clears it
-        return None if gap is None else gap[1]
-
-    def gap_seconds(self) -> float:
-        """For how long that is so; 0 where it is not."""
-        gap = self._gap
-        return 0.0 if gap is None else self._clock() - gap[0]
+        return None if gap is None else Gap(gap[1], self._clock() - gap[0])
 
     def tell_again(self) -> None:
         """Keep the alert about what is refused alive; called now and then, from any thread."""
-        tell_at = self._tell_at
-        if tell_at is not None and self._clock() >= tell_at:
-            self._tell()
+        with self._telling:
+            if self._tell_at is not None and self._clock() >= self._tell_at:
+                self._tell()
 
     def close(self) -> None:
         """Follow no more."""
@@ -175,8 +173,9 @@ class MapControl:
                 log.error("release %s@%s refused, %s: %s", release.model, version, self._goes_on(), error)
         if release.champion not in refused:
             self._gap = None
-        self._refused = refused
-        self._tell()
+        with self._telling:
+            self._refused = refused
+            self._tell()
 
     def _take(self, release: Release, version: str) -> None:
         started = self._clock()
@@ -192,6 +191,7 @@ class MapControl:
         return "the encoder's own embeddings go on" if self._map is None else f"{self._map.version} goes on"
 
     def _tell(self) -> None:
+        """What stands; whoever calls it holds `_telling`."""
         self._metrics.serving(self._model, {} if self._map is None else {"champion": self._map.version})
         self._tell_at = self._clock() + TELL_AGAIN_SECONDS if self._refused else None
         try:

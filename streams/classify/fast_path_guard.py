@@ -24,22 +24,23 @@ CALM_WINDOWS = 5  # windows without a finding before one step is taken back
 
 class FastPathGuard:
     """Follows one application's fast path. Belongs to the thread that decides; `threshold_increase` may be read by
-    another."""
+    another, so a version and what its thresholds rose by are one value."""
 
     def __init__(self) -> None:
-        self._version, self._raised_by = "", 0.0
+        self._raised = "", 0.0
         self._agreed = self._audited = self._calm = 0
 
     def threshold_increase(self, classifier: Classifier) -> float:
         """By how much this release's thresholds stand above those of its training."""
-        return self._raised_by if classifier.version == self._version else 0.0
+        version, raised_by = self._raised
+        return raised_by if classifier.version == version else 0.0
 
     def observe(self, classifier: Classifier, agrees: Iterable[bool | None]) -> None:
         """Take the audits of a batch; None for texts that were not audited."""
         if classifier.fast_path is None:
             return
-        if classifier.version != self._version:
-            self._version, self._raised_by = classifier.version, 0.0
+        if classifier.version != self._raised[0]:
+            self._raised = classifier.version, 0.0
             self._agreed = self._audited = self._calm = 0
         for answer_agrees in agrees:
             if answer_agrees is not None:
@@ -53,8 +54,10 @@ class FastPathGuard:
         agreed, texts = training_agreement(classifier.fast_path.measured)
         fell = chance_of_at_most(self._agreed, self._audited, agreed, texts) < FALSE_ALARM
         name = f"{classifier.model}@{classifier.version}"
+        version, raised_by = self._raised
         if fell:
-            self._raised_by, self._calm = self._raised_by + STEP, 0
+            raised_by, self._calm = raised_by + STEP, 0
+            self._raised = version, raised_by
             log.warning(
                 "%s: the fast path agrees with the encoder on %d of %d audited texts (%.1f %% in training): "
                 "thresholds raised by %.2f",
@@ -62,13 +65,13 @@ class FastPathGuard:
                 self._agreed,
                 self._audited,
                 100 * agreed / max(texts, 1),
-                self._raised_by,
+                raised_by,
             )
-        elif self._raised_by and (calm := self._calm + 1):
+        elif raised_by and (calm := self._calm + 1):
             self._calm = calm % CALM_WINDOWS
             if not self._calm:
-                self._raised_by = max(0.0, self._raised_by - STEP)
-                log.info("%s: the fast path agrees again: thresholds raised by %.2f", name, self._raised_by)
+                self._raised = version, max(0.0, raised_by - STEP)
+                log.info("%s: the fast path agrees again: thresholds raised by %.2f", name, self._raised[1])
         self._agreed = self._audited = 0
 
 

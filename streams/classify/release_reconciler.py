@@ -123,6 +123,8 @@ class ReleaseReconciler:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._changed.clear()
+            if self._closing.is_set():  # it was closed in between: nobody would wake it again
+                return
             try:
                 wait = self.step()
             except Exception:
@@ -206,17 +208,18 @@ class ReleaseReconciler:
             served[loaded.classifier.version] = loaded
         before = plan.champion.classifier.version
         swapped = wanted.champion != before and wanted.champion in served
-        if swapped:
-            serving.swap(served[wanted.champion].classifier)
-            log.info("%s@%s serves, %s@%s is replaced", wanted.model, wanted.champion, wanted.model, before)
-        is_compared = serving.current.version == wanted.champion  # else with a champion that nobody asked about
+        is_compared = swapped or wanted.champion == before  # else with a champion that nobody asked about
         trials = tuple(
             Trial(trial.role, served[trial.version], trial.share, trial.acts, trial.trial if is_compared else "")
             for trial in wanted_trials(wanted)
             if trial.version in served
         )
-        if trials != serving.plan.trials:
+        if swapped:
+            serving.swap(served[wanted.champion].classifier, trials)
+            log.info("%s@%s serves, %s@%s is replaced", wanted.model, wanted.champion, wanted.model, before)
+        elif trials != plan.trials:
             serving.set_trials(trials)
+        if trials != plan.trials:
             for trial in trials:
                 log.info(
                     "%s@%s %s as %s (%.0f %% of the keys)",

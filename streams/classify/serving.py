@@ -70,11 +70,10 @@ class Serving:
         """The champion."""
         return self.plan.champion.classifier
 
-    def swap(self, classifier: Classifier) -> Classifier:
-        """Let `classifier` decide from the next batch on; returns the one it replaces."""
-        replaced = self.current
-        self.plan = replace(self.plan, champion=self._served(classifier))
-        return replaced
+    def swap(self, classifier: Classifier, trials: tuple[Trial, ...]) -> None:
+        """Let `classifier` decide from the next batch on, and these, and no others, look on: in one step, or a batch in
+        between would compare a canary that has become the champion with itself."""
+        self.plan = ServingPlan(self._served(classifier), trials)
 
     def set_trials(self, trials: tuple[Trial, ...]) -> None:
         """From the next batch on these, and no others, look on."""

@@ -54,7 +54,9 @@ class ConversationMemory:
 
     def __init__(self, window: int, epochs: Mapping[str, str], past: Past = lambda partitions: ()) -> None:
         self._window, self._epochs, self._past = window, epochs, past
-        self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
+        # as the event loop was told last, and of which assignment the past was read; each is written by one thread
+        self._assigned: list[Partition] | None = None
+        self._read: list[Partition] | None = None
         self._known: dict[Partition, OrderedDict[str, _States]] = {}
 
     def __len__(self) -> int:
@@ -62,20 +64,19 @@ class ConversationMemory:
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         """Their past is read before the next message is decided, as the group waits for this."""
-        self._assigned = tuple(partitions)
+        self._assigned = list(partitions)  # another object each time: the same partitions may come twice
 
     def rebuild(self) -> None:
         """Where there was an assignment: forget all, and read back. Raises ConnectorError."""
         assigned = self._assigned
-        if assigned is None:
+        if assigned is None or assigned is self._read:
             return
-        past = list(self._past(assigned))
+        past = list(self._past(tuple(assigned)))
         self._known.clear()
         self._read_back(past, frozenset(assigned))
         if self._known:
             log.info("%d conversations known from before, in %d partitions", len(self), len(self._known))
-        if self._assigned is assigned:  # there was no other assignment meanwhile
-            self._assigned = None
+        self._read = assigned  # where there was another assignment meanwhile, that one is still to be read
 
     def before(self, partition: Partition, offset: int, identity: str) -> Conversation | None:
         """The conversation as the message at this offset finds it, which depends on the window alone; None: it is the

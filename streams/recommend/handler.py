@@ -88,7 +88,9 @@ class RecommendHandler:
         self._map: ItemMap | None = None
         self._changes = CatalogueChanges()
         self._in_file = dict(zip(recommender.catalogue.ids, recommender.catalogue.texts, strict=True))
-        self._assigned: tuple[Partition, ...] | None = None  # whose past is still to be read
+        # as the event loop was told last, and which assignment was taken up; each is written by one thread
+        self._assigned: list[Partition] | None = None
+        self._taken_up: list[Partition] | None = None
         self._homes: list[Partition] = []  # a user's is kept with him by its number
         self._offsets: dict[Partition, int] = {}  # of each, the next one
         self._writer: StateWriter | None = None
@@ -102,21 +104,20 @@ class RecommendHandler:
     async def assigned(self, partitions: Collection[Partition]) -> None:
         """Others' users may have come, and ours have gone. Their past is read before the next event is decided, as the
         group waits for this."""
-        self._assigned = tuple(partitions)
+        self._assigned = list(partitions)  # another object each time: the same partitions may come twice
 
     async def released(self) -> None:
         """Nothing is to be put down: all of it stands in the topics."""
 
     def _rebuild(self) -> None:
         assigned = self._assigned
-        if assigned is None:
+        if assigned is None or assigned is self._taken_up:
             return
         self.recommender.forget()
         self._homes, self._offsets = sorted(assigned), {}
         if self._before is not None:
             self._take_up(self._before)
-        if self._assigned is assigned:  # there was no other assignment meanwhile
-            self._assigned = None
+        self._taken_up = assigned  # where there was another assignment meanwhile, that one is still to be taken up
 
     def _take_up(self, before: Before) -> None:
         """From snapshots as far as they reach, then the events up to the group's positions."""

@@ -1,18 +1,31 @@
 """What is written by one thread and read by another is whole at any moment: each place between two steps is tried."""
 
+import contextlib
+import threading
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from interleaving import interleaved
 
 from headrace.process.broker_probe import BrokerProbe
 from headrace.process.health import Health, HealthState
+from headrace.process.monitor_sources import KafkaMonitorSources
+from headrace.process.release_control import UNREADY_SECONDS, ReleaseControl
 from headrace.process.watch import Watch
+from headrace.releases.item_maps import MapControl
+from models.recommendation.recommender import Recommender
+from streams.application import Application
 from streams.batch_histogram import BatchHistogram
+from streams.classify.fast_path_guard import STEP, WINDOW_AUDITS, FastPathGuard
+from streams.classify.release_reconciler import ReleaseReconciler
+from streams.conversations.memory import ConversationMemory
 from streams.engine.watchdog import LogState
 from streams.metrics import Metrics
 from streams.monitor.core import MonitorTotals
 from streams.monitor.event_rate import ByChance
+from streams.recommend.handler import RecommendHandler
 from streams.role_counts import RoleCounts
 
 
@@ -117,5 +130,116 @@ def test_a_store_that_answers_again_is_no_reason_without_words() -> None:
             assert "store: None" not in watch.health.ready()["reasons"]
 
         return look, lambda: setattr(lookout, "store_trouble", None)
+
+    interleaved(make)
+
+
+def test_a_gap_that_closes_is_no_reason_without_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "shop: None, for 31 s"."""
+    monkeypatch.setattr(
+        "headrace.process.release_control.ReleaseReconciler", lambda *_: SimpleNamespace(gaps=dict, hear=0)
+    )
+
+    def make() -> Any:
+        wiring: Any = SimpleNamespace(reader=None, publisher=None, release_log=lambda: SimpleNamespace(settle=None))
+        registry: Any = None
+        control = ReleaseControl(wiring, registry, Metrics(), lambda *_: None)
+        encoder: Any = None
+        shop = MapControl(wiring, registry, "shop", encoder, Metrics(), clock=lambda: UNREADY_SECONDS + 1)
+        shop._gap = (0.0, "2 is wanted and not served")
+        control._maps["shop"] = shop
+
+        def look() -> None:
+            assert control.not_ready() in ([], ["shop: 2 is wanted and not served, for 31 s"])
+
+        def closes() -> None:
+            shop._gap = None
+
+        return look, closes
+
+    interleaved(make)
+
+
+def test_a_reconciler_that_is_closed_ends_whenever_that_is() -> None:
+    """Closed between its last look at that and the next step, it waited for a change that never came."""
+
+    class Changed(threading.Event):
+        """Notes where somebody would wait for ever."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None or self.is_set() or not reconciler._closing.is_set(), "nobody wakes it again"
+            reconciler.close()  # else it would look for ever
+            return True
+
+    reconciler: ReleaseReconciler
+
+    def make() -> Any:
+        nonlocal reconciler
+        load: Any = None
+        reconciler = ReleaseReconciler(load)
+        reconciler._changed = Changed()
+        return reconciler._run, reconciler.close
+
+    interleaved(make)
+
+
+def test_what_a_release_s_thresholds_rose_by_is_never_taken_for_another_ones() -> None:
+    def make() -> Any:
+        one, two = (
+            SimpleNamespace(model="m", version=version, fast_path=SimpleNamespace(measured={})) for version in "12"
+        )
+        guard: Any = FastPathGuard()
+        guard.observe(one, [False] * WINDOW_AUDITS)
+        assert guard.threshold_increase(one) == STEP
+
+        def look() -> None:
+            assert guard.threshold_increase(two) == 0.0
+
+        return lambda: guard.observe(two, [True]), look
+
+    interleaved(make)
+
+
+@pytest.mark.parametrize("of", ["conversations", "a shop"])
+def test_an_assignment_is_never_lost_to_the_one_before(of: str) -> None:
+    """One that came just as the one before was done with was taken for it: its past was not read, and what was of
+    others stayed."""
+
+    def make() -> Any:
+        if of == "conversations":
+            known: Any = ConversationMemory(10, {})
+            known._past = lambda partitions: read.append(list(partitions)) or ()
+            assigned, rebuild = known.assigned, known.rebuild
+        else:
+            app = Application(name="shop", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+            shop: Any = RecommendHandler(app, Recommender(["a"], np.ones((1, 4), np.float32)), "v", {})
+            shop.recommender.forget = lambda: read.append(list(shop._assigned))
+            assigned, rebuild = lambda partitions: asked(shop.assigned(partitions)), shop._rebuild
+        read = list[list[tuple[str, int]]]()
+        assigned([("chats", 0)])
+
+        def is_read_whenever_it_came() -> None:
+            rebuild()
+            assert read[-1] == [("chats", 1)]
+
+        return rebuild, lambda: assigned([("chats", 1)]), is_read_whenever_it_came
+
+    interleaved(make)
+
+
+def asked(coroutine: Any) -> None:
+    """One that waits for nothing, without an event loop."""
+    with contextlib.suppress(StopIteration):
+        coroutine.send(None)
+
+
+def test_labels_that_are_left_while_they_are_asked_for_are_none() -> None:
+    """A process that ended told of a monitor that had failed."""
+    follower = SimpleNamespace(take=lambda: ([], True), close=lambda: None)
+
+    def make() -> Any:
+        sources = KafkaMonitorSources.__new__(KafkaMonitorSources)
+        sources._labels = sources._accepted = follower  # type: ignore[assignment]  # what is asked of one
+        return lambda: (sources.labels(), sources.accepted(), sources.leave_labels()), sources.leave_labels
 
     interleaved(make)

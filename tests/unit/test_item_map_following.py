@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from topics_in_memory import MemoryTopics
 
 from connectors.errors import RegistryUnavailable
 from connectors.registry import FolderRegistry
-from headrace.releases.item_maps import MapControl
+from headrace.releases.item_maps import TELL_AGAIN_SECONDS, MapControl
 from headrace.releases.release_log import ReleaseLog, next_release
 from models.recommendation.adapting.item_map import ItemMap
 from models.recommendation.adapting.release import MapNotes, pack_map
@@ -192,6 +193,38 @@ def test_whoever_sees_a_map_serve_finds_no_gap_beside_it(world: World, monkeypat
     world.announce(version)
     until(lambda: bool(beside))
     assert beside == [(version, None)]
+
+
+def test_an_alert_that_is_told_again_never_outlasts_what_it_is_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told again in a thread of its own. Where a better map came meanwhile, its word was the last: an alert that
+    fired for ever."""
+    control = world.control()
+    world.announce(world.publish(np.eye(3)))
+    until(lambda: control._tell_at is not None)
+    told: list[bool] = []
+    telling, go_on = threading.Event(), threading.Event()
+
+    def tell(model: str, refused: dict[str, str]) -> None:
+        if not telling.is_set():
+            telling.set()
+            assert go_on.wait(120)
+        told.append(bool(refused))
+
+    monkeypatch.setattr(control._alerts, "tell", tell)
+    monkeypatch.setattr(control, "_clock", lambda: time.monotonic() + 2 * TELL_AGAIN_SECONDS)
+    again = threading.Thread(target=control.tell_again)
+    again.start()
+    assert telling.wait(120)
+    better = world.publish(SWAPPED)
+    world.announce(better)
+    until(lambda: world.served(control) == better)
+    time.sleep(0.2)  # its word would be told now
+    go_on.set()
+    again.join(120)
+    until(lambda: len(told) == 2)
+    assert told == [True, False]
 
 
 def test_without_anything_announced_the_registrys_note_is_or_the_encoder_goes_on(world: World) -> None:

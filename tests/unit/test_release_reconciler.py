@@ -14,7 +14,7 @@ from models.encoder.encoder import Encoder
 from models.errors import ReleaseCorrupt
 from streams.classify.reconciliation import LAST_RETRY_SECONDS
 from streams.classify.release_reconciler import REFUSED_SECONDS, SERVED_SECONDS, ReleaseObserver, ReleaseReconciler
-from streams.classify.serving import Serving
+from streams.classify.serving import Serving, ServingPlan
 from streams.wire.records import Candidate, Release
 
 KEYS = [f"customer-{number}" for number in range(2_000)]
@@ -238,6 +238,23 @@ def test_a_canary_that_becomes_champion_is_not_loaded_again_and_is_no_longer_on_
     desk.hear(release("2", revision=3))
     assert desk.loaded == ["2"]
     assert (desk.serves, desk.serving.plan.trials, desk.swaps) == ("2", (), ["2"])
+
+
+def test_no_batch_finds_a_canary_beside_itself_as_the_champion(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that began between the swap and the end of its trial compared the release with itself."""
+    desk.hear(release("1", canary="2", share=0.5))
+    plans: list[ServingPlan] = []
+
+    def put(serving: Serving, name: str, value: Any) -> None:
+        object.__setattr__(serving, name, value)
+        plans.extend([value] if name == "plan" else [])
+
+    monkeypatch.setattr(Serving, "__setattr__", put)
+    desk.hear(release("2", shadow="3", revision=3))
+    served = [
+        (plan.champion.classifier.version, [one.served.classifier.version for one in plan.trials]) for plan in plans
+    ]
+    assert served == [("2", []), ("2", ["3"])]
 
 
 def test_a_state_heard_again_loads_nothing(desk: Desk) -> None:
