@@ -530,7 +530,7 @@ def test_threads_may_index_the_same_documents_at_once(store: DecisionStore, app:
     together = threading.Barrier(4)
 
     def index(_: int) -> int:
-        together.wait(10)
+        together.wait(120)
         return sum(store.index(documents[first : first + 50]).created for first in range(0, 200, 50))
 
     with ThreadPoolExecutor(4) as pool:

@@ -319,7 +319,7 @@ def test_six_publishers_at_once_on_s3_get_six_versions(bucket: str) -> None:
     together = threading.Barrier(6)
 
     def publish(number: int) -> str:
-        together.wait(30)
+        together.wait(120)
         return registries[number].publish("support", *release(b"%d" % number, note=str(number)))
 
     with ThreadPoolExecutor(6) as pool:

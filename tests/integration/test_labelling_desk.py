@@ -28,7 +28,7 @@ def at_a_terminal(home: Headrace, arguments: list[str], steps: list[tuple[str, s
         start_new_session=True,
     )
     os.close(theirs)
-    shown, seen_to, deadline = "", 0, time.monotonic() + 90
+    shown, seen_to, deadline = "", 0, time.monotonic() + 300
     try:
         while time.monotonic() < deadline:
             if steps and steps[0][0] in shown[seen_to:]:
@@ -40,7 +40,7 @@ def at_a_terminal(home: Headrace, arguments: list[str], steps: list[tuple[str, s
                     shown += os.read(own, 65_536).decode("utf-8", "replace")
                 except OSError:  # the other end is closed
                     break
-        assert process.wait(30) == 0, shown
+        assert process.wait(120) == 0, shown
     finally:
         process.kill()
         os.close(own)

@@ -54,7 +54,7 @@ def test_creates_are_decided_and_deletes_and_tombstones_are_passed_over_without_
         pipeline = worker_pipeline(APP, handler, send_all, lambda _: None, limit.observe_outcomes)
         pipeline.start()
         await pipeline.submit([Delivery(APP.topic, 0, n, b"k", value, NOW_MS) for n, value in enumerate(changes(60))])
-        await pipeline.drain(30.0)
+        await pipeline.drain(300.0)
         await pipeline.abort()
         return sent, pipeline.positions.get((APP.topic, 0)), pipeline.failure
 

@@ -67,7 +67,7 @@ def test_a_reused_process_id_is_not_taken_for_the_broker(tmp_path: Path) -> None
 
 
 def test_two_brokers_do_not_share_a_home(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3_600)"])
     try:
         content = {"address": "127.0.0.1:1", "pid": child.pid, "epoch": "0" * 8, "birth": process_birth(child.pid)}
         (tmp_path / "broker.json").write_text(json.dumps(content))

@@ -12,6 +12,14 @@ from streams.engine.buffer import Limits
 from streams.engine.delivery import Delivery
 from streams.engine.pipeline import BatchPipeline, Stage
 
+PATIENCE = 300.0  # seconds for what happens at once, on a machine that has much else to do
+
+
+async def settled() -> None:
+    """All that can go on without anything new has gone on: a chain of tasks takes a turn of the loop for each link."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
 
 def delivery(offset: int, partition: int = 0, value: bytes = b"x") -> Delivery:
     return Delivery("texts", partition, offset, None, value, 0)
@@ -35,7 +43,7 @@ async def run(
     engine.start()
     for delivery in deliveries:
         await engine.submit([delivery])
-    await engine.drain(5.0)
+    await engine.drain(PATIENCE)
     await engine.abort()
     return engine, acknowledged
 
@@ -83,11 +91,11 @@ def test_events_in_flight_stay_within_the_bound() -> None:
         engine = BatchPipeline("test", [Stage("only", held)], acknowledge, bounds=Limits(max_events=5))
         engine.start()
         submits = [asyncio.create_task(engine.submit([delivery(n)])) for n in range(20)]
-        await asyncio.sleep(0.05)
+        await settled()
         most = engine.in_flight
         gate.set()
         await asyncio.gather(*submits)
-        assert await engine.drain(2.0) == 0
+        assert await engine.drain(PATIENCE) == 0
         await engine.abort()
 
     asyncio.run(scenario())
@@ -107,11 +115,11 @@ def test_bytes_in_flight_stay_within_the_bound_but_one_large_event_passes() -> N
         engine = BatchPipeline("test", [Stage("only", held)], acknowledge, bounds=Limits(max_bytes=100))
         engine.start()
         submits = [asyncio.create_task(engine.submit([delivery(n, value=b"x" * 1000)])) for n in range(3)]
-        await asyncio.sleep(0.05)
+        await settled()
         held_events = engine.in_flight
         gate.set()
         await asyncio.gather(*submits)
-        await engine.drain(2.0)
+        await engine.drain(PATIENCE)
         await engine.abort()
         return held_events
 
@@ -187,9 +195,9 @@ def test_a_release_finishes_what_is_in_a_stage_forgets_what_waits_and_commits_in
         engine.assign([("texts", 0)])
         for n in range(8):
             await engine.submit([delivery(n)])
-        await asyncio.sleep(0.01)
-        releasing = asyncio.create_task(engine.release([("texts", 0)], 2.0, commit))
-        await asyncio.sleep(0.01)
+        await settled()
+        releasing = asyncio.create_task(engine.release([("texts", 0)], PATIENCE, commit))
+        await settled()
         gate.set()
         await releasing
         left = engine.in_flight
@@ -217,11 +225,11 @@ def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
         engine.start()
         engine.assign([("texts", 0)])
         await engine.submit([delivery(0)])
-        await asyncio.sleep(0.01)
+        await settled()
         await engine.release([("texts", 0)], 0.05, _nothing)
         engine.assign([("texts", 0)])
         gate.set()
-        await engine.drain(1.0)
+        await engine.drain(PATIENCE)
         await engine.abort()
         return acknowledged
 
@@ -231,9 +239,10 @@ def test_what_outlasts_a_release_is_not_acknowledged_later() -> None:
 def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_owner_gets_it() -> None:
     async def scenario() -> list[int]:
         decided: list[int] = []
+        gate = asyncio.Event()
 
         async def stage(batch: Sequence[Delivery]) -> None:
-            await asyncio.sleep(0.05)
+            await gate.wait()
             decided.extend(delivery.offset for delivery in batch)
 
         def acknowledge(_: Sequence[Delivery]) -> None:
@@ -244,10 +253,13 @@ def test_a_delivery_that_waited_through_a_release_is_dropped_because_its_next_ow
         engine.assign([("texts", 0)])
         await engine.submit([delivery(0)])
         waiting = asyncio.create_task(engine.submit([delivery(1)]))
-        await asyncio.sleep(0.01)
-        await engine.release([("texts", 0)], 1.0, _nothing)
+        await settled()
+        releasing = asyncio.create_task(engine.release([("texts", 0)], PATIENCE, _nothing))
+        await settled()
+        gate.set()
+        await releasing
         await waiting
-        await engine.drain(1.0)
+        await engine.drain(PATIENCE)
         await engine.abort()
         return decided
 
@@ -270,10 +282,10 @@ def test_one_batch_is_made_ready_while_another_is_computed_and_what_comes_meanwh
         engine.start()
         for n in range(9):
             await engine.submit([delivery(n)])
-            await asyncio.sleep(0.002)
+            await settled()
         assert prepared == [1, 1]
         computing.set()
-        await engine.drain(1.0)
+        await engine.drain(PATIENCE)
         await engine.abort()
 
     asyncio.run(scenario())

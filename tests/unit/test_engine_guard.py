@@ -65,7 +65,7 @@ class Line:
     async def take(self, count: int) -> None:
         self.engine.start()
         await self.engine.submit([Delivery("texts", 0, offset, None, b"x", 0) for offset in range(count)])
-        await self.engine.drain(5.0)
+        await self.engine.drain(300.0)
         await self.engine.abort()
 
 

@@ -73,6 +73,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     yield world
     for control in world.controls:
         control.close()
+    for control in world.controls:
+        control._follower._thread.join(60)  # what it logs belongs to its test
 
 
 def until(true: Callable[[], bool], seconds: float = 120.0) -> None:

@@ -74,7 +74,7 @@ def test_the_state_is_put_down_when_the_signals_go_to_somebody_else() -> None:
         await until_active(service, given)
         random = np.random.default_rng(1)
         given.world.signals([signal(9, "1", 0, random, given.world.now_ms)])
-        given.follow(publish=False)
+        await asyncio.wrap_future(service._observe.submit(lambda: given.follow(publish=False)))  # it ticks there too
         await service.released()
         assert [record.topic for record in sent.records] == ["monitor.state"]
 

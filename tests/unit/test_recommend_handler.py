@@ -493,7 +493,7 @@ def test_behind_a_backlog_a_withdrawn_item_is_out_of_the_lists_soon() -> None:
         value = orjson.dumps(event())
         await pipeline.submit([Delivery("user.events", 0, offset, None, value, NOW_MS) for offset in range(400)])
         pipeline.start()
-        await pipeline.drain(60.0)
+        await pipeline.drain(300.0)
         await pipeline.abort()
         return sent
 

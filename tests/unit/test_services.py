@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -114,9 +115,18 @@ def test_a_failing_tool_shows_its_output(tmp_path: Path, only_jdk: Path) -> None
 def test_a_server_that_does_not_answer_is_stopped_with_its_children(
     tmp_path: Path, only_jdk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "HEALTH_SECONDS", 1.0)
     monkeypatch.setattr(service, "STOP_SECONDS", 1.0)
     pids = tmp_path / "pids"
+    wait_healthy = service.wait_healthy
+
+    def once_it_runs(*waited: Any) -> None:
+        """Its second begins when it has started, however long that takes."""
+        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, what="the server's start")
+        wait_until(lambda: "still" in Path(waited[0][0].log).read_text(), what="its first words")
+        monkeypatch.setattr(service, "HEALTH_SECONDS", 1.0)
+        wait_healthy(*waited)
+
+    monkeypatch.setattr(kafka, "wait_healthy", once_it_runs)
     deaf = (
         f'case "$*" in *StorageTool*) exit 0;; *) trap "" TERM; sleep 300 & echo $$ $! > {pids}; echo still '
         f"warming up; wait; wait;; esac"
@@ -125,7 +135,7 @@ def test_a_server_that_does_not_answer_is_stopped_with_its_children(
     with pytest.raises(ServiceUnavailable, match=r"did not answer within 1 s; .* ends with: still warming up"):
         services.start(tmp_path / "services", elasticsearch=False, cache=tmp_path / "cache")
     wait_until(
-        lambda: all(process_birth(int(pid)) == "" for pid in pids.read_text().split()), 10.0, "the processes' end"
+        lambda: all(process_birth(int(pid)) == "" for pid in pids.read_text().split()), what="the processes' end"
     )
 
 
@@ -144,7 +154,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, only_jdk: Path, monk
 
 
 def test_stop_ends_only_what_start_started(tmp_path: Path) -> None:
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3_600)"], start_new_session=True)
     try:
         entry = {
             "name": "kafka-1",
@@ -166,7 +176,7 @@ def test_stop_ends_only_what_start_started(tmp_path: Path) -> None:
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process of someone else's, whose id stands in services.json since before a restart of the machine."""
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3_600)"], start_new_session=True)
     entry = {"name": "kafka-1", "version": "4.1.0", "pid": process.pid, "birth": "another", "address": "127.0.0.1:1"}
     (tmp_path / "services.json").write_text(json.dumps([entry | {"log": "-"}]))
     yield process
@@ -265,7 +275,7 @@ def test_a_state_file_that_is_broken_is_named(tmp_path: Path) -> None:
 
 
 def test_a_process_is_told_from_its_remains_and_from_a_later_one() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3_600)"])
     birth = process_birth(child.pid)
     assert birth
     assert is_running(child.pid, birth)

@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
     server.http.server_close()
 
 
-def fault(pictures: WebPictures, address: str, max_bytes: int = 10_000, seconds: float = 5.0) -> PictureFault:
+def fault(pictures: WebPictures, address: str, max_bytes: int = 10_000, seconds: float = 60.0) -> PictureFault:
     with pytest.raises(PictureFault) as found:
         pictures.fetch(address, max_bytes, seconds)
     return found.value
