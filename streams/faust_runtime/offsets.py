@@ -6,6 +6,8 @@ Both keep it in attributes of their own, as no public call gives all of it witho
     Faust's `_committed_offset`    the *next* offset to be decided, as the group has it
     Faust's `_read_offset`         the *last* offset handed to the engine; after a seek the next one
     aiokafka's `position`          the *next* offset to be fetched
+
+aiokafka's are changed by the consumer's own thread at any moment, so each is read once.
 """
 
 from collections.abc import Callable
@@ -29,13 +31,13 @@ def positions(
     """
     consumer: Any = app._consumer
     subscription = _subscription(app)
-    if subscription is None or subscription.assignment is None or subscription._reassignment_in_progress:
+    assignment = None if subscription is None else subscription.assignment
+    if assignment is None or subscription._reassignment_in_progress:
         return None
     positions = {}
-    for tp in list(subscription.assignment.tps):
-        state = subscription.assignment.state_value(tp)
+    for tp in list(assignment.tps):
         committed, last_read = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
-        read = state.position if state is not None and state.has_valid_position else None
+        read = _position(assignment.state_value(tp))
         outstanding = is_outstanding((tp.topic, tp.partition)) or (
             last_read is not None and last_read > (committed or 0)
         )
@@ -46,6 +48,14 @@ def positions(
 def truncated_partitions(app: faust.App) -> set[Partition]:
     """Where the next record is not in the log any more (see streams.faust_runtime.no_reset_transport)."""
     return set(getattr(_thread(app), "truncated_partitions", ()))
+
+
+def _position(state: Any) -> int | None:
+    """None where it has none. Asked and not looked at first: it may be taken away in between."""
+    try:
+        return None if state is None else state.position
+    except AssertionError:
+        return None
 
 
 def _subscription(app: faust.App) -> Any:

@@ -1,12 +1,16 @@
 """What is written by one thread and read by another is whole at any moment: each place between two steps is tried."""
 
+import asyncio
 import contextlib
 import threading
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from aiokafka.consumer.subscription_state import Subscription
+from aiokafka.structs import TopicPartition
 from interleaving import interleaved
 
 from headrace.process.broker_probe import BrokerProbe
@@ -19,9 +23,12 @@ from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.batch_histogram import BatchHistogram
 from streams.classify.fast_path_guard import STEP, WINDOW_AUDITS, FastPathGuard
+from streams.classify.model_failures import ModelFailures
 from streams.classify.release_reconciler import ReleaseReconciler
 from streams.conversations.memory import ConversationMemory
 from streams.engine.watchdog import LogState
+from streams.faust_runtime.backpressure import FetchGate
+from streams.faust_runtime.offsets import positions
 from streams.metrics import Metrics
 from streams.monitor.core import MonitorTotals
 from streams.monitor.event_rate import ByChance
@@ -243,3 +250,56 @@ def test_labels_that_are_left_while_they_are_asked_for_are_none() -> None:
         return lambda: (sources.labels(), sources.accepted(), sources.leave_labels()), sources.leave_labels
 
     interleaved(make)
+
+
+@pytest.mark.parametrize("what", ["a position that is taken away", "another assignment"])
+def test_positions_are_those_of_one_moment_of_the_clients_own_thread(what: str) -> None:
+    """AssertionError out of the client, where retention overtook a reader just then: the process ended of it."""
+    one, two = TopicPartition("texts", 0), TopicPartition("texts", 1)
+
+    def make() -> Any:
+        subscription = Subscription({"texts"})
+        subscription._assign([one])
+        state = subscription.assignment.state_value(one)
+        state.seek(5)
+        client = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription))
+        consumer = SimpleNamespace(_thread=SimpleNamespace(_consumer=client), _committed_offset={}, _read_offset={})
+        app: Any = SimpleNamespace(_consumer=consumer)
+
+        def look() -> None:
+            given = positions(app, FetchGate(), lambda _: False) or {}
+            read = {place: position.read for (_, place), position in given.items()}
+            assert read in ({0: 5}, {0: None} if what.startswith("a position") else {0: None, 1: None})
+
+        def other() -> None:
+            if what.startswith("a position"):
+                state.await_reset(1)
+            else:
+                subscription._assign([one, two])
+
+        return look, other
+
+    async def with_a_loop() -> None:  # the client's states want one
+        interleaved(make)
+
+    asyncio.run(with_a_loop())
+
+
+def test_failures_that_two_steps_add_at_once_all_count() -> None:
+    failures = ModelFailures()
+    other = threading.Thread(target=lambda: failures.add("prepare", "m@1", 1, ValueError()))
+
+    class Slow(Counter[str]):
+        """Between the reading of a count and its writing another thread has its turn."""
+
+        def __getitem__(self, step: str) -> int:
+            count = super().__getitem__(step)
+            if threading.current_thread() is not other:
+                other.start()
+                other.join(0.2)
+            return count
+
+    failures.counts = Slow()
+    failures.add("prepare", "m@1", 1, ValueError())
+    other.join(60)
+    assert dict(failures.counts) == {"prepare": 2}
