@@ -143,7 +143,7 @@ def test_a_run_that_was_killed_goes_on_when_it_is_asked_for_again(
     words = ("--steps", 60, "--json")
     command = [sys.executable, "-m", "headrace.cli", *arguments(place, *words)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as first:
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 800
         while not kept():
             assert first.poll() is None, first.stderr and first.stderr.read()
             assert time.monotonic() < deadline, "no checkpoint was written"

@@ -81,7 +81,7 @@ def test_a_killed_training_goes_on_where_it_was_when_it_is_asked_for_again(
         arguments = [*arguments[:4], "--strategy", strategy, "--epochs", "4"]
     command = [sys.executable, "-m", "headrace.cli", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ)) as first:
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 800
         while not checkpoints(world):
             assert first.poll() is None, first.stderr and first.stderr.read()
             assert time.monotonic() < deadline, "no checkpoint was written"
