@@ -28,8 +28,8 @@ from retrain import training_data
 from retrain.job import TrainedRelease
 from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application, parse_application
+from streams.clock import wall_clock_ms
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASE_HISTORY_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import (
     Alert,
     Feedback,

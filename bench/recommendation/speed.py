@@ -32,10 +32,10 @@ from models.recommendation.policy import RecommendPolicy
 from models.recommendation.recommender import Recommender
 from streams.application import Application
 from streams.classify.worker import LISTS_AT_ONCE
+from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery
 from streams.engine.offset_tracker import Partition
 from streams.recommend.handler import Embed, RecommendHandler
-from streams.wire.outcomes import wall_clock_ms
 
 Progress = Callable[[str, int, int], None]
 _TOPIC, _CATALOGUE = "events", "items"

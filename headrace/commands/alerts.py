@@ -56,7 +56,7 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     from headrace.tools.alerts import DRIFT_RULE, SIGNAL_RULE, chances, standing_alerts
     from headrace.tools.silences import about, hold_of, in_words, standing_silences
     from headrace.wiring import Wiring
-    from streams.wire.outcomes import wall_clock_ms
+    from streams.clock import wall_clock_ms
 
     wiring, now_ms = Wiring(load_settings()), wall_clock_ms()
     known, standing = standing_silences(wiring), standing_alerts(wiring)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from connectors.ports import Publisher, Record, TopicReader
 from headrace.demo.ledger import Ledger
 from streams.application import Application
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import ConversationChange, HeldConversation, SentAnswer, decode, format_time
 
 PERSON: Final = "ann"

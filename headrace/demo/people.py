@@ -15,8 +15,8 @@ from headrace.demo.scenario import BANK_QUESTION_EVERY, LabelledText, TextStream
 from headrace.topic_records import decisions_of
 from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, Feedback, decision_id, decode, format_time
 
 # Of all decisions that somebody is asked about, whatever was decided: in quiet times, and while a drift alert fires.

@@ -43,9 +43,9 @@ from headrace.tools.answers.bank import AnswerBank
 from headrace.tools.answers.reading import read_answers
 from headrace.wiring import Wiring, group_name
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.metrics import Metrics
 from streams.monitor.retrain_policy import RetrainPolicy
-from streams.wire.outcomes import wall_clock_ms
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, TopicReader
 from models.errors import MessageError
+from streams.clock import wall_clock_ms
 from streams.topics import ALERTS_TOPIC
 from streams.wire.alerts import fingerprint
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, decode, format_time
 
 RULE: Final = "release_refused"

@@ -8,8 +8,8 @@ from connectors.ports import ReleaseRegistry
 from headrace.releases.looks import COMPARED_WITH
 from headrace.releases.release_log import ReleaseLog, manifest_hashes, next_release, set_aside
 from models.errors import ConfigError
+from streams.clock import wall_clock_ms
 from streams.release_watch.settings import ReleaseSettings
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Candidate, Release, Step, format_time
 
 

@@ -11,8 +11,8 @@ from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, ReleaseRegistry, TopicReader
 from headrace.releases.history import ReleaseHistory
 from models.errors import ReleaseCorrupt
+from streams.clock import wall_clock_ms
 from streams.topics import RELEASES_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
 from streams.wire.release_state import Announced, expecting, what_stands
 

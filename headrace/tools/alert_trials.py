@@ -8,7 +8,7 @@ from headrace.process.notifier_sources import allowed_hosts, make_receiver
 from headrace.settings import Settings
 from models.errors import ConfigError, HeadraceError
 from streams.application import Application, ReceiverSpec
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import format_time
 
 

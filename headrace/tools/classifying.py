@@ -26,12 +26,13 @@ from models.texts.reading import whole
 from streams.application import Application
 from streams.classify.decision_records import WORDLESS, as_read, may_be_wordless
 from streams.classify.release_loading import load_release
+from streams.clock import wall_clock_ms
 from streams.conversations.state import Conversation
 from streams.routing.answers import Bank, ready_answer
 from streams.routing.replies import Message, Replier
 from streams.routing.wording import known_values
 from streams.wire.masking import record_mask
-from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record, wall_clock_ms
+from streams.wire.outcomes import entity_records, fusion_record, head_record, picture_record
 from streams.wire.text import clean_text, cut_text
 
 CLASSIFY_TEXTS = 256

@@ -22,8 +22,8 @@ from connectors.ports import Publisher, Record
 from headrace.wiring import Wiring
 from models.errors import ConfigError
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.topics import DEAD_LETTERS_TOPIC, FEEDBACK_TOPIC, RESENT_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 
 RESENT_HEADER = PREFIX + "resent"  # on the record that was sent again: the dead letter's name

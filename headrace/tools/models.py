@@ -16,7 +16,7 @@ from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
 from models.recommendation.adapting.release import is_map
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from headrace.tools.alerts import StandingAlert
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from streams.clock import wall_clock_ms
 from streams.notifier.silences import ACKNOWLEDGEMENT, Silences
 from streams.topics import SILENCES_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Silence, format_time
 from streams.wire.text import clean_text
 

@@ -29,8 +29,8 @@ from retrain.recommendation.map_judging import Shop, judge_map
 from retrain.recommendation.map_training import Trained, train_map
 from retrain.recommendation.touches import hold_out, touches_of
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.recommend.handler import RecommendHandler
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, ReleaseStep, format_time
 
 log = logging.getLogger(__name__)

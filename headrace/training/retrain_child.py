@@ -37,7 +37,7 @@ from retrain.job import TrainedRelease, train_release
 from retrain.pictures.release import carry_fusion, carry_pictures
 from retrain.rejection.policy import RejectionPolicy
 from streams.classify.release_loading import proved_manifest
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import format_time
 
 PUBLISH_SECONDS: Final = 300.0  # for which a registry that does not answer is asked again: training took longer

@@ -28,12 +28,12 @@ from headrace.wiring import Wiring
 from models.errors import HeadraceError
 from streams.application import Application, Retraining
 from streams.classify.release_loading import announced_hash
+from streams.clock import wall_clock_ms
 from streams.monitor.retrain_policy import DAY_MS
 from streams.monitor.retrain_requests import milliseconds
 from streams.retrainer import Challenger
 from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions, of_topics
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Doubts, Release, ReleaseStep, RetrainRequest, format_time
 
 log = logging.getLogger(__name__)

@@ -30,12 +30,13 @@ from streams.classify.sampling import (
     sample_position,
 )
 from streams.classify.serving import ServedRelease, Serving, ServingPlan, Trial
+from streams.clock import wall_clock_ms
 from streams.conversations.memory import ConversationMemory, Past
 from streams.engine.delivery import Delivery, Outcome, Step
 from streams.engine.offset_tracker import Partition
 from streams.routing.answers import Bank
 from streams.routing.replies import Replier
-from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
+from streams.wire.outcomes import dead_letter, passed_over
 from streams.wire.records import decision_id, format_time
 from streams.wire.signals import failure_record, trial_answer
 from streams.wire.source_records import PassedOver, SourceReader, SourceText

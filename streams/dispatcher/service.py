@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from models.errors import ConfigError, HeadraceError, MessageError
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.dispatcher.dispatching import Output, PartitionDispatcher
 from streams.engine.delivery import Acknowledge, Delivery, Outcome, OutRecord, RecordsRefused, SendAll
 from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage
 from streams.topics import ALERTS_TOPIC
-from streams.wire.outcomes import dead_letter, give_up, wall_clock_ms
+from streams.wire.outcomes import dead_letter, give_up
 from streams.wire.records import ConversationChange, HeldConversation, decision_id, decode, read_decision
 from streams.wire.sending import send_outcomes
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from models.errors import HeadraceError
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery, OutRecord
 from streams.monitor.core import MonitorCore, MonitorTotals
 from streams.monitor.drift.detector import DriftPolicy
@@ -25,7 +26,6 @@ from streams.monitor.state.snapshot import encode_snapshot
 from streams.monitor.trends.windows import LENGTHS
 from streams.release_watch.policy import decide
 from streams.topics import ALERTS_TOPIC, MONITOR_STATE_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Alert, Release, TrendWindow, format_time
 from streams.wire.signals import SignalBatch, read_signals
 

@@ -8,13 +8,13 @@ from typing import Final, Protocol
 
 from connectors.ports import Receiver, Record
 from streams.application import Application, ReceiverSpec
+from streams.clock import wall_clock_ms
 from streams.engine.delivery import Acknowledge, Delivery
 from streams.engine.offset_tracker import Partition
 from streams.engine.pipeline import BatchPipeline, PipelineObserver, Stage, in_thread
 from streams.notifier.deliveries import Deliveries
 from streams.notifier.telling import Teller
 from streams.topics import ALERTS_TOPIC, SILENCES_TOPIC, TOLD_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Told
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from connectors.errors import ReceiverRefused
 from connectors.ports import Notice, Receiver
 from models.errors import ConnectorError
 from streams.application import Application, ReceiverSpec
+from streams.clock import wall_clock_ms
 from streams.notifier.deliveries import Deliveries, Due, knows_firing
 from streams.notifier.hushing import HushKeeper
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Told, format_time
 
 log = logging.getLogger(__name__)

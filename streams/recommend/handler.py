@@ -23,12 +23,13 @@ from models.recommendation.events import ACTION_INDEX, ACTIONS, UserEvent
 from models.recommendation.ranking import ListedItem, Ranking
 from models.recommendation.recommender import Recommender
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
 from streams.recommend.catalogue_changes import CatalogueChanges, Gone
 from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
 from streams.recommend.writing import StateWriter
-from streams.wire.outcomes import dead_letter, passed_over, wall_clock_ms
+from streams.wire.outcomes import dead_letter, passed_over
 from streams.wire.records import decision_id, format_time
 from streams.wire.source_records import SYMBOL_CHARACTERS, PassedOver, SourceEvent, SourceReader, SourceText
 from streams.wire.text import cut_text

@@ -1,6 +1,5 @@
 """What a delivery leads to: records to send, and the shapes that decisions and dead letters have in them."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +11,6 @@ from models.pictures.fusion import FusedDecision
 from streams.engine.delivery import Delivery, Outcome, OutRecord
 from streams.topics import DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_TOPIC
 from streams.wire.source_records import PassedOver
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def head_record(head: HeadDecision) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from headrace.process import monitor_sources
 from headrace.settings import load_settings
 from headrace.wiring import Wiring
 from streams.application import Application, HeadSpec
+from streams.clock import wall_clock_ms
 from streams.monitor.rules import letters
 from streams.topics import DEAD_LETTERS_TOPIC, specs
-from streams.wire.outcomes import wall_clock_ms
 
 pytestmark = pytest.mark.kafka
 

@@ -11,7 +11,7 @@ from harness import Headrace, wait_for
 
 from connectors.kafka.client import KafkaAdmin, KafkaPublisher, KafkaReader
 from connectors.ports import TopicSpec
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import ConversationChange, format_time
 
 pytestmark = pytest.mark.kafka

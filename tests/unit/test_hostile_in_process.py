@@ -10,9 +10,9 @@ from bench.faults.hostile.shapes import DECIDED, PASSED_OVER, SHAPES, HostileRec
 from streams.application import Application, HeadSpec, Source
 from streams.classify.handler import ClassifyHandler
 from streams.classify.serving import Serving
+from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery, Outcome
 from streams.topics import DEAD_LETTER_MAX_BYTES, SOURCE_MAX_BYTES
-from streams.wire.outcomes import wall_clock_ms
 
 ROUNDS = 8
 APP = Application(

@@ -6,8 +6,8 @@ from pathlib import Path
 from bench.faults.fault import Fault
 from bench.faults.ledger import Retrained
 from bench.faults.scene.product import NAME
+from streams.clock import wall_clock_ms
 from streams.topics import FEEDBACK_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, Release, RetrainRequest, format_time
 
 ANNOUNCED_SECONDS = 180.0  # a session and a lease must run out, and the machine may be busy

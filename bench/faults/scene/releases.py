@@ -10,8 +10,8 @@ from safetensors.numpy import load, save
 
 from connectors.ports import Publisher
 from connectors.registry import FolderRegistry
+from streams.clock import wall_clock_ms
 from streams.topics import RELEASES_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Release, format_time
 
 BROKEN: Final = ("altered manifest", "truncated file", "golden texts that disagree")

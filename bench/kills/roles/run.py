@@ -16,7 +16,7 @@ from bench.kills.roles.traffic import acts, records
 from headrace.applications import file_of, load_application
 from headrace.tools.conversations.desk import held_conversations
 from headrace.wiring import Wiring
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 
 Progress = Callable[[str, int, int], None]
 EVENTS: Final = 300

@@ -41,7 +41,7 @@ def _list(
     from headrace.terminal import say, show_table
     from headrace.tools.conversations.desk import as_json, held_conversations, nobody_waits, row, waiting_first
     from headrace.wiring import Wiring
-    from streams.wire.outcomes import wall_clock_ms
+    from streams.clock import wall_clock_ms
 
     held = held_conversations(Wiring(load_settings()), load_application(app))
     waiting = waiting_first(held, queue)
@@ -129,7 +129,7 @@ def _do(app: str, conversation: str, deed: "Deed", *, json: bool) -> None:
 def _tell(held: object) -> None:
     from headrace.terminal import field, say
     from headrace.tools.conversations.desk import screen
-    from streams.wire.outcomes import wall_clock_ms
+    from streams.clock import wall_clock_ms
     from streams.wire.records import HeldConversation
 
     assert isinstance(held, HeldConversation)

@@ -7,9 +7,9 @@ from typing import Any, Final
 from headrace.tools.apps.problems import Problem
 from headrace.tools.apps.records import Sample
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.dispatcher.dispatching import RESPOND_SOON, Output, PartitionDispatcher
 from streams.dispatcher.holding import next_time
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import ConversationChange, HeldConversation, format_time
 
 SILENT: Final = "somebody"  # who takes it in the trial, and says nothing

@@ -13,7 +13,7 @@ from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
 from streams.application import Application
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import ConversationChange, HeldConversation, decode, format_time
 from streams.wire.source_times import read_time
 from streams.wire.text import clean_text

@@ -6,9 +6,9 @@ from connectors.errors import TopicMismatch
 from headrace.tools.alerts import DRIFT_RULE, StandingAlert
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from streams.clock import wall_clock_ms
 from streams.monitor.episodes.accepted import AcceptedEpisodes
 from streams.topics import ACCEPTED_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import AcceptedDrift, format_time
 from streams.wire.text import clean_text
 

@@ -16,7 +16,7 @@ from models.personal_data import mask_personal_data
 from retrain.entities.comparing import ReadsNames, compare_entities, rows_that_judge
 from retrain.gate.contest import contest
 from retrain.gate.verdict import Verdict
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import format_time
 
 LABELS: Final = 20  # of a head that a terminal shows; the page and --json have all

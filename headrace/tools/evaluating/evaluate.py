@@ -26,7 +26,7 @@ from retrain.evaluation.report import HeadReport
 from retrain.evaluation.robustness import Robustness
 from retrain.evaluation.scoring import evaluate
 from retrain.pictures.scoring import HEAD, ScoredFusion, ScoredPictures
-from streams.wire.outcomes import wall_clock_ms
+from streams.clock import wall_clock_ms
 from streams.wire.records import format_time
 
 

@@ -24,10 +24,11 @@ from models.explanation.occlusion import OutOfTime
 from models.explanation.parts import Unit, split_parts
 from models.label_sets import labels_of
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.routing.answers import NotAsked, answer_record, ready_answer, why_not_asked
 from streams.routing.replies import ASK, Message, Replier
 from streams.routing.wording import filled, known_values
-from streams.wire.outcomes import head_record, wall_clock_ms
+from streams.wire.outcomes import head_record
 from streams.wire.text import cut_text
 
 SHOWN: Final = 5  # answers, the first one among them

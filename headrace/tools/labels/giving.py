@@ -19,9 +19,9 @@ from models import label_sets
 from models.errors import ConfigError, HeadraceError, MessageError, TrainingDataError
 from models.label_sets import unknown_in
 from retrain.text_keys import is_held_out
+from streams.clock import wall_clock_ms
 from streams.topics import DOUBTS_TOPIC, FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Feedback, format_time
 from streams.wire.text import clean_text
 

@@ -10,8 +10,8 @@ from typing import Final
 from connectors.errors import TopicMismatch
 from connectors.ports import Publisher, Record, TopicReader
 from models.errors import ConfigError, MessageError
+from streams.clock import wall_clock_ms
 from streams.topics import LEASES_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import Lease, decode
 
 LEASE_MS: Final = 10 * 60_000

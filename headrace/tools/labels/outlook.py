@@ -10,10 +10,10 @@ from headrace.tools.alerts import StandingAlert, firing_drift
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from streams.application import Application
+from streams.clock import wall_clock_ms
 from streams.monitor.retrain_policy import RetrainPolicy
 from streams.monitor.retrain_requests import RetrainRequests, milliseconds
 from streams.topics import ALERTS_TOPIC, FEEDBACK_TOPIC, RELEASES_TOPIC, RETRAIN_REQUESTS_TOPIC
-from streams.wire.outcomes import wall_clock_ms
 from streams.wire.records import format_time
 from streams.wire.release_state import champion_request, champion_since, states_of
 
