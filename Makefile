@@ -81,8 +81,8 @@ test: check ## unit, contract and integration tests, real Kafka and Elasticsearc
 	wait $$contract; contract=$$?; cat $(CONTRACT_LOG); \
 	wait $$unit; unit=$$?; cat $(UNIT_LOG); exit $$((services | contract | unit))
 
-test-all: check ## and the long ones
-	$(BIN)/pytest $(if $(findstring train,$(EXTRAS)),,-m "not train")
+test-all: check ## and the long ones, and all seeds and examples of those that repeat
+	HEADRACE_TEST_WHOLE=1 $(BIN)/pytest $(if $(findstring train,$(EXTRAS)),,-m "not train")
 
 # the folder of the public data sets, one <name>/<name>.csv each; they are not part of the project
 DATA ?= ../shared/data

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from real_services import start_or_skip
+from repeats import repeats
 
 from connectors.errors import ServiceUnavailable
 from connectors.kafka.embedded import EmbeddedBroker
@@ -24,7 +25,8 @@ from connectors.local_services import services
 from headrace.process.garbage import collect_rarely_at_start
 
 FOLDER_PREFIX = "headrace-test-services-"
-settings.register_profile("headrace", deadline=None)  # how long a case takes says how busy the machine is
+# how long a case takes says how busy the machine is
+settings.register_profile("headrace", deadline=None, max_examples=repeats(30, 100))
 settings.load_profile("headrace")
 collect_rarely_at_start()
 

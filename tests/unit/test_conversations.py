@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repeats import repeats
 from small_fast_path import classifier_with, small_fast_path
 
 from headrace.slot_finders import slot_finder
@@ -246,7 +247,7 @@ def restarted(decisions: Sequence[Mapping[str, Any]], window: int, committed: in
     return desk
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(50, 150), deadline=None)
 @given(st.lists(HAPPENINGS, min_size=1, max_size=40), st.data(), st.integers(2, 30))
 def test_a_restart_is_invisible(events: list[Happening], data: st.DataObject, window: int) -> None:
     """Wherever the group's position stood, and however small the window is: the worker that takes over decides to the
@@ -361,7 +362,7 @@ def test_what_is_no_answer_is_decided_as_it_is_and_nobody_is_offered_a_third_tim
 PROBABILITY = st.floats(0, 1)
 
 
-@settings(max_examples=500)
+@settings(max_examples=repeats(100, 500))
 @given(st.permutations(["delivery", "refund", "oddity"]), PROBABILITY, PROBABILITY, st.booleans())
 def test_there_is_never_silence_and_never_an_internal_label(
     labels: list[str], p: float, q: float, rejected: bool

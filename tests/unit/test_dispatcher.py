@@ -9,6 +9,7 @@ import pytest
 from desk import APP, FILE, MINUTE_MS, NOON_MS, REMINDING, Desk, ask, decision
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from repeats import repeats
 
 from models.errors import ConfigError, MessageError
 from streams.application import parse_application
@@ -356,7 +357,7 @@ def run(events: list[tuple[str, str, str]], deaths: list[float | None] | None = 
     return desk
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(40, 150), deadline=None)
 @example([("ask", "c1", "ann"), ("hand", "c2", "ann"), ("again", "c1", "ann")], [None, 1.0, None, *[None] * 37])
 @example(
     [("ask", "c1", "ann"), ("ask", "c1", "ann"), ("answered", "c1", "ann"), ("hand", "c1", "ann")],
@@ -377,7 +378,7 @@ def without_notes(held: dict[str, HeldConversation]) -> dict[str, HeldConversati
     return {key: one.model_copy(update={"dropped": None, "changed": None}) for key, one in held.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=repeats(40, 150), deadline=None)
 @given(EVENTS, DEATHS)
 def test_nothing_is_sent_twice_or_while_a_person_has_it_and_nobody_is_left_alone(
     events: list[tuple[str, str, str]], deaths: list[float | None]

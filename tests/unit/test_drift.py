@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from repeats import repeats
 
 from models.errors import ModelError
 from streams.monitor.drift.cusum import Cusum
@@ -87,7 +88,7 @@ def episodes(watch: DriftMonitor, signals: Iterator[Signal]) -> list[Episode]:
     return [episode for signal in signals if (episode := watch.update(signal)) is not None]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(repeats(3, 8)))
 def test_stationary_stream_stays_silent(seed: int) -> None:
     here = world(seed)
     assert episodes(monitor(here.reference(), seed), here.signals(1_500)) == []
@@ -102,7 +103,7 @@ def test_other_mix_of_known_labels_is_no_drift(seed: int) -> None:
 
 
 def test_new_subject_is_found_soon_and_its_onset_is_near() -> None:
-    for seed in range(4):
+    for seed in range(repeats(2, 4)):
         here = world(seed)
         watch = monitor(here.reference(), seed)
         assert episodes(watch, here.signals(500)) == []
@@ -319,7 +320,7 @@ def few_texts(random: np.random.Generator, labels: int = 12, each: int = 20, dim
 def test_few_texts_a_label_give_no_alarms() -> None:
     """Twenty texts a label tell roughly only where each label lies: no finding about the stream."""
     told = []
-    for seed in range(12):
+    for seed in range(repeats(4, 12)):
         reference, texts, confidence = few_texts(np.random.default_rng(seed))
         watch = monitor(reference, seed)
         stream = zip(texts, confidence, strict=True)

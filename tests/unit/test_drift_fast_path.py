@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from repeats import repeats
 
 from models.errors import ModelError
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Episode, Signal
@@ -104,14 +105,14 @@ def episodes(watch: DriftMonitor, signals: Iterator[Signal]) -> list[Episode]:
     return [episode for signal in signals if (episode := watch.update(signal)) is not None]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(repeats(2, 4)))
 def test_stationary_stream_beside_a_fast_path_stays_silent(seed: int) -> None:
     here = World(seed)
     assert episodes(monitor(here.reference(), seed), here.signals(2_000)) == []
 
 
 def test_new_subject_beside_a_fast_path_is_found_soon() -> None:
-    for seed in range(4):
+    for seed in range(repeats(2, 4)):
         here = World(seed)
         watch = monitor(here.reference(), seed)
         assert episodes(watch, here.signals(500)) == []
@@ -120,7 +121,7 @@ def test_new_subject_beside_a_fast_path_is_found_soon() -> None:
         assert abs(episode.onset_event - 501) <= 25
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(repeats(2, 4)))
 def test_application_that_uses_no_fast_path_is_compared_with_all_texts(seed: int) -> None:
     here = World(seed)
     reference = here.reference()

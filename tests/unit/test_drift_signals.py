@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monitor_in_memory import APP, Process, World
+from repeats import repeats
 from test_monitor_restart import one_simulation, send
 
 from headrace.tools.alerts import StandingAlert, lines
@@ -87,7 +88,7 @@ def test_copies_of_a_story_count_once() -> None:
 
 
 @given(st.integers(0, 100), st.sets(st.integers(0, 899), max_size=3))
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=repeats(4, 12))
 def test_stopped_anywhere_it_goes_on_as_if_it_never_had(seed: int, stops: set[int]) -> None:
     specs = (*USUAL_SIGNALS, AdwinSignal(name="doubt", signal="confidence", detector="adwin"))
     random = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from repeats import repeats
 
 from streams.monitor.clusters import ClusterPolicy
 from streams.monitor.drift.detector import DriftMonitor, DriftPolicy, Signal
@@ -127,7 +128,7 @@ def same(one: DriftMonitor, other: DriftMonitor) -> bool:
     st.integers(10, 120),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=repeats(8, 40))
 def test_stopped_anywhere_it_goes_on_as_if_it_never_had(
     seed: int, stops: list[int], new_from: int, new_events: int, with_fast: bool
 ) -> None:

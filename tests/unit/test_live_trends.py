@@ -12,6 +12,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repeats import repeats
 
 from connectors.sqlite_store import SQLiteStore
 from headrace.tools.digest.stories import Groups
@@ -87,7 +88,7 @@ items = st.lists(
 
 
 @given(items, st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=4))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=repeats(50, 150))
 def test_windows_equal_those_counted_from_the_stored_decisions_in_whatever_order_items_came(
     given_items: list[Any], order: random.Random, restarts: list[int]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, signal
+from repeats import repeats
 
 from connectors.errors import RegistryUnavailable
 from models.errors import ModelError
@@ -103,7 +104,7 @@ actions = st.lists(
     0,
     20.0,
 )  # fmt: skip
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=repeats(15, 60))
 def test_killed_anywhere_the_state_is_that_of_one_that_never_stopped(
     steps: list[tuple[str, int]], seed: int, snapshot_seconds: float
 ) -> None:

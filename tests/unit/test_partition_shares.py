@@ -7,6 +7,7 @@ from faust.assignor.client_assignment import CopartitionedAssignment
 from faust.assignor.copartitioned_assignor import CopartitionedAssignor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repeats import repeats
 
 from streams.faust_runtime.app import make_app
 
@@ -32,7 +33,7 @@ def test_a_fourth_worker_gets_a_partition_of_six(replicas: int) -> None:
     assert shares([{0, 3}, {1, 2}, {4, 5}, set()], 6, replicas) == [1, 1, 2, 2]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=repeats(60, 200))
 @given(partitions=st.integers(1, 12), data=st.data())
 def test_no_worker_is_left_without_a_partition_and_none_has_more_than_its_share(
     replicas: int, partitions: int, data: st.DataObject

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from repeats import repeats
 from small_pictures import encoded, flat
 
 from models.errors import PictureFault
@@ -116,7 +117,7 @@ def test_limits_are_the_callers() -> None:
 WHOLE = [encoded(flat(30, 20), kind) for kind in ("PNG", "JPEG", "WEBP")]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=repeats(40, 150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     content=st.sampled_from(WHOLE),
     changes=st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=12),

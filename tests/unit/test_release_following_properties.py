@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from repeats import repeats
 from small_release import small_release
 
 from connectors.errors import RegistryUnavailable
@@ -164,4 +165,4 @@ class FleetMachine(RuleBasedStateMachine):
 
 
 TestFleet = FleetMachine.TestCase
-TestFleet.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestFleet.settings = settings(max_examples=repeats(10, 40), stateful_step_count=25, deadline=None)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from repeats import repeats
 from test_drift import DIMENSIONS, LABELS, QUICK, World, monitor, world
 
 from streams.monitor.drift.detector import DriftMonitor, Episode, Signal
@@ -39,7 +40,7 @@ def found(watch: DriftMonitor, stream: Iterator[Signal]) -> list[Episode]:
     return [episode for signal in stream if (episode := watch.update(signal)) is not None]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(repeats(2, 4)))
 def test_another_new_subject_opens_an_episode_of_its_own(seed: int) -> None:
     here = two_new(seed)
     watch = monitor(here.reference(), seed)

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repeats import repeats
 from small_release import small_encoder
 
 from models.classifier import Classifier
@@ -91,7 +92,7 @@ class FakeClassifier(Classifier):
         self.encoder, self.neutral_words = small_encoder(), None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=repeats(100, 400), deadline=None)
 @given(SOURCES, RECORDS, KEYS, TIMES, st.none() | st.just(NOW_MS))
 def test_any_record_is_read_passed_over_or_refused_and_its_decision_can_be_sent(
     source: Source, value: bytes | None, key: bytes | None, timestamp_ms: int, arrived_ms: int | None
@@ -112,7 +113,7 @@ def test_any_record_is_read_passed_over_or_refused_and_its_decision_can_be_sent(
     assert sent_bytes(Pending(delivery, read, "t@e0-0-0", 0.0)) < BROKER_MAX_BYTES
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(60, 200), deadline=None)
 @given(SOURCES, RECORDS, KEYS, TIMES)
 def test_any_user_event_is_read_passed_over_or_refused(
     source: Source, value: bytes | None, key: bytes | None, timestamp_ms: int

@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 import pytest
 from numpy.typing import NDArray
+from repeats import repeats
 from test_drift import QUICK, World, monitor
 from test_second_episode import FIRST, SECOND, found, signals, two_new, whole_again
 
@@ -85,7 +86,7 @@ def test_groups_are_told_by_other_words() -> None:
     assert have_other_words([], rugby, known)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(repeats(1, 2)))
 def test_subjects_that_came_together_are_split_once_and_stay_two(seed: int) -> None:
     here = together(seed)
     watch = monitor(here.reference(), seed)
@@ -103,7 +104,7 @@ def test_subjects_that_came_together_are_split_once_and_stay_two(seed: int) -> N
     assert (ended.detected_id, merged_into) == (other.detected_id, ""), "it ends by itself, merged by nobody"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(repeats(1, 2)))
 def test_one_subject_is_never_split(seed: int) -> None:
     here = together(seed)
     watch = monitor(here.reference(), seed)

@@ -8,6 +8,7 @@ import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from repeats import repeats
 from small_release import small_release
 
 from models.classifier import Classifier
@@ -124,4 +125,4 @@ class SwapMachine(RuleBasedStateMachine):
 
 
 TestSwaps = SwapMachine.TestCase
-TestSwaps.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestSwaps.settings = settings(max_examples=repeats(10, 40), stateful_step_count=20, deadline=None)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monitor_in_memory import APP, LABELS, POLICY, REFERENCE, Process, World, signal
+from repeats import repeats
 
 from connectors.ports import Record
 from models.errors import ConfigError
@@ -99,7 +100,7 @@ actions = st.lists(
 
 
 @given(actions, st.integers(0, 20), st.sampled_from([0.0, 5.0, 1e9]))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=repeats(12, 50))
 def test_killed_anywhere_every_item_has_the_story_that_an_undisturbed_monitor_tells(
     steps: list[tuple[str, int]], seed: int, snapshot_seconds: float
 ) -> None:
