@@ -1,6 +1,7 @@
 """Files that say which labels decisions or texts should have had: one format for all commands that take one.
 
-Columns `id` (of a decision) or `text`; `label`, with `head` where it is not of the primary one, or the heads' own
+Columns `id` (of a decision) or of the text (`text`, or as the application calls it; its title as the first line);
+`label`, with `head` where it is not of the primary one, or the heads' own
 columns; `by`, where the file knows who said it; `chosen` and `reason`, as `headrace labels export` writes them.
 """
 
@@ -12,6 +13,7 @@ from typing import Final, Literal
 
 from connectors.table_files import Reject, Row, Table, open_table
 from models.errors import ConfigError
+from retrain.file_columns import FileColumns
 from streams.application import HeadSpec
 
 SECOND_OPINION: Final = "second opinion"  # the reason why such a decision is asked about
@@ -43,20 +45,24 @@ class LabelFile:
 
 
 @contextmanager
-def open_label_file(path: Path, heads: Sequence[HeadSpec] = ()) -> Iterator[LabelFile]:
-    """A file of labels. heads: of the application; without them a row names its head, or means the primary one. Raises
-    ConfigError for a file without those columns."""
+def open_label_file(
+    path: Path, heads: Sequence[HeadSpec] = (), known: FileColumns | None = None
+) -> Iterator[LabelFile]:
+    """A file of labels. heads: of the application; without them a row names its head, or means the primary one. known:
+    what the application calls its columns, and how its texts are read: a text is to be found among those that were
+    decided. Raises ConfigError for a file without those columns."""
     with open_table(path) as table:
-        matched_by = _matched_by(table, heads)
-        yield LabelFile(table.name, matched_by, (_label_row(row, heads, matched_by) for row in table.rows))
+        texts = (known or FileColumns()).in_file(table.columns)
+        matched_by = _matched_by(table, heads, texts)
+        yield LabelFile(table.name, matched_by, (_label_row(row, heads, matched_by, texts) for row in table.rows))
 
 
-def _matched_by(table: Table, heads: Sequence[HeadSpec]) -> Literal["id", "text"]:
+def _matched_by(table: Table, heads: Sequence[HeadSpec], texts: FileColumns) -> Literal["id", "text"]:
     own = {head.column for head in heads}
     if {"label", *own} & set(table.columns):
         if "id" in table.columns:
             return "id"
-        if "text" in table.columns:
+        if texts.text in table.columns:
             return "text"
     or_own = (
         f" (or a head's own column: {', '.join(sorted(own))})"
@@ -68,11 +74,13 @@ def _matched_by(table: Table, heads: Sequence[HeadSpec]) -> Literal["id", "text"
     )
 
 
-def _label_row(row: Row | Reject, heads: Sequence[HeadSpec], matched_by: str) -> LabelRow | Reject:
+def _label_row(row: Row | Reject, heads: Sequence[HeadSpec], matched_by: str, texts: FileColumns) -> LabelRow | Reject:
     if isinstance(row, Reject):
         return row
-    name, labels = _field(row, matched_by), _labels(row, heads)
-    if not name:
+    text = texts.text_of(row.fields)
+    name = _field(row, "id") if matched_by == "id" else str(text or "")
+    labels = _labels(row, heads)
+    if not name.strip():
         return Reject(row.line, f"no {matched_by}")
     if not labels:
         return Reject(row.line, NO_LABEL)
@@ -93,4 +101,4 @@ def _field(row: Row, column: str) -> str:
     value = row.fields.get(column)
     if value is None:
         return ""
-    return (value if column == "text" else value.strip()) if isinstance(value, str) else str(value)
+    return value.strip() if isinstance(value, str) else str(value)

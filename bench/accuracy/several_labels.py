@@ -26,15 +26,14 @@ from retrain.strategies.quick import train_quick
 
 Progress = Callable[[str, int, int], None]
 HEAD: Final = "labels"
+Named = tuple[str, str, str, str | None]
 REGIMES: Final = {"all but one": "test", "one": "train"}  # of the folds that train: whether the fold tests or trains
 FIGURES: Final = ("micro_f1", "macro_f1", "exact")
 
 
-def measure(
-    wiring: Wiring, data: Path, columns: tuple[str, str, str], folds: Sequence[str], progress: Progress
-) -> dict[str, Any]:
-    """columns: of text, labels and fold. folds: those that are left out in turn, or train alone in turn. Raises
-    ConfigError where one of them has no row."""
+def measure(wiring: Wiring, data: Path, columns: Named, folds: Sequence[str], progress: Progress) -> dict[str, Any]:
+    """columns: of text, labels, fold and, where there is one, title. folds: those that are left out in turn, or train
+    alone in turn. Raises ConfigError where one of them has no row."""
     encoder = RememberingEncoder(default_encoder(wiring))  # the folds have the same texts
     rows = _read(data, columns)
     if missing := [fold for fold in folds if all(row.slices["fold"] != fold for row in rows)]:
@@ -51,12 +50,12 @@ def measure(
     return {"data": data.name, "encoder": encoder.sha256, "runs": runs, "mean": _mean(runs)}
 
 
-def _read(data: Path, columns: tuple[str, str, str]) -> list[Row]:
-    text, labels, fold = columns
-    where = Columns({HEAD: labels}, text, slices=(fold,), several=frozenset({HEAD}))
+def _read(data: Path, columns: Named) -> list[Row]:
+    text, labels, fold, title = columns
+    where = Columns({HEAD: labels}, text, slices=(fold,), several=frozenset({HEAD}), title=title)
     rows = []
     with open_table(data) as table:
-        if absent := [column for column in columns if column not in table.columns]:
+        if absent := [column for column in filter(None, columns) if column not in table.columns]:
             raise ConfigError(f"{data.name} has no column {absent[0]!r}; its columns are: {', '.join(table.columns)}")
         for entry in table.rows:
             row = entry if isinstance(entry, Reject) else parse_row(entry, where)

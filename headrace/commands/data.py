@@ -42,6 +42,10 @@ Labels = Annotated[
     typer.Option(metavar="FILE|TOPIC", help="labels by decision id, or feedback.labels", rich_help_panel=TOPIC),
 ]
 TextColumn = Annotated[str, typer.Option(help="column of the texts")]
+TitleColumn = Annotated[
+    str | None,
+    typer.Option("--title-column", "--title", help="of a FILE: column that becomes the texts' first line, their title"),
+]
 LabelColumn = Annotated[str | None, typer.Option(help="column of the labels; default: `label`, where there is one")]
 SplitColumn = Annotated[
     str | None, typer.Option(help="column of train | valid | test; default: `split`, where there is one")
@@ -78,6 +82,7 @@ def add_to(cli: typer.Typer) -> None:
 def _check(
     file: FileOrTopic = None,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
     region: Regions = None,
@@ -107,8 +112,8 @@ def _check(
     from retrain.preparation.rows import Where
 
     run_check(
-        source_of(file, topic, store, app, start, end, labels),
-        Where(text_column, label_column, split_column),
+        source_of(file, topic, store, app, start, end, labels, title_column),
+        Where(text_column, label_column, split_column, title=title_column),
         regions=region or REGIONS,
         label_errors=label_errors,
         page=page,
@@ -124,6 +129,7 @@ def source_of(
     start: str | None,
     end: str | None,
     labels: str | None,
+    title_column: str | None = None,
 ) -> "Source":
     """What is to be read. Anything but one of the three is wrong usage."""
     if (file is not None) + (topic is not None) + store != 1:
@@ -136,6 +142,8 @@ def source_of(
         from headrace.tools.data.reading import Source
 
         return Source(file)
+    if title_column is not None:
+        raise typer.BadParameter("--title-column goes with a FILE; of records --app says where their titles stand")
     if app is None:
         raise typer.BadParameter("--topic and --store need --app: it says how texts are read, and whose they are")
     first, last = places(start, end)
@@ -154,6 +162,7 @@ def _clean(
     output: Annotated[Path, typer.Option(help="new file, .csv or .jsonl; one that exists is left as it is")],
     file: FileOrTopic = None,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
     mask: Annotated[
@@ -183,8 +192,8 @@ def _clean(
 
     order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
     run_clean(
-        source_of(file, topic, store, app, start, end, labels),
-        Where(text_column, label_column, split_column),
+        source_of(file, topic, store, app, start, end, labels, title_column),
+        Where(text_column, label_column, split_column, title=title_column),
         order,
         json=json,
     )
@@ -194,6 +203,7 @@ def _split(
     file: File,
     output: Annotated[Path, typer.Option(help="new file, .csv or .jsonl; one that exists is left as it is")],
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     test: Annotated[float, typer.Option(help="share of the rows that test")] = 0.2,
     valid: Annotated[float, typer.Option(help="share of the rows that tune; 0: none, a training takes its own")] = 0.0,
@@ -216,7 +226,7 @@ def _split(
     from retrain.preparation.rows import Where
 
     order = SplitOrder(output, split_column, test, valid, not apart_near_copies, seed)
-    run_split(file, Where(text_column, label_column, None, group, time), order, json=json)
+    run_split(file, Where(text_column, label_column, None, group, time, title_column), order, json=json)
 
 
 def _augment(
@@ -234,6 +244,7 @@ def _augment(
         Path, typer.Option("--output", "-o", help="new file, .csv or .jsonl; one that exists is left as it is")
     ],
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     label_column: LabelColumn = None,
     split_column: SplitColumn = None,
     seed: Annotated[int, typer.Option(help="same seed, same file: same texts")] = 0,
@@ -244,4 +255,5 @@ def _augment(
     from headrace.tools.data.augmenting import run_augment
     from retrain.preparation.rows import Where
 
-    run_augment(file, Where(text_column, label_column, split_column), methods, output=output, seed=seed, json=json)
+    where = Where(text_column, label_column, split_column, title=title_column)
+    run_augment(file, where, methods, output=output, seed=seed, json=json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands.data import App, End, FileOrTopic, Start, Stored, TextColumn, Topic, source_of
+from headrace.commands.data import App, End, FileOrTopic, Start, Stored, TextColumn, TitleColumn, Topic, source_of
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 EncoderName = Annotated[
@@ -64,6 +64,7 @@ def _distil(
         typer.Option(metavar="NAME|FOLDER", help="the encoder that learns; default: the configured one"),
     ] = None,
     text_column: TextColumn = "text",
+    title_column: TitleColumn = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="passes over the texts; default 5 with a teacher, else 1")
     ] = None,
@@ -85,8 +86,10 @@ def _distil(
     A run that is killed goes on when the same command is given again."""
     if epochs is not None and steps is not None:
         raise typer.BadParameter("give --epochs or --steps, not both")
-    source = source_of(file, topic, store, app, start, end, None)
+    source = source_of(file, topic, store, app, start, end, None, title_column)
     from headrace.tools.tuning.distil import run_distil
     from headrace.training.adaptation.distilling import DistilOrder
+    from retrain.preparation.rows import Where
 
-    run_distil(source, text_column, DistilOrder(out, teacher, student, epochs, steps, seed, limit), json=json)
+    order = DistilOrder(out, teacher, student, epochs, steps, seed, limit)
+    run_distil(source, Where(text_column, title=title_column), order, json=json)

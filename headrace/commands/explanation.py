@@ -69,6 +69,10 @@ def _explain(
     text_column: Annotated[
         str | None, typer.Option(help="of --data; default: as of the file that the release was trained on")
     ] = None,
+    title_column: Annotated[
+        str | None,
+        typer.Option("--title-column", "--title", help="of --data: column of the texts' first lines"),
+    ] = None,
     label_column: Annotated[
         str | None, typer.Option(help="of --data; default: the heads' own columns, else label")
     ] = None,
@@ -103,7 +107,7 @@ def _explain(
         samples=samples,
         deadline_ms=deadline_ms,
         nearest_texts=nearest,
-        known=None if data is None else LabelledFile(data, text_column, label_column),
+        known=None if data is None else LabelledFile(data, text_column, label_column, title_column),
         app=app,
         page=html,
         label=label,
@@ -118,6 +122,10 @@ def _map(
     ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="of --data and --new; default: as of the file that the release was trained on")
+    ] = None,
+    title_column: Annotated[
+        str | None,
+        typer.Option("--title-column", "--title", help="of --data and --new: column of the texts' first lines"),
     ] = None,
     label_column: Annotated[
         str | None, typer.Option(help="of --data; default: the heads' own columns, else label")
@@ -141,7 +149,7 @@ def _map(
     from headrace.tools.explanation.mapping import MapRequest, run_map
 
     request = MapRequest(
-        known=None if data is None else LabelledFile(data, text_column, label_column),
+        known=None if data is None else LabelledFile(data, text_column, label_column, title_column),
         new=new,
         new_column=text_column,
         head=head,
@@ -150,5 +158,6 @@ def _map(
         app=app,
         seed=seed,
         output=output,
+        new_title=title_column,
     )
     run_map(model, request, json)

@@ -10,6 +10,7 @@ from connectors.table_files import Reject
 from headrace.label_files import LabelRow, open_label_file
 from models.errors import ConfigError, MessageError, TrainingDataError
 from models.label_sets import canonical
+from retrain.file_columns import FileColumns
 from streams.application import HeadSpec
 from streams.wire.feedback import Opinions, drawn_at_random
 from streams.wire.text import clean_text, cut_text
@@ -82,10 +83,12 @@ def is_file(source: str) -> bool:
     return source == "-" or source.lower().removesuffix(".gz").endswith(TABLE_SUFFIXES) or Path(source).exists()
 
 
-def labels_from_file(path: Path, heads: Sequence[HeadSpec], prefix: str) -> TrueLabels:
-    """What a file says (headrace.label_files). prefix: what ids of this topic begin with. Raises ConfigError for a file
-    that is none of labels."""
-    with open_label_file(path, heads) as file:
+def labels_from_file(
+    path: Path, heads: Sequence[HeadSpec], prefix: str, known: FileColumns | None = None
+) -> TrueLabels:
+    """What a file says, with `known` as in `label_files.open_label_file`. prefix: what ids of this topic begin with.
+    Raises ConfigError for a file that is none of labels."""
+    with open_label_file(path, heads, known) as file:
         true_labels = TrueLabels(file.name, file.matched_by)
         several = {head.name for head in heads if head.multi}
         for row in file.rows:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kafka.client import KafkaAdmin
+from headrace.applications import columns_of
 from headrace.process.garbage import spared_collector
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.encoders import half_graphs
@@ -232,7 +233,7 @@ def true_labels(wiring: Wiring, order: ReplayRequest, prefix: str) -> TrueLabels
     if order.labels is None:
         return None
     if is_file(order.labels):
-        return labels_from_file(Path(order.labels), order.app.heads, prefix)
+        return labels_from_file(Path(order.labels), order.app.heads, prefix, columns_of(order.app))
     reader = wiring.reader()
     try:
         return labels_from_topic(reader, order.labels, order.app.head_names, prefix)

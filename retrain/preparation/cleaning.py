@@ -2,13 +2,14 @@
 needs a person (labels that contradict each other, suspected label errors, near copies) stays as it is."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from models.personal_data import REGIONS
 from retrain.data import SPLITS
-from retrain.preparation.rows import DataRow
+from retrain.file_columns import FileColumns
+from retrain.preparation.rows import DataRow, Where
 from retrain.preparation.text_faults import cleaned
 from retrain.progress import Progress, no_progress
 from retrain.text_keys import same_text_key
@@ -31,7 +32,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """rows: those that stay, in their order, with the texts as they are now. changes: by line."""
+    """rows: those that stay, in their order, with texts and fields as they are now. changes: by line."""
 
     rows: tuple[DataRow, ...]
     changes: tuple[Change, ...]
@@ -39,9 +40,8 @@ class Cleaned:
 
 def clean_rows(
     rows: Sequence[DataRow],
+    where: Where,
     *,
-    has_labels: bool,
-    has_splits: bool,
     mask: bool = False,
     keep_copies: bool = False,
     regions: Sequence[str] = REGIONS,
@@ -56,11 +56,11 @@ def clean_rows(
     for number, row in enumerate(rows):
         if number % _CHUNK == 0:
             progress("cleaning texts", number, len(rows))
-        text, why = cleaned(row.text, mask=mask, regions=regions)
+        text, fields, why = _cleaned(row, where.texts, mask, regions)
         reasons = {
             "no_text": not text.strip(),
-            "no_label": has_labels and not row.label,
-            "unknown_split": has_splits and row.split not in known,
+            "no_label": where.label is not None and not row.label,
+            "unknown_split": where.split is not None and row.split not in known,
         }
         refused = next((reason for reason, holds in reasons.items() if holds), None)
         if refused is not None:
@@ -68,7 +68,7 @@ def clean_rows(
             continue
         if text != row.text:
             changes.append(Change(row.line, "changed", " ".join(why), row.text, text))
-        kept.append(replace(row, text=text))
+        kept.append(replace(row, text=text, fields=fields))
     progress("cleaning texts", len(rows), len(rows))
     if keep_copies:
         return Cleaned(tuple(kept), tuple(changes))
@@ -82,6 +82,22 @@ def clean_rows(
     return Cleaned(
         tuple(row for row in kept if row.line not in gone), tuple(sorted(told, key=lambda change: change.line))
     )
+
+
+def _cleaned(
+    row: DataRow, columns: FileColumns, mask: bool, regions: Sequence[str]
+) -> tuple[str, Mapping[str, Any], list[str]]:
+    """A row's text as it is now, the fields that it comes of, and kinds of findings. A title is cleaned by itself."""
+    if columns.title is None:
+        text, why = cleaned(row.text, mask=mask, regions=regions)
+        return text, {**row.fields, columns.text: text}, list(why)
+    fields, found = dict(row.fields), dict[str, None]()
+    for column in (columns.title, columns.text):
+        if isinstance(value := fields.get(column), str):
+            fields[column], why = cleaned(value, mask=mask, regions=regions)
+            found |= dict.fromkeys(why)
+    text = columns.text_of(fields)
+    return text if isinstance(text, str) else "", fields, list(found)
 
 
 def _copies(rows: Sequence[DataRow]) -> dict[int, int]:

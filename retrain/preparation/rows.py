@@ -6,23 +6,37 @@ from typing import Any
 
 from models.errors import TrainingDataError
 from retrain.data import SPLITS, as_word
+from retrain.file_columns import FileColumns
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Columns of a file. label, split, group, time: None where it has none."""
+    """Columns of a file. label, split, group, time, title: None where it has none."""
 
     text: str = "text"
     label: str | None = None
     split: str | None = None
     group: str | None = None
     time: str | None = None
+    title: str | None = None
+
+    @property
+    def texts(self) -> FileColumns:
+        """Those of which a row's text comes."""
+        return FileColumns({}, self.text, self.title)
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        """All that are named."""
+        named = (self.text, self.label, self.split, self.group, self.time, self.title)
+        return tuple(column for column in named if column is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class DataRow:
-    """line: of the file, 1 is the header. text: as it was given, empty where there is none. split: train, valid or
-    test; empty where the file has no such column; else the word that is none of these. fields: the whole row."""
+    """line: of the file, 1 is the header. text: as it was given, below its title; empty where there is none. split:
+    train, valid or test; empty where the file has no such column; else the word that is none of these. fields: the
+    whole row."""
 
     line: int
     text: str
@@ -36,8 +50,8 @@ class DataRow:
 def columns_of(there: Sequence[str], asked: Where, name: str) -> Where:
     """The columns that the file has. asked: those that were asked for by name must be there; `label` and `split` are
     taken where they are there. Raises TrainingDataError, naming those there are."""
-    for column in (asked.text, asked.label, asked.split, asked.group, asked.time):
-        if column is not None and column not in there:
+    for column in asked.asked_for:
+        if column not in there:
             has = ", ".join(there) or "none"
             raise TrainingDataError(f"{name} has no column {column!r}; its columns are: {has}")
     return Where(
@@ -46,12 +60,13 @@ def columns_of(there: Sequence[str], asked: Where, name: str) -> Where:
         asked.split or ("split" if "split" in there else None),
         asked.group,
         asked.time,
+        asked.title,
     )
 
 
 def data_row(line: int, fields: Mapping[str, Any], where: Where) -> DataRow:
     """One row. A text that is no text (a JSON number, a list) is none."""
-    text = fields.get(where.text)
+    text = where.texts.text_of(fields)
     split = _word(fields, where.split)
     return DataRow(
         line,

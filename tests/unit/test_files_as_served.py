@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from headrace.applications import columns_of
 from headrace.cli import app as cli
+from headrace.replay.labels import labels_from_file
 from headrace.tools.evaluating.loading import LabelledFile, read_rows
 from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import TrainingRequest, read_dataset, read_texts
@@ -167,3 +168,76 @@ def test_the_columns_of_a_training_count_for_its_entities(tmp_path: Path) -> Non
 
 def replace_titles(app: Application) -> Application:
     return app.model_copy(update={"title_column": None})
+
+
+TITLED = [
+    {"head": "Mill <b>shuts</b>", "text": "call 0151 23456789 now", "label": "a", "split": "train"},
+    {"head": "Mill <b>shuts</b>", "text": "another body", "label": "a", "split": "train"},
+    {"head": "Mill opens", "text": "another body", "label": "b", "split": "test"},
+    {"head": "Mill opens", "text": "another body", "label": "b", "split": "train"},
+    {"head": "Mill alone", "text": "", "label": "b", "split": "train"},
+]
+
+
+def data(*words: str) -> dict[str, Any]:
+    done = CliRunner().invoke(cli, ["data", *words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_a_file_is_cleaned_with_its_titles_each_in_its_own_column(tmp_path: Path) -> None:
+    file, output = written(tmp_path / "rows.jsonl", TITLED), tmp_path / "clean.jsonl"
+    told = data("clean", str(file), "--title-column", "head", "--output", str(output), "--mask", "--region", "DE")
+    kept = rows_of(output)
+    assert [row["head"] for row in kept] == ["Mill shuts", "Mill shuts", "Mill opens", "Mill alone"]
+    assert kept[0]["text"] == "call [phone] now" and kept[2]["split"] == "test" and kept[3]["text"] == ""
+    assert told["dropped"] == {"copy": 1}, "a text of another title is no copy, one without a body no row without text"
+    alone = data("clean", str(file), "--output", str(tmp_path / "alone.jsonl"))
+    assert alone["dropped"] == {"copy": 1, "no_text": 1} or alone["dropped"]["no_text"] == 1
+
+
+def test_files_are_checked_and_split_and_augmented_with_their_titles(tmp_path: Path) -> None:
+    file = written(tmp_path / "rows.jsonl", TITLED)
+    found = data("check", str(file), "--title-column", "head", "--no-label-errors")
+    assert found["title_column"] == "head" and "no_text" not in found["kinds"]
+    assert "conflict" not in found["kinds"] and found["kinds"]["leak"]["findings"] == 1
+    many = [
+        {"head": f"Head {number}", "body": f"words {'of' * number}", "label": "ab"[number % 2]} for number in range(12)
+    ]
+    parts = tmp_path / "parts.jsonl"
+    data("split", str(written(tmp_path / "many.jsonl", [*many, {"head": "Only a head", "body": "", "label": "a"}])),
+         "--text-column", "body", "--title-column", "head", "--output", str(parts))  # fmt: skip
+    assert all(row["body"] != f"{row['head']}\n" for row in rows_of(parts)) and len(rows_of(parts)) == 13
+    made = tmp_path / "made.jsonl"
+    data("augment", str(file), "--with", "swap", "--title", "head", "--output", str(made))
+    texts = {f"{row['head']}\n{row['text']}".strip() for row in TITLED}
+    assert rows_of(made) and {row["text"] for row in rows_of(made)} <= texts
+
+
+def test_a_column_that_is_asked_for_must_be_there_and_a_topic_has_none(tmp_path: Path) -> None:
+    file = written(tmp_path / "rows.jsonl", TITLED)
+    missing = CliRunner().invoke(cli, ["data", "check", str(file), "--title-column", "titel"])
+    assert missing.exit_code == 1 and "no column 'titel'" in str(missing.exception)
+    topic = ["data", "check", "--topic", "news", "--app", "finance", "--title-column", "head"]
+    assert CliRunner().invoke(cli, topic).exit_code == 2
+
+
+def test_labels_by_text_are_found_among_decisions(tmp_path: Path) -> None:
+    app = news(tmp_path).model_copy(update={"text_column": "body", "title_column": "head"})
+    file = written(tmp_path / "truth.jsonl", [{"head": TITLE, "body": BODY, "topic": "a"}])
+    labels = labels_from_file(file, app.heads, "news@", columns_of(app))
+    assert labels.of("news@x-0-0", served(app, head=TITLE, body=BODY)) == {"topic": "a"}
+
+
+@pytest.mark.parametrize(
+    "command", ["data check", "data clean", "data split", "data augment", "encoders distil", "explain", "map",
+                "bench explanation", "bench labels"],
+)  # fmt: skip
+def test_every_command_that_reads_rows_takes_their_titles(command: str) -> None:
+    shown = CliRunner().invoke(cli, [*command.split(), "--help"], env={"COLUMNS": "200"})
+    assert "--title-column" in shown.stdout

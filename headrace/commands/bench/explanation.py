@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.commands.training import TitleColumn
+
 EXAMPLE = "Example: headrace bench explanation support --data banking77.csv --compared 60 --json"
 
 
@@ -12,6 +14,7 @@ def explanation(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")],
     data: Annotated[Path, typer.Option(help="labelled texts; its test rows are explained")],
     text_column: Annotated[str, typer.Option(help="column of the texts")] = "text",
+    title_column: TitleColumn = None,
     label_column: Annotated[str | None, typer.Option(help="default: the first head's own column, else label")] = None,
     texts: Annotated[int, typer.Option(min=1, help="drawn from the rows")] = 500,
     compared: Annotated[int, typer.Option(min=1, help="of these: how many LIME and SHAP explain as well")] = 500,
@@ -35,7 +38,8 @@ def explanation(
     registry = wiring.registry()
     name, version = split_name(model, registry)
     classifier = load_release(registry, name, version, threads=wiring.settings.threads)
-    rows = evaluation_rows(data, list(classifier.heads), text_column, label_column, "split")[0].rows
+    asked = text_column, label_column, "split"
+    rows = evaluation_rows(data, list(classifier.heads), *asked, title_column=title_column)[0].rows
     plan = Plan(texts, compared, samples, ("lime", "shap") if shap else ("lime",), seed)
     with stage_bars() as progress:
         figures = report(classifier, [row.text for row in rows], plan, progress)

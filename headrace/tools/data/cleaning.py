@@ -42,8 +42,7 @@ def run_clean(source: Source, asked: Where, order: CleaningOrder, *, json: bool)
         refuse_other_encoding(file)
         clean = clean_rows(
             file.rows,
-            has_labels=file.where.label is not None,
-            has_splits=file.where.split is not None,
+            file.where,
             mask=order.mask,
             keep_copies=order.keep_copies,
             regions=order.regions,
@@ -71,8 +70,7 @@ def refuse_other_encoding(file: DataFile) -> None:
 
 
 def _write_clean(out: BinaryIO, path: Path, file: DataFile, clean: Cleaned) -> None:
-    rows = ({**row.fields, file.where.text: row.text} for row in clean.rows)
-    write_rows(out, path, file.columns, rows)
+    write_rows(out, path, file.columns, (row.fields for row in clean.rows))
 
 
 def _write_changes(out: BinaryIO, file: DataFile, changes: Sequence[Change], order: CleaningOrder) -> None:

@@ -150,11 +150,7 @@ def read_data(path: Path, asked: Where, progress: Progress = no_progress) -> Dat
     no row can be read."""
     with open_table(path) as table:
         where = columns_of(table.columns, asked, table.name)
-        twice = sorted(
-            column
-            for column in (where.text, where.label, where.split, where.group, where.time)
-            if column is not None and column in table.twice
-        )
+        twice = sorted(column for column in where.asked_for if column in table.twice)
         if twice:
             raise TrainingDataError(f"{table.name} has two columns {twice[0]!r}; rename one")
         rows, rejects = _rows(table, lambda row: data_row(row.line, row.fields, where), progress)

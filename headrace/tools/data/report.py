@@ -31,6 +31,7 @@ def report_of(
         "file": file.name,
         "rows": len(file.rows) + len(file.rejects),
         "text_column": file.where.text,
+        "title_column": file.where.title,
         "label_column": file.where.label,
         "split_column": file.where.split,
         "labels": dict(Counter(row.label for row in file.rows if row.label).most_common()),

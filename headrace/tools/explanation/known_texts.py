@@ -28,12 +28,13 @@ _AT_ONCE: Final = 256  # texts between two steps of the bar
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A file of labelled texts and its columns. text_column, label_column: None: as of the file that the release was
-    trained on (`FileColumns.in_file`)."""
+    """A file of labelled texts and its columns. text_column, label_column, title_column: None: as of the file that the
+    release was trained on (`FileColumns.in_file`)."""
 
     path: Path
     text_column: str | None = None
     label_column: str | None = None
+    title_column: str | None = None
 
 
 def known_rows(registry: ReleaseRegistry, classifier: Classifier, file: LabelledFile | None) -> tuple[Row, ...]:
@@ -54,7 +55,8 @@ def known_rows(registry: ReleaseRegistry, classifier: Classifier, file: Labelled
 
 def _rows_of(file: LabelledFile, classifier: Classifier, known: FileColumns) -> tuple[Row, ...]:
     def columns(there: Sequence[str]) -> Columns:
-        found = known.in_file(there, text=file.text_column, label=file.label_column, by_head=True)
+        asked = {"text": file.text_column, "title": file.title_column, "label": file.label_column}
+        found = known.in_file(there, **asked, by_head=True)
         return Columns.of(found, several=classifier.several)
 
     return read_labelled_csv(file.path, columns, trains=False).rows

@@ -53,6 +53,7 @@ class MapRequest:
     app: str | None
     seed: int
     output: Path | None
+    new_title: str | None = None
 
 
 def run_map(model: str, request: MapRequest, json: bool) -> None:
@@ -96,7 +97,7 @@ def run_map(model: str, request: MapRequest, json: bool) -> None:
 
 def _new(registry: ReleaseRegistry, classifier: Classifier, file: Path, request: MapRequest) -> tuple[str, ...]:
     described = parse_manifest(registry.manifest(classifier.model, classifier.version))
-    return read_texts(file, FileColumns.of_release(described), request.new_column)
+    return read_texts(file, FileColumns.of_release(described), request.new_column, request.new_title)
 
 
 def _head(classifier: Classifier, wanted: str | None) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from connectors.ports import Document
 from connectors.table_files import Reject
+from headrace.applications import columns_of
 from headrace.label_files import LabelFile, LabelRow, open_label_file
 from headrace.tools.decisions import find_decision
 from headrace.tools.labels.finding import decisions_by_id, decisions_by_text
@@ -81,7 +82,8 @@ def withdraw_one(wiring: Wiring, identity: str, head: str, speaker: Speaker) -> 
 def correct_file(wiring: Wiring, path: Path, speaker: Speaker, progress: Progress = lambda *_: None) -> GivenLabels:
     """Give every row's labels; what cannot be taken is rejected with its line. Raises ConfigError for a file of no
     use."""
-    with open_label_file(path, () if speaker.app is None else speaker.app.heads) as file:
+    app = speaker.app
+    with open_label_file(path, *(() if app is None else (app.heads, columns_of(app)))) as file:
         return give_rows(wiring, file, list(file.rows), speaker, progress)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from connectors.table_files import Reject
+from headrace.applications import columns_of
 from headrace.label_files import NO_LABEL, SECOND_OPINION, LabelFile, LabelRow, open_label_file
 from headrace.tools.data.writing import write_sheet
 from headrace.tools.labels.correcting import Progress, Speaker, give_rows
@@ -59,7 +60,7 @@ def import_file(
         if format_of(path) == "label-studio":
             file = LabelFile(path.name, "id", _annotations(path, speaker.app))
         else:
-            file = stack.enter_context(open_label_file(path, speaker.app.heads))
+            file = stack.enter_context(open_label_file(path, speaker.app.heads, columns_of(speaker.app)))
         rows = list(file.rows)
     known = known_decisions(read_pool(wiring, speaker.app), speaker.app)
     open_rows = [row for row in rows if isinstance(row, Reject) and row.reason == NO_LABEL]

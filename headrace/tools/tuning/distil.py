@@ -21,7 +21,7 @@ from retrain.progress import Progress
 _LINES = (".txt", ".text")
 
 
-def run_distil(source: Source, text_column: str, order: DistilOrder, *, json: bool) -> None:
+def run_distil(source: Source, asked: Where, order: DistilOrder, *, json: bool) -> None:
     """Adapt an encoder to texts without labels and write it, where the texts held out say that it became better.
 
     Raises ModelError where it did not, and other HeadraceErrors.
@@ -29,7 +29,7 @@ def run_distil(source: Source, text_column: str, order: DistilOrder, *, json: bo
     require_torch()
     new_folder(order.out)
     with stage_bars() as progress:
-        read = read_unlabelled(source, text_column, progress)
+        read = read_unlabelled(source, asked, progress)
         done = distil_encoder(load_settings(), order, read.texts, progress)
     report = done.as_json() | {
         "folder": str(order.out) if done.is_written else None,
@@ -57,11 +57,11 @@ class Unlabelled:
     unreadable: int
 
 
-def read_unlabelled(source: Source, column: str, progress: Progress) -> Unlabelled:
+def read_unlabelled(source: Source, asked: Where, progress: Progress) -> Unlabelled:
     """The texts of a file, a topic or the store. A file `….txt` holds a text a line. Raises ConfigError,
     TrainingDataError, ConnectorError."""
     name = "" if source.file is None else source.file.name.lower().removesuffix(".gz")
-    file = _plain_lines(source) if name.endswith(_LINES) else source.read(Where(column), progress)
+    file = _plain_lines(source) if name.endswith(_LINES) else source.read(asked, progress)
     refuse_other_encoding(file)
     learnt = [row for row in file.rows if row.split not in ("valid", "test")]
     texts = [row.text for row in learnt if row.text.strip()]

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from headrace.commands.training import TitleColumn
+
 EXAMPLE = "Example: headrace bench labels --data intents.csv --label-column intents --folds 0,1,2,3,4"
 
 
 def labels(
     data: Annotated[Path, typer.Option(help="CSV or JSON lines: texts, their labels with | between, and a fold")],
     text_column: Annotated[str, typer.Option(help="column of the texts")] = "text",
+    title_column: TitleColumn = None,
     label_column: Annotated[str, typer.Option(help="column of the labels; an empty cell: none holds")] = "labels",
     fold_column: Annotated[str, typer.Option(help="column of the folds")] = "fold",
     folds: Annotated[str, typer.Option(help="folds that are tested in turn, with commas between")] = "0,1,2,3,4",
@@ -27,7 +30,8 @@ def labels(
     if not chosen:
         raise typer.BadParameter("--folds names at least one fold")
     with stage_bars() as progress:
-        report = measure(Wiring(load_settings()), data, (text_column, label_column, fold_column), chosen, progress)
+        columns = (text_column, label_column, fold_column, title_column)
+        report = measure(Wiring(load_settings()), data, columns, chosen, progress)
     if json:
         return print_json(report)
     print(f"{'trained on':<14}{'':<10}{'micro F1':<18}{'macro F1':<18}all labels right")
