@@ -25,6 +25,19 @@ OosLabel = Annotated[
     str | None, typer.Option(help="label of out-of-scope texts, which no class learns; they may be test rows only")
 ]
 
+Entities = Annotated[
+    Path | None,
+    typer.Option(help="texts with labelled entities, in place of the application's own (docs/models/entities.md)"),
+]
+PolarityOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEAD=LIST|off",
+        help='the head looks at what sentences say is good or bad ("loss narrowed") as well: sentiment=finance, '
+        "or a TOML file of words; default: as the application says (docs/models/polarity.md)",
+    ),
+]
+
 
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
@@ -79,14 +92,7 @@ def _train(
             "words with a capital), or a TOML file"
         ),
     ] = None,
-    polarity: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HEAD=LIST|off",
-            help='the head looks at what sentences say is good or bad ("loss narrowed") as well: sentiment=finance, '
-            "or a TOML file of words; default: as the application says (docs/models/polarity.md)",
-        ),
-    ] = None,
+    polarity: PolarityOption = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -128,10 +134,7 @@ def _train(
     mirror_images: Annotated[
         bool, typer.Option("--mirror-images", help="of pictures: a mirrored picture has the same label")
     ] = False,
-    entities: Annotated[
-        Path | None,
-        typer.Option(help="texts with labelled entities, in place of the application's own (docs/models/entities.md)"),
-    ] = None,
+    entities: Entities = None,
     output: Annotated[Path | None, typer.Option(help="write the release to this new folder")] = None,
     register: Annotated[
         bool,

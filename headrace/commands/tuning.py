@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands.training import JsonFlag, LabelColumn, ModelName, OosLabel, SplitColumn, TextColumn, TitleColumn
+from headrace.commands.training import (
+    Entities,
+    JsonFlag,
+    LabelColumn,
+    ModelName,
+    OosLabel,
+    PolarityOption,
+    SplitColumn,
+    TextColumn,
+    TitleColumn,
+)
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -100,6 +110,8 @@ def _tune(
             help="SQLite file that remembers the trials; default APP-STRATEGY.sqlite. One that stands goes on"
         ),
     ] = None,
+    entities: Entities = None,
+    polarity: PolarityOption = None,
     seed: Annotated[int, typer.Option(help="same seed, same data: same search")] = 0,
     json: JsonFlag = False,
 ) -> None:
@@ -122,6 +134,8 @@ def _tune(
         seed,
         group_column=group_column,
         title_column=title_column,
+        entities=entities,
+        polarity=polarity,
     )
     plan = SearchPlan(sampler, trials, seconds, maximise=metric != "loss", seed=seed)
     file = study or Path(f"{Path(app).stem}-{strategy}.sqlite")

@@ -1,5 +1,6 @@
 """A search over a strategy's options, its study and what comes of it: what `headrace tune` does."""
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,11 +11,14 @@ from filelock import FileLock, Timeout
 
 from headrace.pages.tuning import render_tuning
 from headrace.releases.encoders import default_encoder, encoder_source, read_as, with_encoder_of
+from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import TrainingRequest, read_dataset
 from headrace.training.options_file import PLANS, options_as_toml
 from headrace.wiring import Wiring
+from headrace.word_lists.polarity import asked_polarity
 from models.errors import ConfigError
 from retrain.data import Dataset
+from retrain.entities.rows import EntityRows
 from retrain.progress import Progress
 from retrain.search.quick_search import METRICS, QuickSearch, Report, Worth
 from retrain.search.spaces import FIXED, SPACES
@@ -54,12 +58,16 @@ class TuningRequest:
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """options: the best ones, of the strategy's table; none where no trial is better than without tuning. judged_by:
-    the head that trials looked at. not_judged: what a training with the options trains as well."""
+    the heads that trials looked at. with_names: whether they were judged by what is said of names as well, to which the
+    encoder is tuned then. not_judged: heads that a training with the options trains as well. remarks: what else no
+    trial looked at, in words."""
 
     found: Found
     options: Mapping[str, Any]
-    judged_by: str
+    judged_by: tuple[str, ...]
+    with_names: bool = False
     not_judged: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progress) -> Tuned:
@@ -67,12 +75,12 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError(NEEDS_OPTUNA)
     strategy, metric = order.training.strategy, order.metric
-    dataset = read_dataset(app, order.training)
-    dataset = replace(dataset, rows=tuple(row for row in dataset.rows if row.split != "test"))
+    dataset = _dataset(app, order.training)
+    entities = _entities(app, order.training, dataset)
     lock = FileLock(order.study.with_name(order.study.name + ".lock"), timeout=0)
     try:
         with lock:
-            judge = _judge(app, with_encoder_of(app, wiring), dataset, order, progress)
+            judge = _judge(app, with_encoder_of(app, wiring), dataset, entities, order, progress)
 
             def usual() -> tuple[float, int]:
                 worth = judge(PLANS[strategy]({}), lambda step, value: None)
@@ -85,12 +93,14 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
                 usual=usual,
                 storage=_storage(order.study),
                 name=strategy,
-                facts={"data": dataset.fingerprint, "metric": metric, "seed": order.training.seed},
+                facts=_facts(order, dataset, entities),
                 first=_first(strategy) if FIXED[strategy] else None,  # without fixed ones it would be the usual again
                 progress=progress,
             )
-            others = (*dataset.heads[1:], *(("entities",) if app.entities is not None else ()))
-            tuned = Tuned(found, _better(found, order), dataset.heads[0], others)
+            judges = _judges(dataset, order)
+            others = tuple(head for head in dataset.heads if head not in judges)
+            options, remarks = _better(found, order), _left_out(app, dataset, order)
+            tuned = Tuned(found, options, judges, entities is not None, others, remarks)
             _write(order, tuned, app.name)
             return tuned
     except Timeout as error:
@@ -99,7 +109,60 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
         ) from error
 
 
-def _judge(app: Application, wiring: Wiring, dataset: Dataset, order: TuningRequest, progress: Progress) -> Judge:
+def _dataset(app: Application, order: TrainingRequest) -> Dataset:
+    """What trains and tunes, read as a training reads it."""
+    dataset = read_dataset(app, order)
+    polarity = asked_polarity(app, order.polarity)
+    rows = tuple(row for row in dataset.rows if row.split != "test")
+    return replace(dataset, rows=rows, polarity=None if polarity is None else polarity.of_heads(dataset.heads))
+
+
+def _entities(app: Application, order: TrainingRequest, dataset: Dataset) -> EntityRows | None:
+    """Texts that trials tune the encoder on as well; None where the strategy tunes none, or nothing is said of
+    names."""
+    if order.strategy == "quick":
+        return None
+    named = read_entities(app, order.entities, order.seed, order.text_column, order.title_column)
+    return None if named is None else named.taught_by(dataset)
+
+
+def _facts(order: TuningRequest, dataset: Dataset, entities: EntityRows | None) -> dict[str, Any]:
+    """What a study is of."""
+    data, judges = [dataset.fingerprint], _judges(dataset, order)
+    if dataset.polarity is not None:
+        data.append(hashlib.sha256(dataset.polarity.to_bytes()).hexdigest())
+    if entities is not None:
+        data.append(entities.fingerprint)
+    metric = order.metric if len(judges) == 1 else f"{order.metric} of {', '.join(judges)}"
+    return {"data": ":".join(data), "metric": metric, "seed": order.training.seed}
+
+
+def _judges(dataset: Dataset, order: TuningRequest) -> tuple[str, ...]:
+    """The heads that a trial is judged by."""
+    return dataset.heads if order.training.strategy == "quick" else dataset.heads[:1]
+
+
+def _left_out(app: Application, dataset: Dataset, order: TuningRequest) -> tuple[str, ...]:
+    """What no trial looked at, and why."""
+    remarks = []
+    if order.training.strategy == "quick" and app.entities is not None:
+        remarks.append("what is said of names is learnt apart, and none of these options changes it")
+    if order.training.strategy != "quick" and dataset.polarity is not None:
+        remarks.append(
+            "trials judge the encoder and the heads it is tuned with; what is composed of words stands beside them in "
+            "the heads that serve, which a training fits afterwards"
+        )
+    return tuple(remarks)
+
+
+def _judge(
+    app: Application,
+    wiring: Wiring,
+    dataset: Dataset,
+    entities: EntityRows | None,
+    order: TuningRequest,
+    progress: Progress,
+) -> Judge:
     encoder, oos_label, seed = read_as(app, default_encoder(wiring)), order.training.oos_label, order.training.seed
     if order.training.strategy == "quick":
         return QuickSearch(
@@ -112,7 +175,7 @@ def _judge(app: Application, wiring: Wiring, dataset: Dataset, order: TuningRequ
     require_libraries()
     source = encoder_source(wiring)
     start = Pretrained(source.read_weights(), source.config, encoder.tokenizer_json)
-    return FullSearch(start, dataset, seed, oos_label, order.metric).judge
+    return FullSearch(start, dataset, seed, oos_label, order.metric, entities).judge
 
 
 def _storage(path: Path) -> Any:

@@ -5,6 +5,7 @@ The columns of text and title (`FileColumns`); column `entities`: a JSON list of
 `split`, where there is one. A broken row goes to the list of rejected rows.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,12 @@ class EntityRows:
     def part(self, split: Split) -> tuple[EntityRow, ...]:
         """The rows of one split."""
         return tuple(row for row in self.rows if row.split == split)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over what trains, whatever the order of the rows."""
+        lines = sorted(json.dumps(row.as_json(), sort_keys=True) for row in self.part("train"))
+        return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 
     def taught_by(self, texts: Sequence[tuple[str, str]]) -> "EntityRows":
         """With texts that have one label for all, to train on. texts: with their labels; those that test, and those

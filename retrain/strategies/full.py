@@ -99,7 +99,7 @@ class FullStrategy:
             if self.plan.soft_share:
                 soft = answers if self.teacher is None else self._taught(training, tuning, folds, asked)
                 training = with_soft_labels(training, soft, self.plan.distillation_temperature)
-        dealt = None if self.entities is None else self._dealt(self.entities, dataset, asked.seed)
+        dealt = None if self.entities is None else dealt_beside(dataset, self.entities, asked.seed, self.read_as)
         both = training, tuning
         if dealt is not None:
             both = with_entities(training, tuning, dealt, self.read_as)
@@ -114,17 +114,12 @@ class FullStrategy:
             trained = replace(trained, entity_head=head)
         return trained, {"steps": float(tuned.steps), "best_evaluation": float(tuned.best), "in_soup": tuned.in_soup}
 
-    def _dealt(self, rows: EntityRows, dataset: Dataset, seed: int) -> DealtEntities:
-        """Without what tunes or tests the heads."""
-        held = {same_text_key(self.read_as(row.text)) for split in ("valid", "test") for row in dataset.part(split)}
-        return DealtEntities.of(rows, seed).without(held, self.read_as)
-
     def _judge_entities(
         self, encoder: Encoder, seed: int, progress: Progress, dataset: Dataset, tuned: Trained
     ) -> tuple[Judged, Judged]:
         """What a quick release would say of the entities that neither learnt from, and what the tuned one says."""
         assert self.entities is not None and tuned.entity_head is not None
-        dealt = self._dealt(self.entities, dataset, seed)
+        dealt = dealt_beside(dataset, self.entities, seed, self.read_as)
         quick = train_entities(encoder, EntityRows(dealt.training), self.read_as, seed=seed, progress=progress)
         return (
             judged_by(*dealt.judged(quick.head, encoder, self.read_as)),
@@ -144,6 +139,12 @@ class FullStrategy:
         """Those that stand in no row: what tunes and tests must stay unknown."""
         known = {same_text_key(row.text) for row in dataset.rows}
         return [text for text in dict.fromkeys(self.unlabelled) if same_text_key(text) not in known]
+
+
+def dealt_beside(dataset: Dataset, rows: EntityRows, seed: int, read_as: ReadAs = str) -> DealtEntities:
+    """Texts with entities, without those that tune or test the heads of the dataset."""
+    held = {same_text_key(read_as(row.text)) for split in ("valid", "test") for row in dataset.part(split)}
+    return DealtEntities.of(rows, seed).without(held, read_as)
 
 
 def labelled_texts(dataset: Dataset, primary: str, asked: Asked) -> tuple[LabelledTexts, LabelledTexts]:

@@ -118,7 +118,7 @@ def train_quick(
         CountedCopies.joined([part for part in (copies, made) if part is not None]),
         without_spaces=without_spaces,
         plan=plan,
-        composed=_composed([row.text for row in rows], dataset.polarity),
+        composed=composed_of([row.text for row in rows], dataset.polarity),
     )
     with threadpool_limits(1):  # the folds run side by side; BLAS threads would stand in each other's way
         strange = np.array([oos_label is not None and row.labels.get(names[0]) == oos_label for row in rows])
@@ -180,7 +180,7 @@ def _tasks(
         for name in names
     ]
     composed = () if dataset.polarity is None else dataset.polarity.heads
-    return rows, [replace(task, policies=_policies(task, plan, composed)) for task in tasks], unseen
+    return rows, [replace(task, policies=policies_of(task, plan, composed)) for task in tasks], unseen
 
 
 def embed_texts(
@@ -205,7 +205,7 @@ def count_copies(
     """texts, of: see `copies_of`. None where there are none."""
     if not texts:
         return None
-    counts, composed = find_ngrams(texts).counted(), _composed(texts, polarity)
+    counts, composed = find_ngrams(texts).counted(), composed_of(texts, polarity)
     return CountedCopies(of, embed_texts(encoder, texts, progress), counts, composed)
 
 
@@ -241,7 +241,8 @@ def _taught(task: Task, signs: NDArray[np.float64], told: NDArray[np.int64]) -> 
     return replace(task, taught=np.where(told > 0, good, bad))
 
 
-def _composed(texts: Sequence[str], polarity: Polarity | None) -> sparse.csr_array | None:
+def composed_of(texts: Sequence[str], polarity: Polarity | None) -> sparse.csr_array | None:
+    """(texts, features) of what is composed of their words; None where nothing is."""
     return None if polarity is None else polarity.features(texts)
 
 
@@ -277,7 +278,7 @@ def _live_texts(
     if not texts:
         return None
     known = {same_text_key(row.text) for row in rows}
-    ngrams = beside(vocabulary.weigh(find_ngrams(texts).counted()), _composed(texts, polarity))
+    ngrams = beside(vocabulary.weigh(find_ngrams(texts).counted()), composed_of(texts, polarity))
     is_known = np.array([same_text_key(text) in known for text in texts])
     return LiveTexts(embed_texts(encoder, texts, progress), ngrams, is_known)
 
@@ -415,7 +416,7 @@ def _choices(policy: LinearPolicy) -> dict[str, float]:
     return {name: getattr(policy, name) for name in names} | hinge
 
 
-def _policies(task: Task, plan: QuickPlan, composed: Sequence[str]) -> tuple[LinearPolicy, ...]:
+def policies_of(task: Task, plan: QuickPlan, composed: Sequence[str]) -> tuple[LinearPolicy, ...]:
     """Those to choose from; several labels are learnt each against the rest, whatever the plan says. composed: names of
     the heads that look at what is composed of words."""
     weight = COMPOSED_WEIGHT if task.name in composed else 0.0

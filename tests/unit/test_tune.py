@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from headrace.cli import app
 from headrace.training.options_file import chosen_strategy, options_as_toml, read_options
+from headrace.word_lists.polarity import read_polarity
 from models.errors import ConfigError
-from retrain.data import Row
+from retrain.data import Dataset, Row
 from retrain.fitting.quick_plan import QuickPlan, quick_plan_from
 from retrain.search.quick_search import QuickSearch
 from retrain.search.spaces import SPACES, Numbers, Space
@@ -238,12 +239,52 @@ def test_what_no_trial_looks_at_is_told(home: Path) -> None:
     (home / "both.csv").write_text("text,topic,sentiment,split\n" + "\n".join(lines) + "\n", encoding="utf-8")
     words = ["tune", "finance", "--data", "both.csv", "--trials", "1", "--study"]
     told = CliRunner().invoke(app, [*words, "a.sqlite"], catch_exceptions=False)
-    assert "judged by topic alone: `headrace train` says what the options do for sentiment, entities" in told.output
+    assert "judged by the mean of topic, sentiment" in told.output
+    assert "what is said of names is learnt apart, and none of these options changes it" in told.output
     report = json.loads(CliRunner().invoke(app, [*words, "b.sqlite", "--json"], catch_exceptions=False).stdout)
-    assert report["judged_by"] == "topic" and report["not_judged"] == ["sentiment", "entities"]
+    assert report["judged_by"] == ["topic", "sentiment"] and report["not_judged"] == []
+    assert not report["judged_by_names"] and len(report["remarks"]) == 1
     words[1:4] = ["support", "--data", "data.csv"]
     told = CliRunner().invoke(app, [*words, "c.sqlite"], catch_exceptions=False)
     assert "judged by" not in told.output, "there is nothing else in the file"
+
+
+POLARITY_WORDS = ("profit", "losses"), ("rose", "fell", "widened", "narrowed")
+
+
+def said_of_quantities() -> Dataset:
+    """Labels that only what words do to each other tells: no word of them is good or bad by itself."""
+    good = {("profit", "rose"), ("losses", "fell"), ("profit", "widened"), ("losses", "narrowed")}
+    rows = [
+        Row(f"{quantity} {move} number {number}", {"topic": "ab"[number % 2], "tone": "up" if is_good else "down"})
+        for number in range(12)
+        for quantity in POLARITY_WORDS[0]
+        for move in POLARITY_WORDS[1]
+        for is_good in [(quantity, move) in good]
+    ]
+    return Dataset(("topic", "tone"), tuple(rows), polarity=read_polarity("finance", ["tone"]))
+
+
+def test_a_trial_judges_every_head_and_looks_at_what_a_training_looks_at() -> None:
+    dataset = said_of_quantities()
+    plan = QuickPlan(policy="fixed", embedding=0.1, words=0.01, characters=0.01)
+    told: list[float] = []
+    seen = QuickSearch(small_encoder(), dataset).judge(plan, lambda step, value: told.append(value))
+    blind = QuickSearch(small_encoder(), replace(dataset, polarity=None)).judge(plan)
+    assert len(told) == 5 and told[-1] == seen.accuracy
+    assert seen.accuracy > blind.accuracy + 0.1, "the tone is told by composed columns alone"
+    topic, tone = (QuickSearch(small_encoder(), replace(dataset, heads=(head,))).judge(plan) for head in dataset.heads)
+    assert tone.loss < 0.1 < topic.loss and tone.accuracy > 0.9
+    assert seen.loss == pytest.approx((topic.loss + tone.loss) / 2, abs=0.02)
+
+
+def test_a_study_of_another_list_of_words_is_of_other_data(home: Path) -> None:
+    lines = [f"{row.text},{row.labels['intent']},{row.labels['intent']},{row.split}" for row in small_dataset().rows]
+    (home / "both.csv").write_text("text,topic,sentiment,split\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    words = ["tune", "finance", "--data", "both.csv", "--trials", "1", "--study", "s.sqlite"]
+    CliRunner().invoke(app, words, catch_exceptions=False)
+    other = CliRunner().invoke(app, [*words, "--polarity", "off"])
+    assert isinstance(other.exception, ConfigError) and "another data" in str(other.exception)
 
 
 def test_a_training_with_a_file_of_options_uses_them_and_its_release_says_so(home: Path) -> None:
