@@ -101,7 +101,7 @@ class Desk:
         sent = [answer.id for answer in self.answers]
         one = PartitionDispatcher(self.app, self.held, sent, lambda text: text.replace("4111", "[card]"))
         for offset in range(begins, self.committed[0]):
-            one.recall(offset, self.decisions[offset])
+            one.recall(f"decisions.desk@d0-0-{offset}", offset, self.decisions[offset])
         return one
 
     def die(self) -> None:

@@ -74,8 +74,9 @@ class PartitionDispatcher:
         """Those in which somebody waits longer than was promised."""
         return self._held.overdue(now_ms)
 
-    def recall(self, offset: int, decision: Mapping[str, Any]) -> None:
-        """A decision from before the group's position: it was dispatched, and nothing comes of it any more."""
+    def recall(self, place: str, offset: int, decision: Mapping[str, Any]) -> None:
+        """A decision from before the group's position: it was dispatched, and nothing comes of it any more. place:
+        where it stands."""
         self._window.move_to(offset)
         self._offset = offset
         said = _conversation(decision)
@@ -84,7 +85,7 @@ class PartitionDispatcher:
         words = told(self._app, decision)
         answer = self._answer(decision, said, words) if isinstance(words, Told) else None
         was_sent = answer is not None and answer.id in self._sent
-        self._remember(decision, said, self._said(decision, said.version, answer if was_sent else None))
+        self._remember(decision, said, self._said(decision, said.version, answer if was_sent else None), place)
 
     def take_decision(self, place: str, offset: int, decision: Mapping[str, Any]) -> Output:
         """place: where it stands. Raises MessageError for a decision that no worker wrote."""
@@ -103,7 +104,7 @@ class PartitionDispatcher:
         is_known = decision["id"] in self._window
         if is_known or (held is not None and _is_at_or_before(place, held.decided)):
             if not is_known:  # it comes again after a death, and may be decided again later
-                self._remember(decision, said, self._said(decision, said.version))
+                self._remember(decision, said, self._said(decision, said.version), place)
             output.counts["repeated"] += 1
             return output
         version = said.version
@@ -111,6 +112,8 @@ class PartitionDispatcher:
             held, version = _counted(held, said)
             if version <= held.version:  # a person has seen more than what this was decided on
                 output.counts["stale"] += 1
+                self._remember(decision, said, self._said(decision, said.version), place)
+                self._keep(output, held.model_copy(update={"decided": place}))
                 return output
         words = told(self._app, decision)
         if held is not None and held.owner == "people":
@@ -199,7 +202,7 @@ class PartitionDispatcher:
         if isinstance(words, Told) and decision["id"] in self._sent:
             answer = self._answer(decision, conversation, words, version, place)
         said = self._said(decision, version, answer)
-        self._remember(decision, conversation, said)
+        self._remember(decision, conversation, said, place)
         self._keep(output, self._holding.with_message(held, said, decision, self._situation(decision, words, place)))
 
     def _tell(
@@ -214,7 +217,7 @@ class PartitionDispatcher:
         conversation = ConversationAnswer.model_validate(decision["conversation"])
         answer = self._answer(decision, conversation, words, version, place)
         said = [*self._said(decision, version), self._send(output, answer)]
-        self._remember(decision, conversation, said)
+        self._remember(decision, conversation, said, place)
         if held is not None:
             self._keep(output, self._holding.with_automated(held, said, conversation, place))
 
@@ -234,7 +237,7 @@ class PartitionDispatcher:
             sentence = Told(words.ready, "template") if words.ready else Told(self._app.hand_over.says, "hand_over")
             said.append(self._send(output, self._answer(decision, conversation, sentence, version, place)))
         before = held.said if held is not None else self._window.said(conversation.id, self._offset)
-        self._remember(decision, conversation, said)
+        self._remember(decision, conversation, said, place)
         output.counts["handed_over"] += 1
         situation = self._situation(decision, words, place)
         self._keep(output, self._holding.handed_over(held, [*before, *said], conversation, situation, version))
@@ -251,9 +254,9 @@ class PartitionDispatcher:
         self._keep(output, self._holding.taken_from_headrace(change, said, about, place, now_ms))
 
     def _remember(
-        self, decision: Mapping[str, Any], conversation: ConversationAnswer, said: Sequence[Utterance]
+        self, decision: Mapping[str, Any], conversation: ConversationAnswer, said: Sequence[Utterance], place: str
     ) -> None:
-        about = About(conversation, decision.get("priority"))
+        about = About(conversation, decision.get("priority"), place)
         self._window.add(self._offset, decision["id"], about, said)
 
     def _situation(self, decision: Mapping[str, Any], words: Told | LeftToPeople, place: str) -> Situation:

@@ -143,6 +143,7 @@ class Holding:
             priority=priority,
             heard_ms=now_ms,
             **self._promised(respond_by, now_ms),
+            decided=None if about is None else about.place,
             changed=place,
             change_id=change.id,
         )

@@ -123,7 +123,7 @@ class DispatcherService:
                 self.counts["dead_letters"] += len(letters)
 
     def _taken(self, delivery: Delivery) -> Output | Outcome:
-        place = decision_id(delivery.topic, self._epochs.get(delivery.topic, ""), delivery.partition, delivery.offset)
+        place = self._place(delivery.topic, delivery.partition, delivery.offset)
         dispatcher = self._of.get(delivery.partition)
         if dispatcher is None:
             raise ConfigError(f"{place} came to a dispatcher that does not have its partition of both topics")
@@ -139,11 +139,14 @@ class DispatcherService:
         except MessageError as error:
             return dead_letter(delivery, error)
 
+    def _place(self, topic: str, partition: int, offset: int) -> str:
+        return decision_id(topic, self._epochs.get(topic, ""), partition, offset)
+
     async def _rebuild(self) -> None:
         """Where there was an assignment: forget all, and read back."""
         while (wanted := self._wanted) is not None:
             past = await asyncio.to_thread(self._past, wanted)
-            self._of = {partition: self._begun(one) for partition, one in past.items()}
+            self._of = {partition: self._begun(partition, one) for partition, one in past.items()}
             self._unsent = []
             self._backlog = {p: one.changes_end for p, one in past.items() if one.changes_end is not None}
             self._backlog_until = time.monotonic() + BACKLOG_SECONDS
@@ -151,11 +154,11 @@ class DispatcherService:
                 self._wanted = None
                 log.info("%s: people have %d conversations", self.app.name, self.standing()["people"])
 
-    def _begun(self, past: Past) -> PartitionDispatcher:
+    def _begun(self, partition: int, past: Past) -> PartitionDispatcher:
         dispatcher = PartitionDispatcher(self.app, past.held, past.sent, self._mask)
         for offset, decision in past.decisions:
             try:
-                dispatcher.recall(offset, decision)
+                dispatcher.recall(self._place(self.app.decisions_topic, partition, offset), offset, decision)
             except MessageError:
                 continue  # it became a dead letter when it was dispatched
         return dispatcher

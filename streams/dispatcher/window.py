@@ -13,10 +13,12 @@ _Said = tuple[int, tuple[bytes, ...]]  # as records: a fifth of the memory of th
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a decision says of its conversation beside the words. priority: None: there is none."""
+    """What a decision says of its conversation beside the words. priority: None: there is none. place: where the
+    decision stands."""
 
     conversation: ConversationAnswer
     priority: str | None = None
+    place: str | None = None
 
 
 class Window:
@@ -25,7 +27,7 @@ class Window:
     def __init__(self, records: int) -> None:
         self._records = records
         self._known: OrderedDict[str, deque[_Said]] = OrderedDict()  # by conversation, the longest silent one first
-        self._about: dict[str, tuple[bytes, str | None]] = {}  # of each, what its last decision says
+        self._about: dict[str, tuple[bytes, str | None, str | None]] = {}  # of each, what its last decision says
         self._ids: OrderedDict[str, int] = OrderedDict()  # decisions' ids to their offsets
 
     def __contains__(self, decision_id: str) -> bool:
@@ -58,7 +60,7 @@ class Window:
         """What this decision's message said, and what was answered."""
         conversation = about.conversation.id
         self._ids[decision_id] = offset
-        self._about[conversation] = (compact(about.conversation), about.priority)
+        self._about[conversation] = (compact(about.conversation), about.priority, about.place)
         self._known.setdefault(conversation, deque()).append((offset, tuple(map(compact, said))))
         self._known.move_to_end(conversation)
 
@@ -71,7 +73,7 @@ class Window:
     def about(self, conversation: str) -> About | None:
         """What its last decision says of it; None: nothing was said in it within the window."""
         known = self._about.get(conversation)
-        return None if known is None else About(decode(ConversationAnswer, known[0]), known[1])
+        return None if known is None else About(decode(ConversationAnswer, known[0]), *known[1:])
 
 
 def compact(record: Wire) -> bytes:

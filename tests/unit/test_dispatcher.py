@@ -204,6 +204,34 @@ def test_a_worker_that_counts_anew_is_not_taken_for_an_old_one(desk: Desk) -> No
     assert desk.held["c1"].version == 7 and "stale" not in desk.counts
 
 
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("seen", ["decided", "on_their_way"])
+def test_who_writes_after_a_long_silence_to_a_person_who_took_the_conversation_is_heard(
+    desk: Desk, seen: str, dies: bool
+) -> None:
+    """The worker counts from one again, and each message was dropped as one that the person had seen."""
+    first = [ask(1), ask(2)]
+    if seen == "decided":
+        desk.decide(*first)
+    if dies:
+        desk.commit()
+        desk.die()
+    desk.change("taken", version=2)
+    if seen == "on_their_way":
+        desk.decide(*first)
+    desk.decide(*desk.decisions[:1])  # it stands there twice, as a worker died
+    desk.change("answered", text="It is on its way.")
+    desk.decide(*(ask(number, key=f"other-{number}", version=1) for number in range(3, 110)))
+    if dies:
+        desk.commit()
+        desk.die()
+    desk.decide(decision(200, version=1))
+    held = desk.held["c1"]
+    assert (held.owner, held.version, held.said[-1].text) == ("people", 3, "message 200, card [card]")
+    assert held.respond_by is not None
+    assert desk.counts.get("stale", 0) == (2 if seen == "on_their_way" else 0)
+
+
 def test_an_unknown_conversation_is_nobodys_to_answer(desk: Desk) -> None:
     desk.change("answered", text="hello?")
     desk.change("taken", revision=3)
