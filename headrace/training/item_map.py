@@ -3,8 +3,8 @@
 import hashlib
 import importlib.metadata
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -69,7 +69,7 @@ def adapt(wiring: Wiring, app: Application, records: Iterable[Record], seed: int
     standing = standing_version(wiring, app.name)  # once: what is compared with is what is named
     compared_with = None if standing is None else standing[0]
     champion = map_of(wiring, app.name, standing, encoder)  # None too where the standing one is for another encoder
-    request = _request(app, events, version, seed)
+    request = _request(app, recommender, events, seed)
     look = _look(wiring, app, compared_with, request)
     found, verdict = _trained_and_judged(recommender, events, champion, look, seed, progress)
     is_released = verdict is not None and verdict.passed
@@ -191,11 +191,21 @@ def _look(wiring: Wiring, app: Application, compared_with: str | None, request: 
     return look_of(steps, compared_with or _NONE, request)
 
 
-def _request(app: Application, events: Sequence[UserEvent], catalogue: str, seed: int) -> str:
-    digest = hashlib.sha256(f"{catalogue} {seed}".encode())
+def _request(app: Application, recommender: Recommender, events: Sequence[UserEvent], seed: int) -> str:
+    """Of all that the gate's figures hang on: the events, the items as they are now, and the rules by which lists are
+    made. Who tries `lists_for` or `repeats` until one passes looks as often."""
+    catalogue = recommender.catalogue
+    rules = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in _fields(recommender)}
+    items = list(zip(catalogue.ids, catalogue.texts, catalogue.shown.tolist(), strict=True))
+    digest = hashlib.sha256(repr((seed, rules, items)).encode())
     for event in events:
         digest.update(repr((event.user_id, event.item_id, event.action)).encode())
     return f"{app.name}@{digest.hexdigest()[:16]}"
+
+
+def _fields(recommender: Recommender) -> Iterator[tuple[str, Any]]:
+    policy = recommender.policy
+    return ((one.name, getattr(policy, one.name)) for one in fields(policy))
 
 
 def note_look(wiring: Wiring, app: Application, adapted: Adapted, kind: Literal["refused", "tried"]) -> bool:

@@ -82,6 +82,12 @@ def test_a_look_counts_whether_its_release_was_asked_for_or_not(home: Path, monk
     looks = [adapted(home, "--seed", seed)["gate"]["look"] for seed in ("0", "0", "1")]
     assert looks == [1, 1, 2] and read == ["shop"] * 3
     assert [step.kind for step in releases.history.steps("shop")] == ["tried", "tried"]
+    with (home / "shop.toml").open("a", encoding="utf-8") as file:
+        file.write('[recommend]\nlists_for = ["click", "view"]\n')
+    first = adapted(home, "--seed", "1")["gate"]["look"]
+    text = (home / "shop.toml").read_text(encoding="utf-8")
+    (home / "shop.toml").write_text(text.replace('"click", "view"', '"view", "click"'), encoding="utf-8")
+    assert (first, adapted(home, "--seed", "1")["gate"]["look"]) == (3, 3), "other lists are judged: another look"
 
 
 def test_random_interactions_are_refused_in_a_line_and_nothing_is_registered(home: Path) -> None:

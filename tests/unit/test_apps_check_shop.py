@@ -66,3 +66,26 @@ def test_a_shop_without_events_is_told_what_to_write(shop: Path) -> None:
     (shop / "shop.toml").write_text(text.replace('corpus = "events.csv"\n', ""), encoding="utf-8")
     said = {problem["field"]: problem["says"] for problem in checked(shop)["problems"]}
     assert 'write corpus = "EVENTS.csv"' in said["corpus"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem", "note"),
+    [
+        ('lists_for = ["view"]', "no event asks for a list: named are view, and the events are click 60", None),
+        ('lists_for = ["click", "cart"]', None, "recommend.lists_for: of 60 events none is cart"),
+        ('actions = {klick = "click"}', None, "recommend.actions: of 60 events none is called klick"),
+        ('lists_for = ["click"]\nactions = {click = "click"}', None, None),
+    ],
+    ids=["nobody gets a list", "one that none is", "a word that none has", "in order"],
+)
+def test_names_of_actions_that_no_event_has_are_told(
+    shop: Path, setting: str, problem: str | None, note: str | None
+) -> None:
+    """Where nobody would get a list there is something to mend; a name that few events lack may be meant."""
+    text = (shop / "shop.toml").read_text(encoding="utf-8")
+    (shop / "shop.toml").write_text(f"{text}[recommend]\n{setting}\n", encoding="utf-8")
+    proof = checked(shop)
+    assert [one["says"] for one in proof["problems"]] == [problem] * bool(problem)
+    assert proof["notes"] == [note] * bool(note)
+    told = CliRunner().invoke(cli, ["apps", "check", str(shop / "shop.toml")]).stdout
+    assert (note or problem or "is in order") in " ".join(told.split())

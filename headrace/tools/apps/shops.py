@@ -31,13 +31,15 @@ _FIELDS: Final = {"no_user": "source.user", "no_item": "source.item"}
 
 @dataclass(frozen=True, slots=True)
 class ShopProof:
-    """items: of the catalogue. events: that were read. records: ten users, each with a list."""
+    """items: of the catalogue. events: that were read. records: ten users, each with a list. notes: what may be meant,
+    and looks like a slip."""
 
     application: str
     problems: list[Problem]
     items: int = 0
     events: int = 0
     records: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
 
     @property
     def is_in_order(self) -> bool:
@@ -59,17 +61,17 @@ def check_shop(
     if file is None:
         says = 'no events are named: write corpus = "EVENTS.csv" above the first [table], or give --data FILE'
         return ShopProof(app.name, [Problem("corpus", says)], items)
-    failed: Counter[str] = Counter()
+    failed, words = Counter[str](), Counter[str]()
     try:
         progress("catalogue", 1, 1)
-        events = list(islice(_told(_events(app, file, failed), progress), MOST_EVENTS))
+        events = list(islice(_told(_events(app, file, failed, words), progress), MOST_EVENTS))
     except ConfigError as error:
         return ShopProof(app.name, [Problem("corpus", str(error))], items)
-    problems = [*_unread(failed, len(events)), *_unknown(recommender, events)]
+    problems = [*_unread(failed, len(events)), *_unknown(recommender, events), *_without_list(app, events)]
     recommender.replay(events, progress=partial(progress, "learning from events"))
     users = list(dict.fromkeys(event.user_id for event in reversed(events)))[:MOST_USERS]
     records = [{"user": user, "items": [as_json(item) for item in recommender.rank(user)]} for user in users]
-    return ShopProof(app.name, problems, items, len(events), records)
+    return ShopProof(app.name, problems, items, len(events), records, list(_unused_names(app, events, words)))
 
 
 def tell_shop(proof: ShopProof, *, json: bool) -> None:
@@ -83,6 +85,7 @@ def tell_shop(proof: ShopProof, *, json: bool) -> None:
                 "items": proof.items,
                 "events": proof.events,
                 "records": list(proof.records),
+                "notes": list(proof.notes),
             }
         )
     rows = [
@@ -94,13 +97,16 @@ def tell_shop(proof: ShopProof, *, json: bool) -> None:
     say(f"{proof.items:,} items, {proof.events:,} events")
     for problem in proof.problems:
         say(f"{field(problem.field)}: {field(problem.says)}")
+    for note in proof.notes:
+        say(f"note: {field(note)}")
     count = len(proof.problems)
     state = "is in order" if proof.is_in_order else f"has {count or 'no event that can be read, so nothing'} to mend"
     return say(f"{field(proof.application)} {state}")
 
 
-def _events(app: Application, file: Path, failed: Counter[str]) -> Iterator[UserEvent]:
-    """Each row as a worker reads a record of the topic; failed: counts why others cannot be read."""
+def _events(app: Application, file: Path, failed: Counter[str], words: Counter[str]) -> Iterator[UserEvent]:
+    """Each row as a worker reads a record of the topic; failed: counts why others cannot be read; words: what the
+    topic calls the actions of those that are given."""
     reader = SourceReader.of(app)
     for row in read_rows(file):
         if isinstance(row, Reject):
@@ -109,7 +115,9 @@ def _events(app: Application, file: Path, failed: Counter[str]) -> Iterator[User
         try:
             event = reader.parse_event(orjson.dumps(row.fields), None, 0)
             if not isinstance(event, PassedOver):
-                yield user_event(event, app)
+                known = user_event(event, app)
+                words[(event.action or "").strip().lower()] += 1
+                yield known
         except MessageError as error:
             failed[_FIELDS.get(error.reason, "source")] += 1
 
@@ -138,3 +146,27 @@ def _unknown(recommender: Recommender, events: Sequence[UserEvent]) -> Iterator[
         names = some_of([name for name, _ in others.most_common()], _SHOWN)
         means = f'say what they mean: [recommend] actions = {{{others.most_common(1)[0][0]} = "purchase"}}'
         yield Problem("source.action", f"counted as `other`: {names}; known are {', '.join(ACTIONS[:-1])}; {means}")
+
+
+def _without_list(app: Application, events: Sequence[UserEvent]) -> Iterator[Problem]:
+    """Where nobody would ever get one."""
+    asked = app.recommend.lists_for
+    there = Counter(_counted_as(event) for event in events)
+    if asked is not None and events and not there.keys() & set(asked):
+        names = ", ".join(f"{name} {count:,}" for name, count in there.most_common())
+        says = f"no event asks for a list: named are {', '.join(asked)}, and the events are {names}"
+        yield Problem("recommend.lists_for", says)
+
+
+def _unused_names(app: Application, events: Sequence[UserEvent], words: Mapping[str, int]) -> Iterator[str]:
+    """Names of actions in the application's file that no event has: few events need not have all."""
+    there = {_counted_as(event) for event in events}
+    asked = app.recommend.lists_for or ()
+    if events and there & set(asked) and (none := [name for name in asked if name not in there]):
+        yield f"recommend.lists_for: of {len(events):,} events none is {some_of(none, _SHOWN)}"
+    if events and (strange := [word for word in app.recommend.actions if word not in words]):
+        yield f"recommend.actions: of {len(events):,} events none is called {some_of(strange, _SHOWN)}"
+
+
+def _counted_as(event: UserEvent) -> str:
+    return event.action if event.action in ACTIONS else ACTIONS[-1]
