@@ -69,7 +69,8 @@ class _Watch:
 
 
 class MonitorHandler:
-    """Turns signals into alerts, and labels into requests. `outbox` holds what is to be published, in its order."""
+    """Turns signals into alerts, and labels into requests. `outbox` holds what is to be published, in its order, since
+    this monitor took over."""
 
     def __init__(
         self,
@@ -191,7 +192,7 @@ class MonitorHandler:
         """Be active no more, and leave what was not published to who is next. It may take over again."""
         self._watch, self._is_relieved = None, False
         self._sources.leave_labels()
-        self.outbox.clear()
+        self.outbox = []  # another one: who is still sending the one before takes nothing out of this one
 
     def close(self) -> None:
         """Release what it reads with."""

@@ -96,7 +96,8 @@ class MonitorService:
     async def _publish(self) -> None:
         """Send what is in the outbox. What could not be sent stays in it; what Kafka never takes is left out."""
         async with self._publishing:
-            records = list(self._handler.outbox)
+            outbox = self._handler.outbox  # this very one: the handler puts another in its place when it begins anew
+            records = list(outbox)
             if not records:
                 return
             # what a kept state has behind it is confirmed first: who takes it up says none of that again
@@ -105,7 +106,7 @@ class MonitorService:
                 [record for record in records if record.topic == MONITOR_STATE_TOPIC],
             ):
                 await self._send(part)
-            del self._handler.outbox[: len(records)]
+            del outbox[: len(records)]
 
     async def _send(self, records: Sequence[OutRecord]) -> None:
         if not records:

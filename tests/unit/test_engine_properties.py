@@ -36,7 +36,7 @@ class Log:
 
     def __post_init__(self) -> None:
         stages = [Stage("prepare", self.prepare), Stage("decide", self.decide)]
-        self.engine = BatchPipeline("test", stages, lambda _: None, bounds=self.bounds, retry_seconds=30)
+        self.engine = BatchPipeline("test", stages, lambda _: None, bounds=self.bounds, retry_seconds=300)
 
     async def prepare(self, batch: Sequence[Delivery]) -> None:
         await asyncio.sleep(0)
@@ -91,11 +91,11 @@ async def run(log: Log, interruptions: list[tuple[int, str]], steps: list[int]) 
         else:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-            await log.engine.release(PARTITIONS, 10.0, log.commit)
+            await log.engine.release(PARTITIONS, 300.0, log.commit)
             log.engine.assign(PARTITIONS)
             reading = asyncio.create_task(log.read(steps))
     await reading
-    assert await log.engine.drain(10.0) == 0
+    assert await log.engine.drain(300.0) == 0
     await log.commit()
     await log.engine.abort()
 

@@ -118,6 +118,32 @@ def test_a_kept_state_is_sent_once_all_that_it_has_behind_it_is_confirmed() -> N
     asyncio.run(run())
 
 
+def test_what_is_still_being_sent_when_a_monitor_begins_anew_takes_nothing_of_the_new_with_it() -> None:
+    """A broker that was slow over a rebalance: once it confirmed the old records, as many new ones were gone."""
+
+    async def run() -> None:
+        given, confirm, sent = process(), asyncio.Event(), list[OutRecord]()
+        old, new = OutRecord("alerts", b"a", b"1"), OutRecord("alerts", b"b", b"2")
+
+        async def send_all(records: Sequence[OutRecord]) -> None:
+            sent.extend(records)
+            await confirm.wait()
+
+        service = MonitorService(given.handler, send_all)
+        given.handler.outbox.append(old)
+        publishing = asyncio.create_task(service._publish())
+        while not sent:
+            await asyncio.sleep(0)
+        given.handler.drop()
+        given.handler.outbox.append(new)
+        confirm.set()
+        await publishing
+        await service._publish()
+        assert sent == [old, new] and given.handler.outbox == []
+
+    asyncio.run(run())
+
+
 def test_an_alert_that_kafka_never_takes_is_left_out_said_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     """It would otherwise be sent, and refused, for ever, and nothing after it would be told."""
 
