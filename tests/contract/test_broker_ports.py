@@ -205,7 +205,7 @@ def test_a_commit_says_that_it_did_nothing_where_members_run(kafka: Broker, uniq
     member = KafkaConsumer(kafka.topic, group_id=unique, bootstrap_servers=kafka.address, enable_auto_commit=False)
     try:
         # short polls may never end in a place: kafka-python 3.0.12 begins to join anew at each of them
-        wait_until(lambda: member.poll(5_000) is not None and member.assignment(), 30, what="a place in the group")
+        wait_until(lambda: member.poll(5_000) is not None and member.assignment(), what="a place in the group")
         assert kafka.admin.members(unique) == ["127.0.0.1"]
         assert kafka.admin.commit(unique, kafka.topic, {0: 3}) == {}
         assert kafka.admin.committed(unique, kafka.topic) == {}

@@ -64,8 +64,7 @@ def known(store: DecisionStore, app: str, numbers: range) -> dict[str, dict[str,
     ids = [identity(number) for number in numbers]
     wait_until(
         lambda: [one.get("story_id") for one in store.get(ids, app).values()].count(identity(0)) == len(ids),
-        10.0,
-        "each decision with its story",
+        what="each decision with its story",
     )
     return store.get(ids, app)
 
@@ -124,7 +123,7 @@ def test_two_applications_on_one_topic_tell_stories_of_their_own(store: Decision
     store.tell([story(app, 0), story(other, 0, of=5)])
     known(store, app, range(1))
     wait_until(
-        lambda: store.get([identity(0)], other)[identity(0)].get("story_id") == identity(5), 10.0, "the other's story"
+        lambda: store.get([identity(0)], other)[identity(0)].get("story_id") == identity(5), what="the other's story"
     )
     found = {
         one["app"]: one["story_id"]
@@ -189,7 +188,7 @@ def test_an_entity_is_found_where_a_text_is_enough_about_it(store: DecisionStore
         [said("Ostermoor")],
     ]
     store.index([decision(app, number, entities=entities) for number, entities in enumerate(of)])
-    wait_until(lambda: store.search(SearchQuery(app=app)).total == len(of), 10.0, "the decisions")
+    wait_until(lambda: store.search(SearchQuery(app=app)).total == len(of), what="the decisions")
 
     def found(least: float) -> list[str]:
         asked = SearchQuery(app=app, entity="Ostermoor", relevance_min=least)

@@ -72,7 +72,7 @@ class Shell:
             lines = home.run("search", "", "--app", app, "--limit", "1000", "--json").stdout.splitlines()
             return len(lines) >= count
 
-        wait_until(stored, 60, f"{count} decisions in the store")
+        wait_until(stored, 180, f"{count} decisions in the store")
 
     def environment(self) -> dict[str, str]:
         """The tests' own without Headrace's variables, and what was exported."""
